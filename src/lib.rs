@@ -1,0 +1,3 @@
+//! kubectl-chaos: Chaos Toolkit experiments, run natively.
+
+pub mod value;

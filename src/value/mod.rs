@@ -1,0 +1,247 @@
+//! A value as the Chaos Toolkit's language sees it: what experiments, configurations, secrets and the
+//! outputs of activities are made of. Floor 0.
+//!
+//! The format was born in Python, and its rules show it: `1` and `1.0` are different texts but equal values,
+//! `true` equals `1`, a number put into a text is written the way Python writes it. Those rules live here,
+//! beside the data. `serde_json::Value` cannot carry them: it knows neither infinities (`.inf` is a fair
+//! upper bound of a range) nor integers beyond 64 bits, and has no place for the rules themselves.
+
+mod number;
+mod order;
+mod text;
+
+use indexmap::IndexMap;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+pub use order::Incomparable;
+pub use text::json_text;
+
+/// A mapping; keeps the order in which its keys were written.
+pub type Map = IndexMap<String, Value>;
+
+/// One value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// `null`, `~`, `None`.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number; up to 38 digits, larger ones are refused when they are read.
+    Int(i128),
+    /// A number with a fraction or an exponent; also `NaN` and the infinities.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Value>),
+    /// A mapping.
+    Map(Map),
+}
+
+impl Value {
+    /// Python's truth: everything but null, false, zero and the empty is true.
+    pub fn is_truthy(&self) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Bool(b) => *b,
+            Self::Int(i) => *i != 0,
+            Self::Float(f) => *f != 0.0,
+            Self::Text(t) => !t.is_empty(),
+            Self::List(l) => !l.is_empty(),
+            Self::Map(m) => !m.is_empty(),
+        }
+    }
+
+    /// The text, when it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The mapping, when it is one.
+    pub fn as_map(&self) -> Option<&Map> {
+        match self {
+            Self::Map(m) => Some(m),
+            _ => None,
+        }
+    }
+
+    /// The items, when it is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(l) => Some(l),
+            _ => None,
+        }
+    }
+
+    /// The entry of a mapping; `None` for anything else.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_map()?.get(key)
+    }
+
+    /// The number as Python's arithmetic takes it (booleans are 0 and 1); `None` when it is none.
+    pub fn as_f64(&self) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss)] // what Python's float() does
+        match self {
+            Self::Bool(b) => Some(f64::from(u8::from(*b))),
+            Self::Int(i) => Some(*i as f64),
+            Self::Float(f) => Some(*f),
+            _ => None,
+        }
+    }
+
+    /// Python's name of the type, as its error messages say it.
+    pub fn python_type(&self) -> &'static str {
+        match self {
+            Self::Null => "NoneType",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Text(_) => "str",
+            Self::List(_) => "list",
+            Self::Map(_) => "dict",
+        }
+    }
+
+    /// What a person calls it: "a text", "a list"…
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+
+    /// Every text in it, keys left out, in order; for those who look for something in all of them.
+    pub fn for_each_text(&self, visit: &mut impl FnMut(&str)) {
+        match self {
+            Self::Text(t) => visit(t),
+            Self::List(l) => l.iter().for_each(|v| v.for_each_text(visit)),
+            Self::Map(m) => m.values().for_each(|v| v.for_each_text(visit)),
+            _ => {}
+        }
+    }
+
+    /// The same value with every text in it, keys included, passed through `change`.
+    #[must_use]
+    pub fn map_texts(&self, change: &impl Fn(&str) -> String) -> Value {
+        match self {
+            Self::Text(t) => Self::Text(change(t)),
+            Self::List(l) => Self::List(l.iter().map(|v| v.map_texts(change)).collect()),
+            Self::Map(m) => Self::Map(m.iter().map(|(k, v)| (change(k), v.map_texts(change))).collect()),
+            other => other.clone(),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(b: bool) -> Self {
+        Self::Bool(b)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Self::Int(number.into())
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(json: serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(b) => Self::Bool(b),
+            serde_json::Value::Number(n) => {
+                n.as_i128().map_or_else(|| Self::Float(n.as_f64().unwrap_or(f64::NAN)), Self::Int)
+            }
+            serde_json::Value::String(t) => Self::Text(t),
+            serde_json::Value::Array(a) => Self::List(a.into_iter().map(Self::from).collect()),
+            serde_json::Value::Object(o) => Self::Map(o.into_iter().map(|(k, v)| (k, v.into())).collect()),
+        }
+    }
+}
+
+/// Strict JSON, always: an infinity becomes `1e999`, which every JSON reader accepts and Python, JavaScript
+/// and jq read back as an infinity or the largest number; a NaN, for which there is no such spelling, `null`.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(b) => serializer.serialize_bool(*b),
+            Self::Int(i) => match (i64::try_from(*i), u64::try_from(*i)) {
+                (Ok(small), _) => serializer.serialize_i64(small),
+                (_, Ok(large)) => serializer.serialize_u64(large),
+                _ => serializer.serialize_i128(*i),
+            },
+            Self::Float(f) if f.is_infinite() => {
+                let text = if *f > 0.0 { "1e999" } else { "-1e999" };
+                let raw: &RawValue = serde_json::from_str(text).map_err(serde::ser::Error::custom)?;
+                raw.serialize(serializer)
+            }
+            Self::Float(f) => serializer.serialize_f64(*f),
+            Self::Text(t) => serializer.serialize_str(t),
+            Self::List(l) => {
+                let mut seq = serializer.serialize_seq(Some(l.len()))?;
+                l.iter().try_for_each(|v| seq.serialize_element(v))?;
+                seq.end()
+            }
+            Self::Map(m) => {
+                let mut map = serializer.serialize_map(Some(m.len()))?;
+                m.iter().try_for_each(|(k, v)| map.serialize_entry(k, v))?;
+                map.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_written_as_strict_json() {
+        let check = |value: Value, expected: &str| {
+            assert_eq!(serde_json::to_string(&value).unwrap(), expected);
+        };
+        check(Value::Float(f64::INFINITY), "1e999");
+        check(Value::Float(f64::NEG_INFINITY), "-1e999");
+        check(Value::Float(f64::NAN), "null");
+        check(Value::Float(1.0), "1.0");
+        check(Value::Int(i128::from(u64::MAX) * 10), "184467440737095516150");
+        check(Value::Int(i128::from(u64::MAX)), "18446744073709551615");
+        check(Value::List(vec!["é".into(), Value::Null, true.into()]), r#"["é",null,true]"#);
+    }
+
+    #[test]
+    fn truth_is_pythons() {
+        let check = |json: &str, expected: bool| {
+            let value = Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap());
+            assert_eq!(value.is_truthy(), expected, "{json}");
+        };
+        for falsy in ["null", "false", "0", "0.0", "\"\"", "[]", "{}"] {
+            check(falsy, false);
+        }
+        for truthy in ["true", "-1", "0.1", "\"0\"", "[0]", "{\"a\":null}"] {
+            check(truthy, true);
+        }
+    }
+}

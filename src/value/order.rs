@@ -1,0 +1,144 @@
+//! Equality and order by Python's rules. Floor 0.
+
+use std::cmp::Ordering;
+
+use super::Value;
+
+/// Two values that Python refuses to order, such as a text and a number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Incomparable {
+    /// Python's name of the left value's type.
+    pub left: &'static str,
+    /// Python's name of the right value's type.
+    pub right: &'static str,
+}
+
+impl std::fmt::Display for Incomparable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "'<=' not supported between instances of '{}' and '{}'", self.left, self.right)
+    }
+}
+
+impl Value {
+    /// Python's `==`: `1 == 1.0 == True`, mappings without regard to the order of their keys.
+    pub fn equals(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.equals(y)),
+            (Self::Map(a), Self::Map(b)) => {
+                a.len() == b.len() && a.iter().all(|(k, x)| b.get(k).is_some_and(|y| x.equals(y)))
+            }
+            _ => number_order(self, other) == Some(Some(Ordering::Equal)),
+        }
+    }
+
+    /// Python's `self <= other`.
+    pub fn at_most(&self, other: &Value) -> Result<bool, Incomparable> {
+        let refused = Incomparable { left: self.python_type(), right: other.python_type() };
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Ok(a <= b),
+            (Self::List(a), Self::List(b)) => match a.iter().zip(b).find(|(x, y)| !x.equals(y)) {
+                Some((x, y)) => x.at_most(y),
+                None => Ok(a.len() <= b.len()),
+            },
+            _ => match number_order(self, other) {
+                Some(order) => Ok(matches!(order, Some(Ordering::Less | Ordering::Equal))),
+                None => Err(refused),
+            },
+        }
+    }
+}
+
+/// The exact order of two numbers: `None` when one is no number, `Some(None)` when one is a NaN.
+fn number_order(a: &Value, b: &Value) -> Option<Option<Ordering>> {
+    #[derive(Clone, Copy)]
+    enum Number {
+        Whole(i128),
+        Real(f64),
+    }
+    let number = |value: &Value| match value {
+        Value::Bool(b) => Some(Number::Whole((*b).into())),
+        Value::Int(i) => Some(Number::Whole(*i)),
+        Value::Float(f) => Some(Number::Real(*f)),
+        _ => None,
+    };
+    Some(match (number(a)?, number(b)?) {
+        (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),
+        (Number::Real(a), Number::Real(b)) => a.partial_cmp(&b),
+        (Number::Whole(a), Number::Real(b)) => whole_and_real(a, b),
+        (Number::Real(a), Number::Whole(b)) => whole_and_real(b, a).map(Ordering::reverse),
+    })
+}
+
+/// Compares without rounding the whole number to the nearest float first, as Python does.
+fn whole_and_real(whole: i128, real: f64) -> Option<Ordering> {
+    const LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0; // 2^127
+    if real.is_nan() {
+        None
+    } else if real >= LIMIT {
+        Some(Ordering::Less)
+    } else if real < -LIMIT {
+        Some(Ordering::Greater)
+    } else {
+        #[allow(clippy::cast_possible_truncation)] // within the limits, and the fraction is compared below
+        let floor = real.floor() as i128;
+        let fraction = if real > real.floor() { Ordering::Less } else { Ordering::Equal };
+        Some(whole.cmp(&floor).then(fraction))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        serde_json::from_str::<serde_json::Value>(json).unwrap().into()
+    }
+
+    #[test]
+    fn equality_is_pythons() {
+        let check = |a: &str, b: &str, expected: bool| {
+            assert_eq!(value(a).equals(&value(b)), expected, "{a} == {b}");
+            assert_eq!(value(b).equals(&value(a)), expected, "{b} == {a}");
+        };
+        check("1", "1.0", true);
+        check("1", "true", true);
+        check("0.0", "false", true);
+        check("200", "\"200\"", false);
+        check("null", "false", false);
+        check("[1, 2]", "[1.0, 2]", true);
+        check("[1]", "[1, 2]", false);
+        check(r#"{"a": 1, "b": [true]}"#, r#"{"b": [1], "a": 1.0}"#, true);
+        check(r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#, false);
+        check("9007199254740993", "9007199254740992.0", false);
+        check("\"a\"", "\"a\"", true);
+    }
+
+    #[test]
+    fn order_is_pythons() {
+        let check = |a: &str, b: &str, expected: Option<bool>| {
+            assert_eq!(value(a).at_most(&value(b)).ok(), expected, "{a} <= {b}");
+        };
+        check("1", "1.0", Some(true));
+        check("1", "0.5", Some(false));
+        check("-1", "-0.5", Some(true));
+        check("true", "1", Some(true));
+        check("\"a\"", "\"b\"", Some(true));
+        check("\"10\"", "\"9\"", Some(true));
+        check("\"1\"", "1", None);
+        check("null", "1", None);
+        check("[1, 2]", "[1, 3]", Some(true));
+        check("[1, \"a\"]", "[1, 2]", None);
+        check("{}", "{}", None);
+        check("1", "1e300", Some(true));
+        check("1", "-1e300", Some(false));
+    }
+
+    #[test]
+    fn nan_is_neither_equal_nor_ordered() {
+        let nan = Value::Float(f64::NAN);
+        assert!(!nan.equals(&nan));
+        assert_eq!(nan.at_most(&Value::Int(1)), Ok(false));
+    }
+}
