@@ -1,3 +1,5 @@
 //! kubectl-chaos: Chaos Toolkit experiments, run natively.
 
+pub mod diagnostic;
+pub mod substitution;
 pub mod value;

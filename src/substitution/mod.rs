@@ -1,0 +1,203 @@
+//! Placeholders: `${name}` and `$name`, filled from configuration and secrets. Floor 0.
+//!
+//! The rules are those of Python's `string.Template` with one addition: a text that is nothing but one
+//! `${name}` becomes the value itself, with its type.
+
+mod redaction;
+
+use crate::value::{Map, Value};
+
+pub use redaction::Redactor;
+
+/// What placeholders are filled from. It holds resolved secrets, so it can be neither printed nor compared.
+#[derive(Clone, Default)]
+pub struct Scope {
+    configuration: Map,
+    secrets: Map,
+}
+
+impl Scope {
+    /// `secrets` is a mapping of groups; a placeholder names an entry of a group, never the group.
+    pub fn new(configuration: Map, secrets: Map) -> Self {
+        Self { configuration, secrets }
+    }
+
+    /// Whether there is nothing at all to fill in. Some arguments are not even scanned then.
+    pub fn is_empty(&self) -> bool {
+        self.configuration.is_empty() && self.secrets.is_empty()
+    }
+
+    /// The resolved configuration.
+    pub fn configuration(&self) -> &Map {
+        &self.configuration
+    }
+
+    /// The resolved secrets, by group.
+    pub fn secrets(&self) -> &Map {
+        &self.secrets
+    }
+
+    /// Adds one configuration entry.
+    pub fn define(&mut self, key: String, value: Value) {
+        self.configuration.insert(key, value);
+    }
+
+    /// The configuration's value of that name, else that of the first group of secrets that has it.
+    pub fn lookup(&self, name: &str) -> Option<&Value> {
+        self.configuration
+            .get(name)
+            .or_else(|| self.secrets.values().find_map(|group| group.as_map().and_then(|g| g.get(name))))
+    }
+
+    /// The value with every placeholder in it filled; keys of mappings stay as they are, and what is
+    /// filled in is not scanned again.
+    pub fn fill(&self, value: &Value) -> Value {
+        match value {
+            Value::Text(text) => self.fill_text(text),
+            Value::List(items) => Value::List(items.iter().map(|item| self.fill(item)).collect()),
+            Value::Map(entries) => {
+                Value::Map(entries.iter().map(|(key, item)| (key.clone(), self.fill(item))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The text with every placeholder filled. Unknown and malformed ones stay as they are.
+    pub fn fill_text(&self, text: &str) -> Value {
+        if let Some(Token { length, kind: TokenKind::Braced(name) }) = token(text)
+            && length == text.len()
+            && let Some(value) = self.lookup(name)
+        {
+            return value.clone();
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let length = match token(rest) {
+                Some(Token { length, kind: TokenKind::Dollar }) => {
+                    out.push('$');
+                    length
+                }
+                Some(Token { length, kind: TokenKind::Braced(name) | TokenKind::Named(name) }) => {
+                    match self.lookup(name) {
+                        Some(value) => out.push_str(&value.python_text()),
+                        None => out.push_str(&rest[..length]),
+                    }
+                    length
+                }
+                None => {
+                    out.push('$');
+                    1
+                }
+            };
+            rest = &rest[length..];
+        }
+        out.push_str(rest);
+        Value::Text(out)
+    }
+}
+
+/// A placeholder at the beginning of a text.
+struct Token<'a> {
+    /// In bytes.
+    length: usize,
+    kind: TokenKind<'a>,
+}
+
+enum TokenKind<'a> {
+    /// `$$`
+    Dollar,
+    /// `${name}`
+    Braced(&'a str),
+    /// `$name`
+    Named(&'a str),
+}
+
+fn token(text: &str) -> Option<Token<'_>> {
+    let rest = text.strip_prefix('$')?;
+    if rest.starts_with('$') {
+        return Some(Token { length: 2, kind: TokenKind::Dollar });
+    }
+    if let Some(inner) = rest.strip_prefix('{') {
+        let name = &inner[..name_length(inner)];
+        let closed = !name.is_empty() && inner[name.len()..].starts_with('}');
+        return closed.then_some(Token { length: name.len() + 3, kind: TokenKind::Braced(name) });
+    }
+    let name = &rest[..name_length(rest)];
+    (!name.is_empty()).then_some(Token { length: name.len() + 1, kind: TokenKind::Named(name) })
+}
+
+/// The length of the name that a text begins with: ASCII letters, digits and underscores, no digit first.
+fn name_length(text: &str) -> usize {
+    let length = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+    if text.starts_with(|c: char| c.is_ascii_digit()) { 0 } else { length }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        serde_json::from_str::<serde_json::Value>(json).unwrap().into()
+    }
+
+    fn scope() -> Scope {
+        let map = |json| value(json).as_map().unwrap().clone();
+        Scope::new(
+            map(r#"{"n": 5, "s": "text", "nothing": null, "yes": true, "half": 0.5, "l": [1, "a"],
+                    "m": {"k": "v"}, "both": "configuration", "loop": "${s}", "empty": ""}"#),
+            map(
+                r#"{"api": {"tok": "s3cret", "both": "secret", "deep": {"x": 1}}, "other": {"tok": "late", "u": "me"},
+                    "bare": "not a group"}"#,
+            ),
+        )
+    }
+
+    #[test]
+    fn placeholders_are_filled() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(scope().fill_text(text), value(expected), "{text}");
+        };
+        // alone: the value itself
+        check("${n}", "5");
+        check("${l}", "[1, \"a\"]");
+        check("${nothing}", "null");
+        check("${m}", "{\"k\": \"v\"}");
+        // alone without braces, or inside a text: Python's text of it
+        check("$n", "\"5\"");
+        check("$nothing", "\"None\"");
+        check("v=${yes}", "\"v=True\"");
+        check("${half}${n}", "\"0.55\"");
+        check("${l}|${m}", "\"[1, 'a']|{'k': 'v'}\"");
+        // secrets by their second level, configuration first, first group first
+        check("${tok}", "\"s3cret\"");
+        check("${u}", "\"me\"");
+        check("${both}", "\"configuration\"");
+        check("${deep}", "{\"x\": 1}");
+        check("${api}", "\"${api}\"");
+        check("${x}", "\"${x}\"");
+        // nothing is filled twice
+        check("${loop}", "\"${s}\"");
+        check("<$loop>", "\"<${s}>\"");
+        // what is no placeholder, or unknown, stays
+        check("$$n and $$", "\"$n and $\"");
+        check(
+            "${nope} $nope ${n ${1} $1 $ ${} ${a-b} ${a.b}",
+            "\"${nope} $nope ${n ${1} $1 $ ${} ${a-b} ${a.b}\"",
+        );
+        check("$nö", "\"5ö\"");
+        check("$n_", "\"$n_\"");
+        check("${N}", "\"${N}\"");
+        check("a${empty}b", "\"ab\"");
+        check("100%$", "\"100%$\"");
+        check("", "\"\"");
+    }
+
+    #[test]
+    fn collections_are_filled_but_their_keys_are_not() {
+        let filled = scope().fill(&value(r#"{"${n}": ["${n}", {"k": "n=$n"}], "t": 1}"#));
+        assert_eq!(filled, value(r#"{"${n}": [5, {"k": "n=5"}], "t": 1}"#));
+    }
+}

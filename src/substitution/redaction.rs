@@ -1,0 +1,166 @@
+//! Keeps secrets out of everything that is written down. Floor 0.
+
+use std::borrow::Cow;
+
+use super::Scope;
+use crate::value::{Map, Value, json_text};
+
+/// What stands where a secret stood.
+const MASK: &str = "***";
+/// Shorter secrets are masked only where they are a whole text: masked inside texts they would mask half the
+/// journal, and hide nothing that could not be guessed.
+const SHORTEST_PART: usize = 4;
+/// Configuration that the Chaos Toolkit's format knows to be secret although it is not among the secrets.
+const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
+
+/// Masks the values of secrets, however they were resolved, in texts and values.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a secret that contains another is masked whole.
+    parts: Vec<String>,
+    wholes: Vec<String>,
+}
+
+impl Redactor {
+    /// A redactor of everything secret in `scope`.
+    pub fn new(scope: &Scope) -> Self {
+        let mut secrets = Vec::new();
+        collect(&Value::Map(scope.secrets().clone()), &mut secrets);
+        let configuration = SECRET_CONFIGURATION.iter().filter_map(|key| scope.configuration().get(*key));
+        configuration.for_each(|value| collect(value, &mut secrets));
+        Self::of(&secrets)
+    }
+
+    fn of(secrets: &[String]) -> Self {
+        let mut redactor = Self::default();
+        for secret in secrets {
+            if secret.chars().count() < SHORTEST_PART {
+                redactor.wholes.push(secret.clone());
+                continue;
+            }
+            redactor.parts.push(secret.clone());
+            redactor.parts.extend(written_forms(secret));
+            if secret.trim().contains('\n') {
+                // a key printed line by line is as secret as in one piece
+                let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 2 * SHORTEST_PART);
+                redactor.parts.extend(lines.map(str::to_owned));
+            }
+        }
+        redactor.parts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        redactor.parts.dedup();
+        redactor
+    }
+
+    /// Whether there is nothing to mask.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.wholes.is_empty()
+    }
+
+    /// The text with every secret in it masked.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.wholes.iter().any(|whole| whole == text.trim()) {
+            return Cow::Borrowed(MASK);
+        }
+        let mut out = Cow::Borrowed(text);
+        for part in &self.parts {
+            if out.contains(part.as_str()) {
+                out = Cow::Owned(out.replace(part.as_str(), MASK));
+            }
+        }
+        out
+    }
+
+    /// The value with every secret in its texts, numbers and keys masked.
+    pub fn value(&self, value: &Value) -> Value {
+        if self.is_empty() {
+            return value.clone();
+        }
+        match value {
+            Value::Text(text) => Value::Text(self.text(text).into_owned()),
+            Value::Int(_) | Value::Float(_) => {
+                let text = value.python_text();
+                // short numbers are left alone: a secret 1 must not hide every status 1
+                if self.parts.iter().any(|secret| *secret == text) {
+                    Value::from(MASK)
+                } else {
+                    value.clone()
+                }
+            }
+            Value::List(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
+            Value::Map(entries) => Value::Map(self.map(entries)),
+            other => other.clone(),
+        }
+    }
+
+    fn map(&self, entries: &Map) -> Map {
+        entries.iter().map(|(key, item)| (self.text(key).into_owned(), self.value(item))).collect()
+    }
+}
+
+/// Every text and number in a secret. Booleans and null are no secrets.
+fn collect(value: &Value, secrets: &mut Vec<String>) {
+    match value {
+        Value::Text(text) if !text.trim().is_empty() => secrets.push(text.trim().to_owned()),
+        Value::Int(_) | Value::Float(_) => secrets.push(value.python_text().into_owned()),
+        Value::List(items) => items.iter().for_each(|item| collect(item, secrets)),
+        Value::Map(entries) => entries.values().for_each(|item| collect(item, secrets)),
+        _ => {}
+    }
+}
+
+/// How a secret may also be written: inside JSON, inside a URL.
+fn written_forms(secret: &str) -> Vec<String> {
+    let json = |text: Result<String, String>| text.ok().map(|t| t[1..t.len() - 1].to_owned());
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![encoded.replace('+', "%20"), encoded];
+    forms.extend(json(json_text(&Value::from(secret))));
+    forms.extend(json(serde_json::to_string(secret).map_err(|e| e.to_string())));
+    forms.retain(|form| form != secret);
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        let group = secrets.iter().enumerate().map(|(i, s)| (format!("k{i}"), Value::from(*s))).collect();
+        Redactor::new(&Scope::new(Map::new(), Map::from_iter([("g".to_owned(), Value::Map(group))])))
+    }
+
+    #[test]
+    fn secrets_are_masked_in_every_form() {
+        let check = |secrets: &[&str], text: &str, expected: &str| {
+            assert_eq!(redactor(secrets).text(text), expected, "{text}");
+        };
+        check(&["s3cret"], "token s3cret, again s3cret", "token ***, again ***");
+        check(&["s3cret", "s3cret-and-more"], "s3cret-and-more", "***");
+        check(&["a b/c"], "http://h/?t=a+b%2Fc&u=a%20b%2Fc", "http://h/?t=***&u=***");
+        check(&["qu\"ote"], r#"{"t": "qu\"ote"}"#, r#"{"t": "***"}"#);
+        check(&["zü≠rich"], r#""z\u00fc\u2260rich""#, "\"***\"");
+        check(&["-----BEGIN-----\nabcdefgh\n-----END-----\n"], "line abcdefgh", "line ***");
+        check(&["ab"], "ab cab", "ab cab");
+        check(&["ab"], " ab\n", "***");
+        check(&["", " "], "nothing", "nothing");
+    }
+
+    #[test]
+    fn values_are_masked_whole() {
+        let scope = Scope::new(
+            Map::from_iter([
+                ("vault_token".to_owned(), "hvs.token".into()),
+                ("open".to_owned(), "open".into()),
+            ]),
+            Map::from_iter([(
+                "g".to_owned(),
+                Value::Map(Map::from_iter([("pin".to_owned(), 12_345.into())])),
+            )]),
+        );
+        let value: Value =
+            serde_json::json!({"hvs.token": ["x hvs.token", 12345, 1.5, true], "open": "pin 12345 open"})
+                .into();
+        let expected: Value =
+            serde_json::json!({"***": ["x ***", "***", 1.5, true], "open": "pin *** open"}).into();
+        assert_eq!(Redactor::new(&scope).value(&value), expected);
+    }
+}
