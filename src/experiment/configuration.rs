@@ -1,0 +1,340 @@
+//! Configuration and secrets: what is declared, and what it comes to. Floor 0.
+//!
+//! Pure: the environment is a function, what HashiCorp Vault answers is handed in, dynamic entries are left
+//! for the engine, which runs their probes.
+
+use super::document::pointer_token;
+use super::json;
+use crate::value::{Map, Value};
+
+/// The environment variables, as text.
+pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Values given beside the experiment: they replace declarations, and only declared ones.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    /// Configuration entries, by name; each a value or a whole declaration.
+    pub configuration: Map,
+    /// Groups of secrets, by name, each replaced as a whole.
+    pub secrets: Map,
+}
+
+/// The types that `env_var_type` and `--var name:type=value` know.
+pub const TYPES: [&str; 9] = ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
+
+/// The configuration without its dynamic entries run: those are still the mappings they were.
+pub fn configuration(declared: &Map, variables: &Map, environment: &Environment<'_>) -> Result<Map, String> {
+    let resolve = |(name, declaration): (&String, &Value)| {
+        let declaration = variables.get(name).unwrap_or(declaration);
+        configuration_entry(declaration, environment).map(|value| (name.clone(), value))
+    };
+    declared.iter().map(resolve).collect()
+}
+
+/// One configuration entry.
+pub(super) fn configuration_entry(
+    declaration: &Value,
+    environment: &Environment<'_>,
+) -> Result<Value, String> {
+    if declaration.get("type").and_then(Value::as_text) != Some("env") {
+        return Ok(declaration.clone());
+    }
+    let key = environment_key(declaration)?;
+    let value = match (environment(&key), declaration.get("default")) {
+        (Some(text), _) => Value::Text(text),
+        (None, Some(default)) => default.clone(),
+        (None, None) => {
+            return Err(format!(
+                "Configuration makes reference to an environment key that does not exist: {key}"
+            ));
+        }
+    };
+    match declaration.get("env_var_type").filter(|t| **t != Value::Null) {
+        None => Ok(value),
+        Some(kind) => {
+            convert(&kind.python_text(), &value).map_err(|error| format!("environment key {key}: {error}"))
+        }
+    }
+}
+
+/// Whether a configuration entry is a probe to be run.
+pub fn is_dynamic(entry: &Value) -> bool {
+    entry.get("type").and_then(Value::as_text) == Some("probe")
+}
+
+/// A secret that HashiCorp Vault keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSecret {
+    /// Where it is declared below `secrets`: a JSON pointer.
+    pub at: String,
+    /// Its path in the store; `None` when the declaration has none, which gives an empty secret and a warning.
+    pub path: Option<String>,
+    /// The field of it; the whole payload without.
+    pub field: Option<String>,
+}
+
+/// The secrets that have to be fetched from Vault before [`secrets`] can be called.
+pub fn vault_secrets(declared: &Map, variables: &Map) -> Vec<VaultSecret> {
+    let mut found = Vec::new();
+    for (name, declaration) in declared {
+        if !replaced(variables, name) {
+            find_vault(declaration, &format!("/{}", pointer_token(name)), &mut found);
+        }
+    }
+    found
+}
+
+fn find_vault(declaration: &Value, at: &str, found: &mut Vec<VaultSecret>) {
+    let Some(entries) = declaration.as_map() else { return };
+    let text = |key: &str| entries.get(key).map(|v| v.python_text().into_owned());
+    match entries.get("type").and_then(Value::as_text) {
+        Some("env") => {}
+        Some("vault") => {
+            found.push(VaultSecret { at: at.to_owned(), path: text("path"), field: text("key") });
+        }
+        _ => entries.iter().for_each(|(name, inner)| {
+            find_vault(inner, &format!("{at}/{}", pointer_token(name)), found);
+        }),
+    }
+}
+
+/// The secrets. `fetched` holds what Vault answered, by the place of the declaration.
+pub fn secrets(
+    declared: &Map,
+    variables: &Map,
+    environment: &Environment<'_>,
+    fetched: &Map,
+) -> Result<Map, String> {
+    let resolve = |(name, declaration): (&String, &Value)| {
+        let value = match variables.get(name) {
+            Some(given) if replaced(variables, name) => given.clone(),
+            _ => secret(declaration, &format!("/{}", pointer_token(name)), environment, fetched)?,
+        };
+        Ok((name.clone(), value))
+    };
+    declared.iter().map(resolve).collect()
+}
+
+/// Whether a variable replaces a group; null does not.
+fn replaced(variables: &Map, name: &str) -> bool {
+    variables.get(name).is_some_and(|value| *value != Value::Null)
+}
+
+fn secret(
+    declaration: &Value,
+    at: &str,
+    environment: &Environment<'_>,
+    fetched: &Map,
+) -> Result<Value, String> {
+    let Some(entries) = declaration.as_map() else { return Ok(declaration.clone()) };
+    match entries.get("type").and_then(Value::as_text) {
+        Some("env") => {
+            let key = environment_key(declaration)?;
+            environment(&key).map(Value::Text).ok_or_else(|| {
+                format!("Secrets make reference to an environment key that does not exist: {key}")
+            })
+        }
+        Some("vault") => Ok(fetched.get(at).cloned().unwrap_or_else(|| Value::Map(Map::new()))),
+        _ => entries
+            .iter()
+            .map(|(name, inner)| {
+                secret(inner, &format!("{at}/{}", pointer_token(name)), environment, fetched)
+                    .map(|value| (name.clone(), value))
+            })
+            .collect::<Result<Map, String>>()
+            .map(Value::Map),
+    }
+}
+
+fn environment_key(declaration: &Value) -> Result<String, String> {
+    let key = declaration.get("key").and_then(Value::as_text);
+    key.map(str::to_owned)
+        .ok_or_else(|| "an entry of type env needs the name of a variable under key".to_owned())
+}
+
+/// Python's conversion of a value to one of [`TYPES`].
+pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
+    let text = value.as_text();
+    let wrong = |what: &str| Err(format!("{:?} is not {what}", value.python_text()));
+    match kind {
+        "str" | "string" => Ok(value.clone()),
+        "int" | "integer" => match (value, text.map(python_int)) {
+            (_, Some(Some(number))) => Ok(Value::Int(number)),
+            (Value::Int(_), _) => Ok(value.clone()),
+            (Value::Bool(b), _) => Ok(Value::Int((*b).into())),
+            #[allow(clippy::cast_possible_truncation)] // int() truncates
+            (Value::Float(f), _) if f.is_finite() => Ok(Value::Int(*f as i128)),
+            _ => wrong("a whole number"),
+        },
+        "float" | "number" => match (value.as_f64(), text.map(python_float)) {
+            (Some(number), _) | (_, Some(Some(number))) => Ok(Value::Float(number)),
+            _ => wrong("a number"),
+        },
+        // Python's bytes have no other use in an experiment than their text
+        "bytes" => match text {
+            Some(text) => Ok(Value::Text(format!(
+                "b{}",
+                Value::List(vec![text.into()]).python_text().trim_matches(['[', ']'])
+            ))),
+            None => wrong("a text"),
+        },
+        "bool" => match (value, text) {
+            (Value::Bool(_), _) => Ok(value.clone()),
+            (_, Some(text)) => Ok(Value::Bool(!matches!(text.to_lowercase().as_str(), "false" | "0" | "no"))),
+            _ => wrong("a text or a boolean"),
+        },
+        "json" => match text {
+            None | Some("") => Ok(value.clone()),
+            Some(text) => json::read(text, "value").map(|d| d.root.to_value()).map_err(|d| d.message),
+        },
+        _ => Err("variable type can only be: bool, str, int, float, bytes or json".to_owned()),
+    }
+}
+
+/// `int(text)`: blanks around it, a sign, and single underscores between digits are allowed.
+fn python_int(text: &str) -> Option<i128> {
+    python_digits(text.trim())?.parse().ok()
+}
+
+/// `float(text)`.
+fn python_float(text: &str) -> Option<f64> {
+    python_digits(text.trim())?.parse().ok()
+}
+
+/// Takes out underscores that stand between two digits; none elsewhere.
+fn python_digits(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let mut underscores = bytes.iter().enumerate().filter(|(_, b)| **b == b'_').map(|(at, _)| at);
+    underscores.all(|at| digit(at.checked_sub(1)) && digit(Some(at + 1))).then(|| text.replace('_', ""))
+}
+
+/// Reads one `--var`: `name=value` or `name:type=value`.
+pub fn variable(text: &str) -> Result<(String, Value), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("var needs to be in the format name[:type]=value".to_owned());
+    };
+    match name.rsplit_once(':') {
+        None => Ok((name.to_owned(), value.into())),
+        Some((name, kind)) => convert(kind, &value.into()).map(|value| (name.to_owned(), value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(json: serde_json::Value) -> Map {
+        Value::from(json).as_map().unwrap().clone()
+    }
+
+    fn environment(key: &str) -> Option<String> {
+        let text = match key {
+            "SET" => "from env",
+            "EMPTY" => "",
+            "SEVEN" => " 7 ",
+            "JSON" => r#"[1, {"a": null}]"#,
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn configuration_comes_from_the_file_the_environment_and_variables() {
+        let check = |declared: serde_json::Value,
+                     variables: serde_json::Value,
+                     expected: Result<serde_json::Value, &str>| {
+            let got = configuration(&map(declared.clone()), &map(variables), &environment);
+            assert_eq!(got.map(Value::Map), expected.map(Value::from).map_err(str::to_owned), "{declared}");
+        };
+        use serde_json::json;
+        let env = |key: &str| json!({"type": "env", "key": key});
+        check(json!({"a": [1, "x"], "b": {"k": 1}}), json!({}), Ok(json!({"a": [1, "x"], "b": {"k": 1}})));
+        check(json!({"a": env("SET"), "b": env("EMPTY")}), json!({}), Ok(json!({"a": "from env", "b": ""})));
+        check(
+            json!({"a": env("NONE")}),
+            json!({}),
+            Err("Configuration makes reference to an environment key that does not exist: NONE"),
+        );
+        check(json!({"a": {"type": "env", "key": "NONE", "default": 5}}), json!({}), Ok(json!({"a": 5})));
+        check(
+            json!({"a": {"type": "env", "key": "SEVEN", "env_var_type": "int"},
+                   "b": {"type": "env", "key": "NONE", "default": "no", "env_var_type": "bool"},
+                   "c": {"type": "env", "key": "JSON", "env_var_type": "json"}}),
+            json!({}),
+            Ok(json!({"a": 7, "b": false, "c": [1, {"a": null}]})),
+        );
+        check(
+            json!({"a": {"type": "env", "key": "SET", "env_var_type": "int"}}),
+            json!({}),
+            Err("environment key SET: \"from env\" is not a whole number"),
+        );
+        // variables replace declarations, may be declarations, and cannot add any
+        check(json!({"a": env("NONE")}), json!({"a": "given", "z": 1}), Ok(json!({"a": "given"})));
+        check(json!({"a": 1}), json!({"a": env("SET")}), Ok(json!({"a": "from env"})));
+        // what is neither a scalar nor an environment entry is itself
+        check(
+            json!({"a": {"type": "vault", "path": "x"}}),
+            json!({}),
+            Ok(json!({"a": {"type": "vault", "path": "x"}})),
+        );
+    }
+
+    #[test]
+    fn secrets_come_from_the_file_the_environment_vault_and_variables() {
+        use serde_json::json;
+        let declared = map(json!({
+            "s": {"k": {"type": "env", "key": "SET"}, "inline": "x", "deep": {"er": {"type": "env", "key": "SET"}}},
+            "top": {"type": "env", "key": "SET"},
+            "v": {"t": {"type": "vault", "path": "foo/bar", "key": "token"}, "all": {"type": "vault", "path": "foo"}},
+            "replaced": {"a": {"type": "env", "key": "NONE"}, "b": 1},
+        }));
+        let variables = map(json!({"replaced": {"a": "given"}, "undeclared": {"x": 1}, "s": null}));
+        let wanted = vault_secrets(&declared, &variables);
+        let places: Vec<_> = wanted.iter().map(|v| (v.at.as_str(), v.field.as_deref())).collect();
+        assert_eq!(places, [("/v/t", Some("token")), ("/v/all", None)]);
+        let fetched = map(json!({"/v/t": "hvs", "/v/all": {"a": 1}}));
+        let got = secrets(&declared, &variables, &environment, &fetched).unwrap();
+        assert_eq!(
+            Value::Map(got),
+            json!({
+                "s": {"k": "from env", "inline": "x", "deep": {"er": "from env"}},
+                "top": "from env", "v": {"t": "hvs", "all": {"a": 1}}, "replaced": {"a": "given"},
+            })
+            .into()
+        );
+        let missing = map(json!({"s": {"k": {"type": "env", "key": "NONE"}}}));
+        assert_eq!(
+            secrets(&missing, &Map::new(), &environment, &Map::new()).unwrap_err(),
+            "Secrets make reference to an environment key that does not exist: NONE"
+        );
+    }
+
+    #[test]
+    fn variables_have_types() {
+        let check = |text: &str, expected: Option<(&str, serde_json::Value)>| {
+            let expected = expected.map(|(name, value)| (name.to_owned(), Value::from(value)));
+            assert_eq!(variable(text).ok(), expected, "{text}");
+        };
+        use serde_json::json;
+        check("a=1", Some(("a", json!("1"))));
+        check("a=b=c", Some(("a", json!("b=c"))));
+        check("a:int=5", Some(("a", json!(5))));
+        check("a:int= 1_000 ", Some(("a", json!(1000))));
+        check("a:int=5.0", None);
+        check("a:int=_5", None);
+        check("a:float=2", Some(("a", json!(2.0))));
+        check("a:number=1e3", Some(("a", json!(1000.0))));
+        check("a:bool=No", Some(("a", json!(false))));
+        check("a:bool=off", Some(("a", json!(true))));
+        check("a:bool=", Some(("a", json!(true))));
+        check("a:json={\"x\": [1]}", Some(("a", json!({"x": [1]}))));
+        check("a:json=", Some(("a", json!(""))));
+        check("a:json={", None);
+        check("a:bytes=it's", Some(("a", json!("b\"it's\""))));
+        check("a:b:str=x", Some(("a:b", json!("x"))));
+        check("a:date=x", None);
+        check("a", None);
+        check("=x", Some(("", json!("x"))));
+    }
+}

@@ -1,0 +1,152 @@
+//! A document as it was written: a tree of values, each with its place in the file. Floor 0.
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::{Diagnostic, Position};
+use crate::value::Value;
+
+/// The largest document that is read, in bytes: no experiment comes near it, and nobody waits for one that does.
+pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// The deepest nesting that is read.
+pub const MAX_DEPTH: usize = 100;
+/// The most nodes that a document may come to, aliases counted as often as they are used: what stops a "YAML bomb".
+pub const MAX_NODES: usize = 500_000;
+
+/// One value and its place.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where it begins.
+    pub position: Position,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a node holds. Scalars are [`Value`]s; the other two hold further nodes.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A value without parts.
+    Scalar(Value),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping; the last of several entries with one key, as the Chaos Toolkit reads it.
+    Map(IndexMap<String, Entry>),
+}
+
+/// An entry of a mapping.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where its key stands.
+    pub key: Position,
+    /// Its value.
+    pub value: Node,
+}
+
+/// A document that was read, and what the reading found doubtful.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The file or address it came from.
+    pub source: String,
+    /// The tree.
+    pub root: Node,
+    /// Keys given twice and the like.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Node {
+    /// The plain value.
+    pub fn to_value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => Value::List(items.iter().map(Node::to_value).collect()),
+            Kind::Map(entries) => {
+                Value::Map(entries.iter().map(|(key, entry)| (key.clone(), entry.value.to_value())).collect())
+            }
+        }
+    }
+
+    /// The value of an entry, when this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Map(entries) => entries.get(key).map(|entry| &entry.value),
+            _ => None,
+        }
+    }
+
+    /// What it is, to a person.
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Scalar(value) => value.kind(),
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+        }
+    }
+
+    /// The text, when it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(value) => value.as_text(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Scalar(Value::Null))
+    }
+
+    /// Python's truth.
+    pub fn is_truthy(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar(value) => value.is_truthy(),
+            Kind::List(items) => !items.is_empty(),
+            Kind::Map(entries) => !entries.is_empty(),
+        }
+    }
+}
+
+/// Bytes as text: UTF-8, with or without a byte-order mark.
+pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Diagnostic::of_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
+            .hint("an experiment is a small text file: is this the right one?"));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let lines = before.iter().filter(|b| **b == b'\n').count();
+        let column = String::from_utf8_lossy(&before[line_start..]).chars().count();
+        Diagnostic::of_file(source, "not UTF-8 text")
+            .at(Position { line: clamp(lines + 1), column: clamp(column + 1) })
+            .hint("save the file as UTF-8")
+    })
+}
+
+/// A count as a position holds it.
+pub(super) fn clamp(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// One reference token of a JSON pointer (RFC 6901).
+pub fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_decoded_or_refused_with_their_place() {
+        let check = |bytes: &[u8], expected: Result<&str, (u32, u32)>| {
+            let got = decode(bytes, "f").map_err(|d| d.position.map(|p| (p.line, p.column)).unwrap());
+            assert_eq!(got, expected);
+        };
+        check(b"plain", Ok("plain"));
+        check(b"\xef\xbb\xbf{}", Ok("{}"));
+        check(b"a: \xff", Err((1, 4)));
+        check("é\nüb\u{0}".as_bytes(), Ok("é\nüb\u{0}"));
+        check(b"\xc3\xa9\n\xc3\xa9\xc3", Err((2, 2)));
+        assert!(decode(&vec![b' '; MAX_BYTES + 1], "f").unwrap_err().message.contains("10 MiB"));
+    }
+}

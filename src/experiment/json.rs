@@ -1,0 +1,355 @@
+//! Reads JSON into a tree with places. Floor 0.
+//!
+//! It takes what Python's `json` takes, which is a little more than the standard: `NaN`, `Infinity` and
+//! `-Infinity`. Of two entries with one key the last wins, with a warning.
+
+use indexmap::IndexMap;
+
+use super::document::{Document, Entry, Kind, MAX_DEPTH, MAX_NODES, Node, clamp};
+use crate::diagnostic::{Diagnostic, Position};
+use crate::value::Value;
+
+/// Reads a whole text as one JSON document.
+pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
+    let mut reader =
+        Reader { text, at: 0, line: 1, line_start: 0, depth: 0, nodes: 0, source, warnings: Vec::new() };
+    reader.skip_blanks();
+    if reader.peek().is_none() {
+        return Err(Diagnostic::of_file(source, "empty")
+            .hint("an experiment needs a title, a description and a method"));
+    }
+    let root = reader.value()?;
+    reader.skip_blanks();
+    match reader.peek() {
+        None => Ok(Document { source: source.to_owned(), root, warnings: reader.warnings }),
+        Some(_) => Err(reader.fault("text after the end of the document", "nothing more")),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    /// Byte offset of the next character.
+    at: usize,
+    line: usize,
+    /// Byte offset at which the line begins.
+    line_start: usize,
+    depth: usize,
+    nodes: usize,
+    source: &'a str,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        if c == '\n' {
+            self.line += 1;
+            self.line_start = self.at;
+        }
+        Some(c)
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(' ' | '\t' | '\n' | '\r')) {
+            self.next();
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            line: clamp(self.line),
+            column: clamp(self.text[self.line_start..self.at].chars().count() + 1),
+        }
+    }
+
+    fn fault(&self, message: impl Into<String>, expected: &str) -> Diagnostic {
+        let mut diagnostic =
+            Diagnostic::of_file(self.source, format!("broken JSON: {}", message.into())).at(self.position());
+        diagnostic.expected = Some(expected.to_owned());
+        diagnostic
+    }
+
+    /// What stands here instead of what should.
+    fn unexpected(&self, expected: &str) -> Diagnostic {
+        match self.peek() {
+            None => self.fault("the text ends too early", expected),
+            Some(c) => self.fault(format!("unexpected {c:?}"), expected),
+        }
+    }
+
+    fn value(&mut self) -> Result<Node, Diagnostic> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(self.fault(format!("more than {MAX_NODES} values"), "a smaller document"));
+        }
+        let position = self.position();
+        let kind = match self.peek() {
+            Some('{') => self.nested(Self::map)?,
+            Some('[') => self.nested(Self::list)?,
+            Some('"') => Kind::Scalar(Value::Text(self.string()?)),
+            Some('-' | '0'..='9') => Kind::Scalar(self.number()?),
+            Some(c) if c.is_ascii_alphabetic() => Kind::Scalar(self.word()?),
+            _ => return Err(self.unexpected("a value")),
+        };
+        Ok(Node { position, kind })
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Kind, Diagnostic>) -> Result<Kind, Diagnostic> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.fault(format!("nested more than {MAX_DEPTH} deep"), "a flatter document"));
+        }
+        self.depth += 1;
+        self.next();
+        self.skip_blanks();
+        let kind = read(self);
+        self.depth -= 1;
+        kind
+    }
+
+    fn list(&mut self) -> Result<Kind, Diagnostic> {
+        let mut items = Vec::new();
+        if self.peek() == Some(']') {
+            self.next();
+            return Ok(Kind::List(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.skip_blanks();
+            match self.peek() {
+                Some(',') => self.next(),
+                Some(']') => {
+                    self.next();
+                    return Ok(Kind::List(items));
+                }
+                _ => return Err(self.unexpected("',' or ']'")),
+            };
+            self.skip_blanks();
+        }
+    }
+
+    fn map(&mut self) -> Result<Kind, Diagnostic> {
+        let mut entries: IndexMap<String, Entry> = IndexMap::new();
+        if self.peek() == Some('}') {
+            self.next();
+            return Ok(Kind::Map(entries));
+        }
+        loop {
+            let key_position = self.position();
+            if self.peek() != Some('"') {
+                return Err(self.unexpected("a key in double quotes"));
+            }
+            let key = self.string()?;
+            self.skip_blanks();
+            if self.peek() != Some(':') {
+                return Err(self.unexpected("':'"));
+            }
+            self.next();
+            self.skip_blanks();
+            let value = self.value()?;
+            if let Some(earlier) = entries.get(&key) {
+                self.warnings.push(duplicate_key(self.source, &key, earlier.key, key_position));
+            }
+            entries.insert(key, Entry { key: key_position, value });
+            self.skip_blanks();
+            match self.peek() {
+                Some(',') => self.next(),
+                Some('}') => {
+                    self.next();
+                    return Ok(Kind::Map(entries));
+                }
+                _ => return Err(self.unexpected("',' or '}'")),
+            };
+            self.skip_blanks();
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Diagnostic> {
+        self.next();
+        let mut out = String::new();
+        loop {
+            match self.peek() {
+                None => return Err(self.unexpected("'\"' at the end of the text")),
+                Some('"') => {
+                    self.next();
+                    return Ok(out);
+                }
+                Some('\\') => out.push(self.escape()?),
+                Some(c) if c < ' ' => {
+                    return Err(self.fault("a control character in a text", "an escape such as \\n or \\t"));
+                }
+                Some(c) => {
+                    self.next();
+                    out.push(c);
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Diagnostic> {
+        self.next();
+        let Some(c) = self.peek() else { return Err(self.unexpected("an escape")) };
+        let plain = match c {
+            '"' | '\\' | '/' => c,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                self.next();
+                return self.unicode_escape();
+            }
+            _ => return Err(self.unexpected("one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u")),
+        };
+        self.next();
+        Ok(plain)
+    }
+
+    fn unicode_escape(&mut self) -> Result<char, Diagnostic> {
+        let first = self.hex4()?;
+        let code = if (0xd800..0xdc00).contains(&first) && self.text[self.at..].starts_with("\\u") {
+            self.at += 2;
+            let second = self.hex4()?;
+            if (0xdc00..0xe000).contains(&second) {
+                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            } else {
+                first
+            }
+        } else {
+            first
+        };
+        char::from_u32(code)
+            .ok_or_else(|| self.fault(format!("half a character (\\u{first:04x})"), "a surrogate pair"))
+    }
+
+    fn hex4(&mut self) -> Result<u32, Diagnostic> {
+        let digits = self.text.get(self.at..self.at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(digits) = digits else { return Err(self.unexpected("four hexadecimal digits")) };
+        self.at += 4;
+        u32::from_str_radix(digits, 16).map_err(|_| self.unexpected("four hexadecimal digits"))
+    }
+
+    fn word(&mut self) -> Result<Value, Diagnostic> {
+        let rest = &self.text[self.at..];
+        let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let value = match &rest[..length] {
+            "null" => Value::Null,
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "NaN" => Value::Float(f64::NAN),
+            "Infinity" => Value::Float(f64::INFINITY),
+            word => {
+                return Err(
+                    self.fault(format!("unexpected {word:?}"), "a value; texts stand in double quotes")
+                );
+            }
+        };
+        self.at += length;
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Value, Diagnostic> {
+        let rest = &self.text[self.at..];
+        if rest.starts_with("-Infinity") {
+            self.at += "-Infinity".len();
+            return Ok(Value::Float(f64::NEG_INFINITY));
+        }
+        let digits = |from: usize| rest[from..].bytes().take_while(u8::is_ascii_digit).count();
+        let start = usize::from(rest.starts_with('-'));
+        let whole = if rest[start..].starts_with('0') { 1 } else { digits(start) };
+        if whole == 0 {
+            self.at += start;
+            return Err(self.unexpected("a digit"));
+        }
+        let mut end = start + whole;
+        let integer = end;
+        if rest[end..].starts_with('.') && digits(end + 1) > 0 {
+            end += 1 + digits(end + 1);
+        }
+        if rest[end..].starts_with(['e', 'E']) {
+            let sign = usize::from(rest[end + 1..].starts_with(['+', '-']));
+            let exponent = digits(end + 1 + sign);
+            end += if exponent > 0 { 1 + sign + exponent } else { 0 };
+        }
+        let token = &rest[..end];
+        let value = if end == integer { whole_number(token) } else { token.parse().ok().map(Value::Float) };
+        let value =
+            value.ok_or_else(|| self.fault("a number with more than 38 digits", "a smaller number"))?;
+        self.at += end;
+        Ok(value)
+    }
+}
+
+/// A whole number, if it fits.
+pub(super) fn whole_number(token: &str) -> Option<Value> {
+    token.parse().ok().map(Value::Int)
+}
+
+/// The doubt about a key that a mapping has twice.
+pub(super) fn duplicate_key(source: &str, key: &str, earlier: Position, later: Position) -> Diagnostic {
+    let mut diagnostic = Diagnostic::of_file(
+        source,
+        format!("the key \"{key}\" is given twice; the one at {earlier} is lost"),
+    )
+    .at(later);
+    diagnostic.severity = crate::diagnostic::Severity::Warning;
+    diagnostic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let document = read(text, "f").unwrap();
+        assert_eq!(serde_json::to_string(&document.root.to_value()).unwrap(), expected, "{text}");
+    }
+
+    fn refused(text: &str, line: u32, column: u32, part: &str) {
+        let diagnostic = read(text, "f").unwrap_err();
+        assert_eq!(diagnostic.position, Some(Position { line, column }), "{text}: {diagnostic}");
+        assert!(diagnostic.to_string().contains(part), "{text}: {diagnostic}");
+    }
+
+    #[test]
+    fn what_python_reads_is_read() {
+        check(" {\"a\" : [1, -2, 2.50, 1e3, true, null]} \n", r#"{"a":[1,-2,2.5,1000.0,true,null]}"#);
+        check(r#""\u00e9\ud83c\udf89\n\/""#, "\"é🎉\\n/\"");
+        check("[NaN, Infinity, -Infinity, 1e400]", "[null,1e999,-1e999,1e999]");
+        check("{\"a\": 1, \"a\": 2}", r#"{"a":2}"#);
+        check("170141183460469231731687303715884105727", "170141183460469231731687303715884105727");
+        check("[[], {}, \"\"]", "[[],{},\"\"]");
+        check("-0", "0");
+    }
+
+    #[test]
+    fn a_fault_has_its_place() {
+        refused("{\"title\": \"t\",}", 1, 15, "a key in double quotes");
+        refused("{\n  \"a\": tru\n}", 2, 8, "unexpected \"tru\"");
+        refused("[1, 2", 1, 6, "',' or ']'");
+        refused("{\"é\" 1}", 1, 6, "':'");
+        refused("\"abc", 1, 5, "ends too early");
+        refused("\"a\nb\"", 1, 3, "control character");
+        refused("[1] 2", 1, 5, "nothing more");
+        refused("\"\\ud800x\"", 1, 8, "half a character");
+        refused("\"\\q\"", 1, 3, "'q'");
+        refused("\"\\u12\"", 1, 4, "four hexadecimal digits");
+        refused("-x", 1, 2, "a digit");
+        refused("01", 1, 2, "nothing more");
+        refused(&"1".repeat(60), 1, 1, "38 digits");
+        refused(&"[".repeat(10_000), 1, 101, "nested more than 100 deep");
+        assert!(read(" \n", "f").unwrap_err().message.contains("empty"));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_told() {
+        let document = read("{\"a\": 1,\n \"a\": 2}", "f").unwrap();
+        assert_eq!(document.warnings.len(), 1);
+        assert_eq!(document.warnings[0].position, Some(Position { line: 2, column: 2 }));
+    }
+}

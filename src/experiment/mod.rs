@@ -1,0 +1,156 @@
+//! The experiment: read from text, checked, and given its meaning. Floor 0.
+//!
+//! A text becomes a [`document::Document`] (values with places), [`validate`] finds all its faults, and
+//! [`Experiment::read`] makes of it what the engine runs. [`resolve`] fills the placeholders of one activity.
+
+mod activity;
+pub mod configuration;
+mod control;
+pub mod document;
+mod hash;
+pub mod json;
+pub mod resolve;
+mod strategy;
+mod tolerance;
+mod validate;
+pub mod yaml;
+mod yaml_scalar;
+
+use activity::{Names, items};
+use document::{Document, Kind, Node};
+
+use crate::diagnostic::Diagnostic;
+use crate::value::{Map, Value};
+
+pub use activity::{Activity, ActivityKind, ProviderKind, Step};
+pub use control::{Control, Side};
+pub use hash::hash;
+pub use strategy::{Dry, HypothesisStrategy, RollbackStrategy};
+pub use tolerance::Tolerance;
+pub use validate::{Finding, Rules, validate};
+
+/// An experiment, ready to run.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// As it was written.
+    pub document: Value,
+    /// Its title, to be filled.
+    pub title: Value,
+    /// Its configuration, as declared.
+    pub configuration: Map,
+    /// Its secrets, as declared.
+    pub secrets: Map,
+    /// The controls of the experiment as a whole.
+    pub controls: Vec<Control>,
+    /// What has to hold, when something has to.
+    pub hypothesis: Option<Hypothesis>,
+    /// What is done.
+    pub method: Vec<Step>,
+    /// What is done to put things back.
+    pub rollbacks: Vec<Step>,
+    /// The strategies that the file asks for.
+    pub runtime: Runtime,
+}
+
+/// The steady-state hypothesis. One without probes counts as none.
+#[derive(Clone, Debug)]
+pub struct Hypothesis {
+    /// Its title.
+    pub title: String,
+    /// Its probes, in order; the first that is not met ends it.
+    pub probes: Vec<Step>,
+    /// Its own controls.
+    pub controls: Vec<Control>,
+}
+
+/// What stands under `runtime`.
+#[derive(Clone, Debug, Default)]
+pub struct Runtime {
+    /// Whether there is anything: it hides what the settings say, even where it says nothing itself.
+    pub present: bool,
+    /// The hypothesis strategy, by name.
+    pub hypothesis: Option<String>,
+    /// The rollback strategy, by name.
+    pub rollbacks: Option<String>,
+}
+
+impl Experiment {
+    /// Makes an experiment of a document. It is lenient: what [`validate`] would refuse and the Chaos Toolkit
+    /// only meets when it runs is kept, and fails when it runs. What cannot even start is refused.
+    pub fn read(document: &Document) -> Result<Self, Diagnostic> {
+        let root = &document.root;
+        let refuse = |node: &Node, message: &str| {
+            Err(Diagnostic::of_file(&document.source, message).at(node.position))
+        };
+        if !matches!(root.kind, Kind::Map(_)) {
+            return refuse(root, "an experiment is a mapping");
+        }
+        let Some(title) = root.get("title").filter(|title| title.is_truthy()) else {
+            return refuse(root, "experiment requires a title");
+        };
+        for key in ["method", "rollbacks"] {
+            if let Some(node) = root.get(key).filter(|node| !matches!(node.kind, Kind::List(_))) {
+                return refuse(node, &format!("{key} is a list of activities"));
+            }
+        }
+        let hypothesis = root.get("steady-state-hypothesis");
+        if let Some(node) = hypothesis.filter(|node| !matches!(node.kind, Kind::Map(_))) {
+            return refuse(node, "a steady-state-hypothesis is a mapping");
+        }
+        let document = root.to_value();
+        let controls = Control::read_all(&document, "", &[]);
+        let mut names = Names::default();
+        names.add(items(root, "method"), "/method", &controls);
+        if let Some(node) = hypothesis {
+            names.add(items(node, "probes"), PROBES, &controls);
+        }
+        let map = |key: &str| {
+            root.get(key).map(Node::to_value).and_then(|v| v.as_map().cloned()).unwrap_or_default()
+        };
+        Ok(Self {
+            title: title.to_value(),
+            configuration: map("configuration"),
+            secrets: map("secrets"),
+            hypothesis: hypothesis.map(|node| Hypothesis::read(node, &names, &controls)),
+            method: Step::read_all(items(root, "method"), "/method", &names, &controls),
+            rollbacks: Step::read_all(items(root, "rollbacks"), "/rollbacks", &names, &controls),
+            runtime: Runtime::read(root.get("runtime")),
+            controls,
+            document,
+        })
+    }
+
+    /// The hypothesis, when it has anything to look at.
+    pub fn checked_hypothesis(&self) -> Option<&Hypothesis> {
+        self.hypothesis.as_ref().filter(|hypothesis| !hypothesis.probes.is_empty())
+    }
+}
+
+/// Where the probes of the hypothesis stand.
+const PROBES: &str = "/steady-state-hypothesis/probes";
+
+impl Hypothesis {
+    fn read(node: &Node, names: &Names, controls: &[Control]) -> Self {
+        Self {
+            title: node
+                .get("title")
+                .map_or_else(|| "None".to_owned(), |t| t.to_value().python_text().into_owned()),
+            probes: Step::read_all(items(node, "probes"), PROBES, names, controls),
+            controls: Control::read_all(&node.to_value(), "/steady-state-hypothesis", controls),
+        }
+    }
+}
+
+impl Runtime {
+    fn read(node: Option<&Node>) -> Self {
+        let name = |part: &str| {
+            let strategy = node?.get(part)?.get("strategy")?;
+            Some(strategy.to_value().python_text().into_owned())
+        };
+        Self {
+            present: node.is_some_and(Node::is_truthy),
+            hypothesis: name("hypothesis"),
+            rollbacks: name("rollbacks"),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! An activity with its placeholders filled: what a provider carries out. Floor 0.
+
+use super::activity::{Activity, ProviderKind};
+use crate::substitution::Scope;
+use crate::value::{Map, Value};
+
+/// What to do, with everything filled in. It may hold resolved secrets, so it can be neither printed nor
+/// compared.
+pub enum Call {
+    /// Start a process.
+    Process(ProcessCall),
+    /// Send a request.
+    Http(HttpCall),
+    /// Call a function.
+    Python(PythonCall),
+}
+
+/// A process to start.
+pub struct ProcessCall {
+    /// The program: a name to be looked up or a path; never filled.
+    pub path: String,
+    /// What it is given.
+    pub arguments: ProcessArguments,
+    /// After how many seconds it has taken too long. Zero or less: at once.
+    pub timeout: Option<f64>,
+}
+
+/// The arguments of a process.
+pub enum ProcessArguments {
+    /// One text each, handed over as they are.
+    List(Vec<String>),
+    /// A text that a shell reads, after the path.
+    Shell(String),
+}
+
+/// A request to send.
+pub struct HttpCall {
+    /// The address.
+    pub url: String,
+    /// The method, in upper case.
+    pub method: String,
+    /// The headers, in the order they were written.
+    pub headers: Vec<(String, String)>,
+    /// The arguments: query, form or document, depending on method and headers. Null for none.
+    pub arguments: Value,
+    /// Seconds to wait for the connection, and then for each next piece of the answer.
+    pub timeout: (Option<f64>, Option<f64>),
+    /// How the server's certificate is checked.
+    pub verification: Verification,
+    /// How often a connection that failed is tried again.
+    pub max_retries: u32,
+}
+
+/// How the certificate of an HTTPS server is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Verification {
+    /// Against the certificates that this machine trusts.
+    Full,
+    /// Not at all.
+    None,
+    /// Against the certificates in a file.
+    File(String),
+}
+
+/// A function to call.
+pub struct PythonCall {
+    /// The module.
+    pub module: String,
+    /// The function.
+    pub function: String,
+    /// Its arguments by name.
+    pub arguments: Map,
+    /// The groups of secrets that the provider names, merged.
+    pub secrets: Map,
+    /// The whole configuration.
+    pub configuration: Map,
+}
+
+/// Fills an activity's placeholders. An error is one that the Chaos Toolkit would not expect: it aborts the run.
+pub fn resolve(activity: &Activity, scope: &Scope) -> Result<Call, String> {
+    let arguments = &activity.arguments;
+    match activity.provider {
+        Some(ProviderKind::Process) => process(arguments, scope).map(Call::Process),
+        Some(ProviderKind::Http) => http(arguments, scope).map(Call::Http),
+        Some(ProviderKind::Python) => python(arguments, scope).map(Call::Python),
+        None => Err(match arguments.get("type") {
+            Some(kind) => format!("unknown provider type '{}'", kind.python_text()),
+            None => "an activity requires a provider".to_owned(),
+        }),
+    }
+}
+
+/// Arguments are only looked at where there is anything to fill in: otherwise even `$$` stays.
+fn filled(value: Option<&Value>, scope: &Scope) -> Value {
+    match value {
+        None => Value::Null,
+        Some(value) if scope.is_empty() => value.clone(),
+        Some(value) => scope.fill(value),
+    }
+}
+
+fn process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
+    let path = match provider.get("path") {
+        Some(Value::Text(path)) => path.clone(),
+        Some(other) => return Err(format!("the path of a process is a text, not {}", other.kind())),
+        None => return Err("a process activity must have a path".to_owned()),
+    };
+    let items = |values: &mut dyn Iterator<Item = &Value>| {
+        let given = values.filter(|value| !matches!(value, Value::Null) && value.as_text() != Some(""));
+        ProcessArguments::List(given.map(|value| value.python_text().into_owned()).collect())
+    };
+    let arguments = match filled(provider.get("arguments"), scope) {
+        Value::Null if !provider.contains_key("arguments") => ProcessArguments::List(Vec::new()),
+        Value::Text(text) => ProcessArguments::Shell(text),
+        Value::List(list) => items(&mut list.iter()),
+        Value::Map(map) => {
+            let keys: Vec<Value> = map.keys().map(|key| Value::Text(key.clone())).collect();
+            items(&mut keys.iter().zip(map.values()).flat_map(|(key, value)| [key, value]))
+        }
+        other => {
+            return Err(format!("the arguments of a process are a list or a text, not {}", other.kind()));
+        }
+    };
+    let timeout = match provider.get("timeout") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(seconds(value).ok_or_else(|| {
+            format!("the timeout of a process is a number of seconds, not {}", value.kind())
+        })?),
+    };
+    Ok(ProcessCall { path, arguments, timeout })
+}
+
+/// A number of seconds. NaN is none.
+fn seconds(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|seconds| !seconds.is_nan())
+}
+
+fn http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
+    let field = |key: &str| provider.get(key).filter(|value| **value != Value::Null);
+    let url = match field("url").map(|url| scope.fill(url)) {
+        Some(Value::Text(url)) => url,
+        Some(other) => return Err(format!("the url of a request is a text, not {}", other.kind())),
+        None => return Err("a HTTP activity must have a URL".to_owned()),
+    };
+    let method = match provider.get("method") {
+        None => "GET".to_owned(),
+        Some(Value::Text(method)) => method.to_uppercase(),
+        Some(other) => return Err(format!("the method of a request is a text, not {}", other.kind())),
+    };
+    let verification = match provider.get("verify_tls") {
+        Some(Value::Text(path)) if !path.is_empty() => Verification::File(path.clone()),
+        Some(value) if !value.is_truthy() => Verification::None,
+        _ => Verification::Full,
+    };
+    let max_retries = match field("max_retries") {
+        None => 0,
+        Some(Value::Int(n)) => u32::try_from(*n).unwrap_or(0),
+        Some(other) => return Err(format!("max_retries is a whole number, not {}", other.kind())),
+    };
+    Ok(HttpCall {
+        url,
+        method,
+        headers: headers(field("headers").map(|headers| scope.fill(headers)))?,
+        arguments: filled(provider.get("arguments"), scope),
+        timeout: http_timeout(field("timeout").map(|timeout| scope.fill(timeout)))?,
+        verification,
+        max_retries,
+    })
+}
+
+fn headers(headers: Option<Value>) -> Result<Vec<(String, String)>, String> {
+    let headers = match headers {
+        None => return Ok(Vec::new()),
+        Some(Value::Map(headers)) => headers,
+        Some(other) => return Err(format!("headers are a mapping, not {}", other.kind())),
+    };
+    let header = |(name, value): (String, Value)| match value {
+        Value::Text(text) => Some(Ok((name, text))),
+        // a header without a value is left out
+        Value::Null => None,
+        other => Some(Err(format!(
+            "Header part ({}) from ('{name}') must be of type str or bytes",
+            other.python_text()
+        ))),
+    };
+    headers.into_iter().filter_map(header).collect()
+}
+
+fn http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), String> {
+    let part = |value: &Value| match value {
+        Value::Null => Ok(None),
+        value => match seconds(value) {
+            Some(seconds) if seconds > 0.0 => Ok(Some(seconds)),
+            Some(_) => Err("a timeout of zero seconds or less is over before it begins".to_owned()),
+            None => Err(format!("a timeout is a number of seconds, not {}", value.kind())),
+        },
+    };
+    match timeout {
+        None => Ok((None, None)),
+        Some(Value::List(parts)) => match parts.as_slice() {
+            [connect, read] => Ok((part(connect)?, part(read)?)),
+            _ => Err("a timeout in two parts is [connect, read]".to_owned()),
+        },
+        Some(value) => part(&value).map(|seconds| (seconds, seconds)),
+    }
+}
+
+fn python(provider: &Map, scope: &Scope) -> Result<PythonCall, String> {
+    let text = |key: &str| provider.get(key).and_then(Value::as_text).map(str::to_owned);
+    let arguments = match filled(provider.get("arguments"), scope) {
+        Value::Null => Map::new(),
+        Value::Map(arguments) => arguments,
+        other => return Err(format!("the arguments of a function are a mapping, not {}", other.kind())),
+    };
+    let mut secrets = Map::new();
+    for group in provider.get("secrets").and_then(Value::as_list).unwrap_or_default() {
+        let group = group.as_text().and_then(|name| scope.secrets().get(name));
+        secrets.extend(group.and_then(Value::as_map).cloned().unwrap_or_default());
+    }
+    Ok(PythonCall {
+        module: text("module").ok_or("a Python activity must have a module path")?,
+        function: text("func").ok_or("a Python activity must have a function name")?,
+        arguments,
+        secrets,
+        configuration: scope.configuration().clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    fn call(provider: &Json, configuration: Json) -> Result<Call, String> {
+        let document = json!({"type": "probe", "name": "p", "provider": provider}).into();
+        let activity = Activity::from_value(&document, "/method/0", &[]).unwrap();
+        let configuration = Value::from(configuration).as_map().unwrap().clone();
+        let secrets = Value::from(json!({"a": {"x": 1, "y": 1}, "b": {"y": 2}})).as_map().unwrap().clone();
+        let secrets = if configuration.is_empty() { Map::new() } else { secrets };
+        resolve(&activity, &Scope::new(configuration, secrets))
+    }
+
+    #[test]
+    fn process_arguments_become_texts() {
+        let check = |arguments: Json, expected: &[&str]| {
+            let provider = json!({"type": "process", "path": "echo", "arguments": arguments});
+            match call(&provider, json!({"l": ["x", "y z", 3], "s": "a b", "n": 5})) {
+                Ok(Call::Process(ProcessCall { arguments: ProcessArguments::List(list), .. })) => {
+                    assert_eq!(list, expected, "{arguments}");
+                }
+                Ok(Call::Process(ProcessCall { arguments: ProcessArguments::Shell(text), .. })) => {
+                    assert_eq!(["sh", text.as_str()], expected, "{arguments}");
+                }
+                _ => panic!("{arguments}"),
+            }
+        };
+        check(
+            json!([1, 2.5, 1.0, true, "a b", null, "", "$HOME"]),
+            &["1", "2.5", "1.0", "True", "a b", "$HOME"],
+        );
+        check(json!([["b", "c"], {"d": 1}]), &["['b', 'c']", "{'d': 1}"]);
+        check(
+            json!({"--flag": "v", "-n": null, "--x": "", "--y": 3}),
+            &["--flag", "v", "-n", "--x", "--y", "3"],
+        );
+        check(json!("one | two"), &["sh", "one | two"]);
+        check(json!(""), &["sh", ""]);
+        check(json!("${l}"), &["x", "y z", "3"]);
+        check(json!("${s}"), &["sh", "a b"]);
+        check(json!(["${n}", "n=$n"]), &["5", "n=5"]);
+        check(json!([]), &[]);
+    }
+
+    #[test]
+    fn what_a_process_cannot_take_is_an_error() {
+        let check = |provider: Json, configuration: Json| {
+            assert!(call(&provider, configuration).is_err(), "{provider}");
+        };
+        check(json!({"type": "process", "path": "echo", "arguments": 5}), json!({}));
+        check(json!({"type": "process", "path": "echo", "arguments": null}), json!({}));
+        check(json!({"type": "process", "path": "echo", "arguments": "${n}"}), json!({"n": 5}));
+        check(json!({"type": "process", "path": "echo", "timeout": "1"}), json!({}));
+        check(json!({"type": "process", "path": 5}), json!({}));
+        check(json!({"type": "process"}), json!({}));
+        check(json!({"type": "grpc"}), json!({}));
+    }
+
+    #[test]
+    fn placeholders_in_arguments_stay_when_there_is_nothing_to_fill_in() {
+        let Ok(Call::Http(http)) =
+            call(&json!({"type": "http", "url": "http://h/$$", "arguments": {"a": "$$"}}), json!({}))
+        else {
+            panic!()
+        };
+        assert_eq!((http.url.as_str(), &http.arguments), ("http://h/$", &json!({"a": "$$"}).into()));
+    }
+
+    #[test]
+    fn requests_are_read_with_their_types() {
+        let provider = json!({"type": "http", "url": "http://h/${n}", "method": "pAtCh", "max_retries": 2,
+            "headers": {"A": "v${n}", "B": null}, "timeout": [1, "${half}"], "verify_tls": false,
+            "arguments": {"n": "${n}"}});
+        let Ok(Call::Http(http)) = call(&provider, json!({"n": 5, "half": 0.5})) else { panic!() };
+        assert_eq!(http.url, "http://h/5");
+        assert_eq!(http.method, "PATCH");
+        assert_eq!(http.headers, [("A".to_owned(), "v5".to_owned())]);
+        assert_eq!(http.timeout, (Some(1.0), Some(0.5)));
+        assert_eq!(http.verification, Verification::None);
+        assert_eq!(http.max_retries, 2);
+        assert_eq!(http.arguments, json!({"n": 5}).into());
+        for wrong in [
+            json!({"headers": {"A": "${n}"}}),
+            json!({"timeout": "1"}),
+            json!({"timeout": 0}),
+            json!({"url": "${n}"}),
+            json!({"timeout": [1]}),
+            json!({"method": 1}),
+            json!({"max_retries": "2"}),
+            json!({"headers": []}),
+        ] {
+            let mut provider = json!({"type": "http", "url": "http://h/"});
+            provider.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+            assert!(call(&provider, json!({"n": 5})).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn functions_get_their_groups_of_secrets_merged() {
+        let provider = json!({"type": "python", "module": "m", "func": "f", "arguments": {"a": "${n}"}, "secrets": ["a", "b", "none"]});
+        let Ok(Call::Python(python)) = call(&provider, json!({"n": 5})) else { panic!() };
+        assert_eq!(Value::Map(python.arguments), json!({"a": 5}).into());
+        assert_eq!(Value::Map(python.secrets), json!({"x": 1, "y": 2}).into());
+        assert_eq!(Value::Map(python.configuration), json!({"n": 5}).into());
+    }
+}

@@ -1,0 +1,244 @@
+//! The faults of activities. Floor 0.
+
+use super::Validator;
+use crate::diagnostic::{Severity, suggestion};
+use crate::experiment::ProviderKind;
+use crate::experiment::activity::child;
+use crate::experiment::document::{Kind, Node};
+use crate::value::Value;
+
+/// Where an activity stands, which decides what of it has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Hypothesis,
+    Method,
+    Rollbacks,
+    Configuration,
+    Tolerance,
+}
+
+const ACTIVITY_KEYS: [&str; 10] =
+    ["type", "name", "provider", "tolerance", "pauses", "background", "controls", "timeout", "dry", "ref"];
+const PROCESS_KEYS: [&str; 4] = ["type", "path", "arguments", "timeout"];
+const HTTP_KEYS: [&str; 8] =
+    ["type", "url", "method", "headers", "arguments", "timeout", "verify_tls", "max_retries"];
+const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
+
+impl<'a> Validator<'a> {
+    pub(super) fn activity(&mut self, node: &'a Node, at: &str, place: Place) {
+        if !matches!(node.kind, Kind::Map(_)) && node.is_truthy() {
+            self.wrong_shape(node, at, "an activity", "a mapping with a type, a name and a provider");
+            return;
+        }
+        if !node.is_truthy() {
+            self.error(node, at, "empty activity is no activity").expected =
+                Some("a mapping with a type, a name and a provider".to_owned());
+            return;
+        }
+        if let Some(reference) = node.get("ref").filter(|reference| !reference.is_null()) {
+            if reference.as_text().is_none_or(str::is_empty) {
+                self.error(reference, &child(at, "ref"), "reference to activity must be non-empty strings");
+            }
+            self.beside_a_reference(node, at, place);
+            return;
+        }
+        self.kind(node, at);
+        if !node.get("name").is_some_and(Node::is_truthy) {
+            self.error(
+                node.get("name").unwrap_or(node),
+                &child(at, "name"),
+                "an activity must have a name",
+            )
+            .expected = Some("a text that is not empty".to_owned());
+        }
+        let provider = self.provider_kind(node, at);
+        self.timeout(node, at);
+        self.pauses(node, at);
+        if let Some(background) =
+            node.get("background").filter(|b| !matches!(b.kind, Kind::Scalar(Value::Bool(_))))
+        {
+            self.error(background, &child(at, "background"), "activity background must be a boolean")
+                .expected = Some("true or false".to_owned());
+        }
+        if let Some((kind, provider)) = provider {
+            self.provider(kind, node, provider, at);
+        }
+        self.controls_of(node, at);
+        self.without_effect(node, at, place);
+        self.unknown_keys(node, at, &ACTIVITY_KEYS);
+    }
+
+    /// Everything beside a reference is ignored, but for two keys in two places.
+    fn beside_a_reference(&mut self, node: &'a Node, at: &str, place: Place) {
+        let Kind::Map(entries) = &node.kind else { return };
+        let kept = if place == Place::Hypothesis { "tolerance" } else { "background" };
+        for (key, entry) in entries.iter().filter(|(key, _)| *key != "ref" && *key != kept) {
+            let message = format!("\"{key}\" beside a \"ref\" is ignored");
+            self.report(Severity::Warning, entry.key, &child(at, key), message);
+        }
+    }
+
+    fn kind(&mut self, node: &'a Node, at: &str) {
+        let at = child(at, "type");
+        match node.get("type").filter(|kind| kind.is_truthy()) {
+            None => {
+                self.error(node.get("type").unwrap_or(node), &at, "an activity must have a type").expected =
+                    Some("\"probe\" or \"action\"".to_owned());
+            }
+            Some(kind) => {
+                let name = kind.to_value().python_text().into_owned();
+                if !matches!(kind.as_text(), Some("probe" | "action")) {
+                    let fault = self.error(kind, &at, format!("'{name}' is not a supported activity type"));
+                    fault.expected = Some("\"probe\" or \"action\"".to_owned());
+                    fault.hint = suggestion(&name, ["probe", "action"]);
+                }
+            }
+        }
+    }
+
+    fn provider_kind(&mut self, node: &'a Node, at: &str) -> Option<(ProviderKind, &'a Node)> {
+        let known: Vec<_> = ProviderKind::ALL.into_iter().map(ProviderKind::name).collect();
+        let at = child(at, "provider");
+        let Some(provider) = node.get("provider").filter(|provider| provider.is_truthy()) else {
+            self.error(node.get("provider").unwrap_or(node), &at, "an activity requires a provider")
+                .expected = Some("a mapping with a type".to_owned());
+            return None;
+        };
+        if !matches!(provider.kind, Kind::Map(_)) {
+            self.wrong_shape(provider, &at, "a provider", "a mapping with a type");
+            return None;
+        }
+        let Some(kind) = provider.get("type").filter(|kind| kind.is_truthy()) else {
+            self.error(provider, &at, "a provider must have a type").expected =
+                Some(format!("one of {}", known.join(", ")));
+            return None;
+        };
+        let name = kind.to_value().python_text().into_owned();
+        let found = kind.as_text().and_then(ProviderKind::named);
+        if found.is_none() {
+            let fault = self.error(kind, &child(&at, "type"), format!("unknown provider type '{name}'"));
+            fault.expected = Some(format!("one of {}", known.join(", ")));
+            fault.hint = suggestion(&name, known.iter().copied());
+        }
+        found.map(|kind| (kind, provider))
+    }
+
+    fn timeout(&mut self, node: &'a Node, at: &str) {
+        let number =
+            |value: &Value| matches!(value, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_));
+        if let Some(timeout) = node.get("timeout").filter(|timeout| !number(&timeout.to_value())) {
+            self.error(timeout, &child(at, "timeout"), "activity timeout must be a number");
+        }
+    }
+
+    fn pauses(&mut self, node: &'a Node, at: &str) {
+        let Some(pauses) = node.get("pauses") else { return };
+        let at = child(at, "pauses");
+        match &pauses.kind {
+            Kind::Map(_) => {}
+            // the Chaos Toolkit lets null pass and aborts the run when it gets there
+            Kind::Scalar(Value::Null) => {
+                self.doubt(pauses, &at, "pauses are null, which aborts the run").hint =
+                    Some("leave them out".to_owned());
+                return;
+            }
+            _ => {
+                self.wrong_shape(pauses, &at, "pauses", "a mapping with before and after");
+                return;
+            }
+        }
+        for side in ["before", "after"] {
+            let Some(pause) = pauses.get(side) else { continue };
+            let at = child(&at, side);
+            let fits = match &pause.kind {
+                Kind::Scalar(Value::Text(text)) => text.starts_with("${") && text.ends_with('}'),
+                Kind::Scalar(_) => true,
+                _ => false,
+            };
+            if !fits {
+                self.error(
+                    pause,
+                    &at,
+                    format!(
+                        "activity {side} pause must be a number or a pattern to a variable from the \
+                         configuration or secrets"
+                    ),
+                )
+                .expected = Some("a number of seconds, or \"${name}\"".to_owned());
+            }
+        }
+        self.unknown_keys(pauses, &at, &["before", "after"]);
+    }
+
+    fn provider(&mut self, kind: ProviderKind, activity: &'a Node, provider: &'a Node, at: &str) {
+        let at = child(at, "provider");
+        let keys: &[&str] = match kind {
+            ProviderKind::Process => &PROCESS_KEYS,
+            ProviderKind::Http => &HTTP_KEYS,
+            ProviderKind::Python => &PYTHON_KEYS,
+        };
+        match kind {
+            ProviderKind::Process => {
+                self.required(provider, &at, "path", "a process activity must have a path");
+                if matches!(provider.get("arguments").map(|a| &a.kind), Some(Kind::Map(_))) {
+                    let message = "Process arguments should now be a list to keep the ordering of the arguments. \
+                                   Dictionary arguments are deprecated for process activities.";
+                    self.warning(provider, &child(&at, "arguments"), message).inherited = true;
+                }
+            }
+            ProviderKind::Http => {
+                self.required(provider, &at, "url", "a HTTP activity must have a URL");
+                if let Some(headers) = provider.get("headers").filter(|h| h.is_truthy())
+                    && !matches!(headers.kind, Kind::Map(_))
+                {
+                    self.error(
+                        headers,
+                        &child(&at, "headers"),
+                        "a HTTP activities expect headers as a mapping",
+                    );
+                }
+            }
+            ProviderKind::Python => {
+                self.required(provider, &at, "module", "a Python activity must have a module path");
+                self.required(provider, &at, "func", "a Python activity must have a function name");
+            }
+        }
+        let name = activity.get("name").map(|n| n.to_value().python_text().into_owned()).unwrap_or_default();
+        let plain = provider.to_value();
+        let findings = plain.as_map().map(|map| self.rules.provider(kind, &name, map)).unwrap_or_default();
+        self.findings(provider, &at, findings);
+        self.unknown_keys(provider, &at, keys);
+    }
+
+    fn required(&mut self, provider: &'a Node, at: &str, key: &str, message: &str) {
+        match provider.get(key).filter(|value| value.is_truthy()) {
+            None => {
+                self.error(provider.get(key).unwrap_or(provider), &child(at, key), message);
+            }
+            Some(value) if value.as_text().is_none() => {
+                self.wrong_shape(value, &child(at, key), &format!("\"{key}\""), "a text");
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Keys that are part of the format and mean nothing where they stand: what people fall for.
+    fn without_effect(&mut self, node: &'a Node, at: &str, place: Place) {
+        let hint = match place {
+            Place::Method | Place::Rollbacks if node.get("tolerance").is_some_and(|t| !t.is_null()) => {
+                Some(("tolerance", "tolerances only count in the steady-state-hypothesis"))
+            }
+            Place::Hypothesis if node.get("background").is_some_and(Node::is_truthy) => {
+                Some(("background", "probes of the hypothesis run one after the other"))
+            }
+            _ => None,
+        };
+        let timeout =
+            node.get("timeout").filter(|t| !t.is_null()).map(|_| ("timeout", "put it into the provider"));
+        for (key, hint) in hint.into_iter().chain(timeout) {
+            let target = node.get(key).unwrap_or(node);
+            self.warning(target, &child(at, key), format!("\"{key}\" has no effect here")).hint =
+                Some(hint.to_owned());
+        }
+    }
+}

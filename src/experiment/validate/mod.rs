@@ -1,0 +1,534 @@
+//! Finds every fault of an experiment before anything runs. Floor 0.
+//!
+//! The faults come in the order in which the Chaos Toolkit would meet them, so that its first and only
+//! complaint is also ours; where it has words for a fault, the words are kept, because people look for them.
+//! What needs more than the document (the environment, patterns, programs, functions) is asked of [`Rules`].
+
+mod activity;
+mod tolerance;
+
+use super::HypothesisStrategy;
+use super::activity::{Names, child, items, reference};
+use super::configuration::{Variables, configuration_entry};
+use super::document::{Document, Kind, Node};
+use super::{PROBES, ProviderKind, RollbackStrategy};
+use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
+use crate::value::{Map, Value};
+
+/// What validation has to ask others.
+pub trait Rules {
+    /// The value of an environment variable.
+    fn environment(&self, key: &str) -> Option<String>;
+    /// What was given beside the experiment.
+    fn variables(&self) -> &Variables;
+    /// Whether a pattern compiles; else what is wrong with it.
+    fn regex(&self, pattern: &str) -> Result<(), String>;
+    /// Whether a JSON path can be read; else what is wrong with it.
+    fn json_path(&self, path: &str) -> Result<(), String>;
+    /// What is wrong with a provider's keys, beyond their shape.
+    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding>;
+    /// Whether a control of that module can be applied.
+    fn control(&self, module: &str) -> bool;
+    /// Whether what would quietly not happen is an error; a warning otherwise.
+    fn strict(&self) -> bool;
+}
+
+/// A fault in part of a document, as one who sees only that part reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// The way from the part to the place, key by key.
+    pub at: Vec<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub expected: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// A finding at an entry of the part.
+    pub fn at(key: &str, message: impl Into<String>) -> Self {
+        Self { at: vec![key.to_owned()], message: message.into(), ..Self::default() }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Every fault and doubt of a document, in order; those of reading it first.
+pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
+    let mut validator = Validator { document, rules, found: document.warnings.clone() };
+    validator.experiment();
+    validator.found
+}
+
+struct Validator<'a> {
+    document: &'a Document,
+    rules: &'a dyn Rules,
+    found: Vec<Diagnostic>,
+}
+
+const EXPERIMENT_KEYS: [&str; 14] = [
+    "version",
+    "title",
+    "description",
+    "tags",
+    "contributions",
+    "extensions",
+    "configuration",
+    "secrets",
+    "controls",
+    "steady-state-hypothesis",
+    "method",
+    "rollbacks",
+    "runtime",
+    "dry",
+];
+
+impl<'a> Validator<'a> {
+    fn report(
+        &mut self,
+        severity: Severity,
+        at: Position,
+        path: &str,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let mut diagnostic = Diagnostic::of_file(&self.document.source, message).at(at);
+        diagnostic.severity = severity;
+        path.clone_into(&mut diagnostic.path);
+        self.found.push(diagnostic);
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+
+    fn error(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.report(Severity::Error, node.position, path, message)
+    }
+
+    fn warning(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.report(Severity::Warning, node.position, path, message)
+    }
+
+    /// A fault that the Chaos Toolkit passes over in silence.
+    fn doubt(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        let severity = if self.rules.strict() { Severity::Error } else { Severity::Warning };
+        self.report(severity, node.position, path, message)
+    }
+
+    fn wrong_shape(&mut self, node: &Node, path: &str, what: &str, expected: &str) {
+        self.error(node, path, format!("{what} cannot be {}", node.kind_name())).expected =
+            Some(expected.to_owned());
+    }
+
+    /// Warns of keys that mean nothing. Keys that begin with `x-` are the writer's own.
+    fn unknown_keys(&mut self, node: &Node, path: &str, known: &[&str]) {
+        let Kind::Map(entries) = &node.kind else { return };
+        for (key, entry) in entries.iter().filter(|(key, _)| !key.starts_with("x-")) {
+            if !known.contains(&key.as_str()) {
+                let hint = suggestion(key, known.iter().copied());
+                let at = child(path, key);
+                self.report(
+                    Severity::Warning,
+                    entry.key,
+                    &at,
+                    format!("unknown key \"{key}\", which is ignored"),
+                )
+                .hint = hint;
+            }
+        }
+    }
+
+    fn experiment(&mut self) {
+        let root = &self.document.root;
+        if !matches!(root.kind, Kind::Map(_)) {
+            if root.is_truthy() {
+                self.wrong_shape(
+                    root,
+                    "",
+                    "an experiment",
+                    "a mapping with a title, a description and a method",
+                );
+            } else {
+                self.error(root, "", "an empty experiment is not an experiment");
+            }
+            return;
+        }
+        if !root.is_truthy() {
+            self.error(root, "", "an empty experiment is not an experiment").expected =
+                Some("a title, a description and a method".to_owned());
+            return;
+        }
+        self.texts(root);
+        self.tags(root);
+        self.extensions(root);
+        self.configuration(root);
+        self.secrets(root);
+        let names = names(root);
+        self.hypothesis(root, &names);
+        self.method(root, &names);
+        self.rollbacks(root, &names);
+        self.controls_of(root, "");
+        self.runtime(root);
+        self.unknown_keys(root, "", &EXPERIMENT_KEYS);
+    }
+
+    fn texts(&mut self, root: &'a Node) {
+        for key in ["title", "description"] {
+            if !root.get(key).is_some_and(Node::is_truthy) {
+                let position = root.get(key).unwrap_or(root);
+                self.error(position, &format!("/{key}"), format!("experiment requires a {key}")).expected =
+                    Some("a text that is not empty".to_owned());
+            }
+        }
+    }
+
+    fn tags(&mut self, root: &'a Node) {
+        let Some(tags) = root.get("tags").filter(|tags| tags.is_truthy()) else { return };
+        match &tags.kind {
+            Kind::List(items) => {
+                for (index, tag) in items.iter().enumerate() {
+                    if tag.as_text().is_none_or(str::is_empty) {
+                        self.error(
+                            tag,
+                            &format!("/tags/{index}"),
+                            "experiment tags must be a non-empty string",
+                        )
+                        .expected =
+                            Some("a text; in YAML, words such as yes, no, on and off need quotes".to_owned());
+                    }
+                }
+            }
+            // the Chaos Toolkit takes a text, or the keys of a mapping, for the list of its parts
+            Kind::Map(_) | Kind::Scalar(Value::Text(_)) => {
+                self.warning(tags, "/tags", "tags are a list, not one thing").expected =
+                    Some("a list of texts".to_owned());
+            }
+            Kind::Scalar(_) => self.wrong_shape(tags, "/tags", "tags", "a list of texts"),
+        }
+    }
+
+    fn extensions(&mut self, root: &'a Node) {
+        let Some(extensions) = root.get("extensions").filter(|node| node.is_truthy()) else { return };
+        let Kind::List(items) = &extensions.kind else {
+            self.wrong_shape(extensions, "/extensions", "extensions", "a list of mappings, each with a name");
+            return;
+        };
+        for (index, item) in items.iter().enumerate() {
+            if item.get("name").and_then(Node::as_text).is_none_or(|name| name.trim().is_empty()) {
+                self.error(
+                    item,
+                    &format!("/extensions/{index}"),
+                    "All extensions require a non-empty name",
+                )
+                .expected = Some("an entry \"name\"".to_owned());
+            }
+        }
+    }
+
+    fn configuration(&mut self, root: &'a Node) {
+        let Some(configuration) = root.get("configuration") else { return };
+        let Kind::Map(entries) = &configuration.kind else {
+            self.wrong_shape(configuration, "/configuration", "configuration", "a mapping");
+            return;
+        };
+        let rules = self.rules;
+        for (name, entry) in entries {
+            let given = rules.variables().configuration.get(name);
+            let declaration = entry.value.to_value();
+            let resolved = configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
+            let at = child("/configuration", name);
+            if let Err(message) = resolved {
+                let hint = format!("set the variable, give the entry a default, or say --var {name}=VALUE");
+                self.error(&entry.value, &at, message).hint = Some(hint);
+            }
+            if given.is_none() && super::configuration::is_dynamic(&declaration) {
+                self.activity(&entry.value, &at, activity::Place::Configuration);
+            }
+        }
+    }
+
+    fn secrets(&mut self, root: &'a Node) {
+        let Some(secrets) = root.get("secrets") else { return };
+        let Kind::Map(groups) = &secrets.kind else {
+            self.wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
+            return;
+        };
+        for (name, entry) in groups {
+            let given = self.rules.variables().secrets.get(name);
+            if given.is_none_or(|value| *value == Value::Null) {
+                let at = child("/secrets", name);
+                if !matches!(entry.value.kind, Kind::Map(_)) {
+                    self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
+                        "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
+                    ));
+                }
+                self.secret(&entry.value, &at);
+            }
+        }
+    }
+
+    fn secret(&mut self, node: &'a Node, at: &str) {
+        let Kind::Map(entries) = &node.kind else { return };
+        let text = |key: &str| node.get(key).and_then(Node::as_text);
+        match text("type") {
+            Some("env") => match text("key") {
+                None => self.wrong_shape(
+                    node,
+                    at,
+                    "a secret of type env without a key",
+                    "\"key\": the name of a variable",
+                ),
+                Some(key) if self.rules.environment(key).is_none() => {
+                    self.error(
+                        node,
+                        at,
+                        format!("Secrets make reference to an environment key that does not exist: {key}"),
+                    )
+                    .hint = Some("set the variable, or give the group in a --var-file".to_owned());
+                }
+                Some(_) => {}
+            },
+            Some("vault") if text("path").is_none() => {
+                let message = "Vault secrets must now specify the `path` property. The `key` property is now a key of \
+                               a Vault secret rather than the actual path. For instance: {'my-key': {'type': 'vault', \
+                               'key': 'foo'}} now becomes: {'my-key': {'type': 'vault', 'path': 'foo'}}";
+                let inherited = text("key").is_some();
+                self.warning(node, at, message).inherited = inherited;
+            }
+            Some("vault") => {}
+            _ => entries.iter().for_each(|(name, entry)| self.secret(&entry.value, &child(at, name))),
+        }
+    }
+
+    fn hypothesis(&mut self, root: &'a Node, names: &Names) {
+        const AT: &str = "/steady-state-hypothesis";
+        let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
+        if !matches!(hypothesis.kind, Kind::Map(_)) {
+            self.wrong_shape(
+                hypothesis,
+                AT,
+                "a steady-state-hypothesis",
+                "a mapping with a title and probes; leave it out for none",
+            );
+            return;
+        }
+        if !hypothesis.get("title").is_some_and(Node::is_truthy) {
+            self.error(hypothesis, AT, "hypothesis requires a title").expected =
+                Some("an entry \"title\"".to_owned());
+        }
+        self.unknown_keys(hypothesis, AT, &["title", "probes", "controls"]);
+        let Some(probes) = hypothesis.get("probes").filter(|probes| probes.is_truthy()) else { return };
+        let Kind::List(probes) = &probes.kind else {
+            self.wrong_shape(probes, PROBES, "probes", "a list of probes");
+            return;
+        };
+        for (index, probe) in probes.iter().enumerate() {
+            let at = format!("{PROBES}/{index}");
+            self.step(probe, &at, activity::Place::Hypothesis, names);
+            if matches!(probe.kind, Kind::Map(_)) && probe.is_truthy() {
+                match probe.get("tolerance") {
+                    None => {
+                        self.error(probe, &at, "hypothesis probe must have a tolerance entry").expected =
+                            Some("\"tolerance\": the value that holds, or a mapping with a type".to_owned());
+                    }
+                    Some(tolerance) => self.tolerance(tolerance, &child(&at, "tolerance")),
+                }
+            }
+        }
+    }
+
+    fn method(&mut self, root: &'a Node, names: &Names) {
+        match root.get("method").filter(|method| !method.is_null()) {
+            None => {
+                // with the blank at its end, which the Chaos Toolkit's text has
+                let message = "an experiment requires a method, \
+                     which can be empty for only checking steady state hypothesis ";
+                self.error(root.get("method").unwrap_or(root), "/method", message).expected =
+                    Some("a list of activities".to_owned());
+            }
+            Some(method) => match &method.kind {
+                Kind::List(steps) => {
+                    for (index, step) in steps.iter().enumerate() {
+                        self.step(step, &format!("/method/{index}"), activity::Place::Method, names);
+                    }
+                }
+                _ => self.wrong_shape(method, "/method", "a method", "a list of activities"),
+            },
+        }
+    }
+
+    fn rollbacks(&mut self, root: &'a Node, names: &Names) {
+        let Some(rollbacks) = root.get("rollbacks") else { return };
+        let Kind::List(steps) = &rollbacks.kind else {
+            self.wrong_shape(
+                rollbacks,
+                "/rollbacks",
+                "rollbacks",
+                "a list of activities; leave them out for none",
+            );
+            return;
+        };
+        for (index, step) in steps.iter().enumerate() {
+            self.step(step, &format!("/rollbacks/{index}"), activity::Place::Rollbacks, names);
+        }
+    }
+
+    fn step(&mut self, node: &'a Node, at: &str, place: activity::Place, names: &Names) {
+        self.activity(node, at, place);
+        if let Some(name) = reference(node).filter(|name| !names.contains(name)) {
+            let hint = suggestion(name, names.names()).unwrap_or_else(|| {
+                "references name activities of the method or probes of the hypothesis".to_owned()
+            });
+            let target = node.get("ref").unwrap_or(node);
+            self.error(
+                target,
+                &child(at, "ref"),
+                format!("referenced activity '{name}' could not be found in the experiment"),
+            )
+            .hint = Some(hint);
+        }
+    }
+
+    /// The controls declared on the experiment, the hypothesis or an activity.
+    fn controls_of(&mut self, owner: &'a Node, at: &str) {
+        let Some(controls) = owner.get("controls") else { return };
+        let path = child(at, "controls");
+        let Kind::List(controls) = &controls.kind else {
+            self.wrong_shape(controls, &path, "controls", "a list of mappings");
+            return;
+        };
+        for (index, control) in controls.iter().enumerate() {
+            self.control(control, &format!("{path}/{index}"));
+        }
+    }
+
+    fn control(&mut self, control: &'a Node, at: &str) {
+        if let Some(name) = control.get("ref").and_then(Node::as_text) {
+            let declared = items(&self.document.root, "controls").iter();
+            if !declared.filter_map(|c| c.get("name").and_then(Node::as_text)).any(|known| known == name) {
+                self.error(control, at, format!("Control reference '{name}' declaration cannot be found"));
+            }
+            return;
+        }
+        let Some(name) = control.get("name").map(|name| name.to_value().python_text().into_owned()) else {
+            self.error(control, at, "A control must have a `name` property");
+            return;
+        };
+        let Some(provider) = control.get("provider") else {
+            self.error(control, at, format!("Control '{name}' must have a `provider` property"));
+            return;
+        };
+        if let Some(scope) = control.get("scope").filter(|scope| scope.is_truthy())
+            && !matches!(scope.as_text(), Some("before" | "after"))
+        {
+            let message = format!("Control '{name}' scope property must be 'before' or 'after' only");
+            self.error(scope, &child(at, "scope"), message);
+        }
+        self.unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
+        if provider.get("type").and_then(Node::as_text) != Some("python") {
+            let message = format!("control '{name}' has no provider of type python, so it would do nothing");
+            self.warning(provider, &child(at, "provider"), message);
+            return;
+        }
+        match provider.get("module").and_then(Node::as_text).filter(|module| !module.is_empty()) {
+            None => {
+                self.error(
+                    provider,
+                    &child(at, "provider"),
+                    format!("Control '{name}' must have a module path"),
+                );
+            }
+            Some(module) if self.rules.control(module) => {}
+            Some(module) if self.rules.strict() => {
+                let message =
+                    format!("control '{name}' needs the Python module '{module}', and no Python runs here");
+                self.error(provider, &child(at, "provider"), message).hint =
+                    Some("remove the control, or say --strict=false to run without it".to_owned());
+            }
+            Some(module) => {
+                let message = format!(
+                    "Could not find Python module '{module}' in control '{name}'. Did you install the Python module? \
+                     The experiment will carry on running nonetheless."
+                );
+                self.warning(provider, &child(at, "provider"), message).inherited = true;
+            }
+        }
+    }
+
+    fn runtime(&mut self, root: &'a Node) {
+        let Some(runtime) = root.get("runtime") else { return };
+        if !matches!(runtime.kind, Kind::Map(_)) {
+            if runtime.is_truthy() {
+                self.wrong_shape(runtime, "/runtime", "runtime", "a mapping");
+            }
+            return;
+        }
+        self.unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
+        if let Some(python) = runtime.get("python") {
+            self.warning(python, "/runtime/python", "runtime.python is ignored: no Python runs here");
+        }
+        for part in ["hypothesis", "rollbacks"] {
+            let Some(node) = runtime.get(part) else { continue };
+            let at = child("/runtime", part);
+            if !matches!(node.kind, Kind::Map(_)) {
+                self.wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
+                continue;
+            }
+            let Some(strategy) = node.get("strategy") else { continue };
+            let name = strategy.to_value().python_text().into_owned();
+            let at = child(&at, "strategy");
+            if part == "hypothesis" && HypothesisStrategy::named(&name).is_none() {
+                let known = HypothesisStrategy::ON_COMMAND_LINE.into_iter().chain([HypothesisStrategy::Skip]);
+                let known: Vec<_> = known.map(HypothesisStrategy::name).collect();
+                let fault = self.error(strategy, &at, format!("unknown hypothesis strategy '{name}'"));
+                fault.expected = Some(format!("one of {}", known.join(", ")));
+                fault.hint = suggestion(&name, known.iter().copied());
+            }
+            if part == "rollbacks" && matches!(RollbackStrategy::named(&name), RollbackStrategy::Unknown(_)) {
+                let known = RollbackStrategy::ALL;
+                let known: Vec<_> = known.iter().map(RollbackStrategy::name).collect();
+                let fault = self.doubt(
+                    strategy,
+                    &at,
+                    format!("unknown rollback strategy '{name}': rollbacks would never be played"),
+                );
+                fault.expected = Some(format!("one of {}", known.join(", ")));
+                fault.hint = suggestion(&name, known.iter().copied());
+            }
+            self.unknown_keys(node, &child("/runtime", part), &["strategy"]);
+        }
+    }
+
+    /// Puts findings about a part where they belong in the whole.
+    fn findings(&mut self, part: &'a Node, at: &str, findings: Vec<Finding>) {
+        for finding in findings {
+            let mut node = part;
+            let mut path = at.to_owned();
+            for key in &finding.at {
+                path = child(&path, key);
+                node = node.get(key).unwrap_or(node);
+            }
+            let fault = self.error(node, &path, finding.message);
+            fault.expected = finding.expected;
+            fault.hint = finding.hint;
+        }
+    }
+}
+
+/// The activities that references can name.
+fn names(root: &Node) -> Names {
+    let mut names = Names::default();
+    names.add(items(root, "method"), "/method", &[]);
+    if let Some(hypothesis) = root.get("steady-state-hypothesis") {
+        names.add(items(hypothesis, "probes"), PROBES, &[]);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests;

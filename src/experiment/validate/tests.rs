@@ -1,0 +1,383 @@
+//! One table: a document, and every fault it has, in order.
+
+use super::*;
+use crate::experiment::json;
+
+#[derive(Default)]
+struct Lenient {
+    variables: Variables,
+    strict: bool,
+}
+
+impl Rules for Lenient {
+    fn environment(&self, key: &str) -> Option<String> {
+        (key == "SET").then(|| "7".to_owned())
+    }
+
+    fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    fn regex(&self, pattern: &str) -> Result<(), String> {
+        if pattern.contains('(') { Err("unbalanced".to_owned()) } else { Ok(()) }
+    }
+
+    fn json_path(&self, path: &str) -> Result<(), String> {
+        if path.starts_with('$') { Ok(()) } else { Err("no root".to_owned()) }
+    }
+
+    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
+        match provider.get("path").and_then(Value::as_text) {
+            Some("missing") if kind == ProviderKind::Process => {
+                vec![Finding::at("path", format!("path 'missing' cannot be found, in activity '{activity}'"))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn control(&self, module: &str) -> bool {
+        module == "native"
+    }
+
+    fn strict(&self) -> bool {
+        self.strict
+    }
+}
+
+/// The faults as "severity path message", or for a whole run of them.
+fn faults(text: &str, rules: &Lenient) -> Vec<String> {
+    let document = json::read(text, "f").unwrap();
+    let line = |d: Diagnostic| format!("{} {} {}", d.severity, d.path, d.message);
+    validate(&document, rules).into_iter().map(line).collect()
+}
+
+/// The faults of an experiment with these entries added to a sound one.
+fn check(entries: &str, expected: &[&str]) {
+    let sound = r#""title": "t", "description": "d", "method": []"#;
+    let text = format!("{{{sound}{}{entries}}}", if entries.is_empty() { "" } else { ", " });
+    let found = faults(&text, &Lenient { strict: true, ..Lenient::default() });
+    let matches = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
+    assert!(matches, "{entries}\nfound: {found:#?}\nexpected: {expected:#?}");
+}
+
+fn check_activity(activity: &str, expected: &[&str]) {
+    let expected: Vec<String> = expected.iter().map(|e| e.replace("AT", "/rollbacks/0")).collect();
+    check(&format!(r#""rollbacks": [{activity}]"#), &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn check_tolerance(tolerance: &str, expected: &[&str]) {
+    let probe = r#""type": "probe", "name": "p", "provider": {"type": "process", "path": "true"}"#;
+    let hypothesis = format!(
+        r#""steady-state-hypothesis": {{"title": "h", "probes": [{{{probe}, "tolerance": {tolerance}}}]}}"#
+    );
+    let at = "/steady-state-hypothesis/probes/0/tolerance";
+    let expected: Vec<String> = expected.iter().map(|e| e.replace("AT", at)).collect();
+    check(&hypothesis, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_whole() {
+    let strict = Lenient { strict: true, ..Lenient::default() };
+    assert_eq!(faults("{}", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(faults("null", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(faults("[1]", &strict), ["error  an experiment cannot be a list"]);
+    assert_eq!(
+        faults(r#"{"title": "", "methods": []}"#, &strict),
+        [
+            "error /title experiment requires a title",
+            "error /description experiment requires a description",
+            "error /method an experiment requires a method, which can be empty for only checking steady state hypothesis ",
+            "warning /methods unknown key \"methods\", which is ignored",
+        ]
+    );
+    check("", &[]);
+    check(r#""x-anything": 1, "dry": 1, "version": "1", "contributions": 5"#, &[]);
+}
+
+#[test]
+fn keys_of_the_experiment() {
+    check(r#""tags": ["a", "", 5, true]"#, &["error /tags/1 exp", "error /tags/2 exp", "error /tags/3 exp"]);
+    check(r#""tags": "abc""#, &["warning /tags tags are a list"]);
+    check(r#""tags": 5"#, &["error /tags tags cannot be a number"]);
+    check(r#""tags": null"#, &[]);
+    check(
+        r#""extensions": [{"name": "x"}, {"name": " "}, 5]"#,
+        &["error /extensions/1 All", "error /extensions/2 All"],
+    );
+    check(r#""extensions": {"name": "x"}"#, &["error /extensions extensions cannot be a mapping"]);
+    check(r#""rollbacks": null"#, &["error /rollbacks rollbacks cannot be null"]);
+    check(
+        r#""steady-state-hypothesis": null"#,
+        &["error /steady-state-hypothesis a steady-state-hypothesis cannot be null"],
+    );
+    check(
+        r#""steady-state-hypothesis": {"probes": []}"#,
+        &["error /steady-state-hypothesis hypothesis requires a title"],
+    );
+    check(
+        r#""steady-state-hypothesis": {"title": "h", "probes": 5}"#,
+        &["error /steady-state-hypothesis/probes probes cannot"],
+    );
+    check(r#""steady-state-hypothesis": {"title": "h", "probes": null}"#, &[]);
+    check(
+        r#""runtime": {"hypothesis": {"strategy": "continuous"}, "rollbacks": {"strategy": "allways"}, "python": {}, "fast": 1}"#,
+        &[
+            "warning /runtime/fast unknown key",
+            "warning /runtime/python runtime.python is ignored",
+            "error /runtime/hypothesis/strategy unknown hypothesis strategy 'continuous'",
+            "error /runtime/rollbacks/strategy unknown rollback strategy 'allways'",
+        ],
+    );
+    check(
+        r#""runtime": {"hypothesis": "skip"}"#,
+        &["error /runtime/hypothesis runtime.hypothesis cannot be a text"],
+    );
+}
+
+#[test]
+fn configuration_and_secrets() {
+    let none = r#"{"type": "env", "key": "NONE"}"#;
+    check(
+        &format!(
+            r#""configuration": {{"a": {none}, "b": {{"type": "env", "key": "SET", "env_var_type": "int"}}, "c": {{"type": "env"}}}}"#
+        ),
+        &[
+            "error /configuration/a Configuration makes reference to an environment key that does not exist: NONE",
+            "error /configuration/c an entry of type env needs the name",
+        ],
+    );
+    check(
+        r#""configuration": {"d": {"type": "probe", "name": "d", "provider": {"type": "process", "path": "missing"}}}"#,
+        &["error /configuration/d/provider/path path 'missing' cannot be found, in activity 'd'"],
+    );
+    check(
+        &format!(
+            r#""secrets": {{"s": {{"k": {none}, "deep": {{"er": {none}}}}}, "bare": "x", "v": {{"t": {{"type": "vault", "key": "k"}}}}}}"#
+        ),
+        &[
+            "error /secrets/s/k Secrets make reference to an environment key that does not exist: NONE",
+            "error /secrets/s/deep/er Secrets make reference",
+            "error /secrets/bare a group of secrets is a mapping",
+            "warning /secrets/v/t Vault secrets must now",
+        ],
+    );
+    check(
+        r#""secrets": [], "configuration": 5"#,
+        &["error /configuration conf", "error /secrets secrets cannot be a list"],
+    );
+}
+
+#[test]
+fn variables_are_seen() {
+    let variables = Variables {
+        configuration: Map::from_iter([("a".to_owned(), "given".into())]),
+        secrets: Map::from_iter([("s".to_owned(), Value::Map(Map::new()))]),
+    };
+    let text = r#"{"title": "t", "description": "d", "method": [],
+        "configuration": {"a": {"type": "env", "key": "NONE"}}, "secrets": {"s": {"k": {"type": "env", "key": "NONE"}}}}"#;
+    assert_eq!(faults(text, &Lenient { variables, strict: true }), Vec::<String>::new());
+}
+
+#[test]
+fn activities() {
+    check_activity(
+        r#"{"type": "action", "name": "a", "provider": {"type": "process", "path": "true"}}"#,
+        &[],
+    );
+    check_activity("{}", &["error AT empty activity is no activity"]);
+    check_activity("null", &["error AT empty activity is no activity"]);
+    check_activity("\"a\"", &["error AT an activity cannot be a text"]);
+    check_activity(
+        r#"{"typ": "action"}"#,
+        &[
+            "error AT/type an activity must have a type",
+            "error AT/name an activity must have a name",
+            "error AT/provider an activity requires a provider",
+            "warning AT/typ unknown key \"typ\"",
+        ],
+    );
+    let with = |entry: &str| {
+        format!(
+            r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true"}}, {entry}}}"#
+        )
+    };
+    check_activity(
+        &with(r#""background": "yes""#),
+        &["error AT/background activity background must be a boolean"],
+    );
+    check_activity(
+        &with(r#""background": null"#),
+        &["error AT/background activity background must be a boolean"],
+    );
+    check_activity(
+        &with(r#""timeout": "5""#),
+        &["error AT/timeout activity timeout", "warning AT/timeout \"timeout\" has no"],
+    );
+    check_activity(
+        &with(r#""pauses": {"before": "5", "after": "${w}", "between": 1}"#),
+        &[
+            "error AT/pauses/before activity before pause must be a number",
+            "warning AT/pauses/between unknown key",
+        ],
+    );
+    check_activity(&with(r#""pauses": null"#), &["error AT/pauses pauses are null"]);
+    check_activity(&with(r#""pauses": 5"#), &["error AT/pauses pauses cannot be a number"]);
+    check_activity(&with(r#""tolerance": 0"#), &["warning AT/tolerance \"tolerance\" has no effect here"]);
+    check_activity(&with(r#""dry": null, "controls": []"#), &[]);
+}
+
+#[test]
+fn providers() {
+    let provider = |provider: &str| format!(r#"{{"type": "action", "name": "a", "provider": {provider}}}"#);
+    check_activity(&provider("5"), &["error AT/provider a provider cannot be a number"]);
+    check_activity(&provider("{\"path\": \"x\"}"), &["error AT/provider a provider must have a type"]);
+    check_activity(
+        &provider("{\"type\": \"procces\"}"),
+        &["error AT/provider/type unknown provider type 'procces'"],
+    );
+    check_activity(
+        &provider(r#"{"type": "process"}"#),
+        &["error AT/provider/path a process activity must have a path"],
+    );
+    check_activity(
+        &provider(r#"{"type": "process", "path": 5}"#),
+        &["error AT/provider/path \"path\" cannot be a number"],
+    );
+    check_activity(
+        &provider(r#"{"type": "process", "path": "missing", "env": {}}"#),
+        &[
+            "error AT/provider/path path 'missing' cannot be found, in activity 'a'",
+            "warning AT/provider/env unknown key",
+        ],
+    );
+    check_activity(
+        &provider(r#"{"type": "process", "path": "x", "arguments": {}}"#),
+        &["warning AT/provider/arguments Process"],
+    );
+    check_activity(
+        &provider(r#"{"type": "http"}"#),
+        &["error AT/provider/url a HTTP activity must have a URL"],
+    );
+    check_activity(
+        &provider(r#"{"type": "http", "url": "u", "headers": [1]}"#),
+        &["error AT/provider/headers a HTTP"],
+    );
+    check_activity(
+        &provider(r#"{"type": "python"}"#),
+        &["error AT/provider/module a Python activity", "error AT/provider/func a Python activity"],
+    );
+}
+
+#[test]
+fn references() {
+    let activity = r#"{"type": "probe", "name": "known", "provider": {"type": "process", "path": "true"}}"#;
+    let check = |steps: &str, expected: &[&str]| {
+        let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}, {steps}]}}"#);
+        let found = faults(&text, &Lenient::default());
+        assert!(
+            found.iter().zip(expected).all(|(f, e)| f.starts_with(e)) && found.len() == expected.len(),
+            "{found:#?}"
+        );
+    };
+    check(r#"{"ref": "known"}"#, &[]);
+    check(r#"{"ref": "known", "background": true}"#, &[]);
+    check(
+        r#"{"ref": "knwon"}"#,
+        &["error /method/1/ref referenced activity 'knwon' could not be found in the experiment"],
+    );
+    check(
+        r#"{"ref": "known", "pauses": {}}"#,
+        &["warning /method/1/pauses \"pauses\" beside a \"ref\" is ignored"],
+    );
+    check(r#"{"ref": ""}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
+    check(r#"{"ref": 5}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
+}
+
+#[test]
+fn tolerances() {
+    for fine in ["0", "true", "\"x\"", "[]", "[1, 2]"] {
+        check_tolerance(fine, &[]);
+    }
+    check_tolerance("null", &["error AT hypothesis probe tolerance must either be"]);
+    check_tolerance("200.0", &["error AT hypothesis probe tolerance must either be"]);
+    check_tolerance(
+        r#"{"type": "regexp"}"#,
+        &["error AT/type hypothesis probe tolerance type 'regexp' is unsupported"],
+    );
+    check_tolerance(
+        r#"{"type": "regex"}"#,
+        &["error AT hypothesis regex probe tolerance must have a `pattern` key"],
+    );
+    check_tolerance(
+        r#"{"type": "regex", "pattern": "("}"#,
+        &["error AT/pattern hypothesis probe tolerance pattern ( seems invalid: unbalanced"],
+    );
+    check_tolerance(
+        r#"{"type": "regex", "pattern": 5}"#,
+        &["error AT/pattern hypothesis probe tolerance pattern 5 has an invalid type"],
+    );
+    check_tolerance(
+        r#"{"type": "jsonpath", "path": "x", "expected": 1}"#,
+        &[
+            "error AT/path hypothesis probe tolerance JSON path x is invalid",
+            "warning AT/expected unknown key",
+        ],
+    );
+    check_tolerance(
+        r#"{"type": "jsonpath", "path": " "}"#,
+        &["error AT/path hypothesis probe tolerance JSON path cannot be empty"],
+    );
+    check_tolerance(
+        r#"{"type": "range", "range": [1, "2"]}"#,
+        &["error AT/range/1 hypothesis range upper boundary must be a number"],
+    );
+    check_tolerance(
+        r#"{"type": "range", "range": 5}"#,
+        &["error AT/range hypothesis range must be a sequence"],
+    );
+    check_tolerance(
+        r#"{"type": "range", "range": [1]}"#,
+        &["error AT/range hypothesis range sequence must be made of two values"],
+    );
+    check_tolerance(
+        r#"{"type": "probe", "name": "j", "provider": {"type": "process", "path": "missing"}}"#,
+        &[
+            "error AT/provider/path path 'missing'",
+            "error AT/provider/arguments a probe that judges needs arguments",
+            "warning AT a process or http probe as a tolerance is met whatever it answers",
+        ],
+    );
+}
+
+#[test]
+fn controls() {
+    check(
+        r#""controls": [{"provider": {"type": "python", "module": "native"}}, {"name": "b"},
+            {"name": "c", "scope": "post", "provider": {"type": "python", "module": "native"}},
+            {"name": "d", "provider": {"type": "python"}}, {"name": "e", "provider": {"type": "python", "module": "other"}},
+            {"name": "f", "provider": {"type": "bash"}}, {"ref": "c"}, {"ref": "z"}]"#,
+        &[
+            "error /controls/0 A control must have a `name` property",
+            "error /controls/1 Control 'b' must have a `provider` property",
+            "error /controls/2/scope Control 'c' scope property must be 'before' or 'after' only",
+            "error /controls/3/provider Control 'd' must have a module path",
+            "error /controls/4/provider control 'e' needs the Python module 'other'",
+            "warning /controls/5/provider control 'f' has no provider of type python",
+            "error /controls/7 Control reference 'z' declaration cannot be found",
+        ],
+    );
+}
+
+#[test]
+fn leniency_turns_silent_losses_into_warnings() {
+    let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
+        "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;
+    assert_eq!(
+        faults(text, &Lenient::default()),
+        [
+            "warning /controls/0/provider Could not find Python module 'other' in control 'c'. Did you install the Python \
+             module? The experiment will carry on running nonetheless.",
+            "warning /runtime/rollbacks/strategy unknown rollback strategy 'sometimes': rollbacks would never be played",
+        ]
+    );
+}

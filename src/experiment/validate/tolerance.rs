@@ -1,0 +1,148 @@
+//! The faults of tolerances. Floor 0.
+
+use super::{Validator, activity::Place};
+use crate::diagnostic::suggestion;
+use crate::experiment::activity::child;
+use crate::experiment::document::{Kind, Node};
+use crate::experiment::tolerance::KINDS;
+use crate::value::Value;
+
+impl<'a> Validator<'a> {
+    pub(super) fn tolerance(&mut self, node: &'a Node, at: &str) {
+        match &node.kind {
+            Kind::Scalar(Value::Null | Value::Float(_)) => {
+                self.error(
+                    node,
+                    at,
+                    "hypothesis probe tolerance must either be an integer, a string, a boolean or a pair of values \
+                     for boundaries. It can also be a dictionary which is a probe activity definition that takes an \
+                     argument called `value` with the value of the probe itself to be validated",
+                )
+                .hint = Some("for a number with a fraction: {\"type\": \"range\", \"range\": [LOW, HIGH]}".to_owned());
+            }
+            Kind::Scalar(_) | Kind::List(_) => {}
+            Kind::Map(_) => self.structured(node, at),
+        }
+    }
+
+    fn structured(&mut self, node: &'a Node, at: &str) {
+        let kind = node.get("type").map_or(Value::Null, Node::to_value);
+        let known: &[&str] = match kind.as_text() {
+            Some("regex") => {
+                self.pattern(node, at);
+                &["type", "pattern", "target"]
+            }
+            Some("jsonpath") => {
+                self.json_path(node, at);
+                &["type", "path", "target", "count", "expect"]
+            }
+            Some("range") => {
+                self.range(node, at);
+                &["type", "range", "target"]
+            }
+            Some("probe") => {
+                self.activity(node, at, Place::Tolerance);
+                self.judge(node, at);
+                return;
+            }
+            _ => {
+                let name = kind.python_text().into_owned();
+                let message = format!("hypothesis probe tolerance type '{name}' is unsupported");
+                let fault = self.error(node.get("type").unwrap_or(node), &child(at, "type"), message);
+                fault.expected = Some(format!("one of {}", KINDS.join(", ")));
+                fault.hint = suggestion(&name, KINDS);
+                return;
+            }
+        };
+        self.unknown_keys(node, at, known);
+    }
+
+    fn pattern(&mut self, node: &'a Node, at: &str) {
+        let Some(pattern) = node.get("pattern") else {
+            self.error(node, at, "hypothesis regex probe tolerance must have a `pattern` key");
+            return;
+        };
+        let at = child(at, "pattern");
+        match pattern.as_text() {
+            None => {
+                let text = pattern.to_value().python_text().into_owned();
+                let message = format!("hypothesis probe tolerance pattern {text} has an invalid type");
+                self.error(pattern, &at, message).expected = Some("a text".to_owned());
+            }
+            Some(text) => {
+                if let Err(fault) = self.rules.regex(text) {
+                    let message = format!("hypothesis probe tolerance pattern {text} seems invalid: {fault}");
+                    self.error(pattern, &at, message).expected =
+                        Some("a regular expression of Python".to_owned());
+                }
+            }
+        }
+    }
+
+    fn json_path(&mut self, node: &'a Node, at: &str) {
+        let Some(path) = node.get("path") else {
+            self.error(node, at, "hypothesis jsonpath probe tolerance must have a `path` key");
+            return;
+        };
+        let at = child(at, "path");
+        match path.as_text().map(str::trim) {
+            None => {
+                let text = path.to_value().python_text().into_owned();
+                let message = format!("hypothesis probe tolerance JSON path {text} has an invalid type");
+                self.error(path, &at, message).expected = Some("a text".to_owned());
+            }
+            Some("") => {
+                self.error(path, &at, "hypothesis probe tolerance JSON path cannot be empty");
+            }
+            Some(text) => {
+                if let Err(fault) = self.rules.json_path(text) {
+                    let message = format!("hypothesis probe tolerance JSON path {text} is invalid");
+                    self.error(path, &at, message).hint = Some(fault);
+                }
+            }
+        }
+    }
+
+    fn range(&mut self, node: &'a Node, at: &str) {
+        let Some(range) = node.get("range") else {
+            self.error(node, at, "hypothesis range probe tolerance must have a `range` key");
+            return;
+        };
+        let at = child(at, "range");
+        let Kind::List(bounds) = &range.kind else {
+            self.error(range, &at, "hypothesis range must be a sequence").expected =
+                Some("[LOW, HIGH]".to_owned());
+            return;
+        };
+        if bounds.len() != 2 {
+            self.error(range, &at, "hypothesis range sequence must be made of two values").expected =
+                Some("[LOW, HIGH]".to_owned());
+            return;
+        }
+        for (index, (bound, side)) in bounds.iter().zip(["lower", "upper"]).enumerate() {
+            if !matches!(bound.kind, Kind::Scalar(Value::Bool(_) | Value::Int(_) | Value::Float(_))) {
+                let message = format!("hypothesis range {side} boundary must be a number");
+                self.error(bound, &child(&at, &index.to_string()), message);
+            }
+        }
+    }
+
+    /// A judge gets the value as an argument, so it needs arguments to put it into. One whose result is never
+    /// false judges nothing.
+    fn judge(&mut self, node: &'a Node, at: &str) {
+        let Some(provider) = node.get("provider").filter(|provider| matches!(provider.kind, Kind::Map(_)))
+        else {
+            return;
+        };
+        if !matches!(provider.get("arguments").map(|a| &a.kind), Some(Kind::Map(_))) {
+            let message = "a probe that judges needs arguments, a mapping, into which the value is put";
+            self.error(provider, &child(&child(at, "provider"), "arguments"), message).expected =
+                Some("\"arguments\": {}".to_owned());
+        }
+        if matches!(provider.get("type").and_then(Node::as_text), Some("process" | "http")) {
+            let message = "a process or http probe as a tolerance is met whatever it answers";
+            self.warning(node, at, message).hint =
+                Some("judge with regex, jsonpath, range or a list instead".to_owned());
+        }
+    }
+}

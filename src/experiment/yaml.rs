@@ -1,0 +1,414 @@
+//! Reads YAML into a tree with places. Floor 0.
+//!
+//! The syntax is `saphyr-parser`'s business. What the events mean is ours, because it has to be what PyYAML's
+//! safe loader makes of them: YAML 1.1 scalars (see [`super::yaml_scalar`]), `<<` merges, one document,
+//! no tags beyond the standard ones. Aliases are expanded, and counted while they are: a "bomb" runs into
+//! [`MAX_NODES`] before it runs into memory.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::document::{Document, Entry, Kind, MAX_DEPTH, MAX_NODES, Node, clamp};
+use super::json::duplicate_key;
+use super::yaml_scalar;
+use crate::diagnostic::{Diagnostic, Position};
+use crate::value::Value;
+
+/// Reads a whole text as one YAML document.
+pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
+    let mut builder = Builder::new(source);
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| builder.syntax(&error))?;
+        builder.event(event, position(span))?;
+    }
+    let Some(root) = builder.root else {
+        return Err(Diagnostic::of_file(source, "empty")
+            .hint("an experiment needs a title, a description and a method"));
+    };
+    Ok(Document { source: source.to_owned(), root, warnings: builder.warnings })
+}
+
+fn position(span: Span) -> Position {
+    Position { line: clamp(span.start.line()), column: clamp(span.start.col() + 1) }
+}
+
+/// A collection under construction.
+struct Frame {
+    position: Position,
+    anchor: usize,
+    part: Part,
+}
+
+enum Part {
+    List(Vec<Node>),
+    Map { pairs: Vec<(Key, Position, Node)>, pending: Option<(Key, Position)> },
+}
+
+enum Key {
+    /// A plain `<<`.
+    Merge,
+    Text(String),
+}
+
+/// How large an anchored node is, so that an alias can be refused before it is expanded.
+#[derive(Clone, Copy)]
+struct Size {
+    nodes: usize,
+    height: usize,
+}
+
+struct Builder<'a> {
+    source: &'a str,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, (Node, Size)>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a str) -> Self {
+        Self {
+            source,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            documents: 0,
+            root: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
+        Diagnostic::of_file(self.source, format!("broken YAML: {message}")).at(position)
+    }
+
+    /// The parser's complaint, in the words of PyYAML where they differ and users may look for them.
+    fn syntax(&self, error: &ScanError) -> Diagnostic {
+        let marker = error.marker();
+        let at = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
+        let message = match error.info() {
+            "mapping values are not allowed in this context" => {
+                "mapping values are not allowed here".to_owned()
+            }
+            "simple key expected" | "simple key expect ':'" => {
+                "while scanning a simple key, could not find expected ':'".to_owned()
+            }
+            info if info.starts_with("unexpected character: `") => {
+                format!("while scanning for the next token, {info}")
+            }
+            // the only place where it is one: a key after line breaks inside brackets
+            info @ "illegal placement of ':' indicator" => {
+                let open = self.frames.last().map(|frame| &frame.part);
+                let what = if matches!(open, Some(Part::Map { .. })) { "mapping" } else { "sequence" };
+                format!("while parsing a flow {what}, {info}")
+            }
+            "recursion limit exceeded" => format!("nested more than {MAX_DEPTH} deep"),
+            info => info.to_owned(),
+        };
+        let diagnostic = self.fault(at, message);
+        match self.frames.last() {
+            Some(frame) if frame.position.line < at.line => diagnostic
+                .hint(format!("the collection that begins at {} may not be complete", frame.position)),
+            _ => diagnostic,
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, at: Position) -> Result<(), Diagnostic> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(self
+                        .fault(at, "expected a single document in the stream")
+                        .hint("an experiment is one document: remove what follows the second \"---\""));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), at),
+            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::SequenceStart(anchor, tag) => self.open(Part::List(Vec::new()), anchor, tag, "seq", at),
+            Event::MappingStart(anchor, tag) => {
+                self.open(Part::Map { pairs: Vec::new(), pending: None }, anchor, tag, "map", at)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Position,
+    ) -> Result<(), Diagnostic> {
+        let plain = style == ScalarStyle::Plain;
+        if text == "<<" && plain && tag.is_none() && self.wants_key() {
+            self.key(Key::Merge, at);
+            return Ok(());
+        }
+        let value = match tag {
+            None if plain => yaml_scalar::resolve(text),
+            None => Ok(Value::from(text)),
+            Some(tag) => match standard(tag) {
+                Some(name) => yaml_scalar::construct(name, text),
+                None => Err(unknown_tag(tag)),
+            },
+        };
+        let value = value.map_err(|message| self.fault(at, message))?;
+        self.finish(Node { position: at, kind: Kind::Scalar(value) }, anchor, Size { nodes: 1, height: 0 })
+    }
+
+    fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Diagnostic> {
+        let Some((_, size)) = self.anchors.get(&anchor) else {
+            return Err(self.fault(at, "an alias inside the very node it names").hint("write the value out"));
+        };
+        let size = *size;
+        if self.nodes + size.nodes > MAX_NODES || self.frames.len() + size.height > MAX_DEPTH {
+            return Err(self.too_large(at));
+        }
+        let Some((node, _)) = self.anchors.get(&anchor).cloned() else { return Ok(()) };
+        self.finish(node, 0, size)
+    }
+
+    fn too_large(&self, at: Position) -> Diagnostic {
+        self.fault(at, format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"))
+            .hint("aliases are counted as often as they are used")
+    }
+
+    fn open(
+        &mut self,
+        part: Part,
+        anchor: usize,
+        tag: Option<Cow<'_, Tag>>,
+        expected: &str,
+        at: Position,
+    ) -> Result<(), Diagnostic> {
+        if let Some(tag) = tag
+            && standard(&tag) != Some(expected)
+        {
+            return Err(self.fault(at, unknown_tag(&tag)));
+        }
+        if self.wants_key() {
+            return Err(self
+                .fault(at, "while constructing a mapping, found unhashable key")
+                .hint("keys are texts: a text that begins with {, [ or ${ needs quotes"));
+        }
+        if self.frames.len() == MAX_DEPTH {
+            return Err(self.too_large(at));
+        }
+        self.frames.push(Frame { position: at, anchor, part });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Diagnostic> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let kind = match frame.part {
+            Part::List(items) => Kind::List(items),
+            Part::Map { pairs, .. } => Kind::Map(self.map(pairs)?),
+        };
+        let node = Node { position: frame.position, kind };
+        let size = if frame.anchor > 0 { measure(&node) } else { Size { nodes: 1, height: 0 } };
+        if frame.anchor > 0 {
+            self.anchors.insert(frame.anchor, (node.clone(), size));
+        }
+        self.finish(node, 0, Size { nodes: 1, ..size })
+    }
+
+    /// Entries in PyYAML's order: merged ones first, then the mapping's own, which replace them.
+    fn map(&mut self, pairs: Vec<(Key, Position, Node)>) -> Result<IndexMap<String, Entry>, Diagnostic> {
+        let mut merged: IndexMap<String, Entry> = IndexMap::new();
+        let mut own: IndexMap<String, Entry> = IndexMap::new();
+        for (key, at, value) in pairs {
+            match key {
+                Key::Text(key) => {
+                    if let Some(earlier) = own.get(&key) {
+                        self.warnings.push(duplicate_key(self.source, &key, earlier.key, at));
+                    }
+                    own.insert(key, Entry { key: at, value });
+                }
+                Key::Merge => {
+                    let sources = match value.kind {
+                        Kind::List(items) => items.into_iter().rev().collect(),
+                        kind => vec![Node { position: value.position, kind }],
+                    };
+                    for source in sources {
+                        let Kind::Map(entries) = source.kind else {
+                            return Err(self.fault(
+                                source.position,
+                                "while constructing a mapping, expected a mapping or list of mappings for merging",
+                            ));
+                        };
+                        merged.extend(entries);
+                    }
+                }
+            }
+        }
+        merged.extend(own);
+        Ok(merged)
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { part: Part::Map { pending: None, .. }, .. }))
+    }
+
+    fn key(&mut self, key: Key, at: Position) {
+        self.nodes += 1;
+        if let Some(Frame { part: Part::Map { pending, .. }, .. }) = self.frames.last_mut() {
+            *pending = Some((key, at));
+        }
+    }
+
+    /// Puts a complete node where it belongs.
+    fn finish(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Diagnostic> {
+        self.nodes += size.nodes;
+        if self.nodes > MAX_NODES {
+            return Err(self.too_large(node.position));
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        if self.wants_key() {
+            let Kind::Scalar(value) = &node.kind else {
+                return Err(self.fault(node.position, "while constructing a mapping, found unhashable key"));
+            };
+            self.key(Key::Text(key_text(value)), node.position);
+            return Ok(());
+        }
+        match self.frames.last_mut().map(|frame| &mut frame.part) {
+            None => self.root = Some(node),
+            Some(Part::List(items)) => items.push(node),
+            Some(Part::Map { pairs, pending }) => {
+                if let Some((key, at)) = pending.take() {
+                    pairs.push((key, at, node));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A key as JSON writes it: the Chaos Toolkit's journal does the same to keys that are no texts.
+fn key_text(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(b) => b.to_string(),
+        other => other.python_text().into_owned(),
+    }
+}
+
+/// The name of a tag of the standard schema; `!` alone means text or a plain collection.
+fn standard(tag: &Tag) -> Option<&str> {
+    if tag.is_yaml_core_schema() {
+        Some(tag.suffix.as_str())
+    } else if tag.handle.is_empty() && tag.suffix == "!" {
+        Some("str")
+    } else {
+        tag.suffix.strip_prefix("tag:yaml.org,2002:")
+    }
+}
+
+fn unknown_tag(tag: &Tag) -> String {
+    let name = if tag.is_yaml_core_schema() {
+        format!("tag:yaml.org,2002:{}", tag.suffix)
+    } else {
+        format!("{}{}", tag.handle, tag.suffix)
+    };
+    format!("could not determine a constructor for the tag '{name}'")
+}
+
+fn measure(node: &Node) -> Size {
+    let parts: Vec<Size> = match &node.kind {
+        Kind::Scalar(_) => Vec::new(),
+        Kind::List(items) => items.iter().map(measure).collect(),
+        Kind::Map(entries) => entries.values().map(|entry| measure(&entry.value)).collect(),
+    };
+    Size {
+        nodes: 1 + parts.iter().map(|size| size.nodes).sum::<usize>(),
+        height: parts.iter().map(|size| size.height + 1).max().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let document = read(text, "f").unwrap_or_else(|d| panic!("{text}: {d}"));
+        assert_eq!(serde_json::to_string(&document.root.to_value()).unwrap(), expected, "{text}");
+    }
+
+    fn refused(text: &str, line: u32, part: &str) {
+        let diagnostic = read(text, "f").unwrap_err();
+        assert_eq!(diagnostic.position.map(|p| p.line), Some(line), "{text}: {diagnostic}");
+        assert!(diagnostic.to_string().contains(part), "{text}: {diagnostic}");
+    }
+
+    #[test]
+    fn scalars_are_yaml_1_1_unless_quoted() {
+        check("[no, 'no', \"010\", 010, 1:30, 1_000, ~, yes]", r#"[false,"no","010",8,90,1000,null,true]"#);
+        check("a: |\n  1\n", r#"{"a":"1\n"}"#);
+        check("a: !!str 1\nb: !!int '7'\nc: ! 5", r#"{"a":"1","b":7,"c":"5"}"#);
+        check("1: a\nyes: b\n~: c\n1.5: d", r#"{"1":"a","true":"b","null":"c","1.5":"d"}"#);
+        check("\u{feff}a: 1", r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn merges_and_aliases_are_applied() {
+        check("b: &b {x: 1, y: 2}\nc:\n  y: 3\n  <<: *b", r#"{"b":{"x":1,"y":2},"c":{"x":1,"y":3}}"#);
+        check(
+            "- &a {x: 1}\n- &b {x: 2, y: 2}\n- {<<: [*a, *b], z: 3}",
+            r#"[{"x":1},{"x":2,"y":2},{"x":1,"y":2,"z":3}]"#,
+        );
+        check("{'<<': {a: 1}}", r#"{"<<":{"a":1}}"#);
+        check("- &n name\n- {*n : 1}", r#"["name",{"name":1}]"#);
+        check("x: &a [1, 2]\ny: *a", r#"{"x":[1,2],"y":[1,2]}"#);
+    }
+
+    #[test]
+    fn faults_have_their_place() {
+        refused("title: [t\ndescription: d\n", 2, "while parsing a flow sequence");
+        refused("a: b: c", 1, "mapping values are not allowed here");
+        refused("a: 1\n---\nb: 2", 2, "single document");
+        refused("a: !python/object:os.system x", 1, "could not determine a constructor for the tag");
+        refused("a: !!binary aGk=", 1, "tag:yaml.org,2002:binary");
+        refused("a: *nope", 1, "unknown anchor");
+        refused("a: &a [*a]", 1, "inside the very node");
+        refused("{[1, 2]: x}", 1, "unhashable");
+        refused("<<: 5", 1, "merging");
+        refused(&"[".repeat(10_000), 1, "nested more than 100 deep");
+        refused(
+            &(0..200).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>(),
+            101,
+            "nested more than 100 deep",
+        );
+        assert!(read("# nothing\n", "f").unwrap_err().message.contains("empty"));
+    }
+
+    #[test]
+    fn bombs_are_refused_quickly() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+            bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+        }
+        assert!(read(&bomb, "f").unwrap_err().to_string().contains("more than 500000 values"));
+        let mut ladder = "a0: &a0 [x]\n".to_owned();
+        for level in 1..5000 {
+            ladder += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert!(read(&ladder, "f").unwrap_err().to_string().contains("nested more than 100 deep"));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_told() {
+        let document = read("a: 1\nb: 2\na: 3\n", "f").unwrap();
+        assert_eq!(document.warnings[0].position, Some(Position { line: 3, column: 1 }));
+    }
+}
