@@ -1,0 +1,201 @@
+//! What a path selects. Floor 0.
+
+use std::borrow::Cow;
+
+use super::call::whole;
+use super::{Comparison, Expression, Inner, Operand, Step, Subscript};
+use crate::value::Value;
+
+/// After so many looks at a node a path is given up: `$..*..*..*` selects more than anybody can want.
+const MAX_LOOKS: usize = 2_000_000;
+
+/// Everything that the steps select from the root, in the dialect's order: depth first.
+pub(super) fn select(steps: &[Step], root: &Value) -> Result<Vec<Value>, String> {
+    let mut walk = Walk { root, looks: 0 };
+    let mut found = Vec::new();
+    walk.follow(steps, &Cow::Borrowed(root), &mut found)?;
+    Ok(found.into_iter().map(Cow::into_owned).collect())
+}
+
+struct Walk<'v> {
+    root: &'v Value,
+    looks: usize,
+}
+
+/// A node: part of the document, or made by a function.
+type Node<'v> = Cow<'v, Value>;
+
+impl<'v> Walk<'v> {
+    fn look(&mut self) -> Result<(), String> {
+        self.looks += 1;
+        if self.looks > MAX_LOOKS { Err("the path selects too much".to_owned()) } else { Ok(()) }
+    }
+
+    fn follow(&mut self, steps: &[Step], node: &Node<'v>, found: &mut Vec<Node<'v>>) -> Result<(), String> {
+        self.look()?;
+        let Some((step, rest)) = steps.split_first() else {
+            found.push(node.clone());
+            return Ok(());
+        };
+        let (Step::Child(subscripts) | Step::Descend(subscripts)) = step;
+        for subscript in subscripts {
+            for next in self.apply(subscript, node)? {
+                self.follow(rest, &next, found)?;
+            }
+        }
+        if matches!(step, Step::Descend(_)) {
+            for child in children(node) {
+                self.follow(steps, &child, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, subscript: &Subscript, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+        Ok(match subscript {
+            Subscript::Name(name) => named(node, name).into_iter().collect(),
+            Subscript::Index(index) => indexed(node, *index).into_iter().collect(),
+            Subscript::Slice { start, end, step } => match &**node {
+                Value::List(list) => {
+                    let indexes = slice(list.len() as i128, *start, *end, step.unwrap_or(1))?;
+                    indexes.into_iter().filter_map(|index| indexed(node, index)).collect()
+                }
+                _ => Vec::new(),
+            },
+            Subscript::Wildcard => children(node),
+            Subscript::Filter(filter) => {
+                if self.holds(filter, node)? {
+                    vec![node.clone()]
+                } else {
+                    Vec::new()
+                }
+            }
+            Subscript::Path(inner) => {
+                let keys = self.inner(inner, node)?;
+                let child = |key: Node<'v>| match &*key {
+                    Value::Text(name) => named(node, name),
+                    other => whole(other).and_then(|index| indexed(node, index)),
+                };
+                keys.into_iter().filter_map(child).collect()
+            }
+            Subscript::Call(function, arguments) => {
+                let mut combinations: Vec<Vec<Value>> = vec![Vec::new()];
+                for argument in arguments {
+                    let values = self.operand(argument, node)?;
+                    let mut longer = Vec::new();
+                    for combination in &combinations {
+                        for value in &values {
+                            self.look()?;
+                            longer.push(
+                                combination.iter().cloned().chain([value.clone().into_owned()]).collect(),
+                            );
+                        }
+                    }
+                    combinations = longer;
+                }
+                combinations.iter().filter_map(|given| function.call(node, given)).map(Cow::Owned).collect()
+            }
+        })
+    }
+
+    fn inner(&mut self, inner: &Inner, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+        let mut found = Vec::new();
+        let from = if inner.from_root { &Cow::Borrowed(self.root) } else { node };
+        self.follow(&inner.steps, from, &mut found)?;
+        Ok(found)
+    }
+
+    fn operand(&mut self, operand: &Operand, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+        match operand {
+            Operand::Path(inner) => self.inner(inner, node),
+            Operand::Literal(value) => Ok(vec![Cow::Owned(value.clone())]),
+        }
+    }
+
+    fn holds(&mut self, expression: &Expression, node: &Node<'v>) -> Result<bool, String> {
+        Ok(match expression {
+            Expression::And(left, right) => self.holds(left, node)? && self.holds(right, node)?,
+            Expression::Or(left, right) => self.holds(left, node)? || self.holds(right, node)?,
+            Expression::Not(inner) => !self.holds(inner, node)?,
+            Expression::Exists(Operand::Literal(value)) => value.is_truthy(),
+            Expression::Exists(Operand::Path(inner)) => !self.inner(inner, node)?.is_empty(),
+            Expression::Compare(comparison, left, right) => {
+                let (left, right) = (self.operand(left, node)?, self.operand(right, node)?);
+                left.iter().any(|left| right.iter().any(|right| compare(*comparison, left, right)))
+            }
+        })
+    }
+}
+
+fn named<'v>(node: &Node<'v>, name: &str) -> Option<Node<'v>> {
+    match node {
+        Cow::Borrowed(value) => value.get(name).map(Cow::Borrowed),
+        Cow::Owned(value) => value.get(name).cloned().map(Cow::Owned),
+    }
+}
+
+fn indexed<'v>(node: &Node<'v>, index: i128) -> Option<Node<'v>> {
+    let list = node.as_list()?;
+    let index = if index < 0 { index + list.len() as i128 } else { index };
+    let index = usize::try_from(index).ok()?;
+    match node {
+        Cow::Borrowed(value) => value.as_list()?.get(index).map(Cow::Borrowed),
+        Cow::Owned(_) => list.get(index).cloned().map(Cow::Owned),
+    }
+}
+
+fn children<'v>(node: &Node<'v>) -> Vec<Node<'v>> {
+    fn parts(value: &Value) -> Vec<&Value> {
+        match value {
+            Value::List(list) => list.iter().collect(),
+            Value::Map(map) => map.values().collect(),
+            _ => Vec::new(),
+        }
+    }
+    match node {
+        Cow::Borrowed(value) => parts(value).into_iter().map(Cow::Borrowed).collect(),
+        Cow::Owned(value) => parts(value).into_iter().cloned().map(Cow::Owned).collect(),
+    }
+}
+
+/// The indexes of a slice. They are the library's, not Python's: a negative step does not turn the defaults
+/// around, and a bound below the beginning stays negative, so that it counts from the end again.
+fn slice(length: i128, start: Option<i128>, end: Option<i128>, step: i128) -> Result<Vec<i128>, String> {
+    if step == 0 {
+        return Err("range() arg 3 must not be zero".to_owned());
+    }
+    let mut at = match start {
+        None => 0,
+        Some(start) if start < 0 => start + if -start < length { length } else { -start },
+        Some(start) => start,
+    };
+    let end = match end {
+        None => length,
+        Some(end) if end < 0 => end + length,
+        Some(end) => end,
+    };
+    if step < 0 && at >= length {
+        // above the end there is nothing: begin at the first step below it
+        at -= (at - length - step) / -step * -step;
+    }
+    let mut indexes = Vec::new();
+    while (step > 0 && at < end.min(length)) || (step < 0 && at > end.max(-length - 1)) {
+        indexes.push(at);
+        at += step;
+    }
+    Ok(indexes)
+}
+
+/// Order exists between numbers only.
+fn compare(comparison: Comparison, left: &Value, right: &Value) -> bool {
+    let number = |value: &Value| matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    let at_most = |a: &Value, b: &Value| number(a) && number(b) && a.at_most(b) == Ok(true);
+    match comparison {
+        Comparison::Equal => left.equals(right),
+        Comparison::NotEqual => !left.equals(right),
+        Comparison::AtMost => at_most(left, right),
+        Comparison::AtLeast => at_most(right, left),
+        Comparison::Less => at_most(left, right) && !left.equals(right),
+        Comparison::Greater => at_most(right, left) && !left.equals(right),
+    }
+}

@@ -1,0 +1,110 @@
+//! The tokens of a path. Floor 0.
+
+/// One token.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Token {
+    /// A sign, or one of the words that are no names.
+    Sign(&'static str),
+    /// A name without quotes.
+    Name(String),
+    /// A text in double quotes, its escapes left as they are: the dialect never undoes them.
+    Text(String),
+    /// A number as written.
+    Number(String),
+}
+
+/// Longer signs before their beginnings.
+const SIGNS: [&str; 20] =
+    ["..", ">=", "<=", "!=", "@", "$", ".", "*", "=", ">", "<", "{", "}", "[", "]", ":", ",", "(", ")", "?"];
+const WORDS: [&str; 6] = ["and", "not", "or", "true", "false", "null"];
+
+/// Cuts a path into tokens. An error names the first character that begins none.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if matches!(c, ' ' | '\t' | '\n' | '\r') {
+            rest = &rest[1..];
+            continue;
+        }
+        let (token, length) = token(rest).ok_or_else(|| {
+            let hint = match c {
+                '\'' => " (names stand in double quotes)",
+                '-' => " (a name with a dash is written [\"…\"])",
+                _ => "",
+            };
+            format!(
+                "{c:?} cannot stand at character {}{hint}",
+                text.chars().count() - rest.chars().count() + 1
+            )
+        })?;
+        tokens.push(token);
+        rest = &rest[length..];
+    }
+    Ok(tokens)
+}
+
+fn token(text: &str) -> Option<(Token, usize)> {
+    if let Some(sign) = SIGNS.into_iter().find(|sign| text.starts_with(sign)) {
+        return Some((Token::Sign(sign), sign.len()));
+    }
+    let word = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+    if word > 0 && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        let name = &text[..word];
+        let token = match WORDS.into_iter().find(|known| *known == name) {
+            Some(known) => Token::Sign(known),
+            None => Token::Name(name.to_owned()),
+        };
+        return Some((token, word));
+    }
+    if text.starts_with('"') {
+        let length = text_length(text)?;
+        return Some((Token::Text(text[1..length - 1].to_owned()), length));
+    }
+    let length = number_length(text)?;
+    Some((Token::Number(text[..length].to_owned()), length))
+}
+
+/// The length of the quoted text that `text` begins with.
+fn text_length(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some(at + 1),
+            '\\' => match chars.next()?.1 {
+                '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' => {}
+                'u' => {
+                    for _ in 0..4 {
+                        chars.next().filter(|(_, c)| c.is_ascii_hexdigit())?;
+                    }
+                }
+                _ => return None,
+            },
+            c if c < ' ' => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The length of the number that `text` begins with: JSON's, without leading zeros even in the exponent.
+fn number_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let digits =
+        |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let whole = |from: usize| if bytes.get(from) == Some(&b'0') { 1 } else { digits(from) };
+    let mut end = usize::from(text.starts_with('-'));
+    match whole(end) {
+        0 => return None,
+        length => end += length,
+    }
+    if bytes.get(end) == Some(&b'.') && digits(end + 1) > 0 {
+        end += 1 + digits(end + 1);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = whole(end + 1 + sign);
+        end += if exponent > 0 { 1 + sign + exponent } else { 0 };
+    }
+    Some(end)
+}

@@ -1,0 +1,291 @@
+//! The grammar of a path. Floor 0.
+
+use super::call::Function;
+use super::lexer::{Token, tokens};
+use super::{Comparison, Expression, Inner, Operand, Step, Subscript};
+use crate::value::{Map, Value};
+
+/// The deepest nesting of brackets and expressions.
+const MAX_DEPTH: usize = 60;
+
+/// Reads a whole path; it begins with `$`.
+pub(super) fn parse(text: &str) -> Result<Vec<Step>, String> {
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    parser.expect("$")?;
+    let steps = parser.steps()?;
+    match parser.peek() {
+        None => Ok(steps),
+        Some(_) => Err(parser.unexpected("a step such as .name or [0]")),
+    }
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self.peek(), Some(Token::Sign(s)) if *s == sign)
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        let found = self.is(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), String> {
+        if self.eat(sign) { Ok(()) } else { Err(self.unexpected(&format!("{sign:?}"))) }
+    }
+
+    fn unexpected(&self, expected: &str) -> String {
+        let found = match self.peek() {
+            None => "the path ends".to_owned(),
+            Some(Token::Sign(sign)) => format!("{sign:?} stands"),
+            Some(Token::Name(text) | Token::Number(text)) => format!("{text:?} stands"),
+            Some(Token::Text(text)) => format!("\"{text}\" stands"),
+        };
+        format!("{found} where {expected} is expected")
+    }
+
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
+        if self.depth == MAX_DEPTH {
+            return Err(format!("nested more than {MAX_DEPTH} deep"));
+        }
+        self.depth += 1;
+        let result = read(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn steps(&mut self) -> Result<Vec<Step>, String> {
+        let mut steps = Vec::new();
+        loop {
+            if self.eat("..") {
+                let subscripts = if self.is("[") { self.brackets()? } else { vec![self.bare()?] };
+                steps.push(Step::Descend(subscripts));
+            } else if self.eat(".") {
+                steps.push(Step::Child(vec![self.bare()?]));
+            } else if self.is("[") {
+                steps.push(Step::Child(self.brackets()?));
+            } else {
+                return Ok(steps);
+            }
+        }
+    }
+
+    /// What may follow a dot.
+    fn bare(&mut self) -> Result<Subscript, String> {
+        if self.eat("*") {
+            return Ok(Subscript::Wildcard);
+        }
+        let Some(Token::Name(name)) = self.peek().cloned() else {
+            return Err(self.unexpected("a name or *"));
+        };
+        self.at += 1;
+        if self.is("(") { self.call(&name) } else { Ok(Subscript::Name(name)) }
+    }
+
+    fn call(&mut self, name: &str) -> Result<Subscript, String> {
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        while !self.eat(")") {
+            if !arguments.is_empty() {
+                self.expect(",")?;
+            }
+            arguments.push(self.operand()?);
+        }
+        let function = Function::named(name).ok_or_else(|| {
+            format!(
+                "there is no function {name}(); there are {}",
+                Function::ALL.map(Function::name).join(", ")
+            )
+        })?;
+        Ok(Subscript::Call(function, arguments))
+    }
+
+    fn brackets(&mut self) -> Result<Vec<Subscript>, String> {
+        self.expect("[")?;
+        self.deeper(|parser| {
+            let mut subscripts = vec![parser.subscript()?];
+            while parser.eat(",") {
+                subscripts.push(parser.subscript()?);
+            }
+            parser.expect("]")?;
+            Ok(subscripts)
+        })
+    }
+
+    fn subscript(&mut self) -> Result<Subscript, String> {
+        match self.peek().cloned() {
+            Some(Token::Text(name)) => {
+                self.at += 1;
+                Ok(Subscript::Name(name))
+            }
+            Some(Token::Number(_)) => {
+                let index = self.whole()?;
+                if self.is(":") { self.slice(Some(index)) } else { Ok(Subscript::Index(index)) }
+            }
+            Some(Token::Sign(":")) => self.slice(None),
+            Some(Token::Sign("*")) => {
+                self.at += 1;
+                Ok(Subscript::Wildcard)
+            }
+            Some(Token::Sign("?")) => {
+                self.at += 1;
+                self.expect("(")?;
+                let filter = self.expression()?;
+                self.expect(")")?;
+                Ok(Subscript::Filter(filter))
+            }
+            Some(Token::Sign("$" | "@")) => self.inner().map(Subscript::Path),
+            Some(Token::Name(name)) => {
+                self.at += 1;
+                self.call(&name)
+            }
+            _ => Err(self.unexpected("a name in double quotes, an index, a slice, * or ?(…)")),
+        }
+    }
+
+    fn whole(&mut self) -> Result<i128, String> {
+        match self.peek() {
+            Some(Token::Number(digits)) => match digits.parse() {
+                Ok(number) => {
+                    self.at += 1;
+                    Ok(number)
+                }
+                Err(_) => Err(self.unexpected("a whole number")),
+            },
+            _ => Err(self.unexpected("a whole number")),
+        }
+    }
+
+    fn slice(&mut self, start: Option<i128>) -> Result<Subscript, String> {
+        self.expect(":")?;
+        let number = |parser: &mut Self| match parser.peek() {
+            Some(Token::Number(_)) => parser.whole().map(Some),
+            _ => Ok(None),
+        };
+        let end = number(self)?;
+        let step = if self.eat(":") { number(self)? } else { None };
+        Ok(Subscript::Slice { start, end, step })
+    }
+
+    fn inner(&mut self) -> Result<Inner, String> {
+        let from_root = self.eat("$");
+        if !from_root {
+            self.expect("@")?;
+        }
+        let steps = self.deeper(Self::steps)?;
+        Ok(Inner { from_root, steps })
+    }
+
+    /// `and` binds looser than `or` in this dialect.
+    fn expression(&mut self) -> Result<Expression, String> {
+        self.deeper(|parser| {
+            let left = parser.either()?;
+            if !parser.eat("and") {
+                return Ok(left);
+            }
+            let right = parser.expression()?;
+            Ok(Expression::And(Box::new(left), Box::new(right)))
+        })
+    }
+
+    fn either(&mut self) -> Result<Expression, String> {
+        self.deeper(|parser| {
+            let left = parser.negation()?;
+            if !parser.eat("or") {
+                return Ok(left);
+            }
+            let right = parser.either()?;
+            Ok(Expression::Or(Box::new(left), Box::new(right)))
+        })
+    }
+
+    fn negation(&mut self) -> Result<Expression, String> {
+        if self.eat("not") {
+            return self.deeper(Self::negation).map(|inner| Expression::Not(Box::new(inner)));
+        }
+        if self.eat("(") {
+            let inner = self.expression()?;
+            self.expect(")")?;
+            return Ok(inner);
+        }
+        let left = self.operand()?;
+        let comparisons = [
+            ("=", Comparison::Equal),
+            ("!=", Comparison::NotEqual),
+            ("<", Comparison::Less),
+            ("<=", Comparison::AtMost),
+            (">", Comparison::Greater),
+            (">=", Comparison::AtLeast),
+        ];
+        let Some((_, comparison)) = comparisons.into_iter().find(|(sign, _)| self.eat(sign)) else {
+            return Ok(Expression::Exists(left));
+        };
+        Ok(Expression::Compare(comparison, left, self.operand()?))
+    }
+
+    fn operand(&mut self) -> Result<Operand, String> {
+        if self.is("$") || self.is("@") {
+            self.inner().map(Operand::Path)
+        } else {
+            self.literal().map(Operand::Literal)
+        }
+    }
+
+    fn literal(&mut self) -> Result<Value, String> {
+        let Some(token) = self.peek().cloned() else { return Err(self.unexpected("a value")) };
+        self.at += 1;
+        match token {
+            Token::Text(text) => Ok(Value::Text(text)),
+            Token::Number(digits) => {
+                let whole =
+                    if digits.contains(['.', 'e', 'E']) { None } else { digits.parse().ok().map(Value::Int) };
+                Ok(whole.unwrap_or_else(|| Value::Float(digits.parse().unwrap_or(f64::NAN))))
+            }
+            Token::Sign("true") => Ok(Value::Bool(true)),
+            Token::Sign("false") => Ok(Value::Bool(false)),
+            Token::Sign("null") => Ok(Value::Null),
+            Token::Sign("[") => self.deeper(|parser| {
+                let mut items = Vec::new();
+                while !parser.eat("]") {
+                    if !items.is_empty() {
+                        parser.expect(",")?;
+                    }
+                    items.push(parser.literal()?);
+                }
+                Ok(Value::List(items))
+            }),
+            Token::Sign("{") => self.deeper(|parser| {
+                let mut entries = Map::new();
+                let mut first = true;
+                while !parser.eat("}") {
+                    if !first {
+                        parser.expect(",")?;
+                    }
+                    first = false;
+                    let Some(Token::Text(key)) = parser.peek().cloned() else {
+                        return Err(parser.unexpected("a key in double quotes"));
+                    };
+                    parser.at += 1;
+                    parser.expect(":")?;
+                    let value = parser.literal()?;
+                    entries.insert(key, value);
+                }
+                Ok(Value::Map(entries))
+            }),
+            _ => {
+                self.at -= 1;
+                Err(self.unexpected("a value, $ or @"))
+            }
+        }
+    }
+}

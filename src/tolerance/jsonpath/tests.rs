@@ -1,0 +1,77 @@
+//! The dialect against what the library itself answered, and what is accepted beside it.
+
+use super::*;
+
+fn recorded() -> (Value, Vec<(String, Value)>) {
+    let data: serde_json::Value =
+        serde_json::from_str(include_str!("../../../tests/data/jsonpath.json")).unwrap();
+    let case =
+        |case: &serde_json::Value| (case[0].as_str().unwrap().to_owned(), Value::from(case[1].clone()));
+    (data["document"].clone().into(), data["cases"].as_array().unwrap().iter().map(case).collect())
+}
+
+#[test]
+fn paths_select_what_jsonpath2_selects() {
+    let (document, cases) = recorded();
+    assert!(cases.len() > 100);
+    for (path, expected) in cases {
+        let own = parser::parse(&path);
+        match &expected {
+            Value::Null => assert!(own.is_err(), "{path} is refused"),
+            Value::Text(_) => assert!(evaluate::select(&own.unwrap(), &document).is_err(), "{path} fails"),
+            _ => {
+                let found =
+                    evaluate::select(&own.unwrap_or_else(|e| panic!("{path}: {e}")), &document).unwrap();
+                assert!(
+                    Value::List(found.clone()).equals(&expected),
+                    "{path}: {found:?} instead of {expected:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn standard_paths_are_accepted_where_the_dialect_has_none() {
+    let (document, _) = recorded();
+    let check = |path: &str, expected: &str| {
+        let path = Path::parse(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert!(matches!(path, Path::Standard(_)), "{path:?}");
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(Value::List(path.select(&document).unwrap()), expected.into(), "{path:?}");
+    };
+    check("$.items[?(@.state == 'up')].id", "[1, 3]");
+    check("$.items[?@.load > 50].id", "[2, 3]");
+    check("$['name']", "[\"corpus\"]");
+    check("$.é", "[]");
+}
+
+#[test]
+fn what_neither_reads_is_refused_with_the_place() {
+    let check = |path: &str, expected: &str| assert_eq!(Path::parse(path).unwrap_err(), expected);
+    check("count", "\"count\" stands where \"$\" is expected; a path begins with $, as in $.count");
+    check("$.", "the path ends where a name or * is expected");
+    check("$.a-b", "'-' cannot stand at character 4 (a name with a dash is written [\"…\"])");
+    check("$.items[0", "the path ends where \"]\" is expected");
+    check("$.items[01]", "\"1\" stands where \"]\" is expected");
+    check(
+        "$.name.upper()",
+        "there is no function upper(); there are charAt, entries, keys, length, substring, values",
+    );
+    check(&format!("${}", "[?(@".repeat(500)), "nested more than 60 deep");
+}
+
+#[test]
+fn names_of_a_path_are_known() {
+    let path = Path::parse("$.headers[\"X-A\", 0]..b[?(@.c)]").unwrap();
+    assert_eq!(path.names(), ["headers", "X-A", "b"]);
+}
+
+#[test]
+fn a_path_that_selects_too_much_is_given_up() {
+    let wide = Value::List(vec![Value::List(vec![Value::Null; 60]); 60]);
+    let path = Path::parse(&format!("${}", "..*".repeat(3))).unwrap();
+    assert!(path.select(&wide).is_ok());
+    let path = Path::parse("$..*[?(@..* = $..*)]").unwrap();
+    assert_eq!(path.select(&wide).unwrap_err(), "the path selects too much");
+}

@@ -1,0 +1,377 @@
+//! What a tolerance means: whether a probe's output is within it. Floor 0.
+
+mod decimal;
+mod jsonpath;
+mod python_regex;
+
+use std::cmp::Ordering;
+
+use decimal::{Decimal, NoDecimal};
+use jsonpath::Path;
+use python_regex::Pattern;
+
+use crate::experiment::json;
+use crate::experiment::{Activity, Tolerance};
+use crate::substitution::Scope;
+use crate::value::{Map, Value};
+
+/// Whether a value was tolerated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether it was.
+    pub met: bool,
+    /// What would have been tolerated, to a person.
+    pub expected: String,
+    /// What was looked at: the value itself, or the part of it that the tolerance names.
+    pub actual: Value,
+}
+
+/// The outcome of looking at a tolerance.
+pub enum Evaluation {
+    /// It is decided.
+    Verdict(Verdict),
+    /// Another activity decides: it is met if what comes out of it is true by Python's lights.
+    Judge(Box<Activity>),
+}
+
+/// What is wrong with a pattern of the kind `regex`.
+pub fn check_regex(pattern: &str) -> Result<(), String> {
+    Pattern::compile(pattern).map(drop)
+}
+
+/// What is wrong with a path of the kind `jsonpath`.
+pub fn check_json_path(path: &str) -> Result<(), String> {
+    Path::parse(path).map(drop)
+}
+
+/// Looks at a probe's output. An error is one that the Chaos Toolkit would not expect: it ends the run.
+pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, String> {
+    let verdict = match tolerance {
+        Tolerance::Text(text) => match scope.fill_text(text) {
+            Value::Text(expected) => plain(value, &Value::Text(expected)),
+            // what is filled in decides the kind
+            other => return evaluate(&unfilled(&other), value, scope),
+        },
+        Tolerance::Absent | Tolerance::Unsupported => {
+            verdict(false, "nothing: there is no tolerance of that kind", value)
+        }
+        Tolerance::Bool(b) => plain(value, &Value::Bool(*b)),
+        Tolerance::Int(number) => {
+            let looked_at = value.get("status").unwrap_or(value);
+            plain(looked_at, &Value::Int(*number))
+        }
+        Tolerance::List(items) => list(items, value)?,
+        Tolerance::Regex { pattern, target } => regex(pattern, targeted(value, target.as_deref())?, scope)?,
+        Tolerance::JsonPath { path, target, count, expect } => {
+            let folded = fold_headers(value, target.as_deref(), path, scope);
+            let looked_at = targeted(folded.as_ref().unwrap_or(value), target.as_deref())?;
+            json_path(path, looked_at, count.as_ref(), expect.as_ref(), scope)?
+        }
+        Tolerance::Range { bounds, target } => range(bounds, targeted(value, target.as_deref())?)?,
+        Tolerance::Probe(judge) => return judging(judge.as_deref(), value),
+    };
+    Ok(Evaluation::Verdict(verdict))
+}
+
+fn verdict(met: bool, expected: impl Into<String>, actual: &Value) -> Verdict {
+    Verdict { met, expected: expected.into(), actual: actual.clone() }
+}
+
+fn plain(value: &Value, expected: &Value) -> Verdict {
+    verdict(value.equals(expected), expected.python_text(), value)
+}
+
+/// A tolerance that came out of a placeholder; text in it is not filled once more.
+fn unfilled(value: &Value) -> Tolerance {
+    Tolerance::read(value, "")
+}
+
+/// The entry that a tolerance looks at, or the whole where there is none of that name.
+fn targeted<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
+    match (target.filter(|target| !target.is_empty()), value) {
+        (None, _) => Ok(value),
+        (Some(target), Value::Map(entries)) => Ok(entries.get(target).unwrap_or(value)),
+        (Some(_), other) => Err(format!("'{}' object has no attribute 'get'", other.python_type())),
+    }
+}
+
+/// A set of statuses where there is a status; else a range of two, or a set.
+fn list(items: &[Value], value: &Value) -> Result<Verdict, String> {
+    let texts = Value::List(items.to_vec()).python_text().into_owned();
+    let member = |value: &Value| items.iter().any(|item| item.equals(value));
+    if let Some(status) = value.get("status") {
+        return Ok(verdict(member(status), format!("one of {texts}"), status));
+    }
+    let [low, high] = items else { return Ok(verdict(member(value), format!("one of {texts}"), value)) };
+    let within = low.at_most(value).and_then(|above| Ok(above && value.at_most(high)?));
+    let within = within.map_err(|error| error.to_string())?;
+    Ok(verdict(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
+}
+
+fn regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<Verdict, String> {
+    let Value::Text(pattern) = scope.fill(pattern) else {
+        return Err("first argument must be string or compiled pattern".to_owned());
+    };
+    let compiled = Pattern::compile(&pattern)?;
+    let Value::Text(text) = value else {
+        return Err(format!("expected string or bytes-like object, got '{}'", value.python_type()));
+    };
+    Ok(verdict(compiled.search(text)?, format!("a match of {pattern}"), value))
+}
+
+fn json_path(
+    path: &Value,
+    value: &Value,
+    count: Option<&Value>,
+    expect: Option<&Value>,
+    scope: &Scope,
+) -> Result<Verdict, String> {
+    let Value::Text(path) = scope.fill(path) else { return Err("a JSON path is a text".to_owned()) };
+    let compiled = Path::parse(&path)?;
+    // text is looked into if there is JSON in it
+    let parsed =
+        value.as_text().and_then(|text| json::read(text, "").ok()).map(|document| document.root.to_value());
+    let found = compiled.select(parsed.as_ref().unwrap_or(value))?;
+    let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
+    let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
+        (Some(Value::List(items)), _) => {
+            let all = Value::List(items);
+            (Value::List(found.clone()).equals(&all), format!("{} at {path}", all.python_text()))
+        }
+        (Some(single), _) => {
+            let met = found.len() == 1 && found[0].equals(&single);
+            (met, format!("{} at {path}", single.python_text()))
+        }
+        (None, Some(count)) => {
+            (Value::Int(matches).equals(count), format!("{} matches of {path}", count.python_text()))
+        }
+        (None, None) => (!found.is_empty(), format!("a match of {path}")),
+    };
+    Ok(Verdict { met, expected, actual: Value::List(found) })
+}
+
+/// Header names have no case, but the keys of a mapping have: where a path names a header of a response, the
+/// header is given the case that the path gives it.
+fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope) -> Option<Value> {
+    let entries =
+        value.as_map().filter(|entries| entries.contains_key("status") && entries.contains_key("body"))?;
+    let headers = entries.get("headers")?.as_map().filter(|_| matches!(target, None | Some("headers")))?;
+    let Value::Text(path) = scope.fill(path) else { return None };
+    let path = Path::parse(&path).ok()?;
+    let names = path.names();
+    let renamed = |name: &String| {
+        let asked = names.iter().find(|asked| asked.eq_ignore_ascii_case(name));
+        asked.map_or_else(|| name.clone(), |asked| (*asked).to_owned())
+    };
+    let folded: Map = headers.iter().map(|(name, value)| (renamed(name), value.clone())).collect();
+    let mut entries = entries.clone();
+    entries.insert("headers".to_owned(), Value::Map(folded));
+    Some(Value::Map(entries))
+}
+
+fn range(bounds: &[Value], value: &Value) -> Result<Verdict, String> {
+    let [low, high] = bounds else { return Err("list index out of range".to_owned()) };
+    let expected = format!("between {} and {}", low.python_text(), high.python_text());
+    let number = match Decimal::of(value) {
+        Ok(number) => number,
+        Err(NoDecimal::Text) => return Ok(verdict(false, expected, value)),
+        Err(NoDecimal::Type) => {
+            return Err(format!("conversion from {} to Decimal is not supported", value.python_type()));
+        }
+    };
+    let bound = |bound: &Value| {
+        Decimal::of(bound)
+            .map_err(|_| format!("conversion from {} to Decimal is not supported", bound.python_type()))
+    };
+    let order = |bound: Decimal| bound.order(&number).ok_or("comparison involving NaN");
+    let above = order(bound(low)?)? != Ordering::Greater;
+    let within = above && order(bound(high)?)? != Ordering::Less;
+    Ok(verdict(within, expected, value))
+}
+
+/// The judge with the value among its arguments.
+fn judging(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
+    let mut judge = judge.map_err(Clone::clone)?.clone();
+    match judge.arguments.get_mut("arguments") {
+        Some(Value::Map(arguments)) => {
+            arguments.insert("value".to_owned(), value.clone());
+        }
+        Some(other) => {
+            return Err(format!("'{}' object does not support item assignment", other.python_type()));
+        }
+        None => return Err("'arguments'".to_owned()),
+    }
+    Ok(Evaluation::Judge(Box::new(judge)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    fn process(status: i32, stdout: &str) -> Json {
+        json!({"status": status, "stdout": stdout, "stderr": ""})
+    }
+
+    fn http(body: Json) -> Json {
+        json!({"status": 200, "headers": {"Content-Type": "text/plain"}, "body": body})
+    }
+
+    fn scope() -> Scope {
+        let configuration = json!({"code": 201, "text": "200", "range": [1, 5], "re": {"type": "regex", "pattern": "^a", "target": "stdout"},
+                   "colour": "(red|blue)", "x": "id", "want": [1, 2]});
+        Scope::new(Value::from(configuration).as_map().unwrap().clone(), Map::new())
+    }
+
+    /// `Some(met)`, or `None` for an error.
+    fn met(tolerance: &Json, value: &Json) -> Option<bool> {
+        let tolerance = Tolerance::read(&tolerance.clone().into(), "/t");
+        match evaluate(&tolerance, &value.clone().into(), &scope()) {
+            Ok(Evaluation::Verdict(verdict)) => Some(verdict.met),
+            Ok(Evaluation::Judge(_)) => panic!("no verdict"),
+            Err(_) => None,
+        }
+    }
+
+    fn check(tolerance: Json, value: Json, expected: Option<bool>) {
+        assert_eq!(met(&tolerance, &value), expected, "{value} within {tolerance}");
+    }
+
+    #[test]
+    fn scalars() {
+        check(json!(true), json!(true), Some(true));
+        check(json!(true), json!(1), Some(true));
+        check(json!(true), process(0, ""), Some(false));
+        check(json!(false), http(json!("")), Some(false));
+        check(json!(3), process(3, ""), Some(true));
+        check(json!(0), process(1, ""), Some(false));
+        check(json!(1), json!(true), Some(true));
+        check(json!(5), json!(5.0), Some(true));
+        check(json!("OK"), process(0, "OK"), Some(false));
+        check(json!("OK"), json!("OK"), Some(true));
+        check(json!("${code}"), json!({"status": 201}), Some(true));
+        check(json!("${text}"), http(json!("")), Some(false));
+        check(json!("${range}"), json!(3), Some(true));
+        check(json!("${re}"), process(0, "abc"), Some(true));
+        check(json!("a ${text}"), json!("a 200"), Some(true));
+        check(json!(null), json!(null), Some(false));
+        check(json!(1.0), json!(1.0), Some(false));
+        check(json!({"type": "xpath"}), json!(1), Some(false));
+    }
+
+    #[test]
+    fn lists() {
+        check(json!([200, 503, 504]), json!({"status": 503}), Some(true));
+        check(json!([200, 299]), json!({"status": 204}), Some(false));
+        check(json!(["200"]), json!({"status": 200}), Some(false));
+        check(json!([]), http(json!("")), Some(false));
+        check(json!([1, 5]), json!(3), Some(true));
+        check(json!([1, 5]), json!(5.0), Some(true));
+        check(json!([1, 5]), json!(6), Some(false));
+        check(json!(["a", "c"]), json!("b"), Some(true));
+        check(json!([1, 5]), json!("3"), None);
+        check(json!([1, 5]), json!(null), None);
+        check(json!([5, "x"]), json!(3), Some(false));
+        check(json!([1, 2, 3]), json!(2), Some(true));
+        check(json!([1]), json!(1), Some(true));
+        check(json!([[1, 2], 5, 6]), json!([1, 2]), Some(true));
+    }
+
+    #[test]
+    fn patterns() {
+        let regex =
+            |pattern: &str, target: &str| json!({"type": "regex", "pattern": pattern, "target": target});
+        check(regex("[0-9]{4}", "stdout"), process(0, "build 1234"), Some(true));
+        check(regex("^[0-9]+$", "stdout"), process(0, "42\n"), Some(true));
+        check(regex("v=${colour}$", "stdout"), process(0, "v=blue\n"), Some(true));
+        check(regex("x", "status"), process(0, "x"), None);
+        check(regex("x", "nope"), process(0, "x"), None);
+        check(regex("x", "body"), http(json!({"x": 1})), None);
+        check(json!({"type": "regex", "pattern": "x"}), json!("axb"), Some(true));
+        check(json!({"type": "regex", "pattern": "x"}), process(0, "x"), None);
+        check(regex("x", "stdout"), json!("no mapping"), None);
+        check(regex("(", "stdout"), process(0, "("), None);
+    }
+
+    #[test]
+    fn paths() {
+        let path = |entries: Json| {
+            let mut tolerance = json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body"});
+            tolerance.as_object_mut().unwrap().extend(entries.as_object().unwrap().clone());
+            tolerance
+        };
+        let body = || http(json!({"items": [{"id": 1}, {"id": 2}], "nothing": null}));
+        check(path(json!({})), body(), Some(true));
+        check(path(json!({"path": "$.absent"})), body(), Some(false));
+        check(path(json!({"path": "$.items[*].${x}"})), body(), Some(true));
+        check(path(json!({"count": 2})), body(), Some(true));
+        check(path(json!({"count": 3})), body(), Some(false));
+        check(path(json!({"count": null})), body(), Some(true));
+        check(path(json!({"expect": [1, 2]})), body(), Some(true));
+        check(path(json!({"expect": [2, 1]})), body(), Some(false));
+        check(path(json!({"expect": "${want}"})), body(), Some(true));
+        check(path(json!({"expect": 1})), body(), Some(false));
+        check(path(json!({"path": "$.items[0].id", "expect": 1.0})), body(), Some(true));
+        check(path(json!({"path": "$.nothing", "expect": null})), body(), Some(true));
+        check(path(json!({"path": "$.absent", "expect": null})), body(), Some(false));
+        check(path(json!({"count": 99, "expect": [1, 2]})), body(), Some(true));
+        check(path(json!({"path": "items"})), body(), None);
+        // text with JSON in it
+        check(
+            path(json!({"target": "stdout", "count": 1})),
+            process(0, r#"{"items": [{"id": 7}]}"#),
+            Some(true),
+        );
+        check(path(json!({"target": "stdout"})), process(0, "no json"), Some(false));
+        check(path(json!({"target": "stdout", "path": "$"})), process(0, "no json"), Some(true));
+        check(path(json!({"target": "nope"})), json!([]), None);
+    }
+
+    #[test]
+    fn header_names_have_no_case() {
+        let path = |path: &str, target: Option<&str>| json!({"type": "jsonpath", "path": path, "target": target, "expect": "text/plain"});
+        check(path("$[\"content-type\"]", Some("headers")), http(json!("")), Some(true));
+        check(path("$.headers[\"CONTENT-TYPE\"]", None), http(json!("")), Some(true));
+        check(path("$.headers[\"Content-Type\"]", None), http(json!("")), Some(true));
+        check(path("$.Headers[\"Content-Type\"]", None), http(json!("")), Some(false));
+    }
+
+    #[test]
+    fn ranges() {
+        let range = |low: Json, high: Json, target: &str| json!({"type": "range", "range": [low, high], "target": target});
+        check(range(json!(75), json!(80.5), "stdout"), process(0, "75\n"), Some(true));
+        check(range(json!(0), json!(8), "stdout"), process(0, "many"), Some(false));
+        check(range(json!(0.1), json!(1), "stdout"), process(0, "0.1"), Some(false));
+        check(range(json!(200), json!(299), "status"), http(json!("")), Some(true));
+        check(range(json!(0), json!(1), "nope"), http(json!("")), None);
+        check(range(json!(0), json!(1), "stdout"), process(0, "nan"), None);
+        check(json!({"type": "range", "range": [1, 2]}), json!(1.5), Some(true));
+        check(json!({"type": "range", "range": [1, 2]}), json!(null), None);
+        check(json!({"type": "range", "range": [1]}), json!(1), None);
+    }
+
+    #[test]
+    fn a_judge_gets_the_value() {
+        let tolerance = json!({"type": "probe", "name": "j", "provider": {"type": "process", "path": "true", "arguments": {"a": 1}}});
+        match evaluate(&Tolerance::read(&tolerance.into(), "/t"), &json!([1]).into(), &scope()) {
+            Ok(Evaluation::Judge(judge)) => {
+                assert_eq!(judge.arguments["arguments"], json!({"a": 1, "value": [1]}).into());
+            }
+            _ => panic!("a judge"),
+        }
+        for arguments in [json!([]), json!("x")] {
+            let tolerance = json!({"type": "probe", "name": "j", "provider": {"type": "process", "arguments": arguments}});
+            assert!(evaluate(&Tolerance::read(&tolerance.into(), "/t"), &Value::Null, &scope()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_verdict_says_what_was_expected_and_seen() {
+        let tolerance =
+            Tolerance::read(&json!({"type": "range", "range": [1, 2], "target": "status"}).into(), "/t");
+        let Ok(Evaluation::Verdict(verdict)) = evaluate(&tolerance, &process(7, "").into(), &scope()) else {
+            panic!()
+        };
+        assert_eq!(verdict, Verdict { met: false, expected: "between 1 and 2".to_owned(), actual: 7.into() });
+    }
+}

@@ -1,0 +1,295 @@
+//! Regular expressions as Python's `re` reads them. Floor 0.
+//!
+//! A pattern is read by Python's grammar, with Python's complaints, and written again for `fancy-regex`,
+//! which has the lookarounds and backreferences but another dialect: there `$` does not see a final line
+//! break, `[a&&b]` is an intersection, `{` is never plain text.
+
+mod escape;
+mod group;
+
+use fancy_regex::{Regex, RegexBuilder};
+
+/// The deepest nesting of groups that is read.
+const MAX_DEPTH: usize = 100;
+/// The largest count of a repetition.
+const MAX_REPEAT: u64 = 4_294_967_295;
+/// After so many steps back a search is given up: Python would go on, perhaps for years.
+const BACKTRACK_LIMIT: usize = 5_000_000;
+
+/// A compiled pattern.
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a pattern; an error is in Python's words where Python has some.
+    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
+        let translated = translate(pattern)?;
+        let regex = RegexBuilder::new(&translated).backtrack_limit(BACKTRACK_LIMIT).build();
+        regex
+            .map(Self)
+            .map_err(|error| format!("it is too large or uses what is not supported here: {error}"))
+    }
+
+    /// Whether the pattern is found anywhere in the text.
+    pub(super) fn search(&self, text: &str) -> Result<bool, String> {
+        self.0.is_match(text).map_err(|error| format!("the search was given up: {error}"))
+    }
+}
+
+/// The pattern in the dialect of `fancy-regex`.
+fn translate(pattern: &str) -> Result<String, String> {
+    let mut reader = Reader {
+        chars: pattern.chars().collect(),
+        at: 0,
+        groups: Vec::new(),
+        wanted: Vec::new(),
+        depth: 0,
+        global: Flags::default(),
+    };
+    let body = reader.alternatives(Flags::default(), true)?;
+    if reader.at < reader.chars.len() {
+        return Err("unbalanced parenthesis".to_owned());
+    }
+    if let Some(group) = reader.wanted.iter().find(|group| **group > reader.groups.len()) {
+        return Err(format!("invalid group reference {group}"));
+    }
+    let prefix = if reader.global.ignore_case { "(?i)" } else { "" };
+    Ok(prefix.to_owned() + &body.text)
+}
+
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    ignore_case: bool,
+    multi_line: bool,
+    dot_all: bool,
+    verbose: bool,
+    ascii: bool,
+}
+
+impl Flags {
+    fn set(&mut self, flag: char, on: bool) {
+        match flag {
+            'i' => self.ignore_case = on,
+            'm' => self.multi_line = on,
+            's' => self.dot_all = on,
+            'x' => self.verbose = on,
+            'a' => self.ascii = on,
+            'u' => self.ascii = false,
+            _ => {}
+        }
+    }
+}
+
+/// How many characters something may be long; no upper bound is `None`.
+#[derive(Clone, Copy)]
+struct Width {
+    least: u64,
+    most: Option<u64>,
+}
+
+impl Width {
+    const ZERO: Self = Self { least: 0, most: Some(0) };
+    const ONE: Self = Self { least: 1, most: Some(1) };
+
+    fn then(self, next: Self) -> Self {
+        let most = self.most.zip(next.most).map(|(a, b)| a.saturating_add(b));
+        Self { least: self.least.saturating_add(next.least), most }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), most: self.most.zip(other.most).map(|(a, b)| a.max(b)) }
+    }
+
+    fn times(self, least: u64, most: Option<u64>) -> Self {
+        let most = match (self.most, most) {
+            (Some(0), _) | (_, Some(0)) => Some(0),
+            (Some(width), Some(count)) => Some(width.saturating_mul(count)),
+            _ => None,
+        };
+        Self { least: self.least.saturating_mul(least), most }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum ItemKind {
+    Plain,
+    /// A position such as `^`, which cannot be repeated.
+    Anchor,
+    /// A repetition, which cannot be repeated either.
+    Repeat,
+}
+
+struct Item {
+    text: String,
+    width: Width,
+    kind: ItemKind,
+}
+
+impl Item {
+    fn plain(text: impl Into<String>, width: Width) -> Self {
+        Self { text: text.into(), width, kind: ItemKind::Plain }
+    }
+
+    fn anchor(text: &str) -> Self {
+        Self { text: text.to_owned(), width: Width::ZERO, kind: ItemKind::Anchor }
+    }
+
+    fn literal(c: char) -> Self {
+        Self::plain(escaped(c), Width::ONE)
+    }
+}
+
+struct Group {
+    name: Option<String>,
+    /// Known once the group is closed.
+    width: Option<Width>,
+}
+
+struct Reader {
+    chars: Vec<char>,
+    at: usize,
+    groups: Vec<Group>,
+    /// Groups that conditions name before they exist.
+    wanted: Vec<usize>,
+    depth: usize,
+    /// The flags set for the whole pattern.
+    global: Flags,
+}
+
+impl Reader {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += 1;
+        Some(c)
+    }
+
+    fn eat(&mut self, c: char) -> bool {
+        let found = self.peek() == Some(c);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn alternatives(&mut self, flags: Flags, outermost: bool) -> Result<Item, String> {
+        let mut flags = flags;
+        let first = self.sequence(&mut flags, outermost)?;
+        let (mut text, mut width) = (first.text, first.width);
+        while self.eat('|') {
+            let next = self.sequence(&mut flags.clone(), false)?;
+            text = text + "|" + &next.text;
+            width = width.or(next.width);
+        }
+        Ok(Item::plain(text, width))
+    }
+
+    /// One alternative. Only the very beginning of the pattern may set flags for all that follows.
+    fn sequence(&mut self, flags: &mut Flags, beginning: bool) -> Result<Item, String> {
+        let mut items: Vec<Item> = Vec::new();
+        while let Some(c) = self.peek().filter(|c| !matches!(c, '|' | ')')) {
+            self.at += 1;
+            if flags.verbose && (c.is_ascii_whitespace() || c == '\u{b}') {
+                continue;
+            }
+            if flags.verbose && c == '#' {
+                while self.next().is_some_and(|c| c != '\n') {}
+                continue;
+            }
+            let item = match c {
+                '\\' => self.escape_item(*flags)?,
+                '[' => self.class(*flags)?,
+                '.' if flags.dot_all => Item::plain("(?s:.)", Width::ONE),
+                '.' => Item::plain(".", Width::ONE),
+                '^' if flags.multi_line => Item::anchor("(?m:^)"),
+                '^' => Item::anchor("\\A"),
+                '$' if flags.multi_line => Item::anchor("(?m:$)"),
+                '$' => Item::anchor("(?=\\n?\\z)"),
+                '(' => match self.group(flags, beginning && items.is_empty())? {
+                    Some(item) => item,
+                    None => continue,
+                },
+                '?' | '*' | '+' | '{' => match self.bounds(c)? {
+                    Some((least, most)) => self.repeated(items.pop(), least, most)?,
+                    None => Item::literal('{'),
+                },
+                c => Item::literal(c),
+            };
+            items.push(item);
+        }
+        let width = items.iter().fold(Width::ZERO, |width, item| width.then(item.width));
+        Ok(Item::plain(items.into_iter().map(|item| item.text).collect::<String>(), width))
+    }
+
+    /// The bounds of a repetition, or `None` where a brace is only a brace.
+    fn bounds(&mut self, c: char) -> Result<Option<(u64, Option<u64>)>, String> {
+        match c {
+            '?' => return Ok(Some((0, Some(1)))),
+            '*' => return Ok(Some((0, None))),
+            '+' => return Ok(Some((1, None))),
+            _ => {}
+        }
+        let start = self.at;
+        let low = self.digits();
+        let high = if self.eat(',') { self.digits() } else { low.clone() };
+        if self.at == start || !self.eat('}') {
+            self.at = start;
+            return Ok(None);
+        }
+        let count = |digits: &str| match digits.parse::<u64>() {
+            Ok(count) if count < MAX_REPEAT => Ok(Some(count)),
+            _ if digits.is_empty() => Ok(None),
+            _ => Err("the repetition number is too large".to_owned()),
+        };
+        let (least, most) = (count(&low)?.unwrap_or(0), count(&high)?);
+        if most.is_some_and(|most| most < least) {
+            return Err("min repeat greater than max repeat".to_owned());
+        }
+        Ok(Some((least, most)))
+    }
+
+    fn digits(&mut self) -> String {
+        let mut digits = String::new();
+        while let Some(c) = self.peek().filter(char::is_ascii_digit) {
+            digits.push(c);
+            self.at += 1;
+        }
+        digits
+    }
+
+    fn repeated(&mut self, item: Option<Item>, least: u64, most: Option<u64>) -> Result<Item, String> {
+        let item = item.filter(|item| item.kind != ItemKind::Anchor).ok_or("nothing to repeat")?;
+        if item.kind == ItemKind::Repeat {
+            return Err("multiple repeat".to_owned());
+        }
+        // what has no width says no more when it is repeated, and fancy-regex refuses to
+        let mut text = match (item.width.most, least) {
+            (Some(0), 0) => format!("(?:{}|)", item.text),
+            (Some(0), _) => format!("(?:{})", item.text),
+            _ => {
+                let most = most.map(|most| most.to_string()).unwrap_or_default();
+                format!("(?:{}){{{least},{most}}}", item.text)
+            }
+        };
+        if item.width.most == Some(0) {
+            self.at += usize::from(matches!(self.peek(), Some('?' | '+')));
+        } else if self.eat('?') {
+            text.push('?');
+        } else if self.eat('+') {
+            text = format!("(?>{text})");
+        }
+        Ok(Item { text, width: item.width.times(least, most), kind: ItemKind::Repeat })
+    }
+}
+
+/// A character that means itself anywhere.
+fn escaped(c: char) -> String {
+    if c.is_ascii_alphanumeric() || (!c.is_ascii() && c.is_alphabetic()) { c.to_string() } else { coded(c) }
+}
+
+fn coded(c: char) -> String {
+    format!("\\x{{{:x}}}", u32::from(c))
+}
+
+#[cfg(test)]
+mod tests;
