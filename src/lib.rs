@@ -1,6 +1,10 @@
 //! kubectl-chaos: Chaos Toolkit experiments, run natively.
+pub mod clock;
 pub mod diagnostic;
+pub mod effect;
+pub mod event;
 pub mod experiment;
+pub mod journal;
 pub mod substitution;
 pub mod tolerance;
 pub mod value;

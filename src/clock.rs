@@ -1,0 +1,73 @@
+//! Points in time, and how the journal and the console write them. Floor 0.
+
+/// A point in time, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// This moment, by the system's clock.
+    pub fn now() -> Self {
+        Self::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// Microseconds since 1970-01-01 UTC. What no calendar holds becomes that day.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    /// Seconds since 1970-01-01 UTC.
+    #[allow(clippy::cast_precision_loss)] // exact for the next 280 years
+    pub fn as_seconds(self) -> f64 {
+        self.0.as_microsecond() as f64 / 1e6
+    }
+
+    /// Seconds from an earlier moment to this one.
+    #[allow(clippy::cast_precision_loss)] // exact for 280 years
+    pub fn since(self, earlier: Self) -> f64 {
+        (self.0.as_microsecond() - earlier.0.as_microsecond()) as f64 / 1e6
+    }
+
+    /// As the journal has it: `2026-11-23T06:31:52.211695+00:00`; a fraction of nothing is left out.
+    pub fn iso(self) -> String {
+        let format = if self.0.subsec_microsecond() == 0 && self.0.subsec_millisecond() == 0 {
+            "%Y-%m-%dT%H:%M:%S+00:00"
+        } else {
+            "%Y-%m-%dT%H:%M:%S.%6f+00:00"
+        };
+        self.0.strftime(format).to_string()
+    }
+
+    /// As the console has it, in local time: `2026-11-23 06:31:52`.
+    pub fn local(self) -> String {
+        self.0.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// The same with milliseconds, as the console's JSON has it: `2026-11-23 06:31:52,211`.
+    pub fn local_millis(self) -> String {
+        let millis = self.0.as_microsecond().rem_euclid(1_000_000) / 1000;
+        format!("{},{millis:03}", self.local())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn it_is_written_as_python_writes_it() {
+        let check = |micros: i64, expected: &str| assert_eq!(Timestamp::from_micros(micros).iso(), expected);
+        check(1_795_415_512_211_695, "2026-11-23T06:31:52.211695+00:00");
+        check(1_795_415_512_000_000, "2026-11-23T06:31:52+00:00");
+        check(1_795_415_512_000_007, "2026-11-23T06:31:52.000007+00:00");
+        check(1_795_415_512_500_000, "2026-11-23T06:31:52.500000+00:00");
+        check(0, "1970-01-01T00:00:00+00:00");
+        check(i64::MAX, "1970-01-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn durations_are_in_seconds() {
+        let (a, b) = (Timestamp::from_micros(1_000_000), Timestamp::from_micros(3_500_000));
+        assert!((b.since(a) - 2.5).abs() < 1e-9);
+        assert!((a.since(b) + 2.5).abs() < 1e-9);
+    }
+}

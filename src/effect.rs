@@ -1,0 +1,54 @@
+//! What an action was aimed at, and whether it was seen to take effect. Floor 0.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+
+/// One thing that an action is about to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Its kind, such as `Pod`.
+    pub kind: String,
+    /// Its namespace; things of the whole cluster have none.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its identity: a name can come back, a UID cannot.
+    pub uid: String,
+}
+
+/// Whether an action took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EffectState {
+    /// It was seen to.
+    Confirmed,
+    /// It was seen not to.
+    Mismatch,
+    /// It was not seen, within the time there was.
+    Unknown,
+}
+
+impl EffectState {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Mismatch => "mismatch",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Whether it took effect.
+    pub state: EffectState,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// When it was seen.
+    pub effective_at: Option<Timestamp>,
+    /// What was seen.
+    pub detail: String,
+}

@@ -1,0 +1,160 @@
+//! What cuts a run short, ordered by urgency. Floor 0.
+
+use std::fmt;
+
+/// A signal that a run answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// Ctrl-C.
+    Int,
+    /// The usual way to end a process.
+    Term,
+    /// Ends the run, with rollbacks by their strategy.
+    Usr1,
+    /// Ends the run at once, without rollbacks and without waiting for anything.
+    Usr2,
+}
+
+impl Signal {
+    /// The exit code that the Chaos Toolkit's own signals are known by in its log.
+    pub fn toolkit_code(self) -> Option<i32> {
+        match self {
+            Self::Int | Self::Term => None,
+            Self::Usr1 => Some(20),
+            Self::Usr2 => Some(30),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Int => "SIGINT",
+            Self::Term => "SIGTERM",
+            Self::Usr1 => "SIGUSR1",
+            Self::Usr2 => "SIGUSR2",
+        })
+    }
+}
+
+/// How urgent an interrupt is; of several, the more urgent one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A control asked for it.
+    Control,
+    /// The hypothesis deviated during the method, and that was to end it. The activity under way is finished.
+    FailFast,
+    /// The time for the run is up.
+    Timeout,
+    /// Somebody asked for it.
+    Signal,
+    /// Somebody asked again: what was still being waited for is given up.
+    SecondSignal,
+}
+
+/// Why a run is cut short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupt {
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// The signal, where one arrived.
+    pub signal: Option<Signal>,
+    /// Who asked: the name of a control or of a signal.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Interrupt {
+    /// A control's wish.
+    pub fn control(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { urgency: Urgency::Control, signal: None, name: name.into(), reason: reason.into() }
+    }
+
+    /// The end of the time given to a run.
+    pub fn timeout(seconds: f64) -> Self {
+        Self {
+            urgency: Urgency::Timeout,
+            signal: None,
+            name: "timeout".to_owned(),
+            reason: format!("the run took longer than {seconds} seconds"),
+        }
+    }
+
+    /// A deviation that ends the method.
+    pub fn fail_fast() -> Self {
+        Self {
+            urgency: Urgency::FailFast,
+            signal: None,
+            name: "fail-fast".to_owned(),
+            reason: "the hypothesis deviated during the method".to_owned(),
+        }
+    }
+
+    /// A signal, the first or a later one.
+    pub fn signal(signal: Signal, first: bool) -> Self {
+        Self {
+            urgency: if first { Urgency::Signal } else { Urgency::SecondSignal },
+            signal: Some(signal),
+            name: signal.to_string(),
+            reason: format!("received {signal}"),
+        }
+    }
+
+    /// What kind of thing asked, as the journal has it.
+    pub fn kind(&self) -> &'static str {
+        match self.urgency {
+            Urgency::Control => "control",
+            Urgency::FailFast => "fail-fast",
+            Urgency::Timeout => "timeout",
+            Urgency::Signal | Urgency::SecondSignal => "signal",
+        }
+    }
+
+    /// Whether the activity under way is cut, or finished first.
+    pub fn cuts(&self) -> bool {
+        self.urgency >= Urgency::Timeout
+    }
+
+    /// Whether rollbacks are out of the question, whatever their strategy.
+    pub fn forbids_rollbacks(&self) -> bool {
+        self.signal == Some(Signal::Usr2)
+    }
+
+    /// Whether background activities are given up instead of waited for.
+    pub fn abandons_background(&self) -> bool {
+        self.urgency == Urgency::SecondSignal || self.signal == Some(Signal::Usr2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_urgent_counts() {
+        let order = [
+            Interrupt::control("c", "r").urgency,
+            Interrupt::fail_fast().urgency,
+            Interrupt::timeout(1.0).urgency,
+            Interrupt::signal(Signal::Int, true).urgency,
+            Interrupt::signal(Signal::Term, false).urgency,
+        ];
+        assert!(order.is_sorted() && order.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn what_each_cuts() {
+        let check = |interrupt: Interrupt, cuts: bool, forbids: bool, abandons: bool| {
+            let got = (interrupt.cuts(), interrupt.forbids_rollbacks(), interrupt.abandons_background());
+            assert_eq!(got, (cuts, forbids, abandons), "{interrupt:?}");
+        };
+        check(Interrupt::control("c", "r"), false, false, false);
+        check(Interrupt::fail_fast(), false, false, false);
+        check(Interrupt::timeout(1.0), true, false, false);
+        check(Interrupt::signal(Signal::Int, true), true, false, false);
+        check(Interrupt::signal(Signal::Usr1, true), true, false, false);
+        check(Interrupt::signal(Signal::Usr2, true), true, true, true);
+        check(Interrupt::signal(Signal::Int, false), true, false, true);
+    }
+}

@@ -1,0 +1,230 @@
+//! What happens in a run, as everything that watches it is told. Floor 0.
+//!
+//! The engine emits [`RunEvent`]s; the journal, the console and the events file are folds over them. Watchers
+//! match every variant, so that a new one does not compile until each of them has an answer to it. Everything
+//! in an event is fit to be written down: secrets are masked before it is emitted.
+
+mod interrupt;
+mod phase;
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::effect::{Effect, Target};
+use crate::experiment::{Activity, Dry, RollbackStrategy};
+use crate::tolerance::Verdict;
+use crate::value::Value;
+
+pub use interrupt::{Interrupt, Signal, Urgency};
+pub use phase::{HypothesisOutcome, Phase, Plan, Stage, State, Status, next_stage, plays_rollbacks};
+
+/// Tells the activities of one run apart.
+pub type ActivityId = u64;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum RunEvent {
+    /// Dynamic configuration was looked up; the keys that could not be had.
+    ConfigurationProbed {
+        /// The keys that could not be had.
+        failed: Vec<String>,
+    },
+    /// The run begins.
+    RunStarted(Box<RunStarted>),
+    /// The hypothesis is about to be looked at over and over.
+    ContinuousStarted {
+        /// Seconds between the end of one look and the begin of the next.
+        frequency: Value,
+    },
+    /// The hypothesis is about to be looked at.
+    HypothesisStarted {
+        /// Before, during or after the method.
+        phase: Phase,
+        /// Its title.
+        title: String,
+    },
+    /// The hypothesis was looked at.
+    HypothesisFinished {
+        /// Before, during or after the method.
+        phase: Phase,
+        /// The how-manieth look this was, from one.
+        iteration: u64,
+        /// What came of it; nothing when it was interrupted or aborted.
+        outcome: Option<HypothesisOutcome>,
+        /// The name of the probe that decided it: the last one that was looked at.
+        probe: String,
+    },
+    /// Fail-fast ends the method after the activity under way.
+    FailedFast {
+        /// The share of looks that deviated, in percent.
+        ratio: f64,
+    },
+    /// The hypothesis is no longer looked at over and over.
+    ContinuousFinished {
+        /// The unexpected error that ended it, and the run.
+        error: Option<String>,
+    },
+    /// The method begins.
+    MethodStarted {
+        /// How many activities it has.
+        activities: usize,
+    },
+    /// The method is over, background activities included.
+    MethodFinished,
+    /// Whether rollbacks will be played is decided.
+    RollbacksDecided {
+        /// By which rule.
+        strategy: RollbackStrategy,
+        /// Whether they will be.
+        played: bool,
+        /// How many there are.
+        declared: usize,
+    },
+    /// Rollbacks begin.
+    RollbacksStarted,
+    /// The next rollback is reached.
+    RollbackReached {
+        /// Its name; a reference has none.
+        name: Option<String>,
+    },
+    /// Rollbacks are over.
+    RollbacksFinished,
+    /// A pause begins.
+    PauseStarted {
+        /// The name of the activity.
+        name: String,
+        /// Before the activity, or after.
+        before: bool,
+        /// Its length in seconds, as it was written.
+        seconds: Value,
+        /// Whether it is waited out; dry runs do not.
+        slept: bool,
+    },
+    /// A pause is over.
+    PauseFinished {
+        /// The name of the activity.
+        name: String,
+    },
+    /// An activity begins.
+    ActivityStarted(ActivityStarted),
+    /// What an action is about to change, before it does.
+    TargetsRecorded {
+        /// The activity.
+        id: ActivityId,
+        /// All of them.
+        targets: Vec<Target>,
+    },
+    /// An activity is over.
+    ActivityFinished(Box<ActivityFinished>),
+    /// Whether an action took effect is known.
+    EffectObserved {
+        /// The activity.
+        id: ActivityId,
+        /// Its name.
+        name: String,
+        /// What became of it.
+        effect: Effect,
+    },
+    /// A probe's output was held against its tolerance.
+    ToleranceChecked {
+        /// The activity.
+        id: ActivityId,
+        /// What came of it; nothing when the probe failed, so that there was no output.
+        verdict: Option<Verdict>,
+        /// The output, where another activity judged it: that activity was given it as an argument.
+        judged: Option<Value>,
+    },
+    /// Background activities are waited for.
+    BackgroundAwaited {
+        /// How many.
+        activities: usize,
+    },
+    /// A signal arrived. What it cuts, and when, is told by what follows.
+    SignalReceived {
+        /// Which.
+        signal: Signal,
+    },
+    /// A phase was cut short.
+    Interrupted {
+        /// Which phase.
+        phase: Phase,
+        /// By what.
+        interrupt: Interrupt,
+    },
+    /// An unexpected error ended a phase.
+    Aborted {
+        /// Which phase.
+        phase: Phase,
+        /// The error.
+        error: String,
+    },
+    /// The run is over; nothing follows.
+    RunFinished {
+        /// How it ended.
+        status: Status,
+        /// Whether it deviated.
+        deviated: bool,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How a run begins.
+#[derive(Debug)]
+pub struct RunStarted {
+    /// The experiment as it was written, its title filled and its `dry` set.
+    pub experiment: Value,
+    /// Its title.
+    pub title: String,
+    /// What the run is to do.
+    pub plan: Plan,
+    /// What is left out.
+    pub dry: Option<Dry>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How an activity begins.
+#[derive(Debug)]
+pub struct ActivityStarted {
+    /// Which.
+    pub id: ActivityId,
+    /// What it is.
+    pub activity: Arc<Activity>,
+    /// As it was written, with secrets masked.
+    pub document: Arc<Value>,
+    /// In which phase.
+    pub phase: Phase,
+    /// Whether others run meanwhile.
+    pub background: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How an activity ends.
+#[derive(Debug)]
+pub struct ActivityFinished {
+    /// Which.
+    pub id: ActivityId,
+    /// What it is.
+    pub activity: Arc<Activity>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Whether it was left out, the run being dry.
+    pub dry: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What came of an activity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was carried out, and this came out.
+    Succeeded(Value),
+    /// It could not be carried out, in a way that the format foresees.
+    Failed(String),
+    /// It could not be carried out, in a way that the format does not foresee: the phase ends.
+    Errored(String),
+    /// It was cut off.
+    Cut,
+}

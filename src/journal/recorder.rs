@@ -1,0 +1,347 @@
+//! Folds the events of a run into its journal. Floor 0.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::live::{Change, Region};
+use super::{ActionRecord, Entry, Extension, HypothesisState, Journal, SteadyStates, Verdict};
+use crate::clock::Timestamp;
+use crate::event::{
+    ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent, Urgency,
+};
+use crate::experiment::ActivityKind;
+use crate::value::{Map, Value};
+
+/// What a journal knows before anything happened.
+#[derive(Clone, Debug, Default)]
+pub struct Header {
+    /// Where it runs: kernel, machine.
+    pub platform: String,
+    /// On which machine.
+    pub node: String,
+    /// Tells runs apart.
+    pub run_id: String,
+    /// The version of this program.
+    pub version: &'static str,
+    /// The identity of the experiment.
+    pub experiment_hash: String,
+    /// What the caller wanted to be noted.
+    pub annotations: Map,
+}
+
+/// What an event changed in the journal.
+#[derive(Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The parts that changed.
+    pub parts: Vec<Change>,
+    /// Whether they have to be on disk before anything else happens.
+    pub at_once: bool,
+}
+
+/// Where the entry of an activity is.
+#[derive(Clone, Copy)]
+enum Slot {
+    Run(usize),
+    Rollbacks(usize),
+    Probe(Phase, usize),
+}
+
+/// The fold.
+#[derive(Debug)]
+pub struct Recorder {
+    journal: Journal,
+    slots: HashMap<ActivityId, SlotOf>,
+    /// Looks at the hypothesis that are under way.
+    looks: HashMap<Phase, HypothesisState>,
+    began: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SlotOf {
+    slot: Slot,
+    began: Timestamp,
+    action: bool,
+    record: Option<usize>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Run(index) => write!(f, "run {index}"),
+            Self::Rollbacks(index) => write!(f, "rollbacks {index}"),
+            Self::Probe(phase, index) => write!(f, "{} {index}", phase.name()),
+        }
+    }
+}
+
+impl Recorder {
+    /// A journal of nothing yet.
+    pub fn new(header: Header) -> Self {
+        let extension = Extension {
+            version: header.version,
+            run_id: header.run_id,
+            experiment_hash: header.experiment_hash,
+            annotations: header.annotations,
+            ..Extension::default()
+        };
+        let journal = Journal {
+            platform: header.platform,
+            node: header.node,
+            experiment: Value::Null,
+            start: String::new(),
+            status: None,
+            deviated: false,
+            steady_states: SteadyStates::default(),
+            run: Vec::new(),
+            rollbacks: Vec::new(),
+            end: None,
+            duration: None,
+            interruption: None,
+            extension,
+        };
+        Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
+    }
+
+    /// The journal so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The journal, with what it all came to.
+    pub fn finish(mut self, verdict: Verdict, reason: Option<String>, exit_code: u8) -> Journal {
+        self.journal.extension.verdict = Some(verdict);
+        self.journal.extension.reason = reason;
+        self.journal.extension.exit_code = Some(exit_code);
+        self.journal
+    }
+
+    /// Takes in one event.
+    pub fn record(&mut self, event: &RunEvent) -> Changes {
+        match event {
+            RunEvent::RunStarted(run) => {
+                self.journal.experiment = run.experiment.clone();
+                self.journal.start = run.at.iso();
+                self.began = Some(run.at);
+                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: true }
+            }
+            RunEvent::HypothesisStarted { phase, .. } => {
+                self.looks.insert(*phase, HypothesisState::default());
+                self.look_changed(*phase)
+            }
+            RunEvent::HypothesisFinished { phase, outcome, .. } => self.looked(*phase, *outcome),
+            RunEvent::ActivityStarted(started) => self.started(started),
+            RunEvent::TargetsRecorded { id, targets } => {
+                let Some(record) = self.action_record(*id) else { return Changes::default() };
+                record.targets.clone_from(targets);
+                let at_once = !targets.is_empty();
+                Changes { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::ActivityFinished(finished) => self.finished(finished),
+            RunEvent::EffectObserved { id, effect, .. } => {
+                let Some(record) = self.action_record(*id) else { return Changes::default() };
+                record.effect = Some(effect.clone());
+                let at_once = !record.targets.is_empty();
+                Changes { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::ToleranceChecked { id, verdict, judged } => {
+                let Some(entry) = self.entry(*id) else { return Changes::default() };
+                entry.tolerance_met = Some(verdict.as_ref().is_some_and(|verdict| verdict.met));
+                if let Some(value) = judged {
+                    entry.activity = Arc::new(with_judged_value(&entry.activity, value));
+                }
+                self.entry_changed(*id)
+            }
+            RunEvent::Interrupted { interrupt, .. } => {
+                let known = self.journal.interruption.as_ref();
+                if interrupt.urgency != Urgency::FailFast
+                    && known.is_none_or(|k| k.urgency < interrupt.urgency)
+                {
+                    self.journal.interruption = Some(interrupt.clone());
+                }
+                Changes::default()
+            }
+            RunEvent::RunFinished { status, deviated, at } => {
+                self.journal.status = Some(*status);
+                self.journal.deviated = *deviated;
+                self.journal.end = Some(at.iso());
+                self.journal.duration = self.began.map(|began| at.since(began));
+                self.journal.extension.finished = true;
+                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: true }
+            }
+            RunEvent::RollbacksStarted => {
+                self.journal.extension.rollbacks_begun = true;
+                Changes::default()
+            }
+            RunEvent::ConfigurationProbed { .. }
+            | RunEvent::ContinuousStarted { .. }
+            | RunEvent::FailedFast { .. }
+            | RunEvent::ContinuousFinished { .. }
+            | RunEvent::MethodStarted { .. }
+            | RunEvent::MethodFinished
+            | RunEvent::RollbacksDecided { .. }
+            | RunEvent::RollbackReached { .. }
+            | RunEvent::RollbacksFinished
+            | RunEvent::PauseStarted { .. }
+            | RunEvent::PauseFinished { .. }
+            | RunEvent::BackgroundAwaited { .. }
+            | RunEvent::SignalReceived { .. }
+            | RunEvent::Aborted { .. } => Changes::default(),
+        }
+    }
+
+    fn started(&mut self, started: &ActivityStarted) -> Changes {
+        let entry =
+            Entry { activity: Arc::clone(&started.document), start: started.at.iso(), ..Entry::default() };
+        let (slot, at) = match started.phase {
+            Phase::Method => {
+                self.journal.run.push(entry);
+                let index = self.journal.run.len() - 1;
+                (Slot::Run(index), format!("/run/{index}"))
+            }
+            Phase::Rollbacks => {
+                self.journal.rollbacks.push(entry);
+                let index = self.journal.rollbacks.len() - 1;
+                (Slot::Rollbacks(index), format!("/rollbacks/{index}"))
+            }
+            phase => {
+                let look = self.looks.entry(phase).or_default();
+                look.probes.push(entry);
+                let index = look.probes.len() - 1;
+                let state = match phase {
+                    Phase::During => format!("during/{}", self.journal.steady_states.during.len()),
+                    phase => phase.name().to_owned(),
+                };
+                (Slot::Probe(phase, index), format!("/steady_states/{state}/probes/{index}"))
+            }
+        };
+        let action = started.activity.kind == ActivityKind::Action;
+        let record = action.then(|| {
+            let name = started.activity.name.clone();
+            let record = ActionRecord { at, name, phase: started.phase, targets: Vec::new(), effect: None };
+            self.journal.extension.activities.push(record);
+            self.journal.extension.activities.len() - 1
+        });
+        self.slots.insert(started.id, SlotOf { slot, began: started.at, action, record });
+        self.entry_changed(started.id)
+    }
+
+    fn finished(&mut self, finished: &ActivityFinished) -> Changes {
+        let Some(slot) = self.slots.get(&finished.id).copied() else { return Changes::default() };
+        let Some(entry) = self.entry(finished.id) else { return Changes::default() };
+        entry.end = Some(finished.at.iso());
+        entry.duration = Some(finished.at.since(slot.began));
+        entry.dry = finished.dry;
+        match &finished.outcome {
+            Outcome::Succeeded(output) => {
+                entry.output = output.clone();
+                entry.status = Some("succeeded");
+            }
+            Outcome::Failed(error) => {
+                entry.status = Some("failed");
+                entry.exception = Some(vec![format!("chaoslib.exceptions.ActivityFailed: {error}\n")]);
+            }
+            Outcome::Errored(_) | Outcome::Cut => {}
+        }
+        Changes { at_once: slot.action, ..self.entry_changed(finished.id) }
+    }
+
+    fn looked(&mut self, phase: Phase, outcome: Option<HypothesisOutcome>) -> Changes {
+        let Some(mut state) = self.looks.remove(&phase) else { return Changes::default() };
+        let Some(outcome) = outcome else {
+            // cut or aborted: what was seen of it is no state of the hypothesis
+            return self.look_changed(phase);
+        };
+        state.met = Some(outcome == HypothesisOutcome::Met);
+        let states = &mut self.journal.steady_states;
+        match phase {
+            Phase::Before => states.before = Some(state),
+            Phase::After => {
+                self.journal.deviated |= state.met == Some(false);
+                states.after = Some(state);
+            }
+            _ => {
+                states.during.push(state);
+                let index = states.during.len() - 1;
+                return Changes { parts: vec![Change { region: Region::During, index }], at_once: false };
+            }
+        }
+        let mut changes = self.look_changed(phase);
+        changes.parts.push(Change { region: Region::Head, index: 0 });
+        changes
+    }
+
+    /// The look that is under way, or the finished one, of a phase that has one.
+    pub(super) fn state_of(&self, phase: Phase) -> Option<&HypothesisState> {
+        let finished = match phase {
+            Phase::Before => self.journal.steady_states.before.as_ref(),
+            Phase::After => self.journal.steady_states.after.as_ref(),
+            _ => None,
+        };
+        finished.or_else(|| self.looks.get(&phase))
+    }
+
+    fn entry(&mut self, id: ActivityId) -> Option<&mut Entry> {
+        match self.slots.get(&id)?.slot {
+            Slot::Run(index) => self.journal.run.get_mut(index),
+            Slot::Rollbacks(index) => self.journal.rollbacks.get_mut(index),
+            Slot::Probe(phase, index) => self.looks.get_mut(&phase)?.probes.get_mut(index),
+        }
+    }
+
+    fn action_record(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
+        let index = self.slots.get(&id)?.record?;
+        self.journal.extension.activities.get_mut(index)
+    }
+
+    fn entry_changed(&self, id: ActivityId) -> Changes {
+        let Some(slot) = self.slots.get(&id) else { return Changes::default() };
+        let mut changes = match slot.slot {
+            Slot::Run(index) => {
+                Changes { parts: vec![Change { region: Region::Run, index }], at_once: false }
+            }
+            Slot::Rollbacks(index) => {
+                Changes { parts: vec![Change { region: Region::Rollbacks, index }], at_once: false }
+            }
+            Slot::Probe(phase, _) => self.look_changed(phase),
+        };
+        changes.parts.extend(self.record_changed(id).parts);
+        changes
+    }
+
+    fn record_changed(&self, id: ActivityId) -> Changes {
+        let record = self.slots.get(&id).and_then(|slot| slot.record);
+        let change = record.map(|index| Change { region: Region::Activities, index });
+        Changes { parts: change.into_iter().collect(), at_once: false }
+    }
+
+    /// A look during the method shows when it is over.
+    fn look_changed(&self, phase: Phase) -> Changes {
+        let region = match phase {
+            Phase::Before => Region::Before,
+            Phase::After => Region::After,
+            _ => return Changes::default(),
+        };
+        Changes { parts: vec![Change { region, index: 0 }], at_once: false }
+    }
+}
+
+/// The activity with the value that its judge was given, which the Chaos Toolkit writes into the experiment.
+fn with_judged_value(activity: &Value, value: &Value) -> Value {
+    fn insert(node: &mut Value, path: &[&str], value: &Value) {
+        let Value::Map(entries) = node else { return };
+        match path {
+            [] => {}
+            [last] => {
+                entries.insert((*last).to_owned(), value.clone());
+            }
+            [first, rest @ ..] => {
+                if let Some(inner) = entries.get_mut(*first) {
+                    insert(inner, rest, value);
+                }
+            }
+        }
+    }
+    let mut activity = activity.clone();
+    insert(&mut activity, &["tolerance", "provider", "arguments", "value"], value);
+    activity
+}

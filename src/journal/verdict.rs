@@ -1,0 +1,156 @@
+//! What a run came to, in one word. Floor 0.
+
+use super::{Entry, HypothesisState, Journal};
+use crate::effect::EffectState;
+use crate::event::{Phase, Signal, Status, Urgency};
+use crate::value::Value;
+
+/// The one word. The exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The hypothesis was met wherever it was looked at, and every action took effect.
+    Held,
+    /// There was no hypothesis to hold or not; every action took effect.
+    Explored,
+    /// Activities were left out, so nothing was learnt; what did run went well.
+    Dry,
+    /// The hypothesis was not met during or after the method.
+    Deviated,
+    /// The hypothesis was not met, or could not be measured, before anything was done: nothing was learnt.
+    BaselineNotMet,
+    /// An action failed, or was not seen to take effect.
+    ActionNotConfirmed,
+    /// An unexpected error ended the run.
+    Aborted,
+    /// A control, a safeguard or the end of its time stopped the run.
+    Stopped,
+    /// A signal ended the run.
+    Interrupted(Signal),
+    /// Rollbacks were begun and not all of them were carried out.
+    RollbackIncomplete,
+}
+
+impl Verdict {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Explored => "explored",
+            Self::Dry => "dry",
+            Self::Deviated => "deviated",
+            Self::BaselineNotMet => "baseline-not-met",
+            Self::ActionNotConfirmed => "action-not-confirmed",
+            Self::Aborted => "aborted",
+            Self::Stopped => "stopped",
+            Self::Interrupted(_) => "interrupted",
+            Self::RollbackIncomplete => "rollback-incomplete",
+        }
+    }
+}
+
+/// What a finished run came to, and why: the first that holds, from the most serious on. Lenient runs forgive
+/// actions that failed.
+pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
+    if let Some(reason) = incomplete_rollback(journal) {
+        return (Verdict::RollbackIncomplete, Some(reason));
+    }
+    if journal.status == Some(Status::Interrupted) {
+        let interrupt = journal.interruption.as_ref();
+        let reason = interrupt.map(|interrupt| interrupt.reason.clone());
+        return match interrupt.map(|interrupt| (interrupt.urgency, interrupt.signal)) {
+            Some((Urgency::Signal | Urgency::SecondSignal, Some(signal))) => {
+                (Verdict::Interrupted(signal), reason)
+            }
+            _ => (Verdict::Stopped, reason),
+        };
+    }
+    if journal.status == Some(Status::Aborted) {
+        return (Verdict::Aborted, Some("an unexpected error ended the run".to_owned()));
+    }
+    if let Some(reason) = unconfirmed_action(journal).filter(|_| strict) {
+        return (Verdict::ActionNotConfirmed, Some(reason));
+    }
+    let states = &journal.steady_states;
+    if let Some(before) = states.before.as_ref().filter(|state| state.met == Some(false)) {
+        let what = format!("{} before the method", deviation(before));
+        return (Verdict::BaselineNotMet, Some(what));
+    }
+    let looks = states
+        .during
+        .iter()
+        .map(|state| (state, "during"))
+        .chain(states.after.iter().map(|state| (state, "after")));
+    for (state, when) in looks {
+        if state.met == Some(false) {
+            return (Verdict::Deviated, Some(format!("{} {when} the method", deviation(state))));
+        }
+    }
+    if journal
+        .experiment
+        .get("dry")
+        .is_some_and(|dry| matches!(dry.as_text(), Some("probes" | "actions" | "activities")))
+    {
+        return (Verdict::Dry, None);
+    }
+    let looked = states.before.is_some() || states.after.is_some() || !states.during.is_empty();
+    (if looked { Verdict::Held } else { Verdict::Explored }, None)
+}
+
+/// `probe 'p' was not met`, of the probe that decided.
+fn deviation(state: &HypothesisState) -> String {
+    let Some(probe) = state.probes.last() else { return "the hypothesis was not met".to_owned() };
+    let what = if probe.status == Some("succeeded") {
+        "was not within its tolerance"
+    } else {
+        "could not be measured"
+    };
+    format!("probe '{}' {what}", name(probe))
+}
+
+fn name(entry: &Entry) -> String {
+    entry.activity.get("name").map(Value::python_text).unwrap_or_default().into_owned()
+}
+
+/// Rollbacks that began and did not all succeed. Those that were never begun are the strategy's choice.
+fn incomplete_rollback(journal: &Journal) -> Option<String> {
+    let played = &journal.rollbacks;
+    if let Some(entry) = played.iter().find(|entry| entry.status != Some("succeeded")) {
+        return Some(format!("rollback '{}' was not carried out", name(entry)));
+    }
+    if let Some(reason) = unconfirmed(journal, |phase| phase == Phase::Rollbacks) {
+        return Some(reason);
+    }
+    let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
+    let begun = !played.is_empty() || journal.extension.rollbacks_begun;
+    (begun && played.len() < declared)
+        .then(|| format!("only {} of {declared} rollbacks were played", played.len()))
+}
+
+fn unconfirmed_action(journal: &Journal) -> Option<String> {
+    let failed = |entry: &&Entry| {
+        entry.activity.get("type").and_then(Value::as_text) == Some("action")
+            && entry.status != Some("succeeded")
+    };
+    let entry = journal.run.iter().find(failed).map(|entry| format!("action '{}' failed", name(entry)));
+    entry.or_else(|| unconfirmed(journal, |phase| phase != Phase::Rollbacks))
+}
+
+/// An action that was not seen to take effect, in the phases asked for.
+fn unconfirmed(journal: &Journal, asked: impl Fn(Phase) -> bool) -> Option<String> {
+    let mut records = journal.extension.activities.iter().filter(|record| asked(record.phase));
+    records.find_map(|record| {
+        let effect = record.effect.as_ref()?;
+        match effect.state {
+            EffectState::Confirmed => None,
+            EffectState::Mismatch => {
+                Some(format!("action '{}' did not take effect: {}", record.name, effect.detail))
+            }
+            EffectState::Unknown => {
+                Some(format!("action '{}' was not seen to take effect: {}", record.name, effect.detail))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
