@@ -44,6 +44,8 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Whether the Chaos Toolkit lets it pass until it runs: an error only where we are strict.
+    pub doubtful: bool,
 }
 
 impl Finding {
@@ -56,6 +58,13 @@ impl Finding {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, as a fault that the Chaos Toolkit lets pass until it runs.
+    #[must_use]
+    pub fn doubtful(mut self) -> Self {
+        self.doubtful = true;
         self
     }
 }
@@ -513,7 +522,9 @@ impl<'a> Validator<'a> {
                 path = child(&path, key);
                 node = node.get(key).unwrap_or(node);
             }
-            let fault = self.error(node, &path, finding.message);
+            let severity =
+                if finding.doubtful && !self.rules.strict() { Severity::Warning } else { Severity::Error };
+            let fault = self.report(severity, node.position, &path, finding.message);
             fault.expected = finding.expected;
             fault.hint = finding.hint;
         }

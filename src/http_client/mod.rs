@@ -1,0 +1,116 @@
+//! Builds the one kind of HTTP client that this program uses. Floor 1.
+//!
+//! HTTP/1.1 with rustls on ring, the environment's proxies, and a connection of its own for every request: a
+//! kept connection would hide that a new one cannot be made, which is what many a probe is there to see.
+
+mod connected;
+mod verifier;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::experiment::resolve::Verification;
+
+pub use connected::Connected;
+
+/// What every server is told.
+pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
+/// How many redirects are followed.
+pub const MAX_REDIRECTS: usize = 30;
+
+/// What a client is to be like.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How long a connection may take to be made.
+    pub connect_timeout: Option<Duration>,
+    /// How long a request may take as a whole.
+    pub timeout: Option<Duration>,
+    /// Told of every connection that is made.
+    pub connected: Option<Connected>,
+    /// Whether redirects are followed.
+    pub stay: bool,
+}
+
+/// How servers are verified where nothing else is said: by the bundle that the environment names, as Python's
+/// `requests` and curl do it, else by what the machine trusts.
+pub fn trust(environment: impl Fn(&str) -> Option<String>) -> Verification {
+    let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].into_iter().find_map(environment);
+    match named.filter(|path| !path.is_empty() && Path::new(path).is_file()) {
+        Some(path) => Verification::File(path),
+        None => Verification::Full,
+    }
+}
+
+/// Builds a client. An error is about the certificates.
+pub fn build(verification: &Verification, options: Options) -> Result<reqwest::Client, String> {
+    let redirects = if options.stay { Policy::none() } else { Policy::limited(MAX_REDIRECTS) };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .redirect(redirects);
+    if let Some(timeout) = options.connect_timeout {
+        builder = builder.connect_timeout(timeout);
+    }
+    if let Some(timeout) = options.timeout {
+        builder = builder.timeout(timeout);
+    }
+    if let Some(connected) = options.connected {
+        builder = builder.connector_layer(connected);
+    }
+    builder.tls_backend_preconfigured(tls(verification)?).build().map_err(|error| error.to_string())
+}
+
+/// The TLS configuration. Nothing is read from disk for a verification against the machine's certificates
+/// until a server has shown one: most requests are plain HTTP, and reading them takes longer than a request.
+fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = match verification {
+        Verification::Full => {
+            let verifier = Arc::new(verifier::WhenAsked::new(provider));
+            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        }
+        Verification::None => {
+            let verifier = Arc::new(verifier::Anything::new(&provider));
+            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        }
+        Verification::File(path) => {
+            builder.with_root_certificates(roots(Path::new(path))?).with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn roots(path: &Path) -> Result<rustls::RootCertStore, String> {
+    let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
+        let certificate = certificate.map_err(|error| fault(&error))?;
+        roots.add(certificate).map_err(|error| fault(&error))?;
+    }
+    if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
+}
+
+/// An error with all its causes in one line.
+pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &part;
+        }
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! How activities are carried out: the one seam between the engine and the world. Floor 1.
+//!
+//! A provider takes an activity in four steps, which the engine owns: it is *prepared* (nothing but looking:
+//! what will be touched), then *recorded* (by the engine, before anything happens), then *applied*, and an
+//! action is *confirmed*: was it seen to take effect? The engine knows this trait and no provider.
+
+mod executable;
+mod http;
+mod http_body;
+mod netrc;
+mod process;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::effect::{EffectState, Target};
+use crate::experiment::resolve::Call;
+use crate::experiment::{Finding, ProviderKind};
+use crate::value::{Map, Value};
+
+pub use http::Http;
+pub use process::Process;
+
+/// Something that is under way.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why an activity could not be carried out. The text is fit for the journal once secrets are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivityError {
+    /// In a way that the format foresees: the activity failed, the run goes on.
+    Failed(String),
+    /// In a way that the format does not foresee: it ends the phase.
+    Unexpected(String),
+}
+
+/// One way of carrying out activities.
+pub trait Provider: Send + Sync {
+    /// What is wrong with the keys of a provider, as far as that can be seen before anything runs.
+    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding>;
+
+    /// Looks at what the activity would do. Nothing is changed.
+    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>>;
+}
+
+/// An activity that can be applied.
+pub trait Prepared: Send {
+    /// What will be touched, with identities.
+    fn targets(&self) -> &[Target];
+
+    /// Does it. Dropping the future gives it up, and ends what it started.
+    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>>;
+
+    /// Says, of an action that was applied, whether it took effect.
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation;
+}
+
+/// Whether an action took effect.
+pub enum Confirmation {
+    /// That is known at once.
+    Known(EffectState, String),
+    /// That has to be watched for. The engine gives it a deadline.
+    Watched(Pending<'static, (EffectState, String)>),
+}
+
+/// The providers of a run.
+#[derive(Clone, Default)]
+pub struct Providers {
+    by_kind: HashMap<ProviderKind, Arc<dyn Provider>>,
+}
+
+impl Providers {
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, kind: ProviderKind, provider: impl Provider + 'static) -> Self {
+        self.by_kind.insert(kind, Arc::new(provider));
+        self
+    }
+
+    /// The provider of a kind.
+    pub fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
+        self.by_kind.get(&kind)
+    }
+
+    /// What is wrong with the keys of a provider. A function of a Python module is refused where no such
+    /// function is built in.
+    pub fn check(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
+        match self.get(kind) {
+            Some(known) => known.check(activity, provider),
+            None => vec![missing_module(activity, provider)],
+        }
+    }
+}
+
+fn missing_module(activity: &str, provider: &Map) -> Finding {
+    let module = provider.get("module").map(Value::python_text).unwrap_or_default();
+    Finding::at("module", format!("could not find Python module '{module}' in activity '{activity}'"))
+        .hint("no Python runs here, and no module of that name is built in: use a process or http provider")
+}

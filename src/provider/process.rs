@@ -1,0 +1,352 @@
+//! Processes on this machine. Floor 1.
+//!
+//! Each runs in a process group of its own: when it takes too long, or the run is cut short, the whole group
+//! ends, not only the one process that was started. Output is UTF-8, what is not is replaced.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::executable::{expand_home, find};
+use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
+use crate::effect::{EffectState, Target};
+use crate::experiment::Finding;
+use crate::experiment::resolve::{Call, ProcessArguments, ProcessCall};
+use crate::settings::Environment;
+use crate::value::{Map, Value};
+
+/// How much of each output is kept, in bytes; the rest is read and dropped.
+const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
+
+/// The provider.
+pub struct Process {
+    environment: Arc<Environment>,
+}
+
+impl Process {
+    /// Processes get this environment, without what is only this program's.
+    pub fn new(environment: Arc<Environment>) -> Self {
+        Self { environment }
+    }
+}
+
+impl Provider for Process {
+    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding> {
+        let Some(path) = provider.get("path").and_then(Value::as_text).filter(|path| !path.is_empty()) else {
+            return Vec::new();
+        };
+        if find(path, &self.environment).is_some() {
+            return Vec::new();
+        }
+        let fault = format!("path '{path}' cannot be found, in activity '{activity}'");
+        let hint = if path.contains('$') {
+            "a path is used as it is written: placeholders in it are not filled"
+        } else if path.starts_with('~') {
+            "write the home directory out"
+        } else if path.contains('/') {
+            "is it there, and executable? A relative path begins at the working directory"
+        } else {
+            "is it installed, and its folder on PATH?"
+        };
+        vec![Finding::at("path", fault).hint(hint)]
+    }
+
+    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+        Box::pin(async move {
+            let Call::Process(call) = call else {
+                return Err(ActivityError::Unexpected("not a process".to_owned()));
+            };
+            let path = expand_home(&call.path, &self.environment);
+            let program = find(&path, &self.environment)
+                .ok_or_else(|| ActivityError::Unexpected(format!("path '{}' cannot be found", call.path)))?;
+            let environment = Arc::clone(&self.environment);
+            let prepared: Box<dyn Prepared> = Box::new(PreparedProcess { program, call, environment });
+            Ok(prepared)
+        })
+    }
+}
+
+struct PreparedProcess {
+    program: PathBuf,
+    call: ProcessCall,
+    environment: Arc<Environment>,
+}
+
+impl PreparedProcess {
+    fn command(&self) -> Command {
+        let mut command = match &self.call.arguments {
+            ProcessArguments::List(arguments) => {
+                let mut command = Command::new(&self.program);
+                command.args(arguments);
+                command
+            }
+            ProcessArguments::Shell(text) => {
+                let line = format!("{} {text}", self.program.display());
+                let (shell, option) = if cfg!(windows) { ("cmd.exe", "/C") } else { ("/bin/sh", "-c") };
+                let mut command = Command::new(shell);
+                command.arg(option).arg(line);
+                command
+            }
+        };
+        command.env_clear().envs(self.environment.for_processes());
+        command.stdin(input()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        command
+    }
+
+    async fn run(&self) -> Result<Value, ActivityError> {
+        let mut child = self.command().spawn().map_err(|error| {
+            ActivityError::Unexpected(format!("{} could not be started: {error}", self.program.display()))
+        })?;
+        let group = Group::of(&child);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = async { tokio::try_join!(read(stdout), read(stderr), child.wait()) };
+        let ended = match self.call.timeout.map(duration) {
+            None => Some(ended.await),
+            Some(limit) => tokio::time::timeout(limit, ended).await.ok(),
+        };
+        let Some(ended) = ended else {
+            group.kill();
+            // the process is gone; without this it would stay behind as a zombie until the run is over
+            let _ = child.wait().await;
+            return Err(ActivityError::Failed("process activity took too long to complete".to_owned()));
+        };
+        group.release();
+        let (stdout, stderr, status) = ended.map_err(|error| ActivityError::Unexpected(error.to_string()))?;
+        let output = [
+            ("status", Value::Int(code(status).into())),
+            ("stdout", stdout.into()),
+            ("stderr", stderr.into()),
+        ];
+        Ok(Value::Map(output.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+    }
+}
+
+impl Prepared for PreparedProcess {
+    fn targets(&self) -> &[Target] {
+        &[]
+    }
+
+    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+        Box::pin(self.run())
+    }
+
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
+        let (state, detail) = match outcome.map(|output| output.get("status").cloned().unwrap_or_default()) {
+            Ok(Value::Int(0)) => (EffectState::Confirmed, "exit status 0".to_owned()),
+            Ok(Value::Int(signal)) if signal < 0 => {
+                (EffectState::Mismatch, format!("ended by signal {}", -signal))
+            }
+            Ok(status) => (EffectState::Mismatch, format!("exit status {}", status.python_text())),
+            Err(ActivityError::Failed(error) | ActivityError::Unexpected(error)) => {
+                (EffectState::Mismatch, error.clone())
+            }
+        };
+        Confirmation::Known(state, detail)
+    }
+}
+
+/// The standard input of this program, except where that is a terminal: a process in a group of its own that
+/// reads from one would be stopped, and wait for ever.
+fn input() -> Stdio {
+    use std::io::IsTerminal as _;
+    if std::io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() }
+}
+
+/// Everything up to the end of the stream, as text; what is beyond the limit is read and dropped, so that the
+/// process is not held up.
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
+    let Some(mut stream) = stream else { return Ok(String::new()) };
+    let mut bytes = Vec::new();
+    (&mut stream).take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 == MAX_OUTPUT {
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    }
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Seconds as a duration; what is not positive is none at all, what is too long is for ever.
+pub(super) fn duration(seconds: f64) -> Duration {
+    if seconds <= 0.0 {
+        Duration::ZERO
+    } else {
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+/// The exit code, or the negative number of the signal that ended the process.
+#[cfg(unix)]
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| -signal)).unwrap_or(-1)
+}
+
+#[cfg(not(unix))]
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or(-1)
+}
+
+/// The process group of a child, which ends with this value unless it is released.
+struct Group {
+    #[cfg(unix)]
+    leader: Option<rustix::process::Pid>,
+}
+
+#[cfg(unix)]
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self { leader: id.and_then(rustix::process::Pid::from_raw) }
+    }
+
+    fn kill(&self) {
+        if let Some(leader) = self.leader {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// The leader has been waited for: its number may soon be somebody else's.
+    fn release(mut self) {
+        self.leader = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Elsewhere a child is ended alone, by its `kill_on_drop`.
+#[cfg(not(unix))]
+impl Group {
+    fn of(_child: &Child) -> Self {
+        Self {}
+    }
+
+    fn kill(&self) {}
+
+    fn release(self) {}
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn process(path: &str, arguments: &[&str], timeout: Option<f64>) -> Call {
+        let arguments = ProcessArguments::List(arguments.iter().map(|a| (*a).to_owned()).collect());
+        Call::Process(ProcessCall { path: path.to_owned(), arguments, timeout })
+    }
+
+    fn provider() -> Process {
+        let mut environment = Environment::of_process();
+        environment.set("ADDED", "by a file");
+        environment.set("GITHUB_TOKEN", "not yours");
+        Process::new(Arc::new(environment))
+    }
+
+    async fn run(call: Call) -> Result<(i128, String, String), ActivityError> {
+        let output = provider().prepare(call).await?.apply().await?;
+        let text = |key: &str| output.get(key).unwrap().as_text().unwrap().to_owned();
+        let Some(Value::Int(status)) = output.get("status") else { panic!() };
+        Ok((*status, text("stdout"), text("stderr")))
+    }
+
+    #[tokio::test]
+    async fn output_and_exit_code_come_back() {
+        let sh = |script: &str| process("sh", &["-c", script], None);
+        let check =
+            |got: Result<(i128, String, String), ActivityError>, status: i128, stdout: &str, stderr: &str| {
+                assert_eq!(got, Ok((status, stdout.to_owned(), stderr.to_owned())));
+            };
+        check(run(sh("echo out; echo err >&2; exit 7")).await, 7, "out\n", "err\n");
+        check(run(sh("kill -TERM $$")).await, -15, "", "");
+        check(run(sh("printf 'caf\\351'")).await, 0, "caf\u{fffd}", "");
+        check(run(sh("echo \"$ADDED $GITHUB_TOKEN.\"")).await, 0, "by a file .\n", "");
+        let shell = ProcessCall {
+            path: "echo".to_owned(),
+            arguments: ProcessArguments::Shell("one | tr a-z A-Z; echo $((1+1))".to_owned()),
+            timeout: None,
+        };
+        check(run(Call::Process(shell)).await, 0, "ONE\n2\n", "");
+    }
+
+    #[tokio::test]
+    async fn a_timeout_ends_the_whole_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let marker = folder.path().join("survived");
+        let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
+        let started = Instant::now();
+        let got = run(process("sh", &["-c", &script], Some(0.2))).await;
+        assert_eq!(got, Err(ActivityError::Failed("process activity took too long to complete".to_owned())));
+        assert!(started.elapsed() < Duration::from_secs(3), "it is not waited for");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert!(!marker.exists(), "what the process started ended with it");
+    }
+
+    #[tokio::test]
+    async fn giving_it_up_ends_the_whole_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let marker = folder.path().join("survived");
+        let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
+        let mut prepared = provider().prepare(process("sh", &["-c", &script], None)).await.unwrap();
+        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply()).await;
+        assert!(cut.is_err());
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert!(!marker.exists());
+    }
+
+    #[tokio::test]
+    async fn no_time_at_all_is_too_little() {
+        for timeout in [0.0, -1.0] {
+            assert!(matches!(
+                run(process("sleep", &["5"], Some(timeout))).await,
+                Err(ActivityError::Failed(_))
+            ));
+        }
+        assert!(run(process("true", &[], Some(1e300))).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_unexpected() {
+        let got = run(process("no-such-program-here", &[], None)).await;
+        assert_eq!(
+            got,
+            Err(ActivityError::Unexpected("path 'no-such-program-here' cannot be found".to_owned()))
+        );
+    }
+
+    #[tokio::test]
+    async fn much_output_is_cut_and_does_not_block() {
+        let script = "head -c 20000000 /dev/zero | tr '\\0' x";
+        let (status, stdout, _) = run(process("sh", &["-c", script], Some(30.0))).await.unwrap();
+        assert_eq!((status, stdout.len() as u64), (0, MAX_OUTPUT));
+    }
+
+    #[test]
+    fn an_action_is_confirmed_by_its_exit_code() {
+        let confirm = |outcome: Result<&Value, &ActivityError>| {
+            let environment = Arc::new(Environment::default());
+            let Call::Process(call) = process("x", &[], None) else { panic!() };
+            let prepared = Box::new(PreparedProcess { program: "x".into(), call, environment });
+            match prepared.confirm(outcome) {
+                Confirmation::Known(state, detail) => (state, detail),
+                Confirmation::Watched(_) => panic!(),
+            }
+        };
+        let status = |status: i32| Value::Map(Map::from_iter([("status".to_owned(), status.into())]));
+        assert_eq!(confirm(Ok(&status(0))), (EffectState::Confirmed, "exit status 0".to_owned()));
+        assert_eq!(confirm(Ok(&status(7))), (EffectState::Mismatch, "exit status 7".to_owned()));
+        assert_eq!(confirm(Ok(&status(-9))), (EffectState::Mismatch, "ended by signal 9".to_owned()));
+        let failed = ActivityError::Failed("too long".to_owned());
+        assert_eq!(confirm(Err(&failed)), (EffectState::Mismatch, "too long".to_owned()));
+    }
+}
