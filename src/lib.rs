@@ -2,6 +2,7 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod effect;
+pub mod engine;
 pub mod event;
 pub mod experiment;
 pub mod http_client;

@@ -40,7 +40,7 @@ impl fmt::Display for Signal {
 /// How urgent an interrupt is; of several, the more urgent one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// A control asked for it.
+    /// A control or a safeguard asked for it.
     Control,
     /// The hypothesis deviated during the method, and that was to end it. The activity under way is finished.
     FailFast,
@@ -55,6 +55,8 @@ pub enum Urgency {
 /// Why a run is cut short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupt {
+    /// What kind of thing asked, as the journal has it.
+    pub kind: &'static str,
     /// How urgent it is.
     pub urgency: Urgency,
     /// The signal, where one arrived.
@@ -66,54 +68,46 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// A control's wish.
-    pub fn control(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { urgency: Urgency::Control, signal: None, name: name.into(), reason: reason.into() }
+    fn new(kind: &'static str, urgency: Urgency, name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind, urgency, signal: None, name: name.into(), reason: reason.into() }
     }
 
-    /// The end of the time given to a run.
-    pub fn timeout(seconds: f64) -> Self {
-        Self {
-            urgency: Urgency::Timeout,
-            signal: None,
-            name: "timeout".to_owned(),
-            reason: format!("the run took longer than {seconds} seconds"),
-        }
+    /// A control's wish.
+    pub fn control(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new("control", Urgency::Control, name, reason)
+    }
+
+    /// A safeguard that was not met.
+    pub fn safeguard(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new("safeguard", Urgency::Control, name, reason)
     }
 
     /// A deviation that ends the method.
     pub fn fail_fast() -> Self {
-        Self {
-            urgency: Urgency::FailFast,
-            signal: None,
-            name: "fail-fast".to_owned(),
-            reason: "the hypothesis deviated during the method".to_owned(),
-        }
+        Self::new("fail-fast", Urgency::FailFast, "fail-fast", "the hypothesis deviated during the method")
+    }
+
+    /// The end of the time given to a run.
+    pub fn timeout(seconds: f64) -> Self {
+        let reason = format!("the run took longer than {seconds} seconds");
+        Self::new("timeout", Urgency::Timeout, "timeout", reason)
     }
 
     /// A signal, the first or a later one.
     pub fn signal(signal: Signal, first: bool) -> Self {
-        Self {
-            urgency: if first { Urgency::Signal } else { Urgency::SecondSignal },
-            signal: Some(signal),
-            name: signal.to_string(),
-            reason: format!("received {signal}"),
-        }
+        let urgency = if first { Urgency::Signal } else { Urgency::SecondSignal };
+        let told = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
+        Self { signal: Some(signal), ..told }
     }
 
-    /// What kind of thing asked, as the journal has it.
-    pub fn kind(&self) -> &'static str {
-        match self.urgency {
-            Urgency::Control => "control",
-            Urgency::FailFast => "fail-fast",
-            Urgency::Timeout => "timeout",
-            Urgency::Signal | Urgency::SecondSignal => "signal",
-        }
-    }
-
-    /// Whether the activity under way is cut, or finished first.
+    /// Whether the activity under way is cut; otherwise it is finished first.
     pub fn cuts(&self) -> bool {
-        self.urgency >= Urgency::Timeout
+        self.urgency != Urgency::FailFast
+    }
+
+    /// Whether rollbacks under way are cut: nothing but somebody's own wish may leave things broken.
+    pub fn cuts_rollbacks(&self) -> bool {
+        self.signal.is_some()
     }
 
     /// Whether rollbacks are out of the question, whatever their strategy.
@@ -149,7 +143,7 @@ mod tests {
             let got = (interrupt.cuts(), interrupt.forbids_rollbacks(), interrupt.abandons_background());
             assert_eq!(got, (cuts, forbids, abandons), "{interrupt:?}");
         };
-        check(Interrupt::control("c", "r"), false, false, false);
+        check(Interrupt::control("c", "r"), true, false, false);
         check(Interrupt::fail_fast(), false, false, false);
         check(Interrupt::timeout(1.0), true, false, false);
         check(Interrupt::signal(Signal::Int, true), true, false, false);

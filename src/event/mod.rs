@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::effect::{Effect, Target};
-use crate::experiment::{Activity, Dry, RollbackStrategy};
+use crate::experiment::{Activity, Dry, ProviderKind, RollbackStrategy};
 use crate::tolerance::Verdict;
 use crate::value::Value;
 
@@ -24,9 +24,16 @@ pub type ActivityId = u64;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum RunEvent {
-    /// Dynamic configuration was looked up; the keys that could not be had.
+    /// The probe of a dynamic configuration entry was carried out.
     ConfigurationProbed {
-        /// The keys that could not be had.
+        /// The probe.
+        activity: Arc<Activity>,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The configuration is complete.
+    ConfigurationResolved {
+        /// The dynamic entries that could not be had: their placeholders stay as they are.
         failed: Vec<String>,
     },
     /// The run begins.
@@ -214,6 +221,30 @@ pub struct ActivityFinished {
     pub dry: bool,
     /// When.
     pub at: Timestamp,
+}
+
+/// An output that succeeded by the letter and may well be a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// A process with another exit code than zero.
+    ExitCode,
+    /// A response with a status above 399.
+    HttpStatus,
+}
+
+impl Doubt {
+    /// The doubt about an output, of an activity that has no tolerance to judge it.
+    pub fn about(activity: &Activity, outcome: &Outcome) -> Option<Self> {
+        let Outcome::Succeeded(output) = outcome else { return None };
+        let Some(Value::Int(status)) = output.get("status").filter(|_| !activity.has_tolerance) else {
+            return None;
+        };
+        match activity.provider {
+            Some(ProviderKind::Process) if *status > 0 => Some(Self::ExitCode),
+            Some(ProviderKind::Http) if *status > 399 => Some(Self::HttpStatus),
+            _ => None,
+        }
+    }
 }
 
 /// What came of an activity.

@@ -136,29 +136,28 @@ pub enum Stage {
 }
 
 /// What comes after `done` (or first), given what the run is to do, what it has come to, and what cut it short.
-pub fn next_stage(done: Option<Stage>, plan: &Plan, state: &State, interrupt: Option<&Interrupt>) -> Stage {
+pub fn next_stage(done: Option<Stage>, plan: &Plan, state: State, interrupt: Option<&Interrupt>) -> Stage {
     let cut = interrupt.is_some_and(|i| i.urgency != super::Urgency::FailFast);
     let stopped = cut || matches!(state.status, Some(Status::Interrupted | Status::Aborted));
     match done {
         None if stopped => rollbacks(plan, state, interrupt),
         None if plan.has_hypothesis && plan.hypothesis.before() => Stage::Before,
-        None => Stage::Method,
         Some(Stage::Before) if stopped || state.baseline_met == Some(false) => {
             rollbacks(plan, state, interrupt)
         }
-        Some(Stage::Before) => Stage::Method,
+        None | Some(Stage::Before) => Stage::Method,
         Some(Stage::Method) if !stopped && plan.has_hypothesis && plan.hypothesis.after() => Stage::After,
         Some(Stage::Method | Stage::After) => rollbacks(plan, state, interrupt),
         Some(Stage::Rollbacks | Stage::End) => Stage::End,
     }
 }
 
-fn rollbacks(plan: &Plan, state: &State, interrupt: Option<&Interrupt>) -> Stage {
+fn rollbacks(plan: &Plan, state: State, interrupt: Option<&Interrupt>) -> Stage {
     if plays_rollbacks(&plan.rollbacks, state, interrupt) { Stage::Rollbacks } else { Stage::End }
 }
 
 /// Whether rollbacks are played.
-pub fn plays_rollbacks(strategy: &RollbackStrategy, state: &State, interrupt: Option<&Interrupt>) -> bool {
+pub fn plays_rollbacks(strategy: &RollbackStrategy, state: State, interrupt: Option<&Interrupt>) -> bool {
     if interrupt.is_some_and(Interrupt::forbids_rollbacks) {
         return false;
     }
@@ -199,7 +198,7 @@ mod tests {
         let mut stages = String::new();
         let mut done = None;
         loop {
-            let stage = next_stage(done, &plan, &state, interrupt.as_ref());
+            let stage = next_stage(done, &plan, state, interrupt.as_ref());
             stages += match stage {
                 Stage::Before => "b",
                 Stage::Method => "m",
@@ -406,7 +405,7 @@ mod tests {
                                             declared_rollbacks: 1,
                                         };
                                         let state = State { status, deviated, baseline_met };
-                                        let next = next_stage(done, &plan, &state, interrupt.as_ref());
+                                        let next = next_stage(done, &plan, state, interrupt.as_ref());
                                         seen += 1;
                                         // forward only
                                         assert!(done.is_none_or(|done| order(next) > order(done)));

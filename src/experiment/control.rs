@@ -3,6 +3,9 @@
 use super::activity::child;
 use crate::value::{Map, Value};
 
+/// The module of the safeguards, whose arguments are probes.
+pub const SAFEGUARDS: &str = "chaosaddons.controls.safeguards";
+
 /// On which side of its level a control is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

@@ -23,7 +23,7 @@ use crate::diagnostic::Diagnostic;
 use crate::value::{Map, Value};
 
 pub use activity::{Activity, ActivityKind, ProviderKind, Step};
-pub use control::{Control, Side};
+pub use control::{Control, SAFEGUARDS, Side};
 pub use hash::hash;
 pub use strategy::{Dry, HypothesisStrategy, RollbackStrategy};
 pub use tolerance::Tolerance;

@@ -236,7 +236,7 @@ fn warning((code, message): (&str, String)) -> Value {
 fn interrupted_by(journal: &Journal) -> Value {
     match &journal.interruption {
         Some(interrupt) if journal.status == Some(Status::Interrupted) => Value::Map(map([
-            ("kind", interrupt.kind().into()),
+            ("kind", interrupt.kind.into()),
             ("name", interrupt.name.as_str().into()),
             ("reason", interrupt.reason.as_str().into()),
         ])),

@@ -202,7 +202,7 @@ struct Interruption<'a>(&'a Interrupt);
 impl Serialize for Interruption<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("kind", self.0.kind())?;
+        map.serialize_entry("kind", self.0.kind)?;
         map.serialize_entry("name", &self.0.name)?;
         map.serialize_entry("reason", &self.0.reason)?;
         map.end()

@@ -126,7 +126,7 @@ impl Recorder {
             }
             RunEvent::HypothesisStarted { phase, .. } => {
                 self.looks.insert(*phase, HypothesisState::default());
-                self.look_changed(*phase)
+                Self::look_changed(*phase)
             }
             RunEvent::HypothesisFinished { phase, outcome, .. } => self.looked(*phase, *outcome),
             RunEvent::ActivityStarted(started) => self.started(started),
@@ -173,6 +173,7 @@ impl Recorder {
                 Changes::default()
             }
             RunEvent::ConfigurationProbed { .. }
+            | RunEvent::ConfigurationResolved { .. }
             | RunEvent::ContinuousStarted { .. }
             | RunEvent::FailedFast { .. }
             | RunEvent::ContinuousFinished { .. }
@@ -249,7 +250,7 @@ impl Recorder {
         let Some(mut state) = self.looks.remove(&phase) else { return Changes::default() };
         let Some(outcome) = outcome else {
             // cut or aborted: what was seen of it is no state of the hypothesis
-            return self.look_changed(phase);
+            return Self::look_changed(phase);
         };
         state.met = Some(outcome == HypothesisOutcome::Met);
         let states = &mut self.journal.steady_states;
@@ -265,7 +266,7 @@ impl Recorder {
                 return Changes { parts: vec![Change { region: Region::During, index }], at_once: false };
             }
         }
-        let mut changes = self.look_changed(phase);
+        let mut changes = Self::look_changed(phase);
         changes.parts.push(Change { region: Region::Head, index: 0 });
         changes
     }
@@ -302,7 +303,7 @@ impl Recorder {
             Slot::Rollbacks(index) => {
                 Changes { parts: vec![Change { region: Region::Rollbacks, index }], at_once: false }
             }
-            Slot::Probe(phase, _) => self.look_changed(phase),
+            Slot::Probe(phase, _) => Self::look_changed(phase),
         };
         changes.parts.extend(self.record_changed(id).parts);
         changes
@@ -315,7 +316,7 @@ impl Recorder {
     }
 
     /// A look during the method shows when it is over.
-    fn look_changed(&self, phase: Phase) -> Changes {
+    fn look_changed(phase: Phase) -> Changes {
         let region = match phase {
             Phase::Before => Region::Before,
             Phase::After => Region::After,

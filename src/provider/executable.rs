@@ -51,7 +51,8 @@ fn candidates(path: &Path) -> Vec<PathBuf> {
     ["", ".exe", ".cmd", ".bat", ".com"].map(with).to_vec()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

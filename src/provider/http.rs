@@ -166,9 +166,7 @@ impl Prepared for PreparedHttp {
                 (EffectState::Confirmed, format!("answered with {status}"))
             }
             Ok(status) => (EffectState::Mismatch, format!("answered with {}", status.python_text())),
-            Err(ActivityError::Failed(error) | ActivityError::Unexpected(error)) => {
-                (EffectState::Mismatch, error.clone())
-            }
+            Err(error) => (EffectState::Mismatch, error.text().to_owned()),
         };
         Confirmation::Known(state, detail)
     }

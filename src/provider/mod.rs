@@ -34,6 +34,15 @@ pub enum ActivityError {
     Unexpected(String),
 }
 
+impl ActivityError {
+    /// The error as text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Failed(error) | Self::Unexpected(error) => error,
+        }
+    }
+}
+
 /// One way of carrying out activities.
 pub trait Provider: Send + Sync {
     /// What is wrong with the keys of a provider, as far as that can be seen before anything runs.

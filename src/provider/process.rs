@@ -143,9 +143,7 @@ impl Prepared for PreparedProcess {
                 (EffectState::Mismatch, format!("ended by signal {}", -signal))
             }
             Ok(status) => (EffectState::Mismatch, format!("exit status {}", status.python_text())),
-            Err(ActivityError::Failed(error) | ActivityError::Unexpected(error)) => {
-                (EffectState::Mismatch, error.clone())
-            }
+            Err(error) => (EffectState::Mismatch, error.text().to_owned()),
         };
         Confirmation::Known(state, detail)
     }
@@ -236,7 +234,8 @@ impl Group {
     fn release(self) {}
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::time::Instant;

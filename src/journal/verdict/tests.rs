@@ -143,7 +143,7 @@ fn the_most_serious_counts() {
     check(interrupted(Interrupt::control("guard", "too hot")), true, Stopped, "too hot");
     check(interrupted(Interrupt::timeout(5.0)), true, Stopped, "the run took longer than 5 seconds");
     let failing = |j: &mut Journal| {
-        j.rollbacks = vec![entry("action", Some("succeeded")), entry("action", Some("failed"))]
+        j.rollbacks = vec![entry("action", Some("succeeded")), entry("action", Some("failed"))];
     };
     check(failing, true, RollbackIncomplete, "rollback 'x' was not carried out");
     check(failing, false, RollbackIncomplete, "rollback 'x' was not carried out");

@@ -1,0 +1,299 @@
+//! One activity, through its four steps. Floor 2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::control::{Level, Moment};
+use super::{Board, Engine};
+use crate::clock::Timestamp;
+use crate::effect::{Effect, EffectState};
+use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
+use crate::experiment::resolve::resolve;
+use crate::experiment::{Activity, ActivityKind, Dry, Step};
+use crate::provider::{ActivityError, Confirmation, Prepared};
+use crate::value::Value;
+
+/// What ends an activity from outside.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    /// Interrupts that were known when the phase began do not count.
+    pub(super) known: usize,
+    /// Which ones do.
+    pub(super) by: fn(&Interrupt) -> bool,
+}
+
+impl Cut {
+    async fn wait(self, board: &Board) -> Interrupt {
+        board.wait(self.known, self.by).await
+    }
+}
+
+/// How the execution of a step ended.
+pub(super) enum Executed {
+    /// The activity was carried out, or failed in a way that the format foresees.
+    Finished(Finished),
+    /// An unexpected error: the phase ends.
+    Errored(String),
+    /// Something ended it from outside, or a control did.
+    Cut(Interrupt),
+}
+
+/// An activity that is over.
+pub(super) struct Finished {
+    pub(super) id: ActivityId,
+    pub(super) activity: Arc<Activity>,
+    /// Its output as it came, not masked; none when it failed.
+    pub(super) output: Option<Value>,
+}
+
+/// Where an activity runs.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) phase: Phase,
+    pub(super) background: bool,
+    pub(super) cut: Cut,
+}
+
+/// A pause that was asked for.
+struct Pause {
+    seconds: Value,
+    length: Result<Duration, String>,
+}
+
+impl Engine {
+    /// Carries out one step, with its pauses and controls.
+    pub(super) async fn execute(self: &Arc<Self>, step: &Step, place: Place) -> Executed {
+        let activity = match &step.activity {
+            Ok(activity) => Arc::clone(activity),
+            Err(error) => return Executed::Errored(error.clone()),
+        };
+        if let Err(interrupt) = self.controls.apply(&Moment::before(Level::Activity(&activity))).await {
+            return Executed::Cut(interrupt);
+        }
+        let executed = self.with_pauses(&activity, place).await;
+        match (self.controls.apply(&Moment::after(Level::Activity(&activity))).await, executed) {
+            (Err(interrupt), Executed::Finished(_)) => Executed::Cut(interrupt),
+            (_, executed) => executed,
+        }
+    }
+
+    async fn with_pauses(self: &Arc<Self>, activity: &Arc<Activity>, place: Place) -> Executed {
+        let dry = self.is_dry(activity);
+        let slept = !dry && (self.options.dry != Some(Dry::Pause) || activity.ignores_dry);
+        let (before, after) = match self.pauses(activity) {
+            Ok(pauses) => pauses,
+            Err(error) => return Executed::Errored(error),
+        };
+        if let Some(ended) = self.pause(activity, before, true, slept, place.cut).await {
+            return ended;
+        }
+        let executed = self.carry_out(activity, dry, place).await;
+        if matches!(executed, Executed::Cut(_)) {
+            return executed;
+        }
+        self.pause(activity, after, false, slept, place.cut).await.unwrap_or(executed)
+    }
+
+    fn is_dry(&self, activity: &Activity) -> bool {
+        match self.options.dry.filter(|_| !activity.ignores_dry) {
+            Some(Dry::Activities) => true,
+            Some(Dry::Actions) => activity.kind == ActivityKind::Action,
+            Some(Dry::Probes) => activity.kind == ActivityKind::Probe,
+            Some(Dry::Pause) | None => false,
+        }
+    }
+
+    /// The pauses before and after, filled.
+    fn pauses(&self, activity: &Activity) -> Result<(Option<Pause>, Option<Pause>), String> {
+        let Some(pauses) = activity.pauses.clone()? else { return Ok((None, None)) };
+        let pause = |side: &str| {
+            let seconds = self.scope.fill(pauses.get(side)?);
+            seconds.is_truthy().then(|| Pause { length: pause_length(&seconds), seconds })
+        };
+        Ok((pause("before"), pause("after")))
+    }
+
+    async fn pause(
+        &self,
+        activity: &Activity,
+        pause: Option<Pause>,
+        before: bool,
+        slept: bool,
+        cut: Cut,
+    ) -> Option<Executed> {
+        let pause = pause?;
+        let name = || self.redactor.text(&activity.name).into_owned();
+        let seconds = self.redactor.value(&pause.seconds);
+        self.emit(&RunEvent::PauseStarted { name: name(), before, seconds, slept });
+        if !slept {
+            return None;
+        }
+        let ended = match pause.length {
+            Err(error) => Some(Executed::Errored(error)),
+            Ok(length) => tokio::select! {
+                () = tokio::time::sleep(length) => None,
+                interrupt = cut.wait(&self.board) => Some(Executed::Cut(interrupt)),
+            },
+        };
+        self.emit(&RunEvent::PauseFinished { name: name() });
+        ended
+    }
+
+    async fn carry_out(self: &Arc<Self>, activity: &Arc<Activity>, dry: bool, place: Place) -> Executed {
+        let id = self.id();
+        let at = Timestamp::now();
+        self.emit(&RunEvent::ActivityStarted(ActivityStarted {
+            id,
+            activity: Arc::clone(activity),
+            document: Arc::new(self.redactor.value(&activity.document)),
+            phase: place.phase,
+            background: place.background,
+            at,
+        }));
+        if dry {
+            self.finished(id, activity, Outcome::Succeeded(Value::Null), true);
+            return Executed::Finished(Finished {
+                id,
+                activity: Arc::clone(activity),
+                output: Some(Value::Null),
+            });
+        }
+        let mut prepared = None;
+        let applied = tokio::select! {
+            applied = self.apply(id, activity, &mut prepared) => applied,
+            interrupt = place.cut.wait(&self.board) => {
+                self.finished(id, activity, Outcome::Cut, false);
+                return Executed::Cut(interrupt);
+            }
+        };
+        let masked = |error: &str| self.redactor.text(error).into_owned();
+        let (outcome, executed) = match &applied {
+            Ok(output) => (
+                Outcome::Succeeded(self.redactor.value(output)),
+                Executed::Finished(Finished {
+                    id,
+                    activity: Arc::clone(activity),
+                    output: Some(output.clone()),
+                }),
+            ),
+            Err(ActivityError::Failed(error)) => (
+                Outcome::Failed(masked(error)),
+                Executed::Finished(Finished { id, activity: Arc::clone(activity), output: None }),
+            ),
+            Err(ActivityError::Unexpected(error)) => {
+                (Outcome::Errored(masked(error)), Executed::Errored(error.clone()))
+            }
+        };
+        self.finished(id, activity, outcome, false);
+        if activity.kind == ActivityKind::Action {
+            self.confirm(id, activity, prepared, &applied, at);
+        }
+        executed
+    }
+
+    /// Prepare, record, apply.
+    async fn apply(
+        &self,
+        id: ActivityId,
+        activity: &Activity,
+        prepared: &mut Option<Box<dyn Prepared>>,
+    ) -> Result<Value, ActivityError> {
+        let mut step = self.prepare(activity).await?;
+        if activity.kind == ActivityKind::Action {
+            self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
+        }
+        let applied = step.apply().await;
+        *prepared = Some(step);
+        applied
+    }
+
+    async fn prepare(&self, activity: &Activity) -> Result<Box<dyn Prepared>, ActivityError> {
+        let call = resolve(activity, &self.scope).map_err(ActivityError::Unexpected)?;
+        let provider = activity.provider.and_then(|kind| self.providers.get(kind)).ok_or_else(|| {
+            ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
+        })?;
+        provider.prepare(call).await
+    }
+
+    /// Carries out an activity that is no step of the experiment: a judge, a safeguard.
+    pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
+        self.prepare(activity).await?.apply().await
+    }
+
+    fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: Outcome, dry: bool) {
+        let (activity, at) = (Arc::clone(activity), Timestamp::now());
+        self.emit(&RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry, at })));
+    }
+
+    /// Looks whether an action took effect: at once where that is known, else beside the run.
+    fn confirm(
+        self: &Arc<Self>,
+        id: ActivityId,
+        activity: &Arc<Activity>,
+        prepared: Option<Box<dyn Prepared>>,
+        applied: &Result<Value, ActivityError>,
+        asked_at: Timestamp,
+    ) {
+        let name = self.redactor.text(&activity.name).into_owned();
+        let confirmation = match (prepared, applied) {
+            (Some(prepared), applied) => prepared.confirm(applied.as_ref()),
+            (None, Err(error)) => Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
+            (None, Ok(_)) => Confirmation::Known(EffectState::Unknown, "nothing was applied".to_owned()),
+        };
+        match confirmation {
+            Confirmation::Known(state, detail) => self.observed(id, name, state, &detail, asked_at),
+            Confirmation::Watched(watch) => {
+                let engine = Arc::clone(self);
+                let limit = self.options.effect_timeout;
+                let mut given_up = self.given_up.subscribe();
+                self.watched.lock().spawn(async move {
+                    let (state, detail) = tokio::select! {
+                        seen = tokio::time::timeout(limit, watch) => seen.unwrap_or_else(|_| {
+                            (EffectState::Unknown, format!("not seen within {} seconds", limit.as_secs_f64()))
+                        }),
+                        _ = given_up.wait_for(|given_up| *given_up) => {
+                            (EffectState::Unknown, "the run was ended before it was seen".to_owned())
+                        }
+                    };
+                    engine.observed(id, name, state, &detail, asked_at);
+                });
+            }
+        }
+    }
+
+    fn observed(&self, id: ActivityId, name: String, state: EffectState, detail: &str, asked_at: Timestamp) {
+        let effective_at = (state == EffectState::Confirmed).then(Timestamp::now);
+        let detail = self.redactor.text(detail).into_owned();
+        self.emit(&RunEvent::EffectObserved {
+            id,
+            name,
+            effect: Effect { state, asked_at, effective_at, detail },
+        });
+    }
+}
+
+/// The length of a pause, as Python's `time.sleep` takes it.
+fn pause_length(seconds: &Value) -> Result<Duration, String> {
+    match seconds.as_f64() {
+        None => Err(format!("'{}' object cannot be interpreted as an integer", seconds.python_type())),
+        Some(number) if number.is_nan() => Err("Invalid value NaN (not a number)".to_owned()),
+        Some(number) if number < 0.0 => Err("sleep length must be non-negative".to_owned()),
+        Some(number) => {
+            Duration::try_from_secs_f64(number).map_err(|_| "timestamp too large to convert".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_numbers_that_are_not_negative() {
+        assert_eq!(pause_length(&Value::Float(0.5)), Ok(Duration::from_millis(500)));
+        assert_eq!(pause_length(&true.into()), Ok(Duration::from_secs(1)));
+        for wrong in [Value::Int(-1), "0.1".into(), Value::Float(f64::NAN), Value::Float(f64::INFINITY)] {
+            assert!(pause_length(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Looks at the hypothesis: once, or over and over while the method runs. Floor 2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Engine;
+use super::activity::{Cut, Executed, Finished, Place};
+use super::control::{Level, Moment};
+use crate::event::{HypothesisOutcome, Interrupt, Phase, RunEvent, Status};
+use crate::experiment::{Dry, Hypothesis, Tolerance};
+use crate::provider::ActivityError;
+use crate::tolerance::{Evaluation, Verdict, evaluate};
+use crate::value::Value;
+
+/// How a look at the hypothesis ended.
+enum Look {
+    Decided(HypothesisOutcome, String),
+    Interrupted(Interrupt),
+    Aborted(String),
+}
+
+impl Engine {
+    /// The hypothesis before or after the method.
+    pub(super) async fn gate(self: &Arc<Self>, phase: Phase) {
+        let experiment = Arc::clone(&self.experiment);
+        let Some(hypothesis) = experiment.checked_hypothesis() else { return };
+        let cut = Cut { known: 0, by: Interrupt::cuts };
+        match self.look(hypothesis, phase, 1, cut).await {
+            Look::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
+            Look::Interrupted(interrupt) => self.interrupted(phase, interrupt),
+            Look::Aborted(error) => self.aborted(phase, &error),
+        }
+    }
+
+    /// The hypothesis while the method runs, until `stop` says so.
+    pub(super) async fn watch_continuously(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let experiment = Arc::clone(&self.experiment);
+        let Some(hypothesis) = experiment.checked_hypothesis() else { return };
+        let frequency = self.options.frequency;
+        self.emit(&RunEvent::ContinuousStarted { frequency: Value::Float(frequency) });
+        let wait = Duration::try_from_secs_f64(frequency.max(0.0)).unwrap_or(Duration::MAX);
+        let mut iteration = 0_u64;
+        let mut deviated = 0_u64;
+        let mut error = None;
+        while !*stop.borrow() && self.state.lock().goes_on() && self.board.count() == 0 {
+            iteration += 1;
+            let cut = Cut { known: 0, by: Interrupt::cuts };
+            match self.look(hypothesis, Phase::During, iteration, cut).await {
+                Look::Decided(HypothesisOutcome::Met, _) => {}
+                Look::Decided(..) => {
+                    deviated += 1;
+                    if self.options.fail_fast {
+                        #[allow(clippy::cast_precision_loss)] // a percentage for a person
+                        let ratio = deviated as f64 * 100.0 / iteration as f64;
+                        self.emit(&RunEvent::FailedFast { ratio });
+                        self.state.lock().status = Some(Status::Failed);
+                        self.board.raise(Interrupt::fail_fast());
+                        break;
+                    }
+                }
+                // the method is cut by the same interrupt, and tells of it
+                Look::Interrupted(interrupt) => {
+                    if self.board.count() == 0 {
+                        self.board.raise(interrupt);
+                    }
+                    break;
+                }
+                Look::Aborted(unexpected) => {
+                    self.state.lock().status = Some(Status::Aborted);
+                    error = Some(self.redactor.text(&unexpected).into_owned());
+                    break;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stop.changed() => {}
+                _ = self.board.wait(0, |_| true) => {}
+            }
+        }
+        self.emit(&RunEvent::ContinuousFinished { error });
+    }
+
+    async fn look(self: &Arc<Self>, hypothesis: &Hypothesis, phase: Phase, iteration: u64, cut: Cut) -> Look {
+        let title = self.redactor.text(&hypothesis.title).into_owned();
+        self.emit(&RunEvent::HypothesisStarted { phase, title });
+        let mut look = match self.controls.apply(&Moment::before(Level::Hypothesis(hypothesis))).await {
+            Ok(()) => self.probe_all(hypothesis, phase, cut).await,
+            Err(interrupt) => Look::Interrupted(interrupt),
+        };
+        if let Err(interrupt) = self.controls.apply(&Moment::after(Level::Hypothesis(hypothesis))).await {
+            look = Look::Interrupted(interrupt);
+        }
+        let (outcome, probe) = match &look {
+            Look::Decided(outcome, probe) => (Some(*outcome), self.redactor.text(probe).into_owned()),
+            _ => (None, String::new()),
+        };
+        self.emit(&RunEvent::HypothesisFinished { phase, iteration, outcome, probe });
+        look
+    }
+
+    /// Every probe in turn, up to the first one that is not met.
+    async fn probe_all(self: &Arc<Self>, hypothesis: &Hypothesis, phase: Phase, cut: Cut) -> Look {
+        let mut last = String::new();
+        for step in &hypothesis.probes {
+            let place = Place { phase, background: false, cut };
+            let finished = match self.execute(step, place).await {
+                Executed::Finished(finished) => finished,
+                Executed::Errored(error) => return Look::Aborted(error),
+                Executed::Cut(interrupt) => return Look::Interrupted(interrupt),
+            };
+            last.clone_from(&finished.activity.name);
+            let Some(output) = finished.output.as_ref() else {
+                self.emit(&RunEvent::ToleranceChecked { id: finished.id, verdict: None, judged: None });
+                return Look::Decided(HypothesisOutcome::Failed, last);
+            };
+            match self.tolerated(&step.tolerance, &finished, output, cut).await {
+                Ok(true) => {}
+                Ok(false) => return Look::Decided(HypothesisOutcome::Unmet, last),
+                Err(error) => return error,
+            }
+        }
+        Look::Decided(HypothesisOutcome::Met, last)
+    }
+
+    /// Whether a probe's output is tolerated, told in an event.
+    async fn tolerated(
+        &self,
+        tolerance: &Tolerance,
+        finished: &Finished,
+        output: &Value,
+        cut: Cut,
+    ) -> Result<bool, Look> {
+        let id = finished.id;
+        let tell = |verdict: Verdict, judged: Option<Value>| {
+            let met = verdict.met;
+            let verdict = Verdict {
+                met,
+                expected: self.redactor.text(&verdict.expected).into_owned(),
+                actual: self.redactor.value(&verdict.actual),
+            };
+            self.emit(&RunEvent::ToleranceChecked { id, verdict: Some(verdict), judged });
+            met
+        };
+        if matches!(self.options.dry, Some(Dry::Probes | Dry::Activities)) {
+            let expected = "anything: the run is dry".to_owned();
+            return Ok(tell(Verdict { met: true, expected, actual: Value::Null }, None));
+        }
+        let judge = match evaluate(tolerance, output, &self.scope).map_err(Look::Aborted)? {
+            Evaluation::Verdict(verdict) => return Ok(tell(verdict, None)),
+            Evaluation::Judge(judge) => judge,
+        };
+        let judged = tokio::select! {
+            judged = self.call(&judge) => judged,
+            interrupt = self.board.wait(cut.known, cut.by) => return Err(Look::Interrupted(interrupt)),
+        };
+        let met = match judged {
+            Ok(result) => result.is_truthy(),
+            Err(ActivityError::Failed(_)) => false,
+            Err(ActivityError::Unexpected(error)) => return Err(Look::Aborted(error)),
+        };
+        let expected = format!("what the probe '{}' accepts", judge.name);
+        let judged = self.redactor.value(output);
+        Ok(tell(Verdict { met, expected, actual: output.clone() }, Some(judged)))
+    }
+}

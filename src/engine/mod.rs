@@ -1,0 +1,264 @@
+//! Runs an experiment. Floor 2.
+//!
+//! What follows what is decided by [`next_stage`], a pure function; this module carries the stages out, emits
+//! an event for everything that happens, and owns the four steps of every activity: prepare, record, apply,
+//! confirm. An activity that fails is data and never ends a run by way of an error.
+
+mod activity;
+mod board;
+mod bus;
+mod configure;
+mod control;
+mod hypothesis;
+mod plan;
+mod preflight;
+mod safeguards;
+mod sequence;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Timestamp;
+use crate::event::{
+    ActivityId, Interrupt, Phase, Plan, RunEvent, RunStarted, Signal, Stage, State, Status, next_stage,
+    plays_rollbacks,
+};
+use crate::experiment::{Control as Declared, Dry, Experiment};
+use crate::provider::Providers;
+use crate::substitution::{Redactor, Scope};
+use crate::value::Value;
+
+pub use board::Board;
+pub use bus::{Bus, Watcher};
+pub use configure::{Configured, configure};
+pub use control::{Control, Level, Moment};
+pub use plan::{Asked, plan};
+pub use preflight::{Preflight, undeclared};
+
+use control::Controls;
+
+/// What a run is to be like, beyond what the experiment says.
+pub struct Options {
+    /// What is done when.
+    pub plan: Plan,
+    /// What is left out.
+    pub dry: Option<Dry>,
+    /// Seconds between two looks at the hypothesis during the method.
+    pub frequency: f64,
+    /// Whether a deviation during the method ends it.
+    pub fail_fast: bool,
+    /// How long an action is watched for its effect.
+    pub effect_timeout: Duration,
+    /// How long the run may take, rollbacks not counted.
+    pub timeout: Option<Duration>,
+    /// The controls of every run.
+    pub controls: Vec<Declared>,
+    /// Whether outputs are written down as they came, secrets included.
+    pub plain: bool,
+}
+
+/// A run: everything its parts share.
+pub struct Engine {
+    experiment: Arc<Experiment>,
+    options: Options,
+    scope: Scope,
+    redactor: Redactor,
+    providers: Providers,
+    bus: Arc<Bus>,
+    board: Arc<Board>,
+    state: Mutex<State>,
+    controls: Controls,
+    ids: AtomicU64,
+    /// Effects that are still being watched for.
+    watched: Mutex<JoinSet<()>>,
+    /// Whether they are watched for no longer.
+    given_up: watch::Sender<bool>,
+}
+
+/// From outside: what may interrupt a run.
+#[derive(Clone)]
+pub struct Handle {
+    bus: Arc<Bus>,
+    board: Arc<Board>,
+}
+
+impl Handle {
+    /// Takes in a signal. A second one is more urgent than the first.
+    pub fn signal(&self, signal: Signal) {
+        let first = self.board.find(0, |interrupt| interrupt.signal.is_some()).is_none();
+        self.bus.emit(&RunEvent::SignalReceived { signal });
+        self.board.raise(Interrupt::signal(signal, first));
+    }
+}
+
+impl Engine {
+    /// A run of an experiment whose configuration is complete.
+    pub fn new(
+        experiment: Arc<Experiment>,
+        options: Options,
+        scope: Scope,
+        providers: Providers,
+        bus: Arc<Bus>,
+    ) -> Arc<Self> {
+        let redactor = if options.plain { Redactor::default() } else { Redactor::new(&scope) };
+        let board = Arc::new(Board::default());
+        Arc::new_cyclic(|engine| {
+            let controls = Controls::new(&experiment, &options.controls, engine);
+            Self {
+                experiment,
+                options,
+                scope,
+                redactor,
+                providers,
+                bus,
+                board,
+                state: Mutex::new(State::default()),
+                controls,
+                ids: AtomicU64::new(0),
+                watched: Mutex::new(JoinSet::new()),
+                given_up: watch::Sender::new(false),
+            }
+        })
+    }
+
+    /// What may interrupt this run.
+    pub fn handle(&self) -> Handle {
+        Handle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
+    }
+
+    /// Runs it to its end, whatever that is.
+    pub async fn run(self: &Arc<Self>) -> State {
+        self.emit(&RunEvent::RunStarted(Box::new(self.start())));
+        let deadline = self.options.timeout.map(|limit| {
+            let board = Arc::clone(&self.board);
+            tokio::spawn(async move {
+                tokio::time::sleep(limit).await;
+                board.raise(Interrupt::timeout(limit.as_secs_f64()));
+            })
+        });
+        if let Err(interrupt) = self.controls.apply(&Moment::before(Level::Experiment)).await {
+            self.interrupted(Phase::Before, interrupt);
+        }
+        let mut done = None;
+        loop {
+            self.notice_interrupt(done);
+            let stage = self.next(done);
+            if matches!(stage, Stage::Rollbacks | Stage::End) && done != Some(Stage::Rollbacks) {
+                self.decide_rollbacks();
+            }
+            match stage {
+                Stage::Before => self.gate(Phase::Before).await,
+                Stage::Method => self.method().await,
+                Stage::After => self.gate(Phase::After).await,
+                Stage::Rollbacks => self.rollbacks().await,
+                Stage::End => break,
+            }
+            done = Some(stage);
+        }
+        if let Some(deadline) = deadline {
+            deadline.abort();
+        }
+        self.await_effects().await;
+        let state = self.settle();
+        let _ = self.controls.apply(&Moment::after(Level::Experiment)).await;
+        let status = state.status.unwrap_or(Status::Completed);
+        self.emit(&RunEvent::RunFinished { status, deviated: state.deviated, at: Timestamp::now() });
+        state
+    }
+
+    fn start(&self) -> RunStarted {
+        let title = self.scope.fill(&self.experiment.title);
+        let mut document = self.experiment.document.clone();
+        if let Value::Map(entries) = &mut document {
+            entries.insert("title".to_owned(), title.clone());
+            entries.insert("dry".to_owned(), self.options.dry.map_or(Value::Null, |dry| dry.name().into()));
+        }
+        RunStarted {
+            experiment: self.redactor.value(&document),
+            title: self.redactor.text(&title.python_text()).into_owned(),
+            plan: self.options.plan.clone(),
+            dry: self.options.dry,
+            at: Timestamp::now(),
+        }
+    }
+
+    /// An interrupt that came too late to cut anything still ends the run. Rollbacks see to their own.
+    fn notice_interrupt(&self, done: Option<Stage>) {
+        let phase = match done {
+            None | Some(Stage::Before) => Phase::Before,
+            Some(Stage::Method) => Phase::Method,
+            Some(Stage::After) => Phase::After,
+            Some(Stage::Rollbacks | Stage::End) => return,
+        };
+        if self.state.lock().status != Some(Status::Interrupted)
+            && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
+        {
+            self.interrupted(phase, interrupt);
+        }
+    }
+
+    fn next(&self, done: Option<Stage>) -> Stage {
+        next_stage(done, &self.options.plan, *self.state.lock(), self.board.worst().as_ref())
+    }
+
+    fn decide_rollbacks(&self) {
+        let worst = self.board.worst();
+        if worst.as_ref().is_some_and(Interrupt::forbids_rollbacks) {
+            return;
+        }
+        let plan = &self.options.plan;
+        let played = plays_rollbacks(&plan.rollbacks, *self.state.lock(), worst.as_ref());
+        let strategy = plan.rollbacks.clone();
+        self.emit(&RunEvent::RollbacksDecided { strategy, played, declared: plan.declared_rollbacks });
+    }
+
+    /// What is undecided when everything is over is completed.
+    fn settle(&self) -> State {
+        let mut state = self.state.lock();
+        state.status.get_or_insert(Status::Completed);
+        *state
+    }
+
+    fn emit(&self, event: &RunEvent) {
+        self.bus.emit(event);
+    }
+
+    fn id(&self) -> ActivityId {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A phase was cut short. What a control asked for is put up, so that everything knows.
+    fn interrupted(&self, phase: Phase, interrupt: Interrupt) {
+        self.state.lock().status = Some(Status::Interrupted);
+        if !self.board.contains(&interrupt) {
+            self.board.raise(interrupt.clone());
+        }
+        self.emit(&RunEvent::Interrupted { phase, interrupt });
+    }
+
+    /// An unexpected error ended a phase.
+    fn aborted(&self, phase: Phase, error: &str) {
+        self.state.lock().status = Some(Status::Aborted);
+        self.emit(&RunEvent::Aborted { phase, error: self.redactor.text(error).into_owned() });
+    }
+
+    /// Waits until every effect was seen or its time is up; a signal ends the wait.
+    async fn await_effects(&self) {
+        let mut watched = std::mem::take(&mut *self.watched.lock());
+        let known = self.board.count();
+        let all = async { while watched.join_next().await.is_some() {} };
+        tokio::pin!(all);
+        tokio::select! {
+            () = &mut all => {}
+            _ = self.board.wait(known, Interrupt::cuts_rollbacks) => {
+                self.given_up.send_replace(true);
+                all.await;
+            }
+        }
+    }
+}

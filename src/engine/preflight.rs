@@ -1,0 +1,65 @@
+//! What validation asks of everything but the document. Floor 2.
+
+use super::control::is_native;
+use crate::experiment::configuration::Variables;
+use crate::experiment::{Experiment, Finding, ProviderKind, Rules};
+use crate::provider::Providers;
+use crate::settings::Environment;
+use crate::tolerance::{check_json_path, check_regex};
+use crate::value::Map;
+
+/// The rules of this build, on this machine, for this run.
+pub struct Preflight<'a> {
+    /// The environment of the run.
+    pub environment: &'a Environment,
+    /// What was given beside the experiment.
+    pub variables: &'a Variables,
+    /// What can be carried out.
+    pub providers: &'a Providers,
+    /// Whether what would quietly not happen is an error.
+    pub strict: bool,
+}
+
+impl Rules for Preflight<'_> {
+    fn environment(&self, key: &str) -> Option<String> {
+        self.environment.get(key)
+    }
+
+    fn variables(&self) -> &Variables {
+        self.variables
+    }
+
+    fn regex(&self, pattern: &str) -> Result<(), String> {
+        check_regex(pattern)
+    }
+
+    fn json_path(&self, path: &str) -> Result<(), String> {
+        check_json_path(path)
+    }
+
+    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
+        self.providers.check(kind, activity, provider)
+    }
+
+    fn control(&self, module: &str) -> bool {
+        is_native(module)
+    }
+
+    fn strict(&self) -> bool {
+        self.strict
+    }
+}
+
+/// Variables that the experiment does not declare, and that therefore have no effect.
+pub fn undeclared(experiment: &Experiment, variables: &Variables) -> Vec<String> {
+    let configuration =
+        variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
+    let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
+    let told = |section: &str, key: &String| {
+        format!("the variable {key} has no effect: the experiment's {section} does not declare it")
+    };
+    configuration
+        .map(|key| told("configuration", key))
+        .chain(secrets.map(|key| told("secrets", key)))
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! Safeguards: probes beside the run that end it when they are not met. Floor 2.
+//!
+//! The control of the module `chaosaddons.controls.safeguards`, which many experiments carry: an experiment
+//! must not go on in a system that is in trouble for other reasons.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+
+use super::Engine;
+use super::control::{Control, Level, Moment};
+use crate::event::Interrupt;
+use crate::experiment::{Activity, Control as Declared, Side, Tolerance};
+use crate::provider::Pending;
+use crate::tolerance::{Evaluation, evaluate};
+use crate::value::Value;
+
+/// One guarding probe.
+struct Guard {
+    activity: Result<Activity, String>,
+    tolerance: Tolerance,
+    when: When,
+}
+
+#[derive(Clone, Copy)]
+enum When {
+    /// Once, and the run waits for it.
+    First,
+    /// Once, beside the run.
+    Beside,
+    /// Over and over, with that pause between.
+    Repeatedly(Duration),
+}
+
+/// The control.
+pub(super) struct Safeguards {
+    engine: Weak<Engine>,
+    guards: Arc<Vec<Guard>>,
+    running: Mutex<JoinSet<()>>,
+}
+
+impl Safeguards {
+    pub(super) fn new(declared: &Declared, engine: Weak<Engine>) -> Self {
+        let probes = declared.arguments.get("probes").and_then(Value::as_list).unwrap_or_default();
+        let guard = |(index, probe): (usize, &Value)| {
+            let at = format!("{}/provider/arguments/probes/{index}", declared.at);
+            let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
+            Guard {
+                activity: Activity::from_value(probe, &at, &[]),
+                tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
+                when: match frequency.map(Duration::try_from_secs_f64) {
+                    Some(Ok(pause)) => When::Repeatedly(pause),
+                    Some(Err(_)) => When::Beside,
+                    None if probe.get("background").is_some_and(Value::is_truthy) => When::Beside,
+                    None => When::First,
+                },
+            }
+        };
+        let guards = Arc::new(probes.iter().enumerate().map(guard).collect());
+        Self { engine, guards, running: Mutex::new(JoinSet::new()) }
+    }
+
+    async fn begin(&self) -> Result<(), Interrupt> {
+        let Some(engine) = self.engine.upgrade() else { return Ok(()) };
+        for (index, guard) in self.guards.iter().enumerate() {
+            match guard.when {
+                When::First => guard.check(&engine).await?,
+                When::Beside => self.beside(&engine, index, None),
+                When::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
+            }
+        }
+        Ok(())
+    }
+
+    fn beside(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
+        let (engine, guards) = (Arc::downgrade(engine), Arc::clone(&self.guards));
+        self.running.lock().spawn(async move {
+            loop {
+                let Some(engine) = engine.upgrade() else { return };
+                if let Err(interrupt) = guards[index].check(&engine).await {
+                    engine.board.raise(interrupt);
+                    return;
+                }
+                drop(engine);
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return,
+                }
+            }
+        });
+    }
+}
+
+impl Control for Safeguards {
+    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> Pending<'a, Result<(), Interrupt>> {
+        Box::pin(async move {
+            match (moment.level, moment.side) {
+                (Level::Experiment, Side::Before) => self.begin().await,
+                (Level::Experiment, Side::After) => {
+                    self.running.lock().abort_all();
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+impl Guard {
+    /// A probe that cannot be carried out guards nothing, so it ends the run as well.
+    async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
+        let activity =
+            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", error.clone()))?;
+        let triggered = |why: String| {
+            let why = engine.redactor.text(&why).into_owned();
+            Interrupt::safeguard(&activity.name, format!("the safeguard '{}' {why}", activity.name))
+        };
+        let output = match engine.call(activity).await {
+            Ok(output) => output,
+            Err(error) => return Err(triggered(format!("could not be measured: {}", error.text()))),
+        };
+        match evaluate(&self.tolerance, &output, &engine.scope) {
+            Ok(Evaluation::Verdict(verdict)) if verdict.met => Ok(()),
+            Ok(Evaluation::Verdict(verdict)) => {
+                Err(triggered(format!("was not met: expected {}", verdict.expected)))
+            }
+            Ok(Evaluation::Judge(judge)) => match engine.call(&judge).await {
+                Ok(result) if result.is_truthy() => Ok(()),
+                Ok(_) => Err(triggered("was not met".to_owned())),
+                Err(error) => Err(triggered(format!("could not be judged: {}", error.text()))),
+            },
+            Err(error) => Err(triggered(format!("could not be judged: {error}"))),
+        }
+    }
+}
