@@ -1,5 +1,7 @@
 //! kubectl-chaos: Chaos Toolkit experiments, run natively.
+pub mod cli;
 pub mod clock;
+pub mod console;
 pub mod diagnostic;
 pub mod effect;
 pub mod engine;
@@ -9,6 +11,7 @@ pub mod http_client;
 pub mod journal;
 pub mod provider;
 pub mod settings;
+pub mod source;
 pub mod substitution;
 pub mod tolerance;
 pub mod value;

@@ -87,7 +87,7 @@ async fn look_up(
         Outcome::Succeeded(output) => Outcome::Succeeded(redactor.value(&output)),
         other => other,
     };
-    bus.emit(&RunEvent::ConfigurationProbed { activity, outcome });
+    bus.emit(&RunEvent::ActivityCalled { activity, outcome });
     value
 }
 

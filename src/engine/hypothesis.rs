@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::Engine;
 use super::activity::{Cut, Executed, Finished, Place};
 use super::control::{Level, Moment};
-use crate::event::{HypothesisOutcome, Interrupt, Phase, RunEvent, Status};
+use crate::event::{HypothesisOutcome, Interrupt, Outcome, Phase, RunEvent, Status};
 use crate::experiment::{Dry, Hypothesis, Tolerance};
 use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, Verdict, evaluate};
@@ -155,12 +155,17 @@ impl Engine {
             judged = self.call(&judge) => judged,
             interrupt = self.board.wait(cut.known, cut.by) => return Err(Look::Interrupted(interrupt)),
         };
+        let outcome = match &judged {
+            Ok(result) => Outcome::Succeeded(self.redactor.value(result)),
+            Err(error) => Outcome::Failed(self.redactor.text(error.text()).into_owned()),
+        };
+        let expected = format!("what the probe '{}' accepts", judge.name);
+        self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), outcome });
         let met = match judged {
             Ok(result) => result.is_truthy(),
             Err(ActivityError::Failed(_)) => false,
             Err(ActivityError::Unexpected(error)) => return Err(Look::Aborted(error)),
         };
-        let expected = format!("what the probe '{}' accepts", judge.name);
         let judged = self.redactor.value(output);
         Ok(tell(Verdict { met, expected, actual: output.clone() }, Some(judged)))
     }

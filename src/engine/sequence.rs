@@ -1,6 +1,8 @@
 //! Sequences of activities: the method and the rollbacks. Floor 2.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,8 +25,13 @@ impl Engine {
     pub(super) async fn method(self: &Arc<Self>) {
         let (stop, stopped) = watch::channel(false);
         let plan = &self.options.plan;
-        let continuous = (plan.has_hypothesis && plan.hypothesis.during())
-            .then(|| tokio::spawn(Arc::clone(self).watch_continuously(stopped)));
+        let mut continuous = None;
+        if plan.has_hypothesis && plan.hypothesis.during() {
+            let mut watching = Box::pin(Arc::clone(self).watch_continuously(stopped));
+            if begin(&mut watching).await.is_pending() {
+                continuous = Some(tokio::spawn(watching));
+            }
+        }
         let experiment = Arc::clone(&self.experiment);
         self.emit(&RunEvent::MethodStarted { activities: experiment.method.len() });
         let cut = Cut { known: 0, by: Interrupt::cuts };
@@ -51,7 +58,7 @@ impl Engine {
     /// The rollbacks.
     pub(super) async fn rollbacks(self: &Arc<Self>) {
         let experiment = Arc::clone(&self.experiment);
-        self.emit(&RunEvent::RollbacksStarted);
+        self.emit(&RunEvent::RollbacksStarted { activities: experiment.rollbacks.len() });
         let cut = Cut { known: self.board.count(), by: Interrupt::cuts_rollbacks };
         let ended = self.sequence(&experiment.rollbacks, Phase::Rollbacks, Level::Rollbacks, cut).await;
         self.emit(&RunEvent::RollbacksFinished);
@@ -106,10 +113,13 @@ impl Engine {
                 let known = self.board.count();
                 // background activities are waited for, unless somebody insists
                 let cut = Cut { known, by: Interrupt::abandons_background };
-                background.spawn(async move {
+                let mut activity = Box::pin(async move {
                     // an unexpected error of a background activity leaves its entry without a status
                     let _ = engine.execute(&step, Place { phase, background: true, cut }).await;
                 });
+                if begin(&mut activity).await.is_pending() {
+                    background.spawn(activity);
+                }
             } else {
                 match self.execute(step, Place { phase, background: false, cut }).await {
                     Executed::Finished(_) => {}
@@ -132,4 +142,9 @@ impl Engine {
         self.emit(&RunEvent::BackgroundAwaited { activities: background.len() });
         while background.join_next().await.is_some() {}
     }
+}
+
+/// Begins something that is to go on beside the run, so that what follows here also begins after it.
+async fn begin<F: Future<Output = ()> + Send>(future: &mut Pin<Box<F>>) -> Poll<()> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

@@ -24,9 +24,10 @@ pub type ActivityId = u64;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum RunEvent {
-    /// The probe of a dynamic configuration entry was carried out.
-    ConfigurationProbed {
-        /// The probe.
+    /// An activity that is no step of the run was carried out: one that gives the configuration a value, one
+    /// that judges the output of another.
+    ActivityCalled {
+        /// The activity.
         activity: Arc<Activity>,
         /// What came of it.
         outcome: Outcome,
@@ -88,7 +89,10 @@ pub enum RunEvent {
         declared: usize,
     },
     /// Rollbacks begin.
-    RollbacksStarted,
+    RollbacksStarted {
+        /// How many there are.
+        activities: usize,
+    },
     /// The next rollback is reached.
     RollbackReached {
         /// Its name; a reference has none.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{EXTENSION_KEY, Entry, HypothesisState, Journal};
 use crate::event::Status;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, map};
 
 /// The schema of the answer with our key.
 const OWN_SCHEMA: &str = "kubectl-chaos/run/v1";
@@ -302,10 +302,6 @@ fn name(entry: &Entry) -> Value {
 fn error(entry: &Entry) -> Option<Value> {
     let text = entry.exception.as_ref()?.concat();
     text.trim().lines().last().map(Value::from)
-}
-
-fn map<const N: usize>(entries: [(&str, Value); N]) -> Map {
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn optional(text: Option<&str>) -> Value {

@@ -5,6 +5,7 @@
 //! that can be kept up to date at a cost that stays linear; [`judge`] says what the whole came to.
 
 mod answer;
+mod events;
 mod live;
 mod recorder;
 mod verdict;
@@ -19,6 +20,7 @@ use crate::event::{Interrupt, Phase, Status};
 use crate::value::{Map, Value};
 
 pub use answer::{Answer, Place, answer};
+pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};
 pub use recorder::{Changes, Header, Recorder};
 pub use verdict::{Verdict, judge};

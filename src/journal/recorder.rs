@@ -168,11 +168,11 @@ impl Recorder {
                 self.journal.extension.finished = true;
                 Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: true }
             }
-            RunEvent::RollbacksStarted => {
+            RunEvent::RollbacksStarted { .. } => {
                 self.journal.extension.rollbacks_begun = true;
                 Changes::default()
             }
-            RunEvent::ConfigurationProbed { .. }
+            RunEvent::ActivityCalled { .. }
             | RunEvent::ConfigurationResolved { .. }
             | RunEvent::ContinuousStarted { .. }
             | RunEvent::FailedFast { .. }

@@ -40,6 +40,11 @@ pub enum Value {
     Map(Map),
 }
 
+/// A mapping of a few known entries.
+pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Map {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
 impl Value {
     /// Python's truth: everything but null, false, zero and the empty is true.
     pub fn is_truthy(&self) -> bool {

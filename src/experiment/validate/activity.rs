@@ -61,9 +61,8 @@ impl<'a> Validator<'a> {
                 .expected = Some("true or false".to_owned());
         }
         if let Some((kind, provider)) = provider {
-            self.provider(kind, node, provider, at);
+            self.provider(kind, node, provider, at, place);
         }
-        self.controls_of(node, at);
         self.without_effect(node, at, place);
         self.unknown_keys(node, at, &ACTIVITY_KEYS);
     }
@@ -170,7 +169,14 @@ impl<'a> Validator<'a> {
         self.unknown_keys(pauses, &at, &["before", "after"]);
     }
 
-    fn provider(&mut self, kind: ProviderKind, activity: &'a Node, provider: &'a Node, at: &str) {
+    fn provider(
+        &mut self,
+        kind: ProviderKind,
+        activity: &'a Node,
+        provider: &'a Node,
+        at: &str,
+        place: Place,
+    ) {
         let at = child(at, "provider");
         let keys: &[&str] = match kind {
             ProviderKind::Process => &PROCESS_KEYS,
@@ -183,7 +189,10 @@ impl<'a> Validator<'a> {
                 if matches!(provider.get("arguments").map(|a| &a.kind), Some(Kind::Map(_))) {
                     let message = "Process arguments should now be a list to keep the ordering of the arguments. \
                                    Dictionary arguments are deprecated for process activities.";
-                    self.warning(provider, &child(&at, "arguments"), message).inherited = true;
+                    let arguments = provider.get("arguments").unwrap_or(provider);
+                    let warning = self.warning(arguments, &child(&at, "arguments"), message);
+                    warning.inherited = !matches!(place, Place::Configuration | Place::Tolerance);
+                    self.postpone();
                 }
             }
             ProviderKind::Http => {

@@ -71,7 +71,8 @@ impl Finding {
 
 /// Every fault and doubt of a document, in order; those of reading it first.
 pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
-    let mut validator = Validator { document, rules, found: document.warnings.clone() };
+    let mut validator =
+        Validator { document, rules, found: document.warnings.clone(), postponed: Vec::new() };
     validator.experiment();
     validator.found
 }
@@ -80,6 +81,8 @@ struct Validator<'a> {
     document: &'a Document,
     rules: &'a dyn Rules,
     found: Vec<Diagnostic>,
+    /// Warnings that come after everything but the controls was looked at.
+    postponed: Vec<Diagnostic>,
 }
 
 const EXPERIMENT_KEYS: [&str; 14] = [
@@ -181,7 +184,8 @@ impl<'a> Validator<'a> {
         self.hypothesis(root, &names);
         self.method(root, &names);
         self.rollbacks(root, &names);
-        self.controls_of(root, "");
+        self.found.append(&mut self.postponed);
+        self.controls(root);
         self.runtime(root);
         self.unknown_keys(root, "", &EXPERIMENT_KEYS);
     }
@@ -308,6 +312,7 @@ impl<'a> Validator<'a> {
                                'key': 'foo'}} now becomes: {'my-key': {'type': 'vault', 'path': 'foo'}}";
                 let inherited = text("key").is_some();
                 self.warning(node, at, message).inherited = inherited;
+                self.postpone();
             }
             Some("vault") => {}
             _ => entries.iter().for_each(|(name, entry)| self.secret(&entry.value, &child(at, name))),
@@ -400,6 +405,27 @@ impl<'a> Validator<'a> {
                 format!("referenced activity '{name}' could not be found in the experiment"),
             )
             .hint = Some(hint);
+        }
+    }
+
+    /// Moves the last finding to where it belongs in the order.
+    fn postpone(&mut self) {
+        self.postponed.extend(self.found.pop());
+    }
+
+    /// All controls: of the experiment, the hypothesis, then each activity.
+    fn controls(&mut self, root: &'a Node) {
+        self.controls_of(root, "");
+        let hypothesis = root.get("steady-state-hypothesis");
+        if let Some(hypothesis) = hypothesis {
+            self.controls_of(hypothesis, "/steady-state-hypothesis");
+        }
+        let probes = hypothesis.map(|hypothesis| (items(hypothesis, "probes"), PROBES));
+        let others = [(items(root, "method"), "/method"), (items(root, "rollbacks"), "/rollbacks")];
+        for (activities, at) in probes.into_iter().chain(others) {
+            for (index, activity) in activities.iter().enumerate() {
+                self.controls_of(activity, &format!("{at}/{index}"));
+            }
         }
     }
 

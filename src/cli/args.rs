@@ -1,0 +1,369 @@
+//! The command line. Floor 3.
+//!
+//! kubectl's flags keep kubectl's spelling, the Chaos Toolkit's keep its own. Flags that concern every command
+//! are taken before it and after it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::experiment::configuration::{TYPES, variable};
+use crate::value::Value;
+
+const EXIT_CODES: &str = "\
+Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first that holds):
+  2    the command line is wrong
+  3    the experiment is invalid, or cannot be read
+  4    the cluster cannot be reached, or refuses
+  6    a rollback is incomplete
+  130  interrupted by SIGINT (143 by SIGTERM)
+  9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
+  5    an action failed, or was not seen to take effect
+  8    the steady state was not met, or could not be measured, to begin with
+  1    deviated: the steady state was not met during or after the method
+  7    a journal or another file could not be written
+  0    everything held, every action took effect";
+
+/// Run Chaos Toolkit experiments natively.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-chaos",
+    version,
+    about = "Run Chaos Toolkit experiments natively, against the current kubeconfig context",
+    after_help = EXIT_CODES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What concerns every command.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Global {
+    /// The settings file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options",
+        default_value = "~/.chaostoolkit/settings.yaml"
+    )]
+    pub(super) settings: String,
+    /// Go to this folder before anything else
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(super) change_dir: Option<PathBuf>,
+    /// Show only errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(super) quiet: bool,
+    /// How much to show, from 0 to 10; from 4 on, details
+    #[arg(short = 'v', long = "v", global = true, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=10), help_heading = "Global options")]
+    pub(super) verbosity: u8,
+    /// The same as -v 4
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) verbose: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, help_heading = "Global options")]
+    pub(super) color: Colour,
+    /// The same as --color=never
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) no_color: bool,
+    /// Also write what is shown, with details, to this file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(super) log_file: Option<PathBuf>,
+    /// Write no log file; there is none unless --log-file asks for it
+    #[arg(long, global = true, hide = true)]
+    pub(super) no_log_file: bool,
+    /// From which level on lines go to the log file
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Debug, help_heading = "Global options")]
+    pub(super) log_file_level: LogLevel,
+    /// How lines are shown
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = LogFormat::String, help_heading = "Global options")]
+    pub(super) log_format: LogFormat,
+    /// Accepted for the Chaos Toolkit's sake: versions are never checked
+    #[arg(long, global = true, hide = true)]
+    pub(super) no_version_check: bool,
+    /// Which exit codes to use: ours, or 0, 1 and 2 as the Chaos Toolkit does
+    #[arg(long, global = true, value_enum, value_name = "CODES", default_value_t = ExitCodes::Precise, help_heading = "Global options")]
+    pub(super) exit_code: ExitCodes,
+    /// Whether an action that failed, or was not seen to take effect, fails the run, and what would quietly not
+    /// happen is refused; --strict=false is as lenient as the Chaos Toolkit
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", require_equals = true, action = ArgAction::Set, help_heading = "Global options")]
+    pub(super) strict: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal that wants it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// From which level on lines go to the log file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    /// Everything.
+    Debug,
+    /// The course of things.
+    Info,
+    /// What to look at.
+    Warning,
+    /// What went wrong.
+    Error,
+}
+
+/// How lines are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    String,
+    /// One JSON object each.
+    Json,
+}
+
+/// Which exit codes to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExitCodes {
+    /// Ours.
+    Precise,
+    /// 0, 1 and 2.
+    Chaostoolkit,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run experiments and write their journals
+    Run(Box<Run>),
+    /// Find every fault of experiments, without running anything
+    Validate(Validate),
+    /// Anything else: refused, with what to do instead.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// Values from beside the experiment.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct VariableArgs {
+    /// Replace a configuration entry that the experiment declares; types: str, int, float, bytes, bool, json
+    #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = parse_variable)]
+    pub(super) variables: Vec<(String, Value)>,
+    /// Read configuration and secrets from a .json or .yaml file, or environment variables from any other one
+    #[arg(long = "var-file", value_name = "FILE", value_parser = existing)]
+    pub(super) variable_files: Vec<PathBuf>,
+}
+
+/// `run`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Run {
+    /// The experiment: a JSON or YAML file, an http or https address, or - for standard input
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    pub(super) sources: Vec<String>,
+    /// Where to write the journal
+    #[arg(long, value_name = "FILE", default_value = "./journal.json")]
+    pub(super) journal_path: PathBuf,
+    /// What to leave out
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) dry: Option<DryArg>,
+    /// Do not validate the experiment first
+    #[arg(long)]
+    pub(super) no_validation: bool,
+    /// Do not check the certificate of the server that the experiment comes from
+    #[arg(long)]
+    pub(super) no_verify_tls: bool,
+    #[command(flatten)]
+    pub(super) variables: VariableArgs,
+    /// Read controls of every run from a JSON or YAML file
+    #[arg(long = "control-file", value_name = "FILE", value_parser = existing)]
+    pub(super) control_files: Vec<PathBuf>,
+    /// When to look at the steady state
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(super) hypothesis_strategy: Option<HypothesisArg>,
+    /// Seconds between two looks during the method
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub(super) hypothesis_frequency: f64,
+    /// End the method when the steady state is not met while it runs
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// When to play rollbacks
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(super) rollback_strategy: Option<RollbackArg>,
+    /// Interrupt the run after this time, such as 90s or 5m; rollbacks are not counted
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(super) timeout: Option<Duration>,
+    /// How long to watch for the effect of an action
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "45s")]
+    pub(super) effect_timeout: Duration,
+    /// Write every event to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub(super) events_file: Option<PathBuf>,
+    /// Note something in the journal: who, which ticket, which commit
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = parse_annotation)]
+    pub(super) annotations: Vec<(String, String)>,
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+/// `validate`.
+#[derive(Args, Debug)]
+pub(super) struct Validate {
+    /// The experiment: a JSON or YAML file, an http or https address, or - for standard input
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    pub(super) sources: Vec<String>,
+    /// Do not check the certificate of the server that the experiment comes from
+    #[arg(long)]
+    pub(super) no_verify_tls: bool,
+    #[command(flatten)]
+    pub(super) variables: VariableArgs,
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+/// What to leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DryArg {
+    /// Probes.
+    Probes,
+    /// Actions.
+    Actions,
+    /// Both.
+    Activities,
+    /// Pauses.
+    Pause,
+}
+
+/// When to look at the steady state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum HypothesisArg {
+    /// Before and after the method.
+    Default,
+    /// Before only.
+    BeforeMethodOnly,
+    /// After only.
+    AfterMethodOnly,
+    /// During only.
+    DuringMethodOnly,
+    /// Before, during and after.
+    Continuously,
+    /// An old misspelling.
+    #[value(hide = true)]
+    Continously,
+}
+
+/// When to play rollbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RollbackArg {
+    /// Unless the run failed or was interrupted.
+    Default,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+    /// When the run deviated.
+    Deviated,
+}
+
+/// What to write to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// A line or two for a person.
+    Text,
+    /// The answer as JSON.
+    Json,
+    /// The answer as YAML.
+    Yaml,
+    /// The answer as the Chaos Toolkit's report for agents.
+    Agent,
+}
+
+fn parse_variable(text: &str) -> Result<(String, Value), String> {
+    variable(text).map_err(|error| format!("{error} (types: {})", TYPES.join(", ")))
+}
+
+fn parse_annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("an annotation is NAME=VALUE".to_owned()),
+    }
+}
+
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist.")) }
+}
+
+/// Seconds, or Go's durations: `90`, `90s`, `1m30s`, `1.5h`, `200ms`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 6] =
+        [("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
+    let wrong = || format!("'{text}' is no duration: write 90s, 5m, 1h30m, or a number of seconds");
+    let seconds = match text.parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let mut rest = text;
+            let mut total = 0.0;
+            while !rest.is_empty() {
+                let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+                let (number, tail) = rest.split_at(end);
+                let (unit, factor) =
+                    UNITS.into_iter().find(|(unit, _)| tail.starts_with(unit)).ok_or_else(wrong)?;
+                total += number.parse::<f64>().map_err(|_| wrong())? * factor;
+                rest = &tail[unit.len()..];
+            }
+            if text.is_empty() {
+                return Err(wrong());
+            }
+            total
+        }
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_seconds_or_gos() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(parse_duration(text).ok(), expected.map(Duration::from_millis), "{text}");
+        };
+        check("90", Some(90_000));
+        check("0.5", Some(500));
+        check("90s", Some(90_000));
+        check("1m30s", Some(90_000));
+        check("1.5h", Some(5_400_000));
+        check("200ms", Some(200));
+        check("5", Some(5_000));
+        for wrong in ["", "-1", "5x", "s", "1m30", "inf", "1e400", "five"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_and_after_the_command() {
+        let strict =
+            |line: &[&str]| Cli::try_parse_from(line).map(|cli| (cli.global.strict, cli.global.verbosity));
+        assert_eq!(strict(&["k", "--strict=false", "-v=6", "run", "e.json"]).unwrap(), (false, 6));
+        assert_eq!(strict(&["k", "run", "e.json", "--strict=false", "--v=6"]).unwrap(), (false, 6));
+        assert_eq!(strict(&["k", "run", "--strict", "e.json", "-v", "2"]).unwrap(), (true, 2));
+    }
+}

@@ -1,0 +1,148 @@
+//! The exit codes, in one place. Floor 3.
+
+use crate::event::Signal;
+use crate::journal::{Journal, Verdict};
+
+use super::args::ExitCodes;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Everything held.
+    Fine,
+    /// The steady state was not met during or after the method.
+    Deviated,
+    /// The command line is wrong. Nothing was touched.
+    Usage,
+    /// The experiment is invalid, or cannot be read. Nothing was touched.
+    Invalid,
+    /// An action failed, or was not seen to take effect.
+    ActionNotConfirmed,
+    /// A rollback is incomplete.
+    RollbackIncomplete,
+    /// A file could not be written.
+    NotWritten,
+    /// The steady state was not met, or could not be measured, to begin with.
+    BaselineNotMet,
+    /// Something stopped the run, or an unexpected error aborted it.
+    Stopped,
+    /// A signal interrupted the run.
+    Signal(Signal),
+}
+
+impl Exit {
+    /// What a verdict comes to.
+    pub(super) fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Held | Verdict::Explored | Verdict::Dry => Self::Fine,
+            Verdict::Deviated => Self::Deviated,
+            Verdict::BaselineNotMet => Self::BaselineNotMet,
+            Verdict::ActionNotConfirmed => Self::ActionNotConfirmed,
+            Verdict::Aborted | Verdict::Stopped => Self::Stopped,
+            Verdict::Interrupted(signal) => Self::Signal(signal),
+            Verdict::RollbackIncomplete => Self::RollbackIncomplete,
+        }
+    }
+
+    /// The number.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Deviated => 1,
+            Self::Usage => 2,
+            Self::Invalid => 3,
+            Self::ActionNotConfirmed => 5,
+            Self::RollbackIncomplete => 6,
+            Self::NotWritten => 7,
+            Self::BaselineNotMet => 8,
+            Self::Stopped => 9,
+            Self::Signal(Signal::Int) => 130,
+            Self::Signal(Signal::Usr1) => 138,
+            Self::Signal(Signal::Usr2) => 140,
+            Self::Signal(Signal::Term) => 143,
+        }
+    }
+
+    /// The number by the Chaos Toolkit's rules: 2 for the command line, 1 for everything else that is not fine.
+    pub(super) fn toolkit_code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Usage => 2,
+            _ => 1,
+        }
+    }
+
+    /// The number by the rules that were asked for.
+    pub(super) fn by(self, codes: ExitCodes) -> u8 {
+        match codes {
+            ExitCodes::Precise => self.code(),
+            ExitCodes::Chaostoolkit => self.toolkit_code(),
+        }
+    }
+
+    /// How serious it is: of several, the more serious one counts. The order is the one of the help.
+    pub(super) fn gravity(self) -> u8 {
+        match self {
+            Self::Usage => 10,
+            Self::Invalid => 9,
+            Self::RollbackIncomplete => 8,
+            Self::Signal(_) => 7,
+            Self::Stopped => 6,
+            Self::ActionNotConfirmed => 5,
+            Self::BaselineNotMet => 4,
+            Self::Deviated => 3,
+            Self::NotWritten => 2,
+            Self::Fine => 0,
+        }
+    }
+
+    /// Of several, the one that counts.
+    pub(super) fn worst(self, other: Self) -> Self {
+        if other.gravity() > self.gravity() { other } else { self }
+    }
+}
+
+/// The exit code of a finished run by the Chaos Toolkit's rules: what its status and its deviation say.
+pub(super) fn toolkit_code(journal: &Journal) -> u8 {
+    let completed = journal.status == Some(crate::event::Status::Completed);
+    u8::from(!completed || journal.deviated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Exit; 13] = [
+        Exit::Fine,
+        Exit::Deviated,
+        Exit::Usage,
+        Exit::Invalid,
+        Exit::ActionNotConfirmed,
+        Exit::RollbackIncomplete,
+        Exit::NotWritten,
+        Exit::BaselineNotMet,
+        Exit::Stopped,
+        Exit::Signal(Signal::Int),
+        Exit::Signal(Signal::Term),
+        Exit::Signal(Signal::Usr1),
+        Exit::Signal(Signal::Usr2),
+    ];
+
+    #[test]
+    fn every_code_is_its_own() {
+        let mut codes: Vec<u8> = ALL.iter().map(|exit| exit.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ALL.len());
+        assert!(!codes.contains(&4), "4 is the cluster's");
+        assert!(ALL.iter().all(|exit| exit.toolkit_code() <= 2));
+    }
+
+    #[test]
+    fn the_more_serious_counts() {
+        assert_eq!(Exit::Fine.worst(Exit::NotWritten), Exit::NotWritten);
+        assert_eq!(Exit::Deviated.worst(Exit::NotWritten), Exit::Deviated);
+        assert_eq!(Exit::Deviated.worst(Exit::RollbackIncomplete), Exit::RollbackIncomplete);
+        assert_eq!(Exit::RollbackIncomplete.worst(Exit::Signal(Signal::Int)), Exit::RollbackIncomplete);
+    }
+}

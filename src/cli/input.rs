@@ -1,0 +1,157 @@
+//! What a command reads before it does anything: settings, variables, the experiment, its faults. Floor 3.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Session;
+use super::args::VariableArgs;
+use super::exit_code::Exit;
+use super::terminal::Terminal;
+use crate::console::{Level, Line};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::Preflight;
+use crate::experiment::configuration::Variables;
+use crate::experiment::document::Document;
+use crate::experiment::{Control, ProviderKind, document, json, validate, yaml};
+use crate::provider::{Http, Process, Providers};
+use crate::settings::{DEFAULT_PATH, Environment, Settings, VariableFile, read_variables};
+use crate::value::Value;
+
+/// What stands beside an experiment.
+pub(super) struct Surroundings {
+    pub(super) settings: Settings,
+    pub(super) variables: Variables,
+    pub(super) environment: Arc<Environment>,
+    pub(super) providers: Providers,
+}
+
+impl Surroundings {
+    /// Reads settings and variables. What cannot be read of them is told; a missing file was told by clap.
+    pub(super) fn read(session: &Session, args: &VariableArgs) -> Result<Self, u8> {
+        let mut environment = session.environment.clone();
+        let settings = settings(session);
+        let mut files = Vec::new();
+        for path in &args.variable_files {
+            let bytes = std::fs::read(path).map_err(|error| {
+                session.refuse(
+                    Exit::Usage,
+                    format!("the variables in {} cannot be read: {error}", path.display()),
+                )
+            })?;
+            files.push(VariableFile { path: path.display().to_string(), bytes });
+        }
+        let single = args.variables.iter().cloned().collect();
+        let (variables, faults) = read_variables(&files, single, &mut environment);
+        for fault in faults {
+            let message = format!("Failed to parse variable file '{}': {}", fault.file, fault.message);
+            session.terminal.say(&Line::new(Level::Error, message));
+            session.terminal.say(&Line::note(Level::Info, fault.to_string()));
+        }
+        let environment = Arc::new(environment);
+        let providers = Providers::default()
+            .with(ProviderKind::Process, Process::new(Arc::clone(&environment)))
+            .with(ProviderKind::Http, Http::new(Arc::clone(&environment)));
+        Ok(Self { settings, variables, environment, providers })
+    }
+
+    /// Every fault and doubt of a document.
+    pub(super) fn faults(&self, document: &Document, strict: bool) -> Vec<Diagnostic> {
+        let rules = Preflight {
+            environment: &self.environment,
+            variables: &self.variables,
+            providers: &self.providers,
+            strict,
+        };
+        validate(document, &rules)
+    }
+}
+
+/// The settings file; broken ones are told and passed over, as the Chaos Toolkit does.
+fn settings(session: &Session) -> Settings {
+    let path = match session.global.settings.strip_prefix("~/") {
+        None => PathBuf::from(&session.global.settings),
+        Some(rest) => {
+            match session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE")) {
+                Some(home) => Path::new(&home).join(rest),
+                None => return Settings::default(),
+            }
+        }
+    };
+    let given = session.global.settings != format!("~/{DEFAULT_PATH}");
+    let shown = path.display().to_string();
+    match std::fs::read(&path) {
+        Ok(bytes) => Settings::read(&bytes, &shown).unwrap_or_else(|fault| {
+            let message = format!("Failed parsing YAML settings: {}", fault.message);
+            session.terminal.say(&Line::new(Level::Error, message));
+            session.terminal.say(&Line::note(Level::Info, fault.to_string()));
+            Settings::default()
+        }),
+        Err(error) if given || error.kind() != std::io::ErrorKind::NotFound => {
+            let message = format!("the settings in {shown} cannot be read: {error}");
+            session.terminal.say(&Line::note(Level::Warning, message));
+            Settings::default()
+        }
+        Err(_) => Settings::default(),
+    }
+}
+
+/// The controls of control files; what cannot be parsed is told and passed over.
+pub(super) fn control_files(session: &Session, paths: &[PathBuf]) -> Vec<Control> {
+    let mut controls = Vec::new();
+    for path in paths {
+        match control_file(path) {
+            Ok(more) => controls.extend(more),
+            Err(fault) => {
+                let message = format!("Failed to parse control file '{}': {}", path.display(), fault.message);
+                session.terminal.say(&Line::new(Level::Error, message));
+                session.terminal.say(&Line::note(Level::Info, fault.to_string()));
+            }
+        }
+    }
+    controls
+}
+
+fn control_file(path: &Path) -> Result<Vec<Control>, Diagnostic> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::of_file(&shown, error.to_string()))?;
+    let text = document::decode(&bytes, &shown)?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let document = if is_json { json::read(text, &shown)? } else { yaml::read(text, &shown)? };
+    match document.root.to_value() {
+        Value::Map(controls) => Ok(Control::read_named(&controls)),
+        other => {
+            Err(Diagnostic::of_file(&shown, format!("controls are a mapping by name, not {}", other.kind())))
+        }
+    }
+}
+
+/// Tells faults: the first one in the console's way, all of them with their places.
+pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
+    if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
+        terminal.say(&Line::new(Level::Error, first.message.clone()));
+    }
+    for fault in faults.iter().filter(|fault| !fault.inherited) {
+        let level = if fault.severity == Severity::Error { Level::Error } else { Level::Warning };
+        terminal.say(&Line { level, text: fault.to_string(), note: true });
+    }
+}
+
+/// Tells the warnings that the Chaos Toolkit has too, each once, up to the first error: it knows of no more.
+pub(super) fn tell_inherited(terminal: &Terminal, faults: &[Diagnostic]) {
+    let mut told: Vec<&str> = Vec::new();
+    let known = faults.iter().take_while(|fault| fault.severity == Severity::Warning);
+    for fault in known.filter(|fault| fault.inherited) {
+        if !told.contains(&fault.message.as_str()) {
+            told.push(&fault.message);
+            terminal.say(&Line::new(Level::Warning, fault.message.clone()));
+        }
+    }
+}
+
+/// Whether nothing may run.
+pub(super) fn is_invalid(faults: &[Diagnostic]) -> bool {
+    faults.iter().any(|fault| fault.severity == Severity::Error)
+}

@@ -1,0 +1,117 @@
+//! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
+
+mod args;
+mod events_file;
+mod exit_code;
+mod input;
+mod journal_file;
+mod notify;
+mod other;
+mod run;
+mod signals;
+mod terminal;
+mod validate;
+mod watchers;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::console::{Level, Line};
+use crate::settings::Environment;
+use args::{Cli, Command, Global};
+use exit_code::Exit;
+use terminal::Terminal;
+
+/// The program: reads the command line, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let cli = match parse() {
+        Ok(cli) => cli,
+        // help and versions go to standard output and are no error
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let run_id = new_run_id();
+    let terminal = match prepare(&cli.global, &environment, &run_id) {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
+        }
+    };
+    let session = Session { global: cli.global, environment, terminal, run_id };
+    let code = match cli.command {
+        Command::Run(args) => run::run(session, &args),
+        Command::Validate(args) => validate::validate(&session, &args),
+        Command::Other(words) => other::refuse(&session, &words),
+    };
+    ExitCode::from(code)
+}
+
+/// What every command works with.
+struct Session {
+    global: Global,
+    environment: Environment,
+    terminal: Arc<Terminal>,
+    /// Tells runs of the program apart.
+    run_id: String,
+}
+
+impl Session {
+    /// The exit code by the rules that were asked for.
+    fn code(&self, exit: Exit) -> u8 {
+        exit.by(self.global.exit_code)
+    }
+
+    /// Says why nothing was done, and gives the exit code for it.
+    fn refuse(&self, exit: Exit, why: impl Into<String>) -> u8 {
+        self.terminal.say(&Line::note(Level::Error, why));
+        self.code(exit)
+    }
+}
+
+/// Reads the command line. As a plugin the program is known as `kubectl chaos`, else by its own name.
+fn parse() -> Result<Cli, clap::Error> {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let stem = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let shown =
+        stem.strip_prefix("kubectl-").map_or_else(|| stem.clone(), |plugin| format!("kubectl {plugin}"));
+    let mut command = Cli::command().bin_name(shown.clone()).display_name(shown);
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Goes where the flags say, and opens what they name.
+fn prepare(global: &Global, environment: &Environment, run_id: &str) -> Result<Arc<Terminal>, String> {
+    if let Some(folder) = &global.change_dir {
+        std::env::set_current_dir(folder)
+            .map_err(|error| format!("the folder {} cannot be gone to: {error}", folder.display()))?;
+    }
+    let terminal = Terminal::new(global, environment, run_id)?;
+    if let Some(folder) = &global.change_dir {
+        terminal.say(&Line::new(Level::Warning, format!("Moving to {}", folder.display())));
+    }
+    Ok(terminal)
+}
+
+/// A random number that tells runs apart, as a version 4 UUID.
+fn new_run_id() -> String {
+    use ring::rand::SecureRandom as _;
+    let mut bytes = [0_u8; 16];
+    // without a source of random numbers the time has to do
+    if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
+        let micros = crate::clock::Timestamp::now().as_seconds().to_bits();
+        bytes[..8].copy_from_slice(&micros.to_be_bytes());
+    }
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

@@ -1,0 +1,36 @@
+//! Commands that do not exist: those of the Chaos Toolkit are refused with what to do instead. Floor 3.
+
+use super::Session;
+use super::exit_code::Exit;
+use crate::diagnostic::suggestion;
+
+/// Commands of the Chaos Toolkit that are not taken over, and what to do instead.
+const NOT_TAKEN_OVER: [(&str, &str); 6] = [
+    (
+        "discover",
+        "functions of Python packages cannot be listed: no Python runs here, and nothing is installed with pip",
+    ),
+    ("init", "copy one of the examples that come with the program and change it"),
+    ("info", "say --version for the version; the settings are in ~/.chaostoolkit/settings.yaml"),
+    ("settings", "edit ~/.chaostoolkit/settings.yaml; --settings names another file"),
+    ("report", "the journal is JSON: read it, or give it to the Chaos Toolkit's own report command"),
+    (
+        "skills",
+        "guides for coding agents are not installed by this program; say -o json for answers that machines read",
+    ),
+];
+
+const COMMANDS: [&str; 2] = ["run", "validate"];
+
+/// Says that there is no such command. Gives the exit code.
+pub(super) fn refuse(session: &Session, words: &[String]) -> u8 {
+    let word = words.first().map(String::as_str).unwrap_or_default();
+    let why = match NOT_TAKEN_OVER.iter().find(|(name, _)| *name == word) {
+        Some((_, instead)) => format!("there is no command \"{word}\" here: {instead}"),
+        None => {
+            let hint = suggestion(word, COMMANDS).unwrap_or_else(|| "see --help".to_owned());
+            format!("unknown command \"{}\": {hint}", crate::console::sanitize(word))
+        }
+    };
+    session.refuse(Exit::Usage, why)
+}

@@ -1,0 +1,148 @@
+//! The terminal: lines on standard error, results on standard output, the log file. Floor 3.
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
+
+use super::args::{Colour, Global, LogFormat, LogLevel};
+use crate::clock::Timestamp;
+use crate::console::{Level, Line, Style, format};
+use crate::settings::Environment;
+
+/// From this verbosity on, details are shown: what kubectl calls the debug level.
+const DETAILS: u8 = 4;
+
+/// Where everything that a person reads goes through.
+pub(super) struct Terminal {
+    style: Style,
+    least: Level,
+    /// Whether standard error is a terminal that live progress can be shown on.
+    live: bool,
+    log: Option<Mutex<File>>,
+    log_least: Level,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Terminal {
+    /// The terminal that the flags ask for. An error is about the log file.
+    pub(super) fn new(
+        global: &Global,
+        environment: &Environment,
+        context: &str,
+    ) -> Result<Arc<Self>, String> {
+        let log = global.log_file.as_deref().map(open_log).transpose()?;
+        let terminal = std::io::stderr().is_terminal();
+        let style = match global.log_format {
+            LogFormat::Json => Style::Json { context: context.to_owned(), process: std::process::id() },
+            LogFormat::String => Style::Text { colour: colour(global, environment, terminal) },
+        };
+        let least = if global.quiet {
+            Level::Error
+        } else if global.verbose || global.verbosity >= DETAILS {
+            Level::Debug
+        } else {
+            Level::Info
+        };
+        let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+        Ok(Arc::new(Self {
+            live: terminal && !dumb && !global.quiet && global.log_format == LogFormat::String,
+            style,
+            least,
+            log: log.map(Mutex::new),
+            log_least: match global.log_file_level {
+                LogLevel::Debug => Level::Debug,
+                LogLevel::Info => Level::Info,
+                LogLevel::Warning => Level::Warning,
+                LogLevel::Error => Level::Error,
+            },
+            bar: Mutex::new(None),
+        }))
+    }
+
+    /// Shows a line, and logs it. Nobody may be looking any more: that is no reason to stop.
+    pub(super) fn say(&self, line: &Line) {
+        let now = Timestamp::now();
+        if line.level >= self.least {
+            let text = format(line, now, &self.style);
+            let write = || {
+                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            };
+            match self.bar.lock().as_ref() {
+                Some(bar) => bar.suspend(write),
+                None => write(),
+            }
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_least) {
+            let text = format(line, now, &Style::Text { colour: false });
+            let _ = log.lock().write_all(text.as_bytes());
+        }
+    }
+
+    /// Writes a result to standard output. An error is one of a file system, not of a reader who left.
+    pub(super) fn result(&self, text: &str) -> Result<(), String> {
+        let write = || {
+            let mut out = std::io::stdout().lock();
+            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+                _ => Ok(()),
+            }
+        };
+        match self.bar.lock().as_ref() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Whether live progress can be shown.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Shows what is going on, in place; nothing takes it away.
+    pub(super) fn progress(&self, line: Option<&str>) {
+        let mut bar = self.bar.lock();
+        match (line, bar.as_ref()) {
+            (None, Some(_)) => {
+                if let Some(bar) = bar.take() {
+                    bar.finish_and_clear();
+                }
+            }
+            (Some(line), Some(bar)) => {
+                bar.set_message(line.to_owned());
+                bar.tick();
+            }
+            (Some(line), None) => {
+                let new = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                    new.set_style(style);
+                }
+                new.set_message(line.to_owned());
+                *bar = Some(new);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+fn open_log(path: &Path) -> Result<File, String> {
+    let file = File::options().create(true).append(true).open(path);
+    file.map_err(|error| format!("the log file {} cannot be written: {error}", path.display()))
+}
+
+/// Whether to use colour: as the flags say; else `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`; else on a
+/// terminal.
+fn colour(global: &Global, environment: &Environment, terminal: bool) -> bool {
+    let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+    match global.color {
+        _ if global.no_color => false,
+        Colour::Never => false,
+        Colour::Always => true,
+        Colour::Auto if set("NO_COLOR") => false,
+        Colour::Auto if set("FORCE_COLOR") || set("CLICOLOR_FORCE") => true,
+        Colour::Auto => terminal && environment.get("TERM").is_none_or(|term| term != "dumb"),
+    }
+}

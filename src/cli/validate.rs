@@ -1,0 +1,157 @@
+//! `kubectl chaos validate`. Floor 3.
+
+use serde_json::{Value as Json, json};
+
+use super::Session;
+use super::args::{Output, Validate};
+use super::exit_code::Exit;
+use super::input::{Surroundings, is_invalid, tell_inherited};
+use super::notify::Notifier;
+use crate::console::{Level, Line};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::undeclared;
+use crate::experiment::Experiment;
+use crate::source;
+use crate::value::Value;
+
+/// The schema of the answer.
+const SCHEMA: &str = "kubectl-chaos/validate/v1";
+/// The schema of the answer with the Chaos Toolkit's keys alone.
+const AGENT_SCHEMA: &str = "chaostoolkit/agent/validate/v1";
+
+/// What was found in one file.
+struct Checked {
+    source: String,
+    title: Value,
+    faults: Vec<Diagnostic>,
+    /// Where the first error arose.
+    stage: &'static str,
+}
+
+/// Finds every fault of every file. Gives the exit code.
+pub(super) fn validate(session: &Session, args: &Validate) -> u8 {
+    let surroundings = match Surroundings::read(session, &args.variables) {
+        Ok(surroundings) => surroundings,
+        Err(code) => return code,
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    let checked: Vec<Checked> = args
+        .sources
+        .iter()
+        .map(|source| runtime.block_on(check(session, &surroundings, source, args)))
+        .collect();
+    let text = match args.output {
+        Output::Text => checked.iter().map(text).collect(),
+        Output::Json => pretty(&answer(&checked)),
+        Output::Yaml => serde_yaml::to_string(&answer(&checked)).unwrap_or_default(),
+        Output::Agent => checked.iter().map(|checked| pretty(&agent(checked))).collect(),
+    };
+    let invalid = checked.iter().any(|checked| is_invalid(&checked.faults));
+    let exit = if invalid { Exit::Invalid } else { Exit::Fine };
+    match session.terminal.result(&text) {
+        Ok(()) => session.code(exit),
+        Err(error) => {
+            session.refuse(exit.worst(Exit::NotWritten), format!("the result cannot be written: {error}"))
+        }
+    }
+}
+
+async fn check(session: &Session, surroundings: &Surroundings, source: &str, args: &Validate) -> Checked {
+    let terminal = &session.terminal;
+    let read =
+        source::read(source, &surroundings.settings, &surroundings.environment, !args.no_verify_tls).await;
+    let document = match read {
+        Ok(document) => document,
+        Err(fault) => {
+            terminal.say(&Line::new(Level::Error, fault.message.clone()));
+            let source = source.to_owned();
+            return Checked { source, title: Value::Null, faults: vec![fault], stage: "load" };
+        }
+    };
+    let notifier = Notifier::new(session, &surroundings.settings);
+    notifier.tell("validate-started", "validate", &document.root.to_value(), None).await;
+    terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
+    let mut faults = surroundings.faults(&document, session.global.strict);
+    if let Ok(experiment) = Experiment::read(&document) {
+        faults.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(source, message) }
+        }));
+    }
+    tell_inherited(terminal, &faults);
+    let experiment = document.root.to_value();
+    match faults.iter().find(|fault| fault.severity == Severity::Error) {
+        Some(first) => {
+            terminal.say(&Line::new(Level::Error, first.message.clone()));
+            notifier.tell("validate-failed", "validate", &experiment, Some(&first.message)).await;
+        }
+        None => {
+            terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
+            notifier.tell("validate-completed", "validate", &experiment, None).await;
+            terminal.say(&Line::new(Level::Info, "experiment syntax and semantic look valid"));
+        }
+    }
+    let title = experiment.get("title").cloned().unwrap_or_default();
+    Checked { source: source.to_owned(), title, faults, stage: "validation" }
+}
+
+/// Every fault with its place, then what they come to.
+fn text(checked: &Checked) -> String {
+    let mut out = String::new();
+    for fault in &checked.faults {
+        for line in fault.to_string().split('\n') {
+            out += &crate::console::sanitize(line);
+            out.push('\n');
+        }
+    }
+    let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
+    let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let found = match (errors, warnings) {
+        (0, 0) => "valid".to_owned(),
+        (0, _) => format!("valid, with {}", several(warnings, "warning")),
+        (_, 0) => several(errors, "error"),
+        (..) => format!("{}, {}", several(errors, "error"), several(warnings, "warning")),
+    };
+    out + &crate::console::sanitize(&checked.source) + ": " + &found + "\n"
+}
+
+fn answer(checked: &[Checked]) -> Json {
+    let file = |checked: &Checked| {
+        json!({
+            "source": checked.source,
+            "title": serde_json::to_value(&checked.title).unwrap_or_default(),
+            "valid": !is_invalid(&checked.faults),
+            "diagnostics": checked.faults,
+        })
+    };
+    let valid = checked.iter().all(|checked| !is_invalid(&checked.faults));
+    json!({"schema": SCHEMA, "valid": valid, "files": checked.iter().map(file).collect::<Vec<_>>()})
+}
+
+/// The Chaos Toolkit's report for agents, which knows one fault.
+fn agent(checked: &Checked) -> Json {
+    let first = checked.faults.iter().find(|fault| fault.severity == Severity::Error);
+    let error = first
+        .map(|fault| json!({"stage": checked.stage, "type": "InvalidExperiment", "message": fault.message}));
+    let source = if checked.source.contains("://") {
+        checked.source.clone()
+    } else {
+        std::path::absolute(&checked.source)
+            .map_or_else(|_| checked.source.clone(), |path| path.display().to_string())
+    };
+    json!({
+        "schema": AGENT_SCHEMA,
+        "command": "validate",
+        "valid": first.is_none(),
+        "source": source,
+        "title": serde_json::to_value(&checked.title).unwrap_or_default(),
+        "error": error,
+    })
+}
+
+fn pretty(document: &Json) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+}

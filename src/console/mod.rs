@@ -1,0 +1,304 @@
+//! What a person is told of a run: the lines of the Chaos Toolkit, and our own notes. Floor 1, pure.
+
+mod format;
+mod progress;
+
+use crate::effect::EffectState;
+use crate::event::{
+    ActivityFinished, Doubt, HypothesisOutcome, Interrupt, Outcome, Phase, RunEvent, RunStarted, Signal,
+};
+use crate::experiment::{HypothesisStrategy, RollbackStrategy};
+use crate::value::Value;
+
+pub use format::{Style, format, sanitize, sanitize_lines};
+pub use progress::Progress;
+
+/// How important a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For those who look for a fault.
+    Debug,
+    /// The course of things.
+    Info,
+    /// Something to look at.
+    Warning,
+    /// Something went wrong.
+    Error,
+    /// Something went wrong that decides the run.
+    Critical,
+}
+
+impl Level {
+    /// Its name in the console.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+}
+
+/// One line for a person; it may have continuation lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How important it is.
+    pub level: Level,
+    /// The text.
+    pub text: String,
+    /// Whether it is ours, beside what the Chaos Toolkit says: then it is shown without a time.
+    pub note: bool,
+}
+
+impl Line {
+    /// A line that the Chaos Toolkit has as well.
+    pub fn new(level: Level, text: impl Into<String>) -> Self {
+        Self { level, text: text.into(), note: false }
+    }
+
+    /// A line of our own.
+    pub fn note(level: Level, text: impl Into<String>) -> Self {
+        Self { level, text: text.into(), note: true }
+    }
+}
+
+fn info(text: impl Into<String>) -> Line {
+    Line::new(Level::Info, text)
+}
+
+fn warning(text: impl Into<String>) -> Line {
+    Line::new(Level::Warning, text)
+}
+
+fn critical(text: impl Into<String>) -> Line {
+    Line::new(Level::Critical, text)
+}
+
+fn debug(text: impl Into<String>) -> Line {
+    Line::new(Level::Debug, text)
+}
+
+/// The lines of an event.
+pub fn lines(event: &RunEvent) -> Vec<Line> {
+    match event {
+        RunEvent::ActivityCalled { activity, outcome } => {
+            let doubt = Doubt::about(activity, outcome).map(doubt);
+            let failed = match outcome {
+                Outcome::Failed(error) | Outcome::Errored(error) => {
+                    Some(debug(format!("'{}' failed: {error}", activity.name)))
+                }
+                Outcome::Succeeded(_) | Outcome::Cut => None,
+            };
+            doubt.into_iter().chain(failed).collect()
+        }
+        RunEvent::ConfigurationResolved { failed } if failed.is_empty() => Vec::new(),
+        RunEvent::ConfigurationResolved { failed } => vec![
+            warning(
+                "Some of the dynamic configuration failed to be loaded.\
+                 Please review the log file for understanding what happened.",
+            ),
+            Line::note(
+                Level::Warning,
+                format!("without a value, so their placeholders stay: {}", failed.join(", ")),
+            ),
+        ],
+        RunEvent::RunStarted(run) => started(run),
+        RunEvent::ContinuousStarted { frequency } => vec![info(format!(
+            "Executing the steady-state hypothesis continuously every {} seconds",
+            frequency.python_text()
+        ))],
+        RunEvent::HypothesisStarted { title, .. } => vec![info(format!("Steady state hypothesis: {title}"))],
+        RunEvent::HypothesisFinished { phase, outcome, probe, .. } => looked(*phase, *outcome, probe),
+        RunEvent::FailedFast { ratio } => vec![info(format!(
+            "Terminating immediately the experiment after {ratio:.1}% hypothesis deviated"
+        ))],
+        RunEvent::ContinuousFinished { error } => error
+            .iter()
+            .map(critical)
+            .chain([info("Continuous steady state hypothesis terminated")])
+            .collect(),
+        RunEvent::MethodStarted { activities } => {
+            let nothing = (*activities == 0).then(|| info("No declared activities, let's move on."));
+            [info("Playing your experiment's method now...")].into_iter().chain(nothing).collect()
+        }
+        RunEvent::RollbacksDecided { strategy, played, .. } => decided(strategy, *played),
+        RunEvent::RollbacksStarted { activities } => {
+            let nothing = (*activities == 0).then(|| info("No declared rollbacks, let's move on."));
+            [info("Let's rollback...")].into_iter().chain(nothing).collect()
+        }
+        RunEvent::RollbackReached { name } => {
+            vec![info(format!("Rollback: {}", name.as_deref().unwrap_or("None")))]
+        }
+        RunEvent::PauseStarted { before, seconds, .. } => {
+            let when = if *before { "before next activity" } else { "after activity" };
+            vec![info(format!("Pausing {when} for {}s...", seconds.python_text()))]
+        }
+        RunEvent::ActivityStarted(started) => {
+            let background = if started.activity.background { " [in background]" } else { "" };
+            vec![info(format!("{}: {}{background}", started.activity.kind, name(&started.document)))]
+        }
+        RunEvent::TargetsRecorded { targets, .. } => {
+            let target =
+                |t: &crate::effect::Target| debug(format!("  target: {} {} ({})", t.kind, t.name, t.uid));
+            targets.iter().map(target).collect()
+        }
+        RunEvent::ActivityFinished(finished) => ended(finished),
+        RunEvent::EffectObserved { name, effect, .. } => match effect.state {
+            EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],
+            EffectState::Mismatch => {
+                vec![Line::note(
+                    Level::Warning,
+                    format!("action '{name}' did not take effect: {}", effect.detail),
+                )]
+            }
+            EffectState::Unknown => vec![Line::note(
+                Level::Warning,
+                format!("action '{name}' was not seen to take effect: {}", effect.detail),
+            )],
+        },
+        RunEvent::ToleranceChecked { verdict: None, .. } => {
+            vec![warning("Probe terminated unexpectedly, so its tolerance could not be validated")]
+        }
+        RunEvent::ToleranceChecked { verdict: Some(verdict), .. } => {
+            let met = if verdict.met { "within" } else { "not within" };
+            let actual = clipped(&verdict.actual.python_text());
+            let text = format!("  {met} its tolerance: expected {}, got {actual}", verdict.expected);
+            vec![if verdict.met { debug(text) } else { Line::note(Level::Info, text) }]
+        }
+        RunEvent::BackgroundAwaited { activities } => {
+            vec![debug(format!("Waiting for {activities} background activities to complete"))]
+        }
+        RunEvent::SignalReceived { signal: Signal::Term } => {
+            vec![warning("Caught SIGTERM signal, interrupting experiment now")]
+        }
+        RunEvent::Interrupted { phase, interrupt } => interrupted(*phase, interrupt),
+        RunEvent::Aborted { error, .. } => {
+            vec![critical(format!("Experiment ran into an un expected fatal error, aborting now.\n{error}"))]
+        }
+        RunEvent::RunFinished { status, deviated, .. } => {
+            let status = if *deviated { "deviated" } else { status.name() };
+            let deviated =
+                deviated.then(|| info("The steady-state has deviated, a weakness may have been discovered"));
+            [info(format!("Experiment ended with status: {status}"))].into_iter().chain(deviated).collect()
+        }
+        RunEvent::MethodFinished
+        | RunEvent::RollbacksFinished
+        | RunEvent::PauseFinished { .. }
+        | RunEvent::SignalReceived { .. } => Vec::new(),
+    }
+}
+
+fn started(run: &RunStarted) -> Vec<Line> {
+    let mut lines = vec![info(format!("Running experiment: {}", run.title))];
+    lines.extend(run.dry.map(|dry| warning(format!("Running experiment with dry {}", dry.name()))));
+    lines.push(info(format!("Steady-state strategy: {}", run.plan.hypothesis)));
+    lines.push(info(format!("Rollbacks strategy: {}", run.plan.rollbacks.name())));
+    if run.plan.hypothesis == HypothesisStrategy::Skip {
+        lines.push(info("Skipping Steady-State Hypothesis as requested"));
+    } else if !run.plan.has_hypothesis {
+        lines.push(info("No steady state hypothesis defined. That's ok, just exploring."));
+    }
+    lines
+}
+
+fn looked(phase: Phase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<Line> {
+    match (phase, outcome) {
+        (_, None) => Vec::new(),
+        (_, Some(HypothesisOutcome::Met)) => vec![info("Steady state hypothesis is met!")],
+        (Phase::During, Some(_)) => {
+            vec![warning(format!("Continuous steady state probe '{probe}' is not in the given tolerance"))]
+        }
+        (_, Some(_)) => vec![critical(format!(
+            "Steady state probe '{probe}' is not in the given tolerance so failing this experiment"
+        ))],
+    }
+}
+
+fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<Line> {
+    let text = match (strategy, played) {
+        (RollbackStrategy::Always, _) => "Rollbacks were explicitly requested to be played",
+        (RollbackStrategy::Never, _) => "Rollbacks were explicitly requested to not be played",
+        (RollbackStrategy::Deviated, true) => "Rollbacks will be played only because the experiment deviated",
+        (RollbackStrategy::Deviated, false) => {
+            "Rollbacks were explicitely requested to be played only if the experiment deviated. \
+             Since this is not the case, we will not play them."
+        }
+        (RollbackStrategy::Default | RollbackStrategy::Unknown(_), _) => return Vec::new(),
+    };
+    vec![warning(text)]
+}
+
+fn ended(finished: &ActivityFinished) -> Vec<Line> {
+    let doubt = Doubt::about(&finished.activity, &finished.outcome).map(doubt);
+    let outcome = match &finished.outcome {
+        _ if finished.dry => debug("  => not carried out: the run is dry"),
+        Outcome::Succeeded(Value::Null) => debug("  => succeeded without any result value"),
+        Outcome::Succeeded(output) => {
+            debug(format!("  => succeeded with '{}'", clipped(&output.python_text())))
+        }
+        Outcome::Failed(error) => Line::new(Level::Error, format!("  => failed: {error}")),
+        Outcome::Errored(error) => debug(format!("  => an unexpected error: {error}")),
+        Outcome::Cut => debug("  => cut short"),
+    };
+    doubt.into_iter().chain([outcome]).collect()
+}
+
+fn doubt(doubt: Doubt) -> Line {
+    warning(match doubt {
+        Doubt::ExitCode => {
+            "This process returned a non-zero exit code. This may indicate some error and not what you expected. \
+             Please have a look at the logs."
+        }
+        Doubt::HttpStatus => {
+            "This HTTP call returned a response with a HTTP status code above 400. This may indicate some error and \
+             not what you expected. Please have a look at the logs."
+        }
+    })
+}
+
+fn interrupted(phase: Phase, interrupt: &Interrupt) -> Vec<Line> {
+    match (interrupt.signal, phase) {
+        (Some(Signal::Term), _) => vec![critical("SIGTERM signal received")],
+        (Some(_), Phase::Rollbacks) => {
+            vec![warning("Received an exit signal.Terminating now without running the remaining rollbacks.")]
+        }
+        (Some(Signal::Int), _) => vec![warning("Received a termination signal (Ctrl-C)...")],
+        (Some(signal), _) => {
+            let code = signal.toolkit_code().unwrap_or_default();
+            let ignored = interrupt.forbids_rollbacks().then(|| warning("Ignoring rollbacks as per signal"));
+            [warning(format!("Received the exit signal: {code}"))].into_iter().chain(ignored).collect()
+        }
+        (None, _) if interrupt.kind == "safeguard" => vec![
+            critical(format!("Safeguard '{}' triggered the end of the experiment", interrupt.name)),
+            Line::note(Level::Critical, interrupt.reason.clone()),
+        ],
+        (None, _) => vec![critical(interrupt.reason.clone())],
+    }
+}
+
+fn name(document: &Value) -> String {
+    document.get("name").map(Value::python_text).unwrap_or_default().into_owned()
+}
+
+/// Long outputs are for the journal.
+fn clipped(text: &str) -> String {
+    const LONGEST: usize = 500;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_outputs_are_clipped_between_characters() {
+        assert_eq!(clipped("short"), "short");
+        let long = "é".repeat(600);
+        assert_eq!(clipped(&long), format!("{}… (600 characters)", "é".repeat(500)));
+    }
+}

@@ -1,0 +1,132 @@
+//! What is going on at this moment, in one line. Floor 1, pure.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::event::{ActivityId, Phase, RunEvent};
+
+/// A fold over events: the activity under way, a pause that counts down, what runs in the background.
+#[derive(Debug, Default)]
+pub struct Progress {
+    foreground: Option<(ActivityId, String, Timestamp)>,
+    background: BTreeMap<ActivityId, String>,
+    pause: Option<(String, Timestamp, f64)>,
+    /// Looks at the hypothesis during the method: how many there were, and how many were not met.
+    looks: Option<(u64, u64)>,
+    interrupted: bool,
+    finished: bool,
+}
+
+impl Progress {
+    /// Takes in one event.
+    pub fn watch(&mut self, event: &RunEvent, now: Timestamp) {
+        match event {
+            RunEvent::ActivityStarted(started) => {
+                // the document's name, which has its secrets masked
+                let name = super::name(&started.document);
+                let what = format!("{} {name}", started.activity.kind);
+                if started.background {
+                    self.background.insert(started.id, name);
+                } else if started.phase != Phase::During {
+                    self.foreground = Some((started.id, what, now));
+                }
+            }
+            RunEvent::ActivityFinished(finished) => {
+                self.background.remove(&finished.id);
+                if self.foreground.as_ref().is_some_and(|(id, ..)| *id == finished.id) {
+                    self.foreground = None;
+                }
+            }
+            RunEvent::PauseStarted { name, seconds, slept: true, .. } => {
+                let length = seconds.as_f64().filter(|length| *length > 0.0);
+                self.pause = length.map(|length| (name.clone(), now, length));
+            }
+            RunEvent::PauseFinished { name } => {
+                if self.pause.as_ref().is_some_and(|(paused, ..)| paused == name) {
+                    self.pause = None;
+                }
+            }
+            RunEvent::ContinuousStarted { .. } => self.looks = Some((0, 0)),
+            RunEvent::ContinuousFinished { .. } => self.looks = None,
+            RunEvent::HypothesisFinished { phase: Phase::During, outcome, .. } => {
+                if let Some((looks, unmet)) = &mut self.looks {
+                    *looks += 1;
+                    *unmet += u64::from(*outcome != Some(crate::event::HypothesisOutcome::Met));
+                }
+            }
+            RunEvent::SignalReceived { .. } => self.interrupted = true,
+            RunEvent::RunFinished { .. } => self.finished = true,
+            RunEvent::ActivityCalled { .. }
+            | RunEvent::ConfigurationResolved { .. }
+            | RunEvent::RunStarted(_)
+            | RunEvent::HypothesisStarted { .. }
+            | RunEvent::HypothesisFinished { .. }
+            | RunEvent::FailedFast { .. }
+            | RunEvent::MethodStarted { .. }
+            | RunEvent::MethodFinished
+            | RunEvent::RollbacksDecided { .. }
+            | RunEvent::RollbacksStarted { .. }
+            | RunEvent::RollbackReached { .. }
+            | RunEvent::RollbacksFinished
+            | RunEvent::PauseStarted { .. }
+            | RunEvent::TargetsRecorded { .. }
+            | RunEvent::EffectObserved { .. }
+            | RunEvent::ToleranceChecked { .. }
+            | RunEvent::BackgroundAwaited { .. }
+            | RunEvent::Interrupted { .. }
+            | RunEvent::Aborted { .. } => {}
+        }
+    }
+
+    /// The line; nothing when there is nothing to tell.
+    pub fn line(&self, now: Timestamp) -> Option<String> {
+        if self.finished {
+            return None;
+        }
+        let mut parts = Vec::new();
+        match (&self.pause, &self.foreground) {
+            (Some((name, since, length)), _) => {
+                let left = (length - now.since(*since)).max(0.0);
+                parts.push(format!("pause {name}: {left:.0} s left"));
+            }
+            (None, Some((_, what, since))) => parts.push(format!("{what}: {:.1} s", now.since(*since))),
+            (None, None) => {}
+        }
+        if let Some((looks, unmet)) = self.looks.filter(|(looks, _)| *looks > 0) {
+            parts.push(format!("steady state {} of {looks} times met", looks - unmet));
+        }
+        if !self.background.is_empty() {
+            let names: Vec<&str> = self.background.values().map(String::as_str).collect();
+            let insist = if self.interrupted { " (Ctrl-C again: do not wait)" } else { "" };
+            parts.push(format!("in background: {}{insist}", names.join(", ")));
+        }
+        (!parts.is_empty()).then(|| super::sanitize(&parts.join(" · ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Signal;
+
+    #[test]
+    fn a_pause_counts_down_and_is_over() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let mut progress = Progress::default();
+        assert_eq!(progress.line(at(0)), None);
+        let pause =
+            RunEvent::PauseStarted { name: "a".to_owned(), before: true, seconds: 10.into(), slept: true };
+        progress.watch(&pause, at(0));
+        assert_eq!(progress.line(at(3)).as_deref(), Some("pause a: 7 s left"));
+        assert_eq!(progress.line(at(30)).as_deref(), Some("pause a: 0 s left"));
+        progress.background.insert(1, "bg".to_owned());
+        progress.watch(&RunEvent::SignalReceived { signal: Signal::Int }, at(4));
+        assert_eq!(
+            progress.line(at(4)).as_deref(),
+            Some("pause a: 6 s left · in background: bg (Ctrl-C again: do not wait)")
+        );
+        progress.watch(&RunEvent::PauseFinished { name: "a".to_owned() }, at(5));
+        progress.background.clear();
+        assert_eq!(progress.line(at(5)), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! Where an experiment comes from: a file, standard input, an address. Floor 1.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::diagnostic::Diagnostic;
+use crate::experiment::document::{self, Document, MAX_BYTES};
+use crate::experiment::resolve::Verification;
+use crate::experiment::{json, yaml};
+use crate::http_client::{self, Options, describe};
+use crate::settings::{Environment, Settings};
+
+/// How long a server may take to answer with an experiment.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The variable whose value is sent as a bearer token when an experiment is fetched.
+const BEARER_TOKEN: &str = "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN";
+/// What stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// The format of a text, as far as its name or its server says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Yaml,
+    /// One of the two: JSON where it can be read as such.
+    Either,
+}
+
+/// Reads an experiment. The message of an error is what the Chaos Toolkit says where it says anything.
+pub async fn read(
+    source: &str,
+    settings: &Settings,
+    environment: &Environment,
+    verify_tls: bool,
+) -> Result<Document, Diagnostic> {
+    if source == STANDARD_INPUT {
+        let bytes = read_all(std::io::stdin().lock(), "standard input")?;
+        return parse(&bytes, Format::Either, "standard input");
+    }
+    let path = Path::new(source);
+    if path.exists() {
+        let bytes = read_file(path, source)?;
+        return parse(&bytes, by_extension(path), source);
+    }
+    match Url::parse(source) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            let shown = without_credentials(&url);
+            let (bytes, format) = fetch(&url, &shown, settings, environment, verify_tls).await?;
+            parse(&bytes, format, &shown)
+        }
+        Ok(url) if source.contains("://") => {
+            Err(Diagnostic::of_file(source, format!("'{}' is not a supported source scheme.", url.scheme()))
+                .hint("an experiment is a file, - for standard input, or an http or https address"))
+        }
+        _ => Err(Diagnostic::of_file(source, format!("Path \"{source}\" does not exist."))),
+    }
+}
+
+fn by_extension(path: &Path) -> Format {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("json") => Format::Json,
+        Some("yaml" | "yml") => Format::Yaml,
+        _ => Format::Either,
+    }
+}
+
+fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
+    if path.is_dir() {
+        return Err(
+            Diagnostic::of_file(source, "this is a folder, not an experiment").hint("name the file in it")
+        );
+    }
+    let file = std::fs::File::open(path)
+        .map_err(|error| Diagnostic::of_file(source, format!("cannot be read: {error}")))?;
+    read_all(file, source)
+}
+
+/// Everything, but no more than [`document::decode`] will take.
+fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = Vec::new();
+    let read = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Diagnostic::of_file(source, format!("cannot be read: {error}")))?;
+    Ok(bytes)
+}
+
+fn parse(bytes: &[u8], format: Format, source: &str) -> Result<Document, Diagnostic> {
+    let text = document::decode(bytes, source)?;
+    match format {
+        Format::Json => json::read(text, source),
+        Format::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {
+            // YAML's own brackets look the same
+            Err(fault) => yaml::read(text, source).map_err(|_| fault),
+            read => read,
+        },
+        Format::Yaml | Format::Either => yaml::read(text, source).map_err(yaml_fault),
+    }
+}
+
+/// In the words of the Chaos Toolkit, which has some for broken YAML; what follows the first part of the
+/// parser's message stands on a line of its own there.
+fn yaml_fault(mut fault: Diagnostic) -> Diagnostic {
+    if let Some(message) = fault.message.strip_prefix("broken YAML: ") {
+        fault.message = format!("Failed parsing YAML experiment: {}", message.replacen(", ", "\n", 1));
+    }
+    fault
+}
+
+async fn fetch(
+    url: &Url,
+    shown: &str,
+    settings: &Settings,
+    environment: &Environment,
+    verify_tls: bool,
+) -> Result<(Vec<u8>, Format), Diagnostic> {
+    let fault = |message: String| Diagnostic::of_file(shown, message);
+    let verification =
+        if verify_tls { http_client::trust(|name| environment.get(name)) } else { Verification::None };
+    let options =
+        Options { connect_timeout: Some(CONNECT_TIMEOUT), timeout: Some(TIMEOUT), ..Options::default() };
+    let client = http_client::build(&verification, options).map_err(fault)?;
+    let mut request = client.get(url.clone()).header("Accept", "application/json, application/x-yaml");
+    if let Some(token) = environment.get(BEARER_TOKEN).filter(|token| !token.is_empty()) {
+        request = request.header("Authorization", format!("bearer {}", token.trim()));
+    } else if let Some(header) = settings.authorization(authority(url)) {
+        request = request.header("Authorization", header);
+    }
+    let unreachable = |error: reqwest::Error| {
+        let what = if error.is_timeout() {
+            format!("no answer within {} seconds", TIMEOUT.as_secs())
+        } else {
+            describe(&error.without_url())
+        };
+        fault(format!("Failed to fetch the experiment: {what}"))
+    };
+    let mut response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let header = response
+        .headers()
+        .get("Content-Type")
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_BYTES {
+            break;
+        }
+    }
+    if status != reqwest::StatusCode::OK {
+        let said = String::from_utf8_lossy(&bytes);
+        let said = said.trim().chars().take(500).collect::<String>();
+        let said = if said.is_empty() { status.to_string() } else { said };
+        return Err(fault(format!("Failed to fetch the experiment: {said}"))
+            .hint(format!("the server answered with {status}")));
+    }
+    Ok((bytes, by_content_type(header.as_deref()).map_err(fault)?))
+}
+
+/// The address as it may be shown.
+fn without_credentials(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.to_string()
+}
+
+/// The host as it stands in the address, with the port where one is given.
+fn authority(url: &Url) -> &str {
+    let authority = url.authority();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+fn by_content_type(header: Option<&str>) -> Result<Format, String> {
+    let Some(header) = header else { return Ok(Format::Either) };
+    let is = |kind: &str| header.contains(kind);
+    if is("application/json") {
+        Ok(Format::Json)
+    } else if is("application/x-yaml") || is("application/yaml") || is("text/yaml") {
+        Ok(Format::Yaml)
+    } else if is("text/plain") {
+        Ok(Format::Either)
+    } else {
+        Err(format!("the server sent {header}, which is neither JSON nor YAML"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_known_by_extension_content_type_or_content() {
+        let extension = |path: &str| by_extension(Path::new(path));
+        assert_eq!(extension("a.JSON"), Format::Json);
+        assert_eq!(extension("a.b.Yml"), Format::Yaml);
+        assert_eq!(extension("a"), Format::Either);
+        assert_eq!(extension(".json"), Format::Either);
+        assert_eq!(by_content_type(Some("application/json; charset=utf-8")), Ok(Format::Json));
+        assert_eq!(by_content_type(Some("text/plain")), Ok(Format::Either));
+        assert_eq!(by_content_type(None), Ok(Format::Either));
+        assert!(by_content_type(Some("text/html")).is_err());
+        let either = |text: &str| parse(text.as_bytes(), Format::Either, "f").is_ok();
+        assert!(either("{\"a\": 1}") && either("{a: 1}") && either("a: 1") && either("\u{feff}[1]"));
+        assert!(!either("{\"a\": ]"));
+    }
+
+    #[test]
+    fn the_authority_has_no_credentials() {
+        assert_eq!(authority(&Url::parse("http://me:pw@h:81/x").unwrap()), "h:81");
+        assert_eq!(authority(&Url::parse("https://h/x").unwrap()), "h");
+        assert_eq!(without_credentials(&Url::parse("http://me:pw@h:81/x").unwrap()), "http://h:81/x");
+    }
+}
