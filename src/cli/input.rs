@@ -43,9 +43,8 @@ impl Surroundings {
         let single = args.variables.iter().cloned().collect();
         let (variables, faults) = read_variables(&files, single, &mut environment);
         for fault in faults {
-            let message = format!("Failed to parse variable file '{}': {}", fault.file, fault.message);
-            session.terminal.say(&Line::new(Level::Error, message));
-            session.terminal.say(&Line::note(Level::Info, fault.to_string()));
+            let message = format!("a variable file is passed over: {fault}");
+            session.terminal.say(&Line::note(Level::Error, message));
         }
         let environment = Arc::new(environment);
         let providers = Providers::default()
@@ -81,7 +80,8 @@ fn settings(session: &Session) -> Settings {
     let shown = path.display().to_string();
     match std::fs::read(&path) {
         Ok(bytes) => Settings::read(&bytes, &shown).unwrap_or_else(|fault| {
-            let message = format!("Failed parsing YAML settings: {}", fault.message);
+            let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
+            let message = format!("Failed parsing YAML settings: {what}");
             session.terminal.say(&Line::new(Level::Error, message));
             session.terminal.say(&Line::note(Level::Info, fault.to_string()));
             Settings::default()

@@ -60,10 +60,6 @@ async fn run_all(session: &Session, args: &Run) -> u8 {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
-    if args.hypothesis_strategy == Some(HypothesisArg::Continously) {
-        let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
-        session.terminal.say(&Line::new(Level::Warning, text));
-    }
     Notifier::new(session, &surroundings.settings).warn();
     // nothing runs unless everything can
     let mut ready = Vec::new();
@@ -195,6 +191,10 @@ async fn prepare(
     let experiment = Experiment::read(&document).map_err(|fault| invalid(session, vec![fault]))?;
     for message in undeclared(&experiment, &surroundings.variables) {
         terminal.say(&Line::note(Level::Warning, message));
+    }
+    if args.hypothesis_strategy == Some(HypothesisArg::Continously) {
+        let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
+        terminal.say(&Line::new(Level::Warning, text));
     }
     let plan = engine::plan(&experiment, settings, &asked(args))
         .map_err(|error| Refused::new(Exit::Invalid, "validation", error))?;

@@ -279,7 +279,7 @@ fn interrupted(phase: Phase, interrupt: &Interrupt) -> Vec<Line> {
 }
 
 fn name(document: &Value) -> String {
-    document.get("name").map(Value::python_text).unwrap_or_default().into_owned()
+    document.get("name").unwrap_or(&Value::Null).python_text().into_owned()
 }
 
 /// Long outputs are for the journal.

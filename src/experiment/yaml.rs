@@ -17,17 +17,21 @@ use super::yaml_scalar;
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
+/// How the message of every fault begins.
+pub const BROKEN: &str = "broken YAML: ";
+
 /// Reads a whole text as one YAML document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
-    let mut builder = Builder::new(source);
+    let mut builder = Builder::new(text, source);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
         builder.event(event, position(span))?;
     }
-    let Some(root) = builder.root else {
-        return Err(Diagnostic::of_file(source, "empty")
-            .hint("an experiment needs a title, a description and a method"));
-    };
+    // nothing, or nothing but comments, is null
+    let root = builder.root.unwrap_or_else(|| Node {
+        position: Position { line: 1, column: 1 },
+        kind: Kind::Scalar(Value::Null),
+    });
     Ok(Document { source: source.to_owned(), root, warnings: builder.warnings })
 }
 
@@ -61,6 +65,7 @@ struct Size {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     source: &'a str,
     frames: Vec<Frame>,
     anchors: HashMap<usize, (Node, Size)>,
@@ -71,8 +76,9 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(source: &'a str) -> Self {
+    fn new(text: &'a str, source: &'a str) -> Self {
         Self {
+            text,
             source,
             frames: Vec::new(),
             anchors: HashMap::new(),
@@ -84,7 +90,13 @@ impl<'a> Builder<'a> {
     }
 
     fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
-        Diagnostic::of_file(self.source, format!("broken YAML: {message}")).at(position)
+        Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(position)
+    }
+
+    /// What stands at a place.
+    fn text_at(&self, position: Position) -> &str {
+        let line = self.text.lines().nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
+        line.char_indices().nth(position.column.saturating_sub(1) as usize).map_or("", |(at, _)| &line[at..])
     }
 
     /// The parser's complaint, in the words of PyYAML where they differ and users may look for them.
@@ -107,6 +119,24 @@ impl<'a> Builder<'a> {
                 let what = if matches!(open, Some(Part::Map { .. })) { "mapping" } else { "sequence" };
                 format!("while parsing a flow {what}, {info}")
             }
+            "while parsing node, found unknown anchor" => {
+                let alias = self.text_at(at).trim_start_matches('*');
+                let end =
+                    alias.find(|c: char| c.is_whitespace() || ",[]{}".contains(c)).unwrap_or(alias.len());
+                format!("found undefined alias '{}'", &alias[..end])
+            }
+            "while parsing a node, did not find expected node content" => {
+                let open = self.frames.last().map(|frame| self.text_at(frame.position));
+                let flow = open.is_some_and(|text| text.starts_with(['[', '{']));
+                format!(
+                    "while parsing a {} node, did not find expected node content",
+                    if flow { "flow" } else { "block" }
+                )
+            }
+            "invalid indentation in quoted scalar" => {
+                "while scanning a quoted scalar, it is not closed, or not indented".to_owned()
+            }
+            info if info.contains("tab") => format!("while scanning for the next token, {info}"),
             "recursion limit exceeded" => format!("nested more than {MAX_DEPTH} deep"),
             info => info.to_owned(),
         };
@@ -378,7 +408,10 @@ mod tests {
         refused("a: 1\n---\nb: 2", 2, "single document");
         refused("a: !python/object:os.system x", 1, "could not determine a constructor for the tag");
         refused("a: !!binary aGk=", 1, "tag:yaml.org,2002:binary");
-        refused("a: *nope", 1, "unknown anchor");
+        refused("a: *nope", 1, "found undefined alias 'nope'");
+        refused("a: [", 2, "while parsing a flow node");
+        refused("a: \"b\nc: d\n", 2, "while scanning a quoted scalar");
+        refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
         refused("a: &a [*a]", 1, "inside the very node");
         refused("{[1, 2]: x}", 1, "unhashable");
         refused("<<: 5", 1, "merging");
@@ -388,7 +421,8 @@ mod tests {
             101,
             "nested more than 100 deep",
         );
-        assert!(read("# nothing\n", "f").unwrap_err().message.contains("empty"));
+        check("# nothing\n", "null");
+        check("", "null");
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn parse(bytes: &[u8], format: Format, source: &str) -> Result<Document, Diagnos
 /// In the words of the Chaos Toolkit, which has some for broken YAML; what follows the first part of the
 /// parser's message stands on a line of its own there.
 fn yaml_fault(mut fault: Diagnostic) -> Diagnostic {
-    if let Some(message) = fault.message.strip_prefix("broken YAML: ") {
+    if let Some(message) = fault.message.strip_prefix(yaml::BROKEN) {
         fault.message = format!("Failed parsing YAML experiment: {}", message.replacen(", ", "\n", 1));
     }
     fault
