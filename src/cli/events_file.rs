@@ -11,16 +11,19 @@ use crate::engine::Watcher;
 use crate::event::RunEvent;
 use crate::journal::EventLog;
 
+/// What went wrong, where something did.
+pub(super) type Failure = Arc<Mutex<Option<String>>>;
+
 /// The file, emptied at the start and flushed with every line.
 pub(super) struct EventsFile {
     file: File,
     log: EventLog,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Failure,
 }
 
 impl EventsFile {
     /// Opens it. What goes wrong later is put into the second part.
-    pub(super) fn open(path: &Path) -> Result<(Self, Arc<Mutex<Option<String>>>), String> {
+    pub(super) fn open(path: &Path) -> Result<(Self, Failure), String> {
         let file = File::create(path)
             .map_err(|error| format!("the events file {} cannot be written: {error}", path.display()))?;
         let failure = Arc::new(Mutex::new(None));

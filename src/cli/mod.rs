@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
     };
     let session = Session { global: cli.global, environment, terminal, run_id };
     let code = match cli.command {
-        Command::Run(args) => run::run(session, &args),
+        Command::Run(args) => run::run(&session, &args),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),
     };

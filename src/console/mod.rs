@@ -83,11 +83,11 @@ fn debug(text: impl Into<String>) -> Line {
 /// The lines of an event.
 pub fn lines(event: &RunEvent) -> Vec<Line> {
     match event {
-        RunEvent::ActivityCalled { activity, outcome } => {
+        RunEvent::ActivityCalled { activity, name, outcome } => {
             let doubt = Doubt::about(activity, outcome).map(doubt);
             let failed = match outcome {
                 Outcome::Failed(error) | Outcome::Errored(error) => {
-                    Some(debug(format!("'{}' failed: {error}", activity.name)))
+                    Some(debug(format!("'{name}' failed: {error}")))
                 }
                 Outcome::Succeeded(_) | Outcome::Cut => None,
             };

@@ -87,7 +87,8 @@ async fn look_up(
         Outcome::Succeeded(output) => Outcome::Succeeded(redactor.value(&output)),
         other => other,
     };
-    bus.emit(&RunEvent::ActivityCalled { activity, outcome });
+    let name = redactor.text(&activity.name).into_owned();
+    bus.emit(&RunEvent::ActivityCalled { activity, name, outcome });
     value
 }
 

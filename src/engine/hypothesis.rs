@@ -159,8 +159,9 @@ impl Engine {
             Ok(result) => Outcome::Succeeded(self.redactor.value(result)),
             Err(error) => Outcome::Failed(self.redactor.text(error.text()).into_owned()),
         };
-        let expected = format!("what the probe '{}' accepts", judge.name);
-        self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), outcome });
+        let name = self.redactor.text(&judge.name).into_owned();
+        let expected = format!("what the probe '{name}' accepts");
+        self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), name, outcome });
         let met = match judged {
             Ok(result) => result.is_truthy(),
             Err(ActivityError::Failed(_)) => false,

@@ -29,6 +29,8 @@ pub enum RunEvent {
     ActivityCalled {
         /// The activity.
         activity: Arc<Activity>,
+        /// Its name.
+        name: String,
         /// What came of it.
         outcome: Outcome,
     },

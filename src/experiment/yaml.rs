@@ -99,11 +99,28 @@ impl<'a> Builder<'a> {
         line.char_indices().nth(position.column.saturating_sub(1) as usize).map_or("", |(at, _)| &line[at..])
     }
 
+    /// The first tab that indents a line after this place.
+    fn first_tab_from(&self, position: Position) -> Position {
+        (1..)
+            .zip(self.text.lines())
+            .skip(position.line as usize)
+            .find_map(|(line, text)| {
+                let blank = &text[..text.len() - text.trim_start().len()];
+                blank.find('\t').map(|column| Position { line, column: clamp(column + 1) })
+            })
+            .unwrap_or(position)
+    }
+
     /// The parser's complaint, in the words of PyYAML where they differ and users may look for them.
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
-        let at = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
+        let mut at = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
         let message = match error.info() {
+            // the parser's mark is where the scalar began; the tab is what has to go
+            info @ "while scanning a plain scalar, found a tab" => {
+                at = self.first_tab_from(at);
+                format!("while scanning for the next token, {info}")
+            }
             "mapping values are not allowed in this context" => {
                 "mapping values are not allowed here".to_owned()
             }
@@ -410,7 +427,7 @@ mod tests {
         refused("a: !!binary aGk=", 1, "tag:yaml.org,2002:binary");
         refused("a: *nope", 1, "found undefined alias 'nope'");
         refused("a: [", 2, "while parsing a flow node");
-        refused("a: \"b\nc: d\n", 2, "while scanning a quoted scalar");
+        refused("a: \"b\nc: d\n", 1, "while scanning a quoted scalar");
         refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
         refused("a: &a [*a]", 1, "inside the very node");
         refused("{[1, 2]: x}", 1, "unhashable");

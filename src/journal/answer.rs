@@ -10,9 +10,9 @@ use crate::event::Status;
 use crate::value::{Map, Value, map};
 
 /// The schema of the answer with our key.
-const OWN_SCHEMA: &str = "kubectl-chaos/run/v1";
+pub const RUN_SCHEMA: &str = "kubectl-chaos/run/v1";
 /// The schema of the answer without it.
-const AGENT_SCHEMA: &str = "chaostoolkit/agent/run/v1";
+pub const TOOLKIT_RUN_SCHEMA: &str = "chaostoolkit/agent/run/v1";
 /// Outputs that are longer, written as JSON, are left to the journal.
 const MAX_OUTPUT: usize = 4096;
 
@@ -25,6 +25,8 @@ pub struct Place {
     pub journal_path: String,
     /// Where the events were written.
     pub events_path: Option<String>,
+    /// The exit code that follows.
+    pub exit_code: u8,
     /// Whether only the Chaos Toolkit's keys are wanted.
     pub agent: bool,
 }
@@ -42,17 +44,16 @@ pub fn answer(journal: &Journal, place: &Place) -> Answer {
             "dry-run" | "no-steady-state-hypothesis" | "method-activity-failed" | "action-not-confirmed"
         )
     });
-    let exit_code = journal.extension.exit_code;
     let experiment = &journal.experiment;
     let entry = |key: &str| experiment.get(key).cloned().unwrap_or_default();
     let declared = experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
     let mut document = map([
-        ("schema", if place.agent { AGENT_SCHEMA } else { OWN_SCHEMA }.into()),
+        ("schema", if place.agent { TOOLKIT_RUN_SCHEMA } else { RUN_SCHEMA }.into()),
         ("command", "run".into()),
         ("outcome", outcome.into()),
         ("conclusive", (matches!(outcome, "passed" | "deviated") && !weakened).into()),
         ("verdict", sentence(outcome, journal).into()),
-        ("exit_code", exit_code.map_or(Value::Null, |code| Value::Int(code.into()))),
+        ("exit_code", Value::Int(place.exit_code.into())),
         ("source", place.source.as_str().into()),
         ("journal_path", place.journal_path.as_str().into()),
         ("events_path", optional(place.events_path.as_deref())),

@@ -19,7 +19,7 @@ use crate::effect::{Effect, EffectState, Target};
 use crate::event::{Interrupt, Phase, Status};
 use crate::value::{Map, Value};
 
-pub use answer::{Answer, Place, answer};
+pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
 pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};
 pub use recorder::{Changes, Header, Recorder};

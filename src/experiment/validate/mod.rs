@@ -5,13 +5,15 @@
 //! What needs more than the document (the environment, patterns, programs, functions) is asked of [`Rules`].
 
 mod activity;
+mod configuration;
+mod control;
+mod runtime;
 mod tolerance;
 
-use super::HypothesisStrategy;
 use super::activity::{Names, child, items, reference};
-use super::configuration::{Variables, configuration_entry};
+use super::configuration::Variables;
 use super::document::{Document, Kind, Node};
-use super::{PROBES, ProviderKind, RollbackStrategy};
+use super::{PROBES, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
 
@@ -243,82 +245,6 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn configuration(&mut self, root: &'a Node) {
-        let Some(configuration) = root.get("configuration") else { return };
-        let Kind::Map(entries) = &configuration.kind else {
-            self.wrong_shape(configuration, "/configuration", "configuration", "a mapping");
-            return;
-        };
-        let rules = self.rules;
-        for (name, entry) in entries {
-            let given = rules.variables().configuration.get(name);
-            let declaration = entry.value.to_value();
-            let resolved = configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
-            let at = child("/configuration", name);
-            if let Err(message) = resolved {
-                let hint = format!("set the variable, give the entry a default, or say --var {name}=VALUE");
-                self.error(&entry.value, &at, message).hint = Some(hint);
-            }
-            if given.is_none() && super::configuration::is_dynamic(&declaration) {
-                self.activity(&entry.value, &at, activity::Place::Configuration);
-            }
-        }
-    }
-
-    fn secrets(&mut self, root: &'a Node) {
-        let Some(secrets) = root.get("secrets") else { return };
-        let Kind::Map(groups) = &secrets.kind else {
-            self.wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
-            return;
-        };
-        for (name, entry) in groups {
-            let given = self.rules.variables().secrets.get(name);
-            if given.is_none_or(|value| *value == Value::Null) {
-                let at = child("/secrets", name);
-                if !matches!(entry.value.kind, Kind::Map(_)) {
-                    self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
-                        "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
-                    ));
-                }
-                self.secret(&entry.value, &at);
-            }
-        }
-    }
-
-    fn secret(&mut self, node: &'a Node, at: &str) {
-        let Kind::Map(entries) = &node.kind else { return };
-        let text = |key: &str| node.get(key).and_then(Node::as_text);
-        match text("type") {
-            Some("env") => match text("key") {
-                None => self.wrong_shape(
-                    node,
-                    at,
-                    "a secret of type env without a key",
-                    "\"key\": the name of a variable",
-                ),
-                Some(key) if self.rules.environment(key).is_none() => {
-                    self.error(
-                        node,
-                        at,
-                        format!("Secrets make reference to an environment key that does not exist: {key}"),
-                    )
-                    .hint = Some("set the variable, or give the group in a --var-file".to_owned());
-                }
-                Some(_) => {}
-            },
-            Some("vault") if text("path").is_none() => {
-                let message = "Vault secrets must now specify the `path` property. The `key` property is now a key of \
-                               a Vault secret rather than the actual path. For instance: {'my-key': {'type': 'vault', \
-                               'key': 'foo'}} now becomes: {'my-key': {'type': 'vault', 'path': 'foo'}}";
-                let inherited = text("key").is_some();
-                self.warning(node, at, message).inherited = inherited;
-                self.postpone();
-            }
-            Some("vault") => {}
-            _ => entries.iter().for_each(|(name, entry)| self.secret(&entry.value, &child(at, name))),
-        }
-    }
-
     fn hypothesis(&mut self, root: &'a Node, names: &Names) {
         const AT: &str = "/steady-state-hypothesis";
         let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
@@ -411,132 +337,6 @@ impl<'a> Validator<'a> {
     /// Moves the last finding to where it belongs in the order.
     fn postpone(&mut self) {
         self.postponed.extend(self.found.pop());
-    }
-
-    /// All controls: of the experiment, the hypothesis, then each activity.
-    fn controls(&mut self, root: &'a Node) {
-        self.controls_of(root, "");
-        let hypothesis = root.get("steady-state-hypothesis");
-        if let Some(hypothesis) = hypothesis {
-            self.controls_of(hypothesis, "/steady-state-hypothesis");
-        }
-        let probes = hypothesis.map(|hypothesis| (items(hypothesis, "probes"), PROBES));
-        let others = [(items(root, "method"), "/method"), (items(root, "rollbacks"), "/rollbacks")];
-        for (activities, at) in probes.into_iter().chain(others) {
-            for (index, activity) in activities.iter().enumerate() {
-                self.controls_of(activity, &format!("{at}/{index}"));
-            }
-        }
-    }
-
-    /// The controls declared on the experiment, the hypothesis or an activity.
-    fn controls_of(&mut self, owner: &'a Node, at: &str) {
-        let Some(controls) = owner.get("controls") else { return };
-        let path = child(at, "controls");
-        let Kind::List(controls) = &controls.kind else {
-            self.wrong_shape(controls, &path, "controls", "a list of mappings");
-            return;
-        };
-        for (index, control) in controls.iter().enumerate() {
-            self.control(control, &format!("{path}/{index}"));
-        }
-    }
-
-    fn control(&mut self, control: &'a Node, at: &str) {
-        if let Some(name) = control.get("ref").and_then(Node::as_text) {
-            let declared = items(&self.document.root, "controls").iter();
-            if !declared.filter_map(|c| c.get("name").and_then(Node::as_text)).any(|known| known == name) {
-                self.error(control, at, format!("Control reference '{name}' declaration cannot be found"));
-            }
-            return;
-        }
-        let Some(name) = control.get("name").map(|name| name.to_value().python_text().into_owned()) else {
-            self.error(control, at, "A control must have a `name` property");
-            return;
-        };
-        let Some(provider) = control.get("provider") else {
-            self.error(control, at, format!("Control '{name}' must have a `provider` property"));
-            return;
-        };
-        if let Some(scope) = control.get("scope").filter(|scope| scope.is_truthy())
-            && !matches!(scope.as_text(), Some("before" | "after"))
-        {
-            let message = format!("Control '{name}' scope property must be 'before' or 'after' only");
-            self.error(scope, &child(at, "scope"), message);
-        }
-        self.unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
-        if provider.get("type").and_then(Node::as_text) != Some("python") {
-            let message = format!("control '{name}' has no provider of type python, so it would do nothing");
-            self.warning(provider, &child(at, "provider"), message);
-            return;
-        }
-        match provider.get("module").and_then(Node::as_text).filter(|module| !module.is_empty()) {
-            None => {
-                self.error(
-                    provider,
-                    &child(at, "provider"),
-                    format!("Control '{name}' must have a module path"),
-                );
-            }
-            Some(module) if self.rules.control(module) => {}
-            Some(module) if self.rules.strict() => {
-                let message =
-                    format!("control '{name}' needs the Python module '{module}', and no Python runs here");
-                self.error(provider, &child(at, "provider"), message).hint =
-                    Some("remove the control, or say --strict=false to run without it".to_owned());
-            }
-            Some(module) => {
-                let message = format!(
-                    "Could not find Python module '{module}' in control '{name}'. Did you install the Python module? \
-                     The experiment will carry on running nonetheless."
-                );
-                self.warning(provider, &child(at, "provider"), message).inherited = true;
-            }
-        }
-    }
-
-    fn runtime(&mut self, root: &'a Node) {
-        let Some(runtime) = root.get("runtime") else { return };
-        if !matches!(runtime.kind, Kind::Map(_)) {
-            if runtime.is_truthy() {
-                self.wrong_shape(runtime, "/runtime", "runtime", "a mapping");
-            }
-            return;
-        }
-        self.unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
-        if let Some(python) = runtime.get("python") {
-            self.warning(python, "/runtime/python", "runtime.python is ignored: no Python runs here");
-        }
-        for part in ["hypothesis", "rollbacks"] {
-            let Some(node) = runtime.get(part) else { continue };
-            let at = child("/runtime", part);
-            if !matches!(node.kind, Kind::Map(_)) {
-                self.wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
-                continue;
-            }
-            let Some(strategy) = node.get("strategy") else { continue };
-            let name = strategy.to_value().python_text().into_owned();
-            let at = child(&at, "strategy");
-            if part == "hypothesis" && HypothesisStrategy::named(&name).is_none() {
-                let known = HypothesisStrategy::ON_COMMAND_LINE.into_iter().chain([HypothesisStrategy::Skip]);
-                let known: Vec<_> = known.map(HypothesisStrategy::name).collect();
-                let fault = self.error(strategy, &at, format!("unknown hypothesis strategy '{name}'"));
-                fault.expected = Some(format!("one of {}", known.join(", ")));
-                fault.hint = suggestion(&name, known.iter().copied());
-            }
-            if part == "rollbacks" && matches!(RollbackStrategy::named(&name), RollbackStrategy::Unknown(_)) {
-                let known = RollbackStrategy::ALL;
-                let known: Vec<_> = known.iter().map(RollbackStrategy::name).collect();
-                let fault = self.doubt(
-                    strategy,
-                    &at,
-                    format!("unknown rollback strategy '{name}': rollbacks would never be played"),
-                );
-                fault.expected = Some(format!("one of {}", known.join(", ")));
-                fault.hint = suggestion(&name, known.iter().copied());
-            }
-            self.unknown_keys(node, &child("/runtime", part), &["strategy"]);
-        }
     }
 
     /// Puts findings about a part where they belong in the whole.

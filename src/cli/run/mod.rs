@@ -1,0 +1,268 @@
+//! `kubectl chaos run`. Floor 3.
+
+mod prepare;
+mod refused;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Session;
+use super::args::{DryArg, ExitCodes, Output, Run};
+use super::events_file::EventsFile;
+use super::exit_code::{Exit, toolkit_code};
+use super::input::{Surroundings, control_files};
+use super::notify::Notifier;
+use super::signals;
+use super::watchers::{Console, LiveProgress};
+use crate::console::{Level, Line, sanitize};
+use crate::engine::{Bus, Engine, Options, Watcher, configure};
+use crate::event::Status;
+use crate::experiment::{Dry, Experiment};
+use crate::journal::{Answer, Journal, Place, answer, judge};
+use crate::substitution::Scope;
+use crate::value::Value;
+use prepare::{Ready, prepare};
+use refused::Refused;
+
+/// Runs experiments one after the other. Gives the exit code.
+pub(super) fn run(session: &Session, args: &Run) -> u8 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    let code = runtime.block_on(run_all(session, args));
+    // nothing that is still going on is waited for: it was cut, or nobody asked for it
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+/// How a run ended.
+struct Ended {
+    exit: Exit,
+    /// The exit code by the rules that were asked for.
+    code: u8,
+    journal: Journal,
+    journal_path: PathBuf,
+    source: String,
+}
+
+async fn run_all(session: &Session, args: &Run) -> u8 {
+    let surroundings = match Surroundings::read(session, &args.variables) {
+        Ok(surroundings) => surroundings,
+        Err(code) => return code,
+    };
+    Notifier::new(session, &surroundings.settings).warn();
+    // nothing runs unless everything can
+    let mut ready = Vec::new();
+    for (index, source) in args.sources.iter().enumerate() {
+        match prepare(session, args, &surroundings, index).await {
+            Ok(one) => ready.push(one),
+            Err(refused) => return refuse(session, args, &refused, source),
+        }
+    }
+    let mut ended: Vec<Ended> = Vec::new();
+    for one in ready {
+        let source = one.source.clone();
+        match carry_out(session, args, &surroundings, one).await {
+            Ok(one) => ended.push(one),
+            Err(refused) => return refuse(session, args, &refused, &source),
+        }
+        let last = ended.last().map(|one| (one.exit, one.journal.status));
+        if matches!(last, Some((Exit::RollbackIncomplete, _) | (_, Some(Status::Interrupted)))) {
+            break;
+        }
+    }
+    let worst = ended.iter().max_by_key(|one| (one.exit.gravity(), one.code));
+    let code = worst.map_or(0, |one| one.code);
+    match tell(session, args, &ended) {
+        Ok(()) => code,
+        Err(error) => {
+            let refused = session.refuse(Exit::NotWritten, error);
+            if code == 0 { refused } else { code }
+        }
+    }
+}
+
+/// Writes the answer of a run that did not begin; why it did not was said already.
+fn refuse(session: &Session, args: &Run, refused: &Refused, source: &str) -> u8 {
+    let code = session.code(refused.exit);
+    let written = match args.output {
+        Output::Text => Ok(()),
+        output => session.terminal.result(&written(output, &refused.answer(source, code, output))),
+    };
+    if let Err(error) = written {
+        session.terminal.say(&Line::note(Level::Error, format!("the answer cannot be written: {error}")));
+    }
+    code
+}
+
+/// Runs one experiment, and writes its journal.
+async fn carry_out(
+    session: &Session,
+    args: &Run,
+    surroundings: &Surroundings,
+    ready: Ready,
+) -> Result<Ended, Refused> {
+    let terminal = &session.terminal;
+    let unable = |error: String| Refused::new(terminal, Exit::Usage, "runtime", error);
+    // as a whole the original's way: then outputs are written down as they came, too
+    let plain = !session.global.strict && session.global.exit_code == ExitCodes::Chaostoolkit;
+    let mut watchers: Vec<Box<dyn Watcher>> =
+        vec![Box::new(ready.journal.watcher()), Box::new(Console(Arc::clone(terminal)))];
+    let mut events_failure = None;
+    if let Some(path) = &args.events_file {
+        let (file, failure) = EventsFile::open(path).map_err(unable)?;
+        watchers.push(Box::new(file));
+        events_failure = Some(failure);
+    }
+    let live = LiveProgress::start(terminal);
+    if let Some(live) = &live {
+        watchers.push(Box::new(live.watcher()));
+    }
+    let bus = Arc::new(Bus::new(watchers));
+    let scope = configured(session, surroundings, &ready.experiment, &bus, plain).await;
+    let scope = scope.map_err(|error| Refused::new(terminal, Exit::Invalid, "runtime", error))?;
+    let mut controls = surroundings.settings.controls.clone();
+    controls.extend(control_files(session, &args.control_files));
+    let options = Options {
+        plan: ready.plan.clone(),
+        dry: args.dry.map(dry),
+        frequency: args.hypothesis_frequency,
+        fail_fast: args.fail_fast,
+        effect_timeout: args.effect_timeout,
+        timeout: args.timeout,
+        controls,
+        plain,
+    };
+    let experiment = Arc::clone(&ready.experiment);
+    let engine = Engine::new(experiment, options, scope, surroundings.providers.clone(), bus);
+    signals::listen(&engine.handle())
+        .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
+    engine.run().await;
+    drop(live);
+    let ended = finish(session, ready, events_failure.and_then(|failure| failure.lock().take()));
+    tell_channels(session, surroundings, &ended.journal).await;
+    Ok(ended)
+}
+
+async fn configured(
+    session: &Session,
+    surroundings: &Surroundings,
+    experiment: &Experiment,
+    bus: &Bus,
+    plain: bool,
+) -> Result<Scope, String> {
+    let Surroundings { variables, environment, providers, .. } = surroundings;
+    let configured = configure(experiment, variables, environment, providers, bus, plain).await?;
+    for warning in configured.warnings {
+        session.terminal.say(&Line::note(Level::Warning, warning));
+    }
+    if plain && !configured.scope.secrets().is_empty() {
+        let text =
+            "--strict=false with --exit-code=chaostoolkit writes outputs as they came, secrets included";
+        session.terminal.say(&Line::note(Level::Warning, text));
+    }
+    Ok(configured.scope)
+}
+
+/// Judges the run and writes its journal for good.
+fn finish(session: &Session, ready: Ready, events_failure: Option<String>) -> Ended {
+    let strict = session.global.strict;
+    let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
+    let ((verdict, reason), toolkit) = ready.journal.look(look);
+    let by = |exit: Exit| match session.global.exit_code {
+        ExitCodes::Precise => exit.code(),
+        ExitCodes::Chaostoolkit => toolkit.max(u8::from(exit == Exit::NotWritten)),
+    };
+    let mut exit = Exit::of(verdict);
+    let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
+    for error in written.err().into_iter().chain(events_failure) {
+        session.terminal.say(&Line::note(Level::Error, error));
+        exit = exit.worst(Exit::NotWritten);
+    }
+    hint_at_rollbacks(session, &journal);
+    Ended { exit, code: by(exit), journal, journal_path: ready.journal_path, source: ready.source }
+}
+
+/// What was not put back is said, where somebody may have expected it.
+fn hint_at_rollbacks(session: &Session, journal: &Journal) {
+    let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
+    let cut = journal.status != Some(Status::Completed);
+    if cut && declared > 0 && !journal.run.is_empty() && !journal.extension.rollbacks_begun {
+        let text = "the rollbacks were not played; --rollback-strategy=always plays them whatever happens";
+        session.terminal.say(&Line::note(Level::Warning, text));
+    }
+}
+
+async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: &Journal) {
+    let notifier = Notifier::new(session, &surroundings.settings);
+    let completed = journal.status == Some(Status::Completed);
+    notifier.tell(if completed { "run-completed" } else { "run-failed" }, "run", journal, None).await;
+    if journal.deviated {
+        notifier.tell("run-deviated", "run", journal, None).await;
+    }
+}
+
+/// Writes what the runs came to, in the format that was asked for.
+fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
+    let text = match args.output {
+        Output::Text => ended.iter().map(sentence).collect(),
+        output => {
+            let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();
+            let document = match answers.len() {
+                1 => answers.remove(0),
+                _ => Value::List(answers),
+            };
+            written(output, &document)
+        }
+    };
+    session.terminal.result(&text).map_err(|error| format!("the answer cannot be written: {error}"))
+}
+
+/// What a run came to, for a person.
+fn sentence(ended: &Ended) -> String {
+    let extension = &ended.journal.extension;
+    let verdict = extension.verdict.map(crate::journal::Verdict::name).unwrap_or_default();
+    let reason =
+        extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
+    format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))
+}
+
+fn answered(args: &Run, ended: &Ended) -> Answer {
+    let place = Place {
+        source: location(&ended.source),
+        journal_path: location(&ended.journal_path.display().to_string()),
+        events_path: args.events_file.as_ref().map(|path| location(&path.display().to_string())),
+        exit_code: ended.code,
+        agent: args.output == Output::Agent,
+    };
+    answer(&ended.journal, &place)
+}
+
+fn written(output: Output, document: &Value) -> String {
+    match output {
+        Output::Yaml => serde_yaml::to_string(document).unwrap_or_default(),
+        Output::Text | Output::Json | Output::Agent => {
+            serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+        }
+    }
+}
+
+fn dry(dry: DryArg) -> Dry {
+    match dry {
+        DryArg::Probes => Dry::Probes,
+        DryArg::Actions => Dry::Actions,
+        DryArg::Activities => Dry::Activities,
+        DryArg::Pause => Dry::Pause,
+    }
+}
+
+/// An address as it is, a path as an absolute one.
+fn location(source: &str) -> String {
+    if source.contains("://") || source == "-" {
+        return source.to_owned();
+    }
+    std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
+}

@@ -1,0 +1,160 @@
+//! Everything about a run that is read and checked before it begins. Floor 3.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::refused::Refused;
+use crate::cli::args::{HypothesisArg, RollbackArg, Run};
+use crate::cli::exit_code::Exit;
+use crate::cli::input::{Surroundings, is_invalid, tell_faults, tell_inherited};
+use crate::cli::journal_file::JournalFile;
+use crate::cli::notify::{Notifier, without_secrets};
+use crate::cli::{Session, new_run_id};
+use crate::console::{Level, Line};
+use crate::engine::{self, Asked, undeclared};
+use crate::event::Plan;
+use crate::experiment::document::Document;
+use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
+use crate::journal::Header;
+use crate::source;
+
+/// An experiment that can be run: everything about it was read and checked, and nothing was touched.
+pub(super) struct Ready {
+    pub(super) source: String,
+    pub(super) experiment: Arc<Experiment>,
+    pub(super) plan: Plan,
+    pub(super) journal: JournalFile,
+    pub(super) journal_path: PathBuf,
+}
+
+/// Reads and checks the experiment with that number.
+pub(super) async fn prepare(
+    session: &Session,
+    args: &Run,
+    surroundings: &Surroundings,
+    index: usize,
+) -> Result<Ready, Refused> {
+    let terminal = &session.terminal;
+    let settings = &surroundings.settings;
+    let source = &args.sources[index];
+    let document = source::read(source, settings, &surroundings.environment, !args.no_verify_tls)
+        .await
+        .map_err(|fault| Refused::invalid(terminal, "load", vec![fault]))?;
+    let notifier = Notifier::new(session, settings);
+    notifier.tell("run-started", "run", &without_secrets(&document.root.to_value()), None).await;
+    if !args.no_validation {
+        check(session, surroundings, &document)?;
+    }
+    let experiment =
+        Experiment::read(&document).map_err(|fault| Refused::invalid(terminal, "validation", vec![fault]))?;
+    for message in undeclared(&experiment, &surroundings.variables) {
+        terminal.say(&Line::note(Level::Warning, message));
+    }
+    if args.hypothesis_strategy == Some(HypothesisArg::Continously) {
+        let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
+        terminal.say(&Line::new(Level::Warning, text));
+    }
+    let plan = engine::plan(&experiment, settings, &asked(args))
+        .map_err(|error| Refused::new(terminal, Exit::Invalid, "validation", error))?;
+    let journal_path = journal_path(&args.journal_path, args.sources.len(), index, source);
+    let header = Header {
+        platform: platform(),
+        node: node(),
+        run_id: if index == 0 { session.run_id.clone() } else { new_run_id() },
+        version: env!("CARGO_PKG_VERSION"),
+        experiment_hash: hash(&experiment.document),
+        annotations: args
+            .annotations
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect(),
+    };
+    let journal = JournalFile::open(&journal_path, header)
+        .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;
+    Ok(Ready { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
+}
+
+/// Validates, and tells what was found.
+fn check(session: &Session, surroundings: &Surroundings, document: &Document) -> Result<(), Refused> {
+    let terminal = &session.terminal;
+    terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
+    let faults = surroundings.faults(document, session.global.strict);
+    tell_inherited(terminal, &faults);
+    if is_invalid(&faults) {
+        return Err(Refused::invalid(terminal, "validation", faults));
+    }
+    terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
+    tell_faults(terminal, &faults);
+    Ok(())
+}
+
+fn asked(args: &Run) -> Asked {
+    Asked {
+        hypothesis: args.hypothesis_strategy.map(|strategy| match strategy {
+            HypothesisArg::Default => HypothesisStrategy::Default,
+            HypothesisArg::BeforeMethodOnly => HypothesisStrategy::BeforeMethodOnly,
+            HypothesisArg::AfterMethodOnly => HypothesisStrategy::AfterMethodOnly,
+            HypothesisArg::DuringMethodOnly => HypothesisStrategy::DuringMethodOnly,
+            HypothesisArg::Continuously | HypothesisArg::Continously => HypothesisStrategy::Continuously,
+        }),
+        rollbacks: args.rollback_strategy.map(|strategy| match strategy {
+            RollbackArg::Default => RollbackStrategy::Default,
+            RollbackArg::Always => RollbackStrategy::Always,
+            RollbackArg::Never => RollbackStrategy::Never,
+            RollbackArg::Deviated => RollbackStrategy::Deviated,
+        }),
+    }
+}
+
+/// The journal of one experiment among several: its number and its own name are put before the extension.
+fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> PathBuf {
+    if experiments == 1 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    let name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy();
+    let fit = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().map(fit).collect();
+    path.with_file_name(format!("{stem}-{}-{name}{extension}", index + 1))
+}
+
+#[cfg(unix)]
+fn platform() -> String {
+    let system = rustix::system::uname();
+    let part = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    format!("{}-{}-{}", part(system.sysname()), part(system.release()), part(system.machine()))
+}
+
+#[cfg(not(unix))]
+fn platform() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+#[cfg(unix)]
+fn node() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn node() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_experiments_have_journals_of_their_own() {
+        let check = |experiments: usize, index: usize, source: &str, expected: &str| {
+            assert_eq!(
+                journal_path(Path::new("out/journal.json"), experiments, index, source),
+                Path::new(expected)
+            );
+        };
+        check(1, 0, "a.json", "out/journal.json");
+        check(2, 0, "dir/a b.json", "out/journal-1-a-b.json");
+        check(2, 1, "http://h/x.yaml?y=1", "out/journal-2-x.json");
+    }
+}

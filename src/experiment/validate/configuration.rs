@@ -1,0 +1,85 @@
+//! The faults of configuration and secrets. Floor 0.
+
+use super::{Validator, activity};
+use crate::experiment::activity::child;
+use crate::experiment::configuration::{configuration_entry, is_dynamic};
+use crate::experiment::document::{Kind, Node};
+use crate::value::Value;
+
+impl<'a> Validator<'a> {
+    pub(super) fn configuration(&mut self, root: &'a Node) {
+        let Some(configuration) = root.get("configuration") else { return };
+        let Kind::Map(entries) = &configuration.kind else {
+            self.wrong_shape(configuration, "/configuration", "configuration", "a mapping");
+            return;
+        };
+        let rules = self.rules;
+        for (name, entry) in entries {
+            let given = rules.variables().configuration.get(name);
+            let declaration = entry.value.to_value();
+            let resolved = configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
+            let at = child("/configuration", name);
+            if let Err(message) = resolved {
+                let hint = format!("set the variable, give the entry a default, or say --var {name}=VALUE");
+                self.error(&entry.value, &at, message).hint = Some(hint);
+            }
+            if given.is_none() && is_dynamic(&declaration) {
+                self.activity(&entry.value, &at, activity::Place::Configuration);
+            }
+        }
+    }
+
+    pub(super) fn secrets(&mut self, root: &'a Node) {
+        let Some(secrets) = root.get("secrets") else { return };
+        let Kind::Map(groups) = &secrets.kind else {
+            self.wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
+            return;
+        };
+        for (name, entry) in groups {
+            let given = self.rules.variables().secrets.get(name);
+            if given.is_none_or(|value| *value == Value::Null) {
+                let at = child("/secrets", name);
+                if !matches!(entry.value.kind, Kind::Map(_)) {
+                    self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
+                        "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
+                    ));
+                }
+                self.secret(&entry.value, &at);
+            }
+        }
+    }
+
+    fn secret(&mut self, node: &'a Node, at: &str) {
+        let Kind::Map(entries) = &node.kind else { return };
+        let text = |key: &str| node.get(key).and_then(Node::as_text);
+        match text("type") {
+            Some("env") => match text("key") {
+                None => self.wrong_shape(
+                    node,
+                    at,
+                    "a secret of type env without a key",
+                    "\"key\": the name of a variable",
+                ),
+                Some(key) if self.rules.environment(key).is_none() => {
+                    self.error(
+                        node,
+                        at,
+                        format!("Secrets make reference to an environment key that does not exist: {key}"),
+                    )
+                    .hint = Some("set the variable, or give the group in a --var-file".to_owned());
+                }
+                Some(_) => {}
+            },
+            Some("vault") if text("path").is_none() => {
+                let message = "Vault secrets must now specify the `path` property. The `key` property is now a key of \
+                               a Vault secret rather than the actual path. For instance: {'my-key': {'type': 'vault', \
+                               'key': 'foo'}} now becomes: {'my-key': {'type': 'vault', 'path': 'foo'}}";
+                let inherited = text("key").is_some();
+                self.warning(node, at, message).inherited = inherited;
+                self.postpone();
+            }
+            Some("vault") => {}
+            _ => entries.iter().for_each(|(name, entry)| self.secret(&entry.value, &child(at, name))),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The faults of what an experiment says about its own run. Floor 0.
+
+use super::Validator;
+use crate::diagnostic::suggestion;
+use crate::experiment::activity::child;
+use crate::experiment::document::{Kind, Node};
+use crate::experiment::{HypothesisStrategy, RollbackStrategy};
+
+impl<'a> Validator<'a> {
+    pub(super) fn runtime(&mut self, root: &'a Node) {
+        let Some(runtime) = root.get("runtime") else { return };
+        if !matches!(runtime.kind, Kind::Map(_)) {
+            if runtime.is_truthy() {
+                self.wrong_shape(runtime, "/runtime", "runtime", "a mapping");
+            }
+            return;
+        }
+        self.unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
+        if let Some(python) = runtime.get("python") {
+            self.warning(python, "/runtime/python", "runtime.python is ignored: no Python runs here");
+        }
+        for part in ["hypothesis", "rollbacks"] {
+            let Some(node) = runtime.get(part) else { continue };
+            let at = child("/runtime", part);
+            if !matches!(node.kind, Kind::Map(_)) {
+                self.wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
+                continue;
+            }
+            let Some(strategy) = node.get("strategy") else { continue };
+            let name = strategy.to_value().python_text().into_owned();
+            let at = child(&at, "strategy");
+            if part == "hypothesis" && HypothesisStrategy::named(&name).is_none() {
+                let known = HypothesisStrategy::ON_COMMAND_LINE.into_iter().chain([HypothesisStrategy::Skip]);
+                let known: Vec<_> = known.map(HypothesisStrategy::name).collect();
+                let fault = self.error(strategy, &at, format!("unknown hypothesis strategy '{name}'"));
+                fault.expected = Some(format!("one of {}", known.join(", ")));
+                fault.hint = suggestion(&name, known.iter().copied());
+            }
+            if part == "rollbacks" && matches!(RollbackStrategy::named(&name), RollbackStrategy::Unknown(_)) {
+                let known = RollbackStrategy::ALL;
+                let known: Vec<_> = known.iter().map(RollbackStrategy::name).collect();
+                let fault = self.doubt(
+                    strategy,
+                    &at,
+                    format!("unknown rollback strategy '{name}': rollbacks would never be played"),
+                );
+                fault.expected = Some(format!("one of {}", known.join(", ")));
+                fault.hint = suggestion(&name, known.iter().copied());
+            }
+            self.unknown_keys(node, &child("/runtime", part), &["strategy"]);
+        }
+    }
+}
