@@ -7,7 +7,7 @@ use super::Session;
 use super::args::VariableArgs;
 use super::exit_code::Exit;
 use super::terminal::Terminal;
-use crate::console::{Level, Line};
+use crate::console::{Head, Level, Line};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::Preflight;
 use crate::experiment::configuration::Variables;
@@ -135,7 +135,7 @@ pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
     }
     for fault in faults.iter().filter(|fault| !fault.inherited) {
         let level = if fault.severity == Severity::Error { Level::Error } else { Level::Warning };
-        terminal.say(&Line { level, text: fault.to_string(), note: true });
+        terminal.say(&Line { level, text: fault.to_string(), head: Head::None });
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 use serde_json::json;
 
-use super::{Level, Line};
+use super::{Head, Level, Line};
 use crate::clock::Timestamp;
 
 /// How lines are written.
@@ -44,11 +44,11 @@ pub fn format(line: &Line, at: Timestamp, style: &Style) -> String {
 }
 
 fn text(line: &Line, at: Timestamp, colour: bool) -> String {
-    let head = match (line.note, line.level) {
-        (false, level) => format!("[{} {}]", at.local(), level.name()),
-        (true, Level::Debug | Level::Info) => String::new(),
-        (true, Level::Warning) => "Warning:".to_owned(),
-        (true, Level::Error | Level::Critical) => "error:".to_owned(),
+    let head = match (line.head, line.level) {
+        (Head::Time, level) => format!("[{} {}]", at.local(), level.name()),
+        (Head::None, _) | (Head::Level, Level::Debug | Level::Info) => String::new(),
+        (Head::Level, Level::Warning) => "Warning:".to_owned(),
+        (Head::Level, Level::Error | Level::Critical) => "error:".to_owned(),
     };
     let head = match line.level {
         _ if !colour || head.is_empty() => head,

@@ -48,19 +48,30 @@ pub struct Line {
     pub level: Level,
     /// The text.
     pub text: String,
-    /// Whether it is ours, beside what the Chaos Toolkit says: then it is shown without a time.
-    pub note: bool,
+    /// What people see before the text.
+    pub head: Head,
+}
+
+/// What stands before the text of a line that people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Time and level: a line that the Chaos Toolkit has as well.
+    Time,
+    /// The level, if it calls for attention: a line of our own.
+    Level,
+    /// Nothing: the text says what it is.
+    None,
 }
 
 impl Line {
     /// A line that the Chaos Toolkit has as well.
     pub fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), note: false }
+        Self { level, text: text.into(), head: Head::Time }
     }
 
     /// A line of our own.
     pub fn note(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), note: true }
+        Self { level, text: text.into(), head: Head::Level }
     }
 }
 

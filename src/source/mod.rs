@@ -56,7 +56,8 @@ pub async fn read(
             Err(Diagnostic::of_file(source, format!("'{}' is not a supported source scheme.", url.scheme()))
                 .hint("an experiment is a file, - for standard input, or an http or https address"))
         }
-        _ => Err(Diagnostic::of_file(source, format!("Path \"{source}\" does not exist."))),
+        _ => Err(Diagnostic::of_file(source, format!("Path \"{source}\" does not exist."))
+            .hint("an experiment is a file, an http or https address, or - for standard input")),
     }
 }
 

@@ -19,9 +19,20 @@ pub(super) enum Place {
 
 const ACTIVITY_KEYS: [&str; 10] =
     ["type", "name", "provider", "tolerance", "pauses", "background", "controls", "timeout", "dry", "ref"];
-const PROCESS_KEYS: [&str; 4] = ["type", "path", "arguments", "timeout"];
-const HTTP_KEYS: [&str; 8] =
-    ["type", "url", "method", "headers", "arguments", "timeout", "verify_tls", "max_retries"];
+const PROCESS_KEYS: [&str; 5] = ["type", "path", "arguments", "timeout", "secrets"];
+// the Chaos Toolkit's own examples have the last two, which do nothing there either: secrets need no naming
+const HTTP_KEYS: [&str; 10] = [
+    "type",
+    "url",
+    "method",
+    "headers",
+    "arguments",
+    "timeout",
+    "verify_tls",
+    "max_retries",
+    "expected_status",
+    "secrets",
+];
 const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
 impl<'a> Validator<'a> {

@@ -1,0 +1,114 @@
+//! Golden folders: what the binary says and writes, word for word.
+//!
+//! Each folder of `tests/cases` is one call: `args` (one argument per line), what it needs beside it, and what came of it:
+//! `exit`, `stdout`, `stderr`, `journal.json`. Times, durations and names of machines are replaced by their kind. With
+//! `UPDATE_GOLDEN=1` the folders are written anew; the change is then yours to read.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fancy_regex::Regex;
+use serde_json::Value;
+
+use crate::harness::Chaos;
+
+/// What a call leaves behind; the file is absent when there is nothing.
+const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
+
+#[test]
+fn every_case_is_as_written() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = String::new();
+    let cases = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases"));
+    assert!(!cases.is_empty());
+    for case in cases {
+        let actual = run(&case);
+        for (name, actual) in RESULTS.into_iter().zip(actual) {
+            let path = case.join(name);
+            if update {
+                match &actual {
+                    Some(text) => fs::write(&path, text).unwrap(),
+                    None => drop(fs::remove_file(&path)),
+                }
+            }
+            let expected = fs::read_to_string(&path).ok();
+            if expected != actual {
+                let none = || "(nothing)".to_owned();
+                let (expected, actual) = (expected.unwrap_or_else(none), actual.unwrap_or_else(none));
+                writeln!(wrong, "== {}: expected\n{expected}\n-- but was\n{actual}", path.display()).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}\nUPDATE_GOLDEN=1 writes the folders anew");
+}
+
+/// Runs a case in a copy of its folder.
+fn run(case: &Path) -> [Option<String>; 4] {
+    let chaos = Chaos::new();
+    let mut arguments = Vec::new();
+    for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if name == "args" {
+            arguments = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+        } else if !RESULTS.contains(&name.as_str()) {
+            chaos.write(&name, fs::read(&file).unwrap());
+        }
+    }
+    let finished = chaos.run(&arguments);
+    let folder = chaos.path("");
+    let redact = |text: &str| redact(&text.replace(folder.to_str().unwrap().trim_end_matches('/'), "FOLDER"));
+    let journal = chaos.path("journal.json").exists().then(|| {
+        let mut journal = chaos.journal();
+        redact_values(&mut journal);
+        redact(&(serde_json::to_string_pretty(&journal).unwrap() + "\n"))
+    });
+    let text = |text: &str| (!text.is_empty()).then(|| redact(text));
+    let exit = format!("{}\n", finished.code.expect("an exit code"));
+    [Some(exit), text(&finished.stdout), text(&finished.stderr), journal]
+}
+
+/// Replaces what differs from run to run.
+fn redact(text: &str) -> String {
+    let rules = [
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", "TIME"),
+        (r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "[TIME "),
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
+        (r#""duration": [\d.e-]+"#, "\"duration\": DURATION"),
+        (r"\bduration: [\d.e-]+", "duration: DURATION"),
+        (r#""process":\d+,"asctime":"[^"]+""#, "\"process\":ID,\"asctime\":\"TIME\""),
+    ];
+    rules.iter().fold(text.to_owned(), |text, (pattern, kind)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *kind).into_owned()
+    })
+}
+
+/// The same for what JSON holds as numbers and names.
+fn redact_values(value: &mut Value) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                match key.as_str() {
+                    "duration" | "platform" | "node" | "run_id" | "chaoslib-version" | "version"
+                        if !value.is_null() =>
+                    {
+                        *value = key.to_uppercase().into();
+                    }
+                    _ => redact_values(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact_values),
+        _ => {}
+    }
+}
+
+fn folders(parent: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(parent)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort();
+    found
+}

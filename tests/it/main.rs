@@ -1,0 +1,11 @@
+//! What can only be seen from outside: the binary, as its users start it. One binary for all of it.
+//!
+//! Each module is one thing a user relies on. Everything listens on 127.0.0.1 and ends with the test that
+//! started it; nothing here needs a network, a cluster, Python, or a fixed port.
+
+#![allow(unreachable_pub, reason = "a test binary is reached by nobody")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
+mod harness;
+
+mod golden;
