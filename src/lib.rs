@@ -1,4 +1,64 @@
-//! kubectl-chaos: Chaos Toolkit experiments, run natively.
+//! kubectl-chaos runs chaos experiments in the Chaos Toolkit format, natively, and never calls a fault that did
+//! nothing a success.
+//!
+//! # The house
+//!
+//! Arrows point down only: a floor uses those below it.
+//!
+//! ```text
+//!  FLOOR 3   main ─► cli/        what the user types, files and terminal, exit codes; puts the rest together
+//!                      │
+//!  FLOOR 2   engine/   the run: order, strategies, background, controls, interrupts. Emits RunEvents;
+//!                      │         knows the trait Provider, and no provider
+//!                      ▼
+//!  FLOOR 1   ports     provider/  http_client/  settings/  source/       I/O lives here, asynchronous
+//!            views     console/                                          pure: events in, lines out
+//!                      ▼
+//!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
+//!            value/  effect  diagnostic  clock                           no runtime, no terminal
+//! ```
+//!
+//! # One activity, from file to journal
+//!
+//! ```text
+//!  source      bytes from a file, standard input, or a server
+//!  experiment  ├─ document + json, yaml   values that know their line and column
+//!              ├─ validate                every fault at once, each with its place     ─► Diagnostic
+//!              ├─ Experiment              what the engine runs: activities, strategies, controls
+//!              └─ resolve                 one activity, its placeholders filled        ─► Call
+//!  provider    prepare ─► (engine records) ─► apply ─► confirm                         ─► Output | ActivityError, Effect
+//!  tolerance   evaluate                   is the output within it?                     ─► Verdict
+//!  engine      bus                        one stream of RunEvents, in order
+//!              ├─► journal    a fold of the events, on disk soon after, whatever kills the run; judged at the end
+//!              ├─► console    lines for a person, progress on a terminal
+//!              └─► controls   the only watchers that may interrupt
+//! ```
+//!
+//! An activity that fails is data in the journal. An `Err` out of a run means only that it could not start.
+//!
+//! # Who may use whom
+//!
+//! A test reads `src` and holds it to this table.
+//!
+//! | module | floor | may use |
+//! |---|---|---|
+//! | value | 0 | – |
+//! | clock | 0 | – |
+//! | diagnostic | 0 | – |
+//! | effect | 0 | clock |
+//! | substitution | 0 | value |
+//! | experiment | 0 | diagnostic, substitution, value |
+//! | tolerance | 0 | experiment, substitution, value |
+//! | event | 0 | clock, effect, experiment, tolerance, value |
+//! | journal | 0 | clock, effect, event, experiment, value |
+//! | console | 1 | clock, effect, event, experiment, value |
+//! | http_client | 1 | experiment |
+//! | settings | 1 | diagnostic, experiment, http_client, value |
+//! | source | 1 | diagnostic, experiment, http_client, settings |
+//! | provider | 1 | effect, experiment, http_client, settings, value |
+//! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
+//! | cli | 3 | everything |
+
 pub mod cli;
 pub mod clock;
 pub mod console;

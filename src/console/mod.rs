@@ -174,7 +174,7 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
         }
         RunEvent::ToleranceChecked { verdict: Some(verdict), .. } => {
             let met = if verdict.met { "within" } else { "not within" };
-            let actual = clipped(&verdict.actual.python_text());
+            let actual = clipped(verdict.actual.python_text().trim_end());
             let text = format!("  {met} its tolerance: expected {}, got {actual}", verdict.expected);
             vec![if verdict.met { debug(text) } else { Line::note(Level::Info, text) }]
         }

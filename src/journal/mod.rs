@@ -115,7 +115,7 @@ pub struct Extension {
     pub run_id: String,
     /// Whether the run came to its end, however it ended.
     pub finished: bool,
-    /// Why it came to what it came to, where that needs a reason.
+    /// Why it came to what it came to; nothing while it runs.
     pub reason: Option<String>,
     /// What it came to.
     pub verdict: Option<Verdict>,

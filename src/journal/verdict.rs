@@ -90,10 +90,15 @@ pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
         .get("dry")
         .is_some_and(|dry| matches!(dry.as_text(), Some("probes" | "actions" | "activities")))
     {
-        return (Verdict::Dry, None);
+        return (Verdict::Dry, Some("what was left out was not tried".to_owned()));
     }
     let looked = states.before.is_some() || states.after.is_some() || !states.during.is_empty();
-    (if looked { Verdict::Held } else { Verdict::Explored }, None)
+    let (verdict, reason) = if looked {
+        (Verdict::Held, "the steady state was met at every look")
+    } else {
+        (Verdict::Explored, "there was no steady state to judge")
+    };
+    (verdict, Some(reason.to_owned()))
 }
 
 /// `probe 'p' was not met`, of the probe that decided.

@@ -8,4 +8,7 @@
 
 mod harness;
 
+mod examples;
 mod golden;
+mod house;
+mod readme;

@@ -49,8 +49,14 @@ fn the_most_serious_counts() {
         Aborted, ActionNotConfirmed, BaselineNotMet, Deviated, Dry, Explored, Held, Interrupted,
         RollbackIncomplete, Stopped,
     };
-    check(|_| {}, true, Explored, "");
-    check(|j| j.steady_states.after = Some(state(true, "succeeded")), true, Held, "");
+    let explored = "there was no steady state to judge";
+    check(|_| {}, true, Explored, explored);
+    check(
+        |j| j.steady_states.after = Some(state(true, "succeeded")),
+        true,
+        Held,
+        "the steady state was met at every look",
+    );
     check(
         |j| j.steady_states.after = Some(state(false, "succeeded")),
         true,
@@ -87,11 +93,11 @@ fn the_most_serious_counts() {
         BaselineNotMet,
         "probe 'x' could not be measured before the method",
     );
-    check(|j| j.experiment = json!({"dry": "actions"}).into(), true, Dry, "");
-    check(|j| j.experiment = json!({"dry": "pause"}).into(), true, Explored, "");
+    check(|j| j.experiment = json!({"dry": "actions"}).into(), true, Dry, "what was left out was not tried");
+    check(|j| j.experiment = json!({"dry": "pause"}).into(), true, Explored, explored);
     check(|j| j.run = vec![entry("action", Some("failed"))], true, ActionNotConfirmed, "action 'x' failed");
-    check(|j| j.run = vec![entry("action", Some("failed"))], false, Explored, "");
-    check(|j| j.run = vec![entry("probe", Some("failed"))], true, Explored, "");
+    check(|j| j.run = vec![entry("action", Some("failed"))], false, Explored, explored);
+    check(|j| j.run = vec![entry("probe", Some("failed"))], true, Explored, explored);
     check(|j| j.run = vec![entry("action", None)], true, ActionNotConfirmed, "action 'x' failed");
     check(
         |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Mismatch)],
@@ -112,13 +118,13 @@ fn the_most_serious_counts() {
         |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Mismatch)],
         false,
         Explored,
-        "",
+        explored,
     );
     check(
         |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Confirmed)],
         true,
         Explored,
-        "",
+        explored,
     );
     check(|j| j.status = Some(Status::Aborted), true, Aborted, "an unexpected error ended the run");
     let interrupted = |interrupt: Interrupt| {

@@ -1,0 +1,97 @@
+//! The examples run, and come to what they promise.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::harness::{Chaos, Finished, Response, Server};
+
+/// Runs an example from the root of the project, as a reader would, with temporary files of its own.
+fn run(chaos: &Chaos, example: &str, arguments: &[&str]) -> Finished {
+    let journal = chaos.path("journal.json");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let given = ["--change-dir", root, "run", example, "--journal-path", journal.to_str().unwrap()];
+    chaos.run(given.iter().chain(arguments))
+}
+
+/// A home whose temporary files are its own too.
+fn home() -> Chaos {
+    let chaos = Chaos::new();
+    let folder = chaos.path("").to_str().unwrap().to_owned();
+    chaos.env("TMPDIR", folder)
+}
+
+#[test]
+fn a_save_that_is_interrupted_shows_the_weakness_and_the_cure() {
+    let chaos = home();
+    let cured = run(&chaos, "examples/interrupted-save.json", &[]).exits(0);
+    assert!(cured.stdout.starts_with("held: "), "{}", cured.stdout);
+    let weak = run(&chaos, "examples/interrupted-save.json", &["--var", "writer=in-place"]).exits(1);
+    assert!(weak.stdout.starts_with("deviated: "), "{}", weak.stdout);
+    let journal = chaos.journal();
+    assert_eq!(journal["run"][0]["output"]["stdout"], "killed\n", "the writer was really killed");
+    assert!(
+        journal["steady_states"]["after"]["probes"][0]["output"]["stdout"]
+            .as_str()
+            .unwrap()
+            .starts_with("torn")
+    );
+    run(&chaos, "examples/interrupted-save.json", &["--var", "writer=none"]).exits(5);
+    assert!(!chaos.path("kubectl-chaos-example-state").exists(), "the rollback removed it");
+}
+
+#[test]
+fn a_busy_machine_is_looked_at_all_the_while() {
+    let chaos = home();
+    run(&chaos, "examples/busy-machine.yaml", &["--var", "seconds:int=1"]).exits(0);
+    let journal = chaos.journal();
+    assert!(!journal["steady_states"]["during"].as_array().unwrap().is_empty());
+    assert_eq!(journal["run"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn lost_settings_are_put_back() {
+    let chaos = home();
+    run(&chaos, "examples/lost-settings.yaml", &[]).exits(0);
+    let journal = chaos.journal();
+    assert_eq!(
+        journal["run"][1]["output"]["stdout"], "5\n",
+        "the settings were in use before they were lost"
+    );
+    assert_eq!(journal["steady_states"]["after"]["probes"][1]["output"]["stdout"], "3\n");
+}
+
+#[test]
+fn a_service_that_is_told_to_fail_deviates() {
+    let broken = AtomicBool::new(false);
+    let server = Server::start(move |request| {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/admin/fail") => broken.store(true, Ordering::Relaxed),
+            ("POST", "/admin/mend") => broken.store(false, Ordering::Relaxed),
+            _ => {}
+        }
+        let status = if broken.load(Ordering::Relaxed) && request.method == "GET" { 503 } else { 200 };
+        Response::new(status, "text/plain", "said")
+    });
+    let chaos = home();
+    let url = format!("url={}", server.url(""));
+    run(&chaos, "examples/http-service.yaml", &["--var", &url]).exits(1);
+    let asked: Vec<_> =
+        server.requests().into_iter().map(|request| request.method + " " + &request.path).collect();
+    assert_eq!(asked, ["GET /health", "POST /admin/fail", "GET /health", "POST /admin/mend"]);
+}
+
+#[test]
+fn every_example_is_valid_and_shown_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for entry in std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_file() {
+            let name = entry.file_name().unwrap().to_str().unwrap();
+            assert!(readme.contains(&format!("(examples/{name})")), "{name} is not in the README");
+            let example = format!("examples/{name}");
+            let checked =
+                Chaos::new().run(["--change-dir", root.to_str().unwrap(), "validate", &example]).exits(0);
+            assert_eq!(checked.stdout, format!("{example}: valid\n"));
+        }
+    }
+}
