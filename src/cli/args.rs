@@ -211,7 +211,7 @@ pub(super) struct Run {
     #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = parse_annotation)]
     pub(super) annotations: Vec<(String, String)>,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
     pub(super) output: Output,
 }
 
@@ -227,7 +227,7 @@ pub(super) struct Validate {
     #[command(flatten)]
     pub(super) variables: VariableArgs,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
     pub(super) output: Output,
 }
 

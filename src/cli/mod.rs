@@ -13,10 +13,12 @@ mod terminal;
 mod validate;
 mod watchers;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::console::{Level, Line};
@@ -30,7 +32,11 @@ pub fn main() -> ExitCode {
     let environment = Environment::of_process();
     let cli = match parse() {
         Ok(cli) => cli,
-        // help and versions go to standard output and are no error
+        // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = write!(std::io::stdout(), "{}", error.render());
+            return ExitCode::from(Exit::Fine.code());
+        }
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
             let _ = error.print();
@@ -41,7 +47,6 @@ pub fn main() -> ExitCode {
     let terminal = match prepare(&cli.global, &environment, &run_id) {
         Ok(terminal) => terminal,
         Err(error) => {
-            use std::io::Write as _;
             let _ = writeln!(std::io::stderr(), "error: {error}");
             return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
         }
