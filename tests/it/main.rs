@@ -11,4 +11,5 @@ mod harness;
 mod examples;
 mod golden;
 mod house;
+mod http;
 mod readme;
