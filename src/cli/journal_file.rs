@@ -287,7 +287,8 @@ impl Files {
         let elsewhere = std::env::temp_dir().join(format!("kubectl-chaos-{}-{name}", std::process::id()));
         let saved = match std::fs::write(&elsewhere, text) {
             Ok(()) => format!("it is in {}", elsewhere.display()),
-            Err(_) => "what was written of it before is still there".to_owned(),
+            Err(_) if self.path.exists() => "what was written of it before is still there".to_owned(),
+            Err(_) => "nothing of it could be written anywhere".to_owned(),
         };
         Err(format!("the journal could not be written to {}: {error}; {saved}", self.path.display()))
     }

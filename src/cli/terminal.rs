@@ -128,9 +128,11 @@ impl Terminal {
     }
 }
 
+/// Opens a log file for more, and draws the line that the Chaos Toolkit puts before each run.
 fn open_log(path: &Path) -> Result<File, String> {
-    let file = File::options().create(true).append(true).open(path);
-    file.map_err(|error| format!("the log file {} cannot be written: {error}", path.display()))
+    let opened = File::options().create(true).append(true).open(path);
+    let drawn = opened.and_then(|mut file| writeln!(file, "{}", "#".repeat(79)).map(|()| file));
+    drawn.map_err(|error| format!("the log file {} cannot be written: {error}", path.display()))
 }
 
 /// Whether to use colour: as the flags say; else `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`; else on a

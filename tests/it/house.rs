@@ -116,9 +116,9 @@ fn no_two_modules_use_each_other() {
         assert!(!free.is_empty(), "in a circle: {left:?}");
         for module in free {
             left.remove(&module);
-            left.values_mut().for_each(|uses| {
+            for uses in left.values_mut() {
                 uses.remove(&module);
-            });
+            }
         }
     }
 }

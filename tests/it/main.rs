@@ -8,8 +8,18 @@
 
 mod harness;
 
+mod bad_input;
+mod console;
+mod durability;
 mod examples;
 mod golden;
 mod house;
 mod http;
+mod notifications;
+mod order;
+mod process;
 mod readme;
+mod secrets;
+mod signals;
+mod source;
+mod vault;

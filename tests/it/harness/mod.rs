@@ -14,6 +14,9 @@ pub use server::{Request, Response, Server};
 /// The longest that anything in these tests may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// No arguments.
+pub const NONE: [&str; 0] = [];
+
 /// A folder to work in, and the environment that the binary sees there.
 pub struct Chaos {
     folder: tempfile::TempDir,

@@ -1,0 +1,204 @@
+//! Whatever is given: a clear error, the right exit code, no panic, nothing lost.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, finish};
+
+/// Everything that is refused is refused before anything runs.
+fn refused(chaos: &Chaos, arguments: &[&str], code: i32, text: &str) -> Finished {
+    let finished = chaos.run(arguments).exits(code).says(text);
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    assert!(!chaos.path("journal.json").exists() && !chaos.path("touched").exists(), "{arguments:?}");
+    finished
+}
+
+fn file(name: &str, content: &[u8], text: &str) {
+    let chaos = Chaos::new();
+    chaos.write(name, content);
+    refused(&chaos, &["run", name], 3, text);
+    refused(&chaos, &["validate", name], 3, "");
+}
+
+#[test]
+fn files_that_are_no_experiments() {
+    file("a.json", b"", "empty");
+    file("a.yaml", b"   \n# nothing\n", "an empty experiment is not an experiment");
+    file("a.json", b"{\"title\": \"x\",\n  \"method\": [}\n", "a.json:2:14: error: broken JSON");
+    file("a.json", b"{\"title\": \"x\"} trailing", "broken JSON");
+    file("a.yaml", b"title: x\n  description: [\n", "a.yaml:2:");
+    file("a.yaml", b"a: 1\n---\nb: 2\n", "single document");
+    file("a.json", b"{\"title\": \"\xff\xfe\"}", "UTF-8");
+    file(
+        "a.json",
+        "{\"title\": \"x\"}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice(),
+        "",
+    );
+    file("a.json", b"[1, 2]", "mapping");
+    file("a.json", b"\"text\"", "mapping");
+    file("a.json", ("[".repeat(10_000) + &"]".repeat(10_000)).as_bytes(), "nested more than 100 deep");
+    file("a.yaml", "[".repeat(10_000).as_bytes(), "nested more than 100 deep");
+    file("a.json", br#"{"title": "\ud800"}"#, "surrogate");
+    let bomb: String = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |bomb, level| {
+        bomb + &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "))
+    });
+    file("a.yaml", bomb.as_bytes(), "more than 500000 values");
+}
+
+#[test]
+fn what_is_no_file() {
+    let chaos = Chaos::new();
+    refused(&chaos, &["run", "nowhere.json"], 3, "Path \"nowhere.json\" does not exist.");
+    refused(&chaos, &["run", "."], 3, "this is a folder");
+    refused(&chaos, &["run", "/dev/zero"], 3, "larger than 10 MiB");
+    refused(&chaos, &["run", "/dev/null"], 3, "empty");
+    let large = std::fs::File::create(chaos.path("large.json")).unwrap();
+    large.set_len(100 * 1024 * 1024).unwrap();
+    refused(&chaos, &["run", "large.json"], 3, "larger than 10 MiB");
+    let mut child = chaos
+        .command(["run", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{\"title\": \"from a pipe\"").unwrap();
+    finish(child).exits(3).says("broken JSON");
+}
+
+#[test]
+fn what_others_write_is_read() {
+    let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
+    for (name, content) in [
+        ("marked.json", format!("\u{feff}{experiment}")),
+        ("UPPER.JSON", experiment.clone()),
+        ("UPPER.YML", "title: t\ndescription: d\nmethod: []\n".to_owned()),
+        ("none", experiment.clone()),
+        ("other.txt", "title: t\ndescription: d\nmethod: []\n".to_owned()),
+    ] {
+        let chaos = Chaos::new();
+        chaos.write(name, content);
+        chaos.run(["run", name]).exits(0);
+    }
+}
+
+/// An experiment that touches a file if it is ever run.
+fn experiment() -> Value {
+    let activity = |name: &str, kind: &str| {
+        json!({"type": kind, "name": name, "tolerance": 0,
+        "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}})
+    };
+    let request = json!({"type": "probe", "name": "ask", "provider":
+        {"type": "http", "url": "http://127.0.0.1:1/", "headers": {"X": "y"}, "timeout": 1}});
+    json!({
+        "title": "t", "description": "d", "tags": ["x"], "configuration": {"key": {"type": "env", "key": "HOME"}},
+        "secrets": {"group": {"key": {"type": "env", "key": "HOME"}}},
+        "controls": [{"name": "c", "provider": {"type": "python", "module": "chaosaddons.controls.safeguards",
+            "arguments": {"probes": [activity("guard", "probe")]}}}],
+        "extensions": [{"name": "mine"}],
+        "runtime": {"hypothesis": {"strategy": "default"}, "rollbacks": {"strategy": "default"}},
+        "steady-state-hypothesis": {"title": "h", "probes": [activity("look", "probe")]},
+        "method": [activity("act", "action"), request], "rollbacks": [activity("undo", "action")],
+    })
+}
+
+/// Every place in a document, as JSON pointers.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                places(value, &format!("{at}/{key}"), found);
+            }
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| places(value, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_wrong_shape_anywhere_is_refused_with_its_place_or_is_harmless() {
+    let whole = experiment();
+    let mut all = Vec::new();
+    places(&whole, "", &mut all);
+    assert!(all.len() > 60);
+    let chaos = Chaos::new();
+    let (mut refusals, mut files, mut names) = (0, Vec::new(), Vec::new());
+    for place in &all {
+        for wrong in [
+            json!(null),
+            json!(7),
+            json!(true),
+            json!("text"),
+            json!([]),
+            json!([[]]),
+            json!({}),
+            json!({"a": {}}),
+        ] {
+            let mut experiment = whole.clone();
+            *experiment.pointer_mut(place).unwrap() = wrong.clone();
+            files.push(experiment.to_string());
+            names.push(format!("{place} = {wrong}"));
+        }
+    }
+    let paths: Vec<String> = (0..files.len()).map(|index| format!("{index}.json")).collect();
+    for (path, text) in paths.iter().zip(&files) {
+        chaos.write(path, text);
+    }
+    let finished = chaos.run(["validate", "-o", "json"].into_iter().map(str::to_owned).chain(paths)).exits(3);
+    assert!(!finished.stderr.contains("panicked"));
+    for (checked, name) in finished.json()["files"].as_array().unwrap().iter().zip(&names) {
+        if checked["valid"] == false {
+            refusals += 1;
+            for diagnostic in checked["diagnostics"].as_array().unwrap() {
+                assert!(diagnostic["line"].is_u64() && diagnostic["column"].is_u64(), "{name}: {diagnostic}");
+                assert!(!diagnostic["message"].as_str().unwrap().is_empty());
+            }
+        }
+    }
+    assert!(refusals > 200, "{refusals} of {} are refused", names.len());
+    // the same at run time, unvalidated: whatever comes of it is one of the codes, and never a panic
+    for text in files.iter().step_by(7) {
+        let chaos = Chaos::new();
+        chaos.write("experiment.json", text);
+        let finished = chaos.run(["run", "--no-validation", "experiment.json", "--timeout", "5s"]);
+        assert!(!finished.stderr.contains("panicked"), "{text}\n{}", finished.stderr);
+        assert!(matches!(finished.code, Some(0..=9)), "{text}\n{finished:?}");
+    }
+}
+
+#[test]
+fn wrong_flags_and_files_beside_the_experiment() {
+    let chaos = Chaos::new();
+    chaos.write(
+        "e.json",
+        json!({"title": "t", "description": "d", "method": [{"type": "action", "name": "a",
+        "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}}]})
+        .to_string(),
+    );
+    refused(&chaos, &["run", "e.json", "--nonsense"], 2, "unexpected argument '--nonsense'");
+    refused(&chaos, &["run"], 2, "<EXPERIMENT>");
+    refused(&chaos, &["run", "e.json", "--var", "novalue"], 2, "novalue");
+    refused(&chaos, &["run", "e.json", "--var", "n:int=x"], 2, "n:int=x");
+    refused(&chaos, &["run", "e.json", "--var", "n:odd=x"], 2, "odd");
+    refused(&chaos, &["run", "e.json", "--var-file", "nowhere"], 2, "nowhere");
+    refused(&chaos, &["run", "e.json", "--control-file", "nowhere"], 2, "nowhere");
+    refused(&chaos, &["run", "e.json", "--timeout", "soon"], 2, "soon");
+    refused(&chaos, &["run", "e.json", "--annotation", "novalue"], 2, "novalue");
+    refused(&chaos, &["run", "e.json", "--change-dir", "nowhere"], 2, "nowhere");
+    refused(&chaos, &["run", "e.json", "--hypothesis-frequency", "-1"], 2, "-1");
+    for flag in ["--events-file", "--log-file", "--journal-path"] {
+        let finished = chaos.run(["run", "e.json", flag, "nowhere/file"]);
+        assert!(matches!(finished.code, Some(2 | 7)), "{flag}: {finished:?}");
+        assert!(finished.stderr.contains("nowhere/file"), "{flag}: {}", finished.stderr);
+        assert!(!chaos.path("touched").exists(), "{flag}");
+    }
+    chaos.write("settings.yaml", "a: [");
+    chaos.run(["run", "e.json", "--settings", "settings.yaml"]).exits(0).says("Failed parsing YAML settings");
+}

@@ -1,0 +1,189 @@
+//! What people see: colour, progress, levels, log files; and what machines read.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, NONE, finish};
+
+fn experiment() -> Value {
+    json!({"title": "t", "description": "d", "method": [
+        {"type": "probe", "name": "look", "provider": {"type": "process", "path": "true"}},
+        {"type": "action", "name": "rest", "pauses": {"after": 2.2}, "provider": {"type": "process", "path": "true"}},
+        {"type": "action", "name": "behind", "background": true, "provider":
+            {"type": "process", "path": "sleep", "arguments": ["0.6"]}},
+        {"type": "probe", "name": "wait", "provider": {"type": "process", "path": "sleep", "arguments": ["0.7"]}},
+    ]})
+}
+
+fn quick() -> Value {
+    json!({"title": "t", "description": "d", "method": [
+        {"type": "probe", "name": "look", "provider": {"type": "process", "path": "false"}}]})
+}
+
+#[test]
+fn colour_is_for_terminals_unless_it_is_asked_for() {
+    let coloured = |chaos: Chaos, arguments: &[&str]| {
+        let finished = chaos.experiment(&quick(), arguments).exits(0);
+        assert!(!finished.stdout.contains('\u{1b}'));
+        finished.stderr.contains("\u{1b}[32m[") && finished.stderr.contains("\u{1b}[33m[")
+    };
+    assert!(!coloured(Chaos::new(), &[]));
+    assert!(coloured(Chaos::new(), &["--color=always"]));
+    assert!(coloured(Chaos::new().env("NO_COLOR", "1"), &["--color", "always"]), "the flag wins");
+    assert!(coloured(Chaos::new().env("FORCE_COLOR", "1"), &[]));
+    assert!(!coloured(Chaos::new().env("FORCE_COLOR", "1").env("NO_COLOR", "1"), &[]));
+    assert!(!coloured(Chaos::new().env("FORCE_COLOR", "1"), &["--no-color"]));
+}
+
+/// Runs the binary with a terminal as its standard error, and gives everything that was written to it.
+fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&controller, size).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    chaos.write("experiment.json", experiment().to_string());
+    let mut command = chaos.command(["run", "experiment.json"].iter().chain(arguments));
+    let child = command.env("TERM", "xterm").stdout(Stdio::piped()).stderr(terminal).spawn().unwrap();
+    drop(command);
+    let mut reader = File::from(controller);
+    let reading = std::thread::spawn(move || {
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        // the end of a terminal is an error
+        while let Ok(count) = reader.read(&mut buffer) {
+            if count == 0 {
+                break;
+            }
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    finish(child).exits(0);
+    reading.join().unwrap()
+}
+
+#[test]
+fn a_terminal_shows_what_is_under_way() {
+    let seen = on_a_terminal(&Chaos::new(), &[]);
+    assert!(seen.contains("\u{1b}[32m["), "colour: {seen:?}");
+    assert!(seen.contains("Pausing"), "{seen:?}");
+    assert!(seen.contains("look") && seen.contains("wait"), "the activity under way: {seen:?}");
+    assert!(seen.contains("background"), "what is in the background: {seen:?}");
+    for left in ["2 s left", "1 s left"] {
+        assert!(seen.contains(&format!("pause rest: {left}")), "a countdown: {seen:?}");
+    }
+    // what is shown for a while is taken away again: every line of it is erased
+    let stays: Vec<&str> =
+        seen.split(['\n', '\r']).map(|part| part.trim_start_matches("\u{1b}[2K").trim()).collect();
+    let shown: Vec<&&str> =
+        stays.iter().filter(|part| part.contains("left") || part.contains("Probe wait:")).collect();
+    assert!(!shown.is_empty() && seen.matches("\u{1b}[2K").count() >= shown.len(), "{seen:?}");
+    assert!(seen.trim_end().ends_with("\u{1b}[2K") || seen.trim_end().ends_with("completed"), "{seen:?}");
+    let quiet = on_a_terminal(&Chaos::new(), &["-q", "--color=never"]);
+    assert!(!quiet.contains("Probe: look") && !quiet.contains("\u{1b}[32m"), "{quiet:?}");
+}
+
+#[test]
+fn levels_choose_the_lines() {
+    let lines = |arguments: &[&str]| Chaos::new().experiment(&quick(), arguments).exits(0).stderr;
+    assert_eq!(lines(&["-q"]), "");
+    assert!(!lines(&[]).contains("DEBUG"));
+    for flag in ["-v=4", "-v4", "--v=9", "--verbose"] {
+        assert!(lines(&[flag]).contains(" DEBUG]   => succeeded with"), "{flag}");
+    }
+    assert!(!lines(&["-v", "3"]).contains("DEBUG"));
+}
+
+#[test]
+fn flags_of_every_command_stand_before_it_or_after_it() {
+    let chaos = Chaos::new();
+    chaos.write("e.json", quick().to_string());
+    let before = chaos.run(["-q", "--strict=false", "--log-format", "json", "run", "e.json"]).exits(0);
+    let after = chaos.run(["run", "-q", "e.json", "--strict=false", "--log-format", "json"]).exits(0);
+    assert_eq!((before.stderr, before.stdout), (after.stderr, after.stdout));
+}
+
+#[test]
+fn a_log_file_has_the_details_and_is_appended_to() {
+    let chaos = Chaos::new();
+    chaos.experiment(&quick(), ["-q", "--log-file", "log"]).exits(0);
+    let once = chaos.read("log");
+    assert!(once.starts_with(&"#".repeat(79)), "{once}");
+    assert!(once.contains("DEBUG") && once.contains("Probe: look") && !once.contains('\u{1b}'), "{once}");
+    chaos
+        .experiment(&quick(), ["--log-file", "log", "--log-file-level", "warning", "--color=always"])
+        .exits(0);
+    let more = chaos.read("log");
+    let added = more.strip_prefix(&once).expect("it is appended to");
+    assert!(added.contains("WARNING") && !added.contains("INFO") && !added.contains('\u{1b}'), "{added}");
+}
+
+#[test]
+fn lines_for_machines_are_objects() {
+    let finished = Chaos::new().experiment(&quick(), ["--log-format", "json"]).exits(0);
+    let lines: Vec<Value> = finished.stderr.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(lines.len() > 5);
+    for line in &lines {
+        assert!(line["levelname"].is_string() && line["timestamp"].is_string() && line["process"].is_u64());
+        assert_eq!(line["context_id"], lines[0]["context_id"]);
+    }
+    assert!(lines.iter().any(|line| line["message"] == "Probe: look"));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_panic() {
+    let chaos = Chaos::new();
+    chaos.write("e.json", quick().to_string());
+    for arguments in
+        [&["run", "e.json"][..], &["run", "-o", "json", "e.json"], &["--help"], &["validate", "e.json"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = chaos.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let finished = finish(child);
+        assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+        assert!(finished.code.is_some(), "{arguments:?}");
+    }
+    // nobody reads the lines either
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = chaos.command(["run", "e.json"]).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
+    finish(child).exits(0);
+    assert_eq!(chaos.journal()["status"], "completed");
+}
+
+#[test]
+fn what_an_experiment_says_cannot_steer_the_terminal() {
+    let mut experiment = quick();
+    experiment["title"] = "\u{1b}[2J\u{1b}]0;owned\u{7}t\rx\u{202e}".into();
+    let finished = Chaos::new().experiment(&experiment, NONE).exits(0);
+    for hidden in ['\u{1b}', '\u{7}', '\r', '\u{202e}'] {
+        assert!(!finished.stderr.contains(hidden) && !finished.stdout.contains(hidden));
+    }
+    assert!(finished.stderr.contains("^[[2J"), "{}", finished.stderr);
+}
+
+#[test]
+fn annotations_and_the_events_file() {
+    let chaos = Chaos::new();
+    let arguments = ["--annotation", "who=me", "--annotation", "ticket=A-1=2", "--events-file", "events"];
+    chaos.experiment(&quick(), arguments).exits(0);
+    assert_eq!(chaos.journal()["kubectl-chaos"]["annotations"], json!({"who": "me", "ticket": "A-1=2"}));
+    let events: Vec<Value> = chaos.read("events").lines().map(|line| line.parse().unwrap()).collect();
+    assert!(events.iter().all(|event| event["timestamp"].is_string()));
+    assert!(events.len() >= 6);
+}
+
+#[test]
+fn another_folder_can_be_gone_to() {
+    let chaos = Chaos::new();
+    chaos.write("there/e.json", quick().to_string());
+    chaos.run(["run", "e.json", "--change-dir", "there"]).exits(0).says("Moving to there");
+    assert!(chaos.path("there/journal.json").exists());
+}

@@ -1,0 +1,153 @@
+//! The journal on disk: valid at every instant, not far behind, and the loss of the disk is told.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, finish, is_written, signal, wait_until};
+
+fn step(index: usize, kind: &str) -> Value {
+    json!({"type": kind, "name": format!("step {index}"), "provider": {"type": "process", "path": "sh",
+        "arguments": ["-c", format!("echo {index} > step-{index}; echo output {index}")]}})
+}
+
+fn experiment(steps: usize, kind: &str) -> Value {
+    let steps: Vec<Value> = (0..steps).map(|index| step(index, kind)).collect();
+    json!({"title": "t", "description": "d", "method": steps})
+}
+
+#[test]
+fn a_killed_run_leaves_a_valid_journal_that_is_not_far_behind() {
+    for kill_at in [0_usize, 3, 17, 40, 90] {
+        let chaos = Chaos::new();
+        let mut experiment = experiment(120, "probe");
+        // at the instant of the kill the run waits, so that what is missing is known
+        experiment["method"][kill_at + 1]["pauses"] = json!({"before": 60});
+        chaos.write("experiment.json", experiment.to_string());
+        let mut child = chaos.start(["run", "experiment.json"]);
+        wait_until("the step", || chaos.path(&format!("step-{kill_at}")).exists());
+        std::thread::sleep(Duration::from_millis(400));
+        signal(child.id(), Signal::KILL);
+        child.wait().unwrap();
+        let journal = chaos.journal();
+        assert_eq!(
+            (&journal["status"], &journal["kubectl-chaos"]["finished"]),
+            (&json!("interrupted"), &json!(false))
+        );
+        let run = journal["run"].as_array().unwrap();
+        assert_eq!(run.len(), kill_at + 1);
+        assert!(run.iter().all(|entry| entry["status"] == "succeeded"), "{run:?}");
+        // what the killed run left behind does not disturb the next one
+        std::fs::remove_file(chaos.path("experiment.json")).unwrap();
+        let next = json!({"title": "t", "description": "d", "method": []});
+        chaos.experiment(&next, crate::harness::NONE).exits(0);
+        assert_eq!(chaos.journal()["kubectl-chaos"]["finished"], true);
+        assert_eq!(leftovers(&chaos), Vec::<String>::new());
+    }
+}
+
+/// Hidden files in the folder.
+fn leftovers(chaos: &Chaos) -> Vec<String> {
+    let entries = std::fs::read_dir(chaos.path("")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with('.')).collect()
+}
+
+#[test]
+fn every_look_at_the_file_finds_json() {
+    let chaos = Chaos::new();
+    chaos.write("experiment.json", experiment(150, "action").to_string());
+    let mut child = chaos.start(["run", "experiment.json"]);
+    let (mut looks, mut most) = (0, 0);
+    while child.try_wait().unwrap().is_none() {
+        if let Ok(text) = std::fs::read_to_string(chaos.path("journal.json")) {
+            let journal: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"));
+            most = most.max(journal["run"].as_array().unwrap().len());
+            looks += 1;
+        }
+    }
+    finish(child).exits(0);
+    assert!(looks > 10 && most > 1, "{looks} looks, {most} activities at most");
+    assert_eq!(chaos.journal()["run"].as_array().unwrap().len(), 150);
+    assert_eq!(leftovers(&chaos), Vec::<String>::new());
+}
+
+#[test]
+fn the_end_of_an_action_is_written_at_once() {
+    let chaos = Chaos::new();
+    let mut experiment = experiment(2, "action");
+    experiment["method"][1]["pauses"] = json!({"before": 60});
+    chaos.write("experiment.json", experiment.to_string());
+    let mut child = chaos.start(["run", "experiment.json"]);
+    wait_until("the end of the action is in the journal", || {
+        let text = std::fs::read_to_string(chaos.path("journal.json")).unwrap_or_default();
+        let journal: Value = text.parse().unwrap_or_default();
+        let effect = &journal["kubectl-chaos"]["activities"][0]["effect"]["state"];
+        journal["run"][0]["status"] == "succeeded" && *effect == "confirmed"
+    });
+    signal(child.id(), Signal::KILL);
+    child.wait().unwrap();
+    let journal = chaos.journal();
+    let record = &journal["kubectl-chaos"]["activities"][0];
+    assert_eq!((&record["at"], &record["effect"]["state"]), (&json!("/run/0"), &json!("confirmed")));
+}
+
+/// A run that must not begin: nothing is touched, and the message names the path.
+#[track_caller]
+fn does_not_begin(chaos: &Chaos, path: &str) {
+    chaos.write("experiment.json", experiment(1, "action").to_string());
+    let finished = chaos.run(["run", "experiment.json", "--journal-path", path]);
+    assert!(matches!(finished.code, Some(2 | 7)), "{finished:?}");
+    assert!(finished.stderr.contains(path.rsplit('/').next().unwrap()), "{}", finished.stderr);
+    assert!(!chaos.path("step-0").exists(), "nothing was touched");
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_found_before_the_run() {
+    let chaos = Chaos::new();
+    std::fs::create_dir(chaos.path("folder")).unwrap();
+    does_not_begin(&chaos, "folder");
+    does_not_begin(&chaos, "nowhere/journal.json");
+    chaos.write("file", "");
+    does_not_begin(&chaos, "file/journal.json");
+    if !rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(chaos.path("folder"), Permissions::from_mode(0o500)).unwrap();
+        does_not_begin(&chaos, "folder/journal.json");
+    }
+    #[cfg(target_os = "linux")]
+    does_not_begin(&chaos, "/proc/journal.json");
+}
+
+#[test]
+fn an_earlier_journal_stays_until_there_is_a_new_one() {
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment(1, "action"), crate::harness::NONE).exits(0);
+    let earlier = chaos.read("journal.json");
+    chaos.write("experiment.json", "{}");
+    chaos.run(["run", "experiment.json"]).exits(3);
+    assert_eq!(chaos.read("journal.json"), earlier, "an experiment that is refused leaves it alone");
+}
+
+#[test]
+fn a_disk_that_fills_during_the_run_is_told_and_the_rollbacks_are_played() {
+    let chaos = Chaos::new();
+    let mut experiment = experiment(60, "action");
+    experiment["rollbacks"] = json!([step(99, "action")]);
+    chaos.write("experiment.json", experiment.to_string());
+    // no file may grow beyond 32 KiB: writing more fails, as on a full disk
+    let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
+    let command = format!("trap '' XFSZ; ulimit -f 64; exec '{binary}' run experiment.json");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &command]).current_dir(chaos.path("")).env("HOME", chaos.path(""));
+    let child =
+        shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let finished = finish(child).exits(7).says("journal.json");
+    assert!(finished.stderr.contains("error: "), "{}", finished.stderr);
+    assert!(chaos.path("step-59").exists() && chaos.path("step-99").exists(), "the run went on to its end");
+    let journal = chaos.journal();
+    assert_eq!(journal["kubectl-chaos"]["finished"], false, "what could be written is valid");
+    assert!(is_written(&chaos.path("journal.json")));
+}

@@ -1,0 +1,217 @@
+//! What happens in which order: every strategy, every outcome, as the events tell it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, NONE, finish, wait_until};
+
+/// The events of a run, in short: `h before`, `+look`, `-look`, `m`, `/m`, `r`, `/r`, `end completed`.
+fn trace(chaos: &Chaos) -> String {
+    let events = chaos.read("events");
+    let mut words = Vec::new();
+    for line in events.lines() {
+        let event: Value = line.parse().unwrap();
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        words.push(
+            match event["type"].as_str().or(event["event"].as_str()).or(event["name"].as_str()).unwrap() {
+                _ if event.get("status").is_some() && event.get("deviated").is_some() => {
+                    format!(
+                        "end {}{}",
+                        text("status"),
+                        if event["deviated"] == true { " deviated" } else { "" }
+                    )
+                }
+                kind => match kind {
+                    "hypothesis-started" => format!("h {}", text("phase")),
+                    "hypothesis-completed" => (if event["met"] == true { "met" } else { "unmet" }).to_owned(),
+                    "method-started" => "m".to_owned(),
+                    "method-completed" => "/m".to_owned(),
+                    "rollbacks-started" => "r".to_owned(),
+                    "rollbacks-completed" => "/r".to_owned(),
+                    "activity-completed" => event["name"].as_str().unwrap().to_owned(),
+                    _ => continue,
+                },
+            },
+        );
+    }
+    words.join(" ")
+}
+
+fn shell(kind: &str, name: &str, script: &str) -> Value {
+    json!({"type": kind, "name": name, "tolerance": 0, "provider": {"type": "process", "path": "sh",
+        "arguments": ["-c", script], "timeout": 5}})
+}
+
+/// What the experiment comes to: the names of the outcomes stand in the table.
+fn experiment(outcome: &str) -> Value {
+    let look = |script: &str| shell("probe", "look", script);
+    let slow = json!({"type": "probe", "name": "look", "tolerance": 0, "provider": {"type": "process", "path": "sh",
+        "arguments": ["-c", "if [ -e done ]; then sleep 60; fi"], "timeout": 0.3}});
+    let look = match outcome {
+        "deviates" => look("test ! -e done"),
+        "unmet" => look("false"),
+        "fails" => slow,
+        _ => look("true"),
+    };
+    let mut act = shell("action", "act", "touch done");
+    if outcome == "aborts" {
+        act["pauses"] = json!({"after": -1});
+    }
+    json!({"title": "t", "description": "d",
+        "steady-state-hypothesis": {"title": "h", "probes": [look]},
+        "method": [act, shell("probe", "see", "true")],
+        "rollbacks": [shell("action", "undo", "rm done")]})
+}
+
+#[test]
+fn strategies_and_outcomes_decide_what_is_played() {
+    let check = |outcome: &str, hypothesis: &str, rollbacks: &str, expected: &str| {
+        let chaos = Chaos::new();
+        let arguments = [
+            "--events-file",
+            "events",
+            "--hypothesis-strategy",
+            hypothesis,
+            "--rollback-strategy",
+            rollbacks,
+        ];
+        chaos.experiment(&experiment(outcome), arguments);
+        assert_eq!(trace(&chaos), expected, "{outcome} {hypothesis} {rollbacks}");
+    };
+    let before = "h before look met";
+    let method = "m act see /m";
+    let after = "h after look met";
+    let undone = "r undo /r";
+    let fine = "end completed";
+    check("holds", "default", "default", &format!("{before} {method} {after} {undone} {fine}"));
+    check("holds", "before-method-only", "default", &format!("{before} {method} {undone} {fine}"));
+    check("holds", "after-method-only", "default", &format!("{method} {after} {undone} {fine}"));
+    check("holds", "default", "always", &format!("{before} {method} {after} {undone} {fine}"));
+    check("holds", "default", "never", &format!("{before} {method} {after} {fine}"));
+    check("holds", "default", "deviated", &format!("{before} {method} {after} {fine}"));
+    let deviated = format!("{before} {method} h after look unmet");
+    check("deviates", "default", "default", &format!("{deviated} {undone} {fine} deviated"));
+    check("deviates", "default", "deviated", &format!("{deviated} {undone} {fine} deviated"));
+    check("deviates", "default", "never", &format!("{deviated} {fine} deviated"));
+    check("deviates", "before-method-only", "deviated", &format!("{before} {method} {fine}"));
+    let unmet = "h before look unmet";
+    check("unmet", "default", "default", &format!("{unmet} {undone} {fine}"));
+    check("unmet", "default", "deviated", &format!("{unmet} {fine}"));
+    check(
+        "unmet",
+        "after-method-only",
+        "default",
+        &format!("{method} h after look unmet {undone} {fine} deviated"),
+    );
+    let failed = format!("{before} {method} h after look unmet");
+    check("fails", "default", "default", &format!("{failed} end failed deviated"));
+    check("fails", "default", "always", &format!("{failed} {undone} end failed deviated"));
+    let aborted = format!("{before} m act /m");
+    check("aborts", "default", "default", &format!("{aborted} {undone} end aborted"));
+    check("aborts", "default", "never", &format!("{aborted} end aborted"));
+    check("aborts", "default", "deviated", &format!("{aborted} end aborted"));
+}
+
+#[test]
+fn looks_go_on_while_the_method_does_and_fail_fast_ends_it() {
+    let mut experiment = experiment("deviates");
+    experiment["rollbacks"] = json!([]);
+    // each waits for what the other one does: neither could end if they did not run at the same time
+    experiment["steady-state-hypothesis"]["probes"] =
+        json!([shell("probe", "look", "if [ -e begun ]; then touch seen; exit 1; fi")]);
+    experiment["method"] = json!([
+        shell("action", "act", "touch begun; while [ ! -e seen ]; do sleep 0.01; done; rm begun; sleep 0.2"),
+        shell("action", "never", "touch never"),
+    ]);
+    let arguments = |fail_fast: bool| {
+        let mut arguments = vec![
+            "--hypothesis-strategy",
+            "during-method-only",
+            "--hypothesis-frequency",
+            "0.02",
+            "--events-file",
+            "events",
+        ];
+        if fail_fast {
+            arguments.push("--fail-fast");
+        }
+        arguments
+    };
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment, arguments(true)).exits(1);
+    assert!(!chaos.path("never").exists(), "the method ends after the activity that was under way");
+    assert_eq!(chaos.journal()["status"], "failed");
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment, arguments(false)).exits(1);
+    assert!(chaos.path("never").exists());
+    let journal = chaos.journal();
+    assert_eq!((&journal["status"], &journal["deviated"]), (&json!("completed"), &json!(false)));
+    let looks = journal["steady_states"]["during"].as_array().unwrap();
+    assert!(looks.iter().any(|look| look["steady_state_met"] == false));
+}
+
+#[test]
+fn background_activities_run_at_once_and_are_awaited_before_the_last_look() {
+    let meet = |mine: &str, other: &str| {
+        let script = format!("touch {mine}; while [ ! -e {other} ]; do sleep 0.01; done; echo {mine} >> met");
+        let mut activity = shell("action", mine, &script);
+        activity["background"] = true.into();
+        activity
+    };
+    let experiment = json!({"title": "t", "description": "d",
+        "steady-state-hypothesis": {"title": "h", "probes": [shell("probe", "look", "cat met 2>/dev/null; true")]},
+        // three that wait for each other in a circle, one of them in the foreground
+        "method": [meet("one", "two"), meet("two", "three"), shell("action", "three",
+            "touch three; while [ ! -e one ]; do sleep 0.01; done")]});
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment, NONE).exits(0);
+    let journal = chaos.journal();
+    let seen = journal["steady_states"]["after"]["probes"][0]["output"]["stdout"].as_str().unwrap();
+    let mut seen: Vec<_> = seen.lines().collect();
+    seen.sort_unstable();
+    assert_eq!(seen, ["one", "two"], "both had ended by then");
+    let order: Vec<_> =
+        journal["run"].as_array().unwrap().iter().map(|entry| &entry["activity"]["name"]).collect();
+    assert_eq!(order, ["one", "two", "three"], "entries are in the order of their start");
+}
+
+#[test]
+fn pauses_and_dry_runs_are_told_but_not_taken() {
+    let mut experiment = experiment("holds");
+    experiment["method"][0]["pauses"] = json!({"before": 300, "after": "${length}"});
+    experiment["configuration"] = json!({"length": 300});
+    for (dry, touched, outputs) in [
+        ("pause", true, true),
+        ("activities", false, false),
+        ("actions", false, true),
+        ("probes", true, false),
+    ] {
+        if matches!(dry, "probes") {
+            experiment["method"][0]["pauses"] = json!({"before": 0.01});
+        }
+        let chaos = Chaos::new();
+        experiment["rollbacks"] = json!([]);
+        chaos
+            .experiment(&experiment, ["--dry", dry])
+            .exits(0)
+            .says(&format!("Running experiment with dry {dry}"));
+        assert_eq!(chaos.path("done").exists(), touched, "{dry}");
+        let journal = chaos.journal();
+        assert_eq!(journal["experiment"]["dry"], dry);
+        let looked = !journal["steady_states"]["before"]["probes"][0]["output"].is_null();
+        assert_eq!(looked, outputs, "{dry}");
+    }
+}
+
+#[test]
+fn a_pause_ends_with_the_run_and_is_slept_for_its_length() {
+    let chaos = Chaos::new();
+    let mut act = shell("action", "act", "date +%s%N > acted");
+    act["pauses"] = json!({"before": 0.4});
+    let experiment = json!({"title": "t", "description": "d", "method": [shell("probe", "first", "date +%s%N > first"), act]});
+    chaos.write("experiment.json", experiment.to_string());
+    let child = chaos.start(["run", "experiment.json"]);
+    wait_until("the first", || chaos.path("first").exists());
+    finish(child).exits(0).says("Pausing before next activity for 0.4s...");
+    let at = |name: &str| chaos.read(name).trim().parse::<u128>().unwrap_or(0);
+    assert!(at("acted") >= at("first") + 400_000_000, "not shorter than asked for");
+}

@@ -1,0 +1,99 @@
+//! The provider `process`: how programs are started, what is made of them, and how they end.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, NONE, wait_until};
+
+fn run(chaos: &Chaos, provider: &Value, arguments: &[&str]) -> (Finished, Value) {
+    let mut provider = provider.clone();
+    provider["type"] = "process".into();
+    let experiment = json!({"title": "t", "description": "d", "configuration": {"list": ["a", "b c"], "word": "w"},
+        "method": [{"type": "probe", "name": "p", "provider": provider}]});
+    let finished = chaos.experiment(&experiment, arguments);
+    let entry = chaos.journal()["run"][0].clone();
+    (finished, entry)
+}
+
+fn output(provider: &Value) -> Value {
+    let (finished, entry) = run(&Chaos::new(), provider, &[]);
+    finished.exits(0);
+    entry["output"].clone()
+}
+
+#[test]
+fn arguments_are_lists_mappings_and_texts() {
+    let check = |arguments: Value, expected: &str| {
+        let provider = json!({"path": "printf", "arguments": arguments});
+        assert_eq!(output(&provider)["stdout"], expected, "{provider}");
+    };
+    check(json!(["%s|", 1, 2.5, true, null, "", "a b", ["x"], {"d": 1}]), "1|2.5|True|a b|['x']|{'d': 1}|");
+    check(json!({"%s-%s|": "a", "b": null, "c": "d"}), "a-b|c-d|");
+    check(json!("'%s.' a 'b c' \"$ORDINARY\" | tr . ,; echo $((1 + 1))"), "a,b c,,2\n");
+    check(json!(["%s|", "${word}", "$word.", "$$"]), "w|w.|$|");
+    check(json!("${list}"), "a");
+}
+
+#[test]
+fn exits_are_results() {
+    let shell = |script: &str| output(&json!({"path": "sh", "arguments": ["-c", script]}));
+    assert_eq!(
+        shell("echo out; echo err >&2; exit 3"),
+        json!({"status": 3, "stdout": "out\n", "stderr": "err\n"})
+    );
+    assert_eq!(shell("kill -9 $$$$")["status"], -9);
+    assert_eq!(shell("printf '\\377ok\\303\\251'")["stdout"], "\u{fffd}ok\u{e9}");
+    assert_eq!(shell("cat; echo end")["stdout"], "end\n", "standard input is empty");
+}
+
+#[test]
+fn an_error_is_warned_of_where_no_tolerance_looks() {
+    let chaos = Chaos::new();
+    let provider = json!({"path": "false"});
+    run(&chaos, &provider, &[]).0.exits(0).says("This process returned a non-zero exit code.");
+    let experiment = json!({"title": "t", "description": "d", "method": [
+        {"type": "probe", "name": "p", "tolerance": 1, "provider": {"type": "process", "path": "false"}}]});
+    let finished = chaos.experiment(&experiment, NONE).exits(0);
+    assert!(!finished.stderr.contains("non-zero"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_timeout_ends_the_whole_family() {
+    let chaos = Chaos::new();
+    for arguments in
+        [json!(["-c", "sleep 300 & echo $! > child; wait"]), json!("-c 'sleep 300 & echo $! > child; wait'")]
+    {
+        let (_, entry) = run(&chaos, &json!({"path": "sh", "arguments": arguments, "timeout": 0.5}), &[]);
+        let last = entry["exception"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(last, "chaoslib.exceptions.ActivityFailed: process activity took too long to complete\n");
+        let child = chaos.read("child");
+        wait_until("the grandchild ends", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        });
+    }
+}
+
+#[test]
+fn output_has_a_limit() {
+    let flood = json!({"path": "sh", "arguments": ["-c", "head -c 20000000 /dev/zero | tr '\\0' x"]});
+    let output = output(&flood);
+    assert_eq!((&output["status"], output["stdout"].as_str().unwrap().len()), (&json!(0), 16 * 1024 * 1024));
+}
+
+#[test]
+fn programs_are_looked_up_when_they_start() {
+    let chaos = Chaos::new();
+    let program = chaos.write("bin/tool", "#!/bin/sh\necho tool in $(pwd)\n");
+    let home = json!({"path": "~/bin/tool"});
+    let (_, entry) = run(&chaos, &home, &["--no-validation"]);
+    assert_eq!(entry.get("status"), None, "a file that is not executable cannot be started");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (finished, entry) = run(&chaos, &home, &["--no-validation"]);
+    finished.exits(0);
+    let folder = std::fs::canonicalize(chaos.path("")).unwrap();
+    assert_eq!(entry["output"]["stdout"], format!("tool in {}\n", folder.display()));
+    let (finished, _) = run(&chaos, &json!({"path": "no-such-program"}), &["--no-validation"]);
+    finished.exits(9).says("no-such-program");
+}

@@ -1,0 +1,192 @@
+//! Signals sent to the real process, at every stage of a run.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, finish, is_written, signal, wait_until};
+
+const SIGNALS: [(Signal, i32); 4] =
+    [(Signal::INT, 130), (Signal::TERM, 143), (Signal::USR1, 138), (Signal::USR2, 140)];
+
+/// A shell activity that leaves its process id in `started`, and that of a process it starts, and then hangs.
+fn hang(name: &str, kind: &str) -> Value {
+    json!({"type": kind, "name": name, "tolerance": 0, "provider": {"type": "process", "path": "sh", "arguments":
+        ["-c", "sleep 300 & echo $! > child; echo $$ > started.new; mv started.new started; wait"]}})
+}
+
+fn quick(name: &str, command: &str) -> Value {
+    json!({"type": "action", "name": name, "tolerance": 0, "provider": {"type": "process", "path": "sh",
+        "arguments": ["-c", command]}})
+}
+
+fn experiment(hypothesis: &[Value], method: &[Value], rollbacks: &[Value]) -> Value {
+    let mut experiment = json!({"title": "t", "description": "d", "method": method, "rollbacks": rollbacks});
+    if !hypothesis.is_empty() {
+        experiment["steady-state-hypothesis"] = json!({"title": "h", "probes": hypothesis});
+    }
+    experiment
+}
+
+/// Starts a run, waits for the file `started`, sends the signal, and waits for the end.
+fn interrupted(chaos: &Chaos, experiment: &Value, arguments: &[&str], sent: Signal) -> Finished {
+    chaos.write("experiment.json", experiment.to_string());
+    let child = chaos.start(["run", "experiment.json"].iter().chain(arguments));
+    wait_until("the activity starts", || is_written(&chaos.path("started")));
+    signal(child.id(), sent);
+    finish(child)
+}
+
+/// Whether the process whose number is in a file is there no more.
+fn is_gone(file: &Path) -> bool {
+    let id = std::fs::read_to_string(file).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+    // one that has ended, and that nobody has asked about yet, is gone as well
+    status.is_empty() || status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+}
+
+fn names(entries: &Value) -> Vec<&str> {
+    entries.as_array().unwrap().iter().map(|entry| entry["activity"]["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_stage_can_be_cut_by_every_signal() {
+    let after_method = quick("make", "touch made");
+    let late = json!({"type": "probe", "name": "look", "tolerance": 0, "provider": {"type": "process", "path": "sh",
+        "arguments": ["-c", "if [ -e made ]; then echo $$ > child; cp child started; sleep 300; fi"]}});
+    let pause = json!({"type": "action", "name": "rest", "pauses": {"after": 300}, "provider":
+        {"type": "process", "path": "sh", "arguments": ["-c", "echo $$ > child; cp child started"]}});
+    let stages = [
+        ("before", experiment(&[hang("look", "probe")], &[quick("never", "touch never")], &[]), None),
+        (
+            "method",
+            experiment(&[], &[hang("act", "action"), quick("never", "touch never")], &[]),
+            Some(vec!["act"]),
+        ),
+        ("pause", experiment(&[], &[pause, quick("never", "touch never")], &[]), Some(vec!["rest"])),
+        ("after", experiment(&[late], &[after_method], &[]), Some(vec!["make"])),
+    ];
+    for (stage, experiment, run) in &stages {
+        for (sent, code) in SIGNALS {
+            let chaos = Chaos::new();
+            let finished = interrupted(&chaos, experiment, &[], sent).exits(code);
+            let journal = chaos.journal();
+            assert_eq!(journal["status"], "interrupted", "{stage} {sent:?}\n{}", finished.stderr);
+            assert_eq!(names(&journal["run"]), run.clone().unwrap_or_default(), "{stage} {sent:?}");
+            assert!(!chaos.path("never").exists() && is_gone(&chaos.path("child")), "{stage} {sent:?}");
+            assert!(finished.stdout.starts_with("interrupted: "), "{}", finished.stdout);
+            let told = matches!(sent, Signal::INT | Signal::TERM);
+            assert_eq!(journal.get("interruption").is_some(), told, "{stage} {sent:?}");
+        }
+    }
+}
+
+#[test]
+fn the_journal_and_the_console_say_which_signal_it_was() {
+    let check = |sent: Signal, name: &str, line: &str| {
+        let chaos = Chaos::new();
+        let hanging = experiment(&[], &[hang("act", "action")], &[]);
+        let finished = interrupted(&chaos, &hanging, &["--exit-code=chaostoolkit"], sent).exits(1);
+        finished.says(line);
+        let expected = json!({"kind": "signal", "name": name, "reason": format!("received {name}")});
+        let journal = chaos.journal();
+        if !name.is_empty() {
+            assert_eq!(journal["interruption"], expected);
+        }
+        assert_eq!(journal["run"][0].get("status"), None, "an activity that was cut has no status");
+    };
+    check(Signal::INT, "SIGINT", "Received a termination signal (Ctrl-C)...");
+    check(Signal::TERM, "SIGTERM", "Caught SIGTERM signal, interrupting experiment now");
+    check(Signal::USR1, "", "Received the exit signal: 20");
+    check(Signal::USR2, "", "Ignoring rollbacks as per signal");
+}
+
+#[test]
+fn rollbacks_after_a_signal_are_the_strategys_choice_and_never_after_usr2() {
+    let method = [hang("act", "action")];
+    let rollbacks = [quick("undo", "touch undone")];
+    for strategy in ["default", "always", "never", "deviated"] {
+        for (sent, code) in SIGNALS {
+            let chaos = Chaos::new();
+            let arguments = ["--rollback-strategy", strategy];
+            interrupted(&chaos, &experiment(&[], &method, &rollbacks), &arguments, sent).exits(code);
+            let played = strategy == "always" && sent != Signal::USR2;
+            assert_eq!(chaos.path("undone").exists(), played, "{strategy} {sent:?}");
+            assert_eq!(names(&chaos.journal()["rollbacks"]).len(), usize::from(played));
+        }
+    }
+}
+
+#[test]
+fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome() {
+    let rollbacks = [hang("undo", "action"), quick("never", "touch never")];
+    for (sent, _) in SIGNALS {
+        let chaos = Chaos::new();
+        interrupted(&chaos, &experiment(&[], &[], &rollbacks), &[], sent).exits(6);
+        let journal = chaos.journal();
+        assert_eq!((&journal["status"], names(&journal["rollbacks"])), (&json!("interrupted"), vec!["undo"]));
+        assert!(!chaos.path("never").exists() && is_gone(&chaos.path("child")));
+    }
+}
+
+#[test]
+fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal() {
+    // the background activity ends when it may: when the file `go` is there
+    let mut background =
+        quick("behind", "echo $$ > behind; while [ ! -e go ]; do sleep 0.02; done; touch done");
+    background["background"] = true.into();
+    let method = [background, hang("act", "action")];
+    let start = |chaos: &Chaos| {
+        chaos.write("experiment.json", experiment(&[], &method, &[]).to_string());
+        let child = chaos.start(["run", "experiment.json"]);
+        wait_until("both start", || is_written(&chaos.path("started")) && is_written(&chaos.path("behind")));
+        child
+    };
+    let chaos = Chaos::new();
+    let child = start(&chaos);
+    signal(child.id(), Signal::INT);
+    wait_until("the foreground is cut", || is_gone(&chaos.path("child")));
+    assert!(!is_gone(&chaos.path("behind")));
+    chaos.write("go", "");
+    finish(child).exits(130);
+    assert!(chaos.path("done").exists());
+    assert_eq!(chaos.journal()["run"][0]["status"], "succeeded");
+
+    let chaos = Chaos::new();
+    let child = start(&chaos);
+    signal(child.id(), Signal::USR2);
+    finish(child).exits(140);
+    assert!(!chaos.path("done").exists() && is_gone(&chaos.path("behind")));
+
+    let chaos = Chaos::new();
+    let child = start(&chaos);
+    signal(child.id(), Signal::INT);
+    wait_until("the foreground is cut", || is_gone(&chaos.path("child")));
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    assert!(!chaos.path("done").exists() && is_gone(&chaos.path("behind")));
+    assert_eq!(chaos.journal()["kubectl-chaos"]["finished"], true);
+}
+
+#[test]
+fn a_continuous_look_is_cut_too() {
+    let chaos = Chaos::new();
+    let look = json!({"type": "probe", "name": "look", "tolerance": 0, "provider":
+        {"type": "process", "path": "true"}});
+    let arguments = ["--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.05"];
+    let experiment = experiment(&[look], &[hang("act", "action")], &[]);
+    interrupted(&chaos, &experiment, &arguments, Signal::INT).exits(130);
+    assert_eq!(chaos.journal()["steady_states"]["after"], Value::Null);
+}
+
+#[test]
+fn time_that_is_up_ends_a_run_like_a_signal() {
+    let chaos = Chaos::new();
+    let rollbacks = [quick("undo", "touch undone")];
+    let experiment = experiment(&[], &[hang("act", "action")], &rollbacks);
+    let finished =
+        chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
+    assert!(finished.stdout.starts_with("stopped: "), "{}", finished.stdout);
+    assert!(chaos.path("undone").exists() && is_gone(&chaos.path("child")));
+}
