@@ -19,6 +19,7 @@ mod notifications;
 mod order;
 mod process;
 mod readme;
+mod schemas;
 mod secrets;
 mod signals;
 mod source;
