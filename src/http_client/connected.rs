@@ -7,38 +7,51 @@ use tokio::sync::watch;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Counts the connections that a client makes; the count can be waited on.
-#[derive(Clone, Debug)]
-pub struct Connected {
+tokio::task_local! {
+    /// The count of the request that is under way: a client is shared, and makes connections for many at once.
+    static MADE: watch::Sender<u64>;
+}
+
+/// The count of the connections that are made for one request.
+#[derive(Debug)]
+pub struct Connections {
     made: watch::Sender<u64>,
 }
 
-impl Default for Connected {
+impl Default for Connections {
     fn default() -> Self {
         Self { made: watch::Sender::new(0) }
     }
 }
 
-impl Connected {
+impl Connections {
     /// Follows the count.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.made.subscribe()
     }
+
+    /// Carries out a request, and counts its connections. Without a pool they are made by the request's own task.
+    pub async fn count<F: Future>(self, request: F) -> F::Output {
+        MADE.scope(self.made, request).await
+    }
 }
 
-impl<S> Layer<S> for Connected {
+/// Makes a connector count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted;
+
+impl<S> Layer<S> for Counted {
     type Service = Counting<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Counting { inner, made: self.made.clone() }
+        Counting { inner }
     }
 }
 
 /// A connector that counts.
 #[derive(Clone)]
-pub struct Counting<S> {
+pub(super) struct Counting<S> {
     inner: S,
-    made: watch::Sender<u64>,
 }
 
 impl<S, R> Service<R> for Counting<S>
@@ -58,10 +71,11 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.inner.call(request);
-        let made = self.made.clone();
+        // requests that nobody times are not counted
+        let made = MADE.try_with(Clone::clone).ok();
         Box::pin(async move {
             let connection = connecting.await;
-            if connection.is_ok() {
+            if let (Ok(_), Some(made)) = (&connection, made) {
                 made.send_modify(|made| *made += 1);
             }
             connection

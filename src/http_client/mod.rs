@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::experiment::resolve::Verification;
 
-pub use connected::Connected;
+pub use connected::Connections;
 
 /// What every server is told.
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
@@ -24,14 +24,12 @@ pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION")
 pub const MAX_REDIRECTS: usize = 30;
 
 /// What a client is to be like.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// How long a connection may take to be made.
     pub connect_timeout: Option<Duration>,
     /// How long a request may take as a whole.
     pub timeout: Option<Duration>,
-    /// Told of every connection that is made.
-    pub connected: Option<Connected>,
     /// Whether redirects are followed.
     pub stay: bool,
 }
@@ -60,10 +58,11 @@ pub fn build(verification: &Verification, options: Options) -> Result<reqwest::C
     if let Some(timeout) = options.timeout {
         builder = builder.timeout(timeout);
     }
-    if let Some(connected) = options.connected {
-        builder = builder.connector_layer(connected);
-    }
-    builder.tls_backend_preconfigured(tls(verification)?).build().map_err(|error| error.to_string())
+    builder
+        .connector_layer(connected::Counted)
+        .tls_backend_preconfigured(tls(verification)?)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 /// The TLS configuration. Nothing is read from disk for a verification against the machine's certificates

@@ -122,7 +122,7 @@ impl Recorder {
                 self.journal.experiment = run.experiment.clone();
                 self.journal.start = run.at.iso();
                 self.began = Some(run.at);
-                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: true }
+                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: false }
             }
             RunEvent::HypothesisStarted { phase, .. } => {
                 self.looks.insert(*phase, HypothesisState::default());
@@ -166,7 +166,7 @@ impl Recorder {
                 self.journal.end = Some(at.iso());
                 self.journal.duration = self.began.map(|began| at.since(began));
                 self.journal.extension.finished = true;
-                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: true }
+                Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: false }
             }
             RunEvent::RollbacksStarted { .. } => {
                 self.journal.extension.rollbacks_begun = true;

@@ -1,11 +1,13 @@
 //! HTTP requests, as Python's `requests` would send them. Floor 1.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Request, Response};
+use reqwest::{Client, Method, Request, Response};
 use tokio::sync::watch;
 use url::Url;
 
@@ -16,7 +18,7 @@ use crate::effect::{EffectState, Target};
 use crate::experiment::Finding;
 use crate::experiment::json;
 use crate::experiment::resolve::{Call, HttpCall, Verification};
-use crate::http_client::{self, Connected, MAX_REDIRECTS, Options, describe};
+use crate::http_client::{self, Connections, MAX_REDIRECTS, Options, describe};
 use crate::settings::Environment;
 use crate::value::{Map, Value, json_text};
 
@@ -28,13 +30,15 @@ const TOO_LONG: &str = "activity took too long to complete";
 pub struct Http {
     environment: Arc<Environment>,
     trust: Verification,
+    /// Making one takes longer than a request. They keep no connections: each activity makes its own.
+    clients: Mutex<HashMap<(Verification, Option<Duration>), Client>>,
 }
 
 impl Http {
     /// The environment says which certificates are trusted and where credentials are kept.
     pub fn new(environment: Arc<Environment>) -> Self {
         let trust = http_client::trust(|name| environment.get(name));
-        Self { environment, trust }
+        Self { environment, trust, clients: Mutex::default() }
     }
 
     /// What an `Authorization` header says to a host by the `.netrc` file.
@@ -47,6 +51,22 @@ impl Http {
         let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
         value.set_sensitive(true);
         Some(value)
+    }
+
+    /// A client with these manners.
+    fn client(
+        &self,
+        verification: &Verification,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Client, String> {
+        let mut clients = self.clients.lock();
+        let key = (verification.clone(), connect_timeout);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = http_client::build(verification, Options { connect_timeout, ..Options::default() })?;
+        clients.insert(key, client.clone());
+        Ok(client)
     }
 
     fn request(&self, call: &HttpCall) -> Result<Request, String> {
@@ -102,7 +122,9 @@ impl Provider for Http {
                 Verification::Full => self.trust.clone(),
                 other => other.clone(),
             };
-            let prepared: Box<dyn Prepared> = Box::new(PreparedHttp { request, call, verification });
+            let client = self.client(&verification, call.timeout.0.map(duration));
+            let client = client.map_err(ActivityError::Unexpected)?;
+            let prepared: Box<dyn Prepared> = Box::new(PreparedHttp { request, call, client });
             Ok(prepared)
         })
     }
@@ -131,7 +153,7 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
 struct PreparedHttp {
     request: Request,
     call: HttpCall,
-    verification: Verification,
+    client: Client,
 }
 
 impl Prepared for PreparedHttp {
@@ -186,22 +208,15 @@ enum Fault {
 
 impl PreparedHttp {
     async fn send(&self) -> Result<Value, Fault> {
-        let (connect, read) = self.call.timeout;
-        let connected = Connected::default();
-        let made = connected.subscribe();
-        let options = Options {
-            connect_timeout: connect.map(duration),
-            connected: Some(connected),
-            ..Options::default()
-        };
-        let client = http_client::build(&self.verification, options).map_err(Fault::Unexpected)?;
+        let connections = Connections::default();
+        let made = connections.subscribe();
         let request = self
             .request
             .try_clone()
             .ok_or_else(|| Fault::Unexpected("the request cannot be sent".to_owned()))?;
-        let read = read.map(duration);
+        let read = self.call.timeout.1.map(duration);
         let response = tokio::select! {
-            answer = client.execute(request) => answer.map_err(|error| classify(&error))?,
+            answer = connections.count(self.client.execute(request)) => answer.map_err(|error| classify(&error))?,
             () = too_long(made, read) => return Err(Fault::Timeout),
         };
         output(response, read).await

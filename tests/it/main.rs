@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary is reached by nobody")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::print_stdout, reason = "it is seen where it is asked for")]
 
 mod harness;
 
@@ -12,6 +13,7 @@ mod bad_input;
 mod console;
 mod durability;
 mod examples;
+mod fuzz;
 mod golden;
 mod house;
 mod http;
