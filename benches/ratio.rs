@@ -59,6 +59,9 @@ fn on_path() -> Option<PathBuf> {
 
 /// Runs a command, and prints what it took.
 fn measure_this(command: &[String]) {
+    // the first start of a program by a fresh process takes longer, whatever it starts
+    let warmed = Command::new("true").status();
+    assert!(warmed.is_ok_and(|status| status.success()), "there is no `true` to warm up with");
     let begun = Instant::now();
     let status = Command::new(&command[0])
         .args(&command[1..])

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::client::danger::ServerCertVerifier;
 
 use crate::experiment::resolve::Verification;
 
 pub use connected::Connections;
+use verifier::{Trusted, WhenAsked};
 
 /// What every server is told.
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
@@ -65,38 +65,25 @@ pub fn build(verification: &Verification, options: Options) -> Result<reqwest::C
         .map_err(|error| error.to_string())
 }
 
-/// The TLS configuration. Nothing is read from disk for a verification against the machine's certificates
-/// until a server has shown one: most requests are plain HTTP, and reading them takes longer than a request.
+/// The TLS configuration. Certificates are read when a server has shown one.
 fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut config = match verification {
-        Verification::Full => {
-            let verifier = Arc::new(verifier::WhenAsked::new(provider));
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
-        }
-        Verification::None => {
-            let verifier = Arc::new(verifier::Anything::new(&provider));
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+    let verifier: Arc<dyn ServerCertVerifier> = match verification {
+        Verification::None => Arc::new(verifier::Anything::new(&provider)),
+        Verification::Full => Arc::new(WhenAsked::new(Arc::clone(&provider), Trusted::Machine)),
+        Verification::File(path) if !Path::new(path).exists() => {
+            return Err(format!("there are no certificates in {path}: it does not exist"));
         }
         Verification::File(path) => {
-            builder.with_root_certificates(roots(Path::new(path))?).with_no_client_auth()
+            Arc::new(WhenAsked::new(Arc::clone(&provider), Trusted::File(path.into())))
         }
     };
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn roots(path: &Path) -> Result<rustls::RootCertStore, String> {
-    let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
-        let certificate = certificate.map_err(|error| fault(&error))?;
-        roots.add(certificate).map_err(|error| fault(&error))?;
-    }
-    if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
 }
 
 /// An error with all its causes in one line.

@@ -1,31 +1,67 @@
 //! Certificate verifiers. Floor 1.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// Verifies against the certificates that the machine trusts, which are read when the first one is asked about.
+/// Which certificates are trusted.
+#[derive(Debug)]
+pub(super) enum Trusted {
+    /// Those of the machine.
+    Machine,
+    /// Those in a file.
+    File(PathBuf),
+}
+
+/// Verifies against certificates that are read when the first server shows one: most requests are plain HTTP, and
+/// reading takes longer than a request.
 #[derive(Debug)]
 pub(super) struct WhenAsked {
     provider: Arc<CryptoProvider>,
-    verifier: OnceLock<Result<Verifier, Error>>,
+    trusted: Trusted,
+    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
 }
 
 impl WhenAsked {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider, verifier: OnceLock::new() }
+    pub(super) fn new(provider: Arc<CryptoProvider>, trusted: Trusted) -> Self {
+        Self { provider, trusted, verifier: OnceLock::new() }
     }
 
-    fn verifier(&self) -> Result<&Verifier, Error> {
-        let made = self.verifier.get_or_init(|| Verifier::new(Arc::clone(&self.provider)));
-        made.as_ref().map_err(Clone::clone)
+    fn verifier(&self) -> Result<&dyn ServerCertVerifier, Error> {
+        let made = self.verifier.get_or_init(|| self.read());
+        made.as_ref().map(AsRef::as_ref).map_err(Clone::clone)
     }
+
+    fn read(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let provider = Arc::clone(&self.provider);
+        match &self.trusted {
+            Trusted::Machine => Ok(Arc::new(Verifier::new(provider)?)),
+            Trusted::File(path) => {
+                let roots = Arc::new(roots(path).map_err(Error::General)?);
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+                Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
+            }
+        }
+    }
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, String> {
+    let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
+        let certificate = certificate.map_err(|error| fault(&error))?;
+        roots.add(certificate).map_err(|error| fault(&error))?;
+    }
+    if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
 }
 
 impl ServerCertVerifier for WhenAsked {
