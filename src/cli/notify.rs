@@ -28,6 +28,11 @@ impl<'a> Notifier<'a> {
         Self { session, channels: &settings.channels }
     }
 
+    /// Whether anybody is told: what nobody hears need not be made.
+    pub(super) fn is_heard(&self) -> bool {
+        self.channels.iter().any(|channel| channel.kind == "http")
+    }
+
     /// Says which channels are of no use here.
     pub(super) fn warn(&self) {
         for channel in self.channels.iter().filter(|channel| channel.kind != "http") {

@@ -11,6 +11,7 @@ use crate::console::{Level, Line};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::undeclared;
 use crate::experiment::Experiment;
+use crate::experiment::document::Node;
 use crate::source;
 use crate::value::Value;
 
@@ -72,16 +73,18 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
-    notifier.tell("validate-started", "validate", &document.root.to_value(), None).await;
+    // what nobody hears need not be made
+    let experiment = if notifier.is_heard() { document.root.to_value() } else { Value::Null };
+    notifier.tell("validate-started", "validate", &experiment, None).await;
     terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
     let mut faults = surroundings.faults(&document, session.global.strict);
-    if let Ok(experiment) = Experiment::read(&document) {
+    let given = !surroundings.variables.is_empty();
+    if let Some(experiment) = given.then(|| Experiment::read(&document)).and_then(Result::ok) {
         faults.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
             Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(source, message) }
         }));
     }
     tell_inherited(terminal, &faults);
-    let experiment = document.root.to_value();
     match faults.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
             terminal.say(&Line::new(Level::Error, first.message.clone()));
@@ -93,7 +96,7 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
             terminal.say(&Line::new(Level::Info, "experiment syntax and semantic look valid"));
         }
     }
-    let title = experiment.get("title").cloned().unwrap_or_default();
+    let title = document.root.get("title").map(Node::to_value).unwrap_or_default();
     Checked { source: source.to_owned(), title, faults, stage: "validation" }
 }
 

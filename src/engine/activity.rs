@@ -145,7 +145,7 @@ impl Engine {
         self.emit(&RunEvent::ActivityStarted(ActivityStarted {
             id,
             activity: Arc::clone(activity),
-            document: Arc::new(self.redactor.value(&activity.document)),
+            document: self.redactor.shared(&activity.document),
             phase: place.phase,
             background: place.background,
             at,

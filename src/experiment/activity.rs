@@ -72,7 +72,7 @@ impl ProviderKind {
 #[derive(Clone, Debug)]
 pub struct Activity {
     /// As it was written; the journal shows it so.
-    pub document: Value,
+    pub document: Arc<Value>,
     /// Where in the experiment: a JSON pointer.
     pub at: String,
     /// Whether it looks or acts.
@@ -176,11 +176,15 @@ impl Activity {
         if reference(node).is_some() {
             return Err("a reference is no activity of its own".to_owned());
         }
-        Self::from_value(&node.to_value(), at, controls)
+        Self::of(Arc::new(node.to_value()), at, controls)
     }
 
     /// The same from a plain value, such as a tolerance or a dynamic configuration that is an activity.
     pub(crate) fn from_value(document: &Value, at: &str, controls: &[Control]) -> Result<Self, String> {
+        Self::of(Arc::new(document.clone()), at, controls)
+    }
+
+    fn of(document: Arc<Value>, at: &str, controls: &[Control]) -> Result<Self, String> {
         let kind = match document.get("type").and_then(Value::as_text) {
             Some("action") => ActivityKind::Action,
             Some("probe") => ActivityKind::Probe,
@@ -202,8 +206,8 @@ impl Activity {
             background: document.get("background").is_some_and(Value::is_truthy),
             ignores_dry: document.get("dry").is_some(),
             has_tolerance: document.get("tolerance").is_some(),
-            controls: Control::read_all(document, at, controls),
-            document: document.clone(),
+            controls: Control::read_all(&document, at, controls),
+            document,
         })
     }
 }

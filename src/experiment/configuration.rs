@@ -19,6 +19,13 @@ pub struct Variables {
     pub secrets: Map,
 }
 
+impl Variables {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.configuration.is_empty() && self.secrets.is_empty()
+    }
+}
+
 /// The types that `env_var_type` and `--var name:type=value` know.
 pub const TYPES: [&str; 9] = ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
 

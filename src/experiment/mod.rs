@@ -16,7 +16,7 @@ mod validate;
 pub mod yaml;
 mod yaml_scalar;
 
-use activity::{Names, items};
+use activity::{Names, items, reference};
 use document::{Document, Kind, Node};
 
 use crate::diagnostic::Diagnostic;
@@ -99,10 +99,13 @@ impl Experiment {
         }
         let document = root.to_value();
         let controls = Control::read_all(&document, "", &[]);
+        let probes = hypothesis.map(|node| items(node, "probes")).unwrap_or_default();
+        let (method, rollbacks) = (items(root, "method"), items(root, "rollbacks"));
         let mut names = Names::default();
-        names.add(items(root, "method"), "/method", &controls);
-        if let Some(node) = hypothesis {
-            names.add(items(node, "probes"), PROBES, &controls);
+        // each is read once more for them, so only where one is asked for
+        if probes.iter().chain(method).chain(rollbacks).any(|node| reference(node).is_some()) {
+            names.add(method, "/method", &controls);
+            names.add(probes, PROBES, &controls);
         }
         let map = |key: &str| {
             root.get(key).map(Node::to_value).and_then(|v| v.as_map().cloned()).unwrap_or_default()
@@ -112,8 +115,8 @@ impl Experiment {
             configuration: map("configuration"),
             secrets: map("secrets"),
             hypothesis: hypothesis.map(|node| Hypothesis::read(node, &names, &controls)),
-            method: Step::read_all(items(root, "method"), "/method", &names, &controls),
-            rollbacks: Step::read_all(items(root, "rollbacks"), "/rollbacks", &names, &controls),
+            method: Step::read_all(method, "/method", &names, &controls),
+            rollbacks: Step::read_all(rollbacks, "/rollbacks", &names, &controls),
             runtime: Runtime::read(root.get("runtime")),
             controls,
             document,

@@ -1,6 +1,7 @@
 //! Keeps secrets out of everything that is written down. Floor 0.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::Scope;
 use crate::value::{Map, Value, json_text};
@@ -68,6 +69,16 @@ impl Redactor {
             }
         }
         out
+    }
+
+    /// The same of a value that is not needed any more as it is.
+    pub fn owned(&self, value: Value) -> Value {
+        if self.is_empty() { value } else { self.value(&value) }
+    }
+
+    /// The same of a value that others share.
+    pub fn shared(&self, value: &Arc<Value>) -> Arc<Value> {
+        if self.is_empty() { Arc::clone(value) } else { Arc::new(self.value(value)) }
     }
 
     /// The value with every secret in its texts, numbers and keys masked.

@@ -11,6 +11,8 @@ mod harness;
 
 mod bad_input;
 mod console;
+mod controls;
+mod docs;
 mod durability;
 mod examples;
 mod fuzz;

@@ -101,3 +101,9 @@ fn its_exit_codes_are_those_of_the_program() {
         );
     }
 }
+#[test]
+fn its_links_lead_somewhere() {
+    for link in all(r"\]\(([^)#]+)\)", &readme()) {
+        assert!(link.starts_with("https://") || root().join(&link).exists(), "{link}");
+    }
+}

@@ -41,12 +41,15 @@ pub(super) async fn prepare(
         .await
         .map_err(|fault| Refused::invalid(terminal, "load", vec![fault]))?;
     let notifier = Notifier::new(session, settings);
-    notifier.tell("run-started", "run", &without_secrets(&document.root.to_value()), None).await;
+    if notifier.is_heard() {
+        notifier.tell("run-started", "run", &without_secrets(&document.root.to_value()), None).await;
+    }
     if !args.no_validation {
         check(session, surroundings, &document)?;
     }
     let experiment =
         Experiment::read(&document).map_err(|fault| Refused::invalid(terminal, "validation", vec![fault]))?;
+    drop(document);
     for message in undeclared(&experiment, &surroundings.variables) {
         terminal.say(&Line::note(Level::Warning, message));
     }

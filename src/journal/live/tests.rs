@@ -94,7 +94,7 @@ impl Run {
     fn start(&mut self, phase: Phase) -> u64 {
         self.id += 1;
         let (at, id) = (self.now(), self.id);
-        let document = Arc::new(self.activity.document.clone());
+        let document = Arc::clone(&self.activity.document);
         let activity = Arc::clone(&self.activity);
         self.emit(&RunEvent::ActivityStarted(ActivityStarted {
             id,

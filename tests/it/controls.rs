@@ -1,0 +1,101 @@
+//! Controls: the built-in safeguards, where controls are declared, and what is refused.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, NONE};
+
+const SAFEGUARDS: &str = "chaosaddons.controls.safeguards";
+
+fn shell(kind: &str, name: &str, script: &str) -> Value {
+    json!({"type": kind, "name": name, "provider": {"type": "process", "path": "sh", "arguments": ["-c", script]}})
+}
+
+fn guard(script: &str, more: &Value) -> Value {
+    let mut probe = shell("probe", "guard", script);
+    probe["tolerance"] = 0.into();
+    for (key, value) in more.as_object().unwrap() {
+        probe[key] = value.clone();
+    }
+    json!({"name": "safe", "provider": {"type": "python", "module": SAFEGUARDS, "arguments": {"probes": [probe]}}})
+}
+
+fn experiment(controls: &Value, method: &str) -> Value {
+    json!({"title": "t", "description": "d", "controls": controls,
+        "method": [shell("action", "act", method), shell("action", "then", "touch then")],
+        "rollbacks": [shell("action", "undo", "touch undone")]})
+}
+
+#[test]
+fn safeguards_end_a_run() {
+    let check = |control: Value, method: &str, runs: &[&str]| {
+        let chaos = Chaos::new();
+        let finished = chaos.experiment(&experiment(&json!([control]), method), NONE).exits(9);
+        assert!(
+            finished.stdout.starts_with("stopped: the safeguard 'guard' was not met"),
+            "{}",
+            finished.stdout
+        );
+        let journal = chaos.journal();
+        assert_eq!(
+            (&journal["status"], &journal["interruption"]["kind"]),
+            (&json!("interrupted"), &json!("safeguard"))
+        );
+        let names: Vec<_> =
+            journal["run"].as_array().unwrap().iter().map(|entry| &entry["activity"]["name"]).collect();
+        assert_eq!(names, runs);
+        assert!(!chaos.path("then").exists() && !chaos.path("undone").exists());
+    };
+    // before anything runs
+    check(guard("false", &json!({})), "touch acted", &[]);
+    // beside the run: it is what the method does that is not tolerated
+    let wait = "touch acted; sleep 60";
+    check(guard("test ! -e acted", &json!({"frequency": 0.05})), wait, &["act"]);
+    check(
+        guard("while [ ! -e acted ]; do sleep 0.02; done; exit 1", &json!({"background": true})),
+        wait,
+        &["act"],
+    );
+}
+
+#[test]
+fn safeguards_that_are_met_change_nothing() {
+    let controls = json!([guard("true", &json!({})), guard("true", &json!({"frequency": 0.02}))]);
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment(&controls, "sleep 0.1"), NONE).exits(0);
+    assert!(chaos.path("then").exists() && chaos.path("undone").exists());
+}
+
+#[test]
+fn a_safeguard_that_cannot_be_measured_guards_nothing_and_ends_it_as_well() {
+    let chaos = Chaos::new();
+    let mut control = guard("sleep 60", &json!({}));
+    control["provider"]["arguments"]["probes"][0]["provider"]["timeout"] = 0.1.into();
+    let finished = chaos.experiment(&experiment(&json!([control]), "touch acted"), NONE).exits(9);
+    assert!(finished.stdout.contains("could not be measured"), "{}", finished.stdout);
+    assert!(!chaos.path("acted").exists());
+}
+
+#[test]
+fn global_controls_come_from_files_and_settings() {
+    let provider = guard("false", &json!({}))["provider"].clone();
+    let chaos = Chaos::new();
+    chaos.write("controls.json", json!({"safe": {"provider": provider}}).to_string());
+    chaos.experiment(&experiment(&json!([]), "true"), ["--control-file", "controls.json"]).exits(9);
+    let chaos = Chaos::new();
+    let settings = json!({"controls": {"safe": {"provider": provider}}});
+    chaos.write(".chaostoolkit/settings.yaml", serde_yaml::to_string(&settings).unwrap());
+    chaos.experiment(&experiment(&json!([]), "true"), NONE).exits(9);
+}
+
+#[test]
+fn modules_that_are_not_built_in_are_refused() {
+    let controls = json!([{"name": "theirs", "provider": {"type": "python", "module": "theirs.control"}}]);
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment(&controls, "touch acted"), NONE).exits(3).says("theirs.control");
+    assert!(!chaos.path("acted").exists());
+    chaos
+        .experiment(&experiment(&controls, "touch acted"), ["--strict=false"])
+        .exits(0)
+        .says("theirs.control");
+    assert!(chaos.path("acted").exists());
+}

@@ -1,0 +1,35 @@
+//! The documents name tests that exist.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use fancy_regex::Regex;
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/compatibility.md")).unwrap();
+    let name = Regex::new(r"`((?:it::|cases/|[a-z_/]+::)[\w/:-]+)`").unwrap();
+    let mut missing = BTreeSet::new();
+    let mut found = 0;
+    for named in name.captures_iter(text.as_str()).map(|found| found.unwrap()[1].to_owned()) {
+        let exists = match (named.strip_prefix("cases/"), named.strip_prefix("it::")) {
+            (Some(case), _) => root.join("tests/cases").join(case).is_dir(),
+            (_, Some(test)) => is_there(&root.join("tests/it"), test),
+            _ => is_there(&root.join("src"), &named),
+        };
+        found += 1;
+        if !exists {
+            missing.insert(named);
+        }
+    }
+    assert!(found > 100, "only {found} names were found");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Whether `path/to/module::test` is a test in that file, or the file itself.
+fn is_there(folder: &Path, named: &str) -> bool {
+    let (module, test) = named.rsplit_once("::").unwrap_or((named, ""));
+    let Ok(text) = std::fs::read_to_string(folder.join(format!("{module}.rs"))) else { return false };
+    test.is_empty() || text.contains(&format!("fn {test}("))
+}
