@@ -122,14 +122,6 @@ impl Names {
             }
         }
     }
-
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
 }
 
 impl Step {
@@ -177,6 +169,15 @@ impl Activity {
             return Err("a reference is no activity of its own".to_owned());
         }
         Self::of(Arc::new(node.to_value()), at, controls)
+    }
+
+    /// The name that references find a first-class activity by.
+    pub(super) fn name_of(node: &Node) -> Option<String> {
+        let known = matches!(node.get("type").and_then(Node::as_text), Some("action" | "probe"));
+        let name = || {
+            node.get("name").map_or_else(|| "None".to_owned(), |n| n.to_value().python_text().into_owned())
+        };
+        (known && reference(node).is_none()).then(name)
     }
 
     /// The same from a plain value, such as a tolerance or a dynamic configuration that is an activity.

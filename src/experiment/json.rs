@@ -160,6 +160,8 @@ impl Reader<'_> {
                 Some(',') => self.next(),
                 Some('}') => {
                     self.next();
+                    // documents are read once and kept: room for more entries would be kept with them
+                    entries.shrink_to_fit();
                     return Ok(Kind::Map(entries));
                 }
                 _ => return Err(self.unexpected("',' or '}'")),

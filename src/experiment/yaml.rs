@@ -298,6 +298,7 @@ impl<'a> Builder<'a> {
             }
         }
         merged.extend(own);
+        merged.shrink_to_fit();
         Ok(merged)
     }
 

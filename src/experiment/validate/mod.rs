@@ -10,7 +10,9 @@ mod control;
 mod runtime;
 mod tolerance;
 
-use super::activity::{Names, child, items, reference};
+use std::collections::BTreeSet;
+
+use super::activity::{Activity, child, items, reference};
 use super::configuration::Variables;
 use super::document::{Document, Kind, Node};
 use super::{PROBES, ProviderKind};
@@ -245,7 +247,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn hypothesis(&mut self, root: &'a Node, names: &Names) {
+    fn hypothesis(&mut self, root: &'a Node, names: &BTreeSet<String>) {
         const AT: &str = "/steady-state-hypothesis";
         let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
         if !matches!(hypothesis.kind, Kind::Map(_)) {
@@ -282,7 +284,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn method(&mut self, root: &'a Node, names: &Names) {
+    fn method(&mut self, root: &'a Node, names: &BTreeSet<String>) {
         match root.get("method").filter(|method| !method.is_null()) {
             None => {
                 // with the blank at its end, which the Chaos Toolkit's text has
@@ -302,7 +304,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn rollbacks(&mut self, root: &'a Node, names: &Names) {
+    fn rollbacks(&mut self, root: &'a Node, names: &BTreeSet<String>) {
         let Some(rollbacks) = root.get("rollbacks") else { return };
         let Kind::List(steps) = &rollbacks.kind else {
             self.wrong_shape(
@@ -318,10 +320,10 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn step(&mut self, node: &'a Node, at: &str, place: activity::Place, names: &Names) {
+    fn step(&mut self, node: &'a Node, at: &str, place: activity::Place, names: &BTreeSet<String>) {
         self.activity(node, at, place);
-        if let Some(name) = reference(node).filter(|name| !names.contains(name)) {
-            let hint = suggestion(name, names.names()).unwrap_or_else(|| {
+        if let Some(name) = reference(node).filter(|name| !names.contains(*name)) {
+            let hint = suggestion(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
                 "references name activities of the method or probes of the hypothesis".to_owned()
             });
             let target = node.get("ref").unwrap_or(node);
@@ -357,14 +359,10 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// The activities that references can name.
-fn names(root: &Node) -> Names {
-    let mut names = Names::default();
-    names.add(items(root, "method"), "/method", &[]);
-    if let Some(hypothesis) = root.get("steady-state-hypothesis") {
-        names.add(items(hypothesis, "probes"), PROBES, &[]);
-    }
-    names
+/// The names of the activities that references can name.
+fn names(root: &Node) -> BTreeSet<String> {
+    let probes = root.get("steady-state-hypothesis").map(|hypothesis| items(hypothesis, "probes"));
+    items(root, "method").iter().chain(probes.unwrap_or_default()).filter_map(Activity::name_of).collect()
 }
 
 #[cfg(test)]
