@@ -179,7 +179,7 @@ impl Engine {
             entries.insert("dry".to_owned(), self.options.dry.map_or(Value::Null, |dry| dry.name().into()));
         }
         RunStarted {
-            experiment: self.redactor.owned(document),
+            experiment: Arc::new(self.redactor.owned(document)),
             title: self.redactor.text(&title.python_text()).into_owned(),
             plan: self.options.plan.clone(),
             dry: self.options.dry,

@@ -186,7 +186,7 @@ pub enum RunEvent {
 #[derive(Debug)]
 pub struct RunStarted {
     /// The experiment as it was written, its title filled and its `dry` set.
-    pub experiment: Value,
+    pub experiment: Arc<Value>,
     /// Its title.
     pub title: String,
     /// What the run is to do.

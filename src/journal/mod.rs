@@ -40,7 +40,7 @@ pub struct Journal {
     /// On which machine.
     pub node: String,
     /// The experiment as it was written, its title filled and its `dry` set.
-    pub experiment: Value,
+    pub experiment: Arc<Value>,
     /// When it began, ISO 8601.
     pub start: String,
     /// How it ended; one that has not ended reads as interrupted.
@@ -168,7 +168,7 @@ impl Journal {
         map.serialize_entry("chaoslib-version", CHAOSLIB_VERSION)?;
         map.serialize_entry("platform", &self.platform)?;
         map.serialize_entry("node", &self.node)?;
-        map.serialize_entry("experiment", &self.experiment)?;
+        map.serialize_entry("experiment", &*self.experiment)?;
         map.serialize_entry("start", &self.start)?;
         map.serialize_entry("status", self.status.unwrap_or(Status::Interrupted).name())?;
         map.serialize_entry("deviated", &self.deviated)

@@ -87,7 +87,7 @@ impl Recorder {
         let journal = Journal {
             platform: header.platform,
             node: header.node,
-            experiment: Value::Null,
+            experiment: Arc::default(),
             start: String::new(),
             status: None,
             deviated: false,
@@ -119,7 +119,7 @@ impl Recorder {
     pub fn record(&mut self, event: &RunEvent) -> Changes {
         match event {
             RunEvent::RunStarted(run) => {
-                self.journal.experiment = run.experiment.clone();
+                self.journal.experiment = Arc::clone(&run.experiment);
                 self.journal.start = run.at.iso();
                 self.began = Some(run.at);
                 Changes { parts: vec![Change { region: Region::Head, index: 0 }], at_once: false }

@@ -72,7 +72,7 @@ impl Run {
         };
         let at = run.now();
         run.emit(&RunEvent::RunStarted(Box::new(RunStarted {
-            experiment: experiment.document,
+            experiment: Arc::new(experiment.document),
             title: "t".to_owned(),
             plan,
             dry: None,

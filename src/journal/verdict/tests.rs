@@ -12,7 +12,8 @@ use std::sync::Arc;
 fn journal() -> Journal {
     let mut journal = Recorder::new(Header::default()).finish(Verdict::Held, None, 0);
     journal.status = Some(Status::Completed);
-    journal.experiment = json!({"title": "t", "rollbacks": [{"name": "r1"}, {"name": "r2"}]}).into();
+    let experiment = json!({"title": "t", "rollbacks": [{"name": "r1"}, {"name": "r2"}]});
+    journal.experiment = Arc::new(experiment.into());
     journal
 }
 
@@ -93,8 +94,13 @@ fn the_most_serious_counts() {
         BaselineNotMet,
         "probe 'x' could not be measured before the method",
     );
-    check(|j| j.experiment = json!({"dry": "actions"}).into(), true, Dry, "what was left out was not tried");
-    check(|j| j.experiment = json!({"dry": "pause"}).into(), true, Explored, explored);
+    check(
+        |j| j.experiment = Arc::new(json!({"dry": "actions"}).into()),
+        true,
+        Dry,
+        "what was left out was not tried",
+    );
+    check(|j| j.experiment = Arc::new(json!({"dry": "pause"}).into()), true, Explored, explored);
     check(|j| j.run = vec![entry("action", Some("failed"))], true, ActionNotConfirmed, "action 'x' failed");
     check(|j| j.run = vec![entry("action", Some("failed"))], false, Explored, explored);
     check(|j| j.run = vec![entry("probe", Some("failed"))], true, Explored, explored);
