@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response};
 use tokio::sync::watch;
 use url::Url;
@@ -43,10 +43,7 @@ impl Http {
         let path =
             self.environment.get("NETRC").or_else(|| Some(self.environment.get("HOME")? + "/.netrc"))?;
         let (login, password) = netrc::lookup(&std::fs::read_to_string(path).ok()?, host)?;
-        let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{login}:{password}"));
-        let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        basic(&[login.as_bytes(), b":", password.as_bytes()].concat())
     }
 
     fn request(&self, call: &HttpCall) -> Result<Request, String> {
@@ -68,8 +65,13 @@ impl Http {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             }
         }
-        if !headers.contains_key(AUTHORIZATION)
-            && url.username().is_empty()
+        if body.is_none() && !matches!(method, Method::GET | Method::HEAD) {
+            // without which some servers refuse the request
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(own) = take_credentials(&mut url) {
+            headers.insert(AUTHORIZATION, own);
+        } else if !headers.contains_key(AUTHORIZATION)
             && let Some(credentials) = self.credentials(&url)
         {
             headers.insert(AUTHORIZATION, credentials);
@@ -114,6 +116,24 @@ fn parse_url(text: &str) -> Result<Url, String> {
         "http" | "https" => Ok(url),
         scheme => Err(format!("Invalid URL '{text}': '{scheme}' is neither http nor https")),
     }
+}
+
+/// Takes the user and the password out of an address, which say who asks whatever the headers say.
+fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let (login, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    basic(&[&login, b":".as_slice(), &password].concat())
+}
+
+fn basic(credentials: &[u8]) -> Option<HeaderValue> {
+    let encoded = base64::prelude::BASE64_STANDARD.encode(credentials);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
