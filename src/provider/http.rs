@@ -163,19 +163,22 @@ impl Prepared for PreparedHttp {
         Box::pin(async {
             let mut tries = 0;
             loop {
-                match self.send().await {
-                    Err(Fault::Connection(_)) if tries < self.call.max_retries => tries += 1,
-                    Err(Fault::Connection(error)) => {
-                        return Err(ActivityError::Failed(format!(
-                            "failed to connect to {}: {error}",
-                            self.call.url
-                        )));
-                    }
-                    Err(Fault::Timeout) => return Err(ActivityError::Failed(TOO_LONG.to_owned())),
-                    Err(Fault::Failed(error)) => return Err(ActivityError::Failed(error)),
-                    Err(Fault::Unexpected(error)) => return Err(ActivityError::Unexpected(error)),
+                let fault = match self.send().await {
                     Ok(output) => return Ok(output),
+                    Err(fault) => fault,
+                };
+                if tries < self.call.max_retries && self.may_be_repeated(&fault) {
+                    tries += 1;
+                    continue;
                 }
+                return Err(match fault {
+                    Fault::Connection(error) | Fault::Broken(error) => {
+                        ActivityError::Failed(format!("failed to connect to {}: {error}", self.call.url))
+                    }
+                    Fault::Timeout => ActivityError::Failed(TOO_LONG.to_owned()),
+                    Fault::Failed(error) => ActivityError::Failed(error),
+                    Fault::Unexpected(error) => ActivityError::Unexpected(error),
+                });
             }
         })
     }
@@ -194,9 +197,11 @@ impl Prepared for PreparedHttp {
 
 /// Why there is no answer.
 enum Fault {
-    /// No connection, or one that broke before there was an answer.
+    /// No connection: nothing was sent.
     Connection(String),
-    /// It took too long.
+    /// The connection broke before there was an answer.
+    Broken(String),
+    /// No answer began in time.
     Timeout,
     /// The answer cannot be used, and that is a finding about the server.
     Failed(String),
@@ -205,6 +210,16 @@ enum Fault {
 }
 
 impl PreparedHttp {
+    /// Whether sending it again does no harm: what was sent may have arrived, and a second POST may do what the
+    /// first one did once more.
+    fn may_be_repeated(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Connection(_) => true,
+            Fault::Broken(_) | Fault::Timeout => self.request.method().is_idempotent(),
+            Fault::Failed(_) | Fault::Unexpected(_) => false,
+        }
+    }
+
     async fn send(&self) -> Result<Value, Fault> {
         let (connect, read) = self.call.timeout;
         let connected = Connected::default();
@@ -253,8 +268,10 @@ fn classify(error: &reqwest::Error) -> Fault {
         Fault::Unexpected(format!("Exceeded {MAX_REDIRECTS} redirects."))
     } else if error.is_builder() {
         Fault::Unexpected(text)
-    } else {
+    } else if error.is_connect() {
         Fault::Connection(text)
+    } else {
+        Fault::Broken(text)
     }
 }
 
@@ -271,7 +288,9 @@ async fn output(mut response: Response, read: Option<Duration>) -> Result<Value,
     loop {
         let chunk = match read {
             None => response.chunk().await,
-            Some(limit) => tokio::time::timeout(limit, response.chunk()).await.map_err(|_| Fault::Timeout)?,
+            Some(limit) => tokio::time::timeout(limit, response.chunk())
+                .await
+                .map_err(|_| Fault::Failed(TOO_LONG.to_owned()))?,
         };
         match chunk {
             Ok(None) => break,
