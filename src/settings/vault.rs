@@ -143,14 +143,16 @@ impl Vault {
         if status == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer: Json = serde_json::from_str(&text).unwrap_or_default();
+        let answer: Result<Json, _> = serde_json::from_str(&text);
         if !status.is_success() {
+            let answer = answer.unwrap_or_default();
             let errors = answer.get("errors").and_then(Json::as_array).cloned().unwrap_or_default();
             let errors: Vec<_> = errors.iter().filter_map(Json::as_str).collect();
             return Err(format!("Vault refuses {what}: {status} {}", errors.join("; "))
                 .trim_end()
                 .to_owned());
         }
-        Ok(Some(answer))
+        // something else may answer at the address, such as the page of a proxy that wants a login
+        answer.map(Some).map_err(|_| format!("Vault's answer to {what} is not JSON"))
     }
 }
