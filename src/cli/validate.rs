@@ -11,6 +11,7 @@ use crate::console::{Level, Line};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::undeclared;
 use crate::experiment::Experiment;
+use crate::http_client::shown;
 use crate::source;
 use crate::value::Value;
 
@@ -67,8 +68,7 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         Ok(document) => document,
         Err(fault) => {
             terminal.say(&Line::new(Level::Error, fault.message.clone()));
-            let source = source.to_owned();
-            return Checked { source, title: Value::Null, faults: vec![fault], stage: "load" };
+            return Checked { source: shown(source), title: Value::Null, faults: vec![fault], stage: "load" };
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
@@ -77,7 +77,7 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
     let mut faults = surroundings.faults(&document, session.global.strict);
     if let Ok(experiment) = Experiment::read(&document) {
         faults.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
-            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(source, message) }
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(shown(source), message) }
         }));
     }
     tell_inherited(terminal, &faults);
@@ -94,7 +94,7 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         }
     }
     let title = experiment.get("title").cloned().unwrap_or_default();
-    Checked { source: source.to_owned(), title, faults, stage: "validation" }
+    Checked { source: shown(source), title, faults, stage: "validation" }
 }
 
 /// Every fault with its place, then what they come to.

@@ -134,10 +134,10 @@ impl Vault {
 
     /// The answer as JSON; `None` for "not found".
     async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<Option<Json>, String> {
-        let response =
-            request.header("X-Vault-Request", "true").send().await.map_err(|error| {
-                format!("Vault at {} cannot be reached: {}", self.address, describe(&error))
-            })?;
+        let response = request.header("X-Vault-Request", "true").send().await.map_err(|error| {
+            let address = http_client::shown(&self.address);
+            format!("Vault at {address} cannot be reached: {}", describe(&error.without_url()))
+        })?;
         let status = response.status();
         let text = response.text().await.map_err(|error| format!("Vault's answer broke off: {error}"))?;
         if status == reqwest::StatusCode::NOT_FOUND {
