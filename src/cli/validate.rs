@@ -6,7 +6,7 @@ use super::Session;
 use super::args::{Output, Validate};
 use super::exit_code::Exit;
 use super::input::{Surroundings, is_invalid, tell_inherited};
-use super::notify::Notifier;
+use super::notify::{Notifier, without_secrets};
 use crate::console::{Level, Line};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::undeclared;
@@ -72,7 +72,9 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
-    notifier.tell("validate-started", "validate", &document.root.to_value(), None).await;
+    let experiment = document.root.to_value();
+    let told = without_secrets(&experiment);
+    notifier.tell("validate-started", "validate", &told, None).await;
     terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
     let mut faults = surroundings.faults(&document, session.global.strict);
     if let Ok(experiment) = Experiment::read(&document) {
@@ -81,15 +83,14 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         }));
     }
     tell_inherited(terminal, &faults);
-    let experiment = document.root.to_value();
     match faults.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
             terminal.say(&Line::new(Level::Error, first.message.clone()));
-            notifier.tell("validate-failed", "validate", &experiment, Some(&first.message)).await;
+            notifier.tell("validate-failed", "validate", &told, Some(&first.message)).await;
         }
         None => {
             terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
-            notifier.tell("validate-completed", "validate", &experiment, None).await;
+            notifier.tell("validate-completed", "validate", &told, None).await;
             terminal.say(&Line::new(Level::Info, "experiment syntax and semantic look valid"));
         }
     }
