@@ -9,3 +9,5 @@
 mod harness;
 
 mod golden;
+mod http;
+mod source;

@@ -1,6 +1,8 @@
 //! How the tests start the binary: in a folder of its own, with an environment of its own.
 
+mod experiment;
 mod server;
+mod tls;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use experiment::{action, experiment, probe, with};
 pub use server::{Request, Response, Server};
+pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);
