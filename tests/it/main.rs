@@ -10,4 +10,8 @@ mod harness;
 
 mod golden;
 mod http;
+mod notifications;
+mod secrets;
 mod source;
+mod vault;
+mod withheld;

@@ -1,6 +1,7 @@
 //! How the tests start the binary: in a folder of its own, with an environment of its own.
 
 mod experiment;
+mod leaks;
 mod server;
 mod tls;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub use experiment::{action, experiment, probe, with};
+pub use leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
 pub use tls::{TlsServer, distrustful};
 
