@@ -46,7 +46,12 @@ impl<'a> Notifier<'a> {
     /// Tells of one event. Nothing that goes wrong here matters to the run.
     pub(super) async fn tell(&self, event: &str, phase: &str, payload: &impl Serialize, error: Option<&str>) {
         for channel in self.channels.iter().filter(|channel| channel.kind == "http" && channel.wants(event)) {
-            if let Err(error) = post(channel, event, phase, payload, error).await {
+            let verification = if channel.verify_tls {
+                http_client::trust(|name| self.session.environment.get(name))
+            } else {
+                Verification::None
+            };
+            if let Err(error) = post(channel, &verification, event, phase, payload, error).await {
                 let message = format!("a notification of {event} was not delivered: {error}");
                 self.session.terminal.say(&Line::note(Level::Debug, message));
             }
@@ -56,16 +61,16 @@ impl<'a> Notifier<'a> {
 
 async fn post(
     channel: &Channel,
+    verification: &Verification,
     event: &str,
     phase: &str,
     payload: &impl Serialize,
     error: Option<&str>,
 ) -> Result<(), String> {
     let url = channel.url.as_deref().ok_or("the channel has no url")?;
-    let verification = if channel.verify_tls { Verification::Full } else { Verification::None };
     let options =
         Options { connect_timeout: Some(CONNECT_TIMEOUT), timeout: Some(TIMEOUT), ..Options::default() };
-    let client = http_client::build(&verification, options)?;
+    let client = http_client::build(verification, options)?;
     let mut request = if channel.with_payload { client.post(url) } else { client.get(url) };
     for (name, value) in &channel.headers {
         request = request.header(name, value.python_text().as_ref());
@@ -82,7 +87,10 @@ async fn post(
         }
         let message = Message { name: event, payload, phase, ts: Timestamp::now().as_seconds(), error };
         let body = serde_json::to_string(&message).map_err(|error| error.to_string())?;
-        request = request.header("Content-Type", "application/json").body(body);
+        if !channel.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
+            request = request.header("Content-Type", "application/json");
+        }
+        request = request.body(body);
     }
     let response = request.send().await.map_err(|error| describe(&error.without_url()))?;
     response.error_for_status().map(drop).map_err(|error| describe(&error.without_url()))

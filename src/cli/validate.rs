@@ -6,12 +6,13 @@ use super::Session;
 use super::args::{Output, Validate};
 use super::exit_code::Exit;
 use super::input::{Surroundings, is_invalid, tell_inherited};
-use super::notify::Notifier;
+use super::notify::{Notifier, without_secrets};
 use crate::console::{Level, Line};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::undeclared;
 use crate::experiment::Experiment;
 use crate::experiment::document::Node;
+use crate::http_client::shown;
 use crate::source;
 use crate::value::Value;
 
@@ -68,36 +69,35 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
         Ok(document) => document,
         Err(fault) => {
             terminal.say(&Line::new(Level::Error, fault.message.clone()));
-            let source = source.to_owned();
-            return Checked { source, title: Value::Null, faults: vec![fault], stage: "load" };
+            return Checked { source: shown(source), title: Value::Null, faults: vec![fault], stage: "load" };
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
     // what nobody hears need not be made
-    let experiment = if notifier.is_heard() { document.root.to_value() } else { Value::Null };
-    notifier.tell("validate-started", "validate", &experiment, None).await;
+    let told = if notifier.is_heard() { without_secrets(&document.root.to_value()) } else { Value::Null };
+    notifier.tell("validate-started", "validate", &told, None).await;
     terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
     let mut faults = surroundings.faults(&document, session.global.strict);
     let given = !surroundings.variables.is_empty();
     if let Some(experiment) = given.then(|| Experiment::read(&document)).and_then(Result::ok) {
         faults.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
-            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(source, message) }
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(shown(source), message) }
         }));
     }
     tell_inherited(terminal, &faults);
     match faults.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
             terminal.say(&Line::new(Level::Error, first.message.clone()));
-            notifier.tell("validate-failed", "validate", &experiment, Some(&first.message)).await;
+            notifier.tell("validate-failed", "validate", &told, Some(&first.message)).await;
         }
         None => {
             terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
-            notifier.tell("validate-completed", "validate", &experiment, None).await;
+            notifier.tell("validate-completed", "validate", &told, None).await;
             terminal.say(&Line::new(Level::Info, "experiment syntax and semantic look valid"));
         }
     }
     let title = document.root.get("title").map(Node::to_value).unwrap_or_default();
-    Checked { source: source.to_owned(), title, faults, stage: "validation" }
+    Checked { source: shown(source), title, faults, stage: "validation" }
 }
 
 /// Every fault with its place, then what they come to.

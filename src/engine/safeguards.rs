@@ -111,11 +111,13 @@ impl Control for Safeguards {
 impl Guard {
     /// A probe that cannot be carried out guards nothing, so it ends the run as well.
     async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
+        let masked = |text: &str| engine.redactor.text(text).into_owned();
         let activity =
-            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", error.clone()))?;
+            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", masked(error)))?;
         let triggered = |why: String| {
-            let why = engine.redactor.text(&why).into_owned();
-            Interrupt::safeguard(&activity.name, format!("the safeguard '{}' {why}", activity.name))
+            let name = masked(&activity.name);
+            let reason = format!("the safeguard '{name}' {}", masked(&why));
+            Interrupt::safeguard(name, reason)
         };
         let output = match engine.call(activity).await {
             Ok(output) => output,

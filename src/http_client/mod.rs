@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use rustls::client::danger::ServerCertVerifier;
+use url::Url;
 
 use crate::experiment::resolve::Verification;
 
@@ -65,6 +66,11 @@ pub fn build(verification: &Verification, options: Options) -> Result<reqwest::C
         .map_err(|error| error.to_string())
 }
 
+/// Whether there are certificates in a file; else what is wrong with it.
+pub fn check_bundle(path: &str) -> Result<(), String> {
+    verifier::roots(Path::new(path)).map(drop)
+}
+
 /// The TLS configuration. Certificates are read when a server has shown one.
 fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -99,4 +105,30 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
         next = error.source();
     }
     text
+}
+
+/// An address as it may be shown: without the user and the password in it.
+pub fn shown(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_credentials() {
+        assert_eq!(shown("http://me:pw@h:81/x"), "http://h:81/x");
+        assert_eq!(shown("ftp://me@h"), "ftp://h/");
+        for other in ["http://h", "experiment.json", "-", "C:\\x"] {
+            assert_eq!(shown(other), other);
+        }
+    }
 }

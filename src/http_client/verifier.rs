@@ -54,7 +54,7 @@ impl WhenAsked {
     }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
     let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {

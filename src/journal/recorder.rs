@@ -217,7 +217,8 @@ impl Recorder {
         };
         let action = started.activity.kind == ActivityKind::Action;
         let record = action.then(|| {
-            let name = started.activity.name.clone();
+            // the document has no secrets in it
+            let name = started.document.get("name").map(Value::python_text).unwrap_or_default().into_owned();
             let record = ActionRecord { at, name, phase: started.phase, targets: Vec::new(), effect: None };
             self.journal.extension.activities.push(record);
             self.journal.extension.activities.len() - 1

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use parking_lot::Mutex;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use tokio::sync::watch;
 use url::Url;
@@ -47,10 +47,7 @@ impl Http {
         let path =
             self.environment.get("NETRC").or_else(|| Some(self.environment.get("HOME")? + "/.netrc"))?;
         let (login, password) = netrc::lookup(&std::fs::read_to_string(path).ok()?, host)?;
-        let encoded = base64::prelude::BASE64_STANDARD.encode(format!("{login}:{password}"));
-        let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        basic(&[login.as_bytes(), b":", password.as_bytes()].concat())
     }
 
     /// A client with these manners.
@@ -88,8 +85,13 @@ impl Http {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             }
         }
-        if !headers.contains_key(AUTHORIZATION)
-            && url.username().is_empty()
+        if body.is_none() && !matches!(method, Method::GET | Method::HEAD) {
+            // without which some servers refuse the request
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(own) = take_credentials(&mut url) {
+            headers.insert(AUTHORIZATION, own);
+        } else if !headers.contains_key(AUTHORIZATION)
             && let Some(credentials) = self.credentials(&url)
         {
             headers.insert(AUTHORIZATION, credentials);
@@ -122,6 +124,10 @@ impl Provider for Http {
                 Verification::Full => self.trust.clone(),
                 other => other.clone(),
             };
+            if let Verification::File(path) = &call.verification {
+                // asked for by the activity itself, so that it is no finding about the server
+                http_client::check_bundle(path).map_err(ActivityError::Unexpected)?;
+            }
             let client = self.client(&verification, call.timeout.0.map(duration));
             let client = client.map_err(ActivityError::Unexpected)?;
             let prepared: Box<dyn Prepared> = Box::new(PreparedHttp { request, call, client });
@@ -136,6 +142,24 @@ fn parse_url(text: &str) -> Result<Url, String> {
         "http" | "https" => Ok(url),
         scheme => Err(format!("Invalid URL '{text}': '{scheme}' is neither http nor https")),
     }
+}
+
+/// Takes the user and the password out of an address, which say who asks whatever the headers say.
+fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let (login, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    basic(&[&login, b":".as_slice(), &password].concat())
+}
+
+fn basic(credentials: &[u8]) -> Option<HeaderValue> {
+    let encoded = base64::prelude::BASE64_STANDARD.encode(credentials);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
@@ -165,19 +189,22 @@ impl Prepared for PreparedHttp {
         Box::pin(async {
             let mut tries = 0;
             loop {
-                match self.send().await {
-                    Err(Fault::Connection(_)) if tries < self.call.max_retries => tries += 1,
-                    Err(Fault::Connection(error)) => {
-                        return Err(ActivityError::Failed(format!(
-                            "failed to connect to {}: {error}",
-                            self.call.url
-                        )));
-                    }
-                    Err(Fault::Timeout) => return Err(ActivityError::Failed(TOO_LONG.to_owned())),
-                    Err(Fault::Failed(error)) => return Err(ActivityError::Failed(error)),
-                    Err(Fault::Unexpected(error)) => return Err(ActivityError::Unexpected(error)),
+                let fault = match self.send().await {
                     Ok(output) => return Ok(output),
+                    Err(fault) => fault,
+                };
+                if tries < self.call.max_retries && self.may_be_repeated(&fault) {
+                    tries += 1;
+                    continue;
                 }
+                return Err(match fault {
+                    Fault::Connection(error) | Fault::Broken(error) => {
+                        ActivityError::Failed(format!("failed to connect to {}: {error}", self.call.url))
+                    }
+                    Fault::Timeout => ActivityError::Failed(TOO_LONG.to_owned()),
+                    Fault::Failed(error) => ActivityError::Failed(error),
+                    Fault::Unexpected(error) => ActivityError::Unexpected(error),
+                });
             }
         })
     }
@@ -196,9 +223,11 @@ impl Prepared for PreparedHttp {
 
 /// Why there is no answer.
 enum Fault {
-    /// No connection, or one that broke before there was an answer.
+    /// No connection: nothing was sent.
     Connection(String),
-    /// It took too long.
+    /// The connection broke before there was an answer.
+    Broken(String),
+    /// No answer began in time.
     Timeout,
     /// The answer cannot be used, and that is a finding about the server.
     Failed(String),
@@ -207,6 +236,16 @@ enum Fault {
 }
 
 impl PreparedHttp {
+    /// Whether sending it again does no harm: what was sent may have arrived, and a second POST may do what the
+    /// first one did once more.
+    fn may_be_repeated(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Connection(_) => true,
+            Fault::Broken(_) | Fault::Timeout => self.request.method().is_idempotent(),
+            Fault::Failed(_) | Fault::Unexpected(_) => false,
+        }
+    }
+
     async fn send(&self) -> Result<Value, Fault> {
         let connections = Connections::default();
         let made = connections.subscribe();
@@ -248,8 +287,10 @@ fn classify(error: &reqwest::Error) -> Fault {
         Fault::Unexpected(format!("Exceeded {MAX_REDIRECTS} redirects."))
     } else if error.is_builder() {
         Fault::Unexpected(text)
-    } else {
+    } else if error.is_connect() {
         Fault::Connection(text)
+    } else {
+        Fault::Broken(text)
     }
 }
 
@@ -266,7 +307,9 @@ async fn output(mut response: Response, read: Option<Duration>) -> Result<Value,
     loop {
         let chunk = match read {
             None => response.chunk().await,
-            Some(limit) => tokio::time::timeout(limit, response.chunk()).await.map_err(|_| Fault::Timeout)?,
+            Some(limit) => tokio::time::timeout(limit, response.chunk())
+                .await
+                .map_err(|_| Fault::Failed(TOO_LONG.to_owned()))?,
         };
         match chunk {
             Ok(None) => break,

@@ -134,23 +134,25 @@ impl Vault {
 
     /// The answer as JSON; `None` for "not found".
     async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<Option<Json>, String> {
-        let response =
-            request.header("X-Vault-Request", "true").send().await.map_err(|error| {
-                format!("Vault at {} cannot be reached: {}", self.address, describe(&error))
-            })?;
+        let response = request.header("X-Vault-Request", "true").send().await.map_err(|error| {
+            let address = http_client::shown(&self.address);
+            format!("Vault at {address} cannot be reached: {}", describe(&error.without_url()))
+        })?;
         let status = response.status();
         let text = response.text().await.map_err(|error| format!("Vault's answer broke off: {error}"))?;
         if status == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer: Json = serde_json::from_str(&text).unwrap_or_default();
+        let answer: Result<Json, _> = serde_json::from_str(&text);
         if !status.is_success() {
+            let answer = answer.unwrap_or_default();
             let errors = answer.get("errors").and_then(Json::as_array).cloned().unwrap_or_default();
             let errors: Vec<_> = errors.iter().filter_map(Json::as_str).collect();
             return Err(format!("Vault refuses {what}: {status} {}", errors.join("; "))
                 .trim_end()
                 .to_owned());
         }
-        Ok(Some(answer))
+        // something else may answer at the address, such as the page of a proxy that wants a login
+        answer.map(Some).map_err(|_| format!("Vault's answer to {what} is not JSON"))
     }
 }

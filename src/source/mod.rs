@@ -46,14 +46,14 @@ pub async fn read(
         let bytes = read_file(path, source)?;
         return parse(&bytes, by_extension(path), source);
     }
+    let shown = http_client::shown(source);
     match Url::parse(source) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            let shown = without_credentials(&url);
             let (bytes, format) = fetch(&url, &shown, settings, environment, verify_tls).await?;
             parse(&bytes, format, &shown)
         }
         Ok(url) if source.contains("://") => {
-            Err(Diagnostic::of_file(source, format!("'{}' is not a supported source scheme.", url.scheme()))
+            Err(Diagnostic::of_file(shown, format!("'{}' is not a supported source scheme.", url.scheme()))
                 .hint("an experiment is a file, - for standard input, or an http or https address"))
         }
         _ => Err(Diagnostic::of_file(source, format!("Path \"{source}\" does not exist."))
@@ -125,13 +125,15 @@ async fn fetch(
         Options { connect_timeout: Some(CONNECT_TIMEOUT), timeout: Some(TIMEOUT), ..Options::default() };
     let client = http_client::build(&verification, options).map_err(fault)?;
     let mut request = client.get(url.clone()).header("Accept", "application/json, application/x-yaml");
-    if let Some(token) = environment.get(BEARER_TOKEN).filter(|token| !token.is_empty()) {
+    if !url.username().is_empty() || url.password().is_some() {
+        // the client sends what the address says of its user, and that alone counts
+    } else if let Some(token) = environment.get(BEARER_TOKEN).filter(|token| !token.is_empty()) {
         request = request.header("Authorization", format!("bearer {}", token.trim()));
     } else if let Some(header) = settings.authorization(authority(url)) {
         request = request.header("Authorization", header);
     }
     let unreachable = |error: reqwest::Error| {
-        let what = if error.is_timeout() {
+        let what = if error.is_timeout() && !error.is_connect() {
             format!("no answer within {} seconds", TIMEOUT.as_secs())
         } else {
             describe(&error.without_url())
@@ -159,14 +161,6 @@ async fn fetch(
             .hint(format!("the server answered with {status}")));
     }
     Ok((bytes, by_content_type(header.as_deref()).map_err(fault)?))
-}
-
-/// The address as it may be shown.
-fn without_credentials(url: &Url) -> String {
-    let mut shown = url.clone();
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.to_string()
 }
 
 /// The host as it stands in the address, with the port where one is given.
@@ -213,6 +207,5 @@ mod tests {
     fn the_authority_has_no_credentials() {
         assert_eq!(authority(&Url::parse("http://me:pw@h:81/x").unwrap()), "h:81");
         assert_eq!(authority(&Url::parse("https://h/x").unwrap()), "h");
-        assert_eq!(without_credentials(&Url::parse("http://me:pw@h:81/x").unwrap()), "http://h:81/x");
     }
 }

@@ -28,3 +28,4 @@ mod secrets;
 mod signals;
 mod source;
 mod vault;
+mod withheld;

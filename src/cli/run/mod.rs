@@ -19,6 +19,7 @@ use crate::console::{Level, Line, sanitize};
 use crate::engine::{Bus, Engine, Options, Watcher, configure};
 use crate::event::Status;
 use crate::experiment::{Dry, Experiment};
+use crate::http_client;
 use crate::journal::{Answer, Journal, Place, answer, judge};
 use crate::substitution::Scope;
 use crate::value::Value;
@@ -259,10 +260,10 @@ fn dry(dry: DryArg) -> Dry {
     }
 }
 
-/// An address as it is, a path as an absolute one.
+/// An address as it may be shown, a path as an absolute one.
 fn location(source: &str) -> String {
     if source.contains("://") || source == "-" {
-        return source.to_owned();
+        return http_client::shown(source);
     }
     std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
 }

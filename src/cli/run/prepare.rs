@@ -15,6 +15,7 @@ use crate::engine::{self, Asked, undeclared};
 use crate::event::Plan;
 use crate::experiment::document::Document;
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
+use crate::http_client;
 use crate::journal::Header;
 use crate::source;
 
@@ -116,7 +117,8 @@ fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> 
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-    let name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy();
+    let source = http_client::shown(source);
+    let name = Path::new(&source).file_stem().unwrap_or_default().to_string_lossy();
     let fit = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let name: String = name.chars().map(fit).collect();
     path.with_file_name(format!("{stem}-{}-{name}{extension}", index + 1))

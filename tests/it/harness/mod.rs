@@ -1,6 +1,9 @@
 //! How the tests start the binary: in a folder of its own, with an environment of its own.
 
+mod experiment;
+mod leaks;
 mod server;
+mod tls;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use experiment::{action, experiment, probe, with};
+pub use leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
+pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -65,6 +66,16 @@ pub struct Server {
 impl Server {
     /// Starts a server that answers with what the function says.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::serve(answer, false)
+    }
+
+    /// A server that keeps every connection open after what it answered, until it ends: the rest of the answer
+    /// never comes.
+    pub fn holding(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::serve(answer, true)
+    }
+
+    fn serve(answer: impl Fn(&Request) -> Response + Send + Sync + 'static, holds: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -76,13 +87,16 @@ impl Server {
                 if ends.load(Ordering::Relaxed) {
                     return;
                 }
-                let (answer, kept) = (Arc::clone(&answer), Arc::clone(&kept));
+                let (answer, kept, ends) = (Arc::clone(&answer), Arc::clone(&kept), Arc::clone(&ends));
                 std::thread::spawn(move || {
                     let Some(request) = read(&stream) else { return };
                     kept.lock().expect("requests").push(request.clone());
                     let response = answer(&request);
                     // the client may have gone, which is its right
                     drop((&stream).write_all(&response.0));
+                    while holds && !ends.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
                 });
             }
         });
@@ -113,7 +127,7 @@ impl Drop for Server {
 }
 
 /// One request; `None` when the client left without one.
-fn read(stream: &TcpStream) -> Option<Request> {
+pub(super) fn read(stream: impl Read) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

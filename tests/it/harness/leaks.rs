@@ -1,0 +1,31 @@
+//! Looks for secrets wherever a run leaves something behind.
+
+use super::{Chaos, Finished};
+
+/// Flags by which a run writes all that it can write.
+pub const EVERYTHING: [&str; 5] = [
+    "--events-file=events.ndjson",
+    "--log-file=all.log",
+    "--log-file-level=debug",
+    "--verbose",
+    "--output=json",
+];
+
+/// Insists that none of these texts is in anything that a run with [`EVERYTHING`] wrote.
+#[track_caller]
+pub fn leaks_nothing(chaos: &Chaos, finished: &Finished, secrets: &[&str]) {
+    let written = [
+        ("standard output", finished.stdout.clone()),
+        ("standard error", finished.stderr.clone()),
+        ("the journal", chaos.read("journal.json")),
+        ("the events", chaos.read("events.ndjson")),
+        ("the log", chaos.read("all.log")),
+    ];
+    for (place, text) in written {
+        assert!(!text.trim().is_empty(), "there is something to look at in {place}");
+        for secret in secrets {
+            let line = text.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{secret} is in {place}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the environment says of requests: proxies, and credentials by host.
+
+use serde_json::{Value, json};
+
+use super::{fine, first, nowhere, run};
+use crate::harness::{Chaos, Response, Server};
+
+/// A proxy that answers for everybody.
+fn proxy() -> Server {
+    Server::start(|_| Response::new(200, "text/plain", "by proxy"))
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_asked() {
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        let proxy = proxy();
+        let chaos = Chaos::new().env(variable, proxy.url(""));
+        let probed = run(&chaos, &json!({"type": "http", "url": "http://far.example.test/p?q=1"}));
+        assert_eq!(probed.output()["body"], "by proxy", "{variable}: {}", probed.finished.stderr);
+        let request = first(&proxy);
+        assert_eq!(request.path, "http://far.example.test/p?q=1");
+        assert_eq!(request.header("host"), Some("far.example.test"));
+    }
+}
+
+#[test]
+fn a_proxy_gets_the_credentials_of_its_address() {
+    let proxy = proxy();
+    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("").replace("http://", "http://me:pass@"));
+    run(&chaos, &json!({"type": "http", "url": "http://far.example.test/"})).finished.exits(0);
+    // base64 of me:pass
+    assert_eq!(first(&proxy).header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
+}
+
+#[test]
+fn hosts_of_no_proxy_are_asked_directly() {
+    let (proxy, server) = (proxy(), fine());
+    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "localhost,127.0.0.1");
+    assert_eq!(run(&chaos, &json!({"type": "http", "url": server.url("/")})).output()["body"], "fine");
+    assert_eq!(proxy.requests().len(), 0);
+}
+
+#[test]
+fn an_https_address_is_not_sent_to_the_proxy_for_http() {
+    let proxy = proxy();
+    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url(""));
+    let url = nowhere().replace("http:", "https:");
+    let probed = run(&chaos, &json!({"type": "http", "url": url}));
+    assert!(probed.error().contains("Connection refused"), "{}", probed.error());
+    assert_eq!(proxy.requests().len(), 0);
+}
+
+#[test]
+fn a_tunnel_that_a_proxy_refuses_is_no_connection() {
+    let proxy = Server::start(|_| Response::new(403, "text/plain", "no"));
+    let chaos = Chaos::new().env("HTTPS_PROXY", proxy.url(""));
+    let probed = run(&chaos, &json!({"type": "http", "url": "https://far.example.test/"}));
+    assert!(
+        probed.error().contains("failed to connect to https://far.example.test/: "),
+        "{}",
+        probed.error()
+    );
+    let request = first(&proxy);
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("CONNECT", "far.example.test:443"));
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_no_connection() {
+    let chaos = Chaos::new().env("HTTP_PROXY", nowhere());
+    let server = fine();
+    let probed = run(&chaos, &json!({"type": "http", "url": server.url("/")}));
+    assert!(probed.error().contains("failed to connect to "), "{}", probed.error());
+    assert_eq!(server.requests().len(), 0);
+}
+
+const NETRC: &str =
+    "machine 127.0.0.1 login me password pa55word\nmachine other.test login you password no\n";
+/// base64 of me:pa55word
+const BASIC: &str = "Basic bWU6cGE1NXdvcmQ=";
+
+#[test]
+fn netrc_says_who_asks() {
+    let check = |file: &str, variable: Option<&str>, keys: Value, expected: Option<&str>| {
+        let server = fine();
+        let mut chaos = Chaos::new();
+        let path = chaos.write(file, NETRC);
+        if let Some(variable) = variable {
+            chaos = chaos.env(variable, path.display().to_string());
+        }
+        let provider = crate::harness::with(json!({"type": "http", "url": server.url("/")}), &keys);
+        run(&chaos, &provider).finished.exits(0);
+        assert_eq!(first(&server).header("authorization"), expected, "{file} {keys}");
+    };
+    check(".netrc", None, json!({}), Some(BASIC));
+    check("elsewhere", Some("NETRC"), json!({}), Some(BASIC));
+    check("elsewhere", None, json!({}), None);
+    // what the experiment says is never replaced
+    check(".netrc", None, json!({"headers": {"Authorization": "Bearer mine"}}), Some("Bearer mine"));
+    check(".netrc", None, json!({"headers": {"authorization": "Bearer mine"}}), Some("Bearer mine"));
+}
+
+#[test]
+fn credentials_of_one_host_are_not_sent_to_another() {
+    let chaos = Chaos::new();
+    chaos.write(".netrc", NETRC.replace("127.0.0.1", "elsewhere.test"));
+    let server = fine();
+    run(&chaos, &json!({"type": "http", "url": server.url("/")})).finished.exits(0);
+    assert_eq!(first(&server).header("authorization"), None);
+}

@@ -1,0 +1,93 @@
+//! The provider `http`, against servers on this machine: what is asked, and what becomes of the answer.
+
+mod environment;
+mod failure;
+mod request;
+mod response;
+mod tls;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, Request, Response, Server, probe, with};
+
+/// What came of a probe that was sent once.
+struct Probed {
+    finished: Finished,
+    /// The whole journal.
+    journal: Value,
+}
+
+impl Probed {
+    /// The probe's entry in the journal.
+    fn entry(&self) -> &Value {
+        &self.journal["run"][0]
+    }
+
+    /// What it gave.
+    fn output(&self) -> &Value {
+        &self.entry()["output"]
+    }
+
+    /// The last line of the error that it failed with.
+    #[track_caller]
+    fn error(&self) -> &str {
+        let chunks = self.entry()["exception"].as_array();
+        let chunks = chunks.unwrap_or_else(|| panic!("it did not fail: {}", self.entry()));
+        chunks.last().and_then(Value::as_str).expect("text").trim_end()
+    }
+
+    /// Insists that it failed, the run going on, with exactly this text.
+    #[track_caller]
+    fn fails(&self, text: &str) {
+        assert_eq!(self.error(), format!("chaoslib.exceptions.ActivityFailed: {text}"));
+        assert_eq!(self.entry()["status"], "failed");
+        assert_eq!(self.entry()["output"], Value::Null);
+        assert_eq!(self.journal["status"], "completed");
+        assert_eq!(self.finished.code, Some(0), "{}", self.finished.stderr);
+    }
+
+    /// Insists that it aborted the run.
+    #[track_caller]
+    fn aborts(&self, text: &str) {
+        assert_eq!(self.journal["status"], "aborted", "{}", self.finished.stderr);
+        assert_eq!(self.entry().get("status"), None);
+        assert_eq!(self.finished.code, Some(9), "{}", self.finished.stderr);
+        let lines = "CRITICAL] Experiment ran into an un expected fatal error, aborting now.\n";
+        let (_, error) = self.finished.stderr.split_once(lines).expect("a fatal error");
+        assert!(error.lines().next().is_some_and(|line| line.contains(text)), "{text:?} is not in\n{error}");
+    }
+}
+
+/// Runs an experiment of one probe in this folder.
+fn run(chaos: &Chaos, provider: &Value) -> Probed {
+    let finished = chaos.experiment(&probe(provider), [""; 0]);
+    let journal = chaos.journal();
+    Probed { finished, journal }
+}
+
+/// Sends a probe to an address.
+fn get(url: &str) -> Probed {
+    run(&Chaos::new(), &json!({"type": "http", "url": url}))
+}
+
+/// Sends a probe to an address, with other keys of the provider.
+fn send(url: &str, keys: &Value) -> Probed {
+    run(&Chaos::new(), &with(json!({"type": "http", "url": url}), keys))
+}
+
+/// A server that has nothing to say.
+fn fine() -> Server {
+    Server::start(|_| Response::new(200, "text/plain", "fine"))
+}
+
+/// What the first request to a server was.
+#[track_caller]
+fn first(server: &Server) -> Request {
+    server.requests().into_iter().next().expect("a request")
+}
+
+/// An address on this machine where nobody listens.
+pub fn nowhere() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    format!("http://{}/", listener.local_addr().expect("an address"))
+}

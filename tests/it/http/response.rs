@@ -1,0 +1,223 @@
+//! What becomes of an answer.
+
+use serde_json::{Value, json};
+
+use super::get;
+use crate::harness::{Chaos, Response, Server, action, probe, with};
+
+/// What a server that says exactly this is taken to have said.
+fn answered(text: impl Into<Vec<u8>>) -> super::Probed {
+    let bytes = text.into();
+    let server = Server::start(move |_| Response(bytes.clone()));
+    get(&server.url("/"))
+}
+
+/// An answer whose body is these bytes.
+fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn an_output_is_status_headers_and_body() {
+    let server = Server::start(|_| Response::new(200, "text/plain", "fine"));
+    let probed = get(&server.url("/"));
+    let headers = json!({"Content-Type": "text/plain", "Content-Length": "4", "Connection": "close"});
+    assert_eq!(*probed.output(), json!({"status": 200, "headers": headers, "body": "fine"}));
+    assert_eq!(probed.entry()["status"], "succeeded");
+    assert_eq!(probed.finished.code, Some(0));
+}
+
+#[test]
+fn a_body_is_json_only_when_announced_exactly_so() {
+    let check = |content_type: &str, body: &[u8], expected: Value| {
+        let header =
+            if content_type.is_empty() { String::new() } else { format!("Content-Type: {content_type}\r\n") };
+        let probed = answered(answer(&header, body));
+        assert_eq!(probed.output()["body"], expected, "{content_type}: {}", probed.finished.stderr);
+        assert_eq!(probed.finished.code, Some(0));
+    };
+    let document = br#"{"a": [1, 2.50, null, "\u00fc"]}"#;
+    check("application/json", document, json!({"a": [1, 2.5, null, "ü"]}));
+    check("application/json", b"12345678901234567890", json!(12_345_678_901_234_567_890_u64));
+    let text = json!(r#"{"a": 1}"#);
+    for other in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json", ""] {
+        check(other, br#"{"a": 1}"#, text.clone());
+    }
+}
+
+#[test]
+fn a_text_is_decoded_by_its_charset() {
+    let check = |content_type: &str, body: &[u8], expected: &str| {
+        let probed = answered(answer(&format!("Content-Type: {content_type}\r\n"), body));
+        assert_eq!(probed.output()["body"], expected, "{content_type}");
+    };
+    check("text/plain", b"caf\xe9", "café");
+    check("text/plain", "é".as_bytes(), "Ã©");
+    check("text/html; charset=utf-8", "é".as_bytes(), "é");
+    check("text/plain; charset=\"windows-1252\"", b"\x80", "€");
+    check("application/octet-stream", "é".as_bytes(), "é");
+    check("application/octet-stream", b"a\xff\0b", "a\u{fffd}\0b");
+}
+
+#[test]
+fn a_body_that_is_not_the_json_it_is_said_to_be_aborts_the_run() {
+    let aborts = |body: &str, text: &str| {
+        answered(answer("Content-Type: application/json\r\n", body.as_bytes())).aborts(text);
+    };
+    aborts("{\"a\": ", "the body");
+    aborts("<html>", "the body");
+    aborts("", "the body");
+}
+
+#[test]
+fn several_values_of_a_header_are_joined() {
+    let headers =
+        "Set-Cookie: a=1; Path=/\r\nx-b3-traceid: t\r\nset-cookie: b=2\r\nX-Latin: caf\u{e9}\r\nX-None:\r\n";
+    let bytes: Vec<u8> = headers.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
+    let message = [b"HTTP/1.1 200 OK\r\n", bytes.as_slice(), b"Content-Length: 0\r\n\r\n"].concat();
+    let probed = answered(message);
+    let expected = json!({"Set-Cookie": "a=1; Path=/, b=2", "X-B3-Traceid": "t", "X-Latin": "café",
+        "X-None": "", "Content-Length": "0"});
+    assert_eq!(probed.output()["headers"], expected);
+    assert_eq!(probed.output()["body"], "");
+}
+
+#[test]
+fn many_headers_are_read_and_too_many_are_a_failure() {
+    let message = |count: usize| {
+        let headers: Vec<String> = (0..count).map(|i| format!("X-H{i}: {i}\r\n")).collect();
+        answer(&headers.concat(), b"")
+    };
+    let probed = answered(message(90));
+    assert_eq!(probed.output()["headers"]["X-H89"], "89");
+    assert_eq!(probed.output()["headers"].as_object().map(serde_json::Map::len), Some(91));
+    let error = answered(message(1000));
+    assert!(error.error().contains("failed to connect to "), "{}", error.error());
+}
+
+#[test]
+fn chunks_are_put_together() {
+    let probed = answered(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5;note=x\r\n{\"a\":\r\n3\r\n 1}\r\n0\r\nX-Trailer: t\r\n\r\n",
+    );
+    assert_eq!(probed.output()["body"], json!({"a": 1}));
+}
+
+#[test]
+fn a_body_may_end_with_its_connection() {
+    let probed = answered("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nup to the end");
+    assert_eq!(probed.output()["body"], "up to the end");
+}
+
+#[test]
+fn a_compressed_body_is_unpacked() {
+    // {"a": 1}, by gzip
+    let packed = [
+        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0x4a, 0x54, 0xb2, 0x52, 0x30,
+        0xac, 0x05, 0x00, 0x97, 0x8e, 0xa1, 0xfb, 0x08, 0x00, 0x00, 0x00,
+    ];
+    let headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
+    let probed = answered(answer(headers, &packed));
+    assert_eq!(probed.output()["body"], json!({"a": 1}), "{}", probed.finished.stderr);
+    // what says it is compressed, and is not, broke on its way
+    let probed = answered(answer(headers, b"{\"a\": 1}"));
+    assert!(probed.error().contains("the answer broke off: "), "{}", probed.error());
+}
+
+#[test]
+fn an_answer_without_a_body_is_one() {
+    let probed = answered("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(*probed.output(), json!({"status": 204, "headers": {}, "body": ""}));
+}
+
+const WARNING: &str = "This HTTP call returned a response with a HTTP status code above 400.";
+
+#[test]
+fn a_status_of_400_or_more_succeeds_with_a_warning() {
+    for status in [400, 404, 500, 503] {
+        let server = Server::start(move |_| Response::new(status, "text/plain", "no"));
+        let probed = get(&server.url("/"));
+        assert_eq!(probed.entry()["status"], "succeeded");
+        assert_eq!((&probed.output()["status"], &probed.output()["body"]), (&json!(status), &json!("no")));
+        probed.finished.exits(0).says(&format!("WARNING] {WARNING}"));
+        assert_eq!(server.requests().len(), 1);
+    }
+    let server = Server::start(|_| Response::new(399, "text/plain", ""));
+    let said = get(&server.url("/")).finished.exits(0).stderr;
+    assert!(!said.contains(WARNING), "{said}");
+}
+
+#[test]
+fn no_warning_where_the_status_may_be_what_is_wanted() {
+    let server = Server::start(|_| Response::new(404, "text/plain", "gone"));
+    let provider = json!({"type": "http", "url": server.url("/")});
+    let hypothesis = json!({"title": "It is gone", "probes": [
+        {"type": "probe", "name": "gone", "tolerance": 404, "provider": provider}]});
+    let experiment = with(probe(&provider), &json!({"method": [], "steady-state-hypothesis": hypothesis}));
+    let said = Chaos::new().experiment(&experiment, [""; 0]).exits(0).stderr;
+    assert!(!said.contains(WARNING), "{said}");
+}
+
+#[test]
+fn an_action_that_a_server_refuses_did_not_take_effect() {
+    let check = |status: u16, flags: &[&str], code: i32, state: &str| {
+        let server = Server::start(move |_| Response::new(status, "text/plain", ""));
+        let chaos = Chaos::new();
+        let provider = json!({"type": "http", "url": server.url("/"), "method": "POST"});
+        let finished = chaos.experiment(&action(&provider), flags).exits(code);
+        let journal = chaos.journal();
+        assert_eq!(journal["run"][0]["status"], "succeeded");
+        let effect = &journal["kubectl-chaos"]["activities"][0]["effect"];
+        assert_eq!(effect["state"], state, "{status}");
+        assert_eq!(effect["detail"], format!("answered with {status}"));
+        if code == 5 {
+            finished.says(&format!("Warning: action 'act' did not take effect: answered with {status}"));
+        }
+    };
+    check(200, &[], 0, "confirmed");
+    check(204, &[], 0, "confirmed");
+    check(403, &[], 5, "mismatch");
+    check(500, &[], 5, "mismatch");
+    check(500, &["--strict=false"], 0, "mismatch");
+}
+
+#[test]
+fn an_action_that_reaches_nobody_failed() {
+    let chaos = Chaos::new();
+    let provider = json!({"type": "http", "url": super::nowhere()});
+    chaos.experiment(&action(&provider), [""; 0]).exits(5);
+    let journal = chaos.journal();
+    assert_eq!((&journal["run"][0]["status"], &journal["status"]), (&json!("failed"), &json!("completed")));
+    assert_eq!(journal["kubectl-chaos"]["activities"][0]["effect"]["state"], "mismatch");
+}
+
+#[test]
+fn the_answer_is_judged_by_tolerances() {
+    let check = |tolerance: Value, met: bool| {
+        let server = Server::start(|_| {
+            Response::with(
+                201,
+                &[("Content-Type", "application/json"), ("X-Kind", "a")],
+                r#"{"items": [{"id": 1}, {"id": 2}], "load": 0.5}"#,
+            )
+        });
+        let provider = json!({"type": "http", "url": server.url("/")});
+        let hypothesis = json!({"title": "It is well", "probes": [
+            {"type": "probe", "name": "look", "tolerance": tolerance, "provider": provider}]});
+        let experiment =
+            with(probe(&provider), &json!({"method": [], "steady-state-hypothesis": hypothesis}));
+        let chaos = Chaos::new();
+        chaos.experiment(&experiment, [""; 0]).exits(if met { 0 } else { 8 });
+        let state = &chaos.journal()["steady_states"]["before"];
+        assert_eq!(state["steady_state_met"], met, "{tolerance}");
+    };
+    check(json!(201), true);
+    check(json!(200), false);
+    check(json!([200, 201]), true);
+    check(json!([200, 300]), false);
+    check(json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body", "expect": [1, 2]}), true);
+    check(json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body", "count": 3}), false);
+    check(json!({"type": "range", "range": [100, 201], "target": "status"}), true);
+}

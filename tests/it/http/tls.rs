@@ -1,0 +1,85 @@
+//! Servers with certificates: who is trusted.
+
+use serde_json::{Value, json};
+
+use super::run;
+use crate::harness::{Chaos, Response, TlsServer, distrustful, with};
+
+fn server() -> TlsServer {
+    TlsServer::start(|_| Response::new(200, "text/plain", "in secret"))
+}
+
+fn probed(chaos: &Chaos, server: &TlsServer, keys: &Value) -> super::Probed {
+    run(chaos, &with(json!({"type": "http", "url": server.url("/p")}), keys))
+}
+
+#[test]
+fn an_unknown_authority_is_refused() {
+    let server = server();
+    let probed = probed(&distrustful(), &server, &json!({}));
+    let error = probed.error();
+    assert!(error.contains(&format!("failed to connect to {}: ", server.url("/p"))), "{error}");
+    assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
+    assert_eq!(probed.finished.code, Some(0));
+    assert_eq!(server.requests().len(), 0, "nothing was said to a server that is not trusted");
+}
+
+#[test]
+fn verification_can_be_left_out() {
+    let server = server();
+    let probed = probed(&distrustful(), &server, &json!({"verify_tls": false}));
+    assert_eq!(probed.output()["body"], "in secret", "{}", probed.finished.stderr);
+    assert_eq!(server.requests()[0].path, "/p");
+}
+
+#[test]
+fn an_authority_that_the_environment_names_is_trusted() {
+    for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
+        let server = server();
+        let mut chaos = Chaos::new();
+        let path = chaos.write("authority.pem", server.authority());
+        chaos = chaos.env(variable, path.display().to_string());
+        let probed = probed(&chaos, &server, &json!({}));
+        assert_eq!(probed.output()["body"], "in secret", "{variable}: {}", probed.finished.stderr);
+    }
+}
+
+#[test]
+fn an_authority_may_stand_at_the_activity() {
+    let server = server();
+    let chaos = Chaos::new();
+    let path = chaos.write("authority.pem", server.authority());
+    let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
+    assert_eq!(probed.output()["body"], "in secret", "{}", probed.finished.stderr);
+}
+
+#[test]
+fn another_authority_is_not_trusted() {
+    let (server, other) = (server(), server());
+    let chaos = Chaos::new();
+    let path = chaos.write("authority.pem", other.authority());
+    let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
+    assert!(probed.error().contains("invalid peer certificate: UnknownIssuer"), "{}", probed.error());
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let server = server();
+    let chaos = Chaos::new();
+    let path = chaos.write("authority.pem", server.authority());
+    let url = server.url("/").replace("127.0.0.1", "localhost");
+    let probed = run(&chaos, &json!({"type": "http", "url": url, "verify_tls": path}));
+    assert!(probed.error().contains("not valid for name"), "{}", probed.error());
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_bundle_that_is_none_is_told_as_such() {
+    let server = server();
+    for content in ["", "no certificates here"] {
+        let chaos = Chaos::new();
+        let path = chaos.write("authority.pem", content);
+        let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
+        probed.aborts("authority.pem");
+    }
+}

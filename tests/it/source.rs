@@ -1,0 +1,262 @@
+//! Experiments that come from an address.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Chaos, DEADLINE, Request, Response, Server, TlsServer, distrustful, experiment, finish, is_written,
+    signal, wait_until,
+};
+use crate::http::nowhere;
+
+const JSON: &str = "application/json";
+
+/// An experiment that does nothing.
+fn document() -> String {
+    experiment(&json!([])).to_string()
+}
+
+const YAML: &str = "title: A test\ndescription: What a test looks at.\nmethod: []\n";
+
+/// A server that has an experiment for everybody.
+fn library() -> Server {
+    Server::start(|_| Response::new(200, JSON, &document()))
+}
+
+/// Insists that an experiment is refused, for this reason, and that nothing was touched.
+#[track_caller]
+fn refused(chaos: &Chaos, url: &str, text: &str) {
+    let finished = chaos.run(["run", "--output=json", url]).exits(3).says(text);
+    let answer = finished.json();
+    assert_eq!((&answer["outcome"], &answer["error"]["stage"]), (&json!("error"), &json!("load")));
+    let first = text.lines().next().expect("a line");
+    assert!(answer["error"]["message"].as_str().is_some_and(|said| said.contains(first)), "{answer}");
+    assert!(!is_written(&chaos.path("journal.json")), "there is no journal of what did not run");
+}
+
+#[test]
+fn an_experiment_is_read_as_its_content_type_says() {
+    let check = |headers: &'static [(&str, &str)], body: String| {
+        let server = Server::start(move |_| Response::with(200, headers, &body));
+        let chaos = Chaos::new();
+        chaos.run(["run", &server.url("/e")]).exits(0);
+        assert_eq!(chaos.journal()["experiment"]["title"], "A test", "{headers:?}");
+        let requests = server.requests();
+        let [request] = requests.as_slice() else { panic!("{requests:?}") };
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/e"));
+        assert_eq!(request.header("accept"), Some("application/json, application/x-yaml"));
+        assert_eq!(request.header("authorization"), None);
+    };
+    check(&[("Content-Type", "application/json")], document());
+    check(&[("Content-Type", "application/json; charset=utf-8")], document());
+    check(&[("Content-Type", "application/x-yaml")], YAML.to_owned());
+    check(&[("Content-Type", "application/yaml")], YAML.to_owned());
+    check(&[("Content-Type", "text/yaml; charset=utf-8")], YAML.to_owned());
+    check(&[("Content-Type", "text/plain")], document());
+    check(&[("Content-Type", "text/plain; charset=utf-8")], YAML.to_owned());
+    check(&[], document());
+    check(&[], YAML.to_owned());
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let check = |status: u16, content_type: &'static str, body: &'static str, text: &str| {
+        let server = Server::start(move |_| Response::new(status, content_type, body));
+        refused(&Chaos::new(), &server.url("/e"), text);
+    };
+    check(200, "text/html", "<html>", "the server sent text/html, which is neither JSON nor YAML");
+    check(200, JSON, "{\"title\": ", "broken JSON");
+    check(200, "application/x-yaml", "a: [", "Failed parsing YAML experiment: ");
+    check(404, JSON, "not here", "Failed to fetch the experiment: not here\n");
+    check(404, JSON, "", "Failed to fetch the experiment: 404 Not Found\n");
+    check(500, JSON, "{}", "Failed to fetch the experiment: {}\n");
+    check(204, JSON, "", "Failed to fetch the experiment: 204 No Content\n");
+    check(401, "text/plain", "who are you?", "Failed to fetch the experiment: who are you?\n");
+}
+
+#[test]
+fn what_cannot_be_reached_is_refused() {
+    let url = nowhere();
+    refused(&Chaos::new(), &url, "Failed to fetch the experiment: ");
+    refused(&Chaos::new(), &url, "Connection refused");
+    let silent = Server::start(|_| Response::nothing());
+    refused(&Chaos::new(), &silent.url("/"), "connection closed before message completed");
+    let cut = Server::start(|_| Response(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{".to_vec()));
+    refused(&Chaos::new(), &cut.url("/"), "Failed to fetch the experiment: ");
+}
+
+#[test]
+fn an_experiment_without_end_is_refused() {
+    const SIZE: usize = 10 * 1024 * 1024;
+    let endless = Server::holding(|_| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
+        Response([head, vec![b' '; SIZE + 1]].concat())
+    });
+    refused(&Chaos::new(), &endless.url("/"), "larger than 10 MiB");
+}
+
+/// An address that takes a request and gives no answer.
+fn silent() -> Server {
+    Server::holding(|_| Response::nothing())
+}
+
+#[test]
+fn waiting_for_an_experiment_can_be_interrupted() {
+    let server = silent();
+    let chaos = Chaos::new();
+    let child = chaos.start(["run", &server.url("/e")]);
+    wait_until("it asks", || !server.requests().is_empty());
+    signal(child.id(), rustix::process::Signal::INT);
+    let finished = finish(child);
+    // ended by the signal, which a shell knows as 130
+    assert!(matches!(finished.code, None | Some(130)), "{finished:?}");
+    assert!(!is_written(&chaos.path("journal.json")));
+}
+
+#[test]
+#[ignore = "it waits half a minute"]
+fn an_experiment_that_does_not_come_is_refused_in_the_end() {
+    assert!(DEADLINE.as_secs() > 30);
+    refused(
+        &Chaos::new(),
+        &silent().url("/e"),
+        "Failed to fetch the experiment: no answer within 30 seconds",
+    );
+}
+
+#[test]
+fn redirects_are_followed() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/latest" => Response::with(302, &[("Location", "/v2/e.json")], ""),
+        "/v2/e.json" => Response::new(200, JSON, &document()),
+        _ => Response::with(302, &[("Location", "/again")], ""),
+    });
+    let chaos = Chaos::new();
+    chaos.run(["run", &server.url("/latest")]).exits(0);
+    assert_eq!(chaos.journal()["experiment"]["title"], "A test");
+    refused(&Chaos::new(), &server.url("/loop"), "too many redirects");
+}
+
+#[test]
+fn a_bearer_token_of_the_environment_is_sent() {
+    let check = |token: &str, settings: bool, expected: Option<&str>| {
+        let server = library();
+        let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", token);
+        if settings {
+            let auths = json!({"auths": {server.host(): {"type": "digest", "value": "from settings"}}});
+            chaos.write(".chaostoolkit/settings.yaml", auths.to_string());
+        }
+        let finished = chaos.run(["run", &server.url("/e"), "--verbose"]).exits(0);
+        assert_eq!(server.requests()[0].header("authorization"), expected, "{token:?}");
+        assert!(token.trim().is_empty() || !finished.stderr.contains(token.trim()));
+    };
+    check("t0ken-of-the-loader", false, Some("bearer t0ken-of-the-loader"));
+    check(" t0ken-of-the-loader\n", false, Some("bearer t0ken-of-the-loader"));
+    check("t0ken-of-the-loader", true, Some("bearer t0ken-of-the-loader"));
+    check("", true, Some("digest from settings"));
+    check("", false, None);
+}
+
+#[test]
+fn settings_say_who_asks_by_host_and_port() {
+    let check = |host: &dyn Fn(&Server) -> String, expected: Option<&str>| {
+        let server = library();
+        let chaos = Chaos::new();
+        let auths = json!({"auths": {host(&server): {"type": "basic", "value": "Zm9vOmJhcg=="}}});
+        chaos.write("mine.yaml", auths.to_string());
+        chaos.run(["run", "--settings=mine.yaml", &server.url("/e")]).exits(0);
+        assert_eq!(server.requests()[0].header("authorization"), expected);
+        chaos.run(["validate", "--settings=mine.yaml", &server.url("/e")]).exits(0);
+        assert_eq!(server.requests()[1].header("authorization"), expected);
+    };
+    check(&Server::host, Some("basic Zm9vOmJhcg=="));
+    check(&|_| "127.0.0.1".to_owned(), None);
+    check(&|_| "example.test".to_owned(), None);
+}
+
+#[test]
+fn authorization_is_not_carried_to_another_host() {
+    let other = library();
+    let elsewhere = other.url("/e");
+    let server = Server::start(move |_| Response::with(302, &[("Location", &elsewhere)], ""));
+    let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "t0ken");
+    chaos.run(["run", &server.url("/")]).exits(0);
+    assert_eq!(server.requests()[0].header("authorization"), Some("bearer t0ken"));
+    assert_eq!(other.requests()[0].header("authorization"), None);
+}
+
+#[test]
+fn what_an_address_says_of_its_user_is_sent_and_not_shown() {
+    let authorizations = |request: &Request| -> Vec<String> {
+        let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        named.map(|(_, value)| value.clone()).collect()
+    };
+    let with_user = |url: String| url.replace("http://", "http://me:pa55word@");
+    let server = Server::start(|request| match request.path.as_str() {
+        "/e.json" => Response::new(200, JSON, &document()),
+        "/broken" => Response::new(200, JSON, "{"),
+        _ => Response::new(404, JSON, "not here"),
+    });
+    for path in ["/e.json", "/broken", "/none"] {
+        for verb in ["run", "validate"] {
+            for format in ["text", "json", "agent"] {
+                // base64 of me:pa55word
+                let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "another");
+                let url = with_user(server.url(path));
+                let finished = chaos.run([verb, "--output", format, "--verbose", &url]);
+                let journal = chaos.path("journal.json").exists().then(|| chaos.read("journal.json"));
+                for text in [finished.stdout, finished.stderr, journal.unwrap_or_default()] {
+                    assert!(!text.contains("pa55word"), "{verb} {path} {format}: {text}");
+                }
+            }
+        }
+    }
+    for request in server.requests() {
+        assert_eq!(authorizations(&request), ["Basic bWU6cGE1NXdvcmQ="]);
+    }
+    for url in [with_user(nowhere()), "ftp://me:pa55word@127.0.0.1/e".to_owned()] {
+        let finished = Chaos::new().run(["run", "--output=json", &url]).exits(3);
+        assert!(
+            !finished.stderr.contains("pa55word") && !finished.stdout.contains("pa55word"),
+            "{finished:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_is_trusted_by_its_certificate() {
+    let server = TlsServer::start(|_| Response::new(200, JSON, &document()));
+    refused(&distrustful(), &server.url("/e"), "invalid peer certificate: UnknownIssuer");
+    assert_eq!(server.requests().len(), 0);
+    distrustful().run(["run", "--no-verify-tls", &server.url("/e")]).exits(0);
+    distrustful().run(["validate", "--no-verify-tls", &server.url("/e")]).exits(0);
+    distrustful().run(["validate", &server.url("/e")]).exits(3);
+    for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+        let mut chaos = Chaos::new();
+        let path = chaos.write("authority.pem", server.authority());
+        chaos = chaos.env(variable, path.display().to_string());
+        chaos.run(["run", &server.url("/e")]).exits(0);
+    }
+}
+
+#[test]
+fn several_experiments_are_all_read_before_one_runs() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/first.json" => Response::new(200, JSON, &document()),
+        _ => Response::new(404, JSON, "not here"),
+    });
+    let chaos = Chaos::new();
+    let said = chaos.run(["run", &server.url("/first.json"), &server.url("/second.json")]).exits(3);
+    assert!(!said.stderr.contains("Running experiment"), "{}", said.stderr);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn other_sources_are_refused() {
+    let check = |source: &str, text: &str| {
+        refused(&Chaos::new(), source, text);
+        let answer = Chaos::new().run(["validate", "--output=json", source]).exits(3).json();
+        assert_eq!(answer["files"][0]["valid"], Value::Bool(false));
+    };
+    check("file:///etc/hostname", "'file' is not a supported source scheme.");
+    check("no-such-file.json", "Path \"no-such-file.json\" does not exist.");
+}
