@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, Request, Response, Server};
+use crate::harness::{Chaos, Finished, NONE, Request, Response, Server};
 
 /// Runs one activity over HTTP, with a configuration, and gives its entry in the journal.
 fn call(chaos: &Chaos, kind: &str, provider: Value, arguments: &[&str]) -> (Finished, Value) {
@@ -275,6 +275,20 @@ fn certificates_are_checked_unless_the_activity_says_otherwise() {
     }
 }
 
+/// A session that is taken up again would not be verified again.
+#[test]
+fn every_request_begins_a_tls_session_of_its_own() {
+    let (url, _) = tls_server();
+    let probe =
+        json!({"type": "probe", "name": "p", "provider": {"type": "http", "url": url, "verify_tls": false}});
+    let experiment = json!({"title": "t", "description": "d", "method": [probe, probe, probe]});
+    let chaos = Chaos::new();
+    chaos.experiment(&experiment, NONE).exits(0);
+    for entry in chaos.journal()["run"].as_array().unwrap() {
+        assert_eq!(entry["output"]["headers"]["Handshake"], "Full");
+    }
+}
+
 /// A server behind TLS: its address, and the certificate that vouches for it.
 fn tls_server() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -296,8 +310,9 @@ fn tls_server() -> (String, String) {
             let mut asked = [0; 4096];
             // a client that does not trust us leaves in the handshake
             if tls.read(&mut asked).is_ok() {
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\nsecret place";
-                let _ = tls.write_all(answer.as_bytes());
+                let handshake = tls.conn.handshake_kind().unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nHandshake: {handshake:?}\r\n");
+                let _ = tls.write_all((head + "Connection: close\r\n\r\nsecret place").as_bytes());
                 tls.conn.send_close_notify();
                 let _ = tls.flush();
             }
