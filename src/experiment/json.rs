@@ -3,6 +3,8 @@
 //! It takes what Python's `json` takes, which is a little more than the standard: `NaN`, `Infinity` and
 //! `-Infinity`. Of two entries with one key the last wins, with a warning.
 
+use std::cell::Cell;
+
 use indexmap::IndexMap;
 
 use super::document::{Document, Entry, Kind, MAX_DEPTH, MAX_NODES, Node, clamp};
@@ -11,8 +13,17 @@ use crate::value::Value;
 
 /// Reads a whole text as one JSON document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
-    let mut reader =
-        Reader { text, at: 0, line: 1, line_start: 0, depth: 0, nodes: 0, source, warnings: Vec::new() };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        line: 1,
+        line_start: 0,
+        counted: Cell::default(),
+        depth: 0,
+        nodes: 0,
+        source,
+        warnings: Vec::new(),
+    };
     reader.skip_blanks();
     if reader.peek().is_none() {
         return Err(Diagnostic::of_file(source, "empty")
@@ -33,6 +44,9 @@ struct Reader<'a> {
     line: usize,
     /// Byte offset at which the line begins.
     line_start: usize,
+    /// Up to which offset the characters of the line were counted last, and how many there were: a document may
+    /// be one long line, and counting it anew for each value would take for ever.
+    counted: Cell<(usize, usize)>,
     depth: usize,
     nodes: usize,
     source: &'a str,
@@ -61,10 +75,13 @@ impl Reader<'_> {
     }
 
     fn position(&self) -> Position {
-        Position {
-            line: clamp(self.line),
-            column: clamp(self.text[self.line_start..self.at].chars().count() + 1),
-        }
+        let (from, before) = match self.counted.get() {
+            counted if (self.line_start..=self.at).contains(&counted.0) => counted,
+            _ => (self.line_start, 0),
+        };
+        let count = before + self.text[from..self.at].chars().count();
+        self.counted.set((self.at, count));
+        Position { line: clamp(self.line), column: clamp(count + 1) }
     }
 
     fn fault(&self, message: impl Into<String>, expected: &str) -> Diagnostic {

@@ -90,7 +90,18 @@ impl<'a> Builder<'a> {
     }
 
     fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
-        Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(position)
+        Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
+    }
+
+    /// The place, or the end of the text where it lies beyond: the parser adds a line break to a last line that
+    /// has none, and may complain of what comes after.
+    fn within(&self, position: Position) -> Position {
+        let text = self.text.replace("\r\n", "\n").replace('\r', "\n");
+        let (lines, last) = (text.split('\n').count(), text.rsplit('\n').next().unwrap_or_default());
+        if position.line as usize <= lines {
+            return position;
+        }
+        Position { line: clamp(lines), column: clamp(last.chars().count() + 1) }
     }
 
     /// What stands at a place.
@@ -427,7 +438,8 @@ mod tests {
         refused("a: !python/object:os.system x", 1, "could not determine a constructor for the tag");
         refused("a: !!binary aGk=", 1, "tag:yaml.org,2002:binary");
         refused("a: *nope", 1, "found undefined alias 'nope'");
-        refused("a: [", 2, "while parsing a flow node");
+        refused("a: [", 1, "while parsing a flow node");
+        refused("a: [\n", 2, "while parsing a flow node");
         refused("a: \"b\nc: d\n", 1, "while scanning a quoted scalar");
         refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
         refused("a: &a [*a]", 1, "inside the very node");

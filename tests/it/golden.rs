@@ -20,7 +20,7 @@ const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
 fn every_case_is_as_written() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = String::new();
-    let cases = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases"));
+    let cases = cases();
     assert!(!cases.is_empty());
     for case in cases {
         let actual = run(&case);
@@ -46,15 +46,7 @@ fn every_case_is_as_written() {
 /// Runs a case in a copy of its folder.
 fn run(case: &Path) -> [Option<String>; 4] {
     let chaos = Chaos::new();
-    let mut arguments = Vec::new();
-    for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
-        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        if name == "args" {
-            arguments = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
-        } else if !RESULTS.contains(&name.as_str()) {
-            chaos.write(&name, fs::read(&file).unwrap());
-        }
-    }
+    let arguments = lay_out(case, &chaos);
     let finished = chaos.run(&arguments);
     let folder = chaos.path("");
     let redact = |text: &str| redact(&text.replace(folder.to_str().unwrap().trim_end_matches('/'), "FOLDER"));
@@ -66,6 +58,20 @@ fn run(case: &Path) -> [Option<String>; 4] {
     let text = |text: &str| (!text.is_empty()).then(|| redact(text));
     let exit = format!("{}\n", finished.code.expect("an exit code"));
     [Some(exit), text(&finished.stdout), text(&finished.stderr), journal]
+}
+
+/// Copies what a case needs into the folder of a call. Gives the arguments of the call.
+pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if name == "args" {
+            arguments = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+        } else if !RESULTS.contains(&name.as_str()) {
+            chaos.write(&name, fs::read(&file).unwrap());
+        }
+    }
+    arguments
 }
 
 /// Replaces what differs from run to run.
@@ -103,7 +109,9 @@ fn redact_values(value: &mut Value) {
     }
 }
 
-fn folders(parent: &Path) -> Vec<PathBuf> {
+/// The folders of all cases.
+pub fn cases() -> Vec<PathBuf> {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut found: Vec<PathBuf> = fs::read_dir(parent)
         .unwrap()
         .map(|entry| entry.unwrap().path())

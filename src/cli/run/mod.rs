@@ -28,7 +28,9 @@ use refused::Refused;
 
 /// Runs experiments one after the other. Gives the exit code.
 pub(super) fn run(session: &Session, args: &Run) -> u8 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // one thread: a run waits nearly all the time, and waking another thread for each step of a request takes
+    // longer than the step
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),

@@ -1,0 +1,142 @@
+//! The published schemas: whatever is written conforms to them, and they describe nothing else.
+
+mod spread;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use spread::{Kind, Produced};
+use walk::{broken, described, properties};
+
+/// What was written by a spread of runs. Made once: the tests look at it from different sides.
+static PRODUCED: LazyLock<Vec<Produced>> = LazyLock::new(spread::produce);
+
+/// Properties that nothing here produces, or only as null, and why.
+const RARE: [(Kind, &str, &str); 6] = [
+    (Kind::Extension, "/properties/namespace", "no cluster here"),
+    (Kind::Extension, "/properties/cluster", "no cluster here"),
+    (Kind::Extension, "/properties/cluster/anyOf/1/properties/", "no cluster here"),
+    (Kind::Extension, "/$defs/target/properties/", "processes and requests have no targets with a UID"),
+    (Kind::Events, "/$defs/target/properties/", "the same"),
+    (Kind::Events, "/oneOf/14/properties/", "the same: targets-recorded"),
+];
+
+fn schema(kind: Kind) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas").join(kind.file());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn validator(kind: Kind) -> Validator {
+    jsonschema::draft202012::new(&schema(kind)).expect("a schema")
+}
+
+fn produced(kind: Kind) -> impl Iterator<Item = &'static Produced> {
+    PRODUCED.iter().filter(move |produced| produced.kind == kind)
+}
+
+#[test]
+fn each_is_a_schema_at_its_address_that_explains_every_property() {
+    for kind in Kind::ALL {
+        let schema = schema(kind);
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{kind:?}");
+        let address = format!("{}/blob/main/docs/schemas/{}", env!("CARGO_PKG_REPOSITORY"), kind.file());
+        assert_eq!(schema["$id"], address);
+        for at in properties(&schema) {
+            let property = schema.pointer(&at).unwrap();
+            let referred = property["$ref"].as_str().map(|reference| &reference[1..]);
+            let explained = property.get("description").is_some()
+                || referred.is_some_and(|at| schema.pointer(at).unwrap().get("description").is_some());
+            assert!(explained, "{kind:?} does not explain {at}");
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_written_keeps_to_its_schema() {
+    for kind in Kind::ALL {
+        let validator = validator(kind);
+        for produced in produced(kind) {
+            let faults: Vec<String> = validator
+                .iter_errors(&produced.document)
+                .map(|fault| format!("{fault} at {}", fault.instance_path()))
+                .collect();
+            let Produced { from, document, .. } = produced;
+            assert!(faults.is_empty(), "{kind:?} of {from}: {faults:#?}\n{document:#}");
+        }
+    }
+}
+
+#[test]
+fn the_spread_covers_every_outcome() {
+    let values = |kind: Kind, pointer: &str| -> BTreeSet<String> {
+        let found = produced(kind).filter_map(|produced| produced.document.pointer(pointer));
+        found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+    };
+    let listed = |kind: Kind, pointer: &str| -> BTreeSet<String> {
+        let schema = schema(kind);
+        let values = schema.pointer(pointer).unwrap().as_array().unwrap();
+        values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+    };
+    assert_eq!(values(Kind::Extension, "/verdict"), listed(Kind::Extension, "/properties/verdict/enum"));
+    assert_eq!(values(Kind::Extension, "/exit_code"), listed(Kind::Extension, "/properties/exit_code/enum"));
+    assert_eq!(values(Kind::Extension, "/finished"), ["false", "true"].map(str::to_owned).into());
+    let mut outcomes = listed(Kind::Run, "/$defs/ran/properties/outcome/enum");
+    outcomes.insert("error".to_owned());
+    assert_eq!(values(Kind::Run, "/outcome"), outcomes);
+    assert_eq!(
+        values(Kind::Run, "/error/stage"),
+        listed(Kind::Run, "/$defs/refused/properties/error/properties/stage/enum")
+    );
+}
+
+#[test]
+fn every_property_occurs_or_is_known_to_be_rare() {
+    let mut wrong = Vec::new();
+    for kind in Kind::ALL {
+        let schema = schema(kind);
+        let seen: BTreeSet<String> = produced(kind)
+            .flat_map(|produced| described(&schema, &produced.document))
+            .filter(|part| !part.value.is_null() || part.schema["type"] == "null")
+            .map(|part| part.at)
+            .collect();
+        for at in properties(&schema) {
+            let rare = RARE.iter().any(|(of, rare, _)| {
+                *of == kind && (at == *rare || rare.ends_with('/') && at.starts_with(rare))
+            });
+            match (seen.contains(&at), rare) {
+                (false, false) => wrong.push(format!("{kind:?}: {at} never occurs")),
+                (true, true) => wrong.push(format!("{kind:?}: {at} is listed as rare, and occurs")),
+                _ => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn schemas_refuse_what_is_not_theirs() {
+    for kind in Kind::ALL {
+        let (schema, validator) = (schema(kind), validator(kind));
+        // one place in a document per place in the schema will do
+        let mut places = BTreeMap::new();
+        for produced in produced(kind) {
+            for part in described(&schema, &produced.document) {
+                if !part.value.is_null() {
+                    places.entry(part.at.clone()).or_insert((part, &produced.document));
+                }
+            }
+        }
+        let ways: Vec<(String, Value)> =
+            places.into_values().flat_map(|(part, document)| broken(&part, document)).collect();
+        assert!(ways.len() > 30, "{kind:?}: {}", ways.len());
+        for (what, document) in ways {
+            assert!(!validator.is_valid(&document), "{kind:?} lets it pass: {what}\n{document:#}");
+        }
+    }
+}

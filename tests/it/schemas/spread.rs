@@ -1,0 +1,276 @@
+//! A spread of runs that ends in every way there is, and what they write.
+
+use std::path::Path;
+use std::process::Child;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::golden;
+use crate::harness::{Chaos, Finished, finish, is_written, signal, wait_until};
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Our key of a journal.
+    Extension,
+    /// A line of an events file.
+    Events,
+    /// `validate -o json`.
+    Validate,
+    /// `run -o json`.
+    Run,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Extension, Self::Events, Self::Validate, Self::Run];
+
+    /// The file of its schema.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Extension => "journal-extension.v1.json",
+            Self::Events => "events.v1.json",
+            Self::Validate => "validate.v1.json",
+            Self::Run => "run.v1.json",
+        }
+    }
+}
+
+/// One document that was written.
+pub struct Produced {
+    pub kind: Kind,
+    /// By which run.
+    pub from: String,
+    pub document: Value,
+}
+
+/// Runs everything.
+pub fn produce() -> Vec<Produced> {
+    let mut found = Vec::new();
+    for (name, experiment, arguments) in experiments() {
+        let chaos = Chaos::new();
+        chaos.write("experiment.json", experiment.to_string());
+        collect(name, &chaos, Some(&chaos.run(arguments_of(&arguments))), &mut found);
+    }
+    for (name, sent) in [
+        ("SIGINT", Signal::INT),
+        ("SIGTERM", Signal::TERM),
+        ("SIGUSR1", Signal::USR1),
+        ("SIGUSR2", Signal::USR2),
+    ] {
+        let (chaos, child) = under_way();
+        signal(child.id(), sent);
+        collect(name, &chaos, Some(&finish(child)), &mut found);
+    }
+    killed(&mut found);
+    refused(&mut found);
+    validated(&mut found);
+    for case in golden::cases() {
+        let chaos = Chaos::new();
+        let mut arguments = golden::lay_out(&case, &chaos);
+        let has = |word: &str| arguments.iter().any(|argument| argument == word);
+        if (has("run") || has("validate")) && !has("-o") {
+            arguments.extend(["-o", "json"].map(str::to_owned));
+        }
+        let finished = chaos.run(&arguments);
+        // answers of other formats have other schemas
+        let json = arguments.last().is_some_and(|last| last == "json");
+        collect(&case.display().to_string(), &chaos, json.then_some(&finished), &mut found);
+    }
+    found
+}
+
+fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["run", "experiment.json", "-o", "json", "--events-file", "events"];
+    all.extend(arguments);
+    all
+}
+
+/// Takes what a run left behind: its journals, its events and its answer.
+fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut Vec<Produced>) {
+    let mut add = |kind, document| found.push(Produced { kind, from: from.to_owned(), document });
+    for entry in std::fs::read_dir(chaos.path("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("journal") && chaos.path(&name).is_file() {
+            add(Kind::Extension, chaos.json(&name)["kubectl-chaos"].take());
+        }
+    }
+    if chaos.path("events").exists() {
+        for line in chaos.read("events").lines() {
+            add(Kind::Events, serde_json::from_str(line).unwrap_or_else(|e| panic!("{from}: {e}: {line}")));
+        }
+    }
+    if let Some(finished) = finished.filter(|finished| !finished.stdout.is_empty()) {
+        let answer = finished.json();
+        let schema = answer.pointer("/0/schema").unwrap_or(&answer["schema"]);
+        let kind = if schema == "kubectl-chaos/validate/v1" { Kind::Validate } else { Kind::Run };
+        add(kind, answer);
+    }
+}
+
+fn sh(kind: &str, name: &str, script: &str) -> Value {
+    let provider = json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
+    json!({"type": kind, "name": name, "provider": provider})
+}
+
+fn with(mut activity: Value, key: &str, value: Value) -> Value {
+    activity[key] = value;
+    activity
+}
+
+/// A hypothesis that is met while there is no file `broken`.
+fn hypothesis() -> Value {
+    json!({"title": "h", "probes": [with(sh("probe", "whole", "! test -e broken"), "tolerance", json!(0))]})
+}
+
+fn experiment(method: &Value, rollbacks: &Value) -> Value {
+    json!({
+        "title": "t",
+        "description": "d",
+        "steady-state-hypothesis": hypothesis(),
+        "method": method,
+        "rollbacks": rollbacks,
+    })
+}
+
+fn without_hypothesis(method: &Value) -> Value {
+    json!({"title": "t", "description": "d", "method": method})
+}
+
+/// Experiments that come to their end by themselves.
+fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
+    let none = json!([]);
+    let fine = json!([sh("action", "a", "true")]);
+    let breaks = json!([sh("action", "break", "touch broken")]);
+    let back = json!([sh("action", "back", "rm -f broken")]);
+    let paused = with(sh("probe", "p", "true"), "pauses", json!({"before": 0.01, "after": 0.01}));
+    let beside = with(sh("action", "beside", "sleep 0.1"), "background", json!(true));
+    let late = |kind: &str| {
+        let mut activity = sh(kind, "late", "sleep 5");
+        activity["provider"]["timeout"] = json!(0.05);
+        activity
+    };
+    let judged_late = {
+        let mut experiment = experiment(&fine, &none);
+        experiment["steady-state-hypothesis"]["probes"] = json!([with(late("probe"), "tolerance", json!(0))]);
+        experiment
+    };
+    let loud = |script: &str| {
+        let mut experiment = experiment(&json!([sh("probe", "loud", script)]), &none);
+        experiment["steady-state-hypothesis"]["probes"][0]["provider"]["arguments"][1] = json!(script);
+        experiment
+    };
+    let to_nowhere = json!([{"type": "action", "name": "n", "provider": {"type": "http", "url": "nowhere"}}]);
+    let baseline = {
+        let mut experiment = experiment(&fine, &back);
+        experiment["steady-state-hypothesis"]["probes"][0]["tolerance"] = json!(1);
+        experiment
+    };
+    let guarded = {
+        let mut experiment = experiment(&fine, &none);
+        let probes = json!([with(sh("probe", "guard", "false"), "tolerance", json!(0))]);
+        experiment["controls"] = json!([{"name": "safeguards", "provider": {
+            "type": "python", "module": "chaosaddons.controls.safeguards", "arguments": {"probes": probes}}}]);
+        experiment
+    };
+    let flicker = json!([sh("action", "flicker", "touch broken; sleep 0.5; rm broken")]);
+    let continuously = ["--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.02"];
+    let fail_fast = [&continuously[..], &["--fail-fast"]].concat();
+    vec![
+        ("held", experiment(&json!([paused, beside]), &back), vec!["--annotation", "ticket=1"]),
+        ("explored", without_hypothesis(&fine), vec![]),
+        ("deviated", experiment(&breaks, &back), vec![]),
+        ("deviated during", experiment(&flicker, &none), continuously.to_vec()),
+        ("failed fast", experiment(&flicker, &none), fail_fast),
+        ("the original's codes", experiment(&breaks, &none), vec!["--exit-code=chaostoolkit"]),
+        ("rollbacks left out", experiment(&breaks, &back), vec!["--rollback-strategy", "never"]),
+        ("baseline not met", baseline, vec![]),
+        ("a probe of the hypothesis fails", judged_late, vec![]),
+        ("an action fails", experiment(&json!([late("action")]), &none), vec![]),
+        ("an action ends badly", experiment(&json!([sh("action", "a", "false")]), &none), vec![]),
+        ("a rollback fails", experiment(&breaks, &json!([late("action")])), vec![]),
+        ("a rollback ends badly", experiment(&fine, &json!([sh("action", "r", "exit 3")])), vec![]),
+        ("aborted", experiment(&to_nowhere, &back), vec!["--no-validation"]),
+        ("a safeguard", guarded, vec![]),
+        (
+            "out of time",
+            experiment(&json!([sh("action", "a", "sleep 30")]), &back),
+            vec!["--timeout", "0.2s"],
+        ),
+        ("much output", loud("printf %05000d 0"), vec![]),
+        ("dry probes", experiment(&json!([paused]), &back), vec!["--dry", "probes"]),
+        ("dry actions", experiment(&fine, &back), vec!["--dry", "actions"]),
+        ("dry activities", experiment(&fine, &back), vec!["--dry", "activities"]),
+        ("dry pauses", experiment(&json!([paused]), &back), vec!["--dry", "pause"]),
+        (
+            "a name that is no text",
+            without_hypothesis(&json!([with(sh("probe", "", "true"), "name", json!(7))])),
+            vec!["--no-validation"],
+        ),
+    ]
+}
+
+/// A run whose method waits for ever, and has begun to.
+fn under_way() -> (Chaos, Child) {
+    let chaos = Chaos::new();
+    let method = json!([sh("action", "first", "true"), sh("action", "wait", "echo > begun; sleep 300")]);
+    let rollbacks = json!([sh("action", "back", "true")]);
+    chaos.write("experiment.json", experiment(&method, &rollbacks).to_string());
+    let child = chaos.start(arguments_of(&[]));
+    wait_until("the method began", || is_written(&chaos.path("begun")));
+    (chaos, child)
+}
+
+/// A run that was killed leaves a journal that is not finished; so does one that is looked at meanwhile.
+fn killed(found: &mut Vec<Produced>) {
+    let (chaos, child) = under_way();
+    wait_until("the end of the first action is on disk", || {
+        chaos.path("journal.json").exists() && chaos.journal()["run"][0]["status"] == "succeeded"
+    });
+    let actions = || chaos.journal()["kubectl-chaos"]["activities"].as_array().map_or(0, Vec::len);
+    wait_until("the second action is on disk", || actions() == 2);
+    collect("under way", &chaos, None, found);
+    signal(child.id(), Signal::KILL);
+    assert_eq!(finish(child).code, None);
+    let journal = chaos.journal();
+    assert_eq!(
+        (&journal["status"], &journal["kubectl-chaos"]["finished"]),
+        (&json!("interrupted"), &json!(false))
+    );
+    collect("killed", &chaos, None, found);
+}
+
+/// Runs that do not begin.
+fn refused(found: &mut Vec<Produced>) {
+    let fine = without_hypothesis(&json!([])).to_string();
+    let mut check = |from: &str, text: &str, arguments: &[&str]| {
+        let chaos = Chaos::new();
+        if !text.is_empty() {
+            chaos.write("experiment.json", text);
+        }
+        let finished = chaos.run(arguments_of(arguments));
+        assert!(matches!(finished.code, Some(1..=3)), "{from}: {finished:?}");
+        collect(from, &chaos, Some(&finished), found);
+    };
+    check("a missing file", "", &[]);
+    check("broken JSON", "{\"title\": }", &[]);
+    check("an invalid experiment", r#"{"title": "t", "methods": []}"#, &[]);
+    check("an invalid experiment, the original's codes", "{}", &["--exit-code=chaostoolkit"]);
+    check("a journal in no folder", &fine, &["--journal-path", "no/such/folder/journal.json"]);
+}
+
+fn validated(found: &mut Vec<Produced>) {
+    let chaos = Chaos::new();
+    let fine = without_hypothesis(&json!([sh("action", "a", "true")]));
+    chaos.write("fine.json", fine.to_string());
+    chaos.write("doubtful.json", with(fine, "method ", json!([])).to_string());
+    chaos.write("wrong.yaml", "title: [1]\nmethod:\n- type: prob\n  name: n\n  provider: {type: proces}\n");
+    chaos.write("broken.yaml", "title: [\n");
+    let files = ["fine.json", "doubtful.json", "wrong.yaml", "broken.yaml", "missing.json"];
+    for file in files {
+        collect(file, &chaos, Some(&chaos.run(["validate", "-o", "json", file])), found);
+    }
+    let all = ["validate", "-o", "json"].into_iter().chain(files);
+    collect("several files", &chaos, Some(&chaos.run(all)), found);
+    assert!(Path::new(&chaos.path("fine.json")).exists());
+}
