@@ -74,7 +74,8 @@ fn every_stage_can_be_cut_by_every_signal() {
             let journal = chaos.journal();
             assert_eq!(journal["status"], "interrupted", "{stage} {sent:?}\n{}", finished.stderr);
             assert_eq!(names(&journal["run"]), run.clone().unwrap_or_default(), "{stage} {sent:?}");
-            assert!(!chaos.path("never").exists() && is_gone(&chaos.path("child")), "{stage} {sent:?}");
+            assert!(!chaos.path("never").exists(), "{stage} {sent:?}");
+            wait_until("the process ends", || is_gone(&chaos.path("child")));
             assert!(finished.stdout.starts_with("interrupted: "), "{}", finished.stdout);
             let told = matches!(sent, Signal::INT | Signal::TERM);
             assert_eq!(journal.get("interruption").is_some(), told, "{stage} {sent:?}");
@@ -126,7 +127,8 @@ fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome()
         interrupted(&chaos, &experiment(&[], &[], &rollbacks), &[], sent).exits(6);
         let journal = chaos.journal();
         assert_eq!((&journal["status"], names(&journal["rollbacks"])), (&json!("interrupted"), vec!["undo"]));
-        assert!(!chaos.path("never").exists() && is_gone(&chaos.path("child")));
+        assert!(!chaos.path("never").exists());
+        wait_until("the process ends", || is_gone(&chaos.path("child")));
     }
 }
 
@@ -157,7 +159,8 @@ fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal()
     let child = start(&chaos);
     signal(child.id(), Signal::USR2);
     finish(child).exits(140);
-    assert!(!chaos.path("done").exists() && is_gone(&chaos.path("behind")));
+    assert!(!chaos.path("done").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("behind")));
 
     let chaos = Chaos::new();
     let child = start(&chaos);
@@ -165,7 +168,8 @@ fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal()
     wait_until("the foreground is cut", || is_gone(&chaos.path("child")));
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    assert!(!chaos.path("done").exists() && is_gone(&chaos.path("behind")));
+    assert!(!chaos.path("done").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("behind")));
     assert_eq!(chaos.journal()["kubectl-chaos"]["finished"], true);
 }
 
@@ -188,5 +192,6 @@ fn time_that_is_up_ends_a_run_like_a_signal() {
     let finished =
         chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
     assert!(finished.stdout.starts_with("stopped: "), "{}", finished.stdout);
-    assert!(chaos.path("undone").exists() && is_gone(&chaos.path("child")));
+    assert!(chaos.path("undone").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("child")));
 }
