@@ -25,7 +25,9 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     let mut builder = Builder::new(text, source);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
-        builder.event(event, position(span))?;
+        // the parser adds a line break to a last line that has none, and finds things after it
+        let place = position(span).min(builder.end);
+        builder.event(event, place)?;
     }
     // nothing, or nothing but comments, is null
     let root = builder.root.unwrap_or_else(|| Node {
@@ -37,6 +39,13 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
 
 fn position(span: Span) -> Position {
     Position { line: clamp(span.start.line()), column: clamp(span.start.col() + 1) }
+}
+
+/// The place after the last character.
+fn end(text: &str) -> Position {
+    let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
+    let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Position { line: clamp(breaks + 1), column: clamp(last.chars().count() + 1) }
 }
 
 /// A collection under construction.
@@ -66,6 +75,8 @@ struct Size {
 
 struct Builder<'a> {
     text: &'a str,
+    /// Where the text ends.
+    end: Position,
     source: &'a str,
     frames: Vec<Frame>,
     anchors: HashMap<usize, (Node, Size)>,
@@ -79,6 +90,7 @@ impl<'a> Builder<'a> {
     fn new(text: &'a str, source: &'a str) -> Self {
         Self {
             text,
+            end: end(text),
             source,
             frames: Vec::new(),
             anchors: HashMap::new(),
@@ -93,15 +105,12 @@ impl<'a> Builder<'a> {
         Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
     }
 
-    /// The place, or the end of the text where it lies beyond: the parser adds a line break to a last line that
-    /// has none, and may complain of what comes after.
+    /// The place, or the nearest one on its line: in directives the parser counts bytes.
     fn within(&self, position: Position) -> Position {
+        let position = position.min(self.end);
         let text = self.text.replace("\r\n", "\n").replace('\r', "\n");
-        let (lines, last) = (text.split('\n').count(), text.rsplit('\n').next().unwrap_or_default());
-        if position.line as usize <= lines {
-            return position;
-        }
-        Position { line: clamp(lines), column: clamp(last.chars().count() + 1) }
+        let line = text.split('\n').nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
+        Position { column: position.column.min(clamp(line.chars().count() + 1)), ..position }
     }
 
     /// What stands at a place.
@@ -440,6 +449,10 @@ mod tests {
         refused("a: *nope", 1, "found undefined alias 'nope'");
         refused("a: [", 1, "while parsing a flow node");
         refused("a: [\n", 2, "while parsing a flow node");
+        let lost = read("? \r\n? ", "f").unwrap().warnings;
+        assert_eq!(lost[0].position, Some(Position { line: 2, column: 3 }));
+        let beyond = read("%\u{16b50} = \0", "f").unwrap_err();
+        assert_eq!(beyond.position, Some(Position { line: 1, column: 7 }));
         refused("a: \"b\nc: d\n", 1, "while scanning a quoted scalar");
         refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
         refused("a: &a [*a]", 1, "inside the very node");
