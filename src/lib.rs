@@ -11,7 +11,7 @@
 //!  FLOOR 2   engine/   the run: order, strategies, background, controls, interrupts. Emits RunEvents;
 //!                      │         knows the trait Provider, and no provider
 //!                      ▼
-//!  FLOOR 1   ports     provider/  http_client/  settings/  source/       I/O lives here, asynchronous
+//!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            views     console/                                          pure: events in, lines out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
@@ -55,7 +55,8 @@
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
 //! | source | 1 | diagnostic, experiment, http_client, settings |
-//! | provider | 1 | effect, experiment, http_client, settings, value |
+//! | kubernetes | 1 | clock, diagnostic, effect, experiment, settings, tolerance, value |
+//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
 //! | cli | 3 | everything |
 
@@ -69,6 +70,7 @@ pub mod event;
 pub mod experiment;
 pub mod http_client;
 pub mod journal;
+pub mod kubernetes;
 pub mod provider;
 pub mod settings;
 pub mod source;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::connection_args::Connection;
 use crate::experiment::configuration::{TYPES, variable};
 use crate::value::Value;
 
@@ -39,6 +40,8 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
+    #[command(flatten)]
+    pub(super) connection: Connection,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -130,6 +133,17 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// What `discover` takes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Discover {
+    /// The Chaos Toolkit's package; only chaostoolkit-kubernetes is built in
+    #[arg(default_value = "chaostoolkit-kubernetes")]
+    pub(super) package: String,
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
 /// Which exit codes to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExitCodes {
@@ -144,6 +158,8 @@ pub(super) enum ExitCodes {
 pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<Run>),
+    /// List the functions that experiments can call, with what they take and the rights that they need
+    Discover(Discover),
     /// Find every fault of experiments, without running anything
     Validate(Validate),
     /// Anything else: refused, with what to do instead.
@@ -305,7 +321,7 @@ fn existing(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Seconds, or Go's durations: `90`, `90s`, `1m30s`, `1.5h`, `200ms`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 6] =
         [("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
     let wrong = || format!("'{text}' is no duration: write 90s, 5m, 1h30m, or a number of seconds");

@@ -13,7 +13,7 @@ use crate::engine::Preflight;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::Document;
 use crate::experiment::{Control, ProviderKind, document, json, validate, yaml};
-use crate::provider::{Http, Process, Providers};
+use crate::provider::{Http, Kubernetes, Process, Providers};
 use crate::settings::{DEFAULT_PATH, Environment, Settings, VariableFile, read_variables};
 use crate::value::Value;
 
@@ -23,6 +23,8 @@ pub(super) struct Surroundings {
     pub(super) variables: Variables,
     pub(super) environment: Arc<Environment>,
     pub(super) providers: Providers,
+    /// The one of the providers that has a cluster to be reached.
+    pub(super) kubernetes: Arc<Kubernetes>,
 }
 
 impl Surroundings {
@@ -47,10 +49,13 @@ impl Surroundings {
             session.terminal.say(&Line::note(Level::Error, message));
         }
         let environment = Arc::new(environment);
+        let options = session.connection.options(session.global.strict);
+        let kubernetes = Arc::new(Kubernetes::new(Arc::clone(&environment), options));
         let providers = Providers::default()
             .with(ProviderKind::Process, Process::new(Arc::clone(&environment)))
-            .with(ProviderKind::Http, Http::new(Arc::clone(&environment)));
-        Ok(Self { settings, variables, environment, providers })
+            .with(ProviderKind::Http, Http::new(Arc::clone(&environment)))
+            .with_shared(ProviderKind::Python, Arc::clone(&kubernetes) as _);
+        Ok(Self { settings, variables, environment, providers, kubernetes })
     }
 
     /// Every fault and doubt of a document.

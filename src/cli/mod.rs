@@ -1,6 +1,8 @@
 //! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
 
 mod args;
+mod connection_args;
+mod discover;
 mod events_file;
 mod exit_code;
 mod input;
@@ -24,6 +26,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::console::{Level, Line};
 use crate::settings::Environment;
 use args::{Cli, Command, Global};
+use connection_args::Connection;
 use exit_code::Exit;
 use terminal::Terminal;
 
@@ -51,9 +54,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
         }
     };
-    let session = Session { global: cli.global, environment, terminal, run_id };
+    let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
+        Command::Discover(args) => discover::discover(&session, &args),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),
     };
@@ -63,6 +67,7 @@ pub fn main() -> ExitCode {
 /// What every command works with.
 struct Session {
     global: Global,
+    connection: Connection,
     environment: Environment,
     terminal: Arc<Terminal>,
     /// Tells runs of the program apart.

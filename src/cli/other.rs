@@ -5,11 +5,7 @@ use super::exit_code::Exit;
 use crate::diagnostic::suggestion;
 
 /// Commands of the Chaos Toolkit that are not taken over, and what to do instead.
-const NOT_TAKEN_OVER: [(&str, &str); 6] = [
-    (
-        "discover",
-        "functions of Python packages cannot be listed: no Python runs here, and nothing is installed with pip",
-    ),
+const NOT_TAKEN_OVER: [(&str, &str); 5] = [
     ("init", "copy one of the examples that come with the program and change it"),
     ("info", "say --version for the version; the settings are in ~/.chaostoolkit/settings.yaml"),
     ("settings", "edit ~/.chaostoolkit/settings.yaml; --settings names another file"),
@@ -20,7 +16,7 @@ const NOT_TAKEN_OVER: [(&str, &str); 6] = [
     ),
 ];
 
-const COMMANDS: [&str; 2] = ["run", "validate"];
+const COMMANDS: [&str; 3] = ["run", "validate", "discover"];
 
 /// Says that there is no such command. Gives the exit code.
 pub(super) fn refuse(session: &Session, words: &[String]) -> u8 {

@@ -123,6 +123,17 @@ impl Experiment {
         })
     }
 
+    /// The modules of the functions that it calls, and whether secrets of their own go with each.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, bool)> {
+        let probes = self.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
+        let steps = probes.chain(&self.method).chain(&self.rollbacks);
+        steps.filter_map(|step| step.activity.as_ref().ok()).filter_map(|activity| {
+            let module = activity.arguments.get("module").and_then(Value::as_text)?;
+            let keys = activity.arguments.get("secrets").is_some_and(Value::is_truthy);
+            (activity.provider == Some(ProviderKind::Python)).then_some((module, keys))
+        })
+    }
+
     /// The hypothesis, when it has anything to look at.
     pub fn checked_hypothesis(&self) -> Option<&Hypothesis> {
         self.hypothesis.as_ref().filter(|hypothesis| !hypothesis.probes.is_empty())

@@ -123,6 +123,8 @@ pub struct Extension {
     pub exit_code: Option<u8>,
     /// The namespace of the run, when it touched a cluster.
     pub namespace: Option<String>,
+    /// The cluster that it touched.
+    pub cluster: Option<ClusterIdentity>,
     /// The identity of the experiment.
     pub experiment_hash: String,
     /// What the caller wanted to be noted: who, which ticket, which commit.
@@ -131,6 +133,17 @@ pub struct Extension {
     pub rollbacks_begun: bool,
     /// The actions: what they were aimed at, and whether they took effect.
     pub activities: Vec<ActionRecord>,
+}
+
+/// Which cluster it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterIdentity {
+    /// The context of the kubeconfig; none where there is no kubeconfig.
+    pub context: Option<String>,
+    /// The UID of the namespace `kube-system`, which no two clusters share; none where it may not be read.
+    pub uid: Option<String>,
+    /// The version of the API server.
+    pub version: String,
 }
 
 /// What is known of an action beyond its entry.
@@ -266,7 +279,7 @@ impl Extension {
         map.serialize_entry("verdict", &self.verdict.map(Verdict::name))?;
         map.serialize_entry("exit_code", &self.exit_code)?;
         map.serialize_entry("namespace", &self.namespace)?;
-        map.serialize_entry("cluster", &())?;
+        map.serialize_entry("cluster", &self.cluster)?;
         map.serialize_entry("experiment_hash", &self.experiment_hash)?;
         map.serialize_entry("annotations", &Value::Map(self.annotations.clone()))
     }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::live::{Change, Region};
-use super::{ActionRecord, Entry, Extension, HypothesisState, Journal, SteadyStates, Verdict};
+use super::{
+    ActionRecord, ClusterIdentity, Entry, Extension, HypothesisState, Journal, SteadyStates, Verdict,
+};
 use crate::clock::Timestamp;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent, Urgency,
@@ -27,6 +29,10 @@ pub struct Header {
     pub experiment_hash: String,
     /// What the caller wanted to be noted.
     pub annotations: Map,
+    /// The namespace of the run, when it touches a cluster.
+    pub namespace: Option<String>,
+    /// The cluster that it touches.
+    pub cluster: Option<ClusterIdentity>,
 }
 
 /// What an event changed in the journal.
@@ -82,6 +88,8 @@ impl Recorder {
             run_id: header.run_id,
             experiment_hash: header.experiment_hash,
             annotations: header.annotations,
+            namespace: header.namespace,
+            cluster: header.cluster,
             ..Extension::default()
         };
         let journal = Journal {

@@ -7,6 +7,7 @@
 mod executable;
 mod http;
 mod http_body;
+mod kubernetes;
 mod netrc;
 mod process;
 
@@ -20,6 +21,7 @@ use crate::experiment::{Finding, ProviderKind};
 use crate::value::{Map, Value};
 
 pub use http::Http;
+pub use kubernetes::{Kubernetes, Options};
 pub use process::Process;
 
 /// Something that is under way.
@@ -81,8 +83,14 @@ pub struct Providers {
 impl Providers {
     /// Adds one.
     #[must_use]
-    pub fn with(mut self, kind: ProviderKind, provider: impl Provider + 'static) -> Self {
-        self.by_kind.insert(kind, Arc::new(provider));
+    pub fn with(self, kind: ProviderKind, provider: impl Provider + 'static) -> Self {
+        self.with_shared(kind, Arc::new(provider))
+    }
+
+    /// Adds one that others know, too.
+    #[must_use]
+    pub fn with_shared(mut self, kind: ProviderKind, provider: Arc<dyn Provider>) -> Self {
+        self.by_kind.insert(kind, provider);
         self
     }
 

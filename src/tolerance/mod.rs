@@ -8,12 +8,13 @@ use std::cmp::Ordering;
 
 use decimal::{Decimal, NoDecimal};
 use jsonpath::Path;
-use python_regex::Pattern;
 
 use crate::experiment::json;
 use crate::experiment::{Activity, Tolerance};
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
+
+pub use python_regex::Pattern;
 
 /// Whether a value was tolerated.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,6 +19,7 @@ mod fuzz;
 mod golden;
 mod house;
 mod http;
+mod kubernetes;
 mod notifications;
 mod order;
 mod process;

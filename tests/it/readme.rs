@@ -73,9 +73,11 @@ fn options(help: &str, heading: &str) -> Vec<(String, String)> {
 fn its_options_are_those_of_the_program() {
     let help = Chaos::new().run(["run", "--help"]).exits(0).stdout;
     let readme = readme();
-    for (heading, section) in
-        [("Options of `run`", "\nOptions:"), ("Options of every command", "\nGlobal options:")]
-    {
+    for (heading, section) in [
+        ("Options of `run`", "\nOptions:"),
+        ("Options of every command\n", "\nGlobal options:"),
+        ("Options of every command that reaches a cluster", "\nCluster options:"),
+    ] {
         let table = readme.split(&format!("## {heading}")).nth(1).unwrap().split("\n## ").next().unwrap();
         let told: Vec<(String, String)> = Regex::new(r"(?m)^\| `(--.+?)` \| (.+) \|$")
             .unwrap()

@@ -16,8 +16,10 @@ use crate::event::Plan;
 use crate::experiment::document::Document;
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
 use crate::http_client;
-use crate::journal::Header;
+use crate::journal::{ClusterIdentity, Header};
+use crate::kubernetes;
 use crate::source;
+use crate::value::Map;
 
 /// An experiment that can be run: everything about it was read and checked, and nothing was touched.
 pub(super) struct Ready {
@@ -60,6 +62,7 @@ pub(super) async fn prepare(
     }
     let plan = engine::plan(&experiment, settings, &asked(args))
         .map_err(|error| Refused::new(terminal, Exit::Invalid, "validation", error))?;
+    let (namespace, cluster) = reach(session, surroundings, &experiment).await?;
     let journal_path = journal_path(&args.journal_path, args.sources.len(), index, source);
     let header = Header {
         platform: platform(),
@@ -72,10 +75,45 @@ pub(super) async fn prepare(
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect(),
+        namespace,
+        cluster,
     };
     let journal = JournalFile::open(&journal_path, header)
         .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;
     Ok(Ready { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
+}
+
+/// Reaches the cluster that the experiment acts on, if it does: one that cannot be reached is better known before
+/// anything runs. Lenient runs find out when they get there.
+async fn reach(
+    session: &Session,
+    surroundings: &Surroundings,
+    experiment: &Experiment,
+) -> Result<(Option<String>, Option<ClusterIdentity>), Refused> {
+    // activities with keys of their own may mean another cluster, which is known when secrets are
+    if !experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys) {
+        return Ok((None, None));
+    }
+    let reached = async {
+        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        let version = cluster.version().await?;
+        Ok::<_, kubernetes::Failure>((cluster, version))
+    };
+    match reached.await {
+        Ok((cluster, version)) => {
+            let shown =
+                format!("cluster: {} ({}), namespace {}", cluster.address, cluster.source, cluster.namespace);
+            session.terminal.say(&Line::note(Level::Info, shown));
+            let uid = cluster.identity().await;
+            let identity = ClusterIdentity { context: cluster.context.clone(), uid, version };
+            Ok((Some(cluster.namespace.clone()), Some(identity)))
+        }
+        Err(_) if !session.global.strict => Ok((None, None)),
+        Err(failure) => {
+            let message = format!("the cluster cannot be used: {}", failure.words().trim_end());
+            Err(Refused::new(&session.terminal, Exit::Unreachable, "runtime", message))
+        }
+    }
 }
 
 /// Validates, and tells what was found.

@@ -17,11 +17,11 @@ const MAX_REPEAT: u64 = 4_294_967_295;
 const BACKTRACK_LIMIT: usize = 5_000_000;
 
 /// A compiled pattern.
-pub(super) struct Pattern(Regex);
+pub struct Pattern(Regex);
 
 impl Pattern {
     /// Compiles a pattern; an error is in Python's words where Python has some.
-    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
+    pub fn compile(pattern: &str) -> Result<Self, String> {
         let translated = translate(pattern)?;
         let regex = RegexBuilder::new(&translated).backtrack_limit(BACKTRACK_LIMIT).build();
         regex
@@ -30,7 +30,7 @@ impl Pattern {
     }
 
     /// Whether the pattern is found anywhere in the text.
-    pub(super) fn search(&self, text: &str) -> Result<bool, String> {
+    pub fn search(&self, text: &str) -> Result<bool, String> {
         self.0.is_match(text).map_err(|error| format!("the search was given up: {error}"))
     }
 }

@@ -1,0 +1,99 @@
+//! How the cluster is reached: kubectl's own flags, under their own names. Floor 3.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::parse_duration;
+use crate::kubernetes::Flags;
+use crate::provider::Options;
+
+/// Flags of kubectl.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Cluster options")]
+pub(super) struct Connection {
+    /// The kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+    /// The cluster of the kubeconfig, in place of the context's
+    #[arg(long, global = true, value_name = "NAME")]
+    cluster: Option<String>,
+    /// The user of the kubeconfig, in place of the context's
+    #[arg(long, global = true, value_name = "NAME")]
+    user: Option<String>,
+    /// The namespace where an activity names none, in place of the context's
+    #[arg(short, long, global = true, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Whom to act as
+    #[arg(long = "as", global = true, value_name = "USER")]
+    impersonate: Option<String>,
+    /// In which group to act; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    impersonate_groups: Vec<String>,
+    /// With which UID to act
+    #[arg(long = "as-uid", global = true, value_name = "UID")]
+    impersonate_uid: Option<String>,
+    /// How long one request may take; 0 for ever
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    request_timeout: Option<Duration>,
+    /// The address of the API server
+    #[arg(short, long, global = true, value_name = "URL")]
+    server: Option<String>,
+    /// A bearer token for the API server
+    #[arg(long, global = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Do not check the certificate of the API server
+    #[arg(long, global = true)]
+    insecure_skip_tls_verify: bool,
+    /// The certificates that the API server's is checked against
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "insecure_skip_tls_verify")]
+    certificate_authority: Option<PathBuf>,
+    /// The name that the certificate of the API server has to have
+    #[arg(long, global = true, value_name = "NAME")]
+    tls_server_name: Option<String>,
+    /// A client certificate for the API server
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// The key of the client certificate
+    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
+    /// Let an action hit whatever there is where it selects nothing
+    #[arg(long, global = true)]
+    allow_all: bool,
+    /// Where random choices begin, to have the same ones again
+    #[arg(long, global = true, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+impl Connection {
+    /// What they come to. Lenient runs hit what the Chaos Toolkit would hit.
+    pub(super) fn options(&self, strict: bool) -> Options {
+        let given = self.clone();
+        Options {
+            flags: Flags {
+                kubeconfig: given.kubeconfig,
+                context: given.context,
+                cluster: given.cluster,
+                user: given.user,
+                namespace: given.namespace,
+                impersonate: given.impersonate,
+                impersonate_groups: given.impersonate_groups,
+                impersonate_uid: given.impersonate_uid,
+                request_timeout: given.request_timeout,
+                server: given.server,
+                token: given.token,
+                insecure: given.insecure_skip_tls_verify,
+                certificate_authority: given.certificate_authority,
+                tls_server_name: given.tls_server_name,
+                client_certificate: given.client_certificate,
+                client_key: given.client_key,
+            },
+            allow_all: given.allow_all || !strict,
+            seed: given.seed,
+        }
+    }
+}

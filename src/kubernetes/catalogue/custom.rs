@@ -1,0 +1,167 @@
+//! Custom objects. Floor 1, data.
+
+use super::Does::{
+    ApplyFromJson, ApplyFromYaml, CreateClusterCustomObject, CreateCustomObject, DeleteClusterCustomObject,
+    DeleteCustomObject, GetClusterCustomObject, GetCustomObject, ListClusterCustomObjects, ListCustomObjects,
+    PatchClusterCustomObject, PatchCustomObject, ReplaceClusterCustomObject, ReplaceCustomObject,
+};
+use super::Kind::{List, Mapping, Object, Text};
+use super::{Function, NS, action, flag, optional, probe, required};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    action("chaosk8s.crd.actions", "apply_from_json", ApplyFromJson, "Creates a custom object from JSON")
+        .takes(&[optional("resource", Text)])
+        .gives(Mapping)
+        .needs(&["create *"]),
+    action("chaosk8s.crd.actions", "apply_from_yaml", ApplyFromYaml, "Creates a custom object from YAML")
+        .takes(&[optional("resource", Text)])
+        .gives(Mapping)
+        .needs(&["create *"]),
+    action(
+        "chaosk8s.crd.actions",
+        "create_cluster_custom_object",
+        CreateClusterCustomObject,
+        "Creates a custom object of the whole cluster",
+    )
+    .takes(&[
+        required("group", Text),
+        required("version", Text),
+        required("plural", Text),
+        optional("resource", Object),
+        optional("resource_as_yaml_file", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["create * *"]),
+    action("chaosk8s.crd.actions", "create_custom_object", CreateCustomObject, "Creates a custom object")
+        .takes(&[
+            required("group", Text),
+            required("version", Text),
+            required("plural", Text),
+            NS,
+            optional("resource", Object),
+            optional("resource_as_yaml_file", Text),
+        ])
+        .gives(Mapping)
+        .needs(&["create *"]),
+    action(
+        "chaosk8s.crd.actions",
+        "delete_cluster_custom_object",
+        DeleteClusterCustomObject,
+        "Deletes a custom object of the whole cluster",
+    )
+    .takes(&[
+        required("group", Text),
+        required("version", Text),
+        required("plural", Text),
+        required("name", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["delete * *"]),
+    action("chaosk8s.crd.actions", "delete_custom_object", DeleteCustomObject, "Deletes a custom object")
+        .takes(&[
+            required("group", Text),
+            required("version", Text),
+            required("plural", Text),
+            required("name", Text),
+            NS,
+        ])
+        .gives(Mapping)
+        .needs(&["delete *"]),
+    action(
+        "chaosk8s.crd.actions",
+        "patch_cluster_custom_object",
+        PatchClusterCustomObject,
+        "Changes a custom object of the whole cluster",
+    )
+    .takes(&[
+        required("group", Text),
+        required("version", Text),
+        required("plural", Text),
+        required("name", Text),
+        flag("force", false),
+        optional("resource", Object),
+        optional("resource_as_yaml_file", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["patch * *"]),
+    action("chaosk8s.crd.actions", "patch_custom_object", PatchCustomObject, "Changes a custom object")
+        .takes(&[
+            required("group", Text),
+            required("version", Text),
+            required("plural", Text),
+            required("name", Text),
+            NS,
+            flag("force", false),
+            optional("resource", Object),
+            optional("resource_as_yaml_file", Text),
+        ])
+        .gives(Mapping)
+        .needs(&["patch *"]),
+    action(
+        "chaosk8s.crd.actions",
+        "replace_cluster_custom_object",
+        ReplaceClusterCustomObject,
+        "Replaces a custom object of the whole cluster",
+    )
+    .takes(&[
+        required("group", Text),
+        required("version", Text),
+        required("plural", Text),
+        required("name", Text),
+        flag("force", false),
+        optional("resource", Object),
+        optional("resource_as_yaml_file", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["update * *"]),
+    action("chaosk8s.crd.actions", "replace_custom_object", ReplaceCustomObject, "Replaces a custom object")
+        .takes(&[
+            required("group", Text),
+            required("version", Text),
+            required("plural", Text),
+            required("name", Text),
+            NS,
+            flag("force", false),
+            optional("resource", Object),
+            optional("resource_as_yaml_file", Text),
+        ])
+        .gives(Mapping)
+        .needs(&["update *"]),
+    probe(
+        "chaosk8s.crd.probes",
+        "get_cluster_custom_object",
+        GetClusterCustomObject,
+        "Reads a custom object of the whole cluster",
+    )
+    .takes(&[
+        required("group", Text),
+        required("version", Text),
+        required("plural", Text),
+        required("name", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["get * *"]),
+    probe("chaosk8s.crd.probes", "get_custom_object", GetCustomObject, "Reads a custom object")
+        .takes(&[
+            required("group", Text),
+            required("version", Text),
+            required("plural", Text),
+            required("name", Text),
+            NS,
+        ])
+        .gives(Mapping)
+        .needs(&["get *"]),
+    probe(
+        "chaosk8s.crd.probes",
+        "list_cluster_custom_objects",
+        ListClusterCustomObjects,
+        "Lists custom objects of the whole cluster",
+    )
+    .takes(&[required("group", Text), required("version", Text), required("plural", Text)])
+    .gives(List)
+    .needs(&["list * *"]),
+    probe("chaosk8s.crd.probes", "list_custom_objects", ListCustomObjects, "Lists custom objects")
+        .takes(&[required("group", Text), required("version", Text), required("plural", Text), NS])
+        .gives(List)
+        .needs(&["list *"]),
+];

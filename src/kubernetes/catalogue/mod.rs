@@ -1,0 +1,464 @@
+//! Every function that an experiment can call: its name, its arguments, the rights it needs. Floor 1, data.
+//!
+//! Names, arguments and defaults are those of the package `chaosk8s` of the Chaos Toolkit. Tables are written
+//! by hand and held to a copy of that package's list by a test.
+
+mod custom;
+mod mesh;
+mod nodes;
+mod pods;
+mod resources;
+mod top;
+mod workloads;
+
+use crate::diagnostic::suggestion;
+use crate::value::Value;
+
+/// A function that an experiment can call.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// The module that it is called by.
+    pub module: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it changes the cluster.
+    pub is_action: bool,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// What it takes, in order. Secrets come beside.
+    pub arguments: &'static [Argument],
+    /// What it gives.
+    pub gives: Option<Kind>,
+    /// The rights that it needs: `verb resource[.group]`, a star after it where the whole cluster is meant.
+    pub needs: &'static [&'static str],
+    /// What to use in its place.
+    pub deprecated_for: Option<&'static str>,
+    /// Whether it is shown in lists: some only exist for experiments of old.
+    pub listed: bool,
+    /// What is carried out.
+    pub(super) does: Does,
+}
+
+/// One argument of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it is when it is not given.
+    pub default: Default,
+}
+
+/// What an argument is when it is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// It has to be given.
+    Required,
+    /// Null.
+    Null,
+    /// A boolean.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(&'static str),
+}
+
+impl Default {
+    /// The value; nothing where one has to be given.
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Self::Required => None,
+            Self::Null => Some(Value::Null),
+            Self::Flag(flag) => Some(flag.into()),
+            Self::Number(number) => Some(Value::Int(number.into())),
+            Self::Text(text) => Some(text.into()),
+        }
+    }
+}
+
+/// What an argument may be, and what a function gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// A mapping.
+    Mapping,
+    /// A list.
+    List,
+    /// A text (items separated by commas, or words), or a list.
+    TextOrList,
+    /// A text (`key=value` separated by commas), or a mapping.
+    TextOrMapping,
+    /// Anything.
+    Object,
+}
+
+impl Kind {
+    /// Whether a value is of this kind. Null stands for "not given".
+    pub fn holds(self, value: &Value) -> bool {
+        matches!(
+            (self, value),
+            (_, Value::Null)
+                | (Self::Object, _)
+                | (Self::Text | Self::TextOrList | Self::TextOrMapping, Value::Text(_))
+                | (Self::Boolean, Value::Bool(_))
+                | (Self::Integer, Value::Int(_))
+                | (Self::Mapping | Self::TextOrMapping, Value::Map(_))
+                | (Self::List | Self::TextOrList, Value::List(_))
+        )
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Integer => "a whole number",
+            Self::Boolean => "true or false",
+            Self::Mapping => "a mapping",
+            Self::List => "a list",
+            Self::TextOrList => "a text or a list",
+            Self::TextOrMapping => "a text or a mapping",
+            Self::Object => "anything",
+        }
+    }
+
+    /// The name that `discover` gives it, as the Chaos Toolkit does.
+    pub fn portable(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Mapping => "mapping",
+            Self::List => "list",
+            Self::TextOrList | Self::TextOrMapping | Self::Object => "object",
+        }
+    }
+}
+
+impl Function {
+    const fn new(
+        module: &'static str,
+        name: &'static str,
+        is_action: bool,
+        does: Does,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            module,
+            name,
+            is_action,
+            about,
+            arguments: &[],
+            gives: None,
+            needs: &[],
+            deprecated_for: None,
+            listed: true,
+            does,
+        }
+    }
+
+    const fn takes(self, arguments: &'static [Argument]) -> Self {
+        Self { arguments, ..self }
+    }
+
+    const fn gives(self, kind: Kind) -> Self {
+        Self { gives: Some(kind), ..self }
+    }
+
+    const fn needs(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
+    }
+
+    const fn deprecated_for(self, other: &'static str) -> Self {
+        Self { deprecated_for: Some(other), ..self }
+    }
+
+    const fn unlisted(self) -> Self {
+        Self { listed: false, ..self }
+    }
+}
+
+const fn action(module: &'static str, name: &'static str, does: Does, about: &'static str) -> Function {
+    Function::new(module, name, true, does, about)
+}
+
+const fn probe(module: &'static str, name: &'static str, does: Does, about: &'static str) -> Function {
+    Function::new(module, name, false, does, about)
+}
+
+const fn required(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, default: Default::Required }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, default: Default::Null }
+}
+
+const fn flag(name: &'static str, default: bool) -> Argument {
+    Argument { name, kind: Kind::Boolean, default: Default::Flag(default) }
+}
+
+const fn number(name: &'static str, default: i64) -> Argument {
+    Argument { name, kind: Kind::Integer, default: Default::Number(default) }
+}
+
+const fn text(name: &'static str, default: &'static str) -> Argument {
+    Argument { name, kind: Kind::Text, default: Default::Text(default) }
+}
+
+/// The namespace. Not given, it is that of the run.
+const NS: Argument = text("ns", "default");
+const LABELS: Argument = optional("label_selector", Kind::Text);
+
+/// Names under which a function can be called beside its own: module, function, the module it stands in.
+const ALIASES: &[(&str, &str, &str)] = &[
+    ("chaosk8s.probes", "secret_exists", "chaosk8s.secret.probes"),
+    ("chaosk8s.actions", "create_deployment", "chaosk8s.deployment.actions"),
+    ("chaosk8s.actions", "delete_deployment", "chaosk8s.deployment.actions"),
+    ("chaosk8s.actions", "delete_pods", "chaosk8s.pod.actions"),
+    ("chaosk8s.actions", "delete_replica_set", "chaosk8s.replicaset.actions"),
+    ("chaosk8s.actions", "delete_service", "chaosk8s.service.actions"),
+    ("chaosk8s.actions", "scale_deployment", "chaosk8s.deployment.actions"),
+    ("chaosk8s.chaosmesh.network.actions", "create_custom_object", "chaosk8s.crd.actions"),
+    ("chaosk8s.chaosmesh.network.actions", "delete_custom_object", "chaosk8s.crd.actions"),
+    ("chaosk8s.chaosmesh.network.probes", "get_custom_object", "chaosk8s.crd.probes"),
+    ("chaosk8s.chaosmesh.network.probes", "list_custom_objects", "chaosk8s.crd.probes"),
+    ("chaosk8s.chaosmesh.stress.actions", "create_custom_object", "chaosk8s.crd.actions"),
+    ("chaosk8s.chaosmesh.stress.actions", "delete_custom_object", "chaosk8s.crd.actions"),
+    ("chaosk8s.chaosmesh.stress.probes", "get_custom_object", "chaosk8s.crd.probes"),
+    ("chaosk8s.chaosmesh.stress.probes", "list_custom_objects", "chaosk8s.crd.probes"),
+    ("chaosk8s.deployment.probes", "read_pod_logs", "chaosk8s.pod.probes"),
+    ("chaosk8s.probes", "all_pods_healthy", "chaosk8s.pod.probes"),
+    ("chaosk8s.probes", "deployment_available_and_healthy", "chaosk8s.deployment.probes"),
+    ("chaosk8s.probes", "deployment_fully_available", "chaosk8s.deployment.probes"),
+    ("chaosk8s.probes", "deployment_not_fully_available", "chaosk8s.deployment.probes"),
+    ("chaosk8s.probes", "pod_is_not_available", "chaosk8s.pod.probes"),
+    ("chaosk8s.probes", "read_pod_logs", "chaosk8s.pod.probes"),
+    ("chaosk8s.probes", "service_is_initialized", "chaosk8s.service.probes"),
+    ("chaosk8s.service.probes", "pod_is_not_available", "chaosk8s.pod.probes"),
+    ("chaosk8s.service.probes", "read_pod_logs", "chaosk8s.pod.probes"),
+];
+
+/// What functions do; several names may do the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Does {
+    AddLatency,
+    AllNodesMustBeReadyToSchedule,
+    AllPodsHealthy,
+    AllowDnsAccess,
+    ApplyFromJson,
+    ApplyFromYaml,
+    CordonNode,
+    CorruptPackets,
+    CountMinPods,
+    CountPods,
+    CreateClusterCustomObject,
+    CreateCustomObject,
+    CreateDaemonSet,
+    CreateDeployment,
+    CreateIngress,
+    CreateNamespace,
+    CreateNetworkPolicy,
+    CreateNode,
+    CreateSecret,
+    CreateServiceEndpoint,
+    CreateStatefulset,
+    DaemonSetAvailableAndHealthy,
+    DaemonSetFullyAvailable,
+    DaemonSetNotFullyAvailable,
+    DaemonSetPartiallyAvailable,
+    DeleteClusterCustomObject,
+    DeleteCustomObject,
+    DeleteDaemonSet,
+    DeleteDeployment,
+    DeleteIngress,
+    DeleteNamespace,
+    DeleteNetworkFault,
+    DeleteNodes,
+    DeletePods,
+    DeleteReplicaSet,
+    DeleteSecret,
+    DeleteService,
+    DeleteStressor,
+    DenyAllEgress,
+    DenyAllIngress,
+    DeploymentAvailableAndHealthy,
+    DeploymentFullyAvailable,
+    DeploymentNotFullyAvailable,
+    DeploymentPartiallyAvailable,
+    DrainNodes,
+    DuplicatePackets,
+    ExecInPods,
+    GetAllNodeStatusConditions,
+    GetClusterCustomObject,
+    GetCustomObject,
+    GetEvents,
+    GetNetworkFault,
+    GetNetworkFaults,
+    GetNodes,
+    GetStressor,
+    GetStressors,
+    IngressExists,
+    KillMicroservice,
+    ListClusterCustomObjects,
+    ListCustomObjects,
+    NamespaceExists,
+    NodesMustBeHealthy,
+    PatchClusterCustomObject,
+    PatchCustomObject,
+    PodIsNotAvailable,
+    PodsInConditions,
+    PodsInPhase,
+    PodsNotInPhase,
+    ReadPodLogs,
+    RemoveAllowDnsAccess,
+    RemoveDenyAllEgress,
+    RemoveDenyAllIngress,
+    RemoveNetworkPolicy,
+    RemoveStatefulset,
+    ReorderPackets,
+    ReplaceClusterCustomObject,
+    ReplaceCustomObject,
+    RolloutDeployment,
+    ScaleDeployment,
+    ScaleStatefulset,
+    SecretExists,
+    ServiceIsInitialized,
+    SetBandwidth,
+    SetLoss,
+    ShouldBeFoundInLogs,
+    StatefulsetFullyAvailable,
+    StatefulsetNotFullyAvailable,
+    StressCpu,
+    StressMemory,
+    TerminatePods,
+    UncordonNode,
+    UpdateDaemonSet,
+    UpdateIngress,
+    VerifyNodesCondition,
+}
+
+/// Why there is no such function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// No module of that name is built in.
+    Module {
+        /// One that may have been meant.
+        suggestion: Option<String>,
+    },
+    /// The module has no such function.
+    Function {
+        /// One that may have been meant.
+        suggestion: Option<String>,
+    },
+}
+
+const TABLES: [&[Function]; 7] = [
+    top::FUNCTIONS,
+    pods::FUNCTIONS,
+    workloads::FUNCTIONS,
+    nodes::FUNCTIONS,
+    resources::FUNCTIONS,
+    custom::FUNCTIONS,
+    mesh::FUNCTIONS,
+];
+
+/// Every function under every name, aliases last.
+pub fn functions() -> impl Iterator<Item = Function> {
+    let own = || TABLES.into_iter().flatten().copied();
+    let aliases = ALIASES.iter().filter_map(move |(module, name, home)| {
+        let function = own().find(|function| function.module == *home && function.name == *name)?;
+        Some(Function {
+            module,
+            listed: *module == "chaosk8s.probes" && *name == "secret_exists",
+            ..function
+        })
+    });
+    own().chain(aliases)
+}
+
+/// The function of that name.
+pub fn lookup(module: &str, name: &str) -> Result<Function, Unknown> {
+    if let Some(found) = functions().find(|function| function.module == module && function.name == name) {
+        return Ok(found);
+    }
+    let siblings: Vec<&str> =
+        functions().filter(|function| function.module == module).map(|function| function.name).collect();
+    if siblings.is_empty() {
+        let suggestion = suggestion(module, functions().map(|function| function.module));
+        return Err(Unknown::Module { suggestion });
+    }
+    // the function may stand in another module
+    let elsewhere = functions()
+        .find(|function| function.name == name)
+        .map(|function| format!("{name} is in {}", function.module));
+    Err(Unknown::Function { suggestion: suggestion(name, siblings).or(elsewhere) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    /// The package's own list: names, kinds, arguments, defaults.
+    fn original() -> Vec<Json> {
+        let text = include_str!("../../../tests/data/chaosk8s-functions.json");
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_function_of_the_package_is_there_with_its_arguments() {
+        let originals = original();
+        assert_eq!(originals.len(), functions().count());
+        for original in &originals {
+            let name = format!("{}.{}", original["module"], original["func"]);
+            let text = |key: &str| original[key].as_str().unwrap();
+            let function = lookup(text("module"), text("func")).unwrap_or_else(|_| panic!("{name}"));
+            assert_eq!(function.is_action, original["kind"] == "action", "{name}");
+            let told = original["args"].as_array().unwrap();
+            // under another name it may have been called before it took as much as it does
+            let alias =
+                ALIASES.iter().any(|(module, name, _)| text("module") == *module && text("func") == *name);
+            assert!(alias || told.len() == function.arguments.len(), "{name}");
+            for told in told {
+                let argument = function.arguments.iter().find(|known| told["name"] == known.name);
+                let argument = argument.unwrap_or_else(|| panic!("{name} {told}"));
+                let default = argument.default.value().map(|value| serde_json::to_value(&value).unwrap());
+                let expected = if told["required"] == true { None } else { Some(told["default"].clone()) };
+                assert_eq!(default, expected, "{name} {}", argument.name);
+            }
+        }
+    }
+
+    #[test]
+    fn slips_are_recognised() {
+        let suggestion = |module: &str, name: &str| match lookup(module, name) {
+            Err(Unknown::Module { suggestion } | Unknown::Function { suggestion }) => suggestion,
+            Ok(_) => None,
+        };
+        let meant = |text: &str| Some(format!("did you mean \"{text}\"?"));
+        assert_eq!(suggestion("chaosk8s.pod.action", "terminate_pods"), meant("chaosk8s.pod.actions"));
+        assert_eq!(suggestion("chaosk8s.pod.actions", "terminate_pod"), meant("terminate_pods"));
+        assert_eq!(
+            suggestion("chaosk8s.node.probes", "terminate_pods"),
+            Some("terminate_pods is in chaosk8s.pod.actions".to_owned())
+        );
+        assert_eq!(suggestion("theirs", "break_it"), None);
+    }
+
+    #[test]
+    fn kinds_hold_what_they_say() {
+        let holds = |kind: Kind, value: Json| kind.holds(&value.into());
+        assert!(
+            holds(Kind::Text, json!("x")) && holds(Kind::Text, Json::Null) && !holds(Kind::Text, json!(1))
+        );
+        assert!(holds(Kind::TextOrList, json!(["x"])) && !holds(Kind::TextOrList, json!({})));
+        assert!(holds(Kind::Integer, json!(1)) && !holds(Kind::Integer, json!("1")));
+    }
+}

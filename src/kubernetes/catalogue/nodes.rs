@@ -1,0 +1,98 @@
+//! Nodes. Floor 1, data.
+
+use super::Does::{
+    AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,
+    GetAllNodeStatusConditions, GetNodes, NodesMustBeHealthy, UncordonNode, VerifyNodesCondition,
+};
+use super::Kind::{Boolean, Integer, List, Mapping, Text};
+use super::{Function, LABELS, action, flag, number, optional, probe, text};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Keeps new Pods off Nodes")
+        .takes(&[optional("name", Text), LABELS])
+        .gives(List)
+        .needs(&["list nodes *", "patch nodes *"]),
+    action("chaosk8s.node.actions", "create_node", CreateNode, "Creates a Node")
+        .takes(&[optional("meta", Mapping), optional("spec", Mapping)])
+        .gives(Mapping)
+        .needs(&["create nodes *"]),
+    action("chaosk8s.node.actions", "delete_nodes", DeleteNodes, "Deletes Nodes")
+        .takes(&[
+            LABELS,
+            flag("all", false),
+            flag("rand", false),
+            optional("count", Integer),
+            optional("grace_period_seconds", Integer),
+            optional("pod_label_selector", Text),
+            optional("pod_namespace", Text),
+        ])
+        .gives(List)
+        .needs(&["list nodes *", "list pods", "delete nodes *"]),
+    action(
+        "chaosk8s.node.actions",
+        "drain_nodes",
+        DrainNodes,
+        "Evicts the Pods of Nodes, and keeps new ones off them",
+    )
+    .takes(&[
+        optional("name", Text),
+        LABELS,
+        flag("delete_pods_with_local_storage", false),
+        number("timeout", 120),
+        optional("count", Integer),
+        optional("pod_label_selector", Text),
+        optional("pod_namespace", Text),
+    ])
+    .gives(List)
+    .needs(&[
+        "list nodes *",
+        "list pods",
+        "patch nodes *",
+        "list pods *",
+        "create pods/eviction",
+        "get pods",
+    ]),
+    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Lets Pods onto Nodes again")
+        .takes(&[optional("name", Text), LABELS])
+        .gives(List)
+        .needs(&["list nodes *", "patch nodes *"]),
+    probe(
+        "chaosk8s.node.probes",
+        "all_nodes_must_be_ready_to_schedule",
+        AllNodesMustBeReadyToSchedule,
+        "Whether every Node is ready",
+    )
+    .takes(&[LABELS])
+    .gives(Boolean)
+    .needs(&["list nodes *"]),
+    probe(
+        "chaosk8s.node.probes",
+        "get_all_node_status_conditions",
+        GetAllNodeStatusConditions,
+        "Lists the conditions of Nodes",
+    )
+    .takes(&[LABELS])
+    .gives(List)
+    .needs(&["list nodes *"]),
+    probe("chaosk8s.node.probes", "get_nodes", GetNodes, "Lists Nodes")
+        .takes(&[LABELS])
+        .needs(&["list nodes *"]),
+    probe(
+        "chaosk8s.node.probes",
+        "nodes_must_be_healthy",
+        NodesMustBeHealthy,
+        "Whether no Node has a bad condition",
+    )
+    .takes(&[LABELS])
+    .gives(Boolean)
+    .needs(&["list nodes *"]),
+    probe(
+        "chaosk8s.node.probes",
+        "verify_nodes_condition",
+        VerifyNodesCondition,
+        "Whether every Node has a condition",
+    )
+    .takes(&[text("condition_type", "PIDPressure"), text("condition_value", "False"), LABELS])
+    .gives(Boolean)
+    .needs(&["list nodes *"]),
+];

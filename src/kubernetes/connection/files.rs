@@ -1,0 +1,82 @@
+//! Kubeconfig files, found and merged by kubectl's rules. Floor 1.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use kube::config::Kubeconfig;
+
+use super::{Flags, config_error, with_causes};
+use crate::kubernetes::failure::Failure;
+use crate::settings::Environment;
+
+/// What the files say together.
+pub(super) struct Files {
+    pub(super) kubeconfig: Kubeconfig,
+    /// Their names, for messages.
+    pub(super) shown: String,
+}
+
+/// The files that are there, merged; nothing when there is none, or they say nothing.
+pub(super) fn read(flags: &Flags, environment: &Environment) -> Result<Option<Files>, Failure> {
+    let paths = match &flags.kubeconfig {
+        // named on purpose, so it has to be there
+        Some(path) => vec![path.clone()],
+        None => candidates(environment).into_iter().filter(|path| path.exists()).collect(),
+    };
+    let mut merged = Kubeconfig::default();
+    for path in &paths {
+        let wrong = |error: kube::config::KubeconfigError| {
+            config_error(format!("{} cannot be read: {}", path.display(), with_causes(&error)))
+        };
+        let next = Kubeconfig::read_from(path).map_err(wrong)?;
+        merged = merged.merge(next).map_err(wrong)?;
+    }
+    let says_nothing = merged.contexts.is_empty() && merged.clusters.is_empty();
+    if paths.is_empty() || says_nothing && flags.kubeconfig.is_none() {
+        return Ok(None);
+    }
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Ok(Some(Files { kubeconfig: merged, shown: shown.join(", ") }))
+}
+
+/// Where files may be, each once.
+fn candidates(environment: &Environment) -> Vec<PathBuf> {
+    let home = environment.get("HOME").or_else(|| environment.get("USERPROFILE"));
+    match environment.get("KUBECONFIG").filter(|list| !list.is_empty()) {
+        Some(list) => {
+            let mut seen = HashSet::new();
+            std::env::split_paths(&list)
+                .filter(|path| !path.as_os_str().is_empty())
+                .map(|path| match (path.strip_prefix("~"), &home) {
+                    (Ok(rest), Some(home)) => Path::new(home).join(rest),
+                    _ => path,
+                })
+                .filter(|path| seen.insert(path.clone()))
+                .collect()
+        }
+        None => home.map(|home| Path::new(&home).join(".kube/config")).into_iter().collect(),
+    }
+}
+
+/// Where files were looked for in vain.
+pub(super) fn looked_for(flags: &Flags, environment: &Environment) -> String {
+    let paths = flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path]);
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    if shown.is_empty() {
+        "there is no home folder to look in".to_owned()
+    } else {
+        format!("there is nothing in {}", shown.join(", "))
+    }
+}
+
+/// Gives addresses without a scheme the one that kubectl takes: https where anything speaks of TLS.
+pub(super) fn give_schemes(kubeconfig: &mut Kubeconfig) {
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        let tls = cluster.certificate_authority.is_some()
+            || cluster.certificate_authority_data.is_some()
+            || cluster.insecure_skip_tls_verify == Some(true);
+        if let Some(server) = cluster.server.as_mut().filter(|server| !server.contains("://")) {
+            *server = format!("{}{server}", if tls { "https://" } else { "http://" });
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! How a cluster is found: as kubectl does, and by the Chaos Toolkit's own keys. Floor 1.
+//!
+//! Nothing else reads a kubeconfig. The first that holds:
+//!
+//! 1. kubeconfig files: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`; the context is
+//!    `--context`, else the key `KUBERNETES_CONTEXT`, else the current one;
+//! 2. inside a Pod: its service account;
+//! 3. the keys `KUBERNETES_HOST`, `KUBERNETES_API_KEY` and their like; or `--server`.
+//!
+//! A key is looked for among the secrets of the activity, then in the environment.
+
+mod files;
+mod keys;
+mod proxy;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue, USER_AGENT};
+use kube::Config;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+
+use super::cluster::{Cluster, Described};
+use super::failure::Failure;
+use crate::settings::Environment;
+use crate::value::{Map, Value};
+
+/// After how long a request is given up where nothing else is said.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// After how long a connection that does not come about is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the command line says of the connection, under kubectl's names.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// The only kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context.
+    pub context: Option<String>,
+    /// The cluster, in place of the context's.
+    pub cluster: Option<String>,
+    /// The user, in place of the context's.
+    pub user: Option<String>,
+    /// The namespace, in place of the context's.
+    pub namespace: Option<String>,
+    /// Whom to act as.
+    pub impersonate: Option<String>,
+    /// In which groups.
+    pub impersonate_groups: Vec<String>,
+    /// With which UID.
+    pub impersonate_uid: Option<String>,
+    /// After how long a request is given up; zero for never.
+    pub request_timeout: Option<Duration>,
+    /// The address of the API server.
+    pub server: Option<String>,
+    /// A bearer token.
+    pub token: Option<String>,
+    /// Whether the server's certificate goes unchecked.
+    pub insecure: bool,
+    /// The certificates that the server's is checked against.
+    pub certificate_authority: Option<PathBuf>,
+    /// The name that the server's certificate has to have.
+    pub tls_server_name: Option<String>,
+    /// The certificate of the user.
+    pub client_certificate: Option<PathBuf>,
+    /// Its key.
+    pub client_key: Option<PathBuf>,
+}
+
+/// Where a key of the Chaos Toolkit is looked up.
+pub(super) struct Keys<'a> {
+    secrets: &'a Map,
+    environment: &'a Environment,
+}
+
+impl Keys<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        match self.secrets.get(name) {
+            Some(Value::Null) | None => self.environment.get(name),
+            Some(value) => Some(value.python_text().into_owned()),
+        }
+    }
+}
+
+/// A description of a cluster, before anything was sent.
+struct Found {
+    config: Config,
+    /// Files, context: for messages.
+    source: String,
+    context: Option<String>,
+    /// Whether it says itself through which proxy to go.
+    own_proxy: bool,
+}
+
+/// Finds the cluster that is meant. Nothing is sent yet.
+pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<Cluster, Failure> {
+    let keys = Keys { secrets, environment };
+    if flags.impersonate.is_none()
+        && (!flags.impersonate_groups.is_empty() || flags.impersonate_uid.is_some())
+    {
+        return Err(config_error("--as-group and --as-uid need --as"));
+    }
+    let Found { mut config, source, context, own_proxy } = find(flags, &keys).await?;
+    overrule(&mut config, flags)?;
+    if !own_proxy {
+        config.proxy_url = proxy::of(&config.cluster_url, environment);
+    }
+    // what may be repeated is decided request by request
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let agent = format!(
+        "kubectl-chaos/{} ({}/{})",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    config.headers.push((USER_AGENT, header(&agent)?));
+    let address = config.cluster_url.to_string();
+    let address = address.trim_end_matches('/').to_owned();
+    let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let timeout = match flags.request_timeout {
+        None => Some(REQUEST_TIMEOUT),
+        Some(limit) => Some(limit).filter(|limit| !limit.is_zero()),
+    };
+    let client = kube::Client::try_from(config)
+        .map_err(|error| config_error(format!("{}: {}", source, with_causes(&error))))?;
+    Ok(Cluster::new(client, Described { address, source, context, namespace }, timeout))
+}
+
+async fn find(flags: &Flags, keys: &Keys<'_>) -> Result<Found, Failure> {
+    if let Some(files) = files::read(flags, keys.environment)? {
+        let context = flags.context.clone().or_else(|| keys.get("KUBERNETES_CONTEXT"));
+        return from_files(files, context, flags).await;
+    }
+    let in_pod = keys.environment.get("CHAOSTOOLKIT_IN_POD").as_deref() == Some("true");
+    if in_pod || keys::is_in_pod(keys.environment) {
+        let mut config = Config::incluster_env().map_err(|error| {
+            config_error(format!("Service host/port is not set. ({})", with_causes(&error)))
+        })?;
+        if let Some(namespace) = keys.environment.get("POD_NAMESPACE") {
+            config.default_namespace = namespace;
+        }
+        return Ok(Found {
+            config,
+            source: "the service account of this Pod".to_owned(),
+            context: None,
+            own_proxy: false,
+        });
+    }
+    if let Some(found) = keys::from_keys(flags, keys).await? {
+        return Ok(found);
+    }
+    Err(config_error(format!(
+        "no cluster is known: {}; name a file with --kubeconfig or KUBECONFIG",
+        files::looked_for(flags, keys.environment)
+    )))
+}
+
+async fn from_files(files: files::Files, context: Option<String>, flags: &Flags) -> Result<Found, Failure> {
+    let files::Files { mut kubeconfig, shown } = files;
+    let wanted = context.or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
+    if !kubeconfig.contexts.iter().any(|known| known.name == wanted) {
+        let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+        let what = if wanted.is_empty() {
+            format!("{shown} has no current context: choose one with --context")
+        } else {
+            format!("Invalid kube-config file. Expected object with name {wanted} in {shown}/contexts list")
+        };
+        return Err(config_error(format!("{what} (there are: {})", known.join(", "))));
+    }
+    files::give_schemes(&mut kubeconfig);
+    let named = named_cluster(&kubeconfig, &wanted, flags);
+    let own_proxy = kubeconfig
+        .clusters
+        .iter()
+        .filter(|cluster| Some(&cluster.name) == named.as_ref())
+        .any(|cluster| cluster.cluster.as_ref().is_some_and(|cluster| cluster.proxy_url.is_some()));
+    let options = KubeConfigOptions {
+        context: Some(wanted.clone()),
+        cluster: flags.cluster.clone(),
+        user: flags.user.clone(),
+    };
+    let source = format!("{shown}, context {wanted}");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;
+    Ok(Found { config, source, context: Some(wanted), own_proxy })
+}
+
+fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &Flags) -> Option<String> {
+    let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
+    flags.cluster.clone().or_else(|| Some(context.context.as_ref()?.cluster.clone()))
+}
+
+/// What flags say wins over what files say.
+fn overrule(config: &mut Config, flags: &Flags) -> Result<(), Failure> {
+    if let Some(server) = &flags.server {
+        config.cluster_url =
+            server.parse().map_err(|error| config_error(format!("--server {server}: {error}")))?;
+        config.tls_server_name = None;
+    }
+    if let Some(file) = &flags.certificate_authority {
+        config.root_cert = None;
+        config.root_cert_file = Some(file.clone());
+        config.accept_invalid_certs = false;
+    }
+    if flags.insecure {
+        config.accept_invalid_certs = true;
+        config.root_cert = None;
+        config.root_cert_file = None;
+    }
+    if let Some(name) = &flags.tls_server_name {
+        config.tls_server_name = Some(name.clone());
+    }
+    let user = &mut config.auth_info;
+    if let Some(token) = &flags.token {
+        // a token replaces whatever else the user logs in with
+        *user = AuthInfo { token: Some(token.clone().into()), ..keep_certificate(user) };
+    }
+    if let (Some(certificate), Some(key)) = (&flags.client_certificate, &flags.client_key) {
+        user.client_certificate = Some(certificate.display().to_string());
+        user.client_certificate_data = None;
+        user.client_key = Some(key.display().to_string());
+        user.client_key_data = None;
+    }
+    if let Some(name) = &flags.impersonate {
+        user.impersonate = Some(name.clone());
+        user.impersonate_groups = Some(flags.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
+        user.impersonate_uid.clone_from(&flags.impersonate_uid);
+    }
+    Ok(())
+}
+
+fn keep_certificate(user: &AuthInfo) -> AuthInfo {
+    AuthInfo {
+        client_certificate: user.client_certificate.clone(),
+        client_certificate_data: user.client_certificate_data.clone(),
+        client_key: user.client_key.clone(),
+        client_key_data: user.client_key_data.clone(),
+        impersonate: user.impersonate.clone(),
+        impersonate_groups: user.impersonate_groups.clone(),
+        ..AuthInfo::default()
+    }
+}
+
+fn header(text: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(text)
+        .map_err(|_| config_error("a credential has characters that no header can have"))
+}
+
+fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+    let mut value = header(&format!("{prefix} {key}"))?;
+    value.set_sensitive(true);
+    Ok((http::header::AUTHORIZATION, value))
+}
+
+fn config_error(text: impl Into<String>) -> Failure {
+    Failure::Raised("kubernetes.config.config_exception.ConfigException", text.into())
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text += ": ";
+            text += &more;
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,200 @@
+//! Commands run in containers of Pods. Floor 1.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use kube::Api;
+use kube::api::AttachParams;
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::{Context, pods};
+use crate::effect::{EffectState, Target};
+use crate::kubernetes::arguments::to_json;
+use crate::kubernetes::cluster::{Call, Cluster};
+use crate::kubernetes::failure::{Failure, Refusal};
+use crate::kubernetes::resource::PODS;
+use crate::kubernetes::select::Metadata;
+use crate::value::Value;
+
+/// How much of a command's output is kept.
+const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
+
+/// A command, and the Pods that it will be run in.
+#[derive(Clone, Debug)]
+pub struct Commands {
+    pods: Vec<Metadata>,
+    container: String,
+    /// As it was given.
+    given: Json,
+    words: Vec<String>,
+    limit: Option<Duration>,
+}
+
+/// Chooses the Pods; those without a container of that name are left out.
+pub(super) async fn prepare(context: &Context) -> Result<Commands, Failure> {
+    let arguments = &context.arguments;
+    let given = arguments.value("cmd");
+    if !given.is_truthy() {
+        return Err(Failure::failed("A command must be set to run a container"));
+    }
+    let words = match given {
+        Value::List(words) => words.iter().map(|word| word.python_text().into_owned()).collect(),
+        other => shlex::split(&other.python_text())
+            .ok_or_else(|| Failure::Raised("ValueError", "No closing quotation".to_owned()))?,
+    };
+    let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
+    let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let wanted = arguments.some_text("container_name");
+    let (chosen, _) = pods::chosen(context).await?;
+    let mut with_container = Vec::new();
+    if let Some(wanted) = &wanted {
+        for pod in chosen {
+            if containers(&context.cluster, &pod).await?.contains(wanted) {
+                with_container.push(pod);
+            }
+        }
+    }
+    Ok(Commands {
+        pods: with_container,
+        container: wanted.unwrap_or_default(),
+        given: to_json(given),
+        words,
+        limit,
+    })
+}
+
+async fn containers(cluster: &Cluster, pod: &Metadata) -> Result<Vec<String>, Failure> {
+    let pod = cluster.json(&Call::get(&PODS, pod.namespace.as_deref(), &pod.name)).await?;
+    let names = pod.pointer("/spec/containers").and_then(Json::as_array).into_iter().flatten();
+    Ok(names.filter_map(|container| container["name"].as_str().map(str::to_owned)).collect())
+}
+
+impl Commands {
+    /// The Pods.
+    pub fn targets(&self) -> Vec<Target> {
+        self.pods.iter().map(|pod| pod.target(&PODS.kind)).collect()
+    }
+
+    /// Runs the command in one Pod after the other.
+    pub async fn apply(&self, cluster: &Arc<Cluster>) -> Result<Json, Failure> {
+        let mut results = Vec::new();
+        for pod in &self.pods {
+            results.push(self.run(cluster, pod).await?);
+        }
+        Ok(results.into())
+    }
+
+    /// Whether the command ended well wherever it was run.
+    pub fn judge(&self, output: &Json) -> (EffectState, String) {
+        let results = output.as_array().map(Vec::as_slice).unwrap_or_default();
+        if results.is_empty() {
+            let what = if self.container.is_empty() {
+                "no container_name is given, so the command was run nowhere".to_owned()
+            } else {
+                format!("no Pod with a container '{}' matched", self.container)
+            };
+            return (EffectState::Mismatch, what);
+        }
+        match results.iter().find(|result| result["exit_code"] != 0) {
+            None => (EffectState::Confirmed, format!("exit code 0 in {} Pods", results.len())),
+            Some(result) => {
+                let code = Value::from(result["exit_code"].clone());
+                let pod = result["pod_name"].as_str().unwrap_or_default();
+                (EffectState::Mismatch, format!("exit code {} in Pod {pod}", code.python_text()))
+            }
+        }
+    }
+
+    async fn run(&self, cluster: &Arc<Cluster>, pod: &Metadata) -> Result<Json, Failure> {
+        let namespace = pod.namespace.clone().unwrap_or_default();
+        let api: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
+        let parameters = AttachParams {
+            container: Some(self.container.clone()),
+            stdin: false,
+            stdout: true,
+            stderr: true,
+            tty: false,
+            ..AttachParams::default()
+        };
+        let mut process = api
+            .exec(&pod.name, &self.words, &parameters)
+            .await
+            .map_err(|error| refused(cluster, &namespace, error))?;
+        let status = process.take_status();
+        let (stdout, stderr) = (process.stdout(), process.stderr());
+        let whole = async {
+            let status = async {
+                match status {
+                    Some(status) => status.await,
+                    None => None,
+                }
+            };
+            // both are read at once, or a command that says much would wait for us
+            tokio::join!(status, read(stdout), read(stderr))
+        };
+        let ended = match self.limit {
+            None => Some(whole.await),
+            Some(limit) => tokio::time::timeout(limit, whole).await.ok(),
+        };
+        // as the Chaos Toolkit has it, what stands in "stderr" is the server's word for the end
+        let (code, said, stdout) = match ended {
+            None => (json!(1), String::new(), String::new()),
+            Some((status, stdout, _)) => {
+                let (code, said) = exit_code(status);
+                (code, said, stdout)
+            }
+        };
+        process.abort();
+        Ok(json!({
+            "pod_name": pod.name,
+            "exit_code": code,
+            "cmd": self.given,
+            "stdout": stdout,
+            "stderr": said,
+        }))
+    }
+}
+
+/// The exit code as the Chaos Toolkit shows it: a number for success, a text else.
+fn exit_code(status: Option<Status>) -> (Json, String) {
+    let Some(status) = status else { return (json!(1), String::new()) };
+    if status.status.as_deref() == Some("Success") {
+        return (json!(0), String::new());
+    }
+    let cause = status
+        .details
+        .and_then(|details| details.causes)
+        .and_then(|causes| causes.into_iter().next())
+        .and_then(|cause| cause.message);
+    let message = status.message.unwrap_or_default();
+    (cause.map_or(json!(1), Json::from), message)
+}
+
+async fn read(source: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(source) = source {
+        let mut source = source.take(MAX_OUTPUT);
+        // what came before the connection broke is what there is
+        let _ = source.read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn refused(cluster: &Cluster, namespace: &str, error: kube::Error) -> Failure {
+    use kube::client::UpgradeConnectionError::ProtocolSwitch;
+    let code = match &error {
+        kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
+        kube::Error::Api(status) => status.code,
+        other => return cluster.unreachable(other),
+    };
+    Failure::Refused(Box::new(Refusal {
+        code,
+        body: format!("Handshake status {code}: {error}"),
+        verb: "create",
+        resource: crate::kubernetes::resource::Resource { plural: "pods/exec".into(), ..PODS },
+        namespace: Some(namespace.to_owned()),
+    }))
+}

@@ -1,0 +1,174 @@
+//! Things that are made from files, deleted by name, and looked for. Floor 1.
+
+use serde_json::{Value as Json, json};
+
+use super::pods::no;
+use super::{Context, creation, deletion, read_document};
+use crate::kubernetes::cluster::{Call, Selection};
+use crate::kubernetes::failure::Failure;
+use crate::kubernetes::plan::{Answer, OnError, Operation, Plan};
+use crate::kubernetes::resource::{
+    EVENTS, INGRESSES, NAMESPACES, NETWORK_POLICIES, Resource, SECRETS, SERVICES,
+};
+use crate::kubernetes::select::Thing;
+use crate::value::Value;
+
+/// From the file `spec_path`.
+pub(super) fn create(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+    let body = read_document(&context.arguments.required("spec_path"))?;
+    Ok(Plan::one(creation(resource, Some(&context.namespace()), body, OnError::Raise), Answer::Null))
+}
+
+/// The one of that name.
+pub(super) async fn delete(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+    by_name(context, resource, &context.arguments.required("name")).await
+}
+
+async fn by_name(context: &Context, resource: &Resource, name: &str) -> Result<Plan, Failure> {
+    let thing = context.thing(resource, Some(&context.namespace()), name).await?;
+    Ok(Plan::one(deletion(resource, &thing, None), Answer::Null))
+}
+
+pub(super) fn create_namespace(context: &Context) -> Result<Plan, Failure> {
+    let arguments = &context.arguments;
+    let body = match (arguments.some_text("spec_path"), arguments.some_text("name")) {
+        (Some(path), _) => read_document(&path)?,
+        (None, Some(name)) => {
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        }
+        (None, None) => return Err(Failure::failed("You need to either specify name or spec_path")),
+    };
+    Ok(Plan::one(creation(&NAMESPACES, None, body, OnError::Raise), Answer::Null))
+}
+
+pub(super) async fn delete_namespace(context: &Context) -> Result<Plan, Failure> {
+    let thing = context.thing(&NAMESPACES, None, &context.arguments.required("name")).await?;
+    Ok(Plan::one(deletion(&NAMESPACES, &thing, None), Answer::Null))
+}
+
+/// Whether there is any.
+async fn any(
+    context: &Context,
+    resource: &Resource,
+    namespace: Option<&str>,
+    selection: &Selection,
+) -> Result<bool, Failure> {
+    let things: Vec<Thing> = context.cluster.list(resource, namespace, selection, true).await?;
+    Ok(!things.is_empty())
+}
+
+/// By name, by labels, or by both.
+fn both(context: &Context) -> Selection {
+    let mut selection = match context.arguments.some_text("name") {
+        Some(name) => Selection::name(&name),
+        None => Selection::default(),
+    };
+    let labels = context.arguments.some_text("label_selector");
+    // an old name of this function has a selector as default, which it never filled: the name does
+    selection.labels = labels.filter(|labels| labels != "name in ({name})").unwrap_or_default();
+    selection
+}
+
+pub(super) async fn namespace_exists(context: &Context) -> Result<Json, Failure> {
+    let selection = Selection::name(&context.arguments.required("name"));
+    Ok(any(context, &NAMESPACES, None, &selection).await?.into())
+}
+
+pub(super) async fn service_is_initialized(context: &Context) -> Result<Json, Failure> {
+    if any(context, &SERVICES, Some(&context.namespace()), &both(context)).await? {
+        return Ok(true.into());
+    }
+    let name = context.arguments.text("name").unwrap_or_else(|| "None".to_owned());
+    no(context, "raise_if_service_not_initialized", format!("service '{name}' is not initialized"))
+}
+
+pub(super) async fn secret_exists(context: &Context) -> Result<Json, Failure> {
+    Ok(any(context, &SECRETS, Some(&context.namespace()), &both(context)).await?.into())
+}
+
+pub(super) async fn ingress_exists(context: &Context) -> Result<Json, Failure> {
+    let selection = Selection::name(&context.arguments.required("name"));
+    Ok(any(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
+}
+
+/// The first page of the events of the whole cluster.
+pub(super) async fn events(context: &Context) -> Result<Json, Failure> {
+    let arguments = &context.arguments;
+    let mut call = Call::new(http::Method::GET, "list", &EVENTS, None);
+    for (name, key) in
+        [("labelSelector", "label_selector"), ("fieldSelector", "field_selector"), ("limit", "limit")]
+    {
+        if let Some(value) = arguments.some_text(key) {
+            call.query.push((name, value));
+        }
+    }
+    context.cluster.json(&call).await
+}
+
+/// From a file if it is there, else as given.
+pub(super) fn create_network_policy(context: &Context) -> Result<Plan, Failure> {
+    let arguments = &context.arguments;
+    let path = arguments.some_text("spec_path").filter(|path| std::path::Path::new(path).exists());
+    let body = match (path, arguments.value("spec")) {
+        (Some(path), _) => read_document(&path)?,
+        (None, Value::Null) => {
+            return Err(Failure::Raised(
+                "ValueError",
+                "a network policy needs a spec or a spec_path".to_owned(),
+            ));
+        }
+        (None, _) => arguments.json("spec"),
+    };
+    let namespace = context.namespace();
+    Ok(Plan::one(creation(&NETWORK_POLICIES, Some(&namespace), body, OnError::Raise), Answer::Null))
+}
+
+/// The policies that have a name of their own.
+#[derive(Clone, Copy)]
+pub(super) enum Fixed {
+    DenyIngress,
+    DenyEgress,
+    AllowDns,
+}
+
+impl Fixed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::DenyIngress => "chaostoolkit-deny-all-ingress",
+            Self::DenyEgress => "chaostoolkit-deny-all-egress",
+            Self::AllowDns => "chaostoolkit-allow-dns",
+        }
+    }
+}
+
+pub(super) fn deny(context: &Context, policy: Fixed) -> Plan {
+    let labels = context.arguments.json("label_selectors");
+    let selector = if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
+        json!({"matchLabels": labels})
+    } else {
+        json!({})
+    };
+    let rules = match policy {
+        Fixed::DenyIngress => json!({"policyTypes": ["Ingress"], "ingress": []}),
+        Fixed::DenyEgress => json!({"policyTypes": ["Egress"]}),
+        Fixed::AllowDns => json!({"policyTypes": ["Egress"], "egress": [{
+            "to": [{"namespaceSelector": {}}],
+            "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+        }]}),
+    };
+    let mut body = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": policy.name()},
+        "spec": {"podSelector": selector},
+    });
+    for (key, value) in rules.as_object().into_iter().flatten() {
+        body["spec"][key] = value.clone();
+    }
+    let operation: Operation = creation(&NETWORK_POLICIES, Some(&context.namespace()), body, OnError::Raise);
+    Plan::one(operation, Answer::Null)
+}
+
+pub(super) async fn allow(context: &Context, policy: Fixed) -> Result<Plan, Failure> {
+    by_name(context, &NETWORK_POLICIES, policy.name()).await
+}

@@ -1,0 +1,34 @@
+//! Kubernetes: every action and probe of the Chaos Toolkit's package `chaosk8s`, under its own name. Floor 1.
+//!
+//! ```text
+//!  connection   kubeconfig files, a Pod's service account, keys, flags  ─► Cluster
+//!  catalogue    names, arguments, rights of every function
+//!  arguments    a call's arguments, with defaults
+//!  functions    prepare: looks, and says what will be done              ─► Work: a look, a Plan, commands, a drain
+//!  select       which of the candidates are hit
+//!  plan         changes as data: apply, confirm                         nothing else changes a cluster
+//!  cluster      requests with deadlines, pages, watches                 ─► Failure
+//! ```
+
+mod arguments;
+pub mod catalogue;
+mod cluster;
+mod connection;
+mod failure;
+mod functions;
+mod plan;
+mod resource;
+mod select;
+
+/// Whether a module is one of those that act on a cluster.
+pub fn is_module(module: &str) -> bool {
+    module.starts_with("chaosk8s.")
+}
+
+pub use arguments::{Arguments, to_json};
+pub use cluster::{Call, Cluster};
+pub use connection::{Flags, connect};
+pub use failure::Failure;
+pub use functions::{Commands, Context, Drain, Work, prepare};
+pub use plan::Plan;
+pub use resource::{NAMESPACES, Resource};

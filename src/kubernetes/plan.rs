@@ -1,0 +1,269 @@
+//! What an action will do, as data: looked at before it is done, done in order, and watched for afterwards.
+//! Floor 1.
+//!
+//! A function only says what it wants; nothing but [`Plan::apply`] changes a cluster.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value as Json;
+
+use super::cluster::{Call, Cluster, Selection};
+use super::failure::Failure;
+use super::resource::{PODS, Resource};
+use super::select::Thing;
+use crate::effect::{EffectState, Target};
+
+/// How many requests are under way at once.
+const AT_ONCE: usize = 8;
+/// How often it is looked whether something took effect.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// One change of a cluster.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What is asked of the server.
+    pub call: Call,
+    /// What it is about.
+    pub target: Target,
+    /// By what it is seen that it took effect.
+    pub expect: Expect,
+    /// What the server's refusal comes to.
+    pub on_error: OnError,
+}
+
+/// By what it is seen that a change took effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expect {
+    /// It is gone, or on its way out: and a Pod of which no Service knows any more.
+    Gone,
+    /// It is there.
+    Exists,
+    /// A value, by its JSON pointer. A null is also met by an absence, and a zero, too.
+    Holds(Vec<(&'static str, Json)>),
+    /// The server took it, and there is nothing else to see.
+    Accepted,
+}
+
+/// What the server's refusal comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// A failure with the server's words.
+    Raise,
+    /// A failure with these words, the server's after them.
+    Fail(String),
+    /// The same; the reason and the body after them.
+    FailWithBody(String),
+    /// The same, but something that is there already is no failure: the server's answer is the output.
+    FailUnlessThere(String),
+}
+
+/// What an action gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Null.
+    Null,
+    /// The names of what was hit, in order.
+    Names,
+    /// The server's answer to the last operation.
+    Response,
+}
+
+/// What an action will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In order.
+    pub operations: Vec<Operation>,
+    /// What it gives.
+    pub answer: Answer,
+    /// What to say beside: a seed, a leniency.
+    pub remarks: Vec<String>,
+}
+
+impl Plan {
+    /// A plan of one operation.
+    pub fn one(operation: Operation, answer: Answer) -> Self {
+        Self::of(vec![operation], answer)
+    }
+
+    /// A plan of several operations.
+    pub fn of(operations: Vec<Operation>, answer: Answer) -> Self {
+        Self { operations, answer, remarks: Vec::new() }
+    }
+
+    /// What will be hit.
+    pub fn targets(&self) -> Vec<Target> {
+        self.operations.iter().map(|operation| operation.target.clone()).collect()
+    }
+
+    /// Does it: a few at once where there are many, the answers in order. The first refusal ends it.
+    pub async fn apply(&self, cluster: &Cluster) -> Result<Json, Failure> {
+        // few are done one after the other, so that what follows a refusal is never done
+        let at_once = if self.operations.len() > AT_ONCE { AT_ONCE } else { 1 };
+        let applied: Vec<_> = self.operations.iter().map(|operation| operation.apply(cluster)).collect();
+        let mut answers = stream::iter(applied).buffered(at_once);
+        let mut last = Json::Null;
+        while let Some(answer) = answers.next().await {
+            last = answer?;
+        }
+        Ok(match self.answer {
+            Answer::Null => Json::Null,
+            Answer::Names => self.operations.iter().map(|operation| operation.target.name.clone()).collect(),
+            Answer::Response => last,
+        })
+    }
+
+    /// Watches until every operation is seen to have taken effect. It ends only then: the engine knows how
+    /// long to wait.
+    pub async fn confirm(self, cluster: Arc<Cluster>) -> (EffectState, String) {
+        if self.operations.is_empty() {
+            return (EffectState::Mismatch, "nothing matched: there was no target".to_owned());
+        }
+        let count = self.operations.len();
+        loop {
+            match self.unseen(&cluster).await {
+                Ok(None) => {
+                    let what = if count == 1 { "1 target".to_owned() } else { format!("{count} targets") };
+                    let said: Vec<&str> =
+                        [what.as_str()].into_iter().chain(self.remarks.iter().map(String::as_str)).collect();
+                    return (EffectState::Confirmed, format!("seen on {}", said.join("; ")));
+                }
+                // who may act, but not look, cannot know
+                Err(failure) if failure.code() == Some(403) => {
+                    return (EffectState::Unknown, format!("it cannot be looked at: {failure}"));
+                }
+                // not yet; and a server that is away for a moment may come back
+                Ok(Some(_)) | Err(_) => {}
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The first operation of which nothing is to be seen yet.
+    async fn unseen(&self, cluster: &Cluster) -> Result<Option<&Operation>, Failure> {
+        let (gone, other): (Vec<_>, Vec<_>) =
+            self.operations.iter().partition(|operation| operation.expect == Expect::Gone);
+        if let Some(operation) = still_there(cluster, &gone).await? {
+            return Ok(Some(operation));
+        }
+        for operation in other {
+            if !operation.is_seen(cluster).await? {
+                return Ok(Some(operation));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Operation {
+    async fn apply(&self, cluster: &Cluster) -> Result<Json, Failure> {
+        let failure = match cluster.json(&self.call).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let Failure::Refused(refusal) = &failure else { return Err(failure) };
+        let with_body = |words: &str| format!("{words}'{}' {}", refusal.reason(), refusal.body.trim_end());
+        Err(match &self.on_error {
+            OnError::Raise => failure,
+            OnError::Fail(words) => Failure::failed(format!("{words}{refusal}")),
+            OnError::FailWithBody(words) => Failure::failed(with_body(words)),
+            OnError::FailUnlessThere(words) => {
+                if refusal.code == 409 && refusal.reason() == "AlreadyExists" {
+                    return Ok(serde_json::from_str(&refusal.body).unwrap_or_default());
+                }
+                Failure::failed(with_body(words))
+            }
+        })
+    }
+
+    async fn is_seen(&self, cluster: &Cluster) -> Result<bool, Failure> {
+        let wanted = match &self.expect {
+            Expect::Accepted => return Ok(true),
+            Expect::Gone | Expect::Exists => &Vec::new(),
+            Expect::Holds(wanted) => wanted,
+        };
+        let call = Call::get(&self.call.resource, self.target.namespace.as_deref(), &self.target.name);
+        let found = match cluster.json(&call).await {
+            Ok(found) => found,
+            Err(failure) if failure.code() == Some(404) => return Ok(false),
+            Err(failure) => return Err(failure),
+        };
+        let nothing = |value: &Json| value.is_null() || *value == 0 || *value == false;
+        let met = |(pointer, value): &(&str, Json)| match found.pointer(pointer) {
+            None => nothing(value),
+            Some(found) => found == value || nothing(found) && nothing(value),
+        };
+        Ok(wanted.iter().all(met))
+    }
+}
+
+/// The first thing that is neither gone nor on its way out. A Pod on its way out that a Service still knows
+/// counts as being there.
+async fn still_there<'a>(
+    cluster: &Cluster,
+    operations: &[&'a Operation],
+) -> Result<Option<&'a Operation>, Failure> {
+    let mut places: Vec<(Resource, Option<String>)> = Vec::new();
+    for operation in operations {
+        let place = (operation.call.resource.clone(), operation.target.namespace.clone());
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    for (resource, namespace) in places {
+        let here = || {
+            operations.iter().copied().filter(|operation| {
+                operation.call.resource == resource && operation.target.namespace == namespace
+            })
+        };
+        let selection = match here().collect::<Vec<_>>().as_slice() {
+            [one] => Selection::name(&one.target.name),
+            _ => Selection::default(),
+        };
+        let things: Vec<Thing> = cluster.list(&resource, namespace.as_deref(), &selection, true).await?;
+        let mut leaving = HashSet::new();
+        for operation in here() {
+            match things.iter().find(|thing| thing.metadata.uid == operation.target.uid) {
+                None => {}
+                Some(thing) if thing.metadata.deletion_timestamp.is_some() => {
+                    leaving.insert(operation.target.uid.as_str());
+                }
+                Some(_) => return Ok(Some(operation)),
+            }
+        }
+        if resource == PODS && !leaving.is_empty() {
+            let known = served(cluster, namespace.as_deref()).await?;
+            if let Some(operation) = here().find(|operation| {
+                leaving.contains(operation.target.uid.as_str()) && known.contains(&operation.target.uid)
+            }) {
+                return Ok(Some(operation));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The UIDs of Pods to which a Service of the namespace still sends.
+async fn served(cluster: &Cluster, namespace: Option<&str>) -> Result<HashSet<String>, Failure> {
+    let endpoints = Resource {
+        group: "".into(),
+        version: "v1".into(),
+        plural: "endpoints".into(),
+        kind: "Endpoints".into(),
+    };
+    let lists: Vec<Json> = match cluster.list(&endpoints, namespace, &Selection::default(), false).await {
+        Ok(lists) => lists,
+        // who may not see them has to do with what the Pod itself says
+        Err(failure) if failure.code() == Some(403) => return Ok(HashSet::new()),
+        Err(failure) => return Err(failure),
+    };
+    let uids = lists
+        .iter()
+        .flat_map(|list| list["subsets"].as_array().into_iter().flatten())
+        .flat_map(|subset| subset["addresses"].as_array().into_iter().flatten())
+        .filter_map(|address| address.pointer("/targetRef/uid")?.as_str())
+        .map(str::to_owned);
+    Ok(uids.collect())
+}

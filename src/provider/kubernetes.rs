@@ -1,0 +1,244 @@
+//! Functions of the Chaos Toolkit's package for Kubernetes, built in under their names. Floor 1.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
+use crate::effect::{EffectState, Target};
+use crate::experiment::Finding;
+use crate::experiment::resolve::{Call, PythonCall};
+use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
+use crate::kubernetes::{Arguments, Cluster, Context, Failure, Flags, Work, connect, prepare};
+use crate::settings::Environment;
+use crate::value::{Map, Value};
+
+/// How the functions are to be carried out.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the cluster is reached.
+    pub flags: Flags,
+    /// Whether everything may be hit where nothing is selected.
+    pub allow_all: bool,
+    /// Where random choices begin; by chance where nothing is said.
+    pub seed: Option<u64>,
+}
+
+/// The provider. Clusters are reached when they are first asked for.
+pub struct Kubernetes {
+    environment: Arc<Environment>,
+    options: Options,
+    /// By the keys that describe them.
+    clusters: Mutex<HashMap<String, Arc<Cluster>>>,
+}
+
+impl Kubernetes {
+    /// The environment says which cluster is meant where the options do not.
+    pub fn new(environment: Arc<Environment>, options: Options) -> Self {
+        Self { environment, options, clusters: Mutex::default() }
+    }
+
+    /// The cluster that an activity with these secrets means.
+    pub async fn cluster(&self, secrets: &Map) -> Result<Arc<Cluster>, Failure> {
+        let key = serde_json::to_string(&Value::Map(secrets.clone())).unwrap_or_default();
+        let mut clusters = self.clusters.lock().await;
+        if let Some(cluster) = clusters.get(&key) {
+            return Ok(Arc::clone(cluster));
+        }
+        let cluster = Arc::new(connect(&self.options.flags, &self.environment, secrets).await?);
+        clusters.insert(key, Arc::clone(&cluster));
+        Ok(cluster)
+    }
+
+    async fn ready(&self, call: PythonCall) -> Result<Box<dyn Prepared>, Failure> {
+        let function = lookup(&call.module, &call.function).map_err(|_| {
+            let what = format!("{}.{} is not built in", call.module, call.function);
+            Failure::Raised("ImportError", what)
+        })?;
+        let cluster = self.cluster(&call.secrets).await?;
+        let arguments = Arguments::bind(&function, &call.arguments, &cluster.namespace)?;
+        let seed = self.options.seed.unwrap_or_else(chance);
+        let everything = self.options.allow_all;
+        let context = Context { cluster: Arc::clone(&cluster), function, arguments, everything, seed };
+        let work = prepare(context).await?;
+        let targets = match &work {
+            Work::Look(_) => Vec::new(),
+            Work::Plan(plan) => plan.targets(),
+            Work::Commands(commands) => commands.targets(),
+            Work::Drain(drain) => drain.targets(),
+        };
+        Ok(Box::new(PreparedFunction { cluster, work: Some(work), targets }))
+    }
+}
+
+/// A number that nobody knows beforehand.
+fn chance() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+impl Provider for Kubernetes {
+    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding> {
+        let text = |key: &str| provider.get(key).and_then(Value::as_text).unwrap_or_default();
+        let (module, name) = (text("module"), text("func"));
+        if module.is_empty() || name.is_empty() {
+            return Vec::new();
+        }
+        match lookup(module, name) {
+            Ok(function) => check_arguments(&function, provider, self.options.allow_all),
+            Err(Unknown::Module { suggestion }) => {
+                let message = format!("could not find Python module '{module}' in activity '{activity}'");
+                let hint = suggestion.unwrap_or_else(|| {
+                    "no Python runs here, and no module of that name is built in: use a process or http provider"
+                        .to_owned()
+                });
+                vec![Finding::at("module", message).hint(hint)]
+            }
+            Err(Unknown::Function { suggestion }) => {
+                let message = format!(
+                    "The python module '{module}' does not expose a function called '{name}' in activity '{activity}'"
+                );
+                let finding = Finding::at("func", message);
+                vec![match suggestion {
+                    Some(hint) => finding.hint(hint),
+                    None => finding.hint("`kubectl chaos discover` lists every function"),
+                }]
+            }
+        }
+    }
+
+    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+        Box::pin(async move {
+            let Call::Python(call) = call else {
+                return Err(ActivityError::Unexpected("not a function".to_owned()));
+            };
+            self.ready(call).await.map_err(|failure| ActivityError::Failed(failure.to_string()))
+        })
+    }
+}
+
+/// What is wrong with the arguments, as far as they are written out.
+fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<Finding> {
+    const NONE: &Value = &Value::Null;
+    let given = match provider.get("arguments").unwrap_or(NONE) {
+        Value::Map(given) => given.clone(),
+        Value::Null => Map::new(),
+        other => {
+            let message = format!("arguments cannot be {}", other.kind());
+            return vec![Finding::at("arguments", message).hint("a mapping of names and values")];
+        }
+    };
+    let mut findings = Vec::new();
+    let at = |name: &str, message: String| Finding {
+        at: vec!["arguments".into(), name.into()],
+        message,
+        ..Finding::default()
+    };
+    for argument in function.arguments {
+        match given.get(argument.name) {
+            None if argument.default == Standard::Required => {
+                let message = format!(
+                    "required argument '{}' is missing from activity '{}'",
+                    argument.name, function.name
+                );
+                findings
+                    .push(Finding::at("arguments", message).hint(format!("it is {}", argument.kind.words())));
+            }
+            // placeholders are filled later, and may become anything
+            Some(Value::Text(text)) if text.contains('$') => {}
+            Some(value) if !argument.kind.holds(value) => {
+                let message = format!(
+                    "argument '{}' is {}, not {}",
+                    argument.name,
+                    argument.kind.words(),
+                    value.kind()
+                );
+                findings.push(at(argument.name, message).doubtful());
+            }
+            _ => {}
+        }
+    }
+    for name in given.keys() {
+        let known = || function.arguments.iter().map(|argument| argument.name);
+        // tolerances are given their value under this name
+        if !known().any(|argument| argument == name) && name != "secrets" {
+            let message = format!(
+                "argument '{name}' is not part of the function signature in activity '{}'",
+                function.name
+            );
+            let hint = crate::diagnostic::suggestion(name, known());
+            let finding = at(name, message);
+            findings.push(match hint {
+                Some(hint) => finding.hint(hint),
+                None => finding.hint(format!("it takes {}", known().collect::<Vec<_>>().join(", "))),
+            });
+        }
+    }
+    findings.extend(everything(function, &given).filter(|_| !allow_all));
+    findings
+}
+
+/// Actions that select nothing, and would hit whatever there is.
+fn everything(function: &Function, given: &Map) -> Option<Finding> {
+    const SELECTORS: [&str; 5] = ["name", "label_selector", "name_pattern", "pod_label_selector", "all"];
+    let selects = |name: &&str| {
+        function.arguments.iter().any(|known| known.name == *name && known.default != Standard::Required)
+    };
+    let known: Vec<&str> = SELECTORS.into_iter().filter(selects).collect();
+    let hits = function.is_action && known.contains(&"label_selector");
+    // a function that needs a name selects by it
+    let named =
+        function.arguments.iter().any(|known| known.name == "name" && known.default == Standard::Required);
+    let given = known.iter().any(|name| given.get(*name).is_some_and(Value::is_truthy));
+    (hits && !named && !given).then(|| {
+        let message = format!("{} selects nothing, so that anything could be hit", function.name);
+        Finding::at("arguments", message)
+            .hint(format!("give one of {}; or --allow-all", known.join(", ")))
+            .doubtful()
+    })
+}
+
+struct PreparedFunction {
+    cluster: Arc<Cluster>,
+    /// Taken by what carries it out, where it can be done but once.
+    work: Option<Work>,
+    targets: Vec<Target>,
+}
+
+impl Prepared for PreparedFunction {
+    fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+        Box::pin(async move {
+            let done = match self.work.as_mut() {
+                None => Err(Failure::failed("it was carried out already")),
+                Some(Work::Look(look)) => look.as_mut().await,
+                Some(Work::Plan(plan)) => plan.apply(&self.cluster).await,
+                Some(Work::Commands(commands)) => commands.apply(&self.cluster).await,
+                Some(Work::Drain(drain)) => drain.apply(&self.cluster).await,
+            };
+            done.map(Value::from).map_err(|failure| ActivityError::Failed(failure.to_string()))
+        })
+    }
+
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
+        let output = match outcome {
+            Ok(output) => output,
+            Err(error) => return Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
+        };
+        let cluster = self.cluster;
+        match self.work {
+            Some(Work::Plan(plan)) => Confirmation::Watched(Box::pin(plan.confirm(cluster))),
+            Some(Work::Drain(drain)) => Confirmation::Watched(Box::pin(drain.confirm(cluster))),
+            Some(Work::Commands(commands)) => {
+                let (state, detail) = commands.judge(&crate::kubernetes::to_json(output));
+                Confirmation::Known(state, detail)
+            }
+            Some(Work::Look(_)) => Confirmation::Known(EffectState::Confirmed, "it only looked".to_owned()),
+            None => Confirmation::Known(EffectState::Unknown, "nothing was carried out".to_owned()),
+        }
+    }
+}
