@@ -3,7 +3,7 @@
 mod format;
 mod progress;
 
-use crate::effect::EffectState;
+use crate::effect::{EffectState, Target};
 use crate::event::{
     ActivityFinished, Doubt, HypothesisOutcome, Interrupt, Outcome, Phase, RunEvent, RunStarted, Signal,
 };
@@ -73,6 +73,19 @@ impl Line {
     pub fn note(level: Level, text: impl Into<String>) -> Self {
         Self { level, text: text.into(), head: Head::Level }
     }
+}
+
+/// What an action is about to touch: the first few by name, the rest by their number.
+fn targeted(targets: &[Target]) -> Vec<Line> {
+    const SHOWN: usize = 10;
+    let target = |target: &Target| {
+        let place = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        Line::note(Level::Info, format!("  touches {} {place}{}", target.kind, target.name))
+    };
+    let rest = targets.len().saturating_sub(SHOWN);
+    let more =
+        (rest > 0).then(|| Line::note(Level::Info, format!("  touches {rest} more, named in the journal")));
+    targets.iter().take(SHOWN).map(target).chain(more).collect()
 }
 
 fn info(text: impl Into<String>) -> Line {
@@ -150,11 +163,7 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
             let background = if started.activity.background { " [in background]" } else { "" };
             vec![info(format!("{}: {}{background}", started.activity.kind, name(&started.document)))]
         }
-        RunEvent::TargetsRecorded { targets, .. } => {
-            let target =
-                |t: &crate::effect::Target| debug(format!("  target: {} {} ({})", t.kind, t.name, t.uid));
-            targets.iter().map(target).collect()
-        }
+        RunEvent::TargetsRecorded { targets, .. } => targeted(targets),
         RunEvent::ActivityFinished(finished) => ended(finished),
         RunEvent::EffectObserved { name, effect, .. } => match effect.state {
             EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],
