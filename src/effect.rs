@@ -17,6 +17,18 @@ pub struct Target {
     pub uid: String,
 }
 
+/// A Service that a request was sent to, and the way it took.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Reached {
+    /// `NAMESPACE/NAME:PORT`.
+    pub service: String,
+    /// `proxy`, `port-forward` or `direct`.
+    pub access: &'static str,
+    /// The Pod, where one was chosen.
+    #[serde(skip)]
+    pub pod: Option<String>,
+}
+
 /// Whether an action took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

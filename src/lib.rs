@@ -12,6 +12,7 @@
 //!                      │         knows the trait Provider, and no provider
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
+//!            sample_app/                                      the application of the examples
 //!            views     console/                                          pure: events in, lines out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
@@ -56,6 +57,7 @@
 //! | settings | 1 | diagnostic, experiment, http_client, value |
 //! | source | 1 | diagnostic, experiment, http_client, settings |
 //! | kubernetes | 1 | clock, diagnostic, effect, experiment, settings, tolerance, value |
+//! | sample_app | 1 | clock, experiment, http_client |
 //! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
 //! | cli | 3 | everything |
@@ -72,6 +74,7 @@ pub mod http_client;
 pub mod journal;
 pub mod kubernetes;
 pub mod provider;
+pub mod sample_app;
 pub mod settings;
 pub mod source;
 pub mod substitution;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::connection_args::Connection;
+use super::sample_app::SampleApp;
 use crate::experiment::configuration::{TYPES, variable};
 use crate::value::Value;
 
@@ -162,6 +163,13 @@ pub(super) enum Command {
     Discover(Discover),
     /// Find every fault of experiments, without running anything
     Validate(Validate),
+    /// The application of the examples
+    #[command(hide = true)]
+    SampleApp {
+        /// Which part of it.
+        #[command(subcommand)]
+        part: SampleApp,
+    },
     /// Anything else: refused, with what to do instead.
     #[command(external_subcommand)]
     Other(Vec<String>),

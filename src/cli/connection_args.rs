@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::args::parse_duration;
 use crate::kubernetes::Flags;
-use crate::provider::Options;
+use crate::kubernetes::service::Alias;
+use crate::provider::{Access, Options};
 
 /// Flags of kubectl.
 #[derive(Args, Clone, Debug, Default)]
@@ -64,12 +65,43 @@ pub(super) struct Connection {
     /// Let an action hit whatever there is where it selects nothing
     #[arg(long, global = true)]
     allow_all: bool,
+    /// How HTTP requests to a Service, such as web.shop.svc, reach it
+    #[arg(long, global = true, value_enum, value_name = "WAY", default_value_t = ServiceAccess::Auto)]
+    service_access: ServiceAccess,
+    /// Send requests for HOST:PORT to a Service; may be repeated
+    #[arg(long, global = true, value_name = "HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    connect_to: Vec<Alias>,
     /// Where random choices begin, to have the same ones again
     #[arg(long, global = true, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
+/// How Services are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ServiceAccess {
+    /// Directly inside the cluster; from outside by proxy where that does, else by port-forward.
+    #[default]
+    Auto,
+    /// Through the API server, which passes on plain GETs.
+    Proxy,
+    /// To a ready Pod, another one for each connection.
+    PortForward,
+    /// By its name, like any other server.
+    Direct,
+}
+
 impl Connection {
+    /// The way to Services, and what else stands for one.
+    pub(super) fn services(&self) -> (Access, Vec<Alias>) {
+        let access = match self.service_access {
+            ServiceAccess::Auto => Access::Auto,
+            ServiceAccess::Proxy => Access::Proxy,
+            ServiceAccess::PortForward => Access::PortForward,
+            ServiceAccess::Direct => Access::Direct,
+        };
+        (access, self.connect_to.clone())
+    }
+
     /// What they come to. Lenient runs hit what the Chaos Toolkit would hit.
     pub(super) fn options(&self, strict: bool) -> Options {
         let given = self.clone();

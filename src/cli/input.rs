@@ -13,7 +13,7 @@ use crate::engine::Preflight;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::Document;
 use crate::experiment::{Control, ProviderKind, document, json, validate, yaml};
-use crate::provider::{Http, Kubernetes, Process, Providers};
+use crate::provider::{Http, Kubernetes, Process, Providers, Services};
 use crate::settings::{DEFAULT_PATH, Environment, Settings, VariableFile, read_variables};
 use crate::value::Value;
 
@@ -25,6 +25,8 @@ pub(super) struct Surroundings {
     pub(super) providers: Providers,
     /// The one of the providers that has a cluster to be reached.
     pub(super) kubernetes: Arc<Kubernetes>,
+    /// What requests may be sent to in it.
+    pub(super) services: Arc<Services>,
 }
 
 impl Surroundings {
@@ -51,11 +53,14 @@ impl Surroundings {
         let environment = Arc::new(environment);
         let options = session.connection.options(session.global.strict);
         let kubernetes = Arc::new(Kubernetes::new(Arc::clone(&environment), options));
+        let (access, aliases) = session.connection.services();
+        let services = Services::new(Arc::clone(&kubernetes), access, aliases);
+        let http = Http::new(Arc::clone(&environment)).with_services(Arc::clone(&services));
         let providers = Providers::default()
             .with(ProviderKind::Process, Process::new(Arc::clone(&environment)))
-            .with(ProviderKind::Http, Http::new(Arc::clone(&environment)))
+            .with(ProviderKind::Http, http)
             .with_shared(ProviderKind::Python, Arc::clone(&kubernetes) as _);
-        Ok(Self { settings, variables, environment, providers, kubernetes })
+        Ok(Self { settings, variables, environment, providers, kubernetes, services })
     }
 
     /// Every fault and doubt of a document.

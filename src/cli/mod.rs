@@ -10,6 +10,7 @@ mod journal_file;
 mod notify;
 mod other;
 mod run;
+mod sample_app;
 mod signals;
 mod terminal;
 mod validate;
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
+        Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),
     };

@@ -164,6 +164,10 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
             vec![info(format!("{}: {}{background}", started.activity.kind, name(&started.document)))]
         }
         RunEvent::TargetsRecorded { targets, .. } => targeted(targets),
+        RunEvent::ServiceReached { reached, .. } => {
+            let pod = reached.pod.as_ref().map(|pod| format!(" to Pod {pod}")).unwrap_or_default();
+            vec![debug(format!("  reached the Service {} by {}{pod}", reached.service, reached.access))]
+        }
         RunEvent::ActivityFinished(finished) => ended(finished),
         RunEvent::EffectObserved { name, effect, .. } => match effect.state {
             EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],

@@ -70,6 +70,7 @@ impl Progress {
             | RunEvent::RollbacksFinished
             | RunEvent::PauseStarted { .. }
             | RunEvent::TargetsRecorded { .. }
+            | RunEvent::ServiceReached { .. }
             | RunEvent::EffectObserved { .. }
             | RunEvent::ToleranceChecked { .. }
             | RunEvent::BackgroundAwaited { .. }

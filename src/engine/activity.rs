@@ -203,6 +203,10 @@ impl Engine {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
         let applied = step.apply().await;
+        if let Some(reached) = step.reached() {
+            let name = self.redactor.text(&activity.name).into_owned();
+            self.emit(&RunEvent::ServiceReached { id, name, reached });
+        }
         *prepared = Some(step);
         applied
     }

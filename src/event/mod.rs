@@ -10,7 +10,7 @@ mod phase;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::effect::{Effect, Target};
+use crate::effect::{Effect, Reached, Target};
 use crate::experiment::{Activity, Dry, ProviderKind, RollbackStrategy};
 use crate::tolerance::Verdict;
 use crate::value::Value;
@@ -126,6 +126,15 @@ pub enum RunEvent {
         id: ActivityId,
         /// All of them.
         targets: Vec<Target>,
+    },
+    /// A Service of the cluster was sent a request.
+    ServiceReached {
+        /// The activity.
+        id: ActivityId,
+        /// Its name.
+        name: String,
+        /// Which Service, and how.
+        reached: Reached,
     },
     /// An activity is over.
     ActivityFinished(Box<ActivityFinished>),

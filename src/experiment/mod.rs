@@ -125,13 +125,23 @@ impl Experiment {
 
     /// The modules of the functions that it calls, and whether secrets of their own go with each.
     pub fn functions(&self) -> impl Iterator<Item = (&str, bool)> {
-        let probes = self.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
-        let steps = probes.chain(&self.method).chain(&self.rollbacks);
-        steps.filter_map(|step| step.activity.as_ref().ok()).filter_map(|activity| {
+        self.activities().filter_map(|activity| {
             let module = activity.arguments.get("module").and_then(Value::as_text)?;
             let keys = activity.arguments.get("secrets").is_some_and(Value::is_truthy);
             (activity.provider == Some(ProviderKind::Python)).then_some((module, keys))
         })
+    }
+
+    /// The addresses that it sends requests to, as written.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let http = self.activities().filter(|activity| activity.provider == Some(ProviderKind::Http));
+        http.filter_map(|activity| activity.arguments.get("url").and_then(Value::as_text))
+    }
+
+    fn activities(&self) -> impl Iterator<Item = &Activity> {
+        let probes = self.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
+        let steps = probes.chain(&self.method).chain(&self.rollbacks);
+        steps.filter_map(|step| step.activity.as_deref().ok())
     }
 
     /// The hypothesis, when it has anything to look at.

@@ -26,7 +26,7 @@ pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION")
 pub const MAX_REDIRECTS: usize = 30;
 
 /// What a client is to be like.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How long a connection may take to be made.
     pub connect_timeout: Option<Duration>,
@@ -34,6 +34,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Whether redirects are followed.
     pub stay: bool,
+    /// Through what it goes, in place of the environment's proxies.
+    pub proxy: Option<reqwest::Proxy>,
 }
 
 /// How servers are verified where nothing else is said: by the bundle that the environment names, as Python's
@@ -59,6 +61,9 @@ pub fn build(verification: &Verification, options: Options) -> Result<reqwest::C
     }
     if let Some(timeout) = options.timeout {
         builder = builder.timeout(timeout);
+    }
+    if let Some(proxy) = options.proxy {
+        builder = builder.proxy(proxy);
     }
     builder
         .connector_layer(connected::Counted)

@@ -119,6 +119,15 @@ impl EventLog {
                 let targets = Value::List(targets.iter().map(target).collect());
                 object("targets-recorded", now, map([("targets", targets)]))
             }
+            RunEvent::ServiceReached { name, reached, .. } => {
+                let entries = map([
+                    ("name", name.as_str().into()),
+                    ("service", reached.service.as_str().into()),
+                    ("access", reached.access.into()),
+                    ("pod", reached.pod.as_deref().map_or(Value::Null, Value::from)),
+                ]);
+                object("service-reached", now, entries)
+            }
             RunEvent::EffectObserved { name, effect, .. } => {
                 let entries = map([
                     ("name", name.as_str().into()),

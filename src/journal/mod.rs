@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::effect::{Effect, EffectState, Target};
+use crate::effect::{Effect, EffectState, Reached, Target};
 use crate::event::{Interrupt, Phase, Status};
 use crate::value::{Map, Value};
 
@@ -125,6 +125,8 @@ pub struct Extension {
     pub namespace: Option<String>,
     /// The cluster that it touched.
     pub cluster: Option<ClusterIdentity>,
+    /// The Services that requests were sent to.
+    pub services: Vec<ServiceWay>,
     /// The identity of the experiment.
     pub experiment_hash: String,
     /// What the caller wanted to be noted: who, which ticket, which commit.
@@ -144,6 +146,16 @@ pub struct ClusterIdentity {
     pub uid: Option<String>,
     /// The version of the API server.
     pub version: String,
+}
+
+/// How the requests of an activity reached a Service. Each way is told once.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceWay {
+    /// The name of the activity.
+    pub activity: String,
+    /// Which Service, and how.
+    #[serde(flatten)]
+    pub reached: Reached,
 }
 
 /// What is known of an action beyond its entry.
@@ -280,6 +292,7 @@ impl Extension {
         map.serialize_entry("exit_code", &self.exit_code)?;
         map.serialize_entry("namespace", &self.namespace)?;
         map.serialize_entry("cluster", &self.cluster)?;
+        map.serialize_entry("services", &self.services)?;
         map.serialize_entry("experiment_hash", &self.experiment_hash)?;
         map.serialize_entry("annotations", &Value::Map(self.annotations.clone()))
     }

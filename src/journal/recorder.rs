@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::live::{Change, Region};
 use super::{
-    ActionRecord, ClusterIdentity, Entry, Extension, HypothesisState, Journal, SteadyStates, Verdict,
+    ActionRecord, ClusterIdentity, Entry, Extension, HypothesisState, Journal, ServiceWay, SteadyStates,
+    Verdict,
 };
 use crate::clock::Timestamp;
 use crate::event::{
@@ -143,6 +144,19 @@ impl Recorder {
                 record.targets.clone_from(targets);
                 let at_once = !targets.is_empty();
                 Changes { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::ServiceReached { name, reached, .. } => {
+                let known = &mut self.journal.extension.services;
+                // the Pod changes from one connection to the next, and makes no other way
+                let is_known = |way: &ServiceWay| {
+                    way.activity == *name
+                        && (&way.reached.service, way.reached.access) == (&reached.service, reached.access)
+                };
+                if known.iter().any(is_known) {
+                    return Changes::default();
+                }
+                known.push(ServiceWay { activity: name.clone(), reached: reached.clone() });
+                Changes { parts: vec![Change { region: Region::Extension, index: 0 }], at_once: false }
             }
             RunEvent::ActivityFinished(finished) => self.finished(finished),
             RunEvent::EffectObserved { id, effect, .. } => {

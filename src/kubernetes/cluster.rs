@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde::Deserialize;
@@ -34,6 +34,8 @@ pub struct Cluster {
     pub context: Option<String>,
     /// The namespace that is meant where none is named.
     pub namespace: String,
+    /// Whether this program runs in it, as one of its Pods.
+    pub inside: bool,
     timeout: Option<Duration>,
 }
 
@@ -43,6 +45,7 @@ pub(super) struct Described {
     pub(super) source: String,
     pub(super) context: Option<String>,
     pub(super) namespace: String,
+    pub(super) inside: bool,
 }
 
 /// Which things of a kind are meant.
@@ -245,8 +248,8 @@ struct PageMetadata {
 impl Cluster {
     /// A cluster behind a client.
     pub(super) fn new(client: kube::Client, found: Described, timeout: Option<Duration>) -> Self {
-        let Described { address, source, context, namespace } = found;
-        Self { client, address, source, context, namespace, timeout }
+        let Described { address, source, context, namespace, inside } = found;
+        Self { client, address, source, context, namespace, inside, timeout }
     }
 
     /// The version of the API server. Whoever gets it has reached it.
@@ -267,12 +270,25 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// Passes a request on as it is, to a path of the API server, and gives the answer as it comes. Only the
+    /// beginning of the answer has a deadline.
+    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+        let sent = async {
+            let sent = self.client.send(request.map(Body::from)).await;
+            sent.map_err(|error| self.unreachable(&error))
+        };
+        self.in_time(sent).await
+    }
+
     /// The answer to a request as bytes.
     pub async fn send(&self, call: &Call) -> Result<Vec<u8>, Failure> {
-        let once = self.send_patiently(call);
+        self.in_time(self.send_patiently(call)).await
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         match self.timeout {
-            None => once.await,
-            Some(limit) => tokio::time::timeout(limit, once).await.unwrap_or_else(|_| {
+            None => request.await,
+            Some(limit) => tokio::time::timeout(limit, request).await.unwrap_or_else(|_| {
                 let what = format!(
                     "{} did not answer within {} seconds ({})",
                     self.address,
@@ -413,6 +429,24 @@ impl Cluster {
         Ok(None)
     }
 
+    /// A connection through the API server that did not come about: to a command, to a port.
+    pub fn upgrade_refused(
+        &self,
+        subresource: &'static str,
+        namespace: &str,
+        error: &kube::Error,
+    ) -> Failure {
+        use kube::client::UpgradeConnectionError::ProtocolSwitch;
+        let code = match error {
+            kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
+            kube::Error::Api(status) => status.code,
+            other => return self.unreachable(other),
+        };
+        let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
+        let body = format!("Handshake status {code}: {error}");
+        refused_as("create", resource, Some(namespace), code, body.as_bytes())
+    }
+
     /// A server that cannot be reached, with all that is known of where it was looked for.
     pub fn unreachable(&self, error: &dyn std::error::Error) -> Failure {
         let mut why = error.to_string();
@@ -431,12 +465,23 @@ impl Cluster {
 }
 
 fn refused(call: &Call, status: StatusCode, body: &[u8]) -> Failure {
+    refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
+}
+
+/// An answer that refuses, and what was asked for.
+pub(super) fn refused_as(
+    verb: &'static str,
+    resource: Resource,
+    namespace: Option<&str>,
+    code: u16,
+    body: &[u8],
+) -> Failure {
     Failure::Refused(Box::new(Refusal {
-        code: status.as_u16(),
+        code,
         body: String::from_utf8_lossy(body).into_owned(),
-        verb: call.verb,
-        resource: call.resource.clone(),
-        namespace: call.namespace.clone(),
+        verb,
+        resource,
+        namespace: namespace.map(str::to_owned),
     }))
 }
 

@@ -7,6 +7,7 @@
 //!  functions    prepare: looks, and says what will be done              ─► Work: a look, a Plan, commands, a drain
 //!  select       which of the candidates are hit
 //!  plan         changes as data: apply, confirm                         nothing else changes a cluster
+//!  service      Services as destinations of requests: found, forwarded to
 //!  cluster      requests with deadlines, pages, watches                 ─► Failure
 //! ```
 
@@ -19,6 +20,7 @@ mod functions;
 mod plan;
 mod resource;
 mod select;
+pub mod service;
 
 /// Whether a module is one of those that act on a cluster.
 pub fn is_module(module: &str) -> bool {

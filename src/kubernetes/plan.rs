@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::cluster::{Call, Cluster, Selection};
 use super::failure::Failure;
-use super::resource::{PODS, Resource};
+use super::resource::{ENDPOINTS, PODS, Resource};
 use super::select::Thing;
 use crate::effect::{EffectState, Target};
 
@@ -52,6 +52,8 @@ pub enum Expect {
 pub enum OnError {
     /// A failure with the server's words.
     Raise,
+    /// A failure, unless it is gone already: an operation before this one may have taken it along.
+    RaiseUnlessGone,
     /// A failure with these words, the server's after them.
     Fail(String),
     /// The same; the reason and the body after them.
@@ -166,7 +168,9 @@ impl Operation {
         let Failure::Refused(refusal) = &failure else { return Err(failure) };
         let with_body = |words: &str| format!("{words}'{}' {}", refusal.reason(), refusal.body.trim_end());
         Err(match &self.on_error {
-            OnError::Raise => failure,
+            // another thing that bears the name by now is a conflict, since deletions are by UID
+            OnError::RaiseUnlessGone if matches!(refusal.code, 404 | 409) => return Ok(Json::Null),
+            OnError::Raise | OnError::RaiseUnlessGone => failure,
             OnError::Fail(words) => Failure::failed(format!("{words}{refusal}")),
             OnError::FailWithBody(words) => Failure::failed(with_body(words)),
             OnError::FailUnlessThere(words) => {
@@ -247,13 +251,7 @@ async fn still_there<'a>(
 
 /// The UIDs of Pods to which a Service of the namespace still sends.
 async fn served(cluster: &Cluster, namespace: Option<&str>) -> Result<HashSet<String>, Failure> {
-    let endpoints = Resource {
-        group: "".into(),
-        version: "v1".into(),
-        plural: "endpoints".into(),
-        kind: "Endpoints".into(),
-    };
-    let lists: Vec<Json> = match cluster.list(&endpoints, namespace, &Selection::default(), false).await {
+    let lists: Vec<Json> = match cluster.list(&ENDPOINTS, namespace, &Selection::default(), false).await {
         Ok(lists) => lists,
         // who may not see them has to do with what the Pod itself says
         Err(failure) if failure.code() == Some(403) => return Ok(HashSet::new()),

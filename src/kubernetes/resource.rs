@@ -40,6 +40,8 @@ pub(super) const PODS: Resource = core("pods", "Pod");
 pub(super) const NODES: Resource = core("nodes", "Node");
 /// Namespaces.
 pub const NAMESPACES: Resource = core("namespaces", "Namespace");
+/// What stands behind Services.
+pub(super) const ENDPOINTS: Resource = core("endpoints", "Endpoints");
 /// Services.
 pub(super) const SERVICES: Resource = core("services", "Service");
 /// Secrets.

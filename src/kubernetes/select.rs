@@ -24,6 +24,17 @@ pub(super) struct Metadata {
     /// When its deletion was asked for.
     #[serde(default)]
     pub deletion_timestamp: Option<String>,
+    /// What it belongs to.
+    #[serde(default)]
+    pub owner_references: Vec<Owner>,
+}
+
+/// What something belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Owner {
+    /// The identity of the owner.
+    #[serde(default)]
+    pub uid: String,
 }
 
 /// Something of which only the metadata matter.

@@ -6,21 +6,19 @@
 
 mod executable;
 mod http;
-mod http_body;
 mod kubernetes;
-mod netrc;
 mod process;
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Reached, Target};
 use crate::experiment::resolve::Call;
 use crate::experiment::{Finding, ProviderKind};
 use crate::value::{Map, Value};
 
-pub use http::Http;
+pub use http::{Access, Http, Services};
 pub use kubernetes::{Kubernetes, Options};
 pub use process::Process;
 
@@ -61,6 +59,11 @@ pub trait Prepared: Send {
 
     /// Does it. Dropping the future gives it up, and ends what it started.
     fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>>;
+
+    /// The Service that was reached last, and how.
+    fn reached(&self) -> Option<Reached> {
+        None
+    }
 
     /// Says, of an action that was applied, whether it took effect.
     fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation;

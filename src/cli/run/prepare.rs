@@ -91,7 +91,9 @@ async fn reach(
     experiment: &Experiment,
 ) -> Result<(Option<String>, Option<ClusterIdentity>), Refused> {
     // activities with keys of their own may mean another cluster, which is known when secrets are
-    if !experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys) {
+    let acts = experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys);
+    let asks = || experiment.addresses().any(|address| surroundings.services.has(address));
+    if !acts && !asks() {
         return Ok((None, None));
     }
     let reached = async {

@@ -56,5 +56,5 @@ pub(super) async fn from_keys(flags: &Flags, keys: &Keys<'_>) -> Result<Option<F
     if let Some(key) = key.filter(|_| prefix != "Bearer") {
         config.headers.push(authorization(&prefix, &key)?);
     }
-    Ok(Some(Found { config, source, context: None, own_proxy: false }))
+    Ok(Some(Found { config, source, context: None, own_proxy: false, inside: false }))
 }

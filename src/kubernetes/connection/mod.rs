@@ -90,6 +90,8 @@ struct Found {
     context: Option<String>,
     /// Whether it says itself through which proxy to go.
     own_proxy: bool,
+    /// Whether it is the cluster that this program runs in.
+    inside: bool,
 }
 
 /// Finds the cluster that is meant. Nothing is sent yet.
@@ -100,7 +102,7 @@ pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) ->
     {
         return Err(config_error("--as-group and --as-uid need --as"));
     }
-    let Found { mut config, source, context, own_proxy } = find(flags, &keys).await?;
+    let Found { mut config, source, context, own_proxy, inside } = find(flags, &keys).await?;
     overrule(&mut config, flags)?;
     if !own_proxy {
         config.proxy_url = proxy::of(&config.cluster_url, environment);
@@ -124,7 +126,7 @@ pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) ->
     };
     let client = kube::Client::try_from(config)
         .map_err(|error| config_error(format!("{}: {}", source, with_causes(&error))))?;
-    Ok(Cluster::new(client, Described { address, source, context, namespace }, timeout))
+    Ok(Cluster::new(client, Described { address, source, context, namespace, inside }, timeout))
 }
 
 async fn find(flags: &Flags, keys: &Keys<'_>) -> Result<Found, Failure> {
@@ -145,6 +147,7 @@ async fn find(flags: &Flags, keys: &Keys<'_>) -> Result<Found, Failure> {
             source: "the service account of this Pod".to_owned(),
             context: None,
             own_proxy: false,
+            inside: true,
         });
     }
     if let Some(found) = keys::from_keys(flags, keys).await? {
@@ -184,7 +187,7 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
     let config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;
-    Ok(Found { config, source, context: Some(wanted), own_proxy })
+    Ok(Found { config, source, context: Some(wanted), own_proxy, inside: false })
 }
 
 fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &Flags) -> Option<String> {

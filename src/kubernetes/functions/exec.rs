@@ -14,7 +14,7 @@ use super::{Context, pods};
 use crate::effect::{EffectState, Target};
 use crate::kubernetes::arguments::to_json;
 use crate::kubernetes::cluster::{Call, Cluster};
-use crate::kubernetes::failure::{Failure, Refusal};
+use crate::kubernetes::failure::Failure;
 use crate::kubernetes::resource::PODS;
 use crate::kubernetes::select::Metadata;
 use crate::value::Value;
@@ -122,7 +122,7 @@ impl Commands {
         let mut process = api
             .exec(&pod.name, &self.words, &parameters)
             .await
-            .map_err(|error| refused(cluster, &namespace, error))?;
+            .map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, &error))?;
         let status = process.take_status();
         let (stdout, stderr) = (process.stdout(), process.stderr());
         let whole = async {
@@ -181,20 +181,4 @@ async fn read(source: Option<impl AsyncRead + Unpin>) -> String {
         let _ = source.read_to_end(&mut bytes).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn refused(cluster: &Cluster, namespace: &str, error: kube::Error) -> Failure {
-    use kube::client::UpgradeConnectionError::ProtocolSwitch;
-    let code = match &error {
-        kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
-        kube::Error::Api(status) => status.code,
-        other => return cluster.unreachable(other),
-    };
-    Failure::Refused(Box::new(Refusal {
-        code,
-        body: format!("Handshake status {code}: {error}"),
-        verb: "create",
-        resource: crate::kubernetes::resource::Resource { plural: "pods/exec".into(), ..PODS },
-        namespace: Some(namespace.to_owned()),
-    }))
 }

@@ -296,14 +296,23 @@ pub async fn prepare(context: Context) -> Result<Work, Failure> {
     }
 }
 
-/// The Deployment of that name, a `ReplicaSet` of that name, and one Pod of theirs.
+/// The Deployment of that name, its `ReplicaSet`s, a `ReplicaSet` of that name, and one Pod of theirs. The
+/// `ReplicaSet`s go before the Pod, or they would put another in its place.
 async fn kill_microservice(context: &Context) -> Result<Plan, Failure> {
-    let by_name = context.by_name_or_labels();
-    let mut operations = Vec::new();
-    for resource in [&DEPLOYMENTS, &REPLICA_SETS] {
-        let things = context.things(resource, &by_name).await?;
-        operations.extend(things.iter().map(|thing| deletion(resource, thing, None)));
-    }
+    let name = context.arguments.required("name");
+    let deployments = context.things(&DEPLOYMENTS, &context.by_name_or_labels()).await?;
+    let theirs = |set: &Metadata| {
+        let owned = |deployment: &Metadata| set.owner_references.iter().any(|o| o.uid == deployment.uid);
+        set.name == name || deployments.iter().any(owned)
+    };
+    let sets = context.things(&REPLICA_SETS, &Selection::default()).await?;
+    let mut operations: Vec<Operation> =
+        deployments.iter().map(|deployment| deletion(&DEPLOYMENTS, deployment, None)).collect();
+    operations.extend(sets.iter().filter(|set| theirs(set)).map(|set| deletion(&REPLICA_SETS, set, None)));
     operations.extend(pods::one_of_microservice(context).await?.iter().map(|pod| deletion(&PODS, pod, None)));
+    // what belongs to a Deployment that is gone goes by itself, maybe sooner
+    for operation in operations.iter_mut().skip(deployments.len()) {
+        operation.on_error = OnError::RaiseUnlessGone;
+    }
     Ok(Plan::of(operations, Answer::Null))
 }

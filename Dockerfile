@@ -1,0 +1,11 @@
+# The one image: the program itself, which is also the sample application of the examples.
+# It takes a static binary, which a release builds; to build one here:
+#
+#   rustup target add x86_64-unknown-linux-musl
+#   cargo build --release --locked --target x86_64-unknown-linux-musl
+#   docker build --build-arg BINARY=target/x86_64-unknown-linux-musl/release/kubectl-chaos -t kubectl-chaos .
+FROM scratch
+ARG BINARY=kubectl-chaos
+COPY --chmod=0755 ${BINARY} /kubectl-chaos
+USER 65532:65532
+ENTRYPOINT ["/kubectl-chaos"]

@@ -1,0 +1,192 @@
+//! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster. Floor 1.
+
+mod answer;
+mod body;
+mod netrc;
+mod send;
+mod service;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use parking_lot::Mutex;
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request};
+use url::Url;
+
+use self::body::{add_query, form};
+use self::send::PreparedHttp;
+use super::process::duration;
+use super::{ActivityError, Pending, Prepared, Provider};
+use crate::experiment::Finding;
+use crate::experiment::resolve::{Call, HttpCall, Verification};
+use crate::http_client::{self, Options};
+use crate::settings::Environment;
+use crate::value::{Map, Value, json_text};
+
+pub use service::{Access, Services};
+
+/// The provider.
+pub struct Http {
+    environment: Arc<Environment>,
+    trust: Verification,
+    /// Making one takes longer than a request. They keep no connections: each activity makes its own.
+    clients: Mutex<HashMap<(Verification, Option<Duration>), Client>>,
+    /// Where addresses may mean them.
+    services: Option<Arc<Services>>,
+}
+
+impl Http {
+    /// The environment says which certificates are trusted and where credentials are kept.
+    pub fn new(environment: Arc<Environment>) -> Self {
+        let trust = http_client::trust(|name| environment.get(name));
+        Self { environment, trust, clients: Mutex::default(), services: None }
+    }
+
+    /// Lets addresses mean Services of a cluster.
+    #[must_use]
+    pub fn with_services(self, services: Arc<Services>) -> Self {
+        Self { services: Some(services), ..self }
+    }
+
+    /// What an `Authorization` header says to a host by the `.netrc` file.
+    fn credentials(&self, url: &Url) -> Option<HeaderValue> {
+        let host = url.host_str()?;
+        let path =
+            self.environment.get("NETRC").or_else(|| Some(self.environment.get("HOME")? + "/.netrc"))?;
+        let (login, password) = netrc::lookup(&std::fs::read_to_string(path).ok()?, host)?;
+        basic(&[login.as_bytes(), b":", password.as_bytes()].concat())
+    }
+
+    /// A client with these manners.
+    fn client(
+        &self,
+        verification: &Verification,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Client, String> {
+        let mut clients = self.clients.lock();
+        let key = (verification.clone(), connect_timeout);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = http_client::build(verification, Options { connect_timeout, ..Options::default() })?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    fn request(&self, call: &HttpCall) -> Result<Request, String> {
+        let mut url = parse_url(&call.url)?;
+        let method = Method::from_bytes(call.method.as_bytes())
+            .map_err(|_| format!("'{}' is no HTTP method", call.method))?;
+        let mut headers = headers(&call.headers)?;
+        let json =
+            call.headers.iter().any(|(name, value)| name == "Content-Type" && value == "application/json");
+        let mut body = None;
+        if method == Method::GET {
+            add_query(&mut url, &call.arguments)?;
+        } else if json {
+            body = Some(&call.arguments).filter(|a| **a != Value::Null).map(json_text).transpose()?;
+        } else {
+            body = form(&call.arguments)?;
+            let is_form = body.is_some() && call.arguments.as_text().is_none();
+            if is_form && !headers.contains_key(CONTENT_TYPE) {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            }
+        }
+        if body.is_none() && !matches!(method, Method::GET | Method::HEAD) {
+            // without which some servers refuse the request
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(own) = take_credentials(&mut url) {
+            headers.insert(AUTHORIZATION, own);
+        } else if !headers.contains_key(AUTHORIZATION)
+            && let Some(credentials) = self.credentials(&url)
+        {
+            headers.insert(AUTHORIZATION, credentials);
+        }
+        let mut request = Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(Into::into);
+        Ok(request)
+    }
+}
+
+impl Provider for Http {
+    fn check(&self, _activity: &str, provider: &Map) -> Vec<Finding> {
+        let url = provider.get("url").and_then(Value::as_text).filter(|url| !url.contains('$'));
+        match url.map(parse_url) {
+            Some(Err(fault)) => {
+                vec![Finding::at("url", fault).doubtful().hint("an address begins with http:// or https://")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+        Box::pin(async move {
+            let Call::Http(call) = call else {
+                return Err(ActivityError::Unexpected("not a request".to_owned()));
+            };
+            let request = self.request(&call).map_err(ActivityError::Unexpected)?;
+            let verification = match &call.verification {
+                Verification::Full => self.trust.clone(),
+                other => other.clone(),
+            };
+            if let Verification::File(path) = &call.verification {
+                // asked for by the activity itself, so that it is no finding about the server
+                http_client::check_bundle(path).map_err(ActivityError::Unexpected)?;
+            }
+            let connect = call.timeout.0.map(duration);
+            let client = self.client(&verification, connect).map_err(ActivityError::Unexpected)?;
+            let destination = match &self.services {
+                None => None,
+                Some(services) => services
+                    .destination(&request, &verification, connect)
+                    .await
+                    .map_err(ActivityError::Failed)?,
+            };
+            let prepared: Box<dyn Prepared> = Box::new(PreparedHttp { request, call, client, destination });
+            Ok(prepared)
+        })
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).map_err(|error| format!("Invalid URL '{text}': {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(format!("Invalid URL '{text}': '{scheme}' is neither http nor https")),
+    }
+}
+
+/// Takes the user and the password out of an address, which say who asks whatever the headers say.
+fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let (login, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    basic(&[&login, b":".as_slice(), &password].concat())
+}
+
+fn basic(credentials: &[u8]) -> Option<HeaderValue> {
+    let encoded = base64::prelude::BASE64_STANDARD.encode(credentials);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("'{name}' is no name of a header"))?;
+        let value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| format!("the value of the header {name} cannot be sent"))?;
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}

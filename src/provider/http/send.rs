@@ -1,0 +1,161 @@
+//! Sends a request, as often as its activity allows. Floor 1.
+
+use std::time::Duration;
+
+use reqwest::{Client, Request};
+use tokio::sync::watch;
+
+use super::answer::{Answer, TOO_LONG, output};
+use super::service::Destination;
+use crate::effect::{EffectState, Reached, Target};
+use crate::experiment::resolve::HttpCall;
+use crate::http_client::{Connections, MAX_REDIRECTS, describe};
+use crate::provider::process::duration;
+use crate::provider::{ActivityError, Confirmation, Pending, Prepared};
+use crate::value::Value;
+
+/// A request that can be sent.
+pub(super) struct PreparedHttp {
+    pub(super) request: Request,
+    pub(super) call: HttpCall,
+    pub(super) client: Client,
+    /// The Service that it is meant for, if it is one.
+    pub(super) destination: Option<Destination>,
+}
+
+impl Prepared for PreparedHttp {
+    fn targets(&self) -> &[Target] {
+        &[]
+    }
+
+    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+        Box::pin(async {
+            let mut tries = 0;
+            loop {
+                let fault = match self.send().await {
+                    Ok(output) => return Ok(output),
+                    Err(fault) => fault,
+                };
+                if tries < self.call.max_retries && self.may_be_repeated(&fault) {
+                    tries += 1;
+                    continue;
+                }
+                return Err(match fault {
+                    Fault::Connection(error) | Fault::Broken(error) => {
+                        ActivityError::Failed(format!("failed to connect to {}: {error}", self.call.url))
+                    }
+                    Fault::Timeout => ActivityError::Failed(TOO_LONG.to_owned()),
+                    Fault::Failed(error) => ActivityError::Failed(error),
+                    Fault::Unexpected(error) => ActivityError::Unexpected(error),
+                });
+            }
+        })
+    }
+
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
+        let (state, detail) = match outcome.map(|output| output.get("status").cloned().unwrap_or_default()) {
+            Ok(Value::Int(status)) if status < 400 => {
+                (EffectState::Confirmed, format!("answered with {status}"))
+            }
+            Ok(status) => (EffectState::Mismatch, format!("answered with {}", status.python_text())),
+            Err(error) => (EffectState::Mismatch, error.text().to_owned()),
+        };
+        Confirmation::Known(state, detail)
+    }
+
+    fn reached(&self) -> Option<Reached> {
+        self.destination.as_ref()?.reached.clone()
+    }
+}
+
+/// Why there is no answer.
+pub(super) enum Fault {
+    /// No connection: nothing was sent.
+    Connection(String),
+    /// The connection broke before there was an answer.
+    Broken(String),
+    /// No answer began in time.
+    Timeout,
+    /// The answer cannot be used, and that is a finding about the server.
+    Failed(String),
+    /// The answer is not what it says it is.
+    Unexpected(String),
+}
+
+impl PreparedHttp {
+    /// Whether sending it again does no harm: what was sent may have arrived, and a second POST may do what the
+    /// first one did once more.
+    fn may_be_repeated(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Connection(_) => true,
+            Fault::Broken(_) | Fault::Timeout => self.request.method().is_idempotent(),
+            Fault::Failed(_) | Fault::Unexpected(_) => false,
+        }
+    }
+
+    async fn send(&mut self) -> Result<Value, Fault> {
+        let read = self.call.timeout.1.map(duration);
+        let request = self
+            .request
+            .try_clone()
+            .ok_or_else(|| Fault::Unexpected("the request cannot be sent".to_owned()))?;
+        let answer = match &mut self.destination {
+            None => execute(&self.client, request, read).await?,
+            Some(destination) => destination.send(&self.client, request, read).await?,
+        };
+        output(answer, read).await
+    }
+}
+
+/// Sends it, and waits for the beginning of the answer.
+pub(super) async fn execute(
+    client: &Client,
+    request: Request,
+    read: Option<Duration>,
+) -> Result<Answer, Fault> {
+    let connections = Connections::default();
+    let made = connections.subscribe();
+    tokio::select! {
+        answer = connections.count(client.execute(request)) => {
+            answer.map(Answer::from).map_err(|error| classify(&error))
+        }
+        () = too_long(made, read) => Err(Fault::Timeout),
+    }
+}
+
+/// Ends when an answer is overdue: that long after the last connection was made. The time that connecting
+/// takes does not count, it has its own limit.
+async fn too_long(mut made: watch::Receiver<u64>, limit: Option<Duration>) {
+    let Some(limit) = limit else { return std::future::pending().await };
+    if made.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(limit) => return,
+            // a redirect may lead to another connection, and begins the wait anew
+            changed = made.changed() => if changed.is_err() {
+                tokio::time::sleep(limit).await;
+                return;
+            },
+        }
+    }
+}
+
+fn classify(error: &reqwest::Error) -> Fault {
+    let text = causes(error);
+    if error.is_redirect() {
+        Fault::Unexpected(format!("Exceeded {MAX_REDIRECTS} redirects."))
+    } else if error.is_builder() {
+        Fault::Unexpected(text)
+    } else if error.is_connect() {
+        Fault::Connection(text)
+    } else {
+        Fault::Broken(text)
+    }
+}
+
+/// The causes of an error without the address in them: the address is said already, and may hold secrets.
+pub(super) fn causes(error: &reqwest::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), describe)
+}

@@ -1,0 +1,186 @@
+//! Probes that reach a Service of a cluster by its name: which way they take, and what comes of it. The API server
+//! is a mock; port-forwarding is proven on a real cluster, in `kubernetes`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, NONE, Request, Response, Server, experiment, with};
+
+const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
+
+/// An API server that has one Service, and passes requests on to what `behind` says.
+fn api(behind: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
+    Server::start(move |request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.20.2"})),
+        "/api/v1/namespaces/shop/services/web" => {
+            Response::json(&json!({"spec": {"ports": [{"port": 8080}]}}))
+        }
+        path if path.starts_with(PROXY) => behind(request),
+        _ => refused(404, "not found", &Value::Null),
+    })
+}
+
+fn refused(code: u16, message: &str, details: &Value) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+        "message": message, "details": details});
+    Response::new(code, "application/json", &status.to_string())
+}
+
+fn get(url: &str) -> Value {
+    json!({"type": "http", "url": url, "timeout": 20})
+}
+
+/// An experiment whose hypothesis is one request that has to be answered with 200.
+fn hypothesis(provider: &Value) -> Value {
+    let probe = json!({"type": "probe", "name": "asked", "tolerance": 200, "provider": provider});
+    let hypothesis = json!({"title": "It answers", "probes": [probe]});
+    with(experiment(&json!([])), &json!({"steady-state-hypothesis": hypothesis}))
+}
+
+/// Runs an experiment whose hypothesis is one request that has to be answered with 200.
+fn ask(chaos: &Chaos, api: &Server, provider: Value, arguments: &[&str]) -> Finished {
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
+        "clusters": [{"name": "c", "cluster": {"server": api.url("")}}],
+        "users": [{"name": "u", "user": {"token": "of-the-cluster"}}],
+        "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]});
+    let config = chaos.write("config", config.to_string());
+    let given = ["--kubeconfig", config.to_str().unwrap(), "-v", "4"];
+    chaos.experiment(&hypothesis(&provider), given.iter().chain(arguments))
+}
+
+fn outcome(chaos: &Chaos) -> Value {
+    chaos.journal()["steady_states"]["before"]["probes"][0].clone()
+}
+
+fn passed_on(api: &Server) -> Vec<String> {
+    api.requests().into_iter().map(|request| request.path).filter(|path| path.starts_with(PROXY)).collect()
+}
+
+#[test]
+fn a_service_is_reached_through_the_api_server() {
+    let check = |url: &str, arguments: &[&str], path: &str| {
+        let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
+        ask(&chaos, &api, get(url), arguments).exits(0).says("reached the Service shop/web:8080 by proxy");
+        assert_eq!(passed_on(&api), [format!("{PROXY}{path}"), format!("{PROXY}{path}")], "{url}");
+        let way = json!([{"activity": "asked", "service": "shop/web:8080", "access": "proxy"}]);
+        assert_eq!(chaos.journal()["kubectl-chaos"]["services"], way);
+        assert_eq!(outcome(&chaos)["output"]["body"], "hello");
+    };
+    check("http://web.svc/", &[], "/");
+    check("http://web.svc:8080/x/y?a=b%20c", &[], "/x/y?a=b%20c");
+    check("http://web.shop.svc.cluster.local/x", &["--service-access=proxy", "-n", "other"], "/x");
+    let alias = "192.0.2.7:31546=web.svc";
+    check("http://192.0.2.7:31546/invoke", &["--connect-to", alias], "/invoke");
+    check("http://example.com/", &["--connect-to", "example.com:80=web.shop.svc:8080"], "/");
+}
+
+#[test]
+fn what_the_service_answers_is_an_answer() {
+    let (chaos, api) = (Chaos::new(), api(|_| Response::new(503, "application/json", r#"{"busy": true}"#)));
+    ask(&chaos, &api, get("http://web.svc/"), &[]).exits(8);
+    let probe = outcome(&chaos);
+    assert_eq!((&probe["status"], &probe["output"]["status"]), (&json!("succeeded"), &json!(503)));
+    assert_eq!(probe["output"]["body"]["busy"], true);
+}
+
+#[test]
+fn what_stands_in_the_way_is_a_failure_of_the_probe() {
+    let check = |url: &str, answer: fn() -> Response, words: &str| {
+        let (chaos, api) = (Chaos::new(), api(move |_| answer()));
+        ask(&chaos, &api, get(url), &[]).exits(8);
+        let probe = outcome(&chaos);
+        let exception = probe["exception"].to_string();
+        assert!(probe["status"] == "failed" && exception.contains(words), "{exception}");
+    };
+    let web = "http://web.svc/";
+    check(
+        web,
+        || refused(503, r#"no endpoints available for service "web:8080""#, &Value::Null),
+        "no endpoints: no ready Pod stands behind the Service shop/web:8080",
+    );
+    check(
+        web,
+        || {
+            refused(
+                503,
+                "error trying to reach service: dial tcp 10.0.0.9:80: connection refused",
+                &Value::Null,
+            )
+        },
+        "connection refused",
+    );
+    check(
+        web,
+        || refused(403, "forbidden", &json!({"kind": "services", "name": "web:8080"})),
+        "kubectl auth can-i get services/proxy -n shop",
+    );
+    check("http://other.svc/", || Response::nothing(), "there is no Service other in the namespace shop");
+    check("http://web.svc:81/", || Response::nothing(), "has no port 81; its ports: 8080");
+}
+
+#[test]
+fn redirects_stay_with_the_service_and_never_carry_the_clusters_credentials() {
+    let elsewhere = Server::start(|_| Response::new(200, "text/plain", "elsewhere"));
+    let there = elsewhere.url("/there");
+    let behind = move |request: &Request| match request.path.strip_prefix(PROXY).unwrap() {
+        "/" => Response::with(302, &[("Location", &format!("{PROXY}/second"))], ""),
+        "/second" => Response::with(301, &[("Location", &there)], ""),
+        _ => Response::with(302, &[("Location", "/api/v1/namespaces/kube-system/secrets")], ""),
+    };
+    let (chaos, cluster) = (Chaos::new(), api(behind));
+    ask(&chaos, &cluster, get("http://web.svc/"), &[]).exits(0);
+    assert_eq!(outcome(&chaos)["output"]["body"], "elsewhere");
+    assert_eq!(cluster.requests()[0].header("authorization"), Some("Bearer of-the-cluster"));
+    assert!(!elsewhere.requests().is_empty());
+    for request in elsewhere.requests() {
+        assert_eq!((request.path.as_str(), request.header("authorization")), ("/there", None));
+    }
+    // a Service cannot have the API server asked for anything else
+    ask(&chaos, &cluster, get("http://web.svc/evil"), &[]).exits(8);
+    assert_eq!(outcome(&chaos)["output"]["status"], 302);
+    assert!(!cluster.requests().iter().any(|request| request.path.contains("secrets")));
+}
+
+#[test]
+fn what_the_api_server_would_take_for_its_own_is_not_passed_on() {
+    let check = |more: Value| {
+        let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
+        // there is no endpoint to forward to on this server
+        ask(&chaos, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
+        assert!(outcome(&chaos)["exception"].to_string().contains("no endpoints"), "{more}");
+        assert_eq!(passed_on(&api), [""; 0], "{more}");
+        let own = |request: &Request| {
+            request.header("impersonate-user").is_some()
+                || request.header("authorization") != Some("Bearer of-the-cluster")
+        };
+        assert!(!api.requests().iter().any(own), "{more}");
+        let refused = ask(&chaos, &api, with(get("http://web.svc/"), &more), &["--service-access=proxy"]);
+        assert!(refused.exits(8).stderr.contains("use --service-access=port-forward"), "{more}");
+    };
+    check(json!({"headers": {"Authorization": "Bearer mine"}}));
+    check(json!({"headers": {"Cookie": "a=b"}}));
+    check(json!({"headers": {"Impersonate-User": "system:admin"}}));
+    check(json!({"method": "POST", "arguments": {"a": 1}}));
+    check(json!({"url": "http://me:pw@web.svc/"}));
+    check(json!({"url": "https://web.svc/"}));
+}
+
+#[test]
+fn a_name_can_be_taken_as_any_other() {
+    let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
+    let (chaos, api) = (Chaos::new(), api(|_| Response::nothing()));
+    // no alias and no Service: nothing but the address itself is asked
+    ask(&chaos, &api, get(&server.url("/")), &[]).exits(0);
+    assert!(api.requests().is_empty(), "the cluster has nothing to do with it");
+    // the DNS of this machine knows no Services
+    ask(&chaos, &api, get("http://web.svc:8080/"), &["--service-access=direct"]).exits(8);
+    assert_eq!(passed_on(&api), [""; 0]);
+}
+
+#[test]
+fn a_service_needs_a_cluster() {
+    let chaos = Chaos::new();
+    chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster is known");
+    for wrong in ["web", "a:1=web", "a=web.svc"] {
+        chaos.run(["run", "experiment.json", "--connect-to", wrong]).exits(2).says("HOST:PORT=NAME");
+    }
+}
