@@ -68,8 +68,8 @@ pub(super) struct Connection {
     /// How HTTP requests to a Service, such as web.shop.svc, reach it
     #[arg(long, global = true, value_enum, value_name = "WAY", default_value_t = ServiceAccess::Auto)]
     service_access: ServiceAccess,
-    /// Send requests for HOST:PORT to a Service; may be repeated
-    #[arg(long, global = true, value_name = "HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    /// Send requests for HOST:PORT to the Service NAME[.NAMESPACE].svc[:PORT]; may be repeated
+    #[arg(long, global = true, value_name = "HOST:PORT=SERVICE")]
     connect_to: Vec<Alias>,
     /// Where random choices begin, to have the same ones again
     #[arg(long, global = true, value_name = "NUMBER")]

@@ -185,7 +185,8 @@ impl Engine {
             }
         };
         self.finished(id, activity, outcome, false);
-        if activity.kind == ActivityKind::Action {
+        // what calls itself a probe and changes something is watched as well
+        if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
             self.confirm(id, activity, prepared, &applied, at);
         }
         executed
@@ -199,7 +200,7 @@ impl Engine {
         prepared: &mut Option<Box<dyn Prepared>>,
     ) -> Result<Value, ActivityError> {
         let mut step = self.prepare(activity).await?;
-        if activity.kind == ActivityKind::Action {
+        if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
         let applied = step.apply().await;
@@ -240,6 +241,10 @@ impl Engine {
     ) {
         let name = self.redactor.text(&activity.name).into_owned();
         let confirmation = match (prepared, applied) {
+            (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
+                let detail = "nothing matched, which the experiment allows".to_owned();
+                Confirmation::Known(EffectState::Confirmed, detail)
+            }
             (Some(prepared), applied) => prepared.confirm(applied.as_ref()),
             (None, Err(error)) => Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
             (None, Ok(_)) => Confirmation::Known(EffectState::Unknown, "nothing was applied".to_owned()),
@@ -263,6 +268,10 @@ impl Engine {
                 });
             }
         }
+    }
+
+    fn may_be_empty(&self, activity: &Activity, prepared: &dyn Prepared) -> bool {
+        prepared.targets().is_empty() && self.experiment.extension.may_be_empty(&activity.name)
     }
 
     fn observed(&self, id: ActivityId, name: String, state: EffectState, detail: &str, asked_at: Timestamp) {

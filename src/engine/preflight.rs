@@ -2,7 +2,7 @@
 
 use super::control::is_native;
 use crate::experiment::configuration::Variables;
-use crate::experiment::{Experiment, Finding, ProviderKind, Rules};
+use crate::experiment::{Experiment, Finding, ProviderKind, Rules, Usage};
 use crate::provider::Providers;
 use crate::settings::Environment;
 use crate::tolerance::{check_json_path, check_regex};
@@ -37,8 +37,8 @@ impl Rules for Preflight<'_> {
         check_json_path(path)
     }
 
-    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
-        self.providers.check(kind, activity, provider)
+    fn provider(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+        self.providers.check(kind, usage, provider)
     }
 
     fn control(&self, module: &str) -> bool {

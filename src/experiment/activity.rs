@@ -19,6 +19,11 @@ pub enum ActivityKind {
 }
 
 impl ActivityKind {
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Action, Self::Probe].into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its name in the file.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ mod activity;
 pub mod configuration;
 mod control;
 pub mod document;
+mod extension;
 mod hash;
 pub mod json;
 pub mod resolve;
@@ -24,10 +25,11 @@ use crate::value::{Map, Value};
 
 pub use activity::{Activity, ActivityKind, ProviderKind, Step};
 pub use control::{Control, SAFEGUARDS, Side};
+pub use extension::Extension;
 pub use hash::hash;
 pub use strategy::{Dry, HypothesisStrategy, RollbackStrategy};
 pub use tolerance::Tolerance;
-pub use validate::{Finding, Rules, validate};
+pub use validate::{Finding, Rules, Usage, validate};
 
 /// An experiment, ready to run.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Experiment {
     pub method: Vec<Step>,
     /// What is done to put things back.
     pub rollbacks: Vec<Step>,
+    /// What our own extension of the format says.
+    pub extension: Extension,
     /// The strategies that the file asks for.
     pub runtime: Runtime,
 }
@@ -117,6 +121,7 @@ impl Experiment {
             hypothesis: hypothesis.map(|node| Hypothesis::read(node, &names, &controls)),
             method: Step::read_all(method, "/method", &names, &controls),
             rollbacks: Step::read_all(rollbacks, "/rollbacks", &names, &controls),
+            extension: Extension::read(&document),
             runtime: Runtime::read(root.get("runtime")),
             controls,
             document,

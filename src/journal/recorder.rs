@@ -67,6 +67,7 @@ pub struct Recorder {
 struct SlotOf {
     slot: Slot,
     began: Timestamp,
+    phase: Phase,
     action: bool,
     record: Option<usize>,
 }
@@ -140,7 +141,7 @@ impl Recorder {
             RunEvent::HypothesisFinished { phase, outcome, .. } => self.looked(*phase, *outcome),
             RunEvent::ActivityStarted(started) => self.started(started),
             RunEvent::TargetsRecorded { id, targets } => {
-                let Some(record) = self.action_record(*id) else { return Changes::default() };
+                let Some(record) = self.record_of(*id) else { return Changes::default() };
                 record.targets.clone_from(targets);
                 let at_once = !targets.is_empty();
                 Changes { at_once, ..self.record_changed(*id) }
@@ -215,37 +216,29 @@ impl Recorder {
     fn started(&mut self, started: &ActivityStarted) -> Changes {
         let entry =
             Entry { activity: Arc::clone(&started.document), start: started.at.iso(), ..Entry::default() };
-        let (slot, at) = match started.phase {
+        let slot = match started.phase {
             Phase::Method => {
                 self.journal.run.push(entry);
-                let index = self.journal.run.len() - 1;
-                (Slot::Run(index), format!("/run/{index}"))
+                Slot::Run(self.journal.run.len() - 1)
             }
             Phase::Rollbacks => {
                 self.journal.rollbacks.push(entry);
-                let index = self.journal.rollbacks.len() - 1;
-                (Slot::Rollbacks(index), format!("/rollbacks/{index}"))
+                Slot::Rollbacks(self.journal.rollbacks.len() - 1)
             }
             phase => {
                 let look = self.looks.entry(phase).or_default();
                 look.probes.push(entry);
-                let index = look.probes.len() - 1;
-                let state = match phase {
-                    Phase::During => format!("during/{}", self.journal.steady_states.during.len()),
-                    phase => phase.name().to_owned(),
-                };
-                (Slot::Probe(phase, index), format!("/steady_states/{state}/probes/{index}"))
+                Slot::Probe(phase, look.probes.len() - 1)
             }
         };
         let action = started.activity.kind == ActivityKind::Action;
-        let record = action.then(|| {
-            // the document has no secrets in it
-            let name = started.document.get("name").map(Value::python_text).unwrap_or_default().into_owned();
-            let record = ActionRecord { at, name, phase: started.phase, targets: Vec::new(), effect: None };
-            self.journal.extension.activities.push(record);
-            self.journal.extension.activities.len() - 1
-        });
-        self.slots.insert(started.id, SlotOf { slot, began: started.at, action, record });
+        self.slots.insert(
+            started.id,
+            SlotOf { slot, began: started.at, phase: started.phase, action, record: None },
+        );
+        if action {
+            self.record_of(started.id);
+        }
         self.entry_changed(started.id)
     }
 
@@ -309,6 +302,36 @@ impl Recorder {
             Slot::Run(index) => self.journal.run.get_mut(index),
             Slot::Rollbacks(index) => self.journal.rollbacks.get_mut(index),
             Slot::Probe(phase, index) => self.looks.get_mut(&phase)?.probes.get_mut(index),
+        }
+    }
+
+    /// The record of an activity that acts, begun where there is none.
+    fn record_of(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
+        let slot = *self.slots.get(&id)?;
+        if slot.record.is_none() {
+            // the document has no secrets in it
+            let name = self.entry(id)?.activity.get("name").map(Value::python_text).unwrap_or_default();
+            let name = name.into_owned();
+            let at = self.pointer(slot);
+            let record = ActionRecord { at, name, phase: slot.phase, targets: Vec::new(), effect: None };
+            let records = &mut self.journal.extension.activities;
+            records.push(record);
+            let index = records.len() - 1;
+            self.slots.get_mut(&id)?.record = Some(index);
+        }
+        self.action_record(id)
+    }
+
+    /// Where the entry of an activity stands in the journal.
+    fn pointer(&self, of: SlotOf) -> String {
+        match of.slot {
+            Slot::Run(index) => format!("/run/{index}"),
+            Slot::Rollbacks(index) => format!("/rollbacks/{index}"),
+            Slot::Probe(Phase::During, index) => {
+                let look = self.journal.steady_states.during.len();
+                format!("/steady_states/during/{look}/probes/{index}")
+            }
+            Slot::Probe(phase, index) => format!("/steady_states/{}/probes/{index}", phase.name()),
         }
     }
 

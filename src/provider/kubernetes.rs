@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 
 use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
 use crate::effect::{EffectState, Target};
-use crate::experiment::Finding;
 use crate::experiment::resolve::{Call, PythonCall};
+use crate::experiment::{ActivityKind, Finding, Usage};
 use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
 use crate::kubernetes::{Arguments, Cluster, Context, Failure, Flags, Work, connect, prepare};
 use crate::settings::Environment;
@@ -79,14 +79,19 @@ fn chance() -> u64 {
 }
 
 impl Provider for Kubernetes {
-    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding> {
+    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
         let text = |key: &str| provider.get(key).and_then(Value::as_text).unwrap_or_default();
         let (module, name) = (text("module"), text("func"));
+        let activity = usage.activity;
         if module.is_empty() || name.is_empty() {
             return Vec::new();
         }
         match lookup(module, name) {
-            Ok(function) => check_arguments(&function, provider, self.options.allow_all),
+            Ok(function) => {
+                let mut findings = check_arguments(&function, provider, self.options.allow_all);
+                findings.extend(check_kind(&function, usage));
+                findings
+            }
             Err(Unknown::Module { suggestion }) => {
                 let message = format!("could not find Python module '{module}' in activity '{activity}'");
                 let hint = suggestion.unwrap_or_else(|| {
@@ -116,6 +121,27 @@ impl Provider for Kubernetes {
             self.ready(call).await.map_err(|failure| ActivityError::Failed(failure.to_string()))
         })
     }
+}
+
+/// Whether the function is one for such an activity, and for today.
+fn check_kind(function: &Function, usage: Usage<'_>) -> Vec<Finding> {
+    let at = |what: &str| Finding::at("func", format!("{} {what}", function.name));
+    let mut findings = Vec::new();
+    match usage.kind {
+        Some(ActivityKind::Probe) if function.is_action => {
+            let finding = at("changes the cluster, so that it is no probe");
+            findings.push(finding.hint("make the activity an action of the method").doubtful());
+        }
+        Some(ActivityKind::Action) if !function.is_action => {
+            let finding = at("only looks, so that this action changes nothing");
+            findings.push(finding.hint("make the activity a probe").warning());
+        }
+        _ => {}
+    }
+    if let Some(other) = function.deprecated_for {
+        findings.push(at("is deprecated").hint(format!("use {other}")).warning());
+    }
+    findings
 }
 
 /// What is wrong with the arguments, as far as they are written out.
@@ -209,6 +235,10 @@ struct PreparedFunction {
 impl Prepared for PreparedFunction {
     fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    fn acts(&self) -> bool {
+        !matches!(self.work, Some(Work::Look(_)))
     }
 
     fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::effect::{EffectState, Reached, Target};
 use crate::experiment::resolve::Call;
-use crate::experiment::{Finding, ProviderKind};
+use crate::experiment::{Finding, ProviderKind, Usage};
 use crate::value::{Map, Value};
 
 pub use http::{Access, Http, Services};
@@ -46,7 +46,7 @@ impl ActivityError {
 /// One way of carrying out activities.
 pub trait Provider: Send + Sync {
     /// What is wrong with the keys of a provider, as far as that can be seen before anything runs.
-    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding>;
+    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding>;
 
     /// Looks at what the activity would do. Nothing is changed.
     fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>>;
@@ -56,6 +56,11 @@ pub trait Provider: Send + Sync {
 pub trait Prepared: Send {
     /// What will be touched, with identities.
     fn targets(&self) -> &[Target];
+
+    /// Whether it changes something, whatever the activity calls itself.
+    fn acts(&self) -> bool {
+        false
+    }
 
     /// Does it. Dropping the future gives it up, and ends what it started.
     fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>>;
@@ -104,16 +109,17 @@ impl Providers {
 
     /// What is wrong with the keys of a provider. A function of a Python module is refused where no such
     /// function is built in.
-    pub fn check(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
+    pub fn check(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
         match self.get(kind) {
-            Some(known) => known.check(activity, provider),
-            None => vec![missing_module(activity, provider)],
+            Some(known) => known.check(usage, provider),
+            None => vec![missing_module(usage, provider)],
         }
     }
 }
 
-fn missing_module(activity: &str, provider: &Map) -> Finding {
+fn missing_module(usage: Usage<'_>, provider: &Map) -> Finding {
     let module = provider.get("module").map(Value::python_text).unwrap_or_default();
+    let activity = usage.activity;
     Finding::at("module", format!("could not find Python module '{module}' in activity '{activity}'"))
         .hint("no Python runs here, and no module of that name is built in: use a process or http provider")
 }

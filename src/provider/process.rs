@@ -14,8 +14,8 @@ use tokio::process::{Child, Command};
 use super::executable::{expand_home, find};
 use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
 use crate::effect::{EffectState, Target};
-use crate::experiment::Finding;
 use crate::experiment::resolve::{Call, ProcessArguments, ProcessCall};
+use crate::experiment::{Finding, Usage};
 use crate::settings::Environment;
 use crate::value::{Map, Value};
 
@@ -35,7 +35,8 @@ impl Process {
 }
 
 impl Provider for Process {
-    fn check(&self, activity: &str, provider: &Map) -> Vec<Finding> {
+    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+        let activity = usage.activity;
         let Some(path) = provider.get("path").and_then(Value::as_text).filter(|path| !path.is_empty()) else {
             return Vec::new();
         };

@@ -30,6 +30,7 @@ fn every_test_that_is_named_exists() {
 /// Whether `path/to/module::test` is a test in that file, or the file itself.
 fn is_there(folder: &Path, named: &str) -> bool {
     let (module, test) = named.rsplit_once("::").unwrap_or((named, ""));
+    let module = module.replace("::", "/");
     let files = [format!("{module}.rs"), format!("{module}/mod.rs")];
     let Some(text) = files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()) else {
         return false;

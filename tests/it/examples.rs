@@ -80,6 +80,29 @@ fn a_service_that_is_told_to_fail_deviates() {
     assert_eq!(asked, ["GET /health", "POST /admin/fail", "GET /health", "POST /admin/mend"]);
 }
 
+/// The folders of the loop, whose manifests a cluster takes: `kubernetes` runs them on one.
+const LOOP: &str = "examples/service-down-not-visible-to-users";
+
+#[test]
+fn the_loop_is_sound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let experiment = format!("{LOOP}/experiment.json");
+    let arguments = ["--change-dir", root.to_str().unwrap(), "validate", &experiment, "-o", "json"];
+    Chaos::new().run(arguments).exits(0);
+    let image = concat!("ghcr.io/kubectl-chaos/kubectl-chaos:", env!("CARGO_PKG_VERSION"));
+    let read = |name: &str| std::fs::read_to_string(root.join(LOOP).join(name)).unwrap();
+    for arm in ["01-before", "03-after"] {
+        for part in ["consumer", "provider"] {
+            assert!(read(&format!("{arm}/{part}-deployment.yaml")).contains(image), "{arm} {part}");
+        }
+    }
+    // the arms differ in what is to be tried, and in nothing else
+    assert_eq!(read("01-before/provider-deployment.yaml"), read("03-after/provider-deployment.yaml"));
+    let after = read("03-after/consumer-deployment.yaml");
+    assert_eq!(read("01-before/consumer-deployment.yaml"), after.replace(", --circuit-breaker", ""));
+    assert!(after.contains("[sample-app, consumer, --circuit-breaker]"));
+}
+
 #[test]
 fn every_example_is_valid_and_shown_in_the_readme() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

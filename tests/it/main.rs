@@ -10,6 +10,7 @@
 mod harness;
 
 mod bad_input;
+mod cluster;
 mod console;
 mod controls;
 mod docs;
@@ -20,6 +21,7 @@ mod golden;
 mod house;
 mod http;
 mod kubernetes;
+mod learning_loop;
 mod notifications;
 mod order;
 mod process;

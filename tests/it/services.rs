@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, NONE, Request, Response, Server, experiment, with};
+use crate::harness::{
+    Chaos, Finished, NONE, Request, Response, Server, experiment, kubeconfig, refused, with,
+};
 
 const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
 
@@ -19,12 +21,6 @@ fn api(behind: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server 
     })
 }
 
-fn refused(code: u16, message: &str, details: &Value) -> Response {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "message": message, "details": details});
-    Response::new(code, "application/json", &status.to_string())
-}
-
 fn get(url: &str) -> Value {
     json!({"type": "http", "url": url, "timeout": 20})
 }
@@ -38,12 +34,8 @@ fn hypothesis(provider: &Value) -> Value {
 
 /// Runs an experiment whose hypothesis is one request that has to be answered with 200.
 fn ask(chaos: &Chaos, api: &Server, provider: Value, arguments: &[&str]) -> Finished {
-    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
-        "clusters": [{"name": "c", "cluster": {"server": api.url("")}}],
-        "users": [{"name": "u", "user": {"token": "of-the-cluster"}}],
-        "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]});
-    let config = chaos.write("config", config.to_string());
-    let given = ["--kubeconfig", config.to_str().unwrap(), "-v", "4"];
+    let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
+    let given = ["--kubeconfig", &config, "-v", "4"];
     chaos.experiment(&hypothesis(&provider), given.iter().chain(arguments))
 }
 
@@ -113,8 +105,8 @@ fn what_stands_in_the_way_is_a_failure_of_the_probe() {
         || refused(403, "forbidden", &json!({"kind": "services", "name": "web:8080"})),
         "kubectl auth can-i get services/proxy -n shop",
     );
-    check("http://other.svc/", || Response::nothing(), "there is no Service other in the namespace shop");
-    check("http://web.svc:81/", || Response::nothing(), "has no port 81; its ports: 8080");
+    check("http://other.svc/", Response::nothing, "there is no Service other in the namespace shop");
+    check("http://web.svc:81/", Response::nothing, "has no port 81; its ports: 8080");
 }
 
 #[test]

@@ -252,7 +252,8 @@ case('c-secrets-text-group',E([],secrets={"s":"x"}))
 # dry
 for d in ['actions','probes','activities','pause']:
     case(f'd-{d}',E([ECHO('a',pauses={"before":0.1}),dict(OK,name='p'),dict(ECHO('b'),dry=d),dict(SLOW,name='slow')],**{"steady-state-hypothesis":hyp(BAD)},rollbacks=RB),args=['--dry',d])
-    case(f'd-{d}-bg',E([dict(ECHO('a'),background=True),ECHO('c')],**{"steady-state-hypothesis":hyp(OK)},rollbacks=[dict(ECHO('r'),background=True)]),args=['--dry',d,'--hypothesis-strategy','continuously','--hypothesis-frequency','0.1'])
+    # one alone: which of two is begun first is up to the Chaos Toolkit's threads
+    case(f'd-{d}-bg',E([dict(ECHO('a'),background=True)],**{"steady-state-hypothesis":hyp(OK)},rollbacks=[dict(ECHO('r'),background=True)]),args=['--dry',d,'--hypothesis-strategy','continuously','--hypothesis-frequency','0.1'])
 case('d-bad',E([]),args=['--dry','everything'])
 # signals
 LONG=lambda m: {"type":"action","name":"long","provider":{"type":"process","path":"sh","arguments":["-c",f"touch {m}; sleep 3; touch finished"]}}

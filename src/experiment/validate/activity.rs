@@ -1,10 +1,10 @@
 //! The faults of activities. Floor 0.
 
-use super::Validator;
+use super::{Usage, Validator};
 use crate::diagnostic::{Severity, suggestion};
-use crate::experiment::ProviderKind;
 use crate::experiment::activity::child;
 use crate::experiment::document::{Kind, Node};
+use crate::experiment::{ActivityKind, ProviderKind};
 use crate::value::Value;
 
 /// Where an activity stands, which decides what of it has a meaning.
@@ -225,7 +225,9 @@ impl<'a> Validator<'a> {
         }
         let name = activity.get("name").map(|n| n.to_value().python_text().into_owned()).unwrap_or_default();
         let plain = provider.to_value();
-        let findings = plain.as_map().map(|map| self.rules.provider(kind, &name, map)).unwrap_or_default();
+        let acts = activity.get("type").and_then(Node::as_text).and_then(ActivityKind::named);
+        let usage = Usage { activity: &name, kind: acts };
+        let findings = plain.as_map().map(|map| self.rules.provider(kind, usage, map)).unwrap_or_default();
         self.findings(provider, &at, findings);
         self.unknown_keys(provider, &at, keys);
     }

@@ -7,12 +7,13 @@
 mod activity;
 mod configuration;
 mod control;
+mod extension;
 mod runtime;
 mod tolerance;
 
 use std::collections::BTreeSet;
 
-use super::activity::{Activity, child, items, reference};
+use super::activity::{Activity, ActivityKind, child, items, reference};
 use super::configuration::Variables;
 use super::document::{Document, Kind, Node};
 use super::{PROBES, ProviderKind};
@@ -30,11 +31,20 @@ pub trait Rules {
     /// Whether a JSON path can be read; else what is wrong with it.
     fn json_path(&self, path: &str) -> Result<(), String>;
     /// What is wrong with a provider's keys, beyond their shape.
-    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding>;
+    fn provider(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding>;
     /// Whether a control of that module can be applied.
     fn control(&self, module: &str) -> bool;
     /// Whether what would quietly not happen is an error; a warning otherwise.
     fn strict(&self) -> bool;
+}
+
+/// What uses a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage<'a> {
+    /// The name of the activity.
+    pub activity: &'a str,
+    /// Whether it looks or acts, where it says so.
+    pub kind: Option<ActivityKind>,
 }
 
 /// A fault in part of a document, as one who sees only that part reports it.
@@ -48,8 +58,20 @@ pub struct Finding {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
-    /// Whether the Chaos Toolkit lets it pass until it runs: an error only where we are strict.
-    pub doubtful: bool,
+    /// How much it weighs.
+    pub weight: Weight,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weight {
+    /// It keeps the experiment from running.
+    #[default]
+    Fault,
+    /// The Chaos Toolkit lets it pass until it runs: it keeps it from running only where we are strict.
+    Doubt,
+    /// It keeps nothing from running.
+    Warning,
 }
 
 impl Finding {
@@ -67,9 +89,14 @@ impl Finding {
 
     /// The same, as a fault that the Chaos Toolkit lets pass until it runs.
     #[must_use]
-    pub fn doubtful(mut self) -> Self {
-        self.doubtful = true;
-        self
+    pub fn doubtful(self) -> Self {
+        Self { weight: Weight::Doubt, ..self }
+    }
+
+    /// The same, as something to know.
+    #[must_use]
+    pub fn warning(self) -> Self {
+        Self { weight: Weight::Warning, ..self }
     }
 }
 
@@ -182,6 +209,7 @@ impl<'a> Validator<'a> {
         self.texts(root);
         self.tags(root);
         self.extensions(root);
+        self.extension(root);
         self.configuration(root);
         self.secrets(root);
         let names = names(root);
@@ -350,8 +378,11 @@ impl<'a> Validator<'a> {
                 path = child(&path, key);
                 node = node.get(key).unwrap_or(node);
             }
-            let severity =
-                if finding.doubtful && !self.rules.strict() { Severity::Warning } else { Severity::Error };
+            let severity = match finding.weight {
+                Weight::Warning => Severity::Warning,
+                Weight::Doubt if !self.rules.strict() => Severity::Warning,
+                Weight::Doubt | Weight::Fault => Severity::Error,
+            };
             let fault = self.report(severity, node.position, &path, finding.message);
             fault.expected = finding.expected;
             fault.hint = finding.hint;

@@ -26,10 +26,13 @@ impl Rules for Lenient {
         if path.starts_with('$') { Ok(()) } else { Err("no root".to_owned()) }
     }
 
-    fn provider(&self, kind: ProviderKind, activity: &str, provider: &Map) -> Vec<Finding> {
+    fn provider(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
         match provider.get("path").and_then(Value::as_text) {
             Some("missing") if kind == ProviderKind::Process => {
-                vec![Finding::at("path", format!("path 'missing' cannot be found, in activity '{activity}'"))]
+                vec![Finding::at(
+                    "path",
+                    format!("path 'missing' cannot be found, in activity '{}'", usage.activity),
+                )]
             }
             _ => Vec::new(),
         }

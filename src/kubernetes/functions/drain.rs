@@ -17,10 +17,12 @@ use crate::kubernetes::select::Metadata;
 /// How often it is looked whether Pods are gone, and whether a disruption budget allows an eviction by now.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The nodes, and how to drain them.
+/// The nodes, what is on them, and how to drain them.
 #[derive(Clone, Debug)]
 pub struct Drain {
     nodes: Vec<Metadata>,
+    /// The Pods that will be evicted, node by node; or the one that nobody would make again.
+    pods: Vec<Result<Vec<Metadata>, String>>,
     with_local_storage: bool,
     timeout: Duration,
     seconds: i64,
@@ -30,12 +32,39 @@ pub(super) async fn prepare(context: &Context) -> Result<Drain, Failure> {
     let arguments = &context.arguments;
     let candidates = nodes::candidates(context).await?;
     let seconds = arguments.number("timeout")?.unwrap_or(120);
+    let with_local_storage = arguments.flag("delete_pods_with_local_storage");
+    let nodes = nodes::drawn(context, candidates, arguments.number("count")?);
+    let mut pods = Vec::new();
+    for node in &nodes {
+        pods.push(evictable(&context.cluster, node, with_local_storage).await?);
+    }
     Ok(Drain {
-        nodes: nodes::drawn(context, candidates, arguments.number("count")?),
-        with_local_storage: arguments.flag("delete_pods_with_local_storage"),
+        nodes,
+        pods,
+        with_local_storage,
         timeout: Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
         seconds,
     })
+}
+
+/// The Pods of a node that have to go; or the name of the first that nobody would make again.
+async fn evictable(
+    cluster: &Cluster,
+    node: &Metadata,
+    with_local_storage: bool,
+) -> Result<Result<Vec<Metadata>, String>, Failure> {
+    let on_node = Selection { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
+    let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
+    let mut evicted = Vec::new();
+    for pod in &pods {
+        let metadata: Metadata = serde_json::from_value(pod["metadata"].clone()).unwrap_or_default();
+        match fate(pod, with_local_storage) {
+            Fate::Stays => {}
+            Fate::Evicted => evicted.push(metadata),
+            Fate::Unmanaged => return Ok(Err(metadata.name)),
+        }
+    }
+    Ok(Ok(evicted))
 }
 
 /// What becomes of a Pod when its node is drained.
@@ -71,50 +100,53 @@ fn fate(pod: &Json, with_local_storage: bool) -> Fate {
 }
 
 impl Drain {
-    /// The nodes.
+    /// The nodes, and the Pods that have to leave them.
     pub fn targets(&self) -> Vec<Target> {
-        self.nodes.iter().map(|node| node.target(&NODES.kind)).collect()
+        let nodes = self.nodes.iter().map(|node| node.target(&NODES.kind));
+        nodes.chain(self.evicted().map(|pod| pod.target(&PODS.kind))).collect()
+    }
+
+    fn evicted(&self) -> impl Iterator<Item = &Metadata> {
+        self.pods.iter().flatten().flatten()
     }
 
     /// Cordons all of them, then empties one after the other.
     pub async fn apply(&self, cluster: &Arc<Cluster>) -> Result<Json, Failure> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
         Plan::of(cordons, Answer::Null).apply(cluster).await?;
-        for node in &self.nodes {
-            self.empty(cluster, node).await?;
-        }
-        Ok(self.nodes.iter().map(|node| Json::from(node.name.clone())).collect())
-    }
-
-    async fn empty(&self, cluster: &Cluster, node: &Metadata) -> Result<(), Failure> {
-        let on_node = Selection { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
-        let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
-        let mut evicted = Vec::new();
-        for pod in &pods {
-            let metadata: Metadata = serde_json::from_value(pod["metadata"].clone()).unwrap_or_default();
-            match fate(pod, self.with_local_storage) {
-                Fate::Stays => {}
-                Fate::Evicted => evicted.push(metadata),
-                Fate::Unmanaged => {
+        let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
+        for (node, pods) in self.nodes.iter().zip(&self.pods) {
+            match pods {
+                Ok(pods) => self.empty(cluster, pods, version.as_deref()).await?,
+                Err(pod) => {
                     return Err(Failure::failed(format!(
-                        "Pod '{}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
-                        metadata.name, node.name
+                        "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
+                        node.name
                     )));
                 }
             }
         }
+        Ok(self.nodes.iter().map(|node| Json::from(node.name.clone())).collect())
+    }
+
+    async fn empty(
+        &self,
+        cluster: &Cluster,
+        evicted: &[Metadata],
+        version: Option<&str>,
+    ) -> Result<(), Failure> {
         let end = Instant::now() + self.timeout;
         // what a disruption budget forbids now, it may allow when other Pods are back
-        let mut forbidden = evicted.clone();
+        let mut forbidden = evicted.to_vec();
         loop {
             let mut still = Vec::new();
             for pod in forbidden {
-                if !evict(cluster, &pod).await? {
+                if !evict(cluster, &pod, version).await? {
                     still.push(pod);
                 }
             }
             forbidden = still;
-            let remaining = remaining(cluster, &evicted).await;
+            let remaining = remaining(cluster, evicted).await;
             if remaining.is_empty() && forbidden.is_empty() {
                 return Ok(());
             }
@@ -136,20 +168,44 @@ impl Drain {
         if state != EffectState::Confirmed {
             return (state, detail);
         }
+        // what came between the look and the closing was not announced, and was left alone
+        for node in &self.nodes {
+            if let Ok(Ok(left)) = evictable(&cluster, node, self.with_local_storage).await
+                && let Some(pod) = left.first()
+            {
+                let text = format!("the Pod {} came to the Node {} meanwhile", pod.name, node.name);
+                return (EffectState::Mismatch, text);
+            }
+        }
         (state, format!("{} Nodes are closed, and what was evicted is gone", self.nodes.len()))
     }
 }
 
+/// The version of evictions that the server takes: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22. That
+/// it has the group in a version does not mean that it takes evictions in it, so this is looked up where they are.
+async fn eviction_version(cluster: &Cluster) -> Result<Option<String>, Failure> {
+    let call = Call { path: Some("/api/v1"), ..Call::new(Method::GET, "get", &PODS, None) };
+    let known = cluster.json(&call).await?;
+    let mut resources = known["resources"].as_array().into_iter().flatten();
+    let eviction = resources.find(|resource| resource["name"] == "pods/eviction");
+    let version = eviction.and_then(|found| Some((found["group"].as_str()?, found["version"].as_str()?)));
+    Ok(version.map(|(group, version)| format!("{group}/{version}")))
+}
+
 /// Asks for an eviction. Not granted: a budget forbids it for now. A Pod that is gone is as good as evicted.
-async fn evict(cluster: &Cluster, pod: &Metadata) -> Result<bool, Failure> {
+async fn evict(cluster: &Cluster, pod: &Metadata, version: Option<&str>) -> Result<bool, Failure> {
     let mut call = Call::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
     call.resource = Resource { plural: "pods".into(), ..PODS };
     call.subresource = Some("eviction");
-    // without an apiVersion the server takes the one it has: policy/v1 or policy/v1beta1
-    let body = json!({
+    let mut body = json!({
         "metadata": {"name": pod.name, "namespace": pod.namespace},
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     });
+    // without one the server takes the one it has
+    if let Some(version) = version {
+        body["apiVersion"] = version.into();
+        body["kind"] = "Eviction".into();
+    }
     call.body = Some((Format::Document, body));
     // here 429 is an answer, not a plea for patience
     call.repeatable = false;

@@ -20,8 +20,8 @@ use self::body::{add_query, form};
 use self::send::PreparedHttp;
 use super::process::duration;
 use super::{ActivityError, Pending, Prepared, Provider};
-use crate::experiment::Finding;
 use crate::experiment::resolve::{Call, HttpCall, Verification};
+use crate::experiment::{Finding, Usage};
 use crate::http_client::{self, Options};
 use crate::settings::Environment;
 use crate::value::{Map, Value, json_text};
@@ -114,7 +114,7 @@ impl Http {
 }
 
 impl Provider for Http {
-    fn check(&self, _activity: &str, provider: &Map) -> Vec<Finding> {
+    fn check(&self, _usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
         let url = provider.get("url").and_then(Value::as_text).filter(|url| !url.contains('$'));
         match url.map(parse_url) {
             Some(Err(fault)) => {

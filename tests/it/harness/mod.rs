@@ -1,5 +1,6 @@
 //! How the tests start the binary: in a folder of its own, with an environment of its own.
 
+mod cluster;
 mod experiment;
 mod leaks;
 mod server;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};

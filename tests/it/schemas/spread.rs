@@ -7,7 +7,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::golden;
-use crate::harness::{Chaos, Finished, finish, is_written, signal, wait_until};
+use crate::harness::{
+    Chaos, Finished, Response, Server, finish, function, is_written, kubeconfig, signal, wait_until,
+};
 
 /// What has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub fn produce() -> Vec<Produced> {
     }
     killed(&mut found);
     refused(&mut found);
+    on_a_cluster(&mut found);
     validated(&mut found);
     for case in golden::cases() {
         let chaos = Chaos::new();
@@ -78,6 +81,25 @@ pub fn produce() -> Vec<Produced> {
         collect(&case.display().to_string(), &chaos, json.then_some(&finished), &mut found);
     }
     found
+}
+
+/// A run that asks a Service of a cluster, and kills a Pod.
+fn on_a_cluster(found: &mut Vec<Produced>) {
+    let api = Server::start(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        "/api/v1/namespaces/kube-system" => Response::json(&json!({"metadata": {"uid": "of-the-cluster"}})),
+        "/api/v1/namespaces/shop/services/web" => Response::json(&json!({"spec": {"ports": [{"port": 80}]}})),
+        path if path.contains("/services/web:80/proxy") => Response::new(200, "text/plain", "hello"),
+        _ => Response::json(&json!({"items": [
+            {"metadata": {"name": "a", "namespace": "shop", "uid": "of-a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}]})),
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let ask = json!({"type": "probe", "name": "ask", "provider": {"type": "http", "url": "http://web.svc/"}});
+    let kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
+    chaos.write("experiment.json", without_hypothesis(&json!([ask, kill])).to_string());
+    let finished = chaos.run(arguments_of(&["--kubeconfig", &config])).exits(0);
+    collect("on a cluster", &chaos, Some(&finished), found);
 }
 
 fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {

@@ -1,0 +1,142 @@
+//! Actions on a mock: what they ask of the server, and what becomes of those that match nothing.
+
+use std::sync::Mutex;
+
+use k8s_openapi::api::policy::v1::Eviction;
+use serde_json::{Value, json};
+
+use super::{api, asked, pods, run};
+use crate::harness::{Chaos, Response, experiment, function, kubeconfig, with};
+
+fn kill(labels: &str) -> Value {
+    function("action", "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
+}
+
+#[test]
+fn nothing_matched_is_no_success_unless_the_experiment_allows_it() {
+    let api = api(|request| request.path.contains("/pods").then(|| Response::json(&pods(&[]))));
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let run = |extensions: &Value, code: i32| {
+        let experiment = with(experiment(&json!([kill("a=b")])), &json!({"extensions": extensions}));
+        chaos.experiment(&experiment, ["--kubeconfig", &config]).exits(code)
+    };
+    let allowed = |name: &str, value: Value| json!([{"name": "kubectl-chaos", "activities": {name: {"allow-empty": value}}}]);
+    run(&json!([]), 5).says("nothing matched");
+    run(&allowed("terminate_pods", false.into()), 5);
+    run(&allowed("terminate_pods", true.into()), 0);
+    assert_eq!(chaos.journal()["kubectl-chaos"]["activities"][0]["effect"]["state"], "confirmed");
+    run(&allowed("terminate_pod", true.into()), 3).says("did you mean \"terminate_pods\"?");
+    run(&allowed("terminate_pods", "yes".into()), 3).says("true or false");
+    run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).says("a mapping of names");
+    let typo = json!([{"name": "kubectl-chaos", "activity": {}}]);
+    run(&typo, 5).says("unknown key \"activity\"");
+}
+
+#[test]
+fn a_probe_that_changes_something_is_refused_or_treated_as_what_it_is() {
+    let mut probe = kill("app=web");
+    probe["type"] = "probe".into();
+    let gone = Mutex::new(false);
+    let api = api(move |request| {
+        let mut gone = gone.lock().unwrap();
+        *gone |= request.method == "DELETE";
+        let left = if *gone { pods(&[]) } else { pods(&["a"]) };
+        request.path.contains("/pods").then(|| Response::json(&left))
+    });
+    let chaos = Chaos::new();
+    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so that it is no probe");
+    assert_eq!(asked(&api), [""; 0]);
+    run(&chaos, &api, &json!([probe]), &["--strict=false"]).exits(0);
+    let record = &chaos.journal()["kubectl-chaos"]["activities"][0];
+    assert_eq!((&record["at"], &record["targets"][0]["uid"]), (&json!("/run/0"), &json!("uid-a")));
+    assert_eq!(record["effect"]["state"], "confirmed", "{record}");
+    let look = function("action", "pod.probes", "count_pods", &json!({"label_selector": "a"}));
+    run(&chaos, &api, &json!([look]), &["--dry", "activities"]).says("only looks");
+}
+
+#[test]
+fn old_names_warn() {
+    let chaos = Chaos::new();
+    let old = function("action", "actions", "kill_microservice", &json!({"name": "web"}));
+    chaos.write("old.json", experiment(&json!([old])).to_string());
+    let told = chaos.run(["validate", "old.json", "-o", "json"]).exits(0).json();
+    let warning = &told["files"][0]["diagnostics"][0];
+    assert_eq!(
+        (&warning["severity"], &warning["path"]),
+        (&json!("warning"), &json!("/method/0/provider/func")),
+        "{told:#}"
+    );
+    assert!(warning["hint"].as_str().unwrap().contains("delete_deployment"), "{warning}");
+}
+
+#[test]
+fn deletions_are_by_identity() {
+    let api = api(|request| match request.method.as_str() {
+        "DELETE" => {
+            Some(crate::harness::refused(409, "the UID in the precondition does not match", &Value::Null))
+        }
+        _ => request.path.contains("/pods").then(|| Response::json(&pods(&["a"]))),
+    });
+    let chaos = Chaos::new();
+    run(&chaos, &api, &json!([kill("app=web")]), &[]).exits(5);
+    let delete = api.requests().into_iter().find(|request| request.method == "DELETE").unwrap();
+    let body: Value = serde_json::from_str(&delete.body).unwrap();
+    assert_eq!(
+        (delete.path.as_str(), &body["preconditions"]["uid"]),
+        ("/api/v1/namespaces/shop/pods/a", &json!("uid-a"))
+    );
+}
+
+/// Kubernetes 1.22 and later take evictions in `policy/v1`; the cluster of the tests knows only the version before.
+#[test]
+fn evictions_are_in_the_version_that_the_server_takes() {
+    for version in ["v1", "v1beta1"] {
+        let evicted = Mutex::new(false);
+        let api = api(move |request| {
+            let mut evicted = evicted.lock().unwrap();
+            let pod = json!({"metadata": {"name": "a", "namespace": "shop", "uid": "uid-a",
+                "ownerReferences": [{"kind": "ReplicaSet", "controller": true, "name": "r", "uid": "r", "apiVersion": "apps/v1"}]}});
+            let node = json!({"metadata": {"name": "n", "uid": "uid-n"}, "spec": {"unschedulable": true}});
+            match (request.method.as_str(), request.path.as_str()) {
+                ("GET", "/api/v1") => Some(json!({"resources": [
+                    {"name": "pods"}, {"name": "pods/eviction", "group": "policy", "version": version, "kind": "Eviction"}]})),
+                ("POST", path) if path.ends_with("/eviction") => {
+                    *evicted = true;
+                    Some(json!({"kind": "Status", "status": "Success"}))
+                }
+                ("GET", path) if path.starts_with("/api/v1/pods?") => {
+                    Some(json!({"items": if *evicted { json!([]) } else { json!([pod]) }}))
+                }
+                ("GET", path) if path.starts_with("/api/v1/nodes?") => Some(json!({"items": [node]})),
+                (_, path) if path.starts_with("/api/v1/nodes/n") => Some(node),
+                _ => None,
+            }
+            .map(|answer| Response::json(&answer))
+        });
+        let chaos = Chaos::new();
+        let drain = function("action", "node.actions", "drain_nodes", &json!({"name": "n", "timeout": 5}));
+        run(&chaos, &api, &json!([drain]), &[]).exits(0);
+        let ours = &chaos.journal()["kubectl-chaos"]["activities"][0];
+        let targets: Vec<_> =
+            ours["targets"].as_array().unwrap().iter().map(|target| target["kind"].clone()).collect();
+        assert_eq!(
+            (targets, &ours["effect"]["state"]),
+            (vec![json!("Node"), json!("Pod")], &json!("confirmed"))
+        );
+        let posted = api.requests().into_iter().find(|request| request.method == "POST").unwrap();
+        let body: Value = serde_json::from_str(&posted.body).unwrap();
+        assert_eq!(body["apiVersion"], format!("policy/{version}"));
+        if version == "v1" {
+            let eviction: Eviction = serde_json::from_value(body.clone()).unwrap();
+            assert_eq!(eviction.metadata.name.as_deref(), Some("a"));
+            let uid = eviction.delete_options.unwrap().preconditions.unwrap().uid;
+            assert_eq!(uid.as_deref(), Some("uid-a"));
+            // and it says nothing that the schema does not know
+            assert_eq!(
+                serde_json::to_value(serde_json::from_value::<Eviction>(body.clone()).unwrap()).unwrap(),
+                body
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How requests are made: in pages, with patience, within their time; and what is said of those that are refused.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::{api, asked, pods, run};
+use crate::harness::{Chaos, Response, Server, function, refused};
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+
+fn count(phase: &Value) -> Value {
+    json!([function(
+        "probe",
+        "pod.probes",
+        "count_pods",
+        &json!({"label_selector": "app=web", "phase": phase})
+    )])
+}
+
+#[test]
+fn lists_are_read_in_pages() {
+    let api = api(|request| {
+        let mut page = if request.path.contains("continue=") { pods(&["c"]) } else { pods(&["a", "b"]) };
+        if !request.path.contains("continue=") {
+            page["metadata"]["continue"] = "next one".into();
+        }
+        request.path.starts_with(PODS).then(|| Response::json(&page))
+    });
+    let chaos = Chaos::new();
+    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
+    assert_eq!(chaos.journal()["run"][0]["output"], 3);
+    let first = format!("GET {PODS}?labelSelector=app%3Dweb&limit=500");
+    assert_eq!(asked(&api), [first.clone(), format!("{first}&continue=next+one")]);
+}
+
+#[test]
+fn a_list_that_grew_too_old_is_begun_again() {
+    let tries = AtomicUsize::new(0);
+    let api = api(move |request| {
+        if request.path.contains("continue=") && tries.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Some(refused(410, "the provided continue parameter is too old", &Value::Null));
+        }
+        let mut page = pods(&["a"]);
+        if !request.path.contains("continue=") {
+            page["metadata"]["continue"] = "x".into();
+        }
+        request.path.starts_with(PODS).then(|| Response::json(&page))
+    });
+    let chaos = Chaos::new();
+    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
+    assert_eq!((chaos.journal()["run"][0]["output"].clone(), asked(&api).len()), (json!(2), 4));
+}
+
+#[test]
+fn where_names_suffice_only_metadata_are_asked_for() {
+    let api = api(|request| request.path.starts_with(PODS).then(|| Response::json(&pods(&[]))));
+    let chaos = Chaos::new();
+    let kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
+    run(&chaos, &api, &json!([kill]), &[]).exits(5);
+    let request = api.requests().into_iter().rfind(|request| request.path.starts_with(PODS)).unwrap();
+    assert!(request.header("accept").unwrap().contains("as=PartialObjectMetadataList"), "{request:?}");
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again_when_it_says() {
+    let tries = AtomicUsize::new(0);
+    let api = api(move |request| {
+        let is_list = request.path.starts_with(PODS);
+        let busy = is_list && tries.fetch_add(1, Ordering::Relaxed) < 2;
+        let wait = [("Retry-After", "0")];
+        let answer = if busy { Response::with(429, &wait, "") } else { Response::json(&pods(&["a"])) };
+        is_list.then_some(answer)
+    });
+    let chaos = Chaos::new();
+    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
+    assert_eq!(asked(&api).len(), 3);
+}
+
+#[test]
+fn what_may_have_happened_is_not_asked_for_again() {
+    // 503 says nothing of whether it was done
+    let api = api(|request| match request.method.as_str() {
+        "POST" => Some(Response::with(503, &[("Retry-After", "0")], "")),
+        _ => None,
+    });
+    let chaos = Chaos::new();
+    chaos.write("web.json", json!({"metadata": {"name": "web"}}).to_string());
+    let create =
+        function("action", "deployment.actions", "create_deployment", &json!({"spec_path": "web.json"}));
+    run(&chaos, &api, &json!([create]), &[]).exits(5);
+    let posts = asked(&api).into_iter().filter(|line| line.starts_with("POST"));
+    assert_eq!(posts.collect::<Vec<_>>(), ["POST /apis/apps/v1/namespaces/shop/deployments"]);
+}
+
+#[test]
+fn every_request_has_its_time() {
+    let api = Server::holding(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1"})),
+        path if path.starts_with(PODS) => Response::nothing(),
+        _ => refused(404, "not found", &Value::Null),
+    });
+    let chaos = Chaos::new();
+    let finished = run(&chaos, &api, &count(&Value::Null), &["--request-timeout", "300ms"]);
+    let exception = chaos.journal()["run"][0]["exception"].to_string();
+    assert!(exception.contains("did not answer within 0.3 seconds"), "{exception} {finished:?}");
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let check = |code: u16, words: &[&str]| {
+        let api = api(move |_| Some(refused(code, "you may not", &Value::Null)));
+        let chaos = Chaos::new();
+        run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
+        let exception = chaos.journal()["run"][0]["exception"].to_string();
+        for word in words {
+            assert!(exception.contains(word), "{word:?} is not in {exception}");
+        }
+    };
+    check(401, &["a token may have expired", "kubectl config view --minify"]);
+    check(403, &["not allowed; see `kubectl auth can-i list pods -n shop`", "you may not"]);
+}

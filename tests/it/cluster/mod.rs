@@ -1,0 +1,42 @@
+//! How a cluster is talked to, against a mock of its API server: what a real one shows only with effort, or not in
+//! the version that the tests have.
+
+mod actions;
+mod connection;
+mod manners;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, Request, Response, Server, experiment, kubeconfig, refused};
+
+/// An API server that knows its version, and for the rest answers with what `more` has an answer to.
+fn api(more: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Server {
+    Server::start(move |request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        _ => more(request).unwrap_or_else(|| refused(404, "not found", &Value::Null)),
+    })
+}
+
+/// A list of Pods of these names, with their UIDs.
+fn pods(names: &[&str]) -> Value {
+    let pod =
+        |name: &&str| json!({"metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}")}});
+    json!({"metadata": {}, "items": names.iter().map(pod).collect::<Vec<_>>()})
+}
+
+/// Runs a method on the mock.
+fn run(chaos: &Chaos, api: &Server, method: &Value, arguments: &[&str]) -> Finished {
+    let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
+    let given = ["--kubeconfig", &config, "--effect-timeout", "2s"];
+    chaos.experiment(&experiment(method), given.iter().chain(arguments))
+}
+
+/// What was asked of a server, but for what every run asks.
+fn asked(api: &Server) -> Vec<String> {
+    let requests = api.requests().into_iter();
+    let own = |path: &str| path == "/version" || path.ends_with("/namespaces/kube-system");
+    requests
+        .filter(|request| !own(&request.path))
+        .map(|request| request.method + " " + &request.path)
+        .collect()
+}
