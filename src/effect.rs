@@ -17,6 +17,9 @@ pub struct Target {
     pub uid: String,
 }
 
+/// Who hears what became of the targets, one by one: which of them, and whether it was done.
+pub type Told<'a> = dyn Fn(usize, bool) + Send + Sync + 'a;
+
 /// A Service that a request was sent to, and the way it took.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Reached {

@@ -208,6 +208,7 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
             [info(format!("Experiment ended with status: {status}"))].into_iter().chain(deviated).collect()
         }
         RunEvent::MethodFinished
+        | RunEvent::TargetDone { .. }
         | RunEvent::RollbacksFinished
         | RunEvent::PauseFinished { .. }
         | RunEvent::SignalReceived { .. } => Vec::new(),

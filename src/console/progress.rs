@@ -70,6 +70,7 @@ impl Progress {
             | RunEvent::RollbacksFinished
             | RunEvent::PauseStarted { .. }
             | RunEvent::TargetsRecorded { .. }
+            | RunEvent::TargetDone { .. }
             | RunEvent::ServiceReached { .. }
             | RunEvent::EffectObserved { .. }
             | RunEvent::ToleranceChecked { .. }

@@ -203,7 +203,10 @@ impl Engine {
         if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
-        let applied = step.apply().await;
+        let applied = {
+            let told = |target, done| self.emit(&RunEvent::TargetDone { id, target, done });
+            step.apply(&told).await
+        };
         if let Some(reached) = step.reached() {
             let name = self.redactor.text(&activity.name).into_owned();
             self.emit(&RunEvent::ServiceReached { id, name, reached });
@@ -222,7 +225,7 @@ impl Engine {
 
     /// Carries out an activity that is no step of the experiment: a judge, a safeguard.
     pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
-        self.prepare(activity).await?.apply().await
+        self.prepare(activity).await?.apply(&|_, _| {}).await
     }
 
     fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: Outcome, dry: bool) {

@@ -100,5 +100,5 @@ async fn carry_out(
     let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
     let provider = activity.provider.and_then(|kind| providers.get(kind));
     let missing = || ActivityError::Unexpected("its provider is not built in".to_owned());
-    provider.ok_or_else(missing)?.prepare(call).await?.apply().await
+    provider.ok_or_else(missing)?.prepare(call).await?.apply(&|_, _| {}).await
 }

@@ -127,6 +127,15 @@ pub enum RunEvent {
         /// All of them.
         targets: Vec<Target>,
     },
+    /// What became of one of the targets is known.
+    TargetDone {
+        /// The activity.
+        id: ActivityId,
+        /// Which of its targets, from zero.
+        target: usize,
+        /// Whether it was done; else it was refused.
+        done: bool,
+    },
     /// A Service of the cluster was sent a request.
     ServiceReached {
         /// The activity.

@@ -99,7 +99,11 @@ fn own(journal: &Journal) -> Value {
     let extension = &journal.extension;
     let action = |record: &super::ActionRecord| {
         let effect = record.effect.as_ref();
-        let targets = record.targets.iter().map(|t| Value::Text(format!("{}/{}", t.kind, t.name))).collect();
+        let targets = record
+            .targets
+            .iter()
+            .map(|t| Value::Text(format!("{}/{}", t.target.kind, t.target.name)))
+            .collect();
         Value::Map(map([
             ("name", record.name.as_str().into()),
             ("phase", record.phase.name().into()),

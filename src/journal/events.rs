@@ -152,6 +152,7 @@ impl EventLog {
                 object("signal-received", now, map([("signal", signal.to_string().into())]))
             }
             RunEvent::ActivityCalled { .. }
+            | RunEvent::TargetDone { .. }
             | RunEvent::ConfigurationResolved { .. }
             | RunEvent::FailedFast { .. }
             | RunEvent::ContinuousFinished { .. }

@@ -158,6 +158,22 @@ pub struct ServiceWay {
     pub reached: Reached,
 }
 
+/// A target, and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetRecord {
+    /// The target.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Whether it was done, once that is known: a run that was killed in the middle shows how far it came.
+    pub done: Option<bool>,
+}
+
+impl From<Target> for TargetRecord {
+    fn from(target: Target) -> Self {
+        Self { target, done: None }
+    }
+}
+
 /// What is known of an action beyond its entry.
 #[derive(Debug)]
 pub struct ActionRecord {
@@ -167,8 +183,8 @@ pub struct ActionRecord {
     pub name: String,
     /// In which phase.
     pub phase: Phase,
-    /// What it was aimed at.
-    pub targets: Vec<Target>,
+    /// What it was aimed at, and what became of each.
+    pub targets: Vec<TargetRecord>,
     /// What became of it, once that is known.
     pub effect: Option<Effect>,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::live::{Change, Region};
 use super::{
     ActionRecord, ClusterIdentity, Entry, Extension, HypothesisState, Journal, ServiceWay, SteadyStates,
-    Verdict,
+    TargetRecord, Verdict,
 };
 use crate::clock::Timestamp;
 use crate::event::{
@@ -142,9 +142,15 @@ impl Recorder {
             RunEvent::ActivityStarted(started) => self.started(started),
             RunEvent::TargetsRecorded { id, targets } => {
                 let Some(record) = self.record_of(*id) else { return Changes::default() };
-                record.targets.clone_from(targets);
+                record.targets = targets.iter().cloned().map(TargetRecord::from).collect();
                 let at_once = !targets.is_empty();
                 Changes { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::TargetDone { id, target, done } => {
+                let record = self.action_record(*id).and_then(|record| record.targets.get_mut(*target));
+                let Some(record) = record else { return Changes::default() };
+                record.done = Some(*done);
+                self.record_changed(*id)
             }
             RunEvent::ServiceReached { name, reached, .. } => {
                 let known = &mut self.journal.extension.services;

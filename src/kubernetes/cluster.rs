@@ -19,9 +19,11 @@ const PAGE: usize = 500;
 const TRIES: u32 = 4;
 /// The longest time to wait because a server said so.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Only what metadata hold, of each thing of a list.
+/// Only what metadata hold: of each thing of a list, of one thing.
 const METADATA_ONLY: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
+const METADATA_OF_ONE: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
 /// A cluster that is talked to, as somebody.
 pub struct Cluster {
@@ -215,7 +217,8 @@ impl Call {
     fn request(&self) -> Result<Request<Body>, Failure> {
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
-            request = request.header(ACCEPT, METADATA_ONLY);
+            let what = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
+            request = request.header(ACCEPT, what);
         }
         let body = match &self.body {
             None => Vec::new(),
@@ -485,7 +488,7 @@ pub(super) fn refused_as(
     }))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::Raised("ValueError", format!("the server's answer is not understood: {error}"))
     })

@@ -7,17 +7,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::Value as Json;
 
-use super::cluster::{Call, Cluster, Selection};
+use super::cluster::{Call, Cluster, Selection, parse};
 use super::failure::Failure;
 use super::resource::{ENDPOINTS, PODS, Resource};
 use super::select::Thing;
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Target, Told};
 
-/// How many requests are under way at once.
-const AT_ONCE: usize = 8;
+/// How many requests are under way at once, where there are more than a few to send.
+const AT_ONCE: usize = 32;
+const FEW: usize = 8;
 /// How often it is looked whether something took effect.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -100,14 +102,22 @@ impl Plan {
         self.operations.iter().map(|operation| operation.target.clone()).collect()
     }
 
-    /// Does it: a few at once where there are many, the answers in order. The first refusal ends it.
-    pub async fn apply(&self, cluster: &Cluster) -> Result<Json, Failure> {
+    /// Does it: a few at once where there are many. `told` hears what became of each target as it becomes known.
+    /// The first refusal ends it.
+    pub async fn apply(&self, cluster: &Cluster, told: &Told<'_>) -> Result<Json, Failure> {
         // few are done one after the other, so that what follows a refusal is never done
-        let at_once = if self.operations.len() > AT_ONCE { AT_ONCE } else { 1 };
-        let applied: Vec<_> = self.operations.iter().map(|operation| operation.apply(cluster)).collect();
-        let mut answers = stream::iter(applied).buffered(at_once);
+        let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
+        let mut waiting = self.operations.iter().enumerate();
+        let mut under_way = FuturesUnordered::new();
         let mut last = Json::Null;
-        while let Some(answer) = answers.next().await {
+        loop {
+            while under_way.len() < at_once
+                && let Some((index, operation)) = waiting.next()
+            {
+                under_way.push(async move { (index, operation.apply(cluster).await) });
+            }
+            let Some((index, answer)) = under_way.next().await else { break };
+            told(index, answer.is_ok());
             last = answer?;
         }
         Ok(match self.answer {
@@ -161,8 +171,10 @@ impl Plan {
 
 impl Operation {
     async fn apply(&self, cluster: &Cluster) -> Result<Json, Failure> {
-        let failure = match cluster.json(&self.call).await {
-            Ok(answer) => return Ok(answer),
+        let failure = match cluster.send(&self.call).await {
+            // an answer that nobody reads need not be understood
+            Ok(_) if self.call.metadata_only => return Ok(Json::Null),
+            Ok(answer) => return parse(&answer),
             Err(failure) => failure,
         };
         let Failure::Refused(refusal) = &failure else { return Err(failure) };

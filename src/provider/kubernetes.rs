@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Target, Told};
 use crate::experiment::resolve::{Call, PythonCall};
 use crate::experiment::{ActivityKind, Finding, Usage};
 use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
@@ -241,14 +241,14 @@ impl Prepared for PreparedFunction {
         !matches!(self.work, Some(Work::Look(_)))
     }
 
-    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
                 None => Err(Failure::failed("it was carried out already")),
                 Some(Work::Look(look)) => look.as_mut().await,
-                Some(Work::Plan(plan)) => plan.apply(&self.cluster).await,
-                Some(Work::Commands(commands)) => commands.apply(&self.cluster).await,
-                Some(Work::Drain(drain)) => drain.apply(&self.cluster).await,
+                Some(Work::Plan(plan)) => plan.apply(&self.cluster, told).await,
+                Some(Work::Commands(commands)) => commands.apply(&self.cluster, told).await,
+                Some(Work::Drain(drain)) => drain.apply(&self.cluster, told).await,
             };
             done.map(Value::from).map_err(|failure| ActivityError::Failed(failure.to_string()))
         })

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::effect::{EffectState, Reached, Target};
+use crate::effect::{EffectState, Reached, Target, Told};
 use crate::experiment::resolve::Call;
 use crate::experiment::{Finding, ProviderKind, Usage};
 use crate::value::{Map, Value};
@@ -62,8 +62,9 @@ pub trait Prepared: Send {
         false
     }
 
-    /// Does it. Dropping the future gives it up, and ends what it started.
-    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>>;
+    /// Does it, and tells what became of each target as it becomes known. Dropping the future gives it up, and
+    /// ends what it started.
+    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>>;
 
     /// The Service that was reached last, and how.
     fn reached(&self) -> Option<Reached> {

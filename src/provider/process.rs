@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use super::executable::{expand_home, find};
 use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Target, Told};
 use crate::experiment::resolve::{Call, ProcessArguments, ProcessCall};
 use crate::experiment::{Finding, Usage};
 use crate::settings::Environment;
@@ -133,7 +133,7 @@ impl Prepared for PreparedProcess {
         &[]
     }
 
-    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
         Box::pin(self.run())
     }
 
@@ -254,7 +254,7 @@ mod tests {
     }
 
     async fn run(call: Call) -> Result<(i128, String, String), ActivityError> {
-        let output = provider().prepare(call).await?.apply().await?;
+        let output = provider().prepare(call).await?.apply(&|_, _| {}).await?;
         let text = |key: &str| output.get(key).unwrap().as_text().unwrap().to_owned();
         let Some(Value::Int(status)) = output.get("status") else { panic!() };
         Ok((*status, text("stdout"), text("stderr")))
@@ -298,7 +298,7 @@ mod tests {
         let marker = folder.path().join("survived");
         let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
         let mut prepared = provider().prepare(process("sh", &["-c", &script], None)).await.unwrap();
-        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply()).await;
+        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply(&|_, _| {})).await;
         assert!(cut.is_err());
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert!(!marker.exists());

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value as Json, json};
 
 use super::{Context, nodes};
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Target, Told};
 use crate::kubernetes::cluster::{Call, Cluster, Format, Selection};
 use crate::kubernetes::failure::Failure;
 use crate::kubernetes::plan::{Answer, Plan};
@@ -111,13 +111,19 @@ impl Drain {
     }
 
     /// Cordons all of them, then empties one after the other.
-    pub async fn apply(&self, cluster: &Arc<Cluster>) -> Result<Json, Failure> {
+    pub async fn apply(&self, cluster: &Arc<Cluster>, told: &Told<'_>) -> Result<Json, Failure> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        Plan::of(cordons, Answer::Null).apply(cluster).await?;
+        Plan::of(cordons, Answer::Null).apply(cluster, told).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
+        // the Pods follow the nodes among the targets
+        let mut first = self.nodes.len();
         for (node, pods) in self.nodes.iter().zip(&self.pods) {
             match pods {
-                Ok(pods) => self.empty(cluster, pods, version.as_deref()).await?,
+                Ok(pods) => {
+                    let told = |index: usize, done: bool| told(first + index, done);
+                    self.empty(cluster, pods, version.as_deref(), &told).await?;
+                    first += pods.len();
+                }
                 Err(pod) => {
                     return Err(Failure::failed(format!(
                         "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
@@ -134,15 +140,21 @@ impl Drain {
         cluster: &Cluster,
         evicted: &[Metadata],
         version: Option<&str>,
+        told: &(impl Fn(usize, bool) + Sync),
     ) -> Result<(), Failure> {
         let end = Instant::now() + self.timeout;
         // what a disruption budget forbids now, it may allow when other Pods are back
-        let mut forbidden = evicted.to_vec();
+        let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
         loop {
             let mut still = Vec::new();
-            for pod in forbidden {
-                if !evict(cluster, &pod, version).await? {
-                    still.push(pod);
+            for (index, pod) in forbidden {
+                match evict(cluster, pod, version).await {
+                    Ok(true) => told(index, true),
+                    Ok(false) => still.push((index, pod)),
+                    Err(failure) => {
+                        told(index, false);
+                        return Err(failure);
+                    }
                 }
             }
             forbidden = still;

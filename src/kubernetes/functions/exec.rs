@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{Context, pods};
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Target, Told};
 use crate::kubernetes::arguments::to_json;
 use crate::kubernetes::cluster::{Call, Cluster};
 use crate::kubernetes::failure::Failure;
@@ -22,6 +22,9 @@ use crate::value::Value;
 /// How much of a command's output is kept.
 const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
 
+/// How many characters of a command's standard error are told.
+const MAX_SHOWN: usize = 1000;
+
 /// A command, and the Pods that it will be run in.
 #[derive(Clone, Debug)]
 pub struct Commands {
@@ -31,6 +34,8 @@ pub struct Commands {
     given: Json,
     words: Vec<String>,
     limit: Option<Duration>,
+    /// Of the first command that did not end well: in which Pod, with which exit code, and what it said.
+    failed: Option<String>,
 }
 
 /// Chooses the Pods; those without a container of that name are left out.
@@ -63,6 +68,7 @@ pub(super) async fn prepare(context: &Context) -> Result<Commands, Failure> {
         given: to_json(given),
         words,
         limit,
+        failed: None,
     })
 }
 
@@ -79,10 +85,14 @@ impl Commands {
     }
 
     /// Runs the command in one Pod after the other.
-    pub async fn apply(&self, cluster: &Arc<Cluster>) -> Result<Json, Failure> {
+    pub async fn apply(&mut self, cluster: &Arc<Cluster>, told: &Told<'_>) -> Result<Json, Failure> {
         let mut results = Vec::new();
-        for pod in &self.pods {
-            results.push(self.run(cluster, pod).await?);
+        for (index, pod) in self.pods.iter().enumerate() {
+            let ran = self.run(cluster, pod).await;
+            told(index, matches!(ran, Ok((_, None))));
+            let (result, failed) = ran?;
+            results.push(result);
+            self.failed = self.failed.take().or(failed);
         }
         Ok(results.into())
     }
@@ -98,17 +108,14 @@ impl Commands {
             };
             return (EffectState::Mismatch, what);
         }
-        match results.iter().find(|result| result["exit_code"] != 0) {
+        match &self.failed {
             None => (EffectState::Confirmed, format!("exit code 0 in {} Pods", results.len())),
-            Some(result) => {
-                let code = Value::from(result["exit_code"].clone());
-                let pod = result["pod_name"].as_str().unwrap_or_default();
-                (EffectState::Mismatch, format!("exit code {} in Pod {pod}", code.python_text()))
-            }
+            Some(failed) => (EffectState::Mismatch, failed.clone()),
         }
     }
 
-    async fn run(&self, cluster: &Arc<Cluster>, pod: &Metadata) -> Result<Json, Failure> {
+    /// The entry of the output; and, of a command that did not end well, what became of it.
+    async fn run(&self, cluster: &Arc<Cluster>, pod: &Metadata) -> Result<(Json, Option<String>), Failure> {
         let namespace = pod.namespace.clone().unwrap_or_default();
         let api: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
         let parameters = AttachParams {
@@ -139,22 +146,35 @@ impl Commands {
             None => Some(whole.await),
             Some(limit) => tokio::time::timeout(limit, whole).await.ok(),
         };
-        // as the Chaos Toolkit has it, what stands in "stderr" is the server's word for the end
-        let (code, said, stdout) = match ended {
-            None => (json!(1), String::new(), String::new()),
-            Some((status, stdout, _)) => {
+        // as the Chaos Toolkit has it, what stands in "stderr" is the server's word for the end; the command's own
+        // is told beside
+        let (code, said, stdout, failed) = match ended {
+            None => {
+                let late = self.limit.unwrap_or_default().as_secs();
+                (json!(1), String::new(), String::new(), Some(format!("no end within {late} seconds")))
+            }
+            Some((status, stdout, stderr)) => {
                 let (code, said) = exit_code(status);
-                (code, said, stdout)
+                let failed = (code != 0).then(|| {
+                    let code = Value::from(code.clone());
+                    let stderr = stderr.trim();
+                    let colon = if stderr.is_empty() { "" } else { ": " };
+                    let shown: String = stderr.chars().take(MAX_SHOWN).collect();
+                    format!("exit code {}{colon}{shown}", code.python_text())
+                });
+                (code, said, stdout, failed)
             }
         };
         process.abort();
-        Ok(json!({
+        let failed = failed.map(|failed| format!("in Pod {}: {failed}", pod.name));
+        let result = json!({
             "pod_name": pod.name,
             "exit_code": code,
             "cmd": self.given,
             "stdout": stdout,
             "stderr": said,
-        }))
+        });
+        Ok((result, failed))
     }
 }
 

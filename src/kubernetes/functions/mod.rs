@@ -124,8 +124,9 @@ fn deletion(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) ->
     if let Some(seconds) = grace_period {
         options["gracePeriodSeconds"] = json!(seconds);
     }
+    let call = Call::delete(resource, thing.namespace.as_deref(), &thing.name, options);
     Operation {
-        call: Call::delete(resource, thing.namespace.as_deref(), &thing.name, options),
+        call: Call { metadata_only: true, ..call },
         target: thing.target(&resource.kind),
         expect: Expect::Gone,
         on_error: OnError::Raise,

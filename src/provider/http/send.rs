@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::answer::{Answer, TOO_LONG, output};
 use super::service::Destination;
-use crate::effect::{EffectState, Reached, Target};
+use crate::effect::{EffectState, Reached, Target, Told};
 use crate::experiment::resolve::HttpCall;
 use crate::http_client::{Connections, MAX_REDIRECTS, describe};
 use crate::provider::process::duration;
@@ -28,7 +28,7 @@ impl Prepared for PreparedHttp {
         &[]
     }
 
-    fn apply(&mut self) -> Pending<'_, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
         Box::pin(async {
             let mut tries = 0;
             loop {

@@ -71,6 +71,25 @@ fn old_names_warn() {
 }
 
 #[test]
+fn what_became_of_each_target_is_told() {
+    let api = api(|request| match (request.method.as_str(), request.path.as_str()) {
+        ("DELETE", path) if path.ends_with("/b") => {
+            Some(crate::harness::refused(500, "something broke", &Value::Null))
+        }
+        ("DELETE", _) => Some(Response::json(&json!({}))),
+        (_, path) => path.contains("/pods").then(|| Response::json(&pods(&["a", "b", "c"]))),
+    });
+    let chaos = Chaos::new();
+    let all = json!({"label_selector": "app=web", "all": true});
+    run(&chaos, &api, &json!([function("action", "pod.actions", "terminate_pods", &all)]), &[]).exits(5);
+    let targets = chaos.journal()["kubectl-chaos"]["activities"][0]["targets"].clone();
+    let done: Vec<_> = targets.as_array().unwrap().iter().map(|target| target["done"].clone()).collect();
+    // after a refusal nothing more is asked for
+    assert_eq!(done, [json!(true), json!(false), Value::Null], "{targets}");
+    assert!(!asked(&api).iter().any(|line| line.starts_with("DELETE") && line.ends_with("/c")));
+}
+
+#[test]
 fn deletions_are_by_identity() {
     let api = api(|request| match request.method.as_str() {
         "DELETE" => {

@@ -4,7 +4,9 @@
 //! cargo bench --bench ratio                          # everything, a few minutes with the Chaos Toolkit installed
 //! cargo bench --bench ratio -- --quick               # a minute
 //! cargo bench --bench ratio -- --original PATH       # the Chaos Toolkit's `chaos`; else it is looked for on PATH
+//! cargo bench --bench ratio -- --only NAME            # the rows whose name has that in it
 //! cargo bench --bench ratio -- --json FILE           # the figures, for machines
+//! cargo bench --bench ratio -- --kubernetes CONTEXT  # also 5,000 Pods on a cluster that is there to be used up
 //! ```
 //!
 //! Times are medians, after one round that does not count; ours and theirs take turns. Memory and processor time
@@ -13,25 +15,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
 
+mod kubernetes;
+mod measure;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
-/// The argument that makes this program measure one command.
-const MEASURE: &str = "--measure-this";
-
-/// What one run of a command took.
-#[derive(Clone, Copy, Debug)]
-struct Figures {
-    wall: f64,
-    cpu: f64,
-    mebibytes: f64,
-}
+use measure::{Figures, MEASURE, measure, measure_this, middle};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,7 +41,12 @@ fn main() {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let original =
         value("--original").or_else(|| std::env::var("CHAOS").ok()).map(PathBuf::from).or_else(on_path);
-    let rows = bench(quick, original.as_deref());
+    let only = value("--only").unwrap_or_default();
+    let asked = Asked { quick, only: &only, original: original.as_deref() };
+    let mut rows = bench(asked);
+    if let Some(context) = value("--kubernetes") {
+        rows.extend(kubernetes::bench(asked, &context));
+    }
     if let Some(file) = value("--json") {
         std::fs::write(&file, format!("{:#}\n", Value::from(rows))).unwrap();
     }
@@ -57,55 +57,13 @@ fn on_path() -> Option<PathBuf> {
     std::env::split_paths(&paths).map(|folder| folder.join("chaos")).find(|path| path.is_file())
 }
 
-/// Runs a command, and prints what it took.
-fn measure_this(command: &[String]) {
-    // the first start of a program by a fresh process takes longer, whatever it starts
-    let warmed = Command::new("true").status();
-    assert!(warmed.is_ok_and(|status| status.success()), "there is no `true` to warm up with");
-    let begun = Instant::now();
-    let status = Command::new(&command[0])
-        .args(&command[1..])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("a command that starts");
-    let wall = begun.elapsed().as_secs_f64();
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    #[allow(clippy::cast_precision_loss)] // both are small
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    let cpu = seconds(usage.user_time()) + seconds(usage.system_time());
-    // Linux counts in KiB, macOS in bytes
-    let unit = if cfg!(target_os = "macos") { 1024.0 * 1024.0 } else { 1024.0 };
-    #[allow(clippy::cast_precision_loss)] // small as well
-    let mebibytes = usage.max_rss() as f64 / unit;
-    println!("{wall} {cpu} {mebibytes} {}", status.code().unwrap_or(-1));
-}
-
-fn measure(folder: &Path, command: &[String]) -> Figures {
-    let itself = std::env::current_exe().unwrap();
-    let output = Command::new(itself).arg(MEASURE).args(command).current_dir(folder).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    let [wall, cpu, mebibytes, code] = numbers.as_slice() else {
-        panic!("{command:?} was not measured: {text}")
-    };
-    assert!(*code == 0.0, "{command:?} ended with {code}");
-    Figures { wall: *wall, cpu: *cpu, mebibytes: *mebibytes }
-}
-
-/// The middle of several runs, by their time; the most memory of any.
-fn middle(mut runs: Vec<Figures>) -> Figures {
-    runs.sort_by(|a, b| a.wall.total_cmp(&b.wall));
-    let most = runs.iter().map(|run| run.mebibytes).fold(0.0, f64::max);
-    Figures { mebibytes: most, ..runs[runs.len() / 2] }
-}
-
 /// One row of the table.
 struct Case {
     name: String,
-    /// Arguments for both programs.
+    /// Arguments for our program.
     arguments: Vec<String>,
+    /// Arguments for theirs.
+    their_arguments: Vec<String>,
     runs: usize,
     /// Whether the original is asked, too.
     compared: bool,
@@ -113,7 +71,25 @@ struct Case {
     target: Option<f64>,
 }
 
-fn bench(quick: bool, original: Option<&Path>) -> Vec<Value> {
+/// What is to be measured.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    quick: bool,
+    /// What the names of rows have in them.
+    only: &'a str,
+    /// The Chaos Toolkit, where it is.
+    original: Option<&'a Path>,
+}
+
+impl Asked<'_> {
+    fn rows(&self, cases: &[Case], folder: &Path) -> Vec<Value> {
+        let cases = cases.iter().filter(|case| case.name.contains(self.only));
+        cases.map(|case| compare(case, folder, self.original)).collect()
+    }
+}
+
+fn bench(asked: Asked<'_>) -> Vec<Value> {
+    let Asked { quick, original, .. } = asked;
     let folder = tempfile::tempdir().unwrap();
     let server = serve();
     let cases = cases(folder.path(), &server, quick);
@@ -121,35 +97,7 @@ fn bench(quick: bool, original: Option<&Path>) -> Vec<Value> {
         "{:<34}{:>12}{:>12}{:>9}{:>9}{:>9}{:>9}",
         "", "ours", "theirs", "ratio", "target", "MiB", "theirs"
     );
-    let ours = vec![env!("CARGO_BIN_EXE_kubectl-chaos").to_owned(), "--exit-code=chaostoolkit".to_owned()];
-    let theirs = original.map(|path| {
-        ["--no-version-check", "--no-log-file"]
-            .into_iter()
-            .fold(vec![path.display().to_string()], |command, flag| [command, vec![flag.to_owned()]].concat())
-    });
-    let mut rows = Vec::new();
-    for case in &cases {
-        let command = |program: &[String]| [program, &case.arguments].concat();
-        let version = case.name == "--version";
-        let our_command =
-            if version { vec![ours[0].clone(), "--version".to_owned()] } else { command(&ours) };
-        let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
-        for round in 0..=case.runs {
-            let our_run = measure(folder.path(), &our_command);
-            let their_run = theirs.as_ref().filter(|_| case.compared).map(|theirs| {
-                let theirs = if version { &theirs[..1] } else { theirs.as_slice() };
-                measure(folder.path(), &command(theirs))
-            });
-            // the first round warms up
-            if round > 0 {
-                our_runs.push(our_run);
-                their_runs.extend(their_run);
-            }
-        }
-        let our = middle(our_runs);
-        let their = (!their_runs.is_empty()).then(|| middle(their_runs));
-        rows.push(row(case, our, their));
-    }
+    let mut rows = asked.rows(&cases, folder.path());
     let spawned = spawn_alone(if quick { 100 } else { 1000 });
     println!(
         "{:<34}{:>12}   the least that process probes can take",
@@ -157,11 +105,43 @@ fn bench(quick: bool, original: Option<&Path>) -> Vec<Value> {
         seconds(spawned)
     );
     rows.push(json!({"name": "fork and exec alone", "seconds": spawned}));
-    if theirs.is_none() {
+    if original.is_none() {
         println!("\nno ratio: the Chaos Toolkit is not installed (--original PATH says where it is)");
     }
     println!("\ntargets are parts of the Chaos Toolkit's time; memory is to stay within 12 MiB");
     rows
+}
+
+/// Runs a case, ours and theirs in turns, and prints its row.
+fn compare(case: &Case, folder: &Path, original: Option<&Path>) -> Value {
+    let ours = vec![env!("CARGO_BIN_EXE_kubectl-chaos").to_owned(), "--exit-code=chaostoolkit".to_owned()];
+    let theirs = original.map(|path| {
+        ["--no-version-check", "--no-log-file"]
+            .into_iter()
+            .fold(vec![path.display().to_string()], |command, flag| [command, vec![flag.to_owned()]].concat())
+    });
+    let version = case.name == "--version";
+    let our_command = if version {
+        vec![ours[0].clone(), "--version".to_owned()]
+    } else {
+        [ours, case.arguments.clone()].concat()
+    };
+    let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
+    // the first round warms up; what can be done but once has no such round
+    for round in usize::from(case.runs == 1)..=case.runs {
+        let our_run = measure(folder, &our_command);
+        let their_run = theirs.as_ref().filter(|_| case.compared).map(|theirs| {
+            let theirs = if version { &theirs[..1] } else { theirs.as_slice() };
+            measure(folder, &[theirs, &case.their_arguments].concat())
+        });
+        if round > 0 {
+            our_runs.push(our_run);
+            their_runs.extend(their_run);
+        }
+    }
+    let our = middle(our_runs);
+    let their = (!their_runs.is_empty()).then(|| middle(their_runs));
+    row(case, our, their)
 }
 
 fn seconds(seconds: f64) -> String {
@@ -212,6 +192,7 @@ fn cases(folder: &Path, server: &str, quick: bool) -> Vec<Case> {
     let case = |name: &str, arguments: &[&str], runs: usize, compared: bool, target: Option<f64>| Case {
         name: name.to_owned(),
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        their_arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         runs: if quick { runs.min(3) } else { runs },
         compared,
         target,
