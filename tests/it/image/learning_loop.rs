@@ -1,93 +1,11 @@
-//! The learning loop of `examples/service-down-not-visible-to-users`, as its README tells it, on a real cluster that
-//! has the image of the examples.
-
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+//! The learning loop of `examples/service-down-not-visible-to-users`, as its README tells it.
 
 use fancy_regex::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, wait_until};
+use super::Reader;
 
-const LOOP: &str = "examples/service-down-not-visible-to-users";
 const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
-
-/// A shell in a copy of the example, with the plugin on its PATH and a context whose namespace is its own.
-struct Reader {
-    home: Chaos,
-    namespace: String,
-}
-
-impl Reader {
-    fn new(name: &str) -> Self {
-        let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
-        let home = Chaos::new();
-        let namespace = format!("kubectl-chaos-test-{name}-{}", std::process::id());
-        home.write("bin/.keep", "");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), home.path("bin/kubectl-chaos"))
-            .unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(LOOP), &home.path("example"));
-        let reader = Self { home, namespace };
-        let view = ["config", "view", "--raw", "--flatten", "--minify", "--context", &context];
-        let config = Command::new("kubectl").args(view).output().unwrap();
-        reader.home.write("config", config.stdout);
-        reader.shell("kubectl config set-context --current --namespace=default", 0);
-        reader.shell(&format!("kubectl create namespace {}", reader.namespace), 0);
-        reader.shell(&format!("kubectl config set-context --current --namespace={}", reader.namespace), 0);
-        reader
-    }
-
-    fn run(&self, command: &str) -> Output {
-        let path = std::env::var("PATH").unwrap();
-        Command::new("sh")
-            .args(["-c", command])
-            .current_dir(self.home.path("example"))
-            .env("KUBECONFIG", self.home.path("config"))
-            .env("PATH", format!("{}:{path}", self.home.path("bin").display()))
-            .output()
-            .unwrap()
-    }
-
-    #[track_caller]
-    fn shell(&self, command: &str, code: i32) -> String {
-        let output = self.run(command);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let text = format!("{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{text}");
-        said
-    }
-
-    /// Waits until the consumer is served, as a reader does who types.
-    fn wait(&self) {
-        let path = format!("/api/v1/namespaces/{}/services/my-consumer-service:8080/proxy", self.namespace);
-        let ask = format!("kubectl get --raw {path}/invokeConsumedService");
-        wait_until("the consumer says hello", || {
-            String::from_utf8_lossy(&self.run(&ask).stdout).starts_with("Hello")
-        });
-    }
-
-    fn journal(&self, name: &str) -> Value {
-        self.home.json(&format!("example/{name}"))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.run(&format!("kubectl delete namespace {} --wait=false", self.namespace));
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target: PathBuf = to.join(entry.file_name().unwrap());
-        if entry.is_dir() {
-            copy(&entry, &target);
-        } else {
-            std::fs::copy(&entry, &target).unwrap();
-        }
-    }
-}
 
 /// The body of the answer that the consumer gave after the method, and the state of every effect.
 fn seen(journal: &Value) -> (Value, Vec<Value>) {
