@@ -68,7 +68,10 @@ pub(super) async fn delete_known(context: &Context, resource: &Resource) -> Resu
 async fn deleted(context: &Context, resource: &Resource, namespace: Option<&str>) -> Result<Plan, Failure> {
     let thing = one(context, resource, namespace).await?;
     let on_error = OnError::FailWithBody("Failed to delete custom resource object: ".to_owned());
-    Ok(Plan::one(Operation { on_error, ..deletion(resource, &thing, None) }, Answer::Response))
+    let mut operation = Operation { on_error, ..deletion(resource, &thing, None) };
+    // the answer is the output
+    operation.call.metadata_only = false;
+    Ok(Plan::one(operation, Answer::Response))
 }
 
 /// The one that is named. If it is not there it is tried all the same: the refusal has words of its own.

@@ -34,7 +34,7 @@ fn a_pod_acts_with_its_service_account_and_reaches_services_directly() {
     reader.shell("kubectl rollout status deployment/my-provider-app", 0);
     reader.shell("kubectl rollout status deployment/my-consumer-app", 0);
     reader.wait();
-    let ask = |name: &str, url: &str| json!({"type": "probe", "name": name, "provider": {"type": "http", "url": url, "timeout": 10}});
+    let ask = |name: &str, url: &str| json!({"type": "probe", "name": name, "tolerance": 200, "provider": {"type": "http", "url": url, "timeout": 10}});
     let path = "invokeConsumedService";
     let long = format!("http://my-consumer-service.{}.svc.cluster.local:8080/{path}", reader.namespace);
     let count = json!({"label_selector": "service=my-provider-service"});
@@ -54,7 +54,7 @@ fn a_pod_acts_with_its_service_account_and_reaches_services_directly() {
     });
     let logs = reader.shell("kubectl logs chaos", 0);
     let answer: Value = serde_json::from_str(&logs[logs.find("\n{").expect(&logs)..]).expect(&logs);
-    assert_eq!(answer["kubectl-chaos"]["verdict"], "held", "{logs}");
+    assert_eq!(answer["kubectl-chaos"]["verdict"], "held", "{answer:#} {logs}");
     let failed = &answer["method"]["failed"];
     assert_eq!((failed.as_array().unwrap().len(), &failed[0]["name"]), (1, &json!("get_nodes")), "{failed}");
     assert!(logs.contains("kubectl auth can-i list nodes -A"), "{logs}");
