@@ -85,6 +85,12 @@ impl Refusal {
         }
     }
 
+    /// The reason and the body, as the Chaos Toolkit's functions quote them, and what to do.
+    pub fn quoted(&self) -> String {
+        let advice = self.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
+        format!("'{}' {}{advice}", self.reason(), self.body.trim_end())
+    }
+
     fn phrase(&self) -> &'static str {
         StatusCode::from_u16(self.code).ok().and_then(|code| code.canonical_reason()).unwrap_or("Unknown")
     }

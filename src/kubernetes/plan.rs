@@ -178,7 +178,7 @@ impl Operation {
             Err(failure) => failure,
         };
         let Failure::Refused(refusal) = &failure else { return Err(failure) };
-        let with_body = |words: &str| format!("{words}'{}' {}", refusal.reason(), refusal.body.trim_end());
+        let with_body = |words: &str| format!("{words}{}", refusal.quoted());
         Err(match &self.on_error {
             // another thing that bears the name by now is a conflict, since deletions are by UID
             OnError::RaiseUnlessGone if matches!(refusal.code, 404 | 409) => return Ok(Json::Null),

@@ -49,7 +49,7 @@ fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
 }
 
 /// kubectl, on the cluster that the tests are for.
-fn kubectl(arguments: &[&str]) -> String {
+pub fn kubectl(arguments: &[&str]) -> String {
     let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
     let output =
         Command::new("kubectl").args(["--context", &context]).args(arguments).output().expect("kubectl");
@@ -57,11 +57,11 @@ fn kubectl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A namespace that goes with the test.
-struct Namespace(String);
+/// A namespace that goes with the test: its name.
+pub struct Namespace(pub String);
 
 impl Namespace {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let name = format!("kubectl-chaos-test-{}-{}", std::process::id(), rand_suffix());
         kubectl(&["create", "namespace", &name]);
         wait_until("the service account", || {

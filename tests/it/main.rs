@@ -16,6 +16,7 @@ mod controls;
 mod docs;
 mod durability;
 mod examples;
+mod functions;
 mod fuzz;
 mod golden;
 mod house;

@@ -168,9 +168,7 @@ async fn discover(
 /// A failure to read, in the words that the Chaos Toolkit has for it.
 fn read_failure(failure: Failure) -> Failure {
     match failure {
-        Failure::Refused(refusal) => {
-            Failure::failed(format!("{CREATE}'{}' {}", refusal.reason(), refusal.body.trim_end()))
-        }
+        Failure::Refused(refusal) => Failure::failed(format!("{CREATE}{}", refusal.quoted())),
         other => other,
     }
 }
