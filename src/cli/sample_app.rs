@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::Session;
 use super::args::parse_duration;
 use super::exit_code::Exit;
+use super::{Session, signals};
 use crate::console::{Level, Line};
 use crate::sample_app::{Application, Consumer, Provider, Server, Settings};
 
@@ -86,32 +86,12 @@ async fn start(session: &Session, part: &SampleApp) -> Result<(), String> {
 }
 
 async fn serve(session: &Session, listen: &Listen, application: impl Application) -> Result<(), String> {
-    // from the first moment on: whoever starts it may end it at once
-    let end = ended().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    // from the first moment on: whoever starts it may end it at once. In a container this is the first process,
+    // which no signal ends by itself
+    let end = signals::end().map_err(|error| format!("signals cannot be heard: {error}"))?;
     let server = Server::listen(listen.listen).await;
     let server = server.map_err(|error| format!("cannot listen on {}: {error}", listen.listen))?;
     session.terminal.say(&Line::note(Level::Info, format!("listening on http://{}/", server.address())));
     server.serve(application, end).await;
     Ok(())
-}
-
-/// Ends when the system asks for the end. In a container this is the first process, which no signal ends by itself.
-#[cfg(unix)]
-fn ended() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Elsewhere there is Ctrl-C.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as elsewhere")]
-fn ended() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

@@ -3,6 +3,30 @@
 use crate::engine::Handle;
 use crate::event::Signal;
 
+/// Ends when the system asks for the end, with what it sent. It is heard from now on.
+#[cfg(unix)]
+pub(super) fn end() -> std::io::Result<impl Future<Output = Signal>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => Signal::Int,
+            _ = terminate.recv() => Signal::Term,
+        }
+    })
+}
+
+/// Elsewhere there is Ctrl-C.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as elsewhere")]
+pub(super) fn end() -> std::io::Result<impl Future<Output = Signal>> {
+    Ok(async {
+        drop(tokio::signal::ctrl_c().await);
+        Signal::Int
+    })
+}
+
 /// Listens from now on, and hands every signal to a run. Ends with the runtime.
 #[cfg(unix)]
 pub(super) fn listen(handle: &Handle) -> std::io::Result<()> {

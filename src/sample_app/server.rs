@@ -77,14 +77,14 @@ impl Server {
     }
 
     /// Answers until `end`, then lets requests that are under way have their answers.
-    pub async fn serve(self, application: impl Application, end: impl Future<Output = ()>) {
+    pub async fn serve(self, application: impl Application, end: impl Future) {
         let application = Arc::new(application);
         let open = GracefulShutdown::new();
         let mut end = std::pin::pin!(end);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                () = &mut end => break,
+                _ = &mut end => break,
             };
             let Ok((stream, _)) = accepted else {
                 // too many open files, for a moment

@@ -84,6 +84,22 @@ fn every_stage_can_be_cut_by_every_signal() {
 }
 
 #[test]
+fn what_runs_for_the_configuration_ends_with_the_program() {
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let chaos = Chaos::new();
+        let mut asking = experiment(&[], &[quick("never", "touch never")], &[]);
+        let mut probe = hang("ask", "probe");
+        probe.as_object_mut().unwrap().remove("tolerance");
+        asking["configuration"] = json!({"answer": probe});
+        let finished = interrupted(&chaos, &asking, &["-o", "json"], sent).exits(code);
+        wait_until("the process ends", || is_gone(&chaos.path("child")));
+        assert_eq!(finished.json()["exit_code"], code);
+        assert!(!chaos.path("never").exists());
+        finished.says("before the run began");
+    }
+}
+
+#[test]
 fn the_journal_and_the_console_say_which_signal_it_was() {
     let check = |sent: Signal, name: &str, line: &str| {
         let chaos = Chaos::new();

@@ -125,7 +125,15 @@ async fn carry_out(
         watchers.push(Box::new(live.watcher()));
     }
     let bus = Arc::new(Bus::new(watchers));
-    let scope = configured(session, surroundings, &ready.experiment, &bus, plain).await;
+    // processes may be under way for the configuration: whoever interrupts them wants them to end, too
+    let interrupted = signals::end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
+    let scope = tokio::select! {
+        scope = configured(session, surroundings, &ready.experiment, &bus, plain) => scope,
+        signal = interrupted => {
+            let why = format!("interrupted by {signal} before the run began");
+            return Err(Refused::new(terminal, Exit::Signal(signal), "runtime", why));
+        }
+    };
     let scope = scope.map_err(|error| Refused::new(terminal, Exit::Invalid, "runtime", error))?;
     let mut controls = surroundings.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
