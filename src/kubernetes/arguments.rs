@@ -16,6 +16,11 @@ impl Arguments {
         let mut bound = Map::new();
         for argument in function.arguments {
             let value = match (given.get(argument.name), argument.default) {
+                // a null would stand for every namespace
+                (Some(Value::Null), _) if argument.name == "ns" => {
+                    let what = "Missing the required parameter `namespace`".to_owned();
+                    return Err(Failure::Raised("kubernetes.client.exceptions.ApiValueError", what));
+                }
                 (Some(value), _) => value.clone(),
                 (None, Default::Text("default")) if argument.name == "ns" => namespace.into(),
                 (None, default) => default.value().ok_or_else(|| {
@@ -74,19 +79,32 @@ impl Arguments {
         self.0.get(flag).is_none_or(Value::is_truthy)
     }
 
-    /// An argument as a whole number; nothing for null.
+    /// An argument as a whole number, its fraction cut off; nothing for null. A text is no number: who wrote one
+    /// may have meant something else, and nothing is hit on a guess.
     pub fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+        if *self.value(name) == Value::Null { Ok(None) } else { self.amount(name).map(Some) }
+    }
+
+    /// The same, of an argument that cannot be null.
+    pub fn amount(&self, name: &str) -> Result<i64, Failure> {
         let value = self.value(name);
-        let number = match value {
-            Value::Null => return Ok(None),
-            Value::Text(text) => text.trim().parse().ok(),
-            #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
-            value => value.as_f64().filter(|number| number.is_finite()).map(|number| number as i64),
-        };
-        number.map(Some).ok_or_else(|| {
-            let what = format!("argument '{name}' has to be a whole number, not {}", value.python_text());
+        let number = value.as_f64().filter(|number| number.is_finite() && value.as_text().is_none());
+        #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
+        number.map(|number| number as i64).ok_or_else(|| {
+            let what = format!("argument '{name}' has to be a number, not {}", value.python_type());
             Failure::Raised("TypeError", what)
         })
+    }
+
+    /// A selector with `{name}` filled in.
+    pub fn selector(&self, name: &str) -> Result<String, Failure> {
+        match self.text("label_selector") {
+            Some(selector) => fill_name(&selector, name),
+            None => {
+                let what = "'NoneType' object has no attribute 'format'".to_owned();
+                Err(Failure::Raised("AttributeError", what))
+            }
+        }
     }
 
     /// The namespace.
@@ -167,10 +185,15 @@ mod tests {
 
     #[test]
     fn defaults_stand_in() {
-        let bound = bind(json!({"qty": "3", "rand": 1, "label_selector": ""})).unwrap();
+        let bound = bind(json!({"qty": 3.9, "rand": 1, "label_selector": ""})).unwrap();
         assert_eq!((bound.number("qty").unwrap(), bound.flag("rand")), (Some(3), true));
         assert_eq!((bound.namespace().as_str(), bound.required("mode").as_str()), ("shop", "fixed"));
         assert_eq!(bound.some_text("label_selector"), None);
+        for wrong in [json!("3"), json!([3]), json!(null)] {
+            assert!(bind(json!({"qty": wrong})).unwrap().amount("qty").is_err(), "{wrong}");
+        }
+        // what would reach beyond the namespace
+        assert!(bind(json!({"ns": null})).unwrap_err().contains("`namespace`"));
         assert!(bind(json!({"quantity": 1})).unwrap_err().contains("unexpected keyword argument 'quantity'"));
     }
 

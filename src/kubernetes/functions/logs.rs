@@ -5,7 +5,6 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use super::Context;
 use crate::clock::Timestamp;
-use crate::kubernetes::arguments::fill_name;
 use crate::kubernetes::cluster::{Call, Selection};
 use crate::kubernetes::failure::Failure;
 use crate::kubernetes::resource::PODS;
@@ -18,8 +17,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 pub(super) async fn read(context: &Context) -> Result<Json, Failure> {
     let arguments = &context.arguments;
     let name = arguments.text("name");
-    let labels = arguments.text("label_selector").unwrap_or_else(|| "name in ({name})".to_owned());
-    let labels = fill_name(&labels, name.as_deref().unwrap_or("None"))?;
+    let labels = arguments.selector(name.as_deref().unwrap_or("None"))?;
     if name.is_none() && labels == "name in (None)" {
         context.not_everything(&Selection::default(), "every Pod of the namespace")?;
     }

@@ -4,12 +4,11 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{Context, deletion};
-use crate::kubernetes::arguments::fill_name;
 use crate::kubernetes::cluster::Selection;
 use crate::kubernetes::failure::Failure;
 use crate::kubernetes::plan::{Answer, Plan};
 use crate::kubernetes::resource::PODS;
-use crate::kubernetes::select::{Metadata, Quota, Thing, select};
+use crate::kubernetes::select::{Amount, Metadata, Quota, Thing, select};
 use crate::tolerance::Pattern;
 use crate::value::Value;
 
@@ -41,13 +40,17 @@ struct Condition {
 pub(super) async fn chosen(context: &Context) -> Result<(Vec<Metadata>, Vec<String>), Failure> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
+    let qty = arguments.amount("qty")?;
     let quota = Quota::read(
-        arguments.number("qty")?.unwrap_or(1),
+        qty,
         &arguments.required("mode"),
         &arguments.required("order"),
         arguments.flag("all"),
         random,
     )?;
+    if matches!((arguments.value("qty"), quota.amount), (Value::Float(_), Amount::Fixed(_))) && !quota.all {
+        return Err(Failure::Raised("TypeError", "argument 'qty' has to be a whole number".to_owned()));
+    }
     let labels = arguments.some_text("label_selector");
     let pattern = arguments.some_text("name_pattern");
     let selection = Selection::labels(labels.as_deref());
@@ -71,7 +74,7 @@ pub(super) async fn chosen(context: &Context) -> Result<(Vec<Metadata>, Vec<Stri
 }
 
 pub(super) async fn terminate(context: &Context) -> Result<Plan, Failure> {
-    let grace_period = context.arguments.number("grace_period")?.filter(|seconds| *seconds >= 0);
+    let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
     let (pods, remarks) = chosen(context).await?;
     let operations = pods.iter().map(|pod| deletion(&PODS, pod, grace_period)).collect();
     Ok(Plan { operations, answer: Answer::Names, remarks })
@@ -91,7 +94,7 @@ pub(super) async fn delete(context: &Context) -> Result<Plan, Failure> {
 /// The Pod that falls with a microservice.
 pub(super) async fn one_of_microservice(context: &Context) -> Result<Vec<Metadata>, Failure> {
     let name = context.arguments.required("name");
-    let labels = fill_name(&context.arguments.required("label_selector"), &name)?;
+    let labels = context.arguments.selector(&name)?;
     first_matching(context, &Selection::labels(Some(&labels)), Some(&name)).await
 }
 
@@ -134,7 +137,7 @@ pub(super) async fn count(context: &Context) -> Result<Json, Failure> {
 }
 
 pub(super) async fn count_min(context: &Context) -> Result<Json, Failure> {
-    let least = context.arguments.number("min_count")?.unwrap_or(0);
+    let least = context.arguments.amount("min_count")?;
     Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
 }
 
@@ -188,9 +191,18 @@ pub(super) async fn in_conditions(context: &Context) -> Result<Json, Failure> {
         Ok(found) => found,
         Err(answer) => return Ok(answer),
     };
-    let wanted = context.arguments.value("conditions");
+    // what Python would go through, one by one: of a mapping the keys, of a text the characters
+    let wanted: Vec<Value> = match context.arguments.value("conditions") {
+        Value::List(wanted) => wanted.clone(),
+        Value::Map(wanted) => wanted.keys().map(|key| key.as_str().into()).collect(),
+        Value::Text(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
+        other => {
+            let what = format!("'{}' object is not iterable", other.python_type());
+            return Err(Failure::Raised("TypeError", what));
+        }
+    };
     for pod in &pods {
-        let missing = wanted.as_list().unwrap_or_default().iter().find(|wanted| !has(pod, wanted));
+        let missing = wanted.iter().find(|wanted| !has(pod, wanted));
         if let Some(missing) = missing {
             let why = format!(
                 "pod {} does not match the following given condition: {}",
@@ -215,7 +227,7 @@ fn has(pod: &Pod, wanted: &Value) -> bool {
 
 pub(super) async fn is_not_available(context: &Context) -> Result<Json, Failure> {
     let name = context.arguments.required("name");
-    let labels = fill_name(&context.arguments.required("label_selector"), &name)?;
+    let labels = context.arguments.selector(&name)?;
     let selection = Selection { labels, fields: "status.phase=Running".to_owned() };
     let running: Vec<Thing> =
         context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
