@@ -12,11 +12,11 @@
 //!                      │         knows the trait Provider, and no provider
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
-//!            sample_app/                                      the application of the examples
+//!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
 //!            views     console/                                          pure: events in, lines out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  effect  diagnostic  clock                           no runtime, no terminal
+//!            value/  effect  diagnostic  clock  lot                      no runtime, no terminal
 //! ```
 //!
 //! # One activity, from file to journal
@@ -47,6 +47,7 @@
 //! | clock | 0 | – |
 //! | diagnostic | 0 | – |
 //! | effect | 0 | clock |
+//! | lot | 0 | – |
 //! | substitution | 0 | value |
 //! | experiment | 0 | diagnostic, substitution, value |
 //! | tolerance | 0 | experiment, substitution, value |
@@ -56,7 +57,8 @@
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
 //! | source | 1 | diagnostic, experiment, http_client, settings |
-//! | kubernetes | 1 | clock, diagnostic, effect, experiment, settings, tolerance, value |
+//! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
+//! | embedded | 1 | clock, lot |
 //! | sample_app | 1 | clock, experiment, http_client |
 //! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
@@ -67,12 +69,14 @@ pub mod clock;
 pub mod console;
 pub mod diagnostic;
 pub mod effect;
+pub mod embedded;
 pub mod engine;
 pub mod event;
 pub mod experiment;
 pub mod http_client;
 pub mod journal;
 pub mod kubernetes;
+pub mod lot;
 pub mod provider;
 pub mod sample_app;
 pub mod settings;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::connection_args::Connection;
+use super::embedded::Embedded;
 use super::sample_app::SampleApp;
 use crate::experiment::configuration::{TYPES, variable};
 use crate::value::Value;
@@ -161,6 +162,12 @@ pub(super) enum Command {
     Run(Box<Run>),
     /// List the functions that experiments can call, with what they take and the rights that they need
     Discover(Discover),
+    /// A small Kubernetes in this process, to try experiments on
+    Embedded {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Embedded,
+    },
     /// Find every fault of experiments, without running anything
     Validate(Validate),
     /// The application of the examples
@@ -196,6 +203,12 @@ pub(super) struct Run {
     /// Where to write the journal
     #[arg(long, value_name = "FILE", default_value = "./journal.json")]
     pub(super) journal_path: PathBuf,
+    /// Rehearse on a fresh cluster in this process, and touch no other one
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
+    pub(super) embedded: bool,
+    /// Manifests that the embedded cluster begins with: a file, or a folder without its subfolders; may be repeated
+    #[arg(long, value_name = "DIR", requires = "embedded")]
+    pub(super) apply: Vec<PathBuf>,
     /// What to leave out
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) dry: Option<DryArg>,

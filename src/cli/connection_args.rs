@@ -1,6 +1,6 @@
 //! How the cluster is reached: kubectl's own flags, under their own names. Floor 3.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -100,6 +100,37 @@ impl Connection {
             ServiceAccess::Direct => Access::Direct,
         };
         (access, self.connect_to.clone())
+    }
+
+    /// Where random choices begin.
+    pub(super) fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// The kubeconfig file that was named.
+    pub(super) fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_deref()
+    }
+
+    /// The namespace that was named.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The same for another cluster than the one that is meant otherwise, whatever the environment says.
+    pub(super) fn to(&self, kubeconfig: PathBuf) -> Self {
+        let given = self.clone();
+        Self {
+            kubeconfig: Some(kubeconfig),
+            context: Some(crate::embedded::NAME.to_owned()),
+            namespace: given.namespace,
+            request_timeout: given.request_timeout,
+            allow_all: given.allow_all,
+            service_access: given.service_access,
+            connect_to: given.connect_to,
+            seed: given.seed,
+            ..Self::default()
+        }
     }
 
     /// What they come to. Lenient runs hit what the Chaos Toolkit would hit.

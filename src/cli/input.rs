@@ -31,7 +31,8 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     /// Reads settings and variables. What cannot be read of them is told; a missing file was told by clap.
-    pub(super) fn read(session: &Session, args: &VariableArgs) -> Result<Self, u8> {
+    /// With a kubeconfig of a cluster to rehearse on, that is the cluster of everything that runs.
+    pub(super) fn read(session: &Session, args: &VariableArgs, rehearsal: Option<&Path>) -> Result<Self, u8> {
         let mut environment = session.environment.clone();
         let settings = settings(session);
         let mut files = Vec::new();
@@ -50,8 +51,13 @@ impl Surroundings {
             let message = format!("a variable file is passed over: {fault}");
             session.terminal.say(&Line::note(Level::Error, message));
         }
+        let mut connection = session.connection.clone();
+        if let Some(kubeconfig) = rehearsal {
+            connection = connection.to(kubeconfig.to_owned());
+            environment.set("KUBECONFIG", &kubeconfig.display().to_string());
+        }
         let environment = Arc::new(environment);
-        let options = session.connection.options(session.global.strict);
+        let options = connection.options(session.global.strict);
         let kubernetes = Arc::new(Kubernetes::new(Arc::clone(&environment), options));
         let (access, aliases) = session.connection.services();
         let services = Services::new(Arc::clone(&kubernetes), access, aliases);

@@ -3,6 +3,7 @@
 mod args;
 mod connection_args;
 mod discover;
+mod embedded;
 mod events_file;
 mod exit_code;
 mod input;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
+        Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),

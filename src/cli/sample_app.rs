@@ -12,7 +12,9 @@ use crate::console::{Level, Line};
 use crate::sample_app::{Application, Consumer, Provider, Server, Settings};
 
 /// The environment's name for the provider's address.
-const PROVIDER: &str = "PROVIDER_URL";
+pub(super) const PROVIDER: &str = "PROVIDER_URL";
+/// Where the provider is when nobody says.
+pub(super) const DEFAULT: &str = "http://my-provider-service:8080/";
 
 /// Which part of the application.
 #[derive(Clone, Debug, Subcommand)]
@@ -74,13 +76,29 @@ async fn start(session: &Session, part: &SampleApp) -> Result<(), String> {
         SampleApp::Provider { listen } => serve(session, listen, Provider).await,
         SampleApp::Consumer(args) => {
             let provider = session.environment.get(PROVIDER);
-            let provider = provider.unwrap_or_else(|| "http://my-provider-service:8080/".to_owned());
-            let breaker = args.circuit_breaker.then_some(Settings {
-                failures: args.failure_threshold,
-                open_for: args.open_for,
-                trials: args.success_threshold,
-            });
-            serve(session, &args.listen, Consumer::new(&provider, args.timeout, breaker)?).await
+            serve(session, &args.listen, args.consumer(provider.as_deref().unwrap_or(DEFAULT))?).await
+        }
+    }
+}
+
+impl ConsumerArgs {
+    /// The consumer that was asked for, and the provider that it asks.
+    pub(super) fn consumer(&self, provider: &str) -> Result<Consumer, String> {
+        let breaker = self.circuit_breaker.then_some(Settings {
+            failures: self.failure_threshold,
+            open_for: self.open_for,
+            trials: self.success_threshold,
+        });
+        Consumer::new(provider, self.timeout, breaker)
+    }
+}
+
+impl SampleApp {
+    /// Where it would listen.
+    pub(super) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Provider { listen } => listen.listen,
+            Self::Consumer(args) => args.listen.listen,
         }
     }
 }

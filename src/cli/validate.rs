@@ -32,7 +32,7 @@ struct Checked {
 
 /// Finds every fault of every file. Gives the exit code.
 pub(super) fn validate(session: &Session, args: &Validate) -> u8 {
-    let surroundings = match Surroundings::read(session, &args.variables) {
+    let surroundings = match Surroundings::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };

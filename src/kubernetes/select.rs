@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use crate::effect::Target;
+use crate::lot::Lot;
 
 /// What everything in a cluster has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -120,31 +121,6 @@ pub(super) fn select(mut candidates: Vec<Metadata>, quota: &Quota, lot: &mut Lot
     }
     candidates.truncate(amount);
     candidates
-}
-
-/// Random numbers that can be had again by their seed.
-#[derive(Clone, Debug)]
-pub(super) struct Lot {
-    state: u64,
-}
-
-impl Lot {
-    /// From a seed.
-    pub(super) fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    /// A number below another one, which is not zero. By `SplitMix64`.
-    pub(super) fn draw(&mut self, below: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        // the upper half of the product is even enough for any number of things in a cluster
-        let wide = u128::from(z) * (below as u128);
-        usize::try_from(wide >> 64).unwrap_or(0)
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod console;
 mod controls;
 mod docs;
 mod durability;
+mod embedded;
 mod examples;
 mod functions;
 mod fuzz;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Session;
 use super::args::{DryArg, ExitCodes, Output, Run};
+use super::embedded::Rehearsal;
 use super::events_file::EventsFile;
 use super::exit_code::{Exit, toolkit_code};
 use super::input::{Surroundings, control_files};
@@ -52,7 +53,16 @@ struct Ended {
 }
 
 async fn run_all(session: &Session, args: &Run) -> u8 {
-    let surroundings = match Surroundings::read(session, &args.variables) {
+    let rehearsal = if args.embedded {
+        match rehearse(session, args).await {
+            Ok(rehearsal) => Some(rehearsal),
+            Err(refused) => return refuse(session, args, &refused, &args.sources[0]),
+        }
+    } else {
+        None
+    };
+    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path());
+    let surroundings = match Surroundings::read(session, &args.variables, kubeconfig) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
@@ -84,6 +94,23 @@ async fn run_all(session: &Session, args: &Run) -> u8 {
         Err(error) => {
             let refused = session.refuse(Exit::NotWritten, error);
             if code == 0 { refused } else { code }
+        }
+    }
+}
+
+/// A cluster of its own to rehearse on.
+async fn rehearse(session: &Session, args: &Run) -> Result<Rehearsal, Refused> {
+    let terminal = &session.terminal;
+    let interrupted = signals::end().map_err(|error| {
+        Refused::new(terminal, Exit::Usage, "runtime", format!("signals cannot be heard: {error}"))
+    })?;
+    tokio::select! {
+        started = Rehearsal::start(session, &args.apply) => {
+            started.map_err(|error| Refused::new(terminal, Exit::Unreachable, "runtime", error))
+        }
+        signal = interrupted => {
+            let why = format!("interrupted by {signal} before the run began");
+            Err(Refused::new(terminal, Exit::Signal(signal), "runtime", why))
         }
     }
 }

@@ -25,8 +25,9 @@ use super::cluster::{Call, Cluster, Selection};
 use super::failure::Failure;
 use super::plan::{Answer, Expect, OnError, Operation, Plan};
 use super::resource::{DEPLOYMENTS, PODS, REPLICA_SETS, Resource};
-use super::select::{Lot, Metadata, Thing};
+use super::select::{Metadata, Thing};
 use crate::experiment::yaml;
+use crate::lot::Lot;
 
 pub use drain::Drain;
 pub use exec::Commands;

@@ -1,0 +1,320 @@
+//! The embedded cluster: `embedded serve`, and what `run --embedded` rehearses on. Floor 3.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use serde::Deserialize as _;
+use serde_json::{Value as Json, json};
+use tempfile::{NamedTempFile, TempDir};
+use tokio::sync::oneshot;
+use url::Url;
+
+use super::exit_code::Exit;
+use super::sample_app::{DEFAULT, PROVIDER, SampleApp};
+use super::{Session, signals};
+use crate::console::{Level, Line};
+use crate::embedded::{Cluster, Handle, Listener, Listens, Options, Started, Workloads};
+use crate::sample_app::{Application, Provider, Server};
+
+/// The image whose containers run: the sample application's.
+const IMAGE: &str = "ghcr.io/kubectl-chaos/kubectl-chaos";
+/// How long Deployments may take that are there from the beginning.
+const READY: Duration = Duration::from_secs(30);
+
+/// `embedded`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Embedded {
+    /// Serve a fresh cluster until a signal comes; its kubeconfig goes to --kubeconfig, else ./embedded.kubeconfig
+    Serve(Serve),
+}
+
+/// `embedded serve`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Serve {
+    /// Manifests that the cluster begins with: a file, or a folder without its subfolders; may be repeated
+    #[arg(long, value_name = "DIR")]
+    apply: Vec<PathBuf>,
+}
+
+/// A cluster of its own for a run, which ends with it.
+pub(super) struct Rehearsal {
+    /// Its kubeconfig. Nobody else can read it.
+    pub(super) kubeconfig: PathBuf,
+    _folder: TempDir,
+    _handle: Handle,
+}
+
+impl Rehearsal {
+    /// Starts a cluster with manifests, and waits until their Deployments are complete. An error says why not.
+    pub(super) async fn start(session: &Session, manifests: &[PathBuf]) -> Result<Self, String> {
+        let (handle, listener) = cluster(session, manifests).await?;
+        let failed = |error: std::io::Error| {
+            format!("the kubeconfig of the embedded cluster cannot be written: {error}")
+        };
+        let folder = tempfile::Builder::new().prefix("kubectl-chaos-").tempdir().map_err(failed)?;
+        let kubeconfig = folder.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, listener.kubeconfig().to_string()).map_err(failed)?;
+        Ok(Self { kubeconfig, _folder: folder, _handle: handle })
+    }
+}
+
+/// Serves until a signal comes. Gives the exit code.
+pub(super) fn embedded(session: &Session, command: &Embedded) -> u8 {
+    let Embedded::Serve(args) = command;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(session, args));
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            served
+        }
+        Err(error) => Err(format!("the program cannot start: {error}")),
+    };
+    match served {
+        Ok(()) => session.code(Exit::Fine),
+        Err(error) => session.refuse(Exit::Usage, error),
+    }
+}
+
+async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
+    let mut end =
+        std::pin::pin!(signals::end().map_err(|error| format!("signals cannot be heard: {error}"))?);
+    let started = tokio::select! {
+        started = cluster(session, &args.apply) => started?,
+        _ = &mut end => return Ok(()),
+    };
+    let (_handle, listener) = started;
+    let path = session.connection.kubeconfig().unwrap_or(Path::new("embedded.kubeconfig"));
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    write(&path, &listener.kubeconfig())?;
+    let told = format!(
+        "an embedded cluster is at https://{}\nexport KUBECONFIG={}\n",
+        listener.address,
+        shlex::try_quote(&path.display().to_string()).map_err(|error| error.to_string())?
+    );
+    session.terminal.result(&told).map_err(|error| format!("the answer cannot be written: {error}"))?;
+    end.await;
+    // nobody can use it any more
+    let _ = std::fs::remove_file(&path);
+    Ok(())
+}
+
+/// Writes a kubeconfig that only its owner can read, whole or not at all.
+fn write(path: &Path, kubeconfig: &Json) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("the kubeconfig {} cannot be written: {error}", path.display())
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    let text = serde_yaml::to_string(kubeconfig).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    // somebody's own kubeconfig stays what it is
+    file.persist_noclobber(path).map_err(|error| failed(&error.error)).map(drop)
+}
+
+/// A cluster that listens and has what manifests say.
+async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Listener), String> {
+    let objects = manifests.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
+    let seed = session.connection.seed().unwrap_or_default();
+    let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
+    note(format!("a fresh embedded cluster, seed {seed}: nothing else is touched"));
+    let handle = Cluster::start(Options { seed, workloads: Box::new(SampleApps), ..Options::default() });
+    let listener = Listener::start(&handle).await?;
+    let namespace = session.connection.namespace().unwrap_or("default");
+    if namespace != "default" {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        apply(&handle, &Manifest { place: "--namespace".to_owned(), object }, namespace)?;
+    }
+    for manifest in &objects {
+        apply(&handle, manifest, namespace)?;
+    }
+    let end = tokio::time::Instant::now() + READY;
+    loop {
+        let unfinished = handle.unfinished();
+        if unfinished.is_empty() {
+            break;
+        }
+        if tokio::time::Instant::now() >= end {
+            return Err(format!("not complete after {} s: {}", READY.as_secs(), unfinished.join(", ")));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok((handle, listener))
+}
+
+fn apply(handle: &Handle, manifest: &Manifest, namespace: &str) -> Result<(), String> {
+    let applied = handle.apply(manifest.object.clone(), namespace);
+    applied.map_err(|status| format!("{}: {} ({})", manifest.place, status.message, status.reason))
+}
+
+/// An object, and where it was read.
+#[derive(Clone)]
+struct Manifest {
+    place: String,
+    object: Json,
+}
+
+/// Reads what `kubectl apply -f` would: a file, or the .json, .yaml and .yml files of a folder, without its
+/// subfolders. Experiments among them are passed over. What others live in comes first.
+fn read(path: &Path) -> Result<Vec<Manifest>, String> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+        format!("the manifests in {} cannot be read: {error}", path.display())
+    };
+    let mut files = Vec::new();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(|error| failed(path, &error))? {
+            let file = entry.map_err(|error| failed(path, &error))?.path();
+            let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
+            if file.is_file() && matches!(extension.as_str(), "json" | "yaml" | "yml") {
+                files.push(file);
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            return Err(format!("{} has no .json, .yaml or .yml files", path.display()));
+        }
+    } else {
+        files.push(path.to_owned());
+    }
+    let mut objects = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = Json::deserialize(document).map_err(|error| failed(file, &error))?;
+            collect(file, object, &mut objects)?;
+        }
+    }
+    objects.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
+        Some("Namespace" | "CustomResourceDefinition") => 0,
+        _ => 1,
+    });
+    Ok(objects)
+}
+
+fn collect(file: &Path, object: Json, objects: &mut Vec<Manifest>) -> Result<(), String> {
+    let is_experiment = object["method"].is_array() && object["kind"].is_null();
+    if object.is_null() || is_experiment {
+        return Ok(());
+    }
+    if object["kind"] == "List" {
+        for item in object["items"].as_array().cloned().unwrap_or_default() {
+            collect(file, item, objects)?;
+        }
+        return Ok(());
+    }
+    if !object["apiVersion"].is_string() || !object["kind"].is_string() {
+        return Err(format!("{}: a manifest has to have apiVersion and kind", file.display()));
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let place = format!("{}: {} \"{name}\"", file.display(), object["kind"].as_str().unwrap_or_default());
+    objects.push(Manifest { place, object });
+    Ok(())
+}
+
+/// Containers of the sample application run, others only seem to.
+struct SampleApps;
+
+/// The arguments of a container, read as this program's own.
+#[derive(Parser)]
+struct Container {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    SampleApp {
+        #[command(subcommand)]
+        part: SampleApp,
+    },
+}
+
+impl Workloads for SampleApps {
+    fn start<'a>(
+        &'a self,
+        cluster: &'a Arc<Cluster>,
+        namespace: &'a str,
+        container: &'a Json,
+        end: oneshot::Receiver<()>,
+    ) -> Started<'a> {
+        Box::pin(async move {
+            let image = container["image"].as_str().unwrap_or_default();
+            if image.split([':', '@']).next() != Some(IMAGE) {
+                return Ok(None);
+            }
+            let words = container["args"].as_array().into_iter().flatten().filter_map(Json::as_str);
+            let arguments = Container::try_parse_from(std::iter::once("kubectl-chaos").chain(words));
+            let Command::SampleApp { part } = arguments.map_err(|error| error.to_string())?.command;
+            let port = part.address().port();
+            match part {
+                SampleApp::Provider { .. } => listen(port, Provider, end).await,
+                SampleApp::Consumer(args) => {
+                    let provider = provider(cluster, namespace, container)?;
+                    listen(port, args.consumer(&provider)?, end).await
+                }
+            }
+        })
+    }
+}
+
+/// The provider that a container is told to ask, as an address on loopback when it is a Service.
+fn provider(cluster: &Arc<Cluster>, namespace: &str, container: &Json) -> Result<String, String> {
+    let mut variables = container["env"].as_array().into_iter().flatten();
+    let given = variables.find(|variable| variable["name"] == PROVIDER);
+    let text = given.and_then(|variable| variable["value"].as_str()).unwrap_or(DEFAULT);
+    let mut url = Url::parse(text).map_err(|error| format!("{PROVIDER}={text}: {error}"))?;
+    let (Some(url::Host::Domain(host)), Some(port)) = (url.host(), url.port_or_known_default()) else {
+        return Ok(text.to_owned());
+    };
+    let Some(address) = cluster.resolve(host, port, namespace) else { return Ok(text.to_owned()) };
+    let address = address.map_err(|error| format!("{text}: {error}"))?;
+    let changed = url.set_ip_host(address.ip()).and_then(|()| url.set_port(Some(address.port())));
+    changed.map_err(|()| format!("{text} has no place for a port"))?;
+    Ok(url.into())
+}
+
+async fn listen(
+    port: u16,
+    application: impl Application,
+    end: oneshot::Receiver<()>,
+) -> Result<Option<Listens>, String> {
+    let server = Server::listen(([127, 0, 0, 1], 0).into())
+        .await
+        .map_err(|error| format!("cannot listen: {error}"))?;
+    let real = server.address();
+    tokio::spawn(server.serve(application, end));
+    Ok(Some(Listens { port, real }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_read_as_kubectl_reads_them() {
+        let folder = TempDir::new().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "b.yaml",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n# nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n",
+        );
+        write(
+            "a.json",
+            r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}]}"#,
+        );
+        write("experiment.json", r#"{"title": "t", "description": "d", "method": []}"#);
+        write("notes.txt", "{");
+        std::fs::create_dir(folder.path().join("sub.yaml")).unwrap();
+        let kinds: Vec<Json> =
+            read(folder.path()).unwrap().iter().map(|one| one.object["kind"].clone()).collect();
+        assert_eq!(kinds, ["Namespace", "ConfigMap", "Service"]);
+        write("z.yaml", "a: [");
+        assert!(read(folder.path()).err().unwrap().contains("z.yaml"));
+        write("z.yaml", "kind: Pod");
+        assert!(read(folder.path()).err().unwrap().contains("apiVersion"));
+        assert!(read(&folder.path().join("gone")).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! The API server: what may be asked of the objects, and what comes back. No network here. Floor 1.
+
+mod read;
+mod subresource;
+mod table;
+mod write;
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::{Value as Json, json};
+use tokio::sync::watch;
+
+use super::kinds::{Kind, Kinds};
+use super::status::Status;
+use super::store::{Key, Store};
+use crate::clock::Timestamp;
+use crate::lot::Lot;
+
+pub(super) use read::{Listing, Watch};
+pub(super) use subresource::budget;
+pub(super) use subresource::{count, is_ready, share};
+pub(super) use table::Shape;
+pub(super) use write::{Deletion, Writing};
+pub(super) use write::{FOREGROUND, ORPHAN, is_let_go, remove};
+
+/// What the API server works on. Everything happens under one lock, and nothing waits while it is held.
+pub(super) struct State {
+    /// The objects.
+    pub(super) store: Store,
+    /// The kinds that there are.
+    pub(super) kinds: Kinds,
+    /// What is left to chance: UIDs, names that are made up.
+    pub(super) lot: Lot,
+    /// How many addresses of Services and Pods were given out.
+    addresses: u32,
+}
+
+/// The API server.
+pub(super) struct Api {
+    state: Mutex<State>,
+    revision: watch::Sender<u64>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// Which object or objects a request is about.
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    /// The kind.
+    pub(super) kind: Arc<Kind>,
+    /// In which of its versions.
+    pub(super) version: String,
+    /// The namespace; empty for all, or for what has none.
+    pub(super) namespace: String,
+    /// The name; empty for all.
+    pub(super) name: String,
+}
+
+impl At {
+    /// The key of the one object.
+    pub(super) fn key(&self) -> Key {
+        Key::new(&self.kind.resource, &self.namespace, &self.name)
+    }
+
+    /// An object of the kind, as this version shows it.
+    pub(super) fn shown(&self, object: &Json) -> Json {
+        let mut shown = object.clone();
+        shown["apiVersion"] = json!(self.kind.api_version(&self.version));
+        shown["kind"] = json!(self.kind.name);
+        shown
+    }
+}
+
+impl Api {
+    /// An API server with nothing but the namespaces that every cluster has. The seed decides what is left to
+    /// chance, the clock what time it is.
+    pub(super) fn new(seed: u64, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        let state =
+            State { store: Store::default(), kinds: Kinds::default(), lot: Lot::new(seed), addresses: 0 };
+        let api = Self { state: Mutex::new(state), revision: watch::Sender::new(0), clock };
+        for name in ["default", "kube-system"] {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            // nothing of it can be wrong
+            drop(api.create_object(namespace));
+        }
+        api
+    }
+
+    /// Everything, alone.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Tells watchers that something changed.
+    pub(super) fn tell(&self, state: &State) {
+        self.revision.send_replace(state.store.revision());
+    }
+
+    /// Says when something has changed.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// The time as objects have it: whole seconds, in UTC.
+    pub(super) fn now(&self) -> String {
+        seconds((self.clock)())
+    }
+
+    /// The time some seconds from now.
+    pub(super) fn later(&self, after: i64) -> String {
+        let micros = (self.clock)().as_seconds() * 1e6;
+        #[allow(clippy::cast_possible_truncation)] // microseconds of this age fit
+        seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
+    }
+
+    /// Creates an object that says itself what and where it is.
+    pub(super) fn create_object(&self, object: Json) -> Result<Json, Status> {
+        let at = self.at(&object)?;
+        self.create(&At { name: String::new(), ..at }, object, &Writing::default())
+    }
+
+    /// What and where an object says that it is; in `default` where it says nothing.
+    pub(super) fn at(&self, object: &Json) -> Result<At, Status> {
+        let (kind, version) = self.lock().kinds.of(object).ok_or_else(Status::no_such_resource)?;
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let namespace = match text("namespace") {
+            _ if !kind.namespaced => String::new(),
+            none if none.is_empty() => "default".to_owned(),
+            named => named,
+        };
+        Ok(At { kind, version, namespace, name: text("name") })
+    }
+}
+
+fn seconds(time: Timestamp) -> String {
+    format!("{}Z", &time.iso()[..19])
+}
+
+impl State {
+    /// A UID that nothing else has.
+    pub(super) fn uid(&mut self) -> String {
+        let mut part = |digits: usize| {
+            let number = self.lot.draw(1 << 32);
+            format!("{number:08x}")[..digits].to_owned()
+        };
+        format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
+    }
+
+    /// A name that begins so, and that nothing else has.
+    pub(super) fn name(&mut self, prefix: &str) -> String {
+        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        let letter = |lot: &mut Lot| char::from(LETTERS[lot.draw(LETTERS.len())]);
+        let ending: String = (0..5).map(|_| letter(&mut self.lot)).collect();
+        format!("{prefix}{ending}")
+    }
+
+    /// An address in a network of 65,536 that nothing else has; the first two numbers are given.
+    pub(super) fn address(&mut self, network: &str) -> String {
+        self.addresses += 1;
+        format!("{network}.{}.{}", self.addresses / 254 % 256, self.addresses % 254 + 1)
+    }
+}

@@ -1,0 +1,345 @@
+//! The API server over HTTP: addresses to requests, answers to bytes. Floor 1.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::Frame;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value as Json, json};
+
+use super::Cluster;
+use super::api::{Api, At, Deletion, Listing, Shape, Watch, Writing};
+use super::network::Unreached;
+use super::patch::{Format, patched};
+use super::selector::Selector;
+use super::status::Status;
+use crate::clock::Timestamp;
+
+/// How large a body may be, as at a real API server.
+const LIMIT: usize = 3 * 1024 * 1024;
+
+/// What is sent back.
+pub type Body = BoxBody<Bytes, Infallible>;
+
+/// A request, taken apart.
+struct Asked {
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// An answer before it is bytes.
+enum Answer {
+    Object(StatusCode, Json),
+    Text(String),
+    Watch(Box<Watch>),
+    Passed(Response<Bytes>),
+}
+
+impl Asked {
+    fn query(&self, name: &str) -> &str {
+        self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    fn header(&self, name: http::header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as a document; nothing for an empty one.
+    fn document(&self) -> Result<Json, Status> {
+        if self.body.is_empty() {
+            return Ok(Json::Null);
+        }
+        let content_type = self.header(CONTENT_TYPE);
+        if content_type.contains("protobuf") {
+            // kubectl's own `create` and `auth` speak it; `apply` and the rest do not
+            return Err(Status::unsupported_media_type(&["application/json", "application/yaml"]));
+        }
+        if content_type.contains("yaml") {
+            return serde_yaml::from_slice(&self.body)
+                .map_err(|error| Status::bad_request(error.to_string()));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| Status::bad_request(error.to_string()))
+    }
+
+    fn writing(&self, subresource: &str) -> Writing {
+        Writing { dry_run: !self.query("dryRun").is_empty(), status: subresource == "status" }
+    }
+
+    fn selector(&self, at: &At) -> Result<Selector, Status> {
+        let selector = Selector::read(self.query("labelSelector"), self.query("fieldSelector"))?;
+        selector.fits(&at.kind.name)?;
+        Ok(selector)
+    }
+
+    fn listing(&self, at: &At) -> Result<Listing, Status> {
+        let limit = self.query("limit");
+        let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
+        Ok(Listing {
+            selector: self.selector(at)?,
+            limit: limit.map_err(|_| Status::bad_request("limit is no number"))?,
+            from: self.query("continue").to_owned(),
+        })
+    }
+
+    /// What the body says; without one, what the query does.
+    fn deletion(&self) -> Result<Deletion, Status> {
+        if !self.body.is_empty() {
+            return Deletion::read(&self.document()?);
+        }
+        let mut options = json!({});
+        if let Ok(seconds) = self.query("gracePeriodSeconds").parse::<i64>() {
+            options["gracePeriodSeconds"] = json!(seconds);
+        }
+        match self.query("propagationPolicy") {
+            "" => {}
+            policy => options["propagationPolicy"] = json!(policy),
+        }
+        if !self.query("dryRun").is_empty() {
+            options["dryRun"] = json!(["All"]);
+        }
+        Deletion::read(&options)
+    }
+}
+
+impl Cluster {
+    /// Answers a request.
+    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let shape =
+            Shape::of(head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default());
+        let answer = match Limited::new(body, LIMIT).collect().await {
+            Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(LIMIT)),
+            Err(error) => Err(Status::bad_request(error.to_string())),
+            Ok(body) => {
+                let query = head.uri.query().unwrap_or_default();
+                let asked = Asked {
+                    method: head.method,
+                    path: head.uri.path().split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
+                    query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+                    headers: head.headers,
+                    body: body.to_bytes(),
+                };
+                self.respond(&asked).await
+            }
+        };
+        match answer {
+            Ok(Answer::Object(code, object)) => document(code, &shape.shaped(object, Timestamp::now())),
+            Ok(Answer::Text(text)) => response(StatusCode::OK, "text/plain", text.into()),
+            Ok(Answer::Watch(watch)) => stream(*watch, shape),
+            Ok(Answer::Passed(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
+            Err(status) => refuse(&status),
+        }
+    }
+
+    async fn respond(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Status> {
+        let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+        match path.as_slice() {
+            ["version"] => return Ok(Answer::Object(StatusCode::OK, version())),
+            ["healthz" | "readyz" | "livez", ..] => return Ok(Answer::Text("ok".to_owned())),
+            // an empty document: clients then know the kinds by themselves
+            ["openapi", "v2"] => return Ok(Answer::Passed(openapi(asked.header(ACCEPT)))),
+            ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
+                let mut review = asked.document()?;
+                review["status"] = json!({"allowed": true, "reason": "everything is allowed here"});
+                return Ok(Answer::Object(StatusCode::CREATED, review));
+            }
+            _ => {}
+        }
+        if let Some(found) = self.api.lock().kinds.discover(&path.join("/")) {
+            return Ok(Answer::Object(StatusCode::OK, found));
+        }
+        let (at, subresource) = self.api.address(&path)?;
+        match subresource.as_slice() {
+            [] => whole(&self.api, asked, at),
+            ["status"] if at.kind.status => whole(&self.api, asked, at),
+            ["scale"] if at.kind.scale => scale(&self.api, asked, &at),
+            ["eviction"] if at.kind.name == "Pod" && asked.method == Method::POST => {
+                let gone = self.api.evict(&at, &asked.document()?)?;
+                Ok(Answer::Object(StatusCode::CREATED, gone))
+            }
+            ["log"] if at.kind.name == "Pod" => {
+                self.api.get(&at)?;
+                Ok(Answer::Text(self.network.log(&at.namespace, &at.name)))
+            }
+            ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
+                Err(Status::not_implemented("way into Pods (exec, attach, port-forward)"))
+            }
+            ["proxy", rest @ ..] if at.kind.name == "Service" => self.pass(asked, &at, rest).await,
+            _ => Err(Status::no_such_resource()),
+        }
+    }
+
+    /// Passes a request on to a ready Pod of a Service.
+    async fn pass(&self, asked: &Asked, at: &At, rest: &[&str]) -> Result<Answer, Status> {
+        let parts: Vec<&str> = at.name.split(':').collect();
+        let (name, port) = match parts.as_slice() {
+            [name] => (*name, ""),
+            [name, port] | [_, name, port] => (*name, *port),
+            _ => return Err(Status::bad_request(format!("invalid service request \"{}\"", at.name))),
+        };
+        let service = At { name: name.to_owned(), ..at.clone() };
+        self.api.get(&service)?;
+        let mut path = format!("/{}", rest.join("/"));
+        if !asked.query.is_empty() {
+            path.push('?');
+            path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&asked.query).finish();
+        }
+        let endpoint = self.endpoint(&at.namespace, name, port).map_err(|unreached| {
+            Status::unavailable(match unreached {
+                Unreached::NoEndpoints => format!("no endpoints available for service \"{name}\""),
+                Unreached::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
+            })
+        })?;
+        let passed = super::network::ask(endpoint, &asked.method, &path, asked.body.clone()).await;
+        passed.map(Answer::Passed).map_err(|error| {
+            Status::unavailable(format!(
+                "error trying to reach service: dial tcp {}: {error}",
+                endpoint.shown
+            ))
+        })
+    }
+}
+
+/// What is asked of objects themselves, or of their status.
+fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
+    let sub =
+        asked.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
+    let writing = asked.writing(sub);
+    let one = !at.name.is_empty();
+    let object = match (&asked.method, one) {
+        (&Method::GET, _) if !asked.query("watch").is_empty() && asked.query("watch") != "false" => {
+            let selector = asked.selector(&at)?;
+            let timeout = asked.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
+            let bookmarks = asked.query("allowWatchBookmarks") == "true";
+            let watch = api.watch(at, selector, asked.query("resourceVersion"), bookmarks, timeout)?;
+            return Ok(Answer::Watch(Box::new(watch)));
+        }
+        (&Method::GET, true) => api.get(&at)?,
+        (&Method::GET, false) => api.list(&at, &asked.listing(&at)?)?,
+        (&Method::POST, false) => {
+            let created = api.create(&at, asked.document()?, &writing)?;
+            return Ok(Answer::Object(StatusCode::CREATED, created));
+        }
+        (&Method::PUT, true) => api.update(&at, asked.document()?, &writing)?,
+        (&Method::PATCH, true) => {
+            let format = Format::of(asked.header(CONTENT_TYPE))?;
+            let is_new = format == Format::Apply && api.get(&at).is_err();
+            let patched = api.patch(&at, format, &asked.document()?, &writing)?;
+            let code = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            return Ok(Answer::Object(code, patched));
+        }
+        (&Method::DELETE, true) => api.delete(&at, &asked.deletion()?)?,
+        (&Method::DELETE, false) => api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?,
+        _ => return Err(Status::method_not_allowed()),
+    };
+    Ok(Answer::Object(StatusCode::OK, object))
+}
+
+fn scale(api: &Arc<Api>, asked: &Asked, at: &At) -> Result<Answer, Status> {
+    let dry_run = asked.writing("").dry_run;
+    let scale = match asked.method {
+        Method::GET => api.scale(at)?,
+        Method::PUT => {
+            let scale = asked.document()?;
+            api.rescale(at, |_| Ok(scale), dry_run)?
+        }
+        Method::PATCH => {
+            let (format, patch) = (Format::of(asked.header(CONTENT_TYPE))?, asked.document()?);
+            api.rescale(at, |scale| patched(&at.kind, &at.name, format, scale, &patch), dry_run)?
+        }
+        _ => return Err(Status::method_not_allowed()),
+    };
+    Ok(Answer::Object(StatusCode::OK, scale))
+}
+
+impl Api {
+    /// What an address is about, and what stands behind the name.
+    fn address<'a>(&self, path: &'a [&'a str]) -> Result<(At, Vec<&'a str>), Status> {
+        let (group, version, rest) = match path {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Err(Status::no_such_resource()),
+        };
+        let (namespace, plural, rest) = match rest {
+            ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
+                (*namespace, *plural, rest)
+            }
+            [plural, rest @ ..] => ("", *plural, rest),
+            [] => return Err(Status::no_such_resource()),
+        };
+        let kind = self.lock().kinds.find(group, version, plural).ok_or_else(Status::no_such_resource)?;
+        if kind.namespaced == namespace.is_empty() && !(kind.namespaced && rest.is_empty()) {
+            return Err(Status::no_such_resource());
+        }
+        let (name, behind) = rest.split_first().map_or(("", [].as_slice()), |(name, behind)| (*name, behind));
+        let at =
+            At { kind, version: version.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+        Ok((at, behind.to_vec()))
+    }
+}
+
+/// The version of Kubernetes whose behaviour is followed.
+fn version() -> Json {
+    json!({
+        "major": "1", "minor": "33", "gitVersion": concat!("v1.33.0+embedded.", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "", "goVersion": "", "compiler": "",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}
+
+fn openapi(accept: &str) -> Response<Bytes> {
+    // in protobuf: a document of the version "2.0", with a title
+    const PROTOBUF: &[u8] = b"\x0a\x032.0\x12\x0c\x0a\x08embedded\x12\x00";
+    if accept.contains("protobuf") {
+        let mut response = Response::new(Bytes::from_static(PROTOBUF));
+        let content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        return response;
+    }
+    let document = json!({"swagger": "2.0", "info": {"title": "embedded", "version": ""}, "paths": {}, "definitions": {}});
+    Response::new(document.to_string().into())
+}
+
+/// A refusal as bytes.
+pub(super) fn refuse(status: &Status) -> Response<Body> {
+    document(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
+}
+
+fn document(code: StatusCode, document: &Json) -> Response<Body> {
+    response(code, "application/json", document.to_string().into())
+}
+
+fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Full::new(body).boxed());
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}
+
+/// A watch: one document per line, as they come.
+fn stream(watch: Watch, shape: Shape) -> Response<Body> {
+    let lines = futures_util::stream::unfold(watch, move |mut watch| async move {
+        let (what, object) = watch.next().await?;
+        let plain = matches!(what, "ERROR" | "BOOKMARK");
+        let object = if plain { object } else { shape.shaped(object, Timestamp::now()) };
+        let line = format!("{}\n", json!({"type": what, "object": object}));
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), watch))
+    });
+    let mut response = Response::new(StreamBody::new(lines).boxed());
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,118 @@
+//! The cluster on a port of loopback, with TLS and a token, for `kubectl` and for whatever else takes a kubeconfig.
+//! Floor 1.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use http::header::AUTHORIZATION;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ring::rand::SecureRandom as _;
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::status::Status;
+use super::{Cluster, Handle};
+
+/// How long a client may take for its handshake and its headers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The name of the cluster, the user and the context in the kubeconfig.
+pub const NAME: &str = "embedded";
+
+/// A cluster that listens.
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    certificate: String,
+    token: String,
+}
+
+impl Listener {
+    /// Listens on a port of loopback that the system chooses, as long as the cluster lives. An error says why not.
+    pub async fn start(handle: &Handle) -> Result<Self, String> {
+        let wrong = |what: &str, error: &dyn std::fmt::Display| {
+            format!("the embedded cluster cannot {what}: {error}")
+        };
+        let names = vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
+        let own =
+            rcgen::generate_simple_self_signed(names).map_err(|error| wrong("make a certificate", &error))?;
+        let certificate = own.cert.pem();
+        let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key)
+            })
+            .map_err(|error| wrong("use its certificate", &error))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| wrong("listen", &error))?;
+        let address = listener.local_addr().map_err(|error| wrong("listen", &error))?;
+        let token = token().ok_or("the embedded cluster has no random numbers for a token")?;
+        let cluster = Arc::clone(&handle.cluster);
+        let expected: Arc<str> = format!("Bearer {token}").into();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        handle.cluster.spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // too many open files, for a moment
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                let (acceptor, expected) = (acceptor.clone(), Arc::clone(&expected));
+                let served = Arc::clone(&cluster);
+                cluster.spawn(async move {
+                    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else {
+                        return;
+                    };
+                    let service =
+                        service_fn(move |request| serve(Arc::clone(&served), Arc::clone(&expected), request));
+                    let mut http = http1::Builder::new();
+                    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+                    // a client that goes away is its own business
+                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Ok(Self { address, certificate, token })
+    }
+
+    /// The kubeconfig of the one user that there is.
+    pub fn kubeconfig(&self) -> Json {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": NAME, "preferences": {},
+            "clusters": [{"name": NAME, "cluster": {
+                "server": format!("https://{}", self.address),
+                "certificate-authority-data": base64::prelude::BASE64_STANDARD.encode(&self.certificate),
+            }}],
+            "users": [{"name": NAME, "user": {"token": self.token}}],
+            "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": "default"}}],
+        })
+    }
+}
+
+async fn serve(
+    cluster: Arc<Cluster>,
+    expected: Arc<str>,
+    request: Request<Incoming>,
+) -> Result<http::Response<super::Body>, Infallible> {
+    let given = request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    if given != expected.as_bytes() {
+        return Ok(super::http::refuse(&Status::unauthorized()));
+    }
+    Ok(cluster.answer(request).await)
+}
+
+fn token() -> Option<String> {
+    let mut bytes = [0_u8; 24];
+    ring::rand::SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}

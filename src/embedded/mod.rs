@@ -1,0 +1,239 @@
+//! A small Kubernetes in this process: to try experiments on, and to test against. Floor 1.
+//!
+//! ```text
+//!  http         addresses to requests, answers to bytes ◄── a tower::Service, or a listener with TLS
+//!  api          get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
+//!  │  kinds     which kinds there are     defaults   what is filled in, what is refused
+//!  │  selector  which objects are meant   patch      four ways of changing one
+//!  store        objects, one revision for all, what changed lately
+//!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
+//!  network      Pods that listen on loopback, Services that pass connections on
+//! ```
+//!
+//! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
+//! allowed), managers of fields (server-side apply merges), admission beyond defaults, validation beyond what the
+//! controllers rely on, controllers of any other workload, adoption of Pods, exec,
+//! attach and port-forward, lists in pages that show one moment, network policies, volumes, containers. Pods
+//! whose images are not the sample application's are Pods in name only: they become ready, and nothing listens.
+
+mod api;
+mod controllers;
+mod defaults;
+mod http;
+mod kinds;
+mod listener;
+mod network;
+mod patch;
+mod selector;
+mod status;
+mod store;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ::http::{Request, Response};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::clock::Timestamp;
+use api::Api;
+use network::Network;
+
+pub use controllers::{CRASHES, NO_IMAGE};
+pub use http::Body;
+pub use listener::{Listener, NAME};
+pub use status::Status;
+
+/// Something that is under way.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What comes of starting a container: nothing for an image that only seems to run. An error says why it cannot run.
+pub type Started<'a> = Pending<'a, Result<Option<Listens>, String>>;
+
+/// Where something that runs for a container listens: the port that it has in its Pod, and the real address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listens {
+    /// The port in the Pod.
+    pub port: u16,
+    /// On loopback.
+    pub real: SocketAddr,
+}
+
+/// What runs for containers.
+pub trait Workloads: Send + Sync {
+    /// Starts what a container asks for, until `end`.
+    fn start<'a>(
+        &'a self,
+        cluster: &'a Arc<Cluster>,
+        namespace: &'a str,
+        container: &'a Json,
+        end: oneshot::Receiver<()>,
+    ) -> Started<'a>;
+}
+
+/// Workloads of which none runs.
+pub struct Inert;
+
+impl Workloads for Inert {
+    fn start<'a>(
+        &'a self,
+        _: &'a Arc<Cluster>,
+        _: &'a str,
+        _: &'a Json,
+        _: oneshot::Receiver<()>,
+    ) -> Started<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// How a cluster begins.
+pub struct Options {
+    /// What is left to chance goes by it.
+    pub seed: u64,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// What runs for containers.
+    pub workloads: Box<dyn Workloads>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 0, nodes: 2, clock: Arc::new(Timestamp::now), workloads: Box::new(Inert) }
+    }
+}
+
+/// A cluster. It lives as long as its handle.
+pub struct Cluster {
+    api: Arc<Api>,
+    network: Network,
+    workloads: Box<dyn Workloads>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Keeps a cluster alive; with it everything ends that runs in the cluster.
+pub struct Handle {
+    cluster: Arc<Cluster>,
+    control: AbortHandle,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.control.abort();
+        self.cluster.tasks.lock().abort_all();
+    }
+}
+
+impl Cluster {
+    /// Starts a cluster.
+    pub fn start(options: Options) -> Handle {
+        let Options { seed, nodes, clock, workloads } = options;
+        let api = Arc::new(Api::new(seed, clock));
+        for number in 1..=nodes {
+            // nothing of it can be wrong
+            let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
+        }
+        let tasks = Mutex::new(JoinSet::new());
+        let cluster = Arc::new(Self { api, network: Network::default(), workloads, tasks });
+        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
+        Handle { cluster, control }
+    }
+
+    /// Lets something run as long as the cluster.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock();
+        // those that ended are forgotten here: nobody waits for them
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+}
+
+impl Handle {
+    /// The cluster.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// The cluster as what answers requests.
+    pub fn service(&self) -> Service {
+        Service(Arc::clone(&self.cluster))
+    }
+
+    /// Applies an object, as `kubectl apply --server-side` does; what has no namespace goes to `namespace`.
+    pub fn apply(&self, mut object: Json, namespace: &str) -> Result<(), Status> {
+        let api = &self.cluster.api;
+        if object["metadata"]["namespace"].is_null() && api.at(&object)?.kind.namespaced {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        let at = api.at(&object)?;
+        api.patch(&at, patch::Format::Apply, &object, &api::Writing::default()).map(drop)
+    }
+
+    /// What keeps Deployments from being complete: each that is not, with how far it is.
+    pub fn unfinished(&self) -> Vec<String> {
+        let state = self.cluster.api.lock();
+        let resource = "apps/deployments".into();
+        let number = |value: &Json| value.as_i64().unwrap_or(0);
+        let mut unfinished = Vec::new();
+        for (key, object) in state.store.list(&resource, "") {
+            let (wanted, status) = (number(&object["spec"]["replicas"]), &object["status"]);
+            let counted = ["replicas", "updatedReplicas", "availableReplicas"];
+            let seen = number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
+            if !seen || counted.iter().any(|field| number(&status[field]) != wanted) {
+                let available = number(&status["availableReplicas"]);
+                unfinished.push(format!(
+                    "Deployment {}/{} ({available} of {wanted} available)",
+                    key.namespace, key.name
+                ));
+            }
+        }
+        unfinished
+    }
+}
+
+/// A cluster as a `tower::Service`: what a `kube::Client` talks to, without a port.
+#[derive(Clone)]
+pub struct Service(Arc<Cluster>);
+
+impl<B> tower_service::Service<Request<B>> for Service
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = Pending<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let cluster = Arc::clone(&self.0);
+        Box::pin(async move { Ok(cluster.answer(request).await) })
+    }
+}
+
+fn node(name: &str, now: &str) -> Json {
+    let condition = json!({
+        "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "it seems to run",
+        "lastHeartbeatTime": now, "lastTransitionTime": now,
+    });
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
+        "spec": {},
+        "status": {
+            "conditions": [condition], "addresses": [{"type": "Hostname", "address": name}],
+            "capacity": {"cpu": "4", "memory": "8Gi", "pods": "1100"},
+            "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "1100"},
+            "nodeInfo": {"kubeletVersion": "v1.33.0+embedded", "operatingSystem": "linux", "architecture": ""},
+        },
+    })
+}

@@ -1,0 +1,269 @@
+//! The network of the embedded cluster: Pods that listen on loopback, Services that pass connections on. Floor 1.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde_json::Value as Json;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::Cluster;
+use super::store::Key;
+
+/// How long a Pod may take to answer what is passed on to it, and how much it may say.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LARGEST: usize = 8 * 1024 * 1024;
+
+/// One port of one Pod: where it is for the cluster, and where it really is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endpoint {
+    /// Its address in the cluster.
+    pub(super) shown: Shown,
+    /// Where it listens; nothing for Pods that only seem to run.
+    pub(super) real: Option<SocketAddr>,
+}
+
+/// An address of a Pod in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shown(pub(super) Ipv4Addr, pub(super) u16);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.0, self.1)
+    }
+}
+
+/// Why a Service is not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreached {
+    /// No Pod is ready.
+    NoEndpoints,
+    /// It has no such port.
+    NoPort,
+}
+
+/// What listens where.
+#[derive(Default)]
+pub(super) struct Network {
+    /// Pods that run, by their address in the cluster.
+    pods: Mutex<HashMap<Shown, SocketAddr>>,
+    /// What Pods said, by namespace and name.
+    logs: Mutex<HashMap<(String, String), String>>,
+    /// The loopback addresses of Services, by namespace, name and port.
+    fronts: Mutex<HashMap<(String, String, u16), SocketAddr>>,
+    turn: AtomicUsize,
+}
+
+impl Network {
+    /// A Pod listens from now on.
+    pub(super) fn open(&self, shown: Shown, real: SocketAddr) {
+        self.pods.lock().insert(shown, real);
+    }
+
+    /// It does not any more.
+    pub(super) fn close(&self, shown: Shown) {
+        self.pods.lock().remove(&shown);
+    }
+
+    /// What a Pod said.
+    pub(super) fn log(&self, namespace: &str, name: &str) -> String {
+        self.logs.lock().get(&(namespace.to_owned(), name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// A Pod says something; or is forgotten.
+    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>) {
+        let pod = (namespace.to_owned(), name.to_owned());
+        match line {
+            Some(line) => *self.logs.lock().entry(pod).or_default() += &format!("{line}\n"),
+            None => drop(self.logs.lock().remove(&pod)),
+        }
+    }
+}
+
+impl Cluster {
+    /// A ready endpoint of a Service, another one each time. The port is a number or a name; none for the only one.
+    pub(super) fn endpoint(&self, namespace: &str, service: &str, port: &str) -> Result<Endpoint, Unreached> {
+        let ready = self.endpoints(namespace, service, port)?;
+        if ready.is_empty() {
+            return Err(Unreached::NoEndpoints);
+        }
+        let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
+        let shown = ready[turn % ready.len()];
+        Ok(Endpoint { shown, real: self.network.pods.lock().get(&shown).copied() })
+    }
+
+    fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<Shown>, Unreached> {
+        let state = self.api.lock();
+        let find = |resource: &str| {
+            let kind = state.kinds.of_resource(resource)?;
+            state.store.get(&Key::new(&kind.resource, namespace, service)).cloned()
+        };
+        let object = find("/services").ok_or(Unreached::NoPort)?;
+        let ports = object["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let named = |one: &&Json| {
+            one["name"] == port || one["port"].as_u64().is_some_and(|number| port.parse() == Ok(number))
+        };
+        let wanted = match ports {
+            [only] if port.is_empty() => only,
+            ports => ports.iter().find(named).ok_or(Unreached::NoPort)?,
+        };
+        let Some(endpoints) = find("/endpoints") else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for subset in endpoints["subsets"].as_array().into_iter().flatten() {
+            let same = |one: &&Json| one["name"] == wanted["name"];
+            let number = subset["ports"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(same)
+                .and_then(|one| one["port"].as_u64());
+            let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { continue };
+            for address in subset["addresses"].as_array().into_iter().flatten() {
+                if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
+                    found.push(Shown(ip, number));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The loopback address of a Service: it passes connections on to ready Pods, and refuses them when there are
+    /// none. It is the same as long as the cluster lives, whether the Service is there or not.
+    pub fn front(self: &Arc<Self>, namespace: &str, service: &str, port: u16) -> io::Result<SocketAddr> {
+        let key = (namespace.to_owned(), service.to_owned(), port);
+        if let Some(known) = self.network.fronts.lock().get(&key) {
+            return Ok(*known);
+        }
+        let socket = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = socket.local_addr()?;
+        self.network.fronts.lock().insert(key.clone(), address);
+        let cluster = Arc::clone(self);
+        self.spawn(async move { cluster.stand_at(socket, address, &key).await });
+        Ok(address)
+    }
+
+    /// The loopback address that a host name has for a Pod of a namespace: `NAME`, `NAME.NAMESPACE`, and what may
+    /// stand behind those. Nothing for what is no name of a Service.
+    pub fn resolve(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+        namespace: &str,
+    ) -> Option<io::Result<SocketAddr>> {
+        let (service, namespace) = match host.split('.').collect::<Vec<_>>().as_slice() {
+            [name] if *name != "localhost" => (*name, namespace),
+            [name, namespace] | [name, namespace, "svc"] | [name, namespace, "svc", "cluster", "local"] => {
+                (*name, *namespace)
+            }
+            _ => return None,
+        };
+        Some(self.front(namespace, service, port))
+    }
+
+    /// A socket that is bound and does not listen refuses connections, and keeps its port from others.
+    async fn stand_at(
+        self: Arc<Self>,
+        mut socket: TcpSocket,
+        address: SocketAddr,
+        key: &(String, String, u16),
+    ) {
+        let (namespace, service, port) = (&key.0, &key.1, key.2.to_string());
+        let is_open = || self.endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
+        let mut changed = self.api.changes();
+        loop {
+            while !is_open() {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+            let Ok(listener) = socket.listen(1024) else { return };
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        if let Ok((stream, _)) = accepted {
+                            let endpoint = self.endpoint(namespace, service, &port);
+                            self.spawn(join(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
+                        }
+                    }
+                    changed = changed.changed() => {
+                        if changed.is_err() { return }
+                        if !is_open() { break }
+                    }
+                }
+            }
+            drop(listener);
+            socket = loop {
+                match bound(address) {
+                    Ok(socket) => break socket,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            };
+        }
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Joins a connection with a Pod, until one of them ends it.
+async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
+    if let Some(to) = to
+        && let Ok(mut pod) = TcpStream::connect(to).await
+    {
+        // whose end it was is told to the other by closing
+        let _ = tokio::io::copy_bidirectional(&mut from, &mut pod).await;
+    }
+}
+
+/// Sends a request to a Pod.
+pub(super) async fn ask(
+    endpoint: Endpoint,
+    method: &Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Response<Bytes>, String> {
+    let real = endpoint.real.ok_or("connect: connection refused")?;
+    let asking = async {
+        let stream = TcpStream::connect(real).await.map_err(|error| error.to_string())?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, endpoint.shown.to_string())
+            .body(Full::new(body))
+            .map_err(|error| error.to_string())?;
+        let answer = async {
+            let (head, body) =
+                sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
+            let body = Limited::new(body, LARGEST).collect().await.map_err(|error| error.to_string())?;
+            // this answer has all its bytes; how they came is nobody's business
+            let mut answer = Response::new(body.to_bytes());
+            *answer.status_mut() = head.status;
+            if let Some(content_type) = head.headers.get(http::header::CONTENT_TYPE) {
+                answer.headers_mut().insert(http::header::CONTENT_TYPE, content_type.clone());
+            }
+            Ok::<_, String>(answer)
+        };
+        let mut answer = std::pin::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => answer,
+            // an end of the connection is an end of the answer, which says why
+            _ = connection => answer.await,
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.map_err(|_| "i/o timeout".to_owned())?
+}

@@ -1,0 +1,265 @@
+//! The four kinds of patches. Floor 1.
+//!
+//! A strategic merge patch merges lists of objects by a key that the type gives; the keys here are those of the
+//! workloads, Services and Nodes. Server-side apply is taken as such a merge: fields have no managers here, so
+//! that nothing conflicts and nothing that was left out is taken away.
+
+use serde_json::{Map, Value as Json};
+
+use super::kinds::Kind;
+use super::status::Status;
+
+/// What a patch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own.
+    Strategic,
+    /// Server-side apply.
+    Apply,
+}
+
+impl Format {
+    /// By the content type.
+    pub(super) fn of(content_type: &str) -> Result<Self, Status> {
+        const TAKEN: [&str; 4] = [
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml",
+        ];
+        match TAKEN
+            .iter()
+            .position(|taken| *taken == content_type.split(';').next().unwrap_or_default().trim())
+        {
+            Some(0) => Ok(Self::Json),
+            Some(1) => Ok(Self::Merge),
+            Some(2) => Ok(Self::Strategic),
+            Some(_) => Ok(Self::Apply),
+            None => Err(Status::unknown_media_type()),
+        }
+    }
+}
+
+/// An object as a patch makes it.
+pub(super) fn patched(
+    kind: &Kind,
+    name: &str,
+    format: Format,
+    object: &Json,
+    patch: &Json,
+) -> Result<Json, Status> {
+    let mut patched = object.clone();
+    match format {
+        Format::Json => {
+            let changes: json_patch::Patch = serde_json::from_value(patch.clone())
+                .map_err(|error| Status::bad_request(error.to_string()))?;
+            json_patch::patch(&mut patched, &changes).map_err(|error| {
+                Status::invalid(kind, name, &[("patch".to_owned(), format!("Invalid value: {error}"))])
+            })?;
+        }
+        Format::Merge => json_patch::merge(&mut patched, patch),
+        // custom resources have no types that keys of lists could stand in
+        Format::Strategic if kind.custom => {
+            let taken = [
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/apply-patch+yaml",
+            ];
+            return Err(Status::unsupported_media_type(&taken));
+        }
+        Format::Apply if kind.custom => json_patch::merge(&mut patched, patch),
+        Format::Strategic | Format::Apply => strategic(&mut patched, patch, ""),
+    }
+    Ok(patched)
+}
+
+/// The key by which the objects of a list are told apart; nothing for a list that is replaced as a whole.
+fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
+    Some(match list {
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "env"
+        | "imagePullSecrets"
+        | "secrets" => "name",
+        "volumeMounts" => "mountPath",
+        "volumeDevices" => "devicePath",
+        // of a Service by its own port, of a container by the container's
+        "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => "containerPort",
+        "ports" => "port",
+        "conditions" | "addresses" => "type",
+        "ownerReferences" => "uid",
+        "hostAliases" => "ip",
+        "topologySpreadConstraints" => "topologyKey",
+        _ => return None,
+    })
+}
+
+/// Lists of plain values that are merged as sets.
+fn is_set(list: &str) -> bool {
+    matches!(list, "finalizers" | "podCIDRs")
+}
+
+fn strategic(target: &mut Json, patch: &Json, field: &str) {
+    match (patch, &mut *target) {
+        (Json::Object(changes), Json::Object(object)) => {
+            if changes.get("$patch").is_some_and(|how| how == "replace") {
+                *target = Json::Object(without_directives(changes));
+                return;
+            }
+            if changes.get("$patch").is_some_and(|how| how == "delete") {
+                object.clear();
+                return;
+            }
+            if let Some(kept) = changes.get("$retainKeys").and_then(Json::as_array) {
+                object.retain(|name, _| kept.iter().any(|one| one == name));
+            }
+            for (name, gone) in changes {
+                let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") else { continue };
+                if let (Some(list), Some(gone)) =
+                    (object.get_mut(list).and_then(Json::as_array_mut), gone.as_array())
+                {
+                    list.retain(|one| !gone.contains(one));
+                }
+            }
+            for (name, value) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
+                match object.get_mut(name) {
+                    _ if value.is_null() => drop(object.shift_remove(name)),
+                    Some(old) => strategic(old, value, name),
+                    None => drop(object.insert(name.clone(), cleaned(value))),
+                }
+            }
+            for (name, order) in changes {
+                let Some(list) = name.strip_prefix("$setElementOrder/") else { continue };
+                if let (Some(items), Some(order)) =
+                    (object.get_mut(list).and_then(Json::as_array_mut), order.as_array())
+                {
+                    arrange(items, order, list);
+                }
+            }
+        }
+        (Json::Array(changes), Json::Array(items)) => merge_lists(items, changes, field),
+        _ => *target = cleaned(patch),
+    }
+}
+
+fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
+    if changes.iter().any(|change| change["$patch"] == "replace") {
+        *items = changes.iter().filter(|change| change.get("$patch").is_none()).map(cleaned).collect();
+        return;
+    }
+    let Some(key) = merge_key(field, if changes.is_empty() { items } else { changes }) else {
+        if is_set(field) {
+            let new: Vec<Json> = changes.iter().filter(|change| !items.contains(change)).cloned().collect();
+            items.extend(new);
+        } else {
+            *items = changes.iter().map(cleaned).collect();
+        }
+        return;
+    };
+    for change in changes {
+        let same = |item: &Json| item[key] == change[key] && !change[key].is_null();
+        if change["$patch"] == "delete" {
+            items.retain(|item| !same(item));
+        } else if let Some(item) = items.iter_mut().find(|item| same(item)) {
+            strategic(item, change, "");
+        } else {
+            items.push(cleaned(change));
+        }
+    }
+}
+
+/// Puts a list into the order that was asked for; what is not in it keeps its place behind.
+fn arrange(items: &mut [Json], order: &[Json], list: &str) {
+    let key = merge_key(list, items);
+    let place = |item: &Json| {
+        let same = |wanted: &Json| match key {
+            Some(key) => wanted[key] == item[key],
+            None => wanted == item,
+        };
+        order.iter().position(same).unwrap_or(usize::MAX)
+    };
+    items.sort_by_key(place);
+}
+
+fn without_directives(object: &Map<String, Json>) -> Map<String, Json> {
+    let kept = object.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+    kept.map(|(name, value)| (name.clone(), cleaned(value))).collect()
+}
+
+/// A new value, without what only tells how to merge.
+fn cleaned(value: &Json) -> Json {
+    match value {
+        Json::Object(object) => Json::Object(without_directives(object)),
+        Json::Array(items) => items.iter().filter(|item| item["$patch"] != "delete").map(cleaned).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn strategic_patches_merge_by_key() {
+        let check = |object: Json, patch: Json, expected: Json| {
+            let mut merged = object;
+            strategic(&mut merged, &patch, "");
+            assert_eq!(merged, expected, "{patch}");
+        };
+        check(
+            json!({"containers": [{"name": "a", "image": "1"}, {"name": "b"}]}),
+            json!({"containers": [{"name": "a", "image": "2"}, {"name": "c"}]}),
+            json!({"containers": [{"name": "a", "image": "2"}, {"name": "b"}, {"name": "c"}]}),
+        );
+        check(
+            json!({"containers": [{"name": "a"}, {"name": "b"}]}),
+            json!({"containers": [{"name": "a", "$patch": "delete"}], "$setElementOrder/containers": [{"name": "b"}]}),
+            json!({"containers": [{"name": "b"}]}),
+        );
+        check(
+            json!({"ports": [{"port": 80, "targetPort": 1}]}),
+            json!({"ports": [{"port": 80, "targetPort": 2}]}),
+            json!({"ports": [{"port": 80, "targetPort": 2}]}),
+        );
+        check(json!({"args": ["a", "b"], "x": 1}), json!({"args": ["c"], "x": null}), json!({"args": ["c"]}));
+        check(
+            json!({"finalizers": ["a"]}),
+            json!({"finalizers": ["b", "a"]}),
+            json!({"finalizers": ["a", "b"]}),
+        );
+        check(
+            json!({"finalizers": ["a", "b"]}),
+            json!({"$deleteFromPrimitiveList/finalizers": ["a"]}),
+            json!({"finalizers": ["b"]}),
+        );
+        check(
+            json!({"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}),
+            json!({"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}),
+            json!({"strategy": {"type": "Recreate"}}),
+        );
+        check(
+            json!({"labels": {"a": "1"}}),
+            json!({"labels": {"$patch": "replace", "b": "2"}}),
+            json!({"labels": {"b": "2"}}),
+        );
+        check(json!({}), json!({"labels": {"a": null, "b": "2"}}), json!({"labels": {"b": "2"}}));
+        check(
+            json!({"conditions": [{"type": "Ready", "status": "True"}]}),
+            json!({"conditions": [{"type": "Ready", "status": "False"}]}),
+            json!({"conditions": [{"type": "Ready", "status": "False"}]}),
+        );
+    }
+
+    #[test]
+    fn formats_go_by_their_content_type() {
+        assert_eq!(Format::of("application/merge-patch+json; charset=utf-8"), Ok(Format::Merge));
+        assert_eq!(Format::of("application/json").unwrap_err().code, 415);
+    }
+}

@@ -1,0 +1,265 @@
+//! Which objects a list, a watch or a controller means: label and field selectors. Floor 1.
+
+use serde_json::Value as Json;
+
+use super::status::Status;
+
+/// A requirement of one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    Among(String, Vec<String>),
+    NotAmong(String, Vec<String>),
+    Present(String),
+    Absent(String),
+}
+
+/// Requirements, all of which have to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Selector {
+    labels: Vec<Requirement>,
+    /// Path, value, whether they have to be equal.
+    fields: Vec<(String, String, bool)>,
+}
+
+impl Selector {
+    /// Reads what a request says. An error says what cannot be read.
+    pub(super) fn read(labels: &str, fields: &str) -> Result<Self, Status> {
+        let wrong = |what: &str| Status::bad_request(format!("unable to parse requirement: {what}"));
+        let read = |term: &String| requirement(term).ok_or_else(|| wrong(term));
+        let labels = terms(labels).iter().map(read).collect::<Result<_, _>>()?;
+        let mut read = Vec::new();
+        for term in fields.split(',').filter(|term| !term.is_empty()) {
+            let (path, value, equal) = match term.split_once("!=") {
+                Some((path, value)) => (path, value, false),
+                None => match term.split_once('=') {
+                    Some((path, value)) => (path, value.trim_start_matches('='), true),
+                    None => {
+                        return Err(Status::bad_request(format!(
+                            "invalid selector: '{fields}'; can't understand '{term}'"
+                        )));
+                    }
+                },
+            };
+            read.push((path.to_owned(), value.to_owned(), equal));
+        }
+        Ok(Self { labels, fields: read })
+    }
+
+    /// What a workload or a budget says: `matchLabels` and `matchExpressions`. An empty one means everything.
+    pub(super) fn of(selector: &Json) -> Self {
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let labels = selector["matchLabels"].as_object().into_iter().flatten();
+        let mut all: Vec<Requirement> =
+            labels.map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)])).collect();
+        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+            let label = text(&expression["key"]);
+            let values = expression["values"].as_array().into_iter().flatten().map(text).collect();
+            all.push(match expression["operator"].as_str() {
+                Some("In") => Requirement::Among(label, values),
+                Some("NotIn") => Requirement::NotAmong(label, values),
+                Some("Exists") => Requirement::Present(label),
+                _ => Requirement::Absent(label),
+            });
+        }
+        Self { labels: all, fields: Vec::new() }
+    }
+
+    /// The labels that a Service sends to.
+    pub(super) fn of_service(selector: &Json) -> Option<Self> {
+        let labels = selector.as_object().filter(|labels| !labels.is_empty())?;
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let labels = labels
+            .iter()
+            .map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)]))
+            .collect();
+        Some(Self { labels, fields: Vec::new() })
+    }
+
+    /// Whether everything is meant.
+    pub(super) fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Refuses fields that objects of this kind cannot be chosen by.
+    pub(super) fn fits(&self, kind: &str) -> Result<(), Status> {
+        let more: &[&str] = match kind {
+            "Pod" => &[
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName",
+            ],
+            "Node" => &["spec.unschedulable"],
+            "Namespace" => &["status.phase"],
+            "Secret" => &["type"],
+            "ReplicaSet" | "ReplicationController" => &["status.replicas"],
+            "Job" => &["status.successful"],
+            "Event" => &[
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "reason",
+                "type",
+                "source",
+            ],
+            _ => &[],
+        };
+        let known =
+            |path: &str| matches!(path, "metadata.name" | "metadata.namespace") || more.contains(&path);
+        match self.fields.iter().find(|(path, ..)| !known(path)) {
+            Some((path, ..)) if more.is_empty() => {
+                let why = format!(
+                    "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                );
+                Err(Status::bad_request(why))
+            }
+            Some((path, ..)) => Err(Status::bad_request(format!("field label not supported: {path}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an object is meant.
+    pub(super) fn matches(&self, object: &Json) -> bool {
+        self.matches_labels(&object["metadata"]["labels"])
+            && self.fields.iter().all(|(path, value, equal)| (field(object, path) == *value) == *equal)
+    }
+
+    /// Whether something with these labels is meant.
+    pub(super) fn matches_labels(&self, labels: &Json) -> bool {
+        self.labels.iter().all(|requirement| match requirement {
+            Requirement::Among(label, values) => {
+                labels[label].as_str().is_some_and(|value| values.iter().any(|one| one == value))
+            }
+            Requirement::NotAmong(label, values) => {
+                !labels[label].as_str().is_some_and(|value| values.iter().any(|one| one == value))
+            }
+            Requirement::Present(label) => labels[label].is_string(),
+            Requirement::Absent(label) => !labels[label].is_string(),
+        })
+    }
+}
+
+fn field(object: &Json, path: &str) -> String {
+    match path.split('.').fold(object, |value, part| &value[part]) {
+        Json::String(text) => text.clone(),
+        // what is not there is empty, and a flag that is not there is false
+        Json::Null if path == "spec.unschedulable" => "false".to_owned(),
+        Json::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// The parts between commas that stand in no parenthesis.
+fn terms(text: &str) -> Vec<String> {
+    let (mut terms, mut term, mut depth) = (Vec::new(), String::new(), 0_u32);
+    for c in text.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                terms.push(std::mem::take(&mut term));
+                continue;
+            }
+            _ => {}
+        }
+        term.push(c);
+    }
+    terms.push(term);
+    terms.iter().map(|term| term.trim().to_owned()).filter(|term| !term.is_empty()).collect()
+}
+
+fn requirement(term: &str) -> Option<Requirement> {
+    let is_label = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+    };
+    let label = |text: &str| Some(text.trim()).filter(|text| is_label(text)).map(str::to_owned);
+    let value = |text: &str| {
+        let text = text.trim();
+        (text.is_empty() || is_label(text)).then(|| text.to_owned())
+    };
+    if let Some(absent) = term.strip_prefix('!') {
+        return label(absent).map(Requirement::Absent);
+    }
+    if let Some((head, tail)) = term.split_once('(') {
+        let values: Option<Vec<String>> = tail.trim().strip_suffix(')')?.split(',').map(value).collect();
+        let mut words = head.split_whitespace();
+        let (name, operator) = (label(words.next()?)?, words.next()?);
+        return match (operator, words.next()) {
+            ("in", None) => Some(Requirement::Among(name, values?)),
+            ("notin", None) => Some(Requirement::NotAmong(name, values?)),
+            _ => None,
+        };
+    }
+    if let Some((name, wanted)) = term.split_once("!=") {
+        return Some(Requirement::NotAmong(label(name)?, vec![value(wanted)?]));
+    }
+    if let Some((name, wanted)) = term.split_once('=') {
+        let wanted = wanted.strip_prefix('=').unwrap_or(wanted);
+        return Some(Requirement::Among(label(name)?, vec![value(wanted)?]));
+    }
+    label(term).map(Requirement::Present)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn labels_choose() {
+        let object = json!({"metadata": {"labels": {"app": "web", "tier": "front"}}});
+        for (selector, expected) in [
+            ("", true),
+            ("app=web", true),
+            ("app==web,tier!=back", true),
+            ("app in (web, api),!gone", true),
+            ("app notin (web)", false),
+            ("gone notin (x)", true),
+            ("tier", true),
+            ("!tier", false),
+            ("app=", false),
+            ("gone!=x", true),
+        ] {
+            assert_eq!(Selector::read(selector, "").unwrap().matches(&object), expected, "{selector}");
+        }
+        for wrong in ["app in web", "a b", "=x", "app=(x", "app near (x)", "app=a=b"] {
+            assert_eq!(Selector::read(wrong, "").unwrap_err().code, 400, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fields_choose() {
+        let pod =
+            json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}});
+        for (fields, expected) in [
+            ("metadata.name=a", true),
+            ("status.phase!=Failed,spec.nodeName==n", true),
+            ("status.phase=Failed", false),
+            ("status.podIP=", true),
+        ] {
+            assert_eq!(Selector::read("", fields).unwrap().matches(&pod), expected, "{fields}");
+        }
+        assert!(Selector::read("", "metadata.name").is_err());
+        assert!(Selector::read("", "spec.nodeName=n").unwrap().fits("Service").is_err());
+        assert!(Selector::read("", "spec.nodeName=n").unwrap().fits("Pod").is_ok());
+        let free = Selector::read("", "spec.unschedulable=false").unwrap();
+        assert!(
+            free.matches(&json!({"spec": {}})) && !free.matches(&json!({"spec": {"unschedulable": true}}))
+        );
+    }
+
+    #[test]
+    fn workloads_choose() {
+        let selector = json!({"matchLabels": {"app": "web"}, "matchExpressions": [
+            {"key": "tier", "operator": "NotIn", "values": ["back"]}, {"key": "gone", "operator": "DoesNotExist"}]});
+        assert!(Selector::of(&selector).matches_labels(&json!({"app": "web"})));
+        assert!(!Selector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
+        assert!(Selector::of(&json!({})).matches_labels(&Json::Null));
+        assert!(Selector::of_service(&json!({})).is_none());
+    }
+}
