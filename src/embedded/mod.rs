@@ -28,6 +28,7 @@ mod selector;
 mod status;
 mod store;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub struct Cluster {
     network: Network,
     workloads: Box<dyn Workloads>,
     tasks: Mutex<JoinSet<()>>,
+    /// The Pods that have a task, by their UIDs.
+    lives: Mutex<HashSet<String>>,
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
@@ -140,7 +143,8 @@ impl Cluster {
             let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
         }
         let tasks = Mutex::new(JoinSet::new());
-        let cluster = Arc::new(Self { api, network: Network::default(), workloads, tasks });
+        let cluster =
+            Arc::new(Self { api, network: Network::default(), workloads, tasks, lives: Mutex::default() });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
         Handle { cluster, control }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::status::Status;
 
 /// How many changes are kept for watches that begin in the past.
-const KEPT: usize = 20_000;
+const KEPT: usize = 2_000;
 
 /// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

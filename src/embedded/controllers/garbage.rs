@@ -11,7 +11,7 @@ impl Cluster {
     pub(super) fn collect(&self, uid: &str) {
         let dependents = self.api.lock().store.owned_by(uid);
         for (_, object) in dependents {
-            let lives = |owner: &Json| owner["uid"] != uid && self.is_there(&object, owner);
+            let lives = |owner: &Json| self.is_there(&object, owner);
             if !owners(&object).any(lives) {
                 self.delete(&object, &Deletion::default());
             }

@@ -41,11 +41,12 @@ impl Cluster {
         let mut changed = self.api.changes();
         let mut seen = 0;
         loop {
-            let (changes, now) = {
+            let (changes, lost, now) = {
                 let state = self.api.lock();
-                // more than is kept in one round cannot be: then everything is looked at anew
-                let changes = state.store.since(seen).unwrap_or_else(|_| everything(&state));
-                (changes, state.store.revision())
+                // more happened than is kept: everything is looked at anew
+                let changes = state.store.since(seen);
+                let lost = changes.is_err();
+                (changes.unwrap_or_else(|_| everything(&state)), lost, state.store.revision())
             };
             seen = now;
             if changes.is_empty() {
@@ -57,6 +58,11 @@ impl Cluster {
             let mut work = BTreeSet::new();
             for change in &changes {
                 self.concerns(change, &mut work);
+                if lost && let Some(object) = &change.after {
+                    // its owner may have gone meanwhile
+                    let named = owners(object).filter_map(|owner| owner["uid"].as_str());
+                    work.extend(named.map(|uid| Work::Orphans(uid.to_owned())));
+                }
             }
             for one in work {
                 self.work_on(&one);
@@ -86,7 +92,7 @@ impl Cluster {
         match &**resource {
             "/namespaces" if leaving => drop(work.insert(Work::Namespace(name.clone()))),
             "/pods" => {
-                if change.before.is_none() {
+                if change.after.is_some() {
                     self.start_pod(change.key.clone(), uid(object).to_owned());
                 }
                 if let Some(owner) = owner("ReplicaSet") {

@@ -96,8 +96,14 @@ struct Running {
 impl Cluster {
     /// Lives the life of a Pod.
     pub(super) fn start_pod(self: &Arc<Self>, key: Key, uid: String) {
+        if !self.lives.lock().insert(uid.clone()) {
+            return;
+        }
         let cluster = Arc::clone(self);
-        self.spawn(async move { cluster.live(&key, &uid).await });
+        self.spawn(async move {
+            Arc::clone(&cluster).live(&key, &uid).await;
+            cluster.lives.lock().remove(&uid);
+        });
     }
 
     async fn live(self: Arc<Self>, key: &Key, of: &str) {
