@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::connection_args::Connection;
+use super::demo::Demo;
 use super::embedded::Embedded;
 use super::sample_app::SampleApp;
 use crate::experiment::configuration::{TYPES, variable};
@@ -160,6 +161,8 @@ pub(super) enum ExitCodes {
 pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<Run>),
+    /// Show the whole learning loop: nothing has to be installed, no cluster is touched
+    Demo(Demo),
     /// List the functions that experiments can call, with what they take and the rights that they need
     Discover(Discover),
     /// A small Kubernetes in this process, to try experiments on
@@ -250,6 +253,9 @@ pub(super) struct Run {
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
     pub(super) output: Output,
+    /// Whether somebody else says what the runs came to.
+    #[arg(skip)]
+    pub(super) silent: bool,
 }
 
 /// `validate`.

@@ -43,8 +43,8 @@ pub(super) struct Serve {
 pub(super) struct Rehearsal {
     /// Its kubeconfig. Nobody else can read it.
     pub(super) kubeconfig: PathBuf,
+    handle: Handle,
     _folder: TempDir,
-    _handle: Handle,
 }
 
 impl Rehearsal {
@@ -57,7 +57,16 @@ impl Rehearsal {
         let folder = tempfile::Builder::new().prefix("kubectl-chaos-").tempdir().map_err(failed)?;
         let kubeconfig = folder.path().join("kubeconfig");
         std::fs::write(&kubeconfig, listener.kubeconfig().to_string()).map_err(failed)?;
-        Ok(Self { kubeconfig, _folder: folder, _handle: handle })
+        Ok(Self { kubeconfig, handle, _folder: folder })
+    }
+
+    /// Applies more, and waits until the Deployments are complete.
+    pub(super) async fn apply(&self, session: &Session, manifests: &[PathBuf]) -> Result<(), String> {
+        let objects = manifests.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
+        for manifest in &objects {
+            apply(&self.handle, manifest, session.connection.namespace().unwrap_or("default"))?;
+        }
+        complete(&self.handle).await
     }
 }
 
@@ -131,18 +140,23 @@ async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Li
     for manifest in &objects {
         apply(&handle, manifest, namespace)?;
     }
+    complete(&handle).await?;
+    Ok((handle, listener))
+}
+
+/// Waits until all Deployments are complete.
+async fn complete(handle: &Handle) -> Result<(), String> {
     let end = tokio::time::Instant::now() + READY;
     loop {
         let unfinished = handle.unfinished();
         if unfinished.is_empty() {
-            break;
+            return Ok(());
         }
         if tokio::time::Instant::now() >= end {
             return Err(format!("not complete after {} s: {}", READY.as_secs(), unfinished.join(", ")));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok((handle, listener))
 }
 
 fn apply(handle: &Handle, manifest: &Manifest, namespace: &str) -> Result<(), String> {

@@ -55,6 +55,12 @@ impl Surroundings {
         if let Some(kubeconfig) = rehearsal {
             connection = connection.to(kubeconfig.to_owned());
             environment.set("KUBECONFIG", &kubeconfig.display().to_string());
+            // it is on loopback, where no proxy leads
+            for name in ["no_proxy", "NO_PROXY"] {
+                let known = environment.get(name).filter(|known| !known.is_empty());
+                environment
+                    .set(name, &known.map_or_else(|| "127.0.0.1".to_owned(), |known| known + ",127.0.0.1"));
+            }
         }
         let environment = Arc::new(environment);
         let options = connection.options(session.global.strict);

@@ -2,6 +2,7 @@
 
 mod args;
 mod connection_args;
+mod demo;
 mod discover;
 mod embedded;
 mod events_file;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
     let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
+        Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
 }
 
 /// What every command works with.
+#[derive(Clone)]
 struct Session {
     global: Global,
     connection: Connection,

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::Cluster;
+use super::api::is_ready;
 use super::store::Key;
 
 /// How long a Pod may take to answer what is passed on to it, and how much it may say.
@@ -128,6 +129,12 @@ impl Cluster {
                 .and_then(|one| one["port"].as_u64());
             let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { continue };
             for address in subset["addresses"].as_array().into_iter().flatten() {
+                // the list may be a moment behind
+                let pod = address["targetRef"]["name"].as_str().unwrap_or_default();
+                let pod = state.store.get(&Key::new(&"/pods".into(), namespace, pod));
+                if !pod.is_some_and(|pod| is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()) {
+                    continue;
+                }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
                     found.push(Shown(ip, number));
                 }

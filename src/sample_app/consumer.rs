@@ -28,8 +28,11 @@ pub struct Consumer {
 impl Consumer {
     /// One that asks the provider at that address, and gives up after that time. An error is about the client.
     pub fn new(provider: &str, timeout: Duration, breaker: Option<Settings>) -> Result<Self, String> {
+        // the provider is a neighbour, whatever proxies the environment names
+        let direct = reqwest::Proxy::custom(|_| None::<reqwest::Url>);
+        let limit = Some(timeout);
         let options =
-            Options { connect_timeout: Some(timeout), timeout: Some(timeout), ..Options::default() };
+            Options { connect_timeout: limit, timeout: limit, proxy: Some(direct), ..Options::default() };
         let client = http_client::build(&Verification::Full, options)?;
         let breaker = breaker.map(|settings| Mutex::new(CircuitBreaker::new(settings)));
         Ok(Self { client, provider: provider.to_owned(), breaker })

@@ -13,6 +13,7 @@ mod bad_input;
 mod cluster;
 mod console;
 mod controls;
+mod demo;
 mod docs;
 mod durability;
 mod embedded;

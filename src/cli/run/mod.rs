@@ -3,7 +3,7 @@
 mod prepare;
 mod refused;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, args: &Run) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
     };
-    let code = runtime.block_on(run_all(session, args));
+    let code = runtime.block_on(run_all(session, args, None));
     // nothing that is still going on is waited for: it was cut, or nobody asked for it
     runtime.shutdown_timeout(Duration::from_millis(100));
     code
@@ -52,7 +52,8 @@ struct Ended {
     source: String,
 }
 
-async fn run_all(session: &Session, args: &Run) -> u8 {
+/// The same, within what runs already; on a cluster that is there already, by its kubeconfig.
+pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>) -> u8 {
     let rehearsal = if args.embedded {
         match rehearse(session, args).await {
             Ok(rehearsal) => Some(rehearsal),
@@ -61,7 +62,7 @@ async fn run_all(session: &Session, args: &Run) -> u8 {
     } else {
         None
     };
-    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path());
+    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path()).or(there);
     let surroundings = match Surroundings::read(session, &args.variables, kubeconfig) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
@@ -246,6 +247,7 @@ async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: 
 /// Writes what the runs came to, in the format that was asked for.
 fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
     let text = match args.output {
+        Output::Text if args.silent => return Ok(()),
         Output::Text => ended.iter().map(sentence).collect(),
         output => {
             let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();

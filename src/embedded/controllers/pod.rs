@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{condition, uid};
 use crate::embedded::Cluster;
@@ -82,6 +82,12 @@ fn waits(pod: &Json) -> bool {
     statuses.into_iter().flatten().any(|one| one["state"]["waiting"]["reason"].is_string())
 }
 
+/// When readiness is looked at for the first time.
+fn first_look(pod: &Json) -> Duration {
+    let delay = |container: &Json| container["readinessProbe"]["initialDelaySeconds"].as_u64();
+    Duration::from_secs(containers(pod).filter_map(delay).max().unwrap_or(0))
+}
+
 fn containers(pod: &Json) -> impl Iterator<Item = &Json> {
     pod["spec"]["containers"].as_array().into_iter().flatten()
 }
@@ -118,7 +124,10 @@ impl Cluster {
             let version = pod["metadata"]["resourceVersion"].clone();
             match stage {
                 Some(stage) if stage.after < Duration::MAX => {
-                    tokio::time::sleep(stage.after).await;
+                    let delay = if stage.then == Step::Probe { first_look(&pod) } else { Duration::ZERO };
+                    if !self.waited(stage.after + delay, key, &mut changed).await {
+                        continue;
+                    }
                     let done = self.step(stage.then, key, &pod, &mut running).await;
                     if stage.then == Step::End {
                         break;
@@ -147,6 +156,22 @@ impl Cluster {
             self.network.close(shown);
         }
         self.network.say(&key.namespace, &key.name, None);
+    }
+
+    /// Waits for a stage; less when the Pod is to go before.
+    async fn waited(&self, time: Duration, key: &Key, changed: &mut watch::Receiver<u64>) -> bool {
+        let was_leaving = self.is_to_go(key);
+        let mut waited = std::pin::pin!(tokio::time::sleep(time));
+        loop {
+            tokio::select! {
+                () = &mut waited => return true,
+                _ = changed.changed() => if !was_leaving && self.is_to_go(key) { return false },
+            }
+        }
+    }
+
+    fn is_to_go(&self, key: &Key) -> bool {
+        self.api.lock().store.get(key).is_none_or(|pod| is_leaving(pod))
     }
 
     /// Does what a stage says. Whether it could.

@@ -1,0 +1,310 @@
+//! `kubectl chaos demo`: the whole learning loop on an embedded cluster. Floor 3.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser as _, ValueEnum};
+use serde_json::Value as Json;
+
+use super::args::{Cli, Command, Run};
+use super::embedded::Rehearsal;
+use super::exit_code::Exit;
+use super::{Session, run, signals};
+use crate::console::{Level, Line, sanitize};
+use crate::event::Signal;
+
+/// Where it leaves what it showed.
+const FOLDER: &str = "chaos-demo";
+/// By this file a folder of an earlier demo is known.
+const MARK: &str = ".kubectl-chaos-demo";
+
+/// `demo`.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// What to show
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Scenario::CircuitBreaker)]
+    scenario: Scenario,
+    /// Keep the cluster in the foreground afterwards, for kubectl
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// A circuit breaker keeps the failure of one service from the users of another
+    CircuitBreaker,
+    /// A circuit breaker that somebody believes to be there, and that does not help
+    UnreadSwitch,
+    /// A second Pod keeps a service there while the first one is killed
+    KilledPod,
+}
+
+/// What a scenario consists of, and what it promises to show.
+struct Story {
+    before: &'static str,
+    after: &'static str,
+    experiment: &'static str,
+    /// Path and text.
+    files: &'static [(&'static str, &'static str)],
+    variables: &'static [&'static str],
+    /// The exit code of the second run. The first one always shows the weakness.
+    second: u8,
+    learnt: &'static str,
+}
+
+macro_rules! example {
+    ($path:literal) => {
+        include_str!(concat!("../../../examples/service-down-not-visible-to-users/", $path))
+    };
+}
+
+static SERVICES: [(&str, &str); 2] = [
+    ("services/consumer-service.yaml", example!("services/consumer-service.yaml")),
+    ("services/provider-service.yaml", example!("services/provider-service.yaml")),
+];
+const CONSUMER: &str = example!("01-before/consumer-deployment.yaml");
+const PROVIDER: &str = example!("01-before/provider-deployment.yaml");
+
+impl Scenario {
+    fn story(self) -> Story {
+        match self {
+            Self::CircuitBreaker => Story {
+                before: "a consumer that passes on what its provider does",
+                after: "the same consumer, with a circuit breaker",
+                experiment: example!("experiment.json"),
+                files: &[
+                    ("01-before/consumer-deployment.yaml", CONSUMER),
+                    ("01-before/provider-deployment.yaml", PROVIDER),
+                    ("03-after/consumer-deployment.yaml", example!("03-after/consumer-deployment.yaml")),
+                    ("03-after/provider-deployment.yaml", PROVIDER),
+                ],
+                variables: &["settle_seconds:int=2"],
+                second: 0,
+                learnt: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
+                         read a text of the consumer's own.",
+            },
+            Self::UnreadSwitch => Story {
+                before: "a consumer that passes on what its provider does",
+                after: "the same consumer, with a switch for a circuit breaker that it does not read",
+                experiment: example!("experiment.json"),
+                files: &[
+                    ("01-before/consumer-deployment.yaml", CONSUMER),
+                    ("01-before/provider-deployment.yaml", PROVIDER),
+                    (
+                        "03-after/consumer-deployment.yaml",
+                        include_str!("consumer-with-an-unread-switch.yaml"),
+                    ),
+                    ("03-after/provider-deployment.yaml", PROVIDER),
+                ],
+                variables: &["settle_seconds:int=2"],
+                second: 1,
+                learnt: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
+                         nothing reads it; without the experiment everybody would believe in it.",
+            },
+            Self::KilledPod => Story {
+                before: "a provider with one Pod, which takes two seconds to start",
+                after: "the same provider with two Pods",
+                experiment: include_str!("killed-pod.json"),
+                files: &[
+                    ("01-before/provider-deployment.yaml", include_str!("provider-1.yaml")),
+                    ("03-after/provider-deployment.yaml", include_str!("provider-2.yaml")),
+                ],
+                variables: &[],
+                second: 0,
+                learnt: "One Pod was killed both times. With one Pod nobody answered until the next one was ready; with two \
+                         the other one did.",
+            },
+        }
+    }
+}
+
+/// Why the demo ended early.
+enum Ended {
+    Failed(Exit, String),
+    Signal(Signal),
+}
+
+/// Shows a scenario. Gives the exit code.
+pub(super) fn demo(session: &Session, args: &Demo) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    let shown = runtime.block_on(show(session, args));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match shown {
+        Ok(()) => session.code(Exit::Fine),
+        Err(Ended::Failed(exit, why)) => session.refuse(exit, why),
+        Err(Ended::Signal(signal)) => session.code(Exit::Signal(signal)),
+    }
+}
+
+async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
+    let story = args.scenario.story();
+    let unwritten = |error: &dyn std::fmt::Display| {
+        Ended::Failed(Exit::Usage, format!("the demo cannot write to this folder: {error}"))
+    };
+    let end = signals::end().map_err(|error| unwritten(&error))?;
+    let mut end = std::pin::pin!(end);
+    let place = Path::new(FOLDER);
+    if place.exists() && !place.join(MARK).exists() {
+        let why =
+            format!("./{FOLDER} is here already, and no demo made it: move it, or go to another folder");
+        return Err(Ended::Failed(Exit::Usage, why));
+    }
+    // until all is there it stands aside, and goes with whatever ends the demo
+    let folder =
+        tempfile::Builder::new().prefix(".chaos-demo-").tempdir_in(".").map_err(|error| unwritten(&error))?;
+    let root = std::path::absolute(folder.path()).map_err(|error| unwritten(&error))?;
+    let no_settings = root.join("settings.yaml");
+    write(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
+    let more = [("experiment.json", story.experiment), (MARK, "")];
+    for (path, text) in SERVICES.iter().chain(story.files).chain(&more) {
+        write(&root.join(path), text).map_err(|error| unwritten(&error))?;
+    }
+    let session = &stranger(session, &no_settings);
+    let say = |text: String| session.terminal.say(&Line::note(Level::Info, text));
+    say(format!("\n1. Before: {}", story.before));
+    let manifests = [root.join("services"), root.join("01-before")];
+    let cluster = tokio::select! {
+        cluster = Rehearsal::start(session, &manifests) => cluster.map_err(|error| Ended::Failed(Exit::Unreachable, error))?,
+        signal = &mut end => return Err(Ended::Signal(signal)),
+    };
+    let before = arm(session, &cluster, &root, &story, "before", 1).await?;
+    say(format!("\n2. After: {}", story.after));
+    let changed = [root.join("03-after")];
+    tokio::select! {
+        applied = cluster.apply(session, &changed) => {
+            applied.map_err(|error| Ended::Failed(Exit::Unreachable, error))?;
+        }
+        signal = &mut end => return Err(Ended::Signal(signal)),
+    }
+    let after = arm(session, &cluster, &root, &story, "after", story.second).await?;
+    let _ = fs::remove_file(&no_settings);
+    if place.exists() {
+        fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
+    }
+    fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
+    let unsaid = |error: String| Ended::Failed(Exit::NotWritten, error);
+    session.terminal.result(&summary(&story, &before, &after)).map_err(unsaid)?;
+    if args.keep {
+        session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(unsaid)?;
+        end.await;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)
+}
+
+/// A session that knows nothing of who started the demo: no settings, no cluster, no leniency.
+fn stranger(session: &Session, settings: &Path) -> Session {
+    let mut stranger = session.clone();
+    stranger.global.settings = settings.display().to_string();
+    stranger.global.strict = true;
+    stranger.global.exit_code = super::args::ExitCodes::Precise;
+    stranger.connection = super::connection_args::Connection::default();
+    stranger
+}
+
+/// Runs the experiment once, and gives its journal when it ended as it was to end.
+async fn arm(
+    session: &Session,
+    cluster: &Rehearsal,
+    root: &Path,
+    story: &Story,
+    name: &str,
+    expected: u8,
+) -> Result<Json, Ended> {
+    let wrong =
+        |why: String| Ended::Failed(Exit::Stopped, format!("the demo did not show what it promises: {why}"));
+    let journal = root.join(name).join("journal.json");
+    fs::create_dir_all(root.join(name)).map_err(|error| wrong(error.to_string()))?;
+    let args = arguments(&root.join("experiment.json"), &journal, story.variables).map_err(&wrong)?;
+    let code = run::run_all(session, &args, Some(&cluster.kubeconfig)).await;
+    match code {
+        130 => return Err(Ended::Signal(Signal::Int)),
+        143 => return Err(Ended::Signal(Signal::Term)),
+        code if code == expected => {}
+        code => {
+            return Err(wrong(format!("the run {name} the change ended with {code}, not with {expected}")));
+        }
+    }
+    let text = fs::read_to_string(&journal).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// What `run` would be given on the command line.
+fn arguments(experiment: &Path, journal: &Path, variables: &[&str]) -> Result<Run, String> {
+    let mut line: Vec<PathBuf> = ["kubectl-chaos", "run", "--journal-path"].map(PathBuf::from).to_vec();
+    line.push(journal.to_owned());
+    line.extend(variables.iter().flat_map(|variable| ["--var".into(), variable.into()]));
+    line.push(experiment.to_owned());
+    match Cli::try_parse_from(line).map_err(|error| error.to_string())?.command {
+        Command::Run(mut run) => {
+            run.silent = true;
+            Ok(*run)
+        }
+        _ => Err("the command line is not that of run".to_owned()),
+    }
+}
+
+fn summary(story: &Story, before: &Json, after: &Json) -> String {
+    let mut text = String::new();
+    for (name, journal) in [("before", before), ("after", after)] {
+        let verdict = &journal["kubectl-chaos"]["verdict"];
+        let verdict = verdict.as_str().unwrap_or_default();
+        let _ = writeln!(text, "\n{name:<8}{verdict}: the users got {}", seen(journal));
+    }
+    let _ = write!(
+        text,
+        "\n{}\nThat is one run each: it shows what can happen, and not how often it does.\n\n\
+         To read: ./{FOLDER}/before/journal.json and ./{FOLDER}/after/journal.json, each with everything that was seen.\n\
+         To do the same on your own cluster: kubectl chaos run ./{FOLDER}/experiment.json\n",
+        story.learnt
+    );
+    text
+}
+
+/// What the last probe of the last look at the steady state saw.
+fn seen(journal: &Json) -> String {
+    let probes = journal["steady_states"]["after"]["probes"].as_array();
+    let Some(probe) = probes.and_then(|probes| probes.last()) else { return "nothing".to_owned() };
+    let output = &probe["output"];
+    let body = &output["body"];
+    let said = body["message"].as_str().or(body.as_str()).unwrap_or_default();
+    let text = match output["status"].as_u64() {
+        Some(status) => format!("{status} \"{said}\""),
+        None => {
+            probe["exception"].as_array().and_then(|lines| lines.last()).and_then(Json::as_str).map_or_else(
+                || "no answer".to_owned(),
+                |why| {
+                    let why = why.trim();
+                    let why = why.split_once("ActivityFailed: ").map_or(why, |(_, why)| why);
+                    format!("no answer: {why}")
+                },
+            )
+        }
+    };
+    sanitize(&text)
+}
+
+fn things_to_try(kubeconfig: &Path) -> String {
+    let path = kubeconfig.display();
+    format!(
+        "\nThe cluster stays until Ctrl-C. In another terminal:\n\n\
+         export KUBECONFIG={path}\n\
+         kubectl get pods -o wide\n\
+         kubectl scale deployment/my-provider-app --replicas=3\n\
+         kubectl delete pod --selector service=my-provider-service\n\
+         kubectl get --raw /api/v1/namespaces/default/services/my-provider-service/proxy/\n\
+         kubectl chaos run {FOLDER}/experiment.json\n"
+    )
+}
