@@ -5,6 +5,7 @@
 //!  api          get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
 //!  │  kinds     which kinds there are     defaults   what is filled in, what is refused
 //!  │  selector  which objects are meant   patch      four ways of changing one
+//!  │  shape     whether objects have the types that they should have
 //!  store        objects, one revision for all, what changed lately
 //!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
 //!  network      Pods that listen on loopback, Services that pass connections on
@@ -25,6 +26,7 @@ mod listener;
 mod network;
 mod patch;
 mod selector;
+mod shape;
 mod status;
 mod store;
 

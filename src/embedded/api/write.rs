@@ -9,6 +9,7 @@ use super::{Api, At, State};
 use crate::embedded::defaults;
 use crate::embedded::kinds::Kind;
 use crate::embedded::patch::{Format, patched};
+use crate::embedded::shape;
 use crate::embedded::status::{Status, success};
 use crate::embedded::store::Key;
 
@@ -73,6 +74,7 @@ impl Api {
     ) -> Result<Json, Status> {
         let mut state = self.lock();
         fits(at, &object)?;
+        settled(at, &mut object)?;
         let metadata = metadata(&mut object);
         if metadata.get("resourceVersion").and_then(Json::as_str).is_some_and(|version| !version.is_empty()) {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
@@ -159,6 +161,7 @@ impl Api {
         let old = state.store.get(&at.key()).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
         let modified =
             "the object has been modified; please apply your changes to the latest version and try again";
+        settled(at, &mut new)?;
         let before = &old["metadata"];
         let after = metadata(&mut new);
         let text = |field: &str| after.get(field).and_then(Json::as_str).unwrap_or_default();
@@ -432,6 +435,17 @@ fn metadata(object: &mut Json) -> &mut Map<String, Json> {
         Json::Object(metadata) => metadata,
         _ => unreachable!("it was made an object"),
     }
+}
+
+/// Brings an object into the one form that it may have, and refuses it when it cannot have it.
+fn settled(at: &At, object: &mut Json) -> Result<(), Status> {
+    if !object.is_object() {
+        return Err(Status::bad_request("the body of the request is not an object"));
+    }
+    object["apiVersion"] = json!(at.kind.api_version(&at.version));
+    object["kind"] = json!(at.kind.name);
+    shape::settle_amounts(object);
+    shape::check(&at.kind, object)
 }
 
 /// Whether a body is of the kind that the address says.

@@ -2,6 +2,7 @@
 //! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
 
 mod contract;
+mod odd;
 mod rehearsal;
 mod world;
 
@@ -45,3 +46,8 @@ contract!(
     tables_are_what_kubectl_shows,
     dry_runs_leave_nothing,
 );
+
+#[test]
+fn whatever_stands_in_a_body_is_answered() {
+    World::embedded(odd::whatever_stands_in_a_body_is_answered);
+}
