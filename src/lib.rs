@@ -16,7 +16,7 @@
 //!            views     console/                                          pure: events in, lines out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  effect  diagnostic  clock  lot                      no runtime, no terminal
+//!            value/  sample/  effect  diagnostic  clock  lot             no runtime, no terminal
 //! ```
 //!
 //! # One activity, from file to journal
@@ -52,7 +52,8 @@
 //! | experiment | 0 | diagnostic, substitution, value |
 //! | tolerance | 0 | experiment, substitution, value |
 //! | event | 0 | clock, effect, experiment, tolerance, value |
-//! | journal | 0 | clock, effect, event, experiment, value |
+//! | journal | 0 | clock, effect, event, experiment, sample, value |
+//! | sample | 0 | – |
 //! | console | 1 | clock, effect, event, experiment, value |
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
@@ -78,6 +79,7 @@ pub mod journal;
 pub mod kubernetes;
 pub mod lot;
 pub mod provider;
+pub mod sample;
 pub mod sample_app;
 pub mod settings;
 pub mod source;

@@ -7,6 +7,7 @@
 mod answer;
 mod events;
 mod live;
+pub mod record;
 mod recorder;
 mod verdict;
 
@@ -22,6 +23,7 @@ use crate::value::{Map, Value};
 pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
 pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};
+pub use record::Record;
 pub use recorder::{Changes, Header, Recorder};
 pub use verdict::{Verdict, judge};
 
