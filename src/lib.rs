@@ -10,6 +10,7 @@
 //!                      │
 //!  FLOOR 2   engine/   the run: order, strategies, background, controls, interrupts. Emits RunEvents;
 //!                      │         knows the trait Provider, and no provider
+//!            sampling/            looks at the probes over and over beside a run
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
@@ -61,8 +62,9 @@
 //! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
 //! | embedded | 1 | clock, lot |
 //! | sample_app | 1 | clock, experiment, http_client |
-//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, settings, value |
+//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
+//! | sampling | 2 | effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
 //! | cli | 3 | everything |
 
 pub mod cli;
@@ -81,6 +83,7 @@ pub mod lot;
 pub mod provider;
 pub mod sample;
 pub mod sample_app;
+pub mod sampling;
 pub mod settings;
 pub mod source;
 pub mod substitution;
