@@ -12,12 +12,13 @@ use super::connection_args::Connection;
 use super::demo::Demo;
 use super::embedded::Embedded;
 use super::sample_app::SampleApp;
+use super::trial::args::{Recover, Trial};
 use crate::experiment::configuration::{TYPES, variable};
 use crate::journal::Environment;
 use crate::sampling;
 use crate::value::Value;
 
-const EXIT_CODES: &str = "\
+pub(super) const EXIT_CODES: &str = "\
 Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first that holds):
   2    the command line is wrong
   3    the experiment is invalid, or cannot be read
@@ -173,6 +174,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Embedded,
     },
+    /// Remove what killed trials left behind
+    Recover(Recover),
+    /// Run an experiment before and after a change, several times each, and say what the change came to
+    Trial(Box<Trial>),
     /// Find every fault of experiments, without running anything
     Validate(Validate),
     /// The application of the examples
@@ -384,7 +389,7 @@ fn parse_annotation(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn existing(text: &str) -> Result<PathBuf, String> {
+pub(super) fn existing(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist.")) }
 }

@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::cluster::{Call, Cluster, Format, Selection};
-use super::discovery::Known;
+use super::discovery::{Known, removable};
 use super::failure::Failure;
 use super::functions::{creation, deletion};
 use super::plan::{Answer, Expect, OnError, Operation, Plan};
@@ -79,6 +79,24 @@ pub async fn labelled(
     let things: Vec<Thing> =
         cluster.list(resource, namespace, &Selection::labels(Some(&labels)), true).await?;
     Ok(things.into_iter().map(|thing| thing.metadata).collect())
+}
+
+/// Everything that bears the label of trials: namespaces, and things of the whole cluster. Kinds that may not be
+/// listed are passed over.
+pub async fn remains(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<(Resource, Metadata)>, Failure> {
+    let namespaces = trial_namespaces(cluster, trial).await?;
+    let mut found: Vec<_> = namespaces.into_iter().map(|one| (NAMESPACES, one)).collect();
+    for known in removable(cluster).await? {
+        if known.namespaced || known.resource == NAMESPACES {
+            continue;
+        }
+        match labelled(cluster, &known.resource, None, trial).await {
+            Ok(things) => found.extend(things.into_iter().map(|thing| (known.resource.clone(), thing))),
+            Err(failure) if failure.code().is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
 }
 
 /// What there is of an object now; nothing where it is not there.

@@ -4,11 +4,14 @@
 //!  manifest   what is deployed, made fit for the namespace of a run
 //!  outside    what an experiment would touch or measure beyond it
 //!  order      in which order the runs come
+//!  stage      the namespace of a run: made, filled, ready, removed
 //! ```
 
 pub mod manifest;
 mod order;
 mod outside;
+mod stage;
 
 pub use order::{Arm, order};
 pub use outside::{Allowed, Bounds, Outside, Place, outside};
+pub use stage::{Intent, Resolved, Stage, replicas};
