@@ -13,7 +13,8 @@
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
-//!            views     console/                                          pure: events in, lines out
+//!            views     console/  compare/                                pure: events in, lines out; journals in,
+//!                                                                        an answer out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
 //!            value/  sample/  effect  diagnostic  clock  lot             no runtime, no terminal
@@ -54,6 +55,7 @@
 //! | event | 0 | clock, effect, experiment, tolerance, value |
 //! | journal | 0 | clock, effect, event, experiment, sample, value |
 //! | sample | 0 | – |
+//! | compare | 1 | experiment, journal, sample, value |
 //! | console | 1 | clock, effect, event, experiment, value |
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
@@ -67,6 +69,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod console;
 pub mod diagnostic;
 pub mod effect;
