@@ -17,7 +17,8 @@
 //!                                                                        an answer out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  sample/  effect  diagnostic  clock  lot             no runtime, no terminal
+//!            value/  sample/  statistics/  effect  diagnostic  clock     no runtime, no terminal
+//!            lot
 //! ```
 //!
 //! # One activity, from file to journal
@@ -49,13 +50,14 @@
 //! | diagnostic | 0 | – |
 //! | effect | 0 | clock |
 //! | lot | 0 | – |
+//! | statistics | 0 | lot |
 //! | substitution | 0 | value |
 //! | experiment | 0 | diagnostic, substitution, value |
 //! | tolerance | 0 | experiment, substitution, value |
 //! | event | 0 | clock, effect, experiment, tolerance, value |
 //! | journal | 0 | clock, effect, event, experiment, sample, value |
 //! | sample | 0 | – |
-//! | compare | 1 | experiment, journal, sample, value |
+//! | compare | 1 | effect, experiment, journal, sample, statistics, value |
 //! | console | 1 | clock, effect, event, experiment, value |
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
@@ -86,6 +88,7 @@ pub mod sample;
 pub mod sample_app;
 pub mod settings;
 pub mod source;
+pub mod statistics;
 pub mod substitution;
 pub mod tolerance;
 pub mod value;
