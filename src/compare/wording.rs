@@ -312,6 +312,34 @@ impl Row {
     }
 }
 
+/// Longer texts of others are cut where they stand in a sentence.
+const CLIPPED: usize = 120;
+
+/// The begin of a text of others, on one line.
+pub(super) fn clipped(text: &str) -> String {
+    let line = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let mut short: String = text.chars().take(CLIPPED).map(line).collect();
+    if text.chars().nth(CLIPPED).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A name of others in a sentence.
+pub(super) fn quoted(name: &str) -> String {
+    format!("'{}'", clipped(name))
+}
+
+/// A number in a sentence.
+pub(super) fn amount(value: f64) -> String {
+    digits(value)
+}
+
+/// `1 run`, `3 runs`.
+pub(super) fn several(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Three digits that say something, and no noughts behind the point.
 fn digits(value: f64) -> String {
     if !value.is_finite() {

@@ -1,7 +1,7 @@
 //! Quantiles. Floor 0.
 
 /// The value that this share of values does not exceed, between two neighbours in proportion (what `NumPy` and R
-/// do by default). None where there is no value.
+/// do by default). None where there is no value; NaN between two infinities.
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
@@ -24,8 +24,13 @@ fn quantile_of_sorted(values: &[f64], share: f64) -> Option<f64> {
     let (below, above) = (place.floor() as usize, place.ceil() as usize);
     let (low, high) = (*values.get(below)?, *values.get(above)?);
     let part = place - place.floor();
-    // without a way to go nothing is added: the neighbours may be infinite
-    Some(if below == above || low.total_cmp(&high).is_eq() { low } else { low + part * (high - low) })
+    Some(if below == above || low.total_cmp(&high).is_eq() {
+        low
+    } else if low.is_finite() && high.is_finite() {
+        low + part * (high - low)
+    } else {
+        low * (1.0 - part) + high * part
+    })
 }
 
 #[cfg(test)]
@@ -45,6 +50,8 @@ mod tests {
         check(&[0.0, 10.0], 1.5, Some(10.0));
         check(&[1.0, f64::INFINITY, f64::INFINITY], 0.5, Some(f64::INFINITY));
         check(&[1.0, f64::INFINITY], 0.5, Some(f64::INFINITY));
+        check(&[1.0, f64::NEG_INFINITY], 0.5, Some(f64::NEG_INFINITY));
         assert_eq!(median(&[1.0, 5.0]), Some(3.0));
+        assert!(median(&[f64::NEG_INFINITY, f64::INFINITY]).unwrap().is_nan());
     }
 }

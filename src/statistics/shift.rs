@@ -148,6 +148,7 @@ mod tests {
         check(&[1.0, 2.0], &[late, late], Some(late));
         check(&[late, late, late], &[1.0, 2.0], Some(-late));
         check(&[1.0, late], &[late, 1.0], Some(0.0));
+        check(&[late, late, 3.0, 2.0], &[0.0; 4], Some(-late));
     }
 
     #[test]
