@@ -10,6 +10,8 @@
 //!                      │
 //!  FLOOR 2   engine/   the run: order, strategies, background, controls, interrupts. Emits RunEvents;
 //!                      │         knows the trait Provider, and no provider
+//!            sampling/            looks at the probes over and over beside a run
+//!            trial/               runs of both arms: in which order, with what, within which bounds
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
@@ -65,8 +67,10 @@
 //! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
 //! | embedded | 1 | clock, lot |
 //! | sample_app | 1 | clock, experiment, http_client |
-//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, settings, value |
+//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
+//! | sampling | 2 | effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
+//! | trial | 2 | experiment, kubernetes, lot, provider, substitution, value |
 //! | cli | 3 | everything |
 
 pub mod cli;
@@ -86,9 +90,11 @@ pub mod lot;
 pub mod provider;
 pub mod sample;
 pub mod sample_app;
+pub mod sampling;
 pub mod settings;
 pub mod source;
 pub mod statistics;
 pub mod substitution;
 pub mod tolerance;
+pub mod trial;
 pub mod value;

@@ -13,6 +13,8 @@ use super::demo::Demo;
 use super::embedded::Embedded;
 use super::sample_app::SampleApp;
 use crate::experiment::configuration::{TYPES, variable};
+use crate::journal::Environment;
+use crate::sampling;
 use crate::value::Value;
 
 const EXIT_CODES: &str = "\
@@ -253,9 +255,49 @@ pub(super) struct Run {
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) sampling: SamplingArgs,
     /// Whether somebody else says what the runs came to.
     #[arg(skip)]
     pub(super) silent: bool,
+    /// What the run stands in, where somebody looked.
+    #[arg(skip)]
+    pub(super) environment: Option<Environment>,
+}
+
+/// How the probes of the hypothesis are sampled beside a run.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SamplingArgs {
+    /// Sample the probes of the steady state while the run goes on, this often; every 100ms where they are requests,
+    /// every second where they look at the cluster
+    #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_duration, help_heading = "Sampling")]
+    pub(super) sample: Option<Option<Duration>>,
+    /// Sample this probe, of whatever kind; may be repeated. Else those are sampled that only look
+    #[arg(long = "sample-probe", value_name = "NAME", help_heading = "Sampling")]
+    pub(super) sample_probes: Vec<String>,
+    /// How long to wait for ten good samples in a row before the run begins
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s", help_heading = "Sampling")]
+    pub(super) settle: Duration,
+    /// How long to watch for ten good samples in a row after the fault
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", help_heading = "Sampling")]
+    pub(super) recovery: Duration,
+}
+
+impl SamplingArgs {
+    /// How to sample, where that is asked for.
+    pub(super) fn options(&self) -> Option<sampling::Options> {
+        let period = match self.sample {
+            Some(period) => period,
+            None if self.sample_probes.is_empty() => return None,
+            None => None,
+        };
+        Some(sampling::Options {
+            period,
+            settle: self.settle,
+            recovery: self.recovery,
+            probes: self.sample_probes.clone(),
+        })
+    }
 }
 
 /// `validate`.

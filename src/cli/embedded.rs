@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use serde::Deserialize as _;
 use serde_json::{Value as Json, json};
 use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::oneshot;
 use url::Url;
 
 use super::exit_code::Exit;
+use super::manifests::read_all;
 use super::sample_app::{DEFAULT, PROVIDER, SampleApp};
 use super::{Session, signals};
 use crate::console::{Level, Line};
 use crate::embedded::{Cluster, Handle, Listener, Listens, Options, Started, Workloads};
 use crate::sample_app::{Application, Provider, Server};
+use crate::trial::manifest::Manifest;
 
 /// The image whose containers run: the sample application's.
 const IMAGE: &str = "ghcr.io/kubectl-chaos/kubectl-chaos";
@@ -62,7 +63,7 @@ impl Rehearsal {
 
     /// Applies more, and waits until the Deployments are complete.
     pub(super) async fn apply(&self, session: &Session, manifests: &[PathBuf]) -> Result<(), String> {
-        let objects = manifests.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
+        let objects = read_all(session, manifests)?;
         for manifest in &objects {
             apply(&self.handle, manifest, session.connection.namespace().unwrap_or("default"))?;
         }
@@ -126,7 +127,7 @@ fn write(path: &Path, kubeconfig: &Json) -> Result<(), String> {
 
 /// A cluster that listens and has what manifests say.
 async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Listener), String> {
-    let objects = manifests.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
+    let objects = read_all(session, manifests)?;
     let seed = session.connection.seed().unwrap_or_default();
     let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
     note(format!("a fresh embedded cluster, seed {seed}: nothing else is touched"));
@@ -162,70 +163,6 @@ async fn complete(handle: &Handle) -> Result<(), String> {
 fn apply(handle: &Handle, manifest: &Manifest, namespace: &str) -> Result<(), String> {
     let applied = handle.apply(manifest.object.clone(), namespace);
     applied.map_err(|status| format!("{}: {} ({})", manifest.place, status.message, status.reason))
-}
-
-/// An object, and where it was read.
-#[derive(Clone)]
-struct Manifest {
-    place: String,
-    object: Json,
-}
-
-/// Reads what `kubectl apply -f` would: a file, or the .json, .yaml and .yml files of a folder, without its
-/// subfolders. Experiments among them are passed over. What others live in comes first.
-fn read(path: &Path) -> Result<Vec<Manifest>, String> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| {
-        format!("the manifests in {} cannot be read: {error}", path.display())
-    };
-    let mut files = Vec::new();
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(|error| failed(path, &error))? {
-            let file = entry.map_err(|error| failed(path, &error))?.path();
-            let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
-            if file.is_file() && matches!(extension.as_str(), "json" | "yaml" | "yml") {
-                files.push(file);
-            }
-        }
-        files.sort();
-        if files.is_empty() {
-            return Err(format!("{} has no .json, .yaml or .yml files", path.display()));
-        }
-    } else {
-        files.push(path.to_owned());
-    }
-    let mut objects = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
-        for document in serde_yaml::Deserializer::from_str(&text) {
-            let object = Json::deserialize(document).map_err(|error| failed(file, &error))?;
-            collect(file, object, &mut objects)?;
-        }
-    }
-    objects.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
-        Some("Namespace" | "CustomResourceDefinition") => 0,
-        _ => 1,
-    });
-    Ok(objects)
-}
-
-fn collect(file: &Path, object: Json, objects: &mut Vec<Manifest>) -> Result<(), String> {
-    let is_experiment = object["method"].is_array() && object["kind"].is_null();
-    if object.is_null() || is_experiment {
-        return Ok(());
-    }
-    if object["kind"] == "List" {
-        for item in object["items"].as_array().cloned().unwrap_or_default() {
-            collect(file, item, objects)?;
-        }
-        return Ok(());
-    }
-    if !object["apiVersion"].is_string() || !object["kind"].is_string() {
-        return Err(format!("{}: a manifest has to have apiVersion and kind", file.display()));
-    }
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let place = format!("{}: {} \"{name}\"", file.display(), object["kind"].as_str().unwrap_or_default());
-    objects.push(Manifest { place, object });
-    Ok(())
 }
 
 /// Containers of the sample application run, others only seem to.
@@ -301,34 +238,4 @@ async fn listen(
     let real = server.address();
     tokio::spawn(server.serve(application, end));
     Ok(Some(Listens { port, real }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_read_as_kubectl_reads_them() {
-        let folder = TempDir::new().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write(
-            "b.yaml",
-            "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n# nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n",
-        );
-        write(
-            "a.json",
-            r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}]}"#,
-        );
-        write("experiment.json", r#"{"title": "t", "description": "d", "method": []}"#);
-        write("notes.txt", "{");
-        std::fs::create_dir(folder.path().join("sub.yaml")).unwrap();
-        let kinds: Vec<Json> =
-            read(folder.path()).unwrap().iter().map(|one| one.object["kind"].clone()).collect();
-        assert_eq!(kinds, ["Namespace", "ConfigMap", "Service"]);
-        write("z.yaml", "a: [");
-        assert!(read(folder.path()).err().unwrap().contains("z.yaml"));
-        write("z.yaml", "kind: Pod");
-        assert!(read(folder.path()).err().unwrap().contains("apiVersion"));
-        assert!(read(&folder.path().join("gone")).is_err());
-    }
 }

@@ -19,6 +19,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::engine::Watcher;
 use crate::event::RunEvent;
 use crate::journal::{Changes, Header, Journal, Live, Patch, Recorder, Verdict};
+use crate::sample::Series;
 
 /// How long a change may wait before it is written.
 const DELAY: Duration = Duration::from_millis(100);
@@ -73,6 +74,11 @@ impl JournalFile {
     /// Looks at the journal as it is now.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Journal) -> T) -> T {
         look(self.shared.state.lock().recorder.journal())
+    }
+
+    /// Notes what sampling saw.
+    pub(super) fn sampled(&self, samples: Vec<Series>) {
+        self.shared.state.lock().recorder.sampled(samples);
     }
 
     /// Writes the journal for good. Gives the journal, and what went wrong.

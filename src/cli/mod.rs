@@ -9,6 +9,7 @@ mod events_file;
 mod exit_code;
 mod input;
 mod journal_file;
+mod manifests;
 mod notify;
 mod other;
 mod run;

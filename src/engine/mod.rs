@@ -94,6 +94,11 @@ impl Handle {
         self.bus.emit(&RunEvent::SignalReceived { signal });
         self.board.raise(Interrupt::signal(signal, first));
     }
+
+    /// Ends when something ends the run before its time.
+    pub async fn interrupted(&self) {
+        let _ = self.board.wait(0, Interrupt::cuts).await;
+    }
 }
 
 impl Engine {

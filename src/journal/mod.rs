@@ -18,12 +18,13 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::effect::{Effect, EffectState, Reached, Target};
 use crate::event::{Interrupt, Phase, Status};
+use crate::sample::Series;
 use crate::value::{Map, Value};
 
 pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
 pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};
-pub use record::Record;
+pub use record::{Environment, Record};
 pub use recorder::{Changes, Header, Recorder};
 pub use verdict::{Verdict, judge};
 
@@ -137,6 +138,10 @@ pub struct Extension {
     pub rollbacks_begun: bool,
     /// The actions: what they were aimed at, and whether they took effect.
     pub activities: Vec<ActionRecord>,
+    /// What the run stood in, where that was looked at.
+    pub environment: Option<Environment>,
+    /// What sampling saw; known when the run is over.
+    pub samples: Vec<Series>,
 }
 
 /// Which cluster it was.
@@ -312,7 +317,11 @@ impl Extension {
         map.serialize_entry("cluster", &self.cluster)?;
         map.serialize_entry("services", &self.services)?;
         map.serialize_entry("experiment_hash", &self.experiment_hash)?;
-        map.serialize_entry("annotations", &Value::Map(self.annotations.clone()))
+        map.serialize_entry("annotations", &Value::Map(self.annotations.clone()))?;
+        match &self.environment {
+            Some(environment) => map.serialize_entry("environment", environment),
+            None => Ok(()),
+        }
     }
 }
 
@@ -321,7 +330,7 @@ impl Serialize for Extension {
         let mut map = serializer.serialize_map(None)?;
         self.serialize_head(&mut map)?;
         map.serialize_entry("activities", &self.activities)?;
-        map.serialize_entry("samples", &[(); 0])?;
+        map.serialize_entry("samples", &self.samples)?;
         map.end()
     }
 }

@@ -3,7 +3,7 @@
 //! Reports and comparisons are made of it. What is not known here stays in the text, which is kept. Nothing in it
 //! can be trusted: it may come from a pull request.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::SCHEMA;
@@ -299,7 +299,7 @@ pub struct Came {
 }
 
 /// What a run stood in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// The arm of a trial: `before`, `after`.
     #[serde(default)]

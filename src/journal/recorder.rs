@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::live::{Change, Region};
 use super::{
-    ActionRecord, ClusterIdentity, Entry, Extension, HypothesisState, Journal, ServiceWay, SteadyStates,
-    TargetRecord, Verdict,
+    ActionRecord, ClusterIdentity, Entry, Environment, Extension, HypothesisState, Journal, ServiceWay,
+    SteadyStates, TargetRecord, Verdict,
 };
 use crate::clock::Timestamp;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent, Urgency,
 };
 use crate::experiment::ActivityKind;
+use crate::sample::Series;
 use crate::value::{Map, Value};
 
 /// What a journal knows before anything happened.
@@ -34,6 +35,8 @@ pub struct Header {
     pub namespace: Option<String>,
     /// The cluster that it touches.
     pub cluster: Option<ClusterIdentity>,
+    /// What the run stands in, where that was looked at.
+    pub environment: Option<Environment>,
 }
 
 /// What an event changed in the journal.
@@ -92,6 +95,7 @@ impl Recorder {
             annotations: header.annotations,
             namespace: header.namespace,
             cluster: header.cluster,
+            environment: header.environment,
             ..Extension::default()
         };
         let journal = Journal {
@@ -115,6 +119,11 @@ impl Recorder {
     /// The journal so far.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Notes what sampling saw.
+    pub fn sampled(&mut self, samples: Vec<Series>) {
+        self.journal.extension.samples = samples;
     }
 
     /// The journal, with what it all came to.

@@ -98,6 +98,8 @@ pub enum Format {
     MergePatch,
     /// A list of changes.
     JsonPatch,
+    /// What is to be there, whatever was: applied by the server.
+    Apply,
 }
 
 impl Format {
@@ -107,6 +109,8 @@ impl Format {
             Self::StrategicPatch => "application/strategic-merge-patch+json",
             Self::MergePatch => "application/merge-patch+json",
             Self::JsonPatch => "application/json-patch+json",
+            // JSON is YAML, too
+            Self::Apply => "application/apply-patch+yaml",
         }
     }
 }

@@ -7,6 +7,8 @@
 //!  functions    prepare: looks, and says what will be done              ─► Work: a look, a Plan, commands, a drain
 //!  select       which of the candidates are hit
 //!  plan         changes as data: apply, confirm                         nothing else changes a cluster
+//!  deploy       plans of a trial: namespaces that come and go, manifests
+//!  discovery    what the server calls a kind in addresses
 //!  service      Services as destinations of requests: found, forwarded to
 //!  cluster      requests with deadlines, pages, watches                 ─► Failure
 //! ```
@@ -15,6 +17,8 @@ mod arguments;
 pub mod catalogue;
 mod cluster;
 mod connection;
+pub mod deploy;
+mod discovery;
 mod failure;
 mod functions;
 mod plan;
@@ -30,7 +34,9 @@ pub fn is_module(module: &str) -> bool {
 pub use arguments::{Arguments, to_json};
 pub use cluster::{Call, Cluster};
 pub use connection::{Flags, connect};
+pub use discovery::{Kinds, Known};
 pub use failure::Failure;
 pub use functions::{Commands, Context, Drain, Work, prepare};
 pub use plan::Plan;
 pub use resource::{NAMESPACES, Resource};
+pub use select::Metadata;

@@ -9,7 +9,7 @@ use crate::lot::Lot;
 /// What everything in a cluster has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
+pub struct Metadata {
     /// Its name.
     #[serde(default)]
     pub name: String,
@@ -32,7 +32,7 @@ pub(super) struct Metadata {
 
 /// What something belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Owner {
+pub struct Owner {
     /// The identity of the owner.
     #[serde(default)]
     pub uid: String,

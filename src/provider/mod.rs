@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::effect::{EffectState, Reached, Target, Told};
 use crate::experiment::resolve::Call;
 use crate::experiment::{Finding, ProviderKind, Usage};
+use crate::sample::Outcome;
 use crate::value::{Map, Value};
 
 pub use http::{Access, Http, Services};
@@ -68,6 +69,11 @@ pub trait Prepared: Send {
 
     /// The Service that was reached last, and how.
     fn reached(&self) -> Option<Reached> {
+        None
+    }
+
+    /// What kind of failure the last attempt was, for those who count them; nothing where that is not known.
+    fn failing(&self) -> Option<Outcome> {
         None
     }
 

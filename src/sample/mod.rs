@@ -3,6 +3,7 @@
 //! Times are in seconds since sampling began, latencies in milliseconds from the moment at which a sample was due.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +182,32 @@ pub struct Latency {
 /// One sample: when it was due (seconds), its latency (milliseconds; none where it is not known), what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample(pub f64, pub Option<f64>, pub Outcome);
+
+/// In one line, for a person.
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sampled '{}'", self.probe)?;
+        if !self.settled {
+            write!(f, ", which did not settle before the run began")?;
+        }
+        for seen in &self.phases {
+            let (ok, total) = (seen.count(Outcome::Ok), seen.total());
+            write!(f, "; {}: {ok} of {total} ok", seen.phase.name())?;
+            let others = seen.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok);
+            for (outcome, count) in others {
+                write!(f, ", {count} {}", outcome.name())?;
+            }
+            if seen.missed > 0 {
+                write!(f, ", {} missed", seen.missed)?;
+            }
+        }
+        match (self.seen(Phase::Recovery), self.recovered_after) {
+            (None, _) => Ok(()),
+            (Some(_), Some(seconds)) => write!(f, "; recovered after {seconds:.1} s"),
+            (Some(_), None) => write!(f, "; not recovered within {:.1} s", self.recovery_watched),
+        }
+    }
+}
 
 impl Series {
     /// What was seen in a phase; none where it was not reached.

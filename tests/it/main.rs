@@ -30,6 +30,7 @@ mod order;
 mod process;
 mod readme;
 mod sample_app;
+mod sampling;
 mod schemas;
 mod secrets;
 mod services;

@@ -15,6 +15,7 @@ use super::exit_code::{Exit, toolkit_code};
 use super::input::{Surroundings, control_files};
 use super::notify::Notifier;
 use super::signals;
+use super::terminal::Terminal;
 use super::watchers::{Console, LiveProgress};
 use crate::console::{Level, Line, sanitize};
 use crate::engine::{Bus, Engine, Options, Watcher, configure};
@@ -22,6 +23,8 @@ use crate::event::Status;
 use crate::experiment::{Dry, Experiment};
 use crate::http_client;
 use crate::journal::{Answer, Journal, Place, answer, judge};
+use crate::sample::Series;
+use crate::sampling::{Phases, Sampling};
 use crate::substitution::Scope;
 use crate::value::Value;
 use prepare::{Ready, prepare};
@@ -152,6 +155,11 @@ async fn carry_out(
     if let Some(live) = &live {
         watchers.push(Box::new(live.watcher()));
     }
+    let sampled = args.sampling.options().filter(|_| may_be_sampled(terminal, args));
+    let phases = Phases::default();
+    if sampled.is_some() {
+        watchers.push(Box::new(phases.clone()));
+    }
     let bus = Arc::new(Bus::new(watchers));
     // processes may be under way for the configuration: whoever interrupts them wants them to end, too
     let interrupted = signals::end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
@@ -176,14 +184,53 @@ async fn carry_out(
         plain,
     };
     let experiment = Arc::clone(&ready.experiment);
-    let engine = Engine::new(experiment, options, scope, surroundings.providers.clone(), bus);
+    let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
     signals::listen(&engine.handle())
         .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
-    engine.run().await;
+    match sampled {
+        None => drop(engine.run().await),
+        Some(sampled) => {
+            let sampling =
+                Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
+                    .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;
+            ready.journal.sampled(beside(terminal, &engine, sampling).await);
+        }
+    }
     drop(live);
     let ended = finish(session, ready, events_failure.and_then(|failure| failure.lock().take()));
     tell_channels(session, surroundings, &ended.journal).await;
     Ok(ended)
+}
+
+/// Whether sampling makes sense.
+fn may_be_sampled(terminal: &Terminal, args: &Run) -> bool {
+    if args.dry.is_some() {
+        terminal.say(&Line::note(Level::Warning, "a dry run is not sampled"));
+    }
+    args.dry.is_none()
+}
+
+/// Runs it, with sampling beside it: a baseline before, the recovery after.
+async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
+    let handle = engine.handle();
+    let note = |text: &str| terminal.say(&Line::note(Level::Info, text));
+    note("sampling: a baseline is taken before anything is done");
+    tokio::select! {
+        () = sampling.baseline() => {}
+        () = handle.interrupted() => {}
+    }
+    engine.run().await;
+    let in_haste = tokio::select! {
+        biased;
+        () = handle.interrupted() => true,
+        () = sampling.recovery() => false,
+    };
+    let samples = sampling.finish(in_haste).await;
+    for series in &samples {
+        let level = if series.settled { Level::Info } else { Level::Warning };
+        terminal.say(&Line::note(level, sanitize(&series.to_string())));
+    }
+    samples
 }
 
 async fn configured(

@@ -18,6 +18,7 @@ use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
 use crate::http_client;
 use crate::journal::{ClusterIdentity, Header};
 use crate::kubernetes;
+use crate::sampling::sampled;
 use crate::source;
 use crate::value::Map;
 
@@ -62,6 +63,8 @@ pub(super) async fn prepare(
     }
     let plan = engine::plan(&experiment, settings, &asked(args))
         .map_err(|error| Refused::new(terminal, Exit::Invalid, "validation", error))?;
+    sampled(&experiment, &args.sampling.sample_probes)
+        .map_err(|error| Refused::new(terminal, Exit::Usage, "validation", error))?;
     let (namespace, cluster) = reach(session, surroundings, &experiment).await?;
     let journal_path = journal_path(&args.journal_path, args.sources.len(), index, source);
     let header = Header {
@@ -77,6 +80,7 @@ pub(super) async fn prepare(
             .collect(),
         namespace,
         cluster,
+        environment: args.environment.clone(),
     };
     let journal = JournalFile::open(&journal_path, header)
         .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{Context, change, creation, deletion, read_yaml};
 use crate::kubernetes::arguments::to_json;
 use crate::kubernetes::cluster::{Call, Format};
+use crate::kubernetes::discovery::Kinds;
 use crate::kubernetes::failure::Failure;
 use crate::kubernetes::plan::{Answer, Expect, OnError, Operation, Plan};
 use crate::kubernetes::resource::Resource;
@@ -134,35 +135,10 @@ pub(super) async fn apply_text(context: &Context, language: Language) -> Result<
         found.map(str::to_owned).ok_or_else(|| Failure::failed(format!("missing {key} in resource")))
     };
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version.as_str()));
-    let (resource, namespaced) = discover(context, group, version, &kind).await?;
+    let known = Kinds::default().of(&context.cluster, &api_version, &kind).await?;
     let own = body.pointer("/metadata/namespace").and_then(Json::as_str).map(str::to_owned);
-    let namespace = namespaced.then(|| own.unwrap_or_else(|| context.cluster.namespace.clone()));
-    Ok(created(&resource, namespace.as_deref(), body))
-}
-
-/// What the server calls a kind in addresses, and whether it stands in namespaces.
-async fn discover(
-    context: &Context,
-    group: &str,
-    version: &str,
-    kind: &str,
-) -> Result<(Resource, bool), Failure> {
-    let mut kinds = Resource {
-        group: group.to_owned().into(),
-        version: version.to_owned().into(),
-        plural: "".into(),
-        kind: kind.to_owned().into(),
-    };
-    let list = context.cluster.json(&Call::new(http::Method::GET, "get", &kinds, None)).await?;
-    let found = list["resources"].as_array().into_iter().flatten().find(|known| {
-        known["kind"] == kind && known["name"].as_str().is_some_and(|name| !name.contains('/'))
-    });
-    let Some(found) = found else {
-        return Err(Failure::failed(format!("the server knows no {kind} in {}", kinds.api_version())));
-    };
-    kinds.plural = found["name"].as_str().unwrap_or_default().to_owned().into();
-    Ok((kinds, found["namespaced"] == true))
+    let namespace = known.namespaced.then(|| own.unwrap_or_else(|| context.cluster.namespace.clone()));
+    Ok(created(&known.resource, namespace.as_deref(), body))
 }
 
 /// A failure to read, in the words that the Chaos Toolkit has for it.

@@ -117,7 +117,7 @@ impl Context {
 }
 
 /// Deletes one thing, and no other that has come to bear its name.
-fn deletion(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> Operation {
+pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> Operation {
     let mut options = json!({});
     if !thing.uid.is_empty() {
         options["preconditions"] = json!({"uid": thing.uid});
@@ -152,7 +152,12 @@ fn change(
 }
 
 /// Makes one thing.
-fn creation(resource: &Resource, namespace: Option<&str>, body: Json, on_error: OnError) -> Operation {
+pub(super) fn creation(
+    resource: &Resource,
+    namespace: Option<&str>,
+    body: Json,
+    on_error: OnError,
+) -> Operation {
     let name = body.pointer("/metadata/name").and_then(Json::as_str).unwrap_or_default().to_owned();
     let target = Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() };
     // a name that the server makes up is not known beforehand

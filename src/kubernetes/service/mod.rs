@@ -123,9 +123,17 @@ pub async fn endpoints(cluster: &Cluster, found: &Found) -> Result<Vec<Endpoint>
     }
 }
 
+/// How the words begin for a Service that nothing stands behind.
+const NO_ENDPOINTS: &str = "no endpoints: ";
+
 /// The words for a Service that nothing stands behind.
 pub fn no_endpoints(found: &Found) -> Failure {
-    Failure::failed(format!("no endpoints: no ready Pod stands behind the Service {}", found.shown()))
+    Failure::failed(format!("{NO_ENDPOINTS}no ready Pod stands behind the Service {}", found.shown()))
+}
+
+/// Whether a failure says so.
+pub fn is_no_endpoints(failure: &Failure) -> bool {
+    failure.words().starts_with(NO_ENDPOINTS)
 }
 
 /// The Pods of an Endpoints object that are ready and have that port; and how many addresses are no Pods.

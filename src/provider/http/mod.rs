@@ -147,7 +147,8 @@ impl Provider for Http {
                     .await
                     .map_err(ActivityError::Failed)?,
             };
-            let prepared: Box<dyn Prepared> = Box::new(PreparedHttp { request, call, client, destination });
+            let prepared: Box<dyn Prepared> =
+                Box::new(PreparedHttp { request, call, client, destination, failing: None });
             Ok(prepared)
         })
     }

@@ -12,6 +12,7 @@ use crate::experiment::resolve::HttpCall;
 use crate::http_client::{Connections, MAX_REDIRECTS, describe};
 use crate::provider::process::duration;
 use crate::provider::{ActivityError, Confirmation, Pending, Prepared};
+use crate::sample::Outcome;
 use crate::value::Value;
 
 /// A request that can be sent.
@@ -21,6 +22,8 @@ pub(super) struct PreparedHttp {
     pub(super) client: Client,
     /// The Service that it is meant for, if it is one.
     pub(super) destination: Option<Destination>,
+    /// Of what kind the failure of the last attempt was.
+    pub(super) failing: Option<Outcome>,
 }
 
 impl Prepared for PreparedHttp {
@@ -31,6 +34,7 @@ impl Prepared for PreparedHttp {
     fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
         Box::pin(async {
             let mut tries = 0;
+            self.failing = None;
             loop {
                 let fault = match self.send().await {
                     Ok(output) => return Ok(output),
@@ -40,8 +44,9 @@ impl Prepared for PreparedHttp {
                     tries += 1;
                     continue;
                 }
+                self.failing = Some(fault.kind());
                 return Err(match fault {
-                    Fault::Connection(error) | Fault::Broken(error) => {
+                    Fault::Connection(error, _) | Fault::Broken(error, _) => {
                         ActivityError::Failed(format!("failed to connect to {}: {error}", self.call.url))
                     }
                     Fault::Timeout => ActivityError::Failed(TOO_LONG.to_owned()),
@@ -66,14 +71,18 @@ impl Prepared for PreparedHttp {
     fn reached(&self) -> Option<Reached> {
         self.destination.as_ref()?.reached.clone()
     }
+
+    fn failing(&self) -> Option<Outcome> {
+        self.failing
+    }
 }
 
 /// Why there is no answer.
 pub(super) enum Fault {
-    /// No connection: nothing was sent.
-    Connection(String),
+    /// No connection: nothing was sent. Of what kind that failure is.
+    Connection(String, Outcome),
     /// The connection broke before there was an answer.
-    Broken(String),
+    Broken(String, Outcome),
     /// No answer began in time.
     Timeout,
     /// The answer cannot be used, and that is a finding about the server.
@@ -82,13 +91,24 @@ pub(super) enum Fault {
     Unexpected(String),
 }
 
+impl Fault {
+    /// Of what kind it is, for those who count.
+    fn kind(&self) -> Outcome {
+        match self {
+            Self::Connection(_, kind) | Self::Broken(_, kind) => *kind,
+            Self::Timeout => Outcome::Timeout,
+            Self::Failed(_) | Self::Unexpected(_) => Outcome::Other,
+        }
+    }
+}
+
 impl PreparedHttp {
     /// Whether sending it again does no harm: what was sent may have arrived, and a second POST may do what the
     /// first one did once more.
     fn may_be_repeated(&self, fault: &Fault) -> bool {
         match fault {
-            Fault::Connection(_) => true,
-            Fault::Broken(_) | Fault::Timeout => self.request.method().is_idempotent(),
+            Fault::Connection(..) => true,
+            Fault::Broken(..) | Fault::Timeout => self.request.method().is_idempotent(),
             Fault::Failed(_) | Fault::Unexpected(_) => false,
         }
     }
@@ -149,10 +169,41 @@ fn classify(error: &reqwest::Error) -> Fault {
     } else if error.is_builder() {
         Fault::Unexpected(text)
     } else if error.is_connect() {
-        Fault::Connection(text)
+        let kind = kind(error);
+        Fault::Connection(text, kind)
     } else {
-        Fault::Broken(text)
+        Fault::Broken(text, if error.is_timeout() { Outcome::Timeout } else { Outcome::Refused })
     }
+}
+
+/// Of what kind a failure to connect is, by what caused it.
+fn kind(error: &reqwest::Error) -> Outcome {
+    use std::io::ErrorKind as Io;
+    if error.is_timeout() {
+        return Outcome::Timeout;
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(one) = cause {
+        if one.is::<rustls::Error>() {
+            return Outcome::Tls;
+        }
+        // the connector has no type for it, only these words
+        if one.to_string().starts_with("dns error") {
+            return Outcome::Dns;
+        }
+        let io = one.downcast_ref::<std::io::Error>();
+        match io.map(std::io::Error::kind) {
+            Some(Io::ConnectionRefused | Io::ConnectionReset | Io::ConnectionAborted | Io::UnexpectedEof) => {
+                return Outcome::Refused;
+            }
+            Some(Io::TimedOut) => return Outcome::Timeout,
+            _ => {}
+        }
+        // what such an error wraps is not among its sources: those are the sources of what it wraps
+        let wrapped = io.and_then(std::io::Error::get_ref);
+        cause = wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| one.source());
+    }
+    Outcome::Other
 }
 
 /// The causes of an error without the address in them: the address is said already, and may hold secrets.

@@ -18,9 +18,10 @@ use super::send::{Fault, execute};
 use crate::effect::Reached;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, MAX_REDIRECTS, Options};
-use crate::kubernetes::service::{Alias, Found, Tunnel, Wanted, find, named, proxy_refusal};
+use crate::kubernetes::service::{Alias, Found, Tunnel, Wanted, find, is_no_endpoints, named, proxy_refusal};
 use crate::kubernetes::{Cluster, Failure};
 use crate::provider::Kubernetes;
+use crate::sample::Outcome;
 use crate::value::Map;
 
 /// How Services are reached.
@@ -257,7 +258,7 @@ impl Destination {
             self.reaches(found.shown(), Way::PortForward, Some(endpoint.pod));
         }
         match (answer, ticket.failure()) {
-            (Err(Fault::Connection(_) | Fault::Broken(_)), Some(failure)) => Err(connection(&failure)),
+            (Err(Fault::Connection(..) | Fault::Broken(..)), Some(failure)) => Err(connection(&failure)),
             (answer, _) => answer,
         }
     }
@@ -265,7 +266,22 @@ impl Destination {
 
 /// A failure on the way to the Service: nothing was sent.
 fn connection(failure: &Failure) -> Fault {
-    Fault::Connection(failure.words().trim_end().to_owned())
+    Fault::Connection(failure.words().trim_end().to_owned(), kind(failure))
+}
+
+/// Of what kind it is, for those who count.
+fn kind(failure: &Failure) -> Outcome {
+    let words = failure.words();
+    if is_no_endpoints(failure) {
+        Outcome::NoEndpoints
+    } else if ["connection refused", "connection reset", "EOF"].iter().any(|known| words.contains(known)) {
+        // what the API server says of the Pod that it could not reach
+        Outcome::Refused
+    } else if words.contains("i/o timeout") {
+        Outcome::Timeout
+    } else {
+        Outcome::Other
+    }
 }
 
 fn path_and_query(url: &Url) -> String {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Child;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -83,22 +84,37 @@ pub fn produce() -> Vec<Produced> {
     found
 }
 
-/// A run that asks a Service of a cluster, and kills a Pod.
+/// A run that asks a Service of a cluster over and over, and kills a Pod, which the Service does not like.
 fn on_a_cluster(found: &mut Vec<Produced>) {
-    let api = Server::start(|request| match request.path.as_str() {
+    let killed = std::sync::Mutex::new(None);
+    let api = Server::start(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         "/api/v1/namespaces/kube-system" => Response::json(&json!({"metadata": {"uid": "of-the-cluster"}})),
         "/api/v1/namespaces/shop/services/web" => Response::json(&json!({"spec": {"ports": [{"port": 80}]}})),
-        path if path.contains("/services/web:80/proxy") => Response::new(200, "text/plain", "hello"),
+        path if path.contains("/services/web:80/proxy") => {
+            let suffers = killed.lock().unwrap().is_some_and(|at: Instant| at.elapsed().as_millis() < 300);
+            Response::new(if suffers { 500 } else { 200 }, "text/plain", "hello")
+        }
+        _ if request.method == "DELETE" => {
+            *killed.lock().unwrap() = Some(Instant::now());
+            Response::json(&json!({}))
+        }
         _ => Response::json(&json!({"items": [
             {"metadata": {"name": "a", "namespace": "shop", "uid": "of-a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}]})),
     });
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
     let ask = json!({"type": "probe", "name": "ask", "provider": {"type": "http", "url": "http://web.svc/"}});
-    let kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
-    chaos.write("experiment.json", without_hypothesis(&json!([ask, kill])).to_string());
-    let finished = chaos.run(arguments_of(&["--kubeconfig", &config])).exits(0);
+    let mut kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
+    kill["pauses"] = json!({"after": 0.6});
+    let mut experiment = without_hypothesis(&json!([ask, kill]));
+    let mut probe = ask;
+    probe["tolerance"] = json!(200);
+    probe["name"] = json!("answers");
+    experiment["steady-state-hypothesis"] = json!({"title": "t", "probes": [probe]});
+    chaos.write("experiment.json", experiment.to_string());
+    let sampling = ["--kubeconfig", &config, "--sample=20ms", "--recovery", "5s"];
+    let finished = chaos.run(arguments_of(&sampling)).exits(0);
     collect("on a cluster", &chaos, Some(&finished), found);
 }
 

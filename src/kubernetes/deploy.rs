@@ -1,0 +1,204 @@
+//! What a trial does to a cluster, as plans: namespaces that come and go, manifests that are applied. Floor 1.
+//!
+//! Everything is looked at before it is done, and nothing is done but by [`Plan::apply`].
+
+use serde_json::{Value as Json, json};
+
+use super::cluster::{Call, Cluster, Format, Selection};
+use super::discovery::Known;
+use super::failure::Failure;
+use super::functions::{creation, deletion};
+use super::plan::{Answer, Expect, OnError, Operation, Plan};
+use super::resource::{DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, PODS, Resource, STATEFUL_SETS};
+use super::select::{Metadata, Thing};
+
+/// Who the server is told applies manifests.
+const MANAGER: &str = "kubectl-chaos";
+/// What every namespace of a trial bears: which trial it belongs to.
+pub const TRIAL_LABEL: &str = "kubectl-chaos/trial";
+
+/// A namespace that is to be made.
+pub fn namespace(name: &str, trial: &str, arm: &str) -> Plan {
+    let labels =
+        json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial, "kubectl-chaos/arm": arm});
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    Plan::one(creation(&NAMESPACES, None, body, OnError::Raise), Answer::Response)
+}
+
+/// Objects that are to be applied, server-side and as if nobody else had a say.
+pub fn application(objects: &[(Known, Json)]) -> Plan {
+    Plan::of(objects.iter().map(|(known, object)| applied(known, object)).collect(), Answer::Null)
+}
+
+fn applied(known: &Known, object: &Json) -> Operation {
+    let text = |key: &str| object["metadata"][key].as_str().map(str::to_owned);
+    let namespace = text("namespace").filter(|_| known.namespaced);
+    let name = text("name").unwrap_or_default();
+    let mut call = Call::patch(&known.resource, namespace.as_deref(), &name, Format::Apply, object.clone());
+    call.query = vec![("fieldManager", MANAGER.to_owned()), ("force", "true".to_owned())];
+    let target = Metadata { name, namespace, ..Metadata::default() };
+    Operation {
+        target: target.target(&known.resource.kind),
+        call,
+        expect: Expect::Exists,
+        on_error: OnError::Raise,
+    }
+}
+
+/// Things that are to be deleted, each by its UID.
+pub fn removal(things: &[(Resource, Metadata)]) -> Plan {
+    let operations = things.iter().map(|(resource, thing)| Operation {
+        on_error: OnError::RaiseUnlessGone,
+        ..deletion(resource, thing, None)
+    });
+    Plan::of(operations.collect(), Answer::Null)
+}
+
+/// An object that is to become what it was: it is put in place of what stands there.
+pub fn restoration(known: &Known, object: &Json) -> Operation {
+    let operation = applied(known, object);
+    let mut call = Call { method: http::Method::PUT, verb: "update", ..operation.call };
+    call.query = vec![("fieldManager", MANAGER.to_owned())];
+    call.body = Some((Format::Document, object.clone()));
+    Operation { call, ..operation }
+}
+
+/// The namespaces of trials: of one, or of all.
+pub async fn trial_namespaces(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<Metadata>, Failure> {
+    labelled(cluster, &NAMESPACES, None, trial).await
+}
+
+/// Things of a kind that bear the label of trials.
+pub async fn labelled(
+    cluster: &Cluster,
+    resource: &Resource,
+    namespace: Option<&str>,
+    trial: Option<&str>,
+) -> Result<Vec<Metadata>, Failure> {
+    let labels = trial.map_or_else(|| TRIAL_LABEL.to_owned(), |trial| format!("{TRIAL_LABEL}={trial}"));
+    let things: Vec<Thing> =
+        cluster.list(resource, namespace, &Selection::labels(Some(&labels)), true).await?;
+    Ok(things.into_iter().map(|thing| thing.metadata).collect())
+}
+
+/// What there is of an object now; nothing where it is not there.
+pub async fn present(cluster: &Cluster, known: &Known, object: &Json) -> Result<Option<Json>, Failure> {
+    let text = |key: &str| object["metadata"][key].as_str();
+    let namespace = text("namespace").filter(|_| known.namespaced);
+    match cluster.json(&Call::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if failure.code() == Some(404) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// How many nodes there are; nothing where they may not be listed.
+pub async fn nodes(cluster: &Cluster) -> Option<u32> {
+    let nodes: Vec<Thing> = cluster.list(&NODES, None, &Selection::default(), true).await.ok()?;
+    u32::try_from(nodes.len()).ok()
+}
+
+/// What in a namespace is not complete yet, each with how far it is.
+pub async fn unfinished(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, Failure> {
+    let mut unfinished = Vec::new();
+    for (resource, lacks) in [
+        (&DEPLOYMENTS, lacks_replicas as fn(&Json) -> Option<String>),
+        (&STATEFUL_SETS, lacks_replicas),
+        (&DAEMON_SETS, lacks_on_nodes),
+        (&PODS, lacks_readiness),
+    ] {
+        let all: Vec<Json> = cluster.list(resource, Some(namespace), &Selection::default(), false).await?;
+        for one in &all {
+            if let Some(what) = lacks(one) {
+                let name = one["metadata"]["name"].as_str().unwrap_or_default();
+                unfinished.push(format!("{} {name} ({what})", resource.kind));
+            }
+        }
+    }
+    Ok(unfinished)
+}
+
+fn number(value: &Json) -> i64 {
+    value.as_i64().unwrap_or(0)
+}
+
+fn is_seen(object: &Json) -> bool {
+    number(&object["status"]["observedGeneration"]) >= number(&object["metadata"]["generation"])
+}
+
+fn lacks_replicas(object: &Json) -> Option<String> {
+    let (wanted, status) = (object["spec"]["replicas"].as_i64().unwrap_or(1), &object["status"]);
+    // a StatefulSet tells of available replicas in newer versions only
+    let available = status["availableReplicas"].as_i64().unwrap_or(number(&status["readyReplicas"]));
+    let met = is_seen(object)
+        && number(&status["replicas"]) == wanted
+        && number(&status["updatedReplicas"]) == wanted
+        && available == wanted;
+    (!met).then(|| format!("{available} of {wanted} available"))
+}
+
+fn lacks_on_nodes(object: &Json) -> Option<String> {
+    let status = &object["status"];
+    let wanted = number(&status["desiredNumberScheduled"]);
+    let available = number(&status["numberAvailable"]);
+    let met = is_seen(object) && number(&status["updatedNumberScheduled"]) == wanted && available == wanted;
+    (!met).then(|| format!("{available} of {wanted} available"))
+}
+
+/// Why a Pod does not run that is to; one that ran to its end, or that is on its way out, keeps nobody waiting.
+fn lacks_readiness(pod: &Json) -> Option<String> {
+    let status = &pod["status"];
+    if status["phase"] == "Succeeded" || !pod["metadata"]["deletionTimestamp"].is_null() {
+        return None;
+    }
+    let conditions = status["conditions"].as_array();
+    let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
+    if ready.is_some_and(|ready| ready["status"] == "True") {
+        return None;
+    }
+    let containers = status["containerStatuses"].as_array();
+    let waiting = containers.into_iter().flatten().find_map(|one| one["state"]["waiting"]["reason"].as_str());
+    let scheduled = || {
+        let conditions = status["conditions"].as_array().into_iter().flatten();
+        let mut refused = conditions.filter(|one| one["type"] == "PodScheduled" && one["status"] == "False");
+        refused.find_map(|one| one["message"].as_str())
+    };
+    let why = waiting.or_else(scheduled).unwrap_or("not ready");
+    Some(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_complete_says_how_far_it_is() {
+        let check = |lacks: fn(&Json) -> Option<String>, object: Json, expected: Option<&str>| {
+            assert_eq!(lacks(&object).as_deref(), expected, "{object}");
+        };
+        let deployment = |seen: i64, replicas: i64, updated: i64, available: i64| {
+            json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {"observedGeneration": seen,
+                "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available}})
+        };
+        check(lacks_replicas, deployment(2, 2, 2, 2), None);
+        check(lacks_replicas, deployment(1, 2, 2, 2), Some("2 of 2 available"));
+        check(lacks_replicas, deployment(2, 3, 2, 2), Some("2 of 2 available"));
+        check(lacks_replicas, deployment(2, 2, 2, 1), Some("1 of 2 available"));
+        check(lacks_replicas, json!({"spec": {}}), Some("0 of 1 available"));
+        check(lacks_replicas, json!({"spec": {"replicas": 0}}), None);
+        let pod = |ready: &str, waiting: Json| {
+            json!({"metadata": {}, "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": ready}],
+                "containerStatuses": [{"state": waiting}]}})
+        };
+        check(lacks_readiness, pod("True", json!({})), None);
+        check(
+            lacks_readiness,
+            pod("False", json!({"waiting": {"reason": "ImagePullBackOff"}})),
+            Some("ImagePullBackOff"),
+        );
+        check(lacks_readiness, pod("False", json!({})), Some("not ready"));
+        check(lacks_readiness, json!({"status": {"phase": "Succeeded"}, "metadata": {}}), None);
+        let set = json!({"status": {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1}});
+        check(lacks_on_nodes, set, Some("1 of 2 available"));
+    }
+}

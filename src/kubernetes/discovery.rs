@@ -1,0 +1,67 @@
+//! What the server calls a kind in addresses. Floor 1.
+
+use std::collections::HashMap;
+
+use http::Method;
+use serde_json::Value as Json;
+
+use super::cluster::{Call, Cluster};
+use super::failure::Failure;
+use super::resource::Resource;
+
+/// A kind of thing, and whether it stands in namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Where it is kept.
+    pub resource: Resource,
+    /// Whether it stands in namespaces.
+    pub namespaced: bool,
+    /// Whether the server lets it be listed and deleted.
+    pub removable: bool,
+}
+
+/// The kinds of a server. Each version of a group is asked for once.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    lists: HashMap<(String, String), Vec<Known>>,
+}
+
+impl Kinds {
+    /// What an object is, by its `apiVersion` and `kind`.
+    pub async fn of(&mut self, cluster: &Cluster, api_version: &str, kind: &str) -> Result<Known, Failure> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let key = (group.to_owned(), version.to_owned());
+        if !self.lists.contains_key(&key) {
+            let list = list(cluster, group, version).await?;
+            self.lists.insert(key.clone(), list);
+        }
+        let known = self.lists[&key].iter().find(|known| known.resource.kind == kind);
+        known.cloned().ok_or_else(|| Failure::failed(format!("the server knows no {kind} in {api_version}")))
+    }
+}
+
+/// The kinds of one version of a group.
+async fn list(cluster: &Cluster, group: &str, version: &str) -> Result<Vec<Known>, Failure> {
+    let place = Resource {
+        group: group.to_owned().into(),
+        version: version.to_owned().into(),
+        plural: "".into(),
+        kind: "".into(),
+    };
+    let list = cluster.json(&Call::new(Method::GET, "get", &place, None)).await?;
+    let known = |entry: &Json| {
+        let (name, kind) = (entry["name"].as_str()?, entry["kind"].as_str()?);
+        let verbs = entry["verbs"].as_array();
+        let may = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|known| known == verb));
+        (!name.contains('/')).then(|| Known {
+            resource: Resource {
+                plural: name.to_owned().into(),
+                kind: kind.to_owned().into(),
+                ..place.clone()
+            },
+            namespaced: entry["namespaced"] == true,
+            removable: may("list") && may("delete"),
+        })
+    };
+    Ok(list["resources"].as_array().into_iter().flatten().filter_map(known).collect())
+}

@@ -1,0 +1,267 @@
+//! Samples the probes of the hypothesis beside a run: often, on an open schedule, whatever the run does. Floor 2.
+//!
+//! ```text
+//!  phases   in which phase the run is, told by its events
+//!  take     carries a probe out once, and says what came of it
+//!  series   folds the samples of a probe, in the order in which they were due
+//! ```
+//!
+//! The schedule is open: a sample is due at a fixed moment, however long others take, and its latency counts from
+//! that moment. A slow answer so does not keep others from being seen to be slow.
+
+mod phases;
+mod series;
+mod take;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::experiment::{Activity, Experiment, ProviderKind, Step};
+use crate::kubernetes;
+use crate::provider::Providers;
+use crate::sample::{Outcome, Series};
+use crate::substitution::{Redactor, Scope};
+use crate::value::Value;
+
+pub use phases::Phases;
+pub use series::STREAK;
+use series::{Fold, Head, Slot};
+use take::Target;
+
+/// How many samples of a probe may be under way at once.
+const IN_FLIGHT: usize = 16;
+/// How long a sample may take whose probe has no limit of its own.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How long the baseline lasts at least.
+const BASELINE: Duration = Duration::from_secs(3);
+/// How often requests are sampled where nothing else is said.
+const HTTP_PERIOD: Duration = Duration::from_millis(100);
+/// How often the API server is asked where nothing else is said.
+const KUBERNETES_PERIOD: Duration = Duration::from_secs(1);
+
+/// How to sample.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// From one sample to the next; by the kind of probe where nothing is said.
+    pub period: Option<Duration>,
+    /// How long to wait for ten good samples in a row before the baseline begins without them.
+    pub settle: Duration,
+    /// For how long recovery is watched at most.
+    pub recovery: Duration,
+    /// The probes to sample, by name, of whatever kind; those that only look and are cheap where none is named.
+    pub probes: Vec<String>,
+}
+
+/// Sampling that is under way.
+pub struct Sampling {
+    probes: Vec<Arc<Probe>>,
+    phases: Phases,
+    options: Options,
+    /// Whether no more samples are begun.
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+struct Probe {
+    target: Target,
+    head: Head,
+    fold: Mutex<Fold>,
+    /// Tells that a slot is over.
+    over: watch::Sender<u64>,
+}
+
+/// Which probes of an experiment are sampled. An error names one that cannot be.
+pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&'a Step>, String> {
+    let hypothesis = experiment.checked_hypothesis();
+    let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
+    let name = |step: &Step| step.activity.as_ref().ok().map(|activity| activity.name.clone());
+    for wanted in named {
+        if !probes.iter().any(|step| name(step).as_ref() == Some(wanted)) {
+            let known: Vec<String> = probes.iter().filter_map(name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(format!(
+                "there is no probe '{wanted}' in the hypothesis to sample; its probes: {known}"
+            ));
+        }
+    }
+    let is_sampled = |step: &&Step| match &step.activity {
+        Err(_) => false,
+        Ok(activity) if named.is_empty() => only_looks(activity),
+        Ok(activity) => named.contains(&activity.name),
+    };
+    Ok(probes.iter().filter(is_sampled).collect())
+}
+
+/// Whether a probe may be carried out often without being asked for: a plain request, a look at the cluster.
+fn only_looks(activity: &Activity) -> bool {
+    let text = |key: &str| activity.arguments.get(key).and_then(Value::as_text);
+    match activity.provider {
+        Some(ProviderKind::Http) => {
+            text("method").is_none_or(|method| matches!(method.to_uppercase().as_str(), "GET" | "HEAD"))
+        }
+        Some(ProviderKind::Python) => kubernetes::catalogue::lookup(
+            text("module").unwrap_or_default(),
+            text("func").unwrap_or_default(),
+        )
+        .is_ok_and(|function| !function.is_action),
+        Some(ProviderKind::Process) | None => false,
+    }
+}
+
+impl Sampling {
+    /// Begins to sample. `phases` has to watch the run. An error names a probe that cannot be sampled.
+    pub fn start(
+        experiment: &Experiment,
+        scope: &Scope,
+        providers: &Providers,
+        phases: Phases,
+        options: Options,
+    ) -> Result<Self, String> {
+        let began = Instant::now();
+        let redactor = Redactor::new(scope);
+        let probe = |step: &Step| {
+            let activity = Arc::clone(step.activity.as_ref().ok()?);
+            let kind = activity.provider?;
+            let head = Head {
+                probe: redactor.text(&activity.name).into_owned(),
+                provider: kind.name(),
+                period: options.period.unwrap_or(if kind == ProviderKind::Http {
+                    HTTP_PERIOD
+                } else {
+                    KUBERNETES_PERIOD
+                }),
+                deadline: deadline(&activity, scope),
+            };
+            let fold = Mutex::new(Fold::new(head.clone(), phases.clone(), began));
+            let target = Target {
+                activity,
+                tolerance: step.tolerance.clone(),
+                scope: scope.clone(),
+                providers: providers.clone(),
+            };
+            Some(Arc::new(Probe { target, head, fold, over: watch::Sender::new(0) }))
+        };
+        let probes: Vec<_> = sampled(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
+        let stop = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        for probe in &probes {
+            tasks.spawn(Arc::clone(probe).keep_on(began, stop.subscribe()));
+        }
+        Ok(Self { probes, phases, options, stop, tasks })
+    }
+
+    /// Waits until every probe settled, or did not in time, and the baseline is long enough.
+    pub async fn baseline(&self) {
+        if self.probes.is_empty() {
+            return;
+        }
+        let settled = self.until(Fold::is_settled);
+        // what did not settle is told by the series
+        let _ = tokio::time::timeout(self.options.settle, settled).await;
+        self.phases.settled();
+        tokio::time::sleep(BASELINE).await;
+    }
+
+    /// Waits until every probe recovered, or its time is up. Nothing was done: nothing has to recover.
+    pub async fn recovery(&self) {
+        self.phases.over();
+        let now = Instant::now();
+        let Some((from, _)) = self.phases.span(crate::sample::Phase::Recovery, now) else { return };
+        let left = self.options.recovery.saturating_sub(now.saturating_duration_since(from));
+        let _ = tokio::time::timeout(left, self.until(Fold::is_recovered)).await;
+    }
+
+    async fn until(&self, is: fn(&Fold) -> bool) {
+        for probe in &self.probes {
+            let mut over = probe.over.subscribe();
+            while !is(&probe.fold.lock()) {
+                if over.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends sampling. What is under way may end, but for no longer than its deadline; not at all when there is no
+    /// time.
+    pub async fn finish(mut self, in_haste: bool) -> Vec<Series> {
+        let end = Instant::now();
+        self.stop.send_replace(true);
+        if in_haste {
+            self.tasks.abort_all();
+        }
+        while self.tasks.join_next().await.is_some() {}
+        let fold = |probe: &Arc<Probe>| {
+            let empty = Fold::new(probe.head.clone(), self.phases.clone(), end);
+            std::mem::replace(&mut *probe.fold.lock(), empty).finish(end)
+        };
+        self.probes.iter().map(fold).collect()
+    }
+}
+
+/// The limit of the probe itself, else the usual one.
+fn deadline(activity: &Activity, scope: &Scope) -> Duration {
+    let timeout = activity.arguments.get("timeout").map(|timeout| scope.fill(timeout));
+    let seconds = match timeout {
+        // for connecting, and for answering
+        Some(Value::List(both)) => both.iter().map(Value::as_f64).sum::<Option<f64>>(),
+        Some(one) => one.as_f64(),
+        None => None,
+    };
+    let limit = seconds.filter(|seconds| *seconds > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    limit.unwrap_or(DEADLINE)
+}
+
+impl Probe {
+    /// Begins a sample whenever one is due, until it is told to stop.
+    async fn keep_on(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
+        let period = self.head.period.max(Duration::from_millis(1));
+        let mut under_way: JoinSet<()> = JoinSet::new();
+        let mut number = 0_u64;
+        let mut due = began;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            while under_way.try_join_next().is_some() {}
+            // slots that passed as a whole while this task was not waked
+            while due + period <= Instant::now() {
+                self.over(number, due, Slot::Missed);
+                number += 1;
+                due += period;
+            }
+            if under_way.len() < IN_FLIGHT {
+                let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
+            } else {
+                self.over(number, due, Slot::Sampled(None, Outcome::Saturated));
+            }
+            number += 1;
+            due += period;
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    async fn sample(self: Arc<Self>, number: u64, due: Instant) {
+        let left = self.head.deadline.saturating_sub(due.elapsed());
+        let slot = match tokio::time::timeout(left, self.target.take()).await {
+            Err(_) => Slot::Sampled(Some(due.elapsed()), Outcome::Timeout),
+            Ok((outcome, reached)) => {
+                if let Some(reached) = reached {
+                    self.fold.lock().reached(reached.access);
+                }
+                Slot::Sampled(Some(due.elapsed()), outcome)
+            }
+        };
+        self.over(number, due, slot);
+    }
+
+    fn over(&self, number: u64, due: Instant, slot: Slot) {
+        self.fold.lock().take(number, due, slot);
+        self.over.send_modify(|over| *over += 1);
+    }
+}

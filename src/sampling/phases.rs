@@ -1,0 +1,93 @@
+//! In which phase a run is, told by its events. Floor 2.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::engine::Watcher;
+use crate::event::{ActivityId, Phase as Part, RunEvent};
+use crate::experiment::ActivityKind;
+use crate::sample::Phase;
+
+/// When each phase began. Shared by what watches the run and what samples.
+#[derive(Clone, Debug, Default)]
+pub struct Phases(Arc<Mutex<Marks>>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    baseline: Option<Instant>,
+    fault: Option<Instant>,
+    recovery: Option<Instant>,
+    /// Actions of the method that were begun and may not have been applied yet.
+    actions: HashSet<ActivityId>,
+}
+
+impl Phases {
+    /// The phase at a moment; none before the baseline.
+    pub(super) fn at(&self, moment: Instant) -> Option<Phase> {
+        let marks = self.0.lock();
+        let since = |mark: Option<Instant>| mark.is_some_and(|mark| mark <= moment);
+        if since(marks.recovery) {
+            Some(Phase::Recovery)
+        } else if since(marks.fault) {
+            Some(Phase::Fault)
+        } else if since(marks.baseline) {
+            Some(Phase::Baseline)
+        } else {
+            None
+        }
+    }
+
+    /// From when to when a phase lasted, or lasts until `end`; none where it was not reached. A phase that the next
+    /// one overtook is not reached.
+    pub(super) fn span(&self, phase: Phase, end: Instant) -> Option<(Instant, Instant)> {
+        let marks = self.0.lock();
+        let next = |mark: Option<Instant>| mark.unwrap_or(end).min(end);
+        match phase {
+            Phase::Baseline => marks.baseline.map(|from| (from, next(marks.fault).min(next(marks.recovery)))),
+            Phase::Fault => marks.fault.map(|from| (from, next(marks.recovery))),
+            Phase::Recovery => marks.recovery.map(|from| (from, end)),
+        }
+    }
+
+    /// The baseline begins.
+    pub(super) fn settled(&self) {
+        self.0.lock().baseline.get_or_insert_with(Instant::now);
+    }
+
+    /// Whatever was done is over: what follows is recovery, where anything was done.
+    pub(super) fn over(&self) {
+        let mut marks = self.0.lock();
+        if marks.fault.is_some() {
+            marks.recovery.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn watch(&self, event: &RunEvent) {
+        match event {
+            RunEvent::ActivityStarted(started)
+                if started.phase == Part::Method && started.activity.kind == ActivityKind::Action =>
+            {
+                self.0.lock().actions.insert(started.id);
+            }
+            // the last thing that is told before an action is applied
+            RunEvent::TargetsRecorded { id, .. } => {
+                let mut marks = self.0.lock();
+                if marks.actions.contains(id) {
+                    marks.fault.get_or_insert_with(Instant::now);
+                }
+            }
+            // by then the hypothesis was looked at after the method
+            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.over(),
+            _ => {}
+        }
+    }
+}
+
+impl Watcher for Phases {
+    fn watch(&mut self, event: &RunEvent) {
+        Self::watch(self, event);
+    }
+}

@@ -1,0 +1,70 @@
+//! Takes one sample: carries a probe out, and says what came of it. Floor 2.
+
+use std::sync::Arc;
+
+use crate::effect::Reached;
+use crate::experiment::resolve::resolve;
+use crate::experiment::{Activity, ProviderKind, Tolerance};
+use crate::provider::{ActivityError, Providers};
+use crate::sample::Outcome;
+use crate::substitution::Scope;
+use crate::tolerance::{Evaluation, evaluate};
+use crate::value::Value;
+
+/// A probe that is sampled.
+pub(super) struct Target {
+    pub(super) activity: Arc<Activity>,
+    pub(super) tolerance: Tolerance,
+    pub(super) scope: Scope,
+    pub(super) providers: Providers,
+}
+
+impl Target {
+    /// Carries it out once.
+    pub(super) async fn take(&self) -> (Outcome, Option<Reached>) {
+        let Ok(call) = resolve(&self.activity, &self.scope) else { return (Outcome::Other, None) };
+        let Some(provider) = self.activity.provider.and_then(|kind| self.providers.get(kind)) else {
+            return (Outcome::Other, None);
+        };
+        let Ok(mut prepared) = provider.prepare(call).await else { return (Outcome::Other, None) };
+        // sampling looks, whatever calls itself a probe
+        if prepared.acts() {
+            return (Outcome::Other, None);
+        }
+        let output = prepared.apply(&|_, _| {}).await;
+        let reached = prepared.reached();
+        let outcome = match output {
+            Ok(output) => self.judge(&output).await,
+            Err(_) => prepared.failing().unwrap_or(Outcome::Other),
+        };
+        (outcome, reached)
+    }
+
+    async fn judge(&self, output: &Value) -> Outcome {
+        let met = match evaluate(&self.tolerance, output, &self.scope) {
+            Ok(Evaluation::Verdict(verdict)) => verdict.met,
+            Ok(Evaluation::Judge(judge)) => match self.ask(&judge).await {
+                Ok(answer) => answer.is_truthy(),
+                Err(ActivityError::Failed(_)) => false,
+                Err(ActivityError::Unexpected(_)) => return Outcome::Other,
+            },
+            Err(_) => return Outcome::Other,
+        };
+        let refuses = || {
+            let status = output.get("status").and_then(Value::as_f64);
+            self.activity.provider == Some(ProviderKind::Http) && status.is_some_and(|status| status > 399.0)
+        };
+        match met {
+            true => Outcome::Ok,
+            false if refuses() => Outcome::Status,
+            false => Outcome::Unmet,
+        }
+    }
+
+    async fn ask(&self, judge: &Activity) -> Result<Value, ActivityError> {
+        let call = resolve(judge, &self.scope).map_err(ActivityError::Unexpected)?;
+        let provider = judge.provider.and_then(|kind| self.providers.get(kind));
+        let missing = || ActivityError::Unexpected("its provider is not built in".to_owned());
+        provider.ok_or_else(missing)?.prepare(call).await?.apply(&|_, _| {}).await
+    }
+}

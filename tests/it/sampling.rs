@@ -1,0 +1,170 @@
+//! Probes of the hypothesis are sampled beside a run: often, in all its phases, and what came of each sample is told.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, NONE, Response, Server, TlsServer, distrustful, finish, signal, wait_until};
+
+fn probe(name: &str, url: &str, tolerance: &Value) -> Value {
+    json!({"type": "probe", "name": name, "tolerance": tolerance,
+        "provider": {"type": "http", "url": url, "timeout": 0.5}})
+}
+
+fn experiment(probes: &[Value], method: &Value) -> Value {
+    json!({"title": "t", "description": "d", "method": method,
+        "steady-state-hypothesis": {"title": "h", "probes": probes}})
+}
+
+fn samples(chaos: &Chaos) -> Vec<Value> {
+    chaos.journal()["kubectl-chaos"]["samples"].as_array().unwrap().clone()
+}
+
+fn phase<'a>(series: &'a Value, name: &str) -> &'a Value {
+    let phases = series["phases"].as_array().unwrap();
+    phases.iter().find(|seen| seen["phase"] == name).unwrap_or_else(|| panic!("no {name} in {series:#}"))
+}
+
+#[test]
+fn what_came_of_samples_is_told_apart() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/busy" => Response::new(503, "text/plain", "busy"),
+        "/cut" => Response::nothing(),
+        "/slow" => {
+            std::thread::sleep(Duration::from_secs(1));
+            Response::nothing()
+        }
+        _ => Response::new(200, "text/plain", "hello"),
+    });
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", listener.local_addr().unwrap())
+    };
+    let distrusted = TlsServer::start(|_| Response::new(200, "text/plain", "in secret"));
+    let body = json!({"type": "regex", "target": "body", "pattern": "bye"});
+    let probes = [
+        ("ok", server.url("/"), json!(200)),
+        ("unmet", server.url("/"), body),
+        ("status", server.url("/busy"), json!(200)),
+        ("refused", closed, json!(200)),
+        ("refused", server.url("/cut"), json!(200)),
+        ("timeout", server.url("/slow"), json!(200)),
+        ("dns", "http://no-such-host.invalid/".to_owned(), json!(200)),
+        ("tls", distrusted.url("/"), json!(200)),
+    ];
+    let written: Vec<Value> =
+        probes.iter().map(|(name, url, tolerance)| probe(name, url, tolerance)).collect();
+    let chaos = distrustful();
+    let arguments = ["--sample=50ms", "--settle", "2s"];
+    chaos.experiment(&experiment(&written, &json!([])), arguments).exits(8).says("which did not settle");
+    let samples = samples(&chaos);
+    assert_eq!(samples.len(), probes.len());
+    for (series, (expected, ..)) in samples.iter().zip(&probes) {
+        let baseline = phase(series, "baseline");
+        let outcomes = baseline["outcomes"].as_object().unwrap();
+        // names that are slow to be found not to be there may be given up
+        let others =
+            outcomes.keys().filter(|key| key != expected && !(*expected == "dns" && *key == "timeout"));
+        assert_eq!(others.count(), 0, "{expected}: {series:#}");
+        assert!(outcomes[*expected].as_u64().unwrap() > 10, "{expected}: {series:#}");
+        assert_eq!(baseline["latency"].is_null(), *expected != "ok");
+        assert_eq!(series["settled"], *expected == "ok", "{expected}");
+    }
+}
+
+#[test]
+fn each_phase_shows_what_was_seen_in_it() {
+    let down = Arc::new(AtomicBool::new(false));
+    let state = Arc::clone(&down);
+    let server = Server::start(move |request| {
+        match request.path.as_str() {
+            "/down" => state.store(true, Ordering::Relaxed),
+            "/up" => state.store(false, Ordering::Relaxed),
+            _ if state.load(Ordering::Relaxed) => return Response::new(500, "text/plain", "down"),
+            _ => {}
+        }
+        Response::new(200, "text/plain", "fine")
+    });
+    let turn = |name: &str, pause: f64| {
+        json!({"type": "action", "name": name, "pauses": {"after": pause},
+            "provider": {"type": "http", "url": server.url(&format!("/{name}"))}})
+    };
+    let mut document =
+        experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 1.0)]));
+    document["rollbacks"] = json!([turn("up", 0.0)]);
+    let chaos = Chaos::new();
+    chaos.experiment(&document, ["--sample=20ms"]).exits(1).says("recovered after");
+    let samples = samples(&chaos);
+    let [series] = samples.as_slice() else { panic!("{samples:#?}") };
+    assert_eq!((&series["probe"], &series["provider"]), (&json!("answers"), &json!("http")));
+    let baseline = phase(series, "baseline");
+    assert_eq!(baseline["outcomes"].as_object().unwrap().len(), 1, "{series:#}");
+    assert!(baseline["to"].as_f64().unwrap() - baseline["from"].as_f64().unwrap() >= 3.0);
+    let fault = &phase(series, "fault")["outcomes"];
+    assert!(fault["status"].as_u64().unwrap() > 10 * fault["ok"].as_u64().unwrap_or(0), "{series:#}");
+    assert!(phase(series, "recovery")["outcomes"]["ok"].as_u64().unwrap() >= 10, "{series:#}");
+    assert!(series["detected_after"].as_f64().unwrap() < 1.0, "{series:#}");
+    assert!(series["recovered_after"].as_f64().unwrap() < series["recovery_watched"].as_f64().unwrap());
+    let raw = series["raw"].as_array().unwrap();
+    let counted: u64 = ["baseline", "fault", "recovery"]
+        .iter()
+        .flat_map(|name| phase(series, name)["outcomes"].as_object().unwrap().values())
+        .filter_map(Value::as_u64)
+        .sum();
+    assert_eq!(raw.len() as u64, counted);
+    assert!(
+        raw.windows(2).all(|pair| pair[0][0].as_f64() < pair[1][0].as_f64()),
+        "in the order of their slots"
+    );
+}
+
+#[test]
+fn only_what_looks_is_sampled_unless_it_is_named() {
+    let server = Server::start(|_| Response::new(200, "text/plain", "fine"));
+    let mut post = probe("post", &server.url("/post"), &json!(200));
+    post["provider"]["method"] = json!("POST");
+    let process = json!({"type": "probe", "name": "process", "tolerance": 0,
+        "provider": {"type": "process", "path": "true"}});
+    let get = probe("get", &server.url("/get"), &json!(200));
+    let document = experiment(&[get, post, process], &json!([]));
+    let names = |arguments: &[&str]| {
+        let chaos = Chaos::new();
+        chaos.experiment(&document, arguments).exits(0);
+        samples(&chaos).iter().map(|series| series["probe"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["--sample=50ms"]), ["get"]);
+    assert_eq!(
+        names(&["--sample=50ms", "--sample-probe", "process", "--sample-probe", "post"]),
+        ["post", "process"]
+    );
+    assert!(names(&[]).is_empty());
+    let refused = Chaos::new();
+    let said = "there is no probe 'other' in the hypothesis to sample; its probes: get, post, process";
+    refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(said);
+    assert!(!refused.path("journal.json").exists());
+    let dry = Chaos::new();
+    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("a dry run is not sampled");
+    assert!(samples(&dry).is_empty());
+    Chaos::new().experiment(&document, NONE).exits(0);
+}
+
+#[test]
+fn a_signal_ends_the_baseline() {
+    let server = Server::start(|_| Response::new(500, "text/plain", "never fine"));
+    let chaos = Chaos::new();
+    let touch = json!([{"type": "action", "name": "touch",
+        "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}}]);
+    let document = experiment(&[probe("answers", &server.url("/"), &json!(200))], &touch);
+    chaos.write("experiment.json", document.to_string());
+    let mut command = chaos.command(["run", "experiment.json", "--sample", "--settle", "1h"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the first samples", || server.requests().len() > 2);
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    assert!(!chaos.path("touched").exists());
+    assert_eq!(chaos.journal()["status"], "interrupted");
+}
