@@ -32,6 +32,9 @@ pub struct Reached {
     pub pod: Option<String>,
 }
 
+/// The detail of an effect that is confirmed because the experiment allows that there is nothing to hit.
+pub const NOTHING_MATCHED: &str = "nothing matched, which the experiment allows";
+
 /// Whether an action took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -15,10 +15,12 @@
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
-//!            views     console/                                          pure: events in, lines out
+//!            views     console/  compare/                                pure: events in, lines out; journals in,
+//!                                                                        an answer out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  sample/  effect  diagnostic  clock  lot             no runtime, no terminal
+//!            value/  sample/  statistics/  effect  diagnostic  clock     no runtime, no terminal
+//!            lot
 //! ```
 //!
 //! # One activity, from file to journal
@@ -50,12 +52,14 @@
 //! | diagnostic | 0 | – |
 //! | effect | 0 | clock |
 //! | lot | 0 | – |
+//! | statistics | 0 | lot |
 //! | substitution | 0 | value |
 //! | experiment | 0 | diagnostic, substitution, value |
 //! | tolerance | 0 | experiment, substitution, value |
 //! | event | 0 | clock, effect, experiment, tolerance, value |
 //! | journal | 0 | clock, effect, event, experiment, sample, value |
 //! | sample | 0 | – |
+//! | compare | 1 | effect, experiment, journal, sample, statistics, value |
 //! | console | 1 | clock, effect, event, experiment, value |
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
@@ -71,6 +75,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod console;
 pub mod diagnostic;
 pub mod effect;
@@ -88,6 +93,7 @@ pub mod sample_app;
 pub mod sampling;
 pub mod settings;
 pub mod source;
+pub mod statistics;
 pub mod substitution;
 pub mod tolerance;
 pub mod trial;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
 use super::connection_args::Connection;
 use super::demo::Demo;
 use super::embedded::Embedded;
@@ -164,6 +165,8 @@ pub(super) enum ExitCodes {
 pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<Run>),
+    /// Say what changed between two sets of runs of one experiment, and how sure that is
+    Compare(Compare),
     /// Show the whole learning loop: nothing has to be installed, no cluster is touched
     Demo(Demo),
     /// List the functions that experiments can call, with what they take and the rights that they need

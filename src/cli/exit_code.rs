@@ -10,7 +10,7 @@ use super::args::ExitCodes;
 pub(super) enum Exit {
     /// Everything held.
     Fine,
-    /// The steady state was not met during or after the method.
+    /// The steady state was not met during or after the method; or the answer is one to fail on.
     Deviated,
     /// The command line is wrong. Nothing was touched.
     Usage,
@@ -24,7 +24,8 @@ pub(super) enum Exit {
     NotWritten,
     /// The cluster cannot be reached, or refuses.
     Unreachable,
-    /// The steady state was not met, or could not be measured, to begin with.
+    /// The steady state was not met, or could not be measured, to begin with; or there are too few runs in which
+    /// it was.
     BaselineNotMet,
     /// Something stopped the run, or an unexpected error aborted it.
     Stopped,

@@ -1,6 +1,7 @@
 //! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
 
 mod args;
+mod compare;
 mod connection_args;
 mod demo;
 mod discover;
@@ -12,6 +13,7 @@ mod journal_file;
 mod manifests;
 mod notify;
 mod other;
+mod records;
 mod run;
 mod sample_app;
 mod signals;
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
     let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
+        Command::Compare(args) => compare::compare(&session, &args),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::control::{Level, Moment};
 use super::{Board, Engine};
 use crate::clock::Timestamp;
-use crate::effect::{Effect, EffectState};
+use crate::effect::{Effect, EffectState, NOTHING_MATCHED};
 use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
 use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, ActivityKind, Dry, Step};
@@ -245,8 +245,7 @@ impl Engine {
         let name = self.redactor.text(&activity.name).into_owned();
         let confirmation = match (prepared, applied) {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
-                let detail = "nothing matched, which the experiment allows".to_owned();
-                Confirmation::Known(EffectState::Confirmed, detail)
+                Confirmation::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
             (Some(prepared), applied) => prepared.confirm(applied.as_ref()),
             (None, Err(error)) => Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),

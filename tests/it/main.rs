@@ -11,6 +11,7 @@ mod harness;
 
 mod bad_input;
 mod cluster;
+mod comparing;
 mod console;
 mod controls;
 mod demo;

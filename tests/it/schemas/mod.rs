@@ -90,6 +90,29 @@ fn the_spread_covers_every_outcome() {
         values(Kind::Run, "/error/stage"),
         listed(Kind::Run, "/$defs/refused/properties/error/properties/stage/enum")
     );
+    for (pointer, list) in [
+        ("/verdict", "/properties/verdict/enum"),
+        ("/after", "/properties/after/enum"),
+        ("/evidence", "/properties/evidence/enum"),
+    ] {
+        assert_eq!(values(Kind::Comparison, pointer), listed(Kind::Comparison, list));
+    }
+    let among = |key: &str, field: &str| -> BTreeSet<String> {
+        let lists =
+            produced(Kind::Comparison).flat_map(|produced| produced.document[key].as_array().unwrap());
+        lists.map(|item| item[field].as_str().unwrap().to_owned()).collect()
+    };
+    for (key, part, field) in [
+        ("rows", "row", "measure"),
+        ("rows", "row", "unit"),
+        ("rows", "row", "standing"),
+        ("runs", "run", "outcome"),
+        ("runs", "run", "arm"),
+        ("labels", "label", "kind"),
+    ] {
+        let list = listed(Kind::Comparison, &format!("/$defs/{part}/properties/{field}/enum"));
+        assert_eq!(among(key, field), list, "{key} {field}");
+    }
 }
 
 #[test]

@@ -23,10 +23,12 @@ pub enum Kind {
     Validate,
     /// `run -o json`.
     Run,
+    /// `compare -o json`.
+    Comparison,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Extension, Self::Events, Self::Validate, Self::Run];
+    pub const ALL: [Self; 5] = [Self::Extension, Self::Events, Self::Validate, Self::Run, Self::Comparison];
 
     /// The file of its schema.
     pub fn file(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Events => "events.v1.json",
             Self::Validate => "validate.v1.json",
             Self::Run => "run.v1.json",
+            Self::Comparison => "comparison.v1.json",
         }
     }
 }
@@ -69,6 +72,11 @@ pub fn produce() -> Vec<Produced> {
     refused(&mut found);
     on_a_cluster(&mut found);
     validated(&mut found);
+    found.extend(crate::comparing::spread().into_iter().map(|(from, document)| Produced {
+        kind: Kind::Comparison,
+        from,
+        document,
+    }));
     for case in golden::cases() {
         let chaos = Chaos::new();
         let mut arguments = golden::lay_out(&case, &chaos);

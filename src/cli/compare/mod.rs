@@ -1,0 +1,146 @@
+//! `kubectl chaos compare`. Floor 3.
+
+mod text;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::exit_code::Exit;
+use super::{Session, records};
+use crate::compare::{Comparison, Margin, Options, Verdict, compare as judge};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  there is an answer
+  1  the verdict is one of --fail-on
+  2  the command line is wrong
+  3  a journal cannot be read, or the journals are not of runs that can be compared
+  7  a file could not be written
+  8  there are too few valid runs for an answer";
+
+/// `compare`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Compare {
+    /// The journal of the run before the change
+    #[arg(value_name = "BEFORE", requires = "last", conflicts_with_all = ["before", "after"])]
+    first: Option<PathBuf>,
+    /// The journal of the run after it
+    #[arg(value_name = "AFTER")]
+    last: Option<PathBuf>,
+    /// The journals of the runs before the change; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "after", required_unless_present = "first")]
+    before: Vec<PathBuf>,
+    /// The journals of the runs after it; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "before")]
+    after: Vec<PathBuf>,
+    /// Exit with 1 when the verdict is one of these; may be repeated
+    #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
+    fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    rules: RuleArgs,
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// How runs are compared.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RuleArgs {
+    /// Which differences are too small to matter: of ratios, in percentage points; of times, as a share of the
+    /// time before, and in milliseconds at least
+    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
+    margin: Margin,
+}
+
+impl RuleArgs {
+    /// As the comparison takes them; draws begin with the seed that was asked for.
+    pub(super) fn options(&self, seed: Option<u64>) -> Options {
+        Options { seed: seed.unwrap_or(Options::default().seed), margin: self.margin }
+    }
+}
+
+/// A verdict to fail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// It failed before, and holds now.
+    Fixed,
+    /// It held before, and fails now.
+    Broken,
+    /// Something measured is better.
+    Improved,
+    /// Something measured is worse.
+    Regressed,
+    /// Nothing differs.
+    Unchanged,
+    /// There is no clear answer.
+    Inconclusive,
+}
+
+impl FailOn {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Fixed => Verdict::Fixed,
+            Self::Broken => Verdict::Broken,
+            Self::Improved => Verdict::Improved,
+            Self::Regressed => Verdict::Regressed,
+            Self::Unchanged => Verdict::Unchanged,
+            Self::Inconclusive => Verdict::Inconclusive,
+        }
+    }
+}
+
+/// What to write to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The verdict and a table for a person.
+    Text,
+    /// The same with every run, and how sure each row is.
+    Wide,
+    /// The answer as JSON.
+    Json,
+    /// The answer as YAML.
+    Yaml,
+}
+
+/// Compares. Gives the exit code.
+pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
+    let of = |one: &Option<PathBuf>, several: &[PathBuf]| -> Vec<PathBuf> {
+        one.iter().chain(several).cloned().collect()
+    };
+    let read = records::read(session, &of(&args.first, &args.before))
+        .and_then(|before| Ok((before, records::read(session, &of(&args.last, &args.after))?)));
+    let (before, after) = match read {
+        Ok(arms) => arms,
+        Err(code) => return code,
+    };
+    let comparison = match judge(&before, &after, &args.rules.options(session.connection.seed())) {
+        Ok(comparison) => comparison,
+        Err(why) => return session.refuse(Exit::Invalid, why),
+    };
+    let text = match args.output {
+        Format::Text => text::text(&comparison, false),
+        Format::Wide => text::text(&comparison, true),
+        Format::Json => serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n",
+        Format::Yaml => serde_yaml::to_string(&comparison).unwrap_or_default(),
+    };
+    let exit = exit(&comparison, &args.fail_on);
+    match session.terminal.result(&text) {
+        Ok(()) => session.code(exit),
+        Err(error) => {
+            session.refuse(exit.worst(Exit::NotWritten), format!("the result cannot be written: {error}"))
+        }
+    }
+}
+
+/// How a command ends whose answer this is.
+pub(super) fn exit(comparison: &Comparison, fail_on: &[FailOn]) -> Exit {
+    if fail_on.iter().any(|verdict| verdict.verdict() == comparison.verdict) {
+        Exit::Deviated
+    } else if comparison.has_too_few_runs() {
+        Exit::BaselineNotMet
+    } else {
+        Exit::Fine
+    }
+}

@@ -1,0 +1,103 @@
+//! A comparison for a person at a terminal. Floor 3.
+
+use crate::compare::{Comparison, RunRow};
+use crate::console::sanitize;
+
+/// Longer texts of others are cut in a table.
+const WIDEST: usize = 60;
+
+/// What else differs, the verdict and why, the table of what was sampled, and the runs that do not count; all runs
+/// where it is to be wide.
+pub(super) fn text(comparison: &Comparison, wide: bool) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out += &sanitize(text);
+        out.push('\n');
+    };
+    for label in &comparison.labels {
+        line(&format!("not the same: {}", label.text));
+    }
+    line(&comparison.headline());
+    line(&comparison.reason);
+    line(&comparison.shown_counts());
+    if let Some(needed) = &comparison.needed {
+        line(&needed.reason);
+    }
+    if wide {
+        line(&comparison.shown_settings());
+    }
+    out += &rows(comparison, wide);
+    let listed: Vec<&RunRow> =
+        if wide { comparison.runs.iter().collect() } else { comparison.void_runs().collect() };
+    out += &runs(&listed);
+    out
+}
+
+fn rows(comparison: &Comparison, wide: bool) -> String {
+    if comparison.rows.is_empty() {
+        return String::new();
+    }
+    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "SO IT IS"];
+    if wide {
+        head.push("CHANCE");
+    }
+    let cells = comparison.rows.iter().map(|row| {
+        let mut cells = vec![
+            row.probe.clone(),
+            row.measure.shown().to_owned(),
+            row.shown_before(),
+            row.shown_after(),
+            row.shown_difference(),
+            row.shown_interval(),
+            row.shown_standing(),
+        ];
+        if wide {
+            cells.push(row.shown_p());
+        }
+        cells
+    });
+    table(&head, cells.collect())
+}
+
+fn runs(runs: &[&RunRow]) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let cells = runs.iter().map(|run| {
+        vec![
+            format!("{} {}", run.arm.name(), run.repeat),
+            run.source.clone(),
+            run.outcome.name().to_owned(),
+            run.reason.clone(),
+        ]
+    });
+    table(&["RUN", "JOURNAL", "OUTCOME", "WHY"], cells.collect())
+}
+
+/// An empty line, the head and the lines; columns as wide as what stands in them, but for the last.
+fn table(head: &[&str], lines: Vec<Vec<String>>) -> String {
+    let clip = |text: String, last: bool| {
+        let text = sanitize(&text);
+        if last || text.chars().count() <= WIDEST {
+            return text;
+        }
+        text.chars().take(WIDEST - 1).chain(['…']).collect()
+    };
+    let mut all = vec![head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>()];
+    all.extend(lines.into_iter().map(|line| {
+        let last = line.len() - 1;
+        line.into_iter().enumerate().map(|(at, cell)| clip(cell, at == last)).collect()
+    }));
+    let width = |column: usize| all.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut out = String::from("\n");
+    for line in &all {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            text += &format!("{cell:width$}  ");
+        }
+        out += text.trim_end();
+        out.push('\n');
+    }
+    out
+}

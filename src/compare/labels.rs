@@ -1,0 +1,141 @@
+//! What else was different than the change, so that it may be why the arms differ. Floor 1.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::wording::{amount, clipped, quoted};
+use super::{Arm, Label, LabelKind};
+use crate::journal::Record;
+use crate::sample::Series;
+
+/// So many differences of one kind are told; of more, how many there are.
+const TOLD: usize = 3;
+
+/// What an aspect of the surroundings was in the runs of each arm.
+#[derive(Default)]
+struct Aspect {
+    before: BTreeSet<String>,
+    after: BTreeSet<String>,
+}
+
+/// The aspects of one kind, by what they are of.
+type Aspects = BTreeMap<String, Aspect>;
+
+/// What differs between the valid runs. What is not known of a run differs from nothing.
+pub(super) fn labels(before: &[&Record], after: &[&Record]) -> Vec<Label> {
+    let runs: Vec<(Arm, &Record)> = before
+        .iter()
+        .map(|record| (Arm::Before, *record))
+        .chain(after.iter().map(|record| (Arm::After, *record)))
+        .collect();
+    let found = [
+        (LabelKind::KubernetesVersion, versions(&runs)),
+        (LabelKind::Nodes, nodes(&runs)),
+        (LabelKind::Replicas, replicas(&runs)),
+        (LabelKind::Sampling, sampling(&runs)),
+        (LabelKind::Vantage, vantages(&runs)),
+    ];
+    found.into_iter().filter_map(|(kind, aspects)| label(kind, &aspects)).collect()
+}
+
+fn label(kind: LabelKind, aspects: &Aspects) -> Option<Label> {
+    let different: Vec<String> = aspects
+        .iter()
+        .filter(|(_, aspect)| aspect.before.union(&aspect.after).count() > 1)
+        .map(|(what, aspect)| {
+            format!("{what}: {} before, {} after", list(&aspect.before), list(&aspect.after))
+        })
+        .collect();
+    let more = different.len().saturating_sub(TOLD);
+    let mut text = different.into_iter().take(TOLD).collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        text += &format!("; and {more} more");
+    }
+    (!text.is_empty()).then_some(Label { kind, text })
+}
+
+fn list(values: &BTreeSet<String>) -> String {
+    if values.is_empty() {
+        return "not known".to_owned();
+    }
+    values.iter().take(TOLD).cloned().collect::<Vec<_>>().join(" or ")
+}
+
+fn note(aspects: &mut Aspects, what: String, arm: Arm, value: String) {
+    let aspect = aspects.entry(what).or_default();
+    match arm {
+        Arm::Before => aspect.before.insert(value),
+        Arm::After => aspect.after.insert(value),
+    };
+}
+
+fn versions(runs: &[(Arm, &Record)]) -> Aspects {
+    let mut aspects = Aspects::new();
+    for (arm, record) in runs {
+        let cluster = record.content.own.as_ref().and_then(|own| own.cluster.as_ref());
+        if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
+            note(&mut aspects, "Kubernetes".to_owned(), *arm, clipped(version));
+        }
+    }
+    aspects
+}
+
+fn nodes(runs: &[(Arm, &Record)]) -> Aspects {
+    let mut aspects = Aspects::new();
+    for (arm, record) in runs {
+        let environment = record.content.own.as_ref().and_then(|own| own.environment.as_ref());
+        if let Some(nodes) = environment.and_then(|environment| environment.nodes) {
+            note(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
+        }
+    }
+    aspects
+}
+
+fn replicas(runs: &[(Arm, &Record)]) -> Aspects {
+    let of = |record: &'_ Record| record.content.own.as_ref()?.environment.clone();
+    let known: Vec<_> = runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
+    let workloads: BTreeSet<&String> = known.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
+    let mut aspects = Aspects::new();
+    for workload in workloads {
+        for (arm, replicas) in &known {
+            let count = replicas.get(workload).map_or_else(|| "none".to_owned(), i64::to_string);
+            note(&mut aspects, format!("replicas of {}", clipped(workload)), *arm, count);
+        }
+    }
+    aspects
+}
+
+fn sampling(runs: &[(Arm, &Record)]) -> Aspects {
+    let way = |series: &Series| {
+        format!("every {} s for up to {} s", amount(series.period), amount(series.deadline))
+    };
+    let known: Vec<(Arm, HashMap<&str, String>)> = runs
+        .iter()
+        .map(|(arm, record)| {
+            let samples = record.content.own.iter().flat_map(|own| &own.samples);
+            (*arm, samples.map(|series| (series.probe.as_str(), way(series))).collect())
+        })
+        .collect();
+    let probes: BTreeSet<&str> = known.iter().flat_map(|(_, ways)| ways.keys().copied()).collect();
+    let mut aspects = Aspects::new();
+    for probe in probes {
+        for (arm, ways) in &known {
+            let way = ways.get(probe).cloned().unwrap_or_else(|| "not sampled".to_owned());
+            note(&mut aspects, format!("sampling of {}", quoted(probe)), *arm, way);
+        }
+    }
+    aspects
+}
+
+fn vantages(runs: &[(Arm, &Record)]) -> Aspects {
+    let mut aspects = Aspects::new();
+    for (arm, record) in runs {
+        let Some(own) = &record.content.own else { continue };
+        let asked = own.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
+        let sampled =
+            own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.vantage.as_deref()?)));
+        for (activity, access) in asked.chain(sampled) {
+            note(&mut aspects, format!("way of {}", quoted(activity)), *arm, clipped(access));
+        }
+    }
+    aspects
+}

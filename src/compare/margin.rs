@@ -1,0 +1,94 @@
+//! Which differences are too small to matter. Floor 1.
+
+use serde::Serialize;
+
+use super::Measure;
+
+/// The greatest differences that do not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Margin {
+    /// Of ratios, as a share: 0.01 is one percentage point.
+    pub ratio: f64,
+    /// Of times, as a share of the time before.
+    pub time: f64,
+    /// Of times, in seconds: no margin is less than that.
+    pub time_least: f64,
+}
+
+impl Default for Margin {
+    fn default() -> Self {
+        Self { ratio: 0.01, time: 0.1, time_least: 0.005 }
+    }
+}
+
+impl Margin {
+    /// The margin of a measure that was `before`, in the unit of the measure.
+    pub fn of(&self, measure: Measure, before: f64) -> f64 {
+        let least = match measure {
+            Measure::SuccessRatio => return self.ratio,
+            Measure::TimeToRecover => self.time_least,
+            Measure::P95Latency | Measure::P99Latency => self.time_least * 1000.0,
+        };
+        (self.time * before).max(least)
+    }
+
+    /// From text such as `ratio=2%,time=20%,time-min=10ms`; what is not named stays as it is by default.
+    /// An error says what is wrong, and what may be written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut margin = Self::default();
+        for part in text.split(',') {
+            let wrong = || {
+                format!(
+                    "'{part}' is no margin: write ratio=PERCENT%, time=PERCENT% or time-min=MILLISECONDSms"
+                )
+            };
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+            let (place, unit, scale) = match name.trim() {
+                "ratio" => (&mut margin.ratio, "%", 100.0),
+                "time" => (&mut margin.time, "%", 100.0),
+                "time-min" => (&mut margin.time_least, "ms", 1000.0),
+                _ => return Err(wrong()),
+            };
+            let number = value.trim().strip_suffix(unit).ok_or_else(wrong)?.trim_end();
+            let number: f64 = number.parse().map_err(|_| wrong())?;
+            if !number.is_finite() || number < 0.0 {
+                return Err(wrong());
+            }
+            *place = number / scale;
+        }
+        Ok(margin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margins_are_written_by_name() {
+        let check = |text: &str, expected: Option<(f64, f64, f64)>| {
+            let read = Margin::parse(text).ok();
+            let expected = expected.map(|(ratio, time, time_least)| Margin { ratio, time, time_least });
+            assert_eq!(read, expected, "{text}");
+        };
+        check("ratio=2%", Some((0.02, 0.1, 0.005)));
+        check("ratio=0.5%, time=20%,time-min=10ms", Some((0.005, 0.2, 0.01)));
+        check("time=0%,time-min=0 ms", Some((0.01, 0.0, 0.0)));
+        for wrong in ["", "ratio", "ratio=2", "ratio=-1%", "time=x%", "time-min=5", "ratio=inf%", "rows=1%"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn the_margin_of_a_time_grows_with_it_from_the_least_on() {
+        let margin = Margin::default();
+        let check = |measure: Measure, before: f64, expected: f64| {
+            assert!((margin.of(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");
+        };
+        check(Measure::SuccessRatio, 0.5, 0.01);
+        check(Measure::P95Latency, 20.0, 5.0);
+        check(Measure::P99Latency, 200.0, 20.0);
+        check(Measure::TimeToRecover, 0.0, 0.005);
+        check(Measure::TimeToRecover, 3.0, 0.3);
+    }
+}

@@ -1,0 +1,204 @@
+//! What changed between two sets of runs of one experiment, and how sure that is. Floor 1.
+//!
+//! ```text
+//!  Record ─► outcome   held, failed, or void and why        ─┐
+//!         ─► labels    what else was different               ├─► verdict ─► Comparison
+//!         ─► rows      per probe: how far, and is it chance ─┘
+//! ```
+//!
+//! The run is the unit: no test is fed with samples, which hang together within a run. What is found is the same
+//! for the same journals and the same seed.
+
+mod comparison;
+mod labels;
+mod margin;
+mod outcome;
+mod row;
+mod rows;
+mod verdict;
+mod wording;
+
+use std::collections::BTreeMap;
+
+pub use comparison::{
+    AfterState, Arm, ArmCount, Arms, Comparison, Evidence, Label, LabelKind, Needed, Outcome, RunRow, Verdict,
+};
+pub use margin::Margin;
+pub use row::{Measure, Observed, Row, Side, Standing};
+
+use crate::experiment::hash;
+use crate::journal::Record;
+use crate::statistics::Splits;
+use wording::{clipped, quoted};
+
+/// The name of the schema of a [`Comparison`] as JSON.
+pub const SCHEMA: &str = "kubectl-chaos/comparison/v1";
+/// The level of every test: what is called a difference comes by chance in at most this share of comparisons.
+pub const LEVEL: f64 = 0.05;
+/// From how many valid runs per arm on an answer is more than seen once.
+pub const ENOUGH_RUNS: u32 = 3;
+
+/// More runs per arm than anybody waits for.
+const MAX_RUNS: usize = 1000;
+
+/// How to compare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// What draws by chance begin with, where there are too many splits to go through.
+    pub seed: u64,
+    /// Which differences are too small to matter.
+    pub margin: Margin,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, margin: Margin::default() }
+    }
+}
+
+/// Compares two sets of runs of one experiment. An error says why they are not to be compared: one of the sets is
+/// empty, the experiments differ, or a run is there twice.
+pub fn compare(before: &[Record], after: &[Record], options: &Options) -> Result<Comparison, String> {
+    Comparer::new(options.clone()).compare(before, after)
+}
+
+/// Compares again and again, as simulations do: what does not depend on the runs is kept.
+#[derive(Debug)]
+pub struct Comparer {
+    options: Options,
+    intervals: bool,
+    /// By the sizes of the arms.
+    splits: BTreeMap<(usize, usize), Splits>,
+}
+
+impl Comparer {
+    /// Compares by these options.
+    pub fn new(options: Options) -> Self {
+        Self { options, intervals: true, splits: BTreeMap::new() }
+    }
+
+    /// Leaves out intervals. They cost the most, and no verdict depends on them; rows are not called equivalent.
+    #[must_use]
+    pub fn without_intervals(self) -> Self {
+        Self { intervals: false, ..self }
+    }
+
+    /// What [`compare`] does.
+    pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<Comparison, String> {
+        let (first, experiment_hash) = comparable(before, after)?;
+        let mut runs = judged(Arm::Before, before);
+        runs.extend(judged(Arm::After, after));
+        let (valid_before, valid_after) =
+            (valid(&runs, Arm::Before, before), valid(&runs, Arm::After, after));
+        let count = |arm: Arm| verdict::count(runs.iter().filter(|run| run.arm == arm));
+        let arms = Arms { before: count(Arm::Before), after: count(Arm::After) };
+        let sizes = (valid_before.len(), valid_after.len());
+        let Options { seed, margin } = self.options.clone();
+        let splits = self.splits.entry(sizes).or_insert_with(|| Splits::new(sizes.0, sizes.1, seed));
+        let rules = rows::Rules { margin, splits, intervals: self.intervals };
+        let rows = rows::rows(&valid_before, &valid_after, &rules)?;
+        let judgement = verdict::judge(&arms, &rows);
+        Ok(Comparison {
+            schema: SCHEMA,
+            verdict: judgement.verdict,
+            reason: judgement.reason,
+            after: judgement.after,
+            evidence: judgement.evidence,
+            needed: judgement.needed,
+            labels: labels::labels(&valid_before, &valid_after),
+            title: first.title().to_owned(),
+            experiment_hash,
+            arms,
+            runs,
+            rows,
+            level: LEVEL,
+            seed,
+            margin,
+        })
+    }
+}
+
+/// The runs of an arm that count.
+fn valid<'a>(runs: &[RunRow], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
+    let runs = runs.iter().filter(|run| run.arm == arm);
+    runs.zip(records).filter(|(run, _)| run.outcome != Outcome::Void).map(|(_, record)| record).collect()
+}
+
+/// The outcome of every run of an arm.
+fn judged(arm: Arm, records: &[Record]) -> Vec<RunRow> {
+    let row = |(repeat, record): (u32, &Record)| {
+        let (outcome, reason) = outcome::outcome(record);
+        RunRow {
+            arm,
+            repeat,
+            source: record.source.clone(),
+            run_id: run_id(record).map(str::to_owned),
+            start: record.content.start.clone(),
+            outcome,
+            reason,
+        }
+    };
+    (1..).zip(records).map(row).collect()
+}
+
+fn run_id(record: &Record) -> Option<&str> {
+    record.content.own.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
+}
+
+/// Whether the runs may be compared: the first of them, and the identity of their experiment.
+fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Record, String), String> {
+    for (records, arm) in [(before, Arm::Before), (after, Arm::After)] {
+        if records.is_empty() {
+            return Err(format!(
+                "there is no run {} the change: give at least one journal of it",
+                arm.name()
+            ));
+        }
+        if records.len() > MAX_RUNS {
+            return Err(format!(
+                "{} runs {} are too many: give at most {MAX_RUNS}",
+                records.len(),
+                arm.name()
+            ));
+        }
+    }
+    let mut seen: BTreeMap<&str, &Record> = BTreeMap::new();
+    let mut first: Option<(&Record, String)> = None;
+    for record in before.iter().chain(after) {
+        // a journal without the identity of its run is at least not the same text twice
+        if let Some(other) = seen.insert(run_id(record).unwrap_or(&record.text), record) {
+            return Err(format!(
+                "{} and {} are the journal of one and the same run: give each run once",
+                other.source, record.source
+            ));
+        }
+        let hash = experiment_hash(record);
+        match &first {
+            None => first = Some((record, hash)),
+            Some((_, known)) if *known == hash => {}
+            Some((other, _)) => {
+                return Err(format!(
+                    "{} ({}) and {} ({}) are runs of two experiments, or of one that was changed in between: \
+                     compare runs of one experiment",
+                    other.source,
+                    quoted(other.title()),
+                    record.source,
+                    quoted(record.title())
+                ));
+            }
+        }
+    }
+    first.ok_or_else(|| "there are no runs to compare".to_owned())
+}
+
+/// The identity of the experiment, which a journal of the Chaos Toolkit does not say.
+fn experiment_hash(record: &Record) -> String {
+    let own = record.content.own.as_ref().map(|own| own.experiment_hash.as_str());
+    match own.filter(|hash| !hash.is_empty()) {
+        Some(hash) => clipped(hash),
+        None => hash(&record.content.experiment.clone().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! What became of a run, by its journal alone. Floor 1.
+//!
+//! A run counts only where the fault was seen to take effect in that very run, on something that was fine before.
+
+use std::collections::HashMap;
+
+use super::Outcome;
+use super::wording::{clipped, quoted};
+use crate::effect::NOTHING_MATCHED;
+use crate::journal::record::{Acted, Look, Played};
+use crate::journal::{Record, record};
+
+/// Held, failed, or void; and why: part of a sentence.
+pub(super) fn outcome(record: &Record) -> (Outcome, String) {
+    let void = cut(record)
+        .or_else(|| no_baseline(record.content.steady_states.before.as_ref()))
+        .or_else(|| no_fault(record))
+        .or_else(|| not_settled(record));
+    if let Some(reason) = void {
+        return (Outcome::Void, reason);
+    }
+    let looks = &record.content.steady_states;
+    if let Some(look) = looks.during.iter().find(|look| look.steady_state_met == Some(false)) {
+        return (Outcome::Failed, format!("{} during the method", unmet(look)));
+    }
+    match &looks.after {
+        Some(look) if look.steady_state_met == Some(false) => {
+            (Outcome::Failed, format!("{} after the method", unmet(look)))
+        }
+        Some(look) if look.steady_state_met == Some(true) => match not_all_begun(record) {
+            Some(reason) => (Outcome::Void, reason),
+            None => (Outcome::Held, "the hypothesis was met before and after the method".to_owned()),
+        },
+        _ => (Outcome::Void, "the hypothesis was not looked at after the method".to_owned()),
+    }
+}
+
+/// A run that was dry, or did not come to its end by itself.
+fn cut(record: &Record) -> Option<String> {
+    if let Some(what) = record.dry() {
+        return Some(format!("the run was dry: {} left out", quoted(what)));
+    }
+    let content = &record.content;
+    if content.own.as_ref().is_some_and(|own| !own.finished) {
+        return Some("the run was ended before it was over, or still goes on".to_owned());
+    }
+    match content.status.as_str() {
+        "completed" | "failed" => None,
+        "aborted" => Some("an unexpected error ended the run".to_owned()),
+        "interrupted" => {
+            let why = content.interruption.as_ref().map(|cut| cut.reason.as_str());
+            let why = why.or_else(|| content.own.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
+            let why = why.map(|why| format!(": {}", clipped(why))).unwrap_or_default();
+            Some(format!("the run was interrupted{why}"))
+        }
+        other => Some(format!("nobody knows what the status {} means", quoted(other))),
+    }
+}
+
+fn no_baseline(before: Option<&Look>) -> Option<String> {
+    let Some(look) = before else {
+        return Some("the hypothesis was not looked at before the method".to_owned());
+    };
+    match look.steady_state_met {
+        Some(true) => None,
+        Some(false) => Some(format!("{} to begin with", unmet(look))),
+        None => Some("the hypothesis was not looked at to its end before the method".to_owned()),
+    }
+}
+
+/// A fault that was not seen to take effect, or did nothing.
+fn no_fault(record: &Record) -> Option<String> {
+    let Some(own) = &record.content.own else {
+        return Some(
+            "the journal is not one of kubectl-chaos, and does not say whether actions took effect"
+                .to_owned(),
+        );
+    };
+    let known: HashMap<&str, &Acted> =
+        own.activities.iter().map(|acted| (acted.at.as_str(), acted)).collect();
+    let mut hit = None;
+    for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
+        let effect = known.get(format!("/run/{place}").as_str()).and_then(|acted| acted.effect.as_ref());
+        match effect {
+            _ if !action.succeeded() => return Some(failed(action)),
+            Some(effect) if effect.state == "confirmed" => {
+                hit = Some(hit == Some(true) || effect.detail != NOTHING_MATCHED);
+            }
+            effect => return Some(unconfirmed(action, effect)),
+        }
+    }
+    match hit {
+        Some(true) => None,
+        Some(false) => Some("the fault found nothing to hit".to_owned()),
+        None => Some("the method has no action that was begun, so that there was no fault".to_owned()),
+    }
+}
+
+fn failed(action: &Played) -> String {
+    let why = action.error().map(|why| format!(": {}", clipped(why))).unwrap_or_default();
+    format!("action {} failed{why}", quoted(action.name()))
+}
+
+fn unconfirmed(action: &Played, effect: Option<&record::Came>) -> String {
+    let name = quoted(action.name());
+    match effect {
+        Some(effect) if effect.state == "mismatch" => {
+            format!("action {name} did not take effect: {}", clipped(&effect.detail))
+        }
+        Some(effect) => format!("action {name} was not seen to take effect: {}", clipped(&effect.detail)),
+        None => format!("whether action {name} took effect is not known"),
+    }
+}
+
+/// Where sampling looked and the steady state did not become steady.
+fn not_settled(record: &Record) -> Option<String> {
+    let samples = &record.content.own.as_ref()?.samples;
+    let series = samples.iter().find(|series| !series.settled)?;
+    Some(format!("probe {} did not settle before the method", quoted(&series.probe)))
+}
+
+/// Actions that the run never came to.
+fn not_all_begun(record: &Record) -> Option<String> {
+    let declared = record.content.experiment["method"].as_array()?;
+    let declared = declared.iter().filter(|activity| activity["type"] == "action").count();
+    let begun = record.content.run.iter().filter(|played| played.is_action()).count();
+    (begun < declared).then(|| format!("only {begun} of {declared} actions were begun"))
+}
+
+/// Which probe decided.
+fn unmet(look: &Look) -> String {
+    let Some(probe) = look.probes.last() else { return "the hypothesis was not met".to_owned() };
+    let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
+    format!("probe {} {what}", quoted(probe.name()))
+}

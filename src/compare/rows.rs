@@ -1,0 +1,231 @@
+//! The rows: what was measured in the runs of both arms, and whether it differs. Floor 1.
+
+use std::collections::HashMap;
+
+use super::row::{Measure, Observed, Row, Side, Standing};
+use super::wording::several;
+use super::{LEVEL, Margin};
+use crate::journal::Record;
+use crate::sample::{Phase, Series};
+use crate::statistics::{Splits, holm, shift, shift_interval};
+
+/// So many good samples per run make a 95th percentile, and so many a 99th.
+const ENOUGH_FOR_P95: u64 = 100;
+const ENOUGH_FOR_P99: u64 = 1000;
+/// The fewest runs per arm that an interval is made of.
+const ENOUGH_FOR_INTERVAL: usize = 4;
+/// More probes than any hypothesis has.
+const MAX_PROBES: usize = 1000;
+/// Differences that exceed the margin by no more than this share of it do so by rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// How rows are made.
+pub(super) struct Rules<'a> {
+    pub(super) margin: Margin,
+    pub(super) splits: &'a Splits,
+    /// Whether intervals are found.
+    pub(super) intervals: bool,
+}
+
+/// What was sampled in one run, by probe.
+type Sampled<'a> = HashMap<&'a str, &'a Series>;
+
+/// The rows of the valid runs of both arms. An error says that there are too many.
+pub(super) fn rows(before: &[&Record], after: &[&Record], rules: &Rules) -> Result<Vec<Row>, String> {
+    let all = || before.iter().chain(after).flat_map(|record| series_of(record));
+    let mut probes: Vec<&str> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for series in all() {
+        if known.insert(series.probe.as_str()) {
+            probes.push(&series.probe);
+        }
+    }
+    if probes.len() > MAX_PROBES {
+        return Err(format!("the journals have samples of {} probes, which is too many", probes.len()));
+    }
+    let before: Vec<Sampled> = before.iter().map(|record| by_probe(record)).collect();
+    let after: Vec<Sampled> = after.iter().map(|record| by_probe(record)).collect();
+    let mut rows = Vec::new();
+    for probe in probes {
+        for measure in Measure::ALL {
+            rows.extend(row(probe, measure, &before, &after, rules));
+        }
+    }
+    judge(&mut rows);
+    Ok(rows)
+}
+
+fn series_of(record: &Record) -> &[Series] {
+    record.content.own.as_ref().map_or(&[], |own| own.samples.as_slice())
+}
+
+fn by_probe(record: &Record) -> Sampled<'_> {
+    // of two of one name the first counts
+    series_of(record).iter().rev().map(|series| (series.probe.as_str(), series)).collect()
+}
+
+/// One row, not yet judged; none where the measure needs more samples than there are.
+fn row(probe: &str, measure: Measure, before: &[Sampled], after: &[Sampled], rules: &Rules) -> Option<Row> {
+    let before: Vec<Option<&Series>> = before.iter().map(|sampled| sampled.get(probe).copied()).collect();
+    let after: Vec<Option<&Series>> = after.iter().map(|sampled| sampled.get(probe).copied()).collect();
+    let all = || before.iter().chain(&after).copied();
+    let least = all().map(|series| good(series?)).map(Option::unwrap_or_default).min().unwrap_or(0);
+    if measure == Measure::P99Latency && least < ENOUGH_FOR_P99 {
+        return None;
+    }
+    let observed = |runs: &[Option<&Series>]| -> Vec<Observed> {
+        runs.iter()
+            .map(|series| series.map_or_else(Observed::default, |series| measured(series, measure)))
+            .collect()
+    };
+    let (before_side, after_side) = (side(observed(&before)), side(observed(&after)));
+    let reason = if before.is_empty() || after.is_empty() {
+        Some("an arm has no valid run".to_owned())
+    } else if all().any(|series| series.is_none()) {
+        Some("it was not sampled in every run".to_owned())
+    } else if measure.is_latency() && least < ENOUGH_FOR_P95 {
+        Some("too few successes".to_owned())
+    } else if measure.is_latency() && !is_one(all().flatten().map(|series| series.vantage.as_deref())) {
+        Some("requests went different ways".to_owned())
+    } else if before_side.values.iter().chain(&after_side.values).any(|value| *value == Observed::default()) {
+        Some("it was not seen in every run".to_owned())
+    } else {
+        None
+    };
+    let mut row = Row {
+        probe: probe.to_owned(),
+        measure,
+        unit: measure.unit(),
+        margin: before_side
+            .centre
+            .value
+            .or(before_side.centre.above)
+            .map(|value| rules.margin.of(measure, value)),
+        before: before_side,
+        after: after_side,
+        difference: None,
+        interval: None,
+        interval_note: None,
+        p: None,
+        p_adjusted: None,
+        standing: Standing::NotCompared,
+        reason,
+    };
+    if row.reason.is_none() {
+        compare(&mut row, rules);
+    }
+    Some(row)
+}
+
+/// How many good samples there were while the fault lasted.
+fn good(series: &Series) -> Option<u64> {
+    Some(series.seen(Phase::Fault)?.latency.as_ref()?.samples)
+}
+
+fn is_one<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
+    let first = values.next();
+    values.all(|value| Some(value) == first)
+}
+
+fn measured(series: &Series, measure: Measure) -> Observed {
+    let fault = series.seen(Phase::Fault);
+    let latency = || fault.and_then(|seen| seen.latency.as_ref());
+    let value = match measure {
+        Measure::SuccessRatio => fault.and_then(crate::sample::Seen::success_ratio),
+        Measure::P95Latency => latency().map(|latency| latency.p95),
+        Measure::P99Latency => latency().map(|latency| latency.p99),
+        Measure::TimeToRecover => match (series.recovered_after, series.seen(Phase::Recovery)) {
+            (None, Some(_)) => return Observed::more_than(series.recovery_watched),
+            (recovered_after, _) => recovered_after,
+        },
+    };
+    Observed { value, above: None }
+}
+
+fn side(values: Vec<Observed>) -> Side {
+    let centre = centre(&values);
+    Side { values, centre }
+}
+
+/// The median of what is known. Of two in the middle the mean, which is only a bound where one is only a bound.
+fn centre(values: &[Observed]) -> Observed {
+    let mut known: Vec<(bool, f64)> = values
+        .iter()
+        .filter_map(|value| value.value.map(|v| (false, v)).or(value.above.map(|above| (true, above))))
+        .collect();
+    known.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let Some(last) = known.len().checked_sub(1) else { return Observed::default() };
+    let (low, high) = (known[last / 2], known[last - last / 2]);
+    let middle = f64::midpoint(low.1, high.1);
+    if high.0 { Observed::more_than(middle) } else { Observed::of(middle) }
+}
+
+/// What ranks go by. Where recovery was not seen it ranks last; and so does what took longer than the shortest
+/// time for which somebody watched in vain.
+fn ranked(row: &Row) -> (Vec<f64>, Vec<f64>, usize) {
+    let all = || row.before.values.iter().chain(&row.after.values);
+    let watched = all().filter_map(|value| value.above).fold(f64::INFINITY, f64::min);
+    let rank = |value: &Observed| value.value.filter(|value| *value <= watched).unwrap_or(f64::INFINITY);
+    let ranks = |side: &Side| side.values.iter().map(rank).collect::<Vec<_>>();
+    (ranks(&row.before), ranks(&row.after), all().filter(|value| value.above.is_some()).count())
+}
+
+/// Finds the difference, what chance would give, and within which limits it lies.
+fn compare(row: &mut Row, rules: &Rules) {
+    let (before, after, censored) = ranked(row);
+    row.p = Some(rules.splits.p(&before, &after));
+    row.standing = Standing::NotToldApart;
+    row.difference = shift(&before, &after);
+    if !rules.intervals {
+        return;
+    }
+    let (fewer, more) = (before.len().min(after.len()), before.len().max(after.len()));
+    if fewer < ENOUGH_FOR_INTERVAL {
+        let sizes = if fewer == more {
+            several(fewer, "run")
+        } else {
+            format!("{} and {}", before.len(), several(after.len(), "run"))
+        };
+        row.interval_note = Some(format!("no 95 % interval from {sizes}"));
+        return;
+    }
+    row.interval = shift_interval(&before, &after, rules.splits, LEVEL);
+    if row.interval.is_none() {
+        row.interval_note = Some(if censored > 0 {
+            format!("no 95 % interval: recovery was not seen in {}", several(censored, "run"))
+        } else {
+            "no 95 % interval from these values".to_owned()
+        });
+    }
+}
+
+/// Says of all rows together how they stand.
+fn judge(rows: &mut [Row]) {
+    let (places, ps): (Vec<usize>, Vec<f64>) =
+        rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.p?))).unzip();
+    for (place, p) in places.into_iter().zip(holm(&ps)) {
+        let row = &mut rows[place];
+        row.p_adjusted = Some(p);
+        row.standing = standing(row, p);
+        // a difference beyond every number is shown by the sides, not by a number
+        row.difference = row.difference.filter(|difference| difference.is_finite());
+    }
+}
+
+fn standing(row: &Row, p: f64) -> Standing {
+    let (Some(difference), Some(margin)) = (row.difference, row.margin) else {
+        return Standing::NotToldApart;
+    };
+    let edge = margin * (1.0 + ROUNDING);
+    let significant = p <= LEVEL;
+    let within = row.interval.is_some_and(|(low, high)| -edge <= low && high <= edge);
+    if significant && difference.abs() > edge {
+        if (difference > 0.0) == row.measure.more_is_better() { Standing::Better } else { Standing::Worse }
+    } else if within {
+        Standing::Equivalent
+    } else if significant {
+        Standing::WithinMargin
+    } else {
+        Standing::NotToldApart
+    }
+}

@@ -1,0 +1,443 @@
+//! Verdicts, rows and labels of runs that are made up.
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+/// A run, and what sampling saw of its probe.
+#[derive(Clone)]
+struct Run {
+    /// What differs from a run that held.
+    change: Json,
+    /// The samples.
+    samples: Vec<Json>,
+}
+
+/// A run that held, failed, or was void.
+fn run(what: &str) -> Run {
+    let change = match what {
+        "held" => json!({}),
+        "failed" => json!({"steady_states": {"after": look(false)}}),
+        "void" => json!({"steady_states": {"before": look(false), "after": null}}),
+        other => panic!("{other}"),
+    };
+    Run { change, samples: Vec::new() }
+}
+
+fn runs(what: &str) -> Vec<Run> {
+    what.split_whitespace().map(run).collect()
+}
+
+fn look(met: bool) -> Json {
+    json!({"steady_state_met": met, "probes": [{"activity": {"name": "p", "type": "probe"},
+        "output": 200, "status": "succeeded", "tolerance_met": met}]})
+}
+
+/// What sampling saw of a probe: the share of good samples, the time to recover, and the 95th percentile.
+fn series(probe: &str, ratio: f64, recovered: Option<f64>, p95: f64) -> Json {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let ok = (ratio * 1000.0).round() as u64;
+    let latency = json!({"samples": ok, "min": 1, "p50": 2, "p90": 3, "p95": p95, "p99": p95 * 2.0, "max": 9,
+        "histogram": []});
+    let seen = |phase: &str| {
+        json!({"phase": phase, "from": 0, "to": 1, "due": 1000, "missed": 0,
+        "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": if ok > 0 { latency.clone() } else { Json::Null }})
+    };
+    json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2, "vantage": "proxy", "settled": true,
+        "phases": [seen("baseline"), seen("fault"), seen("recovery")], "detected_after": null,
+        "recovered_after": recovered, "recovery_watched": 12, "raw": [], "raw_left_out": 0})
+}
+
+fn merge(into: &mut Json, change: &Json) {
+    match change {
+        Json::Object(entries) if into.is_object() => {
+            for (key, value) in entries {
+                merge(&mut into[key], value);
+            }
+        }
+        value => *into = value.clone(),
+    }
+}
+
+fn record(id: &str, run: &Run) -> Record {
+    let action = json!({"type": "action", "name": "kill", "provider": {"type": "python"}});
+    let mut journal = json!({
+        "experiment": {"title": "t", "method": [action]},
+        "status": "completed",
+        "steady_states": {"before": look(true), "after": look(true), "during": []},
+        "run": [{"activity": action, "status": "succeeded"}],
+        "kubectl-chaos": {"schema": 1, "run_id": id, "finished": true, "experiment_hash": "sha256:1",
+            "activities": [{"at": "/run/0", "phase": "method", "targets": [],
+                "effect": {"state": "confirmed", "detail": "gone"}}],
+            "samples": run.samples},
+    });
+    merge(&mut journal, &run.change);
+    Record::read(&format!("{id}.json"), journal.to_string()).unwrap()
+}
+
+fn records(arm: &str, runs: &[Run]) -> Vec<Record> {
+    runs.iter().enumerate().map(|(at, run)| record(&format!("{arm}-{at}"), run)).collect()
+}
+
+fn compared(before: &[Run], after: &[Run]) -> Comparison {
+    compare(&records("b", before), &records("a", after), &Options::default()).unwrap()
+}
+
+#[test]
+fn every_line_of_the_table_of_verdicts() {
+    let check =
+        |before: &str, after: &str, expected: (Verdict, AfterState, Evidence), needed: Option<u32>| {
+            let found = compared(&runs(before), &runs(after));
+            let said = (found.verdict, found.after, found.evidence);
+            assert_eq!(said, expected, "{before} | {after}: {}", found.reason);
+            assert_eq!(found.needed.map(|needed| needed.repeats), needed, "{before} | {after}");
+        };
+    use AfterState::{Fails, Holds, Mixed, Unknown};
+    use Evidence::{Repeated, Single};
+    use Verdict::{Broken, Fixed, Inconclusive, Unchanged};
+    let (held, failed) = ("held held held", "failed failed failed");
+    check(failed, held, (Fixed, Holds, Repeated), None);
+    check(held, failed, (Broken, Fails, Repeated), None);
+    // seen once
+    check("failed", "held", (Fixed, Holds, Single), Some(3));
+    check("failed failed", held, (Fixed, Holds, Single), Some(3));
+    check("held", "failed failed failed", (Broken, Fails, Single), Some(3));
+    // void runs are not counted
+    check("failed failed failed void", "held void held held", (Fixed, Holds, Repeated), None);
+    check("failed failed failed", "held void held", (Fixed, Holds, Single), Some(3));
+    // A against A
+    check(held, held, (Unchanged, Holds, Repeated), None);
+    check(failed, failed, (Unchanged, Fails, Repeated), None);
+    check("held held", held, (Inconclusive, Holds, Single), Some(3));
+    check("failed", "failed", (Inconclusive, Fails, Single), Some(3));
+    check(held, "held held void", (Inconclusive, Holds, Single), Some(3));
+    // mixed within an arm: no number of repeats changes that
+    check("failed failed held", held, (Inconclusive, Holds, Repeated), None);
+    check(failed, "held held failed", (Inconclusive, Mixed, Repeated), None);
+    check("failed held", "failed held", (Inconclusive, Mixed, Single), None);
+    // a fault that did nothing never yields fixed
+    check(failed, "void void void", (Inconclusive, Unknown, Single), Some(3));
+    check("void", "void", (Inconclusive, Unknown, Single), Some(3));
+    check("void void void", held, (Inconclusive, Holds, Single), Some(3));
+}
+
+#[test]
+fn reasons_have_the_counts() {
+    let check = |before: &str, after: &str, expected: &str| {
+        assert_eq!(compared(&runs(before), &runs(after)).reason, expected);
+    };
+    check("failed failed failed", "held held held", "All 3 valid runs before failed, and all 3 after held.");
+    check("failed void", "held", "The one valid run before failed, and the one after held.");
+    check(
+        "held held failed",
+        "held held held",
+        "2 of 3 valid runs before held, and all 3 after held: outcomes within an arm are mixed.",
+    );
+    check("held", "void void", "1 of 1 run before and 0 of 2 runs after are valid, and both arms need one.");
+    check(
+        "held held held",
+        "held held held",
+        "All 3 valid runs before held, and all 3 after held; nothing was sampled.",
+    );
+    let found = compared(&runs("failed"), &runs("held"));
+    assert_eq!(found.headline(), "fixed, seen once (after: holds)");
+    assert_eq!(found.shown_counts(), "held in 0 of 1 valid runs before, 1 of 1 after");
+    assert!(!found.has_too_few_runs());
+    let found = compared(&runs("held void"), &runs("held"));
+    assert!(found.has_too_few_runs());
+    assert_eq!(found.shown_void().unwrap(), "1 of 2 runs before and 0 of 1 after were void");
+    assert_eq!(found.arms.before.shown_interval().unwrap(), "21 to 100 %");
+}
+
+#[test]
+fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
+    let check = |change: Json, outcome: Outcome, reason: &str| {
+        let row = &judged(Arm::Before, &[record("r", &Run { change: change.clone(), samples: vec![] })])[0];
+        assert_eq!(row.outcome, outcome, "{change}: {}", row.reason);
+        assert!(row.reason.contains(reason), "{change}: {}", row.reason);
+    };
+    let own = |change: Json| json!({"kubectl-chaos": change});
+    let effect = |effect: Json| own(json!({"activities": [{"at": "/run/0", "effect": effect}]}));
+    let states = |change: Json| json!({"steady_states": change});
+    use Outcome::{Failed, Held, Void};
+    check(json!({}), Held, "met before and after");
+    check(states(json!({"after": look(false)})), Failed, "probe 'p' was not within its tolerance after");
+    check(states(json!({"during": [look(true), look(false)]})), Failed, "during the method");
+    // failing fast leaves no look after the method
+    let fast = json!({"status": "failed", "steady_states": {"during": [look(false)], "after": null}});
+    check(fast, Failed, "during the method");
+    check(json!({"experiment": {"dry": "actions"}}), Void, "the run was dry: 'actions' left out");
+    check(json!({"experiment": {"dry": "pause"}}), Void, "the run was dry");
+    check(own(json!({"finished": false})), Void, "before it was over");
+    check(json!({"status": "aborted"}), Void, "an unexpected error");
+    let stopped = json!({"status": "interrupted", "interruption": {"kind": "k", "name": "n", "reason": "out\nof time"}});
+    check(stopped, Void, "interrupted: out of time");
+    check(json!({"status": "interrupted"}), Void, "interrupted");
+    check(json!({"status": "fine"}), Void, "the status 'fine'");
+    check(states(json!({"before": look(false)})), Void, "to begin with");
+    check(states(json!({"before": null})), Void, "not looked at before");
+    check(states(json!({"before": {"steady_state_met": null}})), Void, "to its end before");
+    check(states(json!({"after": null})), Void, "not looked at after");
+    check(states(json!({"after": {"steady_state_met": null}})), Void, "not looked at after");
+    check(
+        effect(json!({"state": "mismatch", "detail": "still there"})),
+        Void,
+        "did not take effect: still there",
+    );
+    check(effect(json!({"state": "unknown", "detail": "late"})), Void, "not seen to take effect: late");
+    check(effect(Json::Null), Void, "whether action 'kill' took effect is not known");
+    check(own(json!({"activities": []})), Void, "is not known");
+    check(effect(json!({"state": "confirmed", "detail": NOTHING_MATCHED})), Void, "found nothing to hit");
+    check(json!({"run": []}), Void, "no action that was begun");
+    check(json!({"kubectl-chaos": null}), Void, "not one of kubectl-chaos");
+    let action = json!({"type": "action", "name": "kill"});
+    check(
+        json!({"run": [{"activity": action, "status": "failed", "exception": ["no way"]}]}),
+        Void,
+        "no way",
+    );
+    check(json!({"experiment": {"method": [action, action]}}), Void, "only 1 of 2 actions");
+    let mut unsettled = series("p", 1.0, None, 1.0);
+    unsettled["settled"] = json!(false);
+    check(own(json!({"samples": [unsettled]})), Void, "probe 'p' did not settle");
+    // one that found nothing beside one that did not
+    let both = json!({"run": [{"activity": action, "status": "succeeded"}, {"activity": action, "status": "succeeded"}],
+        "kubectl-chaos": {"activities": [
+            {"at": "/run/0", "effect": {"state": "confirmed", "detail": NOTHING_MATCHED}},
+            {"at": "/run/1", "effect": {"state": "confirmed", "detail": "gone"}}]}});
+    check(both, Held, "met");
+}
+
+use crate::effect::NOTHING_MATCHED;
+
+#[test]
+fn what_is_no_comparison_is_refused() {
+    let check = |before: &[Record], after: &[Record], expected: &str| {
+        let error = compare(before, after, &Options::default()).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    };
+    let one = |id: &str| record(id, &run("held"));
+    let other = |id: &str| {
+        record(id, &Run { change: json!({"kubectl-chaos": {"experiment_hash": "x"}}), samples: vec![] })
+    };
+    check(&[], &[one("a")], "no run before the change");
+    check(&[one("a")], &[], "no run after the change");
+    check(&[one("a")], &[one("a")], "a.json and a.json are the journal of one and the same run");
+    check(&[one("a"), one("b"), one("a")], &[one("c")], "one and the same run");
+    check(&[one("a")], &[other("b")], "a.json ('t') and b.json ('t') are runs of two experiments");
+    // a journal of the Chaos Toolkit has no identity: its experiment does
+    let theirs = |id: &str, name: &str| {
+        let change = json!({"kubectl-chaos": null, "node": id, "experiment": {"method": [{"name": name}]}});
+        record(id, &Run { change, samples: vec![] })
+    };
+    check(&[theirs("a", "x")], &[theirs("a", "x")], "one and the same run");
+    check(&[theirs("a", "x")], &[theirs("b", "y")], "two experiments");
+    let found = compare(&[theirs("a", "x")], &[theirs("b", "x")], &Options::default()).unwrap();
+    assert_eq!((found.verdict, found.arms.before.void), (Verdict::Inconclusive, 1));
+    assert!(found.experiment_hash.starts_with("sha256:"));
+}
+
+/// Runs with one probe that was sampled: share of good samples, time to recover, 95th percentile.
+fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<Run> {
+    seen.iter()
+        .map(|(ratio, recovered, p95)| Run {
+            samples: vec![series("p", *ratio, *recovered, *p95)],
+            ..run(what)
+        })
+        .collect()
+}
+
+#[test]
+fn rows_tell_what_differs_by_more_than_chance_and_margin() {
+    let steady = |ratio: f64, p95: f64| -> Vec<(f64, Option<f64>, f64)> {
+        (0..6)
+            .map(|at| {
+                (
+                    ratio - f64::from(at) / 1000.0,
+                    Some(1.0 + f64::from(at) / 1000.0),
+                    p95 + f64::from(at) / 10.0,
+                )
+            })
+            .collect()
+    };
+    let check = |before: &[(f64, Option<f64>, f64)],
+                 after: &[(f64, Option<f64>, f64)],
+                 verdict: Verdict,
+                 standings: [&str; 3]| {
+        let found = compared(&sampled("held", before), &sampled("held", after));
+        let shown: Vec<String> = found.rows.iter().map(Row::shown_standing).collect();
+        assert_eq!(
+            (found.verdict, shown),
+            (verdict, standings.map(str::to_owned).to_vec()),
+            "{}",
+            found.reason
+        );
+    };
+    let base = steady(0.95, 100.0);
+    check(&base, &base, Verdict::Unchanged, ["equivalent"; 3]);
+    check(&base, &steady(1.0, 100.0), Verdict::Improved, ["better", "equivalent", "equivalent"]);
+    check(&base, &steady(0.9, 100.0), Verdict::Regressed, ["worse", "equivalent", "equivalent"]);
+    check(&base, &steady(0.95, 150.0), Verdict::Regressed, ["equivalent", "equivalent", "worse"]);
+    check(&base, &steady(1.0, 150.0), Verdict::Inconclusive, ["better", "equivalent", "worse"]);
+    // by less than the margin
+    check(
+        &base,
+        &steady(0.958, 100.0),
+        Verdict::Unchanged,
+        ["different, within the margin", "equivalent", "equivalent"],
+    );
+    // not recovered ranks last
+    let late: Vec<_> = base.iter().map(|(ratio, _, p95)| (*ratio, None, *p95)).collect();
+    check(&late, &base, Verdict::Improved, ["equivalent", "better", "equivalent"]);
+    check(&base, &late, Verdict::Regressed, ["equivalent", "worse", "equivalent"]);
+    check(&late, &late, Verdict::Unchanged, ["equivalent", "not told apart", "equivalent"]);
+    // a refused connection in a millisecond is not fast
+    let none: Vec<_> = base.iter().map(|(_, recovered, _)| (0.05, *recovered, 1.0)).collect();
+    check(&base, &none, Verdict::Regressed, ["worse", "equivalent", "not compared: too few successes"]);
+}
+
+#[test]
+fn rows_show_what_was_seen() {
+    let late =
+        sampled("held", &[(1.0, None, 1.0), (0.5, None, 1.0), (0.75, Some(3.0), 1.0), (1.0, Some(2.0), 1.0)]);
+    let fine = sampled("held", &[(1.0, Some(0.0), 1.0); 4]);
+    let found = compared(&late, &fine);
+    let row = &found.rows[1];
+    assert_eq!(row.shown_before(), "> 7.5 s (> 12, > 12, 3, 2)");
+    assert_eq!(row.shown_after(), "0 s (0, 0, 0, 0)");
+    assert_eq!(row.shown_interval(), "no 95 % interval: recovery was not seen in 2 runs");
+    assert_eq!((row.difference, row.p), (None, Some(2.0 / 70.0)));
+    assert_eq!(found.needed.unwrap().repeats, 5);
+    let found = compared(&late[..3], &fine[..3]);
+    assert_eq!(found.rows[0].shown_before(), "75 % (100, 50, 75)");
+    assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 3 runs");
+    assert_eq!(
+        found.reason,
+        "All 3 valid runs before held, and all 3 after held; so few runs cannot show whether \
+        what was sampled differs."
+    );
+    let found = compared(&late[..2], &fine);
+    assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 2 and 4 runs");
+}
+
+#[test]
+fn rows_are_compared_only_where_that_is_fair() {
+    let fine = |change: &dyn Fn(&mut Json)| -> Vec<Run> {
+        let mut one = series("p", 1.0, Some(0.0), 1.0);
+        change(&mut one);
+        vec![Run { samples: vec![one], ..run("held") }; 4]
+    };
+    let same = fine(&|_| ());
+    let standings = |after: &[Run]| -> Vec<String> {
+        compared(&same, after).rows.iter().map(Row::shown_standing).collect()
+    };
+    let way = "not compared: requests went different ways";
+    // 1,000 good samples per run make a 99th percentile
+    assert_eq!(standings(&same), ["equivalent"; 4]);
+    assert_eq!(
+        standings(&fine(&|one| one["vantage"] = json!("direct"))),
+        ["equivalent", "equivalent", way, way]
+    );
+    let unsampled = standings(&runs("held held held held"));
+    assert!(
+        unsampled.iter().all(|shown| shown == "not compared: it was not sampled in every run"),
+        "{unsampled:?}"
+    );
+    let unseen = fine(&|one| one["phases"] = json!([]));
+    assert_eq!(standings(&unseen)[0], "not compared: it was not seen in every run");
+    assert_eq!(standings(&unseen)[2], "not compared: too few successes");
+    assert_eq!(standings(&runs("void"))[0], "not compared: an arm has no valid run");
+}
+
+#[test]
+fn what_else_differs_is_labelled() {
+    let with = |change: Json| vec![Run { change: json!({"kubectl-chaos": change}), samples: vec![] }; 3];
+    let check = |before: Json, after: Json, expected: &[(LabelKind, &str)]| {
+        let found = compared(&with(before), &with(after)).labels;
+        let found: Vec<(LabelKind, &str)> =
+            found.iter().map(|label| (label.kind, label.text.as_str())).collect();
+        assert_eq!(found, expected);
+    };
+    let version = |version: &str| json!({"cluster": {"version": version}});
+    check(version("v1.30.0"), version("v1.30.0"), &[]);
+    check(
+        version("v1.30.0"),
+        version("v1.31.0"),
+        &[(LabelKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
+    );
+    // what is not known differs from nothing
+    check(version("v1.30.0"), json!({}), &[]);
+    let environment =
+        |nodes: u32, replicas: Json| json!({"environment": {"nodes": nodes, "replicas": replicas}});
+    check(
+        environment(3, json!({"Deployment/a": 1, "Deployment/b": 2})),
+        environment(1, json!({"Deployment/a": 3, "Deployment/b": 2, "Deployment/c": 1})),
+        &[
+            (LabelKind::Nodes, "nodes: 3 before, 1 after"),
+            (
+                LabelKind::Replicas,
+                "replicas of Deployment/a: 1 before, 3 after; replicas of Deployment/c: none before, 1 after",
+            ),
+        ],
+    );
+    let samples = |period: f64, vantage: &str| {
+        let mut series = series("p", 1.0, None, 1.0);
+        series["period"] = json!(period);
+        series["vantage"] = json!(vantage);
+        json!({"samples": [series], "services": [{"activity": "q", "access": vantage}]})
+    };
+    check(
+        samples(0.1, "proxy"),
+        samples(1.0, "direct"),
+        &[
+            (
+                LabelKind::Sampling,
+                "sampling of 'p': every 0.1 s for up to 2 s before, every 1 s for up to 2 s after",
+            ),
+            (
+                LabelKind::Vantage,
+                "way of 'p': proxy before, direct after; way of 'q': proxy before, direct after",
+            ),
+        ],
+    );
+    let many = |way: &str| {
+        let services: Vec<Json> =
+            (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();
+        json!({"services": services})
+    };
+    let found = compared(&with(many("proxy")), &with(many("direct"))).labels;
+    assert!(found[0].text.ends_with("; and 6 more"), "{}", found[0].text);
+}
+
+#[test]
+fn the_answer_follows_from_the_journals_and_the_seed_alone() {
+    let of = |seen: &dyn Fn(u32) -> f64| -> Vec<Run> {
+        (0..10)
+            .map(|at| Run {
+                samples: vec![series("p", seen(at), Some(seen(at)), seen(at) * 50.0)],
+                ..run("held")
+            })
+            .collect()
+    };
+    let before = records("b", &of(&|at| 0.5 + f64::from(at * 7 % 10) / 30.0));
+    let after = records("a", &of(&|at| 0.55 + f64::from(at * 3 % 10) / 30.0));
+    let of = |seed: u64| {
+        let options = Options { seed, margin: Margin::default() };
+        (compare(&before, &after, &options).unwrap(), Comparer::new(options).without_intervals())
+    };
+    let ((first, mut quick), (again, _), (other, _)) = (of(1), of(1), of(2));
+    assert_eq!(serde_json::to_string(&first).unwrap(), serde_json::to_string(&again).unwrap());
+    assert_ne!(first.rows[0].p, other.rows[0].p);
+    // no verdict depends on intervals
+    let quick = quick.compare(&before, &after).unwrap();
+    assert_eq!((quick.verdict, quick.rows[0].p_adjusted), (first.verdict, first.rows[0].p_adjusted));
+    assert!(quick.rows[0].interval.is_none() && first.rows[0].interval.is_some());
+}
+
+#[test]
+fn texts_of_others_are_cut() {
+    let long = "x".repeat(1_000_000);
+    let change = json!({"run": [{"activity": {"type": "action", "name": long}, "status": "failed", "exception": [long]}]});
+    let found = compared(&[Run { change, samples: vec![] }], &runs("held"));
+    assert!(found.runs[0].reason.len() < 600, "{}", found.runs[0].reason.len());
+}

@@ -1,0 +1,22 @@
+//! Statistics over a handful of runs: how often chance alone gives as much, and within which limits a value lies.
+//! Plain numbers in, plain numbers out. Floor 0.
+//!
+//! ```text
+//!  rank          how two groups stand to each other: an exact test over all ways of splitting the runs
+//!  shift         by how much: an estimate, and an interval that is that test turned round
+//!  several       what is left of it where several things are tested at once
+//!  proportion    an interval for a share
+//!  quantile      medians
+//! ```
+
+mod proportion;
+mod quantile;
+mod rank;
+mod several;
+mod shift;
+
+pub use proportion::wilson;
+pub use quantile::{median, quantile};
+pub use rank::{MAX_SPLITS, Splits, groups_needed, least_p};
+pub use several::holm;
+pub use shift::{shift, shift_interval};

@@ -1,0 +1,38 @@
+//! An interval for a share. Floor 0.
+
+/// The quantile of the normal distribution that leaves 2.5 % on either side.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Within which limits a share lies with 95 % confidence (Wilson's interval), when so many of all were counted.
+/// None where there were none at all.
+pub fn wilson(counted: u32, all: u32) -> Option<(f64, f64)> {
+    if all == 0 {
+        return None;
+    }
+    let (n, share) = (f64::from(all), f64::from(counted.min(all)) / f64::from(all));
+    let square = Z * Z;
+    let middle = (share + square / (2.0 * n)) / (1.0 + square / n);
+    let half = Z / (1.0 + square / n) * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
+    // at either end the limit is the end itself, but for rounding
+    let low = if counted == 0 { 0.0 } else { (middle - half).max(0.0) };
+    let high = if counted >= all { 1.0 } else { (middle + half).min(1.0) };
+    Some((low, high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_wilsons() {
+        let check = |counted: u32, all: u32, low: f64, high: f64| {
+            let (a, b) = wilson(counted, all).unwrap();
+            assert!((a - low).abs() < 1e-6 && (b - high).abs() < 1e-6, "{counted} of {all}: {a} {b}");
+        };
+        check(3, 3, 0.438_503, 1.0);
+        check(0, 3, 0.0, 0.561_497);
+        check(1, 2, 0.094_531, 0.905_469);
+        check(5, 10, 0.236_593, 0.763_407);
+        assert_eq!(wilson(0, 0), None);
+    }
+}
