@@ -19,7 +19,7 @@ use crate::journal::Environment;
 use crate::sampling;
 use crate::value::Value;
 
-pub(super) const EXIT_CODES: &str = "\
+const EXIT_CODES: &str = "\
 Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first that holds):
   2    the command line is wrong
   3    the experiment is invalid, or cannot be read
@@ -286,9 +286,9 @@ pub(super) struct SamplingArgs {
     /// How long to wait for ten good samples in a row before the run begins
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s", help_heading = "Sampling")]
     pub(super) settle: Duration,
-    /// How long to watch for ten good samples in a row after the fault
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", help_heading = "Sampling")]
-    pub(super) recovery: Duration,
+    /// How long to watch for ten good samples in a row after the fault; 10s, or longer where they take longer
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Sampling")]
+    pub(super) recovery: Option<Duration>,
 }
 
 impl SamplingArgs {

@@ -5,7 +5,20 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::{EXIT_CODES, Output, SamplingArgs, VariableArgs, existing, parse_duration};
+use crate::cli::args::{SamplingArgs, VariableArgs, existing, parse_duration};
+use crate::cli::compare::{FailOn, Format, RuleArgs};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  there is an answer
+  1  the verdict is one of --fail-on
+  2  the command line, a manifest or the folder for the output is wrong: nothing was made
+  3  the experiment is invalid, or goes outside the namespace of its run: nothing was made
+  4  the cluster cannot be reached, or refuses
+  6  something that the trial made may still be there: see `kubectl chaos recover`
+  7  a file could not be written
+  8  there are too few valid runs for an answer
+  130, 143  a signal interrupted it";
 
 /// `trial`.
 #[derive(Args, Clone, Debug)]
@@ -52,9 +65,14 @@ pub(in crate::cli) struct Trial {
     pub(super) effect_timeout: Duration,
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,
+    /// Exit with 1 when the verdict is one of these; may be repeated
+    #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
+    pub(super) fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    pub(super) rules: RuleArgs,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
-    pub(super) output: Output,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
+    pub(super) output: Format,
 }
 
 /// `recover`.

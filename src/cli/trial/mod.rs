@@ -14,11 +14,14 @@ use super::args::ExitCodes;
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
 use super::signals;
+use crate::compare::compare;
+use crate::console::{Level, Line};
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
 use args::Trial;
 use conduct::{Conducted, conduct};
+use record::replace;
 
 pub(super) use recover::recover;
 
@@ -69,12 +72,34 @@ async fn on_a_cluster(
     kubeconfig: Option<&Path>,
 ) -> Result<u8, prepare::Refusal> {
     // runs have their own exit codes, whose meaning the trial has to know
-    let mut session = session.clone();
-    let codes = std::mem::replace(&mut session.global.exit_code, ExitCodes::Precise);
-    let conducted = conduct(&session, args, kubeconfig).await?;
-    let Conducted { records, exit } = conducted;
-    let _ = (records, codes);
-    Ok(exit.code())
+    let mut inner = session.clone();
+    inner.global.exit_code = ExitCodes::Precise;
+    let Conducted { records, exit } = conduct(&inner, args, kubeconfig).await?;
+    let (before, after): (Vec<_>, Vec<_>) = records.into_iter().partition(|seen| seen.arm == Arm::Before);
+    let of = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
+    let (before, after) = (of(before), of(after));
+    if before.is_empty() || after.is_empty() {
+        let why = "there are no runs of both arms, so that there is nothing to compare";
+        session.terminal.say(&Line::note(Level::Error, why));
+        return Ok(session.code(exit.worst(Exit::BaselineNotMet)));
+    }
+    let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
+        .map_err(|error| (Exit::Invalid, error))?;
+    let mut text = serde_json::to_string_pretty(&comparison).unwrap_or_default();
+    text.push('\n');
+    let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
+    let written = [
+        replace(&args.output_dir.join("comparison.json"), text.as_bytes()),
+        session
+            .terminal
+            .result(&args.output.write(&comparison))
+            .map_err(|error| format!("the result cannot be written: {error}")),
+    ];
+    for error in written.into_iter().filter_map(Result::err) {
+        session.terminal.say(&Line::note(Level::Error, error));
+        exit = exit.worst(Exit::NotWritten);
+    }
+    Ok(session.code(exit))
 }
 
 /// A journal of a run, and whose it is.
