@@ -20,7 +20,7 @@ pub use server::{Request, Response, Server};
 pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// No arguments.
 pub const NONE: [&str; 0] = [];
