@@ -3,15 +3,17 @@
 //! Each change of the cluster has its four steps: it is a [`Plan`](crate::kubernetes::Plan) that was prepared from
 //! what is there, the caller records it, it is applied, and it is looked at whether it took effect.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
+use super::Standing;
 use super::manifest::{Manifest, localise};
 use crate::effect::{EffectState, Target};
-use crate::kubernetes::deploy::{self, TRIAL_LABEL};
+use crate::kubernetes::deploy::{self, TRIAL_LABEL, Workload};
 use crate::kubernetes::{Cluster, Failure, Kinds, Known, Metadata, NAMESPACES, Plan, Resource};
 
 /// How often it is looked whether something is ready, or gone.
@@ -41,6 +43,10 @@ pub struct Stage {
 pub struct Intent(Plan);
 
 impl Intent {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self(plan)
+    }
+
     /// What it will touch.
     pub fn targets(&self) -> Vec<Target> {
         self.0.targets()
@@ -51,6 +57,12 @@ impl Stage {
     /// Trials of that name, on that cluster.
     pub fn new(cluster: Arc<Cluster>, trial: String) -> Self {
         Self { cluster, trial }
+    }
+
+    /// What stands under the names of manifests in a namespace.
+    pub async fn standing(&self, namespace: &str, resolved: &[&Resolved]) -> Result<Standing, String> {
+        let trial = self.trial.clone();
+        Standing::look(Arc::clone(&self.cluster), trial, namespace.to_owned(), resolved).await
     }
 
     /// What the server knows of the kinds of manifests. An error names the one that it does not know.
@@ -131,11 +143,16 @@ impl Stage {
         }
     }
 
-    /// Waits until everything in a namespace is complete. An error says what is not.
-    pub async fn ready(&self, namespace: &str, limit: Duration) -> Result<(), String> {
+    /// Waits until everything in a namespace, or these workloads, are complete. An error says what is not.
+    pub async fn ready(
+        &self,
+        namespace: &str,
+        only: Option<&BTreeSet<Workload>>,
+        limit: Duration,
+    ) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            let unfinished = deploy::unfinished(&self.cluster, namespace).await;
+            let unfinished = deploy::unfinished(&self.cluster, namespace, only).await;
             let why = match unfinished {
                 Ok(unfinished) if unfinished.is_empty() => return Ok(()),
                 Ok(unfinished) => unfinished.join(", "),

@@ -42,6 +42,9 @@ pub(in crate::cli) struct Trial {
     /// Try it on a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     pub(super) embedded: bool,
+    /// Where namespaces cannot be made: replace what stands in the namespace of --namespace, and put it back
+    #[arg(long)]
+    pub(super) in_place: bool,
     /// How long the workloads of a run may take to be complete
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
     pub(super) ready_timeout: Duration,

@@ -1,12 +1,13 @@
 //! The runs of a trial, one after the other, and what is left when they are over: nothing. Floor 3.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::args::Trial;
 use super::prepare::{Deployed, Refusal, check_bounds, reach, read, resolve};
-use super::record::{Content, Place, RecordFile, State, replace};
+use super::record::{Content, InPlace, Place, RecordFile, State, replace};
 use super::{NAMESPACE_VARIABLE, Seen, signal_of};
 use crate::cli::args::{Output, Run};
 use crate::cli::exit_code::Exit;
@@ -15,13 +16,17 @@ use crate::cli::{Session, new_run_id, run, signals};
 use crate::console::{Level, Line, sanitize};
 use crate::event::Signal;
 use crate::journal::{Environment, Record};
+use crate::kubernetes::deploy::Workload;
 use crate::kubernetes::{Metadata, Resource};
-use crate::trial::{Arm, Stage, order, replicas};
+use crate::trial::{Arm, Stage, Standing, order, replicas};
 
 /// How long everything that was made may take to be gone after the last run.
 const GONE: Duration = Duration::from_secs(120);
 /// The same when somebody wants the program to end.
 const GONE_IN_HASTE: Duration = Duration::from_secs(5);
+
+/// How often something is put back that others write, too.
+const TRIES: u32 = 10;
 
 /// What a trial saw.
 pub(super) struct Conducted {
@@ -41,6 +46,8 @@ struct UnderWay<'a> {
     kubeconfig: Option<&'a Path>,
     stage: Stage,
     deployed: Deployed,
+    /// What stood there, of a trial in place.
+    standing: Option<Standing>,
     file: RecordFile,
     /// The experiment, as every run reads it.
     experiment: PathBuf,
@@ -90,12 +97,20 @@ async fn prepare<'a>(
         |code: u8| (if code == 2 { Exit::Usage } else { Exit::Invalid }, "nothing was made".to_owned());
     let surroundings = Surroundings::read(session, &args.variables, kubeconfig).map_err(said)?;
     let read = read(session, args, &surroundings).await?;
-    check_bounds(session, args, &surroundings, &read, &namespace(trial, Arm::Before, 1))?;
     let cluster = reach(&surroundings).await?;
+    let within = if args.in_place { cluster.namespace.clone() } else { namespace(trial, Arm::Before, 1) };
+    check_bounds(session, args, &surroundings, &read, &within)?;
     let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
     note(format!("cluster: {} ({})", cluster.address, cluster.source));
     let stage = Stage::new(cluster.clone(), trial.to_owned());
     let deployed = resolve(&stage, &read.manifests).await?;
+    let standing = if args.in_place {
+        let all = [deployed.of(Arm::Before), deployed.of(Arm::After)].concat();
+        let standing = stage.standing(&within, &all).await;
+        Some(standing.map_err(|error| (Exit::Unreachable, error))?)
+    } else {
+        None
+    };
     let content = Content {
         schema: "kubectl-chaos/trial/v1",
         trial: trial.to_owned(),
@@ -106,6 +121,11 @@ async fn prepare<'a>(
         state: State::Running,
         common: Vec::new(),
         namespaces: Vec::new(),
+        in_place: standing.as_ref().map(|standing| InPlace {
+            namespace: standing.namespace().to_owned(),
+            secret: standing.name(),
+            changes: standing.shown(),
+        }),
     };
     let file = RecordFile::create(&args.output_dir, content).map_err(|error| (Exit::Usage, error))?;
     // every run reads the same one, whatever becomes of the source
@@ -113,7 +133,7 @@ async fn prepare<'a>(
     let text = serde_json::to_string_pretty(&read.experiment.document).unwrap_or_default() + "\n";
     replace(&experiment, text.as_bytes()).map_err(|error| (Exit::Usage, error))?;
     let records = Vec::new();
-    Ok(UnderWay { session, args, kubeconfig, stage, deployed, file, experiment, records })
+    Ok(UnderWay { session, args, kubeconfig, stage, deployed, standing, file, experiment, records })
 }
 
 /// The namespace of a run.
@@ -141,8 +161,16 @@ impl UnderWay<'_> {
             self.args.output_dir.display()
         ));
         self.common(end).await?;
+        self.keep(end).await?;
         let count = runs.len();
         for (number, (arm, repeat)) in runs.into_iter().enumerate() {
+            if let Some(standing) = &self.standing {
+                let name = standing.namespace().to_owned();
+                self.note(&format!("run {} of {count}: {}, in place", number + 1, arm.name()));
+                unless(end, self.replace(&name, arm)).await?;
+                self.run(&name, arm, repeat).await?;
+                continue;
+            }
             let name = namespace(&self.file.content.trial, arm, repeat);
             self.note(&format!("run {} of {count}: {}, in the namespace {name}", number + 1, arm.name()));
             let place = Place { name: name.clone(), arm: arm.name(), repeat, removed: false };
@@ -166,6 +194,40 @@ impl UnderWay<'_> {
         unless(end, async { self.stage.make(intent).await.map_err(refused) }).await
     }
 
+    /// Keeps what stands where a trial in place puts its own, before anything of it is touched.
+    async fn keep(&self, end: &mut End) -> Result<(), Refusal> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        self.note(&format!(
+            "in the namespace {} it {}, and puts back what stands there",
+            standing.namespace(),
+            standing.shown().join(", ")
+        ));
+        unless(end, async {
+            let kept = self.stage.make(standing.keep()).await;
+            kept.map_err(|error| (Exit::Unreachable, format!("what stands there could not be kept: {error}")))
+        })
+        .await
+    }
+
+    /// Puts an arm where something stands: what belongs to the other arm alone becomes what it was.
+    async fn replace(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        let refused = |error: String| (Exit::Unreachable, error);
+        let objects = self.deployed.of(arm);
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let own: BTreeSet<Workload> = objects
+            .iter()
+            .map(|one| (one.known.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
+            .collect();
+        restore(&self.stage, standing, &own).await.map_err(refused)?;
+        let applied = self.stage.make(Stage::objects(&objects, name)).await;
+        applied.map_err(|error| {
+            refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
+        })?;
+        let ready = self.stage.ready(name, Some(&own), self.args.ready_timeout).await;
+        ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
+    }
+
     /// Makes the namespace of a run and what is in it, and waits until that is complete.
     async fn fill(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
         let refused = |what: &str, error: String| (Exit::Unreachable, format!("{what}: {error}"));
@@ -176,7 +238,7 @@ impl UnderWay<'_> {
         applied.map_err(|error| {
             refused(&format!("the manifests of {} could not be applied", arm.name()), error)
         })?;
-        let ready = self.stage.ready(name, self.args.ready_timeout).await;
+        let ready = self.stage.ready(name, None, self.args.ready_timeout).await;
         // no run: nothing can be learnt
         ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
     }
@@ -290,15 +352,38 @@ impl UnderWay<'_> {
     }
 
     async fn remove_all(&mut self, limit: Duration) -> Result<(), String> {
-        self.remove().await?;
+        if let Some(standing) = &self.standing {
+            put_back(&self.stage, standing).await?;
+        } else {
+            self.remove().await?;
+        }
         let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
         let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
         self.stage.make(Stage::removal(&common)).await?;
-        if self.stage.gone(limit).await {
+        if self.standing.is_some() || self.stage.gone(limit).await {
             return Ok(());
         }
         Err(format!("a namespace is still on its way out after {} s", limit.as_secs()))
     }
+}
+
+/// Puts back what stood there, but for some of it.
+async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -> Result<(), String> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match stage.make(standing.put_back(but).await?).await {
+            // its controller wrote at the same moment
+            Err(error) if error.contains("(409)") && tries < TRIES => {}
+            made => return made,
+        }
+    }
+}
+
+/// Puts back what stood there, and forgets it.
+pub(super) async fn put_back(stage: &Stage, standing: &Standing) -> Result<(), String> {
+    restore(stage, standing, &BTreeSet::new()).await?;
+    stage.make(standing.forget().await?).await
 }
 
 /// Does something, unless somebody wants the program to end.

@@ -29,6 +29,16 @@ pub(super) struct Content {
     /// Things of the whole cluster: kind and name.
     pub(super) common: Vec<String>,
     pub(super) namespaces: Vec<Place>,
+    /// In place of namespaces: what is replaced or added, and the Secret that keeps what stood there.
+    pub(super) in_place: Option<InPlace>,
+}
+
+/// A trial in place.
+#[derive(Debug, Serialize)]
+pub(super) struct InPlace {
+    pub(super) namespace: String,
+    pub(super) secret: String,
+    pub(super) changes: Vec<String>,
 }
 
 /// How far a trial is.
@@ -127,6 +137,7 @@ mod tests {
             state: State::Running,
             common: Vec::new(),
             namespaces: Vec::new(),
+            in_place: None,
         }
     }
 
