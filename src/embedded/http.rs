@@ -272,16 +272,26 @@ impl Api {
         let (group, version, rest) = match path {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Err(Status::no_such_resource()),
+            _ => return Err(Status::no_such_page()),
         };
         let (namespace, plural, rest) = match rest {
             ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
                 (*namespace, *plural, rest)
             }
             [plural, rest @ ..] => ("", *plural, rest),
-            [] => return Err(Status::no_such_resource()),
+            [] => return Err(Status::no_such_page()),
         };
-        let kind = self.lock().kinds.find(group, version, plural).ok_or_else(Status::no_such_resource)?;
+        let kind = {
+            let state = self.lock();
+            let missing = || {
+                if state.kinds.is_built_in(group, version) {
+                    Status::no_such_resource()
+                } else {
+                    Status::no_such_page()
+                }
+            };
+            state.kinds.find(group, version, plural).ok_or_else(missing)?
+        };
         if kind.namespaced == namespace.is_empty() && !(kind.namespaced && rest.is_empty()) {
             return Err(Status::no_such_resource());
         }
@@ -316,6 +326,10 @@ fn openapi(accept: &str) -> Response<Bytes> {
 
 /// A refusal as bytes.
 pub(super) fn refuse(status: &Status) -> Response<Body> {
+    if status.reason.is_empty() {
+        // what is behind all servers has no words of its own
+        return response(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"404 page not found\n"));
+    }
     document(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
 }
 

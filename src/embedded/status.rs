@@ -41,6 +41,11 @@ impl Status {
         status
     }
 
+    /// No server is behind that address.
+    pub(super) fn no_such_page() -> Self {
+        Self::new(404, "", "404 page not found")
+    }
+
     /// The name is taken.
     pub(super) fn exists(kind: &Kind, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", kind.qualified());

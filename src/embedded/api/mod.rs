@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
 use super::kinds::{Kind, Kinds};
+use super::shape;
 use super::status::Status;
 use super::store::{Key, Store};
 use crate::clock::Timestamp;
@@ -67,6 +68,9 @@ impl At {
         let mut shown = object.clone();
         shown["apiVersion"] = json!(self.kind.api_version(&self.version));
         shown["kind"] = json!(self.kind.name);
+        if self.kind.group == shape::EVENTS {
+            shape::show_event(&mut shown);
+        }
         shown
     }
 }

@@ -444,6 +444,9 @@ fn settled(at: &At, object: &mut Json) -> Result<(), Status> {
     }
     object["apiVersion"] = json!(at.kind.api_version(&at.version));
     object["kind"] = json!(at.kind.name);
+    if at.kind.group == shape::EVENTS {
+        shape::settle_event(object);
+    }
     shape::settle_amounts(object);
     shape::check(&at.kind, object)
 }
