@@ -172,8 +172,8 @@ impl Cluster {
                 Ok(Answer::Object(StatusCode::CREATED, gone))
             }
             ["log"] if at.kind.name == "Pod" => {
-                self.api.get(&at)?;
-                Ok(Answer::Text(self.network.log(&at.namespace, &at.name)))
+                let pod = self.api.get(&at)?;
+                Ok(Answer::Text(self.logs.read(&pod, |parameter| asked.query(parameter))?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
                 Err(Status::not_implemented("way into Pods (exec, attach, port-forward)"))

@@ -8,7 +8,7 @@
 //!  │  shape     whether objects have the types that they should have
 //!  store        objects, one revision for all, what changed lately
 //!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
-//!  network      Pods that listen on loopback, Services that pass connections on
+//!  network      Pods that listen on loopback, Services that pass connections on     logs   what Pods said
 //! ```
 //!
 //! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
@@ -23,6 +23,7 @@ mod defaults;
 mod http;
 mod kinds;
 mod listener;
+mod logs;
 mod network;
 mod patch;
 mod selector;
@@ -45,6 +46,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::Api;
+use logs::Logs;
 use network::Network;
 
 pub use controllers::{CRASHES, NO_IMAGE};
@@ -116,6 +118,7 @@ impl Default for Options {
 pub struct Cluster {
     api: Arc<Api>,
     network: Network,
+    logs: Logs,
     workloads: Box<dyn Workloads>,
     tasks: Mutex<JoinSet<()>>,
     /// The Pods that have a task, by their UIDs.
@@ -145,8 +148,14 @@ impl Cluster {
             let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
         }
         let tasks = Mutex::new(JoinSet::new());
-        let cluster =
-            Arc::new(Self { api, network: Network::default(), workloads, tasks, lives: Mutex::default() });
+        let cluster = Arc::new(Self {
+            api,
+            network: Network::default(),
+            logs: Logs::default(),
+            workloads,
+            tasks,
+            lives: Mutex::default(),
+        });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
         Handle { cluster, control }
     }

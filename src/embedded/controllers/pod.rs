@@ -155,7 +155,7 @@ impl Cluster {
         for shown in running.ports {
             self.network.close(shown);
         }
-        self.network.say(&key.namespace, &key.name, None);
+        self.logs.say(&key.namespace, &key.name, None);
     }
 
     /// Waits for a stage; less when the Pod is to go before.
@@ -259,15 +259,11 @@ impl Cluster {
                 Ok(Some(listens)) => {
                     let shown = Shown(ip, listens.port);
                     self.network.open(shown, listens.real);
-                    self.network.say(
-                        &key.namespace,
-                        &key.name,
-                        Some(&format!("listening on http://{shown}/")),
-                    );
+                    self.logs.say(&key.namespace, &key.name, Some(&format!("listening on http://{shown}/")));
                     running.ports.push(shown);
                 }
                 Err(error) => {
-                    self.network.say(&key.namespace, &key.name, Some(&error));
+                    self.logs.say(&key.namespace, &key.name, Some(&error));
                     let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
                     return self.put_status(key, pod, |pod| {
                         pod["status"]["containerStatuses"] = statuses(pod, &waiting, false);
