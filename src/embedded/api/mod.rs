@@ -1,6 +1,7 @@
 //! The API server: what may be asked of the objects, and what comes back. No network here. Floor 1.
 
 mod read;
+mod rows;
 mod subresource;
 mod table;
 mod write;
