@@ -259,7 +259,7 @@ fn scale(api: &Arc<Api>, asked: &Asked, at: &At) -> Result<Answer, Status> {
         }
         Method::PATCH => {
             let (format, patch) = (Format::of(asked.header(CONTENT_TYPE))?, asked.document()?);
-            api.rescale(at, |scale| patched(&at.kind, &at.name, format, scale, &patch), dry_run)?
+            api.rescale(at, |scale| patched(&at.kind, format, scale, &patch), dry_run)?
         }
         _ => return Err(Status::method_not_allowed()),
     };

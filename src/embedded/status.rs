@@ -79,6 +79,14 @@ impl Status {
         status
     }
 
+    /// A patch that does not fit what there is. A real API server does not say why either.
+    pub(super) fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = json!({});
+        status
+    }
+
     /// The request makes no sense.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)

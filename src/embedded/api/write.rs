@@ -153,7 +153,7 @@ impl Api {
         if format == Format::Apply {
             fits(at, patch)?;
         }
-        let new = patched(&at.kind, &at.name, format, &old, patch)?;
+        let new = patched(&at.kind, format, &old, patch)?;
         self.replace(&mut state, at, new, how)
     }
 
