@@ -17,6 +17,7 @@ use super::Cluster;
 use super::api::{Api, At, Deletion, Listing, Shape, Watch, Writing};
 use super::network::Unreached;
 use super::patch::{Format, patched};
+use super::protobuf;
 use super::selector::Selector;
 use super::status::Status;
 use crate::clock::Timestamp;
@@ -60,8 +61,8 @@ impl Asked {
         }
         let content_type = self.header(CONTENT_TYPE);
         if content_type.contains("protobuf") {
-            // kubectl's own `create` and `auth` speak it; `apply` and the rest do not
-            return Err(Status::unsupported_media_type(&["application/json", "application/yaml"]));
+            let taken = ["application/json", "application/yaml"];
+            return protobuf::read(&self.body).ok_or_else(|| Status::unsupported_media_type(&taken));
         }
         if content_type.contains("yaml") {
             return serde_yaml::from_slice(&self.body)

@@ -5,6 +5,7 @@
 //!  api          get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
 //!  │  kinds     which kinds there are     defaults   what is filled in, what is refused
 //!  │  selector  which objects are meant   patch      four ways of changing one
+//!  │  protobuf  the few bodies that come so
 //!  │  shape     whether objects have the types that they should have
 //!  store        objects, one revision for all, what changed lately
 //!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
@@ -13,9 +14,12 @@
 //!
 //! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
 //! allowed), managers of fields (server-side apply merges), admission beyond defaults, validation beyond what the
-//! controllers rely on, controllers of any other workload, adoption of Pods, exec,
-//! attach and port-forward, lists in pages that show one moment, network policies, volumes, containers. Pods
-//! whose images are not the sample application's are Pods in name only: they become ready, and nothing listens.
+//! controllers rely on, controllers of any other workload, adoption of Pods, exec, attach and port-forward, logs that
+//! go on while they are read, schemas (`kubectl explain`), lists in pages that show one moment, what controllers put
+//! into every namespace (accounts, tokens, certificates), network policies, volumes, containers. Of what kubectl
+//! sends in protobuf it reads `ConfigMaps`, Secrets, Deployments, Services, namespaces, accounts, budgets, evictions
+//! and questions about rights; other kinds are created from files. Pods whose images are not the sample application's
+//! are Pods in name only: they become ready, and nothing listens.
 
 mod api;
 mod controllers;
@@ -26,6 +30,7 @@ mod listener;
 mod logs;
 mod network;
 mod patch;
+mod protobuf;
 mod selector;
 mod shape;
 mod status;
