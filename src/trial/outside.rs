@@ -218,7 +218,7 @@ fn namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> 
         match given.get(name) {
             None | Some(Value::Null) => {}
             Some(Value::List(items)) => {
-                found.extend(items.iter().map(|item| item.python_text().into_owned()))
+                found.extend(items.iter().map(|item| item.python_text().into_owned()));
             }
             Some(other) => {
                 found.extend(other.python_text().split(',').map(|name| name.trim().to_owned()));

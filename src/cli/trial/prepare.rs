@@ -53,7 +53,8 @@ pub(super) async fn read(
     let experiment = Experiment::read(&document).map_err(|fault| (Exit::Invalid, fault.to_string()))?;
     sampled(&experiment, &args.sampling.sample_probes).map_err(|error| (Exit::Usage, error))?;
     let all = |paths: &[std::path::PathBuf]| {
-        without_namespaces(session, read_all(session, paths).map_err(|error| (Exit::Usage, error))?)
+        let manifests = read_all(session, paths).map_err(|error| (Exit::Usage, error))?;
+        Ok::<_, Refusal>(without_namespaces(session, manifests))
     };
     let manifests =
         Manifests { common: all(&args.common)?, before: all(&args.before)?, after: all(&args.after)? };
@@ -62,14 +63,14 @@ pub(super) async fn read(
 }
 
 /// Every run has a namespace of its own: those of the manifests are passed over.
-fn without_namespaces(session: &Session, manifests: Vec<Manifest>) -> Result<Vec<Manifest>, Refusal> {
+fn without_namespaces(session: &Session, manifests: Vec<Manifest>) -> Vec<Manifest> {
     let is_namespace = |one: &Manifest| one.object["kind"] == "Namespace" && one.object["apiVersion"] == "v1";
     let (namespaces, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_namespace);
     for one in namespaces {
         let text = format!("{}: passed over, as every run has a namespace of its own", one.place);
         session.terminal.say(&Line::note(Level::Warning, text));
     }
-    Ok(others)
+    others
 }
 
 /// Refuses what the experiment would touch or measure outside the namespace of its run.
