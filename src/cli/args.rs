@@ -13,6 +13,7 @@ use super::connection_args::Connection;
 use super::demo::Demo;
 use super::embedded::Embedded;
 use super::sample_app::SampleApp;
+use super::trial::args::{Recover, Trial};
 use crate::experiment::configuration::{TYPES, variable};
 use crate::journal::Environment;
 use crate::sampling;
@@ -176,6 +177,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Embedded,
     },
+    /// Remove what killed trials left behind
+    Recover(Recover),
+    /// Run an experiment before and after a change, several times each, and say what the change came to
+    Trial(Box<Trial>),
     /// Find every fault of experiments, without running anything
     Validate(Validate),
     /// The application of the examples
@@ -281,9 +286,9 @@ pub(super) struct SamplingArgs {
     /// How long to wait for ten good samples in a row before the run begins
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s", help_heading = "Sampling")]
     pub(super) settle: Duration,
-    /// How long to watch for ten good samples in a row after the fault
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", help_heading = "Sampling")]
-    pub(super) recovery: Duration,
+    /// How long to watch for ten good samples in a row after the fault; 10s, or longer where they take longer
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Sampling")]
+    pub(super) recovery: Option<Duration>,
 }
 
 impl SamplingArgs {
@@ -387,7 +392,7 @@ fn parse_annotation(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn existing(text: &str) -> Result<PathBuf, String> {
+pub(super) fn existing(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist.")) }
 }

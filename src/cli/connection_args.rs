@@ -117,6 +117,11 @@ impl Connection {
         self.namespace.as_deref()
     }
 
+    /// The same in that namespace.
+    pub(super) fn within(&self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
+    }
+
     /// The same for another cluster than the one that is meant otherwise, whatever the environment says.
     pub(super) fn to(&self, kubeconfig: PathBuf) -> Self {
         let given = self.clone();

@@ -18,6 +18,7 @@ mod run;
 mod sample_app;
 mod signals;
 mod terminal;
+mod trial;
 mod validate;
 mod watchers;
 
@@ -69,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
+        Command::Recover(args) => trial::recover(&session, &args),
+        Command::Trial(args) => trial::trial(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),
     };
     ExitCode::from(code)

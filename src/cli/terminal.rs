@@ -63,6 +63,19 @@ impl Terminal {
         }))
     }
 
+    /// One that shows what needs attention only, unless details were asked for.
+    pub(super) fn quieter(&self) -> Arc<Self> {
+        let log = self.log.as_ref().and_then(|log| log.lock().try_clone().ok());
+        Arc::new(Self {
+            style: self.style.clone(),
+            least: if self.least > Level::Debug { self.least.max(Level::Warning) } else { self.least },
+            live: self.live,
+            log: log.map(Mutex::new),
+            log_least: self.log_least,
+            bar: Mutex::new(None),
+        })
+    }
+
     /// Shows a line, and logs it. Nobody may be looking any more: that is no reason to stop.
     pub(super) fn say(&self, line: &Line) {
         let now = Timestamp::now();

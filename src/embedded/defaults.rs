@@ -1,5 +1,6 @@
 //! What the API server fills in, and what it refuses, of the kinds that the controllers act on. Floor 1.
 
+use base64::Engine as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::kinds::Kind;
@@ -15,6 +16,7 @@ pub(super) fn fill(kind: &Kind, object: &mut Json) {
         }
         ("apps", "Deployment") => {
             let spec = &mut object["spec"];
+            without_no(spec, &["paused"]);
             default(spec, "replicas", || json!(1));
             default(spec, "revisionHistoryLimit", || json!(10));
             default(spec, "progressDeadlineSeconds", || json!(600));
@@ -32,6 +34,8 @@ pub(super) fn fill(kind: &Kind, object: &mut Json) {
             default(&mut object["spec"], "replicas", || json!(1));
             template(&mut object["spec"]);
         }
+        ("", "Secret") => secret(object),
+        ("", "Node") => without_no(&mut object["spec"], &["unschedulable"]),
         ("apps", "DaemonSet") | ("batch", "Job") => template(&mut object["spec"]),
         _ => {}
     }
@@ -45,6 +49,25 @@ fn default(object: &mut Json, field: &str, value: impl FnOnce() -> Json) {
     if let Some(object) = object.as_object_mut().filter(|object| object.get(field).is_none_or(Json::is_null))
     {
         object.insert(field.to_owned(), value());
+    }
+}
+
+/// Leaves out what says no: a field that is not there says the same.
+fn without_no(object: &mut Json, fields: &[&str]) {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|field, value| !(value == false && fields.contains(&field.as_str())));
+    }
+}
+
+/// What was written in plain text is kept in base64 with the rest.
+fn secret(secret: &mut Json) {
+    default(secret, "type", || json!("Opaque"));
+    let plain = secret.as_object_mut().and_then(|secret| secret.shift_remove("stringData"));
+    let Some(Json::Object(plain)) = plain else { return };
+    default(secret, "data", || json!({}));
+    for (name, text) in plain {
+        let text = text.as_str().unwrap_or_default();
+        secret["data"][&name] = json!(base64::prelude::BASE64_STANDARD.encode(text));
     }
 }
 

@@ -17,6 +17,7 @@ use super::Cluster;
 use super::api::{Api, At, Deletion, Listing, Shape, Watch, Writing};
 use super::network::Unreached;
 use super::patch::{Format, patched};
+use super::protobuf;
 use super::selector::Selector;
 use super::status::Status;
 use crate::clock::Timestamp;
@@ -60,8 +61,8 @@ impl Asked {
         }
         let content_type = self.header(CONTENT_TYPE);
         if content_type.contains("protobuf") {
-            // kubectl's own `create` and `auth` speak it; `apply` and the rest do not
-            return Err(Status::unsupported_media_type(&["application/json", "application/yaml"]));
+            let taken = ["application/json", "application/yaml"];
+            return protobuf::read(&self.body).ok_or_else(|| Status::unsupported_media_type(&taken));
         }
         if content_type.contains("yaml") {
             return serde_yaml::from_slice(&self.body)
@@ -172,8 +173,8 @@ impl Cluster {
                 Ok(Answer::Object(StatusCode::CREATED, gone))
             }
             ["log"] if at.kind.name == "Pod" => {
-                self.api.get(&at)?;
-                Ok(Answer::Text(self.network.log(&at.namespace, &at.name)))
+                let pod = self.api.get(&at)?;
+                Ok(Answer::Text(self.logs.read(&pod, |parameter| asked.query(parameter))?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
                 Err(Status::not_implemented("way into Pods (exec, attach, port-forward)"))
@@ -259,7 +260,7 @@ fn scale(api: &Arc<Api>, asked: &Asked, at: &At) -> Result<Answer, Status> {
         }
         Method::PATCH => {
             let (format, patch) = (Format::of(asked.header(CONTENT_TYPE))?, asked.document()?);
-            api.rescale(at, |scale| patched(&at.kind, &at.name, format, scale, &patch), dry_run)?
+            api.rescale(at, |scale| patched(&at.kind, format, scale, &patch), dry_run)?
         }
         _ => return Err(Status::method_not_allowed()),
     };
@@ -272,16 +273,26 @@ impl Api {
         let (group, version, rest) = match path {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Err(Status::no_such_resource()),
+            _ => return Err(Status::no_such_page()),
         };
         let (namespace, plural, rest) = match rest {
             ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
                 (*namespace, *plural, rest)
             }
             [plural, rest @ ..] => ("", *plural, rest),
-            [] => return Err(Status::no_such_resource()),
+            [] => return Err(Status::no_such_page()),
         };
-        let kind = self.lock().kinds.find(group, version, plural).ok_or_else(Status::no_such_resource)?;
+        let kind = {
+            let state = self.lock();
+            let missing = || {
+                if state.kinds.is_built_in(group, version) {
+                    Status::no_such_resource()
+                } else {
+                    Status::no_such_page()
+                }
+            };
+            state.kinds.find(group, version, plural).ok_or_else(missing)?
+        };
         if kind.namespaced == namespace.is_empty() && !(kind.namespaced && rest.is_empty()) {
             return Err(Status::no_such_resource());
         }
@@ -316,6 +327,10 @@ fn openapi(accept: &str) -> Response<Bytes> {
 
 /// A refusal as bytes.
 pub(super) fn refuse(status: &Status) -> Response<Body> {
+    if status.reason.is_empty() {
+        // what is behind all servers has no words of its own
+        return response(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"404 page not found\n"));
+    }
     document(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
 }
 

@@ -79,6 +79,7 @@ const TABLE: &[Row] = &[
     ("", "v1", "Namespace", "namespaces", "ns", "s"),
     ("", "v1", "Node", "nodes", "no", "s"),
     ("", "v1", "Event", "events", "ev", "n"),
+    ("events.k8s.io", "v1", "Event", "events", "ev", "n"),
     ("", "v1", "ConfigMap", "configmaps", "cm", "n"),
     ("", "v1", "Secret", "secrets", "", "n"),
     ("", "v1", "ServiceAccount", "serviceaccounts", "sa", "n"),
@@ -114,7 +115,12 @@ impl Default for Kinds {
                 status: how.contains('s'),
                 scale: how.contains('c'),
                 custom: false,
-                resource: format!("{group}/{plural}").into(),
+                // events are the same objects in both of their groups
+                resource: if *kind == "Event" {
+                    "/events".into()
+                } else {
+                    format!("{group}/{plural}").into()
+                },
             })
         };
         Self(TABLE.iter().map(kind).collect())
@@ -128,6 +134,14 @@ impl Kinds {
             kind.group == group && kind.plural == plural && kind.versions.iter().any(|known| known == version)
         };
         self.0.iter().find(serves).cloned()
+    }
+
+    /// Whether a version of a group is the cluster's own, and not one of custom definitions.
+    pub(super) fn is_built_in(&self, group: &str, version: &str) -> bool {
+        let serves = |kind: &Arc<Kind>| {
+            !kind.custom && kind.group == group && kind.versions.iter().any(|known| known == version)
+        };
+        self.0.iter().any(serves)
     }
 
     /// The kind that an object says it is, by `apiVersion` and `kind`.

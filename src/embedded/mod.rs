@@ -5,17 +5,21 @@
 //!  api          get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
 //!  │  kinds     which kinds there are     defaults   what is filled in, what is refused
 //!  │  selector  which objects are meant   patch      four ways of changing one
+//!  │  protobuf  the few bodies that come so
 //!  │  shape     whether objects have the types that they should have
 //!  store        objects, one revision for all, what changed lately
 //!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
-//!  network      Pods that listen on loopback, Services that pass connections on
+//!  network      Pods that listen on loopback, Services that pass connections on     logs   what Pods said
 //! ```
 //!
 //! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
 //! allowed), managers of fields (server-side apply merges), admission beyond defaults, validation beyond what the
-//! controllers rely on, controllers of any other workload, adoption of Pods, exec,
-//! attach and port-forward, lists in pages that show one moment, network policies, volumes, containers. Pods
-//! whose images are not the sample application's are Pods in name only: they become ready, and nothing listens.
+//! controllers rely on, controllers of any other workload, adoption of Pods, exec, attach and port-forward, logs that
+//! go on while they are read, schemas (`kubectl explain`), lists in pages that show one moment, what controllers put
+//! into every namespace (accounts, tokens, certificates), network policies, volumes, containers. Of what kubectl
+//! sends in protobuf it reads `ConfigMaps`, Secrets, Deployments, Services, namespaces, accounts, budgets, evictions
+//! and questions about rights; other kinds are created from files. Pods whose images are not the sample application's
+//! are Pods in name only: they become ready, and nothing listens.
 
 mod api;
 mod controllers;
@@ -23,8 +27,10 @@ mod defaults;
 mod http;
 mod kinds;
 mod listener;
+mod logs;
 mod network;
 mod patch;
+mod protobuf;
 mod selector;
 mod shape;
 mod status;
@@ -45,6 +51,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::Api;
+use logs::Logs;
 use network::Network;
 
 pub use controllers::{CRASHES, NO_IMAGE};
@@ -116,6 +123,7 @@ impl Default for Options {
 pub struct Cluster {
     api: Arc<Api>,
     network: Network,
+    logs: Logs,
     workloads: Box<dyn Workloads>,
     tasks: Mutex<JoinSet<()>>,
     /// The Pods that have a task, by their UIDs.
@@ -145,8 +153,14 @@ impl Cluster {
             let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
         }
         let tasks = Mutex::new(JoinSet::new());
-        let cluster =
-            Arc::new(Self { api, network: Network::default(), workloads, tasks, lives: Mutex::default() });
+        let cluster = Arc::new(Self {
+            api,
+            network: Network::default(),
+            logs: Logs::default(),
+            workloads,
+            tasks,
+            lives: Mutex::default(),
+        });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
         Handle { cluster, control }
     }

@@ -57,8 +57,6 @@ pub(super) enum Unreached {
 pub(super) struct Network {
     /// Pods that run, by their address in the cluster.
     pods: Mutex<HashMap<Shown, SocketAddr>>,
-    /// What Pods said, by namespace and name.
-    logs: Mutex<HashMap<(String, String), String>>,
     /// The loopback addresses of Services, by namespace, name and port.
     fronts: Mutex<HashMap<(String, String, u16), SocketAddr>>,
     turn: AtomicUsize,
@@ -73,20 +71,6 @@ impl Network {
     /// It does not any more.
     pub(super) fn close(&self, shown: Shown) {
         self.pods.lock().remove(&shown);
-    }
-
-    /// What a Pod said.
-    pub(super) fn log(&self, namespace: &str, name: &str) -> String {
-        self.logs.lock().get(&(namespace.to_owned(), name.to_owned())).cloned().unwrap_or_default()
-    }
-
-    /// A Pod says something; or is forgotten.
-    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>) {
-        let pod = (namespace.to_owned(), name.to_owned());
-        match line {
-            Some(line) => *self.logs.lock().entry(pod).or_default() += &format!("{line}\n"),
-            None => drop(self.logs.lock().remove(&pod)),
-        }
     }
 }
 

@@ -45,21 +45,13 @@ impl Format {
 }
 
 /// An object as a patch makes it.
-pub(super) fn patched(
-    kind: &Kind,
-    name: &str,
-    format: Format,
-    object: &Json,
-    patch: &Json,
-) -> Result<Json, Status> {
+pub(super) fn patched(kind: &Kind, format: Format, object: &Json, patch: &Json) -> Result<Json, Status> {
     let mut patched = object.clone();
     match format {
         Format::Json => {
             let changes: json_patch::Patch = serde_json::from_value(patch.clone())
                 .map_err(|error| Status::bad_request(error.to_string()))?;
-            json_patch::patch(&mut patched, &changes).map_err(|error| {
-                Status::invalid(kind, name, &[("patch".to_owned(), format!("Invalid value: {error}"))])
-            })?;
+            json_patch::patch(&mut patched, &changes).map_err(|_| Status::unprocessable())?;
         }
         Format::Merge => json_patch::merge(&mut patched, patch),
         // custom resources have no types that keys of lists could stand in

@@ -21,6 +21,7 @@ pub(super) fn check(kind: &Kind, object: &Json) -> Result<(), Status> {
         ("", "Namespace") => fits::<core::v1::Namespace>(object),
         ("", "Node") => fits::<core::v1::Node>(object),
         ("", "ConfigMap") => fits::<core::v1::ConfigMap>(object),
+        ("", "Secret") => fits::<core::v1::Secret>(object),
         ("", "ReplicationController") => fits::<core::v1::ReplicationController>(object),
         ("apps", "Deployment") => fits::<apps::v1::Deployment>(object),
         ("apps", "ReplicaSet") => fits::<apps::v1::ReplicaSet>(object),
@@ -55,6 +56,40 @@ fn renamed(object: &Json, api_version: &str) -> Json {
         object.insert("apiVersion".to_owned(), json!(api_version));
     }
     renamed
+}
+
+/// The group in which events have newer names for what is in them. They are kept under the older ones.
+pub(super) const EVENTS: &str = "events.k8s.io";
+/// The older name, and the newer one.
+const RENAMED: [(&str, &str); 6] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+];
+
+/// Gives an event its newer names.
+pub(super) fn show_event(event: &mut Json) {
+    for (old, new) in RENAMED {
+        rename(event, old, new);
+    }
+}
+
+/// Gives an event the names under which it is kept.
+pub(super) fn settle_event(event: &mut Json) {
+    for (old, new) in RENAMED {
+        rename(event, new, old);
+    }
+}
+
+fn rename(object: &mut Json, from: &str, to: &str) {
+    if let Some(object) = object.as_object_mut()
+        && let Some(value) = object.shift_remove(from)
+    {
+        object.insert(to.to_owned(), value);
+    }
 }
 
 /// Writes amounts such as `cpu: 1` as text: both may be said, and text is what is kept.

@@ -41,6 +41,11 @@ impl Status {
         status
     }
 
+    /// No server is behind that address.
+    pub(super) fn no_such_page() -> Self {
+        Self::new(404, "", "404 page not found")
+    }
+
     /// The name is taken.
     pub(super) fn exists(kind: &Kind, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", kind.qualified());
@@ -71,6 +76,14 @@ impl Status {
             json!({"reason": reason, "message": why, "field": path})
         };
         status.details["causes"] = faults.iter().map(cause).collect();
+        status
+    }
+
+    /// A patch that does not fit what there is. A real API server does not say why either.
+    pub(super) fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = json!({});
         status
     }
 

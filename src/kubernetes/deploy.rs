@@ -2,14 +2,16 @@
 //!
 //! Everything is looked at before it is done, and nothing is done but by [`Plan::apply`].
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::cluster::{Call, Cluster, Format, Selection};
-use super::discovery::Known;
+use super::discovery::{Known, removable};
 use super::failure::Failure;
 use super::functions::{creation, deletion};
 use super::plan::{Answer, Expect, OnError, Operation, Plan};
-use super::resource::{DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, PODS, Resource, STATEFUL_SETS};
+use super::resource::{DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, PODS, Resource, SECRETS, STATEFUL_SETS};
 use super::select::{Metadata, Thing};
 
 /// Who the server is told applies manifests.
@@ -63,6 +65,41 @@ pub fn restoration(known: &Known, object: &Json) -> Operation {
     Operation { call, ..operation }
 }
 
+/// An object that is to be there again.
+pub fn recreation(known: &Known, namespace: &str, object: &Json) -> Operation {
+    creation(&known.resource, known.namespaced.then_some(namespace), object.clone(), OnError::Raise)
+}
+
+/// A Secret of a trial.
+pub fn secret(name: &str, namespace: &str, trial: &str, data: Json) -> Plan {
+    let labels = json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial});
+    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
+    let body =
+        json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data});
+    Plan::one(creation(&SECRETS, Some(namespace), body, OnError::Raise), Answer::Response)
+}
+
+/// Secrets of trials, in a namespace or in all of them.
+pub async fn kept(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    trial: Option<&str>,
+) -> Result<Vec<(Metadata, Json)>, Failure> {
+    let labels = label(trial);
+    let all: Vec<Json> = cluster.list(&SECRETS, namespace, &Selection::labels(Some(&labels)), false).await?;
+    let metadata = |secret: &Json| serde_json::from_value(secret["metadata"].clone()).unwrap_or_default();
+    Ok(all.into_iter().map(|secret| (metadata(&secret), secret)).collect())
+}
+
+/// Secrets of trials that are no longer needed.
+pub fn forgetting(secrets: &[Metadata]) -> Plan {
+    removal(&secrets.iter().map(|one| (SECRETS, one.clone())).collect::<Vec<_>>())
+}
+
+fn label(trial: Option<&str>) -> String {
+    trial.map_or_else(|| TRIAL_LABEL.to_owned(), |trial| format!("{TRIAL_LABEL}={trial}"))
+}
+
 /// The namespaces of trials: of one, or of all.
 pub async fn trial_namespaces(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<Metadata>, Failure> {
     labelled(cluster, &NAMESPACES, None, trial).await
@@ -75,10 +112,32 @@ pub async fn labelled(
     namespace: Option<&str>,
     trial: Option<&str>,
 ) -> Result<Vec<Metadata>, Failure> {
-    let labels = trial.map_or_else(|| TRIAL_LABEL.to_owned(), |trial| format!("{TRIAL_LABEL}={trial}"));
+    let labels = label(trial);
     let things: Vec<Thing> =
         cluster.list(resource, namespace, &Selection::labels(Some(&labels)), true).await?;
     Ok(things.into_iter().map(|thing| thing.metadata).collect())
+}
+
+/// Everything that bears the label of trials: namespaces, and things of the whole cluster. Kinds that may not be
+/// listed are passed over.
+pub async fn remains(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<(Resource, Metadata)>, Failure> {
+    let namespaces = match trial_namespaces(cluster, trial).await {
+        // who may not list them has made none
+        Err(failure) if failure.code() == Some(403) => Vec::new(),
+        namespaces => namespaces?,
+    };
+    let mut found: Vec<_> = namespaces.into_iter().map(|one| (NAMESPACES, one)).collect();
+    for known in removable(cluster).await? {
+        if known.namespaced || known.resource == NAMESPACES {
+            continue;
+        }
+        match labelled(cluster, &known.resource, None, trial).await {
+            Ok(things) => found.extend(things.into_iter().map(|thing| (known.resource.clone(), thing))),
+            Err(failure) if failure.code().is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
 }
 
 /// What there is of an object now; nothing where it is not there.
@@ -98,8 +157,15 @@ pub async fn nodes(cluster: &Cluster) -> Option<u32> {
     u32::try_from(nodes.len()).ok()
 }
 
-/// What in a namespace is not complete yet, each with how far it is.
-pub async fn unfinished(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, Failure> {
+/// A workload, by its kind and its name.
+pub type Workload = (String, String);
+
+/// What in a namespace is not complete yet, each with how far it is; of everything, or of these workloads.
+pub async fn unfinished(
+    cluster: &Cluster,
+    namespace: &str,
+    only: Option<&BTreeSet<Workload>>,
+) -> Result<Vec<String>, Failure> {
     let mut unfinished = Vec::new();
     for (resource, lacks) in [
         (&DEPLOYMENTS, lacks_replicas as fn(&Json) -> Option<String>),
@@ -109,8 +175,9 @@ pub async fn unfinished(cluster: &Cluster, namespace: &str) -> Result<Vec<String
     ] {
         let all: Vec<Json> = cluster.list(resource, Some(namespace), &Selection::default(), false).await?;
         for one in &all {
-            if let Some(what) = lacks(one) {
-                let name = one["metadata"]["name"].as_str().unwrap_or_default();
+            let name = one["metadata"]["name"].as_str().unwrap_or_default();
+            let counts = only.is_none_or(|only| only.contains(&(resource.kind.to_string(), name.to_owned())));
+            if let Some(what) = lacks(one).filter(|_| counts) {
                 unfinished.push(format!("{} {name} ({what})", resource.kind));
             }
         }

@@ -65,3 +65,25 @@ async fn list(cluster: &Cluster, group: &str, version: &str) -> Result<Vec<Known
     };
     Ok(list["resources"].as_array().into_iter().flatten().filter_map(known).collect())
 }
+
+/// Every kind that can be listed and deleted, each in the version that the server prefers.
+pub(super) async fn removable(cluster: &Cluster) -> Result<Vec<Known>, Failure> {
+    let groups = Call { path: Some("/apis"), ..Call::new(Method::GET, "get", &super::NAMESPACES, None) };
+    let groups = cluster.json(&groups).await?;
+    let mut found = list(cluster, "", "v1").await?;
+    for group in groups["groups"].as_array().into_iter().flatten() {
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        let (Some(name), Some(version)) = (text(&group["name"]), text(&group["preferredVersion"]["version"]))
+        else {
+            continue;
+        };
+        match list(cluster, &name, &version).await {
+            Ok(kinds) => found.extend(kinds),
+            // a group whose own server is away
+            Err(failure) if failure.code().is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    found.retain(|known| known.removable);
+    Ok(found)
+}

@@ -49,6 +49,17 @@ impl Failure {
         }
     }
 
+    /// The same in short: what the server says, and what to do.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Failed(text) | Self::Raised(_, text) => text.trim_end().to_owned(),
+            Self::Refused(refusal) => {
+                let advice = refusal.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+                format!("{} ({}){advice}", refusal.message(), refusal.code)
+            }
+        }
+    }
+
     /// The server's status code, if it answered.
     pub fn code(&self) -> Option<u16> {
         match self {

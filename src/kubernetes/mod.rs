@@ -37,6 +37,6 @@ pub use connection::{Flags, connect};
 pub use discovery::{Kinds, Known};
 pub use failure::Failure;
 pub use functions::{Commands, Context, Drain, Work, prepare};
-pub use plan::Plan;
+pub use plan::{Answer, Operation, Plan};
 pub use resource::{NAMESPACES, Resource};
 pub use select::Metadata;

@@ -38,6 +38,8 @@ const IN_FLIGHT: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How long the baseline lasts at least.
 const BASELINE: Duration = Duration::from_secs(3);
+/// For how long recovery is watched where nothing else is said.
+const RECOVERY: Duration = Duration::from_secs(10);
 /// How often requests are sampled where nothing else is said.
 const HTTP_PERIOD: Duration = Duration::from_millis(100);
 /// How often the API server is asked where nothing else is said.
@@ -50,8 +52,9 @@ pub struct Options {
     pub period: Option<Duration>,
     /// How long to wait for ten good samples in a row before the baseline begins without them.
     pub settle: Duration,
-    /// For how long recovery is watched at most.
-    pub recovery: Duration,
+    /// For how long recovery is watched at most; where nothing is said, ten seconds, or as long as the slowest probe
+    /// needs to show it.
+    pub recovery: Option<Duration>,
     /// The probes to sample, by name, of whatever kind; those that only look and are cheap where none is named.
     pub probes: Vec<String>,
 }
@@ -171,7 +174,9 @@ impl Sampling {
         self.phases.over();
         let now = Instant::now();
         let Some((from, _)) = self.phases.span(crate::sample::Phase::Recovery, now) else { return };
-        let left = self.options.recovery.saturating_sub(now.saturating_duration_since(from));
+        let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
+        let usual = RECOVERY.max(slowest * (STREAK + 2));
+        let left = self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
         let _ = tokio::time::timeout(left, self.until(Fold::is_recovered)).await;
     }
 

@@ -91,7 +91,10 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     match text(&object["kind"]) {
-        "Service" => object.get_mut("spec").into_iter().for_each(localise_service),
+        "Service" => {
+            object.get_mut("spec").into_iter().for_each(localise_service);
+            name_protocols(object.pointer_mut("/spec/ports"));
+        }
         "RoleBinding" => {
             let subjects = object.get_mut("subjects").and_then(Json::as_array_mut);
             for subject in subjects.into_iter().flatten() {
@@ -103,7 +106,22 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
         }
         _ => {}
     }
+    for pod in ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+        for containers in ["containers", "initContainers"] {
+            let containers = object.pointer_mut(&format!("{pod}/{containers}")).and_then(Json::as_array_mut);
+            for container in containers.into_iter().flatten() {
+                name_protocols(container.get_mut("ports"));
+            }
+        }
+    }
     object
+}
+
+/// Says that ports are TCP where nothing is said: servers before 1.21 know the default, and not when they apply.
+fn name_protocols(ports: Option<&mut Json>) {
+    for port in ports.and_then(Json::as_array_mut).into_iter().flatten().filter_map(Json::as_object_mut) {
+        port.entry("protocol").or_insert_with(|| "TCP".into());
+    }
 }
 
 /// Leaves out what a server adds.
@@ -234,11 +252,18 @@ mod tests {
             json!({"kind": "Service", "metadata": {"name": "s"}, "spec": {"type": "NodePort",
                 "clusterIP": "10.0.0.1", "ports": [{"port": 80, "nodePort": 30080}]}}),
             json!({"kind": "Service", "metadata": {"name": "s", "namespace": "arm"},
-                "spec": {"type": "NodePort", "ports": [{"port": 80}]}}),
+                "spec": {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}}),
         );
         check(
             json!({"kind": "Service", "metadata": {"name": "s"}, "spec": {"clusterIP": "None"}}),
             json!({"kind": "Service", "metadata": {"name": "s", "namespace": "arm"}, "spec": {"clusterIP": "None"}}),
+        );
+        check(
+            json!({"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": [
+                {"ports": [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"}]}]}}}}),
+            json!({"kind": "Deployment", "metadata": {"name": "d", "namespace": "arm"}, "spec": {"template":
+                {"spec": {"containers": [{"ports": [{"containerPort": 80, "protocol": "TCP"},
+                    {"containerPort": 53, "protocol": "UDP"}]}]}}}}),
         );
         // what makes no sense stays as it is: the server says so
         for odd in [json!("x"), json!({"ports": "x"}), json!({"ports": ["x"]})] {

@@ -4,11 +4,17 @@
 //!  manifest   what is deployed, made fit for the namespace of a run
 //!  outside    what an experiment would touch or measure beyond it
 //!  order      in which order the runs come
+//!  standing   what stands where a trial in place puts its own
+//!  stage      the namespace of a run: made, filled, ready, removed
 //! ```
 
 pub mod manifest;
 mod order;
 mod outside;
+mod stage;
+mod standing;
 
 pub use order::{Arm, order};
 pub use outside::{Allowed, Bounds, Outside, Place, outside};
+pub use stage::{Intent, Resolved, Stage, replicas};
+pub use standing::Standing;

@@ -1,20 +1,9 @@
-//! Faults in Kubernetes. What needs a cluster is run where `KUBECTL_CHAOS_TEST_CONTEXT` names one: never by chance
-//! on the current one. Each test has a namespace of its own.
-
-use std::process::Command;
+//! Faults in Kubernetes: on an embedded cluster, and on a real one where `KUBECTL_CHAOS_TEST_CONTEXT` names it, never by
+//! chance on the current one. Each test has a namespace of its own.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, wait_until};
-
-fn function(kind: &str, module: &str, name: &str, arguments: &Value) -> Value {
-    json!({"type": kind, "name": name, "provider":
-        {"type": "python", "module": format!("chaosk8s.{module}"), "func": name, "arguments": arguments}})
-}
-
-fn experiment(method: &Value) -> Value {
-    json!({"title": "t", "description": "d", "method": method})
-}
+use crate::harness::{Chaos, NONE, Site, experiment, function, object, pod_spec};
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
@@ -48,60 +37,19 @@ fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
     Chaos::new().experiment(&experiment(&json!([])), NONE).exits(0);
 }
 
-/// kubectl, on the cluster that the tests are for.
-pub fn kubectl(arguments: &[&str]) -> String {
-    let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
-    let output =
-        Command::new("kubectl").args(["--context", &context]).args(arguments).output().expect("kubectl");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A namespace that goes with the test: its name.
-pub struct Namespace(pub String);
-
-impl Namespace {
-    pub fn new() -> Self {
-        let name = format!("kubectl-chaos-test-{}-{}", std::process::id(), rand_suffix());
-        kubectl(&["create", "namespace", &name]);
-        wait_until("the service account", || {
-            kubectl(&["-n", &name, "get", "serviceaccounts", "-o", "name"]).contains("default")
-        });
-        Self(name)
-    }
-}
-
-fn rand_suffix() -> u32 {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
-    }
-}
-
-#[test]
-#[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_killed_pod_is_seen_to_be_gone() {
-    let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
-    let config = std::env::var("KUBECONFIG").unwrap_or_default();
-    let namespace = Namespace::new();
-    let manifest = Chaos::new();
-    let pod = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"terminationGracePeriodSeconds": 1,
-        "containers": [{"name": "main", "image": "testbed/busybox:1", "imagePullPolicy": "IfNotPresent"}]}});
-    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": pod}});
-    let path = manifest.write("web.json", deployment.to_string());
-    kubectl(&["-n", &namespace.0, "apply", "-f", path.to_str().unwrap()]);
-    kubectl(&["-n", &namespace.0, "rollout", "status", "deployment/web", "--timeout=60s"]);
-
+/// A Pod that was killed is seen to be gone, and another one comes; what proves nothing is no success.
+fn a_killed_pod_is_seen_to_be_gone(site: &Site) {
+    let path = site.at("apps/v1", "deployments/web");
+    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("testbed/busybox:1")}});
+    site.create(
+        &site.at("apps/v1", "deployments"),
+        &object("apps/v1", "Deployment", "web", &json!({"spec": spec})),
+    );
+    site.until(&path, |answer| answer.body["status"]["availableReplicas"] == 2);
     let run = |method: Value, code: i32| {
-        let chaos = Chaos::new().env("KUBECONFIG", config.clone());
-        let arguments = ["--context", &context, "-n", &namespace.0, "-o", "json"];
-        let finished = chaos.experiment(&experiment(&method), arguments).exits(code);
-        (finished, chaos.journal()["kubectl-chaos"].clone())
+        let finished = site.run(&method, &["-o", "json"]).exits(code);
+        (finished, site.chaos.journal()["kubectl-chaos"].clone())
     };
     let kill = |labels: &str| {
         function("action", "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
@@ -110,21 +58,13 @@ fn a_killed_pod_is_seen_to_be_gone() {
     let (_, told) = run(json!([kill("app=web"), wait]), 0);
     let action = &told["activities"][0];
     assert_eq!(action["effect"]["state"], "confirmed", "{told:#}");
-    assert_eq!((&action["targets"][0]["kind"], &told["namespace"]), (&json!("Pod"), &json!(namespace.0)));
+    assert_eq!((&action["targets"][0]["kind"], &told["namespace"]), (&json!("Pod"), &json!(site.namespace)));
     assert!(told["cluster"]["uid"].is_string());
-    let uid = action["targets"][0]["uid"].as_str().unwrap();
-    let left = kubectl(&["-n", &namespace.0, "get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]);
-    let gone = !left.contains(uid)
-        || !kubectl(&[
-            "-n",
-            &namespace.0,
-            "get",
-            "pods",
-            "-o",
-            "jsonpath={.items[*].metadata.deletionTimestamp}",
-        ])
-        .is_empty();
-    assert!(gone, "{uid} in {left}");
+    let uid = &action["targets"][0]["uid"];
+    let pods = site.read(&site.at("v1", "pods?labelSelector=app%3Dweb")).body;
+    let stays =
+        |pod: &Value| pod["metadata"]["uid"] == *uid && pod["metadata"]["deletionTimestamp"].is_null();
+    assert!(uid.is_string() && !pods["items"].as_array().unwrap().iter().any(stays), "{uid} in {pods:#}");
 
     // nothing matched: nothing was tried, and nothing is proven
     let (_, told) = run(json!([kill("app=nobody")]), 5);
@@ -135,8 +75,20 @@ fn a_killed_pod_is_seen_to_be_gone() {
         function("action", "deployment.actions", "scale_deployment", &json!({"name": "web", "replicas": 1}));
     let (_, told) = run(json!([scale]), 0);
     assert_eq!(told["activities"][0]["effect"]["state"], "confirmed", "{told:#}");
-    assert_eq!(
-        kubectl(&["-n", &namespace.0, "get", "deployment", "web", "-o", "jsonpath={.status.replicas}"]),
-        "1"
-    );
+    assert_eq!(site.read(&path).body["status"]["replicas"], 1);
+}
+
+mod here {
+    #[test]
+    fn a_killed_pod_is_seen_to_be_gone() {
+        super::a_killed_pod_is_seen_to_be_gone(&super::Site::embedded());
+    }
+}
+
+mod there {
+    #[test]
+    #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+    fn a_killed_pod_is_seen_to_be_gone() {
+        super::a_killed_pod_is_seen_to_be_gone(&super::Site::real());
+    }
 }

@@ -37,5 +37,6 @@ mod secrets;
 mod services;
 mod signals;
 mod source;
+mod trial;
 mod vault;
 mod withheld;

@@ -93,7 +93,7 @@ impl FailOn {
 
 /// What to write to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// The verdict and a table for a person.
     Text,
     /// The same with every run, and how sure each row is.
@@ -102,6 +102,18 @@ enum Format {
     Json,
     /// The answer as YAML.
     Yaml,
+}
+
+impl Format {
+    /// A comparison, so written.
+    pub(super) fn write(self, comparison: &Comparison) -> String {
+        match self {
+            Self::Text => text::text(comparison, false),
+            Self::Wide => text::text(comparison, true),
+            Self::Json => serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n",
+            Self::Yaml => serde_yaml::to_string(comparison).unwrap_or_default(),
+        }
+    }
 }
 
 /// Compares. Gives the exit code.
@@ -119,12 +131,7 @@ pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
         Ok(comparison) => comparison,
         Err(why) => return session.refuse(Exit::Invalid, why),
     };
-    let text = match args.output {
-        Format::Text => text::text(&comparison, false),
-        Format::Wide => text::text(&comparison, true),
-        Format::Json => serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n",
-        Format::Yaml => serde_yaml::to_string(&comparison).unwrap_or_default(),
-    };
+    let text = args.output.write(&comparison);
     let exit = exit(&comparison, &args.fail_on);
     match session.terminal.result(&text) {
         Ok(()) => session.code(exit),

@@ -1,6 +1,7 @@
 //! The API server: what may be asked of the objects, and what comes back. No network here. Floor 1.
 
 mod read;
+mod rows;
 mod subresource;
 mod table;
 mod write;
@@ -12,6 +13,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
 use super::kinds::{Kind, Kinds};
+use super::shape;
 use super::status::Status;
 use super::store::{Key, Store};
 use crate::clock::Timestamp;
@@ -67,6 +69,9 @@ impl At {
         let mut shown = object.clone();
         shown["apiVersion"] = json!(self.kind.api_version(&self.version));
         shown["kind"] = json!(self.kind.name);
+        if self.kind.group == shape::EVENTS {
+            shape::show_event(&mut shown);
+        }
         shown
     }
 }

@@ -153,7 +153,7 @@ impl Api {
         if format == Format::Apply {
             fits(at, patch)?;
         }
-        let new = patched(&at.kind, &at.name, format, &old, patch)?;
+        let new = patched(&at.kind, format, &old, patch)?;
         self.replace(&mut state, at, new, how)
     }
 
@@ -444,6 +444,9 @@ fn settled(at: &At, object: &mut Json) -> Result<(), Status> {
     }
     object["apiVersion"] = json!(at.kind.api_version(&at.version));
     object["kind"] = json!(at.kind.name);
+    if at.kind.group == shape::EVENTS {
+        shape::settle_event(object);
+    }
     shape::settle_amounts(object);
     shape::check(&at.kind, object)
 }

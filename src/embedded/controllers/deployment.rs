@@ -14,6 +14,9 @@ use crate::embedded::store::Key;
 const HASH: &str = "pod-template-hash";
 /// Which change of the template a set stands for.
 const REVISION: &str = "deployment.kubernetes.io/revision";
+/// How many Pods the Deployment of a set wants, and how many it may have for a while.
+const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
+const MOST: &str = "deployment.kubernetes.io/max-replicas";
 
 /// How many Pods there may be more, and less, than were asked for.
 struct Bounds {
@@ -116,10 +119,7 @@ impl Cluster {
             "metadata": {
                 "name": format!("{}-{hash}", metadata["name"].as_str().unwrap_or_default()),
                 "namespace": metadata["namespace"], "labels": labels,
-                "annotations": {
-                    "deployment.kubernetes.io/desired-replicas": number(&deployment["spec"]["replicas"]).to_string(),
-                    REVISION: revision.to_string(),
-                },
+                "annotations": {REVISION: revision.to_string()},
                 "ownerReferences": owned_by(deployment),
             },
             "spec": {"replicas": replicas, "selector": selector, "template": of_pods},
@@ -132,8 +132,16 @@ impl Cluster {
         for object in [set, deployment] {
             let Ok(at) = self.api.at(object) else { continue };
             let Ok(mut marked) = self.api.get(&at) else { continue };
-            if marked["metadata"]["annotations"][REVISION] != revision {
-                marked["metadata"]["annotations"][REVISION] = json!(revision.to_string());
+            let mut marks = vec![(REVISION, revision)];
+            if marked["kind"] == "ReplicaSet" {
+                let wanted = number(&deployment["spec"]["replicas"]);
+                marks.extend([(DESIRED, wanted), (MOST, wanted + bounds(deployment, wanted).surge)]);
+            }
+            let before = marked["metadata"]["annotations"].clone();
+            for (mark, number) in marks {
+                marked["metadata"]["annotations"][mark] = json!(number.to_string());
+            }
+            if marked["metadata"]["annotations"] != before {
                 self.write(marked, false);
             }
         }
@@ -180,16 +188,31 @@ impl Cluster {
         };
         let name = new.and_then(|set| set["metadata"]["name"].as_str()).unwrap_or_default();
         let complete = updated == wanted && replicas == wanted && available == wanted;
-        let (reason, message) = if complete {
+        let before = |of: &str| {
+            let mut all = current["status"]["conditions"].as_array().into_iter().flatten();
+            all.find(|one| one["type"] == of).cloned().unwrap_or_default()
+        };
+        // what is complete stays so while it is scaled
+        let was_complete = before("Progressing")["reason"] == "NewReplicaSetAvailable" && replicas == updated;
+        let (reason, message) = if complete || was_complete {
             ("NewReplicaSetAvailable", format!("ReplicaSet \"{name}\" has successfully progressed."))
         } else {
             ("ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing."))
         };
         let (holds, why, text) = is_available;
-        status["conditions"] = json!([
+        let mut conditions = [
             condition(&now, &current, "Available", holds, why, text),
             condition(&now, &current, "Progressing", "True", reason, &message),
-        ]);
+        ];
+        // the one that changed last stands last
+        let stays = |one: &Json| {
+            let before = before(one["type"].as_str().unwrap_or_default());
+            before["status"] == one["status"] && before["reason"] == one["reason"]
+        };
+        let old = current["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let place = |one: &Json| old.iter().position(|before| before["type"] == one["type"]);
+        conditions.sort_by_key(|one| if stays(one) { place(one).unwrap_or(usize::MAX) } else { usize::MAX });
+        status["conditions"] = json!(conditions);
         let mut told = Json::clone(&current);
         told["status"] = status;
         self.write(told, true);

@@ -10,6 +10,9 @@ use crate::embedded::api::{Deletion, Writing, is_ready};
 use crate::embedded::selector::Selector;
 use crate::embedded::store::Key;
 
+/// When what led to the last change happened.
+const CHANGED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
 impl Cluster {
     /// Writes down which Pods a Service has; takes the list away with the Service.
     pub(super) fn point(&self, key: &Key) {
@@ -56,7 +59,7 @@ impl Cluster {
         let subsets: Vec<Json> = subsets.into_values().map(subset).collect();
         let mut endpoints = json!({
             "apiVersion": "v1", "kind": "Endpoints",
-            "metadata": {"name": key.name, "namespace": key.namespace},
+            "metadata": {"name": key.name, "namespace": key.namespace, "annotations": {CHANGED: self.api.now()}},
         });
         if let labels @ Json::Object(_) = &service["metadata"]["labels"] {
             endpoints["metadata"]["labels"] = labels.clone();

@@ -155,7 +155,7 @@ impl Cluster {
         for shown in running.ports {
             self.network.close(shown);
         }
-        self.network.say(&key.namespace, &key.name, None);
+        self.logs.say(&key.namespace, &key.name, None);
     }
 
     /// Waits for a stage; less when the Pod is to go before.
@@ -198,7 +198,9 @@ impl Cluster {
             Step::Place => self.place(key, pod),
             Step::Wait(reason, message) => {
                 let waiting = json!({"waiting": {"reason": reason, "message": message}});
+                let (address, now) = (self.api.lock().address("10.244"), self.api.now());
                 self.put_status(key, pod, |pod| {
+                    has_address(pod, &address, &now);
                     pod["status"]["containerStatuses"] = statuses(pod, &waiting, false);
                 })
             }
@@ -259,15 +261,11 @@ impl Cluster {
                 Ok(Some(listens)) => {
                     let shown = Shown(ip, listens.port);
                     self.network.open(shown, listens.real);
-                    self.network.say(
-                        &key.namespace,
-                        &key.name,
-                        Some(&format!("listening on http://{shown}/")),
-                    );
+                    self.logs.say(&key.namespace, &key.name, Some(&format!("listening on http://{shown}/")));
                     running.ports.push(shown);
                 }
                 Err(error) => {
-                    self.network.say(&key.namespace, &key.name, Some(&error));
+                    self.logs.say(&key.namespace, &key.name, Some(&error));
                     let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
                     return self.put_status(key, pod, |pod| {
                         pod["status"]["containerStatuses"] = statuses(pod, &waiting, false);
@@ -280,10 +278,7 @@ impl Cluster {
         self.put_status(key, pod, |pod| {
             let started = json!({"running": {"startedAt": now}});
             pod["status"]["phase"] = json!("Running");
-            pod["status"]["podIP"] = json!(address);
-            pod["status"]["podIPs"] = json!([{"ip": address}]);
-            pod["status"]["hostIP"] = json!("127.0.0.1");
-            pod["status"]["startTime"] = json!(now);
+            has_address(pod, &address, &now);
             pod["status"]["containerStatuses"] = statuses(pod, &started, false);
         })
     }
@@ -294,6 +289,14 @@ impl Cluster {
         change(&mut changed);
         self.api.update(&at, changed, &Writing { dry_run: false, status: true }).is_ok()
     }
+}
+
+/// What a Pod has as soon as its node has begun with it.
+fn has_address(pod: &mut Json, address: &str, now: &str) {
+    pod["status"]["podIP"] = json!(address);
+    pod["status"]["podIPs"] = json!([{"ip": address}]);
+    pod["status"]["hostIP"] = json!("127.0.0.1");
+    pod["status"]["startTime"] = json!(now);
 }
 
 fn pod_condition(now: &str, pod: &Json, of: &str, status: &str) -> Json {

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use super::world::{Answer, World};
 
+pub use super::tables::{tables_are_what_kubectl_shows, tables_show_what_objects_hold};
+
 const NO_OPTIONS: Value = Value::Null;
 
-fn config_map(name: &str, labels: &Value) -> Value {
+pub fn config_map(name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": {"a": "1"}})
 }
 
@@ -21,7 +23,7 @@ fn pod(name: &str, labels: &Value) -> Value {
         "spec": pod_spec("testbed/busybox:1")})
 }
 
-fn deployment(name: &str, replicas: u32) -> Value {
+pub fn deployment(name: &str, replicas: u32) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {
         "replicas": replicas, "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": {"labels": {"app": name}}, "spec": pod_spec("testbed/busybox:1")}}})
@@ -40,7 +42,7 @@ fn is_ready(pod: &Value) -> bool {
     conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
-fn is_rolled_out(answer: &Answer) -> bool {
+pub fn is_rolled_out(answer: &Answer) -> bool {
     let (meta, spec, status) = (&answer.body["metadata"], &answer.body["spec"], &answer.body["status"]);
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     status["observedGeneration"] == meta["generation"]
@@ -535,43 +537,6 @@ pub async fn namespaces_take_everything_along(world: &World) {
     assert!(names(&world.get(&all).await.ok()).is_empty());
     let kept = world.delete("/api/v1/namespaces/default", &NO_OPTIONS).await;
     kept.refused(403, "Forbidden", "this namespace may not be deleted");
-}
-
-pub async fn tables_are_what_kubectl_shows(world: &World) {
-    world.post(&world.at("apps/v1", "deployments"), &deployment("web", 1)).await.ok();
-    world.until(&world.at("apps/v1", "deployments/web"), is_rolled_out).await;
-    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
-    world.post(&world.at("v1", "services"), &service).await.ok();
-    let table = async |path: &str| {
-        let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
-        let answer = world.asked(Method::GET, path, "", None, accept).await.ok();
-        assert_eq!(answer["kind"], "Table");
-        let all = answer["columnDefinitions"].as_array().unwrap().clone();
-        let columns: Vec<String> =
-            all.iter().map(|one| format!("{}{}", one["name"].as_str().unwrap(), one["priority"])).collect();
-        let cells = answer["rows"][0]["cells"].as_array().unwrap().clone();
-        assert_eq!(columns.len(), cells.len());
-        assert_eq!(answer["rows"][0]["object"]["kind"], "PartialObjectMetadata");
-        (columns.join(" "), cells)
-    };
-    let (columns, cells) = table(&world.at("v1", "pods?labelSelector=app%3Dweb")).await;
-    assert_eq!(columns, "Name0 Ready0 Status0 Restarts0 Age0 IP1 Node1 Nominated Node1 Readiness Gates1");
-    assert_eq!(
-        (&cells[1], &cells[2], cells[3].to_string().contains('0')),
-        (&json!("1/1"), &json!("Running"), true)
-    );
-    assert_eq!((&cells[7], &cells[8]), (&json!("<none>"), &json!("<none>")));
-    let (columns, cells) = table(&world.at("apps/v1", "deployments")).await;
-    assert_eq!(columns, "Name0 Ready0 Up-to-date0 Available0 Age0 Containers1 Images1 Selector1");
-    assert_eq!(cells[..4], [json!("web"), json!("1/1"), json!(1), json!(1)]);
-    assert_eq!(cells[5..], [json!("main"), json!("testbed/busybox:1"), json!("app=web")]);
-    let (columns, cells) = table(&world.at("v1", "services")).await;
-    assert_eq!(columns, "Name0 Type0 Cluster-IP0 External-IP0 Port(s)0 Age0 Selector1");
-    assert_eq!(
-        (&cells[1], &cells[3], &cells[4], &cells[6]),
-        (&json!("ClusterIP"), &json!("<none>"), &json!("80/TCP"), &json!("app=web"))
-    );
 }
 
 pub async fn dry_runs_leave_nothing(world: &World) {

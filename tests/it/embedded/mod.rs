@@ -2,8 +2,10 @@
 //! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
 
 mod contract;
+mod kubectl;
 mod odd;
 mod rehearsal;
+mod tables;
 mod world;
 
 use world::World;
@@ -44,6 +46,7 @@ contract!(
     services_without_pods_have_no_endpoints,
     namespaces_take_everything_along,
     tables_are_what_kubectl_shows,
+    tables_show_what_objects_hold,
     dry_runs_leave_nothing,
 );
 

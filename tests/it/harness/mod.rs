@@ -4,6 +4,7 @@ mod cluster;
 mod experiment;
 mod leaks;
 mod server;
+mod site;
 mod tls;
 
 use std::ffi::OsStr;
@@ -17,10 +18,11 @@ pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
+pub use site::{Answer, LISTENS, Site, is_ready, object, pod, pod_spec};
 pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// No arguments.
 pub const NONE: [&str; 0] = [];

@@ -1,0 +1,90 @@
+//! What `trial` and `recover` take. Floor 3.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::args::{SamplingArgs, VariableArgs, existing, parse_duration};
+use crate::cli::compare::{FailOn, Format, RuleArgs};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  there is an answer
+  1  the verdict is one of --fail-on
+  2  the command line, a manifest or the folder for the output is wrong: nothing was made
+  3  the experiment is invalid, or goes outside the namespace of its run: nothing was made
+  4  the cluster cannot be reached, or refuses
+  6  something that the trial made may still be there: see `kubectl chaos recover`
+  7  a file could not be written
+  8  there are too few valid runs for an answer
+  130, 143  a signal interrupted it";
+
+/// `trial`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(in crate::cli) struct Trial {
+    /// The experiment: a JSON or YAML file, an http or https address, or - for standard input
+    #[arg(value_name = "EXPERIMENT")]
+    pub(super) source: String,
+    /// Manifests before the change: a file, or a folder without its subfolders; may be repeated
+    #[arg(long, required = true, value_name = "DIR")]
+    pub(super) before: Vec<PathBuf>,
+    /// Manifests after the change; may be repeated
+    #[arg(long, required = true, value_name = "DIR")]
+    pub(super) after: Vec<PathBuf>,
+    /// Manifests of both arms, which alone may have things of the whole cluster; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) common: Vec<PathBuf>,
+    /// How many runs each arm has
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) repeat: u32,
+    /// Try it on a fresh cluster in this process, and touch no other one
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
+    pub(super) embedded: bool,
+    /// Where namespaces cannot be made: replace what stands in the namespace of --namespace, and put it back
+    #[arg(long)]
+    pub(super) in_place: bool,
+    /// How long the workloads of a run may take to be complete
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
+    pub(super) ready_timeout: Duration,
+    /// Let the experiment go there, outside the namespace of its run: a namespace, a host, or one of cluster, keys,
+    /// process, unknown; may be repeated
+    #[arg(long, value_name = "WHERE")]
+    pub(super) allow_outside: Vec<String>,
+    /// The folder for everything that is written; one that is left of a trial before is replaced
+    #[arg(long, value_name = "DIR", default_value = "chaos-trial")]
+    pub(super) output_dir: PathBuf,
+    #[command(flatten)]
+    pub(super) variables: VariableArgs,
+    /// Read controls of every run from a JSON or YAML file
+    #[arg(long = "control-file", value_name = "FILE", value_parser = existing)]
+    pub(super) control_files: Vec<PathBuf>,
+    /// Interrupt a run after this time, such as 90s or 5m; rollbacks are not counted
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(super) timeout: Option<Duration>,
+    /// How long to watch for the effect of an action
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "45s")]
+    pub(super) effect_timeout: Duration,
+    #[command(flatten)]
+    pub(super) sampling: SamplingArgs,
+    /// Exit with 1 when the verdict is one of these; may be repeated
+    #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
+    pub(super) fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    pub(super) rules: RuleArgs,
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
+    pub(super) output: Format,
+}
+
+/// `recover`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Recover {
+    /// Only what this trial left behind
+    #[arg(value_name = "TRIAL")]
+    pub(super) trial: Option<String>,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}

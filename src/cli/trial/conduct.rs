@@ -1,0 +1,395 @@
+//! The runs of a trial, one after the other, and what is left when they are over: nothing. Floor 3.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::args::Trial;
+use super::prepare::{Deployed, Refusal, check_bounds, reach, read, resolve};
+use super::record::{Content, InPlace, Place, RecordFile, State, replace};
+use super::{NAMESPACE_VARIABLE, Seen, signal_of};
+use crate::cli::args::{Output, Run};
+use crate::cli::exit_code::Exit;
+use crate::cli::input::Surroundings;
+use crate::cli::{Session, new_run_id, run, signals};
+use crate::console::{Level, Line, sanitize};
+use crate::event::Signal;
+use crate::journal::{Environment, Record};
+use crate::kubernetes::deploy::Workload;
+use crate::kubernetes::{Metadata, Resource};
+use crate::trial::{Arm, Stage, Standing, order, replicas};
+
+/// How long everything that was made may take to be gone after the last run.
+const GONE: Duration = Duration::from_secs(120);
+/// The same when somebody wants the program to end.
+const GONE_IN_HASTE: Duration = Duration::from_secs(5);
+
+/// How often something is put back that others write, too.
+const TRIES: u32 = 10;
+
+/// What a trial saw.
+pub(super) struct Conducted {
+    /// The journals, in the order of the runs.
+    pub(super) records: Vec<Seen>,
+    /// How it ended, if not well.
+    pub(super) exit: Exit,
+}
+
+/// What ends a trial from outside.
+type End = Pin<Box<dyn Future<Output = Signal>>>;
+
+/// A trial that is under way.
+struct UnderWay<'a> {
+    session: &'a Session,
+    args: &'a Trial,
+    kubeconfig: Option<&'a Path>,
+    stage: Stage,
+    deployed: Deployed,
+    /// What stood there, of a trial in place.
+    standing: Option<Standing>,
+    file: RecordFile,
+    /// The experiment, as every run reads it.
+    experiment: PathBuf,
+    records: Vec<Seen>,
+}
+
+/// Conducts it. An error means that nothing was made.
+pub(super) async fn conduct(
+    session: &Session,
+    args: &Trial,
+    kubeconfig: Option<&Path>,
+) -> Result<Conducted, Refusal> {
+    let ended = |signal: Signal| (Exit::Signal(signal), format!("interrupted by {signal}: nothing was made"));
+    let mut end: End =
+        Box::pin(signals::end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?);
+    let trial = new_run_id()[..8].to_owned();
+    // hexadecimal digits, drawn by chance
+    let seed = session.connection.seed().or_else(|| u64::from_str_radix(&trial, 16).ok()).unwrap_or_default();
+    let prepared = prepare(session, args, kubeconfig, &trial, seed);
+    let mut under_way = tokio::select! {
+        prepared = prepared => prepared?,
+        signal = &mut end => return Err(ended(signal)),
+    };
+    let mut exit = match under_way.all(&mut end, seed).await {
+        Ok(()) => Exit::Fine,
+        Err((exit, why)) => {
+            session.terminal.say(&Line::note(Level::Error, sanitize(&why)));
+            exit
+        }
+    };
+    let in_haste = matches!(exit, Exit::Signal(_));
+    if let Err(why) = under_way.clean_up(if in_haste { GONE_IN_HASTE } else { GONE }).await {
+        session.terminal.say(&Line::note(Level::Error, sanitize(&why)));
+        exit = exit.worst(Exit::RollbackIncomplete);
+    }
+    Ok(Conducted { records: under_way.records, exit })
+}
+
+async fn prepare<'a>(
+    session: &'a Session,
+    args: &'a Trial,
+    kubeconfig: Option<&'a Path>,
+    trial: &str,
+    seed: u64,
+) -> Result<UnderWay<'a>, Refusal> {
+    let said =
+        |code: u8| (if code == 2 { Exit::Usage } else { Exit::Invalid }, "nothing was made".to_owned());
+    let surroundings = Surroundings::read(session, &args.variables, kubeconfig).map_err(said)?;
+    let read = read(session, args, &surroundings).await?;
+    let cluster = reach(&surroundings).await?;
+    let within = if args.in_place { cluster.namespace.clone() } else { namespace(trial, Arm::Before, 1) };
+    check_bounds(session, args, &surroundings, &read, &within)?;
+    let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
+    note(format!("cluster: {} ({})", cluster.address, cluster.source));
+    let stage = Stage::new(cluster.clone(), trial.to_owned());
+    let deployed = resolve(&stage, &read.manifests).await?;
+    let standing = if args.in_place {
+        let all = [deployed.of(Arm::Before), deployed.of(Arm::After)].concat();
+        let standing = stage.standing(&within, &all).await;
+        Some(standing.map_err(|error| (Exit::Unreachable, error))?)
+    } else {
+        None
+    };
+    let content = Content {
+        schema: "kubectl-chaos/trial/v1",
+        trial: trial.to_owned(),
+        experiment_hash: read.hash,
+        cluster: cluster.address.clone(),
+        context: cluster.context.clone(),
+        seed,
+        state: State::Running,
+        common: Vec::new(),
+        namespaces: Vec::new(),
+        in_place: standing.as_ref().map(|standing| InPlace {
+            namespace: standing.namespace().to_owned(),
+            secret: standing.name(),
+            changes: standing.shown(),
+        }),
+    };
+    let file = RecordFile::create(&args.output_dir, content).map_err(|error| (Exit::Usage, error))?;
+    // every run reads the same one, whatever becomes of the source
+    let experiment = args.output_dir.join("experiment.json");
+    let text = serde_json::to_string_pretty(&read.experiment.document).unwrap_or_default() + "\n";
+    replace(&experiment, text.as_bytes()).map_err(|error| (Exit::Usage, error))?;
+    let records = Vec::new();
+    Ok(UnderWay { session, args, kubeconfig, stage, deployed, standing, file, experiment, records })
+}
+
+/// The namespace of a run.
+fn namespace(trial: &str, arm: Arm, repeat: u32) -> String {
+    format!("chaos-trial-{trial}-{}-{repeat}", arm.name())
+}
+
+impl UnderWay<'_> {
+    fn note(&self, text: &str) {
+        self.session.terminal.say(&Line::note(Level::Info, sanitize(text)));
+    }
+
+    fn write(&self) -> Result<(), Refusal> {
+        self.file.write().map_err(|error| (Exit::NotWritten, error))
+    }
+
+    /// Every run. An error says why no more of them make sense.
+    async fn all(&mut self, end: &mut End, seed: u64) -> Result<(), Refusal> {
+        let runs = order(self.args.repeat, seed);
+        self.note(&format!(
+            "trial {}: {} runs, {} of each arm, seed {seed}; everything goes to {}",
+            self.file.content.trial,
+            runs.len(),
+            self.args.repeat,
+            self.args.output_dir.display()
+        ));
+        self.common(end).await?;
+        self.keep(end).await?;
+        let count = runs.len();
+        for (number, (arm, repeat)) in runs.into_iter().enumerate() {
+            if let Some(standing) = &self.standing {
+                let name = standing.namespace().to_owned();
+                self.note(&format!("run {} of {count}: {}, in place", number + 1, arm.name()));
+                unless(end, self.replace(&name, arm)).await?;
+                self.run(&name, arm, repeat).await?;
+                continue;
+            }
+            let name = namespace(&self.file.content.trial, arm, repeat);
+            self.note(&format!("run {} of {count}: {}, in the namespace {name}", number + 1, arm.name()));
+            let place = Place { name: name.clone(), arm: arm.name(), repeat, removed: false };
+            self.file.content.namespaces.push(place);
+            self.write()?;
+            unless(end, self.fill(&name, arm)).await?;
+            self.run(&name, arm, repeat).await?;
+            unless(end, self.empty()).await?;
+        }
+        Ok(())
+    }
+
+    /// Things of the whole cluster, which both arms share.
+    async fn common(&mut self, end: &mut End) -> Result<(), Refusal> {
+        let refused = |error: String| (Exit::Unreachable, error);
+        let all: Vec<_> = self.deployed.of_the_cluster.iter().collect();
+        let intent = unless(end, async { self.stage.of_the_cluster(&all).await.map_err(refused) }).await?;
+        let told = |target: crate::effect::Target| format!("{} {}", target.kind, target.name);
+        self.file.content.common = intent.targets().into_iter().map(told).collect();
+        self.write()?;
+        unless(end, async { self.stage.make(intent).await.map_err(refused) }).await
+    }
+
+    /// Keeps what stands where a trial in place puts its own, before anything of it is touched.
+    async fn keep(&self, end: &mut End) -> Result<(), Refusal> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        self.note(&format!(
+            "in the namespace {} it {}, and puts back what stands there",
+            standing.namespace(),
+            standing.shown().join(", ")
+        ));
+        unless(end, async {
+            let kept = self.stage.make(standing.keep()).await;
+            kept.map_err(|error| (Exit::Unreachable, format!("what stands there could not be kept: {error}")))
+        })
+        .await
+    }
+
+    /// Puts an arm where something stands: what belongs to the other arm alone becomes what it was.
+    async fn replace(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        let refused = |error: String| (Exit::Unreachable, error);
+        let objects = self.deployed.of(arm);
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let own: BTreeSet<Workload> = objects
+            .iter()
+            .map(|one| (one.known.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
+            .collect();
+        restore(&self.stage, standing, &own).await.map_err(refused)?;
+        let applied = self.stage.make(Stage::objects(&objects, name)).await;
+        applied.map_err(|error| {
+            refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
+        })?;
+        let ready = self.stage.ready(name, Some(&own), self.args.ready_timeout).await;
+        ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
+    }
+
+    /// Makes the namespace of a run and what is in it, and waits until that is complete.
+    async fn fill(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
+        let refused = |what: &str, error: String| (Exit::Unreachable, format!("{what}: {error}"));
+        let made = self.stage.make(self.stage.namespace(name, arm.name())).await;
+        made.map_err(|error| refused(&format!("the namespace {name} could not be made"), error))?;
+        let objects = Stage::objects(&self.deployed.of(arm), name);
+        let applied = self.stage.make(objects).await;
+        applied.map_err(|error| {
+            refused(&format!("the manifests of {} could not be applied", arm.name()), error)
+        })?;
+        let ready = self.stage.ready(name, None, self.args.ready_timeout).await;
+        // no run: nothing can be learnt
+        ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
+    }
+
+    /// One run, and its journal.
+    async fn run(&mut self, name: &str, arm: Arm, repeat: u32) -> Result<(), Refusal> {
+        let path = self.args.output_dir.join(arm.name()).join(format!("journal-{repeat}.json"));
+        let mut session = self.session.clone();
+        session.connection = session.connection.within(name);
+        session.environment.set(NAMESPACE_VARIABLE, name);
+        session.run_id = new_run_id();
+        session.terminal = session.terminal.quieter();
+        let objects = self.deployed.of(arm);
+        let environment = Environment {
+            arm: Some(arm.name().to_owned()),
+            repeat: Some(repeat),
+            nodes: self.stage.nodes().await,
+            replicas: replicas(objects.iter().map(|one| &one.manifest.object)),
+        };
+        let args = self.arguments(&path, environment);
+        let code = run::run_all(&session, &args, self.kubeconfig).await;
+        if let Some(signal) = signal_of(code) {
+            return Err((Exit::Signal(signal), format!("interrupted by {signal}")));
+        }
+        // one that did not begin says the same of all that would follow
+        let ended =
+            [Exit::Usage, Exit::Invalid, Exit::Unreachable].into_iter().find(|exit| exit.code() == code);
+        if let Some(exit) = ended {
+            return Err((exit, format!("the run in {name} could not begin")));
+        }
+        let unread = |error: String| (Exit::NotWritten, error);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| unread(format!("{} cannot be read: {error}", path.display())))?;
+        let record = Record::read(&path.display().to_string(), text).map_err(unread)?;
+        let own = record.content.own.as_ref();
+        let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
+        let (verdict, reason) = (
+            text(own.and_then(|own| own.verdict.as_deref())),
+            text(own.and_then(|own| own.reason.as_deref())),
+        );
+        self.note(&format!("  {verdict}: {reason}"));
+        self.records.push(Seen { arm, record });
+        Ok(())
+    }
+
+    /// What `run` would be given on the command line.
+    fn arguments(&self, journal: &Path, environment: Environment) -> Run {
+        let args = self.args;
+        let mut sampling = args.sampling.clone();
+        sampling.sample.get_or_insert(None);
+        Run {
+            sources: vec![self.experiment.display().to_string()],
+            journal_path: journal.to_owned(),
+            embedded: false,
+            apply: Vec::new(),
+            dry: None,
+            no_validation: false,
+            no_verify_tls: false,
+            variables: args.variables.clone(),
+            control_files: args.control_files.clone(),
+            hypothesis_strategy: None,
+            hypothesis_frequency: 1.0,
+            fail_fast: false,
+            rollback_strategy: None,
+            timeout: args.timeout,
+            effect_timeout: args.effect_timeout,
+            events_file: None,
+            annotations: Vec::new(),
+            output: Output::Text,
+            sampling,
+            silent: true,
+            environment: Some(environment),
+        }
+    }
+
+    /// Removes what runs have left, and waits until it is gone: the next run is to meet nothing of it.
+    async fn empty(&mut self) -> Result<(), Refusal> {
+        self.remove().await.map_err(|error| (Exit::RollbackIncomplete, error))?;
+        if !self.stage.gone(GONE).await {
+            let text = format!(
+                "a namespace is still on its way out after {} s; the next run begins",
+                GONE.as_secs()
+            );
+            self.session.terminal.say(&Line::note(Level::Warning, text));
+        }
+        Ok(())
+    }
+
+    /// Asks for the removal of the namespaces that are there.
+    async fn remove(&mut self) -> Result<(), String> {
+        let there: Vec<Metadata> = self.stage.namespaces().await?;
+        self.stage.make(Stage::removal_of(&there)).await?;
+        for place in &mut self.file.content.namespaces {
+            place.removed |= there.iter().any(|one| one.name == place.name);
+        }
+        self.file.write()
+    }
+
+    /// Removes everything that the trial made.
+    async fn clean_up(&mut self, limit: Duration) -> Result<(), String> {
+        let removed = self.remove_all(limit).await;
+        self.file.content.state = if removed.is_ok() { State::Finished } else { State::Left };
+        let written = self.file.write();
+        let trial = &self.file.content.trial;
+        removed.map_err(|why| {
+            format!(
+                "not everything is gone: {why}; `kubectl chaos recover {trial}` finds and removes the rest"
+            )
+        })?;
+        written
+    }
+
+    async fn remove_all(&mut self, limit: Duration) -> Result<(), String> {
+        if let Some(standing) = &self.standing {
+            put_back(&self.stage, standing).await?;
+        } else {
+            self.remove().await?;
+        }
+        let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
+        let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
+        self.stage.make(Stage::removal(&common)).await?;
+        if self.standing.is_some() || self.stage.gone(limit).await {
+            return Ok(());
+        }
+        Err(format!("a namespace is still on its way out after {} s", limit.as_secs()))
+    }
+}
+
+/// Puts back what stood there, but for some of it.
+async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -> Result<(), String> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match stage.make(standing.put_back(but).await?).await {
+            // its controller wrote at the same moment
+            Err(error) if error.contains("(409)") && tries < TRIES => {}
+            made => return made,
+        }
+    }
+}
+
+/// Puts back what stood there, and forgets it.
+pub(super) async fn put_back(stage: &Stage, standing: &Standing) -> Result<(), String> {
+    restore(stage, standing, &BTreeSet::new()).await?;
+    stage.make(standing.forget().await?).await
+}
+
+/// Does something, unless somebody wants the program to end.
+async fn unless<T>(end: &mut End, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    tokio::select! {
+        done = done => done,
+        signal = end => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
+    }
+}

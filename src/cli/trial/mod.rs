@@ -1,0 +1,120 @@
+//! `kubectl chaos trial`: the same experiment before and after a change, and what the change came to. Floor 3.
+
+pub(super) mod args;
+mod conduct;
+mod prepare;
+mod record;
+mod recover;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Session;
+use super::args::ExitCodes;
+use super::embedded::Rehearsal;
+use super::exit_code::Exit;
+use super::signals;
+use crate::compare::compare;
+use crate::console::{Level, Line};
+use crate::event::Signal;
+use crate::journal::Record;
+use crate::trial::Arm;
+use args::Trial;
+use conduct::{Conducted, conduct};
+use record::replace;
+
+pub(super) use recover::recover;
+
+/// The variable that tells processes and configurations the namespace of their run.
+const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
+
+/// Conducts a trial. Gives the exit code.
+pub(super) fn trial(session: &Session, args: &Trial) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    let code = runtime.block_on(whole(session, args));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+async fn whole(session: &Session, args: &Trial) -> u8 {
+    let rehearsal = if args.embedded {
+        match rehearse(session).await {
+            Ok(rehearsal) => Some(rehearsal),
+            Err((exit, why)) => return session.refuse(exit, why),
+        }
+    } else {
+        None
+    };
+    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path());
+    match on_a_cluster(session, args, kubeconfig).await {
+        Ok(code) => code,
+        Err((exit, why)) => session.refuse(exit, why),
+    }
+}
+
+/// An empty cluster of its own.
+async fn rehearse(session: &Session) -> Result<Rehearsal, prepare::Refusal> {
+    let interrupted =
+        signals::end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?;
+    tokio::select! {
+        started = Rehearsal::start(session, &[]) => started.map_err(|error| (Exit::Unreachable, error)),
+        signal = interrupted => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
+    }
+}
+
+/// The whole trial on a cluster that is there.
+async fn on_a_cluster(
+    session: &Session,
+    args: &Trial,
+    kubeconfig: Option<&Path>,
+) -> Result<u8, prepare::Refusal> {
+    // runs have their own exit codes, whose meaning the trial has to know
+    let mut inner = session.clone();
+    inner.global.exit_code = ExitCodes::Precise;
+    let Conducted { records, exit } = conduct(&inner, args, kubeconfig).await?;
+    let (before, after): (Vec<_>, Vec<_>) = records.into_iter().partition(|seen| seen.arm == Arm::Before);
+    let of = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
+    let (before, after) = (of(before), of(after));
+    if before.is_empty() || after.is_empty() {
+        let why = "there are no runs of both arms, so that there is nothing to compare";
+        session.terminal.say(&Line::note(Level::Error, why));
+        return Ok(session.code(exit.worst(Exit::BaselineNotMet)));
+    }
+    let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
+        .map_err(|error| (Exit::Invalid, error))?;
+    let mut text = serde_json::to_string_pretty(&comparison).unwrap_or_default();
+    text.push('\n');
+    let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
+    let written = [
+        replace(&args.output_dir.join("comparison.json"), text.as_bytes()),
+        session
+            .terminal
+            .result(&args.output.write(&comparison))
+            .map_err(|error| format!("the result cannot be written: {error}")),
+    ];
+    for error in written.into_iter().filter_map(Result::err) {
+        session.terminal.say(&Line::note(Level::Error, error));
+        exit = exit.worst(Exit::NotWritten);
+    }
+    Ok(session.code(exit))
+}
+
+/// A journal of a run, and whose it is.
+pub(super) struct Seen {
+    pub(super) arm: Arm,
+    pub(super) record: Record,
+}
+
+/// The signal that an exit code of a run stands for.
+fn signal_of(code: u8) -> Option<Signal> {
+    match code {
+        130 => Some(Signal::Int),
+        138 => Some(Signal::Usr1),
+        140 => Some(Signal::Usr2),
+        143 => Some(Signal::Term),
+        _ => None,
+    }
+}

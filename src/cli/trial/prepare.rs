@@ -1,0 +1,166 @@
+//! Everything about a trial that is read and checked before anything is made. Floor 3.
+
+use std::sync::Arc;
+
+use super::args::Trial;
+use crate::cli::Session;
+use crate::cli::exit_code::Exit;
+use crate::cli::input::{Surroundings, control_files, is_invalid, tell_faults};
+use crate::cli::manifests::read_all;
+use crate::console::{Level, Line};
+use crate::experiment::configuration::{configuration, is_dynamic};
+use crate::experiment::{Experiment, hash};
+use crate::kubernetes::{Cluster, Kinds};
+use crate::sampling::sampled;
+use crate::source;
+use crate::substitution::Scope;
+use crate::trial::manifest::{Manifest, named_namespaces};
+use crate::trial::{Allowed, Arm, Bounds, Outside, Place, Resolved, Stage, outside};
+use crate::value::Map;
+
+/// Why a trial does not begin, or ends: what was said, and the exit code.
+pub(super) type Refusal = (Exit, String);
+
+/// The manifests of a trial.
+pub(super) struct Manifests {
+    pub(super) common: Vec<Manifest>,
+    pub(super) before: Vec<Manifest>,
+    pub(super) after: Vec<Manifest>,
+}
+
+/// What was read.
+pub(super) struct Read {
+    pub(super) experiment: Experiment,
+    pub(super) hash: String,
+    pub(super) manifests: Manifests,
+    pub(super) allowed: Allowed,
+}
+
+/// Reads the experiment and the manifests.
+pub(super) async fn read(
+    session: &Session,
+    args: &Trial,
+    surroundings: &Surroundings,
+) -> Result<Read, Refusal> {
+    let document = source::read(&args.source, &surroundings.settings, &surroundings.environment, true)
+        .await
+        .map_err(|fault| (Exit::Invalid, fault.to_string()))?;
+    let faults = surroundings.faults(&document, session.global.strict);
+    if is_invalid(&faults) {
+        tell_faults(&session.terminal, &faults);
+        return Err((Exit::Invalid, format!("{} is not valid", args.source)));
+    }
+    let experiment = Experiment::read(&document).map_err(|fault| (Exit::Invalid, fault.to_string()))?;
+    sampled(&experiment, &args.sampling.sample_probes).map_err(|error| (Exit::Usage, error))?;
+    let all = |paths: &[std::path::PathBuf]| {
+        without_namespaces(session, read_all(session, paths).map_err(|error| (Exit::Usage, error))?)
+    };
+    let manifests =
+        Manifests { common: all(&args.common)?, before: all(&args.before)?, after: all(&args.after)? };
+    let hash = hash(&experiment.document);
+    Ok(Read { hash, experiment, manifests, allowed: Allowed::new(args.allow_outside.iter().cloned()) })
+}
+
+/// Every run has a namespace of its own: those of the manifests are passed over.
+fn without_namespaces(session: &Session, manifests: Vec<Manifest>) -> Result<Vec<Manifest>, Refusal> {
+    let is_namespace = |one: &Manifest| one.object["kind"] == "Namespace" && one.object["apiVersion"] == "v1";
+    let (namespaces, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_namespace);
+    for one in namespaces {
+        let text = format!("{}: passed over, as every run has a namespace of its own", one.place);
+        session.terminal.say(&Line::note(Level::Warning, text));
+    }
+    Ok(others)
+}
+
+/// Refuses what the experiment would touch or measure outside the namespace of its run.
+pub(super) fn check_bounds(
+    session: &Session,
+    args: &Trial,
+    surroundings: &Surroundings,
+    read: &Read,
+    namespace: &str,
+) -> Result<(), Refusal> {
+    let mut environment = (*surroundings.environment).clone();
+    environment.set(super::NAMESPACE_VARIABLE, namespace);
+    let get = |key: &str| environment.get(key);
+    let known = configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
+        .map_err(|error| (Exit::Invalid, error))?;
+    let known: Map = known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
+    let (_, aliases) = session.connection.services();
+    let mut controls = surroundings.settings.controls.clone();
+    controls.extend(control_files(session, &args.control_files));
+    let scope = Scope::new(known, Map::new());
+    let bounds = Bounds { namespace, aliases: &aliases, scope: &scope, controls: &controls };
+    let mut found = outside(&read.experiment, &bounds);
+    let Manifests { common, before, after } = &read.manifests;
+    for manifest in common.iter().chain(before).chain(after) {
+        for name in named_namespaces(&manifest.object) {
+            let one = Outside { who: manifest.place.clone(), place: Place::Namespace(name) };
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
+    }
+    found.retain(|one| !read.allowed.allows(&one.place));
+    for one in &found {
+        session.terminal.say(&Line::note(Level::Error, crate::console::sanitize(&one.to_string())));
+    }
+    match found.len() {
+        0 => Ok(()),
+        1 => Err((Exit::Invalid, "that is outside the namespace of a run: nothing was made".to_owned())),
+        count => Err((
+            Exit::Invalid,
+            format!("these {count} are outside the namespace of a run: nothing was made"),
+        )),
+    }
+}
+
+/// The manifests, with what the server knows of their kinds.
+pub(super) struct Deployed {
+    pub(super) of_the_cluster: Vec<Resolved>,
+    common: Vec<Resolved>,
+    before: Vec<Resolved>,
+    after: Vec<Resolved>,
+}
+
+impl Deployed {
+    /// What an arm has.
+    pub(super) fn of(&self, arm: Arm) -> Vec<&Resolved> {
+        let own = match arm {
+            Arm::Before => &self.before,
+            Arm::After => &self.after,
+        };
+        self.common.iter().chain(own).collect()
+    }
+}
+
+/// Asks the server for the kinds. Things of the whole cluster may only be common ones.
+pub(super) async fn resolve(stage: &Stage, manifests: &Manifests) -> Result<Deployed, Refusal> {
+    let mut kinds = Kinds::default();
+    let mut all = async |manifests: &[Manifest]| {
+        stage.resolve(&mut kinds, manifests).await.map_err(|error| (Exit::Usage, error))
+    };
+    let (common, before, after) =
+        (all(&manifests.common).await?, all(&manifests.before).await?, all(&manifests.after).await?);
+    if let Some(one) = before.iter().chain(&after).find(|one| !one.known.namespaced) {
+        let why = format!(
+            "{}: it is a thing of the whole cluster, which both arms would share: put it into --common",
+            one.manifest.place
+        );
+        return Err((Exit::Usage, why));
+    }
+    let (common, of_the_cluster) = common.into_iter().partition(|one| one.known.namespaced);
+    Ok(Deployed { of_the_cluster, common, before, after })
+}
+
+/// The cluster.
+pub(super) async fn reach(surroundings: &Surroundings) -> Result<Arc<Cluster>, Refusal> {
+    let reached = async {
+        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        cluster.version().await?;
+        Ok::<_, crate::kubernetes::Failure>(cluster)
+    };
+    reached
+        .await
+        .map_err(|failure| (Exit::Unreachable, format!("the cluster cannot be used: {}", failure.brief())))
+}

@@ -1,0 +1,160 @@
+//! What a trial is about to do, on disk before it does it: `trial.json`. Floor 3.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// The name of the file; a folder that has it was made by a trial.
+pub(super) const NAME: &str = "trial.json";
+
+/// The file, and what it says.
+#[derive(Debug)]
+pub(super) struct RecordFile {
+    path: PathBuf,
+    pub(super) content: Content,
+}
+
+/// What the file says.
+#[derive(Debug, Serialize)]
+pub(super) struct Content {
+    pub(super) schema: &'static str,
+    /// Tells trials apart; the label of everything that it makes has it.
+    pub(super) trial: String,
+    pub(super) experiment_hash: String,
+    pub(super) cluster: String,
+    pub(super) context: Option<String>,
+    pub(super) seed: u64,
+    pub(super) state: State,
+    /// Things of the whole cluster: kind and name.
+    pub(super) common: Vec<String>,
+    pub(super) namespaces: Vec<Place>,
+    /// In place of namespaces: what is replaced or added, and the Secret that keeps what stood there.
+    pub(super) in_place: Option<InPlace>,
+}
+
+/// A trial in place.
+#[derive(Debug, Serialize)]
+pub(super) struct InPlace {
+    pub(super) namespace: String,
+    pub(super) secret: String,
+    pub(super) changes: Vec<String>,
+}
+
+/// How far a trial is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    /// It goes on, or was killed.
+    Running,
+    /// Everything that it made is gone.
+    Finished,
+    /// Something that it made may still be there.
+    Left,
+}
+
+/// A namespace.
+#[derive(Debug, Serialize)]
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) arm: &'static str,
+    pub(super) repeat: u32,
+    /// Whether its removal was asked for, and taken.
+    pub(super) removed: bool,
+}
+
+impl RecordFile {
+    /// Makes the folder, and the file in it. A folder of an earlier trial is emptied first; any other that has
+    /// something in it is refused.
+    pub(super) fn create(folder: &Path, content: Content) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("{} cannot be written: {error}", folder.display());
+        let is_used = folder.exists() && std::fs::read_dir(folder).map_err(failed)?.next().is_some();
+        if is_used && !folder.join(NAME).is_file() {
+            return Err(format!(
+                "{} has something in it that is of no trial: name another folder with --output-dir",
+                folder.display()
+            ));
+        }
+        if is_used {
+            std::fs::remove_dir_all(folder).map_err(failed)?;
+        }
+        for arm in ["before", "after"] {
+            std::fs::create_dir_all(folder.join(arm)).map_err(failed)?;
+        }
+        let file = Self { path: folder.join(NAME), content };
+        file.write()?;
+        Ok(file)
+    }
+
+    /// Writes what it says now, whole or not at all.
+    pub(super) fn write(&self) -> Result<(), String> {
+        let mut text = serde_json::to_string_pretty(&self.content).unwrap_or_default();
+        text.push('\n');
+        replace(&self.path, text.as_bytes())
+    }
+}
+
+/// Writes a file, whole or not at all.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // as readable as any other file that is written, unlike a temporary one
+    let mut file = tempfile::Builder::new().permissions_of_files().tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error)).map(drop)
+}
+
+/// Permissions of files that others may read.
+trait ForOthers {
+    fn permissions_of_files(&mut self) -> &mut Self;
+}
+
+impl ForOthers for tempfile::Builder<'_, '_> {
+    #[cfg(unix)]
+    fn permissions_of_files(&mut self) -> &mut Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.permissions(std::fs::Permissions::from_mode(0o666))
+    }
+
+    #[cfg(not(unix))]
+    fn permissions_of_files(&mut self) -> &mut Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content() -> Content {
+        Content {
+            schema: "x",
+            trial: "t".to_owned(),
+            experiment_hash: String::new(),
+            cluster: String::new(),
+            context: None,
+            seed: 1,
+            state: State::Running,
+            common: Vec::new(),
+            namespaces: Vec::new(),
+            in_place: None,
+        }
+    }
+
+    #[test]
+    fn only_folders_of_trials_are_replaced() {
+        let parent = tempfile::TempDir::new().unwrap();
+        let folder = parent.path().join("chaos-trial");
+        RecordFile::create(&folder, content()).unwrap();
+        std::fs::write(folder.join("before/journal-1.json"), "old").unwrap();
+        let mut again = RecordFile::create(&folder, content()).unwrap();
+        assert!(!folder.join("before/journal-1.json").exists());
+        again.content.state = State::Finished;
+        again.write().unwrap();
+        assert!(std::fs::read_to_string(folder.join(NAME)).unwrap().contains("\"state\": \"finished\""));
+        std::fs::remove_file(folder.join(NAME)).unwrap();
+        std::fs::write(folder.join("mine"), "precious").unwrap();
+        assert!(RecordFile::create(&folder, content()).unwrap_err().contains("of no trial"));
+        assert!(folder.join("mine").exists());
+    }
+}

@@ -1,0 +1,108 @@
+//! `kubectl chaos recover`: finds what killed trials left behind, and removes it. Floor 3.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::Recover;
+use super::conduct::put_back;
+use super::prepare::{Refusal, reach};
+use crate::cli::Session;
+use crate::cli::args::VariableArgs;
+use crate::cli::exit_code::Exit;
+use crate::cli::input::Surroundings;
+use crate::console::sanitize;
+use crate::effect::EffectState;
+use crate::kubernetes::deploy::{remains, removal};
+use crate::kubernetes::{Cluster, Metadata, Resource};
+use crate::trial::{Stage, Standing};
+
+/// How long it may take until what was removed is to be seen to go.
+const SEEN: Duration = Duration::from_secs(60);
+
+/// Finds and removes. Gives the exit code.
+pub(in crate::cli) fn recover(session: &Session, args: &Recover) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    match runtime.block_on(find_and_remove(session, args)) {
+        Ok(()) => session.code(Exit::Fine),
+        Err((exit, why)) => session.refuse(exit, sanitize(&why)),
+    }
+}
+
+async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusal> {
+    let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
+        .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
+    let cluster = reach(&surroundings).await?;
+    let trial = args.trial.as_deref();
+    let standing = standing(&cluster, trial).await?;
+    let found = remains(&cluster, trial).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let result = |text: &str| {
+        let written = session.terminal.result(text);
+        written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
+    };
+    if found.is_empty() && standing.is_empty() {
+        return result(&format!("nothing of a trial is left on {}\n", cluster.address));
+    }
+    result(&listed(&cluster.address, &found, &standing))?;
+    if !args.yes && !confirmed(session)? {
+        return result("nothing was removed\n");
+    }
+    for one in &standing {
+        // each has the trial's own name in what it keeps
+        let stage = Stage::new(cluster.clone(), String::new());
+        put_back(&stage, one).await.map_err(|error| {
+            (Exit::RollbackIncomplete, format!("{} could not be put back: {error}", one.namespace()))
+        })?;
+    }
+    if found.is_empty() {
+        return result("put back\n");
+    }
+    let plan = removal(&found);
+    plan.apply(&cluster, &|_, _| {}).await.map_err(|failure| (Exit::RollbackIncomplete, failure.brief()))?;
+    match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
+        Ok((EffectState::Confirmed, _)) => result("removed, or on its way out\n"),
+        Ok((_, why)) => Err((Exit::RollbackIncomplete, why)),
+        Err(_) => Err((Exit::RollbackIncomplete, format!("not seen to go within {} s", SEEN.as_secs()))),
+    }
+}
+
+/// What trials in place replaced: in all namespaces, or in the one that is meant where not all may be looked at.
+async fn standing(cluster: &Arc<Cluster>, trial: Option<&str>) -> Result<Vec<Standing>, Refusal> {
+    let found = match Standing::left(cluster, None, trial).await {
+        Ok(found) => Ok(found),
+        Err(_) => Standing::left(cluster, Some(&cluster.namespace), trial).await,
+    };
+    found.map_err(|error| (Exit::Unreachable, error))
+}
+
+fn listed(address: &str, found: &[(Resource, Metadata)], standing: &[Standing]) -> String {
+    let mut text = format!("left of trials on {address}:\n");
+    for (resource, thing) in found {
+        let since = thing.creation_timestamp.as_deref().unwrap_or("an unknown time");
+        text += &format!("  {} {}, since {}\n", resource.kind, sanitize(&thing.name), sanitize(since));
+    }
+    for one in standing {
+        let (name, namespace) = (sanitize(&one.name()), sanitize(one.namespace()));
+        text +=
+            &format!("  Secret {name} in {namespace}, with what a trial in place replaced: to be put back\n");
+    }
+    text
+}
+
+/// Asks a person. Whoever cannot be asked has to say so beforehand.
+fn confirmed(session: &Session) -> Result<bool, Refusal> {
+    if !std::io::stdin().is_terminal() {
+        let why =
+            "a trial may be under way, so that this is done with --yes only, or by somebody who can be asked";
+        return Err((Exit::Usage, why.to_owned()));
+    }
+    let asked =
+        session.terminal.result("remove all of it? A trial that is under way would be destroyed. [y/N] ");
+    asked.map_err(|error| (Exit::NotWritten, error))?;
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,151 @@
+//! What Pods said, and which part of it is asked for. Floor 1.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use serde_json::Value as Json;
+
+use super::status::Status;
+use crate::clock::Timestamp;
+
+/// Lines with their times.
+type Lines = Vec<(Timestamp, String)>;
+
+/// What the Pods said that there are, by namespace and name. A Pod has one log: of its containers at most one runs.
+#[derive(Default)]
+pub(super) struct Logs(Mutex<HashMap<(String, String), Lines>>);
+
+impl Logs {
+    /// A Pod says something; or is forgotten.
+    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>) {
+        let pod = (namespace.to_owned(), name.to_owned());
+        match line {
+            Some(line) => self.0.lock().entry(pod).or_default().push((Timestamp::now(), line.to_owned())),
+            None => drop(self.0.lock().remove(&pod)),
+        }
+    }
+
+    /// What a Pod said, as `query` (a request's parameters by name, empty where there is none) asks for it. An error
+    /// is the one that a kubelet gives.
+    pub(super) fn read<'a>(&self, pod: &Json, query: impl Fn(&str) -> &'a str) -> Result<String, Status> {
+        let metadata = &pod["metadata"];
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        let container = container(pod, query("container"))?;
+        if pod["spec"]["nodeName"].is_null() {
+            return Ok(String::new());
+        }
+        has_begun(pod, &container, query("previous") == "true")?;
+        let number = |parameter: &str| query(parameter).parse::<usize>().ok();
+        let since = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
+        let begin = since.map(|seconds| Timestamp::now().as_seconds() - f64::from(seconds));
+        let logs = self.0.lock();
+        let all = logs.get(&(namespace, name)).map(Vec::as_slice).unwrap_or_default();
+        let wanted = all.iter().filter(|(at, _)| begin.is_none_or(|begin| at.as_seconds() >= begin));
+        let wanted: Vec<&(Timestamp, String)> = wanted.collect();
+        let skipped = number("tailLines").map_or(0, |lines| wanted.len().saturating_sub(lines));
+        let mut shown = String::new();
+        for (at, line) in &wanted[skipped..] {
+            if query("timestamps") == "true" {
+                shown += &format!("{}Z ", at.iso().split(['+', 'Z']).next().unwrap_or_default());
+            }
+            shown += &format!("{line}\n");
+        }
+        if let Some(limit) = number("limitBytes") {
+            let end = (0..=limit.min(shown.len())).rev().find(|end| shown.is_char_boundary(*end));
+            shown.truncate(end.unwrap_or(0));
+        }
+        Ok(shown)
+    }
+}
+
+/// The container that is meant: the one that is named, or the only one.
+fn container(pod: &Json, asked: &str) -> Result<String, Status> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let of = |list: &str| {
+        let all = pod["spec"][list].as_array().into_iter().flatten();
+        all.filter_map(|one| one["name"].as_str()).collect::<Vec<_>>()
+    };
+    let (containers, initial) = (of("containers"), of("initContainers"));
+    match containers.as_slice() {
+        _ if containers.iter().chain(&initial).any(|known| *known == asked) => Ok(asked.to_owned()),
+        [only] if asked.is_empty() => Ok((*only).to_owned()),
+        all if asked.is_empty() => {
+            let mut why = format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]",
+                all.join(" ")
+            );
+            if !initial.is_empty() {
+                why += &format!(" or one of the init containers: [{}]", initial.join(" "));
+            }
+            Err(Status::bad_request(why))
+        }
+        _ => Err(Status::bad_request(format!("container {asked} is not valid for pod {name}"))),
+    }
+}
+
+/// Whether a container has a log.
+fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), Status> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let refuse = |why: String| Err(Status::bad_request(why));
+    let mut statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let Some(status) = statuses.find(|status| status["name"] == container) else {
+        return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
+    };
+    if previous {
+        // no container here has lived before
+        return refuse(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
+    }
+    let why = match status["state"]["waiting"]["reason"].as_str() {
+        // after a crash, what was said before is still there
+        None | Some("CrashLoopBackOff") => return Ok(()),
+        Some("ImagePullBackOff") => "trying and failing to pull image",
+        Some("ErrImagePull") => "image can't be pulled",
+        Some(reason) => reason,
+    };
+    refuse(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_part_is_asked_for() {
+        let logs = Logs::default();
+        logs.say("shop", "web", Some("one"));
+        logs.say("shop", "web", Some("two"));
+        logs.say("shop", "other", Some("nothing"));
+        let status = json!({"name": "main", "state": {"running": {}}});
+        let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});
+        let read = |pod: &Json, query: &[(&'static str, &'static str)]| {
+            let found = logs.read(pod, |name| {
+                query.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value)
+            });
+            found.map_err(|status| status.message)
+        };
+        let check = |pod: &Json, query: &[(&'static str, &'static str)], expected: Result<&str, &str>| {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(read(pod, query), expected, "{query:?}");
+        };
+        check(&pod, &[], Ok("one\ntwo\n"));
+        check(&pod, &[("tailLines", "1"), ("container", "main")], Ok("two\n"));
+        check(&pod, &[("limitBytes", "5")], Ok("one\nt"));
+        check(&pod, &[("sinceSeconds", "60")], Ok("one\ntwo\n"));
+        check(&pod, &[("container", "x")], Err("container x is not valid for pod web"));
+        let none = "previous terminated container \"main\" in pod \"web\" not found";
+        check(&pod, &[("previous", "true")], Err(none));
+        let stamped = read(&pod, &[("timestamps", "true")]).unwrap();
+        let (time, line) = stamped.lines().next().unwrap().split_once(' ').unwrap();
+        assert!(time.parse::<jiff::Timestamp>().is_ok() && line == "one", "{stamped}");
+        pod["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "ImagePullBackOff"}});
+        let waits = "container \"main\" in pod \"web\" is waiting to start: trying and failing to pull image";
+        check(&pod, &[], Err(waits));
+        pod["spec"]["containers"] = json!([{"name": "a"}, {"name": "b"}]);
+        check(&pod, &[], Err("a container name must be specified for pod web, choose one of: [a b]"));
+        pod["spec"]["nodeName"] = Json::Null;
+        check(&pod, &[("container", "b")], Ok(""));
+    }
+}

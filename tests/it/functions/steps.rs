@@ -1,0 +1,114 @@
+//! What a test of functions is made of: activities of one experiment, and looks at the cluster between them.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Site, function};
+
+/// One thing after the other.
+pub enum Step {
+    /// An activity, and what has to come of it: a status, and a text in its output or its error.
+    Activity { activity: Value, status: &'static str, shows: String },
+    /// What the API has to say by then.
+    Look { path: String, at: String, is: Value },
+    /// There must be nothing there.
+    Nothing { path: String },
+}
+
+fn step(kind: &str, name: &str, arguments: &Value, status: &'static str, shows: &str) -> Step {
+    let (module, name) = name.rsplit_once('.').unwrap();
+    Step::Activity { activity: function(kind, module, name, arguments), status, shows: shows.to_owned() }
+}
+
+/// An action that takes effect.
+pub fn act(name: &str, arguments: &Value) -> Step {
+    step("action", name, arguments, "succeeded", "")
+}
+
+/// An action that fails, and says so.
+pub fn refused(name: &str, arguments: &Value, shows: &str) -> Step {
+    step("action", name, arguments, "failed", shows)
+}
+
+/// A probe that has an answer, which shows this.
+pub fn holds(name: &str, arguments: &Value, shows: &str) -> Step {
+    step("probe", name, arguments, "succeeded", shows)
+}
+
+/// A probe that fails, and says so.
+pub fn fails(name: &str, arguments: &Value, shows: &str) -> Step {
+    step("probe", name, arguments, "failed", shows)
+}
+
+/// What stands at a place (a JSON pointer) of a document of the API. In a list, `names` stands for the names of all.
+pub fn reads(path: impl Into<String>, at: &str, is: Value) -> Step {
+    Step::Look { path: path.into(), at: at.to_owned(), is }
+}
+
+/// Nothing is there any more.
+pub fn gone(path: impl Into<String>) -> Step {
+    Step::Nothing { path: path.into() }
+}
+
+/// The names of what a list has.
+pub fn names(list: &Value) -> Value {
+    let items = list["items"].as_array().into_iter().flatten();
+    items.map(|item| item["metadata"]["name"].clone()).collect()
+}
+
+fn stands(answer: &Answer, at: &str, is: &Value) -> bool {
+    if at == "names" {
+        return answer.body["items"].is_array() && names(&answer.body) == *is;
+    }
+    answer.body.pointer(at).unwrap_or(&Value::Null) == is
+}
+
+/// Goes through the steps: activities that follow each other are one run.
+#[track_caller]
+pub fn play(site: &Site, steps: &[Step]) {
+    play_with(site, steps, &[]);
+}
+
+/// The same, with more arguments for the binary.
+#[track_caller]
+pub fn play_with(site: &Site, steps: &[Step], flags: &[&str]) {
+    for group in steps.chunk_by(|one, next| one.is_activity() && next.is_activity()) {
+        match &group[0] {
+            Step::Activity { .. } => run(site, group, flags),
+            Step::Look { path, at, is } => drop(site.until(path, |answer| stands(answer, at, is))),
+            Step::Nothing { path } => drop(site.until(path, |answer| answer.code == 404)),
+        }
+    }
+}
+
+impl Step {
+    fn is_activity(&self) -> bool {
+        matches!(self, Self::Activity { .. })
+    }
+}
+
+/// Runs activities in one run, and holds each against what has to come of it.
+#[track_caller]
+fn run(site: &Site, group: &[Step], flags: &[&str]) {
+    let activity = |step: &Step| match step {
+        Step::Activity { activity, .. } => activity.clone(),
+        Step::Look { .. } | Step::Nothing { .. } => Value::Null,
+    };
+    let method: Vec<Value> = group.iter().map(activity).collect();
+    let flags: Vec<&str> = ["--strict=false"].into_iter().chain(flags.iter().copied()).collect();
+    let said = site.run(&json!(method), &flags).stderr;
+    let journal = site.chaos.journal();
+    for (index, step) in group.iter().enumerate() {
+        let Step::Activity { status, shows, .. } = step else { continue };
+        let entry = &journal["run"][index];
+        let came = if *status == "failed" { &entry["exception"] } else { &entry["output"] };
+        let what = format!("step {index}, {}: {entry:#}\n{said}", entry["activity"]["name"]);
+        assert_eq!(entry["status"], *status, "{what}");
+        let text = came.to_string();
+        assert!(text.contains(shows), "{shows:?} is not in {text:?}; {what}");
+    }
+    for activity in journal["kubectl-chaos"]["activities"].as_array().unwrap() {
+        let failed = journal.pointer(activity["at"].as_str().unwrap()).unwrap()["status"] == "failed";
+        let state = if failed { "mismatch" } else { "confirmed" };
+        assert_eq!(activity["effect"]["state"], state, "{activity:#}\n{said}");
+    }
+}

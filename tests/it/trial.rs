@@ -1,0 +1,289 @@
+//! `trial`: both arms are deployed, run and removed, and the answer is the one that the rules allow.
+
+use std::process::Child;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, finish, signal, wait_until};
+
+fn example(rest: &str) -> String {
+    format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A short trial of an experiment on a cluster of its own.
+fn trial(chaos: &Chaos, experiment: &str, before: &str, after: &str, more: &[&str]) -> Finished {
+    let services = example("services");
+    let given = ["trial", experiment, "--before", before, "--after", after, "--common", &services];
+    let short = ["--embedded", "--sample=20ms", "--recovery", "300ms", "--output-dir", "out"];
+    chaos.run(given.iter().chain(&short).chain(more))
+}
+
+/// The example, with a short fault.
+fn of_the_example(chaos: &Chaos, before: &str, after: &str, repeat: &str, more: &[&str]) -> Value {
+    let probe = ["--sample-probe", "consumer-service-must-still-respond"];
+    let given = ["--var", "settle_seconds:float=0.5", "--repeat", repeat];
+    let more: Vec<&str> = probe.iter().chain(&given).chain(more).copied().collect();
+    trial(chaos, &example("experiment.json"), before, after, &more).exits(0);
+    chaos.json("out/comparison.json")
+}
+
+fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
+    let rows = comparison["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["measure"] == "success-ratio").unwrap();
+    let values = row[side]["values"].as_array().unwrap();
+    values.iter().map(|value| value["value"].as_f64().or(value.as_f64()).unwrap()).collect()
+}
+
+#[test]
+fn a_circuit_breaker_that_helps_is_a_fix() {
+    let chaos = Chaos::new();
+    let answer = of_the_example(&chaos, &example("01-before"), &example("03-after"), "3", &[]);
+    assert_eq!(
+        (&answer["verdict"], &answer["after"], &answer["evidence"]),
+        (&json!("fixed"), &json!("holds"), &json!("repeated")),
+        "{answer:#}"
+    );
+    assert!(ratios(&answer, "before").iter().all(|ratio| *ratio < 0.2), "{answer:#}");
+    assert!(ratios(&answer, "after").iter().all(|ratio| *ratio > 0.99), "{answer:#}");
+    assert_eq!(answer["labels"], json!([]), "{answer:#}");
+    let record = chaos.json("out/trial.json");
+    assert_eq!((&record["state"], record["namespaces"].as_array().unwrap().len()), (&json!("finished"), 6));
+    for (arm, repeat) in ["before", "after"].into_iter().flat_map(|arm| [(arm, 1), (arm, 2), (arm, 3)]) {
+        let own = chaos.json(&format!("out/{arm}/journal-{repeat}.json"))["kubectl-chaos"].take();
+        let stood = &own["environment"];
+        assert_eq!(
+            (&stood["arm"], &stood["repeat"], &stood["nodes"]),
+            (&json!(arm), &json!(repeat), &json!(2))
+        );
+        assert_eq!(own["activities"][0]["effect"]["state"], "confirmed", "{own:#}");
+        let namespace = own["namespace"].as_str().unwrap();
+        assert!(namespace.starts_with("chaos-trial-") && namespace.ends_with(&format!("-{arm}-{repeat}")));
+        assert_eq!(own["activities"][0]["targets"][0]["namespace"], namespace);
+    }
+}
+
+#[test]
+fn the_same_on_both_sides_is_unchanged() {
+    let chaos = Chaos::new();
+    let before = example("01-before");
+    let answer =
+        of_the_example(&chaos, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
+    // it still fails, and that stands beside it
+    assert_eq!((&answer["verdict"], &answer["after"]), (&json!("unchanged"), &json!("fails")), "{answer:#}");
+}
+
+#[test]
+fn a_change_that_does_not_help_is_no_fix() {
+    let chaos = Chaos::new();
+    let after = chaos.path("after");
+    std::fs::create_dir(&after).unwrap();
+    let consumer = include_str!("../../src/cli/demo/consumer-with-an-unread-switch.yaml");
+    chaos.write("after/consumer.yaml", consumer);
+    let provider = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
+    chaos.write("after/provider.yaml", provider);
+    let after = after.to_str().unwrap();
+    let probe =
+        ["--sample-probe", "consumer-service-must-still-respond", "--var", "settle_seconds:float=0.5"];
+    let more = [probe.as_slice(), &["--repeat", "1"]].concat();
+    // one run of each says too little for an answer
+    let ended = trial(&chaos, &example("experiment.json"), &example("01-before"), after, &more).exits(8);
+    assert!(
+        ended.stdout.contains("inconclusive") && ended.stdout.contains("after: fails"),
+        "{}",
+        ended.stdout
+    );
+    let answer = chaos.json("out/comparison.json");
+    assert_eq!((&answer["verdict"], &answer["after"]), (&json!("inconclusive"), &json!("fails")));
+}
+
+/// An experiment that kills the Pods that say that they may be killed.
+fn kill() -> Value {
+    json!({"title": "t", "description": "d", "steady-state-hypothesis": {"title": "h", "probes": [
+            {"type": "probe", "name": "answers", "tolerance": 200,
+                "provider": {"type": "http", "url": "http://my-provider-service.svc/"}}]},
+        "method": [{"type": "action", "name": "kill", "provider": {"type": "python", "module": "chaosk8s.pod.actions",
+            "func": "terminate_pods", "arguments": {"label_selector": "may-die=yes", "grace_period": 0}}}]})
+}
+
+/// The provider, with and without Pods that may be killed.
+fn providers(chaos: &Chaos) -> [String; 2] {
+    let without = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
+    let with = without.replace(
+        "      labels: {name: my-provider-app,",
+        "      labels: {may-die: \"yes\", name: my-provider-app,",
+    );
+    assert_ne!(with, without);
+    [("with.yaml", with), ("without.yaml", without)]
+        .map(|(name, text)| chaos.write(name, text).to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_fault_that_hits_nothing_fixes_nothing() {
+    let chaos = Chaos::new();
+    let [with, without] = providers(&chaos);
+    let experiment = chaos.write("kill.json", kill().to_string());
+    let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &["--repeat", "1"]).exits(8);
+    let answer = chaos.json("out/comparison.json");
+    assert_eq!(answer["verdict"], "inconclusive", "{}", ended.stdout);
+    assert_eq!(
+        (&answer["after"], &answer["arms"]["after"]["void"]),
+        (&json!("unknown"), &json!(1)),
+        "{answer:#}"
+    );
+    let after = answer["runs"].as_array().unwrap().iter().find(|run| run["arm"] == "after").unwrap();
+    assert_eq!(after["outcome"], "void");
+    assert!(after["reason"].as_str().unwrap().contains("kill"), "{after}");
+}
+
+#[test]
+fn what_goes_outside_is_refused_before_anything_is_made() {
+    let check = |change: &dyn Fn(&mut Value), manifest: &str, code: i32, said: &[&str]| {
+        let chaos = Chaos::new();
+        let [with, without] = providers(&chaos);
+        let mut experiment = kill();
+        change(&mut experiment);
+        let experiment = chaos.write("kill.json", experiment.to_string());
+        let extra = chaos.write("extra.yaml", manifest);
+        let more: Vec<&str> =
+            if manifest.is_empty() { vec![] } else { vec!["--after", extra.to_str().unwrap()] };
+        let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &more).exits(code);
+        for text in said {
+            assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);
+        }
+        assert!(!chaos.path("out").exists(), "nothing was made");
+    };
+    let nothing = |_: &mut Value| {};
+    check(
+        &|experiment| {
+            experiment["method"][0]["provider"]["arguments"]["ns"] = json!("default");
+            experiment["steady-state-hypothesis"]["probes"][0]["provider"]["url"] =
+                json!("http://localhost:1/");
+        },
+        "",
+        3,
+        &[
+            "'kill' goes to the namespace default",
+            "--allow-outside default allows it",
+            "'answers' asks localhost:1, which is no Service of the trial",
+            "these 2 are outside the namespace of a run: nothing was made",
+        ],
+    );
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n";
+    check(
+        &nothing,
+        role,
+        2,
+        &["ClusterRole \"r\": it is a thing of the whole cluster", "put it into --common"],
+    );
+    check(&nothing, "apiVersion: x/v1\nkind: Y\nmetadata: {name: y}\n", 2, &["Y \"y\": "]);
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {url: http://web.shop.svc/}\n";
+    check(&nothing, other, 3, &["ConfigMap \"c\" goes to the namespace shop"]);
+    check(&|experiment| drop(experiment.as_object_mut().unwrap().shift_remove("method")), "", 3, &["method"]);
+}
+
+#[test]
+fn a_folder_of_something_else_stays_as_it_is() {
+    let chaos = Chaos::new();
+    let [with, without] = providers(&chaos);
+    let experiment = chaos.write("kill.json", kill().to_string());
+    std::fs::create_dir(chaos.path("out")).unwrap();
+    chaos.write("out/mine", "precious");
+    let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
+    assert!(ended.stderr.contains("has something in it that is of no trial"), "{}", ended.stderr);
+    assert_eq!(chaos.read("out/mine"), "precious");
+}
+
+/// An embedded cluster that outlives a trial.
+struct Site {
+    chaos: Chaos,
+    server: Option<Child>,
+}
+
+impl Site {
+    fn start() -> Self {
+        let chaos = Chaos::new();
+        let server = chaos.start(["embedded", "serve", "--kubeconfig", "config"]);
+        wait_until("the kubeconfig", || chaos.path("config").exists());
+        Self { chaos, server: Some(server) }
+    }
+
+    /// A trial that does not get further than its first baseline.
+    fn begin(&self) -> Child {
+        let [with, _] = providers(&self.chaos);
+        let experiment = self.chaos.write("kill.json", kill().to_string());
+        let services = example("services");
+        let child = self.chaos.start([
+            "trial",
+            experiment.to_str().unwrap(),
+            "--before",
+            &with,
+            "--after",
+            &with,
+            "--common",
+            &services,
+            "--kubeconfig",
+            "config",
+            "--output-dir",
+            "out",
+            "--sample=1h",
+            "--settle",
+            "1h",
+        ]);
+        wait_until("a namespace with a run in it", || self.left().contains("chaos-trial-") && self.runs());
+        child
+    }
+
+    fn runs(&self) -> bool {
+        ["out/before/.journal-1.json.live-a", "out/after/.journal-1.json.live-a"]
+            .iter()
+            .any(|name| self.chaos.path(name).exists())
+    }
+
+    fn recover(&self, more: &[&str]) -> Finished {
+        self.chaos.run(["recover", "--kubeconfig", "config"].iter().chain(more))
+    }
+
+    /// What `recover` sees.
+    fn left(&self) -> String {
+        self.recover(&[]).stdout
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let server = self.server.take().unwrap();
+        signal(server.id(), Signal::INT);
+        finish(server);
+    }
+}
+
+#[test]
+fn a_signal_removes_what_was_deployed() {
+    let site = Site::start();
+    let child = site.begin();
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    assert_eq!(site.chaos.json("out/trial.json")["state"], "finished");
+    assert!(site.left().starts_with("nothing of a trial is left"), "{}", site.left());
+}
+
+#[test]
+fn what_a_killed_trial_left_behind_is_found_and_removed() {
+    let site = Site::start();
+    let child = site.begin();
+    signal(child.id(), Signal::KILL);
+    assert_eq!(finish(child).code, None);
+    assert_eq!(site.chaos.json("out/trial.json")["state"], "running");
+    // nobody was asked, and nobody can be: nothing is removed
+    let unsaid = site.recover(&[]).exits(2);
+    assert!(
+        unsaid.stdout.contains("Namespace chaos-trial-") && unsaid.stderr.contains("--yes"),
+        "{unsaid:?}"
+    );
+    let other = site.recover(&["another", "--yes"]).exits(0);
+    assert!(other.stdout.starts_with("nothing of a trial is left"), "{other:?}");
+    let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
+    site.recover(&[&name, "--yes"]).exits(0);
+    wait_until("the namespace to be gone", || site.left().starts_with("nothing of a trial is left"));
+}
