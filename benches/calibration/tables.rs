@@ -21,8 +21,8 @@ pub const EFFECTS: [(&str, [Nature; 2]); 6] = [
     ("9 of 10 runs failed, now 1 of 10 fails", [failing(0.9), failing(0.1)]),
     ("all hold; errors fall from 20 % to 1 %", [with(60.0, 0.2), with(60.0, 0.01)]),
     ("all hold; errors fall from 8 % to 4 %", [with(60.0, 0.08), with(60.0, 0.04)]),
-    ("all hold; latency doubles", [with(60.0, 0.04), with(120.0, 0.04)]),
-    ("all hold; latency grows by a fifth", [with(60.0, 0.04), with(72.0, 0.04)]),
+    ("all hold; latency doubles", [with(60.0, 0.01), with(120.0, 0.01)]),
+    ("all hold; latency grows by a fifth", [with(60.0, 0.01), with(72.0, 0.01)]),
 ];
 
 const fn failing(failing: f64) -> Nature {
