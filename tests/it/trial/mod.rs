@@ -1,5 +1,7 @@
 //! `trial`: both arms are deployed, run and removed, and the answer is the one that the rules allow.
 
+mod in_place;
+
 use std::process::Child;
 
 use rustix::process::Signal;
@@ -78,7 +80,7 @@ fn a_change_that_does_not_help_is_no_fix() {
     let chaos = Chaos::new();
     let after = chaos.path("after");
     std::fs::create_dir(&after).unwrap();
-    let consumer = include_str!("../../src/cli/demo/consumer-with-an-unread-switch.yaml");
+    let consumer = include_str!("../../../src/cli/demo/consumer-with-an-unread-switch.yaml");
     chaos.write("after/consumer.yaml", consumer);
     let provider = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     chaos.write("after/provider.yaml", provider);

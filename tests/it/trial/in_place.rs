@@ -1,0 +1,145 @@
+//! `trial --in-place`: what stands there is replaced, and stands there again afterwards, whatever ends the trial.
+
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Finished, Site, finish, object, pod_spec, signal, wait_until};
+
+/// A Deployment with so many replicas.
+fn deployment(replicas: u32, note: &str) -> Value {
+    let labels = json!({"app": "web"});
+    let template = json!({"metadata": {"labels": labels}, "spec": pod_spec("testbed/busybox:1")});
+    let spec = json!({"replicas": replicas, "selector": {"matchLabels": labels}, "template": template});
+    let mut deployment = object("apps/v1", "Deployment", "web", &json!({"spec": spec}));
+    deployment["metadata"]["annotations"] = json!({"note": note});
+    deployment
+}
+
+fn settings(name: &str, value: &str) -> Value {
+    object("v1", "ConfigMap", name, &json!({"data": {"a": value}}))
+}
+
+fn list(items: &[Value]) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// Somebody's own workload stands in the namespace.
+fn furnish(site: &Site) {
+    site.create(&site.at("apps/v1", "deployments"), &deployment(1, "mine"));
+    site.create(&site.at("v1", "configmaps"), &settings("settings", "1"));
+    site.until(&site.at("apps/v1", "deployments/web"), |answer| {
+        answer.body["status"]["availableReplicas"] == 1
+    });
+}
+
+/// Begins a trial that replaces it, and adds something after the change.
+fn begin(site: &Site, more: &[&str]) -> Child {
+    let before = site.chaos.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
+    let after = site.chaos.write(
+        "after.json",
+        list(&[deployment(2, "after"), settings("settings", "3"), settings("extra", "4")]),
+    );
+    let count = json!({"type": "python", "module": "chaosk8s.pod.probes", "func": "pods_in_phase",
+        "arguments": {"label_selector": "app=web", "phase": "Running"}});
+    let kill = json!({"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods",
+        "arguments": {"label_selector": "app=web", "qty": 1, "grace_period": 0}});
+    let experiment = json!({"title": "t", "description": "d", "steady-state-hypothesis": {"title": "h", "probes": [
+            {"type": "probe", "name": "runs", "tolerance": true, "provider": count}]},
+        "method": [{"type": "action", "name": "kill", "provider": kill, "pauses": {"after": 1}}]});
+    let experiment = site.chaos.write("experiment.json", experiment.to_string());
+    let mut command = site.chaos.command(["trial", "--in-place", "--repeat", "1", "--output-dir", "out"]);
+    command.arg(experiment).arg("--before").arg(before).arg("--after").arg(after);
+    command.args(["--recovery", "1s", "--ready-timeout", "3m"]).args(more);
+    command.env("KUBECONFIG", &site.config).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("a started process")
+}
+
+fn recover(site: &Site, more: &[&str]) -> Finished {
+    let mut command = site.chaos.command(["recover"]);
+    command.args(more).env("KUBECONFIG", &site.config).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().expect("a started process"))
+}
+
+/// What stood there stands there again, and nothing else.
+fn stands_again(site: &Site) {
+    let web = site.read(&site.at("apps/v1", "deployments/web")).body;
+    assert_eq!(
+        (&web["spec"]["replicas"], &web["metadata"]["annotations"]["note"]),
+        (&json!(1), &json!("mine"))
+    );
+    assert_eq!(site.read(&site.at("v1", "configmaps/settings")).body["data"], json!({"a": "1"}));
+    assert_eq!(site.read(&site.at("v1", "configmaps/extra")).code, 404);
+    let secrets = site.read(&site.at("v1", "secrets")).body;
+    let names = secrets["items"].as_array().unwrap().iter().map(|one| one["metadata"]["name"].to_string());
+    assert_eq!(names.filter(|name| name.contains("kubectl-chaos-trial")).count(), 0, "{secrets}");
+}
+
+fn everything_is_put_back(site: &Site) {
+    furnish(site);
+    // one run of each says too little for an answer
+    let ended = finish(begin(site, &["--sample=100ms"])).exits(8);
+    for text in ["replaces Deployment web", "adds ConfigMap extra", "in place"] {
+        assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);
+    }
+    let record = site.chaos.json("out/trial.json");
+    assert_eq!(
+        (&record["state"], &record["in_place"]["namespace"]),
+        (&json!("finished"), &json!(site.namespace))
+    );
+    for arm in ["before", "after"] {
+        let own = site.chaos.json(&format!("out/{arm}/journal-1.json"))["kubectl-chaos"].take();
+        assert_eq!(own["namespace"], site.namespace, "{own}");
+        assert_eq!(own["activities"][0]["effect"]["state"], "confirmed", "{own:#}");
+    }
+    stands_again(site);
+}
+
+fn a_signal_puts_everything_back(site: &Site) {
+    furnish(site);
+    let child = begin(site, &["--settle", "1h", "--sample=1h"]);
+    wait_until("a replaced workload", || {
+        site.read(&site.at("v1", "configmaps/settings")).body["data"]["a"] != "1"
+    });
+    signal(child.id(), Signal::TERM);
+    finish(child).exits(143);
+    stands_again(site);
+}
+
+fn what_a_killed_one_replaced_is_recovered(site: &Site) {
+    furnish(site);
+    let child = begin(site, &["--settle", "1h", "--sample=1h"]);
+    wait_until("a replaced workload", || {
+        site.read(&site.at("v1", "configmaps/settings")).body["data"]["a"] != "1"
+    });
+    signal(child.id(), Signal::KILL);
+    finish(child);
+    let trial = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
+    let listed = recover(site, &[&trial]).exits(2);
+    assert!(listed.stdout.contains("with what a trial in place replaced"), "{}", listed.stdout);
+    recover(site, &[&trial, "--yes"]).exits(0);
+    stands_again(site);
+}
+
+macro_rules! suite {
+    ($($part:ident),+ $(,)?) => {
+        mod here {
+            use crate::harness::Site;
+            $(#[test]
+            fn $part() {
+                super::$part(&Site::embedded());
+            })+
+        }
+        mod there {
+            use crate::harness::Site;
+            $(#[test]
+            #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT"]
+            fn $part() {
+                super::$part(&Site::real());
+            })+
+        }
+    };
+}
+
+suite!(everything_is_put_back, a_signal_puts_everything_back, what_a_killed_one_replaced_is_recovered);
