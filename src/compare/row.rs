@@ -80,7 +80,7 @@ pub struct Row {
     pub p_adjusted: Option<f64>,
     /// What follows.
     pub standing: Standing,
-    /// Why it was not compared.
+    /// Why it was not compared, or could not be told apart from so few runs.
     pub reason: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use super::wording::several;
 use super::{LEVEL, Margin};
 use crate::journal::Record;
 use crate::sample::{Phase, Series};
-use crate::statistics::{Splits, holm, shift, shift_interval};
+use crate::statistics::{Splits, groups_needed, holm, shift, shift_interval};
 
 /// So many good samples per run make a 95th percentile, and so many a 99th.
 const ENOUGH_FOR_P95: u64 = 100;
@@ -203,10 +203,15 @@ fn compare(row: &mut Row, rules: &Rules) {
 fn judge(rows: &mut [Row]) {
     let (places, ps): (Vec<usize>, Vec<f64>) =
         rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.p?))).unzip();
+    let needed = groups_needed(ps.len(), LEVEL);
     for (place, p) in places.into_iter().zip(holm(&ps)) {
         let row = &mut rows[place];
         row.p_adjusted = Some(p);
         row.standing = standing(row, p);
+        let fewer = row.before.values.len().min(row.after.values.len());
+        if row.standing == Standing::NotToldApart && fewer < needed {
+            row.reason = Some(format!("that takes {needed} runs per arm"));
+        }
         // a difference beyond every number is shown by the sides, not by a number
         row.difference = row.difference.filter(|difference| difference.is_finite());
     }

@@ -141,7 +141,10 @@ fn reasons_have_the_counts() {
     );
     let found = compared(&runs("failed"), &runs("held"));
     assert_eq!(found.headline(), "fixed, seen once (after: holds)");
-    assert_eq!(found.shown_counts(), "held in 0 of 1 valid runs before, 1 of 1 after");
+    assert_eq!(
+        found.shown_counts(),
+        "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
+    );
     assert!(!found.has_too_few_runs());
     let found = compared(&runs("held void"), &runs("held"));
     assert!(found.has_too_few_runs());
@@ -311,6 +314,7 @@ fn rows_show_what_was_seen() {
     let found = compared(&late[..3], &fine[..3]);
     assert_eq!(found.rows[0].shown_before(), "75 % (100, 50, 75)");
     assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 3 runs");
+    assert_eq!(found.rows[0].shown_standing(), "not told apart: that takes 5 runs per arm");
     assert_eq!(
         found.reason,
         "All 3 valid runs before held, and all 3 after held; so few runs cannot show whether \

@@ -180,10 +180,15 @@ impl Comparison {
         matches!(self.verdict, Verdict::Fixed | Verdict::Broken) && self.evidence == Evidence::Single
     }
 
-    /// How many valid runs held: `held in 0 of 3 runs before, 3 of 3 after`.
+    /// How many valid runs held, and within which limits the share of such runs lies with 95 % confidence:
+    /// `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
     pub fn shown_counts(&self) -> String {
+        let arm = |arm: &ArmCount, what: &str| {
+            let limits = arm.shown_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
+            format!("{}{what}{limits}", arm.shown_held())
+        };
         let Arms { before, after } = &self.arms;
-        format!("held in {} valid runs before, {} after", before.shown_held(), after.shown_held())
+        format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
     }
 
     /// How many runs were void: `1 of 4 runs before and 0 of 3 after were void`; none where none was.

@@ -1,0 +1,73 @@
+//! What the statistical functions make of many inputs, for another implementation to check.
+
+use kubectl_chaos::lot::Lot;
+use kubectl_chaos::statistics::{
+    Splits, groups_needed, holm, least_p, quantile, shift, shift_interval, wilson,
+};
+use serde_json::{Value, json};
+
+/// One document with a list of cases per function. Infinite values are null.
+pub fn cases() -> Value {
+    let mut lot = Lot::new(7);
+    let groups: Vec<Value> = (0..300).map(|at| group(&mut lot, at)).collect();
+    let holms: Vec<Value> = (0..100)
+        .map(|_| {
+            let count = 1 + lot.draw(12);
+            let ps = values(&mut lot, count, 1000, 0).into_iter().map(|p| p / 1000.0).collect::<Vec<_>>();
+            json!({"ps": ps, "adjusted": holm(&ps)})
+        })
+        .collect();
+    let wilsons: Vec<Value> = (0..=40_u32)
+        .flat_map(|all| (0..=all).map(move |counted| (counted, all)))
+        .map(|(counted, all)| json!({"counted": counted, "all": all, "interval": wilson(counted, all)}))
+        .collect();
+    let quantiles: Vec<Value> = (0..200)
+        .map(|_| {
+            let count = 1 + lot.draw(30);
+            let values = values(&mut lot, count, 50, 0);
+            let share = even(&mut lot);
+            json!({"values": values, "share": share, "quantile": quantile(&values, share)})
+        })
+        .collect();
+    let least: Vec<Value> = (1..=8).map(|size| json!({"size": size, "p": least_p(size, size)})).collect();
+    let needed: Vec<Value> =
+        (1..=30).map(|tests| json!({"tests": tests, "size": groups_needed(tests, 0.05)})).collect();
+    json!({"groups": groups, "holm": holms, "wilson": wilsons, "quantile": quantiles, "least": least, "needed": needed})
+}
+
+/// Two groups: some with many equal values, some with infinite ones, some so large that splits are drawn.
+fn group(lot: &mut Lot, at: usize) -> Value {
+    let (first, second) =
+        if at % 10 == 9 { (9 + lot.draw(12), 9 + lot.draw(12)) } else { (2 + lot.draw(7), 2 + lot.draw(7)) };
+    let steps = [5, 50, 1_000_000][at % 3];
+    let infinite = if at.is_multiple_of(4) { 4 } else { 0 };
+    let apart = if at % 5 < 3 { 0.0 } else { even(lot) * 1.5 };
+    let first = values(lot, first, steps, infinite);
+    #[allow(clippy::cast_precision_loss)]
+    let second: Vec<f64> = values(lot, second, steps, infinite)
+        .into_iter()
+        .map(|value| (value + apart * steps as f64).round())
+        .collect();
+    let splits = Splits::new(first.len(), second.len(), 1);
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    json!({
+        "first": first, "second": second, "drawn": splits.are_drawn(), "p": splits.p(&first, &second),
+        "shift": finite(shift(&first, &second)),
+        "interval": shift_interval(&first, &second, &splits, 0.05),
+    })
+}
+
+/// Whole numbers below another; one in so many of them is infinite.
+fn values(lot: &mut Lot, count: usize, below: usize, infinite: usize) -> Vec<f64> {
+    #[allow(clippy::cast_precision_loss)]
+    let mut value = || {
+        if infinite > 0 && lot.draw(infinite) == 0 { f64::INFINITY } else { lot.draw(below) as f64 }
+    };
+    (0..count).map(|_| value()).collect()
+}
+
+fn even(lot: &mut Lot) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    let value = lot.draw(1 << 40) as f64 / (1_u64 << 40) as f64;
+    value
+}
