@@ -1,199 +1,13 @@
-//! `kubectl` drives the embedded cluster: the same commands there and on a real one, and the same answers, but for
-//! ids, times, ages, addresses, names of nodes and what makes names unique.
-//!
-//! Left out, as the embedded cluster does not claim it: `exec`, `attach`, `cp`, `debug`, `port-forward`, `top`,
-//! `logs -f`, `explain` (it has no schemas), `create job NAME` and others that come in protobuf, what stands in
-//! `describe`, the accounts, tokens and certificates that controllers put into every namespace.
+//! The commands: what kubectl is asked to do, in order.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use fancy_regex::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::{Finished, LISTENS, Site, finish, object, pod_spec, signal, wait_until};
+use super::script::Alike::{Code, Ending, Opening, Whole};
+use super::script::{Said, Script};
+use crate::harness::{Site, object, pod_spec};
 
-/// How far two answers have to be alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Alike {
-    /// Word for word.
-    Whole,
-    /// In their last line: what was said on the way depends on the moment.
-    Ending,
-    /// In their first line: after that Go shows its own structures.
-    Opening,
-    /// In how they end alone: what is said differs by rights, versions and kinds.
-    Code,
-}
-
-use Alike::{Code, Ending, Opening, Whole};
-
-/// The client. Where a program stands in its place that picks one by the server's version, as that of Google Cloud
-/// does, the newest of those that it can pick: both clusters are to be asked by the same one.
-fn program() -> PathBuf {
-    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-    let found =
-        folders.iter().map(|folder| folder.join("kubectl")).find(|path| path.exists()).expect("kubectl");
-    let found = found.canonicalize().unwrap();
-    let beside = std::fs::read_dir(found.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
-    let minor = |path: &PathBuf| {
-        path.file_name()?.to_str()?.strip_prefix("kubectl.1.").and_then(|minor| minor.parse::<u32>().ok())
-    };
-    beside.filter(|path| minor(path).is_some()).max_by_key(minor).unwrap_or(found)
-}
-
-/// A cluster, and what was answered there.
-struct Script<'a> {
-    site: &'a Site,
-    program: PathBuf,
-    said: Vec<(String, Alike, Finished)>,
-}
-
-impl Script<'_> {
-    fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .args(shlex::split(words).expect("words"))
-            .current_dir(self.site.chaos.path(""))
-            .env("KUBECONFIG", &self.site.config)
-            .env("HOME", self.site.chaos.path(""))
-            .env("KUBECTL_EXTERNAL_DIFF", "diff -U0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn say(&mut self, alike: Alike, words: &str) {
-        let finished = finish(self.command(words).spawn().expect("kubectl"));
-        self.said.push((words.to_owned(), alike, finished));
-    }
-
-    fn all(&mut self, commands: &[&str]) {
-        for words in commands {
-            self.say(Whole, words);
-        }
-    }
-
-    /// Waits until as many Pods of a Deployment are there and ready as it wants, and no others.
-    fn settle(&self, name: &str) {
-        let number = |value: &Value| value.as_u64().unwrap_or(0);
-        let path = self.site.at("apps/v1", &format!("deployments/{name}"));
-        let found = self.site.until(&path, |answer| {
-            let (wanted, status) = (number(&answer.body["spec"]["replicas"]), &answer.body["status"]);
-            status["observedGeneration"] == answer.body["metadata"]["generation"]
-                && ["replicas", "updatedReplicas", "availableReplicas"]
-                    .iter()
-                    .all(|field| number(&status[field]) == wanted)
-        });
-        let wanted = found["spec"]["replicas"].as_u64().unwrap();
-        let pods = self.site.at("v1", &format!("pods?labelSelector=app%3D{name}"));
-        self.site.until(&pods, |answer| {
-            let pods = answer.body["items"].as_array().unwrap();
-            pods.len() as u64 == wanted && pods.iter().all(crate::harness::is_ready)
-        });
-        let endpoints = self.site.at("v1", &format!("endpoints/{name}"));
-        self.site.until(&endpoints, |answer| {
-            let addresses = answer.body["subsets"][0]["addresses"].as_array().map_or(0, Vec::len);
-            answer.code == 404 || addresses as u64 == wanted
-        });
-    }
-
-    /// What a command shows that goes on: after each of the others something happens, and it ends when it has shown
-    /// what is waited for.
-    fn watch(&mut self, words: &str, then: &str, until: &str) {
-        let mut child = self.command(words).spawn().expect("kubectl");
-        let (id, lines) = (child.id(), BufReader::new(child.stdout.take().unwrap()).lines());
-        let (sender, receiver) = std::sync::mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        let mut seen: Vec<String> = Vec::new();
-        let until = Regex::new(until).unwrap();
-        // the table begins with its head and what there is
-        for _ in 0..2 {
-            seen.push(receiver.recv_timeout(crate::harness::DEADLINE).expect("a line"));
-        }
-        self.say(Whole, then);
-        wait_until(words, || {
-            seen.extend(receiver.try_iter());
-            seen.iter().any(|line| until.is_match(line).unwrap())
-        });
-        signal(id, rustix::process::Signal::KILL);
-        let _ = child.wait();
-        // what shows the same twice changed in what is not shown
-        let mut lines: Vec<String> = seen.iter().map(|line| redacted(self.site, line)).collect();
-        lines.dedup();
-        let told = Finished { code: Some(0), stdout: lines.join("\n"), stderr: String::new() };
-        self.said.push((words.to_owned(), Whole, told));
-    }
-}
-
-/// A document without what the embedded cluster does not have: containers, their images, and the account's token
-/// that is mounted into them.
-fn plain(document: &mut Value) {
-    let token = |one: &Value| one["name"].as_str().is_some_and(|name| name.starts_with("default-token-"));
-    match document {
-        Value::Object(fields) => {
-            for name in ["volumes", "volumeMounts"] {
-                if let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut) {
-                    list.retain(|one| !token(one));
-                }
-                if fields.get(name) == Some(&json!([])) {
-                    fields.shift_remove(name);
-                }
-            }
-            for name in ["containerID", "imageID"] {
-                fields.entry(name).and_modify(|id| *id = json!("ID"));
-            }
-            if let Some(image) = fields.get_mut("image").filter(|image| image.is_string()) {
-                *image = json!(image.as_str().unwrap().trim_start_matches("docker.io/"));
-            }
-            fields.values_mut().for_each(plain);
-        }
-        Value::Array(items) => items.iter_mut().for_each(plain),
-        _ => {}
-    }
-}
-
-/// Takes out what may differ.
-fn redacted(site: &Site, text: &str) -> String {
-    let read: Option<Value> = match text {
-        json if json.starts_with("{\n") => serde_json::from_str(json).ok(),
-        yaml if yaml.starts_with("apiVersion:") => serde_yaml::from_str(yaml).ok(),
-        _ => None,
-    };
-    let read = read.map(|mut document| {
-        plain(&mut document);
-        format!("{document:#}")
-    });
-    let text = read.as_deref().unwrap_or(text);
-    let text =
-        text.replace(&site.namespace, "NAMESPACE").replace(&*site.chaos.path("").to_string_lossy(), "FOLDER");
-    let rules = [
-        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "UID"),
-        (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( [+-]\d{4}|Z)", "TIME"),
-        (r"\b(\d{1,3}\.){3}\d{1,3}\b", "IP"),
-        (r"\b(embedded-\d|testbed)(?![/\w:])", "NODE"),
-        (r"\bweb-[a-z0-9]{8,10}-[a-z0-9]{5}\b", "web-HASH-POD"),
-        (r"\bweb-[a-z0-9]{8,10}\b", "web-HASH"),
-        (r#"(pod-template-hash"?[=:] ?"?)[a-z0-9]{8,10}"#, "${1}HASH"),
-        (r#"("?resourceVersion"?: )"\d+""#, r#"${1}"VERSION""#),
-        (r"(?m)(^| )\d+[smhd](\d+[smhd])?(?= |$)", "${1}AGE"),
-        (r"\((LIVE|MERGED)-\d+", "$1"),
-        (r"/tmp/(LIVE|MERGED)-\d+", "$1"),
-        (r"https://IP:\d+", "https://IP:PORT"),
-        (r"(?m) +$", ""),
-        // columns are as wide as what stands in them
-        (r" {2,}(?=\S)", "  "),
-    ];
-    let mut text = text;
-    for (pattern, with) in rules {
-        text = Regex::new(pattern).unwrap().replace_all(&text, with).into_owned();
-    }
-    text
-}
-
-fn deployment(replicas: u32) -> Value {
+/// A Deployment whose Pods have a port.
+pub fn deployment(replicas: u32) -> Value {
     let container = json!({"name": "main", "image": "testbed/busybox:1", "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": 8080}]});
     object(
@@ -219,9 +33,18 @@ fn settings(value: &str) -> Value {
     )
 }
 
+/// What is in no namespace and goes with the test, if it is still there.
+struct Made<'a>(&'a Site, String);
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.0.forget(&self.1);
+    }
+}
+
 /// Goes through all commands.
-fn drive(site: &Site) -> Vec<(String, Alike, Finished)> {
-    let mut script = Script { site, program: program(), said: Vec::new() };
+pub fn drive(site: &Site) -> Vec<Said> {
+    let mut script = Script::new(site);
     let service = object(
         "v1",
         "Service",
@@ -442,6 +265,7 @@ fn changing(script: &mut Script<'_>) {
 /// What is created by name alone, which kubectl sends in protobuf.
 fn naming(script: &mut Script<'_>) {
     let space = format!("{}-typed", script.site.namespace);
+    let _made = Made(script.site, format!("/api/v1/namespaces/{space}"));
     script.all(&[
         "create configmap typed --from-literal=a=b",
         "create configmap typed --from-literal=a=b",
@@ -468,6 +292,7 @@ fn naming(script: &mut Script<'_>) {
 fn nodes(script: &mut Script<'_>) {
     let site = script.site;
     let node = format!("{}-node", site.namespace);
+    let _made = Made(site, format!("/api/v1/nodes/{node}"));
     let taint = json!({"key": "suite", "value": "yes", "effect": "NoSchedule"});
     site.create("/api/v1/nodes", &object("v1", "Node", &node, &json!({"spec": {"taints": [taint]}})));
     let owner = site.create(&site.at("v1", "configmaps"), &object("v1", "ConfigMap", "owner", &json!({})));
@@ -527,56 +352,4 @@ fn deleting(script: &mut Script<'_>) {
     // it is gone sooner or later than that is asked
     script.say(Code, "wait --for=delete pod/lone --timeout=60s");
     script.all(&["wait --for=delete pod/lone --timeout=1s"]);
-}
-
-#[test]
-#[ignore = "needs kubectl"]
-fn it_shows_the_logs_of_what_runs() {
-    let site = Site::embedded();
-    let mut deployment = deployment(1);
-    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
-    site.create(&site.at("apps/v1", "deployments"), &deployment);
-    let mut script = Script { site: &site, program: program(), said: Vec::new() };
-    script.settle("web");
-    for words in
-        ["logs deployment/web", "logs -l app=web --tail=1 --timestamps", "logs deployment/web --since=1h"]
-    {
-        script.say(Whole, words);
-        let (_, _, told) = script.said.pop().unwrap();
-        let told = told.exits(0);
-        assert!(told.stdout.contains("listening on http://"), "{words}: {told:?}");
-    }
-}
-
-#[test]
-#[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn it_answers_as_a_real_cluster_does() {
-    let (here, there) = (Site::embedded(), Site::real());
-    let (ours, theirs) = std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| drive(&there));
-        (drive(&here), theirs.join().unwrap())
-    });
-    assert_eq!(ours.len(), theirs.len());
-    let mut differ = 0;
-    for ((words, alike, ours), (_, _, theirs)) in ours.iter().zip(&theirs) {
-        let shown = |site: &Site, text: &str| {
-            let text = redacted(site, text);
-            match alike {
-                Whole => text,
-                Opening => text.lines().next().unwrap_or_default().to_owned(),
-                Ending => text.lines().last().unwrap_or_default().to_owned(),
-                Code => String::new(),
-            }
-        };
-        let mine = (ours.code, shown(&here, &ours.stdout), shown(&here, &ours.stderr));
-        let real = (theirs.code, shown(&there, &theirs.stdout), shown(&there, &theirs.stderr));
-        if mine != real {
-            differ += 1;
-            println!(
-                "=== kubectl {words}\n--- real, {:?}\n{}{}\n--- embedded, {:?}\n{}{}",
-                real.0, real.1, real.2, mine.0, mine.1, mine.2
-            );
-        }
-    }
-    assert_eq!(differ, 0, "of {} answers differ", ours.len());
 }

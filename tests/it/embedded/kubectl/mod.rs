@@ -1,0 +1,68 @@
+//! `kubectl` drives the embedded cluster: the same commands there and on a real one, and the same answers, but for
+//! ids, times, ages, addresses, names of nodes and what makes names unique.
+//!
+//! Left out, as the embedded cluster does not claim it: `exec`, `attach`, `cp`, `debug`, `port-forward`, `top`,
+//! `logs -f`, `explain` (it has no schemas), `create job NAME` and others that come in protobuf, what stands in
+//! `describe`, the accounts, tokens and certificates that controllers put into every namespace.
+
+mod commands;
+mod script;
+
+use serde_json::json;
+
+use crate::harness::{LISTENS, Site};
+use commands::{deployment, drive};
+use script::Alike::{Code, Ending, Opening, Whole};
+use script::{Script, redacted};
+
+#[test]
+#[ignore = "needs kubectl"]
+fn it_shows_the_logs_of_what_runs() {
+    let site = Site::embedded();
+    let mut deployment = deployment(1);
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
+    site.create(&site.at("apps/v1", "deployments"), &deployment);
+    let mut script = Script::new(&site);
+    script.settle("web");
+    for words in
+        ["logs deployment/web", "logs -l app=web --tail=1 --timestamps", "logs deployment/web --since=1h"]
+    {
+        script.say(Whole, words);
+        let (_, _, told) = script.said.pop().unwrap();
+        let told = told.exits(0);
+        assert!(told.stdout.contains("listening on http://"), "{words}: {told:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+fn it_answers_as_a_real_cluster_does() {
+    let (here, there) = (Site::embedded(), Site::real());
+    let (ours, theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| drive(&there));
+        (drive(&here), theirs.join().unwrap())
+    });
+    assert_eq!(ours.len(), theirs.len());
+    let mut differ = 0;
+    for ((words, alike, ours), (_, _, theirs)) in ours.iter().zip(&theirs) {
+        let shown = |site: &Site, text: &str| {
+            let text = redacted(site, text);
+            match alike {
+                Whole => text,
+                Opening => text.lines().next().unwrap_or_default().to_owned(),
+                Ending => text.lines().last().unwrap_or_default().to_owned(),
+                Code => String::new(),
+            }
+        };
+        let mine = (ours.code, shown(&here, &ours.stdout), shown(&here, &ours.stderr));
+        let real = (theirs.code, shown(&there, &theirs.stdout), shown(&there, &theirs.stderr));
+        if mine != real {
+            differ += 1;
+            println!(
+                "=== kubectl {words}\n--- real, {:?}\n{}{}\n--- embedded, {:?}\n{}{}",
+                real.0, real.1, real.2, mine.0, mine.1, mine.2
+            );
+        }
+    }
+    assert_eq!(differ, 0, "of {} answers differ", ours.len());
+}
