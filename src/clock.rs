@@ -15,6 +15,16 @@ impl Timestamp {
         Self(jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
+    /// A moment as a journal has it: ISO 8601, in UTC where no zone is named. None where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let zoned = text.parse::<jiff::Timestamp>();
+        let parsed = zoned.or_else(|_| {
+            let civil = text.parse::<jiff::civil::DateTime>()?;
+            civil.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp())
+        });
+        parsed.ok().map(|moment| Self::from_micros(moment.as_microsecond()))
+    }
+
     /// Seconds since 1970-01-01 UTC.
     #[allow(clippy::cast_precision_loss)] // exact for the next 280 years
     pub fn as_seconds(self) -> f64 {
@@ -62,6 +72,18 @@ mod tests {
         check(1_795_415_512_500_000, "2026-11-23T06:31:52.500000+00:00");
         check(0, "1970-01-01T00:00:00+00:00");
         check(i64::MAX, "1970-01-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn it_is_read_with_and_without_a_zone() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(Timestamp::parse(text).map(Timestamp::iso).as_deref(), expected, "{text}");
+        };
+        check("2026-11-23T06:31:52.211695+00:00", Some("2026-11-23T06:31:52.211695+00:00"));
+        check("2026-11-23T06:31:52.211695", Some("2026-11-23T06:31:52.211695+00:00"));
+        check("2026-11-23T07:31:52+01:00", Some("2026-11-23T06:31:52+00:00"));
+        check("yesterday", None);
+        check("", None);
     }
 
     #[test]

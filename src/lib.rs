@@ -15,7 +15,7 @@
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
-//!            views     console/  compare/                                pure: events in, lines out; journals in,
+//!            views     console/  compare/  report/                       pure: events in, lines out; journals in,
 //!                                                                        an answer out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
@@ -61,6 +61,7 @@
 //! | sample | 0 | – |
 //! | compare | 1 | effect, experiment, journal, sample, statistics, value |
 //! | console | 1 | clock, effect, event, experiment, value |
+//! | report | 1 | clock, compare, console, journal, sample |
 //! | http_client | 1 | experiment |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
 //! | source | 1 | diagnostic, experiment, http_client, settings |
@@ -88,6 +89,7 @@ pub mod journal;
 pub mod kubernetes;
 pub mod lot;
 pub mod provider;
+pub mod report;
 pub mod sample;
 pub mod sample_app;
 pub mod sampling;

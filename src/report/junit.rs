@@ -1,0 +1,293 @@
+//! JUnit XML, for CI servers. Floor 1.
+//!
+//! A suite per run, and one for a comparison. The crate that writes it escapes attributes and nothing else: every
+//! text goes through [`xml_text`] first, so that what a process printed cannot become a test case, or break the file.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use junit_report::{
+    Duration, OffsetDateTime, Report, TestCase, TestCaseBuilder, TestSuite, TestSuiteBuilder,
+};
+
+use super::Summary;
+use super::summary::{
+    Look, LookState, ProbeRow, RunSummary, Step, StepState, counts, reaction, seconds_shown,
+};
+use crate::clock::Timestamp;
+use crate::compare::{Comparison, Row, Standing, Verdict};
+
+/// How long what stands beside a suite may be, in bytes.
+const LONGEST_OUT: usize = 64 * 1024;
+
+/// The report.
+pub fn render(summary: &Summary) -> String {
+    let mut suites: Vec<TestSuite> = Vec::new();
+    if let Some(comparison) = &summary.comparison {
+        suites.push(of_comparison(comparison));
+    }
+    let names = suite_names(summary);
+    suites.extend(summary.runs.iter().zip(names).map(|(run, name)| of_run(run, &name)));
+    let mut report = Report::new();
+    report.add_testsuites(suites);
+    let mut bytes = Vec::new();
+    // a vector takes everything
+    let _ = report.write_xml(&mut bytes);
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    text.push('\n');
+    text
+}
+
+/// The names of the suites of the runs: the title, with arm and number where there are several.
+fn suite_names(summary: &Summary) -> Vec<String> {
+    let several = summary.runs.len() > 1;
+    let name = |(index, run): (usize, &RunSummary)| match &run.arm {
+        Some((arm, repeat)) => format!("{} ({arm} {repeat})", run.title),
+        None if several => format!("{} ({})", run.title, index + 1),
+        None => run.title.clone(),
+    };
+    summary.runs.iter().enumerate().map(name).collect()
+}
+
+/// The test cases of a suite, each with a name of its own within its class.
+struct Cases {
+    suite: String,
+    known: HashMap<(String, String), usize>,
+    cases: Vec<TestCase>,
+}
+
+impl Cases {
+    fn new(suite: &str) -> Self {
+        Self { suite: xml_text(suite), known: HashMap::new(), cases: Vec::new() }
+    }
+
+    /// A case of a section such as `before`.
+    fn add(&mut self, section: &str, name: &str, result: Outcome, seconds: Option<f64>) {
+        let name = xml_text(name);
+        let count = self.known.entry((section.to_owned(), name.clone())).or_default();
+        *count += 1;
+        let name = if *count > 1 { format!("{name} ({count})") } else { name };
+        let time =
+            Duration::seconds_f64(seconds.filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(0.0).min(1e9));
+        let mut case = match &result {
+            Outcome::Passed => TestCaseBuilder::success(&name, time),
+            Outcome::Failure(kind, message) => {
+                TestCaseBuilder::failure(&name, time, kind, &xml_text(message))
+            }
+            Outcome::Error(kind, message) => TestCaseBuilder::error(&name, time, kind, &xml_text(message)),
+            Outcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
+        };
+        // dots would be taken for packages
+        case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
+        self.cases.push(case.build());
+    }
+
+    fn suite(self, start: Option<&str>, out: &str) -> TestSuite {
+        let mut suite = TestSuiteBuilder::new(&self.suite);
+        suite.add_testcases(self.cases).set_timestamp(timestamp(start));
+        if !out.is_empty() {
+            suite.set_system_out(&cdata(&bounded(out)));
+        }
+        suite.build()
+    }
+}
+
+/// What became of a case.
+enum Outcome {
+    Passed,
+    /// Something was not as it should be: its kind, and what was seen.
+    Failure(&'static str, String),
+    /// It could not be carried out, or was not confirmed.
+    Error(&'static str, String),
+    Skipped(&'static str),
+}
+
+fn of_run(run: &RunSummary, name: &str) -> TestSuite {
+    let mut cases = Cases::new(name);
+    for probe in &run.probes {
+        cases.look("steady state before", probe, &probe.before);
+    }
+    for step in run.method.iter().filter(|step| step.is_action) {
+        cases.step("actions", step);
+    }
+    for probe in &run.probes {
+        if let Some(during) = &probe.during {
+            cases.look("steady state during", probe, during);
+        }
+    }
+    for probe in &run.probes {
+        cases.look("steady state after", probe, &probe.after);
+    }
+    for step in &run.rollbacks {
+        cases.step("rollbacks", step);
+    }
+    cases.suite(run.start.as_deref(), &said(run))
+}
+
+impl Cases {
+    fn look(&mut self, section: &str, probe: &ProbeRow, look: &Look) {
+        let seen = || format!("{}, tolerated: {}", look.observed, probe.tolerated);
+        let result = match look.state {
+            LookState::Met => Outcome::Passed,
+            LookState::Unmet => Outcome::Failure("ToleranceNotMet", format!("observed: {}", seen())),
+            LookState::Failed => Outcome::Error("CouldNotBeMeasured", look.observed.clone()),
+            LookState::NotReached => Outcome::Skipped("not looked at"),
+            LookState::Dry => Outcome::Skipped("left out: the run was dry"),
+        };
+        self.add(section, &probe.name, result, look.duration);
+    }
+
+    fn step(&mut self, section: &str, step: &Step) {
+        let name = if step.is_action { format!("{} took effect", step.name) } else { step.name.clone() };
+        let why = if step.detail.is_empty() { step.state.shown().to_owned() } else { step.detail.clone() };
+        let result = match step.state {
+            StepState::TookEffect | StepState::Done => Outcome::Passed,
+            StepState::Unconfirmed => Outcome::Error("NotSeenToTakeEffect", why),
+            StepState::Failed => Outcome::Error("CouldNotBeCarriedOut", why),
+            StepState::Cut => Outcome::Error("CutOff", why),
+            StepState::NotKnown => Outcome::Skipped("whether it took effect is not known"),
+            StepState::NotReached => Outcome::Skipped("not reached"),
+            StepState::Dry => Outcome::Skipped("left out: the run was dry"),
+        };
+        self.add(section, &name, result, step.duration);
+    }
+
+    fn row(&mut self, row: &Row) {
+        let name = format!("{}: {}", row.probe, row.measure.shown());
+        let what = || {
+            format!(
+                "{} before, {} after; difference {}; {}",
+                row.shown_before(),
+                row.shown_after(),
+                row.shown_difference(),
+                row.shown_standing()
+            )
+        };
+        let result = match row.standing {
+            Standing::Worse => Outcome::Failure("Worse", what()),
+            Standing::Better | Standing::Equivalent | Standing::WithinMargin => Outcome::Passed,
+            Standing::NotToldApart => Outcome::Skipped("not told apart"),
+            Standing::NotCompared => Outcome::Skipped("not compared"),
+        };
+        self.add("rows", &name, result, None);
+    }
+}
+
+fn of_comparison(comparison: &Comparison) -> TestSuite {
+    let mut cases = Cases::new(&format!("{} (before and after)", comparison.title));
+    let why = || format!("{}: {}", comparison.headline(), comparison.reason);
+    let result = match comparison.verdict {
+        Verdict::Fixed | Verdict::Improved | Verdict::Unchanged => Outcome::Passed,
+        Verdict::Broken | Verdict::Regressed => Outcome::Failure("Verdict", why()),
+        Verdict::Inconclusive => Outcome::Skipped("inconclusive"),
+    };
+    cases.add("verdict", &comparison.headline(), result, None);
+    for row in &comparison.rows {
+        cases.row(row);
+    }
+    let mut out =
+        format!("{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.shown_counts());
+    for label in &comparison.labels {
+        let _ = writeln!(out, "not the same: {}", label.text);
+    }
+    let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();
+    cases.suite(first, &out)
+}
+
+/// What stands beside the cases of a run.
+fn said(run: &RunSummary) -> String {
+    let mut out = format!("{}: {}\n", run.verdict, run.reason);
+    for (name, value) in &run.environment {
+        let _ = writeln!(out, "{name}: {value}");
+    }
+    for step in &run.method {
+        for (target, done) in &step.targets {
+            let refused = if *done == Some(false) { " (not done)" } else { "" };
+            let _ = writeln!(out, "{} hit {target}{refused}", step.name);
+        }
+    }
+    for series in &run.samples {
+        for seen in &series.phases {
+            let _ = writeln!(out, "{}, {}: {}", series.probe, seen.phase.name(), counts(seen));
+        }
+        for text in reaction(series) {
+            let _ = writeln!(out, "{}: {text}", series.probe);
+        }
+    }
+    for moment in &run.timeline {
+        let _ = writeln!(out, "{}: {}", seconds_shown(moment.at), moment.what);
+    }
+    out
+}
+
+/// When a suite began, in whole seconds: not every reader takes fractions.
+fn timestamp(start: Option<&str>) -> OffsetDateTime {
+    let moment = start.and_then(Timestamp::parse).map_or(0.0, Timestamp::as_seconds);
+    #[allow(clippy::cast_possible_truncation)] // its fraction is cut off
+    let seconds = moment.clamp(0.0, 253_402_300_799.0) as i64;
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// What XML 1.0 can hold of a text: without the sequences that colour a terminal, and a replacement for every
+/// character that it has no place for.
+pub fn xml_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' if chars.peek() == Some(&'[') => {
+                chars.next();
+                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+                chars.next_if(|c| matches!(c, '@'..='~'));
+            }
+            '\t' | '\n' | '\r' => out.push(c),
+            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The same, where the text stands in a section that its end would close.
+fn cdata(text: &str) -> String {
+    xml_text(text).replace("]]>", "]]]]><![CDATA[>")
+}
+
+/// The beginning of a long text.
+fn bounded(text: &str) -> String {
+    if text.len() <= LONGEST_OUT {
+        return text.to_owned();
+    }
+    let mut end = LONGEST_OUT;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\n… {} bytes more are in the journal", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_xml_can_hold_is_left() {
+        let check = |text: &str, expected: &str| assert_eq!(xml_text(text), expected, "{text:?}");
+        check("plain <&> text\n", "plain <&> text\n");
+        check("\u{1b}[1;31mred\u{1b}[0m", "red");
+        check("\u{1b}x\0", "\u{fffd}x\u{fffd}");
+        check("\u{85}\u{fffe}é😀", "\u{fffd}\u{fffd}é😀");
+        check("\u{1b}[", "");
+        assert_eq!(cdata("a]]>b"), "a]]]]><![CDATA[>b");
+    }
+
+    #[test]
+    fn times_are_whole_seconds() {
+        let check = |start: Option<&str>, expected: i64| {
+            assert_eq!(timestamp(start).unix_timestamp(), expected, "{start:?}");
+        };
+        check(Some("2026-11-23T06:31:52.999+00:00"), 1_795_415_512);
+        check(Some("never"), 0);
+        check(None, 0);
+        assert_eq!(timestamp(Some("2026-11-23T06:31:52.999+00:00")).nanosecond(), 0);
+    }
+}

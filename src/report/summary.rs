@@ -1,0 +1,183 @@
+//! What there is to say of runs, before any format: which words, which rows, in which order. Floor 1.
+//!
+//! Nothing here is escaped. Texts that come from journals are bounded, and not to be trusted.
+
+mod read;
+mod words;
+
+use crate::compare::Comparison;
+use crate::journal::Record;
+use crate::sample::Series;
+
+pub use words::{counts, ratio, reaction, seconds_shown};
+
+/// One run, or several, and what a comparison of them came to.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The runs, in the order in which they were given.
+    pub runs: Vec<RunSummary>,
+    /// What the comparison of two arms came to.
+    pub comparison: Option<Comparison>,
+}
+
+/// What one run came to.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// The title of the experiment.
+    pub title: String,
+    /// Where the journal came from.
+    pub source: String,
+    /// The arm of a trial, and which of its runs: `before`, 1.
+    pub arm: Option<(String, u32)>,
+    /// What it came to, in one word: `held`, `deviated`…
+    pub verdict: String,
+    /// How that is to be taken.
+    pub tone: Tone,
+    /// Why it came to that.
+    pub reason: String,
+    /// When it began, ISO 8601.
+    pub start: Option<String>,
+    /// How long it took, in seconds.
+    pub duration: Option<f64>,
+    /// Where it ran, as pairs of a name and a value.
+    pub environment: Vec<(&'static str, String)>,
+    /// The probes of the hypothesis.
+    pub probes: Vec<ProbeRow>,
+    /// The steps of the method, those that were not reached included.
+    pub method: Vec<Step>,
+    /// The rollbacks, likewise.
+    pub rollbacks: Vec<Step>,
+    /// What happened when, in order.
+    pub timeline: Vec<Moment>,
+    /// What sampling saw.
+    pub samples: Vec<Series>,
+    /// The journal as it was read.
+    pub journal: String,
+}
+
+/// How something is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it should be.
+    Good,
+    /// Not as it should be.
+    Bad,
+    /// Nothing was learnt, or it is not clear what.
+    Unclear,
+}
+
+/// A probe of the hypothesis, and what was seen of it.
+#[derive(Clone, Debug)]
+pub struct ProbeRow {
+    /// Its name.
+    pub name: String,
+    /// What is tolerated.
+    pub tolerated: String,
+    /// Before the method.
+    pub before: Look,
+    /// While it ran: of several looks the first that was not met, else the last. None where nobody was to look.
+    pub during: Option<Look>,
+    /// After it.
+    pub after: Look,
+}
+
+/// What was seen of a probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// What became of it.
+    pub state: LookState,
+    /// What was observed, or why nothing could be.
+    pub observed: String,
+    /// How long it took, in seconds.
+    pub duration: Option<f64>,
+    /// How many looks there were, and how many of them were not met.
+    pub looks: (usize, usize),
+}
+
+/// What became of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookState {
+    /// It was within its tolerance.
+    Met,
+    /// It was not.
+    Unmet,
+    /// It could not be measured.
+    Failed,
+    /// It was not looked at: something before it decided.
+    NotReached,
+    /// It was left out, the run being dry.
+    Dry,
+}
+
+/// A step of the method, or a rollback.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// Whether it acts, or only looks.
+    pub is_action: bool,
+    /// What became of it.
+    pub state: StepState,
+    /// What was seen, or what went wrong.
+    pub detail: String,
+    /// What it hit: kind, namespace and name of each, and whether it was done, where that is known.
+    pub targets: Vec<(String, Option<bool>)>,
+    /// How long it took, in seconds.
+    pub duration: Option<f64>,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// An action that was seen to take effect.
+    TookEffect,
+    /// An action that was carried out and not seen to take effect.
+    Unconfirmed,
+    /// An action that was carried out, in a journal that does not tell of effects.
+    NotKnown,
+    /// A probe that was carried out.
+    Done,
+    /// It could not be carried out.
+    Failed,
+    /// It was cut off.
+    Cut,
+    /// It was not reached.
+    NotReached,
+    /// It was left out, the run being dry.
+    Dry,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// Seconds since the run began.
+    pub at: f64,
+    /// What happened.
+    pub what: String,
+    /// What kind of thing.
+    pub kind: MomentKind,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MomentKind {
+    /// A look at the steady state.
+    Look,
+    /// An action.
+    Action,
+    /// An action was seen to take effect.
+    Effect,
+    /// A probe of the method.
+    Probe,
+    /// A rollback.
+    Rollback,
+    /// The end.
+    End,
+}
+
+impl Summary {
+    /// Of records, and what their comparison came to.
+    pub fn of(records: &[Record], comparison: Option<&Comparison>) -> Self {
+        Self { runs: records.iter().map(read::run).collect(), comparison: comparison.cloned() }
+    }
+}

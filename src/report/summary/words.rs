@@ -1,0 +1,195 @@
+//! The words that all reports use. Floor 1.
+
+use super::{LookState, RunSummary, StepState, Summary, Tone};
+use crate::compare::Verdict;
+use crate::sample::{Outcome, Phase, Seen, Series};
+
+impl Summary {
+    /// The one line that stands above everything: `fixed (after: holds)`, `deviated`.
+    pub fn headline(&self) -> String {
+        match (&self.comparison, self.runs.as_slice()) {
+            (Some(comparison), _) => comparison.headline(),
+            (None, [run]) => run.verdict.clone(),
+            (None, runs) => {
+                let held = runs.iter().filter(|run| run.tone == Tone::Good).count();
+                format!("{held} of {} runs as they should be", runs.len())
+            }
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> String {
+        match (&self.comparison, self.runs.as_slice()) {
+            (Some(comparison), _) => comparison.reason.clone(),
+            (None, [run]) => run.reason.clone(),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// How it is to be taken.
+    pub fn tone(&self) -> Tone {
+        match &self.comparison {
+            Some(comparison) => match comparison.verdict {
+                Verdict::Fixed | Verdict::Improved => Tone::Good,
+                Verdict::Broken | Verdict::Regressed => Tone::Bad,
+                Verdict::Unchanged | Verdict::Inconclusive => Tone::Unclear,
+            },
+            None if self.runs.iter().any(|run| run.tone == Tone::Bad) => Tone::Bad,
+            None if self.runs.iter().all(|run| run.tone == Tone::Good) => Tone::Good,
+            None => Tone::Unclear,
+        }
+    }
+
+    /// The title: that of the experiments, where they have the same.
+    pub fn title(&self) -> String {
+        let Some(first) = self.runs.first() else { return "nothing".to_owned() };
+        if self.runs.iter().all(|run| run.title == first.title) {
+            return first.title.clone();
+        }
+        format!("{} and {} more", first.title, self.runs.len() - 1)
+    }
+}
+
+impl RunSummary {
+    /// Which run it is among several: `before 1`, else where its journal came from.
+    pub fn shown(&self) -> String {
+        match &self.arm {
+            Some((arm, repeat)) => format!("{arm} {repeat}"),
+            None => self.source.clone(),
+        }
+    }
+
+    /// How to run the same again, from the journal alone.
+    pub fn reproduce(&self) -> [String; 2] {
+        [format!("jq .experiment {} > experiment.json", quoted(&self.source)), {
+            let namespace = self.environment.iter().find(|(name, _)| *name == "namespace");
+            // one that was made for the run is gone with it
+            let namespace = namespace.filter(|_| self.arm.is_none());
+            let flag = namespace.map(|(_, name)| format!(" -n {}", quoted(name))).unwrap_or_default();
+            format!("kubectl chaos run experiment.json{flag}")
+        }]
+    }
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| "FILE".to_owned(), std::borrow::Cow::into_owned)
+}
+
+impl LookState {
+    /// What is said of it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Unmet => "not met",
+            Self::Failed => "could not be measured",
+            Self::NotReached => "not looked at",
+            Self::Dry => "left out",
+        }
+    }
+
+    /// How it is to be taken.
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::Met => Tone::Good,
+            Self::Unmet | Self::Failed => Tone::Bad,
+            Self::NotReached | Self::Dry => Tone::Unclear,
+        }
+    }
+}
+
+impl StepState {
+    /// What is said of it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::TookEffect => "took effect",
+            Self::Unconfirmed => "not seen to take effect",
+            Self::NotKnown => "carried out; whether it took effect is not known",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cut => "cut off",
+            Self::NotReached => "not reached",
+            Self::Dry => "left out",
+        }
+    }
+
+    /// How it is to be taken.
+    pub fn tone(self) -> Tone {
+        match self {
+            Self::TookEffect | Self::Done => Tone::Good,
+            Self::Unconfirmed | Self::Failed | Self::Cut => Tone::Bad,
+            Self::NotKnown | Self::NotReached | Self::Dry => Tone::Unclear,
+        }
+    }
+}
+
+/// `48 of 50 ok, 2 refused`.
+pub fn counts(seen: &Seen) -> String {
+    let mut text = format!("{} of {} ok", seen.count(Outcome::Ok), seen.total());
+    for (outcome, count) in seen.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok) {
+        text += &format!(", {count} {}", outcome.name());
+    }
+    if seen.missed > 0 {
+        text += &format!(", {} missed", seen.missed);
+    }
+    text
+}
+
+/// `96 %`; nothing where there were no samples.
+pub fn ratio(seen: &Seen) -> Option<String> {
+    seen.success_ratio().map(|ratio| format!("{} %", digits(ratio * 100.0)))
+}
+
+/// When it was noticed, and when it was over: `noticed after 0.1 s`, `recovered after 2.1 s`, `not recovered after 10 s`.
+pub fn reaction(series: &Series) -> Vec<String> {
+    let mut text = Vec::new();
+    if let Some(seconds) = series.detected_after {
+        text.push(format!("noticed after {}", seconds_shown(seconds)));
+    }
+    match (series.seen(Phase::Recovery), series.recovered_after) {
+        (None, _) => {}
+        (Some(_), Some(seconds)) => text.push(format!("recovered after {}", seconds_shown(seconds))),
+        (Some(_), None) => {
+            text.push(format!("not recovered after {}", seconds_shown(series.recovery_watched)));
+        }
+    }
+    text
+}
+
+/// A time as people read it: `12.3 s`, `2 min 5 s`.
+pub fn seconds_shown(seconds: f64) -> String {
+    if seconds < 120.0 {
+        return format!("{} s", digits(seconds));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is a positive number of seconds
+    let whole = seconds.round() as u64;
+    format!("{} min {} s", whole / 60, whole % 60)
+}
+
+/// Three significant digits, and none of them for nothing.
+fn digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let check = |value: f64, expected: &str| assert_eq!(seconds_shown(value), expected);
+        check(0.0, "0 s");
+        check(0.0764, "0.076 s");
+        check(1.0, "1 s");
+        check(12.34, "12.3 s");
+        check(100.4, "100 s");
+        check(125.2, "2 min 5 s");
+    }
+}
