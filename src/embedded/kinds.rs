@@ -42,7 +42,10 @@ impl Kind {
 
     /// Whether changes of the specification are counted in `metadata.generation`.
     pub(super) fn has_generation(&self) -> bool {
-        !self.group.is_empty() && !matches!(self.name.as_str(), "CustomResourceDefinition" | "ServiceAccount")
+        !matches!(
+            self.group.as_str(),
+            "" | "apiextensions.k8s.io" | "events.k8s.io" | "rbac.authorization.k8s.io"
+        )
     }
 
     /// One kind out of a custom definition.
@@ -94,6 +97,10 @@ const TABLE: &[Row] = &[
     ("policy", "v1 v1beta1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", "ns"),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol", "n"),
     ("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", "ns"),
+    ("rbac.authorization.k8s.io", "v1", "Role", "roles", "", "n"),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", "", "n"),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", "", ""),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", "", ""),
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd crds", "s"),
 ];
 
