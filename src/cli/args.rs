@@ -12,6 +12,8 @@ use super::compare::Compare;
 use super::connection_args::Connection;
 use super::demo::Demo;
 use super::embedded::Embedded;
+use super::output_file::ReportArgs;
+use super::report::Report;
 use super::sample_app::SampleApp;
 use super::trial::args::{Recover, Trial};
 use crate::experiment::configuration::{TYPES, variable};
@@ -179,6 +181,8 @@ pub(super) enum Command {
     },
     /// Remove what killed trials left behind
     Recover(Recover),
+    /// Render journals again, as text, JUnit XML, Markdown or a page
+    Report(Report),
     /// Run an experiment before and after a change, several times each, and say what the change came to
     Trial(Box<Trial>),
     /// Find every fault of experiments, without running anything
@@ -265,6 +269,8 @@ pub(super) struct Run {
     pub(super) output: Output,
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,
+    #[command(flatten)]
+    pub(super) reports: ReportArgs,
     /// Whether somebody else says what the runs came to.
     #[arg(skip)]
     pub(super) silent: bool,

@@ -13,7 +13,9 @@ mod journal_file;
 mod manifests;
 mod notify;
 mod other;
+mod output_file;
 mod records;
+mod report;
 mod run;
 mod sample_app;
 mod signals;
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Recover(args) => trial::recover(&session, &args),
+        Command::Report(args) => report::report(&session, &args),
         Command::Trial(args) => trial::trial(&session, &args),
         Command::Other(words) => other::refuse(&session, &words),
     };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit_code::Exit;
+use super::output_file::ReportArgs;
 use super::{Session, records};
 use crate::compare::{Comparison, Margin, Options, Verdict, compare as judge};
 
@@ -40,6 +41,8 @@ pub(super) struct Compare {
     fail_on: Vec<FailOn>,
     #[command(flatten)]
     rules: RuleArgs,
+    #[command(flatten)]
+    reports: ReportArgs,
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
     output: Format,
@@ -105,6 +108,11 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// Whether a machine reads it, so that nothing else may stand beside it.
+    pub(super) fn is_for_machines(self) -> bool {
+        matches!(self, Self::Json | Self::Yaml)
+    }
+
     /// A comparison, so written.
     pub(super) fn write(self, comparison: &Comparison) -> String {
         match self {
@@ -118,6 +126,9 @@ impl Format {
 
 /// Compares. Gives the exit code.
 pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
+    if let Err(error) = args.reports.check(args.output.is_for_machines()) {
+        return session.refuse(Exit::Usage, error);
+    }
     let of = |one: &Option<PathBuf>, several: &[PathBuf]| -> Vec<PathBuf> {
         one.iter().chain(several).cloned().collect()
     };
@@ -131,14 +142,18 @@ pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
         Ok(comparison) => comparison,
         Err(why) => return session.refuse(Exit::Invalid, why),
     };
-    let text = args.output.write(&comparison);
-    let exit = exit(&comparison, &args.fail_on);
-    match session.terminal.result(&text) {
-        Ok(()) => session.code(exit),
-        Err(error) => {
-            session.refuse(exit.worst(Exit::NotWritten), format!("the result cannot be written: {error}"))
-        }
+    let mut exit = exit(&comparison, &args.fail_on);
+    let records = [before, after].concat();
+    let mut failed = args.reports.write(&session.terminal, &records, Some(&comparison));
+    if !args.reports.is_on_standard_output() {
+        let written = session.terminal.result(&args.output.write(&comparison));
+        failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
     }
+    for error in failed {
+        exit = exit.worst(Exit::NotWritten);
+        session.refuse(Exit::NotWritten, error);
+    }
+    session.code(exit)
 }
 
 /// How a command ends whose answer this is.

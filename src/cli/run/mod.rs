@@ -22,7 +22,7 @@ use crate::engine::{Bus, Engine, Options, Watcher, configure};
 use crate::event::Status;
 use crate::experiment::{Dry, Experiment};
 use crate::http_client;
-use crate::journal::{Answer, Journal, Place, answer, judge};
+use crate::journal::{Answer, Journal, Place, Record, answer, judge};
 use crate::sample::Series;
 use crate::sampling::{Phases, Sampling};
 use crate::substitution::Scope;
@@ -65,6 +65,10 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
     } else {
         None
     };
+    if let Err(error) = args.reports.check(args.output != Output::Text) {
+        let refused = Refused::new(&session.terminal, Exit::Usage, "runtime", error);
+        return refuse(session, args, &refused, &args.sources[0]);
+    }
     let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path()).or(there);
     let surroundings = match Surroundings::read(session, &args.variables, kubeconfig) {
         Ok(surroundings) => surroundings,
@@ -93,12 +97,18 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
     }
     let worst = ended.iter().max_by_key(|one| (one.exit.gravity(), one.code));
     let code = worst.map_or(0, |one| one.code);
-    match tell(session, args, &ended) {
-        Ok(()) => code,
-        Err(error) => {
-            let refused = session.refuse(Exit::NotWritten, error);
-            if code == 0 { refused } else { code }
-        }
+    let mut failed = reported(session, args, &ended);
+    failed.extend(tell(session, args, &ended).err());
+    let refused = failed.into_iter().map(|error| session.refuse(Exit::NotWritten, error)).max();
+    if code == 0 { refused.unwrap_or(code) } else { code }
+}
+
+/// Writes the reports of all runs. What could not be written is told.
+fn reported(session: &Session, args: &Run, ended: &[Ended]) -> Vec<String> {
+    let read = |one: &Ended| Record::read(&one.journal_path.display().to_string(), one.journal.to_json());
+    match ended.iter().map(read).collect::<Result<Vec<_>, _>>() {
+        Ok(records) => args.reports.write(&session.terminal, &records, None),
+        Err(error) => vec![format!("the reports cannot be written: {error}")],
     }
 }
 
@@ -294,7 +304,7 @@ async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: 
 /// Writes what the runs came to, in the format that was asked for.
 fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
     let text = match args.output {
-        Output::Text if args.silent => return Ok(()),
+        Output::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
         Output::Text => ended.iter().map(sentence).collect(),
         output => {
             let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::args::{SamplingArgs, VariableArgs, existing, parse_duration};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
+use crate::cli::output_file::ReportArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,6 +74,8 @@ pub(in crate::cli) struct Trial {
     pub(super) fail_on: Vec<FailOn>,
     #[command(flatten)]
     pub(super) rules: RuleArgs,
+    #[command(flatten)]
+    pub(super) reports: ReportArgs,
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
     pub(super) output: Format,

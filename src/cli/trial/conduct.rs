@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::args::Trial;
 use super::prepare::{Deployed, Refusal, check_bounds, reach, read, resolve};
-use super::record::{Content, InPlace, Place, RecordFile, State, replace};
+use super::record::{Content, InPlace, Place, RecordFile, State};
 use super::{NAMESPACE_VARIABLE, Seen, signal_of};
 use crate::cli::args::{Output, Run};
 use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
+use crate::cli::output_file::{ReportArgs, replace};
 use crate::cli::{Session, new_run_id, run, signals};
 use crate::console::{Level, Line, sanitize};
 use crate::event::Signal;
@@ -309,6 +310,7 @@ impl UnderWay<'_> {
             annotations: Vec::new(),
             output: Output::Text,
             sampling,
+            reports: ReportArgs::default(),
             silent: true,
             environment: Some(environment),
         }

@@ -13,6 +13,7 @@ use super::Session;
 use super::args::ExitCodes;
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
+use super::output_file::{ReportArgs, replace};
 use super::signals;
 use crate::compare::compare;
 use crate::console::{Level, Line};
@@ -21,7 +22,6 @@ use crate::journal::Record;
 use crate::trial::Arm;
 use args::Trial;
 use conduct::{Conducted, conduct};
-use record::replace;
 
 pub(super) use recover::recover;
 
@@ -40,6 +40,9 @@ pub(super) fn trial(session: &Session, args: &Trial) -> u8 {
 }
 
 async fn whole(session: &Session, args: &Trial) -> u8 {
+    if let Err(error) = args.reports.check(args.output.is_for_machines()) {
+        return session.refuse(Exit::Usage, error);
+    }
     let rehearsal = if args.embedded {
         match rehearse(session).await {
             Ok(rehearsal) => Some(rehearsal),
@@ -88,18 +91,26 @@ async fn on_a_cluster(
     let mut text = serde_json::to_string_pretty(&comparison).unwrap_or_default();
     text.push('\n');
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
-    let written = [
-        replace(&args.output_dir.join("comparison.json"), text.as_bytes()),
-        session
-            .terminal
-            .result(&args.output.write(&comparison))
-            .map_err(|error| format!("the result cannot be written: {error}")),
-    ];
-    for error in written.into_iter().filter_map(Result::err) {
+    let records = [before, after].concat();
+    let mut failed: Vec<String> =
+        replace(&args.output_dir.join("comparison.json"), text.as_bytes()).err().into_iter().collect();
+    failed.extend(usual(&args.output_dir).write(&session.terminal, &records, Some(&comparison)));
+    failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
+    if !args.reports.is_on_standard_output() {
+        let written = session.terminal.result(&args.output.write(&comparison));
+        failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
+    }
+    for error in failed {
         session.terminal.say(&Line::note(Level::Error, error));
         exit = exit.worst(Exit::NotWritten);
     }
     Ok(session.code(exit))
+}
+
+/// The reports that every trial leaves in its folder.
+fn usual(folder: &Path) -> ReportArgs {
+    let file = |name: &str| Some(folder.join(name));
+    ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
 }
 
 /// A journal of a run, and whose it is.

@@ -1,9 +1,10 @@
 //! What a trial is about to do, on disk before it does it: `trial.json`. Floor 3.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+use crate::cli::output_file::replace;
 
 /// The name of the file; a folder that has it was made by a trial.
 pub(super) const NAME: &str = "trial.json";
@@ -91,34 +92,6 @@ impl RecordFile {
         let mut text = serde_json::to_string_pretty(&self.content).unwrap_or_default();
         text.push('\n');
         replace(&self.path, text.as_bytes())
-    }
-}
-
-/// Writes a file, whole or not at all.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // as readable as any other file that is written, unlike a temporary one
-    let mut file = tempfile::Builder::new().permissions_of_files().tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error)).map(drop)
-}
-
-/// Permissions of files that others may read.
-trait ForOthers {
-    fn permissions_of_files(&mut self) -> &mut Self;
-}
-
-impl ForOthers for tempfile::Builder<'_, '_> {
-    #[cfg(unix)]
-    fn permissions_of_files(&mut self) -> &mut Self {
-        use std::os::unix::fs::PermissionsExt as _;
-        self.permissions(std::fs::Permissions::from_mode(0o666))
-    }
-
-    #[cfg(not(unix))]
-    fn permissions_of_files(&mut self) -> &mut Self {
-        self
     }
 }
 
