@@ -66,12 +66,11 @@ for at, case in enumerate(cases["groups"]):
     if case["interval"] is None or case["drawn"]:
         continue
     # turned round: just inside a limit the test does not reject, just outside it does
-    scale = max(1.0, np.abs(everything).max())
+    step = 0.25  # all values are whole numbers, and so are the shifts at which ranks change
     for limit, outwards in zip(case["interval"], (-1, 1)):
         count += 1
-        step = 1e-6 * scale
         outside = p_of(first, second - (limit + outwards * step))
-        at_it = p_of(first, np.round(second - limit, 9))
+        at_it = p_of(first, second - limit)
         inside = p_of(first, second - (limit - outwards * step))
         # where values are equal, a limit can be the only shift that is not rejected
         if outside > LEVEL or max(at_it, inside) <= LEVEL:
