@@ -181,7 +181,7 @@ pub(super) enum Command {
     },
     /// Remove what killed trials left behind
     Recover(Recover),
-    /// Render journals again, as text, JUnit XML, Markdown or a page
+    /// Render journals again, as text, JUnit XML or Markdown
     Report(Report),
     /// Run an experiment before and after a change, several times each, and say what the change came to
     Trial(Box<Trial>),

@@ -8,6 +8,7 @@ use clap::Args;
 use super::terminal::Terminal;
 use crate::compare::Comparison;
 use crate::journal::Record;
+use crate::report::markdown::COMMENT;
 use crate::report::{self, Summary};
 
 /// The name of standard output.
@@ -23,14 +24,11 @@ pub(super) struct ReportArgs {
     /// Write Markdown, for a pull request, to this file; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(super) markdown: Option<PathBuf>,
-    /// Write a page to this file; - is standard output
-    #[arg(long, value_name = "FILE", help_heading = "Reports")]
-    pub(super) html: Option<PathBuf>,
 }
 
 impl ReportArgs {
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.junit, &self.markdown, &self.html].into_iter().flatten()
+        [&self.junit, &self.markdown].into_iter().flatten()
     }
 
     /// Whether one of them goes to standard output.
@@ -72,6 +70,7 @@ impl ReportArgs {
             failed.extend(written.err());
         };
         put(&self.junit, &report::junit::render);
+        put(&self.markdown, &|summary| report::markdown::render(summary, COMMENT));
         failed
     }
 }

@@ -53,12 +53,12 @@ fn suite_names(summary: &Summary) -> Vec<String> {
 struct Cases {
     suite: String,
     known: HashMap<(String, String), usize>,
-    cases: Vec<TestCase>,
+    written: Vec<TestCase>,
 }
 
 impl Cases {
     fn new(suite: &str) -> Self {
-        Self { suite: xml_text(suite), known: HashMap::new(), cases: Vec::new() }
+        Self { suite: xml_text(suite), known: HashMap::new(), written: Vec::new() }
     }
 
     /// A case of a section such as `before`.
@@ -79,12 +79,12 @@ impl Cases {
         };
         // dots would be taken for packages
         case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
-        self.cases.push(case.build());
+        self.written.push(case.build());
     }
 
     fn suite(self, start: Option<&str>, out: &str) -> TestSuite {
         let mut suite = TestSuiteBuilder::new(&self.suite);
-        suite.add_testcases(self.cases).set_timestamp(timestamp(start));
+        suite.add_testcases(self.written).set_timestamp(timestamp(start));
         if !out.is_empty() {
             suite.set_system_out(&cdata(&bounded(out)));
         }
@@ -268,6 +268,8 @@ fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn only_what_xml_can_hold_is_left() {
@@ -278,6 +280,61 @@ mod tests {
         check("\u{85}\u{fffe}é😀", "\u{fffd}\u{fffd}é😀");
         check("\u{1b}[", "");
         assert_eq!(cdata("a]]>b"), "a]]]]><![CDATA[>b");
+    }
+
+    /// How many elements there are of each name; nothing where the text is not well-formed.
+    fn elements(xml: &str) -> Option<HashMap<String, usize>> {
+        let mut reader = quick_xml::Reader::from_str(xml);
+        let mut found = HashMap::new();
+        loop {
+            match reader.read_event().ok()? {
+                quick_xml::events::Event::Eof => return Some(found),
+                quick_xml::events::Event::Start(e) | quick_xml::events::Event::Empty(e) => {
+                    if e.attributes().any(|attribute| attribute.is_err()) {
+                        return None;
+                    }
+                    let name = String::from_utf8_lossy(e.name().as_ref()).into_owned();
+                    *found.entry(name).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn rendered(text: &str) -> String {
+        let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
+            "output": {"status": 500, "headers": {}, "body": text}});
+        let failed = json!({"activity": {"type": "action", "name": text}, "status": "failed", "exception": [text, "x"]});
+        let journal = json!({"experiment": {"title": text, "method": [{"name": "z"}],
+                "steady-state-hypothesis": {"probes": [{"name": text, "tolerance": text}, {"name": text}]}},
+            "status": "completed", "deviated": true, "steady_states": {"before": null, "during": [],
+                "after": {"steady_state_met": false, "probes": [probe]}},
+            "run": [failed], "rollbacks": [failed], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text,
+                "annotations": {"a": text}}});
+        let record = crate::journal::Record::read(text, journal.to_string()).unwrap();
+        render(&Summary::of(&[record.clone(), record], None))
+    }
+
+    #[test]
+    fn each_case_says_what_became_of_it() {
+        let xml = rendered("name");
+        let found = elements(&xml).unwrap();
+        let count = |name: &str| found.get(name).copied().unwrap_or(0);
+        // per run: two probes before and after, one action, one rollback
+        assert_eq!((count("testsuite"), count("testcase")), (2, 12), "{xml}");
+        assert_eq!((count("failure"), count("error"), count("skipped")), (2, 4, 6), "{xml}");
+        assert!(xml.contains("observed: status 500: name, tolerated: &quot;name&quot;"), "{xml}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_text(text in r#".*|[\]\[<>&'"!-]{0,30}(\]\]>)?(</system-out>)?\u{1b}?\PC{0,10}"#) {
+            let xml = rendered(&text);
+            let found = elements(&xml);
+            prop_assert_eq!(found, elements(&rendered("name")), "{}", xml);
+            let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            prop_assert!(xml.chars().all(allowed));
+        }
     }
 
     #[test]

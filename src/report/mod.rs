@@ -3,13 +3,15 @@
 //! ```text
 //!  Record, Comparison ─► summary   the one place that decides what is said, and in which words
 //!                        ├─► junit     for CI servers
-//!                        ├─► text      for a terminal
+//!                        ├─► markdown  for pull requests
+//!                        └─► text      for a terminal
 //! ```
 //!
 //! Each is a pure function to bytes: it can be done again years later from the journals alone. What stands in journals
 //! is anybody's: each renderer escapes it in the way of its format, and bounds it.
 
 pub mod junit;
+pub mod markdown;
 pub mod summary;
 pub mod text;
 

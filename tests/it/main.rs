@@ -30,6 +30,7 @@ mod notifications;
 mod order;
 mod process;
 mod readme;
+mod reports;
 mod sample_app;
 mod sampling;
 mod schemas;

@@ -110,7 +110,7 @@ async fn on_a_cluster(
 /// The reports that every trial leaves in its folder.
 fn usual(folder: &Path) -> ReportArgs {
     let file = |name: &str| Some(folder.join(name));
-    ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
+    ReportArgs { junit: file("junit.xml"), markdown: file("summary.md") }
 }
 
 /// A journal of a run, and whose it is.

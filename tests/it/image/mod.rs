@@ -2,6 +2,7 @@
 
 mod in_cluster;
 mod learning_loop;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,0 +1,399 @@
+//! Markdown, for pull requests and job summaries. Floor 1.
+//!
+//! The verdict stands first, and is never left out: where there is not room for everything, parts go in a fixed
+//! order, and it is said that they went. Every text of others is escaped by `escape`.
+
+mod escape;
+
+use std::fmt::Write as _;
+
+use super::Summary;
+use super::summary::{Look, RunSummary, Step, Tone, counts, ratio, reaction, seconds_shown};
+use crate::compare::{Comparison, Evidence};
+use crate::sample::{Outcome, Sample, Series};
+
+pub use escape::{cell, code, element, inline};
+
+/// How long a comment on GitHub may be, with something to spare.
+pub const COMMENT: usize = 65_000;
+/// How many bars a sparkline has.
+const BARS: usize = 40;
+/// The heights of bars.
+const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Parts of the report that can be left out, the first to go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Environment,
+    Timeline,
+    Samples,
+    Runs,
+    Steps,
+    Table,
+    Reason,
+}
+
+impl Part {
+    const ALL: [Self; 7] = [
+        Self::Environment,
+        Self::Timeline,
+        Self::Samples,
+        Self::Runs,
+        Self::Steps,
+        Self::Table,
+        Self::Reason,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Environment => "the environment",
+            Self::Timeline => "the timeline",
+            Self::Samples => "the samples",
+            Self::Runs => "the runs",
+            Self::Steps => "what was done",
+            Self::Table => "the table",
+            Self::Reason => "the reason",
+        }
+    }
+}
+
+/// The report, of no more than `limit` bytes: what there is no room for is left out, part by part. Only the headline
+/// always stands, cut where even that is too long.
+pub fn render(summary: &Summary, limit: usize) -> String {
+    for left_out in 0..=Part::ALL.len() {
+        let text = written(summary, left_out);
+        if text.len() <= limit {
+            return text;
+        }
+    }
+    let mut text = headline(summary);
+    while text.len() > limit {
+        text.pop();
+    }
+    text
+}
+
+fn written(summary: &Summary, left_out: usize) -> String {
+    let has = |part: Part| !Part::ALL[..left_out].contains(&part);
+    let mut out = headline(summary);
+    if has(Part::Reason) {
+        reason(summary, &mut out);
+    }
+    match &summary.comparison {
+        Some(comparison) if has(Part::Table) => rows(comparison, &mut out),
+        None if has(Part::Table) => summary.runs.iter().for_each(|run| probes(run, &mut out)),
+        _ => {}
+    }
+    if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(Part::Runs)) {
+        runs(comparison, &mut out);
+    }
+    for run in &summary.runs {
+        let mut details = String::new();
+        if has(Part::Steps) {
+            steps(run, &mut details);
+        }
+        if has(Part::Samples) {
+            samples(run, &mut details);
+        }
+        if has(Part::Timeline) {
+            timeline(run, &mut details);
+        }
+        if has(Part::Environment) {
+            environment(run, &mut details);
+        }
+        if !details.is_empty() {
+            let _ = write!(
+                out,
+                "\n<details><summary>{} <b>{}</b>: {}</summary>\n{details}\n</details>\n",
+                mark(run.tone),
+                element(&run.shown()),
+                element(&run.verdict)
+            );
+        }
+    }
+    if left_out > 0 {
+        let names: Vec<&str> = Part::ALL[..left_out].iter().map(|part| part.name()).collect();
+        let _ = write!(out, "\n_There was no room for {}._\n", names.join(", "));
+    }
+    out
+}
+
+fn headline(summary: &Summary) -> String {
+    format!("### {} {}: {}\n", mark(summary.tone()), inline(&summary.title()), inline(&summary.headline()))
+}
+
+fn mark(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "✅",
+        Tone::Bad => "❌",
+        Tone::Unclear => "⚪",
+    }
+}
+
+fn reason(summary: &Summary, out: &mut String) {
+    if let Some(comparison) = &summary.comparison {
+        for label in &comparison.labels {
+            let _ = write!(out, "\n> **Not the same on both sides:** {}\n", inline(&label.text));
+        }
+    }
+    let text = summary.reason();
+    if !text.is_empty() {
+        let _ = write!(out, "\n{}\n", inline(&text));
+    }
+    if let Some(comparison) = &summary.comparison {
+        let _ = write!(out, "\n{}\n", inline(&comparison.shown_counts()));
+        if comparison.evidence == Evidence::Single {
+            out.push_str("\nThat was seen once: it shows what can happen, and not how often it does.\n");
+        }
+        if let Some(needed) = &comparison.needed {
+            let _ = write!(out, "\n{}\n", inline(&needed.reason));
+        }
+    }
+}
+
+fn rows(comparison: &Comparison, out: &mut String) {
+    if comparison.rows.is_empty() {
+        return;
+    }
+    out.push_str("\n| probe | measure | before | after | difference | 95 % interval | so it is |\n");
+    out.push_str("|---|---|---|---|---|---|---|\n");
+    for row in &comparison.rows {
+        let cells = [
+            row.probe.clone(),
+            row.measure.shown().to_owned(),
+            row.shown_before(),
+            row.shown_after(),
+            row.shown_difference(),
+            row.shown_interval(),
+            row.shown_standing(),
+        ];
+        line(&cells, out);
+    }
+}
+
+/// One line of a table.
+fn line(cells: &[String], out: &mut String) {
+    for text in cells {
+        let _ = write!(out, "| {} ", cell(text));
+    }
+    out.push_str("|\n");
+}
+
+fn runs(comparison: &Comparison, out: &mut String) {
+    out.push_str("\n| run | outcome | why |\n|---|---|---|\n");
+    for run in &comparison.runs {
+        let name = format!("{} {}", run.arm.name(), run.repeat);
+        line(&[name, run.outcome.name().to_owned(), run.reason.clone()], out);
+    }
+}
+
+fn probes(run: &RunSummary, out: &mut String) {
+    if run.probes.is_empty() {
+        return;
+    }
+    let during = run.probes.iter().any(|probe| probe.during.is_some());
+    let (head, rule) = if during { (" during |", "---|") } else { ("", "") };
+    let _ = write!(out, "\n| steady state | tolerated | before |{head} after |\n|---|---|---|{rule}---|\n");
+    for probe in &run.probes {
+        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), looked(&probe.before)];
+        if during {
+            cells.push(probe.during.as_ref().map(looked).unwrap_or_default());
+        }
+        cells.push(looked(&probe.after));
+        line(&cells, out);
+    }
+}
+
+fn looked(look: &Look) -> String {
+    let mark = mark(look.state.tone());
+    let shown = look.state.shown();
+    if look.observed.is_empty() {
+        format!("{mark} {shown}")
+    } else {
+        format!("{mark} {shown}: {}", look.observed)
+    }
+}
+
+fn steps(run: &RunSummary, out: &mut String) {
+    for (name, steps) in [("What was done", &run.method), ("Rollbacks", &run.rollbacks)] {
+        if steps.is_empty() {
+            continue;
+        }
+        let _ = write!(out, "\n**{name}**\n\n| step | | hit |\n|---|---|---|\n");
+        for step in steps {
+            line(&[step.name.clone(), stepped(step), hits(step)], out);
+        }
+    }
+}
+
+fn stepped(step: &Step) -> String {
+    let shown = format!("{} {}", mark(step.state.tone()), step.state.shown());
+    if step.detail.is_empty() { shown } else { format!("{shown}: {}", step.detail) }
+}
+
+fn hits(step: &Step) -> String {
+    const MOST: usize = 10;
+    let shown = |(target, done): &(String, Option<bool>)| {
+        if *done == Some(false) { format!("{target} (not done)") } else { target.clone() }
+    };
+    let mut all: Vec<String> = step.targets.iter().take(MOST).map(shown).collect();
+    if step.targets.len() > MOST {
+        all.push(format!("and {} more", step.targets.len() - MOST));
+    }
+    all.join(", ")
+}
+
+fn samples(run: &RunSummary, out: &mut String) {
+    if run.samples.is_empty() {
+        return;
+    }
+    out.push_str("\n**Samples**\n\n| probe | phase | | ok | p50 | p95 |\n|---|---|---|---|---|---|\n");
+    for series in &run.samples {
+        for seen in &series.phases {
+            let latency = |of: fn(&crate::sample::Latency) -> f64| {
+                seen.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
+            };
+            let cells = [
+                series.probe.clone(),
+                seen.phase.name().to_owned(),
+                counts(seen),
+                ratio(seen).unwrap_or_default(),
+                latency(|latency| latency.p50),
+                latency(|latency| latency.p95),
+            ];
+            line(&cells, out);
+        }
+    }
+    for series in &run.samples {
+        let told = reaction(series).join(", ");
+        let _ = write!(out, "\n{}: `{}` {}\n", inline(&series.probe), sparkline(series), inline(&told));
+    }
+}
+
+/// The course of a probe: latency as height, and × where more than half of the samples were not good.
+fn sparkline(series: &Series) -> String {
+    let raw = &series.raw;
+    if raw.is_empty() {
+        return String::new();
+    }
+    let wide = raw.len().div_ceil(BARS).max(1);
+    let good = |sample: &&Sample| sample.2 == Outcome::Ok;
+    let height = |chunk: &[Sample]| -> Option<f64> {
+        let latencies: Vec<f64> = chunk.iter().filter(good).filter_map(|sample| sample.1).collect();
+        (latencies.len() * 2 >= chunk.len() && !latencies.is_empty())
+            .then(|| latencies.iter().copied().fold(0.0, f64::max))
+    };
+    let heights: Vec<Option<f64>> = raw.chunks(wide).map(height).collect();
+    let highest = heights.iter().flatten().copied().fold(0.0, f64::max);
+    let bar = |height: &Option<f64>| match height {
+        None => '×',
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a small number
+        Some(height) if highest > 0.0 => HEIGHTS[((height / highest * 7.0).round().clamp(0.0, 7.0)) as usize],
+        Some(_) => HEIGHTS[0],
+    };
+    heights.iter().map(bar).collect()
+}
+
+fn timeline(run: &RunSummary, out: &mut String) {
+    if run.timeline.is_empty() {
+        return;
+    }
+    out.push_str("\n**Timeline**\n\n| at | |\n|---|---|\n");
+    for moment in run.timeline.iter().take(100) {
+        line(&[seconds_shown(moment.at), moment.what.clone()], out);
+    }
+}
+
+fn environment(run: &RunSummary, out: &mut String) {
+    out.push_str("\n**Where, and how to do it again**\n\n");
+    for (name, value) in &run.environment {
+        let _ = writeln!(out, "- {name}: {}", inline(value));
+    }
+    let lines = run.reproduce();
+    let _ = write!(out, "\n{}", code(&lines.join("\n")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Record;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn summary(text: &str) -> Summary {
+        let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
+            "output": {"status": 500, "headers": {}, "body": text}});
+        let action = json!({"activity": {"type": "action", "name": text}, "status": "succeeded",
+            "start": "2026-01-01T00:00:01"});
+        let target = json!({"kind": text, "namespace": text, "name": text, "uid": text});
+        let journal = json!({"experiment": {"title": text, "method": [],
+                "steady-state-hypothesis": {"probes": [{"name": text, "tolerance": text}]}},
+            "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00",
+            "steady_states": {"before": null, "during": [], "after": {"steady_state_met": false, "probes": [probe]}},
+            "run": [action], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text, "namespace": text,
+                "annotations": {text: text}, "activities": [{"at": "/run/0", "phase": "method", "targets": [target],
+                "effect": {"state": "confirmed", "detail": text, "effective_at": "2026-01-01T00:00:02"}}],
+                "samples": [{"probe": text, "provider": "http", "period": 0.1, "deadline": 2, "vantage": null,
+                    "settled": true, "phases": [{"phase": "fault", "from": 3, "to": 5, "due": 2, "missed": 1,
+                    "outcomes": {"ok": 1, "refused": 1}, "latency": null}], "detected_after": 0.1, "recovered_after": null,
+                    "recovery_watched": 10, "raw": [[3.0, 1.5, "ok"], [3.1, null, "refused"]], "raw_left_out": 0}]}});
+        Summary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
+    }
+
+    #[test]
+    fn the_verdict_stands_first_whatever_the_room() {
+        let summary = summary("deviated");
+        let whole = render(&summary, COMMENT);
+        assert!(whole.starts_with("### "), "{whole}");
+        assert!(whole.contains("**Timeline**") && !whole.contains("no room"), "{whole}");
+        for limit in [whole.len() - 1, 600, 400, 300, 200] {
+            let text = render(&summary, limit);
+            assert!(text.len() <= limit, "{} > {limit}", text.len());
+            assert!(text.starts_with("### ❌ deviated: deviated"), "{text}");
+            assert!(limit < 300 || text.contains("There was no room for the environment"), "{limit}: {text}");
+        }
+        assert!(render(&summary, 10).len() <= 10);
+    }
+
+    /// What is not in a block of code, and not escaped by a backslash.
+    fn live(text: &str) -> String {
+        let mut out = String::new();
+        let mut fence: Option<String> = None;
+        let mut shown = String::new();
+        for line in text.split('\n') {
+            let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+            match &fence {
+                Some(open) if *open == line => fence = None,
+                Some(_) => {}
+                None if ticks.len() >= 3 => fence = Some(ticks),
+                None => {
+                    shown += line;
+                    shown.push('\n');
+                }
+            }
+        }
+        let mut chars = shown.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => drop(chars.next()),
+                c => out.push(c),
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_text(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
+            let plain = render(&summary("x"), COMMENT);
+            let whole = render(&summary(&text), COMMENT);
+            // as many lines of tables, with as many cells each
+            let shape = |text: &str| live(text).lines().filter(|line| line.starts_with('|'))
+                .map(|line| line.matches('|').count()).collect::<Vec<_>>();
+            prop_assert_eq!(shape(&whole), shape(&plain), "{}", whole);
+            // no more elements than ours
+            let elements = |text: &str| live(text).matches('<').count();
+            prop_assert_eq!(elements(&whole), elements(&plain), "{}", whole);
+        }
+    }
+}

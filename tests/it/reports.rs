@@ -1,0 +1,88 @@
+//! Reports: written whole or not at all, where they were asked for; the same from a journal as from the run.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, NONE};
+
+/// A run that deviates: a file that is there before and gone after.
+fn deviating() -> Value {
+    let process = |name: &str, path: &str, arguments: &[&str]| {
+        json!({"type": "probe", "name": name, "tolerance": 0,
+            "provider": {"type": "process", "path": path, "arguments": arguments}})
+    };
+    let mut remove = process("remove", "rm", &["it"]);
+    remove["type"] = json!("action");
+    remove.as_object_mut().unwrap().shift_remove("tolerance");
+    json!({"title": "a <b>title</b> @everyone", "description": "d", "method": [remove],
+        "steady-state-hypothesis": {"title": "h", "probes": [process("it is there", "test", &["-e", "it"])]}})
+}
+
+fn folder() -> Chaos {
+    let chaos = Chaos::new();
+    chaos.write("it", "");
+    chaos
+}
+
+#[test]
+fn a_run_and_its_journal_give_the_same_reports() {
+    let chaos = folder();
+    chaos.experiment(&deviating(), ["--junit", "a.xml", "--markdown", "a.md"]).exits(1);
+    let again = chaos.run(["report", "./journal.json", "--junit", "b.xml", "--markdown", "b.md"]).exits(0);
+    for (one, other) in [("a.xml", "b.xml"), ("a.md", "b.md")] {
+        assert_eq!(chaos.read(one), chaos.read(other));
+    }
+    let markdown = chaos.read("a.md");
+    assert!(
+        markdown.starts_with("### ❌ a &lt;b&gt;title&lt;/b&gt; @\u{2060}everyone: deviated\n"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| it is there | 0 | ✅ met"), "{markdown}");
+    let junit = chaos.read("a.xml");
+    assert!(junit.contains("<failure type=\"ToleranceNotMet\" message=\"observed: exit code 1"), "{junit}");
+    assert!(junit.contains("name=\"remove took effect\""), "{junit}");
+    let text = again.stdout;
+    assert!(text.contains("deviated: probe 'it is there' was not within its tolerance"), "{text}");
+    assert!(text.contains("after: not met: exit code 1") && text.contains("remove: took effect"), "{text}");
+}
+
+#[test]
+fn several_runs_are_in_one_report() {
+    let chaos = folder();
+    chaos.write("one.json", deviating().to_string());
+    chaos.write("two.json", json!({"title": "two", "description": "d", "method": []}).to_string());
+    chaos.run(["run", "one.json", "two.json", "--junit", "-"]).exits(1);
+    let ended = chaos.run(["report", "journal-1-one.json", "journal-2-two.json", "--junit", "-"]).exits(0);
+    assert_eq!(ended.stdout.matches("<testsuite ").count(), 2, "{}", ended.stdout);
+}
+
+#[test]
+fn what_cannot_be_written_is_known_before_anything_runs() {
+    let refused = |arguments: &[&str], why: &str| {
+        let chaos = folder();
+        chaos.experiment(&deviating(), arguments).exits(2).says(why);
+        assert!(chaos.path("it").exists() && !chaos.path("journal.json").exists(), "nothing ran");
+    };
+    refused(&["--junit", "no/such/folder/x.xml"], "no/such/folder/x.xml cannot be written");
+    refused(&["--markdown", "."], "it is a folder");
+    refused(&["--junit", "-", "--markdown", "-"], "two results cannot both go to standard output");
+    refused(&["-o", "json", "--junit", "-"], "two results cannot both go to standard output");
+}
+
+#[test]
+fn what_was_there_is_replaced_whole() {
+    let chaos = folder();
+    chaos.write("report.md", "x".repeat(1_000_000));
+    chaos.experiment(&deviating(), ["--markdown", "report.md"]).exits(1);
+    assert!(chaos.read("report.md").len() < 10_000);
+    let names = std::fs::read_dir(chaos.path("")).unwrap().map(|one| one.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().starts_with(".tmp")).count(), 0);
+}
+
+#[test]
+fn what_is_no_journal_is_refused() {
+    let chaos = Chaos::new();
+    chaos.write("x.json", "{}");
+    chaos.run(["report", "x.json"]).exits(3).says("x.json: this is no journal");
+    chaos.run(["report", "gone.json"]).exits(3).says("gone.json");
+    chaos.run(["report"].iter().chain(&NONE)).exits(2);
+}
