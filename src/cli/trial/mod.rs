@@ -82,8 +82,10 @@ async fn on_a_cluster(
     let of = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
     let (before, after) = (of(before), of(after));
     if before.is_empty() || after.is_empty() {
-        let why = "there are no runs of both arms, so that there is nothing to compare";
-        session.terminal.say(&Line::note(Level::Error, why));
+        if exit == Exit::Fine {
+            let why = "there are no runs of both arms, so that there is nothing to compare";
+            session.terminal.say(&Line::note(Level::Error, why));
+        }
         return Ok(session.code(exit.worst(Exit::BaselineNotMet)));
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
