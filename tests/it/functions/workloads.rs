@@ -160,7 +160,12 @@ pub fn stateful_sets_are_made_scaled_and_waited_for(site: &Site) {
 
 pub fn daemon_sets_are_made_changed_and_waited_for(site: &Site) {
     let one = site.at("apps/v1", "daemonsets/agent");
-    site.chaos.write("agent.json", workload("DaemonSet", "agent", 1, IMAGE).to_string());
+    // another test makes Nodes of its own meanwhile: this one is for the Node that was there before
+    let nodes = site.read("/api/v1/nodes?labelSelector=kubernetes.io%2Fhostname").body;
+    let host = &nodes["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"];
+    let mut daemon_set = workload("DaemonSet", "agent", 1, IMAGE);
+    daemon_set["spec"]["template"]["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": host});
+    site.chaos.write("agent.json", daemon_set.to_string());
     let agent = json!({"name": "agent", "timeout": 20});
     let broken = json!({"name": "agent", "timeout": 1});
     let change = |image: &str| {
