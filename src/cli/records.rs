@@ -13,7 +13,8 @@ pub(super) fn read(session: &Session, paths: &[PathBuf]) -> Result<Vec<Record>, 
     paths.iter().map(|path| one(path).map_err(|why| session.refuse(Exit::Invalid, why))).collect()
 }
 
-fn one(path: &Path) -> Result<Record, String> {
+/// Reads one journal. An error says which it is, and what is wrong.
+pub(super) fn one(path: &Path) -> Result<Record, String> {
     let shown = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|error| format!("the journal {shown} cannot be read: {error}"))?;

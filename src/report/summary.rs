@@ -27,8 +27,10 @@ pub struct RunSummary {
     pub title: String,
     /// Where the journal came from.
     pub source: String,
-    /// The arm of a trial, and which of its runs: `before`, 1.
+    /// The arm of a trial or a comparison, and which of its runs: `before`, 1.
     pub arm: Option<(String, u32)>,
+    /// Whether a trial made it, in a place of its own.
+    pub is_of_a_trial: bool,
     /// What it came to, in one word: `held`, `deviated`…
     pub verdict: String,
     /// How that is to be taken.
@@ -176,8 +178,14 @@ pub enum MomentKind {
 }
 
 impl Summary {
-    /// Of records, and what their comparison came to.
+    /// Of records, and what their comparison came to: that of those before and those after, in this order.
     pub fn of(records: &[Record], comparison: Option<&Comparison>) -> Self {
-        Self { runs: records.iter().map(read::run).collect(), comparison: comparison.cloned() }
+        let mut runs: Vec<RunSummary> = records.iter().map(read::run).collect();
+        // what a run was in the trial that made it counts for less than what it is in this answer
+        let compared = comparison.into_iter().flat_map(|comparison| &comparison.runs);
+        for (run, compared) in runs.iter_mut().zip(compared) {
+            run.arm = Some((compared.arm.name().to_owned(), compared.repeat));
+        }
+        Self { runs, comparison: comparison.cloned() }
     }
 }

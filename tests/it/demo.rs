@@ -21,19 +21,32 @@ fn names(chaos: &Chaos, folder: &str) -> Vec<String> {
     names
 }
 
-/// Shows a scenario: what it says of both runs, the verdicts of their journals.
-fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2]) {
+/// Shows a scenario: what it says of both runs, the verdicts of their journals, and the answer.
+fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: &str) {
     let chaos = home();
     let shown = chaos.run(["demo", "--scenario", scenario]).exits(0).stdout;
     let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line("before  deviated: ").contains(before), "{shown}");
     assert!(line(&format!("after   {}: ", verdicts[1])).contains(after), "{shown}");
     for (name, verdict) in ["before", "after"].into_iter().zip(verdicts) {
-        let journal = chaos.json(&format!("chaos-demo/{name}/journal.json"));
+        let journal = chaos.json(&format!("chaos-demo/{name}/journal-1.json"));
         assert_eq!(journal["kubectl-chaos"]["verdict"], verdict, "{name}");
         // the fault was seen to take effect, both times
         let effect = &journal["kubectl-chaos"]["activities"][0]["effect"]["state"];
         assert_eq!(effect, "confirmed", "{}", journal["kubectl-chaos"]);
+    }
+    let comparison = chaos.json("chaos-demo/comparison.json");
+    assert_eq!(comparison["verdict"], answer, "{comparison:#}");
+    assert!(shown.contains(&format!("\n{answer}")), "{shown}");
+    let row = comparison["rows"].as_array().unwrap().iter().find(|row| row["measure"] == "success-ratio");
+    let side = |name: &str| row.unwrap()[name]["centre"]["value"].as_f64().unwrap();
+    // a sample may fall on the border of two phases
+    let helped = verdicts[1] == "held";
+    assert!(side("before") < 0.1 && (side("after") > 0.9) == helped, "{comparison:#}");
+    // the layout is that of a trial, and no report names the folder that it stood in until it was whole
+    for report in ["junit.xml", "summary.md"] {
+        let text = chaos.read(&format!("chaos-demo/{report}"));
+        assert!(text.contains("before 1") && !text.contains(".chaos-demo-"), "{report}:\n{text}");
     }
     assert!(names(&chaos, "tmp").is_empty(), "{:?}", names(&chaos, "tmp"));
     // a second one takes its place
@@ -43,19 +56,19 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2]) {
 
 #[test]
 fn a_circuit_breaker_helps() {
-    show("circuit-breaker", "500 \"", "200 \"Hmm, no one available", ["deviated", "held"]);
+    show("circuit-breaker", "500 \"", "200 \"Hmm, no one available", ["deviated", "held"], "fixed");
 }
 
 #[test]
 fn a_circuit_breaker_that_does_not_help_is_called_one() {
-    show("unread-switch", "500 \"", "500 \"", ["deviated", "deviated"]);
+    show("unread-switch", "500 \"", "500 \"", ["deviated", "deviated"], "inconclusive");
     let shown = home().run(["demo", "--scenario", "unread-switch"]).exits(0).stdout;
     assert!(shown.contains("did NOT help"), "{shown}");
 }
 
 #[test]
 fn a_second_pod_keeps_a_service_there() {
-    show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"]);
+    show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
 }
 
 #[test]
@@ -64,7 +77,7 @@ fn an_interrupted_demo_leaves_nothing() {
     let child = chaos.start(["demo"]);
     let begun = || {
         names(&chaos, "").iter().any(|name| {
-            name.starts_with(".chaos-demo-") && chaos.path(name).join("before/journal.json").exists()
+            name.starts_with(".chaos-demo-") && chaos.path(name).join("before/journal-1.json").exists()
         })
     };
     wait_until("the first run", begun);

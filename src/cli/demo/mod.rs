@@ -1,19 +1,25 @@
 //! `kubectl chaos demo`: the whole learning loop on an embedded cluster. Floor 3.
 
+mod scenario;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser as _, ValueEnum};
+use clap::{Args, Parser as _};
 use serde_json::Value as Json;
 
 use super::args::{Cli, Command, Run};
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
-use super::{Session, run, signals};
+use super::{Session, compare, new_run_id, records, run, signals, trial};
+use crate::compare::{Comparison, Options, compare as judge};
 use crate::console::{Level, Line, sanitize};
 use crate::event::Signal;
+use crate::journal::Record;
+use crate::trial::Arm;
+use scenario::{SERVICES, Scenario, Story};
 
 /// Where it leaves what it showed.
 const FOLDER: &str = "chaos-demo";
@@ -29,96 +35,6 @@ pub(super) struct Demo {
     /// Keep the cluster in the foreground afterwards, for kubectl
     #[arg(long)]
     keep: bool,
-}
-
-/// What can be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Scenario {
-    /// A circuit breaker keeps the failure of one service from the users of another
-    CircuitBreaker,
-    /// A circuit breaker that somebody believes to be there, and that does not help
-    UnreadSwitch,
-    /// A second Pod keeps a service there while the first one is killed
-    KilledPod,
-}
-
-/// What a scenario consists of, and what it promises to show.
-struct Story {
-    before: &'static str,
-    after: &'static str,
-    experiment: &'static str,
-    /// Path and text.
-    files: &'static [(&'static str, &'static str)],
-    variables: &'static [&'static str],
-    /// The exit code of the second run. The first one always shows the weakness.
-    second: u8,
-    learnt: &'static str,
-}
-
-macro_rules! example {
-    ($path:literal) => {
-        include_str!(concat!("../../../examples/service-down-not-visible-to-users/", $path))
-    };
-}
-
-static SERVICES: [(&str, &str); 2] = [
-    ("services/consumer-service.yaml", example!("services/consumer-service.yaml")),
-    ("services/provider-service.yaml", example!("services/provider-service.yaml")),
-];
-const CONSUMER: &str = example!("01-before/consumer-deployment.yaml");
-const PROVIDER: &str = example!("01-before/provider-deployment.yaml");
-
-impl Scenario {
-    fn story(self) -> Story {
-        match self {
-            Self::CircuitBreaker => Story {
-                before: "a consumer that passes on what its provider does",
-                after: "the same consumer, with a circuit breaker",
-                experiment: example!("experiment.json"),
-                files: &[
-                    ("01-before/consumer-deployment.yaml", CONSUMER),
-                    ("01-before/provider-deployment.yaml", PROVIDER),
-                    ("03-after/consumer-deployment.yaml", example!("03-after/consumer-deployment.yaml")),
-                    ("03-after/provider-deployment.yaml", PROVIDER),
-                ],
-                variables: &["settle_seconds:int=2"],
-                second: 0,
-                learnt: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
-                         read a text of the consumer's own.",
-            },
-            Self::UnreadSwitch => Story {
-                before: "a consumer that passes on what its provider does",
-                after: "the same consumer, with a switch for a circuit breaker that it does not read",
-                experiment: example!("experiment.json"),
-                files: &[
-                    ("01-before/consumer-deployment.yaml", CONSUMER),
-                    ("01-before/provider-deployment.yaml", PROVIDER),
-                    (
-                        "03-after/consumer-deployment.yaml",
-                        include_str!("consumer-with-an-unread-switch.yaml"),
-                    ),
-                    ("03-after/provider-deployment.yaml", PROVIDER),
-                ],
-                variables: &["settle_seconds:int=2"],
-                second: 1,
-                learnt: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
-                         nothing reads it; without the experiment everybody would believe in it.",
-            },
-            Self::KilledPod => Story {
-                before: "a provider with one Pod, which takes two seconds to start",
-                after: "the same provider with two Pods",
-                experiment: include_str!("killed-pod.json"),
-                files: &[
-                    ("01-before/provider-deployment.yaml", include_str!("provider-1.yaml")),
-                    ("03-after/provider-deployment.yaml", include_str!("provider-2.yaml")),
-                ],
-                variables: &[],
-                second: 0,
-                learnt: "One Pod was killed both times. With one Pod nobody answered until the next one was ready; with two \
-                         the other one did.",
-            },
-        }
-    }
 }
 
 /// Why the demo ended early.
@@ -173,7 +89,7 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
         cluster = Rehearsal::start(session, &manifests) => cluster.map_err(|error| Ended::Failed(Exit::Unreachable, error))?,
         signal = &mut end => return Err(Ended::Signal(signal)),
     };
-    let before = arm(session, &cluster, &root, &story, "before", 1).await?;
+    let before = arm(session, &cluster, &root, &story, Arm::Before).await?;
     say(format!("\n2. After: {}", story.after));
     let changed = [root.join("03-after")];
     tokio::select! {
@@ -182,14 +98,15 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
         }
         signal = &mut end => return Err(Ended::Signal(signal)),
     }
-    let after = arm(session, &cluster, &root, &story, "after", story.second).await?;
+    let after = arm(session, &cluster, &root, &story, Arm::After).await?;
+    let comparison = report(session, &root, &before, &after)?;
     let _ = fs::remove_file(&no_settings);
     if place.exists() {
         fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
     }
     fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
     let unsaid = |error: String| Ended::Failed(Exit::NotWritten, error);
-    session.terminal.result(&summary(&story, &before, &after)).map_err(unsaid)?;
+    session.terminal.result(&summary(&story, &before, &after, &comparison)).map_err(unsaid)?;
     if args.keep {
         session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(unsaid)?;
         end.await;
@@ -220,15 +137,21 @@ async fn arm(
     cluster: &Rehearsal,
     root: &Path,
     story: &Story,
-    name: &str,
-    expected: u8,
-) -> Result<Json, Ended> {
+    arm: Arm,
+) -> Result<Record, Ended> {
     let wrong =
         |why: String| Ended::Failed(Exit::Stopped, format!("the demo did not show what it promises: {why}"));
-    let journal = root.join(name).join("journal.json");
+    let (name, expected) = match arm {
+        Arm::Before => (arm.name(), Exit::Deviated.code()),
+        Arm::After => (arm.name(), story.second),
+    };
+    let journal = root.join(name).join("journal-1.json");
     fs::create_dir_all(root.join(name)).map_err(|error| wrong(error.to_string()))?;
-    let args = arguments(&root.join("experiment.json"), &journal, story.variables).map_err(&wrong)?;
-    let code = run::run_all(session, &args, Some(&cluster.kubeconfig)).await;
+    let args = arguments(&root.join("experiment.json"), &journal, story).map_err(&wrong)?;
+    // both are runs of their own, and a comparison insists on it
+    let mut session = session.clone();
+    session.run_id = new_run_id();
+    let code = run::run_all(&session, &args, Some(&cluster.kubeconfig)).await;
     match code {
         130 => return Err(Ended::Signal(Signal::Int)),
         143 => return Err(Ended::Signal(Signal::Term)),
@@ -237,15 +160,19 @@ async fn arm(
             return Err(wrong(format!("the run {name} the change ended with {code}, not with {expected}")));
         }
     }
-    let text = fs::read_to_string(&journal).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+    let mut record = records::one(&journal).map_err(wrong)?;
+    // where it will be when somebody reads the reports
+    record.source = format!("{FOLDER}/{name}/journal-1.json");
+    Ok(record)
 }
 
-/// What `run` would be given on the command line.
-fn arguments(experiment: &Path, journal: &Path, variables: &[&str]) -> Result<Run, String> {
+/// What `run` would be given on the command line. The probe is sampled often enough for one run to show when the users
+/// were hit, and for how long.
+fn arguments(experiment: &Path, journal: &Path, story: &Story) -> Result<Run, String> {
     let mut line: Vec<PathBuf> = ["kubectl-chaos", "run", "--journal-path"].map(PathBuf::from).to_vec();
     line.push(journal.to_owned());
-    line.extend(variables.iter().flat_map(|variable| ["--var".into(), variable.into()]));
+    line.extend(["--sample=50ms", "--recovery=4s", "--sample-probe", story.probe].map(PathBuf::from));
+    line.extend(story.variables.iter().flat_map(|variable| ["--var".into(), variable.into()]));
     line.push(experiment.to_owned());
     match Cli::try_parse_from(line).map_err(|error| error.to_string())?.command {
         Command::Run(mut run) => {
@@ -256,18 +183,33 @@ fn arguments(experiment: &Path, journal: &Path, variables: &[&str]) -> Result<Ru
     }
 }
 
-fn summary(story: &Story, before: &Json, after: &Json) -> String {
-    let mut text = String::new();
-    for (name, journal) in [("before", before), ("after", after)] {
+/// Compares both runs, and leaves the reports that a trial leaves.
+fn report(session: &Session, root: &Path, before: &Record, after: &Record) -> Result<Comparison, Ended> {
+    let (before, after) = (vec![before.clone()], vec![after.clone()]);
+    let options =
+        Options { seed: session.connection.seed().unwrap_or(Options::default().seed), ..Options::default() };
+    let comparison = judge(&before, &after, &options).map_err(|error| Ended::Failed(Exit::Stopped, error))?;
+    match trial::leave(session, root, &[before, after].concat(), &comparison).into_iter().next() {
+        Some(error) => Err(Ended::Failed(Exit::NotWritten, error)),
+        None => Ok(comparison),
+    }
+}
+
+fn summary(story: &Story, before: &Record, after: &Record, comparison: &Comparison) -> String {
+    let mut text = String::from("\n3. The answer\n");
+    for (name, record) in [("before", before), ("after", after)] {
+        let journal: Json = serde_json::from_str(&record.text).unwrap_or_default();
         let verdict = &journal["kubectl-chaos"]["verdict"];
         let verdict = verdict.as_str().unwrap_or_default();
-        let _ = writeln!(text, "\n{name:<8}{verdict}: the users got {}", seen(journal));
+        let _ = writeln!(text, "{name:<8}{verdict}: the users got {}", seen(&journal));
     }
     let _ = write!(
         text,
-        "\n{}\nThat is one run each: it shows what can happen, and not how often it does.\n\n\
-         To read: ./{FOLDER}/before/journal.json and ./{FOLDER}/after/journal.json, each with everything that was seen.\n\
+        "\n{}\n{}\n\n\
+         To read first: ./{FOLDER}/summary.md, as it would stand on a pull request.\n\
+         Beside it: the journal of each run, comparison.json, and junit.xml for a CI server.\n\
          To do the same on your own cluster: kubectl chaos run ./{FOLDER}/experiment.json\n",
+        compare::Format::Text.write(comparison),
         story.learnt
     );
     text

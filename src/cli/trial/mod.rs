@@ -15,7 +15,7 @@ use super::embedded::Rehearsal;
 use super::exit_code::Exit;
 use super::output_file::{ReportArgs, replace};
 use super::signals;
-use crate::compare::compare;
+use crate::compare::{Comparison, compare};
 use crate::console::{Level, Line};
 use crate::event::Signal;
 use crate::journal::Record;
@@ -90,13 +90,9 @@ async fn on_a_cluster(
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
         .map_err(|error| (Exit::Invalid, error))?;
-    let mut text = serde_json::to_string_pretty(&comparison).unwrap_or_default();
-    text.push('\n');
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
-    let mut failed: Vec<String> =
-        replace(&args.output_dir.join("comparison.json"), text.as_bytes()).err().into_iter().collect();
-    failed.extend(usual(&args.output_dir).write(&session.terminal, &records, Some(&comparison)));
+    let mut failed = leave(session, &args.output_dir, &records, &comparison);
     failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
@@ -107,6 +103,18 @@ async fn on_a_cluster(
         exit = exit.worst(Exit::NotWritten);
     }
     Ok(session.code(exit))
+}
+
+/// Leaves the answer and the usual reports in the folder of a trial. What could not be written is told.
+pub(super) fn leave(
+    session: &Session,
+    folder: &Path,
+    records: &[Record],
+    comparison: &Comparison,
+) -> Vec<String> {
+    let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
+    let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err();
+    failed.into_iter().chain(usual(folder).write(&session.terminal, records, Some(comparison))).collect()
 }
 
 /// The reports that every trial leaves in its folder.

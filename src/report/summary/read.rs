@@ -24,6 +24,7 @@ pub(super) fn run(record: &Record) -> RunSummary {
     RunSummary {
         title: short(record.title()),
         source: record.source.clone(),
+        is_of_a_trial: arm.is_some(),
         arm,
         tone: tone(&verdict),
         verdict,

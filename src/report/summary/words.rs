@@ -63,8 +63,8 @@ impl RunSummary {
     pub fn reproduce(&self) -> [String; 2] {
         [format!("jq .experiment {} > experiment.json", quoted(&self.source)), {
             let namespace = self.environment.iter().find(|(name, _)| *name == "namespace");
-            // one that was made for the run is gone with it
-            let namespace = namespace.filter(|_| self.arm.is_none());
+            // one that a trial made for the run is gone with it
+            let namespace = namespace.filter(|_| !self.is_of_a_trial);
             let flag = namespace.map(|(_, name)| format!(" -n {}", quoted(name))).unwrap_or_default();
             format!("kubectl chaos run experiment.json{flag}")
         }]
