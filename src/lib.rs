@@ -70,7 +70,7 @@
 //! | sample_app | 1 | clock, experiment, http_client |
 //! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
-//! | sampling | 2 | effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
+//! | sampling | 2 | clock, effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
 //! | trial | 2 | effect, experiment, kubernetes, lot, provider, substitution, value |
 //! | cli | 3 | everything |
 

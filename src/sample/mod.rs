@@ -102,6 +102,9 @@ pub struct Series {
     pub period: f64,
     /// Seconds within which an answer had to come.
     pub deadline: f64,
+    /// When sampling began, ISO 8601: the moment that all times count from.
+    #[serde(default)]
+    pub began: Option<String>,
     /// The way to the Service that it asks: `proxy`, `port-forward`, `direct`; none where it asks no Service.
     pub vantage: Option<String>,
     /// Whether the baseline settled: ten good samples in a row.

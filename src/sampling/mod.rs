@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::clock::Timestamp;
 use crate::experiment::{Activity, Experiment, ProviderKind, Step};
 use crate::kubernetes;
 use crate::provider::Providers;
@@ -124,7 +125,7 @@ impl Sampling {
         phases: Phases,
         options: Options,
     ) -> Result<Self, String> {
-        let began = Instant::now();
+        let (began, at) = (Instant::now(), Timestamp::now());
         let redactor = Redactor::new(scope);
         let probe = |step: &Step| {
             let activity = Arc::clone(step.activity.as_ref().ok()?);
@@ -138,6 +139,7 @@ impl Sampling {
                     KUBERNETES_PERIOD
                 }),
                 deadline: deadline(&activity, scope),
+                began: at,
             };
             let fold = Mutex::new(Fold::new(head.clone(), phases.clone(), began));
             let target = Target {

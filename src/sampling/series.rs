@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::phases::Phases;
+use crate::clock::Timestamp;
 use crate::sample::{Latency, Outcome, Phase, Sample, Seen, Series};
 
 /// How many good samples in a row are enough.
@@ -24,6 +25,8 @@ pub(super) struct Head {
     pub(super) provider: &'static str,
     pub(super) period: Duration,
     pub(super) deadline: Duration,
+    /// When sampling began, by the system's clock.
+    pub(super) began: Timestamp,
 }
 
 /// One slot that is over.
@@ -186,6 +189,7 @@ impl Fold {
             provider: self.head.provider.to_owned(),
             period: self.head.period.as_secs_f64(),
             deadline: self.head.deadline.as_secs_f64(),
+            began: Some(self.head.began.iso()),
             vantage: self.vantage.map(str::to_owned),
             settled: self.settled,
             detected_after,
@@ -230,7 +234,13 @@ mod tests {
     const PERIOD: Duration = Duration::from_millis(100);
 
     fn fold(phases: &Phases, began: Instant) -> Fold {
-        let head = Head { probe: "p".into(), provider: "http", period: PERIOD, deadline: PERIOD };
+        let head = Head {
+            probe: "p".into(),
+            provider: "http",
+            period: PERIOD,
+            deadline: PERIOD,
+            began: Timestamp::from_micros(0),
+        };
         Fold::new(head, phases.clone(), began)
     }
 
