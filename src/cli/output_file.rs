@@ -24,11 +24,14 @@ pub(super) struct ReportArgs {
     /// Write Markdown, for a pull request, to this file; - is standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(super) markdown: Option<PathBuf>,
+    /// Write one HTML file that holds everything, for a browser, to this file; - is standard output
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub(super) html: Option<PathBuf>,
 }
 
 impl ReportArgs {
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.junit, &self.markdown].into_iter().flatten()
+        [&self.junit, &self.markdown, &self.html].into_iter().flatten()
     }
 
     /// Whether one of them goes to standard output.
@@ -71,6 +74,7 @@ impl ReportArgs {
         };
         put(&self.junit, &report::junit::render);
         put(&self.markdown, &|summary| report::markdown::render(summary, COMMENT));
+        put(&self.html, &report::html::render);
         failed
     }
 }

@@ -316,29 +316,8 @@ fn environment(run: &RunSummary, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Record;
+    use crate::report::fixture::saying as summary;
     use proptest::prelude::*;
-    use serde_json::json;
-
-    fn summary(text: &str) -> Summary {
-        let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
-            "output": {"status": 500, "headers": {}, "body": text}});
-        let action = json!({"activity": {"type": "action", "name": text}, "status": "succeeded",
-            "start": "2026-01-01T00:00:01"});
-        let target = json!({"kind": text, "namespace": text, "name": text, "uid": text});
-        let journal = json!({"experiment": {"title": text, "method": [],
-                "steady-state-hypothesis": {"probes": [{"name": text, "tolerance": text}]}},
-            "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00",
-            "steady_states": {"before": null, "during": [], "after": {"steady_state_met": false, "probes": [probe]}},
-            "run": [action], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text, "namespace": text,
-                "annotations": {text: text}, "activities": [{"at": "/run/0", "phase": "method", "targets": [target],
-                "effect": {"state": "confirmed", "detail": text, "effective_at": "2026-01-01T00:00:02"}}],
-                "samples": [{"probe": text, "provider": "http", "period": 0.1, "deadline": 2, "vantage": null,
-                    "settled": true, "phases": [{"phase": "fault", "from": 3, "to": 5, "due": 2, "missed": 1,
-                    "outcomes": {"ok": 1, "refused": 1}, "latency": null}], "detected_after": 0.1, "recovered_after": null,
-                    "recovery_watched": 10, "raw": [[3.0, 1.5, "ok"], [3.1, null, "refused"]], "raw_left_out": 0}]}});
-        Summary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
-    }
 
     #[test]
     fn the_verdict_stands_first_whatever_the_room() {

@@ -4,12 +4,17 @@
 //!  Record, Comparison ─► summary   the one place that decides what is said, and in which words
 //!                        ├─► junit     for CI servers
 //!                        ├─► markdown  for pull requests
+//!                        ├─► html      for a browser, with everything
 //!                        └─► text      for a terminal
 //! ```
 //!
 //! Each is a pure function to bytes: it can be done again years later from the journals alone. What stands in journals
 //! is anybody's: each renderer escapes it in the way of its format, and bounds it.
 
+#[cfg(test)]
+mod fixture;
+mod foreign;
+pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod summary;

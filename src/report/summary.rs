@@ -158,6 +158,8 @@ pub struct Moment {
     pub what: String,
     /// What kind of thing.
     pub kind: MomentKind,
+    /// How it is to be taken.
+    pub tone: Tone,
 }
 
 /// What kind of thing happened.

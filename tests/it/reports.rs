@@ -26,9 +26,11 @@ fn folder() -> Chaos {
 #[test]
 fn a_run_and_its_journal_give_the_same_reports() {
     let chaos = folder();
-    chaos.experiment(&deviating(), ["--junit", "a.xml", "--markdown", "a.md"]).exits(1);
-    let again = chaos.run(["report", "./journal.json", "--junit", "b.xml", "--markdown", "b.md"]).exits(0);
-    for (one, other) in [("a.xml", "b.xml"), ("a.md", "b.md")] {
+    chaos.experiment(&deviating(), ["--junit", "a.xml", "--markdown", "a.md", "--html", "a.html"]).exits(1);
+    let again = chaos
+        .run(["report", "./journal.json", "--junit", "b.xml", "--markdown", "b.md", "--html", "b.html"])
+        .exits(0);
+    for (one, other) in [("a.xml", "b.xml"), ("a.md", "b.md"), ("a.html", "b.html")] {
         assert_eq!(chaos.read(one), chaos.read(other));
     }
     let markdown = chaos.read("a.md");

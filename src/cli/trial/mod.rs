@@ -120,7 +120,7 @@ pub(super) fn leave(
 /// The reports that every trial leaves in its folder.
 fn usual(folder: &Path) -> ReportArgs {
     let file = |name: &str| Some(folder.join(name));
-    ReportArgs { junit: file("junit.xml"), markdown: file("summary.md") }
+    ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
 }
 
 /// A journal of a run, and whose it is.

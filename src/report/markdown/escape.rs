@@ -3,6 +3,8 @@
 //! On GitHub a text can mention people, refer to issues, link, become HTML or break a table. Marks of Markdown get a
 //! backslash; what has a meaning without marks (mentions, references, addresses) is broken up by an invisible mark.
 
+use crate::report::foreign::{hides, visible};
+
 /// Separates without being seen, so that `@name` is no mention.
 const JOINER: char = '\u{2060}';
 
@@ -13,11 +15,7 @@ pub fn inline(text: &str) -> String {
     for c in text.trim().chars() {
         match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            // characters that turn the direction, or are not to be seen
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                out.push('\u{fffd}');
-            }
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if hides(c) || c.is_control() => out.push('\u{fffd}'),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
@@ -60,10 +58,7 @@ pub fn element(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '\\' => out.push_str("&#92;"),
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                out.push('\u{fffd}');
-            }
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if hides(c) || c.is_control() => out.push('\u{fffd}'),
             '@' | '#' | ':' | '.' | '-' => {
                 out.push(c);
                 out.push(JOINER);
@@ -88,9 +83,7 @@ pub fn code(text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    let shown: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
-    format!("{fence}console\n{shown}\n{fence}\n")
+    format!("{fence}console\n{}\n{fence}\n", visible(text))
 }
 
 #[cfg(test)]

@@ -235,38 +235,39 @@ fn timeline(record: &Record) -> Vec<Moment> {
     let content = &record.content;
     let Some(begin) = content.start.as_deref().and_then(Timestamp::parse) else { return Vec::new() };
     let mut moments = Vec::new();
-    let mut add = |when: Option<&str>, kind: MomentKind, what: String| {
+    let mut add = |when: Option<&str>, kind: MomentKind, tone: Tone, what: String| {
         if let Some(at) = when.and_then(Timestamp::parse)
             && moments.len() < MOST_MOMENTS
         {
-            moments.push(Moment { at: at.since(begin).max(0.0), what, kind });
+            moments.push(Moment { at: at.since(begin).max(0.0), what, kind, tone });
         }
     };
+    let done = |played: &Played| if played.succeeded() { Tone::Unclear } else { Tone::Bad };
     let looks = &content.steady_states;
     let all = looks.before.iter().map(|look| (look, "before"));
     let all = all.chain(looks.during.iter().map(|look| (look, "during")));
     for (look, when) in all.chain(looks.after.iter().map(|look| (look, "after"))) {
-        let met = match look.steady_state_met {
-            Some(true) => "met",
-            Some(false) => "not met",
-            None => "not decided",
+        let (tone, met) = match look.steady_state_met {
+            Some(true) => (Tone::Good, "met"),
+            Some(false) => (Tone::Bad, "not met"),
+            None => (Tone::Unclear, "not decided"),
         };
         let at = look.probes.first().and_then(|probe| probe.start.as_deref());
-        add(at, MomentKind::Look, format!("steady state {when} the method: {met}"));
+        add(at, MomentKind::Look, tone, format!("steady state {when} the method: {met}"));
     }
     for (index, played) in content.run.iter().enumerate() {
         let kind = if played.is_action() { MomentKind::Action } else { MomentKind::Probe };
-        add(played.start.as_deref(), kind, short(played.name()));
+        add(played.start.as_deref(), kind, done(played), short(played.name()));
         let effect = record.acted(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
         if let Some(effect) = effect.filter(|effect| effect.state == "confirmed") {
             let what = format!("{} took effect: {}", short(played.name()), short(&effect.detail));
-            add(effect.effective_at.as_deref(), MomentKind::Effect, what);
+            add(effect.effective_at.as_deref(), MomentKind::Effect, Tone::Good, what);
         }
     }
     for played in &content.rollbacks {
-        add(played.start.as_deref(), MomentKind::Rollback, short(played.name()));
+        add(played.start.as_deref(), MomentKind::Rollback, done(played), short(played.name()));
     }
-    add(content.end.as_deref(), MomentKind::End, "the run ended".to_owned());
+    add(content.end.as_deref(), MomentKind::End, Tone::Unclear, "the run ended".to_owned());
     moments.sort_by(|a, b| a.at.total_cmp(&b.at));
     moments
 }

@@ -1,0 +1,36 @@
+//! A run whose every text is the same one, for tests of what a renderer makes of texts and numbers of others. Floor 1.
+
+use serde_json::json;
+
+use super::Summary;
+use crate::journal::Record;
+
+/// A run that deviated, with a text wherever one can stand.
+pub(super) fn saying(text: &str) -> Summary {
+    with(text, 0.1, [3.0, 5.0], 1.5)
+}
+
+/// The same with a period, the begin and the end of the fault in seconds, and a latency in milliseconds.
+pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> Summary {
+    let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
+        "output": {"status": 500, "headers": {}, "body": text}});
+    let action = json!({"activity": {"type": "action", "name": text}, "status": "succeeded",
+        "start": "2026-01-01T00:00:01"});
+    let target = json!({"kind": text, "namespace": text, "name": text, "uid": text});
+    let [from, to] = fault;
+    let taken = json!({"samples": 1, "min": latency, "p50": latency, "p90": latency, "p95": latency, "p99": latency,
+        "max": latency, "histogram": [[latency, 1], [latency * 3.0, 4]]});
+    let samples = json!([{"probe": text, "provider": "http", "period": period, "deadline": 2, "vantage": null,
+        "settled": false, "phases": [{"phase": "fault", "from": from, "to": to, "due": 2, "missed": 1,
+        "outcomes": {"ok": 1, "refused": 1}, "latency": taken}], "detected_after": 0.1, "recovered_after": null,
+        "recovery_watched": 10, "raw": [[from, latency, "ok"], [to, null, "refused"]], "raw_left_out": 1}]);
+    let journal = json!({"experiment": {"title": text, "method": [],
+            "steady-state-hypothesis": {"probes": [{"name": text, "tolerance": text}]}},
+        "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00",
+        "steady_states": {"before": null, "during": [], "after": {"steady_state_met": false, "probes": [probe]}},
+        "run": [action], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text, "namespace": text,
+            "annotations": {text: text}, "activities": [{"at": "/run/0", "phase": "method", "targets": [target],
+            "effect": {"state": "confirmed", "detail": text, "effective_at": "2026-01-01T00:00:02"}}],
+            "samples": samples}});
+    Summary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
+}

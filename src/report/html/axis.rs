@@ -1,0 +1,95 @@
+//! From values to places in a drawing. Floor 1.
+
+/// A linear scale. Values outside of it are drawn at its ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    /// The values at the ends.
+    pub(super) from: f64,
+    pub(super) to: f64,
+    /// The places of the ends.
+    pub(super) start: f64,
+    pub(super) end: f64,
+}
+
+impl Axis {
+    /// The place of a value.
+    pub(super) fn at(&self, value: f64) -> f64 {
+        let span = self.to - self.from;
+        let share = if span > 0.0 { ((value - self.from) / span).clamp(0.0, 1.0) } else { 0.0 };
+        self.start + share * (self.end - self.start)
+    }
+
+    /// Round values within the scale, no more than `most` and one.
+    pub(super) fn ticks(&self, most: u32) -> Vec<f64> {
+        let step = step((self.to - self.from) / f64::from(most.max(1)));
+        if !step.is_finite() || step <= 0.0 {
+            return Vec::new();
+        }
+        let first = (self.from / step).ceil();
+        let ticks = (0..=most).map(|number| (first + f64::from(number)) * step);
+        ticks.take_while(|tick| *tick <= self.to + step * 1e-6).collect()
+    }
+}
+
+/// The least of 1, 2 and 5 times a power of ten that is not less.
+fn step(least: f64) -> f64 {
+    if !least.is_finite() || least <= 0.0 {
+        return f64::NAN;
+    }
+    let power = 10_f64.powf(least.log10().floor());
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= least * (1.0 - 1e-9));
+    factor.unwrap_or(10.0) * power
+}
+
+/// The end of a scale that begins with nothing: round, and not less than the greatest value.
+pub(super) fn round_up(greatest: f64) -> f64 {
+    if !greatest.is_finite() || greatest <= 0.0 {
+        return 1.0;
+    }
+    let step = step(greatest / 4.0);
+    (greatest / step).ceil() * step
+}
+
+/// A place in a drawing, as SVG has it: to a tenth.
+pub(super) fn place(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round() {
+        let check = |from: f64, to: f64, most: u32, expected: &[f64]| {
+            let ticks = Axis { from, to, start: 0.0, end: 1.0 }.ticks(most);
+            assert_eq!(ticks.len(), expected.len(), "{ticks:?}");
+            assert!(ticks.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{ticks:?}");
+        };
+        check(0.0, 10.0, 5, &[0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        check(-3.2, 9.9, 7, &[-2.0, 0.0, 2.0, 4.0, 6.0, 8.0]);
+        check(0.0, 0.3, 3, &[0.0, 0.1, 0.2, 0.3]);
+        check(0.0, 0.0, 3, &[]);
+        check(0.0, f64::INFINITY, 3, &[]);
+        check(f64::NAN, 1.0, 3, &[]);
+    }
+
+    #[test]
+    fn ends_are_round_and_far_enough() {
+        let check = |greatest: f64, expected: f64| assert!((round_up(greatest) - expected).abs() < 1e-9);
+        check(0.0, 1.0);
+        check(7.3, 8.0);
+        check(12.0, 15.0);
+        check(100.0, 100.0);
+        check(f64::NAN, 1.0);
+    }
+
+    #[test]
+    fn values_outside_stay_within_the_drawing() {
+        let axis = Axis { from: 0.0, to: 10.0, start: 100.0, end: 200.0 };
+        assert_eq!([axis.at(-5.0), axis.at(5.0), axis.at(50.0)].map(place), ["100", "150", "200"]);
+        assert_eq!(place(Axis { from: 1.0, to: 1.0, start: 3.0, end: 4.0 }.at(1.0)), "3");
+        assert_eq!(place(1.25), "1.2");
+    }
+}

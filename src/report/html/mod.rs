@@ -1,0 +1,75 @@
+//! HTML: one file that holds everything, for a browser, readable without scripts. Floor 1.
+//!
+//! ```text
+//!  page      the order of things, the tables
+//!  timeline  phases, faults, and each probe's latency and outcome over time
+//!  spread    how long good answers took, phase by phase
+//!  arms      the runs of both arms side by side
+//!  axis      scales and their ticks
+//! ```
+//!
+//! The template engine escapes every text; the policy in the head lets nothing be loaded or run, whatever a text tries.
+
+mod arms;
+mod axis;
+mod page;
+mod spread;
+mod timeline;
+
+use super::Summary;
+
+/// The report.
+pub fn render(summary: &Summary) -> String {
+    page::page(summary).into_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::report::fixture::{saying, with};
+    use proptest::prelude::*;
+
+    /// How many elements are begun, and how many are ended.
+    fn elements(page: &str) -> (usize, usize) {
+        let body = page.split_once("</style>").unwrap().1;
+        (body.matches('<').count(), body.matches("</").count())
+    }
+
+    #[test]
+    fn the_page_says_what_the_other_reports_say() {
+        let page = render(&saying("deviated"));
+        for part in [
+            "<title>deviated: deviated</title>",
+            "✗</span> not met: <span class=\"seen\">status 500: deviated",
+            "took effect",
+            "1 of 2 ok, 1 refused, 1 missed",
+            "noticed after 0.1 s.",
+            "p95",
+            "jq .experiment deviated &gt; experiment.json",
+        ] {
+            assert!(page.contains(part), "{part} is missing");
+        }
+        for part in ["<script", "http://", "https://", "url("] {
+            assert!(!page.contains(part), "{part} is there");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_text(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
+            // what says nothing has no element
+            let page = render(&saying(&format!("x{text}")));
+            prop_assert_eq!(elements(&page), elements(&render(&saying("x"))));
+            prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+        }
+
+        #[test]
+        fn no_number_brings_it_down(period: f64, from: f64, to: f64, latency: f64) {
+            // JSON has no other numbers
+            prop_assume!([period, from, to, latency * 3.0].iter().all(|number| number.is_finite()));
+            let page = render(&with("x", period, [from, to], latency));
+            prop_assert!(page.len() < 200_000);
+            prop_assert!(!page.contains("NaN") && !page.contains("inf"));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What happened when, drawn: phases, faults, and each probe's latency and outcome. Floor 1.
+//!
+//! Everything of a run stands in one drawing, so that what happened at the same time stands in one line. Time is in
+//! seconds since the run began; sampling began before.
+
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use super::axis::{Axis, place, round_up};
+use crate::clock::Timestamp;
+use crate::report::foreign::visible;
+use crate::report::summary::{MomentKind, RunSummary, Tone, ratio, seconds_shown};
+use crate::sample::{Outcome, Phase, Sample, Series};
+
+/// The width of the drawing.
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 948.0;
+/// Where the lane of what was done ends.
+const DONE: f64 = 56.0;
+/// How high a probe's lane is, its name included.
+const LANE: f64 = 150.0;
+/// Within it: where latencies begin and end, and where outcomes stand.
+const LATENCY: (f64, f64) = (28.0, 112.0);
+const OUTCOME: (f64, f64) = (118.0, 134.0);
+/// How many probes are drawn.
+const MOST_LANES: usize = 20;
+/// How many things are numbered.
+const MOST_MARKS: usize = 40;
+/// Into how many steps of time samples are put together at most.
+const STEPS: u16 = 220;
+
+/// Something that was done, by its number in the drawing.
+pub(super) struct Mark {
+    pub(super) number: usize,
+    at: f64,
+    kind: MomentKind,
+}
+
+/// What is numbered of a run's timeline, by its place there.
+pub(super) fn marks(run: &RunSummary) -> Vec<(usize, Mark)> {
+    let is_done =
+        |kind: MomentKind| matches!(kind, MomentKind::Action | MomentKind::Effect | MomentKind::Rollback);
+    let done = run.timeline.iter().enumerate().filter(|(_, moment)| is_done(moment.kind));
+    (1..)
+        .zip(done.take(MOST_MARKS))
+        .map(|(number, (index, moment))| (index, Mark { number, at: moment.at, kind: moment.kind }))
+        .collect()
+}
+
+/// Seconds from the begin of sampling to the begin of the run.
+fn lead(run: &RunSummary, series: &Series) -> f64 {
+    let moment = |text: Option<&str>| text.and_then(Timestamp::parse);
+    if let (Some(run), Some(sampling)) = (moment(run.start.as_deref()), moment(series.began.as_deref())) {
+        return run.since(sampling);
+    }
+    // without the moment itself: the fault began with the first action
+    let first = run.timeline.iter().find(|moment| moment.kind == MomentKind::Action);
+    match (series.seen(Phase::Fault), first) {
+        (Some(fault), Some(action)) => fault.from - action.at,
+        _ => series.phases.first().map_or(0.0, |phase| phase.to),
+    }
+}
+
+/// The drawing; nothing where nothing is known of times.
+pub(super) fn timeline(run: &RunSummary) -> Markup {
+    let end = run.timeline.last().map_or(0.0, |moment| moment.at).max(run.duration.unwrap_or(0.0));
+    let lanes: Vec<&Series> = run.samples.iter().take(MOST_LANES).collect();
+    let leads: Vec<f64> = lanes.iter().map(|series| lead(run, series)).collect();
+    let phases = || {
+        lanes
+            .iter()
+            .zip(&leads)
+            .flat_map(|(series, lead)| series.phases.iter().map(move |seen| (seen, *lead)))
+    };
+    let from = phases().map(|(seen, lead)| seen.from - lead).fold(0.0, f64::min);
+    let to = phases().map(|(seen, lead)| seen.to - lead).fold(end, f64::max);
+    if !(to > from && (to - from).is_finite()) {
+        return html! {};
+    }
+    let time = Axis { from, to, start: LEFT, end: RIGHT };
+    #[allow(clippy::cast_precision_loss)] // a few lanes
+    let lane = |number: usize| DONE + LANE * number as f64;
+    let height = lane(lanes.len()) + 24.0;
+    let marks = marks(run);
+    html! {
+        div .scroll tabindex="0" role="group" aria-label="timeline" {
+            svg .chart viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(described(run)) {
+                @if let (Some(series), Some(lead)) = (lanes.first(), leads.first()) {
+                    (bands(series, *lead, &time, height - 24.0))
+                }
+                @for (_, mark) in &marks { (drawn(mark, &time, height - 24.0)) }
+                @for moment in run.timeline.iter().filter(|moment| moment.kind == MomentKind::Look) {
+                    path .(of(moment.tone)) d=(diamond(time.at(moment.at), DONE - 10.0)) {
+                        title { (visible(&moment.what)) ", at " (seconds_shown(moment.at)) }
+                    }
+                }
+                @for (number, (series, lead)) in lanes.iter().zip(&leads).enumerate() {
+                    (probe(series, *lead, &time, lane(number)))
+                }
+                (ruler(&time, height - 24.0))
+            }
+        }
+    }
+}
+
+/// The drawing in words.
+fn described(run: &RunSummary) -> String {
+    let mut text = format!("{}: {}.", run.shown(), run.verdict);
+    for series in run.samples.iter().take(MOST_LANES) {
+        for seen in &series.phases {
+            if let Some(ratio) = ratio(seen) {
+                let _ = write!(text, " {}, {}: {ratio} ok.", series.probe, seen.phase.name());
+            }
+        }
+    }
+    visible(&text)
+}
+
+/// The class of a tone.
+pub(super) fn of(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Bad => "bad",
+        Tone::Unclear => "unclear",
+    }
+}
+
+fn bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
+    html! {
+        @for seen in &series.phases {
+            @let (from, to) = (time.at(seen.from - lead), time.at(seen.to - lead));
+            rect .(format!("band {}", seen.phase.name())) x=(place(from)) y="0" width=(place((to - from).max(0.0))) height=(place(bottom)) {}
+            @if to - from > 48.0 {
+                text .small x=(place(from + 4.0)) y="12" { (seen.phase.name()) }
+            }
+        }
+    }
+}
+
+fn drawn(mark: &Mark, time: &Axis, bottom: f64) -> Markup {
+    let x = time.at(mark.at);
+    // neighbours stand on other lines
+    let y = 26.0 + 11.0 * [0.0, 1.0][mark.number % 2];
+    let kind = match mark.kind {
+        MomentKind::Rollback => "rollback",
+        MomentKind::Effect => "effect",
+        _ => "action",
+    };
+    html! {
+        line .(format!("mark {kind}")) x1=(place(x)) x2=(place(x)) y1=(place(y)) y2=(place(bottom)) {}
+        text .number x=(place(x + 2.0)) y=(place(y)) { (mark.number) }
+    }
+}
+
+fn diamond(x: f64, y: f64) -> String {
+    format!("M{} {}l5 5 -5 5 -5 -5z", place(x), place(y - 5.0))
+}
+
+fn ruler(time: &Axis, y: f64) -> Markup {
+    html! {
+        line .axis x1=(place(LEFT)) x2=(place(RIGHT)) y1=(place(y)) y2=(place(y)) {}
+        @for tick in time.ticks(9) {
+            line .axis x1=(place(time.at(tick))) x2=(place(time.at(tick))) y1=(place(y)) y2=(place(y + 4.0)) {}
+            text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(y + 17.0)) {
+                (seconds_shown(tick.abs()).trim_end_matches(" s")) @if tick < 0.0 { " before" }
+            }
+        }
+        text .small x="4" y=(place(y + 17.0)) { "seconds" }
+    }
+}
+
+/// Samples that were due in one step of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Bucket {
+    /// How many were good, and how many were not.
+    pub(super) good: u32,
+    pub(super) bad: u32,
+    /// The latencies of the good ones, in order.
+    latencies: Vec<f64>,
+}
+
+impl Bucket {
+    fn middle(&self) -> Option<f64> {
+        self.latencies.get(self.latencies.len() / 2).copied()
+    }
+}
+
+/// How many steps there are in a time: `most`, or fewer where samples come less often.
+pub(super) fn steps_of(series: &Series, seconds: f64, most: u16) -> u16 {
+    let slots = (seconds / series.period).round();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is within bounds
+    if slots >= 1.0 && slots < f64::from(most) { slots as u16 } else { most }
+}
+
+/// Puts samples together: `count` equal steps of time from one moment to another.
+pub(super) fn buckets(raw: &[Sample], from: f64, to: f64, count: u16) -> Vec<Bucket> {
+    let count = count.max(1);
+    let mut buckets = vec![Bucket::default(); usize::from(count)];
+    let step = (to - from) / f64::from(count);
+    if !(step.is_finite() && step > 0.0) {
+        return buckets;
+    }
+    for Sample(due, latency, outcome) in raw {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // what does not fit is the first or last
+        let index = ((due - from) / step).clamp(0.0, f64::from(count) - 1.0) as usize;
+        let bucket = &mut buckets[index];
+        if *outcome == Outcome::Ok {
+            bucket.good += 1;
+            bucket.latencies.extend(latency.filter(|latency| latency.is_finite()));
+        } else {
+            bucket.bad += 1;
+        }
+    }
+    for bucket in &mut buckets {
+        bucket.latencies.sort_by(f64::total_cmp);
+    }
+    buckets
+}
+
+/// The lane of a probe: its name, latencies of good samples from the least to the greatest with their median, and the
+/// share of those that were not good.
+fn probe(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
+    let span = (series.raw.iter().map(|sample| sample.0)).filter(|due| due.is_finite());
+    let (from, to) = span.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), due| (a.min(due), b.max(due)));
+    let to = to + series.period.max(1e-3);
+    let count = steps_of(series, to - from, STEPS);
+    let steps = buckets(&series.raw, from, to, count);
+    let greatest = steps.iter().filter_map(|step| step.latencies.last()).copied().fold(0.0, f64::max);
+    let most = round_up(greatest);
+    let height = Axis { from: 0.0, to: most, start: top + LATENCY.1, end: top + LATENCY.0 };
+    let width = (to - from) / f64::from(count);
+    let (mut range, mut middle, mut bad, mut good) =
+        (String::new(), String::new(), String::new(), String::new());
+    let mut drawing = false;
+    for (number, step) in (0_u16..).zip(&steps) {
+        let begin = from + f64::from(number) * width;
+        let (x, next) = (time.at(begin - lead), time.at(begin + width - lead));
+        let total = step.good + step.bad;
+        if total == 0 {
+            continue;
+        }
+        outcome(step, x, (next - x).max(0.6) + 0.2, top, if step.bad > 0 { &mut bad } else { &mut good });
+        let (Some(least), Some(median), Some(most)) =
+            (step.latencies.first(), step.middle(), step.latencies.last())
+        else {
+            drawing = false;
+            continue;
+        };
+        let at = place(x.midpoint(next));
+        let _ = write!(range, "M{at} {}V{}", place(height.at(*least)), place(height.at(*most)));
+        let _ = write!(middle, "{}{at} {}", if drawing { 'L' } else { 'M' }, place(height.at(median)));
+        drawing = true;
+    }
+    html! {
+        text .name x=(place(LEFT)) y=(place(top + 16.0)) { (visible(&series.probe)) }
+        @for tick in [0.0, most / 2.0, most] {
+            line .grid x1=(place(LEFT)) x2=(place(RIGHT)) y1=(place(height.at(tick))) y2=(place(height.at(tick))) {}
+            text .small text-anchor="end" x=(place(LEFT - 6.0)) y=(place(height.at(tick) + 3.5)) { (milliseconds(tick)) }
+        }
+        path .range d=(range) {}
+        path .middle d=(middle) {}
+        path .fine d=(good) {}
+        path .poor d=(bad) {}
+        text .small text-anchor="end" x=(place(LEFT - 6.0)) y=(place(top + OUTCOME.1 - 3.0)) { "ok" }
+    }
+}
+
+/// One step of the strip of outcomes: low where all were good, and higher the more were not.
+fn outcome(step: &Bucket, x: f64, width: f64, top: f64, path: &mut String) {
+    let (begin, end) = (top + OUTCOME.0, top + OUTCOME.1);
+    let share = f64::from(step.bad) / f64::from(step.good + step.bad);
+    let height = if step.bad > 0 { 5.0 + share * (end - begin - 5.0) } else { 3.0 };
+    let _ = write!(path, "M{} {}h{w}v{}h-{w}z", place(x), place(end), place(-height), w = place(width));
+}
+
+/// A latency at an axis.
+fn milliseconds(value: f64) -> String {
+    if value >= 1000.0 { seconds_shown(value / 1000.0) } else { format!("{} ms", place(value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_fall_into_steps_of_time() {
+        let raw = [
+            Sample(0.0, Some(3.0), Outcome::Ok),
+            Sample(0.4, Some(1.0), Outcome::Ok),
+            Sample(0.9, None, Outcome::Refused),
+            Sample(1.0, Some(2.0), Outcome::Ok),
+            Sample(9.0, Some(9.0), Outcome::Timeout),
+        ];
+        let steps = buckets(&raw, 0.0, 2.0, 2);
+        assert_eq!((steps[0].good, steps[0].bad, steps[0].middle()), (2, 1, Some(3.0)));
+        assert_eq!((steps[1].good, steps[1].bad, steps[1].latencies.as_slice()), (1, 1, [2.0].as_slice()));
+        assert_eq!(buckets(&raw, 0.0, f64::INFINITY, 2), vec![Bucket::default(); 2]);
+        assert_eq!(buckets(&raw, 0.0, 1.0, 0).len(), 1);
+    }
+}
