@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
 
+mod answer;
 mod kubernetes;
 mod measure;
 
@@ -44,6 +45,7 @@ fn main() {
     let only = value("--only").unwrap_or_default();
     let asked = Asked { quick, only: &only, original: original.as_deref() };
     let mut rows = bench(asked);
+    rows.extend(answer::bench(asked));
     if let Some(context) = value("--kubernetes") {
         rows.extend(kubernetes::bench(asked, &context));
     }

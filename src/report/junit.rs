@@ -67,8 +67,11 @@ impl Cases {
         let count = self.known.entry((section.to_owned(), name.clone())).or_default();
         *count += 1;
         let name = if *count > 1 { format!("{name} ({count})") } else { name };
-        let time =
-            Duration::seconds_f64(seconds.filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(0.0).min(1e9));
+        // in whole milliseconds: not every reader takes more digits
+        #[allow(clippy::cast_possible_truncation)] // within bounds
+        let time = Duration::milliseconds(
+            (seconds.filter(|s| s.is_finite()).unwrap_or(0.0).clamp(0.0, 1e9) * 1e3).round() as i64,
+        );
         let mut case = match &result {
             Outcome::Passed => TestCaseBuilder::success(&name, time),
             Outcome::Failure(kind, message) => {

@@ -206,7 +206,7 @@ fn summary(story: &Story, before: &Record, after: &Record, comparison: &Comparis
     let _ = write!(
         text,
         "\n{}\n{}\n\n\
-         To read first: ./{FOLDER}/summary.md, as it would stand on a pull request.\n\
+         To open first: ./{FOLDER}/report.html, in a browser. As it would stand on a pull request: ./{FOLDER}/summary.md.\n\
          Beside it: the journal of each run, comparison.json, and junit.xml for a CI server.\n\
          To do the same on your own cluster: kubectl chaos run ./{FOLDER}/experiment.json\n",
         compare::Format::Text.write(comparison),

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, place, round_up};
+use super::axis::{Axis, moment, place, round_up};
 use super::page::scrolling;
 use super::timeline::{buckets, steps_of};
 use crate::compare::{Arm, Comparison, Measure, Observed, Outcome, Row, RunRow};
 use crate::report::Summary;
 use crate::report::foreign::visible;
-use crate::report::summary::{RunSummary, seconds_shown};
+use crate::report::summary::RunSummary;
 use crate::sample::{Phase, Series};
 
 /// How many runs are drawn one below the other.
@@ -127,19 +127,10 @@ fn course(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
                 line .mark .action x1=(place(time.at(0.0))) x2=(place(time.at(0.0))) y1="14" y2=(place(bottom)) {}
                 text .small text-anchor="middle" x=(place(time.at(0.0))) y="11" { "the fault begins" }
                 @for tick in time.ticks(9) {
-                    text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(bottom + 14.0)) { (signed(tick)) }
+                    text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(bottom + 14.0)) { (moment(tick, "+")) }
                 }
             }
         }))
-    }
-}
-
-/// Seconds before or after the begin of the fault.
-fn signed(seconds: f64) -> String {
-    if seconds.abs() < 1e-9 {
-        "0 s".to_owned()
-    } else {
-        format!("{}{}", if seconds > 0.0 { "+" } else { "-" }, seconds_shown(seconds.abs()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! From values to places in a drawing. Floor 1.
 
+use crate::report::summary::seconds_shown;
+
 /// A linear scale. Values outside of it are drawn at its ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
@@ -50,6 +52,16 @@ pub(super) fn round_up(greatest: f64) -> f64 {
     (greatest / step).ceil() * step
 }
 
+/// A moment at an axis: `-5 s`, `0 s`, `10 s`; later ones begin with `later`.
+pub(super) fn moment(seconds: f64, later: &str) -> String {
+    let sign = match seconds {
+        s if s.abs() < 1e-9 => "",
+        s if s < 0.0 => "-",
+        _ => later,
+    };
+    format!("{sign}{}", seconds_shown(seconds.abs()))
+}
+
 /// A place in a drawing, as SVG has it: to a tenth.
 pub(super) fn place(value: f64) -> String {
     let text = format!("{value:.1}");
@@ -83,6 +95,12 @@ mod tests {
         check(12.0, 15.0);
         check(100.0, 100.0);
         check(f64::NAN, 1.0);
+    }
+
+    #[test]
+    fn moments_are_signed() {
+        assert_eq!([-5.0, 0.0, 2.5].map(|at| moment(at, "+")), ["-5 s", "0 s", "+2.5 s"]);
+        assert_eq!(moment(180.0, ""), "3 min 0 s");
     }
 
     #[test]

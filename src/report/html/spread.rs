@@ -69,7 +69,7 @@ fn histograms(series: &Series) -> Markup {
     }
     // a factor of ten at least: what hardly differs is to look so
     let widen = (10.0 * least / most).max(1.0).sqrt();
-    let (least, most) = (least / widen, most * widen);
+    let (least, most) = (least / widen, (most * widen).min(f64::MAX));
     let scale = Axis { from: least.ln(), to: most.ln(), start: LEFT, end: RIGHT };
     #[allow(clippy::cast_precision_loss)] // three phases
     let (bottom, line) = (HEIGHT * known.len() as f64 + 4.0, |number: usize| HEIGHT * (number + 1) as f64);

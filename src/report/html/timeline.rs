@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, place, round_up};
+use super::axis::{Axis, moment, place, round_up};
 use crate::clock::Timestamp;
 use crate::report::foreign::visible;
 use crate::report::summary::{MomentKind, RunSummary, Tone, ratio, seconds_shown};
@@ -164,10 +164,9 @@ fn ruler(time: &Axis, y: f64) -> Markup {
         @for tick in time.ticks(9) {
             line .axis x1=(place(time.at(tick))) x2=(place(time.at(tick))) y1=(place(y)) y2=(place(y + 4.0)) {}
             text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(y + 17.0)) {
-                (seconds_shown(tick.abs()).trim_end_matches(" s")) @if tick < 0.0 { " before" }
+                (moment(tick, ""))
             }
         }
-        text .small x="4" y=(place(y + 17.0)) { "seconds" }
     }
 }
 

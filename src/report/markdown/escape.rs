@@ -29,17 +29,20 @@ pub fn inline(text: &str) -> String {
                 out.push(c);
                 out.push(JOINER);
             }
-            // the beginning of a list or a rule, and GH-1
-            '+' | '-' if before == ' ' || matches!(before, 'h' | 'H') => {
+            // the beginning of a list or a rule
+            '+' | '-' if before == ' ' => {
                 out.push('\\');
                 out.push(c);
             }
-            '.' if before.is_ascii_alphanumeric() => {
+            // GH-1 refers to an issue, by whatever Markdown it came about
+            '-' if matches!(before, 'h' | 'H') => {
                 out.push(c);
-                // www.example.com would be a link
-                if out.len() >= 4 && out.as_bytes()[out.len() - 4..].eq_ignore_ascii_case(b"www.") {
-                    out.push(JOINER);
-                }
+                out.push(JOINER);
+            }
+            // www.example.com would be a link
+            '.' if out.len() >= 3 && out.as_bytes()[out.len() - 3..].eq_ignore_ascii_case(b"www") => {
+                out.push(JOINER);
+                out.push(c);
             }
             c => out.push(c),
         }
@@ -96,7 +99,7 @@ mod tests {
         check("plain text, 95 % of it", "plain text, 95 % of it");
         check("@everyone", "@\u{2060}everyone");
         check("fixes #1 and a/b#2", "fixes #\u{2060}1 and a/b#\u{2060}2");
-        check("GH-1", "GH\\-1");
+        check("GH-1 - high-level", "GH-\u{2060}1 \\- high-\u{2060}level");
         check("<script>alert(1)</script>", "&lt;script&gt;alert\\(1\\)&lt;/script&gt;");
         check("a|b\nc", "a\\|b c");
         check(
@@ -104,7 +107,7 @@ mod tests {
             "\\`x\\` \\*y\\* \\_z\\_ \\~\\~w\\~\\~ \\[l\\]\\(u\\) \\!\\[i\\]\\(u\\)",
         );
         check("https://x.y/ :tada:", "https:\u{2060}//x.y/ :\u{2060}tada:\u{2060}");
-        check("www.example.com", "www.\u{2060}example.com");
+        check("www.example.com", "www\u{2060}.example.com");
         check("\u{202e}evil\u{0}", "\u{fffd}evil\u{fffd}");
         check("&amp;", "&amp;amp;");
     }

@@ -1,5 +1,7 @@
 //! Reports: written whole or not at all, where they were asked for; the same from a journal as from the run.
 
+mod golden;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Chaos, NONE};
