@@ -78,7 +78,7 @@ fn reports(asked: Asked<'_>, folder: &Path) -> Value {
     json!({"name": "reports", "seconds": wall, "mebibytes": mebibytes})
 }
 
-/// Ten probes, a hundred times a second each: how many slots are missed, how late samples come, what it costs.
+/// Ten probes, a hundred times a second each: how many slots are missed, how far off the schedule samples come, what it costs.
 fn sampling(asked: Asked<'_>, folder: &Path) -> Value {
     let arrivals = Arrivals::default();
     let address = serve(&arrivals);
@@ -101,32 +101,31 @@ fn sampling(asked: Asked<'_>, folder: &Path) -> Value {
     let phases: Vec<&Value> = phases.flat_map(|series| series["phases"].as_array().unwrap()).collect();
     let count = |key: &str| phases.iter().map(|phase| phase[key].as_f64().unwrap()).sum::<f64>();
     let (due, missed) = (count("due"), count("missed"));
-    let mut late: Vec<f64> = arrivals.lock().unwrap().values().flat_map(|times| lateness(times)).collect();
-    late.sort_by(f64::total_cmp);
-    let at = |percent: usize| late[(late.len() - 1) * percent / 100] * 1e3;
+    let mut apart: Vec<f64> = arrivals.lock().unwrap().values().flat_map(|times| jitter(times)).collect();
+    apart.sort_by(f64::total_cmp);
+    let at = |percent: usize| apart[(apart.len() - 1) * percent / 100] * 1e3;
     let cost = (sampled.cpu - plain.cpu) / (due - missed) * 1e6;
     println!(
-        "sampling {PROBES} probes every 10 ms: {:.2} % of {due} slots missed (1 % at most), begun late by {:.2} ms (p50), \
+        "sampling {PROBES} probes every 10 ms: {:.2} % of {due} slots missed (1 % at most), {:.2} ms off the schedule (p50), \
          {:.2} ms (p99); {cost:.0} µs of processor time a sample, {:.1} MiB",
         missed / due * 100.0,
         at(50),
         at(99),
         sampled.mebibytes
     );
-    json!({"name": "sampling", "due": due, "missed": missed, "late_p50_ms": at(50), "late_p99_ms": at(99),
+    json!({"name": "sampling", "due": due, "missed": missed, "off_p50_ms": at(50), "off_p99_ms": at(99),
         "cpu_us_per_sample": cost, "mebibytes": sampled.mebibytes})
 }
 
-/// How much later than the most punctual one each request came, on a schedule of one per period.
-fn lateness(times: &[Instant]) -> Vec<f64> {
+/// How far from the schedule of one per period each request came; the schedule is where most of them came.
+fn jitter(times: &[Instant]) -> Vec<f64> {
     let Some(first) = times.first() else { return Vec::new() };
-    let off = |time: &Instant| {
-        let since = time.duration_since(*first).as_secs_f64();
-        since - (since / PERIOD).round() * PERIOD
-    };
-    let offs: Vec<f64> = times.iter().map(off).collect();
-    let least = offs.iter().copied().fold(f64::INFINITY, f64::min);
-    offs.into_iter().map(|off| off - least).collect()
+    let off = |seconds: f64| seconds - (seconds / PERIOD).round() * PERIOD;
+    let mut offs: Vec<f64> =
+        times.iter().map(|time| off(time.duration_since(*first).as_secs_f64())).collect();
+    offs.sort_by(f64::total_cmp);
+    let middle = offs[offs.len() / 2];
+    offs.into_iter().map(|one| off(one - middle).abs()).collect()
 }
 
 /// A server that notes when requests come. Gives its address.

@@ -1,28 +1,77 @@
-//! A trial of the example on a real cluster: once each, which is seen once and no more.
+//! Trials of the example on a real cluster: what they may say there is what they say on the embedded one.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Reader;
 
-#[test]
-#[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_circuit_breaker_that_helps_is_a_fix_there_too() {
-    let reader = Reader::new("trial");
-    let flags = "--repeat 1 --var settle_seconds:int=3 --recovery 3s --output-dir out \
-        --sample-probe consumer-service-must-still-respond";
-    let arms = "--before 01-before --after 03-after --common services";
-    reader.shell(&format!("kubectl chaos trial experiment.json {arms} {flags}"), 0);
-    let answer = reader.journal("out/comparison.json");
-    assert_eq!(
-        (&answer["verdict"], &answer["after"], &answer["evidence"]),
-        (&json!("fixed"), &json!("holds"), &json!("single")),
-        "{answer:#}"
-    );
-    let ratio = |side: &str| answer["rows"][0][side]["centre"]["value"].as_f64().unwrap();
-    assert!(ratio("before") < 0.5 && ratio("after") > 0.95, "{answer:#}");
+/// A short trial, and its answer; nothing of it is left on the cluster.
+fn trial(reader: &Reader, experiment: &str, arms: &str, flags: &str, code: i32) -> Value {
+    let short = "--sample=50ms --recovery 3s --output-dir out";
+    reader.shell(&format!("kubectl chaos trial {experiment} {arms} --common services {short} {flags}"), code);
     let record = reader.journal("out/trial.json");
     assert_eq!(record["state"], "finished");
     let trial = record["trial"].as_str().unwrap();
     let left = reader.shell(&format!("kubectl get namespaces -o name -l kubectl-chaos/trial={trial}"), 0);
     assert!(left.trim().is_empty(), "{left}");
+    reader.journal("out/comparison.json")
+}
+
+/// The same of the example, with a short fault; what its users see is sampled.
+fn of_the_example(reader: &Reader, arms: &str, repeat: u32, code: i32) -> Value {
+    let probe = "--sample-probe consumer-service-must-still-respond --var settle_seconds:int=3";
+    trial(reader, "experiment.json", arms, &format!("{probe} --repeat {repeat}"), code)
+}
+
+fn said(answer: &Value) -> (&Value, &Value) {
+    (&answer["verdict"], &answer["after"])
+}
+
+#[test]
+#[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+fn a_circuit_breaker_that_helps_is_a_fix_there_too() {
+    let reader = Reader::new("trial-fix");
+    let answer = of_the_example(&reader, "--before 01-before --after 03-after", 1, 0);
+    assert_eq!(said(&answer), (&json!("fixed"), &json!("holds")), "{answer:#}");
+    assert_eq!(answer["evidence"], "single");
+    let ratio = |side: &str| answer["rows"][0][side]["centre"]["value"].as_f64().unwrap();
+    assert!(ratio("before") < 0.5 && ratio("after") > 0.95, "{answer:#}");
+}
+
+#[test]
+#[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+fn the_same_on_both_sides_is_unchanged_there_too() {
+    let reader = Reader::new("trial-same");
+    let answer = of_the_example(&reader, "--before 01-before --after 01-before", 3, 0);
+    assert_eq!(said(&answer), (&json!("unchanged"), &json!("fails")), "{answer:#}");
+}
+
+#[test]
+#[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+fn a_change_that_does_not_help_is_no_fix_there_either() {
+    let reader = Reader::new("trial-unread");
+    let consumer = include_str!("../../../src/cli/demo/consumer-with-an-unread-switch.yaml");
+    reader.home.write("example/unread/consumer.yaml", consumer);
+    reader.shell("cp 01-before/provider-deployment.yaml unread/", 0);
+    let answer = of_the_example(&reader, "--before 01-before --after unread", 1, 8);
+    assert_eq!(said(&answer), (&json!("inconclusive"), &json!("fails")), "{answer:#}");
+}
+
+#[test]
+#[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+fn a_fault_that_hits_nothing_fixes_nothing_there_either() {
+    let reader = Reader::new("trial-nothing");
+    let provider = json!({"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods",
+        "arguments": {"label_selector": "may-die=yes", "grace_period": 0}});
+    let answers = json!({"type": "probe", "name": "answers", "tolerance": 200,
+        "provider": {"type": "http", "url": "http://my-provider-service.svc/"}});
+    let experiment = json!({"title": "t", "description": "d",
+        "steady-state-hypothesis": {"title": "h", "probes": [answers]},
+        "method": [{"type": "action", "name": "kill", "provider": provider, "pauses": {"after": 3}}]});
+    reader.home.write("example/kill.json", experiment.to_string());
+    let labels = "s/labels: {name: my-provider-app,/labels: {may-die: \"yes\", name: my-provider-app,/";
+    reader.shell(&format!("sed '{labels}' 01-before/provider-deployment.yaml > with.yaml"), 0);
+    reader.shell("grep -q may-die with.yaml && cp 01-before/provider-deployment.yaml without.yaml", 0);
+    let answer = trial(&reader, "kill.json", "--before with.yaml --after without.yaml", "--repeat 1", 8);
+    assert_eq!(said(&answer), (&json!("inconclusive"), &json!("unknown")), "{answer:#}");
+    assert_eq!(answer["arms"]["after"]["void"], 1, "{answer:#}");
 }
