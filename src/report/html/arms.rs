@@ -11,7 +11,7 @@ use crate::compare::{Arm, Comparison, Measure, Observed, Outcome, Row, RunRow};
 use crate::report::Summary;
 use crate::report::foreign::visible;
 use crate::report::summary::RunSummary;
-use crate::sample::{Phase, Series};
+use crate::sample::{Outcome as Sampled, Phase, Series};
 
 /// How many runs are drawn one below the other.
 const MOST_RUNS: usize = 40;
@@ -47,7 +47,7 @@ fn sign(run: &RunRow) -> (&'static str, &'static str) {
 
 /// The values of a row, run by run, on one line: before above, after below.
 pub(super) fn strip(row: &Row) -> Markup {
-    const WIDTH: f64 = 180.0;
+    const WIDTH: f64 = 130.0;
     let value = |seen: &Observed| seen.value.or(seen.above);
     let all = || row.before.values.iter().chain(&row.after.values).filter_map(value);
     let greatest = all().filter(|value| value.is_finite()).fold(0.0, f64::max);
@@ -71,20 +71,33 @@ pub(super) fn strip(row: &Row) -> Markup {
 
 /// For every probe that was sampled: the outcomes of every run over time, the begin of the fault in one line.
 pub(super) fn courses(summary: &Summary) -> Markup {
-    let runs: Vec<&RunSummary> =
-        summary.runs.iter().filter(|run| run.arm.is_some()).take(MOST_RUNS).collect();
+    let runs: Vec<&RunSummary> = summary
+        .runs
+        .iter()
+        .filter(|run| run.arm.is_some() && !run.samples.is_empty())
+        .take(MOST_RUNS)
+        .collect();
     let mut probes: Vec<&str> = Vec::new();
     for series in runs.iter().flat_map(|run| &run.samples) {
-        if !probes.contains(&series.probe.as_str()) && probes.len() < MOST_PROBES {
+        if !probes.contains(&series.probe.as_str()) {
             probes.push(&series.probe);
         }
     }
+    // where most went wrong, something is to be seen
+    let wrong = |probe: &&str| {
+        let series = runs.iter().flat_map(|run| &run.samples).filter(|series| series.probe == *probe);
+        std::cmp::Reverse(series.flat_map(|one| &one.raw).filter(|sample| sample.2 != Sampled::Ok).count())
+    };
+    probes.sort_by_key(wrong);
     html! {
-        @for probe in probes {
+        @for probe in probes.into_iter().take(MOST_PROBES) {
             @let series: Vec<(&RunSummary, &Series)> = runs.iter().filter_map(|run| {
                 Some((*run, run.samples.iter().find(|series| series.probe == probe)?))
             }).collect();
             (course(probe, &series))
+        }
+        @if !runs.is_empty() {
+            p .key { "Each line is a run. Low and green: every sample was as it should be. High and red: some, or all, were not." }
         }
     }
 }

@@ -87,7 +87,9 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Markup {
                 p .note { "That was seen once: it shows what can happen, and not how often it does." }
             }
             @if let Some(needed) = &comparison.needed { p .note { (visible(&needed.reason)) } }
+            (courses(summary))
             @if !comparison.rows.is_empty() {
+                h3 { "What was measured" }
                 @let heads = ["probe", "measure", "before", "after", "run by run", "difference", "95 % interval", "chance", "so it is"];
                 (table("what was measured", &heads, &html! {
                     @for row in &comparison.rows {
@@ -109,7 +111,6 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Markup {
                     svg .strip .inline viewBox="0 0 12 12" aria-hidden="true" { circle .after cx="6" cy="6" r="4.5" {} } " after, one mark for each run. The run is the unit of every test."
                 }
             }
-            (courses(summary))
             h3 { "Runs" }
             (table("runs", &["run", "outcome", "why", "journal"], &html! {
                 @for run in &comparison.runs {
