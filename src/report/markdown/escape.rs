@@ -79,7 +79,8 @@ pub fn cell(text: &str) -> String {
     inline(text)
 }
 
-/// A block of code, fenced by more backticks than there are in it.
+/// A block of code, fenced by more backticks than there are in it. No line of it begins a comment of HTML, hidden
+/// lines of ours included.
 pub fn code(text: &str) -> String {
     let mut longest = 0;
     let mut run = 0;
@@ -88,8 +89,16 @@ pub fn code(text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    let shown: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+    let plain = |c: char| match c {
+        '\n' => c,
+        c if c.is_control() => '\u{fffd}',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
+        c => c,
+    };
+    let shown: String = text.chars().map(plain).collect();
+    let shown = shown.replace("<!", &format!("<{JOINER}!"));
     format!("{fence}console\n{shown}\n{fence}\n")
 }
 
@@ -125,5 +134,6 @@ mod tests {
     fn fences_are_longer_than_what_they_hold() {
         assert_eq!(code("a"), "```console\na\n```\n");
         assert!(code("```` x").starts_with("`````console\n"));
+        assert_eq!(code("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");
     }
 }
