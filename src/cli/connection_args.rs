@@ -120,6 +120,16 @@ impl Connection {
         self.namespace.as_deref()
     }
 
+    /// The context that was named.
+    pub(super) fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
+    /// The same for that context.
+    pub(super) fn of_context(&self, context: &str) -> Self {
+        Self { context: Some(context.to_owned()), ..self.clone() }
+    }
+
     /// Whether not every cluster may be touched.
     pub(super) fn is_guarded(&self) -> bool {
         self.guard.is_some()
