@@ -14,6 +14,7 @@
 //!            trial/               runs of both arms: in which order, with what, within which bounds
 //!                      ▼
 //!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
+//!            github/                          the job, its events and commands, one comment on the pull request
 //!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
 //!            views     console/  compare/  report/                       pure: events in, lines out; journals in,
 //!                                                                        an answer out
@@ -63,6 +64,7 @@
 //! | console | 1 | clock, effect, event, experiment, value |
 //! | report | 1 | clock, compare, console, journal, sample |
 //! | http_client | 1 | experiment |
+//! | github | 1 | clock, experiment, http_client |
 //! | settings | 1 | diagnostic, experiment, http_client, value |
 //! | source | 1 | diagnostic, experiment, http_client, settings |
 //! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
@@ -84,6 +86,7 @@ pub mod embedded;
 pub mod engine;
 pub mod event;
 pub mod experiment;
+pub mod github;
 pub mod http_client;
 pub mod journal;
 pub mod kubernetes;

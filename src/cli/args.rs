@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::ci::args::Ci;
 use super::compare::Compare;
 use super::connection_args::Connection;
 use super::demo::Demo;
 use super::embedded::Embedded;
 use super::output_file::ReportArgs;
+use super::publish::args::Publish;
 use super::report::Report;
 use super::sample_app::SampleApp;
 use super::trial::args::{Recover, Trial};
@@ -167,6 +169,8 @@ pub(super) enum ExitCodes {
 pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<Run>),
+    /// Run an experiment, or a trial of it, as part of a job: what a pull request brings along is kept within bounds
+    Ci(Box<Ci>),
     /// Say what changed between two sets of runs of one experiment, and how sure that is
     Compare(Compare),
     /// Show the whole learning loop: nothing has to be installed, no cluster is touched
@@ -179,6 +183,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Embedded,
     },
+    /// Tell GitHub what runs or a trial came to: job summary, annotations, one comment on the pull request
+    Publish(Box<Publish>),
     /// Remove what killed trials left behind
     Recover(Recover),
     /// Render journals again, as text, JUnit XML or Markdown
@@ -387,7 +393,7 @@ pub(super) enum Output {
     Agent,
 }
 
-fn parse_variable(text: &str) -> Result<(String, Value), String> {
+pub(super) fn parse_variable(text: &str) -> Result<(String, Value), String> {
     variable(text).map_err(|error| format!("{error} (types: {})", TYPES.join(", ")))
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::args::parse_duration;
-use crate::kubernetes::Flags;
 use crate::kubernetes::service::Alias;
+use crate::kubernetes::{Flags, Guard};
 use crate::provider::{Access, Options};
 
 /// Flags of kubectl.
@@ -74,6 +74,9 @@ pub(super) struct Connection {
     /// Where random choices begin, to have the same ones again
     #[arg(long, global = true, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Which clusters may be touched, where not every one may.
+    #[arg(skip)]
+    guard: Option<Guard>,
 }
 
 /// How Services are reached.
@@ -117,6 +120,26 @@ impl Connection {
         self.namespace.as_deref()
     }
 
+    /// The context that was named.
+    pub(super) fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
+    /// The same for that context.
+    pub(super) fn of_context(&self, context: &str) -> Self {
+        Self { context: Some(context.to_owned()), ..self.clone() }
+    }
+
+    /// Whether not every cluster may be touched.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// The same with somebody at the door.
+    pub(super) fn guarded(&self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self.clone() }
+    }
+
     /// The same in that namespace.
     pub(super) fn within(&self, namespace: &str) -> Self {
         Self { namespace: Some(namespace.to_owned()), ..self.clone() }
@@ -134,6 +157,7 @@ impl Connection {
             service_access: given.service_access,
             connect_to: given.connect_to,
             seed: given.seed,
+            guard: given.guard,
             ..Self::default()
         }
     }
@@ -159,6 +183,7 @@ impl Connection {
                 tls_server_name: given.tls_server_name,
                 client_certificate: given.client_certificate,
                 client_key: given.client_key,
+                guard: given.guard,
             },
             allow_all: given.allow_all || !strict,
             seed: given.seed,

@@ -1,6 +1,8 @@
 //! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
 
 mod args;
+mod base;
+mod ci;
 mod compare;
 mod connection_args;
 mod demo;
@@ -9,13 +11,16 @@ mod embedded;
 mod events_file;
 mod exit_code;
 mod input;
+mod inputs;
 mod journal_file;
 mod manifests;
 mod notify;
 mod other;
 mod output_file;
+mod publish;
 mod records;
 mod report;
+mod results;
 mod run;
 mod sample_app;
 mod signals;
@@ -24,6 +29,7 @@ mod trial;
 mod validate;
 mod watchers;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +39,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::console::{Level, Line};
+use crate::github::command::neutral;
 use crate::settings::Environment;
 use args::{Cli, Command, Global};
 use connection_args::Connection;
@@ -42,7 +49,7 @@ use terminal::Terminal;
 /// The program: reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match parse() {
+    let cli = match parse(&environment) {
         Ok(cli) => cli,
         // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -50,9 +57,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Fine.code());
         }
         Err(error) => {
-            let code = if error.use_stderr() { Exit::Usage.code() } else { Exit::Fine.code() };
-            let _ = error.print();
-            return ExitCode::from(code);
+            if !error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::from(Exit::Fine.code());
+            }
+            // it repeats what was given, and a runner may listen
+            if environment.get("GITHUB_ACTIONS").is_some() {
+                let _ = write!(std::io::stderr(), "{}", neutral(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
+            return ExitCode::from(Exit::Usage.code());
         }
     };
     let run_id = new_run_id();
@@ -66,12 +81,14 @@ pub fn main() -> ExitCode {
     let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
     let code = match cli.command {
         Command::Run(args) => run::run(&session, &args),
+        Command::Ci(args) => ci::ci(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
+        Command::Publish(args) => publish::publish(&session, &args),
         Command::Recover(args) => trial::recover(&session, &args),
         Command::Report(args) => report::report(&session, &args),
         Command::Trial(args) => trial::trial(&session, &args),
@@ -105,13 +122,18 @@ impl Session {
 }
 
 /// Reads the command line. As a plugin the program is known as `kubectl chaos`, else by its own name.
-fn parse() -> Result<Cli, clap::Error> {
-    let program = std::env::args_os().next().unwrap_or_default();
+fn parse(environment: &Environment) -> Result<Cli, clap::Error> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let program = words.first().cloned().unwrap_or_default();
     let stem = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let shown =
         stem.strip_prefix("kubectl-").map_or_else(|| stem.clone(), |plugin| format!("kubectl {plugin}"));
     let mut command = Cli::command().bin_name(shown.clone()).display_name(shown);
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut matches = command.try_get_matches_from_mut(&words)?;
+    let completed = inputs::complete(&Cli::command(), &matches, &words, &|name| environment.get(name));
+    if let Some(words) = completed.map_err(|error| command.error(ErrorKind::InvalidValue, error))? {
+        matches = command.try_get_matches_from_mut(words)?;
+    }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
@@ -126,6 +148,13 @@ fn prepare(global: &Global, environment: &Environment, run_id: &str) -> Result<A
         terminal.say(&Line::new(Level::Warning, format!("Moving to {}", folder.display())));
     }
     Ok(terminal)
+}
+
+/// Nobody of the same user reads this process's memory and environment, in which there may be a token: not even what
+/// an experiment left running. Where the system has no such thing, or the user may do everything, it does not help.
+fn shield() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// A random number that tells runs apart, as a version 4 UUID.

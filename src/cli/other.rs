@@ -16,7 +16,7 @@ const NOT_TAKEN_OVER: [(&str, &str); 5] = [
     ),
 ];
 
-const COMMANDS: [&str; 4] = ["run", "compare", "validate", "discover"];
+const COMMANDS: [&str; 6] = ["run", "ci", "compare", "publish", "validate", "discover"];
 
 /// Says that there is no such command. Gives the exit code.
 pub(super) fn refuse(session: &Session, words: &[String]) -> u8 {

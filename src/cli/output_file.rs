@@ -30,8 +30,14 @@ pub(super) struct ReportArgs {
 }
 
 impl ReportArgs {
+    /// The files that were asked for, each with the name of its report.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let all = [("junit", &self.junit), ("markdown", &self.markdown), ("html", &self.html)];
+        all.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)))
+    }
+
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.junit, &self.markdown, &self.html].into_iter().flatten()
+        self.named().map(|(_, file)| file)
     }
 
     /// Whether one of them goes to standard output.

@@ -1,5 +1,6 @@
 //! The terminal: lines on standard error, results on standard output, the log file. Floor 3.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use super::args::{Colour, Global, LogFormat, LogLevel};
 use crate::clock::Timestamp;
 use crate::console::{Level, Line, Style, format};
+use crate::github::command::neutral;
 use crate::settings::Environment;
 
 /// From this verbosity on, details are shown: what kubectl calls the debug level.
@@ -25,6 +27,10 @@ pub(super) struct Terminal {
     log: Option<Mutex<File>>,
     log_least: Level,
     bar: Mutex<Option<ProgressBar>>,
+    /// Whether a runner listens for commands in what is said, so that texts of others must not be taken for some.
+    overheard: bool,
+    /// Whether that is so of results, too: elsewhere somebody may have asked for them as they are.
+    results_overheard: bool,
 }
 
 impl Terminal {
@@ -60,20 +66,42 @@ impl Terminal {
                 LogLevel::Error => Level::Error,
             },
             bar: Mutex::new(None),
+            overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            results_overheard: false,
         }))
     }
 
     /// One that shows what needs attention only, unless details were asked for.
     pub(super) fn quieter(&self) -> Arc<Self> {
+        let least = if self.least > Level::Debug { self.least.max(Level::Warning) } else { self.least };
+        Arc::new(Self { least, ..self.copy() })
+    }
+
+    /// One whose results are for the log of a job.
+    pub(super) fn for_a_log(&self) -> Arc<Self> {
+        Arc::new(Self { results_overheard: self.overheard, ..self.copy() })
+    }
+
+    fn copy(&self) -> Self {
         let log = self.log.as_ref().and_then(|log| log.lock().try_clone().ok());
-        Arc::new(Self {
+        Self {
             style: self.style.clone(),
-            least: if self.least > Level::Debug { self.least.max(Level::Warning) } else { self.least },
+            least: self.least,
             live: self.live,
             log: log.map(Mutex::new),
             log_least: self.log_least,
             bar: Mutex::new(None),
-        })
+            overheard: self.overheard,
+            results_overheard: self.results_overheard,
+        }
+    }
+
+    /// Says a command to the runner, if one listens.
+    pub(super) fn command(&self, command: &str) {
+        if self.overheard {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{command}").and_then(|()| out.flush());
+        }
     }
 
     /// Shows a line, and logs it. Nobody may be looking any more: that is no reason to stop.
@@ -81,6 +109,7 @@ impl Terminal {
         let now = Timestamp::now();
         if line.level >= self.least {
             let text = format(line, now, &self.style);
+            let text = if self.overheard { neutral(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
                 let _ = std::io::stderr().lock().write_all(text.as_bytes());
             };
@@ -97,6 +126,7 @@ impl Terminal {
 
     /// Writes a result to standard output. An error is one of a file system, not of a reader who left.
     pub(super) fn result(&self, text: &str) -> Result<(), String> {
+        let text = if self.results_overheard { neutral(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut out = std::io::stdout().lock();
             match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

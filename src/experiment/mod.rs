@@ -143,7 +143,8 @@ impl Experiment {
         http.filter_map(|activity| activity.arguments.get("url").and_then(Value::as_text))
     }
 
-    fn activities(&self) -> impl Iterator<Item = &Activity> {
+    /// Every step that can be carried out: probes of the hypothesis, the method, the rollbacks.
+    pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         let probes = self.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
         let steps = probes.chain(&self.method).chain(&self.rollbacks);
         steps.filter_map(|step| step.activity.as_deref().ok())

@@ -3,6 +3,9 @@
 //! Reports and comparisons are made of it. What is not known here stays in the text, which is kept. Nothing in it
 //! can be trusted: it may come from a pull request.
 
+mod derived;
+mod plausible;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -330,6 +333,18 @@ impl Record {
             return Err(format!("{source}: this is no journal: its experiment is no object"));
         }
         Ok(Self { source: source.to_owned(), text, content })
+    }
+
+    /// Reads a journal of an unknown hand: one that no run writes is refused, and what it came to follows from its
+    /// entries, whatever it says itself.
+    pub fn untrusted(source: &str, text: String) -> Result<Self, String> {
+        // a message may repeat what is wrong, which may be long
+        let mut record =
+            Self::read(source, text).map_err(|error| error.chars().take(500).collect::<String>())?;
+        plausible::check(&record.content)
+            .map_err(|what| format!("{source}: no run writes such a journal: {what}"))?;
+        derived::derive(&mut record.content);
+        Ok(record)
     }
 
     fn content(source: &str, text: &str) -> Result<Content, String> {

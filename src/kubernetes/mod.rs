@@ -33,7 +33,7 @@ pub fn is_module(module: &str) -> bool {
 
 pub use arguments::{Arguments, to_json};
 pub use cluster::{Call, Cluster};
-pub use connection::{Flags, connect};
+pub use connection::{Flags, Guard, connect, permitted};
 pub use discovery::{Kinds, Known};
 pub use failure::Failure;
 pub use functions::{Commands, Context, Drain, Work, prepare};

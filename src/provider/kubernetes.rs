@@ -10,7 +10,7 @@ use crate::effect::{EffectState, Target, Told};
 use crate::experiment::resolve::{Call, PythonCall};
 use crate::experiment::{ActivityKind, Finding, Usage};
 use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
-use crate::kubernetes::{Arguments, Cluster, Context, Failure, Flags, Work, connect, prepare};
+use crate::kubernetes::{Arguments, Cluster, Context, Failure, Flags, Work, connect, permitted, prepare};
 use crate::settings::Environment;
 use crate::value::{Map, Value};
 
@@ -37,6 +37,11 @@ impl Kubernetes {
     /// The environment says which cluster is meant where the options do not.
     pub fn new(environment: Arc<Environment>, options: Options) -> Self {
         Self { environment, options, clusters: Mutex::default() }
+    }
+
+    /// Whether the cluster may be touched that an activity with these secrets means. Nothing is sent.
+    pub async fn permits(&self, secrets: &Map) -> Result<(), Failure> {
+        permitted(&self.options.flags, &self.environment, secrets).await
     }
 
     /// The cluster that an activity with these secrets means.

@@ -361,6 +361,19 @@ mod tests {
         out
     }
 
+    /// A hidden line by which comments are found again would make this one another.
+    #[test]
+    fn no_text_hides_a_line() {
+        let line = "<!-- kubectl-chaos:comment:other -->";
+        for text in
+            [line.to_owned(), format!("x\n{line}\ny"), format!("'\r\n{line}\r\n"), format!("```\n{line}")]
+        {
+            let whole = render(&summary(&text), COMMENT);
+            assert!(!whole.contains("<!"), "{whole}");
+            assert!(whole.contains("comment:"), "{whole}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_is_more_than_text(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
@@ -373,6 +386,7 @@ mod tests {
             // no more elements than ours
             let elements = |text: &str| live(text).matches('<').count();
             prop_assert_eq!(elements(&whole), elements(&plain), "{}", whole);
+            prop_assert!(!whole.contains("<!"), "{}", whole);
         }
     }
 }

@@ -11,7 +11,7 @@ fn look(met: bool) -> Value {
 
 /// What sampling saw of a probe.
 #[derive(Clone, Copy)]
-struct Seen {
+pub struct Seen {
     /// How many of a thousand samples were good.
     ok: u64,
     /// When it recovered.
@@ -20,12 +20,13 @@ struct Seen {
 }
 
 impl Seen {
-    const FINE: Self = Self { ok: 1000, recovered: Some(0.0), p95: 20.0 };
+    /// Everything was good.
+    pub const FINE: Self = Self { ok: 1000, recovered: Some(0.0), p95: 20.0 };
 
     fn series(self, probe: &str) -> Value {
         let Self { ok, recovered, p95 } = self;
         let latency = json!({"samples": ok, "min": 1.0, "p50": 2.0, "p90": 3.0, "p95": p95, "p99": p95,
-            "max": 9.0, "histogram": []});
+            "max": p95.max(9.0), "histogram": []});
         let seen = |phase: &str| {
             json!({"phase": phase, "from": 0.0, "to": 1.0, "due": 1000, "missed": 0,
                 "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": latency})
@@ -38,7 +39,7 @@ impl Seen {
 }
 
 /// A run that held, failed or was void.
-fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
+pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     let action = json!({"type": "action", "name": "break it", "provider": {"type": "process", "path": "sh"}});
     let samples: Vec<Value> = seen.iter().map(|(probe, seen)| seen.series(probe)).collect();
     json!({

@@ -21,6 +21,7 @@ mod embedded;
 mod examples;
 mod functions;
 mod fuzz;
+mod github;
 mod golden;
 mod house;
 mod http;

@@ -2,7 +2,39 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, experiment, with};
+use crate::harness::{Chaos, Response, Server, experiment, function, kubeconfig, with};
+
+/// What belongs to the job, and to no experiment.
+const WITHHELD: [&str; 22] = [
+    "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN",
+    "GITHUB_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GH_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "INPUT_GITHUB-TOKEN",
+    "INPUT_GITHUB_TOKEN",
+    "KUBECTL_CHAOS_INPUT_GITHUB_TOKEN",
+    "KUBECTL_CHAOS_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_RUNTIME_URL",
+    "ACTIONS_RESULTS_URL",
+    "ACTIONS_CACHE_URL",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "ACTIONS_WHATEVER_COMES_NEXT",
+    "Actions_In_Any_Case",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_OUTPUT",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_STATE",
+];
+
+/// A folder with all of it in its environment, and with what is passed on.
+fn job() -> Chaos {
+    let chaos = Chaos::new().env("MY_OWN_TOKEN", "mine").env("GITHUB_SHA", "abc");
+    WITHHELD.iter().fold(chaos, |chaos, name| chaos.env(name, "kept-from-processes"))
+}
 
 fn sh(script: &str) -> Value {
     json!({"type": "process", "path": "sh", "arguments": ["-c", script]})
@@ -10,25 +42,7 @@ fn sh(script: &str) -> Value {
 
 #[test]
 fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
-    const WITHHELD: [&str; 13] = [
-        "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN",
-        "GITHUB_TOKEN",
-        "GH_TOKEN",
-        "INPUT_GITHUB-TOKEN",
-        "INPUT_GITHUB_TOKEN",
-        "KUBECTL_CHAOS_TOKEN",
-        "ACTIONS_RUNTIME_TOKEN",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        "ACTIONS_ID_TOKEN_REQUEST_URL",
-        "GITHUB_ENV",
-        "GITHUB_PATH",
-        "GITHUB_OUTPUT",
-        "GITHUB_STEP_SUMMARY",
-    ];
-    let mut chaos = Chaos::new().env("MY_OWN_TOKEN", "mine").env("GITHUB_SHA", "abc");
-    for name in WITHHELD {
-        chaos = chaos.env(name, "kept-from-processes");
-    }
+    let chaos = job();
     // in the method, as the shell's text, in a hypothesis, for the configuration, in a rollback, in a judge
     let dump = |file: &str| sh(&format!("env > {file}"));
     let whole = json!({
@@ -47,5 +61,29 @@ fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
         for passed in ["MY_OWN_TOKEN=mine\n", "GITHUB_SHA=abc\n", "PATH=", "HOME="] {
             assert!(environment.contains(passed), "{file} lacks {passed}: {environment}");
         }
+    }
+}
+
+/// Programs of a kubeconfig that log in are processes, too, that an experiment's author may have chosen.
+#[test]
+#[cfg(unix)]
+fn nor_do_they_reach_programs_that_log_in() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        _ => Response::json(&json!({"metadata": {}, "items": []})),
+    });
+    let chaos = job();
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": "t"}});
+    let script = format!("env > {}; echo '{credential}'", chaos.path("plugin").display());
+    let plugin = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
+        "args": ["-c", script], "interactiveMode": "Never", "env": [{"name": "WHO", "value": "me"}]}});
+    let config = kubeconfig(&chaos, &server.url(""), &plugin);
+    let method = json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}))]);
+    chaos.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(0);
+    let environment = chaos.read("plugin");
+    assert!(!environment.contains("kept-from-processes"), "{environment}");
+    for passed in ["WHO=me\n", "MY_OWN_TOKEN=mine\n", "GITHUB_SHA=abc\n", "PATH="] {
+        assert!(environment.contains(passed), "{passed} is missing: {environment}");
     }
 }

@@ -27,7 +27,7 @@ use crate::sample::Series;
 use crate::sampling::{Phases, Sampling};
 use crate::substitution::Scope;
 use crate::value::Value;
-use prepare::{Ready, prepare};
+use prepare::{Ready, check_keys, prepare};
 use refused::Refused;
 
 /// Runs experiments one after the other. Gives the exit code.
@@ -181,6 +181,7 @@ async fn carry_out(
         }
     };
     let scope = scope.map_err(|error| Refused::new(terminal, Exit::Invalid, "runtime", error))?;
+    check_keys(session, surroundings, &ready.experiment, &scope).await?;
     let mut controls = surroundings.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
     let options = Options {

@@ -14,12 +14,14 @@ use crate::console::{Level, Line};
 use crate::engine::{self, Asked, undeclared};
 use crate::event::Plan;
 use crate::experiment::document::Document;
+use crate::experiment::resolve::{Call, resolve};
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
 use crate::http_client;
 use crate::journal::{ClusterIdentity, Header};
 use crate::kubernetes;
 use crate::sampling::sampled;
 use crate::source;
+use crate::substitution::Scope;
 use crate::value::Map;
 
 /// An experiment that can be run: everything about it was read and checked, and nothing was touched.
@@ -100,6 +102,8 @@ async fn reach(
     if !acts && !asks() {
         return Ok((None, None));
     }
+    // no leniency lets anybody past a guard
+    surroundings.kubernetes.permits(&Map::new()).await.map_err(|failure| refused(session, &failure))?;
     let reached = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         let version = cluster.version().await?;
@@ -115,11 +119,32 @@ async fn reach(
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !session.global.strict => Ok((None, None)),
-        Err(failure) => {
-            let message = format!("the cluster cannot be used: {}", failure.words().trim_end());
-            Err(Refused::new(&session.terminal, Exit::Unreachable, "runtime", message))
+        Err(failure) => Err(refused(session, &failure)),
+    }
+}
+
+fn refused(session: &Session, failure: &kubernetes::Failure) -> Refused {
+    let message = format!("the cluster cannot be used: {}", failure.words().trim_end());
+    Refused::new(&session.terminal, Exit::Unreachable, "runtime", message)
+}
+
+/// Refuses clusters that activities mean by keys of their own, and that may not be touched: they are known when
+/// secrets are, and nothing has been done yet.
+pub(super) async fn check_keys(
+    session: &Session,
+    surroundings: &Surroundings,
+    experiment: &Experiment,
+    scope: &Scope,
+) -> Result<(), Refused> {
+    for activity in experiment.activities().filter(|_| session.connection.is_guarded()) {
+        // what cannot be filled fails when its turn comes
+        let Ok(Call::Python(call)) = resolve(activity, scope) else { continue };
+        if kubernetes::is_module(&call.module) {
+            let permitted = surroundings.kubernetes.permits(&call.secrets).await;
+            permitted.map_err(|failure| refused(session, &failure))?;
         }
     }
+    Ok(())
 }
 
 /// Validates, and tells what was found.

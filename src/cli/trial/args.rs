@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::{SamplingArgs, VariableArgs, existing, parse_duration};
+use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
 use crate::cli::output_file::ReportArgs;
 
@@ -61,6 +61,9 @@ pub(in crate::cli) struct Trial {
     /// Read controls of every run from a JSON or YAML file
     #[arg(long = "control-file", value_name = "FILE", value_parser = existing)]
     pub(super) control_files: Vec<PathBuf>,
+    /// When to play rollbacks
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(super) rollback_strategy: Option<RollbackArg>,
     /// Interrupt a run after this time, such as 90s or 5m; rollbacks are not counted
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
@@ -87,6 +90,9 @@ pub(in crate::cli) struct Recover {
     /// Only what this trial left behind
     #[arg(value_name = "TRIAL")]
     pub(super) trial: Option<String>,
+    /// Only what the trial left behind that wrote this folder; nothing is to be done where it left nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "trial")]
+    pub(super) from: Option<PathBuf>,
     /// Do it without asking
     #[arg(short, long)]
     pub(super) yes: bool,

@@ -23,6 +23,7 @@ use crate::trial::Arm;
 use args::Trial;
 use conduct::{Conducted, conduct};
 
+pub(super) use record::NAME as RECORD;
 pub(super) use recover::recover;
 
 /// The variable that tells processes and configurations the namespace of their run.
@@ -118,7 +119,7 @@ pub(super) fn leave(
 }
 
 /// The reports that every trial leaves in its folder.
-fn usual(folder: &Path) -> ReportArgs {
+pub(super) fn usual(folder: &Path) -> ReportArgs {
     let file = |name: &str| Some(folder.join(name));
     ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
 }

@@ -1,13 +1,16 @@
 //! What a trial is about to do, on disk before it does it: `trial.json`. Floor 3.
+//!
+//! Who cleans up after a trial that was killed finds its name there.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::output_file::replace;
 
 /// The name of the file; a folder that has it was made by a trial.
-pub(super) const NAME: &str = "trial.json";
+pub(in crate::cli) const NAME: &str = "trial.json";
 
 /// The file, and what it says.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Content {
     pub(super) experiment_hash: String,
     pub(super) cluster: String,
     pub(super) context: Option<String>,
+    /// Whether the cluster was part of the program, and went with it.
+    pub(super) embedded: bool,
     pub(super) seed: u64,
     pub(super) state: State,
     /// Things of the whole cluster: kind and name.
@@ -32,6 +37,38 @@ pub(super) struct Content {
     pub(super) namespaces: Vec<Place>,
     /// In place of namespaces: what is replaced or added, and the Secret that keeps what stood there.
     pub(super) in_place: Option<InPlace>,
+}
+
+/// What cleaning up takes of it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Left {
+    pub(super) trial: String,
+    pub(super) cluster: String,
+    pub(super) context: Option<String>,
+    #[serde(default)]
+    pub(super) embedded: bool,
+    pub(super) state: State,
+}
+
+/// The longest file that a trial writes, and more.
+const MOST_BYTES: u64 = 10 * 1024 * 1024;
+
+impl Left {
+    /// Reads the file of a folder; nothing where there is none. An error says why it cannot be used.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, String> {
+        let path = folder.join(NAME);
+        let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+        let file = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| failed(&error))?,
+        };
+        let mut text = String::new();
+        file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
+        let left: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+        // it becomes part of a selector
+        let fits = !left.trial.is_empty() && left.trial.chars().all(|c| c.is_ascii_hexdigit());
+        if fits { Ok(Some(left)) } else { Err(failed(&"its trial has a name that no trial has")) }
+    }
 }
 
 /// A trial in place.
@@ -43,7 +80,7 @@ pub(super) struct InPlace {
 }
 
 /// How far a trial is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
     /// It goes on, or was killed.
@@ -106,6 +143,7 @@ mod tests {
             experiment_hash: String::new(),
             cluster: String::new(),
             context: None,
+            embedded: false,
             seed: 1,
             state: State::Running,
             common: Vec::new(),
@@ -129,5 +167,23 @@ mod tests {
         std::fs::write(folder.join("mine"), "precious").unwrap();
         assert!(RecordFile::create(&folder, content()).unwrap_err().contains("of no trial"));
         assert!(folder.join("mine").exists());
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let parent = tempfile::TempDir::new().unwrap();
+        let folder = parent.path().join("chaos-trial");
+        assert!(Left::read(&folder).unwrap().is_none());
+        let mut file =
+            RecordFile::create(&folder, Content { trial: "0a1b2c3d".to_owned(), ..content() }).unwrap();
+        let left = Left::read(&folder).unwrap().unwrap();
+        assert_eq!((left.trial.as_str(), left.state), ("0a1b2c3d", State::Running));
+        for name in ["", "a,b", "a=b", "../x", "*"] {
+            file.content.trial = name.to_owned();
+            file.write().unwrap();
+            assert!(Left::read(&folder).unwrap_err().contains("a name that no trial has"), "{name}");
+        }
+        std::fs::write(folder.join(NAME), "{}").unwrap();
+        assert!(Left::read(&folder).unwrap_err().contains("trial.json cannot be read"));
     }
 }

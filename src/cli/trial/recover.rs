@@ -1,12 +1,14 @@
 //! `kubectl chaos recover`: finds what killed trials left behind, and removes it. Floor 3.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::Recover;
 use super::conduct::put_back;
 use super::prepare::{Refusal, reach};
+use super::record::{Left, State};
 use crate::cli::Session;
 use crate::cli::args::VariableArgs;
 use crate::cli::exit_code::Exit;
@@ -32,11 +34,55 @@ pub(in crate::cli) fn recover(session: &Session, args: &Recover) -> u8 {
     }
 }
 
+/// Which trial is meant, and where it was, as its folder says; nothing where it has left nothing behind.
+fn left(folder: &Path) -> Result<Result<Left, &'static str>, Refusal> {
+    let left = Left::read(folder).map_err(|error| (Exit::Usage, error))?;
+    Ok(match left {
+        None => Err("there was no trial"),
+        Some(left) if left.state == State::Finished => Err("the trial has removed everything"),
+        Some(left) if left.embedded => {
+            Err("the trial's cluster was part of the program, and is gone with it")
+        }
+        Some(left) => Ok(left),
+    })
+}
+
 async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusal> {
+    let Some(folder) = &args.from else {
+        return remove(session, args.trial.as_deref(), None, args.yes).await;
+    };
+    match left(folder)? {
+        Err(why) => {
+            let written = session.terminal.result(&format!("nothing to do: {why}\n"));
+            written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
+        }
+        Ok(left) => {
+            let mut session = session.clone();
+            if let (None, Some(context)) = (session.connection.context(), &left.context) {
+                session.connection = session.connection.of_context(context);
+            }
+            remove(&session, Some(&left.trial), Some(&left.cluster), args.yes).await
+        }
+    }
+}
+
+/// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
+async fn remove(
+    session: &Session,
+    trial: Option<&str>,
+    address: Option<&str>,
+    is_agreed: bool,
+) -> Result<(), Refusal> {
     let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
         .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
     let cluster = reach(&surroundings).await?;
-    let trial = args.trial.as_deref();
+    if let Some(address) = address.filter(|address| *address != cluster.address) {
+        let why = format!(
+            "the trial was on {address}, and this is {}: name its --kubeconfig and --context",
+            cluster.address
+        );
+        return Err((Exit::Usage, why));
+    }
     let standing = standing(&cluster, trial).await?;
     let found = remains(&cluster, trial).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
     let result = |text: &str| {
@@ -47,7 +93,7 @@ async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusa
         return result(&format!("nothing of a trial is left on {}\n", cluster.address));
     }
     result(&listed(&cluster.address, &found, &standing))?;
-    if !args.yes && !confirmed(session)? {
+    if !is_agreed && !confirmed(session)? {
         return result("nothing was removed\n");
     }
     for one in &standing {

@@ -80,3 +80,16 @@ pub(super) fn give_schemes(kubeconfig: &mut Kubeconfig) {
         }
     }
 }
+
+/// Programs that log in get the environment of this process, but for what no process gets.
+pub(super) fn withhold(kubeconfig: &mut Kubeconfig) {
+    let names = Environment::withheld_of_process();
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        if let Some(program) = &mut user.exec {
+            program.drop_env = Some(names.clone());
+        }
+        if let Some(provider) = &mut user.auth_provider {
+            provider.config.insert("cmd-drop-env".to_owned(), names.join(" "));
+        }
+    }
+}

@@ -8,8 +8,11 @@
 //! 3. the keys `KUBERNETES_HOST`, `KUBERNETES_API_KEY` and their like; or `--server`.
 //!
 //! A key is looked for among the secrets of the activity, then in the environment.
+//!
+//! Where a guard stands at the door, every connection passes it: also those that an experiment asks for itself.
 
 mod files;
+mod guard;
 mod keys;
 mod proxy;
 
@@ -24,6 +27,7 @@ use super::cluster::{Cluster, Described};
 use super::failure::Failure;
 use crate::settings::Environment;
 use crate::value::{Map, Value};
+pub use guard::Guard;
 
 /// After how long a request is given up where nothing else is said.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,6 +69,8 @@ pub struct Flags {
     pub client_certificate: Option<PathBuf>,
     /// Its key.
     pub client_key: Option<PathBuf>,
+    /// Which clusters may be touched, where not every one may.
+    pub guard: Option<Guard>,
 }
 
 /// Where a key of the Chaos Toolkit is looked up.
@@ -94,6 +100,28 @@ struct Found {
     inside: bool,
 }
 
+impl Found {
+    /// What a guard knows it by.
+    fn names<'a>(&'a self, flags: &'a Flags) -> Vec<&'a str> {
+        match &self.context {
+            // whatever a context says, the address is another one
+            _ if flags.server.is_some() => vec![guard::SERVER],
+            Some(context) => std::iter::once(context.as_str()).chain(flags.cluster.as_deref()).collect(),
+            None if self.inside => vec![guard::IN_CLUSTER],
+            None => vec![guard::SERVER],
+        }
+    }
+}
+
+/// Whether the guard lets the cluster pass that is meant. One that is not known is nobody's concern yet.
+pub async fn permitted(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<(), Failure> {
+    let Some(guard) = &flags.guard else { return Ok(()) };
+    match find(flags, &Keys { secrets, environment }).await {
+        Ok(found) => guard.check(&found.names(flags)).map_err(config_error),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Finds the cluster that is meant. Nothing is sent yet.
 pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<Cluster, Failure> {
     let keys = Keys { secrets, environment };
@@ -102,7 +130,10 @@ pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) ->
     {
         return Err(config_error("--as-group and --as-uid need --as"));
     }
-    let Found { mut config, source, context, own_proxy, inside } = find(flags, &keys).await?;
+    let found = find(flags, &keys).await?;
+    let names = found.names(flags);
+    flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(config_error)?;
+    let Found { mut config, source, context, own_proxy, inside } = found;
     overrule(&mut config, flags)?;
     if !own_proxy {
         config.proxy_url = proxy::of(&config.cluster_url, environment);
@@ -172,6 +203,7 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
         return Err(config_error(format!("{what} (there are: {})", known.join(", "))));
     }
     files::give_schemes(&mut kubeconfig);
+    files::withhold(&mut kubeconfig);
     let named = named_cluster(&kubeconfig, &wanted, flags);
     let own_proxy = kubeconfig
         .clusters

@@ -77,7 +77,8 @@ pub fn cell(text: &str) -> String {
     inline(text)
 }
 
-/// A block of code, fenced by more backticks than there are in it.
+/// A block of code, fenced by more backticks than there are in it. No line of it begins a comment of HTML, hidden
+/// lines of ours included.
 pub fn code(text: &str) -> String {
     let mut longest = 0;
     let mut run = 0;
@@ -86,7 +87,8 @@ pub fn code(text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}console\n{}\n{fence}\n", visible(text))
+    let shown = visible(text).replace("<!", &format!("<{JOINER}!"));
+    format!("{fence}console\n{shown}\n{fence}\n")
 }
 
 #[cfg(test)]
@@ -121,5 +123,6 @@ mod tests {
     fn fences_are_longer_than_what_they_hold() {
         assert_eq!(code("a"), "```console\na\n```\n");
         assert!(code("```` x").starts_with("`````console\n"));
+        assert_eq!(code("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Instant;
 
+use kubectl_chaos::journal::Record;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -132,12 +133,25 @@ fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
+/// A journal of ours is one that a run writes, and its entries say what it says of itself.
+fn is_derivable(from: &str, text: &str) {
+    let said = Record::read(from, text.to_owned()).unwrap();
+    let derived = Record::untrusted(from, text.to_owned()).unwrap_or_else(|error| panic!("{error}"));
+    let verdict = |record: &Record| record.content.own.as_ref().and_then(|own| own.verdict.clone());
+    let (said, derived) = (verdict(&said), verdict(&derived));
+    // entries do not show that it was to be lenient
+    let lenient = from.ends_with("lenient");
+    assert!(said == derived || lenient, "{from}: {said:?} {derived:?}\n{text}");
+}
+
 /// Takes what a run left behind: its journals, its events and its answer.
 fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut Vec<Produced>) {
     let mut add = |kind, document| found.push(Produced { kind, from: from.to_owned(), document });
     for entry in std::fs::read_dir(chaos.path("")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.starts_with("journal") && chaos.path(&name).is_file() {
+            let text = chaos.read(&name);
+            is_derivable(from, &text);
             add(Kind::Extension, chaos.json(&name)["kubectl-chaos"].take());
         }
     }

@@ -289,3 +289,52 @@ fn what_a_killed_trial_left_behind_is_found_and_removed() {
     site.recover(&[&name, "--yes"]).exits(0);
     wait_until("the namespace to be gone", || site.left().starts_with("nothing of a trial is left"));
 }
+
+#[test]
+fn the_folder_of_a_trial_says_what_it_left_behind() {
+    let site = Site::start();
+    let child = site.begin();
+    signal(child.id(), Signal::KILL);
+    finish(child);
+    // another cluster than that of the trial is left alone
+    let mut other = site.chaos.json("out/trial.json");
+    other["cluster"] = json!("https://127.0.0.1:1");
+    site.chaos.write("other/trial.json", other.to_string());
+    let refused = site.recover(&["--from", "other", "--yes"]).exits(2);
+    assert!(refused.stderr.contains("the trial was on https://127.0.0.1:1, and this is"), "{refused:?}");
+    // and so is another trial
+    other["cluster"] = site.chaos.json("out/trial.json")["cluster"].clone();
+    other["trial"] = json!("00000000");
+    site.chaos.write("other/trial.json", other.to_string());
+    let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
+    assert!(nothing.stdout.starts_with("nothing of a trial is left"), "{nothing:?}");
+    assert!(site.left().contains("Namespace chaos-trial-"));
+    site.recover(&["--from", "out", "--yes"]).exits(0);
+    wait_until("the namespace to be gone", || site.left().starts_with("nothing of a trial is left"));
+}
+
+#[test]
+fn where_a_trial_left_nothing_there_is_nothing_to_do() {
+    let check = |record: Option<Value>, expected: &str| {
+        // no cluster is asked for it: there is none
+        let chaos = Chaos::new();
+        if let Some(record) = record {
+            chaos.write("out/trial.json", record.to_string());
+        }
+        let ended = chaos.run(["recover", "--from", "out", "--yes"]).exits(0);
+        assert!(ended.stdout.starts_with("nothing to do: ") && ended.stdout.contains(expected), "{ended:?}");
+    };
+    let record = |state: &str, embedded: bool| {
+        Some(json!({"trial": "0a1b2c3d", "cluster": "https://h", "context": "kind-a", "embedded": embedded,
+            "state": state}))
+    };
+    check(None, "there was no trial");
+    check(record("finished", false), "the trial has removed everything");
+    check(record("running", true), "is gone with it");
+    let chaos = Chaos::new();
+    chaos.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
+    chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("a name that no trial has");
+    chaos.write("out/trial.json", record("running", false).unwrap().to_string());
+    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster is known");
+    chaos.run(["recover", "x", "--from", "out"]).exits(2);
+}

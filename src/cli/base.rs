@@ -1,0 +1,76 @@
+//! The base branch's copy of an experiment: whether a pull request has changed what is measured. Floor 3.
+
+use std::path::Path;
+
+use crate::diagnostic::Diagnostic;
+use crate::experiment::document::{self, MAX_BYTES};
+use crate::experiment::{hash, json, yaml};
+
+/// What is known of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity(Option<String>);
+
+/// Reads the identity of an experiment. One that is not there has none. An error says why it cannot be read.
+pub(super) fn hash_of(path: &Path) -> Result<Identity, String> {
+    let shown = path.display().to_string();
+    if !path.exists() {
+        return Ok(Identity(None));
+    }
+    let document = read(path, &shown).map_err(|fault| fault.to_string())?;
+    Ok(Identity(Some(hash(&document.root.to_value()))))
+}
+
+/// Reads an experiment from a file.
+pub(super) fn read(path: &Path, shown: &str) -> Result<document::Document, Diagnostic> {
+    use std::io::Read as _;
+    let failed = |error: std::io::Error| Diagnostic::of_file(shown, format!("cannot be read: {error}"));
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let text = document::decode(&bytes, shown)?;
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if is_json { json::read(text, shown) } else { yaml::read(text, shown) }
+}
+
+impl Identity {
+    /// What there is to say where another one is not the same.
+    pub(super) fn changed_by(&self, other: &Self) -> Option<String> {
+        match (&self.0, &other.0) {
+            (Some(base), Some(ours)) if base == ours => None,
+            (None, _) => Some("the experiment is not on the base branch: this pull request brings it along".to_owned()),
+            _ => Some(
+                "the experiment is not the one of the base branch: this pull request changes what is done or measured"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// The same of what a journal says.
+    pub(super) fn of_a_journal(hash: String) -> Self {
+        Self(Some(hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_done_or_measured_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            hash_of(&path).unwrap()
+        };
+        let base = identity("a.json", r#"{"title": "t", "method": [{"name": "a"}]}"#);
+        let same = identity("b.yaml", "title: other\nmethod: [{name: a}]\n");
+        let other = identity("c.yaml", "title: t\nmethod: [{name: b}]\n");
+        let none = hash_of(&folder.path().join("none")).unwrap();
+        assert_eq!(base.changed_by(&same), None);
+        assert!(base.changed_by(&other).unwrap().contains("changes what is done or measured"));
+        assert!(none.changed_by(&base).unwrap().contains("brings it along"));
+        std::fs::write(folder.path().join("broken.json"), "{").unwrap();
+        assert!(hash_of(&folder.path().join("broken.json")).unwrap_err().contains("broken JSON"));
+    }
+}

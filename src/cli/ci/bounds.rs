@@ -1,0 +1,54 @@
+//! What a job may do: for which events it runs, which clusters it may touch. Floor 3.
+
+use super::Refusal;
+use crate::cli::Session;
+use crate::cli::exit_code::Exit;
+use crate::console::{Level, Line};
+use crate::github::{Event, Job};
+use crate::kubernetes::Guard;
+
+/// Contexts that are made to be broken.
+const ALLOWED: [&str; 4] = ["kind-*", "k3d-*", "minikube", crate::embedded::NAME];
+/// Events that come with rights which what a pull request brings along must not meet.
+const DANGEROUS: [&str; 2] = ["pull_request_target", "workflow_run"];
+/// What the names of events begin with that are about a pull request, and say from where it comes.
+const PULL_REQUEST: &str = "pull_request";
+
+/// Which clusters may be touched. An error says why nothing may run.
+pub(super) fn bounds(session: &Session, job: &Job, allowed: &[String]) -> Result<Guard, Refusal> {
+    let event = job.event.as_deref().unwrap_or_default();
+    if DANGEROUS.contains(&event) {
+        let why = format!(
+            "no experiment runs for the event {event}, which lends the rights of the base branch to what a pull \
+             request brings along: run it `on: pull_request`, and publish its results with `mode: publish` (see \
+             docs/github.md)"
+        );
+        return Err((Exit::Usage, why));
+    }
+    let stranger = match &job.event_file {
+        None => event.starts_with(PULL_REQUEST),
+        Some(path) => match Event::read(path) {
+            Ok(event_file) => {
+                event_file.is_of_a_stranger()
+                    || event.starts_with(PULL_REQUEST) && event_file.pull_request.is_none()
+            }
+            Err(error) => {
+                session.terminal.say(&Line::note(Level::Warning, error));
+                true
+            }
+        },
+    };
+    let always = ALLOWED.map(str::to_owned).into_iter();
+    if stranger {
+        if !allowed.is_empty() {
+            let text = "--allow-context counts for nothing: this is, or may be, a pull request from a fork";
+            session.terminal.say(&Line::note(Level::Warning, text));
+        }
+        let advice = "on a pull request from a fork nothing else can be allowed; use a cluster that the job makes, or \
+                      --embedded";
+        return Ok(Guard::new(always, advice));
+    }
+    let given = allowed.iter().filter(|pattern| !pattern.is_empty()).cloned();
+    let advice = "use a cluster that the job makes, or --embedded; if it is really meant, --allow-context NAME allows it";
+    Ok(Guard::new(always.chain(given), advice))
+}

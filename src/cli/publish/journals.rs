@@ -1,0 +1,166 @@
+//! The journals that are published, and what they come to. Floor 3.
+
+use std::path::PathBuf;
+
+use super::Refusal;
+use super::args::Publish;
+use crate::cli::base::Identity;
+use crate::cli::ci::OUTPUT_DIR;
+use crate::cli::exit_code::Exit;
+use crate::cli::inputs::variable;
+use crate::cli::results::{Found, Hand, climbs, look, read_carefully};
+use crate::cli::{Session, records};
+use crate::compare::{AfterState, Comparison, Verdict, compare};
+use crate::experiment::hash;
+use crate::journal::Record;
+use crate::report::Summary;
+use crate::report::summary::Tone;
+
+/// Words for what runs come to, the most serious first. One that is not known is more serious than any.
+const GRAVITY: [&str; 13] = [
+    "rollback-incomplete",
+    "interrupted",
+    "stopped",
+    "aborted",
+    "failed",
+    "action-not-confirmed",
+    "unfinished",
+    "baseline-not-met",
+    "undecided",
+    "deviated",
+    "dry",
+    "explored",
+    "held",
+];
+
+/// What is published.
+pub(super) struct Results {
+    /// Where the journals are, for outputs.
+    pub(super) paths: Vec<PathBuf>,
+    /// The folder that they are in, where one was named.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) records: Vec<Record>,
+    pub(super) comparison: Option<Comparison>,
+    pub(super) summary: Summary,
+    /// One arm alone has journals.
+    pub(super) half: bool,
+}
+
+/// Finds and reads the journals. Nothing where there are none.
+pub(super) fn read(session: &Session, args: &Publish, hand: Hand) -> Result<Option<Results>, Refusal> {
+    let refused = |error: String| (Exit::Invalid, error);
+    let given = given(session, args);
+    if hand == Hand::Unknown
+        && let Some(path) = given.iter().find(|path| climbs(path))
+    {
+        return Err((Exit::Usage, format!("{}: a path to an artifact has no .. in it", path.display())));
+    }
+    let folder = match given.as_slice() {
+        // a folder that ought to be there may not have been made
+        [one] if one.is_dir() || args.paths.is_empty() => Some(one.clone()),
+        several if several.iter().any(|path| path.is_dir()) => {
+            return Err((Exit::Usage, "journals are named one by one, or one folder is named".to_owned()));
+        }
+        _ => None,
+    };
+    let found = match &folder {
+        None => Found::Runs(given),
+        Some(folder) if std::fs::symlink_metadata(folder).is_err() => return Ok(None),
+        Some(folder) => look(folder, hand).map_err(refused)?,
+    };
+    let paths = found.all();
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let records = match hand {
+        Hand::Unknown => read_carefully(&paths),
+        Hand::Known => paths.iter().map(|path| records::one(path)).collect(),
+    };
+    let records = records.map_err(refused)?;
+    let comparison = match &found {
+        Found::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
+            let (before, after) = records.split_at(before.len());
+            let options = args.rules.options(session.connection.seed());
+            Some(compare(before, after, &options).map_err(refused)?)
+        }
+        _ => None,
+    };
+    let summary = Summary::of(&records, comparison.as_ref());
+    let half = comparison.is_none() && matches!(found, Found::Arms(_));
+    Ok(Some(Results { paths, folder, records, comparison, summary, half }))
+}
+
+fn given(session: &Session, args: &Publish) -> Vec<PathBuf> {
+    if !args.paths.is_empty() {
+        return args.paths.clone();
+    }
+    let input = session.environment.get(&variable("output-dir")).filter(|folder| !folder.trim().is_empty());
+    vec![PathBuf::from(input.as_deref().map_or(OUTPUT_DIR, str::trim))]
+}
+
+impl Results {
+    /// What it came to, and how the experiment ends with the change.
+    pub(super) fn verdict(&self) -> (String, String) {
+        match &self.comparison {
+            Some(comparison) => (comparison.verdict.name().to_owned(), comparison.after.name().to_owned()),
+            None => (gravest(&self.summary), String::new()),
+        }
+    }
+
+    /// The same in a word for machines.
+    pub(super) fn state(&self) -> String {
+        let (verdict, after) = self.verdict();
+        if after.is_empty() { verdict } else { format!("{verdict}/{after}") }
+    }
+
+    /// Whether something is not as it should be.
+    pub(super) fn is_a_failure(&self) -> bool {
+        match &self.comparison {
+            Some(comparison) => {
+                matches!(comparison.verdict, Verdict::Broken | Verdict::Regressed)
+                    || matches!(comparison.after, AfterState::Fails | AfterState::Mixed)
+            }
+            None => self.summary.tone() == Tone::Bad,
+        }
+    }
+
+    /// Which experiments ran.
+    pub(super) fn identities(&self) -> impl Iterator<Item = Identity> {
+        self.records.iter().map(|record| {
+            let own = record.content.own.as_ref().map(|own| own.experiment_hash.clone());
+            let said = own.filter(|hash| !hash.is_empty());
+            Identity::of_a_journal(said.unwrap_or_else(|| hash(&record.content.experiment.clone().into())))
+        })
+    }
+}
+
+/// Of several runs the most serious word.
+fn gravest(summary: &Summary) -> String {
+    let gravity = |verdict: &str| GRAVITY.iter().position(|known| *known == verdict).map_or(0, |at| at + 1);
+    let words = summary.runs.iter().map(|run| run.verdict.as_str());
+    words.min_by_key(|verdict| gravity(verdict)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_several_runs_the_most_serious_counts() {
+        let record = |verdict: &str| {
+            let own = json!({"schema": 1, "finished": true, "verdict": verdict});
+            let journal = json!({"experiment": {"title": "t"}, "status": "completed", "kubectl-chaos": own});
+            Record::read("j", journal.to_string()).unwrap()
+        };
+        let check = |verdicts: &[&str], expected: &str| {
+            let records: Vec<Record> = verdicts.iter().map(|verdict| record(verdict)).collect();
+            assert_eq!(gravest(&Summary::of(&records, None)), expected);
+        };
+        check(&["held", "deviated", "held"], "deviated");
+        check(&["held", "dry"], "dry");
+        check(&["rollback-incomplete", "deviated"], "rollback-incomplete");
+        check(&["held", "new word"], "new word");
+        check(&[], "");
+    }
+}

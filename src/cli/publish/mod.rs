@@ -1,0 +1,380 @@
+//! `kubectl chaos publish`: what runs or a trial came to, told where people look at a pull request. Floor 3.
+//!
+//! Nothing here depends on GitHub's goodwill: what it refuses is said, and does not fail the job. What an artifact
+//! brings along is an attacker's: see `Hand::Unknown`.
+
+pub(super) mod args;
+mod findings;
+mod journals;
+mod target;
+
+use std::path::Path;
+use std::time::Duration;
+
+use url::Url;
+
+use super::ci::append_outputs;
+use super::exit_code::Exit;
+use super::results::{Hand, REPORTS};
+use super::{Session, base};
+use crate::console::{Level, Line, sanitize_lines};
+use crate::github::command::{self, Annotation};
+use crate::github::comment::{self, Done, Mark, News, Place, Stamp, When, id_of};
+use crate::github::pulls::{self, Match};
+use crate::github::{Api, Event, Failure, Job, Repository, summary};
+use crate::http_client;
+use crate::report::markdown::{inline, render};
+use args::{CommentWhen, Publish};
+use findings::{Source, annotations, within};
+use journals::Results;
+use target::{Target, target};
+
+/// Why nothing is published: the exit code, and what was said.
+type Refusal = (Exit, String);
+
+/// The variable with the token.
+const TOKEN: &str = "GITHUB_TOKEN";
+/// The event whose jobs look at artifacts of other runs.
+const WORKFLOW_RUN: &str = "workflow_run";
+/// Another event whose jobs have a token that may write.
+const PULL_REQUEST_TARGET: &str = "pull_request_target";
+
+/// Publishes. Gives the exit code.
+pub(super) fn publish(session: &Session, args: &Publish) -> u8 {
+    super::shield();
+    let mut session = session.clone();
+    session.terminal = session.terminal.for_a_log();
+    match whole(&session, args) {
+        Ok(exit) => session.code(exit),
+        Err((exit, why)) => {
+            session
+                .terminal
+                .command(&Annotation::new(command::Level::Error, "kubectl-chaos", &why).command());
+            session.refuse(exit, why)
+        }
+    }
+}
+
+/// Everything about one publication.
+struct Publication<'a> {
+    session: &'a Session,
+    args: &'a Publish,
+    job: Job,
+    api: Url,
+    event: Result<Event, String>,
+    /// Whether it comes from another run.
+    is_artifact: bool,
+    results: Results,
+    notes: Vec<String>,
+}
+
+fn whole(session: &Session, args: &Publish) -> Result<Exit, Refusal> {
+    args.reports.check(args.dry_run).map_err(|error| (Exit::Usage, error))?;
+    let job = Job::of(|name| session.environment.get(name)).map_err(|error| (Exit::Usage, error))?;
+    let api = job.api().map_err(|error| (Exit::Usage, error))?;
+    let name = job.event.as_deref().unwrap_or_default();
+    let is_artifact = args.workflow_run || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
+    if is_artifact && args.pull_request.is_some() {
+        let why = "--pull-request is not taken where an artifact is published: the pull request is found by the run \
+                   that made it";
+        return Err((Exit::Usage, why.to_owned()));
+    }
+    let event = match &job.event_file {
+        Some(path) => Event::read(path),
+        None => Ok(Event::default()),
+    };
+    // a stranger's code may have written everything in this job
+    let is_a_strangers = event.as_ref().map_or(true, Event::is_of_a_stranger);
+    let hand = if is_artifact || is_a_strangers { Hand::Unknown } else { Hand::Known };
+    let Some(results) = journals::read(session, args, hand)? else {
+        let why = "there are no journals, so that there is nothing to publish: did the run begin?";
+        say(session, command::Level::Warning, why);
+        return Ok(Exit::Fine);
+    };
+    let mut publication =
+        Publication { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
+    publication.notes = publication.notes()?;
+    if args.dry_run { publication.rehearse() } else { Ok(publication.carry_out()) }
+}
+
+/// Says something to whoever reads the log, and to the runner.
+fn say(session: &Session, level: command::Level, text: &str) {
+    session.terminal.command(&Annotation::new(level, "kubectl-chaos", text).command());
+    let shown = if level == command::Level::Notice { Level::Info } else { Level::Warning };
+    session.terminal.say(&Line::note(shown, sanitize_lines(text)));
+}
+
+impl Publication<'_> {
+    /// What stands above the report: what its reader has to know of where it comes from.
+    fn notes(&self) -> Result<Vec<String>, Refusal> {
+        let mut notes = Vec::new();
+        if let Some(path) = &self.args.base_experiment {
+            let base = base::hash_of(path).map_err(|error| (Exit::Invalid, error))?;
+            notes.extend(self.results.identities().find_map(|ours| base.changed_by(&ours)));
+        }
+        if self.is_artifact {
+            notes.push(
+                "made of an artifact that the pull request's own code has written: its form was checked, its numbers \
+                 are its own"
+                    .to_owned(),
+            );
+        } else if self.event.as_ref().is_ok_and(Event::is_of_a_stranger) {
+            notes.push("the pull request comes from a fork: its own code made these numbers".to_owned());
+        }
+        if self.results.half {
+            notes.push("only one arm of the trial has journals, so that there is no comparison".to_owned());
+        }
+        Ok(notes)
+    }
+
+    /// The notes, the report and where it comes from, in no more bytes than that.
+    fn text(&self, limit: usize) -> String {
+        let mut notes = String::new();
+        for note in &self.notes {
+            notes += &format!("> **Note:** {}\n\n", inline(note));
+        }
+        let footer = format!("\n---\n{}\n", self.footer());
+        let report = render(&self.results.summary, limit.saturating_sub(notes.len() + footer.len()));
+        format!("{notes}{report}{footer}")
+    }
+
+    fn footer(&self) -> String {
+        let version = concat!("kubectl-chaos ", env!("CARGO_PKG_VERSION"));
+        let run = target::run(&self.job, &self.event);
+        match run.and_then(|run| Some((run, self.job.page(run)?))) {
+            Some((run, page)) if run.attempt > 1 => {
+                format!("[run {}, attempt {}]({page}) · {version}", run.id, run.attempt)
+            }
+            Some((run, page)) => format!("[run {}]({page}) · {version}", run.id),
+            None => version.to_owned(),
+        }
+    }
+
+    /// Everything, each part for itself.
+    fn carry_out(&self) -> Exit {
+        let Results { records, comparison, .. } = &self.results;
+        let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
+        failed.extend(self.append_summary().err());
+        self.annotate();
+        let address = self.comment().unwrap_or_default();
+        failed.extend(self.tell(&address).err());
+        let exit = if failed.is_empty() { Exit::Fine } else { Exit::NotWritten };
+        for error in failed {
+            say(self.session, command::Level::Error, &error);
+        }
+        exit
+    }
+
+    fn append_summary(&self) -> Result<(), String> {
+        let Some(file) = &self.job.summary else { return Ok(()) };
+        let room = summary::room(file);
+        let text = self.text(room);
+        if text.len() > room {
+            say(self.session, command::Level::Warning, "there is no room for it in the job summary");
+            return Ok(());
+        }
+        summary::append(file, &text)
+    }
+
+    fn annotate(&self) {
+        for annotation in self.annotations() {
+            self.session.terminal.command(&annotation.command());
+        }
+    }
+
+    fn annotations(&self) -> Vec<Annotation> {
+        let source = self.args.experiment.as_deref().and_then(|path| Source::read(path, &self.job));
+        annotations(&self.results.summary, source.as_ref())
+    }
+
+    /// The outputs of the step.
+    fn tell(&self, address: &str) -> Result<(), String> {
+        let Some(file) = &self.job.outputs else { return Ok(()) };
+        let (verdict, after) = self.results.verdict();
+        let listed: Vec<String> = self.results.paths.iter().map(|path| path.display().to_string()).collect();
+        let mut pairs = vec![
+            ("verdict", verdict),
+            ("after", after),
+            ("journals", listed.join("\n")),
+            ("comment-url", address.to_owned()),
+        ];
+        pairs.extend(REPORTS.map(|(name, usual)| (name, self.report(name, usual))));
+        append_outputs(file, &pairs)
+    }
+
+    /// The report that was asked for, else the one that stands beside the journals.
+    fn report(&self, name: &str, usual: &str) -> String {
+        let asked = self.args.reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
+        let beside = || {
+            let folder = self.results.folder.as_ref().filter(|_| !self.is_artifact)?;
+            Some(folder.join(usual)).filter(|file| file.is_file())
+        };
+        let file = asked.filter(|file| file != Path::new("-")).or_else(beside);
+        file.map(|file| file.display().to_string()).unwrap_or_default()
+    }
+
+    /// What the comment is recognised by: what was said, else the experiment's file, else its title.
+    fn id(&self) -> String {
+        if let Some(id) = &self.args.comment_id {
+            return id.clone();
+        }
+        let named = self.args.experiment.as_ref().map(|path| {
+            let inside = within(path, self.job.workspace.as_deref());
+            inside.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        });
+        id_of(&named.unwrap_or_else(|| self.results.summary.title()))
+    }
+
+    fn news(&self) -> News {
+        let run = target::run(&self.job, &self.event);
+        News {
+            stamp: Stamp { run, state: self.results.state() },
+            is_a_failure: self.results.is_a_failure(),
+            when: match self.args.comment {
+                CommentWhen::OnChange => When::OnChange,
+                CommentWhen::OnFailure => When::OnFailure,
+                CommentWhen::Auto | CommentWhen::Always | CommentWhen::Never => When::Always,
+            },
+        }
+    }
+
+    /// Writes the comment, where there is to be one. Gives its address.
+    fn comment(&self) -> Option<String> {
+        let target = target(self.args, &self.job, &self.event);
+        let why_not = match (&target, self.token()) {
+            (Target::Nobody(why), _) => {
+                self.session.terminal.say(&Line::note(Level::Info, format!("no comment: {why}")));
+                return None;
+            }
+            (Target::Missing(why), _) => Some(why.as_str()),
+            (_, None) => Some("there is no token: set GITHUB_TOKEN for this step alone"),
+            _ if self.job.repository.is_none() => Some("GITHUB_REPOSITORY does not say which repository"),
+            _ => None,
+        };
+        if let Some(why) = why_not {
+            say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));
+            return None;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                say(self.session, command::Level::Warning, &format!("there is no comment: {error}"));
+                return None;
+            }
+        };
+        let done = runtime.block_on(self.write_comment(&target));
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        match done {
+            Ok(address) => address,
+            Err(why) => {
+                say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));
+                None
+            }
+        }
+    }
+
+    fn token(&self) -> Option<String> {
+        self.session
+            .environment
+            .get(TOKEN)
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty())
+    }
+
+    /// An error says why there is none.
+    async fn write_comment(&self, target: &Target) -> Result<Option<String>, String> {
+        let (Some(token), Some(repository)) = (self.token(), &self.job.repository) else { return Ok(None) };
+        let verification = http_client::trust(|name| self.session.environment.get(name));
+        let api = Api::new(&self.api, &token, &verification)?;
+        let told = |failure: Failure| format!("{failure}; {}", comment::advice(&failure));
+        let number = match target {
+            Target::Pull(number) => *number,
+            Target::Find(head) => match pulls::find(&api, repository, head).await.map_err(told)? {
+                Match::One(number) => number,
+                Match::None => {
+                    return Err(format!(
+                        "no open pull request of {repository} has its head at {} of {} in {}",
+                        head.sha, head.branch, head.repository
+                    ));
+                }
+                Match::Several(count) => {
+                    return Err(format!(
+                        "{count} open pull requests of {repository} have their head at {} of {} in {}, and which of \
+                         them is meant is not known",
+                        head.sha, head.branch, head.repository
+                    ));
+                }
+            },
+            Target::Nobody(_) | Target::Missing(_) => return Ok(None),
+        };
+        let place = self.place(repository, number)?;
+        let done = comment::put(&api, &place, &self.news(), &|limit| self.text(limit)).await.map_err(told)?;
+        let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
+        Ok(match done {
+            Done::Created(address) => {
+                info(format!("commented on pull request #{number}: {address}"));
+                Some(address)
+            }
+            Done::Updated(address) => {
+                info(format!("updated the comment on pull request #{number}: {address}"));
+                Some(address)
+            }
+            Done::Older(address) => {
+                let text = format!(
+                    "the comment on pull request #{number} tells of a later run, and stays: {address}"
+                );
+                say(self.session, command::Level::Notice, &text);
+                Some(address)
+            }
+            Done::Nothing => {
+                info(format!("there is nothing new to say on pull request #{number}"));
+                None
+            }
+        })
+    }
+
+    fn place(&self, repository: &Repository, pull_request: u64) -> Result<Place, String> {
+        let id = self.id();
+        let mark = Mark::new(&id).ok_or_else(|| format!("'{id}' is nothing to recognise a comment by"))?;
+        let author = self.args.comment_author.clone();
+        Ok(Place { repository: repository.clone(), pull_request, mark, author })
+    }
+
+    /// Says what would be done, and does nothing of it.
+    fn rehearse(&self) -> Result<Exit, Refusal> {
+        let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
+        let (verdict, after) = self.results.verdict();
+        let after = if after.is_empty() { after } else { format!(" (after: {after})") };
+        info(format!("{} journals: {verdict}{after}", self.results.paths.len()));
+        if let Some(file) = &self.job.summary {
+            info(format!("would append to the job summary, {}", file.display()));
+        }
+        let annotations = self.annotations();
+        info(format!("would show {} annotations", annotations.len()));
+        for annotation in annotations {
+            info(format!("  {}: {}", annotation.title, annotation.message));
+        }
+        let repository = self.job.repository.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let id = self.id();
+        match target(self.args, &self.job, &self.event) {
+            Target::Nobody(why) => info(format!("would not comment: {why}")),
+            Target::Missing(why) => info(format!("could not comment: {why}")),
+            Target::Pull(number) => {
+                info(format!("would write the comment {id} on pull request #{number} of {repository}"));
+            }
+            Target::Find(head) => info(format!(
+                "would write the comment {id} on the one open pull request of {repository} whose head is at {} of {} \
+                 in {}",
+                head.sha, head.branch, head.repository
+            )),
+        }
+        if self.token().is_none() {
+            info(format!("there is no token in {TOKEN}"));
+        }
+        let text = self.text(comment::LIMIT);
+        let written = self.session.terminal.result(&text);
+        written.map_err(|error| (Exit::NotWritten, format!("the comment cannot be shown: {error}")))?;
+        Ok(Exit::Fine)
+    }
+}

@@ -1,0 +1,303 @@
+//! One comment per experiment on a pull request, updated in place. Floor 1.
+//!
+//! It is found again by a hidden line that names it, and by its author: anybody can write such a line, and nobody else
+//! as that author. A second hidden line says which run it tells of, so that an older one never overwrites it.
+
+mod marks;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Api, Failure, Repository, Trouble};
+
+pub use marks::{Mark, Stamp, id_of, is_id};
+
+/// How long a comment may be, in characters of whatever kind: GitHub takes 65,536.
+pub const LIMIT: usize = 65_000;
+/// How long it may be where that was too long nevertheless.
+const SHORTER: usize = 30_000;
+/// How often it is looked whether a comment was made of which that is not known.
+const TRIES: u32 = 3;
+
+/// Which comment.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Of which repository.
+    pub repository: Repository,
+    /// On which pull request.
+    pub pull_request: u64,
+    /// What it is recognised by.
+    pub mark: Mark,
+    /// Who writes it.
+    pub author: String,
+}
+
+/// When there is to be a comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Every time.
+    Always,
+    /// Where it came to something else than the comment that is there says.
+    OnChange,
+    /// Where something is not as it should be; and where a comment is there already, which would say so for ever.
+    OnFailure,
+}
+
+/// What the comment is about.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// Of which run, and what it came to.
+    pub stamp: Stamp,
+    /// Whether something is not as it should be.
+    pub is_a_failure: bool,
+    /// When it is to be told.
+    pub when: When,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// There is a new comment, at that address.
+    Created(String),
+    /// The comment was updated.
+    Updated(String),
+    /// The comment tells of a later run, and stays.
+    Older(String),
+    /// There was nothing to say.
+    Nothing,
+}
+
+/// A comment, as far as it is looked at.
+#[derive(Clone, Debug, Deserialize)]
+struct Comment {
+    id: u64,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    user: Option<User>,
+    #[serde(default)]
+    html_url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct User {
+    login: String,
+}
+
+impl Comment {
+    fn is_ours(&self, place: &Place) -> bool {
+        let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&place.author));
+        author && place.mark.is_in(self.body.as_deref().unwrap_or_default())
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        Stamp::read(self.body.as_deref()?)
+    }
+}
+
+/// Writes the comment: the one that is there, else a new one. What stands in it is made to a length in bytes.
+pub async fn put(
+    api: &Api,
+    place: &Place,
+    news: &News,
+    text: &dyn Fn(usize) -> String,
+) -> Result<Done, Failure> {
+    let mut limit = LIMIT;
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let there = find(api, place).await?;
+        if let Some(later) = there.iter().find(|one| is_later(one, news)) {
+            return Ok(Done::Older(later.html_url.clone()));
+        }
+        let newest = there.last();
+        // what a try before this one has made is wanted
+        if tried == 1 && !wanted(news, newest) {
+            return Ok(Done::Nothing);
+        }
+        let written = |limit| body(place, news, limit, text);
+        if let Some(newest) = newest {
+            match update(api, place, newest.id, &written(limit)).await {
+                Ok(comment) => return Ok(Done::Updated(comment.html_url)),
+                Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
+                    limit = SHORTER;
+                    tried -= 1;
+                    continue;
+                }
+                // somebody deleted it
+                Err(failure) if failure.status() == Some(404) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        match create(api, place, &written(limit)).await {
+            Ok(comment) => return Ok(Done::Created(comment.html_url)),
+            Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
+                limit = SHORTER;
+                tried -= 1;
+            }
+            // perhaps it is there: two of them would be there for ever
+            Err(failure) if failure.is_unsure() && tried < TRIES && api.pause(tried).await => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Those that are ours, the newest last.
+async fn find(api: &Api, place: &Place) -> Result<Vec<Comment>, Failure> {
+    let number = place.pull_request.to_string();
+    let all: Vec<Comment> = api.all(&place.repository, &["issues", &number, "comments"], &[]).await?;
+    let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(place)).collect();
+    ours.sort_by_key(|comment| comment.id);
+    Ok(ours)
+}
+
+/// Whether a comment tells of a later run than this news.
+fn is_later(comment: &Comment, news: &News) -> bool {
+    let known = comment.stamp().and_then(|stamp| stamp.run);
+    known.zip(news.stamp.run).is_some_and(|(known, ours)| known > ours)
+}
+
+fn wanted(news: &News, there: Option<&Comment>) -> bool {
+    match news.when {
+        When::Always => true,
+        When::OnChange => there.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != news.stamp.state),
+        When::OnFailure => news.is_a_failure || there.is_some(),
+    }
+}
+
+/// The whole comment: its two lines, and what it says.
+pub fn body(place: &Place, news: &News, limit: usize, text: &dyn Fn(usize) -> String) -> String {
+    let head = format!("{}\n{}\n", place.mark.line(), news.stamp.line());
+    let text = text(limit.saturating_sub(head.len()));
+    format!("{head}{text}")
+}
+
+async fn update(api: &Api, place: &Place, id: u64, body: &str) -> Result<Comment, Failure> {
+    let path = ["issues", "comments", &id.to_string()];
+    api.change(Method::PATCH, &place.repository, &path, &json!({"body": body})).await
+}
+
+async fn create(api: &Api, place: &Place, body: &str) -> Result<Comment, Failure> {
+    let path = ["issues", &place.pull_request.to_string(), "comments"];
+    api.change(Method::POST, &place.repository, &path, &json!({"body": body})).await
+}
+
+/// What to do about a comment that could not be written.
+pub fn advice(failure: &Failure) -> &'static str {
+    match failure.trouble {
+        Trouble::Status(401) => "the token is not valid, or has expired",
+        Trouble::Status(403) => {
+            "the job needs `permissions: pull-requests: write`; on pull requests from forks and from Dependabot the \
+             token can only read whatever the job asks for, and a second workflow, `on: workflow_run`, can publish \
+             for them: see docs/github.md"
+        }
+        Trouble::Status(404) => {
+            "is that the number of a pull request of this repository, and may the token see it? The job needs \
+             `permissions: pull-requests: write`"
+        }
+        Trouble::Status(410) => "the comments of the repository are switched off",
+        Trouble::Status(422) => "GitHub does not take the comment, nor a shorter one",
+        Trouble::Limited => "run the job again later",
+        Trouble::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
+        Trouble::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
+        Trouble::Status(_) | Trouble::Senseless => "is GITHUB_API_URL that of GitHub's API?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::github::Run;
+
+    fn place() -> Place {
+        Place {
+            repository: Repository::parse("shop/web").unwrap(),
+            pull_request: 5,
+            mark: Mark::new("web.json").unwrap(),
+            author: "github-actions[bot]".to_owned(),
+        }
+    }
+
+    fn comment(id: u64, login: &str, body: &str) -> Comment {
+        let user = Some(User { login: login.to_owned() });
+        Comment { id, body: Some(body.to_owned()), user, html_url: format!("https://h/{id}") }
+    }
+
+    fn news(run: u64, state: &str, when: When, is_a_failure: bool) -> News {
+        News {
+            stamp: Stamp { run: Some(Run { id: run, attempt: 1 }), state: state.to_owned() },
+            is_a_failure,
+            when,
+        }
+    }
+
+    #[test]
+    fn a_comment_is_ours_by_its_line_and_its_author() {
+        let line = "<!-- kubectl-chaos:comment:web.json -->";
+        let check = |login: &str, body: &str, expected: bool| {
+            assert_eq!(comment(1, login, body).is_ours(&place()), expected, "{login} {body}");
+        };
+        let us = "github-actions[bot]";
+        check(us, &format!("{line}\ntext"), true);
+        check("GitHub-Actions[bot]", &format!("{line}\r\ntext"), true);
+        check("eve", &format!("{line}\ntext"), false);
+        check(us, &format!("see {line}"), false);
+        check(us, &format!("> {line}"), false);
+        check(us, "<!-- kubectl-chaos:comment:web.jso -->", false);
+        check(us, "", false);
+        let nobody = Comment { user: None, ..comment(1, us, line) };
+        assert!(!nobody.is_ours(&place()));
+    }
+
+    #[test]
+    fn an_older_run_does_not_overwrite() {
+        let there = comment(
+            1,
+            "x",
+            &body(&place(), &news(7, "fixed/holds", When::Always, false), LIMIT, &|_| String::new()),
+        );
+        let check = |ours: Option<Run>, expected: bool| {
+            let mut news = news(0, "x", When::Always, false);
+            news.stamp.run = ours;
+            assert_eq!(is_later(&there, &news), expected, "{ours:?}");
+        };
+        check(Some(Run { id: 6, attempt: 9 }), true);
+        check(Some(Run { id: 7, attempt: 1 }), false);
+        check(Some(Run { id: 7, attempt: 2 }), false);
+        check(Some(Run { id: 8, attempt: 1 }), false);
+        // whoever publishes by hand means it
+        check(None, false);
+    }
+
+    #[test]
+    fn what_is_told_depends_on_what_was_told() {
+        let there = |state: &str| comment(1, "x", &news(1, state, When::Always, false).stamp.line());
+        let check = |when: When, failure: bool, there: Option<&Comment>, expected: bool| {
+            assert_eq!(
+                wanted(&news(2, "fixed/holds", when, failure), there),
+                expected,
+                "{when:?} {failure} {there:?}"
+            );
+        };
+        check(When::Always, false, None, true);
+        check(When::OnChange, false, None, true);
+        check(When::OnChange, true, Some(&there("fixed/holds")), false);
+        check(When::OnChange, false, Some(&there("broken/fails")), true);
+        check(When::OnChange, false, Some(&comment(1, "x", "no stamp")), true);
+        check(When::OnFailure, false, None, false);
+        check(When::OnFailure, true, None, true);
+        check(When::OnFailure, false, Some(&there("broken/fails")), true);
+    }
+
+    #[test]
+    fn the_whole_is_within_its_limit() {
+        let whole = body(&place(), &news(1, "held", When::Always, false), 300, &|limit| "x".repeat(limit));
+        assert_eq!(whole.len(), 300);
+        assert!(
+            whole.starts_with(
+                "<!-- kubectl-chaos:comment:web.json -->\n<!-- kubectl-chaos:run:1:1:held -->\nx"
+            )
+        );
+    }
+}

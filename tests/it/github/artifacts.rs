@@ -1,0 +1,343 @@
+//! What comes from an artifact is an attacker's: it is text, it is bounded, and it decides nothing.
+
+use serde_json::{Value, json};
+
+use super::mock::{GitHub, US};
+use super::{Job, heard, pull_request};
+use crate::comparing::{Seen, journal};
+
+/// The event of a job that looks at what another workflow left, for a branch of a fork.
+fn workflow_run(branch: &str) -> Value {
+    json!({"action": "completed", "workflow_run": {"id": 77, "run_attempt": 2, "event": "pull_request",
+        "head_branch": branch, "head_sha": "abc", "head_repository": {"full_name": "eve/web", "owner": {"login": "eve"}},
+        "pull_requests": [{"number": 999}]}})
+}
+
+fn job(github: &GitHub) -> Job {
+    Job::new("workflow_run", &workflow_run("fix")).at(github, 500)
+}
+
+fn open(github: &GitHub) {
+    github.open(5, "eve/web", "fix", "abc");
+}
+
+/// One comment, or none, and what was said.
+#[test]
+fn the_pull_request_is_the_one_that_the_run_was_for() {
+    let github = GitHub::start();
+    github.open(3, "shop/web", "fix", "abc");
+    github.open(4, "eve/web", "fix-2", "abc");
+    open(&github);
+    github.open(6, "eve/web", "fix", "abd");
+    let job = job(&github).with_trial(&["failed"; 3], &["held"; 3]);
+    // what the artifact says of it counts for nothing
+    job.chaos.write("chaos-results/pull_request", "6");
+    job.chaos.write("chaos-results/event.json", pull_request("shop/web").to_string());
+    job.publish(&["--comment-id", "web"]).exits(0).says("commented on pull request #5");
+    let [comment] = github.of(US).try_into().unwrap();
+    assert_eq!(comment.pull_request, 5);
+    // it tells of the run that made the journals
+    assert!(comment.body.contains("<!-- kubectl-chaos:run:77:2:fixed/holds -->"), "{}", comment.body);
+    assert!(
+        comment
+            .body
+            .contains("[run 77, attempt 2](https://git.example.com/shop/web/actions/runs/77/attempts/2)")
+    );
+    assert!(comment.body.contains("its form was checked, its numbers are its own"), "{}", comment.body);
+    assert!(github.requests()[0].path.contains("head=eve%3Afix"), "{:?}", github.requests()[0].path);
+}
+
+#[test]
+fn without_one_that_is_meant_nothing_is_posted() {
+    let check = |open: &dyn Fn(&GitHub), event: Value, expected: &str| {
+        let github = GitHub::start();
+        open(&github);
+        let job = Job::new("workflow_run", &event).at(&github, 500).with_trial(&["held"], &["held"]);
+        job.publish(&[]).exits(0).says(expected);
+        assert_eq!(github.asked("POST") + github.asked("PATCH"), 0, "{expected}");
+        assert!(job.chaos.read("summary.md").contains("Lose a replica"));
+    };
+    let mut gone = workflow_run("fix");
+    gone["workflow_run"]["head_repository"] = Value::Null;
+    let mut pushed = workflow_run("fix");
+    pushed["workflow_run"]["event"] = json!("push");
+    check(
+        &|_| {},
+        workflow_run("fix"),
+        "no open pull request of shop/web has its head at abc of fix in eve/web",
+    );
+    check(&|github| github.open(6, "eve/web", "fix", "later"), workflow_run("fix"), "no open pull request");
+    check(
+        &|github| {
+            open(github);
+            open(github);
+        },
+        workflow_run("fix"),
+        "2 open pull requests of shop/web have their head at abc",
+    );
+    check(&open, gone, "the repository or the branch that the run was for is gone");
+    check(&open, pushed, "no comment: the run was for no pull request");
+    check(&open, json!({"workflow_run": {"id": "x"}}), "event.json, cannot be read");
+    let github = GitHub::start();
+    job(&github)
+        .with_trial(&["held"], &["held"])
+        .publish(&["--pull-request", "5"])
+        .exits(2)
+        .says("--pull-request is not taken");
+}
+
+/// Texts that would be more than text, wherever a journal has room for one.
+const HOSTILE: [&str; 9] = [
+    "@everyone",
+    "]]> </testsuite>",
+    "::error::x",
+    "##[error]x",
+    "a\n::set-output name=verdict::fixed\nb",
+    "a\r\n::add-mask::e\r\n",
+    "x\n<!-- kubectl-chaos:comment:other -->\n<!-- kubectl-chaos:run:1:1:x -->\ny",
+    "</details><!-- ![x](https://evil.example/x.png) [y](javascript:z)",
+    "| a |\n|---|\n```\n\u{202e}EOF\nverdict<<x\nfixed\nx\n",
+];
+
+fn hostile(text: &str) -> Value {
+    let mut journal = journal("a", "failed", &[(text, Seen::FINE)]);
+    journal["experiment"]["title"] = json!(text);
+    journal["experiment"]["method"][0]["name"] = json!(text);
+    journal["run"][0]["activity"]["name"] = json!(text);
+    journal["run"][0]["status"] = json!("failed");
+    journal["run"][0]["exception"] = json!([text]);
+    for look in ["before", "after"] {
+        journal["steady_states"][look]["probes"][0]["activity"]["name"] = json!(text);
+        journal["steady_states"][look]["probes"][0]["output"] =
+            json!({"status": 500, "headers": {}, "body": text});
+    }
+    journal["experiment"]["steady-state-hypothesis"] = json!({"probes": [{"name": text, "tolerance": text}]});
+    let own = &mut journal["kubectl-chaos"];
+    own["verdict"] = json!(text);
+    own["reason"] = json!(text);
+    own["namespace"] = json!(text);
+    own["version"] = json!(text);
+    own["annotations"] = json!({text: text});
+    own["cluster"] = json!({"context": text, "version": text});
+    own["activities"][0]["effect"]["detail"] = json!(text);
+    own["activities"][0]["targets"] = json!([{"kind": text, "namespace": text, "name": text, "uid": text}]);
+    journal
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    for (at, text) in HOSTILE.into_iter().enumerate() {
+        for from in ["an artifact", "eve/web", "shop/web"] {
+            let github = GitHub::start();
+            github.open(5, "eve/web", text, "abc");
+            let (event, file) = match from {
+                "an artifact" => ("workflow_run", workflow_run(text)),
+                from => ("pull_request", pull_request(from)),
+            };
+            let job = Job::new(event, &file).at(&github, 1).with_run(&hostile(text));
+            // `heard` insists on our own commands
+            let finished = job.publish(&["--comment-id", "web", "-v", "10"]).exits(0);
+            let commands = heard(&finished);
+            assert!(
+                commands.iter().all(|line| !line.starts_with("::set-output")),
+                "{at} {from}: {commands:?}"
+            );
+            let [comment] =
+                github.of(US).try_into().unwrap_or_else(|_| panic!("{at} {from}: {}", finished.stderr));
+            let body = &comment.body;
+            let hidden = body.lines().filter(|line| line.contains("<!--")).collect::<Vec<_>>();
+            assert_eq!(hidden.len(), 2, "{at} {from}: {hidden:?}");
+            assert!(
+                hidden[0] == "<!-- kubectl-chaos:comment:web -->" && hidden[1].contains("kubectl-chaos:run:")
+            );
+            for live in ["@everyone", "](https://evil", "![x]", "</testsuite>", "</details><"] {
+                // in the line of an element marks of Markdown mean nothing
+                let plain = body.split("```").step_by(2).collect::<String>();
+                let plain = plain.lines().filter(|line| !line.starts_with("<details>")).collect::<String>();
+                assert!(!plain.contains(live), "{at} {from}: {live} in {body}");
+            }
+            let outputs = job.outputs();
+            assert_eq!(outputs.len(), 7, "{at} {from}: {outputs:?}");
+            if from != "shop/web" {
+                assert_eq!(outputs["verdict"], "action-not-confirmed", "{at}");
+            }
+            // nor is it more than text where it is said that there is no such branch
+            let empty = GitHub::start();
+            let lost = Job::new("workflow_run", &workflow_run(text)).at(&empty, 1);
+            lost.with_run(&hostile(text)).publish(&[]).exits(0).says("no open pull request of shop/web");
+        }
+    }
+}
+
+#[test]
+fn a_planted_line_does_not_make_a_comment_another_ones() {
+    let github = GitHub::start();
+    let text = "x\n<!-- kubectl-chaos:comment:web -->\n<!-- kubectl-chaos:run:999999:1:x -->\ny";
+    Job::of_a_pull_request()
+        .at(&github, 1)
+        .with_run(&hostile(text))
+        .publish(&["--comment-id", "evil"])
+        .exits(0);
+    let made = github.of(US)[0].body.clone();
+    Job::of_a_pull_request()
+        .at(&github, 2)
+        .with_trial(&["held"], &["held"])
+        .publish(&["--comment-id", "web"])
+        .exits(0)
+        .says("commented on");
+    assert_eq!(github.of(US)[0].body, made);
+    assert_eq!(github.of(US).len(), 2);
+}
+
+#[test]
+fn what_it_says_of_itself_does_not_count() {
+    let github = GitHub::start();
+    open(&github);
+    let mut claims = journal("a", "failed", &[]);
+    claims["experiment"]["steady-state-hypothesis"] = json!({"probes": [{"name": "whole", "tolerance": 0}]});
+    claims["deviated"] = json!(false);
+    claims["steady_states"]["after"]["steady_state_met"] = json!(true);
+    claims["kubectl-chaos"]["verdict"] = json!("held");
+    let job = job(&github).with_run(&claims);
+    job.publish(&["--junit", "report.xml"]).exits(0);
+    assert_eq!(job.outputs()["verdict"], "deviated");
+    assert!(github.of(US)[0].body.contains("Lose a replica: deviated"), "{}", github.of(US)[0].body);
+    assert!(job.chaos.read("report.xml").contains("<failure"), "{}", job.chaos.read("report.xml"));
+    // of a trial, too
+    let job = Job::new("workflow_run", &workflow_run("fix")).at(&github, 501);
+    let mut fails = journal("b", "failed", &[]);
+    fails["experiment"] = claims["experiment"].clone();
+    fails["steady_states"]["after"]["steady_state_met"] = json!(true);
+    job.chaos.write("chaos-results/before/journal-1.json", claims.to_string());
+    job.chaos.write("chaos-results/after/journal-1.json", fails.to_string());
+    job.chaos
+        .write("chaos-results/comparison.json", json!({"verdict": "fixed", "after": "holds"}).to_string());
+    job.publish(&[]).exits(0);
+    let outputs = job.outputs();
+    assert_eq!((outputs["verdict"].as_str(), outputs["after"].as_str()), ("inconclusive", "fails"));
+    // and no file of the artifact is passed on
+    job.chaos.write("chaos-results/report.html", "<script>");
+    job.publish(&[]).exits(0);
+    assert_eq!(job.outputs()["html"], "");
+}
+
+#[test]
+fn what_is_forged_is_refused() {
+    let refused = |make: &dyn Fn(&Job), code: i32, expected: &str| {
+        for event in ["workflow_run", "pull_request_target"] {
+            let github = GitHub::start();
+            open(&github);
+            let file = if event == "workflow_run" { workflow_run("fix") } else { pull_request("eve/web") };
+            let job = Job::new(event, &file).at(&github, 500);
+            std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
+            make(&job);
+            let finished = job.publish(&[]).exits(code).says(expected);
+            assert!(
+                !finished.stderr.contains("panicked") && finished.stderr.len() < 2_000,
+                "{}",
+                finished.stderr
+            );
+            assert!(heard(&finished).iter().any(|line| line.starts_with("::error")), "{}", finished.stdout);
+            assert!(github.requests().is_empty(), "{expected}");
+            assert_eq!(
+                (job.chaos.read("summary.md"), job.chaos.read("outputs")),
+                (String::new(), String::new())
+            );
+        }
+    };
+    let write =
+        |job: &Job, name: &str, text: String| drop(job.chaos.write(&format!("chaos-results/{name}"), text));
+    let changed = |pointer: &'static str, value: Value| {
+        move |job: &Job| {
+            let mut journal = journal("a", "held", &[("p", Seen::FINE)]);
+            *journal.pointer_mut(pointer).unwrap() = value.clone();
+            write(job, "journal.json", journal.to_string());
+        }
+    };
+    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "this is no journal");
+    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "this is no JSON");
+    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "this is no JSON");
+    refused(&changed("/run", json!({"0": 1})), 3, "this is no journal");
+    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "no run writes such a journal");
+    refused(
+        &changed("/kubectl-chaos/samples/0/probe", json!("x".repeat(9_000_000))),
+        3,
+        "no run writes such a journal",
+    );
+    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "use a newer kubectl-chaos");
+    refused(
+        &|job| {
+            for number in 1..=150 {
+                write(job, &format!("before/journal-{number}.json"), "{}".to_owned());
+                write(job, &format!("after/journal-{number}.json"), "{}".to_owned());
+            }
+        },
+        3,
+        "more than 200 journals",
+    );
+    refused(&|job| write(job, "journal.json", " ".repeat(11 * 1024 * 1024)), 3, "larger than 10 MiB");
+    refused(
+        &|job| {
+            write(job, "before/journal-1.json", journal("a", "held", &[]).to_string());
+            write(job, "after/journal-1.json", journal("a", "held", &[]).to_string());
+        },
+        3,
+        "one and the same run",
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn links_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let github = GitHub::start();
+    open(&github);
+    let job = job(&github);
+    let real = job.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
+    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
+    symlink(&real, job.chaos.path("chaos-results/journal.json")).unwrap();
+    job.publish(&[]).exits(3).says("journal.json is not read: it is a link");
+    job.publish(&["chaos-results/journal.json"]).exits(3).says("it is a link");
+    std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
+    symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
+    job.publish(&[]).exits(3).says("it is a link, which is not followed");
+    symlink("elsewhere", job.chaos.path("linked")).unwrap();
+    job.publish(&["linked"]).exits(3).says("it is a link, which is not followed");
+    job.publish(&["chaos-results/../elsewhere"]).exits(2).says("has no .. in it");
+    assert!(github.requests().is_empty());
+    // what this very job has written may be a link
+    let own = Job::of_a_pull_request();
+    std::fs::create_dir(own.chaos.path("elsewhere")).unwrap();
+    own.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
+    symlink("elsewhere", own.chaos.path("chaos-results")).unwrap();
+    own.publish(&["--comment", "never"]).exits(0);
+}
+
+#[test]
+fn the_comment_says_when_the_experiment_itself_was_changed() {
+    let base = |text: &Value, hash: Option<&str>| {
+        let github = GitHub::start();
+        open(&github);
+        let mut ran = journal("a", "held", &[]);
+        ran["kubectl-chaos"]["experiment_hash"] = json!(hash.unwrap_or_default());
+        let job = job(&github).with_run(&ran);
+        job.chaos.write("base/e.json", text.to_string());
+        job.publish(&["--base-experiment", "base/e.json"]).exits(0);
+        let body = github.of(US)[0].body.clone();
+        assert!(
+            job.chaos.read("summary.md").contains("**Note:** the experiment")
+                == body.contains("**Note:** the experiment")
+        );
+        body
+    };
+    let same = journal("a", "held", &[])["experiment"].clone();
+    assert!(!base(&same, None).contains("the experiment is not"), "{}", base(&same, None));
+    assert!(base(&same, Some("sha256:other")).contains("this pull request changes what is done or measured"));
+    let other = json!({"title": "Lose a replica", "method": []});
+    assert!(base(&other, None).contains("this pull request changes what is done or measured"));
+    let github = GitHub::start();
+    open(&github);
+    let job = job(&github).with_run(&journal("a", "held", &[]));
+    job.publish(&["--base-experiment", "base/none.json"]).exits(0);
+    assert!(github.of(US)[0].body.contains("this pull request brings it along"));
+}

@@ -1,0 +1,380 @@
+//! `ci`: what a job runs, what it may touch, and what it tells the step after it.
+
+use serde_json::{Value, json};
+
+use super::mock::{GitHub, TOKEN, US};
+use super::{Job, pull_request, shown};
+use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
+
+fn process(path: &str, arguments: &[&str]) -> Value {
+    json!({"type": "process", "path": path, "arguments": arguments})
+}
+
+/// An experiment whose steady state is that a file is there, which its method removes.
+fn deviating() -> Value {
+    let probe = json!({"type": "probe", "name": "it is there", "tolerance": 0, "provider": process("test", &["-e", "it"])});
+    let method = json!([{"type": "action", "name": "remove", "provider": process("rm", &["it"])}]);
+    with(experiment(&method), &json!({"steady-state-hypothesis": {"title": "h", "probes": [probe]}}))
+}
+
+/// An API server, and a kubeconfig with some contexts for it; the first one is the current one.
+fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        _ => Response::json(&json!({"metadata": {}, "items": []})),
+    });
+    let all: Vec<Value> =
+        contexts.iter().map(|name| json!({"name": name, "context": {"cluster": "c", "user": "u"}})).collect();
+    let config = json!({"current-context": contexts[0], "contexts": all,
+        "clusters": [{"name": "c", "cluster": {"server": server.url("")}}], "users": [{"name": "u", "user": {}}]});
+    let path = chaos.write("config", config.to_string()).display().to_string();
+    (server, path)
+}
+
+/// An experiment that leaves a trace, and then looks at a cluster.
+fn touching() -> Value {
+    experiment(&json!([
+        {"type": "action", "name": "begin", "provider": process("touch", &["begun"])},
+        function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}))]))
+}
+
+#[test]
+fn it_works_anywhere() {
+    let chaos = Chaos::new();
+    chaos.write("it", "");
+    chaos.write("e.json", deviating().to_string());
+    let finished = chaos.run(["ci", "--experiment", "e.json"]).exits(1);
+    assert!(
+        finished.stdout.starts_with("deviated: ") && !finished.stdout.contains("::"),
+        "{}",
+        finished.stdout
+    );
+    for file in ["journal.json", "junit.xml", "summary.md"] {
+        assert!(chaos.path(&format!("chaos-results/{file}")).is_file(), "{file}");
+    }
+    // rollbacks are always played here
+    let rolled = with(
+        deviating(),
+        &json!({"rollbacks": [{"type": "action", "name": "back", "provider": process("touch", &["it"])}]}),
+    );
+    chaos.write("it", "");
+    chaos.write("e.json", rolled.to_string());
+    chaos.run(["ci", "--experiment", "e.json", "--output-dir", "out"]).exits(1);
+    assert_eq!(chaos.json("out/journal.json")["rollbacks"][0]["status"], "succeeded");
+}
+
+#[test]
+fn a_step_is_told_what_came_of_it() {
+    let job = Job::of_a_pull_request();
+    job.chaos.write("it", "");
+    job.chaos.write("e.json", deviating().to_string());
+    job.ci(&["--experiment", "e.json"]).exits(1);
+    let outputs = job.outputs();
+    let of = |name: &str| outputs[name].as_str();
+    assert_eq!((of("verdict"), of("after"), of("exit-code")), ("deviated", "", "1"));
+    assert_eq!(of("journals"), "chaos-results/journal.json");
+    assert_eq!((of("junit"), of("markdown")), ("chaos-results/junit.xml", "chaos-results/summary.md"));
+    assert_eq!(of("output-dir"), "chaos-results");
+    // also when nothing runs; what an earlier one left is not taken for its results
+    std::fs::write(job.chaos.path("outputs"), "").unwrap();
+    job.ci(&["--experiment", "nowhere.json"]).exits(3);
+    let outputs = job.outputs();
+    assert_eq!((outputs["verdict"].as_str(), outputs["exit-code"].as_str()), ("", "3"));
+    assert_eq!((outputs["journals"].as_str(), outputs["junit"].as_str()), ("", ""));
+    std::fs::write(job.chaos.path("outputs"), "").unwrap();
+    job.ci(&[]).exits(2).says("which experiment?");
+    assert_eq!(job.outputs()["exit-code"], "2");
+}
+
+#[test]
+fn inputs_are_variables() {
+    let input = |pairs: &[(&str, &str)]| -> (Chaos, Finished) {
+        let chaos = Chaos::new();
+        chaos.write("it", "");
+        chaos.write("e.json", with(deviating(), &json!({"configuration": {"a": 1, "b": "x"}})).to_string());
+        let chaos = pairs
+            .iter()
+            .fold(chaos, |chaos, (name, value)| chaos.env(&format!("KUBECTL_CHAOS_INPUT_{name}"), *value));
+        let finished = chaos.run(["ci"]);
+        (chaos, finished)
+    };
+    let given = [
+        ("EXPERIMENT", "e.json"),
+        ("OUTPUT_DIR", "out"),
+        ("VAR", "a:int=2\n\n b=y \n"),
+        ("EMBEDDED", "false"),
+        ("REPEAT", ""),
+    ];
+    let (chaos, finished) = input(&given);
+    finished.exits(1);
+    assert_eq!(chaos.json("out/journal.json")["experiment"]["title"], "A test");
+    let refused = |pairs: &[(&str, &str)], expected: &str| {
+        let (chaos, finished) = input(pairs);
+        assert!(!chaos.path("chaos-results").exists());
+        finished.exits(2).says(expected);
+    };
+    refused(
+        &[("EXPERIMENT", "e.json"), ("EMBEDDED", "True")],
+        "the input 'embedded' is true or false, not 'True'",
+    );
+    refused(&[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")], "the input 'in-place' is true or false");
+    refused(&[("EXPERIMENT", "a\nb")], "the input 'experiment' takes one value");
+    refused(
+        &[("EXPERIMENT", "e.json"), ("TIMEOUT", "soon")],
+        "invalid value 'soon' for '--timeout <DURATION>'",
+    );
+    refused(&[("EXPERIMENT", "e.json"), ("BEFORE", "a")], "--after is missing");
+    refused(&[("EXPERIMENT", "e.json"), ("FAIL_ON", "worse")], "invalid value 'worse' for '--fail-on");
+}
+
+#[test]
+fn no_experiment_runs_with_the_rights_of_the_base_branch() {
+    for event in ["pull_request_target", "workflow_run"] {
+        let job = Job::new(event, &pull_request("eve/web"));
+        job.chaos.write("e.json", touching().to_string());
+        let finished = job.ci(&["--experiment", "e.json", "--allow-context", "*"]).exits(2);
+        assert!(
+            finished.stderr.contains(&format!("no experiment runs for the event {event}")),
+            "{}",
+            finished.stderr
+        );
+        assert!(
+            finished.stdout.starts_with("::error title=kubectl-chaos::no experiment runs"),
+            "{}",
+            finished.stdout
+        );
+        assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
+    }
+}
+
+/// Runs what touches a cluster; whether it may.
+fn may(job: &Job, contexts: &[&str], more: &[&str], allowed: bool, says: &str) {
+    let (server, config) = cluster(&job.chaos, contexts);
+    job.chaos.write("e.json", touching().to_string());
+    let finished = job.ci(&[&["--experiment", "e.json", "--kubeconfig", &config], more].concat());
+    if allowed {
+        finished.exits(0);
+        assert!(!server.requests().is_empty());
+        return;
+    }
+    let finished = finished.exits(4).says(says);
+    assert!(server.requests().is_empty() && !job.chaos.path("begun").exists(), "{}", finished.stderr);
+    assert_eq!(job.outputs()["exit-code"], "4");
+}
+
+#[test]
+fn only_clusters_that_are_made_to_be_broken_are_touched() {
+    let own = Job::of_a_pull_request;
+    may(&own(), &["kind-ci"], &[], true, "");
+    may(&own(), &["k3d-ci"], &[], true, "");
+    may(&own(), &["minikube"], &[], true, "");
+    let refused = "the context 'prod' may not be touched";
+    may(&own(), &["prod"], &[], false, refused);
+    may(&own(), &["prod"], &[], false, "--allow-context prod allows it");
+    may(&own(), &["my-kind-ci"], &[], false, "the context 'my-kind-ci' may not be touched");
+    may(&own(), &["prod"], &["--allow-context", "pre*", "--allow-context", "prod"], true, "");
+    may(&own(), &["kind-ci", "prod"], &["--context", "prod"], false, refused);
+    may(&own(), &["prod", "kind-ci"], &["--context", "kind-ci"], true, "");
+    // no leniency opens the door
+    may(&own(), &["prod"], &["--strict=false"], false, refused);
+    // another cluster than the context's is another cluster
+    may(&own(), &["kind-ci"], &["--cluster", "c"], false, "the context 'c' may not be touched");
+    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "known by its address alone");
+    let push = || Job::new("push", &json!({"ref": "refs/heads/main"}));
+    may(&push(), &["prod"], &[], false, refused);
+    may(&push(), &["prod"], &["--allow-context", "prod"], true, "");
+}
+
+#[test]
+fn on_a_pull_request_from_a_fork_nothing_else_can_be_allowed() {
+    let allow = ["--allow-context", "*"];
+    let refused = "on a pull request from a fork nothing else can be allowed";
+    let fork = || Job::new("pull_request", &pull_request("eve/web"));
+    may(&fork(), &["prod"], &allow, false, refused);
+    may(&fork(), &["kind-ci"], &allow, true, "");
+    // the fork is gone
+    let mut gone = pull_request("eve/web");
+    gone["pull_request"]["head"]["repo"] = Value::Null;
+    may(&Job::new("pull_request", &gone), &["prod"], &allow, false, refused);
+    may(&Job::new("pull_request_review", &pull_request("eve/web")), &["prod"], &allow, false, refused);
+    // whose it is is not known
+    may(&Job::new("pull_request", &json!({})), &["prod"], &allow, false, refused);
+    may(&Job::new("pull_request", &json!("nonsense")), &["prod"], &allow, false, refused);
+    may(
+        &Job::new("pull_request", &json!({})).env("GITHUB_EVENT_PATH", "/nowhere"),
+        &["prod"],
+        &allow,
+        false,
+        refused,
+    );
+    may(
+        &Job::new("pull_request", &json!({})).env("GITHUB_EVENT_PATH", ""),
+        &["prod"],
+        &allow,
+        false,
+        refused,
+    );
+    may(
+        &Job::new("issue_comment", &json!({"issue": {"number": 5, "pull_request": {}}})),
+        &["prod"],
+        &allow,
+        false,
+        refused,
+    );
+    may(&Job::of_a_pull_request(), &["prod"], &allow, true, "");
+}
+
+#[test]
+fn an_experiment_does_not_choose_another_cluster() {
+    let keys = |secrets: Value| {
+        let mut experiment = touching();
+        experiment["method"][1]["provider"]["secrets"] = json!(["k8s"]);
+        with(experiment, &json!({"secrets": {"k8s": secrets}}))
+    };
+    let check = |experiment: &Value, env: Option<(&str, &str)>, with_config: bool, says: &str| {
+        let job = Job::of_a_pull_request();
+        let job = match env {
+            Some((name, value)) => job.env(name, value),
+            None => job,
+        };
+        let (server, config) = cluster(&job.chaos, &["kind-ci", "prod"]);
+        let text = experiment.to_string().replace("SERVER", &server.url(""));
+        job.chaos.write("e.json", text);
+        let with_config: &[&str] = if with_config { &["--kubeconfig", &config] } else { &[] };
+        let finished = job.ci(&[&["--experiment", "e.json"], with_config].concat()).exits(4).says(says);
+        assert!(!job.chaos.path("begun").exists(), "{}", finished.stderr);
+        let asked = server.requests();
+        assert!(asked.is_empty(), "{asked:?}");
+    };
+    let prod = "the context 'prod' may not be touched";
+    check(&keys(json!({"KUBERNETES_CONTEXT": "prod"})), None, true, prod);
+    check(&touching(), Some(("KUBERNETES_CONTEXT", "prod")), true, prod);
+    check(
+        &keys(json!({"KUBERNETES_CONTEXT": {"type": "env", "key": "WHICH"}})),
+        Some(("WHICH", "prod")),
+        true,
+        prod,
+    );
+    let address = "a cluster that is known by its address alone may not be touched";
+    check(&keys(json!({"KUBERNETES_HOST": "SERVER"})), None, false, address);
+    check(&touching(), Some(("KUBERNETES_HOST", "http://127.0.0.1:1")), false, address);
+    // the one that is allowed may be named, too
+    let job = Job::of_a_pull_request();
+    let (_server, config) = cluster(&job.chaos, &["prod", "kind-ci"]);
+    job.chaos.write("e.json", keys(json!({"KUBERNETES_CONTEXT": "kind-ci"})).to_string());
+    job.ci(&["--experiment", "e.json", "--kubeconfig", &config]).exits(0);
+}
+
+#[test]
+fn what_belongs_to_the_job_is_not_to_be_had_by_configuration() {
+    let job = Job::of_a_pull_request()
+        .env("GITHUB_TOKEN", TOKEN)
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-identity-of-the-job")
+        .env("MY_OWN", "mine");
+    let configuration = json!({
+        "t": {"type": "env", "key": "GITHUB_TOKEN", "default": "none"},
+        "i": {"type": "env", "key": "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "default": "none"},
+        "o": {"type": "env", "key": "GITHUB_OUTPUT", "default": "none"},
+        "m": {"type": "env", "key": "MY_OWN"}});
+    let method = json!([{"type": "action", "name": "tell",
+        "provider": process("sh", &["-c", "echo \"$0 $1 $2 $3\" > told; env > environment", "${t}", "${i}", "${o}", "${m}"])}]);
+    job.chaos
+        .write("e.json", with(experiment(&method), &json!({"configuration": configuration})).to_string());
+    job.ci(&["--experiment", "e.json"]).exits(0);
+    assert_eq!(job.chaos.read("told"), "none none none mine\n");
+    let environment = job.chaos.read("environment");
+    for name in [TOKEN, "the-identity-of-the-job", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
+        assert!(!environment.contains(name), "{name}");
+    }
+}
+
+/// Nothing of what an experiment makes anybody say is a command.
+#[test]
+fn the_runner_hears_nothing_of_an_experiment() {
+    let job = Job::of_a_pull_request();
+    let text = "::error::one\n::add-mask::e\r\n  ::set-output name=a::b ##[error]two";
+    let method = json!([{"type": "action", "name": text, "provider": process("sh", &["-c", "echo '::error::three' >&2; exit 1"])}]);
+    job.chaos.write("e.json", with(experiment(&method), &json!({"title": text})).to_string());
+    let finished = job.ci(&["--experiment", "e.json", "-v", "10"]).exits(5);
+    let begin = finished.stdout.lines().next().unwrap();
+    let name = begin.strip_prefix("::stop-commands::").unwrap();
+    assert_eq!(finished.stdout.lines().last().unwrap(), format!("::{name}::"));
+    for line in finished.stdout.lines().chain(finished.stderr.lines()) {
+        let is_ours = line == begin || line == format!("::{name}::");
+        assert!(is_ours || !line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+    }
+    assert!(finished.stderr.contains("error::one"), "{}", finished.stderr);
+}
+
+#[test]
+fn it_says_when_the_experiment_was_changed() {
+    let check = |base: Option<&Value>, expected: Option<&str>| {
+        let job = Job::of_a_pull_request();
+        job.chaos.write("it", "");
+        job.chaos.write("e.json", deviating().to_string());
+        if let Some(base) = base {
+            job.chaos.write("base.json", base.to_string());
+        }
+        let finished = job.ci(&["--experiment", "e.json", "--base-experiment", "base.json"]).exits(1);
+        let warned = finished
+            .stdout
+            .lines()
+            .next()
+            .unwrap()
+            .starts_with("::warning title=kubectl-chaos::the experiment");
+        assert_eq!(warned, expected.is_some(), "{}", finished.stdout);
+        assert!(finished.stderr.contains(expected.unwrap_or_default()), "{}", finished.stderr);
+    };
+    check(Some(&deviating()), None);
+    check(Some(&touching()), Some("this pull request changes what is done or measured"));
+    check(None, Some("this pull request brings it along"));
+}
+
+fn example(rest: &str) -> String {
+    format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The whole way: a trial within a job, by inputs alone, and what is published of it.
+#[test]
+fn a_trial_is_conducted_and_published() {
+    let github = GitHub::start();
+    let job = Job::of_a_pull_request()
+        .at(&github, 1)
+        .env("KUBECTL_CHAOS_INPUT_EXPERIMENT", example("experiment.json"))
+        .env("KUBECTL_CHAOS_INPUT_BEFORE", format!("{}\n", example("01-before")))
+        .env("KUBECTL_CHAOS_INPUT_AFTER", format!("\n  {}\n", example("03-after")))
+        .env("KUBECTL_CHAOS_INPUT_COMMON", example("services"))
+        .env("KUBECTL_CHAOS_INPUT_EMBEDDED", "true")
+        .env("KUBECTL_CHAOS_INPUT_REPEAT", "1")
+        .env("KUBECTL_CHAOS_INPUT_SAMPLE", "50ms")
+        .env("KUBECTL_CHAOS_INPUT_VAR", "settle_seconds:float=0.5")
+        .env("KUBECTL_CHAOS_INPUT_OUTPUT_DIR", "results");
+    let temporary = job.chaos.path("").display().to_string();
+    let job = job.env("TMPDIR", temporary);
+    job.ci(&[]).exits(0);
+    let outputs = job.outputs();
+    let of = |name: &str| outputs[name].as_str();
+    assert_eq!((of("verdict"), of("after"), of("exit-code")), ("fixed", "holds", "0"));
+    assert_eq!(of("journals"), "results/before/journal-1.json\nresults/after/journal-1.json");
+    assert_eq!(
+        (of("junit"), of("markdown"), of("output-dir")),
+        ("results/junit.xml", "results/summary.md", "results")
+    );
+    std::fs::write(job.chaos.path("outputs"), "").unwrap();
+    job.publish(&[]).exits(0).says("commented on pull request #5");
+    let body = shown(&github.of(US)[0].body);
+    assert!(body.contains(": fixed, seen once (after: holds)\n"), "{body}");
+    assert_eq!(job.outputs()["markdown"], "results/summary.md");
+    // as an artifact it comes to the same, whatever it says of itself
+    let event = json!({"workflow_run": {"id": 9, "event": "push", "head_sha": "abc"}});
+    let file = job.chaos.write("run.json", event.to_string()).display().to_string();
+    let hostile = job.env("GITHUB_EVENT_NAME", "workflow_run").env("GITHUB_EVENT_PATH", file);
+    std::fs::write(hostile.chaos.path("outputs"), "").unwrap();
+    hostile.publish(&[]).exits(0).says("no comment: the run was for no pull request");
+    let derived = hostile.outputs();
+    assert_eq!((derived["verdict"].as_str(), derived["after"].as_str()), ("fixed", "holds"));
+    let job = hostile;
+    // whoever cleans up after it finds that there is nothing to do, and needs no cluster for it
+    let cleaned = job.chaos.run(["recover", "--from", "results", "--yes"]).exits(0);
+    assert!(cleaned.stdout.starts_with("nothing to do"), "{}", cleaned.stdout);
+}

@@ -1,0 +1,274 @@
+//! How GitHub is dealt with: it may refuse, be busy, be ill, or lie; the token stays with it, and the job goes on.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::mock::{Fault, GitHub, TOKEN, US};
+use super::{Job, heard, pull_request, shown};
+use crate::comparing::journal;
+use crate::harness::{Chaos, Response, Server};
+
+fn job(github: &GitHub) -> Job {
+    Job::of_a_pull_request().at(github, 7).with_trial(&["held"], &["held"])
+}
+
+#[test]
+fn a_forks_token_is_refused_politely() {
+    let github = GitHub::start();
+    github.state().may_write = false;
+    let job =
+        Job::new("pull_request", &pull_request("eve/web")).at(&github, 7).with_trial(&["held"], &["failed"]);
+    let finished = job.publish(&[]).exits(0);
+    let warned = heard(&finished).into_iter().find(|line| line.starts_with("::warning")).unwrap();
+    for text in [
+        "POST /api/v3/repos/shop/web/issues/5/comments",
+        "403",
+        "permissions: pull-requests: write",
+        "forks",
+        "workflow_run",
+    ] {
+        assert!(finished.stderr.contains(text), "{text}: {}", finished.stderr);
+    }
+    assert!(warned.contains("there is no comment"), "{warned}");
+    // everything else is there
+    let summary = shown(&job.chaos.read("summary.md"));
+    assert!(
+        summary.contains("broken, seen once (after: fails)") && summary.contains("comes from a fork"),
+        "{summary}"
+    );
+    assert_eq!(job.outputs()["comment-url"], "");
+    // it is a refusal, and nothing to wait for
+    assert_eq!(github.asked("POST"), 1);
+}
+
+#[test]
+fn what_github_says_no_to_is_said_and_fails_nothing() {
+    let check = |fault: Fault, expected: &[&str]| {
+        let github = GitHub::start();
+        github.state().faults.push(fault.clone());
+        let finished = job(&github).publish(&[]).exits(0);
+        for text in expected {
+            assert!(finished.stderr.contains(text), "{fault:?}: {text} is not in {}", finished.stderr);
+        }
+        assert!(heard(&finished).iter().any(|line| line.starts_with("::warning")), "{}", finished.stdout);
+        assert!(github.of(US).is_empty(), "{fault:?}");
+    };
+    check(
+        Fault::new("GET", 404, "Not Found"),
+        &["GET /api/v3/repos/shop/web/issues/5/comments: 404 Not Found (Not Found)", "may the token see it?"],
+    );
+    check(
+        Fault::new("GET", 401, "Bad credentials"),
+        &["401 Unauthorized (Bad credentials)", "the token is not valid"],
+    );
+    check(Fault::new("POST", 410, "Issues are disabled"), &["410 Gone", "switched off"]);
+    check(
+        Fault::new("GET", 301, "Moved Permanently").header("Location", "http://127.0.0.1:1/"),
+        &["301 Moved Permanently"],
+    );
+    check(
+        Fault { body: "<html>".to_owned(), ..Fault::new("GET", 200, "") },
+        &["the answer is not understood"],
+    );
+    check(
+        Fault { body: "{\"id\": 1}".to_owned(), ..Fault::new("GET", 200, "") },
+        &["the answer is not understood"],
+    );
+    check(Fault::new("GET", 418, &format!("no, {TOKEN}!")), &["418 I'm a teapot (no, ***!)"]);
+    check(Fault::new("GET", 404, "::error::x\n##[error]y\u{1b}[31m"), &["404 Not Found"]);
+}
+
+#[test]
+fn too_many_requests_are_waited_for() {
+    let check = |fault: Fault| {
+        let github = GitHub::start();
+        github.state().faults.push(fault.clone());
+        let begun = Instant::now();
+        job(&github).publish(&[]).exits(0).says("commented on");
+        assert!(begun.elapsed() >= Duration::from_secs(1), "{fault:?}");
+        assert_eq!(github.of(US).len(), 1);
+    };
+    check(Fault::new("GET", 429, "slow down").header("Retry-After", "1"));
+    check(Fault::new("POST", 403, "You have exceeded a secondary rate limit").header("Retry-After", "1"));
+    check(
+        Fault::new("POST", 403, "API rate limit exceeded")
+            .header("X-RateLimit-Remaining", "0")
+            .header("X-RateLimit-Reset", "1"),
+    );
+    // for an hour nobody waits
+    let github = GitHub::start();
+    github.state().faults.push(Fault::new("GET", 429, "slow down").header("Retry-After", "3600"));
+    let begun = Instant::now();
+    job(&github)
+        .publish(&[])
+        .exits(0)
+        .says("there are too many requests (slow down); run the job again later");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(github.of(US).is_empty());
+}
+
+#[test]
+fn a_server_that_is_ill_is_asked_again() {
+    let github = GitHub::start();
+    github.state().faults.extend(vec![Fault::new("GET", 502, "Server Error"); 2]);
+    job(&github).publish(&[]).exits(0).says("commented on");
+    assert_eq!(github.asked("GET"), 3);
+    // one that stays ill is given up
+    let github = GitHub::start();
+    github.state().faults.extend(vec![Fault::new("GET", 503, "Unavailable"); 9]);
+    job(&github).publish(&[]).exits(0).says("503 Service Unavailable (Unavailable); GitHub has a problem");
+    assert_eq!(github.asked("GET"), 4);
+}
+
+#[test]
+fn what_cannot_be_reached_is_said() {
+    let job = Job::of_a_pull_request().with_trial(&["held"], &["held"]);
+    let job = job.env("GITHUB_API_URL", "http://127.0.0.1:1").env("GITHUB_TOKEN", TOKEN);
+    job.publish(&[]).exits(0).says("GET /repos/shop/web/issues/5/comments: GitHub cannot be reached");
+}
+
+#[test]
+fn the_token_goes_to_no_other_host() {
+    let other = Server::start(|_| Response::json(&json!([])));
+    let github = GitHub::start();
+    let link = format!("<{}>; rel=\"next\"", other.url("/api/v3/repos/shop/web/issues/5/comments?page=2"));
+    github
+        .state()
+        .faults
+        .push(Fault { body: "[]".to_owned(), ..Fault::new("GET", 200, "").header("Link", link) });
+    job(&github).publish(&[]).exits(0).says("its next page is on another host");
+    github.state().faults.push(Fault::new("GET", 302, "").header("Location", other.url("/")));
+    job(&github).publish(&[]).exits(0).says("302 Found");
+    assert!(other.requests().is_empty());
+    for refused in ["http://api.example.com", "https://me:pw@api.example.com", "nonsense"] {
+        let job = Job::of_a_pull_request().env("GITHUB_API_URL", refused).env("GITHUB_TOKEN", TOKEN);
+        job.with_run(&journal("a", "held", &[])).publish(&[]).exits(2).says("GITHUB_API_URL");
+    }
+}
+
+#[test]
+fn pages_do_not_go_on_for_ever() {
+    let github = GitHub::start();
+    let url = format!("{}/repos/shop/web/issues/5/comments?per_page=100", github.url());
+    let same = Fault {
+        body: "[]".to_owned(),
+        ..Fault::new("GET", 200, "").header("Link", format!("<{url}>; rel=next"))
+    };
+    github.state().faults.extend(vec![same; 200]);
+    job(&github).publish(&[]).exits(0).says("there are too many pages");
+    assert_eq!(github.asked("GET"), 100);
+}
+
+#[test]
+fn without_a_token_everything_but_the_comment_is_there() {
+    let github = GitHub::start();
+    let job = Job::of_a_pull_request().env("GITHUB_API_URL", github.url()).with_trial(&["held"], &["held"]);
+    let finished = job.publish(&[]).exits(0).says("there is no token: set GITHUB_TOKEN");
+    assert!(!heard(&finished).is_empty() && job.chaos.read("summary.md").contains("Lose a replica"));
+    assert!(github.requests().is_empty());
+}
+
+#[test]
+fn the_token_is_in_nothing_that_is_written() {
+    let github = GitHub::start();
+    github.state().faults.push(Fault::new("POST", 500, &format!("Bearer {TOKEN} is broken")));
+    let job = job(&github);
+    // what is written is looked through by `publish` itself
+    let finished = job.publish(&["-v", "10", "--log-file", "all.log", "--log-file-level=debug"]).exits(0);
+    assert!(!finished.stderr.is_empty() && !job.chaos.read("all.log").is_empty());
+    assert_eq!(github.of(US).len(), 1);
+    let state = github.state();
+    assert!(state.comments.iter().all(|comment| !comment.body.contains(TOKEN)));
+}
+
+#[test]
+fn a_rehearsal_sends_and_writes_nothing() {
+    let github = GitHub::start();
+    let job = job(&github);
+    let finished = job.publish(&["--dry-run", "--comment-id", "web"]).exits(0);
+    assert!(finished.stdout.contains("### ⚪ Lose a replica"), "{}", finished.stdout);
+    assert!(
+        finished.stderr.contains("would write the comment web on pull request #5 of shop/web"),
+        "{}",
+        finished.stderr
+    );
+    assert!(github.requests().is_empty());
+    assert_eq!((job.chaos.read("summary.md"), job.chaos.read("outputs")), (String::new(), String::new()));
+}
+
+#[test]
+fn outside_github_there_is_nothing_to_tell_and_reports_are_written() {
+    let chaos = Chaos::new();
+    chaos.write("journal.json", journal("a", "failed", &[]).to_string());
+    let finished =
+        chaos.run(["publish", "journal.json", "--markdown", "report.md", "--junit", "report.xml"]).exits(0);
+    assert!(finished.stdout.is_empty() && finished.stderr.contains("no comment"), "{finished:?}");
+    assert!(chaos.read("report.md").starts_with("### ") && chaos.read("report.xml").contains("<testsuite"));
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let job = Job::of_a_pull_request()
+        .with_run(&journal("a", "held", &[]))
+        .env("GITHUB_OUTPUT", "/no/such/folder/outputs");
+    job.publish(&["--comment", "never"]).exits(7).says("/no/such/folder/outputs");
+    let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
+    job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"]).exits(2).says("cannot be written");
+    job.publish(&["nowhere.json"]).exits(3).says("nowhere.json");
+    job.publish(&["--comment-id", "a b"]).exits(2).says("letters, digits");
+}
+
+#[test]
+fn where_nothing_was_run_there_is_nothing_to_publish() {
+    let job = Job::of_a_pull_request();
+    let finished = job.publish(&[]).exits(0).says("there are no journals");
+    assert!(heard(&finished)[0].starts_with("::warning"), "{}", finished.stdout);
+    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
+    job.publish(&[]).exits(0).says("there are no journals");
+}
+
+#[test]
+fn the_summary_is_appended_to_and_stays_within_its_limit() {
+    let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
+    job.chaos.write("summary.md", "what stood there");
+    job.publish(&["--comment", "never"]).exits(0);
+    let summary = job.chaos.read("summary.md");
+    assert!(summary.starts_with("what stood there\n\n### "), "{summary}");
+    job.chaos.write("summary.md", "x".repeat(999_000));
+    job.publish(&["--comment", "never"]).exits(0);
+    assert!(job.chaos.read("summary.md").len() <= 1024 * 1024);
+    job.chaos.write("summary.md", "x".repeat(1_100_000));
+    job.publish(&["--comment", "never"]).exits(0).says("no room for it in the job summary");
+    assert_eq!(job.chaos.read("summary.md").len(), 1_100_000);
+}
+
+#[test]
+fn what_went_wrong_stands_beside_the_experiment() {
+    let job = Job::of_a_pull_request();
+    let experiment = json!({"title": "t", "description": "d", "method": [
+        {"type": "action", "name": "a, b: 100%", "provider": {"type": "process", "path": "false"}}],
+        "steady-state-hypothesis": {"title": "h", "probes": [{"type": "probe", "name": "::error::x", "tolerance": 0,
+            "provider": {"type": "process", "path": "test", "arguments": ["!", "-e", "it"]}}]}});
+    job.chaos.write("chaos/e.json", serde_json::to_string_pretty(&experiment).unwrap());
+    job.chaos.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(2);
+    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
+    job.chaos.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(5);
+    let finished = job.publish(&["--comment", "never", "--experiment", "chaos/e.json"]).exits(0);
+    let line = experiment_line(&job.chaos.read("chaos/e.json"), "a, b: 100%");
+    let commands = heard(&finished);
+    assert_eq!(
+        commands,
+        [format!(
+            "::error file=chaos/e.json,line={line},title=a%2C b%3A 100%25::it was not seen to take effect: exit \
+             status 1"
+        )]
+    );
+}
+
+/// The line on which the activity with that name begins.
+fn experiment_line(text: &str, name: &str) -> usize {
+    let at = text.find(&format!("\"name\": \"{name}\"")).unwrap();
+    let begin = text[..at].rfind('{').unwrap();
+    text[..begin].matches('\n').count() + 1
+}

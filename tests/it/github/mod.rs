@@ -1,0 +1,145 @@
+//! GitHub: what is published, and where; what a job may do. The shipped binary against a mock that keeps what it is
+//! told.
+
+mod artifacts;
+mod ci;
+mod comments;
+mod manners;
+mod mock;
+mod python;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::comparing::journal;
+use crate::harness::{Chaos, Finished};
+use mock::{GitHub, REPOSITORY, TOKEN};
+
+/// Where people look.
+const SERVER: &str = "https://git.example.com";
+
+/// A job: a folder, and what the runner says.
+struct Job {
+    chaos: Chaos,
+}
+
+impl Job {
+    /// A job for an event, with its file.
+    fn new(name: &str, event: &Value) -> Self {
+        let chaos = Chaos::new();
+        let path = chaos.write("event.json", event.to_string()).display().to_string();
+        for name in ["summary.md", "outputs"] {
+            chaos.write(name, "");
+        }
+        let at = |name: &str| chaos.path(name).display().to_string();
+        let (summary, outputs, workspace) = (at("summary.md"), at("outputs"), at(""));
+        let chaos = chaos
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_SERVER_URL", SERVER)
+            .env("GITHUB_REPOSITORY", REPOSITORY)
+            .env("GITHUB_EVENT_NAME", name)
+            .env("GITHUB_EVENT_PATH", path)
+            .env("GITHUB_STEP_SUMMARY", summary)
+            .env("GITHUB_OUTPUT", outputs)
+            .env("GITHUB_WORKSPACE", workspace);
+        Self { chaos }
+    }
+
+    /// One for pull request 5 of the repository itself.
+    fn of_a_pull_request() -> Self {
+        Self::new("pull_request", &pull_request(REPOSITORY))
+    }
+
+    fn env(self, name: &str, value: impl Into<String>) -> Self {
+        Self { chaos: self.chaos.env(name, value) }
+    }
+
+    /// With a token for that GitHub, as the run with that number.
+    fn at(self, github: &GitHub, run: u64) -> Self {
+        self.env("GITHUB_API_URL", github.url())
+            .env("GITHUB_TOKEN", TOKEN)
+            .env("GITHUB_RUN_ID", run.to_string())
+    }
+
+    /// A trial's folder, `chaos-results`.
+    fn with_trial(self, before: &[&str], after: &[&str]) -> Self {
+        for (arm, runs) in [("before", before), ("after", after)] {
+            for (at, what) in runs.iter().enumerate() {
+                let path = format!("chaos-results/{arm}/journal-{}.json", at + 1);
+                self.chaos.write(&path, journal(&format!("{arm}{at}"), what, &[]).to_string());
+            }
+        }
+        self
+    }
+
+    /// A single run's folder.
+    fn with_run(self, journal: &Value) -> Self {
+        self.chaos.write("chaos-results/journal.json", journal.to_string());
+        self
+    }
+
+    fn publish(&self, more: &[&str]) -> Finished {
+        let finished = self.chaos.run(["publish"].iter().chain(more));
+        self.leaks_nothing(&finished);
+        heard(&finished);
+        finished
+    }
+
+    fn ci(&self, more: &[&str]) -> Finished {
+        let finished = self.chaos.run(["ci"].iter().chain(more));
+        self.leaks_nothing(&finished);
+        finished
+    }
+
+    /// The token is nowhere.
+    fn leaks_nothing(&self, finished: &Finished) {
+        let mut written = vec![finished.stdout.clone(), finished.stderr.clone()];
+        for name in ["summary.md", "outputs", "all.log"] {
+            written.extend(std::fs::read_to_string(self.chaos.path(name)));
+        }
+        for text in written {
+            let line = text.lines().find(|line| line.contains(TOKEN));
+            assert_eq!(line, None, "the token leaks");
+        }
+    }
+
+    /// The outputs of the step, as the runner reads them.
+    fn outputs(&self) -> BTreeMap<String, String> {
+        let text = self.chaos.read("outputs");
+        let mut lines = text.lines();
+        let mut found = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let (name, delimiter) = line.split_once("<<").unwrap_or_else(|| panic!("{line}"));
+            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            found.insert(name.to_owned(), value.join("\n"));
+        }
+        found
+    }
+}
+
+/// The event of pull request 5 from a repository.
+fn pull_request(from: &str) -> Value {
+    json!({"action": "opened", "number": 5, "pull_request": {"number": 5, "title": "::error::x",
+        "head": {"ref": "fix", "sha": "abc", "repo": {"full_name": from}},
+        "base": {"ref": "main", "sha": "def", "repo": {"full_name": REPOSITORY}}}})
+}
+
+/// What is shown of Markdown: without the marks that keep texts from being more.
+fn shown(markdown: &str) -> String {
+    markdown.replace(['\\', '\u{2060}'], "")
+}
+
+/// What the runner would hear in what was written, each command by its name; the old form is heard anywhere.
+fn heard(finished: &Finished) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in finished.stdout.lines().chain(finished.stderr.lines()) {
+        assert!(!line.contains("##["), "{line}");
+        if let Some(command) = line.trim_start().strip_prefix("::") {
+            let name = command.split([' ', ':']).next().unwrap();
+            assert!(["error", "warning", "notice"].contains(&name), "{line}");
+            found.push(line.trim_start().to_owned());
+        }
+    }
+    found
+}
