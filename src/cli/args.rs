@@ -6,16 +6,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::compare::Compare;
 use super::connection_args::Connection;
 use super::demo::Demo;
+use super::discover::Discover;
 use super::embedded::Embedded;
 use super::output_file::ReportArgs;
 use super::report::Report;
 use super::sample_app::SampleApp;
 use super::trial::args::{Recover, Trial};
+use super::version::VERSION;
 use crate::experiment::configuration::{TYPES, variable};
 use crate::journal::Environment;
 use crate::sampling;
@@ -39,7 +41,7 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-chaos",
-    version,
+    version = VERSION.as_str(),
     about = "Run Chaos Toolkit experiments natively, against the current kubeconfig context",
     after_help = EXIT_CODES,
     subcommand_required = true,
@@ -68,7 +70,7 @@ pub(super) struct Global {
     )]
     pub(super) settings: String,
     /// Go to this folder before anything else
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options")]
     pub(super) change_dir: Option<PathBuf>,
     /// Show only errors
     #[arg(short, long, global = true, help_heading = "Global options")]
@@ -142,17 +144,6 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// What `discover` takes.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Discover {
-    /// The Chaos Toolkit's package; only chaostoolkit-kubernetes is built in
-    #[arg(default_value = "chaostoolkit-kubernetes")]
-    pub(super) package: String,
-    /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
-    pub(super) output: Output,
-}
-
 /// Which exit codes to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExitCodes {
@@ -179,6 +170,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Embedded,
     },
+    /// List the flags that every command takes
+    Options,
     /// Remove what killed trials left behind
     Recover(Recover),
     /// Render journals again, as text, JUnit XML or Markdown

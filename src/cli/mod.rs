@@ -1,6 +1,7 @@
 //! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
 
 mod args;
+mod command_line;
 mod compare;
 mod connection_args;
 mod demo;
@@ -19,18 +20,19 @@ mod report;
 mod run;
 mod sample_app;
 mod signals;
+mod table;
 mod terminal;
 mod trial;
 mod validate;
+mod version;
 mod watchers;
 
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::console::{Level, Line};
 use crate::settings::Environment;
@@ -42,7 +44,14 @@ use terminal::Terminal;
 /// The program: reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let shown = command_line::shown_as(words.first());
+    // nothing is to be faster
+    if words.len() == 2 && (words[1] == "--version" || words[1] == "-V") {
+        let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
+        return ExitCode::from(Exit::Fine.code());
+    }
+    let cli = match command_line::parse(words) {
         Ok(cli) => cli,
         // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -63,13 +72,15 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
         }
     };
-    let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
-    let code = match cli.command {
+    let Cli { global, connection, command } = cli;
+    let session = Session { global, connection, environment, terminal, run_id };
+    let code = match command {
         Command::Run(args) => run::run(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
+        Command::Options => session.answer(&command_line::options()),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Recover(args) => trial::recover(&session, &args),
@@ -97,22 +108,19 @@ impl Session {
         exit.by(self.global.exit_code)
     }
 
+    /// Writes the answer to standard output, and gives the exit code for it.
+    fn answer(&self, text: &str) -> u8 {
+        match self.terminal.result(text) {
+            Ok(()) => self.code(Exit::Fine),
+            Err(error) => self.refuse(Exit::NotWritten, format!("the answer cannot be written: {error}")),
+        }
+    }
+
     /// Says why nothing was done, and gives the exit code for it.
     fn refuse(&self, exit: Exit, why: impl Into<String>) -> u8 {
         self.terminal.say(&Line::note(Level::Error, why));
         self.code(exit)
     }
-}
-
-/// Reads the command line. As a plugin the program is known as `kubectl chaos`, else by its own name.
-fn parse() -> Result<Cli, clap::Error> {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let stem = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let shown =
-        stem.strip_prefix("kubectl-").map_or_else(|| stem.clone(), |plugin| format!("kubectl {plugin}"));
-    let mut command = Cli::command().bin_name(shown.clone()).display_name(shown);
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Goes where the flags say, and opens what they name.
