@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::compare::Compare;
+use super::completion::Completion;
 use super::connection_args::Connection;
 use super::demo::Demo;
 use super::discover::Discover;
+use super::doctor::Doctor;
 use super::embedded::Embedded;
 use super::output_file::ReportArgs;
 use super::report::Report;
@@ -160,10 +162,14 @@ pub(super) enum Command {
     Run(Box<Run>),
     /// Say what changed between two sets of runs of one experiment, and how sure that is
     Compare(Compare),
+    /// Complete command lines: for kubectl by a file beside it, for other names by a script of the shell
+    Completion(Completion),
     /// Show the whole learning loop: nothing has to be installed, no cluster is touched
     Demo(Demo),
     /// List the functions that experiments can call, with what they take and the rights that they need
     Discover(Discover),
+    /// Look for what would be in the way: programs of the same name, the cluster, rights; and say what to do
+    Doctor(Doctor),
     /// A small Kubernetes in this process, to try experiments on
     Embedded {
         /// What to do with it.

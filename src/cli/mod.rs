@@ -3,9 +3,11 @@
 mod args;
 mod command_line;
 mod compare;
+mod completion;
 mod connection_args;
 mod demo;
 mod discover;
+mod doctor;
 mod embedded;
 mod events_file;
 mod exit_code;
@@ -19,6 +21,7 @@ mod records;
 mod report;
 mod run;
 mod sample_app;
+mod search_path;
 mod signals;
 mod table;
 mod terminal;
@@ -45,6 +48,10 @@ use terminal::Terminal;
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
     let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(words) = completion::asked(&words) {
+        completion::answer(words, &environment);
+        return ExitCode::SUCCESS;
+    }
     let shown = command_line::shown_as(words.first());
     // nothing is to be faster
     if words.len() == 2 && (words[1] == "--version" || words[1] == "-V") {
@@ -73,12 +80,14 @@ pub fn main() -> ExitCode {
         }
     };
     let Cli { global, connection, command } = cli;
-    let session = Session { global, connection, environment, terminal, run_id };
+    let session = Session { shown, global, connection, environment, terminal, run_id };
     let code = match command {
         Command::Run(args) => run::run(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
+        Command::Completion(args) => completion::completion(&session, &args),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
+        Command::Doctor(args) => doctor::doctor(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::Options => session.answer(&command_line::options()),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
@@ -94,6 +103,8 @@ pub fn main() -> ExitCode {
 /// What every command works with.
 #[derive(Clone)]
 struct Session {
+    /// How the program is known: `kubectl chaos`.
+    shown: String,
     global: Global,
     connection: Connection,
     environment: Environment,
@@ -106,6 +117,16 @@ impl Session {
     /// The exit code by the rules that were asked for.
     fn code(&self, exit: Exit) -> u8 {
         exit.by(self.global.exit_code)
+    }
+
+    /// The name of the program as a file: `kubectl-chaos`.
+    fn program(&self) -> String {
+        self.shown.replace(' ', "-")
+    }
+
+    /// The name of the plugin: `chaos`.
+    fn plugin(&self) -> String {
+        self.shown.strip_prefix("kubectl ").unwrap_or(&self.shown).to_owned()
     }
 
     /// Writes the answer to standard output, and gives the exit code for it.
