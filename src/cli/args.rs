@@ -15,6 +15,7 @@ use super::demo::Demo;
 use super::discover::Discover;
 use super::doctor::Doctor;
 use super::embedded::Embedded;
+use super::init::Init;
 use super::output_file::ReportArgs;
 use super::report::Report;
 use super::sample_app::SampleApp;
@@ -176,6 +177,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Embedded,
     },
+    /// Write an experiment, from flags or by asking
+    Init(Init),
     /// List the flags that every command takes
     Options,
     /// Remove what killed trials left behind

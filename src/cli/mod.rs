@@ -11,6 +11,7 @@ mod doctor;
 mod embedded;
 mod events_file;
 mod exit_code;
+mod init;
 mod input;
 mod journal_file;
 mod manifests;
@@ -89,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Doctor(args) => doctor::doctor(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
+        Command::Init(args) => init::init(&session, &args),
         Command::Options => session.answer(&command_line::options()),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),

@@ -27,6 +27,7 @@ mod golden;
 mod house;
 mod http;
 mod image;
+mod init;
 mod kubernetes;
 mod notifications;
 mod order;
