@@ -6,18 +6,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::ci::args::Ci;
 use super::compare::Compare;
+use super::completion::Completion;
 use super::connection_args::Connection;
 use super::demo::Demo;
+use super::discover::Discover;
+use super::doctor::Doctor;
 use super::embedded::Embedded;
+use super::init::Init;
 use super::output_file::ReportArgs;
 use super::publish::args::Publish;
 use super::report::Report;
 use super::sample_app::SampleApp;
 use super::trial::args::{Recover, Trial};
+use super::version::VERSION;
 use crate::experiment::configuration::{TYPES, variable};
 use crate::journal::Environment;
 use crate::sampling;
@@ -41,7 +46,7 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-chaos",
-    version,
+    version = VERSION.as_str(),
     about = "Run Chaos Toolkit experiments natively, against the current kubeconfig context",
     after_help = EXIT_CODES,
     subcommand_required = true,
@@ -70,7 +75,7 @@ pub(super) struct Global {
     )]
     pub(super) settings: String,
     /// Go to this folder before anything else
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options")]
     pub(super) change_dir: Option<PathBuf>,
     /// Show only errors
     #[arg(short, long, global = true, help_heading = "Global options")]
@@ -144,17 +149,6 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// What `discover` takes.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Discover {
-    /// The Chaos Toolkit's package; only chaostoolkit-kubernetes is built in
-    #[arg(default_value = "chaostoolkit-kubernetes")]
-    pub(super) package: String,
-    /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
-    pub(super) output: Output,
-}
-
 /// Which exit codes to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExitCodes {
@@ -173,16 +167,24 @@ pub(super) enum Command {
     Ci(Box<Ci>),
     /// Say what changed between two sets of runs of one experiment, and how sure that is
     Compare(Compare),
+    /// Complete command lines: for kubectl by a file beside it, for other names by a script of the shell
+    Completion(Completion),
     /// Show the whole learning loop: nothing has to be installed, no cluster is touched
     Demo(Demo),
     /// List the functions that experiments can call, with what they take and the rights that they need
     Discover(Discover),
+    /// Look for what would be in the way: programs of the same name, the cluster, rights; and say what to do
+    Doctor(Doctor),
     /// A small Kubernetes in this process, to try experiments on
     Embedded {
         /// What to do with it.
         #[command(subcommand)]
         command: Embedded,
     },
+    /// Write an experiment, from flags or by asking
+    Init(Init),
+    /// List the flags that every command takes
+    Options,
     /// Tell GitHub what runs or a trial came to: job summary, annotations, one comment on the pull request
     Publish(Box<Publish>),
     /// Remove what killed trials left behind

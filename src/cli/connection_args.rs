@@ -38,6 +38,9 @@ pub(super) struct Connection {
     /// With which UID to act
     #[arg(long = "as-uid", global = true, value_name = "UID")]
     impersonate_uid: Option<String>,
+    /// With what else to act; may be repeated
+    #[arg(long = "as-user-extra", global = true, value_name = "KEY=VALUE", value_parser = parse_extra)]
+    impersonate_extra: Vec<(String, String)>,
     /// How long one request may take; 0 for ever
     #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
     request_timeout: Option<Duration>,
@@ -62,6 +65,12 @@ pub(super) struct Connection {
     /// The key of the client certificate
     #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
     client_key: Option<PathBuf>,
+    /// Accepted for kubectl's sake: nothing of a cluster is kept on disk
+    #[arg(long, global = true, value_name = "DIR", hide = true)]
+    cache_dir: Option<PathBuf>,
+    /// Accepted for kubectl's sake: compressed answers are never asked for
+    #[arg(long, global = true, hide = true)]
+    disable_compression: bool,
     /// Let an action hit whatever there is where it selects nothing
     #[arg(long, global = true)]
     allow_all: bool,
@@ -175,6 +184,7 @@ impl Connection {
                 impersonate: given.impersonate,
                 impersonate_groups: given.impersonate_groups,
                 impersonate_uid: given.impersonate_uid,
+                impersonate_extra: given.impersonate_extra,
                 request_timeout: given.request_timeout,
                 server: given.server,
                 token: given.token,
@@ -184,9 +194,17 @@ impl Connection {
                 client_certificate: given.client_certificate,
                 client_key: given.client_key,
                 guard: given.guard,
+                unattended: false,
             },
             allow_all: given.allow_all || !strict,
             seed: given.seed,
         }
+    }
+}
+
+fn parse_extra(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("it is KEY=VALUE".to_owned()),
     }
 }

@@ -10,7 +10,8 @@ use super::args::ExitCodes;
 pub(super) enum Exit {
     /// Everything held.
     Fine,
-    /// The steady state was not met during or after the method; or the answer is one to fail on.
+    /// The steady state was not met during or after the method; or the answer is one to fail on;
+    /// or something is wrong that was looked for.
     Deviated,
     /// The command line is wrong. Nothing was touched.
     Usage,

@@ -3,13 +3,17 @@
 mod args;
 mod base;
 mod ci;
+mod command_line;
 mod compare;
+mod completion;
 mod connection_args;
 mod demo;
 mod discover;
+mod doctor;
 mod embedded;
 mod events_file;
 mod exit_code;
+mod init;
 mod input;
 mod inputs;
 mod journal_file;
@@ -23,20 +27,21 @@ mod report;
 mod results;
 mod run;
 mod sample_app;
+mod search_path;
 mod signals;
+mod table;
 mod terminal;
 mod trial;
 mod validate;
+mod version;
 mod watchers;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::console::{Level, Line};
 use crate::github::command::neutral;
@@ -49,7 +54,18 @@ use terminal::Terminal;
 /// The program: reads the command line, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match parse(&environment) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(words) = completion::asked(&words) {
+        completion::answer(words, &environment);
+        return ExitCode::SUCCESS;
+    }
+    let shown = command_line::shown_as(words.first());
+    // nothing is to be faster
+    if words.len() == 2 && (words[1] == "--version" || words[1] == "-V") {
+        let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
+        return ExitCode::from(Exit::Fine.code());
+    }
+    let cli = match command_line::parse(words, &environment) {
         Ok(cli) => cli,
         // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -78,14 +94,19 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
         }
     };
-    let session = Session { global: cli.global, connection: cli.connection, environment, terminal, run_id };
-    let code = match cli.command {
+    let Cli { global, connection, command } = cli;
+    let session = Session { shown, global, connection, environment, terminal, run_id };
+    let code = match command {
         Command::Run(args) => run::run(&session, &args),
         Command::Ci(args) => ci::ci(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
+        Command::Completion(args) => completion::completion(&session, &args),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
+        Command::Doctor(args) => doctor::doctor(&session, &args),
         Command::Embedded { command } => embedded::embedded(&session, &command),
+        Command::Init(args) => init::init(&session, &args),
+        Command::Options => session.answer(&command_line::options()),
         Command::SampleApp { part } => sample_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Publish(args) => publish::publish(&session, &args),
@@ -100,6 +121,8 @@ pub fn main() -> ExitCode {
 /// What every command works with.
 #[derive(Clone)]
 struct Session {
+    /// How the program is known: `kubectl chaos`.
+    shown: String,
     global: Global,
     connection: Connection,
     environment: Environment,
@@ -114,27 +137,29 @@ impl Session {
         exit.by(self.global.exit_code)
     }
 
+    /// The name of the program as a file: `kubectl-chaos`.
+    fn program(&self) -> String {
+        self.shown.replace(' ', "-")
+    }
+
+    /// The name of the plugin: `chaos`.
+    fn plugin(&self) -> String {
+        self.shown.strip_prefix("kubectl ").unwrap_or(&self.shown).to_owned()
+    }
+
+    /// Writes the answer to standard output, and gives the exit code for it.
+    fn answer(&self, text: &str) -> u8 {
+        match self.terminal.result(text) {
+            Ok(()) => self.code(Exit::Fine),
+            Err(error) => self.refuse(Exit::NotWritten, format!("the answer cannot be written: {error}")),
+        }
+    }
+
     /// Says why nothing was done, and gives the exit code for it.
     fn refuse(&self, exit: Exit, why: impl Into<String>) -> u8 {
         self.terminal.say(&Line::note(Level::Error, why));
         self.code(exit)
     }
-}
-
-/// Reads the command line. As a plugin the program is known as `kubectl chaos`, else by its own name.
-fn parse(environment: &Environment) -> Result<Cli, clap::Error> {
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let program = words.first().cloned().unwrap_or_default();
-    let stem = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let shown =
-        stem.strip_prefix("kubectl-").map_or_else(|| stem.clone(), |plugin| format!("kubectl {plugin}"));
-    let mut command = Cli::command().bin_name(shown.clone()).display_name(shown);
-    let mut matches = command.try_get_matches_from_mut(&words)?;
-    let completed = inputs::complete(&Cli::command(), &matches, &words, &|name| environment.get(name));
-    if let Some(words) = completed.map_err(|error| command.error(ErrorKind::InvalidValue, error))? {
-        matches = command.try_get_matches_from_mut(words)?;
-    }
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Goes where the flags say, and opens what they name.

@@ -1,22 +1,22 @@
 //! Commands that do not exist: those of the Chaos Toolkit are refused with what to do instead. Floor 3.
 
+use clap::CommandFactory as _;
+
 use super::Session;
+use super::args::Cli;
 use super::exit_code::Exit;
 use crate::diagnostic::suggestion;
 
 /// Commands of the Chaos Toolkit that are not taken over, and what to do instead.
-const NOT_TAKEN_OVER: [(&str, &str); 5] = [
-    ("init", "copy one of the examples that come with the program and change it"),
+const NOT_TAKEN_OVER: [(&str, &str); 4] = [
     ("info", "say --version for the version; the settings are in ~/.chaostoolkit/settings.yaml"),
     ("settings", "edit ~/.chaostoolkit/settings.yaml; --settings names another file"),
-    ("report", "the journal is JSON: read it, or give it to the Chaos Toolkit's own report command"),
+    ("version", "say --version"),
     (
         "skills",
         "guides for coding agents are not installed by this program; say -o json for answers that machines read",
     ),
 ];
-
-const COMMANDS: [&str; 6] = ["run", "ci", "compare", "publish", "validate", "discover"];
 
 /// Says that there is no such command. Gives the exit code.
 pub(super) fn refuse(session: &Session, words: &[String]) -> u8 {
@@ -24,7 +24,10 @@ pub(super) fn refuse(session: &Session, words: &[String]) -> u8 {
     let why = match NOT_TAKEN_OVER.iter().find(|(name, _)| *name == word) {
         Some((_, instead)) => format!("there is no command \"{word}\" here: {instead}"),
         None => {
-            let hint = suggestion(word, COMMANDS).unwrap_or_else(|| "see --help".to_owned());
+            let commands = Cli::command();
+            let known = commands.get_subcommands().filter(|command| !command.is_hide_set());
+            let hint = suggestion(word, known.map(clap::Command::get_name))
+                .unwrap_or_else(|| "see --help".to_owned());
             format!("unknown command \"{}\": {hint}", crate::console::sanitize(word))
         }
     };

@@ -105,6 +105,16 @@ pub async fn trial_namespaces(cluster: &Cluster, trial: Option<&str>) -> Result<
     labelled(cluster, &NAMESPACES, None, trial).await
 }
 
+/// The names of trials that left something where it is quickly found: namespaces, and Secrets in the one that is
+/// meant. What may not be looked at is passed over.
+pub async fn trial_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let namespaces = trial_namespaces(cluster, None).await;
+    let secrets = labelled(cluster, &SECRETS, Some(&cluster.namespace), None).await;
+    let all = namespaces.unwrap_or_default().into_iter().chain(secrets.unwrap_or_default());
+    let names: BTreeSet<String> = all.filter_map(|one| one.trial().map(str::to_owned)).collect();
+    Ok(names.into_iter().collect())
+}
+
 /// Things of a kind that bear the label of trials.
 pub async fn labelled(
     cluster: &Cluster,

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use http::Method;
 use serde_json::Value as Json;
 
-use super::cluster::{Call, Cluster};
+use super::cluster::{Call, Cluster, Selection};
 use super::failure::Failure;
-use super::resource::Resource;
+use super::resource::{NAMESPACES, Resource};
+use super::select::Thing;
 
 /// A kind of thing, and whether it stands in namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ async fn list(cluster: &Cluster, group: &str, version: &str) -> Result<Vec<Known
 
 /// Every kind that can be listed and deleted, each in the version that the server prefers.
 pub(super) async fn removable(cluster: &Cluster) -> Result<Vec<Known>, Failure> {
-    let groups = Call { path: Some("/apis"), ..Call::new(Method::GET, "get", &super::NAMESPACES, None) };
+    let groups = Call { path: Some("/apis"), ..Call::new(Method::GET, "get", &NAMESPACES, None) };
     let groups = cluster.json(&groups).await?;
     let mut found = list(cluster, "", "v1").await?;
     for group in groups["groups"].as_array().into_iter().flatten() {
@@ -86,4 +87,10 @@ pub(super) async fn removable(cluster: &Cluster) -> Result<Vec<Known>, Failure> 
     }
     found.retain(|known| known.removable);
     Ok(found)
+}
+
+/// The names of all namespaces.
+pub async fn namespaces(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let all: Vec<Thing> = cluster.list(&NAMESPACES, None, &Selection::default(), true).await?;
+    Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
 }

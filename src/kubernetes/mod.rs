@@ -9,6 +9,7 @@
 //!  plan         changes as data: apply, confirm                         nothing else changes a cluster
 //!  deploy       plans of a trial: namespaces that come and go, manifests
 //!  discovery    what the server calls a kind in addresses
+//!  rights       which ones calls need, whether somebody has them, roles that give them
 //!  service      Services as destinations of requests: found, forwarded to
 //!  cluster      requests with deadlines, pages, watches                 ─► Failure
 //! ```
@@ -23,6 +24,7 @@ mod failure;
 mod functions;
 mod plan;
 mod resource;
+pub mod rights;
 mod select;
 pub mod service;
 
@@ -33,8 +35,8 @@ pub fn is_module(module: &str) -> bool {
 
 pub use arguments::{Arguments, to_json};
 pub use cluster::{Call, Cluster};
-pub use connection::{Flags, Guard, connect, permitted};
-pub use discovery::{Kinds, Known};
+pub use connection::{Flags, Guard, KubeconfigFile, Names, connect, kubeconfigs, permitted};
+pub use discovery::{Kinds, Known, namespaces};
 pub use failure::Failure;
 pub use functions::{Commands, Context, Drain, Work, prepare};
 pub use plan::{Answer, Operation, Plan};

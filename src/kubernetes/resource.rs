@@ -67,6 +67,13 @@ pub(super) const NETWORK_CHAOS: Resource =
 /// Chaos Mesh's stressors.
 pub(super) const STRESS_CHAOS: Resource = known("chaos-mesh.org", "v1alpha1", "stresschaos", "StressChaos");
 
+/// Questions whether one has a right.
+pub(super) const SELF_SUBJECT_ACCESS_REVIEWS: Resource =
+    known("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
+/// Questions who one is.
+pub(super) const SELF_REVIEWS: Resource =
+    known("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview");
+
 impl Resource {
     /// Where things of this kind are: in a namespace or in the whole cluster, all of them, one, or a
     /// subresource of one. Names from outside cannot lead elsewhere: they are escaped.

@@ -28,6 +28,24 @@ pub struct Metadata {
     /// What it belongs to.
     #[serde(default)]
     pub owner_references: Vec<Owner>,
+    /// Those of its labels that mean something here.
+    #[serde(default)]
+    pub labels: Option<Labels>,
+}
+
+/// Labels that mean something here. Of thousands of things nobody needs the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Labels {
+    /// The trial that it was made for.
+    #[serde(rename = "kubectl-chaos/trial", default)]
+    pub trial: Option<String>,
+}
+
+impl Metadata {
+    /// The trial that it was made for, if it was.
+    pub fn trial(&self) -> Option<&str> {
+        self.labels.as_ref()?.trial.as_deref()
+    }
 }
 
 /// What something belongs to.

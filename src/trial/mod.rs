@@ -15,6 +15,6 @@ mod stage;
 mod standing;
 
 pub use order::{Arm, order};
-pub use outside::{Allowed, Bounds, Outside, Place, outside};
+pub use outside::{Allowed, Bounds, Outside, Place, activities, outside};
 pub use stage::{Intent, Resolved, Stage, replicas};
 pub use standing::Standing;

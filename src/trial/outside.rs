@@ -120,7 +120,7 @@ pub fn outside(experiment: &Experiment, bounds: &Bounds<'_>) -> Vec<Outside> {
 }
 
 /// Every activity that a run may carry out: steps, judges, probes of the configuration and of safeguards.
-fn activities(experiment: &Experiment, controls: &[Control]) -> Vec<Activity> {
+pub fn activities(experiment: &Experiment, controls: &[Control]) -> Vec<Activity> {
     let mut found = Vec::new();
     let probes = experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
     for step in probes.chain(&experiment.method).chain(&experiment.rollbacks) {

@@ -96,6 +96,16 @@ impl Standing {
         format!("kubectl-chaos-trial-{}", self.trial)
     }
 
+    /// The trial that replaced it.
+    pub fn trial(&self) -> &str {
+        &self.trial
+    }
+
+    /// Since when it is kept, where that is known.
+    pub fn since(&self) -> Option<&str> {
+        self.secret.as_ref()?.creation_timestamp.as_deref()
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace

@@ -243,12 +243,12 @@ ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100,
     assert!(words(&text).starts_with(&words(expected)), "{text}");
     assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
     assert!(text.contains(
-        "after 6  after-5.json  void     probe 'whole' was not within its tolerance to begin with\n"
+        "after 6   after-5.json   void      probe 'whole' was not within its tolerance to begin with\n"
     ));
     assert!(!text.contains("before 1") && !text.contains("seed"), "{text}");
     let wide =
         compare(&before, &after, &["-o", "wide", "--margin", "time=5%", "--seed", "7"]).exits(0).stdout;
-    assert!(wide.contains("before 1  before-0.json  held     the hypothesis was met"), "{wide}");
+    assert!(wide.contains("before 1   before-0.json   held      the hypothesis was met"), "{wide}");
     assert!(wide.contains("margins ratio=1%,time=5%,time-min=5ms, seed 7\n"), "{wide}");
     assert!(wide.contains("p = 0.024\n"), "{wide}");
 }

@@ -110,6 +110,30 @@ fn flags_of_every_command_stand_before_it_or_after_it() {
 }
 
 #[test]
+fn switches_are_written_as_gos_and_the_last_flag_counts() {
+    let chaos = Chaos::new();
+    chaos.write("e.json", quick().to_string());
+    let lines = |arguments: &[&str]| chaos.run(["run", "e.json"].iter().chain(arguments)).exits(0).stderr;
+    assert_eq!(lines(&["--quiet=true"]), "");
+    assert!(!lines(&["--quiet=false"]).is_empty() && !lines(&["-q", "--quiet=F"]).is_empty());
+    assert!(lines(&["-v=0", "-v=6"]).contains("DEBUG"));
+    chaos.run(["run", "e.json", "--quiet=perhaps"]).exits(2);
+    let connected = ["--cache-dir", "x", "--disable-compression", "--disable-compression=false"];
+    chaos.run(["run", "e.json"].iter().chain(&connected)).exits(0);
+}
+
+#[test]
+fn the_version_names_the_release_and_the_kind_of_machine() {
+    let said = |arguments: &[&str]| Chaos::new().run(arguments).exits(0).stdout;
+    let version = said(&["--version"]);
+    let form = fancy_regex::Regex::new(
+        r"^kubectl chaos \d+\.\d+\.\d+\S* \((commit [0-9a-f]{7,12}, )?\w+-[\w-]+\)\n$",
+    );
+    assert!(form.unwrap().is_match(&version).unwrap(), "{version}");
+    assert_eq!((said(&["-V"]), said(&["--quiet", "--version"])), (version.clone(), version));
+}
+
+#[test]
 fn a_log_file_has_the_details_and_is_appended_to() {
     let chaos = Chaos::new();
     chaos.experiment(&quick(), ["-q", "--log-file", "log"]).exits(0);

@@ -156,6 +156,26 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
+fn archives_of_a_release_are_found_by_the_target() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let block = Regex::new(r"(?m)^\[package\.metadata\.binstall\.overrides\.(.+)\]\n((?:.+\n)+)").unwrap();
+    let mut told = 0;
+    for found in block.captures_iter(manifest.as_str()).map(Result::unwrap) {
+        let (target, block) = (&found[1], &found[2]);
+        let machine = if target.starts_with("x86_64-") { "amd64" } else { "arm64" };
+        let system =
+            ["linux", "darwin", "windows"].into_iter().find(|system| target.contains(system)).unwrap();
+        let (ending, format) =
+            if system == "windows" { ("zip", "\npkg-fmt = \"zip\"") } else { ("tar.gz", "") };
+        let place = "{ repo }/releases/download/v{ version }/kubectl-chaos-v{ version }";
+        let expected = format!("pkg-url = \"{place}-{system}-{machine}.{ending}\"{format}\n");
+        assert_eq!(block, expected, "{target}");
+        told += 1;
+    }
+    assert_eq!(told, 8);
+}
+
+#[test]
 fn the_address_of_the_project_is_one() {
     let manifest: Vec<String> = read(&root().join("Cargo.toml")).lines().map(str::to_owned).collect();
     let address = manifest

@@ -74,8 +74,8 @@ fn runs(runs: &[&RunRow]) -> String {
     table(&["RUN", "JOURNAL", "OUTCOME", "WHY"], cells.collect())
 }
 
-/// An empty line, the head and the lines; columns as wide as what stands in them, but for the last.
-fn table(head: &[&str], lines: Vec<Vec<String>>) -> String {
+/// An empty line, the heads and the lines; long texts of others are cut, but in the last column.
+fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     let clip = |text: String, last: bool| {
         let text = sanitize(&text);
         if last || text.chars().count() <= WIDEST {
@@ -83,21 +83,9 @@ fn table(head: &[&str], lines: Vec<Vec<String>>) -> String {
         }
         text.chars().take(WIDEST - 1).chain(['…']).collect()
     };
-    let mut all = vec![head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>()];
-    all.extend(lines.into_iter().map(|line| {
+    let clipped = lines.into_iter().map(|line| {
         let last = line.len() - 1;
         line.into_iter().enumerate().map(|(at, cell)| clip(cell, at == last)).collect()
-    }));
-    let width = |column: usize| all.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut out = String::from("\n");
-    for line in &all {
-        let mut text = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            text += &format!("{cell:width$}  ");
-        }
-        out += text.trim_end();
-        out.push('\n');
-    }
-    out
+    });
+    "\n".to_owned() + &crate::cli::table::table(heads, clipped.collect())
 }

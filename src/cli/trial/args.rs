@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
 use crate::cli::output_file::ReportArgs;
+use crate::cli::table::ListArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -54,7 +55,7 @@ pub(in crate::cli) struct Trial {
     #[arg(long, value_name = "WHERE")]
     pub(super) allow_outside: Vec<String>,
     /// The folder for everything that is written; one that is left of a trial before is replaced
-    #[arg(long, value_name = "DIR", default_value = "chaos-trial")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "chaos-trial")]
     pub(super) output_dir: PathBuf,
     #[command(flatten)]
     pub(super) variables: VariableArgs,
@@ -91,9 +92,11 @@ pub(in crate::cli) struct Recover {
     #[arg(value_name = "TRIAL")]
     pub(super) trial: Option<String>,
     /// Only what the trial left behind that wrote this folder; nothing is to be done where it left nothing
-    #[arg(long, value_name = "DIR", conflicts_with = "trial")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "trial")]
     pub(super) from: Option<PathBuf>,
-    /// Do it without asking
+    /// Do it without asking; for machines (-o json|yaml|name) nothing is removed without this
     #[arg(short, long)]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) list: ListArgs,
 }

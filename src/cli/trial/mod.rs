@@ -27,7 +27,7 @@ pub(super) use record::NAME as RECORD;
 pub(super) use recover::recover;
 
 /// The variable that tells processes and configurations the namespace of their run.
-const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
+pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
 /// Conducts a trial. Gives the exit code.
 pub(super) fn trial(session: &Session, args: &Trial) -> u8 {

@@ -5,20 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
 use super::args::Recover;
 use super::conduct::put_back;
 use super::prepare::{Refusal, reach};
-use super::record::{Left, State};
+use super::record::{Left as Noted, State};
 use crate::cli::Session;
 use crate::cli::args::VariableArgs;
 use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
-use crate::console::sanitize;
+use crate::cli::table::{Line as Row, List};
+use crate::console::{Level, Line, sanitize};
 use crate::effect::EffectState;
 use crate::kubernetes::deploy::{remains, removal};
 use crate::kubernetes::{Cluster, Metadata, Resource};
 use crate::trial::{Stage, Standing};
 
+/// The schema of the answer.
+const SCHEMA: &str = "kubectl-chaos/recover/v1";
 /// How long it may take until what was removed is to be seen to go.
 const SEEN: Duration = Duration::from_secs(60);
 
@@ -35,8 +41,8 @@ pub(in crate::cli) fn recover(session: &Session, args: &Recover) -> u8 {
 }
 
 /// Which trial is meant, and where it was, as its folder says; nothing where it has left nothing behind.
-fn left(folder: &Path) -> Result<Result<Left, &'static str>, Refusal> {
-    let left = Left::read(folder).map_err(|error| (Exit::Usage, error))?;
+fn noted(folder: &Path) -> Result<Result<Noted, &'static str>, Refusal> {
+    let left = Noted::read(folder).map_err(|error| (Exit::Usage, error))?;
     Ok(match left {
         None => Err("there was no trial"),
         Some(left) if left.state == State::Finished => Err("the trial has removed everything"),
@@ -49,11 +55,16 @@ fn left(folder: &Path) -> Result<Result<Left, &'static str>, Refusal> {
 
 async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusal> {
     let Some(folder) = &args.from else {
-        return remove(session, args.trial.as_deref(), None, args.yes).await;
+        return remove(session, args, args.trial.as_deref(), None).await;
     };
-    match left(folder)? {
+    match noted(folder)? {
         Err(why) => {
-            let written = session.terminal.result(&format!("nothing to do: {why}\n"));
+            let text = if args.list.output.is_for_machines() {
+                args.list.write(list(&[]), || document("", &[]))
+            } else {
+                format!("nothing to do: {why}\n")
+            };
+            let written = session.terminal.result(&text);
             written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
         }
         Ok(left) => {
@@ -61,7 +72,7 @@ async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusa
             if let (None, Some(context)) = (session.connection.context(), &left.context) {
                 session.connection = session.connection.of_context(context);
             }
-            remove(&session, Some(&left.trial), Some(&left.cluster), args.yes).await
+            remove(&session, args, Some(&left.trial), Some(&left.cluster)).await
         }
     }
 }
@@ -69,9 +80,9 @@ async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusa
 /// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
 async fn remove(
     session: &Session,
+    args: &Recover,
     trial: Option<&str>,
     address: Option<&str>,
-    is_agreed: bool,
 ) -> Result<(), Refusal> {
     let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
         .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
@@ -85,16 +96,32 @@ async fn remove(
     }
     let standing = standing(&cluster, trial).await?;
     let found = remains(&cluster, trial).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let for_machines = args.list.output.is_for_machines();
     let result = |text: &str| {
+        if for_machines {
+            // the answer is the list, and nothing stands beside it
+            session.terminal.say(&Line::note(Level::Info, text.trim_end()));
+            return Ok(());
+        }
         let written = session.terminal.result(text);
         written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
     };
-    if found.is_empty() && standing.is_empty() {
-        return result(&format!("nothing of a trial is left on {}\n", cluster.address));
+    let left = left(&found, &standing);
+    let text = args.list.write(list(&left), || document(&cluster.address, &left));
+    let written = session.terminal.result(&text);
+    written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))?;
+    if left.is_empty() {
+        let text = format!("nothing of a trial is left on {}", sanitize(&cluster.address));
+        session.terminal.say(&Line::note(Level::Info, text));
+        return Ok(());
     }
-    result(&listed(&cluster.address, &found, &standing))?;
-    if !is_agreed && !confirmed(session)? {
-        return result("nothing was removed\n");
+    if !args.yes {
+        if for_machines {
+            return Ok(());
+        }
+        if !confirmed(session)? {
+            return result("nothing was removed\n");
+        }
     }
     for one in &standing {
         // each has the trial's own name in what it keeps
@@ -124,18 +151,73 @@ async fn standing(cluster: &Arc<Cluster>, trial: Option<&str>) -> Result<Vec<Sta
     found.map_err(|error| (Exit::Unreachable, error))
 }
 
-fn listed(address: &str, found: &[(Resource, Metadata)], standing: &[Standing]) -> String {
-    let mut text = format!("left of trials on {address}:\n");
-    for (resource, thing) in found {
-        let since = thing.creation_timestamp.as_deref().unwrap_or("an unknown time");
-        text += &format!("  {} {}, since {}\n", resource.kind, sanitize(&thing.name), sanitize(since));
+/// What becomes of something that was left.
+const REMOVED: &str = "removed";
+const PUT_BACK: &str = "put back";
+
+/// Something that was left of a trial.
+#[derive(Serialize)]
+struct Left {
+    kind: String,
+    name: String,
+    namespace: Option<String>,
+    trial: String,
+    since: Option<String>,
+    /// What becomes of it, or of what it keeps.
+    becomes: &'static str,
+    /// Its kind and its name, as kubectl takes them.
+    #[serde(skip)]
+    named: String,
+}
+
+/// Everything that was left, as it is listed.
+fn left(found: &[(Resource, Metadata)], standing: &[Standing]) -> Vec<Left> {
+    let made = found.iter().map(|(resource, thing)| {
+        let kind = resource.kind.to_lowercase();
+        let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
+        Left {
+            kind: resource.kind.to_string(),
+            name: thing.name.clone(),
+            namespace: thing.namespace.clone(),
+            trial: thing.trial().unwrap_or_default().to_owned(),
+            since: thing.creation_timestamp.clone(),
+            becomes: REMOVED,
+            named: format!("{kind}{group}/{}", thing.name),
+        }
+    });
+    let kept = standing.iter().map(|one| Left {
+        kind: "Secret".to_owned(),
+        name: one.name(),
+        namespace: Some(one.namespace().to_owned()),
+        trial: one.trial().to_owned(),
+        since: one.since().map(str::to_owned),
+        becomes: PUT_BACK,
+        named: format!("secret/{}", one.name()),
+    });
+    made.chain(kept).collect()
+}
+
+fn list(left: &[Left]) -> List {
+    let line = |one: &Left| Row {
+        name: one.named.clone(),
+        cells: vec![
+            one.kind.clone(),
+            one.name.clone(),
+            one.namespace.clone().unwrap_or_default(),
+            one.trial.clone(),
+            one.since.clone().unwrap_or_default(),
+        ],
+        wide_cells: vec![one.becomes.to_owned()],
+    };
+    List {
+        heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "SINCE"],
+        wide_heads: &["BECOMES"],
+        lines: left.iter().map(line).collect(),
     }
-    for one in standing {
-        let (name, namespace) = (sanitize(&one.name()), sanitize(one.namespace()));
-        text +=
-            &format!("  Secret {name} in {namespace}, with what a trial in place replaced: to be put back\n");
-    }
-    text
+}
+
+fn document(address: &str, left: &[Left]) -> Json {
+    json!({"schema": SCHEMA, "cluster": address, "left": left})
 }
 
 /// Asks a person. Whoever cannot be asked has to say so beforehand.

@@ -16,6 +16,47 @@ pub(super) struct Files {
     pub(super) shown: String,
 }
 
+/// A kubeconfig file, and what is known by it.
+pub struct KubeconfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether it is there.
+    pub exists: bool,
+    /// What it has names for; an error says what is wrong with it.
+    pub names: Result<Names, String>,
+}
+
+/// What a kubeconfig has names for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Contexts.
+    pub contexts: Vec<String>,
+    /// Clusters.
+    pub clusters: Vec<String>,
+    /// Users.
+    pub users: Vec<String>,
+}
+
+/// Every kubeconfig file that is looked at, in order, each by itself.
+pub fn kubeconfigs(flags: &Flags, environment: &Environment) -> Vec<KubeconfigFile> {
+    let paths = flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path]);
+    let one = |path: PathBuf| {
+        let exists = path.exists();
+        let names = if exists { names(&path) } else { Ok(Names::default()) };
+        KubeconfigFile { path, exists, names }
+    };
+    paths.into_iter().map(one).collect()
+}
+
+fn names(path: &Path) -> Result<Names, String> {
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| with_causes(&error))?;
+    Ok(Names {
+        contexts: kubeconfig.contexts.into_iter().map(|named| named.name).collect(),
+        clusters: kubeconfig.clusters.into_iter().map(|named| named.name).collect(),
+        users: kubeconfig.auth_infos.into_iter().map(|named| named.name).collect(),
+    })
+}
+
 /// The files that are there, merged; nothing when there is none, or they say nothing.
 pub(super) fn read(flags: &Flags, environment: &Environment) -> Result<Option<Files>, Failure> {
     let paths = match &flags.kubeconfig {

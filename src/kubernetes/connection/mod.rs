@@ -16,18 +16,21 @@ mod guard;
 mod keys;
 mod proxy;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use kube::Config;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 
 use super::cluster::{Cluster, Described};
 use super::failure::Failure;
 use crate::settings::Environment;
 use crate::value::{Map, Value};
 pub use guard::Guard;
+
+pub use files::{KubeconfigFile, Names, kubeconfigs};
 
 /// After how long a request is given up where nothing else is said.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub struct Flags {
     pub impersonate_groups: Vec<String>,
     /// With which UID.
     pub impersonate_uid: Option<String>,
+    /// With what else.
+    pub impersonate_extra: Vec<(String, String)>,
     /// After how long a request is given up; zero for never.
     pub request_timeout: Option<Duration>,
     /// The address of the API server.
@@ -71,6 +76,8 @@ pub struct Flags {
     pub client_key: Option<PathBuf>,
     /// Which clusters may be touched, where not every one may.
     pub guard: Option<Guard>,
+    /// Whether nobody is there to be asked: credential plugins get no terminal.
+    pub unattended: bool,
 }
 
 /// Where a key of the Chaos Toolkit is looked up.
@@ -125,10 +132,11 @@ pub async fn permitted(flags: &Flags, environment: &Environment, secrets: &Map) 
 /// Finds the cluster that is meant. Nothing is sent yet.
 pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<Cluster, Failure> {
     let keys = Keys { secrets, environment };
-    if flags.impersonate.is_none()
-        && (!flags.impersonate_groups.is_empty() || flags.impersonate_uid.is_some())
-    {
-        return Err(config_error("--as-group and --as-uid need --as"));
+    let beside = !flags.impersonate_groups.is_empty()
+        || flags.impersonate_uid.is_some()
+        || !flags.impersonate_extra.is_empty();
+    if flags.impersonate.is_none() && beside {
+        return Err(config_error("--as-group, --as-uid and --as-user-extra need --as"));
     }
     let found = find(flags, &keys).await?;
     let names = found.names(flags);
@@ -204,6 +212,12 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
     }
     files::give_schemes(&mut kubeconfig);
     files::withhold(&mut kubeconfig);
+    if flags.unattended {
+        let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());
+        for plugin in users.filter_map(|user| user.exec.as_mut()) {
+            plugin.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
     let named = named_cluster(&kubeconfig, &wanted, flags);
     let own_proxy = kubeconfig
         .clusters
@@ -262,6 +276,11 @@ fn overrule(config: &mut Config, flags: &Flags) -> Result<(), Failure> {
         user.impersonate = Some(name.clone());
         user.impersonate_groups = Some(flags.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
         user.impersonate_uid.clone_from(&flags.impersonate_uid);
+        let mut extra: HashMap<String, Vec<String>> = HashMap::new();
+        for (key, value) in &flags.impersonate_extra {
+            extra.entry(key.clone()).or_default().push(value.clone());
+        }
+        user.impersonate_user_extra = Some(extra).filter(|extra| !extra.is_empty());
     }
     Ok(())
 }
@@ -274,6 +293,8 @@ fn keep_certificate(user: &AuthInfo) -> AuthInfo {
         client_key_data: user.client_key_data.clone(),
         impersonate: user.impersonate.clone(),
         impersonate_groups: user.impersonate_groups.clone(),
+        impersonate_uid: user.impersonate_uid.clone(),
+        impersonate_user_extra: user.impersonate_user_extra.clone(),
         ..AuthInfo::default()
     }
 }

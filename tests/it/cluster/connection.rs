@@ -83,12 +83,19 @@ fn flags_win_over_files() {
 fn another_can_be_acted_as() {
     let (server, chaos) = (server(), Chaos::new());
     let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
-    let given = ["--kubeconfig", &config, "--as", "jane", "--as-group", "dev", "--as-group", "ops"];
+    let mut given = vec!["--kubeconfig", &config, "--as", "jane", "--as-group", "dev", "--as-group", "ops"];
+    given.extend(["--as-uid", "7", "--as-user-extra", "reason=test", "--as-user-extra", "reason=again"]);
     let request = counted(&chaos, &server, &given);
     assert_eq!(request.header("impersonate-user"), Some("jane"));
+    assert_eq!(request.header("impersonate-uid"), Some("7"));
+    let extra =
+        request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("impersonate-extra-reason"));
+    assert_eq!(extra.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["test", "again"]);
     let groups = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("impersonate-group"));
     assert_eq!(groups.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["dev", "ops"]);
     chaos.experiment(&count(), ["--kubeconfig", &config, "--as-group", "dev"]).exits(4).says("--as");
+    let alone = ["--kubeconfig", &config, "--as-user-extra", "a=b"];
+    chaos.experiment(&count(), alone).exits(4).says("need --as");
 }
 
 #[test]

@@ -26,10 +26,22 @@ pub enum Kind {
     Run,
     /// `compare -o json`.
     Comparison,
+    /// `doctor -o json`.
+    Doctor,
+    /// `recover -o json`.
+    Recover,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Extension, Self::Events, Self::Validate, Self::Run, Self::Comparison];
+    pub const ALL: [Self; 7] = [
+        Self::Extension,
+        Self::Events,
+        Self::Validate,
+        Self::Run,
+        Self::Comparison,
+        Self::Doctor,
+        Self::Recover,
+    ];
 
     /// The file of its schema.
     pub fn file(self) -> &'static str {
@@ -39,6 +51,8 @@ impl Kind {
             Self::Validate => "validate.v1.json",
             Self::Run => "run.v1.json",
             Self::Comparison => "comparison.v1.json",
+            Self::Doctor => "doctor.v1.json",
+            Self::Recover => "recover.v1.json",
         }
     }
 }
@@ -73,6 +87,8 @@ pub fn produce() -> Vec<Produced> {
     refused(&mut found);
     on_a_cluster(&mut found);
     validated(&mut found);
+    looked_at(&mut found);
+    left_behind(&mut found);
     found.extend(crate::comparing::spread().into_iter().map(|(from, document)| Produced {
         kind: Kind::Comparison,
         from,
@@ -125,6 +141,39 @@ fn on_a_cluster(found: &mut Vec<Produced>) {
     let sampling = ["--kubeconfig", &config, "--sample=20ms", "--recovery", "5s"];
     let finished = chaos.run(arguments_of(&sampling)).exits(0);
     collect("on a cluster", &chaos, Some(&finished), found);
+}
+
+/// A machine where something is in the way, and something is not.
+fn looked_at(found: &mut Vec<Produced>) {
+    let chaos = Chaos::new();
+    let broken = chaos.write("broken", "contexts: [");
+    let look = |arguments: &[&str]| chaos.run(["doctor", "-o", "json"].iter().chain(arguments)).json();
+    let one = look(&["--kubeconfig", broken.to_str().unwrap()]);
+    let other = look(&["--server", "http://127.0.0.1:1"]);
+    for (from, document) in [("a broken kubeconfig", one), ("no cluster", other)] {
+        found.push(Produced { kind: Kind::Doctor, from: from.to_owned(), document });
+    }
+}
+
+/// What trials left on a cluster.
+fn left_behind(found: &mut Vec<Produced>) {
+    let left = |name: &str, namespace: Value, data: Value| {
+        json!({"metadata": {"name": name, "namespace": namespace, "uid": name, "labels": {"kubectl-chaos/trial": "0a"},
+            "creationTimestamp": "2026-01-01T00:00:00Z"}, "data": data})
+    };
+    let secret = left("kept", json!("shop"), json!({"standing.json": "W10="}));
+    let namespace = left("chaos-trial-0a-before-1", Value::Null, Value::Null);
+    let api = Server::start(move |request| match request.path.split('?').next().unwrap() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        "/apis" => Response::json(&json!({"groups": []})),
+        "/api/v1" => Response::json(&json!({"resources": []})),
+        "/api/v1/namespaces" => Response::json(&json!({"items": [namespace]})),
+        _ => Response::json(&json!({"items": [secret]})),
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let document = chaos.run(["recover", "-o", "json", "--kubeconfig", &config]).exits(0).json();
+    found.push(Produced { kind: Kind::Recover, from: "a cluster".to_owned(), document });
 }
 
 fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {

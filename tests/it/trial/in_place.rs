@@ -118,7 +118,9 @@ fn what_a_killed_one_replaced_is_recovered(site: &Site) {
     finish(child);
     let trial = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     let listed = recover(site, &[&trial]).exits(2);
-    assert!(listed.stdout.contains("with what a trial in place replaced"), "{}", listed.stdout);
+    assert!(listed.stdout.contains("\nSecret   kubectl-chaos-trial-"), "{}", listed.stdout);
+    let becomes = recover(site, &[&trial, "-o", "json"]).exits(0).json()["left"][0]["becomes"].clone();
+    assert_eq!(becomes, "put back");
     recover(site, &[&trial, "--yes"]).exits(0);
     stands_again(site);
 }

@@ -248,7 +248,7 @@ impl Site {
 
     /// What `recover` sees.
     fn left(&self) -> String {
-        self.recover(&[]).stdout
+        self.recover(&["-o", "name"]).stdout
     }
 }
 
@@ -267,7 +267,7 @@ fn a_signal_removes_what_was_deployed() {
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
     assert_eq!(site.chaos.json("out/trial.json")["state"], "finished");
-    assert!(site.left().starts_with("nothing of a trial is left"), "{}", site.left());
+    assert!(site.left().is_empty(), "{}", site.left());
 }
 
 #[test]
@@ -280,14 +280,23 @@ fn what_a_killed_trial_left_behind_is_found_and_removed() {
     // nobody was asked, and nobody can be: nothing is removed
     let unsaid = site.recover(&[]).exits(2);
     assert!(
-        unsaid.stdout.contains("Namespace chaos-trial-") && unsaid.stderr.contains("--yes"),
+        unsaid.stdout.contains("\nNamespace   chaos-trial-") && unsaid.stderr.contains("--yes"),
         "{unsaid:?}"
     );
     let other = site.recover(&["another", "--yes"]).exits(0);
-    assert!(other.stdout.starts_with("nothing of a trial is left"), "{other:?}");
+    assert!(other.stdout.is_empty() && other.stderr.starts_with("nothing of a trial is left"), "{other:?}");
     let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
-    site.recover(&[&name, "--yes"]).exits(0);
-    wait_until("the namespace to be gone", || site.left().starts_with("nothing of a trial is left"));
+    // who asks for a list gets one, and nothing is removed
+    let listed = site.recover(&["-o", "json"]).exits(0).json();
+    let one = &listed["left"][0];
+    assert_eq!(
+        (&one["kind"], &one["trial"], &one["becomes"]),
+        (&json!("Namespace"), &json!(name), &json!("removed"))
+    );
+    assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
+    let removed = site.recover(&[&name, "--yes", "-o", "name"]).exits(0);
+    assert!(removed.stdout.starts_with("namespace/") && removed.stderr.contains("removed"), "{removed:?}");
+    wait_until("the namespace to be gone", || site.left().is_empty());
 }
 
 #[test]
@@ -307,10 +316,10 @@ fn the_folder_of_a_trial_says_what_it_left_behind() {
     other["trial"] = json!("00000000");
     site.chaos.write("other/trial.json", other.to_string());
     let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
-    assert!(nothing.stdout.starts_with("nothing of a trial is left"), "{nothing:?}");
-    assert!(site.left().contains("Namespace chaos-trial-"));
+    assert!(nothing.stderr.starts_with("nothing of a trial is left"), "{nothing:?}");
+    assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
     site.recover(&["--from", "out", "--yes"]).exits(0);
-    wait_until("the namespace to be gone", || site.left().starts_with("nothing of a trial is left"));
+    wait_until("the namespace to be gone", || site.left().is_empty());
 }
 
 #[test]

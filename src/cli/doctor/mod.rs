@@ -1,0 +1,175 @@
+//! `kubectl chaos doctor`: what would be in the way, and what to do about it. Floor 3.
+//!
+//! ```text
+//!  programs   PATH: this program, those of its name, kubectl, completion
+//!  cluster    kubeconfig files, the context, whether the cluster answers, how old it is
+//!  rights     what experiments need, or a trial does, and what is missing
+//!  finding    what all of them come to                                     ─► a table, an exit code
+//! ```
+
+mod cluster;
+mod finding;
+mod programs;
+mod rights;
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Session;
+use super::args::VariableArgs;
+use super::exit_code::Exit;
+use super::input::{Surroundings, is_invalid, tell_faults};
+use super::table::{ListArgs, Listing};
+use crate::console::{Level, Line};
+use crate::experiment::Experiment;
+use crate::kubernetes::rights::{roles, who};
+use crate::kubernetes::{Flags, connect, is_module};
+use crate::source;
+use crate::value::Map;
+use finding::Finding;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing is wrong
+  1  something is
+  2  the command line is wrong
+  3  the experiment is invalid, or cannot be read
+  4  only the cluster cannot be reached, or refuses";
+
+/// How long the cluster may take to answer, unless somebody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Doctor {
+    /// Look for the rights that these experiments need; else for those of a trial
+    #[arg(value_name = "EXPERIMENT")]
+    sources: Vec<String>,
+    /// Write roles that give the experiments the rights that they need, and look for nothing
+    #[arg(long, requires = "sources", conflicts_with = "output")]
+    role: bool,
+    #[command(flatten)]
+    variables: VariableArgs,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Looks, and tells what was found. Gives the exit code.
+pub(super) fn doctor(session: &Session, args: &Doctor) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    let code = runtime.block_on(look(session, args));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+async fn look(session: &Session, args: &Doctor) -> u8 {
+    let surroundings = match Surroundings::read(session, &args.variables, None) {
+        Ok(surroundings) => surroundings,
+        Err(code) => return code,
+    };
+    let experiments = match read(session, args, &surroundings).await {
+        Ok(experiments) => experiments,
+        Err(code) => return code,
+    };
+    let flags = session.connection.options(session.global.strict).flags;
+    let flags = Flags { request_timeout: flags.request_timeout.or(Some(PATIENCE)), ..flags };
+    if args.role {
+        return role(session, &surroundings, &experiments, &flags).await;
+    }
+    let findings = examine(session, &surroundings, &experiments, &flags).await;
+    let mut text = args.list.write(finding::list(&findings), || finding::document(&findings));
+    if args.list.output == Listing::Table {
+        text += &finding::advice(&findings);
+    }
+    match session.terminal.result(&text) {
+        Ok(()) => session.code(finding::exit(&findings)),
+        Err(error) => session.refuse(Exit::NotWritten, format!("the answer cannot be written: {error}")),
+    }
+}
+
+/// The experiments. Of the first that cannot be read it is told why.
+async fn read(session: &Session, args: &Doctor, surroundings: &Surroundings) -> Result<Vec<Experiment>, u8> {
+    let mut found = Vec::new();
+    for source in &args.sources {
+        let refuse = |faults: &[crate::diagnostic::Diagnostic]| {
+            tell_faults(&session.terminal, faults);
+            session.code(Exit::Invalid)
+        };
+        let document = source::read(source, &surroundings.settings, &surroundings.environment, true).await;
+        let document = document.map_err(|fault| refuse(&[fault]))?;
+        let faults = surroundings.faults(&document, session.global.strict);
+        if is_invalid(&faults) {
+            return Err(refuse(&faults));
+        }
+        found.push(Experiment::read(&document).map_err(|fault| refuse(&[fault]))?);
+    }
+    Ok(found)
+}
+
+async fn examine(
+    session: &Session,
+    surroundings: &Surroundings,
+    experiments: &[Experiment],
+    flags: &Flags,
+) -> Vec<Finding> {
+    let mut findings = programs::look(session).await;
+    let (found, cluster) = cluster::look(flags, &surroundings.environment).await;
+    findings.extend(found);
+    let Some(cluster) = cluster else {
+        if !experiments.is_empty() && !experiments.iter().any(|one| needs_a_cluster(surroundings, one)) {
+            findings.iter_mut().for_each(Finding::forgive);
+        }
+        return findings;
+    };
+    if experiments.is_empty() {
+        findings.push(rights::of_a_trial(&cluster).await);
+    } else {
+        let place = (cluster.namespace.as_str(), cluster.inside);
+        let needed = rights::of_experiments(session, surroundings, experiments, place);
+        findings.extend(rights::of(&cluster, &needed).await);
+    }
+    findings
+}
+
+fn needs_a_cluster(surroundings: &Surroundings, experiment: &Experiment) -> bool {
+    experiment.functions().any(|(module, _)| is_module(module))
+        || experiment.addresses().any(|address| surroundings.services.has(address))
+}
+
+/// Writes roles. The cluster is only asked who one is, and need not answer.
+async fn role(
+    session: &Session,
+    surroundings: &Surroundings,
+    experiments: &[Experiment],
+    flags: &Flags,
+) -> u8 {
+    let cluster = connect(flags, &surroundings.environment, &Map::new()).await.ok();
+    let meant = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
+    let (namespace, inside) =
+        meant.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
+    let needed = rights::of_experiments(session, surroundings, experiments, (&namespace, inside));
+    let warn = |text: String| session.terminal.say(&Line::note(Level::Warning, text));
+    for what in &needed.unknown {
+        warn(format!("not known beforehand, and not in the role: {what}"));
+    }
+    let user = match (&flags.impersonate, &cluster) {
+        (Some(user), _) => Some(user.clone()),
+        (None, Some(cluster)) => who(cluster).await,
+        (None, None) => None,
+    };
+    if user.is_none() {
+        warn("the server does not say who you are: --as USER has the role bound to somebody".to_owned());
+    }
+    let documents = roles(&needed.rights, user.as_deref());
+    if documents.is_empty() {
+        warn("no rights are needed".to_owned());
+    }
+    let written: Vec<String> =
+        documents.iter().map(|document| serde_yaml::to_string(document).unwrap_or_default()).collect();
+    session.answer(&written.join("---\n"))
+}

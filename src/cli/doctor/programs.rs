@@ -1,0 +1,311 @@
+//! Programs on `PATH`: who comes first under our name, who takes our commands, kubectl, completion. Floor 3.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Command, CommandFactory as _};
+use serde_json::Value as Json;
+
+use super::finding::Finding;
+use crate::cli::Session;
+use crate::cli::args::Cli;
+use crate::cli::completion::BESIDE;
+use crate::cli::search_path::{distrusted, find, folders, is_runnable, program_name, said};
+use crate::cli::version::VERSION;
+
+/// From this minor version on kubectl asks plugins how to complete.
+const COMPLETES: u32 = 26;
+
+/// A program on `PATH` whose name is ours, or begins with it.
+#[derive(Clone, Debug)]
+struct Program {
+    path: PathBuf,
+    /// Without its ending: `kubectl-chaos`.
+    name: String,
+    who: Who,
+}
+
+/// Who a program is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
+    /// The one that runs.
+    This,
+    /// Another copy of it, of that version.
+    Copy(String),
+    /// Another program, and the first words that it says.
+    Foreign(String),
+    /// Nobody asked it, for that reason.
+    Unasked(&'static str),
+    /// A part of the name is enough: it takes a command.
+    Beside,
+}
+
+/// This program, those of its name, kubectl, and completion.
+pub(super) async fn look(session: &Session) -> Vec<Finding> {
+    let own = std::env::current_exe().unwrap_or_default();
+    let version = format!("{} {}", session.shown, VERSION.as_str());
+    let mut findings = vec![Finding::ok("program", format!("{version}, {}", own.display()))];
+    let programs = programs(session, &own).await;
+    findings.extend(alike(&session.program(), &programs, &Cli::command()));
+    findings.push(kubectl(session).await);
+    findings.push(completion(session));
+    findings
+}
+
+/// The programs whose names are ours, or begin with it, in the order of `PATH`.
+async fn programs(session: &Session, own: &Path) -> Vec<Program> {
+    let name = session.program();
+    let own = own.canonicalize().ok();
+    let mut found = Vec::new();
+    for folder in folders(&session.environment) {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let mut files: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        files.sort();
+        for file in files {
+            let path = folder.join(&file);
+            let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(&name)) else { continue };
+            let who = if stem == name && is_runnable(&path) {
+                who(session, &path, own.as_deref()).await
+            } else if stem.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')) && is_runnable(&path)
+            {
+                Who::Beside
+            } else {
+                continue;
+            };
+            found.push(Program { path, name: stem.to_owned(), who });
+        }
+    }
+    found
+}
+
+/// Who a program is: it is asked for its version, unless anybody could have put it there.
+async fn who(session: &Session, path: &Path, own: Option<&Path>) -> Who {
+    if path.canonicalize().ok().as_deref() == own {
+        return Who::This;
+    }
+    if let Some(why) = distrusted(path) {
+        return Who::Unasked(why);
+    }
+    let said = said(path, &["--version"], &session.environment).await.unwrap_or_default();
+    match version_of(&session.shown, &said) {
+        Some(version) => Who::Copy(version.to_owned()),
+        None => Who::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
+    }
+}
+
+/// The version that one of our own says: `kubectl chaos 0.1.0 (…)`.
+fn version_of<'a>(shown: &str, said: &'a str) -> Option<&'a str> {
+    let rest = said.trim_end().strip_prefix(shown)?.strip_prefix(' ')?;
+    let (version, about) = rest.split_once(" (")?;
+    let digits = version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains(' ');
+    (digits && about.ends_with(')') && !about.contains('\n')).then_some(version)
+}
+
+/// What kubectl starts by our name, what it never does, and what it starts for our commands.
+fn alike(name: &str, programs: &[Program], commands: &Command) -> Vec<Finding> {
+    let mut same = programs.iter().filter(|program| program.name == name);
+    let Some(first) = same.next() else {
+        let advice =
+            format!("kubectl finds plugins there only: put this program into a folder of it, as {name}");
+        return vec![Finding::warning("plugin", format!("no {name} is on PATH"), advice)];
+    };
+    let path = first.path.display();
+    let mut findings = vec![match &first.who {
+        Who::This => Finding::ok("plugin", format!("kubectl starts {path}")),
+        Who::Copy(version) => Finding::warning(
+            "plugin",
+            format!("kubectl starts {path}, another copy, of version {version}"),
+            "remove one of the two, or put the folder of the other first on PATH",
+        ),
+        Who::Foreign(words) => Finding::wrong(
+            "plugin",
+            format!("kubectl starts {path}, which is another program{}", quoted(words)),
+            "it is likely the krew plugin \"chaos\" of another project: remove it (kubectl krew uninstall chaos), \
+             or put the folder of this one first on PATH",
+        ),
+        Who::Unasked(why) => Finding::wrong(
+            "plugin",
+            format!("kubectl starts {path}, which was not asked who it is: {why}"),
+            "take that folder off PATH: anybody's program could be started from it",
+        ),
+        Who::Beside => return Vec::new(),
+    }];
+    for later in same {
+        let what = match &later.who {
+            Who::Copy(version) => format!(", another copy, of version {version}"),
+            Who::Foreign(words) => format!(", another program{}", quoted(words)),
+            Who::This | Who::Unasked(_) | Who::Beside => String::new(),
+        };
+        let seen =
+            format!("{}{what}, is never started: {path} comes before it on PATH", later.path.display());
+        findings.push(Finding::warning("plugin", seen, "remove one of the two"));
+    }
+    for program in programs.iter().filter(|program| program.who == Who::Beside) {
+        if let Some(verb) = taken(&program.name[name.len()..], commands) {
+            let seen = format!("kubectl starts {} in place of the command {verb}", program.path.display());
+            findings.push(Finding::wrong("plugin", seen, "remove it, or give it another name"));
+        }
+    }
+    findings
+}
+
+fn quoted(words: &str) -> String {
+    if words.trim().is_empty() { String::new() } else { format!(" (it says \"{}\")", words.trim()) }
+}
+
+/// The command that kubectl would not start as ours because of a program whose name goes on so: `-run`. In the names
+/// of files a dash of a command is an underscore.
+fn taken(rest: &str, commands: &Command) -> Option<String> {
+    let mut command = commands;
+    let mut words = Vec::new();
+    for part in rest.strip_prefix('-')?.split('-') {
+        let word = part.replace('_', "-");
+        command = command.find_subcommand(&word)?;
+        words.push(word);
+    }
+    Some(words.join(" "))
+}
+
+/// Whether kubectl is there, and how old it is.
+async fn kubectl(session: &Session) -> Finding {
+    let named = session.environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
+    let Some(path) = named.or_else(|| find("kubectl", &session.environment)) else {
+        let advice = format!("{} works without it, under its own name", session.program());
+        return Finding::warning("kubectl", "no kubectl is on PATH", advice);
+    };
+    let shown = path.display();
+    if let Some(why) = distrusted(&path) {
+        return Finding::warning(
+            "kubectl",
+            format!("{shown} was not asked: {why}"),
+            "take its folder off PATH",
+        );
+    }
+    let said = said(&path, &["version", "--client", "-o", "json"], &session.environment).await;
+    let answer: Json = said.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
+    let version = answer.pointer("/clientVersion/gitVersion").and_then(Json::as_str);
+    match (version, version.and_then(minor)) {
+        (Some(version), Some(minor)) if minor < COMPLETES => Finding::warning(
+            "kubectl",
+            format!("{version}, {shown}"),
+            format!("it does not complete the commands of plugins: 1.{COMPLETES} and later do"),
+        ),
+        (Some(version), _) => Finding::ok("kubectl", format!("{version}, {shown}")),
+        (None, _) => Finding::warning(
+            "kubectl",
+            format!("{shown} does not say its version"),
+            "try: kubectl version --client",
+        ),
+    }
+}
+
+/// The minor version in `v1.32.4-gke.1`.
+pub(super) fn minor(version: &str) -> Option<u32> {
+    let rest = version.trim_start_matches('v').strip_prefix("1.")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+fn completion(session: &Session) -> Finding {
+    let name = format!("{BESIDE}{}", session.plugin());
+    match find(&name, &session.environment) {
+        Some(path) => Finding::ok("completion", format!("kubectl asks {}", path.display())),
+        None => Finding::warning(
+            "completion",
+            format!("no {name} is on PATH, so that kubectl does not complete `{}`", session.shown),
+            format!("{} completion install", session.shown),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    fn program(path: &str, who: Who) -> Program {
+        let name = path.rsplit('/').next().unwrap().to_owned();
+        Program { path: PathBuf::from(path), name, who }
+    }
+
+    fn check(programs: &[Program], expected: &[(State, &str)]) {
+        let found = alike("kubectl-chaos", programs, &Cli::command());
+        let states: Vec<State> = found.iter().map(|finding| finding.state).collect();
+        assert_eq!(states, expected.iter().map(|(state, _)| *state).collect::<Vec<_>>(), "{found:#?}");
+        for (finding, (_, text)) in found.iter().zip(expected) {
+            let all = format!("{}; {}", finding.seen, finding.advice.as_deref().unwrap_or_default());
+            assert!(all.contains(text), "{text:?} is not in {all}");
+        }
+    }
+
+    #[test]
+    fn who_comes_first_is_started() {
+        let this = || program("/a/kubectl-chaos", Who::This);
+        let copy = || program("/b/kubectl-chaos", Who::Copy("0.0.9".to_owned()));
+        let foreign = || program("/c/kubectl-chaos", Who::Foreign("kubectl-chaos v0.1.1".to_owned()));
+        let unasked = || program("/d/kubectl-chaos", Who::Unasked("everybody can write there"));
+        check(&[], &[(State::Warning, "no kubectl-chaos is on PATH")]);
+        check(&[this()], &[(State::Ok, "kubectl starts /a/kubectl-chaos")]);
+        check(&[copy()], &[(State::Warning, "another copy, of version 0.0.9")]);
+        check(&[foreign()], &[(State::Wrong, "kubectl krew uninstall chaos")]);
+        check(&[foreign()], &[(State::Wrong, "(it says \"kubectl-chaos v0.1.1\")")]);
+        check(&[unasked()], &[(State::Wrong, "everybody can write there")]);
+        check(
+            &[foreign(), this()],
+            &[
+                (State::Wrong, "another program"),
+                (State::Warning, "/a/kubectl-chaos, is never started: /c/kubectl-chaos comes before it"),
+            ],
+        );
+        check(
+            &[this(), foreign(), copy()],
+            &[
+                (State::Ok, "/a/"),
+                (State::Warning, "/c/kubectl-chaos, another program"),
+                (State::Warning, "0.0.9, is never started"),
+            ],
+        );
+    }
+
+    #[test]
+    fn names_that_go_on_may_take_a_command() {
+        let this = || program("/a/kubectl-chaos", Who::This);
+        let beside = |name: &str| program(&format!("/b/{name}"), Who::Beside);
+        let takes = |name: &str, verb: &str| {
+            check(&[this(), beside(name)], &[(State::Ok, ""), (State::Wrong, &format!("command {verb};"))]);
+        };
+        takes("kubectl-chaos-run", "run");
+        takes("kubectl-chaos-embedded-serve", "embedded serve");
+        takes("kubectl-chaos-sample_app", "sample-app");
+        for other in ["kubectl-chaos-mesh", "kubectl-chaos-run-it", "kubectl-chaos-sample-app"] {
+            check(&[this(), beside(other)], &[(State::Ok, "")]);
+        }
+    }
+
+    #[test]
+    fn our_own_answer_is_recognised() {
+        let check = |said: &str, expected: Option<&str>| {
+            assert_eq!(version_of("kubectl chaos", said), expected, "{said}");
+        };
+        check("kubectl chaos 0.1.0 (x86_64-unknown-linux-musl)\n", Some("0.1.0"));
+        check("kubectl chaos 1.2.3-rc.1 (commit abcdef1, x)\n", Some("1.2.3-rc.1"));
+        check("kubectl chaos 0.1.0\n", None);
+        check("kubectl chaos version 0.1.1 (x)\n", None);
+        check("kubectl-chaos v0.1.1\n", None);
+        check("", None);
+        assert_eq!(
+            version_of("kubectl chaos", &format!("kubectl chaos {}\n", VERSION.as_str())),
+            Some("0.1.0")
+        );
+    }
+
+    #[test]
+    fn versions() {
+        let check = |text: &str, expected: Option<u32>| assert_eq!(minor(text), expected, "{text}");
+        check("v1.32.4-dispatcher", Some(32));
+        check("v1.20.15+k3s1", Some(20));
+        check("1.9", Some(9));
+        check("v2.0.0", None);
+        check("unknown", None);
+    }
+}

@@ -1,0 +1,287 @@
+//! `kubectl chaos init`: writes an experiment that runs, from flags or by asking. Floor 3.
+//!
+//! ```text
+//!  args     what was said                  wish      what is wanted: complete, or what is missing of it
+//!  ask      questions to a person            │
+//!  compose  an experiment of a wish  ◄───────┘
+//! ```
+//!
+//! What it writes is validated before it is written; it hits what was named and nothing else, and it puts back what
+//! nobody else does.
+
+mod ask;
+mod compose;
+mod wish;
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
+
+use super::Session;
+use super::args::VariableArgs;
+use super::exit_code::Exit;
+use super::input::{Surroundings, is_invalid, tell_faults};
+use super::output_file::replace;
+use crate::console::sanitize;
+use crate::experiment::document::Document;
+use crate::experiment::{json, yaml};
+use crate::kubernetes::deploy::present;
+use crate::kubernetes::{Cluster, Kinds};
+use crate::trial::manifest::{Manifest, localise, parse};
+use crate::value::Map;
+use ask::Person;
+use wish::{Fault, Wish};
+
+/// The name of standard output.
+const STANDARD_OUTPUT: &str = "-";
+/// How long the cluster may take to say what it has.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `init`. What is missing is asked for at a terminal.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Init {
+    /// The question that the experiment answers
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// The address that has to go on answering with 200
+    #[arg(long, value_name = "URL", conflicts_with = "service")]
+    url: Option<String>,
+    /// The Service that has to, as NAME[:PORT][/PATH]; nothing has to be exposed for it
+    #[arg(long, value_name = "SERVICE")]
+    service: Option<String>,
+    /// What is to go wrong
+    #[arg(long, value_enum, value_name = "FAULT")]
+    fault: Option<FaultArg>,
+    /// Of kill-pods: the Pods, one of which is killed
+    #[arg(short = 'l', long, visible_alias = "selector", value_name = "SELECTOR")]
+    label_selector: Option<String>,
+    /// Of scale-to-zero: the Deployment; of delete-service: the Service
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// Of scale-to-zero: how many replicas it has again afterwards; else as many as it has now
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    replicas: Option<u32>,
+    /// Of delete-service: the manifest of the Service, by which it is made again; else it is read from the cluster
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Of process: the command that makes it go wrong
+    #[arg(long, value_name = "COMMAND")]
+    command: Option<String>,
+    /// Of process: the command that puts it back
+    #[arg(long, value_name = "COMMAND", conflicts_with = "no_undo")]
+    undo: Option<String>,
+    /// Of process: nothing has to be put back
+    #[arg(long)]
+    no_undo: bool,
+    /// The file to write, JSON or YAML by its ending; - is standard output
+    #[arg(long, alias = "experiment-path", value_name = "FILE", default_value = "experiment.json")]
+    output: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+}
+
+/// What is to go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FaultArg {
+    /// A Pod is killed.
+    KillPods,
+    /// A Deployment is scaled to zero.
+    ScaleToZero,
+    /// A Service is deleted.
+    DeleteService,
+    /// A command is run.
+    Process,
+}
+
+/// Why nothing was written.
+type Refusal = (Exit, String);
+
+/// Writes an experiment. Gives the exit code.
+pub(super) fn init(session: &Session, args: &Init) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    };
+    match runtime.block_on(write(session, args)) {
+        Ok(text) => session.answer(&text),
+        Err((exit, why)) => session.refuse(exit, sanitize(&why)),
+    }
+}
+
+async fn write(session: &Session, args: &Init) -> Result<String, Refusal> {
+    let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
+    if let Some(file) = file {
+        may_be_written(file, args.force)?;
+    }
+    let mut args = args.clone();
+    let mut person = std::io::stdin().is_terminal().then(Person::at_the_terminal);
+    if let Some(person) = &mut person {
+        person.fill(&mut args).map_err(|why| (Exit::Usage, why))?;
+    }
+    let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
+        .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
+    let namespace = session.connection.namespace();
+    let beside = look(&surroundings, &args).await;
+    let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
+    if let Some(person) = person.as_mut().filter(|_| unsaid) {
+        person.about_replicas(&mut args).map_err(|why| (Exit::Usage, why))?;
+    }
+    let mut wish = Wish::of(&args, namespace, &beside).map_err(|why| (Exit::Usage, why))?;
+    let kept = keep(&args, &mut wish, beside.service, file)?;
+    let experiment = compose::experiment(&wish);
+    let text = written(&experiment, file)?;
+    validated(session, &surroundings, &text, file)?;
+    if let Some((path, manifest)) = kept {
+        may_be_written(&path, args.force)?;
+        replace(&path, manifest.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
+    }
+    let Some(file) = file else { return Ok(text) };
+    replace(file, text.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
+    let shown = file.display().to_string();
+    let word = shlex::try_quote(&shown).unwrap_or_default();
+    Ok(format!("wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
+}
+
+fn may_be_written(file: &Path, force: bool) -> Result<(), Refusal> {
+    if file.symlink_metadata().is_ok() && !force {
+        let why =
+            format!("{} is there already: --force replaces it, --output names another one", file.display());
+        return Err((Exit::Usage, why));
+    }
+    Ok(())
+}
+
+/// What the cluster says of the target of the fault, where somebody has to know.
+#[derive(Default)]
+struct Beside {
+    replicas: Option<u32>,
+    service: Option<Json>,
+    /// Why it says nothing.
+    why_not: Option<String>,
+}
+
+/// Asks the cluster what was not said: how many replicas a Deployment has, what a Service is.
+async fn look(surroundings: &Surroundings, args: &Init) -> Beside {
+    let (version, kind) = match args.fault {
+        Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
+        Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
+        _ => return Beside::default(),
+    };
+    let Some(name) = args.target.as_deref() else { return Beside::default() };
+    let found = async {
+        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        let object = stands(&cluster, version, kind, name).await?;
+        Ok::<_, crate::kubernetes::Failure>(object)
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    let found = found.unwrap_or_else(|_| {
+        let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
+        Err(crate::kubernetes::Failure::failed(why))
+    });
+    match found {
+        Err(failure) => Beside { why_not: Some(failure.brief()), ..Beside::default() },
+        Ok(None) => Beside {
+            why_not: Some(format!("there is no {kind} {name} in the namespace")),
+            ..Beside::default()
+        },
+        Ok(Some(object)) if kind == "Service" => Beside { service: Some(object), ..Beside::default() },
+        Ok(Some(object)) => {
+            let replicas = object["spec"]["replicas"].as_u64().and_then(|count| u32::try_from(count).ok());
+            match replicas.filter(|count| *count > 0) {
+                Some(count) => Beside { replicas: Some(count), ..Beside::default() },
+                None => Beside {
+                    why_not: Some(format!("{kind} {name} has no replicas now")),
+                    ..Beside::default()
+                },
+            }
+        }
+    }
+}
+
+async fn stands(
+    cluster: &Cluster,
+    version: &str,
+    kind: &str,
+    name: &str,
+) -> Result<Option<Json>, crate::kubernetes::Failure> {
+    let known = Kinds::default().of(cluster, version, kind).await?;
+    let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
+    present(cluster, &known, &bare).await
+}
+
+/// The manifest by which a Service is made again: the one that was named, or one to be written beside the experiment.
+fn keep(
+    args: &Init,
+    wish: &mut Wish,
+    service: Option<Json>,
+    file: Option<&Path>,
+) -> Result<Option<(PathBuf, String)>, Refusal> {
+    let Fault::DeleteService { name, manifest } = &mut wish.fault else { return Ok(None) };
+    if let Some(path) = &args.manifest {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| (Exit::Usage, format!("{} cannot be read: {error}", path.display())))?;
+        let found = parse(&path.display().to_string(), &text).map_err(|why| (Exit::Usage, why))?;
+        let is_it =
+            |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
+        if found.len() != 1 || !is_it(&found[0]) {
+            let why = format!(
+                "{} has to be the manifest of the Service {name}, and of nothing else",
+                path.display()
+            );
+            return Err((Exit::Usage, why));
+        }
+        *manifest = path.display().to_string();
+        return Ok(None);
+    }
+    let Some(object) = service else { return Ok(None) };
+    let mut object = localise(&Manifest { place: String::new(), object }, "");
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.shift_remove("namespace");
+    }
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    let path = folder.join(format!("{name}-service.json"));
+    *manifest = path.display().to_string();
+    Ok(Some((path, serde_json::to_string_pretty(&object).unwrap_or_default() + "\n")))
+}
+
+/// The experiment as text.
+fn written(experiment: &Json, file: Option<&Path>) -> Result<String, Refusal> {
+    if is_yaml(file) {
+        return serde_yaml::to_string(experiment).map_err(|error| (Exit::Usage, error.to_string()));
+    }
+    let ending = file.and_then(Path::extension).map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        None | Some("json") => Ok(serde_json::to_string_pretty(experiment).unwrap_or_default() + "\n"),
+        Some(other) => Err((
+            Exit::Usage,
+            format!("an experiment is a .json, .yaml or .yml file, and not a .{other} file"),
+        )),
+    }
+}
+
+fn is_yaml(file: Option<&Path>) -> bool {
+    file.and_then(Path::extension)
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"))
+}
+
+/// Reads it as it will be read. What was said may be of a kind that no experiment can have.
+fn validated(
+    session: &Session,
+    surroundings: &Surroundings,
+    text: &str,
+    file: Option<&Path>,
+) -> Result<(), Refusal> {
+    let name = file.map_or_else(|| STANDARD_OUTPUT.to_owned(), |file| file.display().to_string());
+    let read = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
+    let document: Document = read.map_err(|fault| (Exit::Invalid, fault.to_string()))?;
+    let faults = surroundings.faults(&document, true);
+    if is_invalid(&faults) {
+        tell_faults(&session.terminal, &faults);
+        return Err((Exit::Invalid, "the experiment would not be valid, and was not written".to_owned()));
+    }
+    Ok(())
+}

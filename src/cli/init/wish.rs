@@ -1,0 +1,307 @@
+//! What somebody wants an experiment to be: complete, or what is missing of it. Floor 3, pure.
+
+use url::Url;
+
+use super::{Beside, FaultArg, Init};
+
+/// What an experiment is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) title: String,
+    pub(super) asks: Asks,
+    pub(super) fault: Fault,
+    /// Where it happens, unless a trial says otherwise; nothing for the namespace of each run.
+    pub(super) namespace: Option<String>,
+}
+
+/// What has to go on answering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// An address.
+    Url(String),
+    /// A Service: its name, and what follows the host in an address.
+    Service { name: String, rest: String },
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    KillPods { selector: String },
+    ScaleToZero { name: String, replicas: u32 },
+    DeleteService { name: String, manifest: String },
+    Process { command: Vec<String>, undo: Option<Vec<String>> },
+}
+
+impl Wish {
+    /// What the flags come to, with what the cluster says beside. An error names every flag that is missing.
+    pub(super) fn of(args: &Init, namespace: Option<&str>, beside: &Beside) -> Result<Self, String> {
+        let mut missing: Vec<String> = Vec::new();
+        let asks = match (&args.url, &args.service) {
+            (Some(url), _) => Some(Asks::Url(address(url)?)),
+            (None, Some(service)) => Some(of_service(service)?),
+            (None, None) => {
+                missing.push("--url or --service (what has to go on answering)".to_owned());
+                None
+            }
+        };
+        let fault = match args.fault {
+            Some(fault) => of_fault(fault, args, beside, &mut missing)?,
+            None => {
+                missing.push("--fault (kill-pods, scale-to-zero, delete-service or process)".to_owned());
+                None
+            }
+        };
+        if let Some(name) = namespace {
+            is_name(name, "namespace")?;
+        }
+        match (asks, fault) {
+            (Some(asks), Some(fault)) => {
+                let title = args.title.clone().unwrap_or_else(|| title(&asks, &fault));
+                Ok(Self { title, asks, fault, namespace: namespace.map(str::to_owned) })
+            }
+            _ => Err(format!(
+                "this is missing: {}; say it, or start this at a terminal to be asked",
+                missing.join(", ")
+            )),
+        }
+    }
+}
+
+fn of_fault(
+    fault: FaultArg,
+    args: &Init,
+    beside: &Beside,
+    missing: &mut Vec<String>,
+) -> Result<Option<Fault>, String> {
+    let before = missing.len();
+    let mut lacks = |flag: &str| missing.push(flag.to_owned());
+    // what the cluster does not say has to be said
+    let unless = |flag: &str| match &beside.why_not {
+        Some(why) => format!("{flag}, as the cluster does not say it: {why}"),
+        None => flag.to_owned(),
+    };
+    let found = match fault {
+        FaultArg::KillPods => match &args.label_selector {
+            Some(selector) => Some(Fault::KillPods { selector: selects(selector)? }),
+            None => {
+                lacks("--label-selector (such as app=web)");
+                None
+            }
+        },
+        FaultArg::ScaleToZero => match (&args.target, args.replicas.or(beside.replicas)) {
+            (Some(name), Some(replicas)) => {
+                is_name(name, "Deployment")?;
+                Some(Fault::ScaleToZero { name: name.clone(), replicas })
+            }
+            (Some(_), None) => {
+                lacks(&unless("--replicas"));
+                None
+            }
+            (None, _) => {
+                lacks("--target (the Deployment)");
+                None
+            }
+        },
+        FaultArg::DeleteService => match &args.target {
+            Some(name) if args.manifest.is_some() || beside.service.is_some() => {
+                is_name(name, "Service")?;
+                Some(Fault::DeleteService { name: name.clone(), manifest: String::new() })
+            }
+            Some(_) => {
+                lacks(&unless("--manifest"));
+                None
+            }
+            None => {
+                lacks("--target (the Service)");
+                None
+            }
+        },
+        FaultArg::Process => {
+            if args.command.is_none() {
+                lacks("--command");
+            }
+            if args.undo.is_none() && !args.no_undo {
+                lacks("--undo or --no-undo");
+            }
+            let undo = args.undo.as_deref().map(words).transpose()?;
+            match &args.command {
+                Some(command) => Some(Fault::Process { command: words(command)?, undo }),
+                None => None,
+            }
+        }
+    };
+    Ok(found.filter(|_| missing.len() == before))
+}
+
+/// An address that can be asked.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("--url {text}: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("--url {text} is no http or https address"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `web`, `web:8080`, `web:8080/health`.
+pub(super) fn of_service(text: &str) -> Result<Asks, String> {
+    let end = text.find([':', '/']).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    is_name(name, "Service")?;
+    if name.contains('.') {
+        return Err(format!("--service {text}: give the name alone, and its namespace with -n"));
+    }
+    let rest = if rest.contains('/') { rest.to_owned() } else { format!("{rest}/") };
+    // a port that is none, or a path that no address can have
+    Url::parse(&format!("http://{name}.svc{rest}")).map_err(|error| format!("--service {text}: {error}"))?;
+    Ok(Asks::Service { name: name.to_owned(), rest })
+}
+
+/// Whether a name is one that Kubernetes gives.
+pub(super) fn is_name(name: &str, what: &str) -> Result<(), String> {
+    let letters =
+        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
+    let ends = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    if letters && ends && name.len() <= 253 {
+        return Ok(());
+    }
+    Err(format!("'{name}' is no name of a {what}: small letters, digits, - and ."))
+}
+
+/// A selector that says what is hit: one that only says what is not would hit everything else.
+pub(super) fn selects(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let mut depth = 0;
+    let parts = text.split(|c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    let parts: Vec<&str> = parts.map(str::trim).collect();
+    if text.chars().any(char::is_control) || depth != 0 || parts.iter().any(|part| part.is_empty()) {
+        return Err(format!(
+            "'{text}' is no label selector: write app=web, or app=web,tier in (front, back)"
+        ));
+    }
+    let says_what = |part: &&str| {
+        let equals =
+            part.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty() && !key.ends_with('!'));
+        equals || part.split_whitespace().nth(1) == Some("in")
+    };
+    if parts.iter().any(says_what) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' does not say which Pods are meant, so that anything could be hit: write app=web"))
+}
+
+/// A command as its words. No shell is started: who wants one says so.
+pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
+    match shlex::split(text) {
+        Some(words) if !words.is_empty() && !words[0].is_empty() => Ok(words),
+        Some(_) => Err("a command has to have a program".to_owned()),
+        None => Err(format!("a quotation mark is missing in the command {text}")),
+    }
+}
+
+/// The question that an experiment answers, where nobody words it.
+pub(super) fn title(asks: &Asks, fault: &Fault) -> String {
+    let who = match asks {
+        Asks::Url(url) => {
+            Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+        }
+        Asks::Service { name, .. } => name.clone(),
+    };
+    let what = match fault {
+        Fault::KillPods { selector } => format!("a Pod of {selector} dies"),
+        Fault::ScaleToZero { name, .. } => format!("{name} is down"),
+        Fault::DeleteService { name, .. } => format!("the Service {name} is gone"),
+        Fault::Process { command, .. } => format!("{} is run", command[0]),
+    };
+    format!("Does {who} go on answering when {what}?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(change: impl Fn(&mut Init)) -> Result<Wish, String> {
+        let mut args = Init { url: Some("http://x/".to_owned()), ..Init::default() };
+        change(&mut args);
+        Wish::of(&args, None, &Beside::default())
+    }
+
+    #[test]
+    fn every_missing_flag_is_named() {
+        let check = |change: &dyn Fn(&mut Init), expected: &[&str]| {
+            let why = wish(change).unwrap_err();
+            for text in expected {
+                assert!(why.contains(text), "{text:?} is not in {why}");
+            }
+        };
+        check(&|args| args.url = None, &["--url or --service", "--fault (kill-pods, "]);
+        check(&|args| args.fault = Some(FaultArg::KillPods), &["--label-selector"]);
+        check(&|args| args.fault = Some(FaultArg::ScaleToZero), &["--target"]);
+        check(&|args| args.fault = Some(FaultArg::Process), &["--command", "--undo or --no-undo"]);
+        let beside = Beside { why_not: Some("nobody answers".to_owned()), ..Beside::default() };
+        let args = Init {
+            url: Some("http://x/".to_owned()),
+            fault: Some(FaultArg::ScaleToZero),
+            target: Some("web".to_owned()),
+            ..Init::default()
+        };
+        let why = Wish::of(&args, None, &beside).unwrap_err();
+        assert!(why.contains("--replicas, as the cluster does not say it: nobody answers;"), "{why}");
+    }
+
+    #[test]
+    fn a_whole_wish() {
+        let found = wish(|args| {
+            args.fault = Some(FaultArg::Process);
+            args.command = Some("sh -c 'exit 0'".to_owned());
+            args.no_undo = true;
+        });
+        let fault =
+            Fault::Process { command: ["sh", "-c", "exit 0"].map(str::to_owned).to_vec(), undo: None };
+        let expected = Wish {
+            title: "Does x go on answering when sh is run?".to_owned(),
+            asks: Asks::Url("http://x/".to_owned()),
+            fault,
+            namespace: None,
+        };
+        assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn selectors_say_what_is_hit() {
+        for good in ["app=web", "app==web", " app = web ", "a!=b,app=web", "tier in (a, b)", "app=web,!old"] {
+            assert_eq!(selects(good).as_deref(), Ok(good.trim()), "{good}");
+        }
+        for wrong in ["", " ", ",", "app=web,", "a!=b", "!a", "a", "a notin (b)", "=b", "a in (b", "a=b\nc"] {
+            assert!(selects(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn services_and_addresses() {
+        let service = |text: &str| match of_service(text) {
+            Ok(Asks::Service { name, rest }) => Some(format!("{name} {rest}")),
+            _ => None,
+        };
+        let check =
+            |text: &str, expected: Option<&str>| assert_eq!(service(text).as_deref(), expected, "{text}");
+        check("web", Some("web /"));
+        check("web:8080", Some("web :8080/"));
+        check("web/a?b=c", Some("web /a?b=c"));
+        check("web:8080/a", Some("web :8080/a"));
+        for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b"] {
+            check(wrong, None);
+        }
+        assert!(address("https://x:1/y").is_ok());
+        for wrong in ["", "x", "ftp://x/", "http://", "/a"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Lists as kubectl writes them: tables without borders, `-o json|yaml|wide|name`. Floor 3.
+
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
+
+use crate::console::sanitize;
+
+/// What stands between two columns, at least; and how narrow a column can be with it.
+const GAP: usize = 3;
+const NARROWEST: usize = 6;
+
+/// How a list is to be written.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ListArgs {
+    /// What to write to standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Listing::Table)]
+    pub(super) output: Listing,
+    /// Leave out the heads of tables
+    #[arg(long)]
+    pub(super) no_headers: bool,
+}
+
+/// What to write to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Listing {
+    /// A table.
+    #[value(alias = "text")]
+    Table,
+    /// The table with more columns.
+    Wide,
+    /// Names alone, one per line.
+    Name,
+    /// Everything, as JSON.
+    #[value(alias = "agent")]
+    Json,
+    /// Everything, as YAML.
+    Yaml,
+}
+
+impl Listing {
+    /// Whether a program reads it, so that nobody is asked and nothing else stands beside it.
+    pub(super) fn is_for_machines(self) -> bool {
+        matches!(self, Self::Name | Self::Json | Self::Yaml)
+    }
+}
+
+/// A list: what stands in the table, and what is added where it is to be wide.
+pub(super) struct List {
+    pub(super) heads: &'static [&'static str],
+    pub(super) wide_heads: &'static [&'static str],
+    pub(super) lines: Vec<Line>,
+}
+
+/// A line of a list.
+pub(super) struct Line {
+    /// By which it can be named elsewhere.
+    pub(super) name: String,
+    pub(super) cells: Vec<String>,
+    pub(super) wide_cells: Vec<String>,
+}
+
+impl ListArgs {
+    /// The list, as it was asked for; `document` is what machines read.
+    pub(super) fn write(&self, list: List, document: impl FnOnce() -> Json) -> String {
+        let (heads, lines): (Vec<&str>, Vec<Vec<String>>) = match self.output {
+            Listing::Json => return serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n",
+            Listing::Yaml => return serde_yaml::to_string(&document()).unwrap_or_default(),
+            Listing::Name => return list.lines.iter().map(|line| cell(&line.name) + "\n").collect(),
+            Listing::Table => (list.heads.to_vec(), list.lines.into_iter().map(|line| line.cells).collect()),
+            Listing::Wide => (
+                [list.heads, list.wide_heads].concat(),
+                list.lines.into_iter().map(|line| [line.cells, line.wide_cells].concat()).collect(),
+            ),
+        };
+        match (lines.is_empty(), self.no_headers) {
+            (true, _) => String::new(),
+            (false, true) => table(&[], lines),
+            (false, false) => table(&heads, lines),
+        }
+    }
+}
+
+/// The heads, where there are any, and the lines; columns as wide as what stands in them.
+pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
+    let heads = (!heads.is_empty()).then(|| heads.iter().map(|head| (*head).to_owned()).collect());
+    let all: Vec<Vec<String>> = heads
+        .into_iter()
+        .chain(lines)
+        .map(|line: Vec<String>| line.iter().map(|text| cell(text)).collect())
+        .collect();
+    let columns = all.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let widest = all.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+        (widest.unwrap_or(0) + GAP).max(NARROWEST)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for line in &all {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            text += &format!("{cell:width$}");
+        }
+        out += text.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// A text that can stand in a table: one line of it, that cannot steer a terminal.
+fn cell(text: &str) -> String {
+    let mut lines = text.trim().split(['\n', '\u{c}']);
+    let first = sanitize(&lines.next().unwrap_or_default().replace('\t', " "));
+    if lines.next().is_some() { first + "…" } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn list() -> List {
+        let line = |name: &str, about: &str| Line {
+            name: name.to_owned(),
+            cells: vec!["x".to_owned(), name.to_owned()],
+            wide_cells: vec![about.to_owned()],
+        };
+        List {
+            heads: &["A", "NAME"],
+            wide_heads: &["ABOUT"],
+            lines: vec![line("one", "first"), line("another\u{1b}[2J", "")],
+        }
+    }
+
+    #[test]
+    fn lists_look_as_kubectls() {
+        let check = |output: Listing, no_headers: bool, expected: &str| {
+            assert_eq!(ListArgs { output, no_headers }.write(list(), || json!({"a": 1})), expected);
+        };
+        check(Listing::Table, false, "A     NAME\nx     one\nx     another^[[2J\n");
+        check(Listing::Table, true, "x     one\nx     another^[[2J\n");
+        check(
+            Listing::Wide,
+            false,
+            "A     NAME           ABOUT\nx     one            first\nx     another^[[2J\n",
+        );
+        check(Listing::Name, false, "one\nanother^[[2J\n");
+        check(Listing::Json, false, "{\n  \"a\": 1\n}\n");
+        check(Listing::Yaml, false, "a: 1\n");
+        let nothing = List { lines: Vec::new(), ..list() };
+        assert_eq!(ListArgs { output: Listing::Table, no_headers: false }.write(nothing, || json!(null)), "");
+    }
+
+    #[test]
+    fn cells_are_one_line_that_steers_nothing() {
+        let check = |text: &str, expected: &str| assert_eq!(cell(text), expected, "{text:?}");
+        check("a\nb", "a…");
+        check("a\u{c}b", "a…");
+        check("a\r\tb\n", "a\\r b");
+        check("\u{1b}]0;x\u{7}", "^[]0;x\\u{7}");
+        check("", "");
+        assert_eq!(table(&["B", "C"], vec![vec!["é".to_owned(), "d".to_owned()]]), "B     C\né     d\n");
+    }
+}

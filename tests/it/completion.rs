@@ -1,0 +1,257 @@
+//! Completion: as kubectl asks for it, as shells do, and the file that makes kubectl ask.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished, Response, Server, finish, kubeconfig, refused};
+
+/// Completes words, as a script of a shell does.
+fn complete(chaos: &Chaos, words: &[&str]) -> Finished {
+    let finished = chaos.run(["__complete"].iter().chain(words)).exits(0);
+    assert_eq!(finished.stderr, "", "nothing is said beside");
+    finished
+}
+
+/// A folder with this program in it, under its own name.
+fn with_the_program(chaos: &Chaos) -> PathBuf {
+    let folder = chaos.path("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), folder.join("kubectl-chaos")).unwrap();
+    folder
+}
+
+#[test]
+fn its_own_name_is_enough() {
+    let chaos = Chaos::new();
+    let beside = chaos.path("kubectl_complete-chaos");
+    symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &beside).unwrap();
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(&beside);
+        command.args(words).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+        let finished = finish(command.spawn().unwrap()).exits(0);
+        assert_eq!(finished.stderr, "");
+        finished.stdout
+    };
+    assert_eq!(ask(&["val"]), "validate\tFind every fault of experiments, without running anything\n:4\n");
+    assert_eq!(ask(&["run", "--output", "y"]), "yaml\tThe answer as YAML\n:4\n");
+    assert_eq!(ask(&["run", ""]), "json\nyaml\nyml\n:8\n");
+    assert_eq!(ask(&["nothing", "of", "this"]), ":4\n");
+    assert!(ask(&["discover", "terminate"]).starts_with("terminate_pods\t"));
+}
+
+#[test]
+fn names_of_kubeconfig_files_are_known() {
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
+    let other = json!({"contexts": [{"name": "other"}, {"name": "one"}, {"name": "a\u{1b}[2J"}]});
+    let other = chaos.write("other", other.to_string()).display().to_string();
+    let broken = chaos.write("broken", "contexts: [").display().to_string();
+    let list = format!("{config}:{broken}:{other}:nowhere");
+    let chaos = chaos.env("KUBECONFIG", list);
+    assert_eq!(complete(&chaos, &["run", "--context", ""]).stdout, "one\nother\n:4\n");
+    assert_eq!(complete(&chaos, &["run", "--context=ot"]).stdout, "other\n:4\n");
+    assert_eq!(complete(&chaos, &["--cluster", ""]).stdout, "c\n:4\n");
+    assert_eq!(complete(&chaos, &["run", "e.json", "--user", ""]).stdout, "u\n:4\n");
+    // the file that is named, and no other
+    assert_eq!(complete(&chaos, &["--kubeconfig", &other, "run", "--cluster", ""]).stdout, ":4\n");
+    assert_eq!(complete(&chaos, &["--kubeconfig=nowhere", "run", "--context", ""]).stdout, ":4\n");
+}
+
+#[test]
+fn a_cluster_is_asked_for_its_namespaces_and_for_trials() {
+    let api = Server::start(|request| {
+        let named = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
+        let trial = |name: &str| json!({"kubectl-chaos/trial": name, "other": "label"});
+        match request.path.split('?').next().unwrap() {
+            "/api/v1/namespaces" if request.path.contains("labelSelector") => {
+                Response::json(&json!({"items": [named("x", trial("0a1b")), named("y", trial("0a1b"))]}))
+            }
+            "/api/v1/namespaces" => {
+                Response::json(&json!({"items": [named("shop", Value::Null), named("shelf", json!({}))]}))
+            }
+            "/api/v1/namespaces/shop/secrets" => Response::json(&json!({"items": [named("z", trial("9f"))]})),
+            _ => refused(404, "not found", &Value::Null),
+        }
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({"token": "of-the-file"}));
+    assert_eq!(complete(&chaos, &["--kubeconfig", &config, "run", "-n", ""]).stdout, "shop\nshelf\n:4\n");
+    assert_eq!(complete(&chaos, &["run", "--kubeconfig", &config, "--namespace=she"]).stdout, "shelf\n:4\n");
+    assert_eq!(complete(&chaos, &["recover", "--kubeconfig", &config, ""]).stdout, "0a1b\n9f\n:4\n");
+    assert_eq!(api.requests()[0].header("authorization"), Some("Bearer of-the-file"));
+}
+
+#[test]
+fn whoever_does_not_answer_was_not_asked() {
+    let check = |chaos: &Chaos, config: &str| {
+        let begun = Instant::now();
+        assert_eq!(complete(chaos, &["--kubeconfig", config, "run", "-n", ""]).stdout, ":4\n");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    };
+    let chaos = Chaos::new();
+    let silent = Server::holding(|_| Response::nothing());
+    check(&chaos, &kubeconfig(&chaos, &silent.url(""), &json!({})));
+    check(&chaos, &kubeconfig(&chaos, "http://127.0.0.1:1", &json!({})));
+    let refusing = Server::start(|_| refused(403, "you may not", &Value::Null));
+    check(&chaos, &kubeconfig(&chaos, &refusing.url(""), &json!({})));
+    // a plugin that logs in may say and ask what it will: nobody sees it, and nobody waits for it
+    let slow = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
+        "args": ["-c", "echo password? >&2; read answer; sleep 6"], "interactiveMode": "IfAvailable"}});
+    check(&chaos, &kubeconfig(&chaos, &refusing.url(""), &slow));
+}
+
+#[test]
+fn the_file_beside_kubectl_is_written_and_what_is_not_ours_stays() {
+    let chaos = Chaos::new();
+    let bin = with_the_program(&chaos);
+    let path = bin.join("kubectl_complete-chaos");
+    let chaos = chaos.env("PATH", format!("/nowhere:{}", bin.display()));
+    let install = |arguments: &[&str]| chaos.run(["completion", "install"].iter().chain(arguments));
+    let told = install(&[]).exits(0);
+    assert!(told.stdout.starts_with(&format!("wrote {}\n", path.display())), "{told:?}");
+    assert_eq!(told.stderr, "");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+    let mut command = Command::new(&path);
+    command.args(["run", "-o", "y"]).env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let asked = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).exits(0);
+    assert_eq!((asked.stdout.as_str(), asked.stderr.as_str()), ("yaml\tThe answer as YAML\n:4\n", ""));
+    assert!(install(&[]).exits(0).stdout.starts_with("wrote anew"));
+    // somebody else's
+    std::fs::write(&path, "#!/bin/sh\necho mine\n").unwrap();
+    install(&[]).exits(7).says("is not a file of this program, and stays as it is");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "#!/bin/sh\necho mine\n");
+    // a link is nothing to write through
+    std::fs::remove_file(&path).unwrap();
+    let precious = chaos.write("precious", "written by `kubectl chaos completion install`");
+    symlink(&precious, &path).unwrap();
+    install(&[]).exits(7);
+    assert_eq!(chaos.read("precious"), "written by `kubectl chaos completion install`");
+    std::fs::remove_file(&path).unwrap();
+    symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &path).unwrap();
+    assert!(install(&[]).exits(0).stdout.starts_with("this program is there already"));
+    assert!(path.symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn another_folder_can_be_named_and_one_that_nobody_looks_in_is_told() {
+    let chaos = Chaos::new();
+    let bin = with_the_program(&chaos);
+    let chaos = chaos.env("PATH", bin.display().to_string());
+    let install = |folder: &str| chaos.run(["completion", "install", "--dir", folder]);
+    install("nowhere").exits(2).says("nowhere is no folder");
+    std::fs::create_dir(chaos.path("elsewhere")).unwrap();
+    install("elsewhere").exits(0).says("is not on PATH, where kubectl looks for it");
+    assert!(chaos.path("elsewhere/kubectl_complete-chaos").exists());
+    // where everybody can write nothing is put unasked
+    std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o777)).unwrap();
+    chaos.run(["completion", "install"]).exits(2).says("name one with --dir");
+}
+
+/// The first program of that name on the tests' own `PATH`.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.exists())
+}
+
+/// Runs a script of a shell, with this program on `PATH`, in a folder with files of three kinds.
+fn in_a_shell(shell: &Path, script: &str) -> String {
+    let chaos = Chaos::new();
+    let bin = with_the_program(&chaos);
+    for file in ["one.json", "two.yaml", "three.txt", "sub/x"] {
+        chaos.write(file, "");
+    }
+    let path = std::env::join_paths([bin.as_path(), Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+    let mut command = Command::new(shell);
+    command.args(["-c", script]).current_dir(chaos.path("")).env("PATH", path).env("HOME", chaos.path(""));
+    finish(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .exits(0)
+        .stdout
+}
+
+#[test]
+fn bash_completes_the_program_under_its_own_name() {
+    // every machine that has a shell to be completed in
+    let Some(bash) = find("bash") else { return };
+    let script = r#"
+        source <(kubectl-chaos completion bash)
+        t() { COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=(); __kubectl-chaos_complete; echo "$1|${COMPREPLY[*]}"; }
+        t "kubectl-chaos re"; t "kubectl-chaos run t"; t "kubectl-chaos run -o "; t "kubectl-chaos run --output=y"
+        t "kubectl-chaos --change-dir "; t "kubectl-chaos compare --fail-on broken,re"; t "kubectl-chaos run --seed "
+    "#;
+    let expected = "kubectl-chaos re|recover report\nkubectl-chaos run t|two.yaml\n\
+        kubectl-chaos run -o |text json yaml agent\nkubectl-chaos run --output=y|yaml\n\
+        kubectl-chaos --change-dir |bin sub\nkubectl-chaos compare --fail-on broken,re|broken,regressed\n\
+        kubectl-chaos run --seed |\n";
+    let said = in_a_shell(&bash, script).replace("|sub bin", "|bin sub");
+    assert_eq!(said, expected);
+}
+
+#[test]
+#[ignore = "needs fish and zsh"]
+fn fish_and_zsh_complete_it_too() {
+    let fish = in_a_shell(
+        &find("fish").expect("fish"),
+        "kubectl-chaos completion fish | source
+        for line in 're' 'run t' 'run --output=y' 'run --seed '; complete -C \"kubectl-chaos $line\"; echo .; end",
+    );
+    let names: Vec<&str> = fish.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(names, ["recover", "report", ".", "three.txt", "two.yaml", ".", "--output=yaml", ".", "."]);
+    // what Zsh would do with the candidates is told by functions that stand in for its own
+    let zsh = in_a_shell(
+        &find("zsh").expect("zsh"),
+        r#"compdef() { :; }; compset() { :; }
+        _files() { echo "files $*"; }
+        _describe() { local -a them; them=("${(@P)3}"); print -rl -- "${(@)them%%:*}"; }
+        source <(kubectl-chaos completion zsh)
+        t() { words=(kubectl-chaos "$@"); CURRENT=${#words}; __kubectl-chaos_complete; echo .; }
+        t re; t run t; t run --output=y; t --change-dir ''; t run --journal-path ''"#,
+    );
+    let expected = "recover\nreport\n.\nfiles -g (*.json|*.yaml|*.yml)\n.\nyaml\n.\nfiles -/\n.\nfiles \n.\n";
+    assert_eq!(zsh, expected);
+}
+
+#[test]
+fn powershell_gets_a_script_that_knows_the_commands() {
+    let script = Chaos::new().run(["completion", "powershell"]).exits(0).stdout;
+    assert!(script.contains("Register-ArgumentCompleter -Native -CommandName 'kubectl-chaos'"), "{script}");
+    assert!(script.contains("'recover'") && script.contains("'--kubeconfig'"));
+}
+
+#[test]
+#[ignore = "needs kubectl"]
+fn kubectl_asks_for_it() {
+    let kubectl = find("kubectl").expect("kubectl").canonicalize().unwrap();
+    let chaos = Chaos::new();
+    let bin = with_the_program(&chaos);
+    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
+    let chaos = chaos.env("PATH", bin.display().to_string());
+    // kubectl itself is started by its path: PATH has nothing but this program
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(&kubectl);
+        command.args(words).env_clear().env("PATH", &bin).env("HOME", chaos.path(""));
+        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let listed = ask(&["plugin", "list", "--name-only"]).exits(0);
+    let lines: Vec<&str> = listed.stdout.lines().filter(|line| line.contains("chaos")).collect();
+    assert_eq!(lines, ["kubectl-chaos"], "{listed:?}");
+    assert_eq!(listed.stderr, "");
+    chaos.run(["completion", "install"]).exits(0);
+    // the second file is none of the plugins
+    assert_eq!(ask(&["plugin", "list", "--name-only"]).exits(0).stdout, listed.stdout);
+    let completed = |words: &[&str]| ask(&[&["__complete", "chaos"], words].concat()).exits(0).stdout;
+    // the file is two lines for a shell, which is no part of PATH either
+    assert!(completed(&["run", "-o", ""]).starts_with("text\t"), "{}", completed(&["run", "-o", ""]));
+    assert!(completed(&["run", "-o", ""]).contains("\njson\tThe answer as JSON\n"));
+    assert!(completed(&["run", "-o", ""]).ends_with(":4\n"));
+    assert_eq!(completed(&["run", ""]), "json\nyaml\nyml\n:8\n");
+    assert_eq!(completed(&["run", "--kubeconfig", &config, "--context", ""]), "one\n:4\n");
+    // its exit codes come through as they are, and so does its name
+    assert_eq!(ask(&["chaos", "--version"]).exits(0).stdout.split(' ').next(), Some("kubectl"));
+    let version = ask(&["chaos", "--version"]).exits(0).stdout;
+    assert!(version.starts_with(concat!("kubectl chaos ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
+    ask(&["chaos", "run", "nowhere.json"]).exits(3);
+}

@@ -1,0 +1,233 @@
+//! `init`: what it writes is valid, runs, hits what was named, and puts things back.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Response, Server, Site, finish, object, pod_spec};
+
+fn example(rest: &str) -> String {
+    format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What users of the example ask.
+const CONSUMER: [&str; 2] = ["--service", "my-consumer-service:8080/invokeConsumedService"];
+
+/// Writes an experiment with these flags; it is valid.
+fn init(chaos: &Chaos, flags: &[&str]) -> Value {
+    let told = chaos.run(["init"].iter().chain(flags)).exits(0);
+    assert_eq!(told.stderr, "");
+    assert!(told.stdout.contains("next: kubectl chaos run experiment.json"), "{}", told.stdout);
+    chaos.run(["validate", "experiment.json"]).exits(0);
+    chaos.json("experiment.json")
+}
+
+/// Rehearses it on the example's application. Every fault takes effect, and is taken back.
+fn rehearse(chaos: &Chaos, arm: &str, code: i32) -> Value {
+    let given = ["run", "experiment.json", "--embedded", "--var", "settle_seconds:float=0.4"];
+    let (services, arm) = (example("services"), example(arm));
+    chaos.run(given.iter().chain(&["--apply", &services, "--apply", &arm])).exits(code);
+    let journal = chaos.journal();
+    let own = journal["kubectl-chaos"]["activities"].as_array().unwrap();
+    let effects: Vec<&Value> =
+        own.iter().filter(|one| !one["effect"].is_null()).map(|one| &one["effect"]["state"]).collect();
+    assert!(!effects.is_empty() && effects.iter().all(|state| *state == "confirmed"), "{own:#?}");
+    journal
+}
+
+#[test]
+fn a_deployment_that_is_down_shows_a_weakness_and_comes_back() {
+    let chaos = Chaos::new();
+    let fault = ["--fault", "scale-to-zero", "--target", "my-provider-app", "--replicas", "1"];
+    let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
+    assert_eq!(experiment["title"], "Does my-consumer-service go on answering when my-provider-app is down?");
+    let before = rehearse(&chaos, "01-before", 1);
+    assert_eq!(before["rollbacks"][0]["status"], "succeeded");
+    rehearse(&chaos, "03-after", 0);
+}
+
+#[test]
+fn a_pod_that_dies_is_replaced() {
+    let chaos = Chaos::new();
+    let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service"];
+    init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
+    let journal = rehearse(&chaos, "03-after", 0);
+    let targets = journal["kubectl-chaos"]["activities"][0]["targets"].as_array().cloned();
+    let hit = targets.iter().flatten().filter(|target| target["kind"] == "Pod").count();
+    assert_eq!(hit, 1, "{:#}", journal["kubectl-chaos"]["activities"]);
+}
+
+#[test]
+fn a_service_that_is_gone_is_made_again_from_its_manifest() {
+    let chaos = Chaos::new();
+    let manifest = example("services/provider-service.yaml");
+    let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &manifest];
+    init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
+    rehearse(&chaos, "01-before", 1);
+    // the manifest has to be that of the Service
+    let wrong = example("services/consumer-service.yaml");
+    let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &wrong];
+    let refused = chaos.run(["init", "--force"].iter().chain(&CONSUMER).chain(&fault)).exits(2);
+    assert!(
+        refused.stderr.contains("has to be the manifest of the Service my-provider-service"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_was_not_said_is_read_from_the_cluster() {
+    let site = Site::embedded();
+    let spec = json!({"replicas": 3, "selector": {"matchLabels": {"app": "web"}},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("suite/inert:1")}});
+    let deployment = object("apps/v1", "Deployment", "web", &json!({"spec": spec}));
+    site.create(&site.at("apps/v1", "deployments"), &deployment);
+    let spec = json!({"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    let was = site.create(&site.at("v1", "services"), &object("v1", "Service", "web", &spec));
+    let init = |flags: &[&str], code: i32| {
+        let given = ["init", "--kubeconfig", &site.config, "--url", "http://127.0.0.1:1/", "--force"];
+        site.chaos.run(given.iter().chain(flags)).exits(code)
+    };
+    init(&["--fault", "scale-to-zero", "--target", "web"], 0);
+    assert_eq!(site.chaos.json("experiment.json")["configuration"]["replicas"], 3);
+    init(&["--fault", "scale-to-zero", "--target", "other"], 2).says("there is no Deployment other");
+    init(&["--fault", "delete-service", "--target", "other"], 2)
+        .says("--manifest, as the cluster does not say it");
+    // and the Service is really put back by what was read
+    let ok = Server::start(|_| Response::new(200, "text/plain", "hello"));
+    let url = ok.url("/");
+    let given = ["init", "--kubeconfig", &site.config, "--url", &url, "--force", "-n", &site.namespace];
+    site.chaos.run(given.iter().chain(&["--fault", "delete-service", "--target", "web"])).exits(0);
+    let manifest = site.chaos.json("web-service.json");
+    assert_eq!((&manifest["spec"]["clusterIP"], &manifest["metadata"]["uid"]), (&Value::Null, &Value::Null));
+    let run = ["run", "experiment.json", "--kubeconfig", &site.config, "--var", "settle_seconds:float=0.1"];
+    site.chaos.run(run).exits(0);
+    let now = site.read(&site.at("v1", "services/web")).body;
+    assert_ne!(now["metadata"]["uid"], was["metadata"]["uid"], "it was deleted");
+    assert_eq!(now["spec"]["ports"][0]["port"], 80, "and made again: {now:#}");
+}
+
+#[test]
+fn a_command_is_run_and_undone_as_it_was_written() {
+    let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
+    let chaos = Chaos::new();
+    let url = server.url("/health");
+    let given = ["init", "--url", &url, "--output", "e.yaml", "--title", "no: 1e3 # \"really\"?"];
+    let command = [
+        "--fault",
+        "process",
+        "--command",
+        "sh -c 'echo \"$0 ${url} $HOME\" >done' x",
+        "--undo",
+        "rm done.not",
+    ];
+    chaos.run(given.iter().chain(&command)).exits(0);
+    chaos.run(["validate", "e.yaml"]).exits(0);
+    let run = ["run", "e.yaml", "--var", "settle_seconds:int=0", "-o", "json"];
+    // what undoes it fails here, and is seen to
+    let finished = chaos.run(run).exits(6);
+    assert_eq!(
+        chaos.read("done"),
+        format!("x  {}\n", chaos.path("").display().to_string().trim_end_matches('/'))
+    );
+    assert_eq!(finished.json()["experiment"]["title"], "no: 1e3 # \"really\"?");
+    assert_eq!(server.requests()[0].path, "/health");
+    let none = ["--fault", "process", "--command", "true", "--no-undo", "--force"];
+    chaos.run(given.iter().chain(&none)).exits(0);
+    chaos.run(run).exits(0);
+}
+
+#[test]
+fn what_is_missing_is_named_and_what_is_there_stays() {
+    let chaos = Chaos::new();
+    let check = |flags: &[&str], words: &[&str]| {
+        let refused = chaos.run(["init"].iter().chain(flags)).exits(2);
+        for word in words {
+            assert!(refused.stderr.contains(word), "{word:?} is not in {}", refused.stderr);
+        }
+        assert!(!chaos.path("experiment.json").exists());
+    };
+    check(&[], &["--url or --service", "--fault (kill-pods"]);
+    check(&["--url", "http://x/", "--fault", "kill-pods"], &["--label-selector"]);
+    check(
+        &["--url", "http://x/", "--fault", "kill-pods", "-l", "a!=b"],
+        &["does not say which Pods are meant"],
+    );
+    check(&["--url", "http://x/", "--fault", "kill-pods", "-l", ""], &["is no label selector"]);
+    check(&["--url", "x", "--fault", "kill-pods", "-l", "a=b"], &["--url x"]);
+    check(
+        &["--service", "web", "--fault", "scale-to-zero", "--target", "web"],
+        &["--replicas, as the cluster"],
+    );
+    check(
+        &["--service", "web", "--fault", "delete-service", "--target", "web"],
+        &["--manifest, as the cluster"],
+    );
+    check(&["--url", "http://x/", "--fault", "process"], &["--command", "--undo or --no-undo"]);
+    check(
+        &["--url", "http://x/", "--fault", "process", "--command", "'", "--no-undo"],
+        &["quotation mark is missing"],
+    );
+    let whole = ["init", "--url", "http://x/", "--fault", "kill-pods", "-l", "a=b"];
+    check(
+        &["--url", "http://x/", "--fault", "kill-pods", "-l", "a=b", "--output", "e.txt"],
+        &["not a .txt file"],
+    );
+    chaos.write("mine.json", "precious");
+    chaos.run(whole.iter().chain(&["--output", "mine.json"])).exits(2).says("--force replaces it");
+    assert_eq!(chaos.read("mine.json"), "precious");
+    let printed = chaos.run(whole.iter().chain(&["--output", "-"])).exits(0);
+    assert_eq!(printed.json()["configuration"]["label_selector"], "a=b");
+}
+
+#[test]
+fn a_trial_says_in_which_namespace_it_is() {
+    let chaos = Chaos::new();
+    let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service", "-n", "shop"];
+    let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
+    assert_eq!(experiment["configuration"]["namespace"]["default"], "shop");
+    // nothing of it is outside the namespace of a run
+    let (services, arm) = (example("services"), example("03-after"));
+    let given =
+        ["trial", "experiment.json", "--embedded", "--before", &arm, "--after", &arm, "--common", &services];
+    let short =
+        ["--repeat", "1", "--sample=50ms", "--recovery", "300ms", "--var", "settle_seconds:float=0.2"];
+    chaos.run(given.iter().chain(&short)).exits(8);
+    assert_eq!(chaos.json("chaos-trial/trial.json")["state"], "finished");
+}
+
+#[test]
+fn at_a_terminal_it_asks() {
+    let chaos = Chaos::new();
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let mut command = chaos.command(["init", "--title", "t"]);
+    command.stdin(terminal.try_clone().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop(command);
+    let mut typed = File::from(controller);
+    typed.write_all(b"web:8080/health\nscale-to-nil\nscale-to-zero\nweb\n3\n").unwrap();
+    let told = finish(child).exits(0);
+    for question in [
+        "What has to go on answering?",
+        "What is to go wrong?",
+        "[kill-pods]",
+        "Which Deployment?",
+        "How many replicas",
+    ] {
+        assert!(told.stderr.contains(question), "{question:?} is not in {}", told.stderr);
+    }
+    assert!(told.stderr.contains("scale-to-nil"), "{}", told.stderr);
+    let experiment = chaos.json("experiment.json");
+    assert_eq!(experiment["configuration"]["replicas"], 3);
+    assert_eq!(
+        experiment["steady-state-hypothesis"]["probes"][0]["provider"]["url"],
+        "http://web.svc:8080/health"
+    );
+    drop(terminal);
+}
