@@ -6,7 +6,10 @@ import shutil
 import tempfile
 import unittest
 
+import yaml
+
 from case import ROOT
+from expressions import filled
 from shop import HOSTILE, TOKEN, Shop, event_of_a_run, experiment, pull_request
 
 
@@ -311,11 +314,70 @@ class Artifacts(Shop):
         self.published(github, self.artifact(), event_of_a_run(self.fork, run=1001))
         self.assertEqual(github.comments(), [before])
 
-    def test_the_example_gives_it_what_it_needs(self):
-        with open(os.path.join(ROOT, "examples", "github-actions", "fork-safe-publish.yml"), encoding="utf-8") as file:
-            text = file.read()
-        self.assertIn("mode: publish", text)
-        self.assertNotIn("head_sha", text, "nothing of the pull request is checked out")
+
+class Examples(Shop):
+    """The workflows that users copy, step by step: what they give the action, and what they hand on."""
+
+    def steps(self, name):
+        with open(os.path.join(ROOT, "examples", "github-actions", name), encoding="utf-8") as file:
+            [job] = yaml.safe_load(file)["jobs"].values()
+        return job["steps"]
+
+    def given(self, name, job):
+        """The inputs that an example gives the action, filled in as GitHub does."""
+        [inputs] = [step["with"] for step in self.steps(name) if step.get("uses", "").startswith("kubectl-chaos/")]
+        with open(os.path.join(ROOT, "action.yml"), encoding="utf-8") as file:
+            known = yaml.safe_load(file)["inputs"]
+        self.assertLessEqual(set(inputs), set(known), name)
+        return {key: filled(value, {"runner": {"temp": job.temp}}, {}) for key, value in inputs.items()}
+
+    def checked_out(self, pull, **environment):
+        """The pull request at the root of the workspace and the base branch beside it."""
+        job = self.job_of(pull, **environment)
+        deploy = os.path.join(job.workspace, "deploy")
+        shutil.copytree(os.path.join(job.workspace, "chaos"), os.path.join(job.workspace, "base", "chaos"))
+        for arm, folder in [("before", "base/deploy"), ("after", "new")]:
+            shutil.copytree(os.path.join(deploy, arm), os.path.join(job.workspace, folder))
+            for service in os.listdir(os.path.join(deploy, "services")):
+                shutil.copy(os.path.join(deploy, "services", service), os.path.join(job.workspace, folder))
+        shutil.rmtree(deploy)
+        os.rename(os.path.join(job.workspace, "new"), deploy)
+        return job
+
+    def on_the_embedded_cluster(self, name, job):
+        """Executes it as the example says, but for the cluster that it makes."""
+        inputs = self.given(name, job)
+        self.assertEqual(inputs.pop("context"), "kind-kind")
+        return self.execute(job, **inputs, embedded="true", repeat="1")
+
+    def test_the_plain_one(self):
+        github = self.github()
+        result = self.on_the_embedded_cluster("plain.yml", self.checked_out(pull_request(), GITHUB_API_URL=github.address))
+        self.assertEqual(result.conclusion, "success", result.log())
+        [comment] = github.comments()
+        self.assertIn("fixed", comment["body"])
+        self.assertNotIn("base branch", comment["body"], "the experiment is the same")
+
+    def test_the_two_that_share_the_work(self):
+        fork = pull_request(number=23, repository="eve/shop", sha="c" * 40)
+        github = self.github(pulls=[pull_request(), fork])
+        first = self.checked_out(fork, GITHUB_API_URL=github.address)
+        result = self.on_the_embedded_cluster("fork-safe-run.yml", first)
+        self.assertEqual(result.conclusion, "success", result.log())
+        self.assertEqual(github.asked(), [], "the first one does not even ask")
+        [kept] = [step["with"] for step in self.steps("fork-safe-run.yml") if "upload-artifact" in step.get("uses", "")]
+
+        second = self.job_of(None, "workflow_run", event_of_a_run(fork), GITHUB_API_URL=github.address, GITHUB_RUN_ID="2001")
+        [fetched] = [step["with"] for step in self.steps("fork-safe-publish.yml") if "download-artifact" in step.get("uses", "")]
+        self.assertEqual(fetched["name"], kept["name"])
+        target = filled(fetched["path"], {"runner": {"temp": second.temp}}, {})
+        shutil.copytree(os.path.join(first.workspace, kept["path"]), target)
+        result = self.execute(second, **self.given("fork-safe-publish.yml", second))
+        self.assertEqual(result.conclusion, "success", result.log())
+        [comment] = github.comments()
+        self.assertEqual(comment["pull_request"], 23)
+        self.assertIn("fixed", comment["body"])
+        self.assertEqual(result.outputs["verdict"], "fixed")
 
 
 if __name__ == "__main__":
