@@ -32,7 +32,7 @@ pub(super) fn complete(
         return Ok(None);
     };
     let own = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
-    let own = own.filter(|_| name != "recover");
+    let own = own.filter(|arg| name != "recover" || arg.get_id() == "allow_context");
     let global = command.get_arguments().filter(|arg| GLOBAL.contains(&arg.get_id().as_str()));
     let mut more = Vec::new();
     for arg in own.chain(global) {
@@ -118,6 +118,11 @@ mod tests {
             &["--comment=never", "--dry-run"],
         );
         check(&["k", "recover"], &[("context", "kind-a"), ("yes", "true")], &["--context=kind-a"]);
+        check(
+            &["k", "recover", "--from", "d"],
+            &[("allow-context", "a\nb*")],
+            &["--allow-context=a", "--allow-context=b*"],
+        );
         // before what is no flag
         let words = completed(&["k", "publish", "--", "-odd"], &[("comment-id", "x")]).unwrap();
         assert_eq!(words, ["k", "publish", "--comment-id=x", "--", "-odd"]);

@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod action;
 mod bad_input;
 mod cluster;
 mod comparing;

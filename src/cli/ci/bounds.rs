@@ -25,6 +25,12 @@ pub(super) fn bounds(session: &Session, job: &Job, allowed: &[String]) -> Result
         );
         return Err((Exit::Usage, why));
     }
+    Ok(guard(session, job, allowed))
+}
+
+/// Lets those clusters pass that a job may touch, whatever it is that it does there.
+pub(in crate::cli) fn guard(session: &Session, job: &Job, allowed: &[String]) -> Guard {
+    let event = job.event.as_deref().unwrap_or_default();
     let stranger = match &job.event_file {
         None => event.starts_with(PULL_REQUEST),
         Some(path) => match Event::read(path) {
@@ -46,9 +52,9 @@ pub(super) fn bounds(session: &Session, job: &Job, allowed: &[String]) -> Result
         }
         let advice = "on a pull request from a fork nothing else can be allowed; use a cluster that the job makes, or \
                       --embedded";
-        return Ok(Guard::new(always, advice));
+        return Guard::new(always, advice);
     }
     let given = allowed.iter().filter(|pattern| !pattern.is_empty()).cloned();
     let advice = "use a cluster that the job makes, or --embedded; if it is really meant, --allow-context NAME allows it";
-    Ok(Guard::new(always.chain(given), advice))
+    Guard::new(always.chain(given), advice)
 }

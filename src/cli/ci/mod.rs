@@ -21,6 +21,7 @@ use crate::github::command::{self, Annotation, Silence};
 use crate::journal::Record;
 use args::Ci;
 use bounds::bounds;
+pub(super) use bounds::guard;
 
 /// Where everything goes where nothing is said.
 pub(super) const OUTPUT_DIR: &str = "chaos-results";

@@ -94,6 +94,10 @@ pub(in crate::cli) struct Recover {
     /// Only what the trial left behind that wrote this folder; nothing is to be done where it left nothing
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "trial")]
     pub(super) from: Option<PathBuf>,
+    /// Touch no context but those that `ci` may touch, and this one; may be repeated. The first part goes without saying
+    /// where a job cleans up by its folder, which may have been brought along
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) allow_context: Vec<String>,
     /// Do it without asking; for machines (-o json|yaml|name) nothing is removed without this
     #[arg(short, long)]
     pub(super) yes: bool,

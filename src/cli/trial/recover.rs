@@ -14,11 +14,13 @@ use super::prepare::{Refusal, reach};
 use super::record::{Left as Noted, State};
 use crate::cli::Session;
 use crate::cli::args::VariableArgs;
+use crate::cli::ci::guard;
 use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
 use crate::cli::table::{Line as Row, List};
 use crate::console::{Level, Line, sanitize};
 use crate::effect::EffectState;
+use crate::github::Job;
 use crate::kubernetes::deploy::{remains, removal};
 use crate::kubernetes::{Cluster, Metadata, Resource};
 use crate::trial::{Stage, Standing};
@@ -54,8 +56,9 @@ fn noted(folder: &Path) -> Result<Result<Noted, &'static str>, Refusal> {
 }
 
 async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusal> {
+    let mut session = within_bounds(session, args)?;
     let Some(folder) = &args.from else {
-        return remove(session, args, args.trial.as_deref(), None).await;
+        return remove(&session, args, args.trial.as_deref(), None).await;
     };
     match noted(folder)? {
         Err(why) => {
@@ -68,13 +71,23 @@ async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusa
             written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
         }
         Ok(left) => {
-            let mut session = session.clone();
             if let (None, Some(context)) = (session.connection.context(), &left.context) {
                 session.connection = session.connection.of_context(context);
             }
             remove(&session, args, Some(&left.trial), Some(&left.cluster)).await
         }
     }
+}
+
+/// The folder of a job may be one that a pull request has brought along: there only the clusters are touched that `ci`
+/// may touch, and where that is asked for.
+fn within_bounds(session: &Session, args: &Recover) -> Result<Session, Refusal> {
+    let job = Job::of(|name| session.environment.get(name)).map_err(|error| (Exit::Usage, error))?;
+    let mut bound = session.clone();
+    if args.from.is_some() && job.event.is_some() || !args.allow_context.is_empty() {
+        bound.connection = session.connection.guarded(guard(session, &job, &args.allow_context));
+    }
+    Ok(bound)
 }
 
 /// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.

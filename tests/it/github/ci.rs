@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::mock::{GitHub, TOKEN, US};
-use super::{Job, pull_request, shown};
+use super::{Job, REPOSITORY, pull_request, shown};
 use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
 
 fn process(path: &str, arguments: &[&str]) -> Value {
@@ -377,4 +377,41 @@ fn a_trial_is_conducted_and_published() {
     // whoever cleans up after it finds that there is nothing to do, and needs no cluster for it
     let cleaned = job.chaos.run(["recover", "--from", "results", "--yes"]).exits(0);
     assert!(cleaned.stdout.starts_with("nothing to do"), "{}", cleaned.stdout);
+}
+
+#[test]
+fn a_record_that_was_brought_along_leads_to_no_other_cluster() {
+    let folder = |job: &Job, server: &Server, context: &str| {
+        let record = json!({"schema": "kubectl-chaos/trial/v1", "trial": "0a1b2c3d", "state": "running",
+            "cluster": server.url("").trim_end_matches('/'), "context": context});
+        job.chaos.write("chaos-results/trial.json", record.to_string());
+    };
+    let recover = ["recover", "--from", "chaos-results", "--yes"];
+    let refused = |from: &str, more: &[&str]| {
+        let job = Job::new("pull_request", &pull_request(from));
+        let (server, config) = cluster(&job.chaos, &["production"]);
+        folder(&job, &server, "production");
+        let job = job.env("KUBECONFIG", config);
+        let finished = job.chaos.run(recover.iter().chain(more)).exits(4);
+        assert!(
+            finished.stderr.contains("the context 'production' may not be touched"),
+            "{}",
+            finished.stderr
+        );
+        assert!(server.requests().is_empty());
+    };
+    refused("eve/web", &[]);
+    refused("eve/web", &["--allow-context", "production"]);
+    refused(REPOSITORY, &[]);
+    let asked = |job: Job, context: &str, more: &[&str]| {
+        let (server, config) = cluster(&job.chaos, &[context]);
+        folder(&job, &server, context);
+        let job = job.env("KUBECONFIG", config);
+        job.chaos.run(recover.iter().chain(more)).exits(0);
+        assert!(!server.requests().is_empty());
+    };
+    asked(Job::new("pull_request", &pull_request("eve/web")), "kind-ci", &[]);
+    asked(Job::of_a_pull_request(), "production", &["--allow-context", "prod*"]);
+    // who is no job may do it anywhere
+    asked(Job { chaos: Chaos::new() }, "production", &[]);
 }

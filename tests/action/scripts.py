@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""scripts.py FOLDER FILE...: writes every `run:` of workflows and actions into a file of its own, for shellcheck."""
+import os
+import sys
+
+import yaml
+
+
+def scripts(value):
+    """Every script below a value, with the shell that it is for."""
+    if isinstance(value, dict):
+        if isinstance(value.get("run"), str):
+            yield value["run"]
+        for one in value.values():
+            yield from scripts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from scripts(one)
+
+
+def main(folder, paths):
+    count = 0
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            found = list(scripts(yaml.safe_load(file)))
+        for number, script in enumerate(found):
+            name = f"{path.replace('/', '-').lstrip('.-')}-{number}.sh"
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                # as GitHub's runner starts it
+                file.write(f"#!/usr/bin/env -S bash --noprofile --norc -e -o pipefail\n{script}")
+        count += len(found)
+    print(f"{count} scripts of {len(paths)} files")
+    return not count
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
