@@ -74,18 +74,10 @@ impl Rehearsal {
 /// Serves until a signal comes. Gives the exit code.
 pub(super) fn embedded(session: &Session, command: &Embedded) -> u8 {
     let Embedded::Serve(args) = command;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = match runtime {
-        Ok(runtime) => {
-            let served = runtime.block_on(serve(session, args));
-            runtime.shutdown_timeout(Duration::from_millis(100));
-            served
-        }
-        Err(error) => Err(format!("the program cannot start: {error}")),
-    };
-    match served {
-        Ok(()) => session.code(Exit::Fine),
-        Err(error) => session.refuse(Exit::Usage, error),
+    match session.to_its_end(serve(session, args)) {
+        Err(code) => code,
+        Ok(Ok(())) => session.code(Exit::Fine),
+        Ok(Err(error)) => session.refuse(Exit::Usage, error),
     }
 }
 

@@ -40,6 +40,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 
@@ -153,6 +154,19 @@ impl Session {
             Ok(()) => self.code(Exit::Fine),
             Err(error) => self.refuse(Exit::NotWritten, format!("the answer cannot be written: {error}")),
         }
+    }
+
+    /// Works until something is through. An error is the exit code of a program that cannot start; it was said why.
+    ///
+    /// One thread: nearly all the time it waits, and waking another one for each step of a request takes longer than
+    /// the step. What still goes on at the end is not waited for: it was cut, or nobody asked for it.
+    fn to_its_end<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|error| self.refuse(Exit::Usage, format!("the program cannot start: {error}")))?;
+        let done = runtime.block_on(work);
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        Ok(done)
     }
 
     /// Says why nothing was done, and gives the exit code for it.

@@ -60,14 +60,10 @@ pub(super) struct ConsumerArgs {
 
 /// Serves until a signal comes. Gives the exit code.
 pub(super) fn sample_app(session: &Session, part: &SampleApp) -> u8 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = match runtime {
-        Ok(runtime) => runtime.block_on(start(session, part)),
-        Err(error) => Err(format!("the program cannot start: {error}")),
-    };
-    match served {
-        Ok(()) => session.code(Exit::Fine),
-        Err(error) => session.refuse(Exit::Usage, error),
+    match session.to_its_end(start(session, part)) {
+        Err(code) => code,
+        Ok(Ok(())) => session.code(Exit::Fine),
+        Ok(Err(error)) => session.refuse(Exit::Usage, error),
     }
 }
 

@@ -36,15 +36,17 @@ pub(super) fn validate(session: &Session, args: &Validate) -> u8 {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
+    let every = async {
+        let mut checked: Vec<Checked> = Vec::new();
+        for source in &args.sources {
+            checked.push(check(session, &surroundings, source, args).await);
+        }
+        checked
     };
-    let checked: Vec<Checked> = args
-        .sources
-        .iter()
-        .map(|source| runtime.block_on(check(session, &surroundings, source, args)))
-        .collect();
+    let checked = match session.to_its_end(every) {
+        Ok(checked) => checked,
+        Err(code) => return code,
+    };
     let text = match args.output {
         Output::Text => checked.iter().map(text).collect(),
         Output::Json => pretty(&answer(&checked)),

@@ -5,7 +5,6 @@ mod scenario;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Parser as _};
 use serde_json::Value as Json;
@@ -45,16 +44,11 @@ enum Ended {
 
 /// Shows a scenario. Gives the exit code.
 pub(super) fn demo(session: &Session, args: &Demo) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    let shown = runtime.block_on(show(session, args));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    match shown {
-        Ok(()) => session.code(Exit::Fine),
-        Err(Ended::Failed(exit, why)) => session.refuse(exit, why),
-        Err(Ended::Signal(signal)) => session.code(Exit::Signal(signal)),
+    match session.to_its_end(show(session, args)) {
+        Err(code) => code,
+        Ok(Ok(())) => session.code(Exit::Fine),
+        Ok(Err(Ended::Failed(exit, why))) => session.refuse(exit, why),
+        Ok(Err(Ended::Signal(signal))) => session.code(Exit::Signal(signal)),
     }
 }
 

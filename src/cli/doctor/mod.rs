@@ -58,13 +58,7 @@ pub(super) struct Doctor {
 
 /// Looks, and tells what was found. Gives the exit code.
 pub(super) fn doctor(session: &Session, args: &Doctor) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    let code = runtime.block_on(look(session, args));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    code
+    session.to_its_end(look(session, args)).unwrap_or_else(|code| code)
 }
 
 async fn look(session: &Session, args: &Doctor) -> u8 {

@@ -102,13 +102,10 @@ type Refusal = (Exit, String);
 
 /// Writes an experiment. Gives the exit code.
 pub(super) fn init(session: &Session, args: &Init) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    match runtime.block_on(write(session, args)) {
-        Ok(text) => session.answer(&text),
-        Err((exit, why)) => session.refuse(exit, sanitize(&why)),
+    match session.to_its_end(write(session, args)) {
+        Err(code) => code,
+        Ok(Ok(text)) => session.answer(&text),
+        Ok(Err((exit, why))) => session.refuse(exit, sanitize(&why)),
     }
 }
 

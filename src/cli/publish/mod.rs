@@ -9,7 +9,6 @@ mod journals;
 mod target;
 
 use std::path::Path;
-use std::time::Duration;
 
 use url::Url;
 
@@ -255,17 +254,7 @@ impl Publication<'_> {
             say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));
             return None;
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                say(self.session, command::Level::Warning, &format!("there is no comment: {error}"));
-                return None;
-            }
-        };
-        let done = runtime.block_on(self.write_comment(&target));
-        runtime.shutdown_timeout(Duration::from_millis(100));
-        match done {
+        match self.session.to_its_end(self.write_comment(&target)).ok()? {
             Ok(address) => address,
             Err(why) => {
                 say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));

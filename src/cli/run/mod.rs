@@ -5,7 +5,6 @@ mod refused;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Session;
 use super::args::{DryArg, ExitCodes, Output, Run};
@@ -32,17 +31,7 @@ use refused::Refused;
 
 /// Runs experiments one after the other. Gives the exit code.
 pub(super) fn run(session: &Session, args: &Run) -> u8 {
-    // one thread: a run waits nearly all the time, and waking another thread for each step of a request takes
-    // longer than the step
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    let code = runtime.block_on(run_all(session, args, None));
-    // nothing that is still going on is waited for: it was cut, or nobody asked for it
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    code
+    session.to_its_end(run_all(session, args, None)).unwrap_or_else(|code| code)
 }
 
 /// How a run ended.

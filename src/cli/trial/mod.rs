@@ -7,7 +7,6 @@ mod record;
 mod recover;
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::Session;
 use super::args::ExitCodes;
@@ -31,13 +30,7 @@ pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
 /// Conducts a trial. Gives the exit code.
 pub(super) fn trial(session: &Session, args: &Trial) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    let code = runtime.block_on(whole(session, args));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    code
+    session.to_its_end(whole(session, args)).unwrap_or_else(|code| code)
 }
 
 async fn whole(session: &Session, args: &Trial) -> u8 {

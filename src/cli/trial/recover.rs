@@ -32,13 +32,10 @@ const SEEN: Duration = Duration::from_secs(60);
 
 /// Finds and removes. Gives the exit code.
 pub(in crate::cli) fn recover(session: &Session, args: &Recover) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return session.refuse(Exit::Usage, format!("the program cannot start: {error}")),
-    };
-    match runtime.block_on(find_and_remove(session, args)) {
-        Ok(()) => session.code(Exit::Fine),
-        Err((exit, why)) => session.refuse(exit, sanitize(&why)),
+    match session.to_its_end(find_and_remove(session, args)) {
+        Err(code) => code,
+        Ok(Ok(())) => session.code(Exit::Fine),
+        Ok(Err((exit, why))) => session.refuse(exit, sanitize(&why)),
     }
 }
 
