@@ -248,7 +248,7 @@ class Cancelled(Shop):
 
     def left(self, kubeconfig):
         """What trials have left on it, as `recover` finds it."""
-        command = [BINARY, "recover", "--kubeconfig", kubeconfig]
+        command = [BINARY, "recover", "-o", "name", "--kubeconfig", kubeconfig]
         return subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
 
     def test_a_trial_on_a_cluster_leaves_nothing_whether_it_is_cancelled_or_killed(self):
@@ -266,10 +266,10 @@ class Cancelled(Shop):
                         process_.kill()
 
                 result = self.trial(job, self.during(job, end), kubeconfig=kubeconfig, context="kind-served", comment="never")
-                self.assertIn("Namespace chaos-trial-", found[0], "something was there to be left")
+                self.assertIn("namespace/chaos-trial-", found[0], "something was there to be left")
                 self.assertEqual(result.steps["Run"].code, 130 if how == "cancelled" else -9, result.log())
                 self.assertEqual(result.steps["Recover"].outcome, "success", result.log())
-                self.assertIn("nothing of a trial is left", self.left(kubeconfig), result.log())
+                self.assertEqual(self.left(kubeconfig), "", result.log())
                 self.assertEqual(job.processes(), [])
 
 
