@@ -144,7 +144,10 @@ async fn use_it(client: Client, case: &Case) -> (f64, f64) {
         let deployment = json!({"metadata": {"name": name}, "spec": {
             "replicas": each, "selector": {"matchLabels": {"app": name}},
             "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [case.container]}}}});
-        deployments.create(&PostParams::default(), &serde_json::from_value(deployment).unwrap()).await.unwrap();
+        deployments
+            .create(&PostParams::default(), &serde_json::from_value(deployment).unwrap())
+            .await
+            .unwrap();
         if case.services {
             let service = json!({"metadata": {"name": name},
                 "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}});

@@ -168,11 +168,6 @@ impl Kinds {
         self.0.iter().find(|kind| &*kind.resource == resource)
     }
 
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Kind>> {
-        self.0.iter()
-    }
-
     /// Adds what a custom definition defines, in place of what it defined before.
     pub(super) fn define(&mut self, kind: Kind) {
         self.forget(&kind.resource);

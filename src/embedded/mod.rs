@@ -24,6 +24,7 @@
 mod api;
 mod controllers;
 mod defaults;
+mod fields;
 mod http;
 mod kinds;
 mod listener;
@@ -35,8 +36,9 @@ mod selector;
 mod shape;
 mod status;
 mod store;
+mod work;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,11 +48,12 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::Api;
+use fields::number;
 use logs::Logs;
 use network::Network;
 
@@ -126,8 +129,8 @@ pub struct Cluster {
     logs: Logs,
     workloads: Box<dyn Workloads>,
     tasks: Mutex<JoinSet<()>>,
-    /// The Pods that have a task, by their UIDs.
-    lives: Mutex<HashSet<String>>,
+    /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
+    lives: Mutex<HashMap<String, Arc<Notify>>>,
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
@@ -198,10 +201,8 @@ impl Handle {
     /// What keeps Deployments from being complete: each that is not, with how far it is.
     pub fn unfinished(&self) -> Vec<String> {
         let state = self.cluster.api.lock();
-        let resource = "apps/deployments".into();
-        let number = |value: &Json| value.as_i64().unwrap_or(0);
         let mut unfinished = Vec::new();
-        for (key, object) in state.store.list(&resource, "") {
+        for (key, object) in state.store.list("apps/deployments", "") {
             let (wanted, status) = (number(&object["spec"]["replicas"]), &object["status"]);
             let counted = ["replicas", "updatedReplicas", "availableReplicas"];
             let seen = number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);

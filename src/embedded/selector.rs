@@ -64,17 +64,6 @@ impl Selector {
         Self { labels: all, fields: Vec::new() }
     }
 
-    /// The labels that a Service sends to.
-    pub(super) fn of_service(selector: &Json) -> Option<Self> {
-        let labels = selector.as_object().filter(|labels| !labels.is_empty())?;
-        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-        let labels = labels
-            .iter()
-            .map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)]))
-            .collect();
-        Some(Self { labels, fields: Vec::new() })
-    }
-
     /// Whether everything is meant.
     pub(super) fn is_everything(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
@@ -260,6 +249,5 @@ mod tests {
         assert!(Selector::of(&selector).matches_labels(&json!({"app": "web"})));
         assert!(!Selector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
         assert!(Selector::of(&json!({})).matches_labels(&Json::Null));
-        assert!(Selector::of_service(&json!({})).is_none());
     }
 }

@@ -79,6 +79,18 @@ impl Status {
         status
     }
 
+    /// The same for one place.
+    pub(super) fn invalid_field(kind: &Kind, name: &str, path: &str, why: &str) -> Self {
+        Self::invalid(kind, name, &[(path.to_owned(), why.to_owned())])
+    }
+
+    /// Another object than the one that is meant.
+    pub(super) fn precondition(kind: &Kind, name: &str, what: &str, asked: &str, is: &str) -> Self {
+        let why =
+            format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
+        Self::conflict(kind, name, &why)
+    }
+
     /// A patch that does not fit what there is. A real API server does not say why either.
     pub(super) fn unprocessable() -> Self {
         let message = "the server rejected our request due to an error in our request";
