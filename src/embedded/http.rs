@@ -215,12 +215,9 @@ impl Cluster {
             Ok(request) => super::network::ask(endpoint, request).await,
             Err(error) => Err(error.to_string()),
         };
-        passed.map(Answer::Passed).map_err(|error| {
-            Status::unavailable(format!(
-                "error trying to reach service: dial tcp {}: {error}",
-                endpoint.shown
-            ))
-        })
+        passed
+            .map(Answer::Passed)
+            .map_err(|error| Status::unavailable(format!("error trying to reach service: {error}")))
     }
 }
 

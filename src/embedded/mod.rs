@@ -48,7 +48,7 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
@@ -61,6 +61,9 @@ pub use controllers::{CRASHES, NO_IMAGE};
 pub use http::Body;
 pub use listener::{Listener, NAME};
 pub use status::Status;
+
+/// How many containers are looked at at once: each takes two ends of a connection.
+const LOOKS: usize = 100;
 
 /// Something that is under way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -131,6 +134,8 @@ pub struct Cluster {
     tasks: Mutex<JoinSet<()>>,
     /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
     lives: Mutex<HashMap<String, Arc<Notify>>>,
+    /// Lets so many containers be looked at at once.
+    looks: Semaphore,
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
@@ -163,6 +168,7 @@ impl Cluster {
             workloads,
             tasks,
             lives: Mutex::default(),
+            looks: Semaphore::new(LOOKS),
         });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
         Handle { cluster, control }

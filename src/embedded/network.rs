@@ -216,14 +216,20 @@ async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
     }
 }
 
+/// Connects with a Pod.
+pub(super) async fn connect(endpoint: Endpoint) -> Result<TcpStream, String> {
+    let Endpoint { shown, real } = endpoint;
+    let real = real.ok_or_else(|| format!("dial tcp {shown}: connect: connection refused"))?;
+    TcpStream::connect(real).await.map_err(|error| format!("dial tcp {shown}: connect: {error}"))
+}
+
 /// Sends a request to a Pod.
 pub(super) async fn ask(endpoint: Endpoint, mut request: Request<Bytes>) -> Result<Response<Bytes>, String> {
-    let real = endpoint.real.ok_or("connect: connection refused")?;
     let shown = HeaderValue::from_str(&endpoint.shown.to_string()).map_err(|error| error.to_string())?;
     request.headers_mut().entry(HOST).or_insert(shown);
     let request = request.map(Full::new);
     let asking = async {
-        let stream = TcpStream::connect(real).await.map_err(|error| error.to_string())?;
+        let stream = connect(endpoint).await?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         let answer = async {

@@ -13,6 +13,7 @@ mod replica_set;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::Cluster;
 use super::api::{Deletion, budget};
@@ -32,6 +33,7 @@ impl Cluster {
         // what was there before
         changed.mark_changed();
         while changed.changed().await.is_ok() {
+            let begun = Instant::now();
             // what one controller does is the next one's to go on with
             for _ in 0..ROUNDS {
                 changed.mark_unchanged();
@@ -40,8 +42,8 @@ impl Cluster {
                     self.work_on(work);
                 }
             }
-            // others have their turn
-            tokio::task::yield_now().await;
+            // others have as long: what they change meanwhile is looked at together
+            tokio::time::sleep(begun.elapsed()).await;
         }
     }
 

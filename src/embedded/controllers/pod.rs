@@ -16,7 +16,7 @@ use super::renewed;
 use crate::embedded::Cluster;
 use crate::embedded::api::remove;
 use crate::embedded::fields::{
-    containers, is_held, is_leaving, is_over, is_ready, items, items_mut, name, number, text, uid,
+    condition, containers, is_held, is_leaving, is_over, is_ready, items, items_mut, number, text, uid,
 };
 use crate::embedded::network::Shown;
 use crate::embedded::store::{Key, Mark};
@@ -29,8 +29,30 @@ pub const CRASHES: &str = "embedded/crashes";
 /// What a stage goes by.
 struct Seen<'a> {
     pod: &'a Json,
-    node_is_ready: bool,
+    node: Node,
     containers: &'a [Container],
+}
+
+/// What is known of a Pod's Node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    /// It is ready; one that is not there does not say otherwise.
+    Ready,
+    /// It says that it is not: what runs goes on, and nothing begins.
+    NotReady,
+    /// Nothing was heard of it lately (its condition is `Unknown`): what runs there is not counted on, and
+    /// nothing ends there either.
+    Silent,
+}
+
+impl Node {
+    fn of(node: Option<&Json>) -> Self {
+        match node.map(|node| condition(node, "Ready").map_or("", |one| text(&one["status"]))) {
+            None | Some("True") => Self::Ready,
+            Some("Unknown") => Self::Silent,
+            Some(_) => Self::NotReady,
+        }
+    }
 }
 
 /// A stage: when it comes, after which time, and what it does.
@@ -61,11 +83,20 @@ enum Step {
 }
 
 const STAGES: &[Stage] = &[
+    Stage {
+        when: |seen| is_leaving(seen.pod) && seen.node == Node::Silent,
+        after: After::Never,
+        then: Step::Rest,
+    },
     Stage { when: |seen| is_leaving(seen.pod), after: After::Delay(20), then: Step::End },
     Stage { when: |seen| is_over(seen.pod), after: After::Never, then: Step::Rest },
     Stage { when: |seen| seen.pod["spec"]["nodeName"].is_null(), after: After::Delay(0), then: Step::Place },
     Stage { when: |seen| seen.waits(), after: After::Never, then: Step::Rest },
-    Stage { when: |seen| seen.is_pending() && !seen.node_is_ready, after: After::Never, then: Step::Rest },
+    Stage {
+        when: |seen| seen.is_pending() && seen.node != Node::Ready,
+        after: After::Never,
+        then: Step::Rest,
+    },
     Stage {
         when: |seen| seen.has_image(NO_IMAGE),
         after: After::Delay(20),
@@ -103,7 +134,7 @@ impl Seen<'_> {
     fn is_news(&self) -> bool {
         let mut told = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
         let all = self.containers.iter().all(|one| one.is_ready);
-        let differs = is_ready(self.pod) != (all && self.node_is_ready)
+        let differs = is_ready(self.pod) != (all && self.node != Node::Silent)
             || self.containers.iter().any(|one| told.next() != Some(one.is_ready));
         !self.containers.is_empty() && differs
     }
@@ -115,6 +146,8 @@ struct Running {
     ends: Vec<oneshot::Sender<()>>,
     ports: Vec<Shown>,
     containers: Vec<Container>,
+    /// The stage that is waited for, and since when.
+    entered: Option<(usize, Instant)>,
 }
 
 impl Cluster {
@@ -146,49 +179,53 @@ impl Cluster {
         }
     }
 
-    /// A Pod, and whether its Node is ready. A Node that is not there cannot say that it is not.
-    fn see(&self, key: &Key, of: &str) -> Option<(Arc<Json>, bool)> {
+    /// A Pod and its Node.
+    fn see(&self, key: &Key, of: &str) -> Option<(Arc<Json>, Node)> {
         let state = self.api.lock();
         let pod = state.store.get(key).filter(|pod| uid(pod) == of)?;
         let node = state.store.get(&Key::new("/nodes", "", text(&pod["spec"]["nodeName"])));
-        Some((Arc::clone(pod), node.is_none_or(|node| is_ready(node))))
+        Some((Arc::clone(pod), Node::of(node.map(|node| &**node))))
     }
 
     async fn live(self: Arc<Self>, key: &Key, of: &str, changed: &Notify) {
         let mut running = Running::default();
-        // the stage that is waited for, and since when
-        let mut entered: Option<(usize, Instant)> = None;
         // until it was deleted at once, or replaced
-        while let Some((pod, node_is_ready)) = self.see(key, of) {
-            let seen = Seen { pod: &pod, node_is_ready, containers: &running.containers };
-            let stage = STAGES.iter().position(|stage| (stage.when)(&seen));
-            entered = stage
-                .map(|stage| entered.filter(|(known, _)| *known == stage).unwrap_or((stage, Instant::now())));
-            let due = entered.and_then(|(stage, since)| match STAGES[stage].after {
-                After::Delay(delay) => Some((stage, since + Duration::from_millis(delay))),
-                After::Look => seen.next_look().map(|next| (stage, next)),
-                After::Never => None,
-            });
-            let Some((stage, due)) = due else {
-                changed.notified().await;
-                continue;
-            };
-            if due > Instant::now() {
+        while let Some(next) = self.next(key, of, &mut running) {
+            match next {
+                None => changed.notified().await,
                 // a change may bring another stage
-                let _ = timeout_at(due, changed.notified()).await;
-                continue;
-            }
-            entered = None;
-            if !self.step(STAGES[stage].then, key, &pod, &mut running).await {
-                changed.notified().await;
+                Some((_, due)) if due > Instant::now() => drop(timeout_at(due, changed.notified()).await),
+                Some((step, _)) => {
+                    running.entered = None;
+                    if !self.step(step, key, of, &mut running).await {
+                        changed.notified().await;
+                    }
+                }
             }
         }
         running.ports.iter().for_each(|shown| self.network.close(*shown));
         self.log(key, None);
     }
 
+    /// What comes next for a Pod, and when; nothing for one that is no more.
+    fn next(&self, key: &Key, of: &str, running: &mut Running) -> Option<Option<(Step, Instant)>> {
+        let (pod, node) = self.see(key, of)?;
+        let seen = Seen { pod: &pod, node, containers: &running.containers };
+        let stage = STAGES.iter().position(|stage| (stage.when)(&seen));
+        let since = running.entered.filter(|(known, _)| Some(*known) == stage).map(|(_, since)| since);
+        let since = since.unwrap_or_else(Instant::now);
+        running.entered = stage.map(|stage| (stage, since));
+        let Some(stage) = stage.map(|stage| &STAGES[stage]) else { return Some(None) };
+        let due = match stage.after {
+            After::Delay(delay) => Some(since + Duration::from_millis(delay)),
+            After::Look => seen.next_look(),
+            After::Never => None,
+        };
+        Some(due.map(|due| (stage.then, due)))
+    }
+
     /// Does what a stage says. Whether it could.
-    async fn step(self: &Arc<Self>, step: Step, key: &Key, pod: &Json, running: &mut Running) -> bool {
+    async fn step(self: &Arc<Self>, step: Step, key: &Key, of: &str, running: &mut Running) -> bool {
         match step {
             Step::Rest => false,
             Step::End => {
@@ -198,27 +235,27 @@ impl Cluster {
                 }
                 running.ports.drain(..).for_each(|shown| self.network.close(shown));
                 let mut state = self.api.lock();
-                let is_free = state.store.get(key).is_some_and(|now| uid(now) == uid(pod) && !is_held(now));
+                let is_free = state.store.get(key).is_some_and(|pod| uid(pod) == of && !is_held(pod));
                 is_free && remove(&mut state, key).is_some()
             }
-            Step::Place => self.place(key, pod),
+            Step::Place => self.place(key, of),
             Step::Wait(reason, message) => {
                 let waiting = json!({"waiting": {"reason": reason, "message": message}});
                 let address = self.api.lock().address("10.244");
-                self.amend_status(key, pod, |pod, now| {
+                self.amend_status(key, of, |pod, now| {
                     has_address(pod, &address, now);
                     has_containers(pod, &waiting);
                 })
             }
-            Step::Start => self.run_containers(key, pod, running).await,
+            Step::Start => self.run_containers(key, of, running).await,
             Step::Tell => {
-                let node_is_ready = self.see(key, uid(pod)).is_some_and(|(_, ready)| ready);
-                self.amend_status(key, pod, |pod, now| {
+                let node = self.see(key, of).map_or(Node::Ready, |(_, node)| node);
+                self.amend_status(key, of, |pod, now| {
                     let statuses = pod["status"].get_mut("containerStatuses");
                     for (status, container) in items_mut(statuses).zip(&running.containers) {
                         status["ready"] = json!(container.is_ready);
                     }
-                    tell_readiness(pod, node_is_ready, now);
+                    tell_readiness(pod, node, now);
                 })
             }
             Step::Look => {
@@ -226,8 +263,9 @@ impl Cluster {
                 for one in
                     running.containers.iter_mut().filter(|one| one.next.is_some_and(|next| next <= now))
                 {
+                    let _permit = self.looks.acquire().await;
                     if let Err(why) = one.look(&self.network).await {
-                        self.report(key, pod, &format!("Readiness probe failed: {why}"));
+                        self.report(key, of, &format!("Readiness probe failed: {why}"));
                     }
                 }
                 true
@@ -236,7 +274,7 @@ impl Cluster {
     }
 
     /// Finds a node that takes Pods and has the fewest.
-    fn place(&self, key: &Key, pod: &Json) -> bool {
+    fn place(&self, key: &Key, of: &str) -> bool {
         let node = {
             let state = self.api.lock();
             let takes = |node: &Json| is_ready(node) && node["spec"]["unschedulable"] != true;
@@ -244,7 +282,7 @@ impl Cluster {
             let least = fitting.min_by_key(|(key, _)| state.store.count(&Mark::Node(key.name.clone())));
             least.map(|(node, _)| node.name.clone())
         };
-        self.amend_status(key, pod, |pod, now| {
+        self.amend_status(key, of, |pod, now| {
             let (status, reason, message) = match &node {
                 Some(_) => ("True", "", ""),
                 None => ("False", "Unschedulable", "no node takes Pods"),
@@ -257,10 +295,11 @@ impl Cluster {
         }) && node.is_some()
     }
 
-    async fn run_containers(self: &Arc<Self>, key: &Key, pod: &Json, running: &mut Running) -> bool {
+    async fn run_containers(self: &Arc<Self>, key: &Key, of: &str, running: &mut Running) -> bool {
+        let Some((pod, _)) = self.see(key, of) else { return true };
         let address = self.api.lock().address("10.244");
         let ip: Ipv4Addr = address.parse().unwrap_or(Ipv4Addr::LOCALHOST);
-        for container in containers(pod) {
+        for container in containers(&pod) {
             let (end, ended) = oneshot::channel();
             let started = self.workloads.start(self, &key.namespace, container, ended).await;
             if let Ok(Some(listens)) = &started {
@@ -273,24 +312,24 @@ impl Cluster {
             if let Err(error) = &started {
                 self.log(key, Some(error));
                 let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
-                return self.amend_status(key, pod, |pod, _| has_containers(pod, &waiting));
+                return self.amend_status(key, of, |pod, _| has_containers(pod, &waiting));
             }
-            running.containers.push(Container::started(pod, container, ip, matches!(started, Ok(Some(_)))));
+            running.containers.push(Container::started(&pod, container, ip, matches!(started, Ok(Some(_)))));
         }
-        self.amend_status(key, pod, |pod, now| {
+        self.amend_status(key, of, |pod, now| {
             pod["status"]["phase"] = json!("Running");
             has_address(pod, &address, now);
             has_containers(pod, &json!({"running": {"startedAt": now}}));
-            tell_readiness(pod, true, now);
+            tell_readiness(pod, Node::Ready, now);
         })
     }
 
     /// Changes a Pod that was seen, unless another one has its name by now. Whether there is one.
-    fn amend_status(&self, key: &Key, pod: &Json, change: impl FnOnce(&mut Json, &str)) -> bool {
+    fn amend_status(&self, key: &Key, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
         let now = self.api.now();
-        self.api.amend(key, |current| {
-            if uid(current) == uid(pod) {
-                change(current, &now);
+        self.api.amend(key, |pod| {
+            if uid(pod) == of {
+                change(pod, &now);
             }
         })
     }
@@ -300,8 +339,8 @@ impl Cluster {
     }
 
     /// Tells what went wrong with a Pod, in one event however often it does.
-    fn report(&self, key: &Key, pod: &Json, message: &str) {
-        let (now, name) = (self.api.now(), format!("{}.unhealthy", name(pod)));
+    fn report(&self, key: &Key, of: &str, message: &str) {
+        let (now, name) = (self.api.now(), format!("{}.unhealthy", key.name));
         let seen = |event: &mut Json| {
             event["count"] = json!(number(&event["count"]) + 1);
             event["lastTimestamp"] = json!(now);
@@ -312,7 +351,7 @@ impl Cluster {
                 "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": key.namespace},
                 "type": "Warning", "reason": "Unhealthy", "firstTimestamp": now, "source": {"component": "kubelet"},
                 "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": key.namespace, "name": key.name,
-                    "uid": uid(pod)},
+                    "uid": of},
             });
             seen(&mut event);
             // a namespace that is about to go takes nothing more
@@ -341,8 +380,8 @@ fn has_containers(pod: &mut Json, state: &Json) {
     pod["status"]["containerStatuses"] = containers(pod).map(status).collect();
 }
 
-/// Whether it is ready: all of its containers are, and so is its Node.
-fn tell_readiness(pod: &mut Json, node_is_ready: bool, now: &str) {
+/// Whether it is ready: all of its containers are, and something was heard of its Node.
+fn tell_readiness(pod: &mut Json, node: Node, now: &str) {
     let statuses = items(&pod["status"]["containerStatuses"]);
     let unready: Vec<&str> =
         statuses.filter(|one| one["ready"] != true).map(|one| text(&one["name"])).collect();
@@ -350,7 +389,7 @@ fn tell_readiness(pod: &mut Json, node_is_ready: bool, now: &str) {
     let of_containers =
         if unready.is_empty() { ("True", "", "") } else { ("False", "ContainersNotReady", &*message) };
     // nobody says why when it is the Node
-    let of_pod = if unready.is_empty() && !node_is_ready { ("False", "", "") } else { of_containers };
+    let of_pod = if unready.is_empty() && node == Node::Silent { ("False", "", "") } else { of_containers };
     let conditions = [
         ("Initialized", ("True", "", "")),
         ("Ready", of_pod),

@@ -6,11 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value as Json;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::embedded::fields::{items, number, port_of, text};
-use crate::embedded::network::{Endpoint, Network, Shown, ask};
+use crate::embedded::network::{Endpoint, Network, Shown, ask, connect};
 
 /// A container that runs, and what is known of it.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ struct Probe {
 #[derive(Debug)]
 enum How {
     /// A GET, whose answer has to have a status below 400.
-    Get(Result<Request<Bytes>, String>),
+    Get(Box<Result<Request<Bytes>, String>>),
     /// A connection.
     Connect,
 }
@@ -74,8 +73,8 @@ impl Container {
 impl Probe {
     fn of(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
         let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
-        let how = if get.is_object() { How::Get(request(get)) } else { How::Connect };
-        // what else there is, a command or a call of gRPC, finds nobody here who would run it
+        let how = if get.is_object() { How::Get(Box::new(request(get))) } else { How::Connect };
+        // for what else there is, a command or a call of gRPC, there is nobody here
         let said = [get, connect].into_iter().find(|said| said.is_object())?;
         let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
         Some(Self {
@@ -94,17 +93,18 @@ impl Probe {
         let asking = async {
             match &self.how {
                 How::Get(request) => {
-                    let status = ask(endpoint, request.clone()?).await?.status().as_u16();
+                    let request = (**request).clone()?;
+                    let failed = format!("Get \"http://{}{}\": ", self.port, request.uri());
+                    let answer = ask(endpoint, request).await.map_err(|error| failed + &error)?;
+                    let status = answer.status().as_u16();
                     let failed = format!("HTTP probe failed with statuscode: {status}");
                     if (200..400).contains(&status) { Ok(()) } else { Err(failed) }
                 }
-                How::Connect => {
-                    let real = endpoint.real.ok_or("connect: connection refused")?;
-                    TcpStream::connect(real).await.map(drop).map_err(|error| error.to_string())
-                }
+                How::Connect => connect(endpoint).await.map(drop),
             }
         };
-        timeout(self.patience, asking).await.unwrap_or_else(|_| Err("timeout exceeded".to_owned()))
+        let failed = |_| Err(format!("dial tcp {}: i/o timeout", self.port));
+        timeout(self.patience, asking).await.unwrap_or_else(failed)
     }
 }
 

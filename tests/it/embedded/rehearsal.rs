@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::{Chaos, NONE};
 
-fn example(rest: &str) -> String {
+pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
