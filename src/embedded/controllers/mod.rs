@@ -21,6 +21,7 @@ use super::fields::{condition, is_leaving, uid};
 use super::store::{Key, Mark};
 use super::work::Work;
 
+pub(super) use pod::UNHEALTHY;
 pub use pod::{CRASHES, NO_IMAGE};
 
 /// How many rounds are made at once.

@@ -26,6 +26,9 @@ pub const NO_IMAGE: &str = "embedded/no-such-image";
 /// Containers of images whose names begin so end again and again.
 pub const CRASHES: &str = "embedded/crashes";
 
+/// The reason of events that tell of probes that failed.
+pub(in crate::embedded) const UNHEALTHY: &str = "Unhealthy";
+
 /// What a stage goes by.
 struct Seen<'a> {
     pod: &'a Json,
@@ -349,7 +352,7 @@ impl Cluster {
         if !self.api.amend(&Key::new("/events", &key.namespace, &name), seen) {
             let mut event = json!({
                 "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": key.namespace},
-                "type": "Warning", "reason": "Unhealthy", "firstTimestamp": now, "source": {"component": "kubelet"},
+                "type": "Warning", "reason": UNHEALTHY, "firstTimestamp": now, "source": {"component": "kubelet"},
                 "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": key.namespace, "name": key.name,
                     "uid": of},
             });

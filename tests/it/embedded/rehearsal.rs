@@ -37,6 +37,18 @@ fn the_weakness_shows_before_and_is_gone_after() {
 }
 
 #[test]
+fn a_rehearsal_that_cannot_begin_says_why() {
+    let chaos = Chaos::new();
+    let text = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
+    let wrong =
+        chaos.write("provider.yaml", text.replace("path: /health", "path: /helth")).display().to_string();
+    let experiment = json!({"title": "t", "description": "d", "method": []});
+    let why = "Deployment default/my-provider-app (0 of 1 available: Readiness probe failed: HTTP probe failed with \
+               statuscode: 404)";
+    chaos.experiment(&experiment, ["--embedded", "--apply", &wrong]).exits(4).says(why);
+}
+
+#[test]
 fn what_a_rehearsal_starts_sees_the_same_cluster_and_no_other() {
     let chaos = Chaos::new().env("KUBECONFIG", "/nowhere");
     let look = json!({"title": "t", "description": "d", "method": [{"type": "probe", "name": "p", "provider":
