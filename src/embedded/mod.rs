@@ -82,7 +82,7 @@ pub use listener::{Listener, NAME};
 pub use status::Status;
 
 /// How many containers are looked at at once: each takes two ends of a connection.
-const LOOKS: usize = 100;
+const LOOKS: usize = 50;
 
 /// Something that is under way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

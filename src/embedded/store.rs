@@ -49,7 +49,16 @@ pub(super) struct Stored {
 impl Stored {
     fn new(object: Json) -> Self {
         let text = serde_json::to_string(&Plain(&object)).unwrap_or_default();
-        Self { tree: Arc::new(object), text: text.into() }
+        Self { tree: Arc::new(packed(object)), text: text.into() }
+    }
+}
+
+/// The same without the room that was left for more.
+fn packed(value: Json) -> Json {
+    match value {
+        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, packed(value))).collect(),
+        Json::Array(items) => items.into_iter().map(packed).collect(),
+        other => other,
     }
 }
 

@@ -43,7 +43,16 @@ impl Cluster {
         let new = match new {
             Some(new) => Some(new),
             None if paused => None,
-            None => self.new_set(&deployment, &template, last + 1),
+            None => {
+                let old_pods: i64 = sets.iter().map(|set| number(&set["status"]["replicas"])).sum();
+                // it begins with as many as it may have: another size would count as a change
+                let first = match recreate {
+                    true if old_replicas + old_pods > 0 => 0,
+                    true => wanted,
+                    false => (wanted + bounds.surge - old_replicas).clamp(0, wanted),
+                };
+                self.new_set(&deployment, &template, first, last + 1)
+            }
         };
         if let Some(new) = &new {
             // a set that is new again counts as the newest
@@ -96,8 +105,7 @@ impl Cluster {
         }
     }
 
-    /// A set for a template, without Pods yet.
-    fn new_set(&self, deployment: &Json, template: &Json, revision: i64) -> Option<Arc<Json>> {
+    fn new_set(&self, deployment: &Json, template: &Json, replicas: i64, revision: i64) -> Option<Arc<Json>> {
         let mut hasher = DefaultHasher::new();
         template.to_string().hash(&mut hasher);
         let hash = format!("{:010x}", hasher.finish() & 0xff_ffff_ffff);
@@ -116,7 +124,7 @@ impl Cluster {
                 "annotations": {REVISION: revision.to_string()},
                 "ownerReferences": owned_by(deployment),
             },
-            "spec": {"replicas": 0, "selector": selector, "template": of_pods},
+            "spec": {"replicas": replicas, "selector": selector, "template": of_pods},
         });
         self.api.create_object(set).ok()
     }

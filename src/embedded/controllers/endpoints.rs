@@ -37,6 +37,7 @@ impl Cluster {
                     "ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"],
                     "targetRef": {
                         "kind": "Pod", "namespace": key.namespace, "name": name(pod), "uid": uid(pod),
+                        "resourceVersion": pod["metadata"]["resourceVersion"],
                     },
                 });
                 let subset = subsets.entry(ports.to_string()).or_insert((ports, Vec::new(), Vec::new()));
@@ -58,7 +59,7 @@ impl Cluster {
         set(&mut endpoints["metadata"], "labels", service["metadata"]["labels"].clone());
         set_list(&mut endpoints, "subsets", subsets);
         let there = self.api.amend(&list, |old| {
-            if old["subsets"] != endpoints["subsets"] {
+            if !is_same(&old["subsets"], &endpoints["subsets"]) {
                 for part in ["annotations", "labels"] {
                     set(&mut old["metadata"], part, endpoints["metadata"][part].take());
                 }
@@ -69,6 +70,22 @@ impl Cluster {
             // a namespace that is about to go takes nothing more
             let _ = self.api.create_object(endpoints);
         }
+    }
+}
+
+/// Whether the same Pods are meant: their versions change more often than they matter.
+fn is_same(old: &Json, new: &Json) -> bool {
+    match (old, new) {
+        (Json::Object(old), Json::Object(new)) => {
+            let same = |(field, value): (&String, &Json)| {
+                field == "resourceVersion" || new.get(field).is_some_and(|new| is_same(value, new))
+            };
+            old.len() == new.len() && old.iter().all(same)
+        }
+        (Json::Array(old), Json::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+        }
+        _ => old == new,
     }
 }
 

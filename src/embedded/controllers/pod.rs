@@ -174,12 +174,14 @@ impl Cluster {
 
     /// Tells the Pods of a Node that it changed, and those that wait for one.
     pub(super) fn tell_pods(&self, node: &str) {
-        let state = self.api.lock();
+        let uids: Vec<String> = {
+            let state = self.api.lock();
+            let marks = [node, ""].map(|name| Mark::Node(name.to_owned()));
+            let pods = marks.iter().flat_map(|mark| state.store.marked(mark));
+            pods.map(|(_, pod)| uid(pod).to_owned()).collect()
+        };
         let lives = self.lives.lock();
-        for mark in [node, ""].map(|name| Mark::Node(name.to_owned())) {
-            let changed = state.store.marked(&mark).filter_map(|(_, pod)| lives.get(uid(pod)));
-            changed.for_each(|changed| changed.notify_one());
-        }
+        uids.iter().filter_map(|uid| lives.get(uid)).for_each(|changed| changed.notify_one());
     }
 
     /// A Pod and its Node.
