@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::Cluster;
 use super::api::{Deletion, budget};
-use super::fields::{condition, is_leaving, uid};
+use super::fields::{condition, controller, is_leaving, uid};
 use super::store::{Key, Mark};
 use super::work::Work;
 
@@ -72,9 +72,8 @@ impl Cluster {
         let state = self.api.lock();
         let mark = Mark::Owner(uid(by).to_owned());
         let mine = state.store.marked(&mark).filter(|(key, object)| {
-            &*key.resource == resource
-                && super::fields::controller(object)
-                    .is_some_and(|owner| owner["uid"] == by["metadata"]["uid"])
+            let acts = controller(object).is_some_and(|owner| owner["uid"] == by["metadata"]["uid"]);
+            &*key.resource == resource && acts
         });
         mine.map(|(_, object)| Arc::clone(object)).collect()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::probe::Container;
 use super::renewed;
@@ -21,6 +21,8 @@ use crate::embedded::fields::{
 use crate::embedded::network::Shown;
 use crate::embedded::store::{Key, Mark};
 
+/// How long a look may wait for others to end theirs.
+const QUEUE: Duration = Duration::from_secs(1);
 /// Images whose names begin so cannot be pulled.
 pub const NO_IMAGE: &str = "embedded/no-such-image";
 /// Containers of images whose names begin so end again and again.
@@ -202,7 +204,14 @@ impl Cluster {
                 Some((_, due)) if due > Instant::now() => drop(timeout_at(due, changed.notified()).await),
                 Some((step, _)) => {
                     running.entered = None;
-                    if !self.step(step, key, of, &mut running).await {
+                    let looks = matches!(step, Step::Look);
+                    let done = self.step(step, key, of, &mut running);
+                    let done = tokio::select! {
+                        done = done => done,
+                        // an answer that may not come is not waited for by whoever is to go
+                        () = self.leaves(key, of, changed), if looks => true,
+                    };
+                    if !done {
                         changed.notified().await;
                     }
                 }
@@ -264,17 +273,29 @@ impl Cluster {
                 })
             }
             Step::Look => {
-                let now = Instant::now();
-                for one in
-                    running.containers.iter_mut().filter(|one| one.next.is_some_and(|next| next <= now))
-                {
-                    let _permit = self.looks.acquire().await;
-                    if let Err(why) = one.look(&self.network).await {
-                        self.report(key, of, &format!("Readiness probe failed: {why}"));
-                    }
-                }
+                self.look(key, of, running).await;
                 true
             }
+        }
+    }
+
+    /// Looks at the containers whose time it is.
+    async fn look(&self, key: &Key, of: &str, running: &mut Running) {
+        let now = Instant::now();
+        let is_due = |one: &&mut Container| one.next.is_some_and(|next| next <= now);
+        for one in running.containers.iter_mut().filter(is_due) {
+            // who waited long goes on without
+            let _permit = timeout(QUEUE, self.looks.acquire()).await;
+            if let Err(why) = one.look(&self.network).await {
+                self.report(key, of, &format!("Readiness probe failed: {why}"));
+            }
+        }
+    }
+
+    /// Waits until a Pod is to go.
+    async fn leaves(&self, key: &Key, of: &str, changed: &Notify) {
+        while self.see(key, of).is_some_and(|(pod, _)| !is_leaving(&pod)) {
+            changed.notified().await;
         }
     }
 

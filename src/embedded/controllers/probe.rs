@@ -19,7 +19,7 @@ pub(super) struct Container {
     /// When it is looked at next; never again for one that cannot change.
     pub(super) next: Option<Instant>,
     probe: Option<Probe>,
-    /// What the last looks came to, and how many in a row.
+    /// What the last looks came to, and how many of them in a row.
     row: (bool, i64),
 }
 
@@ -52,21 +52,26 @@ impl Container {
         Self { is_ready: false, next: Some(Instant::now() + delay), probe, row: (false, 0) }
     }
 
-    /// Looks at it. A failure that counts is told.
+    /// Looks at it. An error says what went wrong.
     pub(super) async fn look(&mut self, network: &Network) -> Result<(), String> {
         let Some(probe) = &self.probe else {
             (self.is_ready, self.next) = (true, None);
             return Ok(());
         };
         let asked = probe.ask(network).await;
-        self.row =
-            if self.row.0 == asked.is_ok() { (self.row.0, self.row.1 + 1) } else { (asked.is_ok(), 1) };
-        let enough = if asked.is_ok() { probe.successes } else { probe.failures };
-        if self.row.1 >= enough {
-            self.is_ready = asked.is_ok();
-        }
         self.next = Some(Instant::now() + probe.period);
+        let enough = if asked.is_ok() { probe.successes } else { probe.failures };
+        self.count(asked.is_ok(), enough);
         asked
+    }
+
+    /// Counts what a look came to; so many in a row are enough.
+    fn count(&mut self, passed: bool, enough: i64) {
+        let before = if self.row.0 == passed { self.row.1 } else { 0 };
+        self.row = (passed, before + 1);
+        if self.row.1 >= enough {
+            self.is_ready = passed;
+        }
     }
 }
 
@@ -103,8 +108,13 @@ impl Probe {
                 How::Connect => connect(endpoint).await.map(drop),
             }
         };
-        let failed = |_| Err(format!("dial tcp {}: i/o timeout", self.port));
-        timeout(self.patience, asking).await.unwrap_or_else(failed)
+        let late = |_| match &self.how {
+            How::Get(_) => {
+                Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
+            }
+            How::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
+        };
+        timeout(self.patience, asking).await.unwrap_or_else(late)
     }
 }
 
@@ -143,6 +153,27 @@ mod tests {
             (&made.headers()["host"], &made.headers()["x"]),
             (&"shop.example".parse().unwrap(), &"1".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn so_many_in_a_row_count() {
+        let check = |looks: &str, successes: i64, failures: i64, expected: &str| {
+            let mut container = Container { is_ready: false, next: None, probe: None, row: (false, 0) };
+            let after = |look: char| {
+                let passed = look == '+';
+                container.count(passed, if passed { successes } else { failures });
+                if container.is_ready { '+' } else { '-' }
+            };
+            assert_eq!(
+                looks.chars().map(after).collect::<String>(),
+                expected,
+                "{looks} {successes} {failures}"
+            );
+        };
+        check("-+--+---+", 1, 3, "-++++++-+");
+        check("++-++", 2, 1, "-+--+");
+        check("+-+-++", 2, 3, "-----+");
+        check("---", 1, 1, "---");
     }
 
     #[test]

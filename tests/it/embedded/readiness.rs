@@ -202,6 +202,40 @@ fn pods_come_back_with_their_node() {
     });
 }
 
+/// A container with a probe that nobody answers.
+fn slow(name: &str, patience: u32) -> Value {
+    let mut slow = pod(name, &json!({}));
+    let container = &mut slow["spec"]["containers"][0];
+    container["command"] = json!(["/bin/busybox", "httpd"]);
+    container["readinessProbe"] = json!({"httpGet": {"path": "/slow", "port": 8080}, "periodSeconds": 1,
+        "timeoutSeconds": patience});
+    slow
+}
+
+#[test]
+fn nobody_waits_for_an_answer_longer_than_was_said() {
+    World::embedded(async |world| {
+        for (name, patience) in [("short", 1), ("long", 1000)] {
+            world.post(&world.at("v1", "pods"), &slow(name, patience)).await.ok();
+        }
+        let told = |answer: &Answer| answer.body["items"][0]["message"].is_string();
+        let events = world.until(&world.at("v1", "events"), told).await;
+        let why = "Readiness probe failed: context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+        assert_eq!(
+            (&events["items"][0]["message"], events["items"].as_array().unwrap().len()),
+            (&json!(why), 1)
+        );
+        for name in ["short", "long"] {
+            let path = world.at("v1", &format!("pods/{name}"));
+            assert!(!is_ready(&world.get(&path).await.ok()));
+            let begun = std::time::Instant::now();
+            world.delete(&path, &Value::Null).await.ok();
+            world.until(&path, |answer| answer.code == 404).await;
+            assert!(begun.elapsed() < Duration::from_secs(1), "{name}");
+        }
+    });
+}
+
 /// A program that ends with the test.
 struct Served(Child);
 

@@ -35,6 +35,9 @@ struct Files;
 
 impl Application for Files {
     async fn answer(&self, path: &str) -> Option<kubectl_chaos::sample_app::Answer> {
+        if path == "/slow" {
+            std::future::pending::<()>().await;
+        }
         (path == "/hostname").then(|| kubectl_chaos::sample_app::Answer::text(200, "x"))
     }
 }
