@@ -9,10 +9,12 @@ use ::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kubectl_chaos::embedded::{Cluster, Handle, Inert, Listens, Options, Started, Workloads};
-use kubectl_chaos::sample_app::{Application, Server};
+use kubectl_chaos::embedded::{Cluster, Handle, Inert, Options, Started, Workloads};
+use kubectl_chaos::sample_app::{Answer as Said, Application};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+
+use crate::harness::listens;
 
 /// How long something may take that a cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,11 +36,11 @@ struct Busybox;
 struct Files;
 
 impl Application for Files {
-    async fn answer(&self, path: &str) -> Option<kubectl_chaos::sample_app::Answer> {
+    async fn answer(&self, path: &str) -> Option<Said> {
         if path == "/slow" {
             std::future::pending::<()>().await;
         }
-        (path == "/hostname").then(|| kubectl_chaos::sample_app::Answer::text(200, "x"))
+        (path == "/hostname").then(|| Said::text(200, "x"))
     }
 }
 
@@ -53,12 +55,7 @@ impl Workloads for Busybox {
         if container["command"][1] != "httpd" {
             return Inert.start(cluster, namespace, container, end);
         }
-        Box::pin(async {
-            let server = Server::listen(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
-            let real = server.address();
-            tokio::spawn(server.serve(Files, end));
-            Ok(Some(Listens { port: 8080, real }))
-        })
+        listens(Files, end)
     }
 }
 
