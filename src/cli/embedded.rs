@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::oneshot;
@@ -81,7 +82,15 @@ pub(super) fn embedded(session: &Session, command: &Embedded) -> u8 {
     }
 }
 
+/// Lets as many Pods listen as the system allows at all: each takes a descriptor.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // where there are too few in the end, the Pod that has none says so
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
+    raise_limit();
     let mut end =
         std::pin::pin!(signals::end().map_err(|error| format!("signals cannot be heard: {error}"))?);
     let started = tokio::select! {

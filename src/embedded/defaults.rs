@@ -1,8 +1,9 @@
 //! What the API server fills in, and what it refuses, of the kinds that the controllers act on. Floor 1.
 
 use base64::Engine as _;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
+use super::fields::{entries, items, items_mut, name, set, text};
 use super::kinds::Kind;
 
 /// Fills in what was left out.
@@ -12,69 +13,69 @@ pub(super) fn fill(kind: &Kind, object: &mut Json) {
         ("", "Service") => service(&mut object["spec"]),
         ("", "Namespace") => {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
-            default(&mut object["status"], "phase", || json!("Active"));
+            complete(&mut object["status"], json!({"phase": "Active"}));
         }
         ("apps", "Deployment") => {
             let spec = &mut object["spec"];
-            without_no(spec, &["paused"]);
-            default(spec, "replicas", || json!(1));
-            default(spec, "revisionHistoryLimit", || json!(10));
-            default(spec, "progressDeadlineSeconds", || json!(600));
-            default(spec, "strategy", || json!({}));
-            default(&mut spec["strategy"], "type", || json!("RollingUpdate"));
-            if spec["strategy"]["type"] == "RollingUpdate" {
-                default(&mut spec["strategy"], "rollingUpdate", || json!({}));
-                for bound in ["maxSurge", "maxUnavailable"] {
-                    default(&mut spec["strategy"]["rollingUpdate"], bound, || json!("25%"));
-                }
+            without_no(spec, "paused");
+            complete(
+                spec,
+                json!({"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "strategy": {}}),
+            );
+            let strategy = &mut spec["strategy"];
+            complete(strategy, json!({"type": "RollingUpdate"}));
+            if strategy["type"] == "RollingUpdate" {
+                let bounds = json!({"maxSurge": "25%", "maxUnavailable": "25%"});
+                complete(&mut strategy["rollingUpdate"], bounds);
             }
             template(spec);
         }
         ("apps", "ReplicaSet" | "StatefulSet") | ("", "ReplicationController") => {
-            default(&mut object["spec"], "replicas", || json!(1));
+            complete(&mut object["spec"], json!({"replicas": 1}));
             template(&mut object["spec"]);
         }
         ("", "Secret") => secret(object),
-        ("", "Node") => without_no(&mut object["spec"], &["unschedulable"]),
+        ("", "Node") => without_no(&mut object["spec"], "unschedulable"),
         ("apps", "DaemonSet") | ("batch", "Job") => template(&mut object["spec"]),
         _ => {}
     }
 }
 
-/// Sets a field that is not there, of an object or of nothing.
-fn default(object: &mut Json, field: &str, value: impl FnOnce() -> Json) {
+/// Sets the fields that are not there, of an object or of nothing.
+fn complete(object: &mut Json, fields: Json) {
     if object.is_null() {
-        *object = Json::Object(Map::new());
+        *object = json!({});
     }
-    if let Some(object) = object.as_object_mut().filter(|object| object.get(field).is_none_or(Json::is_null))
-    {
-        object.insert(field.to_owned(), value());
+    if let (Some(object), Json::Object(fields)) = (object.as_object_mut(), fields) {
+        for (field, value) in fields {
+            if object.get(&field).is_none_or(Json::is_null) {
+                object.insert(field, value);
+            }
+        }
     }
 }
 
 /// Leaves out what says no: a field that is not there says the same.
-fn without_no(object: &mut Json, fields: &[&str]) {
-    if let Some(object) = object.as_object_mut() {
-        object.retain(|field, value| !(value == false && fields.contains(&field.as_str())));
+fn without_no(object: &mut Json, field: &str) {
+    if object[field] == false {
+        set(object, field, Json::Null);
     }
 }
 
 /// What was written in plain text is kept in base64 with the rest.
 fn secret(secret: &mut Json) {
-    default(secret, "type", || json!("Opaque"));
-    let plain = secret.as_object_mut().and_then(|secret| secret.shift_remove("stringData"));
-    let Some(Json::Object(plain)) = plain else { return };
-    default(secret, "data", || json!({}));
-    for (name, text) in plain {
-        let text = text.as_str().unwrap_or_default();
-        secret["data"][&name] = json!(base64::prelude::BASE64_STANDARD.encode(text));
+    complete(secret, json!({"type": "Opaque"}));
+    if let Json::Object(plain) = secret["stringData"].take() {
+        for (name, value) in plain {
+            secret["data"][&name] = json!(base64::prelude::BASE64_STANDARD.encode(text(&value)));
+        }
     }
+    set(secret, "stringData", Json::Null);
 }
 
 fn template(spec: &mut Json) {
-    if let Some(template) = spec.get_mut("template").and_then(Json::as_object_mut) {
-        let metadata = template.entry("metadata").or_insert_with(|| json!({}));
-        default(metadata, "creationTimestamp", || Json::Null);
+    if let Some(template) = spec.get_mut("template").filter(|template| template.is_object()) {
+        complete(&mut template["metadata"], json!({"creationTimestamp": null}));
         if let Some(spec) = template.get_mut("spec") {
             pod(spec, false);
         }
@@ -87,78 +88,66 @@ fn pod(spec: &mut Json, itself: bool) {
         return;
     }
     for list in ["initContainers", "containers"] {
-        for one in spec.get_mut(list).and_then(Json::as_array_mut).into_iter().flatten() {
-            container(one);
-        }
+        items_mut(spec.get_mut(list)).filter(|one| one.is_object()).for_each(container);
     }
-    default(spec, "restartPolicy", || json!("Always"));
-    default(spec, "terminationGracePeriodSeconds", || json!(30));
-    default(spec, "dnsPolicy", || json!("ClusterFirst"));
-    default(spec, "securityContext", || json!({}));
-    default(spec, "schedulerName", || json!("default-scheduler"));
-    if itself {
-        default(spec, "serviceAccountName", || json!("default"));
-        default(spec, "serviceAccount", || json!("default"));
-        default(spec, "enableServiceLinks", || json!(true));
-        default(spec, "priority", || json!(0));
-        default(spec, "preemptionPolicy", || json!("PreemptLowerPriority"));
-        default(spec, "tolerations", || json!([]));
-        for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-            if let Some(tolerations) = spec["tolerations"].as_array_mut()
-                && !tolerations.iter().any(|one| one["key"] == key)
-            {
-                tolerations.push(json!({
-                    "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
-                }));
-            }
+    complete(
+        spec,
+        json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
+            "securityContext": {}, "schedulerName": "default-scheduler"}),
+    );
+    if !itself {
+        return;
+    }
+    complete(
+        spec,
+        json!({"serviceAccountName": "default", "serviceAccount": "default", "enableServiceLinks": true,
+            "priority": 0, "preemptionPolicy": "PreemptLowerPriority", "tolerations": []}),
+    );
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        if let Some(tolerations) = spec["tolerations"].as_array_mut()
+            && !tolerations.iter().any(|one| one["key"] == key)
+        {
+            let toleration =
+                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+            tolerations.push(toleration);
         }
     }
 }
 
 fn container(container: &mut Json) {
-    if !container.is_object() {
-        return;
-    }
-    let image = container["image"].as_str().unwrap_or_default();
-    let last = image.rsplit('/').next().unwrap_or_default();
+    let last = text(&container["image"]).rsplit('/').next().unwrap_or_default();
     let newest = !last.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest");
-    default(container, "imagePullPolicy", || json!(if newest { "Always" } else { "IfNotPresent" }));
-    default(container, "resources", || json!({}));
-    default(container, "terminationMessagePath", || json!("/dev/termination-log"));
-    default(container, "terminationMessagePolicy", || json!("File"));
-    if let Some(ports) = container.get_mut("ports").and_then(Json::as_array_mut) {
-        for port in ports {
-            default(port, "protocol", || json!("TCP"));
-        }
-    }
+    let policy = if newest { "Always" } else { "IfNotPresent" };
+    complete(
+        container,
+        json!({"imagePullPolicy": policy, "resources": {}, "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "File"}),
+    );
+    items_mut(container.get_mut("ports")).for_each(|port| complete(port, json!({"protocol": "TCP"})));
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe) = container.get_mut(name).filter(|probe| probe.is_object()) else { continue };
-        for (field, value) in
-            [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-        {
-            default(probe, field, || json!(value));
-        }
+        complete(
+            probe,
+            json!({"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}),
+        );
         if let Some(get) = probe.get_mut("httpGet") {
-            default(get, "path", || json!("/"));
-            default(get, "scheme", || json!("HTTP"));
+            complete(get, json!({"path": "/", "scheme": "HTTP"}));
         }
     }
 }
 
 fn service(spec: &mut Json) {
-    default(spec, "type", || json!("ClusterIP"));
-    default(spec, "sessionAffinity", || json!("None"));
-    for port in spec.get_mut("ports").and_then(Json::as_array_mut).into_iter().flatten() {
-        default(port, "protocol", || json!("TCP"));
+    complete(spec, json!({"type": "ClusterIP", "sessionAffinity": "None"}));
+    for port in items_mut(spec.get_mut("ports")) {
         let number = port["port"].clone();
-        default(port, "targetPort", || number);
+        complete(port, json!({"protocol": "TCP", "targetPort": number}));
     }
 }
 
 /// What cannot be as it is: where, and why.
 pub(super) fn faults(kind: &Kind, object: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let name = name(object);
     if !is_name(name) {
         let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
                     and must start and end with an alphanumeric character";
@@ -168,11 +157,9 @@ pub(super) fn faults(kind: &Kind, object: &Json) -> Vec<(String, String)> {
     match kind.name.as_str() {
         "Pod" => containers(spec, "spec", &mut faults),
         "Deployment" | "ReplicaSet" | "StatefulSet" if kind.group == "apps" => workload(spec, &mut faults),
-        "Service" => {
-            let ports = spec["ports"].as_array().map_or(0, Vec::len);
-            if ports == 0 && spec["clusterIP"] != "None" && spec["type"] != "ExternalName" {
-                faults.push(("spec.ports".to_owned(), "Required value".to_owned()));
-            }
+        "Service" if items(&spec["ports"]).next().is_some() => {}
+        "Service" if spec["clusterIP"] != "None" && spec["type"] != "ExternalName" => {
+            faults.push(("spec.ports".to_owned(), "Required value".to_owned()));
         }
         _ => {}
     }
@@ -189,8 +176,8 @@ fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
         faults.push(("spec.selector".to_owned(), "Required value".to_owned()));
     } else if !super::selector::Selector::of(selector).matches_labels(&spec["template"]["metadata"]["labels"])
     {
-        let labels = spec["template"]["metadata"]["labels"].as_object().cloned().unwrap_or_default();
-        let shown: Vec<String> = labels.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let labels = entries(&spec["template"]["metadata"]["labels"]);
+        let shown: Vec<String> = labels.map(|(name, value)| format!("\"{name}\":{value}")).collect();
         let why = format!(
             "Invalid value: map[string]string{{{}}}: `selector` does not match template `labels`",
             shown.join(", ")
@@ -201,13 +188,12 @@ fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
 }
 
 fn containers(spec: &Json, path: &str, faults: &mut Vec<(String, String)>) {
-    let list = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
+    if items(&spec["containers"]).next().is_none() {
         faults.push((format!("{path}.containers"), "Required value".to_owned()));
     }
-    for (index, one) in list.iter().enumerate() {
+    for (index, one) in items(&spec["containers"]).enumerate() {
         for field in ["name", "image"] {
-            if one[field].as_str().is_none_or(str::is_empty) {
+            if text(&one[field]).is_empty() {
                 // a template may do without an image, a Pod's container not without either
                 faults.push((format!("{path}.containers[{index}].{field}"), "Required value".to_owned()));
             }
@@ -240,7 +226,7 @@ pub(super) fn fixed(kind: &Kind, old: &Json, new: &Json) -> Vec<(String, String)
             let rest = |object: &Json| {
                 let mut spec = object["spec"].clone();
                 for list in ["containers", "initContainers"] {
-                    for one in spec[list].as_array_mut().into_iter().flatten() {
+                    for one in items_mut(spec.get_mut(list)) {
                         one["image"] = Json::Null;
                     }
                 }

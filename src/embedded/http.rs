@@ -14,16 +14,17 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use super::Cluster;
-use super::api::{Api, At, Deletion, Listing, Shape, Watch, Writing};
+use super::api::{Api, At, Deletion, Listed, Listing, Shape, Watch, Writing};
 use super::network::Unreached;
 use super::patch::{Format, patched};
 use super::protobuf;
 use super::selector::Selector;
 use super::status::Status;
-use crate::clock::Timestamp;
 
 /// How large a body may be, as at a real API server.
 const LIMIT: usize = 3 * 1024 * 1024;
+/// What most answers are in.
+const JSON: &str = "application/json";
 
 /// What is sent back.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -40,6 +41,7 @@ struct Asked {
 /// An answer before it is bytes.
 enum Answer {
     Object(StatusCode, Json),
+    List(Listed),
     Text(String),
     Watch(Box<Watch>),
     Passed(Response<Bytes>),
@@ -138,7 +140,10 @@ impl Cluster {
             }
         };
         match answer {
-            Ok(Answer::Object(code, object)) => document(code, &shape.shaped(object, Timestamp::now())),
+            Ok(Answer::Object(code, object)) => document(code, &shape.object(object, self.api.time())),
+            Ok(Answer::List(list)) => {
+                response(StatusCode::OK, JSON, list.text(shape, self.api.time()).into())
+            }
             Ok(Answer::Text(text)) => response(StatusCode::OK, "text/plain", text.into()),
             Ok(Answer::Watch(watch)) => stream(*watch, shape),
             Ok(Answer::Passed(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
@@ -174,7 +179,7 @@ impl Cluster {
             }
             ["log"] if at.kind.name == "Pod" => {
                 let pod = self.api.get(&at)?;
-                Ok(Answer::Text(self.logs.read(&pod, |parameter| asked.query(parameter))?))
+                Ok(Answer::Text(self.logs.read(&pod, |parameter| asked.query(parameter), self.api.time())?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
                 Err(Status::not_implemented("way into Pods (exec, attach, port-forward)"))
@@ -205,13 +210,14 @@ impl Cluster {
                 Unreached::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
             })
         })?;
-        let passed = super::network::ask(endpoint, &asked.method, &path, asked.body.clone()).await;
-        passed.map(Answer::Passed).map_err(|error| {
-            Status::unavailable(format!(
-                "error trying to reach service: dial tcp {}: {error}",
-                endpoint.shown
-            ))
-        })
+        let request = Request::builder().method(&asked.method).uri(&path).body(asked.body.clone());
+        let passed = match request {
+            Ok(request) => super::network::ask(endpoint, request).await,
+            Err(error) => Err(error.to_string()),
+        };
+        passed
+            .map(Answer::Passed)
+            .map_err(|error| Status::unavailable(format!("error trying to reach service: {error}")))
     }
 }
 
@@ -230,7 +236,7 @@ fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
             return Ok(Answer::Watch(Box::new(watch)));
         }
         (&Method::GET, true) => api.get(&at)?,
-        (&Method::GET, false) => api.list(&at, &asked.listing(&at)?)?,
+        (&Method::GET, false) => return Ok(Answer::List(api.list(&at, &asked.listing(&at)?)?)),
         (&Method::POST, false) => {
             let created = api.create(&at, asked.document()?, &writing)?;
             return Ok(Answer::Object(StatusCode::CREATED, created));
@@ -244,7 +250,9 @@ fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
             return Ok(Answer::Object(code, patched));
         }
         (&Method::DELETE, true) => api.delete(&at, &asked.deletion()?)?,
-        (&Method::DELETE, false) => api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?,
+        (&Method::DELETE, false) => {
+            return Ok(Answer::List(api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?));
+        }
         _ => return Err(Status::method_not_allowed()),
     };
     Ok(Answer::Object(StatusCode::OK, object))
@@ -335,7 +343,7 @@ pub(super) fn refuse(status: &Status) -> Response<Body> {
 }
 
 fn document(code: StatusCode, document: &Json) -> Response<Body> {
-    response(code, "application/json", document.to_string().into())
+    response(code, JSON, document.to_string().into())
 }
 
 fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
@@ -348,13 +356,10 @@ fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Respon
 /// A watch: one document per line, as they come.
 fn stream(watch: Watch, shape: Shape) -> Response<Body> {
     let lines = futures_util::stream::unfold(watch, move |mut watch| async move {
-        let (what, object) = watch.next().await?;
-        let plain = matches!(what, "ERROR" | "BOOKMARK");
-        let object = if plain { object } else { shape.shaped(object, Timestamp::now()) };
-        let line = format!("{}\n", json!({"type": what, "object": object}));
+        let line = watch.next(shape).await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), watch))
     });
     let mut response = Response::new(StreamBody::new(lines).boxed());
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(JSON));
     response
 }

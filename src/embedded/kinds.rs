@@ -40,6 +40,11 @@ impl Kind {
         if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
+    /// Whether it is one of a version of a group.
+    fn serves(&self, group: &str, version: &str) -> bool {
+        self.group == group && self.versions.iter().any(|known| known == version)
+    }
+
     /// Whether changes of the specification are counted in `metadata.generation`.
     pub(super) fn has_generation(&self) -> bool {
         !matches!(
@@ -104,6 +109,18 @@ const TABLE: &[Row] = &[
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd crds", "s"),
 ];
 
+/// The group of questions about rights, which are answered and not kept.
+const REVIEWS: &str = "authorization.k8s.io";
+/// What stands below objects: of which kinds, its name, the kind (of another group) that is sent there, its verbs.
+type Below = (fn(&Kind) -> bool, &'static str, &'static str, &'static str);
+const BELOW: &[Below] = &[
+    (|kind| kind.status, "status", "", "get patch update"),
+    (|kind| kind.scale, "scale", "autoscaling/v1/Scale", "get patch update"),
+    (|kind| kind.name == "Pod", "eviction", "policy/v1/Eviction", "create"),
+    (|kind| kind.name == "Pod", "log", "Pod", "get"),
+    (|kind| kind.name == "Service", "proxy", "ServiceProxyOptions", "get"),
+];
+
 /// All kinds that are known.
 #[derive(Clone, Debug)]
 pub(super) struct Kinds(Vec<Arc<Kind>>);
@@ -137,40 +154,25 @@ impl Default for Kinds {
 impl Kinds {
     /// The kind with that name in addresses.
     pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Kind>> {
-        let serves = |kind: &&Arc<Kind>| {
-            kind.group == group && kind.plural == plural && kind.versions.iter().any(|known| known == version)
-        };
-        self.0.iter().find(serves).cloned()
+        self.0.iter().find(|kind| kind.plural == plural && kind.serves(group, version)).cloned()
     }
 
     /// Whether a version of a group is the cluster's own, and not one of custom definitions.
     pub(super) fn is_built_in(&self, group: &str, version: &str) -> bool {
-        let serves = |kind: &Arc<Kind>| {
-            !kind.custom && kind.group == group && kind.versions.iter().any(|known| known == version)
-        };
-        self.0.iter().any(serves)
+        self.0.iter().any(|kind| !kind.custom && kind.serves(group, version))
     }
 
     /// The kind that an object says it is, by `apiVersion` and `kind`.
     pub(super) fn of(&self, object: &Json) -> Option<(Arc<Kind>, String)> {
         let api_version = object["apiVersion"].as_str()?;
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let is = |kind: &&Arc<Kind>| {
-            kind.group == group
-                && object["kind"] == kind.name
-                && kind.versions.iter().any(|known| known == version)
-        };
+        let is = |kind: &&Arc<Kind>| object["kind"] == kind.name && kind.serves(group, version);
         self.0.iter().find(is).map(|kind| (Arc::clone(kind), version.to_owned()))
     }
 
     /// The kind with that `group/plural`.
     pub(super) fn of_resource(&self, resource: &str) -> Option<&Arc<Kind>> {
         self.0.iter().find(|kind| &*kind.resource == resource)
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Kind>> {
-        self.0.iter()
     }
 
     /// Adds what a custom definition defines, in place of what it defined before.
@@ -208,22 +210,13 @@ impl Kinds {
     }
 
     fn groups(&self) -> Vec<&str> {
-        let mut groups: Vec<&str> = vec!["authorization.k8s.io"];
-        for kind in self.0.iter().filter(|kind| !kind.group.is_empty()) {
-            if !groups.contains(&kind.group.as_str()) {
-                groups.push(&kind.group);
-            }
-        }
-        groups
+        let groups = self.0.iter().map(|kind| kind.group.as_str()).filter(|group| !group.is_empty());
+        unique(std::iter::once(REVIEWS).chain(groups))
     }
 
     fn group(&self, group: &str) -> Json {
-        let mut versions: Vec<&str> = Vec::new();
-        for version in self.0.iter().filter(|kind| kind.group == group).flat_map(|kind| &kind.versions) {
-            if !versions.contains(&version.as_str()) {
-                versions.push(version);
-            }
-        }
+        let versions = self.0.iter().filter(|kind| kind.group == group).flat_map(|kind| &kind.versions);
+        let mut versions = unique(versions.map(String::as_str));
         if versions.is_empty() {
             versions.push("v1");
         }
@@ -234,20 +227,16 @@ impl Kinds {
     }
 
     fn resources(&self, group: &str, version: &str) -> Option<Json> {
-        const VERBS: [&str; 8] =
-            ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut resources = Vec::new();
-        let serves =
-            |kind: &&Arc<Kind>| kind.group == group && kind.versions.iter().any(|known| known == version);
-        for kind in self.0.iter().filter(serves) {
-            let mut resource = json!({
-                "name": kind.plural, "singularName": "", "namespaced": kind.namespaced, "kind": kind.name,
-                "verbs": VERBS,
-            });
+        for kind in self.0.iter().filter(|kind| kind.serves(group, version)) {
+            let shown = |name: &str, of: &str, verbs: &str| json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": of, "verbs": words(verbs)});
+            let mut resource =
+                shown(&kind.plural, &kind.name, "create delete deletecollection get list patch update watch");
             if kind.custom {
                 resource["singularName"] = json!(kind.name.to_lowercase());
             }
-            if matches!(kind.group.as_str(), "apps" | "batch")
+            if matches!(group, "apps" | "batch")
                 || matches!(kind.name.as_str(), "Pod" | "Service" | "ReplicationController")
             {
                 resource["categories"] = json!(["all"]);
@@ -256,32 +245,18 @@ impl Kinds {
                 resource["shortNames"] = json!(kind.short);
             }
             resources.push(resource);
-            let mut sub = |name: &str, of: Json| {
-                let mut sub = json!({"name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced});
-                sub.as_object_mut()
-                    .into_iter()
-                    .for_each(|sub| sub.extend(of.as_object().cloned().unwrap_or_default()));
-                resources.push(sub);
-            };
-            if kind.status {
-                sub("status", json!({"kind": kind.name, "verbs": ["get", "patch", "update"]}));
-            }
-            if kind.scale {
-                let of = json!({"group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"]});
-                sub("scale", of);
-            }
-            if kind.name == "Pod" {
-                sub(
-                    "eviction",
-                    json!({"group": "policy", "version": "v1", "kind": "Eviction", "verbs": ["create"]}),
-                );
-                sub("log", json!({"kind": "Pod", "verbs": ["get"]}));
-            }
-            if kind.name == "Service" {
-                sub("proxy", json!({"kind": "ServiceProxyOptions", "verbs": ["get"]}));
+            for (_, name, of, verbs) in BELOW.iter().filter(|(has, ..)| has(kind)) {
+                let (group, of) = of.rsplit_once('/').unwrap_or(("", of));
+                let of = if of.is_empty() { kind.name.as_str() } else { of };
+                let mut below = shown(&format!("{}/{name}", kind.plural), of, verbs);
+                if let Some((group, version)) = group.split_once('/') {
+                    below["group"] = json!(group);
+                    below["version"] = json!(version);
+                }
+                resources.push(below);
             }
         }
-        if group == "authorization.k8s.io" && version == "v1" {
+        if (group, version) == (REVIEWS, "v1") {
             resources.push(json!({
                 "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
                 "kind": "SelfSubjectAccessReview", "verbs": ["create"],
@@ -292,6 +267,17 @@ impl Kinds {
             || json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources}),
         )
     }
+}
+
+/// Each once, in their order.
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
 }
 
 #[cfg(test)]

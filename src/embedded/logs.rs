@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
+use super::fields::{items, name, namespace, text};
 use super::status::Status;
 use crate::clock::Timestamp;
 
@@ -17,20 +18,23 @@ pub(super) struct Logs(Mutex<HashMap<(String, String), Lines>>);
 
 impl Logs {
     /// A Pod says something; or is forgotten.
-    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>) {
+    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
         match line {
-            Some(line) => self.0.lock().entry(pod).or_default().push((Timestamp::now(), line.to_owned())),
+            Some(line) => self.0.lock().entry(pod).or_default().push((at, line.to_owned())),
             None => drop(self.0.lock().remove(&pod)),
         }
     }
 
     /// What a Pod said, as `query` (a request's parameters by name, empty where there is none) asks for it. An error
     /// is the one that a kubelet gives.
-    pub(super) fn read<'a>(&self, pod: &Json, query: impl Fn(&str) -> &'a str) -> Result<String, Status> {
-        let metadata = &pod["metadata"];
-        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+    pub(super) fn read<'a>(
+        &self,
+        pod: &Json,
+        query: impl Fn(&str) -> &'a str,
+        now: Timestamp,
+    ) -> Result<String, Status> {
+        let (namespace, name) = (namespace(pod).to_owned(), name(pod).to_owned());
         let container = container(pod, query("container"))?;
         if pod["spec"]["nodeName"].is_null() {
             return Ok(String::new());
@@ -38,7 +42,7 @@ impl Logs {
         has_begun(pod, &container, query("previous") == "true")?;
         let number = |parameter: &str| query(parameter).parse::<usize>().ok();
         let since = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
-        let begin = since.map(|seconds| Timestamp::now().as_seconds() - f64::from(seconds));
+        let begin = since.map(|seconds| now.as_seconds() - f64::from(seconds));
         let logs = self.0.lock();
         let all = logs.get(&(namespace, name)).map(Vec::as_slice).unwrap_or_default();
         let wanted = all.iter().filter(|(at, _)| begin.is_none_or(|begin| at.as_seconds() >= begin));
@@ -61,11 +65,8 @@ impl Logs {
 
 /// The container that is meant: the one that is named, or the only one.
 fn container(pod: &Json, asked: &str) -> Result<String, Status> {
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    let of = |list: &str| {
-        let all = pod["spec"][list].as_array().into_iter().flatten();
-        all.filter_map(|one| one["name"].as_str()).collect::<Vec<_>>()
-    };
+    let name = name(pod);
+    let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
     let (containers, initial) = (of("containers"), of("initContainers"));
     match containers.as_slice() {
         _ if containers.iter().chain(&initial).any(|known| *known == asked) => Ok(asked.to_owned()),
@@ -86,9 +87,9 @@ fn container(pod: &Json, asked: &str) -> Result<String, Status> {
 
 /// Whether a container has a log.
 fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), Status> {
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    let name = name(pod);
     let refuse = |why: String| Err(Status::bad_request(why));
-    let mut statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let mut statuses = items(&pod["status"]["containerStatuses"]);
     let Some(status) = statuses.find(|status| status["name"] == container) else {
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
     };
@@ -114,16 +115,17 @@ mod tests {
     #[test]
     fn a_part_is_asked_for() {
         let logs = Logs::default();
-        logs.say("shop", "web", Some("one"));
-        logs.say("shop", "web", Some("two"));
-        logs.say("shop", "other", Some("nothing"));
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        logs.say("shop", "web", Some("one"), at(1000));
+        logs.say("shop", "web", Some("two"), at(1050));
+        logs.say("shop", "other", Some("nothing"), at(1050));
         let status = json!({"name": "main", "state": {"running": {}}});
         let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
             "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});
         let read = |pod: &Json, query: &[(&'static str, &'static str)]| {
-            let found = logs.read(pod, |name| {
-                query.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value)
-            });
+            let query =
+                |name: &str| query.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
+            let found = logs.read(pod, query, at(1100));
             found.map_err(|status| status.message)
         };
         let check = |pod: &Json, query: &[(&'static str, &'static str)], expected: Result<&str, &str>| {
@@ -133,7 +135,7 @@ mod tests {
         check(&pod, &[], Ok("one\ntwo\n"));
         check(&pod, &[("tailLines", "1"), ("container", "main")], Ok("two\n"));
         check(&pod, &[("limitBytes", "5")], Ok("one\nt"));
-        check(&pod, &[("sinceSeconds", "60")], Ok("one\ntwo\n"));
+        check(&pod, &[("sinceSeconds", "60")], Ok("two\n"));
         check(&pod, &[("container", "x")], Err("container x is not valid for pod web"));
         let none = "previous terminated container \"main\" in pod \"web\" not found";
         check(&pod, &[("previous", "true")], Err(none));

@@ -7,23 +7,41 @@
 //!  │  selector  which objects are meant   patch      four ways of changing one
 //!  │  protobuf  the few bodies that come so
 //!  │  shape     whether objects have the types that they should have
-//!  store        objects, one revision for all, what changed lately
+//!  store        objects, one revision for all, what changed lately             fields   how objects are read
+//!  └─ work      what a change leaves to do
 //!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
 //!  network      Pods that listen on loopback, Services that pass connections on     logs   what Pods said
 //! ```
+//!
+//! Chance goes by a seed, and the time that objects, tables and logs tell by a clock; both are given from outside.
+//! Delays pass by the runtime's own time. What is kept of the past is bounded in bytes. A change of one Pod makes its
+//! set and its Services look at their Pods, and nothing at all Pods but the budgets of its namespace.
+//!
+//! Pods of the sample application run: they listen, and their readiness probes (`httpGet`, `tcpSocket`) are asked.
+//! Pods with other images are Pods in name only: nothing listens, and they are ready as soon as their probes would
+//! ask for the first time.
+//!
+//! Nothing beats the heart of a Node: whoever writes into its `Ready` condition decides. One that is `Unknown` stands
+//! for a Node of which nothing is heard: its Pods are not ready, and do not end, until it is heard of again. One that
+//! is `False` takes no Pods and begins none, and those that run stay as they are, as in a real cluster.
 //!
 //! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
 //! allowed), managers of fields (server-side apply merges), admission beyond defaults, validation beyond what the
 //! controllers rely on, controllers of any other workload, adoption of Pods, exec, attach and port-forward, logs that
 //! go on while they are read, schemas (`kubectl explain`), lists in pages that show one moment, what controllers put
-//! into every namespace (accounts, tokens, certificates), network policies, volumes, containers. Of what kubectl
-//! sends in protobuf it reads `ConfigMaps`, Secrets, Deployments, Services, namespaces, accounts, budgets, evictions
-//! and questions about rights; other kinds are created from files. Pods whose images are not the sample application's
-//! are Pods in name only: they become ready, and nothing listens.
+//! into every namespace (accounts, tokens, certificates), network policies, volumes, containers. Containers do not
+//! end by themselves, and are not started again: liveness and startup probes are kept and not asked, and readiness
+//! probes by `exec` or `grpc` count as passed; a redirection passes, and is not followed. Events are told of readiness
+//! probes that fail, and of nothing else. Taints are kept, and neither set nor heeded, so that no Pod is evicted from
+//! a Node that is not ready; Pods of a Node that was deleted stay; room and requests are not reckoned with; a Pod is
+//! available as soon as it is ready (`minReadySeconds`, `progressDeadlineSeconds` do nothing). Of what kubectl sends
+//! in protobuf it reads `ConfigMaps`, Secrets, Deployments, Services, namespaces, accounts, budgets, evictions and
+//! questions about rights; other kinds are created from files.
 
 mod api;
 mod controllers;
 mod defaults;
+mod fields;
 mod http;
 mod kinds;
 mod listener;
@@ -35,8 +53,9 @@ mod selector;
 mod shape;
 mod status;
 mod store;
+mod work;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,18 +65,24 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::Api;
+use controllers::UNHEALTHY;
+use fields::{number, text};
 use logs::Logs;
 use network::Network;
+use store::Key;
 
 pub use controllers::{CRASHES, NO_IMAGE};
 pub use http::Body;
 pub use listener::{Listener, NAME};
 pub use status::Status;
+
+/// How many containers are looked at at once: each takes two ends of a connection.
+const LOOKS: usize = 50;
 
 /// Something that is under way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -126,8 +151,10 @@ pub struct Cluster {
     logs: Logs,
     workloads: Box<dyn Workloads>,
     tasks: Mutex<JoinSet<()>>,
-    /// The Pods that have a task, by their UIDs.
-    lives: Mutex<HashSet<String>>,
+    /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
+    lives: Mutex<HashMap<String, Arc<Notify>>>,
+    /// Lets so many containers be looked at at once.
+    looks: Semaphore,
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
@@ -160,6 +187,7 @@ impl Cluster {
             workloads,
             tasks,
             lives: Mutex::default(),
+            looks: Semaphore::new(LOOKS),
         });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
         Handle { cluster, control }
@@ -195,22 +223,24 @@ impl Handle {
         api.patch(&at, patch::Format::Apply, &object, &api::Writing::default()).map(drop)
     }
 
-    /// What keeps Deployments from being complete: each that is not, with how far it is.
+    /// What keeps Deployments from being complete: each that is not, with how far it is and what was told of its Pods.
     pub fn unfinished(&self) -> Vec<String> {
         let state = self.cluster.api.lock();
-        let resource = "apps/deployments".into();
-        let number = |value: &Json| value.as_i64().unwrap_or(0);
         let mut unfinished = Vec::new();
-        for (key, object) in state.store.list(&resource, "") {
+        for (key, object) in state.store.list("apps/deployments", "") {
             let (wanted, status) = (number(&object["spec"]["replicas"]), &object["status"]);
             let counted = ["replicas", "updatedReplicas", "availableReplicas"];
             let seen = number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
             if !seen || counted.iter().any(|field| number(&status[field]) != wanted) {
+                let Key { namespace, name, .. } = &**key;
                 let available = number(&status["availableReplicas"]);
-                unfinished.push(format!(
-                    "Deployment {}/{} ({available} of {wanted} available)",
-                    key.namespace, key.name
-                ));
+                let of_it =
+                    |event: &Json| text(&event["involvedObject"]["name"]).starts_with(&format!("{name}-"));
+                let mut events = state.store.list("/events", namespace).map(|(_, event)| event);
+                let why = events.find(|event| event["reason"] == UNHEALTHY && of_it(event));
+                let why = why.map(|event| format!(": {}", text(&event["message"]))).unwrap_or_default();
+                unfinished
+                    .push(format!("Deployment {namespace}/{name} ({available} of {wanted} available{why})"));
             }
         }
         unfinished

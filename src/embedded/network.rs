@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -17,7 +18,7 @@ use serde_json::Value as Json;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::Cluster;
-use super::api::is_ready;
+use super::fields::{is_leaving, is_ready, items, text};
 use super::store::Key;
 
 /// How long a Pod may take to answer what is passed on to it, and how much it may say.
@@ -72,6 +73,11 @@ impl Network {
     pub(super) fn close(&self, shown: Shown) {
         self.pods.lock().remove(&shown);
     }
+
+    /// Where it really listens.
+    pub(super) fn find(&self, shown: Shown) -> Option<SocketAddr> {
+        self.pods.lock().get(&shown).copied()
+    }
 }
 
 impl Cluster {
@@ -83,40 +89,31 @@ impl Cluster {
         }
         let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
         let shown = ready[turn % ready.len()];
-        Ok(Endpoint { shown, real: self.network.pods.lock().get(&shown).copied() })
+        Ok(Endpoint { shown, real: self.network.find(shown) })
     }
 
     fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<Shown>, Unreached> {
         let state = self.api.lock();
-        let find = |resource: &str| {
-            let kind = state.kinds.of_resource(resource)?;
-            state.store.get(&Key::new(&kind.resource, namespace, service)).cloned()
-        };
+        let find = |resource: &str| state.store.get(&Key::new(resource, namespace, service));
         let object = find("/services").ok_or(Unreached::NoPort)?;
-        let ports = object["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let named = |one: &&Json| {
+        let ports: Vec<&Json> = items(&object["spec"]["ports"]).collect();
+        let named = |one: &&&Json| {
             one["name"] == port || one["port"].as_u64().is_some_and(|number| port.parse() == Ok(number))
         };
-        let wanted = match ports {
+        let wanted = match ports.as_slice() {
             [only] if port.is_empty() => only,
             ports => ports.iter().find(named).ok_or(Unreached::NoPort)?,
         };
         let Some(endpoints) = find("/endpoints") else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for subset in endpoints["subsets"].as_array().into_iter().flatten() {
-            let same = |one: &&Json| one["name"] == wanted["name"];
-            let number = subset["ports"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(same)
-                .and_then(|one| one["port"].as_u64());
-            let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { continue };
-            for address in subset["addresses"].as_array().into_iter().flatten() {
+        for subset in items(&endpoints["subsets"]) {
+            let port = items(&subset["ports"]).find(|one| one["name"] == wanted["name"]);
+            let number = port.and_then(|one| u16::try_from(one["port"].as_u64()?).ok());
+            let Some(number) = number else { continue };
+            for address in items(&subset["addresses"]) {
                 // the list may be a moment behind
-                let pod = address["targetRef"]["name"].as_str().unwrap_or_default();
-                let pod = state.store.get(&Key::new(&"/pods".into(), namespace, pod));
-                if !pod.is_some_and(|pod| is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null()) {
+                let pod = state.store.get(&Key::new("/pods", namespace, text(&address["targetRef"]["name"])));
+                if !pod.is_some_and(|pod| is_ready(pod) && !is_leaving(pod)) {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
@@ -219,24 +216,22 @@ async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
     }
 }
 
+/// Connects with a Pod.
+pub(super) async fn connect(endpoint: Endpoint) -> Result<TcpStream, String> {
+    let Endpoint { shown, real } = endpoint;
+    let real = real.ok_or_else(|| format!("dial tcp {shown}: connect: connection refused"))?;
+    TcpStream::connect(real).await.map_err(|error| format!("dial tcp {shown}: connect: {error}"))
+}
+
 /// Sends a request to a Pod.
-pub(super) async fn ask(
-    endpoint: Endpoint,
-    method: &Method,
-    path: &str,
-    body: Bytes,
-) -> Result<Response<Bytes>, String> {
-    let real = endpoint.real.ok_or("connect: connection refused")?;
+pub(super) async fn ask(endpoint: Endpoint, mut request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    let shown = HeaderValue::from_str(&endpoint.shown.to_string()).map_err(|error| error.to_string())?;
+    request.headers_mut().entry(HOST).or_insert(shown);
+    let request = request.map(Full::new);
     let asking = async {
-        let stream = TcpStream::connect(real).await.map_err(|error| error.to_string())?;
+        let stream = connect(endpoint).await?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, endpoint.shown.to_string())
-            .body(Full::new(body))
-            .map_err(|error| error.to_string())?;
         let answer = async {
             let (head, body) =
                 sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
@@ -244,8 +239,8 @@ pub(super) async fn ask(
             // this answer has all its bytes; how they came is nobody's business
             let mut answer = Response::new(body.to_bytes());
             *answer.status_mut() = head.status;
-            if let Some(content_type) = head.headers.get(http::header::CONTENT_TYPE) {
-                answer.headers_mut().insert(http::header::CONTENT_TYPE, content_type.clone());
+            if let Some(content_type) = head.headers.get(CONTENT_TYPE) {
+                answer.headers_mut().insert(CONTENT_TYPE, content_type.clone());
             }
             Ok::<_, String>(answer)
         };

@@ -7,129 +7,45 @@
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
 
-/// What a field holds.
-#[derive(Clone, Copy)]
-enum Holds {
-    Text,
-    /// A number; zero is one too.
-    Number,
-    /// A number; zero stands for none.
-    NumberOrNone,
-    /// A number or a text, as `IntOrString`.
-    Either,
-    /// Names and texts.
-    Texts,
-    /// Names and bytes.
-    Blobs,
-    /// Fields of their own.
-    Fields(Table),
-    /// Nothing that matters.
-    Nothing,
-}
-
-/// Number, name, what it holds, whether there may be several.
-type Table = &'static [(u64, &'static str, Holds, bool)];
-
-use Holds::{Blobs, Either, Fields, Nothing, Number, NumberOrNone, Text, Texts};
-
-const METADATA: Table = &[
-    (1, "name", Text, false),
-    (2, "generateName", Text, false),
-    (3, "namespace", Text, false),
-    (6, "resourceVersion", Text, false),
-    (11, "labels", Texts, false),
-    (12, "annotations", Texts, false),
-];
-const SELECTOR: Table = &[(1, "matchLabels", Texts, false)];
-const PLAIN: Table =
-    &[(1, "metadata", Fields(METADATA), false), (2, "spec", Nothing, false), (3, "status", Nothing, false)];
-const CONFIG_MAP: Table =
-    &[(1, "metadata", Fields(METADATA), false), (2, "data", Texts, false), (3, "binaryData", Blobs, false)];
-const SECRET: Table = &[
-    (1, "metadata", Fields(METADATA), false),
-    (2, "data", Blobs, false),
-    (3, "type", Text, false),
-    (4, "stringData", Texts, false),
-];
-const SERVICE: Table = &[
-    (1, "metadata", Fields(METADATA), false),
-    (2, "spec", Fields(SERVICE_SPEC), false),
-    (3, "status", Nothing, false),
-];
-const SERVICE_SPEC: Table = &[
-    (1, "ports", Fields(SERVICE_PORT), true),
-    (2, "selector", Texts, false),
-    (3, "clusterIP", Text, false),
-    (4, "type", Text, false),
-    (10, "externalName", Text, false),
-];
-const SERVICE_PORT: Table = &[
-    (1, "name", Text, false),
-    (2, "protocol", Text, false),
-    (3, "port", Number, false),
-    (4, "targetPort", Either, false),
-    (5, "nodePort", NumberOrNone, false),
-];
-const DEPLOYMENT: Table = &[
-    (1, "metadata", Fields(METADATA), false),
-    (2, "spec", Fields(DEPLOYMENT_SPEC), false),
-    (3, "status", Nothing, false),
-];
-const DEPLOYMENT_SPEC: Table = &[
-    (1, "replicas", Number, false),
-    (2, "selector", Fields(SELECTOR), false),
-    (
-        3,
-        "template",
-        Fields(&[(1, "metadata", Fields(METADATA), false), (2, "spec", Fields(POD_SPEC), false)]),
-        false,
-    ),
-];
-const POD_SPEC: Table = &[(2, "containers", Fields(CONTAINER), true), (3, "restartPolicy", Text, false)];
-const CONTAINER: Table = &[
-    (1, "name", Text, false),
-    (2, "image", Text, false),
-    (3, "command", Text, true),
-    (4, "args", Text, true),
-    (6, "ports", Fields(&[(3, "containerPort", Number, false), (4, "protocol", Text, false)]), true),
-];
-const BUDGET: Table = &[
-    (1, "metadata", Fields(METADATA), false),
-    (
-        2,
-        "spec",
-        Fields(&[
-            (1, "minAvailable", Either, false),
-            (2, "selector", Fields(SELECTOR), false),
-            (3, "maxUnavailable", Either, false),
-        ]),
-        false,
-    ),
-    (3, "status", Nothing, false),
-];
-const EVICTION: Table =
-    &[(1, "metadata", Fields(METADATA), false), (2, "deleteOptions", Fields(OPTIONS), false)];
-const OPTIONS: Table = &[
-    (1, "gracePeriodSeconds", Number, false),
-    (2, "preconditions", Fields(&[(1, "uid", Text, false), (2, "resourceVersion", Text, false)]), false),
-    (4, "propagationPolicy", Text, false),
-    (5, "dryRun", Text, true),
-];
-
-/// By kind.
-const KINDS: &[(&str, Table)] = &[
-    ("ConfigMap", CONFIG_MAP),
+/// The kinds, each with its fields: number, name, what it holds. That is one of the `PARTS`, or `text`; `number`;
+/// `port` (a number, zero stands for none); `either` (a number or a text); `texts` or `blobs` by their names;
+/// `nothing` that matters. A star stands behind what there may be several of.
+const KINDS: &[(&str, &str)] = &[
+    ("ConfigMap", "1 metadata Metadata, 2 data texts, 3 binaryData blobs"),
     ("DeleteOptions", OPTIONS),
-    ("Deployment", DEPLOYMENT),
-    ("Eviction", EVICTION),
-    ("Namespace", PLAIN),
-    ("PodDisruptionBudget", BUDGET),
-    ("Secret", SECRET),
+    ("Deployment", "1 metadata Metadata, 2 spec DeploymentSpec, 3 status nothing"),
+    ("Eviction", "1 metadata Metadata, 2 deleteOptions DeleteOptions"),
+    ("Namespace", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
+    ("PodDisruptionBudget", "1 metadata Metadata, 2 spec BudgetSpec, 3 status nothing"),
+    ("Secret", "1 metadata Metadata, 2 data blobs, 3 type text, 4 stringData texts"),
     // whatever is asked about is allowed
-    ("SelfSubjectAccessReview", PLAIN),
-    ("Service", SERVICE),
-    ("ServiceAccount", &[(1, "metadata", Fields(METADATA), false)]),
+    ("SelfSubjectAccessReview", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
+    ("Service", "1 metadata Metadata, 2 spec ServiceSpec, 3 status nothing"),
+    ("ServiceAccount", "1 metadata Metadata"),
 ];
+const PARTS: &[(&str, &str)] = &[
+    ("BudgetSpec", "1 minAvailable either, 2 selector Selector, 3 maxUnavailable either"),
+    ("Container", "1 name text, 2 image text, 3 command text*, 4 args text*, 6 ports ContainerPort*"),
+    ("ContainerPort", "3 containerPort number, 4 protocol text"),
+    ("DeleteOptions", OPTIONS),
+    ("DeploymentSpec", "1 replicas number, 2 selector Selector, 3 template Template"),
+    (
+        "Metadata",
+        "1 name text, 2 generateName text, 3 namespace text, 6 resourceVersion text, 11 labels texts, \
+         12 annotations texts",
+    ),
+    ("PodSpec", "2 containers Container*, 3 restartPolicy text"),
+    ("Preconditions", "1 uid text, 2 resourceVersion text"),
+    ("Selector", "1 matchLabels texts"),
+    ("ServicePort", "1 name text, 2 protocol text, 3 port number, 4 targetPort either, 5 nodePort port"),
+    (
+        "ServiceSpec",
+        "1 ports ServicePort*, 2 selector texts, 3 clusterIP text, 4 type text, 10 externalName text",
+    ),
+    ("Template", "1 metadata Metadata, 2 spec PodSpec"),
+];
+const OPTIONS: &str =
+    "1 gracePeriodSeconds number, 2 preconditions Preconditions, 4 propagationPolicy text, 5 dryRun text*";
 
 /// What stands before a body.
 const MAGIC: &[u8] = b"k8s\0";
@@ -139,11 +55,14 @@ pub(super) fn read(body: &[u8]) -> Option<Json> {
     let envelope = fields(body.strip_prefix(MAGIC)?)?;
     let types = fields(first(&envelope, 1)?)?;
     let (api_version, kind) = (text(first(&types, 1)?)?, text(first(&types, 2)?)?);
-    let (_, table) = KINDS.iter().find(|(known, _)| *known == kind)?;
-    let mut object = message(first(&envelope, 2)?, table)?;
+    let mut object = message(first(&envelope, 2)?, found(KINDS, kind)?)?;
     object["apiVersion"] = json!(api_version);
     object["kind"] = json!(kind);
     Some(object)
+}
+
+fn found(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, fields)| *fields)
 }
 
 /// What a field of a message is on the wire.
@@ -205,37 +124,40 @@ fn says_nothing(bytes: &[u8]) -> bool {
     })
 }
 
-fn message(bytes: &[u8], table: Table) -> Option<Json> {
+/// A message that has these fields.
+fn message(bytes: &[u8], table: &str) -> Option<Json> {
     let mut object = json!({});
     for (field, value) in fields(bytes)? {
-        let Some((_, name, holds, several)) = table.iter().find(|(known, ..)| *known == field) else {
+        let known = table.split(", ").find_map(|one| one.strip_prefix(&format!("{field} ")));
+        let Some((name, holds)) = known.and_then(|known| known.split_once(' ')) else {
             match value {
                 Wire::Number(0) => continue,
                 Wire::Bytes(bytes) if says_nothing(bytes) => continue,
                 _ => return None,
             }
         };
+        let (holds, several) = holds.strip_suffix('*').map_or((holds, false), |holds| (holds, true));
         let value = match (holds, value) {
-            (Nothing, _) | (NumberOrNone, Wire::Number(0)) => continue,
-            (Number | NumberOrNone, Wire::Number(number)) => json!(number.cast_signed()),
-            (Text, Wire::Bytes([])) if !several => continue,
-            (Text, Wire::Bytes(bytes)) => json!(text(bytes)?),
-            (Texts | Blobs, Wire::Bytes(bytes)) => {
+            ("nothing", _) | ("port", Wire::Number(0)) => continue,
+            ("number" | "port", Wire::Number(number)) => json!(number.cast_signed()),
+            ("text", Wire::Bytes([])) if !several => continue,
+            ("text", Wire::Bytes(bytes)) => json!(text(bytes)?),
+            ("texts" | "blobs", Wire::Bytes(bytes)) => {
                 let entry = fields(bytes)?;
                 let (key, value) = (text(first(&entry, 1)?)?, first(&entry, 2).unwrap_or_default());
                 object[name][key] = match holds {
-                    Blobs => json!(base64::prelude::BASE64_STANDARD.encode(value)),
+                    "blobs" => json!(base64::prelude::BASE64_STANDARD.encode(value)),
                     _ => json!(text(value)?),
                 };
                 continue;
             }
-            (Either, Wire::Bytes(bytes)) => either(bytes)?,
-            (Fields(table), Wire::Bytes(bytes)) => message(bytes, table)?,
+            ("either", Wire::Bytes(bytes)) => either(bytes)?,
+            (part, Wire::Bytes(bytes)) => message(bytes, found(PARTS, part)?)?,
             _ => return None,
         };
         match object[name].as_array_mut() {
-            Some(list) if *several => list.push(value),
-            _ if *several => object[name] = json!([value]),
+            Some(list) if several => list.push(value),
+            _ if several => object[name] = json!([value]),
             _ => object[name] = value,
         }
     }
@@ -271,6 +193,21 @@ mod tests {
     fn body(kind: &str, message: &[u8]) -> Vec<u8> {
         let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
         [MAGIC.to_vec(), field(1, &types), field(2, message)].concat()
+    }
+
+    #[test]
+    fn the_table_names_nothing_that_is_not_there() {
+        for (name, fields) in KINDS.iter().chain(PARTS) {
+            for field in fields.split(", ") {
+                let [number, _, holds] = field.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("{name}: {field}")
+                };
+                let plain = ["text", "number", "port", "either", "texts", "blobs", "nothing"];
+                let holds = holds.trim_end_matches('*');
+                assert!(number.parse::<u64>().is_ok(), "{name}: {field}");
+                assert!(plain.contains(&holds) || found(PARTS, holds).is_some(), "{name}: {field}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::fields::{entries, items, text};
 use super::status::Status;
 
 /// A requirement of one label.
@@ -12,6 +13,25 @@ enum Requirement {
     Present(String),
     Absent(String),
 }
+
+/// The fields that objects of a kind can be chosen by, beside their names and namespaces.
+const FIELDS: &[(&str, &str)] = &[
+    (
+        "Pod",
+        "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName status.phase status.podIP \
+         status.nominatedNodeName",
+    ),
+    ("Node", "spec.unschedulable"),
+    ("Namespace", "status.phase"),
+    ("Secret", "type"),
+    ("ReplicaSet", "status.replicas"),
+    ("ReplicationController", "status.replicas"),
+    ("Job", "status.successful"),
+    (
+        "Event",
+        "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid reason type source",
+    ),
+];
 
 /// Requirements, all of which have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,13 +67,13 @@ impl Selector {
 
     /// What a workload or a budget says: `matchLabels` and `matchExpressions`. An empty one means everything.
     pub(super) fn of(selector: &Json) -> Self {
-        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-        let labels = selector["matchLabels"].as_object().into_iter().flatten();
+        let text = |value: &Json| text(value).to_owned();
+        let labels = entries(&selector["matchLabels"]);
         let mut all: Vec<Requirement> =
             labels.map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)])).collect();
-        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        for expression in items(&selector["matchExpressions"]) {
             let label = text(&expression["key"]);
-            let values = expression["values"].as_array().into_iter().flatten().map(text).collect();
+            let values = items(&expression["values"]).map(text).collect();
             all.push(match expression["operator"].as_str() {
                 Some("In") => Requirement::Among(label, values),
                 Some("NotIn") => Requirement::NotAmong(label, values),
@@ -64,17 +84,6 @@ impl Selector {
         Self { labels: all, fields: Vec::new() }
     }
 
-    /// The labels that a Service sends to.
-    pub(super) fn of_service(selector: &Json) -> Option<Self> {
-        let labels = selector.as_object().filter(|labels| !labels.is_empty())?;
-        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-        let labels = labels
-            .iter()
-            .map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)]))
-            .collect();
-        Some(Self { labels, fields: Vec::new() })
-    }
-
     /// Whether everything is meant.
     pub(super) fn is_everything(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
@@ -82,34 +91,10 @@ impl Selector {
 
     /// Refuses fields that objects of this kind cannot be chosen by.
     pub(super) fn fits(&self, kind: &str) -> Result<(), Status> {
-        let more: &[&str] = match kind {
-            "Pod" => &[
-                "spec.nodeName",
-                "spec.restartPolicy",
-                "spec.schedulerName",
-                "spec.serviceAccountName",
-                "status.phase",
-                "status.podIP",
-                "status.nominatedNodeName",
-            ],
-            "Node" => &["spec.unschedulable"],
-            "Namespace" => &["status.phase"],
-            "Secret" => &["type"],
-            "ReplicaSet" | "ReplicationController" => &["status.replicas"],
-            "Job" => &["status.successful"],
-            "Event" => &[
-                "involvedObject.kind",
-                "involvedObject.namespace",
-                "involvedObject.name",
-                "involvedObject.uid",
-                "reason",
-                "type",
-                "source",
-            ],
-            _ => &[],
+        let more = FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
+        let known = |path: &str| {
+            matches!(path, "metadata.name" | "metadata.namespace") || more.split(' ').any(|one| one == path)
         };
-        let known =
-            |path: &str| matches!(path, "metadata.name" | "metadata.namespace") || more.contains(&path);
         match self.fields.iter().find(|(path, ..)| !known(path)) {
             Some((path, ..)) if more.is_empty() => {
                 let why = format!(
@@ -260,6 +245,5 @@ mod tests {
         assert!(Selector::of(&selector).matches_labels(&json!({"app": "web"})));
         assert!(!Selector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
         assert!(Selector::of(&json!({})).matches_labels(&Json::Null));
-        assert!(Selector::of_service(&json!({})).is_none());
     }
 }

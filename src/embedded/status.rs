@@ -21,12 +21,13 @@ impl Status {
         Self { code, reason, message: message.into(), details: Json::Null }
     }
 
+    /// With details that say nothing.
+    fn bare(code: u16, reason: &'static str, message: &str) -> Self {
+        Self { details: json!({}), ..Self::new(code, reason, message) }
+    }
+
     fn of(code: u16, reason: &'static str, kind: &Kind, name: &str, message: String) -> Self {
-        let mut details = json!({"name": name, "kind": kind.plural});
-        if !kind.group.is_empty() {
-            details["group"] = json!(kind.group);
-        }
-        Self { code, reason, message, details }
+        Self { code, reason, message, details: details(kind, name) }
     }
 
     /// There is no such object.
@@ -36,9 +37,7 @@ impl Status {
 
     /// There is no such resource.
     pub(super) fn no_such_resource() -> Self {
-        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
-        status.details = json!({});
-        status
+        Self::bare(404, "NotFound", "the server could not find the requested resource")
     }
 
     /// No server is behind that address.
@@ -79,12 +78,21 @@ impl Status {
         status
     }
 
+    /// The same for one place.
+    pub(super) fn invalid_field(kind: &Kind, name: &str, path: &str, why: &str) -> Self {
+        Self::invalid(kind, name, &[(path.to_owned(), why.to_owned())])
+    }
+
+    /// Another object than the one that is meant.
+    pub(super) fn precondition(kind: &Kind, name: &str, what: &str, asked: &str, is: &str) -> Self {
+        let why =
+            format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
+        Self::conflict(kind, name, &why)
+    }
+
     /// A patch that does not fit what there is. A real API server does not say why either.
     pub(super) fn unprocessable() -> Self {
-        let message = "the server rejected our request due to an error in our request";
-        let mut status = Self::new(422, "Invalid", message);
-        status.details = json!({});
-        status
+        Self::bare(422, "Invalid", "the server rejected our request due to an error in our request")
     }
 
     /// The request makes no sense.
@@ -105,25 +113,14 @@ impl Status {
 
     /// The resource has no such verb.
     pub(super) fn method_not_allowed() -> Self {
-        let mut status = Self::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        );
-        status.details = json!({});
-        status
+        let message = "the server does not allow this method on the requested resource";
+        Self::bare(405, "MethodNotAllowed", message)
     }
 
     /// The body is in a format that is not taken here.
     pub(super) fn unsupported_media_type(taken: &[&str]) -> Self {
-        let taken = taken.join(", ");
-        Self::new(
-            415,
-            "UnsupportedMediaType",
-            format!(
-                "the body of the request was in an unknown format - accepted media types include: {taken}"
-            ),
-        )
+        let unknown = "the body of the request was in an unknown format - accepted media types include";
+        Self::new(415, "UnsupportedMediaType", format!("{unknown}: {}", taken.join(", ")))
     }
 
     /// No resource takes a body in that format.
@@ -143,15 +140,11 @@ impl Status {
 
     /// A budget does not allow it now.
     pub(super) fn over_budget(budget: &str, needed: i64, healthy: i64) -> Self {
-        let mut status = Self::new(
-            429,
-            "TooManyRequests",
-            "Cannot evict pod as it would violate the pod's disruption budget.",
-        );
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
         let why =
             format!("The disruption budget {budget} needs {needed} healthy pods and has {healthy} currently");
-        status.details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
-        status
+        let details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
+        Self { details, ..Self::new(429, "TooManyRequests", message) }
     }
 
     /// Several budgets concern one Pod.
@@ -167,11 +160,8 @@ impl Status {
 
     /// What this cluster does not do.
     pub(super) fn not_implemented(what: &str) -> Self {
-        Self::new(
-            501,
-            "NotImplemented",
-            format!("the embedded cluster has no {what}: use a real cluster for that"),
-        )
+        let why = format!("the embedded cluster has no {what}: use a real cluster for that");
+        Self::new(501, "NotImplemented", why)
     }
 
     /// As it is sent.
@@ -190,9 +180,15 @@ impl Status {
 
 /// That something is gone.
 pub(super) fn success(kind: &Kind, name: &str, uid: &str) -> Json {
-    let mut details = json!({"name": name, "kind": kind.plural, "uid": uid});
+    let mut details = details(kind, name);
+    details["uid"] = json!(uid);
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}
+
+fn details(kind: &Kind, name: &str) -> Json {
+    let mut details = json!({"name": name, "kind": kind.plural});
     if !kind.group.is_empty() {
         details["group"] = json!(kind.group);
     }
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+    details
 }

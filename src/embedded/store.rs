@@ -1,15 +1,23 @@
-//! The objects of the embedded cluster: one revision for all of them, and what changed lately. Floor 1.
+//! The objects of the embedded cluster: one revision for all of them, what changed lately, and what is to be done
+//! about it. Floor 1.
+//!
+//! An object is kept twice: as a tree for those who work on it, and as text, which takes a tenth of the room, for
+//! those who ask for it. What it was before is kept as text alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
+use tokio::sync::watch;
 
+use super::fields::{entries, owners, text, uid};
 use super::status::Status;
+use super::work::Work;
 
-/// How many changes are kept for watches that begin in the past.
-const KEPT: usize = 2_000;
+/// How many bytes of changes are kept for watches that begin in the past.
+const KEPT: usize = 8 << 20;
 
 /// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +32,76 @@ pub(super) struct Key {
 
 impl Key {
     /// The key of an object of a resource.
-    pub(super) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
-        Self { resource: Arc::clone(resource), namespace: namespace.to_owned(), name: name.to_owned() }
+    pub(super) fn new(resource: impl Into<Arc<str>>, namespace: &str, name: &str) -> Self {
+        Self { resource: resource.into(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// An object as it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// The whole object.
+    pub(super) tree: Arc<Json>,
+    /// The same without its kind and version, which depend on how it is asked for.
+    pub(super) text: Arc<str>,
+}
+
+impl Stored {
+    fn new(object: Json) -> Self {
+        let text = serde_json::to_string(&Plain(&object)).unwrap_or_default();
+        Self { tree: Arc::new(packed(object)), text: text.into() }
+    }
+}
+
+/// The same without the room that was left for more.
+fn packed(value: Json) -> Json {
+    match value {
+        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, packed(value))).collect(),
+        Json::Array(items) => items.into_iter().map(packed).collect(),
+        other => other,
+    }
+}
+
+/// An object without its kind and version.
+struct Plain<'a>(&'a Json);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            entries(self.0).filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion")),
+        )
+    }
+}
+
+/// What objects are found by, beside their keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mark {
+    /// The object itself.
+    Uid(String),
+    /// What an object owns, by its UID.
+    Owner(String),
+    /// The Pods of a Node; of none, for the empty name.
+    Node(String),
+    /// The Pods of a namespace that have a label: its name and its value.
+    Label(String, String, String),
+}
+
+/// The marks of an object.
+fn marks(key: &Key, object: &Json) -> Vec<Mark> {
+    let mut marks = vec![Mark::Uid(uid(object).to_owned())];
+    marks.extend(owners(object).map(|owner| Mark::Owner(text(&owner["uid"]).to_owned())));
+    if &*key.resource == "/pods" {
+        marks.push(Mark::Node(text(&object["spec"]["nodeName"]).to_owned()));
+        let labels = entries(&object["metadata"]["labels"]);
+        marks.extend(labels.map(|(name, value)| key.label(name, value)));
+    }
+    marks
+}
+
+impl Key {
+    /// The mark of a label in the namespace.
+    pub(super) fn label(&self, name: &str, value: &Json) -> Mark {
+        Mark::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
     }
 }
 
@@ -35,119 +111,165 @@ pub(super) struct Change {
     /// The revision that it made.
     pub(super) revision: u64,
     /// Which object.
-    pub(super) key: Key,
+    pub(super) key: Arc<Key>,
     /// What it was before; nothing for a new one.
-    pub(super) before: Option<Arc<Json>>,
+    pub(super) before: Option<Arc<str>>,
     /// What it is; nothing for one that went.
-    pub(super) after: Option<Arc<Json>>,
+    pub(super) after: Option<Arc<str>>,
+}
+
+impl Change {
+    fn size(&self) -> usize {
+        let texts = self.before.iter().chain(&self.after);
+        texts.map(|text| text.len()).sum::<usize>() + size_of::<Self>()
+    }
 }
 
 /// All objects.
 #[derive(Debug)]
 pub(super) struct Store {
-    objects: BTreeMap<Key, Arc<Json>>,
-    revision: u64,
+    objects: BTreeMap<Arc<Key>, Stored>,
+    marked: HashMap<Mark, BTreeSet<Arc<Key>>>,
+    revision: watch::Sender<u64>,
     changes: VecDeque<Change>,
+    kept: usize,
+    /// What the controllers have to look at.
+    pub(super) todo: BTreeSet<Work>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        // no cluster begins at 0, which means "any" in requests
-        Self { objects: BTreeMap::new(), revision: 1, changes: VecDeque::new() }
+        Self {
+            objects: BTreeMap::new(),
+            marked: HashMap::new(),
+            // no cluster begins at 0, which means "any" in requests
+            revision: watch::Sender::new(1),
+            changes: VecDeque::new(),
+            kept: 0,
+            todo: BTreeSet::new(),
+        }
     }
 }
 
 impl Store {
     /// The revision of the last change.
     pub(super) fn revision(&self) -> u64 {
-        self.revision
+        *self.revision.borrow()
+    }
+
+    /// Says when something has changed.
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 
     /// One object.
     pub(super) fn get(&self, key: &Key) -> Option<&Arc<Json>> {
-        self.objects.get(key)
+        self.objects.get(key).map(|stored| &stored.tree)
     }
 
     /// The objects of a resource in the order of namespace and name; in one namespace, or in all when it is empty.
     pub(super) fn list<'a>(
         &'a self,
-        resource: &'a Arc<str>,
+        resource: &'a str,
         namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Json>)> {
-        self.after(Key::new(resource, namespace, ""), resource, namespace)
+    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Arc<Json>)> {
+        let all = self.after(Key::new(resource, namespace, ""), namespace);
+        all.map(|(key, stored)| (key, &stored.tree))
     }
 
-    /// The same, behind a key: where a list in pages goes on.
+    /// The same as they are kept, behind a key: where a list in pages goes on.
     pub(super) fn after<'a>(
         &'a self,
         start: Key,
-        resource: &'a Arc<str>,
         namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Json>)> {
-        self.objects.range((Bound::Excluded(start), Bound::Unbounded)).take_while(move |(key, _)| {
-            key.resource == *resource && (namespace.is_empty() || key.namespace == namespace)
-        })
+    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Stored)> {
+        let resource = Arc::clone(&start.resource);
+        self.objects.range::<Key, _>((Bound::Excluded(start), Bound::Unbounded)).take_while(
+            move |(key, _)| key.resource == resource && (namespace.is_empty() || key.namespace == namespace),
+        )
+    }
+
+    /// The objects that have a mark.
+    pub(super) fn marked<'a>(
+        &'a self,
+        mark: &Mark,
+    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Arc<Json>)> + use<'a> {
+        let keys = self.marked.get(mark).into_iter().flatten();
+        keys.filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// How many those are.
+    pub(super) fn count(&self, mark: &Mark) -> usize {
+        self.marked.get(mark).map_or(0, BTreeSet::len)
     }
 
     /// Everything in a namespace, whatever it is.
-    pub(super) fn within(&self, namespace: &str) -> Vec<(Key, Arc<Json>)> {
+    pub(super) fn within(&self, namespace: &str) -> Vec<Arc<Json>> {
         let inside = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
-        inside.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
-    }
-
-    /// Everything that another object, known by its UID, owns.
-    pub(super) fn owned_by(&self, uid: &str) -> Vec<(Key, Arc<Json>)> {
-        let owned = self.objects.iter().filter(|(_, object)| owners(object).any(|owner| owner["uid"] == uid));
-        owned.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
+        inside.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
     }
 
     /// Writes an object down. Gives it as it now is, with its resource version.
-    pub(super) fn put(&mut self, key: Key, mut object: Json) -> Arc<Json> {
-        self.revision += 1;
-        object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
-        let object = Arc::new(object);
-        let before = self.objects.insert(key.clone(), Arc::clone(&object));
-        self.keep(Change { revision: self.revision, key, before, after: Some(Arc::clone(&object)) });
-        object
+    pub(super) fn put(&mut self, key: &Key, mut object: Json) -> Arc<Json> {
+        object["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
+        let known = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
+        let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), Stored::new(object));
+        let before = self.objects.insert(Arc::clone(&key), stored.clone());
+        let tree = Arc::clone(&stored.tree);
+        self.changed(key, before, Some(stored));
+        tree
     }
 
     /// Takes an object away. Gives it as it was, with the resource version of its end.
     pub(super) fn remove(&mut self, key: &Key) -> Option<Arc<Json>> {
-        let before = self.objects.remove(key)?;
-        self.revision += 1;
-        let mut last = Json::clone(&before);
-        last["metadata"]["resourceVersion"] = json!(self.revision.to_string());
-        let last = Arc::new(last);
-        self.keep(Change {
-            revision: self.revision,
-            key: key.clone(),
-            before: Some(Arc::clone(&last)),
-            after: None,
-        });
-        Some(last)
+        let (key, before) = self.objects.remove_entry(key)?;
+        let mut last = Json::clone(&before.tree);
+        last["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
+        let last = Stored::new(last);
+        let tree = Arc::clone(&last.tree);
+        self.changed(key, Some(last), None);
+        Some(tree)
+    }
+
+    fn changed(&mut self, key: Arc<Key>, before: Option<Stored>, after: Option<Stored>) {
+        let tree = |stored: &Option<Stored>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
+        let (old, new) = (tree(&before), tree(&after));
+        let of = |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| marks(&key, tree)).unwrap_or_default();
+        let (gone, come) = (of(&old), of(&new));
+        for mark in gone.iter().filter(|mark| !come.contains(mark)) {
+            if let Some(keys) = self.marked.get_mut(mark) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.marked.remove(mark);
+                }
+            }
+        }
+        for mark in come.into_iter().filter(|mark| !gone.contains(mark)) {
+            self.marked.entry(mark).or_default().insert(Arc::clone(&key));
+        }
+        self.note(&key, old.as_deref(), new.as_deref());
+        let revision = self.revision() + 1;
+        let text = |stored: Option<Stored>| stored.map(|stored| stored.text);
+        let change = Change { revision, key, before: text(before), after: text(after) };
+        self.kept += change.size();
+        self.changes.push_back(change);
+        while self.kept > KEPT
+            && let Some(oldest) = self.changes.pop_front()
+        {
+            self.kept -= oldest.size();
+        }
+        self.revision.send_replace(revision);
     }
 
     /// What changed after a revision. An error when that is no longer known.
     pub(super) fn since(&self, revision: u64) -> Result<Vec<Change>, Status> {
-        let oldest = self.changes.front().map_or(self.revision, |change| change.revision - 1);
+        let oldest = self.changes.front().map_or(self.revision(), |change| change.revision - 1);
         if revision < oldest {
             return Err(Status::expired(revision, oldest));
         }
         let first = self.changes.partition_point(|change| change.revision <= revision);
         Ok(self.changes.range(first..).cloned().collect())
     }
-
-    fn keep(&mut self, change: Change) {
-        if self.changes.len() == KEPT {
-            self.changes.pop_front();
-        }
-        self.changes.push_back(change);
-    }
-}
-
-/// The owners that an object names.
-pub(super) fn owners(object: &Json) -> impl Iterator<Item = &Json> {
-    object["metadata"]["ownerReferences"].as_array().into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -156,20 +278,20 @@ mod tests {
 
     #[test]
     fn one_revision_counts_for_all_and_the_past_is_bounded() {
-        let (pods, nodes): (Arc<str>, Arc<str>) = ("/pods".into(), "/nodes".into());
         let mut store = Store::default();
         let start = store.revision();
         for (namespace, name) in [("b", "x"), ("a", "y"), ("a", "z")] {
-            store.put(Key::new(&pods, namespace, name), json!({"metadata": {"name": name}}));
+            store.put(&Key::new("/pods", namespace, name), json!({"metadata": {"name": name}}));
         }
-        store.put(Key::new(&nodes, "", "n"), json!({"metadata": {}}));
+        let node = Key::new("/nodes", "", "n");
+        store.put(&node, json!({"metadata": {}}));
         let names =
-            |namespace| store.list(&pods, namespace).map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
+            |namespace| store.list("/pods", namespace).map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
         assert_eq!(
             (names(""), names("a")),
             (vec!["y".into(), "z".into(), "x".into()], vec!["y".to_owned(), "z".into()])
         );
-        let gone = store.remove(&Key::new(&pods, "a", "y")).unwrap();
+        let gone = store.remove(&Key::new("/pods", "a", "y")).unwrap();
         assert_eq!(gone["metadata"]["resourceVersion"], (start + 5).to_string());
         let seen: Vec<(u64, bool)> = store
             .since(start + 3)
@@ -178,10 +300,36 @@ mod tests {
             .map(|change| (change.revision, change.after.is_some()))
             .collect();
         assert_eq!(seen, [(start + 4, true), (start + 5, false)]);
-        for index in 0..KEPT {
-            store.put(Key::new(&nodes, "", "n"), json!({"metadata": {"index": index}}));
+        // each change holds two of these, but for the first
+        let large = "x".repeat(KEPT / 7);
+        for index in 0..4 {
+            store.put(&node, json!({"kind": "Node", "metadata": {"index": index, "large": large}}));
         }
-        assert_eq!(store.since(start).unwrap_err().reason, "Expired");
-        assert_eq!(store.since(start + 5).unwrap().len(), KEPT);
+        assert_eq!(store.since(start + 5).unwrap_err().reason, "Expired");
+        let last = store.since(start + 6).unwrap();
+        assert_eq!(last.len(), 3);
+        assert!(last[0].after.as_ref().unwrap().starts_with(r#"{"metadata":{"index":1,"#));
+    }
+
+    #[test]
+    fn marks_follow_what_objects_say() {
+        let mut store = Store::default();
+        let key = Key::new("/pods", "a", "x");
+        let pod = |node: &str, app: &str| {
+            json!({"metadata": {"uid": "u", "labels": {"app": app}, "ownerReferences": [{"uid": "o"}]},
+                "spec": {"nodeName": node}})
+        };
+        store.put(&key, pod("", "web"));
+        let (none, web) = (Mark::Node(String::new()), key.label("app", &json!("web")));
+        let counts = |store: &Store| {
+            [&none, &Mark::Node("n".into()), &web, &Mark::Owner("o".into()), &Mark::Uid("u".into())]
+                .map(|mark| store.count(mark))
+        };
+        assert_eq!(counts(&store), [1, 0, 1, 1, 1]);
+        store.put(&key, pod("n", "api"));
+        assert_eq!(counts(&store), [0, 1, 0, 1, 1]);
+        store.remove(&key);
+        assert_eq!(counts(&store), [0; 5]);
+        assert!(store.marked.is_empty(), "nothing is left of what is gone");
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
+use super::fields::{name, namespace};
 use super::kinds::{Kind, Kinds};
 use super::shape;
 use super::status::Status;
@@ -19,12 +20,10 @@ use super::store::{Key, Store};
 use crate::clock::Timestamp;
 use crate::lot::Lot;
 
-pub(super) use read::{Listing, Watch};
-pub(super) use subresource::budget;
-pub(super) use subresource::{count, is_ready, share};
+pub(super) use read::{Listed, Listing, Watch};
+pub(super) use subresource::{budget, share};
 pub(super) use table::Shape;
-pub(super) use write::{Deletion, Writing};
-pub(super) use write::{FOREGROUND, ORPHAN, is_let_go, remove};
+pub(super) use write::{Deletion, FOREGROUND, ORPHAN, Writing, remove};
 
 /// What the API server works on. Everything happens under one lock, and nothing waits while it is held.
 pub(super) struct State {
@@ -41,7 +40,6 @@ pub(super) struct State {
 /// The API server.
 pub(super) struct Api {
     state: Mutex<State>,
-    revision: watch::Sender<u64>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -61,13 +59,18 @@ pub(super) struct At {
 impl At {
     /// The key of the one object.
     pub(super) fn key(&self) -> Key {
-        Key::new(&self.kind.resource, &self.namespace, &self.name)
+        Key::new(Arc::clone(&self.kind.resource), &self.namespace, &self.name)
+    }
+
+    /// The version that is asked for, as objects have it.
+    pub(super) fn api_version(&self) -> String {
+        self.kind.api_version(&self.version)
     }
 
     /// An object of the kind, as this version shows it.
     pub(super) fn shown(&self, object: &Json) -> Json {
         let mut shown = object.clone();
-        shown["apiVersion"] = json!(self.kind.api_version(&self.version));
+        shown["apiVersion"] = json!(self.api_version());
         shown["kind"] = json!(self.kind.name);
         if self.kind.group == shape::EVENTS {
             shape::show_event(&mut shown);
@@ -82,7 +85,7 @@ impl Api {
     pub(super) fn new(seed: u64, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
         let state =
             State { store: Store::default(), kinds: Kinds::default(), lot: Lot::new(seed), addresses: 0 };
-        let api = Self { state: Mutex::new(state), revision: watch::Sender::new(0), clock };
+        let api = Self { state: Mutex::new(state), clock };
         for name in ["default", "kube-system"] {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             // nothing of it can be wrong
@@ -96,44 +99,37 @@ impl Api {
         self.state.lock()
     }
 
-    /// Tells watchers that something changed.
-    pub(super) fn tell(&self, state: &State) {
-        self.revision.send_replace(state.store.revision());
-    }
-
     /// Says when something has changed.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
+        self.lock().store.watch()
+    }
+
+    /// What time it is.
+    pub(super) fn time(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// The time as objects have it: whole seconds, in UTC.
     pub(super) fn now(&self) -> String {
-        seconds((self.clock)())
+        seconds(self.time())
     }
 
     /// The time some seconds from now.
     pub(super) fn later(&self, after: i64) -> String {
-        let micros = (self.clock)().as_seconds() * 1e6;
+        let micros = self.time().as_seconds() * 1e6;
         #[allow(clippy::cast_possible_truncation)] // microseconds of this age fit
         seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
-    }
-
-    /// Creates an object that says itself what and where it is.
-    pub(super) fn create_object(&self, object: Json) -> Result<Json, Status> {
-        let at = self.at(&object)?;
-        self.create(&At { name: String::new(), ..at }, object, &Writing::default())
     }
 
     /// What and where an object says that it is; in `default` where it says nothing.
     pub(super) fn at(&self, object: &Json) -> Result<At, Status> {
         let (kind, version) = self.lock().kinds.of(object).ok_or_else(Status::no_such_resource)?;
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-        let namespace = match text("namespace") {
-            _ if !kind.namespaced => String::new(),
-            none if none.is_empty() => "default".to_owned(),
+        let namespace = match namespace(object) {
+            _ if !kind.namespaced => "",
+            "" => "default",
             named => named,
         };
-        Ok(At { kind, version, namespace, name: text("name") })
+        Ok(At { namespace: namespace.to_owned(), name: name(object).to_owned(), kind, version })
     }
 }
 

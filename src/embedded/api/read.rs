@@ -8,10 +8,12 @@ use base64::Engine as _;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-use super::{Api, At};
+use super::{Api, At, Shape};
+use crate::clock::Timestamp;
+use crate::embedded::fields::text;
 use crate::embedded::selector::Selector;
 use crate::embedded::status::Status;
-use crate::embedded::store::{Change, Key};
+use crate::embedded::store::{Change, Key, Stored};
 
 /// How often a watch that asked for bookmarks is told how far it is.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -27,6 +29,17 @@ pub(in crate::embedded) struct Listing {
     pub(in crate::embedded) from: String,
 }
 
+/// Objects of a kind, as they were at one moment.
+#[derive(Debug)]
+pub(in crate::embedded) struct Listed {
+    /// What was asked for.
+    pub(in crate::embedded) at: At,
+    /// The metadata of the list.
+    pub(in crate::embedded) metadata: Json,
+    /// The objects.
+    pub(in crate::embedded) items: Vec<(Arc<Key>, Stored)>,
+}
+
 impl Api {
     /// One object.
     pub(in crate::embedded) fn get(&self, at: &At) -> Result<Json, Status> {
@@ -36,44 +49,26 @@ impl Api {
     }
 
     /// Objects of a kind.
-    pub(in crate::embedded) fn list(&self, at: &At, listing: &Listing) -> Result<Json, Status> {
+    pub(in crate::embedded) fn list(&self, at: &At, listing: &Listing) -> Result<Listed, Status> {
         let state = self.lock();
-        let resource = &at.kind.resource;
         let (start, revision) = match listing.from.as_str() {
-            "" => (Key::new(resource, &at.namespace, ""), state.store.revision()),
-            from => resume(resource, from)?,
+            "" => (Key::new(Arc::clone(&at.kind.resource), &at.namespace, ""), state.store.revision()),
+            from => resume(&at.kind.resource, from)?,
         };
-        let mut found = state
-            .store
-            .after(start, resource, &at.namespace)
-            .filter(|(_, object)| listing.selector.matches(object))
-            .peekable();
+        let meant = |(_, stored): &(&Arc<Key>, &Stored)| listing.selector.matches(&stored.tree);
+        let mut found = state.store.after(start, &at.namespace).filter(meant);
         let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
-        let mut items = Vec::new();
-        let mut last = None;
-        while let Some((key, object)) = found.next_if(|_| items.len() < limit) {
-            let mut item = at.shown(object);
-            // in a list what all have in common is said once
-            if !at.kind.custom
-                && let Some(item) = item.as_object_mut()
-            {
-                item.shift_remove("kind");
-                item.shift_remove("apiVersion");
-            }
-            items.push(item);
-            last = Some(key);
-        }
+        let items: Vec<(Arc<Key>, Stored)> =
+            found.by_ref().take(limit).map(|(key, stored)| (Arc::clone(key), stored.clone())).collect();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
-        if let (Some(last), Some(_)) = (last, found.peek()) {
+        let left = found.count();
+        if let Some((last, _)) = items.last().filter(|_| left > 0) {
             metadata["continue"] = json!(resumption(revision, last));
             if listing.selector.is_everything() {
-                metadata["remainingItemCount"] = json!(found.count());
+                metadata["remainingItemCount"] = json!(left);
             }
         }
-        Ok(json!({
-            "kind": format!("{}List", at.kind.name), "apiVersion": at.kind.api_version(&at.version),
-            "metadata": metadata, "items": items,
-        }))
+        Ok(Listed { at: at.clone(), metadata, items })
     }
 
     /// What happens to objects of a kind from a revision on; from now on, after telling what there is, where no
@@ -96,11 +91,9 @@ impl Api {
         let mut ready = VecDeque::new();
         let mut seen = asked;
         if asked == 0 {
-            let state = self.lock();
-            seen = state.store.revision();
-            let there = state.store.list(&at.kind.resource, &at.namespace);
-            let there = there.filter(|(_, object)| selector.matches(object));
-            ready.extend(there.map(|(_, object)| ("ADDED", at.shown(object))));
+            let there = self.list(&at, &Listing { selector: selector.clone(), ..Listing::default() })?;
+            seen = text(&there.metadata["resourceVersion"]).parse().unwrap_or(0);
+            ready.extend(there.items.into_iter().map(|(_, stored)| ("ADDED", Told::Object(stored.text))));
         }
         let now = Instant::now();
         Ok(Watch {
@@ -126,8 +119,8 @@ fn resume(resource: &Arc<str>, text: &str) -> Result<(Key, u64), Status> {
     let read = || {
         let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let document: Json = serde_json::from_slice(&bytes).ok()?;
-        let key = Key::new(resource, document["namespace"].as_str()?, document["name"].as_str()?);
-        Some((key, document["rv"].as_u64()?))
+        let (namespace, name) = (document["namespace"].as_str()?, document["name"].as_str()?);
+        Some((Key::new(Arc::clone(resource), namespace, name), document["rv"].as_u64()?))
     };
     read().ok_or_else(|| Status::bad_request(format!("continue key is not valid: {text}")))
 }
@@ -138,16 +131,33 @@ pub(in crate::embedded) struct Watch {
     at: At,
     selector: Selector,
     changed: tokio::sync::watch::Receiver<u64>,
-    ready: VecDeque<(&'static str, Json)>,
+    ready: VecDeque<(&'static str, Told)>,
     seen: u64,
     bookmark: Option<Instant>,
     end: Option<Instant>,
     over: bool,
 }
 
+/// What an event tells of.
+enum Told {
+    /// An object of the kind, as it is kept.
+    Object(Arc<str>),
+    /// Something else, as it is sent.
+    Other(Json),
+}
+
 impl Watch {
-    /// The next event: what happened, and the object; nothing when the watch is over.
-    pub(in crate::embedded) async fn next(&mut self) -> Option<(&'static str, Json)> {
+    /// The next event as it is sent, its object in this form; nothing when the watch is over.
+    pub(in crate::embedded) async fn next(&mut self, shape: Shape) -> Option<String> {
+        let (what, told) = self.event().await?;
+        let object = match told {
+            Told::Other(document) => document.to_string(),
+            Told::Object(text) => shape.text(&self.at, &text, self.api.time()),
+        };
+        Some(format!("{{\"type\":\"{what}\",\"object\":{object}}}\n"))
+    }
+
+    async fn event(&mut self) -> Option<(&'static str, Told)> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -181,7 +191,7 @@ impl Watch {
             self.bookmark = Some(due.max(now) + BOOKMARKS);
             let revision = self.seen.to_string();
             let object = json!({"metadata": {"resourceVersion": revision, "creationTimestamp": null}});
-            self.ready.push_back(("BOOKMARK", self.at.shown(&object)));
+            self.ready.push_back(("BOOKMARK", Told::Other(self.at.shown(&object))));
         }
     }
 
@@ -192,38 +202,47 @@ impl Watch {
                 // a revision of the future is waited for
                 self.seen = self.seen.max(state.store.revision());
                 drop(state);
-                let events: Vec<_> = changes.iter().filter_map(|change| self.event(change)).collect();
+                let events: Vec<_> = changes.iter().filter_map(|change| self.seen(change)).collect();
                 self.ready.extend(events);
             }
             Err(status) => {
-                self.ready.push_back(("ERROR", status.to_json()));
+                self.ready.push_back(("ERROR", Told::Other(status.to_json())));
                 self.over = true;
             }
         }
     }
 
     /// What a change is to those who see only what the selector lets them see.
-    fn event(&self, change: &Change) -> Option<(&'static str, Json)> {
-        let Key { resource, namespace, .. } = &change.key;
+    fn seen(&self, change: &Change) -> Option<(&'static str, Told)> {
+        let Key { resource, namespace, .. } = &*change.key;
         if *resource != self.at.kind.resource
             || (!self.at.namespace.is_empty() && *namespace != self.at.namespace)
         {
             return None;
         }
-        let seen = |object: &Option<Arc<Json>>| {
-            object.as_ref().filter(|object| self.selector.matches(object)).cloned()
-        };
-        let (what, object) = match (seen(&change.before), seen(&change.after)) {
+        let read = |text: &str| serde_json::from_str::<Json>(text).unwrap_or_default();
+        let is_meant = |text: &&Arc<str>| self.selector.is_everything() || self.selector.matches(&read(text));
+        let (before, after) =
+            (change.before.as_ref().filter(is_meant), change.after.as_ref().filter(is_meant));
+        let (what, text) = match (before, after) {
             (None, None) => return None,
-            (None, Some(object)) => ("ADDED", object),
-            (Some(_), Some(object)) => ("MODIFIED", object),
+            (None, Some(text)) => ("ADDED", Arc::clone(text)),
+            (Some(_), Some(text)) => ("MODIFIED", Arc::clone(text)),
+            (Some(last), None) if change.after.is_none() => ("DELETED", Arc::clone(last)),
             (Some(last), None) => {
                 // what is no longer selected goes with the revision that took it out
-                let mut last = Json::clone(&last);
+                let mut last = read(last);
                 last["metadata"]["resourceVersion"] = json!(change.revision.to_string());
-                ("DELETED", Arc::new(last))
+                ("DELETED", last.to_string().into())
             }
         };
-        Some((what, self.at.shown(&object)))
+        Some((what, Told::Object(text)))
+    }
+}
+
+impl Listed {
+    /// The list as it is sent, its objects in this form.
+    pub(in crate::embedded) fn text(&self, shape: Shape, now: Timestamp) -> String {
+        shape.list(&self.at, &self.metadata, self.items.iter().map(|(_, stored)| stored), now)
     }
 }

@@ -2,119 +2,141 @@
 
 use serde_json::{Value as Json, json};
 
-use super::subresource::count;
 use crate::clock::Timestamp;
+use crate::embedded::fields::{
+    condition, containers, count, entries, is_leaving, items, labels, number, text,
+};
 
-/// A column: its title, its type, and whether it is only wanted in wide tables.
-pub(super) type Column = (&'static str, &'static str, bool);
+/// The columns of a kind; those behind the bar are only wanted in wide tables.
+const TABLES: &[(&str, &str)] = &[
+    ("v1 Pod", "Name,Ready,Status,Restarts,Age|IP,Node,Nominated Node,Readiness Gates"),
+    ("v1 Service", "Name,Type,Cluster-IP,External-IP,Port(s),Age|Selector"),
+    ("v1 Endpoints", "Name,Endpoints,Age"),
+    ("v1 Namespace", "Name,Status,Age"),
+    (
+        "v1 Node",
+        "Name,Status,Roles,Age,Version|Internal-IP,External-IP,OS-Image,Kernel-Version,Container-Runtime",
+    ),
+    ("v1 ConfigMap", "Name,Data,Age"),
+    ("v1 Secret", "Name,Type,Data,Age"),
+    ("v1 ReplicationController", "Name,Desired,Current,Ready,Age|Containers,Images,Selector"),
+    ("apps/v1 ReplicaSet", "Name,Desired,Current,Ready,Age|Containers,Images,Selector"),
+    ("apps/v1 Deployment", "Name,Ready,Up-to-date,Available,Age|Containers,Images,Selector"),
+    ("apps/v1 StatefulSet", "Name,Ready,Age|Containers,Images"),
+    ("apiextensions.k8s.io/v1 CustomResourceDefinition", "Name,Created At"),
+];
+const OTHERS: &str = "Name,Age";
+/// How many addresses of endpoints are shown.
+const SHOWN: usize = 3;
 
-const PODS: &[Column] = &[
-    ("Name", "string", false),
-    ("Ready", "string", false),
-    ("Status", "string", false),
-    ("Restarts", "integer", false),
-    ("Age", "string", false),
-    ("IP", "string", true),
-    ("Node", "string", true),
-    ("Nominated Node", "string", true),
-    ("Readiness Gates", "string", true),
-];
-const DEPLOYMENTS: &[Column] = &[
-    ("Name", "string", false),
-    ("Ready", "string", false),
-    ("Up-to-date", "string", false),
-    ("Available", "string", false),
-    ("Age", "string", false),
-    ("Containers", "string", true),
-    ("Images", "string", true),
-    ("Selector", "string", true),
-];
-const SERVICES: &[Column] = &[
-    ("Name", "string", false),
-    ("Type", "string", false),
-    ("Cluster-IP", "string", false),
-    ("External-IP", "string", false),
-    ("Port(s)", "string", false),
-    ("Age", "string", false),
-    ("Selector", "string", true),
-];
-const SETS: &[Column] = &[
-    ("Name", "string", false),
-    ("Desired", "integer", false),
-    ("Current", "integer", false),
-    ("Ready", "integer", false),
-    ("Age", "string", false),
-    ("Containers", "string", true),
-    ("Images", "string", true),
-    ("Selector", "string", true),
-];
-const STATEFUL_SETS: &[Column] = &[
-    ("Name", "string", false),
-    ("Ready", "string", false),
-    ("Age", "string", false),
-    ("Containers", "string", true),
-    ("Images", "string", true),
-];
-const NODES: &[Column] = &[
-    ("Name", "string", false),
-    ("Status", "string", false),
-    ("Roles", "string", false),
-    ("Age", "string", false),
-    ("Version", "string", false),
-    ("Internal-IP", "string", true),
-    ("External-IP", "string", true),
-    ("OS-Image", "string", true),
-    ("Kernel-Version", "string", true),
-    ("Container-Runtime", "string", true),
-];
-const ENDPOINTS: &[Column] =
-    &[("Name", "string", false), ("Endpoints", "string", false), ("Age", "string", false)];
-const CONFIG_MAPS: &[Column] =
-    &[("Name", "string", false), ("Data", "string", false), ("Age", "string", false)];
-const SECRETS: &[Column] = &[
-    ("Name", "string", false),
-    ("Type", "string", false),
-    ("Data", "string", false),
-    ("Age", "string", false),
-];
-const NAMESPACES: &[Column] =
-    &[("Name", "string", false), ("Status", "string", false), ("Age", "string", false)];
-const DEFINITIONS: &[Column] = &[("Name", "string", false), ("Created At", "date", false)];
-const OTHERS: &[Column] = &[("Name", "string", false), ("Age", "string", false)];
+/// The table of a kind.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    kind: &'a str,
+    columns: &'static str,
+}
 
-/// The cells of one object.
-pub(super) type Cells = fn(&Json, Timestamp) -> Vec<Json>;
+impl<'a> Table<'a> {
+    /// What is shown of a kind.
+    pub(super) fn of(api_version: &str, kind: &'a str) -> Self {
+        let name = format!("{api_version} {kind}");
+        let known = TABLES.iter().find(|(known, _)| *known == name);
+        Self { kind, columns: known.map_or(OTHERS, |(_, columns)| *columns) }
+    }
 
-/// What is shown of a kind.
-pub(super) fn of(api_version: &str, kind: &str) -> (&'static [Column], Cells) {
-    match (api_version, kind) {
-        ("v1", "Pod") => (PODS, pod),
-        ("v1", "Service") => (SERVICES, service),
-        ("v1", "Endpoints") => (ENDPOINTS, endpoints),
-        ("v1", "Namespace") => (NAMESPACES, namespace),
-        ("v1", "Node") => (NODES, node),
-        ("v1", "ConfigMap") => (CONFIG_MAPS, config_map),
-        ("v1", "Secret") => (SECRETS, secret),
-        ("v1", "ReplicationController") | ("apps/v1", "ReplicaSet") => (SETS, set),
-        ("apps/v1", "Deployment") => (DEPLOYMENTS, deployment),
-        ("apps/v1", "StatefulSet") => (STATEFUL_SETS, stateful_set),
-        ("apiextensions.k8s.io/v1", _) => (DEFINITIONS, definition),
-        _ => (OTHERS, other),
+    /// The definitions of its columns.
+    pub(super) fn columns(self) -> Vec<Json> {
+        let (always, wide) = self.columns.split_once('|').unwrap_or((self.columns, ""));
+        let column = |name: &str, priority: i32| {
+            let of = match name {
+                "Restarts" | "Desired" | "Current" => "integer",
+                "Ready" if self.is_set() => "integer",
+                "Created At" => "date",
+                _ => "string",
+            };
+            let format = if name == "Name" { "name" } else { "" };
+            json!({"name": name, "type": of, "format": format, "description": "", "priority": priority})
+        };
+        let wide = wide.split(',').filter(|name| !name.is_empty()).map(|name| column(name, 1));
+        always.split(',').map(|name| column(name, 0)).chain(wide).collect()
+    }
+
+    /// The cells of one object.
+    pub(super) fn cells(self, object: &Json, now: Timestamp) -> Vec<Json> {
+        self.columns.split([',', '|']).map(|column| self.cell(column, object, now)).collect()
+    }
+
+    fn is_set(self) -> bool {
+        matches!(self.kind, "ReplicaSet" | "ReplicationController")
+    }
+
+    fn cell(self, column: &str, object: &Json, now: Timestamp) -> Json {
+        let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
+        match column {
+            "Name" => metadata["name"].clone(),
+            "Age" => json!(age(object, now)),
+            "Created At" => metadata["creationTimestamp"].clone(),
+            "Ready" if self.kind == "Pod" => {
+                let ready = items(&status["containerStatuses"]).filter(|one| one["ready"] == true).count();
+                json!(format!("{ready}/{}", containers(object).count()))
+            }
+            "Ready" if self.is_set() => json!(number(&status["readyReplicas"])),
+            "Ready" => json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
+            "Status" if self.kind == "Pod" => json!(pod_status(object)),
+            "Status" if self.kind == "Node" => json!(node_status(object)),
+            "Status" => status["phase"].clone(),
+            "Restarts" => {
+                json!(
+                    items(&status["containerStatuses"]).map(|one| number(&one["restartCount"])).sum::<i64>()
+                )
+            }
+            "IP" => shown(&status["podIP"]),
+            "Node" => shown(&spec["nodeName"]),
+            "Up-to-date" => json!(number(&status["updatedReplicas"])),
+            "Available" => json!(number(&status["availableReplicas"])),
+            "Desired" => json!(number(&spec["replicas"])),
+            "Current" => json!(number(&status["replicas"])),
+            "Containers" => containers_of(spec, "name"),
+            "Images" => containers_of(spec, "image"),
+            "Selector" if self.kind == "Service" => some(labels(&spec["selector"])),
+            "Selector" => some(labels(&spec["selector"]["matchLabels"])),
+            "Type" if self.kind == "Secret" => shown(&object["type"]),
+            "Type" => shown(&spec["type"]),
+            "Cluster-IP" => shown(&spec["clusterIP"]),
+            "External-IP" if self.kind == "Service" => shown(&spec["externalName"]),
+            "Port(s)" => some(items(&spec["ports"]).map(port).collect::<Vec<_>>().join(",")),
+            "Endpoints" => some(endpoints(object)),
+            "Data" => json!(count(entries(&object["data"]).count() + entries(&object["binaryData"]).count())),
+            "Roles" => {
+                let roles = entries(&metadata["labels"]);
+                let roles = roles.filter_map(|(label, _)| label.strip_prefix("node-role.kubernetes.io/"));
+                some(roles.collect::<Vec<_>>().join(","))
+            }
+            "Version" => json!(text(&status["nodeInfo"]["kubeletVersion"])),
+            "Internal-IP" => address(object, "InternalIP"),
+            "External-IP" => address(object, "ExternalIP"),
+            "OS-Image" => known(object, "osImage"),
+            "Kernel-Version" => known(object, "kernelVersion"),
+            "Container-Runtime" => known(object, "containerRuntimeVersion"),
+            _ => json!("<none>"),
+        }
     }
 }
 
-fn text(value: &Json) -> &str {
-    value.as_str().filter(|text| !text.is_empty()).unwrap_or("<none>")
+/// A text, or that there is none.
+fn some(text: String) -> Json {
+    json!(if text.is_empty() { "<none>".to_owned() } else { text })
 }
 
-fn age(object: &Json, now: Timestamp) -> Json {
-    let created = object["metadata"]["creationTimestamp"]
-        .as_str()
-        .and_then(|time| time.parse::<jiff::Timestamp>().ok());
-    match created {
+fn shown(value: &Json) -> Json {
+    some(text(value).to_owned())
+}
+
+fn age(object: &Json, now: Timestamp) -> String {
+    match text(&object["metadata"]["creationTimestamp"]).parse::<jiff::Timestamp>() {
         #[allow(clippy::cast_possible_truncation)] // seconds of this age
-        Some(created) => json!(human(now.as_seconds() as i64 - created.as_second())),
-        None => json!("<unknown>"),
+        Ok(created) => human(now.as_seconds() as i64 - created.as_second()),
+        Err(_) => "<unknown>".to_owned(),
     }
 }
 
@@ -137,193 +159,57 @@ fn human(seconds: i64) -> String {
     fitting.map_or_else(|| format!("{days}d"), |(_, text)| text)
 }
 
-fn pod(pod: &Json, now: Timestamp) -> Vec<Json> {
-    let status = &pod["status"];
-    let all = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
-    let statuses: Vec<&Json> = status["containerStatuses"].as_array().into_iter().flatten().collect();
-    let ready = statuses.iter().filter(|one| one["ready"] == true).count();
-    let restarts: i64 = statuses.iter().filter_map(|one| one["restartCount"].as_i64()).sum();
-    let reason = statuses.iter().rev().find_map(|one| {
-        let state = &one["state"];
-        state["waiting"]["reason"].as_str().or_else(|| state["terminated"]["reason"].as_str())
-    });
-    let shown = match reason {
-        _ if !pod["metadata"]["deletionTimestamp"].is_null() => "Terminating",
+fn pod_status(pod: &Json) -> &str {
+    let states = items(&pod["status"]["containerStatuses"]).map(|one| &one["state"]);
+    let reasons = states.flat_map(|state| [&state["waiting"], &state["terminated"]]);
+    match reasons.filter_map(|state| state["reason"].as_str()).last() {
+        _ if is_leaving(pod) => "Terminating",
         Some(reason) => reason,
-        None => text(&status["phase"]),
-    };
-    vec![
-        pod["metadata"]["name"].clone(),
-        json!(format!("{ready}/{all}")),
-        json!(shown),
-        json!(restarts),
-        age(pod, now),
-        json!(text(&status["podIP"])),
-        json!(text(&pod["spec"]["nodeName"])),
-        json!("<none>"),
-        json!("<none>"),
-    ]
+        None => text(&pod["status"]["phase"]),
+    }
 }
 
-fn deployment(deployment: &Json, now: Timestamp) -> Vec<Json> {
-    let (spec, status) = (&deployment["spec"], &deployment["status"]);
-    vec![
-        deployment["metadata"]["name"].clone(),
-        json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
-        json!(number(&status["updatedReplicas"])),
-        json!(number(&status["availableReplicas"])),
-        age(deployment, now),
-        containers(spec, "name"),
-        containers(spec, "image"),
-        json!(labels(&spec["selector"]["matchLabels"])),
-    ]
-}
-
-fn service(service: &Json, now: Timestamp) -> Vec<Json> {
-    let spec = &service["spec"];
-    let port = |port: &Json| {
-        let number = count(port["port"].as_u64().and_then(|port| usize::try_from(port).ok()).unwrap_or(0));
-        let outside = port["nodePort"].as_i64().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{number}{outside}/{}", port["protocol"].as_str().unwrap_or("TCP"))
-    };
-    let ports: Vec<String> = spec["ports"].as_array().into_iter().flatten().map(port).collect();
-    let ports = if ports.is_empty() { "<none>".to_owned() } else { ports.join(",") };
-    vec![
-        service["metadata"]["name"].clone(),
-        json!(text(&spec["type"])),
-        json!(text(&spec["clusterIP"])),
-        json!(text(&spec["externalName"])),
-        json!(ports),
-        age(service, now),
-        json!(labels(&spec["selector"])),
-    ]
-}
-
-/// A field of all containers of a workload.
-fn containers(spec: &Json, field: &str) -> Json {
-    let all = spec["template"]["spec"]["containers"].as_array().into_iter().flatten();
-    json!(all.map(|one| one[field].as_str().unwrap_or_default()).collect::<Vec<_>>().join(","))
-}
-
-fn number(value: &Json) -> i64 {
-    value.as_i64().unwrap_or(0)
-}
-
-fn set(set: &Json, now: Timestamp) -> Vec<Json> {
-    let (spec, status) = (&set["spec"], &set["status"]);
-    vec![
-        set["metadata"]["name"].clone(),
-        json!(number(&spec["replicas"])),
-        json!(number(&status["replicas"])),
-        json!(number(&status["readyReplicas"])),
-        age(set, now),
-        containers(spec, "name"),
-        containers(spec, "image"),
-        json!(labels(&spec["selector"]["matchLabels"])),
-    ]
-}
-
-fn stateful_set(set: &Json, now: Timestamp) -> Vec<Json> {
-    let (spec, status) = (&set["spec"], &set["status"]);
-    vec![
-        set["metadata"]["name"].clone(),
-        json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
-        age(set, now),
-        containers(spec, "name"),
-        containers(spec, "image"),
-    ]
-}
-
-fn node(node: &Json, now: Timestamp) -> Vec<Json> {
-    const ROLE: &str = "node-role.kubernetes.io/";
-    let (status, info) = (&node["status"], &node["status"]["nodeInfo"]);
-    let mut conditions = status["conditions"].as_array().into_iter().flatten();
-    let mut shown = match conditions.find(|one| one["type"] == "Ready").map(|one| &one["status"]) {
+fn node_status(node: &Json) -> String {
+    let ready = match condition(node, "Ready").map(|one| &one["status"]) {
         Some(ready) if ready == "True" => "Ready",
         Some(_) => "NotReady",
         None => "Unknown",
-    }
-    .to_owned();
-    if node["spec"]["unschedulable"] == true {
-        shown += ",SchedulingDisabled";
-    }
-    let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
-    let roles: Vec<&str> = labels.filter_map(|(label, _)| label.strip_prefix(ROLE)).collect();
-    let address = |of: &str| {
-        let mut all = status["addresses"].as_array().into_iter().flatten();
-        json!(text(&all.find(|one| one["type"] == of).map_or(Json::Null, |one| one["address"].clone())))
     };
-    let known =
-        |field: &str| json!(info[field].as_str().filter(|text| !text.is_empty()).unwrap_or("<unknown>"));
-    vec![
-        node["metadata"]["name"].clone(),
-        json!(shown),
-        json!(if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }),
-        age(node, now),
-        json!(info["kubeletVersion"].as_str().unwrap_or_default()),
-        address("InternalIP"),
-        address("ExternalIP"),
-        known("osImage"),
-        known("kernelVersion"),
-        known("containerRuntimeVersion"),
-    ]
+    let closed = if node["spec"]["unschedulable"] == true { ",SchedulingDisabled" } else { "" };
+    format!("{ready}{closed}")
 }
 
-fn endpoints(endpoints: &Json, now: Timestamp) -> Vec<Json> {
-    /// How many are shown.
-    const SHOWN: usize = 3;
+fn port(port: &Json) -> String {
+    let outside = port["nodePort"].as_i64().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{outside}/{}", number(&port["port"]), port["protocol"].as_str().unwrap_or("TCP"))
+}
+
+/// A field of all containers of a workload.
+fn containers_of(spec: &Json, field: &str) -> Json {
+    json!(containers(&spec["template"]).map(|one| text(&one[field])).collect::<Vec<_>>().join(","))
+}
+
+fn address(node: &Json, of: &str) -> Json {
+    let found = items(&node["status"]["addresses"]).find(|one| one["type"] == of);
+    shown(found.map_or(&Json::Null, |one| &one["address"]))
+}
+
+fn known(node: &Json, field: &str) -> Json {
+    let known = text(&node["status"]["nodeInfo"][field]);
+    json!(if known.is_empty() { "<unknown>" } else { known })
+}
+
+fn endpoints(endpoints: &Json) -> String {
     let mut all = Vec::new();
-    for subset in endpoints["subsets"].as_array().into_iter().flatten() {
-        for port in subset["ports"].as_array().into_iter().flatten() {
-            let addresses = subset["addresses"].as_array().into_iter().flatten();
-            let shown =
-                |one: &Json| format!("{}:{}", one["ip"].as_str().unwrap_or_default(), number(&port["port"]));
-            all.extend(addresses.map(shown));
+    for subset in items(&endpoints["subsets"]) {
+        for port in items(&subset["ports"]) {
+            let shown = |one: &Json| format!("{}:{}", text(&one["ip"]), number(&port["port"]));
+            all.extend(items(&subset["addresses"]).map(shown));
         }
     }
-    let mut shown = all.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(",");
-    if all.len() > SHOWN {
-        shown += &format!(" + {} more...", all.len() - SHOWN);
-    }
-    let shown = if all.is_empty() { "<none>".to_owned() } else { shown };
-    vec![endpoints["metadata"]["name"].clone(), json!(shown), age(endpoints, now)]
-}
-
-/// How many entries the data of an object have.
-fn entries(object: &Json) -> Json {
-    let length = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
-    json!(count(length("data") + length("binaryData")))
-}
-
-fn config_map(map: &Json, now: Timestamp) -> Vec<Json> {
-    vec![map["metadata"]["name"].clone(), entries(map), age(map, now)]
-}
-
-fn secret(secret: &Json, now: Timestamp) -> Vec<Json> {
-    vec![secret["metadata"]["name"].clone(), json!(text(&secret["type"])), entries(secret), age(secret, now)]
-}
-
-fn namespace(namespace: &Json, now: Timestamp) -> Vec<Json> {
-    vec![namespace["metadata"]["name"].clone(), namespace["status"]["phase"].clone(), age(namespace, now)]
-}
-
-fn definition(definition: &Json, _: Timestamp) -> Vec<Json> {
-    let metadata = &definition["metadata"];
-    vec![metadata["name"].clone(), metadata["creationTimestamp"].clone()]
-}
-
-fn labels(labels: &Json) -> String {
-    let labels: Vec<String> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    if labels.is_empty() { "<none>".to_owned() } else { labels.join(",") }
-}
-
-fn other(object: &Json, now: Timestamp) -> Vec<Json> {
-    vec![object["metadata"]["name"].clone(), age(object, now)]
+    let more = all.len().saturating_sub(SHOWN);
+    all.truncate(SHOWN);
+    if more == 0 { all.join(",") } else { format!("{} + {more} more...", all.join(",")) }
 }
 
 #[cfg(test)]

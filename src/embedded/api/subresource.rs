@@ -1,14 +1,18 @@
 //! Scaling, and evicting under budgets. Floor 1.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::write::{Deletion, Writing};
 use super::{Api, At, State};
+use crate::embedded::fields::{
+    controller, count, is_leaving, is_ready, labels, name, namespace, number, text, uid,
+};
 use crate::embedded::selector::Selector;
 use crate::embedded::status::Status;
-use crate::embedded::store::{Key, owners};
+use crate::embedded::store::Mark;
 
 /// What a budget comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ impl Api {
         let replicas = if asked.is_null() { 0 } else { asked.as_i64().unwrap_or(-1) };
         if replicas < 0 {
             let why = format!("Invalid value: {asked}: must be greater than or equal to 0");
-            return Err(Status::invalid(&at.kind, &at.name, &[("spec.replicas".to_owned(), why)]));
+            return Err(Status::invalid_field(&at.kind, &at.name, "spec.replicas", &why));
         }
         let mut scaled = workload;
         scaled["spec"]["replicas"] = json!(replicas);
@@ -62,31 +66,26 @@ impl Api {
         let how = Deletion::read(&eviction["deleteOptions"])?;
         let mut state = self.lock();
         let pod = state.store.get(&at.key()).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
-        let phase = pod["status"]["phase"].as_str();
-        let counts = phase == Some("Running") && pod["metadata"]["deletionTimestamp"].is_null();
-        if counts {
+        if pod["status"]["phase"] == "Running" && !is_leaving(&pod) {
             let budgets = budgets_of(&state, &at.namespace, &pod);
             if budgets.len() > 1 {
                 return Err(Status::several_budgets());
             }
-            if let Some((key, object)) = budgets.first() {
+            if let Some(object) = budgets.first() {
                 let budget = budget(&state, object);
                 if budget.allowed() == 0 {
-                    return Err(Status::over_budget(&key.name, budget.desired, budget.healthy));
+                    return Err(Status::over_budget(name(object), budget.desired, budget.healthy));
                 }
             }
         }
         self.delete_within(&mut state, at, &how)?;
-        self.tell(&state);
         Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
     }
 }
 
 fn scale_of(at: &At, workload: &Json) -> Json {
     let metadata = &workload["metadata"];
-    let labels = workload["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+    let selector = labels(&workload["spec"]["selector"]["matchLabels"]);
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
@@ -94,16 +93,14 @@ fn scale_of(at: &At, workload: &Json) -> Json {
             "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
         },
         "spec": {"replicas": workload["spec"]["replicas"]},
-        "status": {"replicas": workload["status"]["replicas"].as_i64().unwrap_or(0), "selector": labels.join(",")},
+        "status": {"replicas": number(&workload["status"]["replicas"]), "selector": selector},
     })
 }
 
-fn budgets_of(state: &State, namespace: &str, pod: &Json) -> Vec<(Key, Arc<Json>)> {
-    let Some(kind) = state.kinds.of_resource("policy/poddisruptionbudgets") else { return Vec::new() };
-    let concerns =
-        |(_, budget): &(&Key, &Arc<Json>)| selector_of(budget).matches_labels(&pod["metadata"]["labels"]);
-    let concerned = state.store.list(&kind.resource, namespace).filter(concerns);
-    concerned.map(|(key, budget)| (key.clone(), Arc::clone(budget))).collect()
+fn budgets_of(state: &State, namespace: &str, pod: &Json) -> Vec<Arc<Json>> {
+    let budgets = state.store.list("policy/poddisruptionbudgets", namespace).map(|(_, budget)| budget);
+    let concerns = |budget: &&Arc<Json>| selector_of(budget).matches_labels(&pod["metadata"]["labels"]);
+    budgets.filter(concerns).cloned().collect()
 }
 
 fn selector_of(budget: &Json) -> Selector {
@@ -112,28 +109,19 @@ fn selector_of(budget: &Json) -> Selector {
 
 /// What a budget comes to now.
 pub(in crate::embedded) fn budget(state: &State, budget: &Json) -> Budget {
-    let namespace = budget["metadata"]["namespace"].as_str().unwrap_or_default();
-    let selector = selector_of(budget);
-    let pods: Vec<&Arc<Json>> = match state.kinds.of_resource("/pods") {
-        Some(kind) => state
-            .store
-            .list(&kind.resource, namespace)
-            .map(|(_, pod)| pod)
-            .filter(|pod| selector.matches_labels(&pod["metadata"]["labels"]))
-            .collect(),
-        None => Vec::new(),
-    };
-    let is_healthy = |pod: &&&Arc<Json>| is_ready(pod) && pod["metadata"]["deletionTimestamp"].is_null();
-    let healthy = count(pods.iter().filter(is_healthy).count());
-    let spec = &budget["spec"];
+    let (selector, spec) = (selector_of(budget), &budget["spec"]);
+    let pods = state.store.list("/pods", namespace(budget)).map(|(_, pod)| pod);
+    let pods: Vec<&Arc<Json>> =
+        pods.filter(|pod| selector.matches_labels(&pod["metadata"]["labels"])).collect();
+    let healthy = count(pods.iter().filter(|pod| is_ready(pod) && !is_leaving(pod)).count());
     let (expected, desired) = match (&spec["minAvailable"], &spec["maxUnavailable"]) {
-        (Json::Number(least), _) => (count(pods.len()), least.as_i64().unwrap_or(0)),
+        (least @ Json::Number(_), _) => (count(pods.len()), number(least)),
         (least @ Json::String(_), _) => {
-            let expected = wanted(state, namespace, &pods);
+            let expected = wanted(state, &pods);
             (expected, share(least, expected, true))
         }
         (_, most) => {
-            let expected = wanted(state, namespace, &pods);
+            let expected = wanted(state, &pods);
             (expected, (expected - share(most, expected, true)).max(0))
         }
     };
@@ -141,24 +129,17 @@ pub(in crate::embedded) fn budget(state: &State, budget: &Json) -> Budget {
 }
 
 /// How many Pods the workloads want to which these belong, each counted once.
-fn wanted(state: &State, namespace: &str, pods: &[&Arc<Json>]) -> i64 {
-    let mut seen = Vec::new();
-    let mut wanted = 0;
-    for pod in pods {
-        let Some(set) = controller(state, namespace, pod) else { continue };
-        let workload = controller(state, namespace, &set).unwrap_or(set);
-        if !seen.contains(&workload["metadata"]["uid"]) {
-            wanted += workload["spec"]["replicas"].as_i64().unwrap_or(1);
-            seen.push(workload["metadata"]["uid"].clone());
-        }
+fn wanted(state: &State, pods: &[&Arc<Json>]) -> i64 {
+    let owner = |object: &Json| {
+        let mark = Mark::Uid(text(&controller(object)?["uid"]).to_owned());
+        state.store.marked(&mark).map(|(_, owner)| owner).next()
+    };
+    let mut workloads = BTreeMap::new();
+    for set in pods.iter().filter_map(|pod| owner(pod)) {
+        let workload = owner(set).unwrap_or(set);
+        workloads.insert(uid(workload), workload["spec"]["replicas"].as_i64().unwrap_or(1));
     }
-    wanted
-}
-
-fn controller(state: &State, namespace: &str, object: &Json) -> Option<Arc<Json>> {
-    let owner = owners(object).find(|owner| owner["controller"] == true)?;
-    let (kind, _) = state.kinds.of(owner)?;
-    state.store.get(&Key::new(&kind.resource, namespace, owner["name"].as_str()?)).cloned()
+    workloads.values().sum()
 }
 
 /// A number, or a percentage of another one.
@@ -172,17 +153,4 @@ pub(in crate::embedded) fn share(value: &Json, of: i64, up: bool) -> i64 {
         Some(percent) => percent * of / 100,
         None => value.as_i64().unwrap_or(0),
     }
-}
-
-/// Whether a Pod is ready.
-pub(in crate::embedded) fn is_ready(pod: &Json) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-}
-
-pub(in crate::embedded) fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,9 +1,18 @@
-//! Objects as tables, the way `kubectl get` asks for them, and as metadata alone. Floor 1.
+//! Objects as they are sent: whole, as tables the way `kubectl get` asks for them, as metadata alone. Floor 1.
+
+use std::borrow::Cow;
 
 use serde_json::{Value as Json, json};
 
-use super::rows::{self, Column};
+use super::At;
+use super::rows::Table;
 use crate::clock::Timestamp;
+use crate::embedded::fields::text;
+use crate::embedded::shape::{EVENTS, show_event};
+use crate::embedded::store::Stored;
+
+/// The API version of tables and of metadata.
+const META: &str = "meta.k8s.io/v1";
 
 /// In which form objects are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,50 +36,94 @@ impl Shape {
         }
     }
 
-    /// An object or a list in this form.
-    pub(in crate::embedded) fn shaped(self, answer: Json, now: Timestamp) -> Json {
-        let is_list = answer["items"].is_array();
+    /// One object in this form, or what was answered in place of one.
+    pub(in crate::embedded) fn object(self, object: Json, now: Timestamp) -> Json {
         match self {
-            _ if answer["kind"] == "Status" => answer,
-            Self::Whole => answer,
-            Self::Metadata if is_list => {
-                let items: Vec<Json> = items(&answer).map(metadata_of).collect();
-                json!({
-                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                    "metadata": answer["metadata"], "items": items,
-                })
+            _ if object["kind"] == "Status" => object,
+            Self::Whole => object,
+            Self::Metadata => metadata_of(&object),
+            Self::Table => {
+                let shown = Table::of(text(&object["apiVersion"]), text(&object["kind"]));
+                let mut table =
+                    table(shown, &json!({"resourceVersion": object["metadata"]["resourceVersion"]}));
+                table["rows"] = json!([row(shown, &object, now)]);
+                table
             }
-            Self::Metadata => metadata_of(&answer),
-            Self::Table => table(&answer, is_list, now),
         }
+    }
+
+    /// One object as it is kept, in this form.
+    pub(super) fn text(self, at: &At, kept: &str, now: Timestamp) -> String {
+        if self == Self::Whole {
+            return whole(at, &told(at, kept));
+        }
+        let object = serde_json::from_str(kept).unwrap_or_default();
+        self.object(at.shown(&object), now).to_string()
+    }
+
+    /// A list in this form. Its objects are written one after the other: together they may be many.
+    pub(super) fn list<'a>(
+        self,
+        at: &At,
+        metadata: &Json,
+        items: impl Iterator<Item = &'a Stored>,
+        now: Timestamp,
+    ) -> String {
+        let (kind, api_version) = (format!("{}List", at.kind.name), at.api_version());
+        let shown = Table::of(&api_version, &at.kind.name);
+        let (field, mut list) = match self {
+            Self::Whole => ("items", json!({"kind": kind, "apiVersion": api_version, "metadata": metadata})),
+            Self::Metadata => (
+                "items",
+                json!({"kind": "PartialObjectMetadataList", "apiVersion": META, "metadata": metadata}),
+            ),
+            Self::Table => ("rows", table(shown, metadata)),
+        };
+        list[field] = json!([]);
+        let mut written = list.to_string();
+        // up to the end of the empty list, which stands last
+        written.truncate(written.len() - 2);
+        for (index, stored) in items.enumerate() {
+            if index > 0 {
+                written.push(',');
+            }
+            match self {
+                Self::Whole if at.kind.custom => written += &whole(at, &stored.text),
+                // what all have in common is said once
+                Self::Whole => written += &told(at, &stored.text),
+                Self::Metadata => written += &metadata_of(&stored.tree).to_string(),
+                Self::Table => written += &row(shown, &stored.tree, now).to_string(),
+            }
+        }
+        written + "]}"
     }
 }
 
-fn items(list: &Json) -> impl Iterator<Item = &Json> {
-    list["items"].as_array().into_iter().flatten()
+/// An object as it is kept, with the names that its group has for what is in it.
+fn told<'a>(at: &At, kept: &'a str) -> Cow<'a, str> {
+    if at.kind.group != EVENTS {
+        return kept.into();
+    }
+    let mut event = serde_json::from_str(kept).unwrap_or_default();
+    show_event(&mut event);
+    event.to_string().into()
+}
+
+/// An object with its kind and version.
+fn whole(at: &At, kept: &str) -> String {
+    let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(at.kind.name), json!(at.api_version()));
+    head + kept.strip_prefix('{').unwrap_or_default()
 }
 
 fn metadata_of(object: &Json) -> Json {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+    json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"]})
 }
 
-fn table(answer: &Json, is_list: bool, now: Timestamp) -> Json {
-    let kind = answer["kind"].as_str().unwrap_or_default();
-    let kind = if is_list { kind.strip_suffix("List").unwrap_or(kind) } else { kind };
-    let (columns, cells) = rows::of(answer["apiVersion"].as_str().unwrap_or_default(), kind);
-    let row = |object: &Json| json!({"cells": cells(object, now), "object": metadata_of(object)});
-    let rows: Vec<Json> = if is_list { items(answer).map(row).collect() } else { vec![row(answer)] };
-    let column = |(name, of, wide): &Column| {
-        let format = if *name == "Name" { "name" } else { "" };
-        json!({"name": name, "type": of, "format": format, "description": "", "priority": i32::from(*wide)})
-    };
-    let metadata = if is_list {
-        answer["metadata"].clone()
-    } else {
-        json!({"resourceVersion": answer["metadata"]["resourceVersion"]})
-    };
-    json!({
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
-        "columnDefinitions": columns.iter().map(column).collect::<Vec<_>>(), "rows": rows,
-    })
+fn row(shown: Table<'_>, object: &Json, now: Timestamp) -> Json {
+    json!({"cells": shown.cells(object, now), "object": metadata_of(object)})
+}
+
+/// A table without rows.
+fn table(shown: Table<'_>, metadata: &Json) -> Json {
+    json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "columnDefinitions": shown.columns()})
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::read::Listing;
+use super::read::{Listed, Listing};
 use super::{Api, At, State};
 use crate::embedded::defaults;
+use crate::embedded::fields::{entries, is_held, is_leaving, is_over, namespace, number, text, uid};
 use crate::embedded::kinds::Kind;
 use crate::embedded::patch::{Format, patched};
 use crate::embedded::shape;
@@ -66,27 +67,32 @@ impl Deletion {
 
 impl Api {
     /// Creates an object.
-    pub(in crate::embedded) fn create(
-        &self,
-        at: &At,
-        mut object: Json,
-        how: &Writing,
-    ) -> Result<Json, Status> {
+    pub(in crate::embedded) fn create(&self, at: &At, object: Json, how: &Writing) -> Result<Json, Status> {
+        Ok(at.shown(&*self.create_at(at, object, how)?))
+    }
+
+    /// Creates an object that says itself what and where it is.
+    pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, Status> {
+        let at = At { name: String::new(), ..self.at(&object)? };
+        self.create_at(&at, object, &Writing::default())
+    }
+
+    fn create_at(&self, at: &At, mut object: Json, how: &Writing) -> Result<Arc<Json>, Status> {
         let mut state = self.lock();
         fits(at, &object)?;
         settled(at, &mut object)?;
         let metadata = metadata(&mut object);
-        if metadata.get("resourceVersion").and_then(Json::as_str).is_some_and(|version| !version.is_empty()) {
+        let text = |field: &str| metadata.get(field).map(text).unwrap_or_default().to_owned();
+        if !text("resourceVersion").is_empty() {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let text = |field: &str| metadata.get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
         let (mut name, prefix) = (text("name"), text("generateName"));
         if name.is_empty() && !prefix.is_empty() {
             name = state.name(&prefix);
         }
         if name.is_empty() {
-            let why = "Required value: name or generateName is required".to_owned();
-            return Err(Status::invalid(&at.kind, "", &[("metadata.name".to_owned(), why)]));
+            let why = "Required value: name or generateName is required";
+            return Err(Status::invalid_field(&at.kind, "", "metadata.name", why));
         }
         for field in OWN {
             metadata.shift_remove(field);
@@ -101,37 +107,30 @@ impl Api {
             metadata.insert("namespace".to_owned(), json!(at.namespace));
             lives_in(&state, at, &name)?;
         }
-        let key = Key::new(&at.kind.resource, &at.namespace, &name);
+        let key = At { name, ..at.clone() }.key();
         if state.store.get(&key).is_some() {
-            return Err(Status::exists(&at.kind, &name));
+            return Err(Status::exists(&at.kind, &key.name));
         }
         if at.kind.status && at.kind.name != "Node" {
             object.as_object_mut().map(|object| object.shift_remove("status"));
         }
-        object["apiVersion"] = json!(at.kind.api_version(&at.version));
-        object["kind"] = json!(at.kind.name);
         defaults::fill(&at.kind, &mut object);
         begin(&at.kind, &mut object, &mut state);
         let faults = defaults::faults(&at.kind, &object);
         if !faults.is_empty() {
-            return Err(Status::invalid(&at.kind, &name, &faults));
+            return Err(Status::invalid(&at.kind, &key.name, &faults));
         }
         if how.dry_run {
-            return Ok(at.shown(&object));
+            return Ok(Arc::new(object));
         }
-        let stored = state.store.put(key, object);
-        if at.kind.name == "CustomResourceDefinition" {
-            define(&mut state, &stored);
-        }
-        self.tell(&state);
-        Ok(at.shown(&stored))
+        Ok(put(&mut state, &at.kind, &key, object))
     }
 
     /// Replaces an object.
     pub(in crate::embedded) fn update(&self, at: &At, object: Json, how: &Writing) -> Result<Json, Status> {
         let mut state = self.lock();
         fits(at, &object)?;
-        self.replace(&mut state, at, object, how)
+        replace(&mut state, at, object, how)
     }
 
     /// Changes an object. One that is applied and is not there is created.
@@ -154,106 +153,30 @@ impl Api {
             fits(at, patch)?;
         }
         let new = patched(&at.kind, format, &old, patch)?;
-        self.replace(&mut state, at, new, how)
+        replace(&mut state, at, new, how)
     }
 
-    fn replace(&self, state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<Json, Status> {
-        let old = state.store.get(&at.key()).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
-        let modified =
-            "the object has been modified; please apply your changes to the latest version and try again";
-        settled(at, &mut new)?;
-        let before = &old["metadata"];
-        let after = metadata(&mut new);
-        let text = |field: &str| after.get(field).and_then(Json::as_str).unwrap_or_default();
-        match text("resourceVersion") {
-            "" if at.kind.custom => {
-                let why = "Invalid value: 0x0: must be specified for an update".to_owned();
-                return Err(Status::invalid(
-                    &at.kind,
-                    &at.name,
-                    &[("metadata.resourceVersion".to_owned(), why)],
-                ));
-            }
-            "" => {}
-            version if before["resourceVersion"] != version => {
-                return Err(Status::conflict(&at.kind, &at.name, modified));
-            }
-            _ => {}
+    /// Changes an object as a controller does, who knows what it may be: nothing is filled in or refused. Whether it
+    /// is there.
+    pub(in crate::embedded) fn amend(&self, key: &Key, change: impl FnOnce(&mut Json)) -> bool {
+        let mut state = self.lock();
+        let (Some(old), Some(kind)) =
+            (state.store.get(key).cloned(), state.kinds.of_resource(&key.resource).cloned())
+        else {
+            return false;
+        };
+        let mut new = Json::clone(&old);
+        change(&mut new);
+        count_generation(&kind, &old, &mut new);
+        if new != *old {
+            put(&mut state, &kind, key, new);
         }
-        if !text("uid").is_empty() && before["uid"] != text("uid") {
-            let why = format!(
-                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                text("uid"),
-                before["uid"].as_str().unwrap_or_default()
-            );
-            return Err(Status::conflict(&at.kind, &at.name, &why));
-        }
-        if text("name") != at.name && !text("name").is_empty() {
-            let why = format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                text("name"),
-                at.name
-            );
-            return Err(Status::bad_request(why));
-        }
-        for field in OWN.iter().chain(&["name", "namespace", "resourceVersion"]) {
-            match before.get(*field) {
-                Some(value) => drop(after.insert((*field).to_owned(), value.clone())),
-                None => drop(after.shift_remove(*field)),
-            }
-        }
-        new["apiVersion"] = json!(at.kind.api_version(&at.version));
-        new["kind"] = json!(at.kind.name);
-        if how.status {
-            // everything but the status, and what labels it, stays
-            for (field, value) in old.as_object().into_iter().flatten() {
-                if field != "status" && field != "metadata" {
-                    new[field] = value.clone();
-                }
-            }
-        } else if at.kind.status {
-            match old.get("status") {
-                Some(status) => new["status"] = status.clone(),
-                None => drop(new.as_object_mut().map(|new| new.shift_remove("status"))),
-            }
-        }
-        if !how.status {
-            if at.kind.name == "Namespace" {
-                new["spec"] = old["spec"].clone();
-            } else {
-                defaults::fill(&at.kind, &mut new);
-            }
-            let mut faults = defaults::faults(&at.kind, &new);
-            faults.extend(defaults::fixed(&at.kind, &old, &new));
-            if !faults.is_empty() {
-                return Err(Status::invalid(&at.kind, &at.name, &faults));
-            }
-        }
-        if at.kind.has_generation() && new["spec"] != old["spec"] {
-            new["metadata"]["generation"] = json!(before["generation"].as_i64().unwrap_or(0) + 1);
-        }
-        // stored under one version, so that another one changes nothing by itself
-        new["apiVersion"] = old["apiVersion"].clone();
-        if how.dry_run || new == *old {
-            return Ok(at.shown(&new));
-        }
-        let stored = state.store.put(at.key(), new);
-        if at.kind.name == "CustomResourceDefinition" {
-            define(state, &stored);
-        }
-        if is_let_go(&stored) {
-            remove(state, &at.key());
-        }
-        self.tell(state);
-        Ok(at.shown(&stored))
+        true
     }
 
     /// Deletes an object. Gives what the server answers: the object, or that it is gone.
     pub(in crate::embedded) fn delete(&self, at: &At, how: &Deletion) -> Result<Json, Status> {
-        let mut state = self.lock();
-        let gone = self.delete_within(&mut state, at, how)?;
-        self.tell(&state);
-        Ok(gone)
+        self.delete_within(&mut self.lock(), at, how)
     }
 
     /// Deletes all objects that are listed.
@@ -262,11 +185,10 @@ impl Api {
         at: &At,
         listing: &Listing,
         how: &Deletion,
-    ) -> Result<Json, Status> {
-        let mut list = self.list(at, listing)?;
-        for item in list["items"].as_array_mut().into_iter().flatten() {
-            let one =
-                At { name: item["metadata"]["name"].as_str().unwrap_or_default().to_owned(), ..at.clone() };
+    ) -> Result<Listed, Status> {
+        let list = self.list(at, listing)?;
+        for (key, _) in &list.items {
+            let one = At { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
             // what went by itself in the meantime is gone as well
             let _ = self.delete(&one, how);
         }
@@ -276,23 +198,17 @@ impl Api {
     pub(super) fn delete_within(&self, state: &mut State, at: &At, how: &Deletion) -> Result<Json, Status> {
         let key = at.key();
         let object = state.store.get(&key).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
-        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        let metadata = &object["metadata"];
         for (what, asked, is) in [
-            ("UID", &how.uid, uid),
-            (
-                "ResourceVersion",
-                &how.resource_version,
-                object["metadata"]["resourceVersion"].as_str().unwrap_or_default(),
-            ),
+            ("UID", &how.uid, &metadata["uid"]),
+            ("ResourceVersion", &how.resource_version, &metadata["resourceVersion"]),
         ] {
-            if let Some(asked) = asked.as_ref().filter(|asked| *asked != is) {
-                let why = format!(
-                    "Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}"
-                );
-                return Err(Status::conflict(&at.kind, &at.name, &why));
+            if let Some(asked) = asked.as_ref().filter(|asked| is != asked.as_str()) {
+                return Err(Status::precondition(&at.kind, &at.name, what, asked, text(is)));
             }
         }
-        if at.kind.name == "Namespace" && matches!(at.name.as_str(), "default" | "kube-system") {
+        let is_namespace = at.kind.name == "Namespace";
+        if is_namespace && matches!(at.name.as_str(), "default" | "kube-system") {
             return Err(Status::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
         }
         if how.dry_run {
@@ -313,53 +229,133 @@ impl Api {
                 None => *finalizers = json!([finalizer]),
             }
         }
-        let held = !leaving["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-        let is_namespace = at.kind.name == "Namespace";
-        if grace == 0 && !held && !is_namespace {
+        if grace == 0 && !is_held(&leaving) && !is_namespace {
             let last = remove(state, &key);
             let whole = matches!(at.kind.name.as_str(), "Pod" | "ServiceAccount" | "PersistentVolumeClaim");
             return Ok(match last.filter(|_| whole) {
                 Some(last) => at.shown(&last),
-                None => success(&at.kind, &at.name, uid),
+                None => success(&at.kind, &at.name, uid(&object)),
             });
         }
         // a shorter time takes the place of a longer one, and never the other way round
-        let already = leaving["metadata"]["deletionGracePeriodSeconds"].as_i64();
+        let already = metadata["deletionGracePeriodSeconds"].as_i64();
         if already.is_none_or(|already| grace < already) {
             leaving["metadata"]["deletionTimestamp"] = json!(self.later(grace));
             leaving["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
-            if let Some(generation) = leaving["metadata"]["generation"].as_i64().filter(|_| already.is_none())
-            {
+            if let Some(generation) = metadata["generation"].as_i64().filter(|_| already.is_none()) {
                 leaving["metadata"]["generation"] = json!(generation + 1);
             }
         }
         if is_namespace {
             leaving["status"]["phase"] = json!("Terminating");
-            leaving["metadata"]
-                .as_object_mut()
-                .map(|metadata| metadata.shift_remove("deletionGracePeriodSeconds"));
+            let metadata = leaving["metadata"].as_object_mut();
+            metadata.map(|metadata| metadata.shift_remove("deletionGracePeriodSeconds"));
         }
-        let stored = if leaving == *object { object } else { state.store.put(key, leaving) };
+        let stored = if leaving == *object { object } else { state.store.put(&key, leaving) };
         Ok(at.shown(&stored))
     }
 }
 
+fn replace(state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<Json, Status> {
+    let key = at.key();
+    let old = state.store.get(&key).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
+    settled(at, &mut new)?;
+    let before = &old["metadata"];
+    let after = metadata(&mut new);
+    let said = |field: &str| after.get(field).map(text).unwrap_or_default();
+    match said("resourceVersion") {
+        "" if at.kind.custom => {
+            let why = "Invalid value: 0x0: must be specified for an update";
+            return Err(Status::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", why));
+        }
+        "" => {}
+        version if before["resourceVersion"] != version => {
+            let why =
+                "the object has been modified; please apply your changes to the latest version and try again";
+            return Err(Status::conflict(&at.kind, &at.name, why));
+        }
+        _ => {}
+    }
+    if !said("uid").is_empty() && before["uid"] != said("uid") {
+        return Err(Status::precondition(&at.kind, &at.name, "UID", said("uid"), text(&before["uid"])));
+    }
+    if said("name") != at.name && !said("name").is_empty() {
+        let (name, asked) = (said("name"), &at.name);
+        let why = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
+        return Err(Status::bad_request(why));
+    }
+    for field in OWN.iter().chain(&["name", "namespace", "resourceVersion"]) {
+        match before.get(*field) {
+            Some(value) => drop(after.insert((*field).to_owned(), value.clone())),
+            None => drop(after.shift_remove(*field)),
+        }
+    }
+    if how.status {
+        // everything but the status, and what labels it, stays
+        for (field, value) in
+            entries(&old).filter(|(field, _)| !matches!(field.as_str(), "status" | "metadata"))
+        {
+            new[field] = value.clone();
+        }
+    } else if at.kind.status {
+        match old.get("status") {
+            Some(status) => new["status"] = status.clone(),
+            None => drop(new.as_object_mut().map(|new| new.shift_remove("status"))),
+        }
+    }
+    if !how.status {
+        if at.kind.name == "Namespace" {
+            new["spec"] = old["spec"].clone();
+        } else {
+            defaults::fill(&at.kind, &mut new);
+        }
+        let mut faults = defaults::faults(&at.kind, &new);
+        faults.extend(defaults::fixed(&at.kind, &old, &new));
+        if !faults.is_empty() {
+            return Err(Status::invalid(&at.kind, &at.name, &faults));
+        }
+    }
+    count_generation(&at.kind, &old, &mut new);
+    // stored under one version, so that another one changes nothing by itself
+    new["apiVersion"] = old["apiVersion"].clone();
+    if how.dry_run || new == *old {
+        return Ok(at.shown(&new));
+    }
+    Ok(at.shown(&put(state, &at.kind, &key, new)))
+}
+
+/// Counts a change of the specification.
+fn count_generation(kind: &Kind, old: &Json, new: &mut Json) {
+    if kind.has_generation() && new["spec"] != old["spec"] {
+        new["metadata"]["generation"] = json!(number(&old["metadata"]["generation"]) + 1);
+    }
+}
+
+/// Writes an object down, and does what comes of it at once.
+fn put(state: &mut State, kind: &Kind, key: &Key, object: Json) -> Arc<Json> {
+    let stored = state.store.put(key, object);
+    if kind.name == "CustomResourceDefinition" {
+        define(state, key, &stored);
+    }
+    if is_let_go(&stored) {
+        remove(state, key);
+    }
+    stored
+}
+
 /// How long an object has to end.
 fn grace(kind: &Kind, object: &Json, asked: Option<i64>) -> i64 {
-    let over = matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-    if kind.name != "Pod" || over || object["spec"]["nodeName"].is_null() {
+    if kind.name != "Pod" || is_over(object) || object["spec"]["nodeName"].is_null() {
         return 0;
     }
     asked.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
 }
 
 /// Whether an object only waited for its finalizers, and has none any more. Pods end in their own time.
-pub(in crate::embedded) fn is_let_go(object: &Json) -> bool {
-    let metadata = &object["metadata"];
-    let waits = metadata["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
-    !metadata["deletionTimestamp"].is_null()
-        && !waits
-        && metadata["deletionGracePeriodSeconds"].as_i64() == Some(0)
+fn is_let_go(object: &Json) -> bool {
+    is_leaving(object)
+        && !is_held(object)
+        && object["metadata"]["deletionGracePeriodSeconds"] == 0
         && object["kind"] != "Namespace"
 }
 
@@ -369,7 +365,7 @@ pub(in crate::embedded) fn remove(state: &mut State, key: &Key) -> Option<Arc<Js
     if last["kind"] == "CustomResourceDefinition"
         && let Some(kind) = Kind::of_definition(&last)
     {
-        let there: Vec<Key> = state.store.list(&kind.resource, "").map(|(key, _)| key.clone()).collect();
+        let there: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
         for key in there {
             state.store.remove(&key);
         }
@@ -379,24 +375,19 @@ pub(in crate::embedded) fn remove(state: &mut State, key: &Key) -> Option<Arc<Js
 }
 
 /// Takes a custom definition over, and says in its status that it is.
-fn define(state: &mut State, definition: &Json) {
+fn define(state: &mut State, key: &Key, definition: &Json) {
     let Some(kind) = Kind::of_definition(definition) else { return };
     state.kinds.define(kind);
     let condition =
         |kind: &str| json!({"type": kind, "status": "True", "reason": "NoConflicts", "message": ""});
-    let mut established = definition.clone();
     let status = json!({
         "acceptedNames": definition["spec"]["names"],
         "conditions": [condition("NamesAccepted"), condition("Established")],
         "storedVersions": [definition["spec"]["versions"][0]["name"]],
     });
-    if established["status"] == status {
-        return;
-    }
-    established["status"] = status;
-    let name = definition["metadata"]["name"].as_str().unwrap_or_default();
-    if let Some(kind) = state.kinds.of_resource("apiextensions.k8s.io/customresourcedefinitions") {
-        let key = Key::new(&kind.resource, "", name);
+    if definition["status"] != status {
+        let mut established = definition.clone();
+        established["status"] = status;
         state.store.put(key, established);
     }
 }
@@ -458,14 +449,14 @@ fn fits(at: &At, object: &Json) -> Result<(), Status> {
     }
     let expected = at.kind.api_version(&at.version);
     for (field, expected) in [("apiVersion", expected.as_str()), ("kind", at.kind.name.as_str())] {
-        let given = object[field].as_str().unwrap_or_default();
+        let given = text(&object[field]);
         if !given.is_empty() && given != expected {
             let why =
                 format!("the {field} in the data ({given}) does not match the expected {field} ({expected})");
             return Err(Status::bad_request(why));
         }
     }
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let namespace = namespace(object);
     if !namespace.is_empty() && namespace != at.namespace && at.kind.namespaced {
         let why = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Status::bad_request(why));
@@ -476,7 +467,7 @@ fn fits(at: &At, object: &Json) -> Result<(), Status> {
 /// Whether there is a namespace for a new object, that will stay.
 fn lives_in(state: &State, at: &At, name: &str) -> Result<(), Status> {
     let Some(kind) = state.kinds.of_resource("/namespaces") else { return Ok(()) };
-    match state.store.get(&Key::new(&kind.resource, "", &at.namespace)) {
+    match state.store.get(&Key::new("/namespaces", "", &at.namespace)) {
         None => Err(Status::not_found(kind, &at.namespace)),
         Some(namespace) if namespace["status"]["phase"] == "Terminating" => {
             let why = format!(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{condition, number, owned_by, uid};
+use super::{owned_by, renewed};
 use crate::embedded::Cluster;
 use crate::embedded::api::{Deletion, share};
+use crate::embedded::fields::{condition, items, name, number, text};
 use crate::embedded::store::Key;
 
 /// Marks the Pods of one template.
@@ -28,7 +29,7 @@ impl Cluster {
     /// Brings the sets of a Deployment one step further, and says how far it is.
     pub(super) fn roll(&self, key: &Key) {
         let Some(deployment) = self.current(key) else { return };
-        let mut sets = self.controlled("apps/replicasets", &key.namespace, uid(&deployment));
+        let mut sets = self.controlled("apps/replicasets", &deployment);
         let template = plain_template(&deployment);
         let new =
             sets.iter().position(|set| plain_template(set) == template).map(|index| sets.swap_remove(index));
@@ -44,6 +45,7 @@ impl Cluster {
             None if paused => None,
             None => {
                 let old_pods: i64 = sets.iter().map(|set| number(&set["status"]["replicas"])).sum();
+                // it begins with as many as it may have: another size would count as a change
                 let first = match recreate {
                     true if old_replicas + old_pods > 0 => 0,
                     true => wanted,
@@ -69,7 +71,7 @@ impl Cluster {
                 self.advance(&sets, new, wanted, old_replicas, &bounds);
             }
         }
-        self.tell(&deployment, key);
+        self.tell(key);
         self.forget(&deployment, &sets);
     }
 
@@ -117,105 +119,89 @@ impl Cluster {
         let set = json!({
             "apiVersion": "apps/v1", "kind": "ReplicaSet",
             "metadata": {
-                "name": format!("{}-{hash}", metadata["name"].as_str().unwrap_or_default()),
+                "name": format!("{}-{hash}", name(deployment)),
                 "namespace": metadata["namespace"], "labels": labels,
                 "annotations": {REVISION: revision.to_string()},
                 "ownerReferences": owned_by(deployment),
             },
             "spec": {"replicas": replicas, "selector": selector, "template": of_pods},
         });
-        self.api.create_object(set).ok().map(Arc::new)
+        self.api.create_object(set).ok()
     }
 
     /// Writes down which revision the newest set is, on the set and on the Deployment.
     fn mark(&self, deployment: &Json, set: &Json, revision: i64) {
-        for object in [set, deployment] {
-            let Ok(at) = self.api.at(object) else { continue };
-            let Ok(mut marked) = self.api.get(&at) else { continue };
-            let mut marks = vec![(REVISION, revision)];
-            if marked["kind"] == "ReplicaSet" {
-                let wanted = number(&deployment["spec"]["replicas"]);
-                marks.extend([(DESIRED, wanted), (MOST, wanted + bounds(deployment, wanted).surge)]);
-            }
-            let before = marked["metadata"]["annotations"].clone();
+        let wanted = number(&deployment["spec"]["replicas"]);
+        let most = wanted + bounds(deployment, wanted).surge;
+        let put = |object: &mut Json, marks: &[(&str, i64)]| {
             for (mark, number) in marks {
-                marked["metadata"]["annotations"][mark] = json!(number.to_string());
+                object["metadata"]["annotations"][mark] = json!(number.to_string());
             }
-            if marked["metadata"]["annotations"] != before {
-                self.write(marked, false);
-            }
-        }
+        };
+        self.amend(set, |set| put(set, &[(REVISION, revision), (DESIRED, wanted), (MOST, most)]));
+        self.amend(deployment, |deployment| put(deployment, &[(REVISION, revision)]));
     }
 
     fn resize(&self, set: &Json, replicas: i64) {
-        let Ok(mut current) = self.api.at(set).and_then(|at| self.api.get(&at)) else { return };
-        if number(&current["spec"]["replicas"]) != replicas {
-            current["spec"]["replicas"] = json!(replicas);
-            self.write(current, false);
-        }
+        self.amend(set, |set| set["spec"]["replicas"] = json!(replicas));
     }
 
-    fn tell(&self, deployment: &Json, key: &Key) {
+    fn tell(&self, key: &Key) {
         let Some(current) = self.current(key) else { return };
-        let sets = self.controlled("apps/replicasets", &key.namespace, uid(deployment));
-        let sum = |field: &str| sets.iter().map(|set| number(&set["status"][field])).sum::<i64>();
+        let sets = self.controlled("apps/replicasets", &current);
+        let sum = |part: &str, field: &str| sets.iter().map(|set| number(&set[part][field])).sum::<i64>();
         let template = plain_template(&current);
         let new = sets.iter().find(|set| plain_template(set) == template);
         let updated = new.map_or(0, |set| number(&set["status"]["replicas"]));
-        let (replicas, ready, available) = (sum("replicas"), sum("readyReplicas"), sum("availableReplicas"));
+        let (replicas, available) = (sum("status", "replicas"), sum("status", "availableReplicas"));
         let wanted = number(&current["spec"]["replicas"]);
         let mut status = json!({"observedGeneration": current["metadata"]["generation"]});
         for (field, amount) in [
             ("replicas", replicas),
             ("updatedReplicas", updated),
-            ("readyReplicas", ready),
+            ("readyReplicas", sum("status", "readyReplicas")),
             ("availableReplicas", available),
-            (
-                "unavailableReplicas",
-                (sets.iter().map(|set| number(&set["spec"]["replicas"])).sum::<i64>() - available).max(0),
-            ),
+            ("unavailableReplicas", sum("spec", "replicas") - available),
         ] {
             if amount > 0 {
                 status[field] = json!(amount);
             }
         }
-        let now = self.api.now();
-        let enough = available >= wanted - bounds(&current, wanted).unavailable;
-        let is_available = if enough {
+        let (holds, why, said) = if available >= wanted - bounds(&current, wanted).unavailable {
             ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
         } else {
             ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         };
-        let name = new.and_then(|set| set["metadata"]["name"].as_str()).unwrap_or_default();
+        let set = new.map_or("", |set| name(set));
         let complete = updated == wanted && replicas == wanted && available == wanted;
-        let before = |of: &str| {
-            let mut all = current["status"]["conditions"].as_array().into_iter().flatten();
-            all.find(|one| one["type"] == of).cloned().unwrap_or_default()
-        };
+        let before = |one: &Json| condition(&current, text(&one["type"]));
         // what is complete stays so while it is scaled
-        let was_complete = before("Progressing")["reason"] == "NewReplicaSetAvailable" && replicas == updated;
+        let progress = condition(&current, "Progressing").map(|one| &one["reason"]);
+        let was_complete =
+            progress.is_some_and(|reason| reason == "NewReplicaSetAvailable") && replicas == updated;
         let (reason, message) = if complete || was_complete {
-            ("NewReplicaSetAvailable", format!("ReplicaSet \"{name}\" has successfully progressed."))
+            ("NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed."))
         } else {
-            ("ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing."))
+            ("ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing."))
         };
-        let (holds, why, text) = is_available;
+        let now = self.api.now();
         let mut conditions = [
-            condition(&now, &current, "Available", holds, why, text),
-            condition(&now, &current, "Progressing", "True", reason, &message),
+            renewed(&now, &current, "Available", holds, why, said),
+            renewed(&now, &current, "Progressing", "True", reason, &message),
         ];
-        // the one that changed last stands last
         let stays = |one: &Json| {
-            let before = before(one["type"].as_str().unwrap_or_default());
-            before["status"] == one["status"] && before["reason"] == one["reason"]
+            before(one).filter(|old| old["status"] == one["status"] && old["reason"] == one["reason"])
         };
-        let old = current["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let place = |one: &Json| old.iter().position(|before| before["type"] == one["type"]);
-        conditions.sort_by_key(|one| if stays(one) { place(one).unwrap_or(usize::MAX) } else { usize::MAX });
+        for one in &mut conditions {
+            let updated = stays(one).map(|old| old["lastUpdateTime"].clone());
+            one["lastUpdateTime"] = updated.unwrap_or_else(|| json!(now));
+        }
+        // the one that changed last stands last
+        let place =
+            |one: &Json| items(&current["status"]["conditions"]).position(|old| old["type"] == one["type"]);
+        conditions.sort_by_key(|one| stays(one).and_then(|_| place(one)).unwrap_or(usize::MAX));
         status["conditions"] = json!(conditions);
-        let mut told = Json::clone(&current);
-        told["status"] = status;
-        self.write(told, true);
+        self.api.amend(key, |deployment| deployment["status"] = status);
     }
 
     /// Deletes old sets that are empty, but for as many as are to be remembered.
@@ -243,7 +229,7 @@ fn bounds(deployment: &Json, wanted: i64) -> Bounds {
 }
 
 fn revision(set: &Json) -> i64 {
-    set["metadata"]["annotations"][REVISION].as_str().and_then(|revision| revision.parse().ok()).unwrap_or(0)
+    text(&set["metadata"]["annotations"][REVISION]).parse().unwrap_or(0)
 }
 
 /// The template without the mark of its set.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::number;
 use crate::embedded::Cluster;
-use crate::embedded::api::{Deletion, Writing, is_ready};
-use crate::embedded::selector::Selector;
+use crate::embedded::api::Deletion;
+use crate::embedded::fields::{entries, is_leaving, is_ready, items, name, port_of, set, set_list, uid};
 use crate::embedded::store::Key;
+use crate::embedded::work::is_meant;
 
 /// When what led to the last change happened.
 const CHANGED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
@@ -16,30 +16,28 @@ const CHANGED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 impl Cluster {
     /// Writes down which Pods a Service has; takes the list away with the Service.
     pub(super) fn point(&self, key: &Key) {
-        let at = Key::new(&"/endpoints".into(), &key.namespace, &key.name);
-        let Some(at) = self.here(&at) else { return };
+        let list = Key::new("/endpoints", &key.namespace, &key.name);
         let Some(service) = self.current(key) else {
-            let _ = self.api.delete(&at, &Deletion::default());
-            return;
+            let gone = self.api.lock().store.get(&list).cloned();
+            return gone.into_iter().for_each(|gone| self.delete(&gone, &Deletion::default()));
         };
-        let Some(selector) = Selector::of_service(&service["spec"]["selector"]) else { return };
+        let selector = &service["spec"]["selector"];
+        let Some((label, value)) = entries(selector).next() else { return };
         // Pods that have the same ports stand together
         let mut subsets: BTreeMap<String, (Json, Vec<Json>, Vec<Json>)> = BTreeMap::new();
         {
             let state = self.api.lock();
-            let resource = "/pods".into();
-            for (_, pod) in state.store.list(&resource, &key.namespace) {
+            for (_, pod) in state.store.marked(&key.label(label, value)) {
                 let runs = pod["status"]["phase"] == "Running" && pod["status"]["podIP"].is_string();
-                let stays = pod["metadata"]["deletionTimestamp"].is_null();
-                if !runs || !stays || !selector.matches_labels(&pod["metadata"]["labels"]) {
+                if !runs || is_leaving(pod) || !is_meant(selector, &pod["metadata"]["labels"]) {
                     continue;
                 }
                 let ports = ports(&service, pod);
                 let address = json!({
                     "ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"],
                     "targetRef": {
-                        "kind": "Pod", "namespace": key.namespace, "name": pod["metadata"]["name"],
-                        "uid": pod["metadata"]["uid"], "resourceVersion": pod["metadata"]["resourceVersion"],
+                        "kind": "Pod", "namespace": key.namespace, "name": name(pod), "uid": uid(pod),
+                        "resourceVersion": pod["metadata"]["resourceVersion"],
                     },
                 });
                 let subset = subsets.entry(ports.to_string()).or_insert((ports, Vec::new(), Vec::new()));
@@ -48,11 +46,8 @@ impl Cluster {
         }
         let subset = |(ports, ready, waiting): (Json, Vec<Json>, Vec<Json>)| {
             let mut subset = json!({});
-            for (field, addresses) in [("addresses", ready), ("notReadyAddresses", waiting)] {
-                if !addresses.is_empty() {
-                    subset[field] = json!(addresses);
-                }
-            }
+            set_list(&mut subset, "addresses", ready);
+            set_list(&mut subset, "notReadyAddresses", waiting);
             subset["ports"] = ports;
             subset
         };
@@ -61,50 +56,44 @@ impl Cluster {
             "apiVersion": "v1", "kind": "Endpoints",
             "metadata": {"name": key.name, "namespace": key.namespace, "annotations": {CHANGED: self.api.now()}},
         });
-        if let labels @ Json::Object(_) = &service["metadata"]["labels"] {
-            endpoints["metadata"]["labels"] = labels.clone();
-        }
-        if !subsets.is_empty() {
-            endpoints["subsets"] = json!(subsets);
-        }
-        match self.api.get(&at) {
-            Ok(old) if same(&old["subsets"], &endpoints["subsets"]) => {}
-            Ok(_) => drop(self.api.update(&at, endpoints, &Writing::default())),
-            Err(_) => drop(self.api.create_object(endpoints)),
+        set(&mut endpoints["metadata"], "labels", service["metadata"]["labels"].clone());
+        set_list(&mut endpoints, "subsets", subsets);
+        let there = self.api.amend(&list, |old| {
+            if !is_same(&old["subsets"], &endpoints["subsets"]) {
+                for part in ["annotations", "labels"] {
+                    set(&mut old["metadata"], part, endpoints["metadata"][part].take());
+                }
+                set(old, "subsets", endpoints["subsets"].take());
+            }
+        });
+        if !there {
+            // a namespace that is about to go takes nothing more
+            let _ = self.api.create_object(endpoints);
         }
     }
 }
 
-/// Whether the same Pods are meant: their revisions change more often than they matter.
-fn same(old: &Json, new: &Json) -> bool {
-    let plain = |subsets: &Json| {
-        let mut plain = subsets.clone();
-        for subset in plain.as_array_mut().into_iter().flatten() {
-            for list in ["addresses", "notReadyAddresses"] {
-                for address in subset.get_mut(list).and_then(Json::as_array_mut).into_iter().flatten() {
-                    address["targetRef"]["resourceVersion"] = Json::Null;
-                }
-            }
+/// Whether the same Pods are meant: their versions change more often than they matter.
+fn is_same(old: &Json, new: &Json) -> bool {
+    match (old, new) {
+        (Json::Object(old), Json::Object(new)) => {
+            let same = |(field, value): (&String, &Json)| {
+                field == "resourceVersion" || new.get(field).is_some_and(|new| is_same(value, new))
+            };
+            old.len() == new.len() && old.iter().all(same)
         }
-        plain
-    };
-    plain(old) == plain(new)
+        (Json::Array(old), Json::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+        }
+        _ => old == new,
+    }
 }
 
 /// The ports of a Service as a Pod has them.
 fn ports(service: &Json, pod: &Json) -> Json {
-    let containers = || pod["spec"]["containers"].as_array().into_iter().flatten();
-    let named = |name: &str| {
-        let all = || containers().flat_map(|one| one["ports"].as_array().into_iter().flatten());
-        all().find(|port| port["name"] == name).map(|port| number(&port["containerPort"]))
-    };
     let mut ports = Vec::new();
-    for port in service["spec"]["ports"].as_array().into_iter().flatten() {
-        let target = match port["targetPort"].as_str() {
-            Some(name) => named(name),
-            None => Some(number(&port["targetPort"])),
-        };
-        let Some(target) = target else { continue };
+    for port in items(&service["spec"]["ports"]) {
+        let Some(target) = port_of(pod, &port["targetPort"]) else { continue };
         let mut one = json!({"port": target, "protocol": port["protocol"]});
         if port["name"].is_string() {
             one["name"] = port["name"].clone();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::world::{Answer, World};
 
+pub use super::readiness::{pods_of_silent_nodes_are_not_counted_on, what_is_not_ready_says_why};
 pub use super::tables::{tables_are_what_kubectl_shows, tables_show_what_objects_hold};
 
 const NO_OPTIONS: Value = Value::Null;
@@ -18,7 +19,7 @@ fn pod_spec(image: &str) -> Value {
         "imagePullPolicy": "IfNotPresent", "command": ["/bin/busybox", "sleep", "3600"]}]})
 }
 
-fn pod(name: &str, labels: &Value) -> Value {
+pub fn pod(name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
         "spec": pod_spec("testbed/busybox:1")})
 }
@@ -37,7 +38,7 @@ fn names(list: &Value) -> Vec<&str> {
     list["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect()
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }

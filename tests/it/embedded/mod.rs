@@ -1,9 +1,11 @@
 //! The embedded cluster. The contract is one suite that holds for it and for a real API server: where they differ,
 //! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
 
+mod again;
 mod contract;
 mod kubectl;
 mod odd;
+mod readiness;
 mod rehearsal;
 mod tables;
 mod world;
@@ -48,6 +50,8 @@ contract!(
     tables_are_what_kubectl_shows,
     tables_show_what_objects_hold,
     dry_runs_leave_nothing,
+    what_is_not_ready_says_why,
+    pods_of_silent_nodes_are_not_counted_on,
 );
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::{Chaos, NONE};
 
-fn example(rest: &str) -> String {
+pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -34,6 +34,18 @@ fn the_weakness_shows_before_and_is_gone_after() {
     let seen = &journal["steady_states"]["after"]["probes"][1]["output"];
     assert_eq!(seen["status"], 200);
     assert!(seen["body"].as_str().unwrap().starts_with("Hmm, no one available"), "{seen}");
+}
+
+#[test]
+fn a_rehearsal_that_cannot_begin_says_why() {
+    let chaos = Chaos::new();
+    let text = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
+    let wrong =
+        chaos.write("provider.yaml", text.replace("path: /health", "path: /helth")).display().to_string();
+    let experiment = json!({"title": "t", "description": "d", "method": []});
+    let why = "Deployment default/my-provider-app (0 of 1 available: Readiness probe failed: HTTP probe failed with \
+               statuscode: 404)";
+    chaos.experiment(&experiment, ["--embedded", "--apply", &wrong]).exits(4).says(why);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::contract::{config_map, deployment, is_rolled_out};
 use super::world::World;
 
 /// The columns of a table, each with its priority, and the cells of its first row.
-async fn table(world: &World, path: &str) -> (String, Vec<Value>) {
+pub async fn table(world: &World, path: &str) -> (String, Vec<Value>) {
     let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     let answer = world.asked(Method::GET, path, "", None, accept).await.ok();
     assert_eq!(answer["kind"], "Table");

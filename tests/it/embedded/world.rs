@@ -1,12 +1,20 @@
 //! Where the contract is held: a cluster in this process, or a real one; and a namespace in it.
 
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
-use kubectl_chaos::embedded::{Cluster, Handle, Options};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kubectl_chaos::embedded::{Cluster, Handle, Inert, Options, Started, Workloads};
+use kubectl_chaos::sample_app::{Answer as Said, Application};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::harness::listens;
 
 /// How long something may take that a cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,6 +23,40 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     client: kube::Client,
     pub namespace: String,
+    /// Whether it is a cluster in this process.
+    pub is_embedded: bool,
+    /// What is in no namespace and goes with the test.
+    made: RefCell<Vec<String>>,
+}
+
+/// Containers of the test's image listen when they are told to, as busybox does: a server of files that has but one.
+struct Busybox;
+
+/// What there is: in containers of a real cluster, a file.
+struct Files;
+
+impl Application for Files {
+    async fn answer(&self, path: &str) -> Option<Said> {
+        if path == "/slow" {
+            std::future::pending::<()>().await;
+        }
+        (path == "/hostname").then(|| Said::text(200, "x"))
+    }
+}
+
+impl Workloads for Busybox {
+    fn start<'a>(
+        &'a self,
+        cluster: &'a Arc<Cluster>,
+        namespace: &'a str,
+        container: &'a Value,
+        end: oneshot::Receiver<()>,
+    ) -> Started<'a> {
+        if container["command"][1] != "httpd" {
+            return Inert.start(cluster, namespace, container, end);
+        }
+        listens(Files, end)
+    }
 }
 
 /// What came back.
@@ -43,32 +85,48 @@ impl Answer {
 impl World {
     /// A fresh cluster in this process.
     pub fn embedded(test: impl AsyncFnOnce(&World)) {
-        Self::hold(test, async || {
-            let handle = Cluster::start(Options::default());
+        Self::with(Self::options(), &unique(), test);
+    }
+
+    /// One that is begun in a certain way, and a namespace of that name.
+    pub fn with(options: Options, namespace: &str, test: impl AsyncFnOnce(&World)) {
+        Self::hold(test, namespace, async || {
+            let handle = Cluster::start(options);
             let client = kube::Client::new(handle.service(), "default");
             (client, Some(handle))
         });
     }
 
+    /// How those begin otherwise.
+    pub fn options() -> Options {
+        Options { workloads: Box::new(Busybox), ..Options::default() }
+    }
+
     /// The cluster that the tests are for.
     pub fn real(test: impl AsyncFnOnce(&World)) {
-        Self::hold(test, async || {
+        Self::hold(test, &unique(), async || {
             let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
-            let options = kube::config::KubeConfigOptions { context: Some(context), ..Default::default() };
-            let mut config = kube::Config::from_kubeconfig(&options).await.expect("the context");
-            // a refusal is what is asked for
-            config.default_retry = false;
-            (kube::Client::try_from(config).expect("a client"), None)
+            (client(Kubeconfig::read().expect("a kubeconfig"), Some(context)).await, None)
         });
     }
 
-    fn hold(test: impl AsyncFnOnce(&World), connect: impl AsyncFnOnce() -> (kube::Client, Option<Handle>)) {
+    /// A cluster that is served by the shipped program, by its kubeconfig.
+    pub fn served(kubeconfig: &Path, test: impl AsyncFnOnce(&World)) {
+        Self::hold(test, &unique(), async || {
+            (client(Kubeconfig::read_from(kubeconfig).expect("a kubeconfig"), None).await, None)
+        });
+    }
+
+    fn hold(
+        test: impl AsyncFnOnce(&World),
+        namespace: &str,
+        connect: impl AsyncFnOnce() -> (kube::Client, Option<Handle>),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (client, handle) = connect().await;
-            let nanos =
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-            let world = World { client, namespace: format!("contract-{}-{nanos:x}", std::process::id()) };
+            let (is_embedded, made) = (handle.is_some(), RefCell::default());
+            let world = World { client, namespace: namespace.to_owned(), is_embedded, made };
             let namespace =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
             world.post("/api/v1/namespaces", &namespace).await.ok();
@@ -85,11 +143,19 @@ impl World {
             }
             let held = std::panic::AssertUnwindSafe(test(&world));
             let held = futures_util::FutureExt::catch_unwind(held).await;
+            for made in world.made.take() {
+                world.delete(&made, &json!({"gracePeriodSeconds": 0})).await;
+            }
             world.delete(&format!("/api/v1/namespaces/{}", world.namespace), &json!({})).await;
             if let Err(panic) = held {
                 std::panic::resume_unwind(panic);
             }
         });
+    }
+
+    /// Deletes that at the end, whatever becomes of the test.
+    pub fn forgets(&self, path: &str) {
+        self.made.borrow_mut().push(path.to_owned());
     }
 
     /// The address of objects of a resource in the namespace: `core/v1`-style groups are spelled as they are.
@@ -155,4 +221,18 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// A name that no other namespace has.
+fn unique() -> String {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    format!("contract-{}-{nanos:x}", std::process::id())
+}
+
+async fn client(kubeconfig: Kubeconfig, context: Option<String>) -> kube::Client {
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("the context");
+    // a refusal is what is asked for
+    config.default_retry = false;
+    kube::Client::try_from(config).expect("a client")
 }

@@ -18,7 +18,7 @@ pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
-pub use site::{Answer, LISTENS, Site, is_ready, object, pod, pod_spec};
+pub use site::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
 pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kubectl_chaos::embedded::{Cluster, Inert, Listener, Options, Started, Workloads};
-use kubectl_chaos::sample_app::{Provider, Server};
+use kubectl_chaos::embedded::{Cluster, Inert, Listener, Listens, Options, Started, Workloads};
+use kubectl_chaos::sample_app::{Application, Provider, Server};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -257,11 +257,16 @@ impl Workloads for Listening {
         if container["image"] != LISTENS {
             return Inert.start(cluster, namespace, container, end);
         }
-        Box::pin(async {
-            let server = Server::listen(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
-            let real = server.address();
-            tokio::spawn(server.serve(Provider, end));
-            Ok(Some(kubectl_chaos::embedded::Listens { port: 8080, real }))
-        })
+        listens(Provider, end)
     }
+}
+
+/// A container that listens on port 8080.
+pub fn listens<'a>(application: impl Application, end: oneshot::Receiver<()>) -> Started<'a> {
+    Box::pin(async {
+        let server = Server::listen(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
+        let real = server.address();
+        tokio::spawn(server.serve(application, end));
+        Ok(Some(Listens { port: 8080, real }))
+    })
 }

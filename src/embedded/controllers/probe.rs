@@ -1,0 +1,192 @@
+//! Whether a container that runs is ready: its readiness probe, as a kubelet has it. Floor 1.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value as Json;
+use tokio::time::{Instant, timeout};
+
+use crate::embedded::fields::{items, number, port_of, text};
+use crate::embedded::network::{Endpoint, Network, Shown, ask, connect};
+
+/// A container that runs, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Container {
+    /// Whether it counts as ready.
+    pub(super) is_ready: bool,
+    /// When it is looked at next; never again for one that cannot change.
+    pub(super) next: Option<Instant>,
+    probe: Option<Probe>,
+    /// What the last looks came to, and how many of them in a row.
+    row: (bool, i64),
+}
+
+/// What is asked, and how often.
+#[derive(Debug)]
+struct Probe {
+    how: How,
+    port: Shown,
+    period: Duration,
+    patience: Duration,
+    successes: i64,
+    failures: i64,
+}
+
+#[derive(Debug)]
+enum How {
+    /// A GET, whose answer has to have a status below 400.
+    Get(Box<Result<Request<Bytes>, String>>),
+    /// A connection.
+    Connect,
+}
+
+impl Container {
+    /// A container of a Pod that has just been started; `listens` where something runs that can be asked. What
+    /// cannot be asked is taken to be ready after its delay.
+    pub(super) fn started(pod: &Json, container: &Json, address: Ipv4Addr, listens: bool) -> Self {
+        let spec = &container["readinessProbe"];
+        let delay = Duration::from_secs(number(&spec["initialDelaySeconds"]).try_into().unwrap_or(0));
+        let probe = if listens { Probe::of(pod, spec, address) } else { None };
+        Self { is_ready: false, next: Some(Instant::now() + delay), probe, row: (false, 0) }
+    }
+
+    /// Looks at it. An error says what went wrong.
+    pub(super) async fn look(&mut self, network: &Network) -> Result<(), String> {
+        let Some(probe) = &self.probe else {
+            (self.is_ready, self.next) = (true, None);
+            return Ok(());
+        };
+        let asked = probe.ask(network).await;
+        self.next = Some(Instant::now() + probe.period);
+        let enough = if asked.is_ok() { probe.successes } else { probe.failures };
+        self.count(asked.is_ok(), enough);
+        asked
+    }
+
+    /// Counts what a look came to; so many in a row are enough.
+    fn count(&mut self, passed: bool, enough: i64) {
+        let before = if self.row.0 == passed { self.row.1 } else { 0 };
+        self.row = (passed, before + 1);
+        if self.row.1 >= enough {
+            self.is_ready = passed;
+        }
+    }
+}
+
+impl Probe {
+    fn of(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
+        let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
+        let how = if get.is_object() { How::Get(Box::new(request(get))) } else { How::Connect };
+        // for what else there is, a command or a call of gRPC, there is nobody here
+        let said = [get, connect].into_iter().find(|said| said.is_object())?;
+        let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
+        Some(Self {
+            how,
+            // a port that no container names is one where nobody listens
+            port: Shown(address, port_of(pod, &said["port"]).unwrap_or(0)),
+            period: seconds("periodSeconds"),
+            patience: seconds("timeoutSeconds"),
+            successes: number(&spec["successThreshold"]),
+            failures: number(&spec["failureThreshold"]),
+        })
+    }
+
+    async fn ask(&self, network: &Network) -> Result<(), String> {
+        let endpoint = Endpoint { shown: self.port, real: network.find(self.port) };
+        let asking = async {
+            match &self.how {
+                How::Get(request) => {
+                    let request = (**request).clone()?;
+                    let failed = format!("Get \"http://{}{}\": ", self.port, request.uri());
+                    let answer = ask(endpoint, request).await.map_err(|error| failed + &error)?;
+                    let status = answer.status().as_u16();
+                    let failed = format!("HTTP probe failed with statuscode: {status}");
+                    if (200..400).contains(&status) { Ok(()) } else { Err(failed) }
+                }
+                How::Connect => connect(endpoint).await.map(drop),
+            }
+        };
+        let late = |_| match &self.how {
+            How::Get(_) => {
+                Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
+            }
+            How::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
+        };
+        timeout(self.patience, asking).await.unwrap_or_else(late)
+    }
+}
+
+/// The request of an `httpGet`. An error says why there can be none.
+fn request(get: &Json) -> Result<Request<Bytes>, String> {
+    if get["scheme"] == "HTTPS" {
+        return Err("http: server gave HTTP response to HTTPS client".to_owned());
+    }
+    let path = text(&get["path"]);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let mut request = Request::get(format!("{slash}{path}")).header("User-Agent", "kube-probe/1.33");
+    for header in items(&get["httpHeaders"]) {
+        request = request.header(text(&header["name"]), text(&header["value"]));
+    }
+    request.body(Bytes::new()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn requests_are_made_as_they_are_described() {
+        let check = |get: Json, expected: Result<&str, &str>| {
+            let made = request(&get).map(|request| request.uri().to_string());
+            assert_eq!(made.as_deref().map_err(String::as_str), expected, "{get}");
+        };
+        check(json!({"path": "/health?deep=1", "port": 1}), Ok("/health?deep=1"));
+        check(json!({"path": "health"}), Ok("/health"));
+        check(json!({"scheme": "HTTPS"}), Err("http: server gave HTTP response to HTTPS client"));
+        check(json!({"path": "/a b"}), Err("invalid uri character"));
+        let headers = json!([{"name": "Host", "value": "shop.example"}, {"name": "X", "value": "1"}]);
+        let made = request(&json!({"path": "/", "httpHeaders": headers})).unwrap();
+        assert_eq!(
+            (&made.headers()["host"], &made.headers()["x"]),
+            (&"shop.example".parse().unwrap(), &"1".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn so_many_in_a_row_count() {
+        let check = |looks: &str, successes: i64, failures: i64, expected: &str| {
+            let mut container = Container { is_ready: false, next: None, probe: None, row: (false, 0) };
+            let after = |look: char| {
+                let passed = look == '+';
+                container.count(passed, if passed { successes } else { failures });
+                if container.is_ready { '+' } else { '-' }
+            };
+            assert_eq!(
+                looks.chars().map(after).collect::<String>(),
+                expected,
+                "{looks} {successes} {failures}"
+            );
+        };
+        check("-+--+---+", 1, 3, "-++++++-+");
+        check("++-++", 2, 1, "-+--+");
+        check("+-+-++", 2, 3, "-----+");
+        check("---", 1, 1, "---");
+    }
+
+    #[test]
+    fn probes_are_read() {
+        let pod = json!({"spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}});
+        let check = |spec: Json, expected: Option<u16>| {
+            let probe = Probe::of(&pod, &spec, Ipv4Addr::LOCALHOST);
+            assert_eq!(probe.map(|probe| probe.port.1), expected, "{spec}");
+        };
+        check(json!({"httpGet": {"port": "http"}}), Some(8080));
+        check(json!({"tcpSocket": {"port": 81}}), Some(81));
+        check(json!({"tcpSocket": {"port": "nobody"}}), Some(0));
+        check(json!({"exec": {"command": ["true"]}}), None);
+        check(Json::Null, None);
+    }
+}
