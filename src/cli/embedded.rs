@@ -12,10 +12,10 @@ use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::oneshot;
 use url::Url;
 
+use super::Session;
 use super::exit_code::Exit;
 use super::manifests::read_all;
 use super::sample_app::{DEFAULT, PROVIDER, SampleApp};
-use super::{Session, signals};
 use crate::console::{Level, Line};
 use crate::embedded::{Cluster, Handle, Listener, Listens, Options, Started, Workloads};
 use crate::sample_app::{Application, Provider, Server};
@@ -92,7 +92,7 @@ fn raise_limit() {
 async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
     raise_limit();
     let mut end =
-        std::pin::pin!(signals::end().map_err(|error| format!("signals cannot be heard: {error}"))?);
+        std::pin::pin!(session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?);
     let started = tokio::select! {
         started = cluster(session, &args.apply) => started?,
         _ = &mut end => return Ok(()),

@@ -50,6 +50,7 @@ use crate::settings::Environment;
 use args::{Cli, Command, Global};
 use connection_args::Connection;
 use exit_code::Exit;
+use signals::Signals;
 use terminal::Terminal;
 
 /// The program: reads the command line, does what it says, and gives the exit code.
@@ -96,7 +97,8 @@ pub fn main() -> ExitCode {
         }
     };
     let Cli { global, connection, command } = cli;
-    let session = Session { shown, global, connection, environment, terminal, run_id };
+    let signals = Signals::default();
+    let session = Session { shown, global, connection, environment, terminal, run_id, signals };
     let code = match command {
         Command::Run(args) => run::run(&session, &args),
         Command::Ci(args) => ci::ci(&session, &args),
@@ -130,6 +132,7 @@ struct Session {
     terminal: Arc<Terminal>,
     /// Tells runs of the program apart.
     run_id: String,
+    signals: Signals,
 }
 
 impl Session {

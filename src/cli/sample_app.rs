@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::Session;
 use super::args::parse_duration;
 use super::exit_code::Exit;
-use super::{Session, signals};
 use crate::console::{Level, Line};
 use crate::sample_app::{Application, Consumer, Provider, Server, Settings};
 
@@ -102,7 +102,7 @@ impl SampleApp {
 async fn serve(session: &Session, listen: &Listen, application: impl Application) -> Result<(), String> {
     // from the first moment on: whoever starts it may end it at once. In a container this is the first process,
     // which no signal ends by itself
-    let end = signals::end().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    let end = session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
     let server = Server::listen(listen.listen).await;
     let server = server.map_err(|error| format!("cannot listen on {}: {error}", listen.listen))?;
     session.terminal.say(&Line::note(Level::Info, format!("listening on http://{}/", server.address())));

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::args::{Cli, Command, Run};
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
-use super::{Session, compare, new_run_id, records, run, signals, trial};
+use super::{Session, compare, new_run_id, records, run, trial};
 use crate::compare::{Comparison, Options, compare as judge};
 use crate::console::{Level, Line, sanitize};
 use crate::event::Signal;
@@ -57,7 +57,7 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
     let unwritten = |error: &dyn std::fmt::Display| {
         Ended::Failed(Exit::Usage, format!("the demo cannot write to this folder: {error}"))
     };
-    let end = signals::end().map_err(|error| unwritten(&error))?;
+    let end = session.signals.end().map_err(|error| unwritten(&error))?;
     let mut end = std::pin::pin!(end);
     let place = Path::new(FOLDER);
     if place.exists() && !place.join(MARK).exists() {

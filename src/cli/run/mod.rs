@@ -13,7 +13,6 @@ use super::events_file::EventsFile;
 use super::exit_code::{Exit, toolkit_code};
 use super::input::{Surroundings, control_files};
 use super::notify::Notifier;
-use super::signals;
 use super::terminal::Terminal;
 use super::watchers::{Console, LiveProgress};
 use crate::console::{Level, Line, sanitize};
@@ -104,7 +103,7 @@ fn reported(session: &Session, args: &Run, ended: &[Ended]) -> Vec<String> {
 /// A cluster of its own to rehearse on.
 async fn rehearse(session: &Session, args: &Run) -> Result<Rehearsal, Refused> {
     let terminal = &session.terminal;
-    let interrupted = signals::end().map_err(|error| {
+    let interrupted = session.signals.end().map_err(|error| {
         Refused::new(terminal, Exit::Usage, "runtime", format!("signals cannot be heard: {error}"))
     })?;
     tokio::select! {
@@ -161,7 +160,8 @@ async fn carry_out(
     }
     let bus = Arc::new(Bus::new(watchers));
     // processes may be under way for the configuration: whoever interrupts them wants them to end, too
-    let interrupted = signals::end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
+    let interrupted =
+        session.signals.end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
     let scope = tokio::select! {
         scope = configured(session, surroundings, &ready.experiment, &bus, plain) => scope,
         signal = interrupted => {
@@ -185,7 +185,10 @@ async fn carry_out(
     };
     let experiment = Arc::clone(&ready.experiment);
     let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
-    signals::listen(&engine.handle())
+    let handle = engine.handle();
+    session
+        .signals
+        .hand_to(move |signal| handle.signal(signal))
         .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
     match sampled {
         None => drop(engine.run().await),

@@ -13,7 +13,7 @@ use crate::cli::args::{Output, Run};
 use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
 use crate::cli::output_file::{ReportArgs, replace};
-use crate::cli::{Session, new_run_id, run, signals};
+use crate::cli::{Session, new_run_id, run};
 use crate::console::{Level, Line, sanitize};
 use crate::event::Signal;
 use crate::journal::{Environment, Record};
@@ -62,8 +62,9 @@ pub(super) async fn conduct(
     kubeconfig: Option<&Path>,
 ) -> Result<Conducted, Refusal> {
     let ended = |signal: Signal| (Exit::Signal(signal), format!("interrupted by {signal}: nothing was made"));
-    let mut end: End =
-        Box::pin(signals::end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?);
+    let mut end: End = Box::pin(
+        session.signals.end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?,
+    );
     let trial = new_run_id()[..8].to_owned();
     // hexadecimal digits, drawn by chance
     let seed = session.connection.seed().or_else(|| u64::from_str_radix(&trial, 16).ok()).unwrap_or_default();
@@ -79,8 +80,7 @@ pub(super) async fn conduct(
             exit
         }
     };
-    let in_haste = matches!(exit, Exit::Signal(_));
-    if let Err(why) = under_way.clean_up(if in_haste { GONE_IN_HASTE } else { GONE }).await {
+    if let Err(why) = under_way.clean_up().await {
         session.terminal.say(&Line::note(Level::Error, sanitize(&why)));
         exit = exit.worst(Exit::RollbackIncomplete);
     }
@@ -341,8 +341,8 @@ impl UnderWay<'_> {
     }
 
     /// Removes everything that the trial made.
-    async fn clean_up(&mut self, limit: Duration) -> Result<(), String> {
-        let removed = self.remove_all(limit).await;
+    async fn clean_up(&mut self) -> Result<(), String> {
+        let removed = self.remove_all().await;
         self.file.content.state = if removed.is_ok() { State::Finished } else { State::Left };
         let written = self.file.write();
         let trial = &self.file.content.trial;
@@ -354,7 +354,7 @@ impl UnderWay<'_> {
         written
     }
 
-    async fn remove_all(&mut self, limit: Duration) -> Result<(), String> {
+    async fn remove_all(&mut self) -> Result<(), String> {
         if let Some(standing) = &self.standing {
             put_back(&self.stage, standing).await?;
         } else {
@@ -363,7 +363,18 @@ impl UnderWay<'_> {
         let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
         let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
         self.stage.make(Stage::removal(&common)).await?;
-        if self.standing.is_some() || self.stage.gone(limit).await {
+        if self.standing.is_some() {
+            return Ok(());
+        }
+        // a signal that ended the trial counts as much as one that comes now
+        let hurried =
+            self.session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
+        let (gone, limit) = tokio::select! {
+            biased;
+            _ = hurried => (self.stage.gone(GONE_IN_HASTE).await, GONE_IN_HASTE),
+            gone = self.stage.gone(GONE) => (gone, GONE),
+        };
+        if gone {
             return Ok(());
         }
         // whoever wants the program to end need not wait for what the cluster finishes by itself

@@ -13,7 +13,6 @@ use super::args::ExitCodes;
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
 use super::output_file::{ReportArgs, replace};
-use super::signals;
 use crate::compare::{Comparison, compare};
 use crate::console::{Level, Line};
 use crate::event::Signal;
@@ -55,7 +54,7 @@ async fn whole(session: &Session, args: &Trial) -> u8 {
 /// An empty cluster of its own.
 async fn rehearse(session: &Session) -> Result<Rehearsal, prepare::Refusal> {
     let interrupted =
-        signals::end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?;
+        session.signals.end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?;
     tokio::select! {
         started = Rehearsal::start(session, &[]) => started.map_err(|error| (Exit::Unreachable, error)),
         signal = interrupted => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
