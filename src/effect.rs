@@ -1,5 +1,8 @@
 //! What an action was aimed at, and whether it was seen to take effect. Floor 0.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Serialize;
 
 use crate::clock::Timestamp;
@@ -20,6 +23,23 @@ pub struct Target {
 /// Who hears what became of the targets, one by one: which of them, and whether it was done.
 pub type Told<'a> = dyn Fn(usize, bool) + Send + Sync + 'a;
 
+/// Asks what changes several things to end before the next one. A change that was sent is not cut off: it may come
+/// about all the same, and overtake what puts things back.
+#[derive(Clone, Debug, Default)]
+pub struct Halt(Arc<AtomicBool>);
+
+impl Halt {
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A Service that a request was sent to, and the way it took.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Reached {
@@ -31,6 +51,12 @@ pub struct Reached {
     #[serde(skip)]
     pub pod: Option<String>,
 }
+
+/// The detail of an action that found things as they were to become.
+pub const NOTHING_CHANGED: &str = "it was so already, so that nothing was changed";
+
+/// The detail of an action that changes nothing, whatever it calls itself.
+pub const ONLY_LOOKED: &str = "it only looked";
 
 /// The detail of an effect that is confirmed because the experiment allows that there is nothing to hit.
 pub const NOTHING_MATCHED: &str = "nothing matched, which the experiment allows";

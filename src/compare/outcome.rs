@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::Outcome;
 use super::wording::{clipped, quoted};
-use crate::effect::NOTHING_MATCHED;
+use crate::effect::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 use crate::journal::record::{Acted, Look, Played};
 use crate::journal::{Record, record};
 
@@ -78,22 +78,31 @@ fn no_fault(record: &Record) -> Option<String> {
     };
     let known: HashMap<&str, &Acted> =
         own.activities.iter().map(|acted| (acted.at.as_str(), acted)).collect();
-    let mut hit = None;
+    let (mut begun, mut hit, mut helped, mut missed) = (false, false, false, false);
     for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
-        let effect = known.get(format!("/run/{place}").as_str()).and_then(|acted| acted.effect.as_ref());
-        match effect {
+        let acted = known.get(format!("/run/{place}").as_str()).copied();
+        let effect = match acted.and_then(|acted| acted.effect.as_ref()) {
             _ if !action.succeeded() => return Some(failed(action)),
-            Some(effect) if effect.state == "confirmed" => {
-                hit = Some(hit == Some(true) || effect.detail != NOTHING_MATCHED);
-            }
+            Some(effect) if effect.state == "confirmed" => effect,
             effect => return Some(unconfirmed(action, effect)),
+        };
+        begun = true;
+        match effect.detail.as_str() {
+            NOTHING_MATCHED | NOTHING_CHANGED => missed = true,
+            ONLY_LOOKED => {}
+            _ if acted.is_some_and(|acted| !acted.targets.is_empty()) => hit = true,
+            _ => helped = true,
         }
     }
-    match hit {
-        Some(true) => None,
-        Some(false) => Some("the fault found nothing to hit".to_owned()),
-        None => Some("the method has no action that was begun, so that there was no fault".to_owned()),
+    // a command or a request may be the fault; beside one that hit nothing it may as well have been a wait
+    if hit || helped && !missed {
+        return None;
     }
+    Some(match (begun, missed) {
+        (false, _) => "the method has no action that was begun, so that there was no fault".to_owned(),
+        (true, true) => "the fault found nothing to hit".to_owned(),
+        (true, false) => "the method only looked, so that there was no fault".to_owned(),
+    })
 }
 
 fn failed(action: &Played) -> String {

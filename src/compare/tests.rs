@@ -207,11 +207,24 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     let both = json!({"run": [{"activity": action, "status": "succeeded"}, {"activity": action, "status": "succeeded"}],
         "kubectl-chaos": {"activities": [
             {"at": "/run/0", "effect": {"state": "confirmed", "detail": NOTHING_MATCHED}},
-            {"at": "/run/1", "effect": {"state": "confirmed", "detail": "gone"}}]}});
+            {"at": "/run/1", "targets": [{"kind": "Pod", "name": "a"}], "effect": {"state": "confirmed", "detail": "gone"}}]}});
     check(both, Held, "met");
+    // a command that went well makes up for nothing, unless it is all there is
+    for (first, second, outcome, reason) in [
+        (NOTHING_MATCHED, "exit status 0", Void, "found nothing to hit"),
+        (NOTHING_CHANGED, "exit status 0", Void, "found nothing to hit"),
+        (ONLY_LOOKED, "exit status 0", Held, "met"),
+        (ONLY_LOOKED, ONLY_LOOKED, Void, "only looked"),
+    ] {
+        let beside = json!({"run": [{"activity": action, "status": "succeeded"}, {"activity": action, "status": "succeeded"}],
+            "kubectl-chaos": {"activities": [
+                {"at": "/run/0", "effect": {"state": "confirmed", "detail": first}},
+                {"at": "/run/1", "effect": {"state": "confirmed", "detail": second}}]}});
+        check(beside, outcome, reason);
+    }
 }
 
-use crate::effect::NOTHING_MATCHED;
+use crate::effect::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 #[test]
 fn what_is_no_comparison_is_refused() {

@@ -250,6 +250,10 @@ fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
             return Ok(Answer::Object(code, patched));
         }
         (&Method::DELETE, true) => api.delete(&at, &asked.deletion()?)?,
+        // as a real one: never those of all namespaces at once
+        (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
+            return Err(Status::method_not_allowed());
+        }
         (&Method::DELETE, false) => {
             return Ok(Answer::List(api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?));
         }

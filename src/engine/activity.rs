@@ -1,17 +1,20 @@
 //! One activity, through its four steps. Floor 2.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::control::{Level, Moment};
 use super::{Board, Engine};
 use crate::clock::Timestamp;
-use crate::effect::{Effect, EffectState, NOTHING_MATCHED};
+use crate::effect::{Effect, EffectState, Halt, NOTHING_CHANGED, NOTHING_MATCHED};
 use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
 use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, ActivityKind, Dry, Step};
 use crate::provider::{ActivityError, Confirmation, Prepared};
 use crate::value::Value;
+
+/// How long a change that was asked for is awaited when its activity is cut.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What ends an activity from outside.
 #[derive(Clone, Copy)]
@@ -158,14 +161,27 @@ impl Engine {
                 output: Some(Value::Null),
             });
         }
-        let mut prepared = None;
+        let (mut prepared, halt) = (None, OnceLock::new());
+        let mut applying = Box::pin(self.apply(id, activity, &mut prepared, &halt));
         let applied = tokio::select! {
-            applied = self.apply(id, activity, &mut prepared) => applied,
+            biased;
             interrupt = place.cut.wait(&self.board) => {
+                let last = last_words(applying, halt.get()).await;
                 self.finished(id, activity, Outcome::Cut, false);
+                match last {
+                    Last::Done(applied) => self.confirm(id, activity, place.phase, prepared, &applied, at),
+                    Last::UnderWay => {
+                        let name = self.redactor.text(&activity.name).into_owned();
+                        let detail = "it was cut while it was under way, and may come about yet";
+                        self.observed(id, name, EffectState::Unknown, detail, at);
+                    }
+                    Last::Dropped => {}
+                }
                 return Executed::Cut(interrupt);
             }
+            applied = &mut applying => applied,
         };
+        drop(applying);
         let masked = |error: &str| self.redactor.text(error).into_owned();
         let (outcome, executed) = match &applied {
             Ok(output) => (
@@ -187,7 +203,7 @@ impl Engine {
         self.finished(id, activity, outcome, false);
         // what calls itself a probe and changes something is watched as well
         if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
-            self.confirm(id, activity, prepared, &applied, at);
+            self.confirm(id, activity, place.phase, prepared, &applied, at);
         }
         executed
     }
@@ -198,10 +214,14 @@ impl Engine {
         id: ActivityId,
         activity: &Activity,
         prepared: &mut Option<Box<dyn Prepared>>,
+        halt: &OnceLock<Halt>,
     ) -> Result<Value, ActivityError> {
         let mut step = self.prepare(activity).await?;
         if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
+        }
+        if let Some(asked) = step.halt() {
+            let _ = halt.set(asked);
         }
         let applied = {
             let told = |target, done| self.emit(&RunEvent::TargetDone { id, target, done });
@@ -238,6 +258,7 @@ impl Engine {
         self: &Arc<Self>,
         id: ActivityId,
         activity: &Arc<Activity>,
+        phase: Phase,
         prepared: Option<Box<dyn Prepared>>,
         applied: &Result<Value, ActivityError>,
         asked_at: Timestamp,
@@ -246,6 +267,12 @@ impl Engine {
         let confirmation = match (prepared, applied) {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
                 Confirmation::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
+            }
+            // what is put back need not have been away, but a fault that was there before it was made is none
+            (Some(prepared), Ok(_)) if !prepared.changed() && phase == Phase::Method => {
+                let allowed = self.experiment.extension.may_be_empty(&activity.name);
+                let state = if allowed { EffectState::Confirmed } else { EffectState::Mismatch };
+                Confirmation::Known(state, NOTHING_CHANGED.to_owned())
             }
             (Some(prepared), applied) => prepared.confirm(applied.as_ref()),
             (None, Err(error)) => Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
@@ -285,6 +312,24 @@ impl Engine {
             effect: Effect { state, asked_at, effective_at, detail },
         });
     }
+}
+
+/// What became of an activity that was cut.
+enum Last<T> {
+    /// It came to an end.
+    Done(T),
+    /// It did not, and what it asked for may come about yet.
+    UnderWay,
+    /// It changes nothing, or had asked for nothing yet.
+    Dropped,
+}
+
+/// Cuts an activity. One that changes something is not cut off in the middle: what it has asked for may come about all
+/// the same, and later than what puts it back. It begins nothing more, and has a moment for its end.
+async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&Halt>) -> Last<T> {
+    let Some(halt) = halt else { return Last::Dropped };
+    halt.ask();
+    tokio::time::timeout(LAST_WORDS, applying).await.map_or(Last::UnderWay, Last::Done)
 }
 
 /// The length of a pause, as Python's `time.sleep` takes it.

@@ -218,7 +218,28 @@ impl Call {
         uri
     }
 
+    /// A name that is none would mean another address: without one, everything of the kind.
+    fn check_name(&self) -> Result<(), Failure> {
+        let changes = self.method != Method::GET;
+        let wrong = match self.name.as_deref() {
+            None => changes && self.method != Method::POST,
+            Some("") => true,
+            Some(name) => changes && (matches!(name, "." | "..") || name.contains(['/', '%'])),
+        };
+        if !wrong {
+            return Ok(());
+        }
+        let (verb, kind) = (self.verb, &self.resource.kind);
+        let name = self.name.as_deref().unwrap_or_default();
+        Err(Failure::failed(if name.is_empty() {
+            format!("{verb} {kind}: the name is empty, which would mean everything of the kind; give a name")
+        } else {
+            format!("{verb} {kind}: '{name}' is no name of anything in a cluster; give the name alone")
+        }))
+    }
+
     fn request(&self) -> Result<Request<Body>, Failure> {
+        self.check_name()?;
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
             let what = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
@@ -292,7 +313,11 @@ impl Cluster {
         self.in_time(self.send_patiently(call)).await
     }
 
-    async fn in_time<T>(&self, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    /// The answer to one, within the time that every request has.
+    pub(super) async fn in_time<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         match self.timeout {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request).await.unwrap_or_else(|_| {

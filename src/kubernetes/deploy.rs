@@ -44,6 +44,7 @@ fn applied(known: &Known, object: &Json) -> Operation {
         call,
         expect: Expect::Exists,
         on_error: OnError::Raise,
+        version: None,
     }
 }
 

@@ -60,6 +60,12 @@ impl Failure {
         }
     }
 
+    /// Whether the request may have been granted all the same: it was sent, and there was no answer.
+    pub fn is_unsure(&self) -> bool {
+        // without a connection nothing was sent
+        matches!(self, Self::Raised(class, why) if class.starts_with("urllib3.") && !why.contains("(Connect)"))
+    }
+
     /// The server's status code, if it answered.
     pub fn code(&self) -> Option<u16> {
         match self {

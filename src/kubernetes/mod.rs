@@ -39,6 +39,6 @@ pub use connection::{Flags, Guard, KubeconfigFile, Names, connect, kubeconfigs, 
 pub use discovery::{Kinds, Known, namespaces};
 pub use failure::Failure;
 pub use functions::{Commands, Context, Drain, Work, prepare};
-pub use plan::{Answer, Operation, Plan};
+pub use plan::{Answer, Applied, Operation, Plan};
 pub use resource::{NAMESPACES, Resource};
 pub use select::Metadata;

@@ -15,7 +15,7 @@ use super::cluster::{Call, Cluster, Selection, parse};
 use super::failure::Failure;
 use super::resource::{ENDPOINTS, PODS, Resource};
 use super::select::Thing;
-use crate::effect::{EffectState, Target, Told};
+use crate::effect::{EffectState, Halt, Target, Told};
 
 /// How many requests are under way at once, where there are more than a few to send.
 const AT_ONCE: usize = 32;
@@ -34,6 +34,8 @@ pub struct Operation {
     pub expect: Expect,
     /// What the server's refusal comes to.
     pub on_error: OnError,
+    /// The version of what stands there, where one was seen: what leaves it so has changed nothing.
+    pub version: Option<String>,
 }
 
 /// By what it is seen that a change took effect.
@@ -43,6 +45,10 @@ pub enum Expect {
     Gone,
     /// It is there.
     Exists,
+    /// It is there, and Chaos Mesh says that the fault is injected wherever it is to be.
+    Injected,
+    /// It cannot: why not.
+    Nothing(&'static str),
     /// A value, by its JSON pointer. A null is also met by an absence, and a zero, too.
     Holds(Vec<(&'static str, Json)>),
     /// The server took it, and there is nothing else to see.
@@ -75,6 +81,22 @@ pub enum Answer {
     Response,
 }
 
+/// What came of doing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// What the action gives.
+    pub answer: Json,
+    /// Whether anything is otherwise now.
+    pub changed: bool,
+}
+
+impl Applied {
+    /// What gives an answer, and of which nobody knows that it left everything as it was.
+    pub fn answered(answer: Json) -> Self {
+        Self { answer, changed: true }
+    }
+}
+
 /// What an action will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -103,28 +125,49 @@ impl Plan {
     }
 
     /// Does it: a few at once where there are many. `told` hears what became of each target as it becomes known.
-    /// The first refusal ends it.
-    pub async fn apply(&self, cluster: &Cluster, told: &Told<'_>) -> Result<Json, Failure> {
+    /// The first refusal ends it, and so does `halt`: what was sent by then is awaited.
+    pub async fn apply(&self, cluster: &Cluster, halt: &Halt, told: &Told<'_>) -> Result<Applied, Failure> {
         // few are done one after the other, so that what follows a refusal is never done
         let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
         let mut waiting = self.operations.iter().enumerate();
         let mut under_way = FuturesUnordered::new();
-        let mut last = Json::Null;
+        let mut last = Applied { answer: Json::Null, changed: self.operations.is_empty() };
+        let mut refused = None;
         loop {
             while under_way.len() < at_once
+                && refused.is_none()
+                && !halt.is_asked()
                 && let Some((index, operation)) = waiting.next()
             {
                 under_way.push(async move { (index, operation.apply(cluster).await) });
             }
             let Some((index, answer)) = under_way.next().await else { break };
-            told(index, answer.is_ok());
-            last = answer?;
+            match answer {
+                Ok(Applied { answer, changed }) => {
+                    told(index, true);
+                    last = Applied { answer, changed: last.changed || changed };
+                }
+                Err(failure) => {
+                    // what had no answer may have come about
+                    if !failure.is_unsure() {
+                        told(index, false);
+                    }
+                    refused.get_or_insert(failure);
+                }
+            }
         }
-        Ok(match self.answer {
+        if let Some(failure) = refused {
+            return Err(failure);
+        }
+        if waiting.next().is_some() {
+            return Err(Failure::failed("it was cut before all of it was done"));
+        }
+        let answer = match self.answer {
             Answer::Null => Json::Null,
             Answer::Names => self.operations.iter().map(|operation| operation.target.name.clone()).collect(),
-            Answer::Response => last,
-        })
+            Answer::Response => last.answer,
+        };
+        Ok(Applied { answer, ..last })
     }
 
     /// Watches until every operation is seen to have taken effect. It ends only then: the engine knows how
@@ -134,6 +177,11 @@ impl Plan {
             return (EffectState::Mismatch, "nothing matched: there was no target".to_owned());
         }
         let count = self.operations.len();
+        for operation in &self.operations {
+            if let Expect::Nothing(why) = operation.expect {
+                return (EffectState::Mismatch, why.to_owned());
+            }
+        }
         loop {
             match self.unseen(&cluster).await {
                 Ok(None) => {
@@ -170,24 +218,30 @@ impl Plan {
 }
 
 impl Operation {
-    async fn apply(&self, cluster: &Cluster) -> Result<Json, Failure> {
+    async fn apply(&self, cluster: &Cluster) -> Result<Applied, Failure> {
         let failure = match cluster.send(&self.call).await {
             // an answer that nobody reads need not be understood
-            Ok(_) if self.call.metadata_only => return Ok(Json::Null),
-            Ok(answer) => return parse(&answer),
+            Ok(_) if self.call.metadata_only => return Ok(Applied::answered(Json::Null)),
+            Ok(answer) => {
+                let answer: Json = parse(&answer)?;
+                let version = answer.pointer("/metadata/resourceVersion").and_then(Json::as_str);
+                let changed = version.is_none() || version != self.version.as_deref();
+                return Ok(Applied { answer, changed });
+            }
             Err(failure) => failure,
         };
+        let unchanged = |answer: Json| Ok(Applied { answer, changed: false });
         let Failure::Refused(refusal) = &failure else { return Err(failure) };
         let with_body = |words: &str| format!("{words}{}", refusal.quoted());
         Err(match &self.on_error {
             // another thing that bears the name by now is a conflict, since deletions are by UID
-            OnError::RaiseUnlessGone if matches!(refusal.code, 404 | 409) => return Ok(Json::Null),
+            OnError::RaiseUnlessGone if matches!(refusal.code, 404 | 409) => return unchanged(Json::Null),
             OnError::Raise | OnError::RaiseUnlessGone => failure,
             OnError::Fail(words) => Failure::failed(format!("{words}{refusal}")),
             OnError::FailWithBody(words) => Failure::failed(with_body(words)),
             OnError::FailUnlessThere(words) => {
                 if refusal.code == 409 && refusal.reason() == "AlreadyExists" {
-                    return Ok(serde_json::from_str(&refusal.body).unwrap_or_default());
+                    return unchanged(serde_json::from_str(&refusal.body).unwrap_or_default());
                 }
                 Failure::failed(with_body(words))
             }
@@ -197,7 +251,7 @@ impl Operation {
     async fn is_seen(&self, cluster: &Cluster) -> Result<bool, Failure> {
         let wanted = match &self.expect {
             Expect::Accepted => return Ok(true),
-            Expect::Gone | Expect::Exists => &Vec::new(),
+            Expect::Gone | Expect::Exists | Expect::Injected | Expect::Nothing(_) => &Vec::new(),
             Expect::Holds(wanted) => wanted,
         };
         let call = Call::get(&self.call.resource, self.target.namespace.as_deref(), &self.target.name);
@@ -206,6 +260,9 @@ impl Operation {
             Err(failure) if failure.code() == Some(404) => return Ok(false),
             Err(failure) => return Err(failure),
         };
+        if self.expect == Expect::Injected {
+            return Ok(is_injected(&found));
+        }
         let nothing = |value: &Json| value.is_null() || *value == 0 || *value == false;
         let met = |(pointer, value): &(&str, Json)| match found.pointer(pointer) {
             None => nothing(value),
@@ -213,6 +270,16 @@ impl Operation {
         };
         Ok(wanted.iter().all(met))
     }
+}
+
+/// Whether Chaos Mesh has injected a fault into everything that it selects, and into something at all.
+fn is_injected(fault: &Json) -> bool {
+    let conditions = fault.pointer("/status/conditions").and_then(Json::as_array);
+    let holds = |kind: &str| {
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|condition| condition["type"] == kind && condition["status"] == "True")
+    };
+    holds("Selected") && holds("AllInjected")
 }
 
 /// The first thing that is neither gone nor on its way out. A Pod on its way out that a Service still knows

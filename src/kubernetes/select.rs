@@ -19,6 +19,9 @@ pub struct Metadata {
     /// Its identity.
     #[serde(default)]
     pub uid: String,
+    /// Which of its states this is: the server has another one for every change.
+    #[serde(default)]
+    pub resource_version: Option<String>,
     /// When it was made.
     #[serde(default)]
     pub creation_timestamp: Option<String>,

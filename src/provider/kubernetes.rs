@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
-use crate::effect::{EffectState, Target, Told};
+use crate::effect::{EffectState, Halt, ONLY_LOOKED, Target, Told};
 use crate::experiment::resolve::{Call, PythonCall};
 use crate::experiment::{ActivityKind, Finding, Usage};
 use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
-use crate::kubernetes::{Arguments, Cluster, Context, Failure, Flags, Work, connect, permitted, prepare};
+use crate::kubernetes::{
+    Applied, Arguments, Cluster, Context, Failure, Flags, Work, connect, permitted, prepare,
+};
 use crate::settings::Environment;
 use crate::value::{Map, Value};
 
@@ -73,7 +75,14 @@ impl Kubernetes {
             Work::Commands(commands) => commands.targets(),
             Work::Drain(drain) => drain.targets(),
         };
-        Ok(Box::new(PreparedFunction { cluster, work: Some(work), targets }))
+        Ok(Box::new(PreparedFunction {
+            cluster,
+            work: Some(work),
+            targets,
+            halt: Halt::default(),
+            changed: true,
+            unsure: false,
+        }))
     }
 }
 
@@ -219,8 +228,10 @@ fn everything(function: &Function, given: &Map) -> Option<Finding> {
     let known: Vec<&str> = SELECTORS.into_iter().filter(selects).collect();
     let hits = function.is_action && known.contains(&"label_selector");
     // a function that needs a name selects by it
-    let named =
-        function.arguments.iter().any(|known| known.name == "name" && known.default == Standard::Required);
+    let named = function.arguments.iter().any(|known| {
+        let empty = given.get("name").is_some_and(|name| !name.is_truthy());
+        known.name == "name" && known.default == Standard::Required && !empty
+    });
     let given = known.iter().any(|name| given.get(*name).is_some_and(Value::is_truthy));
     (hits && !named && !given).then(|| {
         let message = format!("{} selects nothing, so that anything could be hit", function.name);
@@ -235,6 +246,11 @@ struct PreparedFunction {
     /// Taken by what carries it out, where it can be done but once.
     work: Option<Work>,
     targets: Vec<Target>,
+    halt: Halt,
+    /// Whether anything is otherwise since it was carried out.
+    changed: bool,
+    /// Whether there was no answer to what was asked for, so that it may have been done all the same.
+    unsure: bool,
 }
 
 impl Prepared for PreparedFunction {
@@ -246,33 +262,52 @@ impl Prepared for PreparedFunction {
         !matches!(self.work, Some(Work::Look(_)))
     }
 
+    fn halt(&self) -> Option<Halt> {
+        self.acts().then(|| self.halt.clone())
+    }
+
+    fn changed(&self) -> bool {
+        self.changed
+    }
+
     fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
                 None => Err(Failure::failed("it was carried out already")),
-                Some(Work::Look(look)) => look.as_mut().await,
-                Some(Work::Plan(plan)) => plan.apply(&self.cluster, told).await,
-                Some(Work::Commands(commands)) => commands.apply(&self.cluster, told).await,
-                Some(Work::Drain(drain)) => drain.apply(&self.cluster, told).await,
+                Some(Work::Look(look)) => look.as_mut().await.map(Applied::answered),
+                Some(Work::Plan(plan)) => plan.apply(&self.cluster, &self.halt, told).await,
+                Some(Work::Commands(commands)) => {
+                    commands.apply(&self.cluster, &self.halt, told).await.map(Applied::answered)
+                }
+                Some(Work::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
             };
-            done.map(Value::from).map_err(|failure| ActivityError::Failed(failure.to_string()))
+            self.unsure = done.as_ref().is_err_and(Failure::is_unsure);
+            let applied = done.map_err(|failure| ActivityError::Failed(failure.to_string()))?;
+            self.changed = applied.changed;
+            Ok(Value::from(applied.answer))
         })
     }
 
     fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
         let output = match outcome {
             Ok(output) => output,
+            // looked at, since nobody said that it was not done
+            Err(_) if self.unsure => &Value::Null,
             Err(error) => return Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
         };
-        let cluster = self.cluster;
-        match self.work {
+        let Self { cluster, work, unsure, .. } = *self;
+        match work {
             Some(Work::Plan(plan)) => Confirmation::Watched(Box::pin(plan.confirm(cluster))),
             Some(Work::Drain(drain)) => Confirmation::Watched(Box::pin(drain.confirm(cluster))),
+            Some(Work::Commands(_)) if unsure => Confirmation::Known(
+                EffectState::Unknown,
+                "what became of the command is not known: there was no answer".to_owned(),
+            ),
             Some(Work::Commands(commands)) => {
                 let (state, detail) = commands.judge(&crate::kubernetes::to_json(output));
                 Confirmation::Known(state, detail)
             }
-            Some(Work::Look(_)) => Confirmation::Known(EffectState::Confirmed, "it only looked".to_owned()),
+            Some(Work::Look(_)) => Confirmation::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),
             None => Confirmation::Known(EffectState::Unknown, "nothing was carried out".to_owned()),
         }
     }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::effect::{EffectState, Reached, Target, Told};
+use crate::effect::{EffectState, Halt, Reached, Target, Told};
 use crate::experiment::resolve::Call;
 use crate::experiment::{Finding, ProviderKind, Usage};
 use crate::sample::Outcome;
@@ -63,9 +63,20 @@ pub trait Prepared: Send {
         false
     }
 
+    /// What ends it early without cutting off a change that is under way; nothing where it may be dropped at any
+    /// time.
+    fn halt(&self) -> Option<Halt> {
+        None
+    }
+
     /// Does it, and tells what became of each target as it becomes known. Dropping the future gives it up, and
     /// ends what it started.
     fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>>;
+
+    /// Whether anything is otherwise since it was applied. What was so already is no fault.
+    fn changed(&self) -> bool {
+        true
+    }
 
     /// The Service that was reached last, and how.
     fn reached(&self) -> Option<Reached> {

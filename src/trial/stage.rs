@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Standing;
 use super::manifest::{Manifest, localise};
-use crate::effect::{EffectState, Target};
+use crate::effect::{EffectState, Halt, Target};
 use crate::kubernetes::deploy::{self, TRIAL_LABEL, Workload};
 use crate::kubernetes::{Cluster, Failure, Kinds, Known, Metadata, NAMESPACES, Plan, Resource};
 
@@ -126,7 +126,7 @@ impl Stage {
             return Ok(());
         }
         loop {
-            match plan.apply(&self.cluster, &|_, _| {}).await {
+            match plan.apply(&self.cluster, &Halt::default(), &|_, _| {}).await {
                 Ok(_) => break,
                 // a Pod that is applied before its namespace has the account for it
                 Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT => {

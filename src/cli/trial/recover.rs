@@ -19,7 +19,7 @@ use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
 use crate::cli::table::{Line as Row, List};
 use crate::console::{Level, Line, sanitize};
-use crate::effect::EffectState;
+use crate::effect::{EffectState, Halt};
 use crate::github::Job;
 use crate::kubernetes::deploy::{remains, removal};
 use crate::kubernetes::{Cluster, Metadata, Resource};
@@ -144,7 +144,9 @@ async fn remove(
         return result("put back\n");
     }
     let plan = removal(&found);
-    plan.apply(&cluster, &|_, _| {}).await.map_err(|failure| (Exit::RollbackIncomplete, failure.brief()))?;
+    plan.apply(&cluster, &Halt::default(), &|_, _| {})
+        .await
+        .map_err(|failure| (Exit::RollbackIncomplete, failure.brief()))?;
     match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => result("removed, or on its way out\n"),
         Ok((_, why)) => Err((Exit::RollbackIncomplete, why)),

@@ -110,6 +110,7 @@ pub(super) async fn replace(context: &Context, namespaced: bool) -> Result<Plan,
         target: thing.target(&resource.kind),
         expect: Expect::Exists,
         on_error: OnError::FailWithBody("Failed to replace custom resource object: ".to_owned()),
+        version: thing.resource_version,
     };
     Ok(Plan::one(operation, Answer::Response))
 }

@@ -7,10 +7,10 @@ use http::Method;
 use serde_json::{Value as Json, json};
 
 use super::{Context, nodes};
-use crate::effect::{EffectState, Target, Told};
+use crate::effect::{EffectState, Halt, Target, Told};
 use crate::kubernetes::cluster::{Call, Cluster, Format, Selection};
 use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Plan};
+use crate::kubernetes::plan::{Answer, Applied, Plan};
 use crate::kubernetes::resource::{NODES, PODS, Resource};
 use crate::kubernetes::select::Metadata;
 
@@ -111,9 +111,14 @@ impl Drain {
     }
 
     /// Cordons all of them, then empties one after the other.
-    pub async fn apply(&self, cluster: &Arc<Cluster>, told: &Told<'_>) -> Result<Json, Failure> {
+    pub async fn apply(
+        &self,
+        cluster: &Arc<Cluster>,
+        halt: &Halt,
+        told: &Told<'_>,
+    ) -> Result<Applied, Failure> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        Plan::of(cordons, Answer::Null).apply(cluster, told).await?;
+        let closed = Plan::of(cordons, Answer::Null).apply(cluster, halt, told).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
         // the Pods follow the nodes among the targets
         let mut first = self.nodes.len();
@@ -121,7 +126,7 @@ impl Drain {
             match pods {
                 Ok(pods) => {
                     let told = |index: usize, done: bool| told(first + index, done);
-                    self.empty(cluster, pods, version.as_deref(), &told).await?;
+                    self.empty(cluster, pods, version.as_deref(), halt, &told).await?;
                     first += pods.len();
                 }
                 Err(pod) => {
@@ -132,7 +137,8 @@ impl Drain {
                 }
             }
         }
-        Ok(self.nodes.iter().map(|node| Json::from(node.name.clone())).collect())
+        let answer = self.nodes.iter().map(|node| Json::from(node.name.clone())).collect();
+        Ok(Applied { answer, changed: closed.changed || self.evicted().next().is_some() })
     }
 
     async fn empty(
@@ -140,19 +146,25 @@ impl Drain {
         cluster: &Cluster,
         evicted: &[Metadata],
         version: Option<&str>,
+        halt: &Halt,
         told: &(impl Fn(usize, bool) + Sync),
     ) -> Result<(), Failure> {
-        let end = Instant::now() + self.timeout;
+        let begun = Instant::now();
         // what a disruption budget forbids now, it may allow when other Pods are back
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
         loop {
             let mut still = Vec::new();
             for (index, pod) in forbidden {
+                if halt.is_asked() {
+                    return Err(Failure::failed("it was cut before all Pods were evicted"));
+                }
                 match evict(cluster, pod, version).await {
                     Ok(true) => told(index, true),
                     Ok(false) => still.push((index, pod)),
                     Err(failure) => {
-                        told(index, false);
+                        if !failure.is_unsure() {
+                            told(index, false);
+                        }
                         return Err(failure);
                     }
                 }
@@ -162,7 +174,7 @@ impl Drain {
             if remaining.is_empty() && forbidden.is_empty() {
                 return Ok(());
             }
-            if Instant::now() >= end {
+            if begun.elapsed() >= self.timeout {
                 return Err(Failure::failed(format!(
                     "Draining nodes did not completed within {}s. Remaining pods are:\n{}",
                     self.seconds,

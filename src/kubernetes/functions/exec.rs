@@ -6,12 +6,12 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
-use kube::api::AttachParams;
+use kube::api::{AttachParams, AttachedProcess};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{Context, pods};
-use crate::effect::{EffectState, Target, Told};
+use crate::effect::{EffectState, Halt, Target, Told};
 use crate::kubernetes::arguments::to_json;
 use crate::kubernetes::cluster::{Call, Cluster};
 use crate::kubernetes::failure::Failure;
@@ -85,9 +85,17 @@ impl Commands {
     }
 
     /// Runs the command in one Pod after the other.
-    pub async fn apply(&mut self, cluster: &Arc<Cluster>, told: &Told<'_>) -> Result<Json, Failure> {
+    pub async fn apply(
+        &mut self,
+        cluster: &Arc<Cluster>,
+        halt: &Halt,
+        told: &Told<'_>,
+    ) -> Result<Json, Failure> {
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
+            if halt.is_asked() {
+                return Err(Failure::failed("it was cut before the command was run in every Pod"));
+            }
             let ran = self.run(cluster, pod).await;
             told(index, matches!(ran, Ok((_, None))));
             let (result, failed) = ran?;
@@ -126,13 +134,17 @@ impl Commands {
             tty: false,
             ..AttachParams::default()
         };
-        let mut process = api
-            .exec(&pod.name, &self.words, &parameters)
-            .await
-            .map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, &error))?;
-        let status = process.take_status();
-        let (stdout, stderr) = (process.stdout(), process.stderr());
         let whole = async {
+            let mut process = Attached(
+                cluster
+                    .in_time(async {
+                        let process = api.exec(&pod.name, &self.words, &parameters).await;
+                        process.map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, &error))
+                    })
+                    .await?,
+            );
+            let status = process.0.take_status();
+            let (stdout, stderr) = (process.0.stdout(), process.0.stderr());
             let status = async {
                 match status {
                     Some(status) => status.await,
@@ -140,11 +152,11 @@ impl Commands {
                 }
             };
             // both are read at once, or a command that says much would wait for us
-            tokio::join!(status, read(stdout), read(stderr))
+            Ok(tokio::join!(status, read(stdout), read(stderr)))
         };
         let ended = match self.limit {
-            None => Some(whole.await),
-            Some(limit) => tokio::time::timeout(limit, whole).await.ok(),
+            None => Some(whole.await?),
+            Some(limit) => tokio::time::timeout(limit, whole).await.ok().transpose()?,
         };
         // as the Chaos Toolkit has it, what stands in "stderr" is the server's word for the end; the command's own
         // is told beside
@@ -165,7 +177,6 @@ impl Commands {
                 (code, said, stdout, failed)
             }
         };
-        process.abort();
         let failed = failed.map(|failed| format!("in Pod {}: {failed}", pod.name));
         let result = json!({
             "pod_name": pod.name,
@@ -175,6 +186,15 @@ impl Commands {
             "stderr": said,
         });
         Ok((result, failed))
+    }
+}
+
+/// A command that is connected to: it goes on without us when this is dropped, and nobody listens.
+struct Attached(AttachedProcess);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -199,6 +219,8 @@ async fn read(source: Option<impl AsyncRead + Unpin>) -> String {
         let mut source = source.take(MAX_OUTPUT);
         // what came before the connection broke is what there is
         let _ = source.read_to_end(&mut bytes).await;
+        // a command whose output nobody takes would never end
+        let _ = tokio::io::copy(&mut source.into_inner(), &mut tokio::io::sink()).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -4,7 +4,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{Context, custom};
 use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::Plan;
+use crate::kubernetes::plan::{Expect, Plan};
 use crate::kubernetes::resource::{NETWORK_CHAOS, Resource, STRESS_CHAOS};
 use crate::value::Value;
 
@@ -54,7 +54,12 @@ fn created(context: &Context, resource: &Resource, spec: JsonMap<String, Json>) 
         "metadata": {"name": context.arguments.required("name")},
         "spec": spec,
     });
-    custom::created(resource, Some(&context.namespace()), body)
+    let mut plan = custom::created(resource, Some(&context.namespace()), body);
+    for operation in &mut plan.operations {
+        // that it is written down does nothing to anybody
+        operation.expect = Expect::Injected;
+    }
+    plan
 }
 
 /// The arguments of those names that say something.

@@ -131,6 +131,7 @@ pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Opti
         target: thing.target(&resource.kind),
         expect: Expect::Gone,
         on_error: OnError::Raise,
+        version: None,
     }
 }
 
@@ -148,6 +149,7 @@ fn change(
         target: thing.target(&resource.kind),
         expect,
         on_error,
+        version: thing.resource_version.clone(),
     }
 }
 
@@ -167,6 +169,7 @@ pub(super) fn creation(
         call: Call::create(resource, namespace, body),
         expect,
         on_error,
+        version: None,
     }
 }
 
@@ -257,11 +260,11 @@ pub async fn prepare(context: Context) -> Result<Work, Failure> {
         Does::DeleteIngress => plan(resources::delete(c, &super::resource::INGRESSES).await?),
         Does::UpdateIngress => plan(workloads::update(c, &super::resource::INGRESSES).await?),
         Does::IngressExists => look!(resources::ingress_exists),
-        Does::CreateNetworkPolicy => plan(resources::create_network_policy(c)?),
+        Does::CreateNetworkPolicy => plan(resources::create_network_policy(c).await?),
         Does::RemoveNetworkPolicy => plan(resources::delete(c, &super::resource::NETWORK_POLICIES).await?),
-        Does::DenyAllIngress => plan(resources::deny(c, resources::Fixed::DenyIngress)),
-        Does::DenyAllEgress => plan(resources::deny(c, resources::Fixed::DenyEgress)),
-        Does::AllowDnsAccess => plan(resources::deny(c, resources::Fixed::AllowDns)),
+        Does::DenyAllIngress => plan(resources::deny(c, resources::Fixed::DenyIngress).await?),
+        Does::DenyAllEgress => plan(resources::deny(c, resources::Fixed::DenyEgress).await?),
+        Does::AllowDnsAccess => plan(resources::deny(c, resources::Fixed::AllowDns).await?),
         Does::RemoveDenyAllIngress => plan(resources::allow(c, resources::Fixed::DenyIngress).await?),
         Does::RemoveDenyAllEgress => plan(resources::allow(c, resources::Fixed::DenyEgress).await?),
         Does::RemoveAllowDnsAccess => plan(resources::allow(c, resources::Fixed::AllowDns).await?),
@@ -307,7 +310,9 @@ pub async fn prepare(context: Context) -> Result<Work, Failure> {
 /// `ReplicaSet`s go before the Pod, or they would put another in its place.
 async fn kill_microservice(context: &Context) -> Result<Plan, Failure> {
     let name = context.arguments.required("name");
-    let deployments = context.things(&DEPLOYMENTS, &context.by_name_or_labels()).await?;
+    let selection = context.by_name_or_labels();
+    context.not_everything(&selection, "every Deployment of the namespace")?;
+    let deployments = context.things(&DEPLOYMENTS, &selection).await?;
     let theirs = |set: &Metadata| {
         let owned = |deployment: &Metadata| set.owner_references.iter().any(|o| o.uid == deployment.uid);
         set.name == name || deployments.iter().any(owned)

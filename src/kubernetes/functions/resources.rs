@@ -6,9 +6,9 @@ use super::pods::no;
 use super::{Context, creation, deletion, read_document};
 use crate::kubernetes::cluster::{Call, Selection};
 use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, OnError, Operation, Plan};
+use crate::kubernetes::plan::{Answer, Expect, OnError, Plan};
 use crate::kubernetes::resource::{
-    EVENTS, INGRESSES, NAMESPACES, NETWORK_POLICIES, Resource, SECRETS, SERVICES,
+    EVENTS, INGRESSES, NAMESPACES, NETWORK_POLICIES, PODS, Resource, SECRETS, SERVICES,
 };
 use crate::kubernetes::select::Thing;
 use crate::value::Value;
@@ -106,7 +106,7 @@ pub(super) async fn events(context: &Context) -> Result<Json, Failure> {
 }
 
 /// From a file if it is there, else as given.
-pub(super) fn create_network_policy(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn create_network_policy(context: &Context) -> Result<Plan, Failure> {
     let arguments = &context.arguments;
     let path = arguments.some_text("spec_path").filter(|path| std::path::Path::new(path).exists());
     let body = match (path, arguments.value("spec")) {
@@ -119,8 +119,42 @@ pub(super) fn create_network_policy(context: &Context) -> Result<Plan, Failure> 
         }
         (None, _) => arguments.json("spec"),
     };
-    let namespace = context.namespace();
-    Ok(Plan::one(creation(&NETWORK_POLICIES, Some(&namespace), body, OnError::Raise), Answer::Null))
+    policy(context, body).await
+}
+
+/// A policy that is to be made. One that selects no Pod keeps nobody from anything.
+async fn policy(context: &Context, body: Json) -> Result<Plan, Failure> {
+    let selected = match context.things(&PODS, &selection(&body["spec"]["podSelector"])).await {
+        Ok(pods) => !pods.is_empty(),
+        // who may not look cannot know
+        Err(failure) if failure.code() == Some(403) => true,
+        // the policy itself says what is wrong with its selector
+        Err(failure) if failure.code() == Some(400) => true,
+        Err(failure) => return Err(failure),
+    };
+    let mut operation = creation(&NETWORK_POLICIES, Some(&context.namespace()), body, OnError::Raise);
+    if !selected {
+        operation.expect = Expect::Nothing("the policy selects no Pod, so that it does nothing");
+    }
+    Ok(Plan::one(operation, Answer::Null))
+}
+
+/// A selector as the server takes it in a query.
+fn selection(selector: &Json) -> Selection {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(key, value)| format!("{key}={}", text(value)));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let key = text(&expression["key"]);
+        let values: Vec<String> = expression["values"].as_array().into_iter().flatten().map(text).collect();
+        match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({})", values.join(",")),
+            Some("NotIn") => format!("{key} notin ({})", values.join(",")),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key,
+        }
+    });
+    Selection::labels(Some(&labels.chain(expressions).collect::<Vec<_>>().join(",")))
 }
 
 /// The policies that have a name of their own.
@@ -141,14 +175,14 @@ impl Fixed {
     }
 }
 
-pub(super) fn deny(context: &Context, policy: Fixed) -> Plan {
+pub(super) async fn deny(context: &Context, fixed: Fixed) -> Result<Plan, Failure> {
     let labels = context.arguments.json("label_selectors");
     let selector = if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
         json!({"matchLabels": labels})
     } else {
         json!({})
     };
-    let rules = match policy {
+    let rules = match fixed {
         Fixed::DenyIngress => json!({"policyTypes": ["Ingress"], "ingress": []}),
         Fixed::DenyEgress => json!({"policyTypes": ["Egress"]}),
         Fixed::AllowDns => json!({"policyTypes": ["Egress"], "egress": [{
@@ -159,14 +193,13 @@ pub(super) fn deny(context: &Context, policy: Fixed) -> Plan {
     let mut body = json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": policy.name()},
+        "metadata": {"name": fixed.name()},
         "spec": {"podSelector": selector},
     });
     for (key, value) in rules.as_object().into_iter().flatten() {
         body["spec"][key] = value.clone();
     }
-    let operation: Operation = creation(&NETWORK_POLICIES, Some(&context.namespace()), body, OnError::Raise);
-    Plan::one(operation, Answer::Null)
+    policy(context, body).await
 }
 
 pub(super) async fn allow(context: &Context, policy: Fixed) -> Result<Plan, Failure> {

@@ -2,6 +2,7 @@
 //! the version that the tests have.
 
 mod actions;
+mod changes;
 mod connection;
 mod manners;
 

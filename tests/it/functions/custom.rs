@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::steps::{act, fails, gone, holds, play, reads, refused};
+use super::steps::{act, came_to, fails, gone, holds, play, play_with, reads, refused};
 use crate::harness::Site;
 
 /// A definition of custom resources of any shape.
@@ -107,6 +107,18 @@ pub fn custom_objects_come_change_and_go(site: &Site) {
         gone(gear),
         act("crd.actions.create_custom_object", &joined(kind("widgets"), &body(object("Widget", "one", 3)))),
         reads(&widget, "/spec/size", size(3)),
+        // it is there: the Chaos Toolkit calls that a success
+        came_to(
+            "mismatch",
+            "crd.actions.create_custom_object",
+            &joined(kind("widgets"), &body(object("Widget", "one", 7))),
+        ),
+        came_to(
+            "mismatch",
+            "crd.actions.patch_custom_object",
+            &joined(one("widgets"), &body(json!({"spec": {"size": 3}}))),
+        ),
+        reads(&widget, "/spec/size", size(3)),
         holds("crd.probes.get_custom_object", &one("widgets"), "\"size\":3"),
         fails("crd.probes.get_custom_object", &wheels, "not found"),
         holds("crd.probes.list_custom_objects", &kind("widgets"), "\"size\":3"),
@@ -142,8 +154,10 @@ pub fn faults_of_chaos_mesh_are_asked_for_and_taken_back(site: &Site) {
     let none = json!({});
     let (end, stop) = (json!({"name": "fault"}), json!({"name": "busy"}));
     let delete = || act("chaosmesh.network.actions.delete_network_fault", &end);
+    // nobody injects anything here, and that it is written down is no fault
+    let unseen = |name: &str, arguments: &Value| came_to("unknown", name, arguments);
     let steps = [
-        act("chaosmesh.network.actions.add_latency", &fault(&json!({"latency": "10ms"}))),
+        unseen("chaosmesh.network.actions.add_latency", &fault(&json!({"latency": "10ms"}))),
         reads(&network, "/spec/delay/latency", json!("10ms")),
         reads(&network, "/spec/selector/labelSelectors/app", json!("web")),
         holds("chaosmesh.network.probes.get_network_fault", &end, "delay"),
@@ -152,41 +166,41 @@ pub fn faults_of_chaos_mesh_are_asked_for_and_taken_back(site: &Site) {
         delete(),
         gone(&network),
         holds("chaosmesh.network.probes.get_network_faults", &none, "[]"),
-        act("chaosmesh.network.actions.corrupt_packets", &fault(&json!({"corrupt": "40"}))),
+        unseen("chaosmesh.network.actions.corrupt_packets", &fault(&json!({"corrupt": "40"}))),
         reads(&network, "/spec/action", json!("corrupt")),
         delete(),
         gone(&network),
-        act("chaosmesh.network.actions.duplicate_packets", &fault(&json!({"duplicate": "40"}))),
+        unseen("chaosmesh.network.actions.duplicate_packets", &fault(&json!({"duplicate": "40"}))),
         reads(&network, "/spec/action", json!("duplicate")),
         delete(),
         gone(&network),
-        act("chaosmesh.network.actions.reorder_packets", &fault(&json!({"reorder": "40", "gap": "5"}))),
+        unseen("chaosmesh.network.actions.reorder_packets", &fault(&json!({"reorder": "40", "gap": "5"}))),
         reads(&network, "/spec/delay/reorder/reorder", json!("40")),
         delete(),
         gone(&network),
-        act("chaosmesh.network.actions.set_loss", &fault(&json!({"loss": "40"}))),
+        unseen("chaosmesh.network.actions.set_loss", &fault(&json!({"loss": "40"}))),
         reads(&network, "/spec/action", json!("loss")),
         delete(),
         gone(&network),
-        act(
+        unseen(
             "chaosmesh.network.actions.set_bandwidth",
             &fault(&json!({"rate": "1mbps", "limit": 100, "buffer": 10})),
         ),
         reads(&network, "/spec/bandwidth/rate", json!("1mbps")),
         delete(),
         gone(&network),
-        act("chaosmesh.stress.actions.stress_cpu", &busy(&json!({"workers": 2, "load": 10}))),
+        unseen("chaosmesh.stress.actions.stress_cpu", &busy(&json!({"workers": 2, "load": 10}))),
         reads(&stress, "/spec/stressors/cpu/workers", json!(2)),
         holds("chaosmesh.stress.probes.get_stressor", &stop, "busy"),
         fails("chaosmesh.stress.probes.get_stressor", &end, "not found"),
         holds("chaosmesh.stress.probes.get_stressors", &none, "busy"),
         act("chaosmesh.stress.actions.delete_stressor", &stop),
         gone(&stress),
-        act("chaosmesh.stress.actions.stress_memory", &busy(&json!({"workers": 1, "size": "10MB"}))),
+        unseen("chaosmesh.stress.actions.stress_memory", &busy(&json!({"workers": 1, "size": "10MB"}))),
         reads(&stress, "/spec/stressors/memory/size", json!("10MB")),
         act("chaosmesh.stress.actions.delete_stressor", &stop),
         gone(&stress),
         holds("chaosmesh.stress.probes.get_stressors", &none, "[]"),
     ];
-    play(site, &steps);
+    play_with(site, &steps, &["--effect-timeout", "500ms"]);
 }

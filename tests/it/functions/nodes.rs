@@ -3,7 +3,7 @@
 use ::http::Method;
 use serde_json::{Value, json};
 
-use super::steps::{act, fails, gone, holds, play, reads, refused};
+use super::steps::{act, came_to, fails, gone, holds, play, reads, refused};
 use crate::harness::{Site, object, pod};
 
 /// Nodes with a label that only this test has; they go with it.
@@ -66,6 +66,7 @@ pub fn nodes_are_made_closed_and_deleted(site: &Site) {
         act("node.actions.cordon_node", &json!({"name": nodes.1[0]})),
         reads(nodes.path(0), "/spec/unschedulable", json!(true)),
         reads(nodes.path(1), "/spec/unschedulable", Value::Null),
+        came_to("mismatch", "node.actions.cordon_node", &json!({"name": nodes.1[0]})),
         act("node.actions.uncordon_node", &nodes.label(&json!({}))),
         reads(nodes.path(0), "/spec/unschedulable", Value::Null),
         refused("node.actions.cordon_node", &none, "failed to find a node"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::steps::{act, fails, gone, holds, play, reads, refused};
+use super::steps::{act, came_to, fails, gone, holds, play, reads, refused};
 use crate::harness::{Site, object};
 
 pub fn namespaces_come_and_go(site: &Site) {
@@ -102,6 +102,8 @@ pub fn network_policies_come_and_go(site: &Site) {
     let policy = object("networking.k8s.io/v1", "NetworkPolicy", "mine", &policy);
     let web = json!({"label_selectors": {"app": "web"}});
     let none = json!({});
+    let other = json!({"label_selectors": {"app": "other"}});
+    site.ready_pods(&["web"], &json!({"app": "web"}));
     let ports = "/items/0/spec/egress/0/ports/0";
     let steps = [
         act("networking.actions.create_network_policy", &json!({"spec": policy})),
@@ -113,6 +115,9 @@ pub fn network_policies_come_and_go(site: &Site) {
         reads(&all, "/items/0/spec/policyTypes", json!(["Ingress"])),
         act("networking.actions.remove_deny_all_ingress", &none),
         reads(&all, "names", json!([])),
+        // a policy for nobody
+        came_to("mismatch", "networking.actions.deny_all_ingress", &other),
+        act("networking.actions.remove_deny_all_ingress", &none),
         act("networking.actions.deny_all_egress", &none),
         reads(&all, "/items/0/spec/podSelector", none.clone()),
         reads(&all, "/items/0/spec/policyTypes", json!(["Egress"])),

@@ -6,8 +6,9 @@ use crate::harness::{Answer, Site, function};
 
 /// One thing after the other.
 pub enum Step {
-    /// An activity, and what has to come of it: a status, and a text in its output or its error.
-    Activity { activity: Value, status: &'static str, shows: String },
+    /// An activity, and what has to come of it: a status, a text in its output or its error, and the state of its
+    /// effect where it is an action.
+    Activity { activity: Value, status: &'static str, shows: String, effect: &'static str },
     /// What the API has to say by then.
     Look { path: String, at: String, is: Value },
     /// There must be nothing there.
@@ -16,12 +17,27 @@ pub enum Step {
 
 fn step(kind: &str, name: &str, arguments: &Value, status: &'static str, shows: &str) -> Step {
     let (module, name) = name.rsplit_once('.').unwrap();
-    Step::Activity { activity: function(kind, module, name, arguments), status, shows: shows.to_owned() }
+    let effect = if status == "failed" { "mismatch" } else { "confirmed" };
+    Step::Activity {
+        activity: function(kind, module, name, arguments),
+        status,
+        shows: shows.to_owned(),
+        effect,
+    }
 }
 
 /// An action that takes effect.
 pub fn act(name: &str, arguments: &Value) -> Step {
     step("action", name, arguments, "succeeded", "")
+}
+
+/// An action that succeeds, and whose effect is in another state.
+pub fn came_to(effect: &'static str, name: &str, arguments: &Value) -> Step {
+    let mut step = act(name, arguments);
+    if let Step::Activity { effect: expected, .. } = &mut step {
+        *expected = effect;
+    }
+    step
 }
 
 /// An action that fails, and says so.
@@ -107,8 +123,8 @@ fn run(site: &Site, group: &[Step], flags: &[&str]) {
         assert!(text.contains(shows), "{shows:?} is not in {text:?}; {what}");
     }
     for activity in journal["kubectl-chaos"]["activities"].as_array().unwrap() {
-        let failed = journal.pointer(activity["at"].as_str().unwrap()).unwrap()["status"] == "failed";
-        let state = if failed { "mismatch" } else { "confirmed" };
-        assert_eq!(activity["effect"]["state"], state, "{activity:#}\n{said}");
+        let index: usize = activity["at"].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
+        let Step::Activity { effect, .. } = &group[index] else { continue };
+        assert_eq!(activity["effect"]["state"], *effect, "{activity:#}\n{said}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::steps::{act, fails, gone, holds, play, reads, refused};
+use super::steps::{act, came_to, fails, gone, holds, play, reads, refused};
 use super::workload;
 use crate::harness::{Answer, Site};
 
@@ -42,6 +42,7 @@ pub fn deployments_are_made_scaled_and_waited_for(site: &Site) {
         act("deployment.actions.scale_deployment", &web(json!({"replicas": 3}))),
         reads(&one, "/status/replicas", json!(3)),
         holds("probes.deployment_is_fully_available", &web(json!({"timeout": 20})), "true"),
+        came_to("mismatch", "deployment.actions.scale_deployment", &web(json!({"replicas": 3}))),
         act("deployment.actions.scale_deployment", &web(json!({"replicas": 0}))),
         reads(site.at("v1", "pods?labelSelector=app%3Dweb"), "names", json!([])),
         holds("deployment.probes.deployment_not_fully_available", &web(json!({"timeout": 5})), "true"),
