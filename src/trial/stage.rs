@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::Standing;
@@ -37,6 +39,10 @@ pub struct Stage {
     cluster: Arc<Cluster>,
     /// Tells trials apart.
     trial: String,
+    /// Held by the change that is under way.
+    changing: Arc<AsyncMutex<()>>,
+    /// What ends that change early.
+    halt: Mutex<Halt>,
 }
 
 /// A change that is known, and was not made yet: to be recorded first.
@@ -56,7 +62,7 @@ impl Intent {
 impl Stage {
     /// Trials of that name, on that cluster.
     pub fn new(cluster: Arc<Cluster>, trial: String) -> Self {
-        Self { cluster, trial }
+        Self { cluster, trial, changing: Arc::default(), halt: Mutex::default() }
     }
 
     /// What stands under the names of manifests in a namespace.
@@ -118,29 +124,36 @@ impl Stage {
         Ok(Intent(deploy::application(&objects)))
     }
 
-    /// Makes a change that was recorded, and waits until it is to be seen.
+    /// Makes a change that was recorded, and waits until it is to be seen. Whoever does not wait that long cuts
+    /// nothing off that was sent: [`Stage::settle`] waits for it.
     pub async fn make(&self, intent: Intent) -> Result<(), String> {
         let Intent(plan) = intent;
-        let begun = Instant::now();
         if plan.operations.is_empty() {
             return Ok(());
         }
-        loop {
-            match plan.apply(&self.cluster, &Halt::default(), &|_, _| {}).await {
-                Ok(_) => break,
-                // a Pod that is applied before its namespace has the account for it
-                Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT => {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-                Err(failure) => return Err(failure.brief()),
-            }
-        }
+        let held = Arc::clone(&self.changing).lock_owned().await;
+        let halt = Halt::default();
+        *self.halt.lock() = halt.clone();
+        let (cluster, asked) = (Arc::clone(&self.cluster), plan.clone());
+        let applied = tokio::spawn(async move {
+            let applied = apply(&asked, &cluster, &halt).await;
+            drop(held);
+            applied
+        });
+        applied.await.unwrap_or_else(|error| Err(format!("the change broke off: {error}")))?;
         let seen = tokio::time::timeout(SEEN, plan.confirm(Arc::clone(&self.cluster))).await;
         match seen {
             Ok((EffectState::Confirmed, _)) => Ok(()),
             Ok((_, why)) => Err(why),
             Err(_) => Err(format!("it is not to be seen after {} s", SEEN.as_secs())),
         }
+    }
+
+    /// Lets a change that nobody waits for any more begin nothing else, and waits for what it has asked for. Whether
+    /// that came to its end in time: what did not may come about later.
+    pub async fn settle(&self, limit: Duration) -> bool {
+        self.halt.lock().ask();
+        tokio::time::timeout(limit, self.changing.lock()).await.is_ok()
     }
 
     /// Waits until everything in a namespace, or these workloads, are complete. An error says what is not.
@@ -210,6 +223,21 @@ impl Stage {
             found.extend(things.into_iter().map(|thing| (kind.resource.clone(), thing)));
         }
         Ok(found)
+    }
+}
+
+/// Asks for a change; again where it comes too early.
+async fn apply(plan: &Plan, cluster: &Cluster, halt: &Halt) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        match plan.apply(cluster, halt, &|_, _| {}).await {
+            Ok(_) => return Ok(()),
+            // a Pod that is applied before its namespace has the account for it
+            Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT && !halt.is_asked() => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Err(failure) => return Err(failure.brief()),
+        }
     }
 }
 
