@@ -8,7 +8,6 @@ use super::{Board, Engine};
 use crate::clock::Timestamp;
 use crate::effect::{Effect, EffectState, NOTHING_MATCHED};
 use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
-use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, ActivityKind, Dry, Step};
 use crate::provider::{ActivityError, Confirmation, Prepared};
 use crate::value::Value;
@@ -199,7 +198,7 @@ impl Engine {
         activity: &Activity,
         prepared: &mut Option<Box<dyn Prepared>>,
     ) -> Result<Value, ActivityError> {
-        let mut step = self.prepare(activity).await?;
+        let mut step = self.providers.prepare(activity, &self.scope).await?;
         if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
@@ -215,17 +214,9 @@ impl Engine {
         applied
     }
 
-    async fn prepare(&self, activity: &Activity) -> Result<Box<dyn Prepared>, ActivityError> {
-        let call = resolve(activity, &self.scope).map_err(ActivityError::Unexpected)?;
-        let provider = activity.provider.and_then(|kind| self.providers.get(kind)).ok_or_else(|| {
-            ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
-        })?;
-        provider.prepare(call).await
-    }
-
     /// Carries out an activity that is no step of the experiment: a judge, a safeguard.
     pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
-        self.prepare(activity).await?.apply(&|_, _| {}).await
+        self.providers.look(activity, &self.scope).await
     }
 
     fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: Outcome, dry: bool) {

@@ -4,6 +4,7 @@
 mod actions;
 mod connection;
 mod manners;
+mod steps;
 
 use serde_json::{Value, json};
 
