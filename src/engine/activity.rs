@@ -1,6 +1,7 @@
 //! One activity, through its four steps. Floor 2.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::control::{Level, Moment};
@@ -202,6 +203,9 @@ impl Engine {
         if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
+        if step.acts() {
+            self.insist_on_the_record()?;
+        }
         let applied = {
             let told = |target, done| self.emit(&RunEvent::TargetDone { id, target, done });
             step.apply(&told).await
@@ -212,6 +216,19 @@ impl Engine {
         }
         *prepared = Some(step);
         applied
+    }
+
+    /// What is not written down is not touched; but what puts things back is never held up.
+    fn insist_on_the_record(&self) -> Result<(), ActivityError> {
+        let Some(record) = self.options.record.as_ref().filter(|_| !self.puts_back.load(Ordering::Relaxed))
+        else {
+            return Ok(());
+        };
+        record.is_kept().map_err(|why| {
+            ActivityError::Failed(format!(
+                "nothing was done, as its targets could not be written down: {why}"
+            ))
+        })
     }
 
     /// Carries out an activity that is no step of the experiment: a judge, a safeguard.

@@ -16,7 +16,7 @@ mod safeguards;
 mod sequence;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -60,6 +60,14 @@ pub struct Options {
     pub controls: Vec<Declared>,
     /// Whether outputs are written down as they came, secrets included.
     pub plain: bool,
+    /// Where what is to be touched is written down.
+    pub record: Option<Box<dyn Record>>,
+}
+
+/// Where what is to be touched is written down before it is.
+pub trait Record: Send + Sync {
+    /// Makes sure that everything that was told so far is written down. An error says why it is not.
+    fn is_kept(&self) -> Result<(), String>;
 }
 
 /// A run: everything its parts share.
@@ -74,6 +82,8 @@ pub struct Engine {
     state: Mutex<State>,
     controls: Controls,
     ids: AtomicU64,
+    /// Whether rollbacks are played.
+    puts_back: AtomicBool,
     /// Effects that are still being watched for.
     watched: Mutex<JoinSet<()>>,
     /// Whether they are watched for no longer.
@@ -135,6 +145,7 @@ impl Engine {
     pub fn handle(&self) -> Handle {
         Handle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
     }
+                puts_back: AtomicBool::new(false),
 
     /// Runs it to its end, whatever that is.
     pub async fn run(self: &Arc<Self>) -> State {

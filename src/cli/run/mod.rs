@@ -216,6 +216,7 @@ fn may_be_sampled(terminal: &Terminal, args: &Run) -> bool {
 /// Runs it, with sampling beside it: a baseline before, the recovery after.
 async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
     let handle = engine.handle();
+        record: Some(Box::new(ready.journal.record())),
     let note = |text: &str| terminal.say(&Line::note(Level::Info, text));
     note("sampling: a baseline is taken before anything is done");
     tokio::select! {

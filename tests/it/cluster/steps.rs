@@ -1,9 +1,12 @@
 //! The four steps of what changes a cluster, on a mock: nothing is changed outside them.
 
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::{api, asked, pods};
-use crate::harness::{Chaos, Response, Server, experiment, function, kubeconfig, with};
+use crate::harness::{Chaos, Response, Server, experiment, finish, function, kubeconfig, with};
 
 fn kill(kind: &str, labels: &str) -> Value {
     function(kind, "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
@@ -54,4 +57,37 @@ fn what_is_no_step_only_looks() {
     let asking = json!({"configuration": {"answer": kill("probe", "a=b")}});
     run(&asking, &[], 3);
     run(&asking, &["--strict=false", "-v", "4"], 0).says(told);
+}
+
+#[test]
+fn what_is_not_written_down_is_not_done_but_put_back() {
+    let gone = AtomicBool::new(false);
+    let api = api(move |request| {
+        let first = request.path.contains("first");
+        gone.fetch_or(request.method == "DELETE", Ordering::Relaxed);
+        let there = match (first, gone.load(Ordering::Relaxed)) {
+            (true, _) => pods(&["first"]),
+            (false, false) => pods(&["second"]),
+            (false, true) => pods(&[]),
+        };
+        request.path.contains("/pods").then(|| Response::json(&there))
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    // no file may grow beyond 32 KiB: writing more fails, as on a full disk
+    let fill = process("fill", "head -c 100000 /dev/zero | tr '\\0' x");
+    let rollbacks = json!({"rollbacks": [kill("action", "app=second")]});
+    let experiment = with(experiment(&json!([fill, kill("action", "app=first")])), &rollbacks);
+    chaos.write("experiment.json", experiment.to_string());
+    let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
+    let command = format!(
+        "trap '' XFSZ; ulimit -f 64; exec '{binary}' run experiment.json --kubeconfig '{config}' --effect-timeout 2s"
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &command]).current_dir(chaos.path("")).env("HOME", chaos.path(""));
+    let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = "nothing was done, as its targets could not be written down";
+    let finished = finish(child).says(told);
+    let [only] = &deletions(&api)[..] else { panic!("{:#?}\n{}", deletions(&api), finished.stderr) };
+    assert!(only.ends_with("/second"), "{only}");
 }
