@@ -252,7 +252,7 @@ pub(super) struct Run {
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) hypothesis_strategy: Option<HypothesisArg>,
     /// Seconds between two looks during the method
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_frequency)]
     pub(super) hypothesis_frequency: f64,
     /// End the method when the steady state is not met while it runs
     #[arg(long)]
@@ -292,7 +292,7 @@ pub(super) struct Run {
 pub(super) struct SamplingArgs {
     /// Sample the probes of the steady state while the run goes on, this often; every 100ms where they are requests,
     /// every second where they look at the cluster
-    #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_duration, help_heading = "Sampling")]
+    #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_period, help_heading = "Sampling")]
     pub(super) sample: Option<Option<Duration>>,
     /// Sample this probe, of whatever kind; may be repeated. Else those are sampled that only look
     #[arg(long = "sample-probe", value_name = "NAME", help_heading = "Sampling")]
@@ -439,6 +439,27 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+/// From one sample to the next.
+fn parse_period(text: &str) -> Result<Duration, String> {
+    let period = parse_duration(text)?;
+    if (sampling::SHORTEST_PERIOD..=sampling::LONGEST_PERIOD).contains(&period) {
+        Ok(period)
+    } else {
+        Err(format!("{text} is not from 1ms to 1h: samples are that far apart"))
+    }
+}
+
+/// From one look at the steady state to the next, in seconds.
+fn parse_frequency(text: &str) -> Result<f64, String> {
+    const LEAST: f64 = 0.001;
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= LEAST => Ok(seconds),
+        _ => Err(format!(
+            "'{text}' is no number of seconds from {LEAST} on: it would never rest, or never look"
+        )),
+    }
+}
+
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
@@ -466,6 +487,19 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn what_happens_again_and_again_rests_between() {
+        let period = |text: &str| parse_period(text).ok().map(|period| period.as_millis());
+        assert_eq!((period("1ms"), period("0.1"), period("1h")), (Some(1), Some(100), Some(3_600_000)));
+        for wrong in ["0", "0.5ms", "1e19", "61m", "-1", "nan", "x"] {
+            assert_eq!(period(wrong), None, "{wrong}");
+        }
+        assert_eq!((parse_frequency("0.05"), parse_frequency("2")), (Ok(0.05), Ok(2.0)));
+        for wrong in ["0", "-0.0", "1e-9", "-1", "nan", "NaN", "inf", "x"] {
+            assert!(parse_frequency(wrong).is_err(), "{wrong}");
+        }
+    }
+
     fn global_flags_stand_before_and_after_the_command() {
         let strict =
             |line: &[&str]| Cli::try_parse_from(line).map(|cli| (cli.global.strict, cli.global.verbosity));
