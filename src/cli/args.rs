@@ -34,7 +34,7 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
   3    the experiment is invalid, or cannot be read
   4    the cluster cannot be reached, or refuses
   6    a rollback is incomplete
-  130  interrupted by SIGINT (143 by SIGTERM)
+  130  interrupted by SIGINT (143 by SIGTERM, 129 by SIGHUP)
   9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
   5    an action failed, or was not seen to take effect
   8    the steady state was not met, or could not be measured, to begin with

@@ -9,6 +9,8 @@ pub enum Signal {
     Int,
     /// The usual way to end a process.
     Term,
+    /// The terminal is gone.
+    Hup,
     /// Ends the run, with rollbacks by their strategy.
     Usr1,
     /// Ends the run at once, without rollbacks and without waiting for anything.
@@ -19,7 +21,7 @@ impl Signal {
     /// The exit code that the Chaos Toolkit's own signals are known by in its log.
     pub fn toolkit_code(self) -> Option<i32> {
         match self {
-            Self::Int | Self::Term => None,
+            Self::Int | Self::Term | Self::Hup => None,
             Self::Usr1 => Some(20),
             Self::Usr2 => Some(30),
         }
@@ -31,6 +33,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Int => "SIGINT",
             Self::Term => "SIGTERM",
+            Self::Hup => "SIGHUP",
             Self::Usr1 => "SIGUSR1",
             Self::Usr2 => "SIGUSR2",
         })

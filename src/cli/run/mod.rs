@@ -186,7 +186,7 @@ async fn carry_out(
     let experiment = Arc::clone(&ready.experiment);
     let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
     let handle = engine.handle();
-    session
+    let hearing = session
         .signals
         .hand_to(move |signal| handle.signal(signal))
         .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
@@ -199,6 +199,7 @@ async fn carry_out(
             ready.journal.sampled(beside(terminal, &engine, sampling).await);
         }
     }
+    drop(hearing);
     drop(live);
     let ended = finish(session, ready, events_failure.and_then(|failure| failure.lock().take()));
     tell_channels(session, surroundings, &ended.journal).await;
