@@ -252,6 +252,24 @@ fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
 }
 
 #[test]
+fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
+    let chaos = Chaos::new();
+    chaos.write("first.json", experiment(&[], &[quick("act", "true")], &[]).to_string());
+    chaos.write("second.json", experiment(&[], &[hang("act", "action")], &[]).to_string());
+    let child = chaos.start(["run", "first.json", "second.json", "--events-file", "events"]);
+    wait_until("the activity starts", || is_written(&chaos.path("started")));
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    // of both runs, each line whole, and the signal once
+    let events = chaos.read("events");
+    let events: Vec<Value> =
+        events.lines().map(|line| line.parse().unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect();
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    let counts = ["run-started", "run-finished", "signal-received"].map(count);
+    assert_eq!(counts, [2, 2, 1], "{events:#?}");
+}
+
+#[test]
 fn time_that_is_up_ends_a_run_like_a_signal() {
     let chaos = Chaos::new();
     let rollbacks = [quick("undo", "touch undone")];

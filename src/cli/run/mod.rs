@@ -71,24 +71,60 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
             Err(refused) => return refuse(session, args, &refused, source),
         }
     }
+    // one for all of them, as they are told in one file
+    let events = match args.events_file.as_deref().map(EventsFile::open).transpose() {
+        Ok(events) => events,
+        Err(error) => {
+            let refused = Refused::new(&session.terminal, Exit::Usage, "runtime", error);
+            return refuse(session, args, &refused, &args.sources[0]);
+        }
+    };
     let mut ended: Vec<Ended> = Vec::new();
+    let mut left_out: Option<LeftOut> = None;
     for one in ready {
         let source = one.source.clone();
-        match carry_out(session, args, &surroundings, one).await {
+        match carry_out(session, args, &surroundings, events.as_ref(), one).await {
             Ok(one) => ended.push(one),
-            Err(refused) => return refuse(session, args, &refused, &source),
+            Err(refused) if ended.is_empty() => return refuse(session, args, &refused, &source),
+            Err(refused) => {
+                left_out = Some(LeftOut::new(session, refused, source));
+                break;
+            }
         }
         let last = ended.last().map(|one| (one.exit, one.journal.status));
-        if matches!(last, Some((Exit::RollbackIncomplete, _) | (_, Some(Status::Interrupted)))) {
+        let over = matches!(
+            last,
+            Some((Exit::RollbackIncomplete | Exit::Signal(_), _) | (_, Some(Status::Interrupted)))
+        );
+        if over {
             break;
         }
     }
-    let worst = ended.iter().max_by_key(|one| (one.exit.gravity(), one.code));
-    let code = worst.map_or(0, |one| one.code);
+    let codes = ended.iter().map(|one| (one.exit.gravity(), one.code));
+    let codes = codes.chain(left_out.iter().map(|one| (one.refused.exit.gravity(), one.code)));
+    let code = codes.max().map_or(0, |(_, code)| code);
     let mut failed = reported(session, args, &ended);
-    failed.extend(tell(session, args, &ended).err());
+    failed.extend(tell(session, args, &ended, left_out.as_ref()).err());
     let refused = failed.into_iter().map(|error| session.refuse(Exit::NotWritten, error)).max();
     if code == 0 { refused.unwrap_or(code) } else { code }
+}
+
+/// An experiment that could not be run when others had been.
+struct LeftOut {
+    refused: Refused,
+    source: String,
+    code: u8,
+}
+
+impl LeftOut {
+    /// By then something may have been touched: no exit code may say that nothing was.
+    fn new(session: &Session, mut refused: Refused, source: String) -> Self {
+        if matches!(refused.exit, Exit::Usage | Exit::Invalid | Exit::Unreachable) {
+            refused.exit = Exit::Stopped;
+        }
+        let code = session.code(refused.exit);
+        Self { refused, source, code }
+    }
 }
 
 /// Writes the reports of all runs. What could not be written is told.
@@ -135,6 +171,7 @@ async fn carry_out(
     session: &Session,
     args: &Run,
     surroundings: &Surroundings,
+    events: Option<&EventsFile>,
     ready: Ready,
 ) -> Result<Ended, Refused> {
     let terminal = &session.terminal;
@@ -143,11 +180,8 @@ async fn carry_out(
     let plain = !session.global.strict && session.global.exit_code == ExitCodes::Chaostoolkit;
     let mut watchers: Vec<Box<dyn Watcher>> =
         vec![Box::new(ready.journal.watcher()), Box::new(Console(Arc::clone(terminal)))];
-    let mut events_failure = None;
-    if let Some(path) = &args.events_file {
-        let (file, failure) = EventsFile::open(path).map_err(unable)?;
-        watchers.push(Box::new(file));
-        events_failure = Some(failure);
+    if let Some(events) = events {
+        watchers.push(Box::new(events.watcher()));
     }
     let live = LiveProgress::start(terminal);
     if let Some(live) = &live {
@@ -201,7 +235,7 @@ async fn carry_out(
     }
     drop(hearing);
     drop(live);
-    let ended = finish(session, ready, events_failure.and_then(|failure| failure.lock().take()));
+    let ended = finish(session, ready, events.and_then(EventsFile::failure));
     tell_channels(session, surroundings, &ended.journal).await;
     Ok(ended)
 }
@@ -297,7 +331,7 @@ async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: 
 }
 
 /// Writes what the runs came to, in the format that was asked for.
-fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
+fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOut>) -> Result<(), String> {
     let text = match args.output {
         Output::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
         Output::Text => ended.iter().map(sentence).collect(),
@@ -317,6 +351,7 @@ fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
 fn sentence(ended: &Ended) -> String {
     let extension = &ended.journal.extension;
     let verdict = extension.verdict.map(crate::journal::Verdict::name).unwrap_or_default();
+            answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
     let reason =
         extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
     format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))
