@@ -260,7 +260,8 @@ pub(super) struct Run {
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) rollback_strategy: Option<RollbackArg>,
-    /// Interrupt the run after this time, such as 90s or 5m; rollbacks are not counted
+    /// Interrupt the run after this time, such as 90s or 5m, and what runs in the background with it; rollbacks are
+    /// not counted
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
     /// How long to watch for the effect of an action
@@ -438,7 +439,6 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
-#[cfg(test)]
 /// From one sample to the next.
 fn parse_period(text: &str) -> Result<Duration, String> {
     let period = parse_duration(text)?;
@@ -460,6 +460,7 @@ fn parse_frequency(text: &str) -> Result<f64, String> {
     }
 }
 
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
@@ -487,7 +488,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn what_happens_again_and_again_rests_between() {
         let period = |text: &str| parse_period(text).ok().map(|period| period.as_millis());
         assert_eq!((period("1ms"), period("0.1"), period("1h")), (Some(1), Some(100), Some(3_600_000)));
@@ -500,6 +500,7 @@ mod tests {
         }
     }
 
+    #[test]
     fn global_flags_stand_before_and_after_the_command() {
         let strict =
             |line: &[&str]| Cli::try_parse_from(line).map(|cli| (cli.global.strict, cli.global.verbosity));

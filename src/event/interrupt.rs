@@ -118,8 +118,13 @@ impl Interrupt {
         self.signal == Some(Signal::Usr2)
     }
 
-    /// Whether background activities are given up instead of waited for.
+    /// Whether background activities are given up instead of waited for: when the time is up, there is none to wait.
     pub fn abandons_background(&self) -> bool {
+        self.urgency == Urgency::Timeout || self.waits_for_nothing()
+    }
+
+    /// Whether nothing at all is waited for.
+    pub fn waits_for_nothing(&self) -> bool {
         self.urgency == Urgency::SecondSignal || self.signal == Some(Signal::Usr2)
     }
 }
@@ -142,16 +147,22 @@ mod tests {
 
     #[test]
     fn what_each_cuts() {
-        let check = |interrupt: Interrupt, cuts: bool, forbids: bool, abandons: bool| {
-            let got = (interrupt.cuts(), interrupt.forbids_rollbacks(), interrupt.abandons_background());
-            assert_eq!(got, (cuts, forbids, abandons), "{interrupt:?}");
+        let check = |interrupt: Interrupt, expected: [bool; 4]| {
+            let got = [
+                interrupt.cuts(),
+                interrupt.forbids_rollbacks(),
+                interrupt.abandons_background(),
+                interrupt.waits_for_nothing(),
+            ];
+            assert_eq!(got, expected, "{interrupt:?}");
         };
-        check(Interrupt::control("c", "r"), true, false, false);
-        check(Interrupt::fail_fast(), false, false, false);
-        check(Interrupt::timeout(1.0), true, false, false);
-        check(Interrupt::signal(Signal::Int, true), true, false, false);
-        check(Interrupt::signal(Signal::Usr1, true), true, false, false);
-        check(Interrupt::signal(Signal::Usr2, true), true, true, true);
-        check(Interrupt::signal(Signal::Int, false), true, false, true);
+        check(Interrupt::control("c", "r"), [true, false, false, false]);
+        check(Interrupt::fail_fast(), [false, false, false, false]);
+        check(Interrupt::timeout(1.0), [true, false, true, false]);
+        check(Interrupt::signal(Signal::Int, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Hup, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Usr1, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Usr2, true), [true, true, true, true]);
+        check(Interrupt::signal(Signal::Int, false), [true, false, true, true]);
     }
 }

@@ -197,13 +197,15 @@ impl Sampling {
         }
     }
 
-    /// Ends sampling. What is under way may end, but for no longer than its deadline; not at all when there is no
-    /// time.
-    pub async fn finish(mut self, in_haste: bool) -> Vec<Series> {
+    /// Ends sampling. What is under way may end, but for no longer than its deadline; and not when somebody is in a
+    /// hurry.
+    pub async fn finish(mut self, hurried: impl Future<Output = ()>) -> Vec<Series> {
         let end = Instant::now();
         self.stop.send_replace(true);
-        if in_haste {
-            self.tasks.abort_all();
+        tokio::select! {
+            biased;
+            () = hurried => self.tasks.abort_all(),
+            () = async { while self.tasks.join_next().await.is_some() {} } => {}
         }
         while self.tasks.join_next().await.is_some() {}
         let fold = |probe: &Arc<Probe>| {

@@ -270,6 +270,18 @@ fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
 }
 
 #[test]
+fn time_that_is_up_does_not_wait_for_what_runs_in_the_background() {
+    let chaos = Chaos::new();
+    let mut behind = hang("behind", "action");
+    behind["background"] = true.into();
+    let experiment = experiment(&[], &[behind], &[quick("undo", "touch undone")]);
+    chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
+    assert_eq!(chaos.journal()["run"][0].get("status"), None);
+    assert!(chaos.path("undone").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("child")));
+}
+
+#[test]
 fn time_that_is_up_ends_a_run_like_a_signal() {
     let chaos = Chaos::new();
     let rollbacks = [quick("undo", "touch undone")];

@@ -17,7 +17,7 @@ use super::terminal::Terminal;
 use super::watchers::{Console, LiveProgress};
 use crate::console::{Level, Line, sanitize};
 use crate::engine::{Bus, Engine, Options, Watcher, configure};
-use crate::event::Status;
+use crate::event::{Signal, Status};
 use crate::experiment::{Dry, Experiment};
 use crate::http_client;
 use crate::journal::{Answer, Journal, Place, Record, answer, judge};
@@ -216,6 +216,7 @@ async fn carry_out(
         timeout: args.timeout,
         controls,
         plain,
+        record: Some(Box::new(ready.journal.record())),
     };
     let experiment = Arc::clone(&ready.experiment);
     let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
@@ -235,7 +236,8 @@ async fn carry_out(
     }
     drop(hearing);
     drop(live);
-    let ended = finish(session, ready, events.and_then(EventsFile::failure));
+    let signal = engine.handle().signal_so_far();
+    let ended = finish(session, ready, signal, events.and_then(EventsFile::failure));
     tell_channels(session, surroundings, &ended.journal).await;
     Ok(ended)
 }
@@ -251,20 +253,28 @@ fn may_be_sampled(terminal: &Terminal, args: &Run) -> bool {
 /// Runs it, with sampling beside it: a baseline before, the recovery after.
 async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
     let handle = engine.handle();
-        record: Some(Box::new(ready.journal.record())),
     let note = |text: &str| terminal.say(&Line::note(Level::Info, text));
     note("sampling: a baseline is taken before anything is done");
     tokio::select! {
         () = sampling.baseline() => {}
-        () = handle.interrupted() => {}
+        _ = handle.signalled() => {}
     }
-    engine.run().await;
+    let state = engine.run().await;
+    let hurried = async {
+        // what ended the run leaves no time to look on
+        if state.status != Some(Status::Interrupted) {
+            let signal = handle.signalled().await;
+            note(&format!("sampling: {signal} ends it; what was seen until then is kept"));
+        }
+    };
+    tokio::pin!(hurried);
     let in_haste = tokio::select! {
         biased;
-        () = handle.interrupted() => true,
+        () = &mut hurried => true,
         () = sampling.recovery() => false,
     };
-    let samples = sampling.finish(in_haste).await;
+    let samples =
+        if in_haste { sampling.finish(std::future::ready(())).await } else { sampling.finish(hurried).await };
     for series in &samples {
         let level = if series.settled { Level::Info } else { Level::Warning };
         terminal.say(&Line::note(level, sanitize(&series.to_string())));
@@ -292,16 +302,20 @@ async fn configured(
     Ok(configured.scope)
 }
 
-/// Judges the run and writes its journal for good.
-fn finish(session: &Session, ready: Ready, events_failure: Option<String>) -> Ended {
+/// Judges the run and writes its journal for good. A signal that came when there was nothing left to cut ends the
+/// program no less; the run was what it was.
+fn finish(session: &Session, ready: Ready, signal: Option<Signal>, events_failure: Option<String>) -> Ended {
     let strict = session.global.strict;
     let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
     let ((verdict, reason), toolkit) = ready.journal.look(look);
     let by = |exit: Exit| match session.global.exit_code {
         ExitCodes::Precise => exit.code(),
-        ExitCodes::Chaostoolkit => toolkit.max(u8::from(exit == Exit::NotWritten)),
+        ExitCodes::Chaostoolkit => toolkit.max(u8::from(matches!(exit, Exit::NotWritten | Exit::Signal(_)))),
     };
     let mut exit = Exit::of(verdict);
+    if let Some(signal) = signal {
+        exit = exit.worst(Exit::Signal(signal));
+    }
     let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
     for error in written.err().into_iter().chain(events_failure) {
         session.terminal.say(&Line::note(Level::Error, error));
@@ -337,6 +351,7 @@ fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOu
         Output::Text => ended.iter().map(sentence).collect(),
         output => {
             let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();
+            answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
             let document = match answers.len() {
                 1 => answers.remove(0),
                 _ => Value::List(answers),
@@ -351,7 +366,6 @@ fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOu
 fn sentence(ended: &Ended) -> String {
     let extension = &ended.journal.extension;
     let verdict = extension.verdict.map(crate::journal::Verdict::name).unwrap_or_default();
-            answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
     let reason =
         extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
     format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))

@@ -3,10 +3,13 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{api, asked, pods};
-use crate::harness::{Chaos, Response, Server, experiment, finish, function, kubeconfig, with};
+use crate::harness::{
+    Chaos, Response, Server, experiment, finish, function, is_written, kubeconfig, signal, wait_until, with,
+};
 
 fn kill(kind: &str, labels: &str) -> Value {
     function(kind, "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
@@ -90,4 +93,34 @@ fn what_is_not_written_down_is_not_done_but_put_back() {
     let finished = finish(child).says(told);
     let [only] = &deletions(&api)[..] else { panic!("{:#?}\n{}", deletions(&api), finished.stderr) };
     assert!(only.ends_with("/second"), "{only}");
+}
+
+#[test]
+fn somebody_in_a_hurry_does_not_wait_for_effects() {
+    let hang = |name: &str| process(name, &format!("echo $$ > {name}; sleep 300"));
+    let start = |chaos: &Chaos, api: &Server, method: &Value| {
+        let config = kubeconfig(chaos, &api.url(""), &json!({}));
+        chaos.write("experiment.json", experiment(method).to_string());
+        let child =
+            chaos.start(["run", "experiment.json", "--kubeconfig", &config, "--effect-timeout", "1h"]);
+        wait_until("the activity starts", || is_written(&chaos.path("hang")));
+        child
+    };
+    let api = stubborn();
+    let chaos = Chaos::new();
+    let child = start(&chaos, &api, &json!([kill("action", "a=b"), hang("hang")]));
+    signal(child.id(), Signal::USR2);
+    finish(child).exits(140).says("the run was ended before it was seen");
+
+    let chaos = Chaos::new();
+    let behind = with(hang("behind"), &json!({"background": true}));
+    let child = start(&chaos, &api, &json!([kill("action", "a=b"), behind, hang("hang")]));
+    signal(child.id(), Signal::INT);
+    wait_until("the activity is cut", || {
+        let text = std::fs::read_to_string(chaos.path("journal.json")).unwrap_or_default();
+        let journal: Value = text.parse().unwrap_or_default();
+        journal["run"][2].get("end").is_some()
+    });
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
 }
