@@ -34,7 +34,7 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
   3    the experiment is invalid, or cannot be read
   4    the cluster cannot be reached, or refuses
   6    a rollback is incomplete
-  130  interrupted by SIGINT (143 by SIGTERM)
+  130  interrupted by SIGINT (143 by SIGTERM, 129 by SIGHUP)
   9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
   5    an action failed, or was not seen to take effect
   8    the steady state was not met, or could not be measured, to begin with
@@ -252,7 +252,7 @@ pub(super) struct Run {
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) hypothesis_strategy: Option<HypothesisArg>,
     /// Seconds between two looks during the method
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_frequency)]
     pub(super) hypothesis_frequency: f64,
     /// End the method when the steady state is not met while it runs
     #[arg(long)]
@@ -260,7 +260,8 @@ pub(super) struct Run {
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) rollback_strategy: Option<RollbackArg>,
-    /// Interrupt the run after this time, such as 90s or 5m; rollbacks are not counted
+    /// Interrupt the run after this time, such as 90s or 5m, and what runs in the background with it; rollbacks are
+    /// not counted
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
     /// How long to watch for the effect of an action
@@ -292,7 +293,7 @@ pub(super) struct Run {
 pub(super) struct SamplingArgs {
     /// Sample the probes of the steady state while the run goes on, this often; every 100ms where they are requests,
     /// every second where they look at the cluster
-    #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_duration, help_heading = "Sampling")]
+    #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_period, help_heading = "Sampling")]
     pub(super) sample: Option<Option<Duration>>,
     /// Sample this probe, of whatever kind; may be repeated. Else those are sampled that only look
     #[arg(long = "sample-probe", value_name = "NAME", help_heading = "Sampling")]
@@ -438,6 +439,27 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
+/// From one sample to the next.
+fn parse_period(text: &str) -> Result<Duration, String> {
+    let period = parse_duration(text)?;
+    if (sampling::SHORTEST_PERIOD..=sampling::LONGEST_PERIOD).contains(&period) {
+        Ok(period)
+    } else {
+        Err(format!("{text} is not from 1ms to 1h: samples are that far apart"))
+    }
+}
+
+/// From one look at the steady state to the next, in seconds.
+fn parse_frequency(text: &str) -> Result<f64, String> {
+    const LEAST: f64 = 0.001;
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= LEAST => Ok(seconds),
+        _ => Err(format!(
+            "'{text}' is no number of seconds from {LEAST} on: it would never rest, or never look"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,6 +484,19 @@ mod tests {
         check("5", Some(5_000));
         for wrong in ["", "-1", "5x", "s", "1m30", "inf", "1e400", "five"] {
             check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_happens_again_and_again_rests_between() {
+        let period = |text: &str| parse_period(text).ok().map(|period| period.as_millis());
+        assert_eq!((period("1ms"), period("0.1"), period("1h")), (Some(1), Some(100), Some(3_600_000)));
+        for wrong in ["0", "0.5ms", "1e19", "61m", "-1", "nan", "x"] {
+            assert_eq!(period(wrong), None, "{wrong}");
+        }
+        assert_eq!((parse_frequency("0.05"), parse_frequency("2")), (Ok(0.05), Ok(2.0)));
+        for wrong in ["0", "-0.0", "1e-9", "-1", "nan", "NaN", "inf", "x"] {
+            assert!(parse_frequency(wrong).is_err(), "{wrong}");
         }
     }
 

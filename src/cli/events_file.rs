@@ -11,34 +11,49 @@ use crate::engine::Watcher;
 use crate::event::RunEvent;
 use crate::journal::EventLog;
 
-/// What went wrong, where something did.
-pub(super) type Failure = Arc<Mutex<Option<String>>>;
+/// The file, emptied at the start and flushed with every line. The runs of one invocation share it.
+pub(super) struct EventsFile(Arc<Shared>);
 
-/// The file, emptied at the start and flushed with every line.
-pub(super) struct EventsFile {
+struct Shared {
     file: File,
+    /// What went wrong, where something did: nothing is written after that.
+    failure: Mutex<Option<String>>,
+}
+
+/// What is told of the events of one run.
+pub(super) struct EventsWatcher {
+    shared: Arc<Shared>,
     log: EventLog,
-    failure: Failure,
 }
 
 impl EventsFile {
-    /// Opens it. What goes wrong later is put into the second part.
-    pub(super) fn open(path: &Path) -> Result<(Self, Failure), String> {
+    /// Opens it.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
         let file = File::create(path)
             .map_err(|error| format!("the events file {} cannot be written: {error}", path.display()))?;
-        let failure = Arc::new(Mutex::new(None));
-        Ok((Self { file, log: EventLog::default(), failure: Arc::clone(&failure) }, failure))
+        Ok(Self(Arc::new(Shared { file, failure: Mutex::new(None) })))
+    }
+
+    /// What is to be told of the events of a run.
+    pub(super) fn watcher(&self) -> EventsWatcher {
+        EventsWatcher { shared: Arc::clone(&self.0), log: EventLog::default() }
+    }
+
+    /// What went wrong so far.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.0.failure.lock().clone()
     }
 }
 
-impl Watcher for EventsFile {
+impl Watcher for EventsWatcher {
     fn watch(&mut self, event: &RunEvent) {
         let lines = self.log.lines(event);
-        if lines.is_empty() || self.failure.lock().is_some() {
+        let mut failure = self.shared.failure.lock();
+        if lines.is_empty() || failure.is_some() {
             return;
         }
-        if let Err(error) = self.file.write_all(lines.as_bytes()) {
-            *self.failure.lock() = Some(format!("the events file could not be written to its end: {error}"));
+        if let Err(error) = (&self.shared.file).write_all(lines.as_bytes()) {
+            *failure = Some(format!("the events file could not be written to its end: {error}"));
         }
     }
 }

@@ -61,6 +61,7 @@ impl Exit {
             Self::NotWritten => 7,
             Self::BaselineNotMet => 8,
             Self::Stopped => 9,
+            Self::Signal(Signal::Hup) => 129,
             Self::Signal(Signal::Int) => 130,
             Self::Signal(Signal::Usr1) => 138,
             Self::Signal(Signal::Usr2) => 140,
@@ -117,7 +118,7 @@ pub(super) fn toolkit_code(journal: &Journal) -> u8 {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 14] = [
+    const ALL: [Exit; 15] = [
         Exit::Fine,
         Exit::Deviated,
         Exit::Usage,
@@ -130,6 +131,7 @@ mod tests {
         Exit::Stopped,
         Exit::Signal(Signal::Int),
         Exit::Signal(Signal::Term),
+        Exit::Signal(Signal::Hup),
         Exit::Signal(Signal::Usr1),
         Exit::Signal(Signal::Usr2),
     ];

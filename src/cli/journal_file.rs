@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::engine::Watcher;
+use crate::engine::{Record, Watcher};
 use crate::event::RunEvent;
 use crate::journal::{Changes, Header, Journal, Live, Patch, Recorder, Verdict};
 use crate::sample::Series;
@@ -42,11 +42,16 @@ struct State {
     files: Files,
     /// Whether anything changed since the last update.
     behind: bool,
+    /// Why the last update failed, if it did.
+    lost: Option<String>,
     over: bool,
 }
 
 /// Tells the journal of events.
 pub(super) struct JournalWatcher(Arc<Shared>);
+
+/// Knows whether the journal is written.
+pub(super) struct JournalRecord(Arc<Shared>);
 
 impl JournalFile {
     /// Makes sure that the journal can be written, before anything else happens.
@@ -57,6 +62,7 @@ impl JournalFile {
             live: Live::default(),
             files,
             behind: false,
+            lost: None,
             over: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
@@ -69,6 +75,11 @@ impl JournalFile {
     /// What is to be told of events.
     pub(super) fn watcher(&self) -> JournalWatcher {
         JournalWatcher(Arc::clone(&self.shared))
+    }
+
+    /// For whoever has to know that something is written down.
+    pub(super) fn record(&self) -> JournalRecord {
+        JournalRecord(Arc::clone(&self.shared))
     }
 
     /// Looks at the journal as it is now.
@@ -132,6 +143,17 @@ impl Watcher for JournalWatcher {
     }
 }
 
+impl Record for JournalRecord {
+    fn is_kept(&self) -> Result<(), String> {
+        let mut state = self.0.state.lock();
+        if state.behind || state.lost.is_some() {
+            state.update();
+        }
+        let path = || state.files.path.display();
+        state.lost.as_ref().map_or(Ok(()), |error| Err(format!("{} cannot be written: {error}", path())))
+    }
+}
+
 impl Shared {
     /// Writes what changed, a little after it did, until the run is over.
     fn keep_up(&self) {
@@ -155,8 +177,9 @@ impl State {
         self.behind = false;
         let copy = self.files.next;
         let patch = self.live.patch(copy, &self.recorder);
-        if self.files.update(patch).is_err() {
-            // the next change tries again; whether it worked out is told at the end
+        self.lost = self.files.update(patch).err();
+        if self.lost.is_some() {
+            // the next change tries again; whether it worked out is told at the end, and to whom it matters before
             self.live.forget(copy);
         }
     }

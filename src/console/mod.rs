@@ -197,6 +197,9 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
         RunEvent::SignalReceived { signal: Signal::Term } => {
             vec![warning("Caught SIGTERM signal, interrupting experiment now")]
         }
+        RunEvent::SignalReceived { signal: Signal::Hup } => {
+            vec![warning("Caught SIGHUP signal, interrupting experiment now")]
+        }
         RunEvent::Interrupted { phase, interrupt } => interrupted(*phase, interrupt),
         RunEvent::Aborted { error, .. } => {
             vec![critical(format!("Experiment ran into an un expected fatal error, aborting now.\n{error}"))]
@@ -285,7 +288,9 @@ fn doubt(doubt: Doubt) -> Line {
 
 fn interrupted(phase: Phase, interrupt: &Interrupt) -> Vec<Line> {
     match (interrupt.signal, phase) {
-        (Some(Signal::Term), _) => vec![critical("SIGTERM signal received")],
+        (Some(signal @ (Signal::Term | Signal::Hup)), _) => {
+            vec![critical(format!("{signal} signal received"))]
+        }
         (Some(_), Phase::Rollbacks) => {
             vec![warning("Received an exit signal.Terminating now without running the remaining rollbacks.")]
         }

@@ -1,5 +1,6 @@
 //! One activity, through its four steps. Floor 2.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use super::{Board, Engine};
 use crate::clock::Timestamp;
 use crate::effect::{Effect, EffectState, Halt, NOTHING_CHANGED, NOTHING_MATCHED};
 use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
-use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, ActivityKind, Dry, Step};
 use crate::provider::{ActivityError, Confirmation, Prepared};
 use crate::value::Value;
@@ -216,9 +216,12 @@ impl Engine {
         prepared: &mut Option<Box<dyn Prepared>>,
         halt: &OnceLock<Halt>,
     ) -> Result<Value, ActivityError> {
-        let mut step = self.prepare(activity).await?;
+        let mut step = self.providers.prepare(activity, &self.scope).await?;
         if activity.kind == ActivityKind::Action || step.acts() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
+        }
+        if step.acts() {
+            self.insist_on_the_record()?;
         }
         if let Some(asked) = step.halt() {
             let _ = halt.set(asked);
@@ -235,17 +238,22 @@ impl Engine {
         applied
     }
 
-    async fn prepare(&self, activity: &Activity) -> Result<Box<dyn Prepared>, ActivityError> {
-        let call = resolve(activity, &self.scope).map_err(ActivityError::Unexpected)?;
-        let provider = activity.provider.and_then(|kind| self.providers.get(kind)).ok_or_else(|| {
-            ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
-        })?;
-        provider.prepare(call).await
+    /// What is not written down is not touched; but what puts things back is never held up.
+    fn insist_on_the_record(&self) -> Result<(), ActivityError> {
+        let Some(record) = self.options.record.as_ref().filter(|_| !self.puts_back.load(Ordering::Relaxed))
+        else {
+            return Ok(());
+        };
+        record.is_kept().map_err(|why| {
+            ActivityError::Failed(format!(
+                "nothing was done, as its targets could not be written down: {why}"
+            ))
+        })
     }
 
     /// Carries out an activity that is no step of the experiment: a judge, a safeguard.
     pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
-        self.prepare(activity).await?.apply(&|_, _| {}).await
+        self.providers.look(activity, &self.scope).await
     }
 
     fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: Outcome, dry: bool) {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::Bus;
 use crate::event::{Outcome, RunEvent};
 use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
-use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, Experiment, ProviderKind};
 use crate::http_client;
-use crate::provider::{ActivityError, Providers};
+use crate::provider::Providers;
 use crate::settings::{Environment, vault};
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
@@ -69,7 +68,7 @@ async fn look_up(
     redactor: &Redactor,
 ) -> Option<Value> {
     let activity = Arc::new(Activity::from_value(entry, &format!("/configuration/{name}"), &[]).ok()?);
-    let outcome = match carry_out(&activity, scope, providers).await {
+    let outcome = match providers.look(&activity, scope).await {
         Ok(output) => Outcome::Succeeded(output),
         Err(error) => Outcome::Failed(redactor.text(error.text()).into_owned()),
     };
@@ -90,15 +89,4 @@ async fn look_up(
     let name = redactor.text(&activity.name).into_owned();
     bus.emit(&RunEvent::ActivityCalled { activity, name, outcome });
     value
-}
-
-async fn carry_out(
-    activity: &Activity,
-    scope: &Scope,
-    providers: &Providers,
-) -> Result<Value, ActivityError> {
-    let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
-    let provider = activity.provider.and_then(|kind| providers.get(kind));
-    let missing = || ActivityError::Unexpected("its provider is not built in".to_owned());
-    provider.ok_or_else(missing)?.prepare(call).await?.apply(&|_, _| {}).await
 }

@@ -16,7 +16,7 @@ mod safeguards;
 mod sequence;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -60,6 +60,14 @@ pub struct Options {
     pub controls: Vec<Declared>,
     /// Whether outputs are written down as they came, secrets included.
     pub plain: bool,
+    /// Where what is to be touched is written down.
+    pub record: Option<Box<dyn Record>>,
+}
+
+/// Where what is to be touched is written down before it is.
+pub trait Record: Send + Sync {
+    /// Makes sure that everything that was told so far is written down. An error says why it is not.
+    fn is_kept(&self) -> Result<(), String>;
 }
 
 /// A run: everything its parts share.
@@ -74,6 +82,8 @@ pub struct Engine {
     state: Mutex<State>,
     controls: Controls,
     ids: AtomicU64,
+    /// Whether rollbacks are played.
+    puts_back: AtomicBool,
     /// Effects that are still being watched for.
     watched: Mutex<JoinSet<()>>,
     /// Whether they are watched for no longer.
@@ -95,9 +105,19 @@ impl Handle {
         self.board.raise(Interrupt::signal(signal, first));
     }
 
-    /// Ends when something ends the run before its time.
-    pub async fn interrupted(&self) {
-        let _ = self.board.wait(0, Interrupt::cuts).await;
+    /// Ends when somebody asks for the end, or has asked already, with the signal.
+    pub async fn signalled(&self) -> Signal {
+        let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
+        match interrupt.signal {
+            Some(signal) => signal,
+            // nothing else cuts rollbacks
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The first signal that came, if one did.
+    pub fn signal_so_far(&self) -> Option<Signal> {
+        self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
 
@@ -125,6 +145,7 @@ impl Engine {
                 state: Mutex::new(State::default()),
                 controls,
                 ids: AtomicU64::new(0),
+                puts_back: AtomicBool::new(false),
                 watched: Mutex::new(JoinSet::new()),
                 given_up: watch::Sender::new(false),
             }
@@ -154,6 +175,10 @@ impl Engine {
             self.notice_interrupt(done);
             let stage = self.next(done);
             if matches!(stage, Stage::Rollbacks | Stage::End) && done != Some(Stage::Rollbacks) {
+                // the time that was given is not for what puts things back, nor for looking at what was done
+                if let Some(deadline) = &deadline {
+                    deadline.abort();
+                }
                 self.decide_rollbacks();
             }
             match stage {
@@ -164,9 +189,6 @@ impl Engine {
                 Stage::End => break,
             }
             done = Some(stage);
-        }
-        if let Some(deadline) = deadline {
-            deadline.abort();
         }
         self.await_effects().await;
         let state = self.settle();
@@ -252,18 +274,21 @@ impl Engine {
         self.emit(&RunEvent::Aborted { phase, error: self.redactor.text(error).into_owned() });
     }
 
-    /// Waits until every effect was seen or its time is up; a signal ends the wait.
+    /// Waits until every effect was seen or its time is up. A signal ends the wait; so does one that came before, where
+    /// somebody does not want anything to be waited for.
     async fn await_effects(&self) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
         let known = self.board.count();
         let all = async { while watched.join_next().await.is_some() {} };
         tokio::pin!(all);
-        tokio::select! {
-            () = &mut all => {}
-            _ = self.board.wait(known, Interrupt::cuts_rollbacks) => {
-                self.given_up.send_replace(true);
-                all.await;
-            }
+        let ended = tokio::select! {
+            () = &mut all => false,
+            _ = self.board.wait(known, Interrupt::cuts_rollbacks) => true,
+            _ = self.board.wait(0, Interrupt::waits_for_nothing) => true,
+        };
+        if ended {
+            self.given_up.send_replace(true);
+            all.await;
         }
     }
 }

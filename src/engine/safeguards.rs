@@ -66,7 +66,11 @@ impl Safeguards {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
-                When::First => guard.check(&engine).await?,
+                // the run waits for it, and whoever ends the run does not
+                When::First => tokio::select! {
+                    checked = guard.check(&engine) => checked?,
+                    interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
+                },
                 When::Beside => self.beside(&engine, index, None),
                 When::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
             }

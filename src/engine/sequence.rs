@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use tokio::sync::watch;
@@ -58,6 +59,7 @@ impl Engine {
     /// The rollbacks.
     pub(super) async fn rollbacks(self: &Arc<Self>) {
         let experiment = Arc::clone(&self.experiment);
+        self.puts_back.store(true, Ordering::Relaxed);
         self.emit(&RunEvent::RollbacksStarted { activities: experiment.rollbacks.len() });
         let cut = Cut { known: self.board.count(), by: Interrupt::cuts_rollbacks };
         let ended = self.sequence(&experiment.rollbacks, Phase::Rollbacks, Level::Rollbacks, cut).await;

@@ -9,6 +9,8 @@ pub enum Signal {
     Int,
     /// The usual way to end a process.
     Term,
+    /// The terminal is gone.
+    Hup,
     /// Ends the run, with rollbacks by their strategy.
     Usr1,
     /// Ends the run at once, without rollbacks and without waiting for anything.
@@ -19,7 +21,7 @@ impl Signal {
     /// The exit code that the Chaos Toolkit's own signals are known by in its log.
     pub fn toolkit_code(self) -> Option<i32> {
         match self {
-            Self::Int | Self::Term => None,
+            Self::Int | Self::Term | Self::Hup => None,
             Self::Usr1 => Some(20),
             Self::Usr2 => Some(30),
         }
@@ -31,6 +33,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Int => "SIGINT",
             Self::Term => "SIGTERM",
+            Self::Hup => "SIGHUP",
             Self::Usr1 => "SIGUSR1",
             Self::Usr2 => "SIGUSR2",
         })
@@ -115,8 +118,13 @@ impl Interrupt {
         self.signal == Some(Signal::Usr2)
     }
 
-    /// Whether background activities are given up instead of waited for.
+    /// Whether background activities are given up instead of waited for: when the time is up, there is none to wait.
     pub fn abandons_background(&self) -> bool {
+        self.urgency == Urgency::Timeout || self.waits_for_nothing()
+    }
+
+    /// Whether nothing at all is waited for.
+    pub fn waits_for_nothing(&self) -> bool {
         self.urgency == Urgency::SecondSignal || self.signal == Some(Signal::Usr2)
     }
 }
@@ -139,16 +147,22 @@ mod tests {
 
     #[test]
     fn what_each_cuts() {
-        let check = |interrupt: Interrupt, cuts: bool, forbids: bool, abandons: bool| {
-            let got = (interrupt.cuts(), interrupt.forbids_rollbacks(), interrupt.abandons_background());
-            assert_eq!(got, (cuts, forbids, abandons), "{interrupt:?}");
+        let check = |interrupt: Interrupt, expected: [bool; 4]| {
+            let got = [
+                interrupt.cuts(),
+                interrupt.forbids_rollbacks(),
+                interrupt.abandons_background(),
+                interrupt.waits_for_nothing(),
+            ];
+            assert_eq!(got, expected, "{interrupt:?}");
         };
-        check(Interrupt::control("c", "r"), true, false, false);
-        check(Interrupt::fail_fast(), false, false, false);
-        check(Interrupt::timeout(1.0), true, false, false);
-        check(Interrupt::signal(Signal::Int, true), true, false, false);
-        check(Interrupt::signal(Signal::Usr1, true), true, false, false);
-        check(Interrupt::signal(Signal::Usr2, true), true, true, true);
-        check(Interrupt::signal(Signal::Int, false), true, false, true);
+        check(Interrupt::control("c", "r"), [true, false, false, false]);
+        check(Interrupt::fail_fast(), [false, false, false, false]);
+        check(Interrupt::timeout(1.0), [true, false, true, false]);
+        check(Interrupt::signal(Signal::Int, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Hup, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Usr1, true), [true, false, false, false]);
+        check(Interrupt::signal(Signal::Usr2, true), [true, true, true, true]);
+        check(Interrupt::signal(Signal::Int, false), [true, false, true, true]);
     }
 }

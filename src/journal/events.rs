@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::answer::bounded;
 use crate::clock::Timestamp;
 use crate::event::{
-    ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent,
+    ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent, Signal,
 };
 use crate::value::{Map, Value, map};
 
@@ -80,8 +80,9 @@ impl EventLog {
                 None
             }
             RunEvent::Interrupted { interrupt, .. } => {
-                // the Chaos Toolkit takes SIGTERM for an interruption, and other signals for exits
-                let exits = interrupt.signal.is_some_and(|signal| signal != crate::event::Signal::Term);
+                // the Chaos Toolkit takes SIGTERM for an interruption, and other signals that it knows for exits
+                let exits =
+                    interrupt.signal.is_some_and(|signal| !matches!(signal, Signal::Term | Signal::Hup));
                 let kind = if exits { "run-signal-exit" } else { "run-interrupted" };
                 let entries = map([
                     ("name", interrupt.name.as_str().into()),

@@ -236,7 +236,7 @@ impl Serialize for Journal {
         if let Some(duration) = &self.duration {
             map.serialize_entry("duration", duration)?;
         }
-        // the Chaos Toolkit tells of no other signals than these two
+        // two of its own signals the Chaos Toolkit does not tell of
         let told =
             |interrupt: &&Interrupt| interrupt.signal.is_none_or(|signal| signal.toolkit_code().is_none());
         if let Some(interrupt) = self.interruption.as_ref().filter(told) {

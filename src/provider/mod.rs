@@ -14,9 +14,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::effect::{EffectState, Halt, Reached, Target, Told};
-use crate::experiment::resolve::Call;
-use crate::experiment::{Finding, ProviderKind, Usage};
+use crate::experiment::resolve::{Call, resolve};
+use crate::experiment::{Activity, Finding, ProviderKind, Usage};
 use crate::sample::Outcome;
+use crate::substitution::Scope;
 use crate::value::{Map, Value};
 
 pub use http::{Access, Http, Services};
@@ -123,6 +124,34 @@ impl Providers {
     /// The provider of a kind.
     pub fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
         self.by_kind.get(&kind)
+    }
+
+    /// Prepares an activity: fills its placeholders, and looks at what it would do.
+    pub async fn prepare(
+        &self,
+        activity: &Activity,
+        scope: &Scope,
+    ) -> Result<Box<dyn Prepared>, ActivityError> {
+        let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
+        let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
+            ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
+        })?;
+        provider.prepare(call).await
+    }
+
+    /// Carries out what is no step of the experiment: a judge, a safeguard, a probe for the configuration. Nobody
+    /// writes down beforehand what it hits, so that it only looks: what changes something is refused.
+    pub async fn look(&self, activity: &Activity, scope: &Scope) -> Result<Value, ActivityError> {
+        let mut step = self.prepare(activity, scope).await?;
+        if step.acts() {
+            let function = activity.arguments.get("func").map(Value::python_text).unwrap_or_default();
+            return Err(ActivityError::Unexpected(format!(
+                "'{}' calls {function}, which changes the cluster, where a probe only looks: nothing was done; \
+                 make it an action of the method",
+                activity.name
+            )));
+        }
+        step.apply(&|_, _| {}).await
     }
 
     /// What is wrong with the keys of a provider. A function of a Python module is refused where no such

@@ -41,6 +41,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const BASELINE: Duration = Duration::from_secs(3);
 /// For how long recovery is watched where nothing else is said.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// The shortest time from one sample to the next.
+pub const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+/// The longest one.
+pub const LONGEST_PERIOD: Duration = Duration::from_secs(3600);
 /// How often requests are sampled where nothing else is said.
 const HTTP_PERIOD: Duration = Duration::from_millis(100);
 /// How often the API server is asked where nothing else is said.
@@ -49,7 +53,8 @@ const KUBERNETES_PERIOD: Duration = Duration::from_secs(1);
 /// How to sample.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// From one sample to the next; by the kind of probe where nothing is said.
+    /// From one sample to the next, within [`SHORTEST_PERIOD`] and [`LONGEST_PERIOD`]; by the kind of probe where
+    /// nothing is said.
     pub period: Option<Duration>,
     /// How long to wait for ten good samples in a row before the baseline begins without them.
     pub settle: Duration,
@@ -133,11 +138,10 @@ impl Sampling {
             let head = Head {
                 probe: redactor.text(&activity.name).into_owned(),
                 provider: kind.name(),
-                period: options.period.unwrap_or(if kind == ProviderKind::Http {
-                    HTTP_PERIOD
-                } else {
-                    KUBERNETES_PERIOD
-                }),
+                period: options
+                    .period
+                    .unwrap_or(if kind == ProviderKind::Http { HTTP_PERIOD } else { KUBERNETES_PERIOD })
+                    .clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
                 deadline: deadline(&activity, scope),
                 began: at,
             };
@@ -193,13 +197,15 @@ impl Sampling {
         }
     }
 
-    /// Ends sampling. What is under way may end, but for no longer than its deadline; not at all when there is no
-    /// time.
-    pub async fn finish(mut self, in_haste: bool) -> Vec<Series> {
+    /// Ends sampling. What is under way may end, but for no longer than its deadline; and not when somebody is in a
+    /// hurry.
+    pub async fn finish(mut self, hurried: impl Future<Output = ()>) -> Vec<Series> {
         let end = Instant::now();
         self.stop.send_replace(true);
-        if in_haste {
-            self.tasks.abort_all();
+        tokio::select! {
+            biased;
+            () = hurried => self.tasks.abort_all(),
+            () = async { while self.tasks.join_next().await.is_some() {} } => {}
         }
         while self.tasks.join_next().await.is_some() {}
         let fold = |probe: &Arc<Probe>| {
@@ -226,7 +232,7 @@ fn deadline(activity: &Activity, scope: &Scope) -> Duration {
 impl Probe {
     /// Begins a sample whenever one is due, until it is told to stop.
     async fn keep_on(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
-        let period = self.head.period.max(Duration::from_millis(1));
+        let period = self.head.period;
         let mut under_way: JoinSet<()> = JoinSet::new();
         let mut number = 0_u64;
         let mut due = began;

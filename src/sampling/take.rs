@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::effect::Reached;
-use crate::experiment::resolve::resolve;
 use crate::experiment::{Activity, ProviderKind, Tolerance};
 use crate::provider::{ActivityError, Providers};
 use crate::sample::Outcome;
@@ -22,11 +21,9 @@ pub(super) struct Target {
 impl Target {
     /// Carries it out once.
     pub(super) async fn take(&self) -> (Outcome, Option<Reached>) {
-        let Ok(call) = resolve(&self.activity, &self.scope) else { return (Outcome::Other, None) };
-        let Some(provider) = self.activity.provider.and_then(|kind| self.providers.get(kind)) else {
+        let Ok(mut prepared) = self.providers.prepare(&self.activity, &self.scope).await else {
             return (Outcome::Other, None);
         };
-        let Ok(mut prepared) = provider.prepare(call).await else { return (Outcome::Other, None) };
         // sampling looks, whatever calls itself a probe
         if prepared.acts() {
             return (Outcome::Other, None);
@@ -43,7 +40,7 @@ impl Target {
     async fn judge(&self, output: &Value) -> Outcome {
         let met = match evaluate(&self.tolerance, output, &self.scope) {
             Ok(Evaluation::Verdict(verdict)) => verdict.met,
-            Ok(Evaluation::Judge(judge)) => match self.ask(&judge).await {
+            Ok(Evaluation::Judge(judge)) => match self.providers.look(&judge, &self.scope).await {
                 Ok(answer) => answer.is_truthy(),
                 Err(ActivityError::Failed(_)) => false,
                 Err(ActivityError::Unexpected(_)) => return Outcome::Other,
@@ -59,12 +56,5 @@ impl Target {
             false if refuses() => Outcome::Status,
             false => Outcome::Unmet,
         }
-    }
-
-    async fn ask(&self, judge: &Activity) -> Result<Value, ActivityError> {
-        let call = resolve(judge, &self.scope).map_err(ActivityError::Unexpected)?;
-        let provider = judge.provider.and_then(|kind| self.providers.get(kind));
-        let missing = || ActivityError::Unexpected("its provider is not built in".to_owned());
-        provider.ok_or_else(missing)?.prepare(call).await?.apply(&|_, _| {}).await
     }
 }

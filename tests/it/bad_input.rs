@@ -193,6 +193,14 @@ fn wrong_flags_and_files_beside_the_experiment() {
     refused(&chaos, &["run", "e.json", "--annotation", "novalue"], 2, "novalue");
     refused(&chaos, &["run", "e.json", "--change-dir", "nowhere"], 2, "nowhere");
     refused(&chaos, &["run", "e.json", "--hypothesis-frequency", "-1"], 2, "-1");
+    refused(
+        &chaos,
+        &["run", "e.json", "--hypothesis-frequency=nan"],
+        2,
+        "no number of seconds from 0.001 on",
+    );
+    refused(&chaos, &["run", "e.json", "--hypothesis-frequency=0"], 2, "no number of seconds from 0.001 on");
+    refused(&chaos, &["run", "e.json", "--sample=1e19"], 2, "not from 1ms to 1h");
     for flag in ["--events-file", "--log-file", "--journal-path"] {
         let finished = chaos.run(["run", "e.json", flag, "nowhere/file"]);
         assert!(matches!(finished.code, Some(2 | 7)), "{flag}: {finished:?}");

@@ -1,8 +1,9 @@
 //! Controls: the built-in safeguards, where controls are declared, and what is refused.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE};
+use crate::harness::{Chaos, NONE, finish, is_written, signal, wait_until};
 
 const SAFEGUARDS: &str = "chaosaddons.controls.safeguards";
 
@@ -72,6 +73,24 @@ fn a_safeguard_that_cannot_be_measured_guards_nothing_and_ends_it_as_well() {
     control["provider"]["arguments"]["probes"][0]["provider"]["timeout"] = 0.1.into();
     let finished = chaos.experiment(&experiment(&json!([control]), "touch acted"), NONE).exits(9);
     assert!(finished.stdout.contains("could not be measured"), "{}", finished.stdout);
+    assert!(!chaos.path("acted").exists());
+}
+
+#[test]
+fn a_safeguard_that_hangs_is_cut_like_everything_else() {
+    let controls = json!([guard("echo $$ > started; sleep 300", &json!({}))]);
+    let chaos = Chaos::new();
+    chaos.write("experiment.json", experiment(&controls, "touch acted").to_string());
+    let child = chaos.start(["run", "experiment.json"]);
+    wait_until("the safeguard looks", || is_written(&chaos.path("started")));
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    assert!(!chaos.path("acted").exists());
+    assert_eq!(chaos.journal()["status"], "interrupted");
+
+    let chaos = Chaos::new();
+    let finished = chaos.experiment(&experiment(&controls, "touch acted"), ["--timeout", "1s"]).exits(9);
+    assert!(finished.stdout.starts_with("stopped: the run took longer than"), "{}", finished.stdout);
     assert!(!chaos.path("acted").exists());
 }
 

@@ -203,6 +203,25 @@ fn pauses_and_dry_runs_are_told_but_not_taken() {
 }
 
 #[test]
+fn what_cannot_be_run_after_others_does_not_make_them_unsaid() {
+    let chaos = Chaos::new();
+    chaos.write("good.json", experiment("deviates").to_string());
+    let mut bad = experiment("holds");
+    bad["configuration"] = json!({"missing": {"type": "env", "key": "NOT_SET"}});
+    chaos.write("bad.json", bad.to_string());
+    let all = ["--no-validation", "--junit", "m.xml", "-o", "json"];
+    let finished = chaos.run(["run", "good.json", "bad.json"].iter().chain(&all)).exits(9).says("NOT_SET");
+    let answers = finished.json();
+    let codes: Vec<_> =
+        answers.as_array().unwrap().iter().map(|answer| answer["exit_code"].as_i64().unwrap()).collect();
+    assert_eq!(codes, [1, 9], "{answers:#}");
+    assert!(chaos.read("m.xml").contains("look"), "{}", chaos.read("m.xml"));
+    chaos.run(["run", "bad.json", "good.json"].iter().chain(&all)).exits(3);
+    let arguments = all.iter().chain(&["--exit-code=chaostoolkit"]);
+    chaos.run(["run", "good.json", "bad.json"].iter().chain(arguments)).exits(1);
+}
+
+#[test]
 fn a_pause_ends_with_the_run_and_is_slept_for_its_length() {
     let chaos = Chaos::new();
     let mut act = shell("action", "act", "date +%s%N > acted");

@@ -76,19 +76,23 @@ fn what_came_of_samples_is_told_apart() {
     }
 }
 
-#[test]
-fn each_phase_shows_what_was_seen_in_it() {
-    let down = Arc::new(AtomicBool::new(false));
-    let state = Arc::clone(&down);
-    let server = Server::start(move |request| {
+/// A server that answers well until it is asked to be down, and again when it is asked to be up.
+fn switched() -> Server {
+    let down = AtomicBool::new(false);
+    Server::start(move |request| {
         match request.path.as_str() {
-            "/down" => state.store(true, Ordering::Relaxed),
-            "/up" => state.store(false, Ordering::Relaxed),
-            _ if state.load(Ordering::Relaxed) => return Response::new(500, "text/plain", "down"),
+            "/down" => down.store(true, Ordering::Relaxed),
+            "/up" => down.store(false, Ordering::Relaxed),
+            _ if down.load(Ordering::Relaxed) => return Response::new(500, "text/plain", "down"),
             _ => {}
         }
         Response::new(200, "text/plain", "fine")
-    });
+    })
+}
+
+#[test]
+fn each_phase_shows_what_was_seen_in_it() {
+    let server = switched();
     let turn = |name: &str, pause: f64| {
         json!({"type": "action", "name": name, "pauses": {"after": pause},
             "provider": {"type": "http", "url": server.url(&format!("/{name}"))}})
@@ -152,6 +156,76 @@ fn only_what_looks_is_sampled_unless_it_is_named() {
     dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("a dry run is not sampled");
     assert!(samples(&dry).is_empty());
     Chaos::new().experiment(&document, NONE).exits(0);
+}
+
+/// A server that answers until it is asked to be down, and then never ends an answer, until the flag says so.
+fn hanging(over: &Arc<AtomicBool>) -> Server {
+    let (down, over) = (AtomicBool::new(false), Arc::clone(over));
+    Server::start(move |request| {
+        if request.path == "/down" {
+            down.store(true, Ordering::Relaxed);
+        } else {
+            while down.load(Ordering::Relaxed) && !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Response::new(200, "text/plain", "fine")
+    })
+}
+
+#[test]
+fn a_signal_ends_the_recovery_and_is_what_the_program_ends_with() {
+    // while recovery is watched, and while samples are waited for when that is over
+    for recovery in ["1h", "100ms"] {
+        let over = Arc::new(AtomicBool::new(false));
+        let server = hanging(&over);
+        let mut answers = probe("answers", &server.url("/"), &json!(200));
+        answers["provider"]["timeout"] = json!(3600);
+        let down = json!([{"type": "action", "name": "down",
+            "provider": {"type": "http", "url": server.url("/down")}}]);
+        let chaos = Chaos::new();
+        chaos.write("experiment.json", experiment(&[answers], &down).to_string());
+        let mut arguments = vec!["run", "experiment.json", "--sample=50ms", "--recovery", recovery];
+        arguments.extend([
+            "--hypothesis-strategy",
+            "before-method-only",
+            "--events-file",
+            "events",
+            "-o",
+            "json",
+        ]);
+        let child = chaos.start(arguments);
+        let is_over =
+            || std::fs::read_to_string(chaos.path("events")).is_ok_and(|e| e.contains("run-finished"));
+        wait_until("the end of the run", is_over);
+        std::thread::sleep(Duration::from_millis(500));
+        signal(child.id(), Signal::INT);
+        let finished = finish(child).exits(130).says("SIGINT ends it");
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(finished.json()["exit_code"], 130);
+        let journal = chaos.journal();
+        let own = &journal["kubectl-chaos"];
+        assert_eq!(
+            (&own["verdict"], &own["exit_code"], &journal["status"]),
+            (&json!("held"), &json!(130), &json!("completed"))
+        );
+        assert!(phase(&samples(&chaos)[0], "baseline")["outcomes"]["ok"].as_u64().unwrap() > 10);
+    }
+}
+
+#[test]
+fn the_time_of_a_run_is_not_that_of_its_recovery() {
+    let server = switched();
+    let turn = |name: &str, pause: f64| {
+        json!({"type": "action", "name": name, "pauses": {"before": pause},
+            "provider": {"type": "http", "url": server.url(&format!("/{name}"))}})
+    };
+    let mut document =
+        experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 0.0)]));
+    // the time is up while things are put back
+    document["rollbacks"] = json!([turn("up", 6.0)]);
+    let chaos = Chaos::new();
+    chaos.experiment(&document, ["--sample=20ms", "--timeout", "5s"]).exits(1).says("recovered after");
 }
 
 #[test]

@@ -7,8 +7,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Finished, finish, is_written, signal, wait_until};
 
-const SIGNALS: [(Signal, i32); 4] =
-    [(Signal::INT, 130), (Signal::TERM, 143), (Signal::USR1, 138), (Signal::USR2, 140)];
+const SIGNALS: &[(Signal, i32)] = &[
+    (Signal::INT, 130),
+    (Signal::TERM, 143),
+    (Signal::USR1, 138),
+    (Signal::USR2, 140),
+    // elsewhere it may be ignored, which cannot be known
+    #[cfg(target_os = "linux")]
+    (Signal::HUP, 129),
+];
 
 /// A shell activity that leaves its process id in `started`, and that of a process it starts, and then hangs.
 fn hang(name: &str, kind: &str) -> Value {
@@ -68,7 +75,7 @@ fn every_stage_can_be_cut_by_every_signal() {
         ("after", experiment(&[late], &[after_method], &[]), Some(vec!["make"])),
     ];
     for (stage, experiment, run) in &stages {
-        for (sent, code) in SIGNALS {
+        for &(sent, code) in SIGNALS {
             let chaos = Chaos::new();
             let finished = interrupted(&chaos, experiment, &[], sent).exits(code);
             let journal = chaos.journal();
@@ -77,7 +84,7 @@ fn every_stage_can_be_cut_by_every_signal() {
             assert!(!chaos.path("never").exists(), "{stage} {sent:?}");
             wait_until("the process ends", || is_gone(&chaos.path("child")));
             assert!(finished.stdout.starts_with("interrupted: "), "{}", finished.stdout);
-            let told = matches!(sent, Signal::INT | Signal::TERM);
+            let told = !matches!(sent, Signal::USR1 | Signal::USR2);
             assert_eq!(journal.get("interruption").is_some(), told, "{stage} {sent:?}");
         }
     }
@@ -124,7 +131,7 @@ fn rollbacks_after_a_signal_are_the_strategys_choice_and_never_after_usr2() {
     let method = [hang("act", "action")];
     let rollbacks = [quick("undo", "touch undone")];
     for strategy in ["default", "always", "never", "deviated"] {
-        for (sent, code) in SIGNALS {
+        for &(sent, code) in SIGNALS {
             let chaos = Chaos::new();
             let arguments = ["--rollback-strategy", strategy];
             interrupted(&chaos, &experiment(&[], &method, &rollbacks), &arguments, sent).exits(code);
@@ -138,7 +145,7 @@ fn rollbacks_after_a_signal_are_the_strategys_choice_and_never_after_usr2() {
 #[test]
 fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome() {
     let rollbacks = [hang("undo", "action"), quick("never", "touch never")];
-    for (sent, _) in SIGNALS {
+    for &(sent, _) in SIGNALS {
         let chaos = Chaos::new();
         interrupted(&chaos, &experiment(&[], &[], &rollbacks), &[], sent).exits(6);
         let journal = chaos.journal();
@@ -198,6 +205,80 @@ fn a_continuous_look_is_cut_too() {
     let experiment = experiment(&[look], &[hang("act", "action")], &[]);
     interrupted(&chaos, &experiment, &arguments, Signal::INT).exits(130);
     assert_eq!(chaos.journal()["steady_states"]["after"], Value::Null);
+}
+
+#[test]
+fn a_signal_before_the_run_is_the_runs() {
+    let chaos = Chaos::new();
+    let mut asking = experiment(&[], &[quick("never", "touch never")], &[]);
+    asking["configuration"] = json!({"answer": {"type": "probe", "name": "ask", "provider": {"type": "process",
+        "path": "sh", "arguments": ["-c", "echo $$ > started; while [ ! -e go ]; do sleep 0.02; done"]}}});
+    chaos.write("experiment.json", asking.to_string());
+    let child = chaos.start(["run", "experiment.json"]);
+    wait_until("the configuration is asked for", || is_written(&chaos.path("started")));
+    signal(child.id(), Signal::USR1);
+    chaos.write("go", "");
+    finish(child).exits(138);
+    assert_eq!(chaos.journal()["status"], "interrupted");
+    assert!(!chaos.path("never").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
+    let chaos = Chaos::new();
+    let undone = [quick("undo", "touch undone")];
+    let arguments = ["--rollback-strategy", "always"];
+    let hanging = experiment(&[], &[hang("act", "action")], &undone);
+    interrupted(&chaos, &hanging, &arguments, Signal::HUP).exits(129).says("SIGHUP signal received");
+    assert!(chaos.path("undone").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("child")));
+
+    // whoever starts it under nohup wants it to go on
+    let chaos = Chaos::new();
+    let waits = quick("wait", "echo $$ > started; while [ ! -e go ]; do sleep 0.02; done");
+    chaos.write("experiment.json", experiment(&[], &[waits], &[]).to_string());
+    let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("trap '' HUP; exec '{binary}' run experiment.json")]);
+    shell.current_dir(chaos.path("")).env("HOME", chaos.path(""));
+    let child =
+        shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until("the activity starts", || is_written(&chaos.path("started")));
+    signal(child.id(), Signal::HUP);
+    chaos.write("go", "");
+    finish(child).exits(0);
+    assert_eq!(chaos.journal()["status"], "completed");
+}
+
+#[test]
+fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
+    let chaos = Chaos::new();
+    chaos.write("first.json", experiment(&[], &[quick("act", "true")], &[]).to_string());
+    chaos.write("second.json", experiment(&[], &[hang("act", "action")], &[]).to_string());
+    let child = chaos.start(["run", "first.json", "second.json", "--events-file", "events"]);
+    wait_until("the activity starts", || is_written(&chaos.path("started")));
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+    // of both runs, each line whole, and the signal once
+    let events = chaos.read("events");
+    let events: Vec<Value> =
+        events.lines().map(|line| line.parse().unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect();
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    let counts = ["run-started", "run-finished", "signal-received"].map(count);
+    assert_eq!(counts, [2, 2, 1], "{events:#?}");
+}
+
+#[test]
+fn time_that_is_up_does_not_wait_for_what_runs_in_the_background() {
+    let chaos = Chaos::new();
+    let mut behind = hang("behind", "action");
+    behind["background"] = true.into();
+    let experiment = experiment(&[], &[behind], &[quick("undo", "touch undone")]);
+    chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
+    assert_eq!(chaos.journal()["run"][0].get("status"), None);
+    assert!(chaos.path("undone").exists());
+    wait_until("the process ends", || is_gone(&chaos.path("child")));
 }
 
 #[test]

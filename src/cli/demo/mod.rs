@@ -149,6 +149,7 @@ async fn arm(
     match code {
         130 => return Err(Ended::Signal(Signal::Int)),
         143 => return Err(Ended::Signal(Signal::Term)),
+        129 => return Err(Ended::Signal(Signal::Hup)),
         code if code == expected => {}
         code => {
             return Err(wrong(format!("the run {name} the change ended with {code}, not with {expected}")));

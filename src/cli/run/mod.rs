@@ -17,7 +17,7 @@ use super::terminal::Terminal;
 use super::watchers::{Console, LiveProgress};
 use crate::console::{Level, Line, sanitize};
 use crate::engine::{Bus, Engine, Options, Watcher, configure};
-use crate::event::Status;
+use crate::event::{Signal, Status};
 use crate::experiment::{Dry, Experiment};
 use crate::http_client;
 use crate::journal::{Answer, Journal, Place, Record, answer, judge};
@@ -71,24 +71,60 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
             Err(refused) => return refuse(session, args, &refused, source),
         }
     }
+    // one for all of them, as they are told in one file
+    let events = match args.events_file.as_deref().map(EventsFile::open).transpose() {
+        Ok(events) => events,
+        Err(error) => {
+            let refused = Refused::new(&session.terminal, Exit::Usage, "runtime", error);
+            return refuse(session, args, &refused, &args.sources[0]);
+        }
+    };
     let mut ended: Vec<Ended> = Vec::new();
+    let mut left_out: Option<LeftOut> = None;
     for one in ready {
         let source = one.source.clone();
-        match carry_out(session, args, &surroundings, one).await {
+        match carry_out(session, args, &surroundings, events.as_ref(), one).await {
             Ok(one) => ended.push(one),
-            Err(refused) => return refuse(session, args, &refused, &source),
+            Err(refused) if ended.is_empty() => return refuse(session, args, &refused, &source),
+            Err(refused) => {
+                left_out = Some(LeftOut::new(session, refused, source));
+                break;
+            }
         }
         let last = ended.last().map(|one| (one.exit, one.journal.status));
-        if matches!(last, Some((Exit::RollbackIncomplete, _) | (_, Some(Status::Interrupted)))) {
+        let over = matches!(
+            last,
+            Some((Exit::RollbackIncomplete | Exit::Signal(_), _) | (_, Some(Status::Interrupted)))
+        );
+        if over {
             break;
         }
     }
-    let worst = ended.iter().max_by_key(|one| (one.exit.gravity(), one.code));
-    let code = worst.map_or(0, |one| one.code);
+    let codes = ended.iter().map(|one| (one.exit.gravity(), one.code));
+    let codes = codes.chain(left_out.iter().map(|one| (one.refused.exit.gravity(), one.code)));
+    let code = codes.max().map_or(0, |(_, code)| code);
     let mut failed = reported(session, args, &ended);
-    failed.extend(tell(session, args, &ended).err());
+    failed.extend(tell(session, args, &ended, left_out.as_ref()).err());
     let refused = failed.into_iter().map(|error| session.refuse(Exit::NotWritten, error)).max();
     if code == 0 { refused.unwrap_or(code) } else { code }
+}
+
+/// An experiment that could not be run when others had been.
+struct LeftOut {
+    refused: Refused,
+    source: String,
+    code: u8,
+}
+
+impl LeftOut {
+    /// By then something may have been touched: no exit code may say that nothing was.
+    fn new(session: &Session, mut refused: Refused, source: String) -> Self {
+        if matches!(refused.exit, Exit::Usage | Exit::Invalid | Exit::Unreachable) {
+            refused.exit = Exit::Stopped;
+        }
+        let code = session.code(refused.exit);
+        Self { refused, source, code }
+    }
 }
 
 /// Writes the reports of all runs. What could not be written is told.
@@ -135,6 +171,7 @@ async fn carry_out(
     session: &Session,
     args: &Run,
     surroundings: &Surroundings,
+    events: Option<&EventsFile>,
     ready: Ready,
 ) -> Result<Ended, Refused> {
     let terminal = &session.terminal;
@@ -143,11 +180,8 @@ async fn carry_out(
     let plain = !session.global.strict && session.global.exit_code == ExitCodes::Chaostoolkit;
     let mut watchers: Vec<Box<dyn Watcher>> =
         vec![Box::new(ready.journal.watcher()), Box::new(Console(Arc::clone(terminal)))];
-    let mut events_failure = None;
-    if let Some(path) = &args.events_file {
-        let (file, failure) = EventsFile::open(path).map_err(unable)?;
-        watchers.push(Box::new(file));
-        events_failure = Some(failure);
+    if let Some(events) = events {
+        watchers.push(Box::new(events.watcher()));
     }
     let live = LiveProgress::start(terminal);
     if let Some(live) = &live {
@@ -182,11 +216,12 @@ async fn carry_out(
         timeout: args.timeout,
         controls,
         plain,
+        record: Some(Box::new(ready.journal.record())),
     };
     let experiment = Arc::clone(&ready.experiment);
     let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
     let handle = engine.handle();
-    session
+    let hearing = session
         .signals
         .hand_to(move |signal| handle.signal(signal))
         .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
@@ -199,8 +234,10 @@ async fn carry_out(
             ready.journal.sampled(beside(terminal, &engine, sampling).await);
         }
     }
+    drop(hearing);
     drop(live);
-    let ended = finish(session, ready, events_failure.and_then(|failure| failure.lock().take()));
+    let signal = engine.handle().signal_so_far();
+    let ended = finish(session, ready, signal, events.and_then(EventsFile::failure));
     tell_channels(session, surroundings, &ended.journal).await;
     Ok(ended)
 }
@@ -220,15 +257,24 @@ async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -
     note("sampling: a baseline is taken before anything is done");
     tokio::select! {
         () = sampling.baseline() => {}
-        () = handle.interrupted() => {}
+        _ = handle.signalled() => {}
     }
-    engine.run().await;
+    let state = engine.run().await;
+    let hurried = async {
+        // what ended the run leaves no time to look on
+        if state.status != Some(Status::Interrupted) {
+            let signal = handle.signalled().await;
+            note(&format!("sampling: {signal} ends it; what was seen until then is kept"));
+        }
+    };
+    tokio::pin!(hurried);
     let in_haste = tokio::select! {
         biased;
-        () = handle.interrupted() => true,
+        () = &mut hurried => true,
         () = sampling.recovery() => false,
     };
-    let samples = sampling.finish(in_haste).await;
+    let samples =
+        if in_haste { sampling.finish(std::future::ready(())).await } else { sampling.finish(hurried).await };
     for series in &samples {
         let level = if series.settled { Level::Info } else { Level::Warning };
         terminal.say(&Line::note(level, sanitize(&series.to_string())));
@@ -256,16 +302,20 @@ async fn configured(
     Ok(configured.scope)
 }
 
-/// Judges the run and writes its journal for good.
-fn finish(session: &Session, ready: Ready, events_failure: Option<String>) -> Ended {
+/// Judges the run and writes its journal for good. A signal that came when there was nothing left to cut ends the
+/// program no less; the run was what it was.
+fn finish(session: &Session, ready: Ready, signal: Option<Signal>, events_failure: Option<String>) -> Ended {
     let strict = session.global.strict;
     let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
     let ((verdict, reason), toolkit) = ready.journal.look(look);
     let by = |exit: Exit| match session.global.exit_code {
         ExitCodes::Precise => exit.code(),
-        ExitCodes::Chaostoolkit => toolkit.max(u8::from(exit == Exit::NotWritten)),
+        ExitCodes::Chaostoolkit => toolkit.max(u8::from(matches!(exit, Exit::NotWritten | Exit::Signal(_)))),
     };
     let mut exit = Exit::of(verdict);
+    if let Some(signal) = signal {
+        exit = exit.worst(Exit::Signal(signal));
+    }
     let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
     for error in written.err().into_iter().chain(events_failure) {
         session.terminal.say(&Line::note(Level::Error, error));
@@ -295,12 +345,13 @@ async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: 
 }
 
 /// Writes what the runs came to, in the format that was asked for.
-fn tell(session: &Session, args: &Run, ended: &[Ended]) -> Result<(), String> {
+fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOut>) -> Result<(), String> {
     let text = match args.output {
         Output::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
         Output::Text => ended.iter().map(sentence).collect(),
         output => {
             let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();
+            answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
             let document = match answers.len() {
                 1 => answers.remove(0),
                 _ => Value::List(answers),

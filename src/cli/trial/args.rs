@@ -20,7 +20,7 @@ Exit codes:
   6  something that the trial made may still be there: see `kubectl chaos recover`
   7  a file could not be written
   8  there are too few valid runs for an answer
-  130, 143  a signal interrupted it";
+  129, 130, 143  a signal interrupted it (SIGHUP, SIGINT, SIGTERM)";
 
 /// `trial`.
 #[derive(Args, Clone, Debug)]

@@ -125,6 +125,7 @@ pub(super) struct Seen {
 /// The signal that an exit code of a run stands for.
 fn signal_of(code: u8) -> Option<Signal> {
     match code {
+        129 => Some(Signal::Hup),
         130 => Some(Signal::Int),
         138 => Some(Signal::Usr1),
         140 => Some(Signal::Usr2),

@@ -15,6 +15,7 @@ pub(super) enum Place {
     Rollbacks,
     Configuration,
     Tolerance,
+    Safeguard,
 }
 
 const ACTIVITY_KEYS: [&str; 10] =
@@ -75,7 +76,11 @@ impl<'a> Validator<'a> {
             self.provider(kind, node, provider, at, place);
         }
         self.without_effect(node, at, place);
-        self.unknown_keys(node, at, &ACTIVITY_KEYS);
+        if place == Place::Safeguard {
+            self.unknown_keys(node, at, &[&ACTIVITY_KEYS[..], &["frequency"]].concat());
+        } else {
+            self.unknown_keys(node, at, &ACTIVITY_KEYS);
+        }
     }
 
     /// Everything beside a reference is ignored, but for two keys in two places.
@@ -202,7 +207,8 @@ impl<'a> Validator<'a> {
                                    Dictionary arguments are deprecated for process activities.";
                     let arguments = provider.get("arguments").unwrap_or(provider);
                     let warning = self.warning(arguments, &child(&at, "arguments"), message);
-                    warning.inherited = !matches!(place, Place::Configuration | Place::Tolerance);
+                    warning.inherited =
+                        !matches!(place, Place::Configuration | Place::Tolerance | Place::Safeguard);
                     self.postpone();
                 }
             }

@@ -1,9 +1,11 @@
 //! The faults of controls. Floor 0.
 
 use super::Validator;
-use crate::experiment::PROBES;
+use super::activity::Place;
 use crate::experiment::activity::{child, items};
 use crate::experiment::document::{Kind, Node};
+use crate::experiment::{PROBES, SAFEGUARDS};
+use crate::value::Value;
 
 impl<'a> Validator<'a> {
     /// All controls: of the experiment, the hypothesis, then each activity.
@@ -71,6 +73,7 @@ impl<'a> Validator<'a> {
                     format!("Control '{name}' must have a module path"),
                 );
             }
+            Some(SAFEGUARDS) => self.safeguards(&name, provider, &child(at, "provider")),
             Some(module) if self.rules.control(module) => {}
             Some(module) if self.rules.strict() => {
                 let message =
@@ -85,6 +88,51 @@ impl<'a> Validator<'a> {
                 );
                 self.warning(provider, &child(at, "provider"), message).inherited = true;
             }
+        }
+    }
+
+    /// What guards is a probe like any other, but for when it runs.
+    fn safeguards(&mut self, name: &str, provider: &'a Node, at: &str) {
+        let at = child(&child(at, "arguments"), "probes");
+        let probes = provider.get("arguments").and_then(|arguments| arguments.get("probes"));
+        let Some(Kind::List(probes)) = probes.map(|probes| &probes.kind) else {
+            let message = format!("control '{name}' has no list of probes, so it would guard nothing");
+            self.doubt(probes.unwrap_or(provider), &at, message).expected =
+                Some("\"arguments\": {\"probes\": [PROBE, …]}".to_owned());
+            return;
+        };
+        for (index, probe) in probes.iter().enumerate() {
+            self.safeguard(probe, &child(&at, &index.to_string()));
+        }
+    }
+
+    fn safeguard(&mut self, probe: &'a Node, at: &str) {
+        if probe.get("ref").is_some_and(|reference| !reference.is_null()) {
+            let message = "a safeguard cannot refer to another probe";
+            self.doubt(probe, &child(at, "ref"), message).hint = Some("write the probe out here".to_owned());
+            return;
+        }
+        self.activity(probe, at, Place::Safeguard);
+        if probe.get("type").and_then(Node::as_text) == Some("action") {
+            let kind = probe.get("type").unwrap_or(probe);
+            self.doubt(kind, &child(at, "type"), "a safeguard only looks: it is a probe, and no action")
+                .hint = Some("make the activity an action of the method".to_owned());
+        }
+        let tolerance = child(at, "tolerance");
+        match probe.get("tolerance") {
+            Some(given) => self.tolerance(given, &tolerance),
+            None if matches!(probe.kind, Kind::Map(_)) => {
+                self.doubt(probe, &tolerance, "a safeguard needs a tolerance to be judged by").expected =
+                    Some("an entry \"tolerance\"".to_owned());
+            }
+            None => {}
+        }
+        let number =
+            |node: &Node| matches!(node.kind, Kind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)));
+        if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
+            let message = "the frequency of a safeguard is no number, so that it would look once only";
+            self.doubt(frequency, &child(at, "frequency"), message).expected =
+                Some("the seconds from one look to the next".to_owned());
         }
     }
 }

@@ -372,6 +372,51 @@ fn controls() {
 }
 
 #[test]
+fn safeguards() {
+    let guards = |probes: &str| {
+        format!(
+            r#""controls": [{{"name": "s", "provider": {{"type": "python", "module": "{}", "arguments": {probes}}}}}]"#,
+            crate::experiment::SAFEGUARDS
+        )
+    };
+    let check = |probes: &str, expected: &[&str]| {
+        let expected: Vec<String> =
+            expected.iter().map(|e| e.replace("AT", "/controls/0/provider/arguments/probes")).collect();
+        check(&guards(probes), &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let runs = |path: &str| format!(r#""name": "g", "provider": {{"type": "process", "path": "{path}"}}"#);
+    let (fine, missing) = (runs("true"), runs("missing"));
+    check(
+        &format!(
+            r#"{{"probes": [{{"type": "probe", {fine}, "tolerance": 0, "frequency": 0.5, "background": true}}]}}"#
+        ),
+        &[],
+    );
+    check(
+        &format!(
+            r#"{{"probes": [{{"type": "action", {missing}, "tolerance": 0.5, "frequency": "1"}}, {{"ref": "other"}},
+                {{"type": "probe", {fine}}}, {{"type": "probe", "name": "n", "tolerance": 0, "odd": 1}}, 5]}}"#
+        ),
+        &[
+            "error AT/0/provider/path path 'missing' cannot be found, in activity 'g'",
+            "error AT/0/type a safeguard only looks",
+            "error AT/0/tolerance hypothesis probe tolerance must",
+            "error AT/0/frequency the frequency of a safeguard is no number",
+            "error AT/1/ref a safeguard cannot refer to another probe",
+            "error AT/2/tolerance a safeguard needs a tolerance",
+            "error AT/3/provider an activity requires a provider",
+            "warning AT/3/odd unknown key \"odd\"",
+            "error AT/4 an activity cannot be a number",
+        ],
+    );
+    check("{}", &["error AT control 's' has no list of probes"]);
+    check(r#"{"probes": "${probes}"}"#, &["error AT control 's' has no list of probes"]);
+    let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
+    let found = faults(&text, &Lenient::default());
+    assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
+}
+
+#[test]
 fn leniency_turns_silent_losses_into_warnings() {
     let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
         "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;

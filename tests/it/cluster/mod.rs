@@ -5,6 +5,7 @@ mod actions;
 mod changes;
 mod connection;
 mod manners;
+mod steps;
 
 use serde_json::{Value, json};
 

@@ -81,7 +81,11 @@ fn the_spread_covers_every_outcome() {
         values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
     };
     assert_eq!(values(Kind::Extension, "/verdict"), listed(Kind::Extension, "/properties/verdict/enum"));
-    assert_eq!(values(Kind::Extension, "/exit_code"), listed(Kind::Extension, "/properties/exit_code/enum"));
+    let mut codes = listed(Kind::Extension, "/properties/exit_code/enum");
+    if !cfg!(target_os = "linux") {
+        codes.remove("129");
+    }
+    assert_eq!(values(Kind::Extension, "/exit_code"), codes);
     assert_eq!(values(Kind::Extension, "/finished"), ["false", "true"].map(str::to_owned).into());
     let mut outcomes = listed(Kind::Run, "/$defs/ran/properties/outcome/enum");
     outcomes.insert("error".to_owned());

@@ -76,6 +76,9 @@ pub fn produce() -> Vec<Produced> {
     for (name, sent) in [
         ("SIGINT", Signal::INT),
         ("SIGTERM", Signal::TERM),
+        // elsewhere it may be ignored, which cannot be known
+        #[cfg(target_os = "linux")]
+        ("SIGHUP", Signal::HUP),
         ("SIGUSR1", Signal::USR1),
         ("SIGUSR2", Signal::USR2),
     ] {

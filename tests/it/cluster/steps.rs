@@ -1,0 +1,126 @@
+//! The four steps of what changes a cluster, on a mock: nothing is changed outside them.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{api, asked, pods};
+use crate::harness::{
+    Chaos, Response, Server, experiment, finish, function, is_written, kubeconfig, signal, wait_until, with,
+};
+
+fn kill(kind: &str, labels: &str) -> Value {
+    function(kind, "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
+}
+
+fn process(name: &str, script: &str) -> Value {
+    json!({"type": "action", "name": name, "provider":
+        {"type": "process", "path": "sh", "arguments": ["-c", script]}})
+}
+
+/// A Pod that stays, whatever is asked of it.
+fn stubborn() -> Server {
+    api(|request| match request.method.as_str() {
+        "DELETE" => Some(Response::json(&json!({}))),
+        _ if request.path.contains("/pods/") => Some(Response::json(&pods(&["a"])["items"][0])),
+        _ => request.path.contains("/pods").then(|| Response::json(&pods(&["a"]))),
+    })
+}
+
+fn deletions(api: &Server) -> Vec<String> {
+    asked(api).into_iter().filter(|asked| asked.starts_with("DELETE ")).collect()
+}
+
+#[test]
+fn what_is_no_step_only_looks() {
+    let guard = with(kill("probe", "a=b"), &json!({"tolerance": true}));
+    let control = |probe: &Value| {
+        json!({"controls": [{"name": "s", "provider": {"type": "python", "arguments": {"probes": [probe]},
+            "module": "chaosaddons.controls.safeguards"}}]})
+    };
+    let touch = experiment(&json!([process("touch", "touch touched")]));
+    let api = stubborn();
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let run = |more: &Value, arguments: &[&str], code: i32| {
+        let given = ["--kubeconfig", &config].into_iter().chain(arguments.iter().copied());
+        let finished = chaos.experiment(&with(touch.clone(), more), given).exits(code);
+        assert_eq!(deletions(&api), [""; 0], "{more}");
+        finished
+    };
+    run(&control(&guard), &[], 3).says("changes the cluster, so that it is no probe");
+    run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3).says("a safeguard only looks");
+    let told = "calls terminate_pods, which changes the cluster, where a probe only looks";
+    for lenient in ["--strict=false", "--no-validation"] {
+        run(&control(&guard), &[lenient], 9).says(told);
+    }
+    assert!(!chaos.path("touched").exists());
+    let asking = json!({"configuration": {"answer": kill("probe", "a=b")}});
+    run(&asking, &[], 3);
+    run(&asking, &["--strict=false", "-v", "4"], 0).says(told);
+}
+
+#[test]
+fn what_is_not_written_down_is_not_done_but_put_back() {
+    let gone = AtomicBool::new(false);
+    let api = api(move |request| {
+        let first = request.path.contains("first");
+        gone.fetch_or(request.method == "DELETE", Ordering::Relaxed);
+        let there = match (first, gone.load(Ordering::Relaxed)) {
+            (true, _) => pods(&["first"]),
+            (false, false) => pods(&["second"]),
+            (false, true) => pods(&[]),
+        };
+        request.path.contains("/pods").then(|| Response::json(&there))
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    // no file may grow beyond 32 KiB: writing more fails, as on a full disk
+    let fill = process("fill", "head -c 100000 /dev/zero | tr '\\0' x");
+    let rollbacks = json!({"rollbacks": [kill("action", "app=second")]});
+    let experiment = with(experiment(&json!([fill, kill("action", "app=first")])), &rollbacks);
+    chaos.write("experiment.json", experiment.to_string());
+    let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
+    let command = format!(
+        "trap '' XFSZ; ulimit -f 64; exec '{binary}' run experiment.json --kubeconfig '{config}' --effect-timeout 2s"
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &command]).current_dir(chaos.path("")).env("HOME", chaos.path(""));
+    let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = "nothing was done, as its targets could not be written down";
+    let finished = finish(child).says(told);
+    let [only] = &deletions(&api)[..] else { panic!("{:#?}\n{}", deletions(&api), finished.stderr) };
+    assert!(only.ends_with("/second"), "{only}");
+}
+
+#[test]
+fn somebody_in_a_hurry_does_not_wait_for_effects() {
+    let hang = |name: &str| process(name, &format!("echo $$ > {name}; sleep 300"));
+    let start = |chaos: &Chaos, api: &Server, method: &Value| {
+        let config = kubeconfig(chaos, &api.url(""), &json!({}));
+        chaos.write("experiment.json", experiment(method).to_string());
+        let child =
+            chaos.start(["run", "experiment.json", "--kubeconfig", &config, "--effect-timeout", "1h"]);
+        wait_until("the activity starts", || is_written(&chaos.path("hang")));
+        child
+    };
+    let api = stubborn();
+    let chaos = Chaos::new();
+    let child = start(&chaos, &api, &json!([kill("action", "a=b"), hang("hang")]));
+    signal(child.id(), Signal::USR2);
+    finish(child).exits(140).says("the run was ended before it was seen");
+
+    let chaos = Chaos::new();
+    let behind = with(hang("behind"), &json!({"background": true}));
+    let child = start(&chaos, &api, &json!([kill("action", "a=b"), behind, hang("hang")]));
+    signal(child.id(), Signal::INT);
+    wait_until("the activity is cut", || {
+        let text = std::fs::read_to_string(chaos.path("journal.json")).unwrap_or_default();
+        let journal: Value = text.parse().unwrap_or_default();
+        journal["run"][2].get("end").is_some()
+    });
+    signal(child.id(), Signal::INT);
+    finish(child).exits(130);
+}
