@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::Standing;
@@ -107,12 +107,7 @@ impl Stage {
                     return Err(format!("{}: {}", one.manifest.place, failure.brief()));
                 }
             }
-            if let Some(metadata) = object["metadata"].as_object_mut() {
-                let labels = metadata.entry("labels").or_insert_with(|| json!({}));
-                if let Some(labels) = labels.as_object_mut() {
-                    labels.insert(TRIAL_LABEL.to_owned(), self.trial.as_str().into());
-                }
-            }
+            deploy::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
             objects.push((one.known.clone(), object));
         }
         Ok(Intent(deploy::application(&objects)))

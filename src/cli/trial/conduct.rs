@@ -126,6 +126,7 @@ async fn prepare<'a>(
         in_place: standing.as_ref().map(|standing| InPlace {
             namespace: standing.namespace().to_owned(),
             secret: standing.name(),
+            digest: standing.digest().to_owned(),
             changes: standing.shown(),
         }),
     };
@@ -222,7 +223,7 @@ impl UnderWay<'_> {
             .map(|one| (one.known.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
             .collect();
         restore(&self.stage, standing, &own).await.map_err(refused)?;
-        let applied = self.stage.make(Stage::objects(&objects, name)).await;
+        let applied = self.stage.make(standing.objects(&objects)).await;
         applied.map_err(|error| {
             refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
         })?;
@@ -388,7 +389,11 @@ impl UnderWay<'_> {
 }
 
 /// Puts back what stood there, but for some of it.
-async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -> Result<(), String> {
+pub(super) async fn restore(
+    stage: &Stage,
+    standing: &Standing,
+    but: &BTreeSet<Workload>,
+) -> Result<(), String> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -401,7 +406,7 @@ async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -
 }
 
 /// Puts back what stood there, and forgets it.
-pub(super) async fn put_back(stage: &Stage, standing: &Standing) -> Result<(), String> {
+async fn put_back(stage: &Stage, standing: &Standing) -> Result<(), String> {
     restore(stage, standing, &BTreeSet::new()).await?;
     stage.make(standing.forget().await?).await
 }
