@@ -355,17 +355,23 @@ impl UnderWay<'_> {
         written
     }
 
-    async fn remove_all(&mut self) -> Result<(), String> {
-        if let Some(standing) = &self.standing {
-            put_back(&self.stage, standing).await?;
-        } else {
-            self.remove().await?;
-        }
+    /// Removes the things of the whole cluster that both arms shared.
+    async fn remove_common(&self) -> Result<(), String> {
         let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
         let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
-        self.stage.make(Stage::removal(&common)).await?;
-        if self.standing.is_some() {
-            return Ok(());
+        self.stage.make(Stage::removal(&common)).await
+    }
+
+    async fn remove_all(&mut self) -> Result<(), String> {
+        let first = match &self.standing {
+            Some(standing) => put_back(&self.stage, standing).await,
+            None => self.remove().await,
+        };
+        // what does not go well there keeps nothing else from going
+        let common = self.remove_common().await;
+        let failed: Vec<String> = [first, common].into_iter().filter_map(Result::err).collect();
+        if !failed.is_empty() || self.standing.is_some() {
+            return if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) };
         }
         // a signal that ended the trial counts as much as one that comes now
         let hurried =

@@ -241,9 +241,41 @@ fn a_trial_leaves_alone_what_somebody_made_before_it_came_to_it(site: &Site) {
     });
 }
 
+fn what_cannot_be_put_back_does_not_keep_the_rest_from_going(site: &Site) {
+    furnish(site);
+    let group = format!("{}.example.com", site.namespace);
+    let definition = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}");
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let names = json!({"kind": "Widget", "plural": "widgets", "singular": "widget"});
+    let spec = json!({"group": group, "scope": "Namespaced", "names": names,
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]});
+    let named = format!("widgets.{group}");
+    let whole = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", &named, &json!({"spec": spec}));
+    site.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &whole);
+    let version = format!("{group}/v1");
+    site.until(&site.at(&version, "widgets"), |answer| answer.code == 200);
+    let widget = object(&version, "Widget", "one", &json!({"spec": {"size": 1}}));
+    site.create(&site.at(&version, "widgets"), &widget);
+    let role = object(RIGHTS, "ClusterRole", &site.namespace, &json!({"rules": []}));
+    let items = json!({"apiVersion": "v1", "kind": "List", "items": [widget, role]});
+    let common = site.chaos.write("common.json", items.to_string()).display().to_string();
+    let child = begin(site, &["--settle", "1h", "--sample=1h", "--common", &common]);
+    wait_until("a replaced workload", || {
+        site.read(&site.at("v1", "configmaps/settings")).body["data"]["a"] != "1"
+    });
+    let role = format!("/apis/{RIGHTS}/clusterroles/{}", site.namespace);
+    assert_eq!(site.read(&role).code, 200);
+    // nobody can put back a thing of a kind that is gone
+    delete(site, &definition);
+    signal(child.id(), Signal::TERM);
+    finish(child).exits(6).says("not everything is gone: Widget one: ");
+    assert_eq!(site.read(&role).code, 404);
+}
+
 suite!(
     a_secret_is_not_taken_at_its_word,
     what_somebody_made_since_is_left_alone,
     what_was_kept_and_then_changed_is_not_put_back,
     a_trial_leaves_alone_what_somebody_made_before_it_came_to_it,
+    what_cannot_be_put_back_does_not_keep_the_rest_from_going,
 );
