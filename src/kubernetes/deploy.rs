@@ -19,6 +19,17 @@ const MANAGER: &str = "kubectl-chaos";
 /// What every namespace of a trial bears: which trial it belongs to.
 pub const TRIAL_LABEL: &str = "kubectl-chaos/trial";
 
+/// Marks an object, under `labels` or `annotations`.
+pub fn mark(object: &mut Json, under: &str, key: &str, value: &str) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) else { return };
+    let entries = metadata.entry(under).or_insert_with(|| json!({}));
+    // an empty entry of a manifest is a null
+    if !entries.is_object() {
+        *entries = json!({});
+    }
+    entries[key] = value.into();
+}
+
 /// A namespace that is to be made.
 pub fn namespace(name: &str, trial: &str, arm: &str) -> Plan {
     let labels =

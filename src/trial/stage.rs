@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
@@ -113,12 +113,7 @@ impl Stage {
                     return Err(format!("{}: {}", one.manifest.place, failure.brief()));
                 }
             }
-            if let Some(metadata) = object["metadata"].as_object_mut() {
-                let labels = metadata.entry("labels").or_insert_with(|| json!({}));
-                if let Some(labels) = labels.as_object_mut() {
-                    labels.insert(TRIAL_LABEL.to_owned(), self.trial.as_str().into());
-                }
-            }
+            deploy::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
             objects.push((one.known.clone(), object));
         }
         Ok(Intent(deploy::application(&objects)))

@@ -24,7 +24,9 @@ use crate::trial::{Arm, Stage, Standing, order, replicas};
 /// How long everything that was made may take to be gone after the last run.
 const GONE: Duration = Duration::from_secs(120);
 /// The same when somebody wants the program to end.
-const GONE_IN_HASTE: Duration = Duration::from_secs(5);
+const GONE_IN_HASTE: Duration = Duration::from_secs(3);
+/// How long a change that was cut may take to have its answer, before what it did is cleaned up.
+const LAST_CHANGE: Duration = Duration::from_secs(3);
 
 /// How often something is put back that others write, too.
 const TRIES: u32 = 10;
@@ -80,7 +82,7 @@ pub(super) async fn conduct(
             exit
         }
     };
-    if let Err(why) = under_way.clean_up().await {
+    if let Err(why) = under_way.clean_up(matches!(exit, Exit::Signal(_))).await {
         session.terminal.say(&Line::note(Level::Error, sanitize(&why)));
         exit = exit.worst(Exit::RollbackIncomplete);
     }
@@ -126,6 +128,7 @@ async fn prepare<'a>(
         in_place: standing.as_ref().map(|standing| InPlace {
             namespace: standing.namespace().to_owned(),
             secret: standing.name(),
+            digest: standing.digest().to_owned(),
             changes: standing.shown(),
         }),
     };
@@ -222,7 +225,7 @@ impl UnderWay<'_> {
             .map(|one| (one.known.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
             .collect();
         restore(&self.stage, standing, &own).await.map_err(refused)?;
-        let applied = self.stage.make(Stage::objects(&objects, name)).await;
+        let applied = self.stage.make(standing.objects(&objects)).await;
         applied.map_err(|error| {
             refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
         })?;
@@ -341,8 +344,12 @@ impl UnderWay<'_> {
     }
 
     /// Removes everything that the trial made.
-    async fn clean_up(&mut self) -> Result<(), String> {
-        let removed = self.remove_all().await;
+    async fn clean_up(&mut self, in_haste: bool) -> Result<(), String> {
+        let settled = self.stage.settle(LAST_CHANGE).await;
+        let removed = self.remove_all(in_haste, settled).await.and_then(|()| {
+            let open = "a change that was asked for has no answer, and may come about yet".to_owned();
+            if settled { Ok(()) } else { Err(open) }
+        });
         self.file.content.state = if removed.is_ok() { State::Finished } else { State::Left };
         let written = self.file.write();
         let trial = &self.file.content.trial;
@@ -354,24 +361,30 @@ impl UnderWay<'_> {
         written
     }
 
-    async fn remove_all(&mut self) -> Result<(), String> {
-        if let Some(standing) = &self.standing {
-            put_back(&self.stage, standing).await?;
-        } else {
-            self.remove().await?;
-        }
+    /// Removes the things of the whole cluster that both arms shared.
+    async fn remove_common(&self) -> Result<(), String> {
         let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
         let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
-        self.stage.make(Stage::removal(&common)).await?;
-        if self.standing.is_some() {
-            return Ok(());
+        self.stage.make(Stage::removal(&common)).await
+    }
+
+    async fn remove_all(&mut self, in_haste: bool, settled: bool) -> Result<(), String> {
+        let first = match &self.standing {
+            Some(standing) => put_back(&self.stage, standing, settled).await,
+            None => self.remove().await,
+        };
+        // what does not go well there keeps nothing else from going
+        let common = self.remove_common().await;
+        let failed: Vec<String> = [first, common].into_iter().filter_map(Result::err).collect();
+        if !failed.is_empty() || self.standing.is_some() {
+            return if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) };
         }
         // a signal that ended the trial counts as much as one that comes now
         let hurried =
             self.session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
         let (gone, limit) = tokio::select! {
             biased;
-            _ = hurried => (self.stage.gone(GONE_IN_HASTE).await, GONE_IN_HASTE),
+            () = async { if !in_haste { hurried.await; } } => (self.stage.gone(GONE_IN_HASTE).await, GONE_IN_HASTE),
             gone = self.stage.gone(GONE) => (gone, GONE),
         };
         if gone {
@@ -388,7 +401,11 @@ impl UnderWay<'_> {
 }
 
 /// Puts back what stood there, but for some of it.
-async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -> Result<(), String> {
+pub(super) async fn restore(
+    stage: &Stage,
+    standing: &Standing,
+    but: &BTreeSet<Workload>,
+) -> Result<(), String> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -400,16 +417,17 @@ async fn restore(stage: &Stage, standing: &Standing, but: &BTreeSet<Workload>) -
     }
 }
 
-/// Puts back what stood there, and forgets it.
-pub(super) async fn put_back(stage: &Stage, standing: &Standing) -> Result<(), String> {
+/// Puts back what stood there, and forgets it if that will do.
+async fn put_back(stage: &Stage, standing: &Standing, forget: bool) -> Result<(), String> {
     restore(stage, standing, &BTreeSet::new()).await?;
-    stage.make(standing.forget().await?).await
+    if forget { stage.make(standing.forget().await?).await } else { Ok(()) }
 }
 
 /// Does something, unless somebody wants the program to end.
 async fn unless<T>(end: &mut End, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     tokio::select! {
-        done = done => done,
+        biased;
         signal = end => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
+        done = done => done,
     }
 }

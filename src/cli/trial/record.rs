@@ -48,6 +48,15 @@ pub(super) struct Left {
     #[serde(default)]
     pub(super) embedded: bool,
     pub(super) state: State,
+    #[serde(default)]
+    pub(super) in_place: Option<KeptInPlace>,
+}
+
+/// What cleaning up takes of a trial in place.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeptInPlace {
+    pub(super) namespace: String,
+    pub(super) digest: Option<String>,
 }
 
 /// The longest file that a trial writes, and more.
@@ -76,6 +85,8 @@ impl Left {
 pub(super) struct InPlace {
     pub(super) namespace: String,
     pub(super) secret: String,
+    /// The digest of what the Secret keeps: by it `recover` knows that it is still what the trial wrote.
+    pub(super) digest: String,
     pub(super) changes: Vec<String>,
 }
 

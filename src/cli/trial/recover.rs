@@ -1,32 +1,30 @@
 //! `kubectl chaos recover`: finds what killed trials left behind, and removes it. Floor 3.
 
+mod left;
+
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::{Value as Json, json};
-
 use super::args::Recover;
-use super::conduct::put_back;
+use super::conduct::restore;
 use super::prepare::{Refusal, reach};
-use super::record::{Left as Noted, State};
+use super::record::{KeptInPlace, Left as Noted, State};
 use crate::cli::Session;
 use crate::cli::args::VariableArgs;
 use crate::cli::ci::guard;
 use crate::cli::exit_code::Exit;
 use crate::cli::input::Surroundings;
-use crate::cli::table::{Line as Row, List};
+use crate::cli::table::Listing;
 use crate::console::{Level, Line, sanitize};
 use crate::effect::{EffectState, Halt};
 use crate::github::Job;
 use crate::kubernetes::deploy::{remains, removal};
 use crate::kubernetes::{Cluster, Metadata, Resource};
-use crate::trial::{Stage, Standing};
+use crate::trial::{Fate, Misfit, Outlook, Stage, Standing, Voucher};
+use left::{Becomes, Left, document, foreign, list};
 
-/// The schema of the answer.
-const SCHEMA: &str = "kubectl-chaos/recover/v1";
 /// How long it may take until what was removed is to be seen to go.
 const SEEN: Duration = Duration::from_secs(60);
 
@@ -52,184 +50,191 @@ fn noted(folder: &Path) -> Result<Result<Noted, &'static str>, Refusal> {
     })
 }
 
+/// What of which trial is meant.
+#[derive(Default)]
+struct Meant<'a> {
+    /// The trial; else all of them.
+    trial: Option<&'a str>,
+    /// The cluster, and no other.
+    address: Option<&'a str>,
+    /// What the folder of the trial says of what it kept.
+    in_place: Option<&'a KeptInPlace>,
+    /// Whether the folder may be somebody else's, who may not say in which namespace.
+    is_of_a_job: bool,
+}
+
 async fn find_and_remove(session: &Session, args: &Recover) -> Result<(), Refusal> {
-    let mut session = within_bounds(session, args)?;
+    let (mut session, is_of_a_job) = within_bounds(session, args)?;
     let Some(folder) = &args.from else {
-        return remove(&session, args, args.trial.as_deref(), None).await;
+        return remove(&session, args, Meant { trial: args.trial.as_deref(), ..Meant::default() }).await;
     };
     match noted(folder)? {
         Err(why) => {
             let text = if args.list.output.is_for_machines() {
-                args.list.write(list(&[]), || document("", &[]))
+                args.list.write(list(&[], false), || document("", &[]))
             } else {
                 format!("nothing to do: {why}\n")
             };
-            let written = session.terminal.result(&text);
-            written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
+            written(&session, &text)
         }
         Ok(left) => {
             if let (None, Some(context)) = (session.connection.context(), &left.context) {
                 session.connection = session.connection.of_context(context);
             }
-            remove(&session, args, Some(&left.trial), Some(&left.cluster)).await
+            let meant = Meant {
+                trial: Some(&left.trial),
+                address: Some(&left.cluster),
+                in_place: left.in_place.as_ref(),
+                is_of_a_job,
+            };
+            remove(&session, args, meant).await
         }
     }
 }
 
 /// The folder of a job may be one that a pull request has brought along: there only the clusters are touched that `ci`
-/// may touch, and where that is asked for.
-fn within_bounds(session: &Session, args: &Recover) -> Result<Session, Refusal> {
+/// may touch, and where that is asked for. And whether it is such a folder.
+fn within_bounds(session: &Session, args: &Recover) -> Result<(Session, bool), Refusal> {
     let job = Job::of(|name| session.environment.get(name)).map_err(|error| (Exit::Usage, error))?;
     let mut bound = session.clone();
-    if args.from.is_some() && job.event.is_some() || !args.allow_context.is_empty() {
+    let is_of_a_job = args.from.is_some() && job.event.is_some();
+    if is_of_a_job || !args.allow_context.is_empty() {
         bound.connection = session.connection.guarded(guard(session, &job, &args.allow_context));
     }
-    Ok(bound)
+    Ok((bound, is_of_a_job))
+}
+
+fn written(session: &Session, text: &str) -> Result<(), Refusal> {
+    let written = session.terminal.result(text);
+    written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
 }
 
 /// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
-async fn remove(
-    session: &Session,
-    args: &Recover,
-    trial: Option<&str>,
-    address: Option<&str>,
-) -> Result<(), Refusal> {
+async fn remove(session: &Session, args: &Recover, meant: Meant<'_>) -> Result<(), Refusal> {
     let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
         .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
     let cluster = reach(&surroundings).await?;
-    if let Some(address) = address.filter(|address| *address != cluster.address) {
+    if let Some(address) = meant.address.filter(|address| *address != cluster.address) {
         let why = format!(
             "the trial was on {address}, and this is {}: name its --kubeconfig and --context",
             cluster.address
         );
         return Err((Exit::Usage, why));
     }
-    let standing = standing(&cluster, trial).await?;
-    let found = remains(&cluster, trial).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let (standing, misfits) = standing(&cluster, &meant).await?;
+    let found = remains(&cluster, meant.trial).await;
+    let mut found = found.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let mut kept = Vec::new();
+    for one in standing {
+        let outlook = one.outlook().await;
+        kept.push((one, outlook));
+    }
+    let left: Vec<Left> = found
+        .iter()
+        .map(|(resource, thing)| Left::made(resource, thing))
+        .chain(kept.iter().flat_map(|(standing, outlook)| Left::kept(standing, outlook)))
+        .chain(misfits.iter().map(Left::misfit))
+        .collect();
     let for_machines = args.list.output.is_for_machines();
+    let names = args.list.output == Listing::Name;
+    written(session, &args.list.write(list(&left, names), || document(&cluster.address, &left)))?;
+    if left.is_empty() {
+        let text = format!("nothing of a trial is left on {}", sanitize(&cluster.address));
+        session.terminal.say(&Line::note(Level::Info, text));
+        return Ok(());
+    }
+    for (one, why) in left.iter().filter_map(|one| Some((one, one.why.as_ref()?))) {
+        let text = sanitize(&format!("{} {} is left alone: {why}", one.kind, one.name));
+        session.terminal.say(&Line::note(Level::Warning, text));
+    }
+    if for_machines && !args.yes {
+        return Ok(());
+    }
     let result = |text: &str| {
         if for_machines {
             // the answer is the list, and nothing stands beside it
             session.terminal.say(&Line::note(Level::Info, text.trim_end()));
             return Ok(());
         }
-        let written = session.terminal.result(text);
-        written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))
+        written(session, text)
     };
-    let left = left(&found, &standing);
-    let text = args.list.write(list(&left), || document(&cluster.address, &left));
-    let written = session.terminal.result(&text);
-    written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))?;
-    if left.is_empty() {
-        let text = format!("nothing of a trial is left on {}", sanitize(&cluster.address));
-        session.terminal.say(&Line::note(Level::Info, text));
+    if left.iter().any(|one| one.becomes.is_a_change()) && !args.yes && !confirmed(session)? {
+        return result("nothing was removed\n");
+    }
+    let mut failed = Vec::new();
+    for (standing, outlook) in &kept {
+        failed.extend(put_back(&cluster, standing, outlook).await);
+    }
+    found.retain(|(resource, thing)| foreign(resource, thing).is_none());
+    let is_removal = !found.is_empty();
+    failed.extend(take_away(cluster, &found).await.err());
+    let alone = left.iter().filter(|one| one.becomes == Becomes::LeftAlone).count();
+    if alone > 0 {
+        failed.push(format!("{alone} of {} left alone, each for the reason above", left.len()));
+    }
+    if failed.is_empty() {
+        return result(if is_removal { "removed, or on its way out\n" } else { "put back\n" });
+    }
+    Err((Exit::RollbackIncomplete, failed.join("; ")))
+}
+
+/// Puts back what a Secret keeps, each object by itself and only as it was shown, and removes the Secret if nothing of
+/// it is left to do. Gives what went wrong.
+async fn put_back(cluster: &Arc<Cluster>, standing: &Standing, outlook: &[Outlook]) -> Vec<String> {
+    // each has the trial's own name in what it keeps
+    let stage = Stage::new(cluster.clone(), String::new());
+    let mut failed = Vec::new();
+    for one in outlook.iter().filter(|one| !matches!(one.fate, Fate::Stays | Fate::LeftAlone(_))) {
+        let mut others = standing.workloads();
+        others.remove(&(one.kind.clone(), one.name.clone()));
+        if let Err(error) = restore(&stage, standing, &others).await {
+            failed.push(format!(
+                "{} {} in {} could not be put back: {error}",
+                one.kind,
+                one.name,
+                standing.namespace()
+            ));
+        }
+    }
+    if failed.is_empty() && !outlook.iter().any(|one| matches!(one.fate, Fate::LeftAlone(_))) {
+        let forgotten = async { stage.make(standing.forget().await?).await };
+        let forgotten =
+            forgotten.await.map_err(|error| format!("{} could not be removed: {error}", standing.name()));
+        failed.extend(forgotten.err());
+    }
+    failed
+}
+
+/// Removes things, and waits until they are seen to go.
+async fn take_away(cluster: Arc<Cluster>, things: &[(Resource, Metadata)]) -> Result<(), String> {
+    if things.is_empty() {
         return Ok(());
     }
-    if !args.yes {
-        if for_machines {
-            return Ok(());
-        }
-        if !confirmed(session)? {
-            return result("nothing was removed\n");
-        }
-    }
-    for one in &standing {
-        // each has the trial's own name in what it keeps
-        let stage = Stage::new(cluster.clone(), String::new());
-        put_back(&stage, one).await.map_err(|error| {
-            (Exit::RollbackIncomplete, format!("{} could not be put back: {error}", one.namespace()))
-        })?;
-    }
-    if found.is_empty() {
-        return result("put back\n");
-    }
-    let plan = removal(&found);
-    plan.apply(&cluster, &Halt::default(), &|_, _| {})
-        .await
-        .map_err(|failure| (Exit::RollbackIncomplete, failure.brief()))?;
+    let plan = removal(things);
+    plan.apply(&cluster, &Halt::default(), &|_, _| {}).await.map_err(|failure| failure.brief())?;
     match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
-        Ok((EffectState::Confirmed, _)) => result("removed, or on its way out\n"),
-        Ok((_, why)) => Err((Exit::RollbackIncomplete, why)),
-        Err(_) => Err((Exit::RollbackIncomplete, format!("not seen to go within {} s", SEEN.as_secs()))),
+        Ok((EffectState::Confirmed, _)) => Ok(()),
+        Ok((_, why)) => Err(why),
+        Err(_) => Err(format!("not seen to go within {} s", SEEN.as_secs())),
     }
 }
 
 /// What trials in place replaced: in all namespaces, or in the one that is meant where not all may be looked at.
-async fn standing(cluster: &Arc<Cluster>, trial: Option<&str>) -> Result<Vec<Standing>, Refusal> {
-    let found = match Standing::left(cluster, None, trial).await {
+async fn standing(
+    cluster: &Arc<Cluster>,
+    meant: &Meant<'_>,
+) -> Result<(Vec<Standing>, Vec<Misfit>), Refusal> {
+    // whoever brought the folder along may not say for which namespace it vouches
+    let place = meant.in_place.filter(|place| !meant.is_of_a_job || place.namespace == cluster.namespace);
+    let voucher = place.and_then(|place| {
+        Some(Voucher { namespace: place.namespace.clone(), digest: place.digest.clone()? })
+    });
+    let namespace = place.map_or(&cluster.namespace, |place| &place.namespace);
+    let found = match Standing::left(cluster, None, meant.trial, voucher.as_ref()).await {
         Ok(found) => Ok(found),
-        Err(_) => Standing::left(cluster, Some(&cluster.namespace), trial).await,
+        Err(_) => Standing::left(cluster, Some(namespace), meant.trial, voucher.as_ref()).await,
     };
     found.map_err(|error| (Exit::Unreachable, error))
-}
-
-/// What becomes of something that was left.
-const REMOVED: &str = "removed";
-const PUT_BACK: &str = "put back";
-
-/// Something that was left of a trial.
-#[derive(Serialize)]
-struct Left {
-    kind: String,
-    name: String,
-    namespace: Option<String>,
-    trial: String,
-    since: Option<String>,
-    /// What becomes of it, or of what it keeps.
-    becomes: &'static str,
-    /// Its kind and its name, as kubectl takes them.
-    #[serde(skip)]
-    named: String,
-}
-
-/// Everything that was left, as it is listed.
-fn left(found: &[(Resource, Metadata)], standing: &[Standing]) -> Vec<Left> {
-    let made = found.iter().map(|(resource, thing)| {
-        let kind = resource.kind.to_lowercase();
-        let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
-        Left {
-            kind: resource.kind.to_string(),
-            name: thing.name.clone(),
-            namespace: thing.namespace.clone(),
-            trial: thing.trial().unwrap_or_default().to_owned(),
-            since: thing.creation_timestamp.clone(),
-            becomes: REMOVED,
-            named: format!("{kind}{group}/{}", thing.name),
-        }
-    });
-    let kept = standing.iter().map(|one| Left {
-        kind: "Secret".to_owned(),
-        name: one.name(),
-        namespace: Some(one.namespace().to_owned()),
-        trial: one.trial().to_owned(),
-        since: one.since().map(str::to_owned),
-        becomes: PUT_BACK,
-        named: format!("secret/{}", one.name()),
-    });
-    made.chain(kept).collect()
-}
-
-fn list(left: &[Left]) -> List {
-    let line = |one: &Left| Row {
-        name: one.named.clone(),
-        cells: vec![
-            one.kind.clone(),
-            one.name.clone(),
-            one.namespace.clone().unwrap_or_default(),
-            one.trial.clone(),
-            one.since.clone().unwrap_or_default(),
-        ],
-        wide_cells: vec![one.becomes.to_owned()],
-    };
-    List {
-        heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "SINCE"],
-        wide_heads: &["BECOMES"],
-        lines: left.iter().map(line).collect(),
-    }
-}
-
-fn document(address: &str, left: &[Left]) -> Json {
-    json!({"schema": SCHEMA, "cluster": address, "left": left})
 }
 
 /// Asks a person. Whoever cannot be asked has to say so beforehand.
@@ -240,7 +245,7 @@ fn confirmed(session: &Session) -> Result<bool, Refusal> {
         return Err((Exit::Usage, why.to_owned()));
     }
     let asked =
-        session.terminal.result("remove all of it? A trial that is under way would be destroyed. [y/N] ");
+        session.terminal.result("do all of this? A trial that is under way would be destroyed. [y/N] ");
     asked.map_err(|error| (Exit::NotWritten, error))?;
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);

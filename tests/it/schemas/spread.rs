@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kubectl_chaos::journal::Record;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -164,14 +166,18 @@ fn left_behind(found: &mut Vec<Produced>) {
         json!({"metadata": {"name": name, "namespace": namespace, "uid": name, "labels": {"kubectl-chaos/trial": "0a"},
             "creationTimestamp": "2026-01-01T00:00:00Z"}, "data": data})
     };
-    let secret = left("kept", json!("shop"), json!({"standing.json": "W10="}));
+    let one = json!({"api_version": "v1", "kind": "ConfigMap", "name": "settings", "original": null});
+    let keeps = BASE64_STANDARD.encode(json!({"salt": "", "objects": [one]}).to_string());
+    let secret = left("kubectl-chaos-trial-0a", json!("shop"), json!({"standing.json": keeps}));
+    // no trial has made it
+    let other = left("kept", json!("shop"), json!({"standing.json": "W10="}));
     let namespace = left("chaos-trial-0a-before-1", Value::Null, Value::Null);
     let api = Server::start(move |request| match request.path.split('?').next().unwrap() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         "/apis" => Response::json(&json!({"groups": []})),
         "/api/v1" => Response::json(&json!({"resources": []})),
         "/api/v1/namespaces" => Response::json(&json!({"items": [namespace]})),
-        _ => Response::json(&json!({"items": [secret]})),
+        _ => Response::json(&json!({"items": [secret, other]})),
     });
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));

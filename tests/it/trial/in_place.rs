@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Finished, Site, finish, object, pod_spec, signal, wait_until};
 
 /// A Deployment with so many replicas.
-fn deployment(replicas: u32, note: &str) -> Value {
+pub(super) fn deployment(replicas: u32, note: &str) -> Value {
     let labels = json!({"app": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": pod_spec("testbed/busybox:1")});
     let spec = json!({"replicas": replicas, "selector": {"matchLabels": labels}, "template": template});
@@ -17,7 +17,7 @@ fn deployment(replicas: u32, note: &str) -> Value {
     deployment
 }
 
-fn settings(name: &str, value: &str) -> Value {
+pub(super) fn settings(name: &str, value: &str) -> Value {
     object("v1", "ConfigMap", name, &json!({"data": {"a": value}}))
 }
 
@@ -26,7 +26,7 @@ fn list(items: &[Value]) -> String {
 }
 
 /// Somebody's own workload stands in the namespace.
-fn furnish(site: &Site) {
+pub(super) fn furnish(site: &Site) {
     site.create(&site.at("apps/v1", "deployments"), &deployment(1, "mine"));
     site.create(&site.at("v1", "configmaps"), &settings("settings", "1"));
     site.until(&site.at("apps/v1", "deployments/web"), |answer| {
@@ -35,7 +35,7 @@ fn furnish(site: &Site) {
 }
 
 /// Begins a trial that replaces it, and adds something after the change.
-fn begin(site: &Site, more: &[&str]) -> Child {
+pub(super) fn begin(site: &Site, more: &[&str]) -> Child {
     let before = site.chaos.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
     let after = site.chaos.write(
         "after.json",
@@ -57,14 +57,14 @@ fn begin(site: &Site, more: &[&str]) -> Child {
     command.spawn().expect("a started process")
 }
 
-fn recover(site: &Site, more: &[&str]) -> Finished {
+pub(super) fn recover(site: &Site, more: &[&str]) -> Finished {
     let mut command = site.chaos.command(["recover"]);
     command.args(more).env("KUBECONFIG", &site.config).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish(command.spawn().expect("a started process"))
 }
 
 /// What stood there stands there again, and nothing else.
-fn stands_again(site: &Site) {
+pub(super) fn stands_again(site: &Site) {
     let web = site.read(&site.at("apps/v1", "deployments/web")).body;
     assert_eq!(
         (&web["spec"]["replicas"], &web["metadata"]["annotations"]["note"]),
@@ -118,9 +118,12 @@ fn what_a_killed_one_replaced_is_recovered(site: &Site) {
     finish(child);
     let trial = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     let listed = recover(site, &[&trial]).exits(2);
-    assert!(listed.stdout.contains("\nSecret   kubectl-chaos-trial-"), "{}", listed.stdout);
-    let becomes = recover(site, &[&trial, "-o", "json"]).exits(0).json()["left"][0]["becomes"].clone();
-    assert_eq!(becomes, "put back");
+    assert!(listed.stdout.contains("\nSecret       kubectl-chaos-trial-"), "{}", listed.stdout);
+    let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json()["left"].clone();
+    let shown: Vec<_> =
+        listed.as_array().unwrap().iter().map(|one| (&one["kind"], &one["becomes"])).collect();
+    assert_eq!(shown[0], (&json!("Secret"), &json!("removed")));
+    assert!(shown.contains(&(&json!("Deployment"), &json!("put back"))), "{listed:#}");
     recover(site, &[&trial, "--yes"]).exits(0);
     stands_again(site);
 }

@@ -1,6 +1,8 @@
 //! `trial`: both arms are deployed, run and removed, and the answer is the one that the rules allow.
 
+#[macro_use]
 mod in_place;
+mod recovering;
 
 use std::process::Child;
 
