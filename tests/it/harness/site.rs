@@ -110,13 +110,18 @@ impl Site {
     /// Asks the API; with a body unless it is null, which a PATCH merges.
     pub fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
         let patch = if method == Method::PATCH { "merge-patch+" } else { "" };
-        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.pass(method, path, &format!("application/{patch}json"), body)
+    }
+
+    /// Asks the API with a body as it is.
+    pub fn pass(&self, method: Method, path: &str, content_type: &str, body: String) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("Accept", "application/json")
-            .header("Content-Type", format!("application/{patch}json"))
-            .body(kube::client::Body::from(bytes))
+            .header("Content-Type", content_type)
+            .body(kube::client::Body::from(body.into_bytes()))
             .unwrap();
         let client = self.client.clone();
         let (code, bytes) = self.runtime.block_on(async {

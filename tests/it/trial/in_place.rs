@@ -1,11 +1,16 @@
 //! `trial --in-place`: what stands there is replaced, and stands there again afterwards, whatever ends the trial.
 
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Finished, Site, finish, object, pod_spec, signal, wait_until};
+use crate::harness::{
+    Finished, Response, Server, Site, finish, kubeconfig, object, pod_spec, signal, wait_until,
+};
 
 /// A Deployment with so many replicas.
 pub(super) fn deployment(replicas: u32, note: &str) -> Value {
@@ -36,6 +41,11 @@ pub(super) fn furnish(site: &Site) {
 
 /// Begins a trial that replaces it, and adds something after the change.
 pub(super) fn begin(site: &Site, more: &[&str]) -> Child {
+    begin_with(site, &site.config, more)
+}
+
+/// The same by the kubeconfig of that path.
+fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
     let before = site.chaos.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
     let after = site.chaos.write(
         "after.json",
@@ -53,8 +63,58 @@ pub(super) fn begin(site: &Site, more: &[&str]) -> Child {
     let mut command = site.chaos.command(["trial", "--in-place", "--repeat", "1", "--output-dir", "out"]);
     command.arg(experiment).arg("--before").arg(before).arg("--after").arg(after);
     command.args(["--recovery", "1s", "--ready-timeout", "3m"]).args(more);
-    command.env("KUBECONFIG", &site.config).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("KUBECONFIG", config).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("a started process")
+}
+
+/// A way to the cluster on which the first change of the Deployment takes so long, whoever still waits for it.
+fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let (site, first) = (Arc::clone(site), Arc::clone(&asked));
+    let server = Server::start(move |request| {
+        let path = request.path.as_str();
+        let is_change = request.method == "PATCH" && path.contains("/deployments/web");
+        if is_change && !first.swap(true, Ordering::Relaxed) {
+            std::thread::sleep(time);
+        }
+        let method = request.method.parse().unwrap();
+        let content_type = request.header("content-type").unwrap_or("application/json");
+        let answer = site.pass(method, path, content_type, request.body.clone());
+        Response::new(answer.code, "application/json", &answer.body.to_string())
+    });
+    (server, asked)
+}
+
+/// Cuts a trial while a change is under way, and waits until that has come about.
+fn cut_in_the_middle(time: Duration) -> (Arc<Site>, Finished) {
+    let site = Arc::new(Site::embedded());
+    furnish(&site);
+    let (server, asked) = slow(&site, time);
+    let through = kubeconfig(&site.chaos, &server.url(""), &json!({}));
+    let child = begin_with(&site, &through, &["--settle", "1h", "--sample=1h", "-n", &site.namespace]);
+    wait_until("a change", || asked.load(Ordering::Relaxed));
+    signal(child.id(), Signal::TERM);
+    let ended = finish(child);
+    std::thread::sleep(time);
+    drop(server);
+    (site, ended)
+}
+
+#[test]
+fn a_change_that_is_under_way_is_put_back_too() {
+    let (site, ended) = cut_in_the_middle(Duration::from_millis(1500));
+    ended.exits(143);
+    stands_again(&site);
+    assert_eq!(site.chaos.json("out/trial.json")["state"], "finished");
+}
+
+#[test]
+fn a_change_that_may_come_about_yet_is_left_to_recover() {
+    let (site, ended) = cut_in_the_middle(Duration::from_secs(5));
+    ended.says("may come about yet");
+    assert_eq!(site.chaos.json("out/trial.json")["state"], "left");
+    recover(&site, &["--yes"]).exits(0);
+    stands_again(&site);
 }
 
 pub(super) fn recover(site: &Site, more: &[&str]) -> Finished {
