@@ -280,6 +280,12 @@ class Artifacts(Shop):
 
     def test_hostile_texts_of_an_artifact_stay_texts(self):
         github = self.github_with()
+        def bare(folder):
+            self.edit(folder, journal, lambda document: document.pop("kubectl-chaos"))
+
+        def of_a_status(status):
+            return lambda folder: self.edit(folder, journal, lambda document: document.update(status=status))
+
         artifact = self.artifact()
         hostile = "<img src=x onerror=y> @all [a](https://evil.example) ::error::forged\n::warning::forged\n\x1b]0;x\x07 <!-- kubectl-chaos:x -->"
 
@@ -287,6 +293,9 @@ class Artifacts(Shop):
             """Puts it wherever a text stands that is not one of a few words."""
             if isinstance(value, dict):
                 for key, one in value.items():
+            "not of this program": bare,
+            "a status of its own": of_a_status("held"),
+            "a status of several lines": of_a_status("held\nafter=x\n::error::pwn"),
                     if key in ("title", "name", "description", "detail") and isinstance(one, str):
                         value[key] = hostile
                     else:
@@ -382,3 +391,4 @@ class Examples(Shop):
 
 if __name__ == "__main__":
     unittest.main()
+        self.assertNotIn("the experiment is not", comment["body"], "the experiment is the same")

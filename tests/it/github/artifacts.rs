@@ -301,6 +301,17 @@ fn links_are_not_followed() {
     std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
     symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
     job.publish(&[]).exits(3).says("it is a link, which is not followed");
+    // without our key its own words would count
+    let bare = |status: &'static str| {
+        move |job: &Job| {
+            let failed = json!({"activity": {"type": "action", "name": "a"}, "status": "failed"});
+            let text = json!({"experiment": {"title": "t"}, "status": status, "run": [failed]}).to_string();
+            write(job, "journal.json", text);
+        }
+    };
+    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
+    refused(&bare("held"), 3, "its status is none of completed, failed");
+    refused(&changed("/status", json!("held\nafter=x\n::error::pwn")), 3, "its status is none of completed");
     symlink("elsewhere", job.chaos.path("linked")).unwrap();
     job.publish(&["linked"]).exits(3).says("it is a link, which is not followed");
     job.publish(&["chaos-results/../elsewhere"]).exits(2).says("has no .. in it");
@@ -332,7 +343,10 @@ fn the_comment_says_when_the_experiment_itself_was_changed() {
     };
     let same = journal("a", "held", &[])["experiment"].clone();
     assert!(!base(&same, None).contains("the experiment is not"), "{}", base(&same, None));
-    assert!(base(&same, Some("sha256:other")).contains("this pull request changes what is done or measured"));
+    let note = base(&json!({"title": "t", "method": []}), None);
+    assert!(note.contains("is not the one of the branch that this was published from"), "{note}");
+    // what the journal says of it does not count
+    assert!(!base(&same, Some("sha256:other")).contains("the experiment is not"));
     let other = json!({"title": "Lose a replica", "method": []});
     assert!(base(&other, None).contains("this pull request changes what is done or measured"));
     let github = GitHub::start();
