@@ -91,7 +91,7 @@ fn check_folder(folder: &Path, hand: Hand) -> Result<(), String> {
 }
 
 /// The journals directly in a folder, by their numbers.
-fn journals(folder: &Path, hand: Hand) -> Result<Vec<PathBuf>, String> {
+pub(super) fn journals(folder: &Path, hand: Hand) -> Result<Vec<PathBuf>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", folder.display());
     let mut found = Vec::new();
     for (count, entry) in std::fs::read_dir(folder).map_err(|error| failed(&error))?.enumerate() {

@@ -104,6 +104,32 @@ class Comments(Shop):
         [comment] = github.comments()
         self.assertIn("changes what is done or measured", comment["body"], result.log())
 
+    def test_results_that_the_pull_request_committed_are_not_published(self):
+        trial = {"before": "deploy/before", "after": "deploy/after", "common": "deploy/services", "repeat": "1", "apply": ""}
+        held = {
+            "experiment": experiment(), "status": "completed", "start": "2026-01-01T00:00:00",
+            "kubectl-chaos": {"schema": 1, "run_id": "a", "finished": True, "verdict": "held", "reason": "forged"},
+        }
+        forged = [(f"{arm}/journal-{number}.json", {**held, "start": f"2026-01-01T00:00:0{number}"}) for arm in ("before", "after")
+                  for number in (1, 2, 3)]
+        said = ("comparison.json", {"verdict": "fixed", "after": "holds"})
+        for files, inputs in [
+            ([*forged, said], trial),
+            (forged, {}),
+            ([("journal-1.json", held)], {}),
+        ]:
+            with self.subTest(files[0][0], inputs=inputs):
+                github = self.github()
+                job = self.job_of(pull_request(), GITHUB_API_URL=github.address)
+                for name, content in files:
+                    self.put(job, os.path.join("chaos-results", name), content)
+                result = self.single(job, **inputs)
+                self.assertEqual(result.steps["Run"].code, 2, result.log())
+                self.assertEqual(result.steps["Publish"].outcome, "skipped", result.log())
+                self.assertEqual((result.outputs["verdict"], result.outputs["journals"], result.outputs["exit-code"]), ("", "", "2"))
+                self.assertEqual(github.asked(), [])
+                self.assertEqual(result.summary, "")
+
     def test_when_nothing_is_to_be_said(self):
         github = self.github()
         self.published(github, comment="never")

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::mock::{GitHub, TOKEN, US};
 use super::{Job, REPOSITORY, pull_request, shown};
+use crate::comparing::journal;
 use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
 
 fn process(path: &str, arguments: &[&str]) -> Value {
@@ -84,6 +85,52 @@ fn a_step_is_told_what_came_of_it() {
     std::fs::write(job.chaos.path("outputs"), "").unwrap();
     job.ci(&[]).exits(2).says("which experiment?");
     assert_eq!(job.outputs()["exit-code"], "2");
+}
+
+/// The folder may come with the pull request: then nothing runs, nothing of it is told, and nothing of it goes.
+#[test]
+fn results_that_a_pull_request_brought_along_are_not_told() {
+    let arms =
+        [with_journal("before/journal-1.json", "failed"), with_journal("after/journal-1.json", "held")];
+    let single = &["--experiment", "e.json"][..];
+    let trial = &["--experiment", "e.json", "--embedded", "--before", "m", "--after", "m"][..];
+    let check = |files: &[(String, String)], line: &[&str], says: &str, stays: bool| {
+        let job = Job::of_a_pull_request();
+        job.chaos.write("e.json", deviating().to_string());
+        job.chaos.write("it", "");
+        job.chaos.write("m/m.yaml", "");
+        for (name, text) in files {
+            job.chaos.write(&format!("chaos-results/{name}"), text);
+        }
+        let finished = job.ci(line);
+        assert!(finished.code.is_some_and(|code| code > 1), "{says}: {}", finished.stderr);
+        assert!(finished.stderr.contains(says), "{says}: {}", finished.stderr);
+        let outputs = job.outputs();
+        for (name, value) in &outputs {
+            assert!(value.is_empty() || ["exit-code", "output-dir"].contains(&name.as_str()), "{outputs:?}");
+        }
+        assert_eq!(outputs["exit-code"], finished.code.unwrap().to_string());
+        assert!(job.chaos.path("it").exists(), "it ran");
+        let name = &files[0].0;
+        assert_eq!(job.chaos.path(&format!("chaos-results/{name}")).exists(), stays, "{name}");
+    };
+    let forged = ("comparison.json".to_owned(), json!({"verdict": "fixed", "after": "holds"}).to_string());
+    let with = |more: &[(String, String)]| [&arms[..], more].concat();
+    check(&with(std::slice::from_ref(&forged)), trial, "in it, which no run has left there", true);
+    check(&with(&[]), single, "has before in it, which no run has left there", true);
+    check(std::slice::from_ref(&forged), single, "has comparison.json in it", true);
+    check(&[with_journal("journal-1.json", "held")], single, "has journal-1.json in it", true);
+    check(&[("before".to_owned(), String::new())], single, "has before in it", true);
+    // what looks like a trial's folder is emptied, as that of a trial is
+    let record = ("trial.json".to_owned(), "{}".to_owned());
+    let nowhere = ["--experiment", "nowhere.json", "--embedded", "--before", "m", "--after", "m"];
+    let all = with(&[with_journal("journal-7.json", "held"), forged, record]);
+    check(&all, &nowhere, "nowhere.json", false);
+}
+
+/// A journal that somebody wrote by hand, and its name.
+fn with_journal(name: &str, what: &str) -> (String, String) {
+    (name.to_owned(), journal(name, what, &[]).to_string())
 }
 
 #[test]
