@@ -104,8 +104,17 @@ impl Event {
     /// Whether it may be about what somebody wrote who may not write to the repository: a pull request from a
     /// fork, or one of which that is not known.
     pub fn is_of_a_stranger(&self) -> bool {
-        let of_an_issue = self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some());
-        of_an_issue || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
+    /// Whether it is about a pull request, whichever way it says so.
+    pub fn is_about_a_pull_request(&self) -> bool {
+        self.pull_request.is_some() || self.is_about_an_issue_that_is_one()
+    }
+
+    fn is_about_an_issue_that_is_one(&self) -> bool {
+        self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some())
+    }
+
+        self.is_about_an_issue_that_is_one()
+            || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
     }
 }
 
