@@ -12,6 +12,7 @@ use clap::Parser as _;
 
 use super::Session;
 use super::args::{Cli, Command};
+use super::base::Whose;
 use super::exit_code::Exit;
 use super::{base, run, trial};
 use crate::console::{Level, Line, sanitize};
@@ -20,8 +21,8 @@ use crate::github::command::{self, Annotation, Silence};
 use args::Ci;
 use bounds::bounds;
 pub(super) use bounds::guard;
-
 use folder::{Outcome, clear};
+
 /// Where everything goes where nothing is said.
 pub(super) const OUTPUT_DIR: &str = "chaos-results";
 
@@ -105,7 +106,7 @@ impl Ready {
 fn note_base(session: &Session, args: &Ci) {
     let (Some(base), Some(experiment)) = (&args.base_experiment, &args.experiment) else { return };
     let note = match base::hash_of(base).and_then(|base| Ok((base, base::hash_of(Path::new(experiment))?))) {
-        Ok((base, ours)) => base.changed_by(&ours),
+        Ok((base, ours)) => base.changed_by(&ours, Whose::Base),
         Err(error) => Some(error),
     };
     if let Some(note) = note {
