@@ -175,6 +175,25 @@ fn inputs_are_variables() {
 }
 
 #[test]
+fn a_command_line_that_cannot_be_read_is_told_to_the_job() {
+    let job = Job::of_a_pull_request().env("KUBECTL_CHAOS_INPUT_TIMEOUT", "soon\u{20}::error::x");
+    let finished = job.ci(&["--experiment", "e.json"]).exits(2);
+    let annotation =
+        "::error title=kubectl-chaos::invalid value 'soon ::error::x' for '--timeout <DURATION>'";
+    assert!(finished.stdout.starts_with(annotation), "{}", finished.stdout);
+    assert_eq!(finished.stdout.lines().count(), 1);
+    assert_eq!(job.outputs(), [("exit-code".to_owned(), "2".to_owned())].into());
+    let job = Job::of_a_pull_request().env("KUBECTL_CHAOS_INPUT_COMMENT", "sometimes");
+    let finished = job.publish(&[]).exits(2);
+    assert!(finished.stdout.starts_with("::error title=kubectl-chaos::invalid value"), "{}", finished.stdout);
+    assert!(job.outputs().is_empty());
+    // other commands, and other places, hear nothing of it
+    let job = Job::of_a_pull_request();
+    assert_eq!(job.chaos.run(["run", "--timeout", "soon"]).exits(2).stdout, "");
+    assert_eq!(Chaos::new().run(["ci", "--timeout", "soon"]).exits(2).stdout, "");
+}
+
+#[test]
 fn no_experiment_runs_with_the_rights_of_the_base_branch() {
     let comment = json!({"action": "created", "issue": {"number": 5, "pull_request": {"url": "u"}}});
     let own = pull_request(REPOSITORY);
@@ -202,6 +221,9 @@ fn no_experiment_runs_with_the_rights_of_the_base_branch() {
         );
         assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
     }
+    // a comment on an issue is about nobody's changes
+    let issue = json!({"action": "created", "issue": {"number": 5}});
+    may(&Job::new("issue_comment", &issue), &["prod"], &["--allow-context", "prod"], true, "");
 }
 
 /// Runs what touches a cluster; whether it may.
@@ -221,9 +243,6 @@ fn may(job: &Job, contexts: &[&str], more: &[&str], allowed: bool, says: &str) {
 
 #[test]
 fn only_clusters_that_are_made_to_be_broken_are_touched() {
-    // a comment on an issue is about nobody's changes
-    let issue = json!({"action": "created", "issue": {"number": 5}});
-    may(&Job::new("issue_comment", &issue), &["prod"], &["--allow-context", "prod"], true, "");
     let own = Job::of_a_pull_request;
     may(&own(), &["kind-ci"], &[], true, "");
     may(&own(), &["k3d-ci"], &[], true, "");
