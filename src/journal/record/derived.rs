@@ -29,9 +29,12 @@ fn declared(part: &Json, key: &str) -> usize {
     part[key].as_array().map_or(0, Vec::len)
 }
 
-/// Whether the hypothesis was met: by every probe that it has.
+/// Whether the hypothesis was met: by every probe that it has. One without probes shows nothing.
 fn met(look: &Look, declared: usize) -> Option<bool> {
     look.steady_state_met?;
+    if look.probes.is_empty() {
+        return None;
+    }
     let held = |probe: &Played| probe.succeeded() && probe.tolerance_met == Some(true);
     if look.probes.iter().all(held) { (look.probes.len() >= declared).then_some(true) } else { Some(false) }
 }
@@ -256,6 +259,15 @@ mod tests {
         check(&|j| j["kubectl-chaos"]["finished"] = json!(false), None, "met at every look");
         check(&|j| j["steady_states"] = json!({}), Some("explored"), "no steady state");
         check(&|j| j["steady_states"]["after"] = Json::Null, Some("undecided"), "not looked at after");
+        check(
+            &|j| {
+                j["experiment"]["steady-state-hypothesis"]["probes"] = json!([]);
+                j["steady_states"]["before"]["probes"] = json!([]);
+                j["steady_states"]["after"]["probes"] = json!([]);
+            },
+            Some("undecided"),
+            "to its end",
+        );
         check(&|j| j["status"] = json!("failed"), Some("undecided"), "the run failed");
         check(
             &|j| {
