@@ -6,7 +6,8 @@
     archive BINARY PLATFORM DIR     the archive of one platform, the same bytes every time
     sums DIR                        DIR/SHA256SUMS, of the archives of every platform
     krew DIR                        DIR/chaos.yaml: krew-manifest.yaml with the version and the sums
-    table DIR                       adds the sums to the table that the action believes
+    table DIR MAIN                  adds the sums to the table that the action believes, and those of MAIN, the table of the main
+                                    branch; refuses a version that is not the greatest of all
 """
 import argparse
 import gzip
@@ -160,20 +161,50 @@ def krew(arguments):
     print(path)
 
 
+def rows(text):
+    """The sums of a table, by the names of the archives. What was only foreseen gives way to what is."""
+    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {name: found for found, name in lines if found != ZEROS}
+
+
+def number(name):
+    """The version of an archive, as something that can be compared."""
+    found = re.match(r"kubectl-chaos-v(\d+)\.(\d+)\.(\d+)-", name)
+    if not found:
+        raise Refused(f"{name} is no archive of a release")
+    return tuple(map(int, found.groups()))
+
+
 def table(arguments):
     known = summed(arguments.dir)
     path = os.path.join(ROOT, ".github", "action", "checksums.txt")
     with open(path, encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    head = [line for line in lines if line.startswith("#")]
-    # what was foreseen gives way to what is; what was released stays what it was
-    kept = [line for line in lines if not line.startswith("#") and not line.startswith(ZEROS)]
-    again = sorted(set(known) & {line.split()[1] for line in kept})
+        text = file.read()
+    with open(arguments.main, encoding="utf-8") as file:
+        there = rows(file.read())
+    # what was released stays what it was, wherever it is known
+    kept = rows(text)
+    other = sorted(name for name in set(kept) & set(there) if kept[name] != there[name])
+    if other:
+        raise Refused(f"checksums.txt of the main branch has another sum for {other[0]}")
+    kept |= there
+    again = sorted(set(known) & set(kept))
     if again:
         raise Refused(f"checksums.txt has {again[0]} already, and a release is made once")
+    ours = number(archive_name(PLATFORMS[0]))
+    greatest = max(map(number, kept), default=ours)
+    if greatest > ours:
+        shown = ".".join(map(str, greatest))
+        raise Refused(
+            f"the tag v1 would go back from {shown} to {version()}: bring the sums of v{version()} to the main branch by hand, "
+            "below those of later versions"
+        )
+    head = [line for line in text.splitlines() if line.startswith("#")]
     new = [f"{known[name]}  {name}" for name in sorted(known)]
+    # the newest first, and those of a version in the order of their names
+    old = sorted(sorted(kept), key=number, reverse=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write("\n".join(head + new + kept) + "\n")
+        file.write("\n".join(head + new + [f"{kept[name]}  {name}" for name in old]) + "\n")
     print("\n".join(new))
 
 
@@ -186,7 +217,7 @@ def main():
         (archive, ["binary", "platform", "dir"]),
         (sums, ["dir"]),
         (krew, ["dir"]),
-        (table, ["dir"]),
+        (table, ["dir", "main"]),
     ]:
         added = commands.add_parser(command.__name__)
         added.set_defaults(command=command)

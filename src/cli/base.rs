@@ -32,16 +32,34 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<document::Document, Diagn
     if is_json { json::read(text, shown) } else { yaml::read(text, shown) }
 }
 
+/// Whose copy it is that others are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The branch that a pull request is for.
+    Base,
+    /// The branch that a workflow runs for which publishes for others: as a rule the default one, whatever their pull
+    /// requests are for.
+    Publisher,
+}
+
 impl Identity {
     /// What there is to say where another one is not the same.
-    pub(super) fn changed_by(&self, other: &Self) -> Option<String> {
+    pub(super) fn changed_by(&self, other: &Self, whose: Whose) -> Option<String> {
+        let (branch, or_else) = match whose {
+            Whose::Base => ("the base branch", ""),
+            Whose::Publisher => {
+                ("the branch that this was published from", ", or it is for a branch that has another one")
+            }
+        };
         match (&self.0, &other.0) {
             (Some(base), Some(ours)) if base == ours => None,
-            (None, _) => Some("the experiment is not on the base branch: this pull request brings it along".to_owned()),
-            _ => Some(
-                "the experiment is not the one of the base branch: this pull request changes what is done or measured"
-                    .to_owned(),
-            ),
+            (None, _) => {
+                Some(format!("the experiment is not on {branch}: this pull request brings it along{or_else}"))
+            }
+            _ => Some(format!(
+                "the experiment is not the one of {branch}: this pull request changes what is done or \
+                 measured{or_else}"
+            )),
         }
     }
 
@@ -67,9 +85,16 @@ mod tests {
         let same = identity("b.yaml", "title: other\nmethod: [{name: a}]\n");
         let other = identity("c.yaml", "title: t\nmethod: [{name: b}]\n");
         let none = hash_of(&folder.path().join("none")).unwrap();
-        assert_eq!(base.changed_by(&same), None);
-        assert!(base.changed_by(&other).unwrap().contains("changes what is done or measured"));
-        assert!(none.changed_by(&base).unwrap().contains("brings it along"));
+        for (whose, branch) in [(Whose::Base, "the base branch"), (Whose::Publisher, "published from")] {
+            assert_eq!(base.changed_by(&same, whose), None);
+            let changed = base.changed_by(&other, whose).unwrap();
+            assert!(
+                changed.contains(branch) && changed.contains("changes what is done or measured"),
+                "{changed}"
+            );
+            let added = none.changed_by(&base, whose).unwrap();
+            assert!(added.contains(branch) && added.contains("brings it along"), "{added}");
+        }
         std::fs::write(folder.path().join("broken.json"), "{").unwrap();
         assert!(hash_of(&folder.path().join("broken.json")).unwrap_err().contains("broken JSON"));
     }

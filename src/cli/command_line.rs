@@ -23,6 +23,13 @@ pub(super) fn parse(words: Vec<OsString>, environment: &Environment) -> Result<C
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
+/// The command that a command line names, read or not; nothing where it names none.
+pub(super) fn command_of(words: &[OsString]) -> String {
+    let root = Cli::command();
+    let known = |word: &&OsString| root.get_subcommands().any(|command| **word == *command.get_name());
+    words.iter().skip(1).find(known).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// How the program is known: as a plugin as `kubectl chaos`, else by its own name.
 pub(super) fn shown_as(program: Option<&OsString>) -> String {
     let stem = program.map(Path::new).and_then(Path::file_stem).unwrap_or_default().to_string_lossy();

@@ -2,11 +2,14 @@
 //! given. Floor 3.
 //!
 //! `KUBECTL_CHAOS_INPUT_READY_TIMEOUT` is `--ready-timeout`. An empty one is none. A flag that may be repeated takes
-//! one value per line. One that takes no value is `true` or `false`.
+//! one value per line. One that takes no value is `true` or `false`. The folder that `ci` writes and `publish` reads is the
+//! one that `recover` cleans up after: there it is `--from`, and never none.
 
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::ci::OUTPUT_DIR;
 
 /// What the names of inputs begin with.
 const PREFIX: &str = "KUBECTL_CHAOS_INPUT_";
@@ -14,6 +17,9 @@ const PREFIX: &str = "KUBECTL_CHAOS_INPUT_";
 const COMMANDS: [&str; 3] = ["ci", "publish", "recover"];
 /// Flags of every command that are inputs, too.
 const GLOBAL: [&str; 4] = ["kubeconfig", "context", "namespace", "seed"];
+
+/// The flag of `recover` for the folder of a trial, and the flag of the others by whose input it is filled.
+const FOLDER: (&str, &str) = ("from", "output-dir");
 
 /// The variable that stands for a flag.
 pub(super) fn variable(flag: &str) -> String {
@@ -32,14 +38,22 @@ pub(super) fn complete(
         return Ok(None);
     };
     let own = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
-    let own = own.filter(|arg| name != "recover" || arg.get_id() == "allow_context");
+    let is_recovery = name == "recover";
+    let own = own.filter(|arg| !is_recovery || ["allow_context", FOLDER.0].contains(&arg.get_id().as_str()));
     let global = command.get_arguments().filter(|arg| GLOBAL.contains(&arg.get_id().as_str()));
     let mut more = Vec::new();
     for arg in own.chain(global) {
         let is_given =
             given.value_source(arg.get_id().as_str()) == Some(clap::parser::ValueSource::CommandLine);
         let Some(flag) = arg.get_long().filter(|_| !is_given) else { continue };
-        if let Some(value) = get(&variable(flag)) {
+        if is_recovery && flag == FOLDER.0 {
+            let is_else_said = given.value_source("trial") == Some(clap::parser::ValueSource::CommandLine);
+            // an empty one is the usual folder: without any, everything on the cluster would be meant
+            let folder = get(&variable(FOLDER.1)).filter(|_| !is_else_said);
+            let folder =
+                folder.map(|folder| if folder.trim().is_empty() { OUTPUT_DIR.to_owned() } else { folder });
+            more.extend(folder.map(|folder| as_words(arg, flag, &folder)).transpose()?.unwrap_or_default());
+        } else if let Some(value) = get(&variable(flag)) {
             more.extend(as_words(arg, flag, &value)?);
         }
     }
@@ -123,6 +137,13 @@ mod tests {
             &[("allow-context", "a\nb*")],
             &["--allow-context=a", "--allow-context=b*"],
         );
+        // the folder is the job's, and never all there are
+        let recover = ["k", "recover", "--yes"];
+        check(&recover, &[("output-dir", " -x\n")], &["--from=-x"]);
+        check(&recover, &[("output-dir", " \n")], &["--from=chaos-results"]);
+        assert!(completed(&recover, &[("from", "elsewhere")]).unwrap().is_empty());
+        assert!(completed(&["k", "recover", "0a1b"], &[("output-dir", "e")]).unwrap().is_empty());
+        check(&["k", "recover", "--from", "d"], &[("output-dir", "e"), ("context", "c")], &["--context=c"]);
         // before what is no flag
         let words = completed(&["k", "publish", "--", "-odd"], &[("comment-id", "x")]).unwrap();
         assert_eq!(words, ["k", "publish", "--comment-id=x", "--", "-odd"]);

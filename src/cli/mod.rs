@@ -45,7 +45,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use crate::console::{Level, Line};
-use crate::github::command::neutral;
+use crate::github;
+use crate::github::command::{Annotation, neutral};
 use crate::settings::Environment;
 use args::{Cli, Command, Global};
 use connection_args::Connection;
@@ -67,6 +68,7 @@ pub fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
         return ExitCode::from(Exit::Fine.code());
     }
+    let command = command_line::command_of(&words);
     let cli = match command_line::parse(words, &environment) {
         Ok(cli) => cli,
         // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
@@ -81,7 +83,9 @@ pub fn main() -> ExitCode {
             }
             // it repeats what was given, and a runner may listen
             if environment.get("GITHUB_ACTIONS").is_some() {
-                let _ = write!(std::io::stderr(), "{}", neutral(&error.render().to_string()));
+                let text = error.render().to_string();
+                let _ = write!(std::io::stderr(), "{}", neutral(&text));
+                unread(&command, &environment, &text, Exit::Usage.code());
             } else {
                 let _ = error.print();
             }
@@ -93,7 +97,9 @@ pub fn main() -> ExitCode {
         Ok(terminal) => terminal,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            return ExitCode::from(Exit::Usage.by(cli.global.exit_code));
+            let code = Exit::Usage.by(cli.global.exit_code);
+            unread(&command, &environment, &error, code);
+            return ExitCode::from(code);
         }
     };
     let Cli { global, connection, command } = cli;
@@ -119,6 +125,22 @@ pub fn main() -> ExitCode {
         Command::Other(words) => other::refuse(&session, &words),
     };
     ExitCode::from(code)
+}
+
+/// Tells a job of GitHub that one of the commands made for it did not even begin: by an annotation, and of what would
+/// have run by the exit code.
+fn unread(command: &str, environment: &Environment, why: &str, code: u8) {
+    let job = github::Job::of(|name| environment.get(name));
+    let Some(job) = job.ok().filter(|job| job.is_on_github && ["ci", "publish"].contains(&command)) else {
+        return;
+    };
+    let why = why.trim().trim_start_matches("error: ");
+    let said = Annotation::new(github::command::Level::Error, "kubectl-chaos", why).command();
+    let _ = writeln!(std::io::stdout(), "{said}");
+    if let Some(file) = job.outputs.filter(|_| command == "ci") {
+        // that they are not written is the least of it
+        let _ = ci::append_outputs(&file, &[("exit-code", code.to_string())]);
+    }
 }
 
 /// What every command works with.

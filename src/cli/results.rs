@@ -91,7 +91,7 @@ fn check_folder(folder: &Path, hand: Hand) -> Result<(), String> {
 }
 
 /// The journals directly in a folder, by their numbers.
-fn journals(folder: &Path, hand: Hand) -> Result<Vec<PathBuf>, String> {
+pub(super) fn journals(folder: &Path, hand: Hand) -> Result<Vec<PathBuf>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", folder.display());
     let mut found = Vec::new();
     for (count, entry) in std::fs::read_dir(folder).map_err(|error| failed(&error))?.enumerate() {
@@ -296,8 +296,10 @@ mod tests {
         file.set_len(MAX_BYTES as u64 + 1).unwrap();
         assert!(look(large.path(), Hand::Unknown).unwrap_err().contains("larger than 10 MiB"));
         // each is fine, and all together are too much
-        let text =
-            format!("{{\"experiment\": {{}}, \"status\": \"completed\"}}{}", " ".repeat(MAX_BYTES - 100));
+        let text = format!(
+            "{{\"experiment\": {{}}, \"status\": \"completed\", \"kubectl-chaos\": {{\"schema\": 1}}}}{}",
+            " ".repeat(MAX_BYTES - 100)
+        );
         let heavy = folder(&[]);
         let path = heavy.path().join("journal.json");
         std::fs::write(&path, text).unwrap();

@@ -64,6 +64,9 @@ pub struct WorkflowRun {
     /// Which attempt at it.
     #[serde(default = "first")]
     pub run_attempt: u64,
+    /// The name of its workflow, by which `on: workflow_run` chose it.
+    #[serde(default)]
+    pub name: Option<String>,
     /// The event that began it.
     pub event: String,
     /// The branch that it ran for. Somebody chose it.
@@ -101,11 +104,20 @@ impl Event {
         serde_json::from_str(&text).map_err(|error| failed(&error))
     }
 
+    /// Whether it is about a pull request, whichever way it says so.
+    pub fn is_about_a_pull_request(&self) -> bool {
+        self.pull_request.is_some() || self.is_about_an_issue_that_is_one()
+    }
+
+    fn is_about_an_issue_that_is_one(&self) -> bool {
+        self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some())
+    }
+
     /// Whether it may be about what somebody wrote who may not write to the repository: a pull request from a
     /// fork, or one of which that is not known.
     pub fn is_of_a_stranger(&self) -> bool {
-        let of_an_issue = self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some());
-        of_an_issue || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
+        self.is_about_an_issue_that_is_one()
+            || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
     }
 }
 
@@ -156,11 +168,12 @@ mod tests {
     #[test]
     fn a_run_of_another_workflow_says_what_it_ran_for() {
         let event = event(
-            r#"{"workflow_run": {"id": 9, "event": "pull_request", "head_branch": "b", "head_sha": "abc",
+            r#"{"workflow_run": {"id": 9, "name": "CI", "event": "pull_request", "head_branch": "b", "head_sha": "abc",
                 "head_repository": {"full_name": "eve/web"}, "pull_requests": []}}"#,
         );
         let run = event.workflow_run.unwrap();
         assert_eq!((run.id, run.run_attempt, run.event.as_str()), (9, 1, "pull_request"));
+        assert_eq!(run.name.as_deref(), Some("CI"));
         assert_eq!(run.head_repository.unwrap().full_name, "eve/web");
     }
 

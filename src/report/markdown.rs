@@ -307,7 +307,7 @@ fn timeline(run: &RunSummary, out: &mut String) {
 fn environment(run: &RunSummary, out: &mut String) {
     out.push_str("\n**Where, and how to do it again**\n\n");
     for (name, value) in &run.environment {
-        let _ = writeln!(out, "- {name}: {}", inline(value));
+        let _ = writeln!(out, "- {name}: {}", escape::value(value));
     }
     let lines = run.reproduce();
     let _ = write!(out, "\n{}", code(&lines.join("\n")));

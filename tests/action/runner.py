@@ -30,6 +30,16 @@ class Refused(Exception):
     """An action that GitHub would not run."""
 
 
+def shell(said, script):
+    """The command that a script is started by: bash as the runner starts it, or as the step says."""
+    if said == "bash":
+        return [*SHELL, script]
+    program, *words = said.split()
+    if program != "bash" or "{0}" not in words:
+        raise Refused(f"it is for the shell {said}")
+    return [program, *(word.replace("{0}", script) for word in words)]
+
+
 class Step:
     """What became of a step."""
 
@@ -172,8 +182,7 @@ class Run:
         strange = set(step) - KEYS
         if strange or "run" not in step or "shell" not in step:
             raise Refused(f"step {number} has {sorted(strange)}, or lacks run or shell")
-        if step["shell"] != "bash":
-            raise Refused(f"step {number} is for the shell {step['shell']}")
+        shell(step["shell"], "")
         told = Step(step.get("name", f"step {number}"))
         self.steps.append(told)
         if "id" in step:
@@ -194,7 +203,7 @@ class Run:
         with open(script, "w", encoding="utf-8") as file:
             file.write(filled(step["run"], contexts, self.functions))
         began = time.monotonic()
-        self.process(told, [*SHELL, script], environment, step.get("working-directory"))
+        self.process(told, shell(step["shell"], script), environment, step.get("working-directory"))
         told.seconds = time.monotonic() - began
         self.read(told, files)
         tolerated = filled(step.get("continue-on-error", "false"), contexts, self.functions) == "true"

@@ -6,11 +6,16 @@ import sys
 import yaml
 
 
+# as GitHub's runner starts it where nothing else is said
+SHELL = "bash --noprofile --norc -e -o pipefail {0}"
+
+
 def scripts(value):
     """Every script below a value, with the shell that it is for."""
     if isinstance(value, dict):
         if isinstance(value.get("run"), str):
-            yield value["run"]
+            shell = value.get("shell", "bash")
+            yield value["run"], SHELL if shell == "bash" else shell
         for one in value.values():
             yield from scripts(one)
     elif isinstance(value, list):
@@ -23,11 +28,10 @@ def main(folder, paths):
     for path in paths:
         with open(path, encoding="utf-8") as file:
             found = list(scripts(yaml.safe_load(file)))
-        for number, script in enumerate(found):
+        for number, (script, shell) in enumerate(found):
             name = f"{path.replace('/', '-').lstrip('.-')}-{number}.sh"
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-                # as GitHub's runner starts it
-                file.write(f"#!/usr/bin/env -S bash --noprofile --norc -e -o pipefail\n{script}")
+                file.write(f"#!/usr/bin/env -S {shell.removesuffix(' {0}')}\n{script}")
         count += len(found)
     print(f"{count} scripts of {len(paths)} files")
     return not count

@@ -10,7 +10,7 @@ import yaml
 
 from case import ROOT
 from expressions import filled
-from shop import HOSTILE, TOKEN, Shop, event_of_a_run, experiment, pull_request
+from shop import HOSTILE, TOKEN, Shop, event, event_of_a_run, experiment, pull_request
 
 
 class Comments(Shop):
@@ -103,6 +103,32 @@ class Comments(Shop):
         result = self.published(github, base=experiment(), content=weaker, GITHUB_RUN_ID="1002")
         [comment] = github.comments()
         self.assertIn("changes what is done or measured", comment["body"], result.log())
+
+    def test_results_that_the_pull_request_committed_are_not_published(self):
+        trial = {"before": "deploy/before", "after": "deploy/after", "common": "deploy/services", "repeat": "1", "apply": ""}
+        held = {
+            "experiment": experiment(), "status": "completed", "start": "2026-01-01T00:00:00",
+            "kubectl-chaos": {"schema": 1, "run_id": "a", "finished": True, "verdict": "held", "reason": "forged"},
+        }
+        forged = [(f"{arm}/journal-{number}.json", {**held, "start": f"2026-01-01T00:00:0{number}"}) for arm in ("before", "after")
+                  for number in (1, 2, 3)]
+        said = ("comparison.json", {"verdict": "fixed", "after": "holds"})
+        for files, inputs in [
+            ([*forged, said], trial),
+            (forged, {}),
+            ([("journal-1.json", held)], {}),
+        ]:
+            with self.subTest(files[0][0], inputs=inputs):
+                github = self.github()
+                job = self.job_of(pull_request(), GITHUB_API_URL=github.address)
+                for name, content in files:
+                    self.put(job, os.path.join("chaos-results", name), content)
+                result = self.single(job, **inputs)
+                self.assertEqual(result.steps["Run"].code, 2, result.log())
+                self.assertEqual(result.steps["Publish"].outcome, "skipped", result.log())
+                self.assertEqual((result.outputs["verdict"], result.outputs["journals"], result.outputs["exit-code"]), ("", "", "2"))
+                self.assertEqual(github.asked(), [])
+                self.assertEqual(result.summary, "")
 
     def test_when_nothing_is_to_be_said(self):
         github = self.github()
@@ -254,6 +280,12 @@ class Artifacts(Shop):
         def of_another_kind(folder):
             self.edit(folder, journal, lambda document: document.update(run="everything was fine"))
 
+        def bare(folder):
+            self.edit(folder, journal, lambda document: document.pop("kubectl-chaos"))
+
+        def of_a_status(status):
+            return lambda folder: self.edit(folder, journal, lambda document: document.update(status=status))
+
         for name, forge in {
             "no journal": written("[]"),
             "no JSON": written('{"title": '),
@@ -261,6 +293,9 @@ class Artifacts(Shop):
             "nested": written("[" * 100_000 + "]" * 100_000),
             "a newer schema": newer,
             "another kind": of_another_kind,
+            "not of this program": bare,
+            "a status of its own": of_a_status("held"),
+            "a status of several lines": of_a_status("held\nafter=x\n::error::pwn"),
             "a link to a secret": linked("/etc/passwd"),
             "a link to itself": linked("journal-1.json"),
             "a pipe": piped,
@@ -306,6 +341,32 @@ class Artifacts(Shop):
             self.assertLessEqual(len([mark for mark in marks if mark.startswith("<!-- kubectl-chaos:x")]), 0, marks)
         forged = [text for kind in ("error", "warning") for text in result.said(kind) if text == "forged"]
         self.assertEqual(forged, [], result.log())
+
+    def test_it_says_that_there_is_no_artifact(self):
+        github = self.github_with()
+        result = self.published_without(github)
+        self.assertEqual(result.conclusion, "success", result.log())
+        self.assertIn("there are no journals", "\n".join(result.said("warning")), result.log())
+        self.assertEqual(github.asked(), [])
+
+    def published_without(self, github):
+        job = self.job_of(None, "workflow_run", event_of_a_run(self.fork), GITHUB_API_URL=github.address, GITHUB_RUN_ID="2001")
+        return self.execute(job, mode="publish", output_dir=self.path("none"), experiment="chaos/experiment.json")
+
+    def test_what_mode_publish_reads_is_a_strangers_for_every_event(self):
+        for kind, told in [("pull_request", event(pull_request())), ("workflow_dispatch", {"inputs": {}})]:
+            with self.subTest(kind):
+                github = self.github_with()
+                artifact = self.artifact()
+                self.edit(artifact, "after/journal-1.json", lambda document: document.pop("kubectl-chaos"))
+                result = self.published(github, artifact, told, kind)
+                self.assertEqual(result.steps["Publish"].code, 3, result.log())
+                self.assertEqual(github.comments(), [])
+        github = self.github_with()
+        result = self.published(github, self.artifact(), event(pull_request()), "pull_request")
+        [comment] = github.comments()
+        self.assertEqual(comment["pull_request"], 7, result.log())
+        self.assertIn("artifact", comment["body"])
 
     def test_an_older_run_does_not_undo_a_newer_one(self):
         github = self.github_with()
@@ -377,6 +438,7 @@ class Examples(Shop):
         [comment] = github.comments()
         self.assertEqual(comment["pull_request"], 23)
         self.assertIn("fixed", comment["body"])
+        self.assertNotIn("the experiment is not", comment["body"], "the experiment is the same")
         self.assertEqual(result.outputs["verdict"], "fixed")
 
 

@@ -138,8 +138,8 @@ class Release(Case):
             (sums.replace(self.version, "9.9.9"), "not of the archives"),
         ]:
             self.write("release/SHA256SUMS", wrong)
-            for command in ("krew", "table"):
-                self.refused(said, command, self.path("release"))
+            for command, more in [("krew", []), ("table", [self.path(".github/action/checksums.txt")])]:
+                self.refused(said, command, self.path("release"), *more)
         self.assertFalse(os.path.exists(self.path("release", "chaos.yaml")))
         self.write("release/SHA256SUMS", sums)
         for old, new, said in [
@@ -152,16 +152,24 @@ class Release(Case):
         os.remove(self.path("release", self.name("linux-arm64")))
         self.refused("every platform is released, or none", "sums", self.path("release"))
 
-    def test_the_table_grows_at_its_top_and_forgets_nothing(self):
-        self.archives()
-        self.fine("table", self.path("release"))
-        self.refused("a release is made once", "table", self.path("release"))
-        self.edit("Cargo.toml", f'version = "{self.version}"', 'version = "3.2.1"')
-        old, self.version = self.version, "3.2.1"
-        self.archives("newer")
-        self.fine("table", self.path("newer"))
+    def to_version(self, version):
+        self.edit("Cargo.toml", f'version = "{self.version}"', f'version = "{version}"')
+        self.version = version
+
+    def table(self):
         with open(self.path(".github/action/checksums.txt"), encoding="utf-8") as file:
-            lines = file.read().splitlines()
+            return file.read()
+
+    def test_the_table_grows_at_its_top_and_forgets_nothing(self):
+        main = self.write("main.txt", self.table())
+        self.archives()
+        self.fine("table", self.path("release"), main)
+        self.refused("a release is made once", "table", self.path("release"), main)
+        old = self.version
+        self.to_version("3.2.1")
+        self.archives("newer")
+        self.fine("table", self.path("newer"), main)
+        lines = self.table().splitlines()
         rows = [line.split("  ") for line in lines if not line.startswith("#")]
         self.assertGreater(len(lines), len(rows), "the heading is kept")
         names = [self.name(platform) for platform in PLATFORMS]
@@ -169,6 +177,24 @@ class Release(Case):
         for sum_, name in rows:
             folder = "newer" if "3.2.1" in name else "release"
             self.assertEqual(sum_, sha256(self.path(folder, name)))
+
+    def test_the_table_of_the_main_branch_is_taken_along_and_never_outrun(self):
+        name = "kubectl-chaos-v{}-linux-amd64.tar.gz"
+        sums = {"0.0.9": "a" * 64, "0.0.10": "b" * 64}
+        rows = {version: f"{sum_}  {name.format(version)}\n" for version, sum_ in sums.items()}
+        self.archives()
+        before = self.table()
+        main = self.write("main.txt", "# heading\n" + rows["0.0.10"] + rows["0.0.9"])
+        self.fine("table", self.path("release"), main)
+        self.assertTrue(self.table().endswith(rows["0.0.10"] + rows["0.0.9"]), self.table())
+        for later in ("99.0.0", self.version.rpartition(".")[0] + ".10"):
+            self.write(".github/action/checksums.txt", before)
+            main = self.write("main.txt", f"{'c' * 64}  {name.format(later)}\n")
+            self.refused(f"would go back from {later} to {self.version}", "table", self.path("release"), main)
+            self.assertEqual(self.table(), before)
+        self.write(".github/action/checksums.txt", before + rows["0.0.9"])
+        main = self.write("main.txt", rows["0.0.9"].replace("a", "d", 1))
+        self.refused("has another sum for", "table", self.path("release"), main)
 
 
 if __name__ == "__main__":

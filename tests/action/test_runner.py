@@ -7,7 +7,7 @@ import yaml
 
 from case import Case
 from expressions import Expression, Wrong, condition, filled
-from runner import Refused, commands, variables
+from runner import Refused, commands, shell, variables
 
 
 def bash(text, **more):
@@ -51,6 +51,15 @@ class Expressions(unittest.TestCase):
         self.assertFalse(condition("inputs.mode == 'run'", self.CONTEXTS, status), "success() is meant")
         self.assertTrue(condition("always() && inputs.mode == 'run'", self.CONTEXTS, status))
         self.assertTrue(condition("${{ !cancelled() }}", self.CONTEXTS, status))
+
+
+class Shells(unittest.TestCase):
+    def test_how_a_script_is_started(self):
+        self.assertEqual(shell("bash", "s.sh"), ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "s.sh"])
+        self.assertEqual(shell("bash -p -e {0}", "a b.sh"), ["bash", "-p", "-e", "a b.sh"])
+        for wrong in ["pwsh", "bash -e", "python {0}"]:
+            with self.assertRaises(Refused, msg=wrong):
+                shell(wrong, "s.sh")
 
 
 class Files(unittest.TestCase):

@@ -22,6 +22,12 @@ if plan.get("waits"):
         time.sleep(60)
     except KeyboardInterrupt:
         plan["code"] = 130
+# as a step before it could have, which found the file
+if plan.get("exports"):
+    for folder in sorted(os.listdir(temp)):
+        if folder.startswith("_runner_file_commands_"):
+            with open(f"{temp}/{folder}/github_env", "a") as file:
+                file.writelines(f"{name}={value}\\n" for name, value in plan["exports"].items())
 for path, text in plan.get("writes", {}).items():
     with open(path, "w") as file:
         file.write(text)
@@ -100,14 +106,16 @@ class Steps(Case):
         self.assertEqual(result.conclusion, "success", result.log())
         self.assertEqual(self.call("ci")["arguments"], ["ci"])
         self.assertEqual(self.call("publish")["arguments"], ["publish"])
-        self.assertEqual(self.call("recover")["arguments"], ["recover", "--from", HOSTILE, "--yes"])
+        self.assertEqual(self.call("recover")["arguments"], ["recover", "--yes"])
         for what, names in [
             ("ci", list(inputs)),
-            ("recover", ["kubeconfig", "context", "namespace", "allow-context"]),
+            ("recover", ["kubeconfig", "context", "namespace", "allow-context", "output-dir"]),
             ("publish", ["experiment", "base-experiment", "output-dir", "margin", "seed", *more]),
         ]:
             given = {name: value for name, value in self.call(what)["environment"].items() if name.startswith("KUBECTL_CHAOS_INPUT_")}
             expected = {f"KUBECTL_CHAOS_INPUT_{name.upper().replace('-', '_')}": HOSTILE for name in names}
+            if what == "publish":
+                expected["KUBECTL_CHAOS_INPUT_WORKFLOW_RUN"] = "false"
             self.assertEqual(given, expected)
         for folder in (job.workspace, job.temp, self.folder):
             self.assertNotIn("pwned", os.listdir(folder))
@@ -120,7 +128,10 @@ class Steps(Case):
         self.assertEqual(given, {"KUBECTL_CHAOS_INPUT_EXPERIMENT": "x.json", "KUBECTL_CHAOS_INPUT_OUTPUT_DIR": "chaos-results"})
         self.assertEqual(self.call("publish")["environment"]["KUBECTL_CHAOS_INPUT_COMMENT"], "auto")
         self.assertEqual(self.call("publish")["environment"]["GITHUB_TOKEN"], "the-token-of-the-job")
-        self.assertEqual(self.call("recover")["arguments"], ["recover", "--from", "chaos-results", "--yes"])
+        self.assertEqual(self.call("recover")["arguments"], ["recover", "--yes"])
+        # an empty one is the usual one, and never none: without any, everything on the cluster would be meant
+        self.run_action(job=self.job(), output_dir="")
+        self.assertEqual(self.calls[-2]["environment"]["KUBECTL_CHAOS_INPUT_OUTPUT_DIR"], "chaos-results")
         self.assertEqual(result.warnings, [])
 
     def test_outputs(self):
@@ -175,6 +186,27 @@ class Steps(Case):
         result = self.run_action(job=job)
         self.assertEqual(result.conclusion, "success", result.log())
         self.assertNotIn("stolen", result.log())
+
+    def test_no_function_of_the_environment_takes_the_place_of_a_command(self):
+        function = "() { echo stolen $GITHUB_TOKEN; }"
+        functions = {f"BASH_FUNC_{name}%%": function for name in ("exec", "echo", "sha256sum", "unset", "[", "builtin")}
+        result = self.run_action(job=self.job(**functions, SHELLOPTS="xtrace", PS4="stolen $GITHUB_TOKEN "))
+        self.assertEqual(result.conclusion, "success", result.log())
+        self.assertEqual(self.outcomes(result)["Publish"], "success")
+        self.assertNotIn("stolen", result.log())
+
+    def test_what_loads_code_or_trusts_others_does_not_reach_the_step_with_the_token(self):
+        names = ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "DYLD_LIBRARY_PATH", "REQUESTS_CA_BUNDLE",
+                 "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+        self.run_action({"ci": {"outputs": {"journals": "one"}, "exports": dict.fromkeys(names, "/evil")}})
+        environment = self.call("publish")["environment"]
+        self.assertEqual({name: environment[name] for name in names if environment.get(name)}, {})
+        self.assertNotIn("SSL_CERT_FILE", environment, "an empty one would be a store without certificates")
+
+    def test_what_mode_publish_reads_is_a_strangers(self):
+        for mode, expected in [("run", "false"), ("publish", "true")]:
+            self.run_action(job=self.job(), mode=mode)
+            self.assertEqual(self.calls[-1]["environment"]["KUBECTL_CHAOS_INPUT_WORKFLOW_RUN"], expected)
 
     def test_cancelling_reaches_the_binary_itself(self):
         job = self.job()

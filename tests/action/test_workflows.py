@@ -93,6 +93,34 @@ class Release(Case):
         self.assertNotIn("0" * 64, table)
         self.assertTrue(any(call.startswith("pr create --base main") for call in self.calls()), self.calls())
 
+    def test_the_job_may_run_again(self):
+        self.repository()
+        name = "commit the table on top of the tag, and move v1 there"
+        first = self.step("action", name, "checkout")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        # the next attempt begins with a checkout of its own
+        self.git(".", "clone", "--quiet", "--branch", self.tag, "--depth", "1", f"file://{self.path('origin')}", self.path("again"))
+        shutil.copytree(self.path("checkout/release"), self.path("again/release"))
+        later = {"GIT_COMMITTER_DATE": "2030-01-01T00:00:00Z"}
+        again = self.step("action", name, "again", REFUSES="1", **later)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        moved = self.git("origin", "rev-parse", "v1")
+        self.assertEqual(moved, self.git("again", "rev-parse", "HEAD"))
+        self.assertEqual(moved, self.git("origin", "rev-parse", f"checksums-{self.tag}"))
+
+    def test_v1_does_not_go_back(self):
+        self.repository()
+        before = self.git("origin", "rev-parse", "v1")
+        self.git(".", "clone", "--quiet", "--branch", "main", f"file://{self.path('origin')}", self.path("main"))
+        self.write("main/.github/action/checksums.txt", f"{'a' * 64}  kubectl-chaos-v99.0.0-linux-amd64.tar.gz\n")
+        self.git("main", "commit", "--quiet", "--all", "--message", "a later release")
+        self.git("main", "push", "--quiet", "origin", "main")
+        done = self.step("action", "commit the table on top of the tag, and move v1 there", "checkout")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("would go back from 99.0.0", done.stderr)
+        self.assertEqual(self.git("origin", "rev-parse", "v1"), before)
+        self.assertNotIn("checksums-", self.git("origin", "branch", "--list"))
+
     def test_it_is_said_when_the_pull_request_cannot_be_opened(self):
         self.repository()
         done = self.step("action", "commit the table on top of the tag, and move v1 there", "checkout", REFUSES="1")

@@ -221,7 +221,7 @@ impl Ci {
         }
         words.push("run".to_owned());
         words.extend(self.apply.iter().map(|folder| format!("--apply={folder}")));
-        words.push(format!("--journal-path={}", self.output_dir.join(super::JOURNAL).display()));
+        words.push(format!("--journal-path={}", self.output_dir.join(super::folder::JOURNAL).display()));
         Ok(())
     }
 }

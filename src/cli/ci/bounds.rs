@@ -11,21 +11,41 @@ use crate::kubernetes::Guard;
 const ALLOWED: [&str; 4] = ["kind-*", "k3d-*", "minikube", crate::embedded::NAME];
 /// Events that come with rights which what a pull request brings along must not meet.
 const DANGEROUS: [&str; 2] = ["pull_request_target", "workflow_run"];
+/// The events of pull requests that do not: a fork's have a token that only reads, and no secrets.
+const HARMLESS: [&str; 3] = ["pull_request", "pull_request_review", "pull_request_review_comment"];
+/// An event with the rights of the base branch, begun by whoever comments; on what, its file says.
+const COMMENT: &str = "issue_comment";
 /// What the names of events begin with that are about a pull request, and say from where it comes.
 const PULL_REQUEST: &str = "pull_request";
 
 /// Which clusters may be touched. An error says why nothing may run.
 pub(super) fn bounds(session: &Session, job: &Job, allowed: &[String]) -> Result<Guard, Refusal> {
-    let event = job.event.as_deref().unwrap_or_default();
-    if DANGEROUS.contains(&event) {
+    if let Some(which) = dangerous(job) {
         let why = format!(
-            "no experiment runs for the event {event}, which lends the rights of the base branch to what a pull \
+            "no experiment runs for the event {which}, which lends the rights of the base branch to what a pull \
              request brings along: run it `on: pull_request`, and publish its results with `mode: publish` (see \
              docs/github.md)"
         );
         return Err((Exit::Usage, why));
     }
     Ok(guard(session, job, allowed))
+}
+
+/// The event, where what a pull request brings along would meet rights that it has not.
+fn dangerous(job: &Job) -> Option<String> {
+    let event = job.event.as_deref()?;
+    if DANGEROUS.contains(&event) {
+        return Some(event.to_owned());
+    }
+    if HARMLESS.contains(&event) {
+        return None;
+    }
+    let is_about_one = match job.event_file.as_deref().map(Event::read) {
+        Some(Ok(file)) => file.is_about_a_pull_request(),
+        // a comment on nobody knows what
+        Some(Err(_)) | None => event == COMMENT,
+    };
+    is_about_one.then(|| format!("{event} of a pull request"))
 }
 
 /// Lets those clusters pass that a job may touch, whatever it is that it does there.

@@ -4,31 +4,27 @@
 
 pub(super) mod args;
 mod bounds;
+mod folder;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Parser as _;
-use serde_json::Value as Json;
 
 use super::Session;
 use super::args::{Cli, Command};
+use super::base::Whose;
 use super::exit_code::Exit;
-use super::results::{ARMS, Hand, REPORTS, look};
 use super::{base, run, trial};
 use crate::console::{Level, Line, sanitize};
 use crate::github::Job;
 use crate::github::command::{self, Annotation, Silence};
-use crate::journal::Record;
 use args::Ci;
 use bounds::bounds;
 pub(super) use bounds::guard;
+use folder::{Outcome, clear};
 
 /// Where everything goes where nothing is said.
 pub(super) const OUTPUT_DIR: &str = "chaos-results";
-/// The journal of a single run.
-const JOURNAL: &str = "journal.json";
-/// What a trial came to.
-const COMPARISON: &str = "comparison.json";
 
 /// Why it does not begin: the exit code, and what was said.
 type Refusal = (Exit, String);
@@ -42,7 +38,9 @@ pub(super) fn ci(session: &Session, args: &Ci) -> u8 {
     };
     let mut inner = session.clone();
     inner.terminal = session.terminal.for_a_log();
-    let code = match begin(&inner, &job, args) {
+    let ready = begin(&inner, &job, args);
+    let has_begun = ready.is_ok();
+    let code = match ready {
         Ok(ready) => {
             // whatever an experiment makes somebody say, the runner takes for no command
             let silence = Silence::new();
@@ -56,7 +54,7 @@ pub(super) fn ci(session: &Session, args: &Ci) -> u8 {
             inner.refuse(exit, why)
         }
     };
-    match tell(&job, args, code) {
+    match tell(&job, args, code, has_begun) {
         Ok(()) => code,
         Err(error) => {
             let not_written = inner.refuse(Exit::NotWritten, error);
@@ -104,38 +102,11 @@ impl Ready {
     }
 }
 
-/// Removes what an earlier run or trial left in the folder: nobody is to take that for what this one came to. What
-/// cleaning up after a killed trial takes stays.
-fn clear(args: &Ci) -> Result<(), String> {
-    let folder = &args.output_dir;
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", folder.display());
-    let gone = |removed: std::io::Result<()>| match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
-        _ => Ok(()),
-    };
-    let of_a_trial = folder.join(trial::RECORD).is_file();
-    if of_a_trial && !args.is_trial() {
-        return Err(format!(
-            "{} has the results of a trial in it: name another folder with --output-dir",
-            folder.display()
-        ));
-    }
-    if args.is_trial() && !of_a_trial {
-        // the trial itself refuses a folder that has anything in it
-        return Ok(());
-    }
-    for arm in ARMS.iter().filter(|_| of_a_trial) {
-        gone(std::fs::remove_dir_all(folder.join(arm)))?;
-    }
-    let reports = REPORTS.map(|(_, name)| name).into_iter();
-    reports.chain([JOURNAL, COMPARISON]).try_for_each(|name| gone(std::fs::remove_file(folder.join(name))))
-}
-
 /// Says when the experiment is not the one of the base branch.
 fn note_base(session: &Session, args: &Ci) {
     let (Some(base), Some(experiment)) = (&args.base_experiment, &args.experiment) else { return };
     let note = match base::hash_of(base).and_then(|base| Ok((base, base::hash_of(Path::new(experiment))?))) {
-        Ok((base, ours)) => base.changed_by(&ours),
+        Ok((base, ours)) => base.changed_by(&ours, Whose::Base),
         Err(error) => Some(error),
     };
     if let Some(note) = note {
@@ -145,22 +116,14 @@ fn note_base(session: &Session, args: &Ci) {
     }
 }
 
-/// Writes the outputs of the step.
-fn tell(job: &Job, args: &Ci, code: u8) -> Result<(), String> {
+/// Writes the outputs of the step. Of what did not begin there is nothing to tell but its exit code, whatever the folder
+/// has in it: a pull request may have brought it along.
+fn tell(job: &Job, args: &Ci, code: u8, has_begun: bool) -> Result<(), String> {
     let Some(file) = &job.outputs else { return Ok(()) };
-    let folder = &args.output_dir;
-    let journals = look(folder, Hand::Known).map(|found| found.all()).unwrap_or_default();
-    let (verdict, after) = outcome(folder, &journals);
-    let shown = |path: &Path| if path.is_file() { path.display().to_string() } else { String::new() };
-    let listed: Vec<String> = journals.iter().map(|path| path.display().to_string()).collect();
-    let mut pairs = vec![
-        ("verdict", verdict),
-        ("after", after),
-        ("exit-code", code.to_string()),
-        ("journals", listed.join("\n")),
-        ("output-dir", folder.display().to_string()),
-    ];
-    pairs.extend(REPORTS.map(|(name, report)| (name, shown(&folder.join(report)))));
+    let outcome = if has_begun { Outcome::read(args) } else { Outcome::default() };
+    let mut pairs = outcome.outputs();
+    pairs.push(("exit-code", code.to_string()));
+    pairs.push(("output-dir", args.output_dir.display().to_string()));
     append_outputs(file, &pairs)
 }
 
@@ -170,18 +133,4 @@ pub(super) fn append_outputs(file: &Path, pairs: &[(&str, String)]) -> Result<()
     let opened = std::fs::File::options().create(true).append(true).open(file);
     let written = opened.and_then(|mut opened| opened.write_all(command::outputs(pairs).as_bytes()));
     written.map_err(|error| format!("the outputs cannot be written to {}: {error}", file.display()))
-}
-
-/// The verdict of a trial and how it ends with the change; of a run its verdict alone. Nothing where it came to none.
-fn outcome(folder: &Path, journals: &[PathBuf]) -> (String, String) {
-    let comparison = std::fs::read_to_string(folder.join(COMPARISON));
-    let comparison: Option<Json> = comparison.ok().and_then(|text| serde_json::from_str(&text).ok());
-    if let Some(comparison) = comparison {
-        let text = |key: &str| comparison[key].as_str().unwrap_or_default().to_owned();
-        return (text("verdict"), text("after"));
-    }
-    let [journal] = journals else { return Default::default() };
-    let record = std::fs::read_to_string(journal).ok().and_then(|text| Record::read("", text).ok());
-    let verdict = record.and_then(|record| record.content.own?.verdict);
-    (verdict.unwrap_or_default(), String::new())
 }

@@ -35,7 +35,7 @@ pub(in crate::cli) struct Publish {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CommentWhen::Auto)]
     pub(super) comment: CommentWhen,
     /// What the comment is recognised by, so that several experiments have one each; made of the name of the
-    /// experiment's file, else of its title
+    /// experiment's file, else of its title, or for an artifact of the name of the workflow that left it
     #[arg(long, value_name = "ID", value_parser = comment_id)]
     pub(super) comment_id: Option<String>,
     /// Who writes the comment: the login that the token belongs to

@@ -14,8 +14,10 @@ use crate::compare::{AfterState, Comparison, Verdict, compare};
 use crate::experiment::hash;
 use crate::journal::Record;
 use crate::report::Summary;
-use crate::report::summary::Tone;
+use crate::report::summary::{RunSummary, Tone};
 
+/// The word in place of one that is not known: it may be anything, and becomes an output.
+const NOT_KNOWN: &str = "unknown";
 /// Words for what runs come to, the most serious first. One that is not known is more serious than any.
 const GRAVITY: [&str; 13] = [
     "rollback-incomplete",
@@ -136,9 +138,10 @@ impl Results {
 
 /// Of several runs the most serious word.
 fn gravest(summary: &Summary) -> String {
-    let gravity = |verdict: &str| GRAVITY.iter().position(|known| *known == verdict).map_or(0, |at| at + 1);
-    let words = summary.runs.iter().map(|run| run.verdict.as_str());
-    words.min_by_key(|verdict| gravity(verdict)).unwrap_or_default().to_owned()
+    let gravity = |run: &RunSummary| GRAVITY.iter().position(|known| *known == run.verdict);
+    // none comes before any
+    let word = summary.runs.iter().map(gravity).min().map(|at| at.map_or(NOT_KNOWN, |at| GRAVITY[at]));
+    word.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -160,7 +163,8 @@ mod tests {
         check(&["held", "deviated", "held"], "deviated");
         check(&["held", "dry"], "dry");
         check(&["rollback-incomplete", "deviated"], "rollback-incomplete");
-        check(&["held", "new word"], "new word");
+        check(&["held", "new word"], "unknown");
+        check(&["held\nafter=x\n::error::pwn"], "unknown");
         check(&[], "");
     }
 }

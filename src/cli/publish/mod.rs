@@ -12,6 +12,7 @@ use std::path::Path;
 
 use url::Url;
 
+use super::base::Whose;
 use super::ci::append_outputs;
 use super::exit_code::Exit;
 use super::results::{Hand, REPORTS};
@@ -92,7 +93,7 @@ fn whole(session: &Session, args: &Publish) -> Result<Exit, Refusal> {
     };
     let mut publication =
         Publication { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
-    publication.notes = publication.notes()?;
+    publication.notes = publication.notes();
     if args.dry_run { publication.rehearse() } else { Ok(publication.carry_out()) }
 }
 
@@ -105,11 +106,18 @@ fn say(session: &Session, level: command::Level, text: &str) {
 
 impl Publication<'_> {
     /// What stands above the report: what its reader has to know of where it comes from.
-    fn notes(&self) -> Result<Vec<String>, Refusal> {
+    fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(path) = &self.args.base_experiment {
-            let base = base::hash_of(path).map_err(|error| (Exit::Invalid, error))?;
-            notes.extend(self.results.identities().find_map(|ours| base.changed_by(&ours)));
+            let whose = if self.is_artifact { Whose::Publisher } else { Whose::Base };
+            // whatever is wrong with the copy, what the run came to is told
+            notes.extend(match base::hash_of(path) {
+                Ok(base) => self.results.identities().find_map(|ours| base.changed_by(&ours, whose)),
+                Err(error) => Some(format!(
+                    "whether the pull request changed the experiment is not known, since the copy to compare it with \
+                     cannot be read: {error}"
+                )),
+            });
         }
         if self.is_artifact {
             notes.push(
@@ -123,7 +131,7 @@ impl Publication<'_> {
         if self.results.half {
             notes.push("only one arm of the trial has journals, so that there is no comparison".to_owned());
         }
-        Ok(notes)
+        notes
     }
 
     /// The notes, the report and where it comes from, in no more bytes than that.
@@ -212,16 +220,24 @@ impl Publication<'_> {
         file.map(|file| file.display().to_string()).unwrap_or_default()
     }
 
-    /// What the comment is recognised by: what was said, else the experiment's file, else its title.
+    /// What the comment is recognised by: what was said, else the experiment's file, else its title. An artifact does
+    /// not choose which comment it becomes: there it is the workflow that ran.
     fn id(&self) -> String {
         if let Some(id) = &self.args.comment_id {
             return id.clone();
         }
-        let named = self.args.experiment.as_ref().map(|path| {
+        if let Some(path) = &self.args.experiment {
             let inside = within(path, self.job.workspace.as_deref());
-            inside.unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
-        });
-        id_of(&named.unwrap_or_else(|| self.results.summary.title()))
+            let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return id_of(&inside.unwrap_or_else(name));
+        }
+        if !self.is_artifact {
+            // begins as no other one does, whatever the title is
+            return id_of(&format!("title-{}", self.results.summary.title()));
+        }
+        let run = self.event.as_ref().ok().and_then(|event| event.workflow_run.as_ref());
+        let name = run.and_then(|run| run.name.as_deref()).unwrap_or_default();
+        id_of(&format!("workflow-{name}"))
     }
 
     fn news(&self) -> News {
@@ -301,12 +317,26 @@ impl Publication<'_> {
         let done = comment::put(&api, &place, &self.news(), &|limit| self.text(limit)).await.map_err(told)?;
         let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
         Ok(match done {
-            Done::Created(address) => {
+            Done::Created { address, by } => {
                 info(format!("commented on pull request #{number}: {address}"));
+                if let Some(login) = by {
+                    let text = format!(
+                        "the token belongs to {login}, and a comment of {} was looked for, so that every run makes \
+                         another one: set comment-author (--comment-author) to {login}",
+                        self.args.comment_author
+                    );
+                    say(self.session, command::Level::Warning, &text);
+                }
                 Some(address)
             }
-            Done::Updated(address) => {
+            Done::Updated { address, is_shared } => {
                 info(format!("updated the comment on pull request #{number}: {address}"));
+                // of an artifact the second publication may be a repeated one
+                if is_shared && !self.is_artifact {
+                    let text = "the comment told of this very run already, perhaps of another job of a matrix: the last \
+                                one to write wins. Give each job a comment-id (--comment-id) of its own";
+                    say(self.session, command::Level::Warning, text);
+                }
                 Some(address)
             }
             Done::Older(address) => {

@@ -67,9 +67,10 @@ impl Mark {
         &self.0
     }
 
-    /// Whether it is a line of that text, and not only part of one.
-    pub(super) fn is_in(&self, text: &str) -> bool {
-        text.lines().any(|line| line == self.0)
+    /// Whether it is the first line of that text, where we write it: anywhere else it may be a quotation, or what
+    /// somebody else made the same author say.
+    pub(super) fn is_on_top_of(&self, text: &str) -> bool {
+        text.lines().next() == Some(&self.0)
     }
 }
 
@@ -86,11 +87,10 @@ impl Stamp {
         format!("{OPEN}run:{id}:{attempt}:{state}{CLOSE}")
     }
 
-    /// Finds it in a text. Only the first such line counts: we write it above everything else.
+    /// Reads it from the second line of a comment, where we write it; whatever stands below may be anybody's.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let said = text
-            .lines()
-            .find_map(|line| line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE))?;
+        let line = text.lines().nth(1)?;
+        let said = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
         let mut parts = said.splitn(3, ':');
         let id = parts.next()?.parse().ok()?;
         let attempt = parts.next()?.parse().ok()?;
@@ -144,7 +144,11 @@ mod tests {
             "<!-- kubectl-chaos:run:1 -->",
             " <!-- kubectl-chaos:run:1:1:x -->",
         ] {
-            assert_eq!(Stamp::read(wrong), None, "{wrong}");
+            assert_eq!(Stamp::read(&format!("x\n{wrong}")), None, "{wrong}");
+        }
+        let line = Stamp { run: None, state: "held".to_owned() }.line();
+        for elsewhere in [line.clone(), format!("{line}\nx"), format!("x\ny\n{line}")] {
+            assert_eq!(Stamp::read(&elsewhere), None, "{elsewhere}");
         }
         let odd = Stamp { run: None, state: "--> x\n".to_owned() };
         assert_eq!(odd.line(), "<!-- kubectl-chaos:run:0:0:--x -->");
@@ -156,8 +160,9 @@ mod tests {
             let id = id_of(&text);
             prop_assert!(is_id(&id));
             let mark = Mark::new(&id).unwrap();
-            let text = format!("a\n{}\nb", mark.line());
-            prop_assert!(mark.is_in(&text));
+            let ours = format!("{}\nb", mark.line());
+            let quoted = format!("a\n{ours}");
+            prop_assert!(mark.is_on_top_of(&ours) && !mark.is_on_top_of(&quoted));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One comment per experiment on a pull request, updated in place. Floor 1.
 //!
-//! It is found again by a hidden line that names it, and by its author: anybody can write such a line, and nobody else
-//! as that author. A second hidden line says which run it tells of, so that an older one never overwrites it.
+//! It is found again by its first line, which is hidden and names it, and by its author: anybody can write such a line,
+//! and only workflows as that author, some of which repeat what others say. The second line, hidden as well, says which
+//! run it tells of, so that an older one never overwrites it.
 
 mod marks;
 
@@ -58,10 +59,20 @@ pub struct News {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// There is a new comment, at that address.
-    Created(String),
+    /// There is a new comment.
+    Created {
+        /// Where it is.
+        address: String,
+        /// Who wrote it, where that is not who was expected: it is not found again.
+        by: Option<String>,
+    },
     /// The comment was updated.
-    Updated(String),
+    Updated {
+        /// Where it is.
+        address: String,
+        /// Whether it told of this very run already: of another job of it, as a rule.
+        is_shared: bool,
+    },
     /// The comment tells of a later run, and stays.
     Older(String),
     /// There was nothing to say.
@@ -88,7 +99,7 @@ struct User {
 impl Comment {
     fn is_ours(&self, place: &Place) -> bool {
         let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&place.author));
-        author && place.mark.is_in(self.body.as_deref().unwrap_or_default())
+        author && place.mark.is_on_top_of(self.body.as_deref().unwrap_or_default())
     }
 
     fn stamp(&self) -> Option<Stamp> {
@@ -119,7 +130,11 @@ pub async fn put(
         let written = |limit| body(place, news, limit, text);
         if let Some(newest) = newest {
             match update(api, place, newest.id, &written(limit)).await {
-                Ok(comment) => return Ok(Done::Updated(comment.html_url)),
+                Ok(comment) => {
+                    // what a try before this one has made is our own
+                    let is_shared = tried == 1 && is_of_the_same_run(newest, news);
+                    return Ok(Done::Updated { address: comment.html_url, is_shared });
+                }
                 Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
                     limit = SHORTER;
                     tried -= 1;
@@ -131,7 +146,11 @@ pub async fn put(
             }
         }
         match create(api, place, &written(limit)).await {
-            Ok(comment) => return Ok(Done::Created(comment.html_url)),
+            Ok(comment) => {
+                let by = comment.user.map(|user| user.login);
+                let by = by.filter(|login| !login.eq_ignore_ascii_case(&place.author));
+                return Ok(Done::Created { address: comment.html_url, by });
+            }
             Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
                 limit = SHORTER;
                 tried -= 1;
@@ -156,6 +175,12 @@ async fn find(api: &Api, place: &Place) -> Result<Vec<Comment>, Failure> {
 fn is_later(comment: &Comment, news: &News) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
     known.zip(news.stamp.run).is_some_and(|(known, ours)| known > ours)
+}
+
+/// Whether a comment tells of the very run of this news.
+fn is_of_the_same_run(comment: &Comment, news: &News) -> bool {
+    let known = comment.stamp().and_then(|stamp| stamp.run);
+    known.is_some() && known == news.stamp.run
 }
 
 fn wanted(news: &News, there: Option<&Comment>) -> bool {
@@ -187,6 +212,9 @@ async fn create(api: &Api, place: &Place, body: &str) -> Result<Comment, Failure
 pub fn advice(failure: &Failure) -> &'static str {
     match failure.trouble {
         Trouble::Status(401) => "the token is not valid, or has expired",
+        Trouble::Status(403) if failure.said.to_ascii_lowercase().contains("locked") => {
+            "somebody has locked the conversation of the pull request: the comment can be written when it is unlocked"
+        }
         Trouble::Status(403) => {
             "the job needs `permissions: pull-requests: write`; on pull requests from forks and from Dependabot the \
              token can only read whatever the job asks for, and a second workflow, `on: workflow_run`, can publish \
@@ -244,6 +272,8 @@ mod tests {
         check("eve", &format!("{line}\ntext"), false);
         check(us, &format!("see {line}"), false);
         check(us, &format!("> {line}"), false);
+        check(us, &format!("another bot's words\n{line}\ntext"), false);
+        check(us, &format!("\n{line}"), false);
         check(us, "<!-- kubectl-chaos:comment:web.jso -->", false);
         check(us, "", false);
         let nobody = Comment { user: None, ..comment(1, us, line) };
@@ -272,7 +302,10 @@ mod tests {
 
     #[test]
     fn what_is_told_depends_on_what_was_told() {
-        let there = |state: &str| comment(1, "x", &news(1, state, When::Always, false).stamp.line());
+        let there = |state: &str| {
+            let told = news(1, state, When::Always, false);
+            comment(1, "x", &body(&place(), &told, LIMIT, &|_| String::new()))
+        };
         let check = |when: When, failure: bool, there: Option<&Comment>, expected: bool| {
             assert_eq!(
                 wanted(&news(2, "fixed/holds", when, failure), there),

@@ -5,6 +5,7 @@
 use serde_json::Value as Json;
 
 use super::{Acted, Content, Look, Played};
+use crate::experiment::hash;
 
 /// Puts what follows from the entries in the place of what was said.
 pub(super) fn derive(content: &mut Content) {
@@ -18,6 +19,7 @@ pub(super) fn derive(content: &mut Content) {
     content.deviated = looks.during.iter().chain(&looks.after).any(|look| unmet(&look));
     let (verdict, reason) = verdict(content);
     if let Some(own) = &mut content.own {
+        own.experiment_hash = hash(&content.experiment.clone().into());
         own.verdict = Some(verdict.to_owned()).filter(|_| own.finished);
         own.reason = Some(reason);
     }
@@ -27,9 +29,12 @@ fn declared(part: &Json, key: &str) -> usize {
     part[key].as_array().map_or(0, Vec::len)
 }
 
-/// Whether the hypothesis was met: by every probe that it has.
+/// Whether the hypothesis was met: by every probe that it has. One without probes shows nothing.
 fn met(look: &Look, declared: usize) -> Option<bool> {
     look.steady_state_met?;
+    if look.probes.is_empty() {
+        return None;
+    }
     let held = |probe: &Played| probe.succeeded() && probe.tolerance_met == Some(true);
     if look.probes.iter().all(held) { (look.probes.len() >= declared).then_some(true) } else { Some(false) }
 }
@@ -63,15 +68,32 @@ fn verdict(content: &Content) -> (&'static str, String) {
     if content.experiment["dry"].as_str().is_some_and(|dry| dry != "pause") {
         return ("dry", "what was left out was not tried".to_owned());
     }
+    if let Some(reason) = unsupported(content) {
+        return ("undecided", reason);
+    }
     let mut all = looks.before.iter().chain(&looks.during).chain(&looks.after).peekable();
     if all.peek().is_none() {
         return ("explored", "there was no steady state to judge".to_owned());
     }
-    if all.all(|look| look.steady_state_met == Some(true)) {
-        ("held", "the steady state was met at every look".to_owned())
-    } else {
-        ("undecided", "the steady state was not looked at to its end".to_owned())
+    if !all.all(|look| look.steady_state_met == Some(true)) {
+        return ("undecided", "the steady state was not looked at to its end".to_owned());
     }
+    if looks.after.is_none() {
+        return ("undecided", "the steady state was not looked at after the method".to_owned());
+    }
+    ("held", "the steady state was met at every look".to_owned())
+}
+
+/// Why nothing good follows from the entries: the run did not come to its end, or not to all of its actions.
+fn unsupported(content: &Content) -> Option<String> {
+    if content.status != "completed" {
+        return Some("the run failed, and its entries do not say why".to_owned());
+    }
+    let is_action = |activity: &&Json| activity["type"] == "action";
+    let method = content.experiment["method"].as_array();
+    let declared = method.map_or(0, |method| method.iter().filter(is_action).count());
+    let begun = content.run.iter().filter(|played| played.is_action()).count();
+    (begun < declared).then(|| format!("only {begun} of {declared} actions were begun"))
 }
 
 /// `probe 'p' was not within its tolerance`, of the probe that decided.
@@ -167,6 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn the_experiment_is_the_one_that_stands_in_it() {
+        let hash = |change: &dyn Fn(&mut Json)| {
+            let mut journal = journal();
+            change(&mut journal);
+            let own = Record::untrusted("j.json", journal.to_string()).unwrap().content.own.unwrap();
+            own.experiment_hash
+        };
+        let ours = hash(&|_| {});
+        assert!(ours.starts_with("sha256:"), "{ours}");
+        assert_eq!(hash(&|j| j["kubectl-chaos"]["experiment_hash"] = json!("sha256:another")), ours);
+        assert_ne!(hash(&|j| j["experiment"]["method"][0]["name"] = json!("b")), ours);
+    }
+
+    #[test]
     fn what_it_says_of_itself_does_not_count() {
         let check = |change: &dyn Fn(&mut Json), verdict: Option<&str>, reason: &str| {
             let mut journal = journal();
@@ -222,5 +258,33 @@ mod tests {
         check(&|j| j["experiment"]["dry"] = json!("activities"), Some("dry"), "left out");
         check(&|j| j["kubectl-chaos"]["finished"] = json!(false), None, "met at every look");
         check(&|j| j["steady_states"] = json!({}), Some("explored"), "no steady state");
+        check(&|j| j["steady_states"]["after"] = Json::Null, Some("undecided"), "not looked at after");
+        check(
+            &|j| {
+                j["experiment"]["steady-state-hypothesis"]["probes"] = json!([]);
+                j["steady_states"]["before"]["probes"] = json!([]);
+                j["steady_states"]["after"]["probes"] = json!([]);
+            },
+            Some("undecided"),
+            "to its end",
+        );
+        check(&|j| j["status"] = json!("failed"), Some("undecided"), "the run failed");
+        check(
+            &|j| {
+                let action = j["experiment"]["method"][0].clone();
+                j["experiment"]["method"] = json!([action, action, action]);
+            },
+            Some("undecided"),
+            "only 1 of 3 actions were begun",
+        );
+        check(
+            &|j| {
+                j["run"] = json!([]);
+                j["kubectl-chaos"]["activities"] = json!([]);
+                j["steady_states"]["after"] = Json::Null;
+            },
+            Some("undecided"),
+            "only 0 of 1 actions were begun",
+        );
     }
 }

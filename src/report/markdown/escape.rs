@@ -1,18 +1,39 @@
 //! Texts of others in Markdown: they are shown, and nothing else. Floor 1.
 //!
 //! On GitHub a text can mention people, refer to issues, link, become HTML or break a table. Marks of Markdown get a
-//! backslash; what has a meaning without marks (mentions, references, addresses) is broken up by an invisible mark.
+//! backslash; what has a meaning without marks (mentions, references, commits, addresses) is broken up by an invisible
+//! mark.
 
 use crate::report::foreign::{hides, visible};
 
 /// Separates without being seen, so that `@name` is no mention.
 const JOINER: char = '\u{2060}';
+/// As many hexadecimal digits as GitHub takes for a commit, at least.
+const COMMIT: usize = 7;
+
+/// Where a text has to be broken up so that no word of it is a commit: before these characters.
+fn breaks(text: &[char]) -> Vec<bool> {
+    let mut found = vec![false; text.len()];
+    let mut from = 0;
+    while from < text.len() {
+        let length = text[from..].iter().take_while(|c| c.is_ascii_alphanumeric()).count();
+        if length >= COMMIT && text[from..from + length].iter().all(char::is_ascii_hexdigit) {
+            (from + COMMIT - 1..from + length).step_by(COMMIT - 1).for_each(|at| found[at] = true);
+        }
+        from += length.max(1);
+    }
+    found
+}
 
 /// A text within a line.
 pub fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut before = ' ';
-    for c in text.trim().chars() {
+    let chars: Vec<char> = text.trim().chars().collect();
+    for (at, (c, breaks)) in chars.iter().copied().zip(breaks(&chars)).enumerate() {
+        if breaks {
+            out.push(JOINER);
+        }
         match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
             c if hides(c) || c.is_control() => out.push('\u{fffd}'),
@@ -34,8 +55,10 @@ pub fn inline(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // GH-1 refers to an issue, by whatever Markdown it came about
-            '-' if matches!(before, 'h' | 'H') => {
+            // GH-1 refers to an issue, by whatever Markdown it came about, and ABC-1 to what a repository says
+            '-' if matches!(before, 'h' | 'H')
+                || before.is_ascii_uppercase() && chars.get(at + 1).is_some_and(char::is_ascii_digit) =>
+            {
                 out.push(c);
                 out.push(JOINER);
             }
@@ -54,7 +77,11 @@ pub fn inline(text: &str) -> String {
 /// A text in an HTML element, where marks of Markdown mean nothing.
 pub fn element(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    for c in text.trim().chars() {
+    let chars: Vec<char> = text.trim().chars().collect();
+    for (c, breaks) in chars.iter().copied().zip(breaks(&chars)) {
+        if breaks {
+            out.push(JOINER);
+        }
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -70,6 +97,13 @@ pub fn element(text: &str) -> String {
         }
     }
     out
+}
+
+/// A value that somebody may want to copy: what would be broken up is written as code, where nothing refers to anything.
+pub(super) fn value(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-');
+    let chars: Vec<char> = text.chars().collect();
+    if text.chars().all(plain) && breaks(&chars).contains(&true) { format!("`{text}`") } else { inline(text) }
 }
 
 /// A text in a cell of a table.
@@ -112,11 +146,28 @@ mod tests {
         check("www.example.com", "www\u{2060}.example.com");
         check("\u{202e}evil\u{0}", "\u{fffd}evil\u{fffd}");
         check("&amp;", "&amp;amp;");
+        // commits, and what a repository may make links of
+        check("0123456 7", "012345\u{2060}6 7");
+        check("(a1b2c3d4e5f60)", "\\(a1b2c3\u{2060}d4e5f6\u{2060}0\\)");
+        check("eve/web@abcdef0", "eve/web@\u{2060}abcdef\u{2060}0");
+        check("defaced", "deface\u{2060}d");
+        check("012345 web-7d9f8c6b5d-x 0123456x", "012345 web-7d9f8c\u{2060}6b5d-x 0123456x");
+        check("ABC-12, web-0, A-b", "ABC-\u{2060}12, web-0, A-b");
+    }
+
+    #[test]
+    fn what_the_program_made_can_be_copied() {
+        let hash = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        assert_eq!(value(&hash), format!("`{hash}`"));
+        assert_eq!(value("1f2e3d4c-0000-4000-8000-000000000000"), "`1f2e3d4c-0000-4000-8000-000000000000`");
+        assert_eq!(value("kind-kind"), "kind-kind");
+        assert_eq!(value("0123456` x"), "012345\u{2060}6\\` x");
     }
 
     #[test]
     fn elements_hold_text_alone() {
         assert_eq!(element("a-b </summary>@x\n"), "a-\u{2060}b &lt;/summary&gt;@\u{2060}x");
+        assert_eq!(element("0123456"), "012345\u{2060}6");
     }
 
     #[test]

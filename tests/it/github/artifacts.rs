@@ -86,6 +86,42 @@ fn without_one_that_is_meant_nothing_is_posted() {
         .says("--pull-request is not taken");
 }
 
+/// The title is the artifact's own, and may be the identity of any comment.
+#[test]
+fn an_artifact_does_not_choose_its_comment() {
+    let check = |event: &Value, line: &[&str], expected: &str| {
+        let github = GitHub::start();
+        open(&github);
+        let victim = github.add(5, US, "<!-- kubectl-chaos:comment:web.json -->\nbroken");
+        let mut ran = journal("a", "held", &[]);
+        ran["experiment"]["title"] = json!("web.json");
+        let job = Job::new("workflow_run", event).at(&github, 500).with_run(&ran);
+        job.publish(line).exits(0).says("commented on pull request #5");
+        let comments = github.of(US);
+        assert_eq!(
+            comments.iter().find(|comment| comment.id == victim).unwrap().body.lines().nth(1),
+            Some("broken")
+        );
+        let line = comments[1].body.lines().next().unwrap();
+        let id = line.strip_prefix("<!-- kubectl-chaos:comment:").and_then(|rest| rest.strip_suffix(" -->"));
+        assert!(id.is_some_and(|id| id.starts_with(expected)), "{expected}: {line}");
+    };
+    let mut named = workflow_run("fix");
+    named["workflow_run"]["name"] = json!("Chaos");
+    check(&named, &[], "workflow-Chaos");
+    check(&workflow_run("fix"), &[], "workflow-");
+    check(&named, &["--experiment", "base/web.json"], "base-web.json-");
+    check(&named, &["--comment-id", "mine"], "mine");
+    // nor does a pull request by its title
+    let github = GitHub::start();
+    let victim = github.add(5, US, "<!-- kubectl-chaos:comment:web.json -->\nbroken");
+    let mut ran = journal("a", "held", &[]);
+    ran["experiment"]["title"] = json!("web.json");
+    Job::of_a_pull_request().at(&github, 500).with_run(&ran).publish(&[]).exits(0).says("commented on");
+    assert!(github.of(US).iter().any(|comment| comment.id == victim && comment.body.ends_with("broken")));
+    assert!(github.of(US)[1].body.starts_with("<!-- kubectl-chaos:comment:title-web.json -->"));
+}
+
 /// Texts that would be more than text, wherever a journal has room for one.
 const HOSTILE: [&str; 9] = [
     "@everyone",
@@ -265,6 +301,17 @@ fn what_is_forged_is_refused() {
         "no run writes such a journal",
     );
     refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "use a newer kubectl-chaos");
+    // without our key its own words would count
+    let bare = |status: &'static str| {
+        move |job: &Job| {
+            let failed = json!({"activity": {"type": "action", "name": "a"}, "status": "failed"});
+            let text = json!({"experiment": {"title": "t"}, "status": status, "run": [failed]}).to_string();
+            write(job, "journal.json", text);
+        }
+    };
+    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
+    refused(&bare("held"), 3, "its status is none of completed, failed");
+    refused(&changed("/status", json!("held\nafter=x\n::error::pwn")), 3, "its status is none of completed");
     refused(
         &|job| {
             for number in 1..=150 {
@@ -332,9 +379,20 @@ fn the_comment_says_when_the_experiment_itself_was_changed() {
     };
     let same = journal("a", "held", &[])["experiment"].clone();
     assert!(!base(&same, None).contains("the experiment is not"), "{}", base(&same, None));
-    assert!(base(&same, Some("sha256:other")).contains("this pull request changes what is done or measured"));
+    let note = base(&json!({"title": "t", "method": []}), None);
+    assert!(note.contains("is not the one of the branch that this was published from"), "{note}");
+    // what the journal says of it does not count
+    assert!(!base(&same, Some("sha256:other")).contains("the experiment is not"));
     let other = json!({"title": "Lose a replica", "method": []});
     assert!(base(&other, None).contains("this pull request changes what is done or measured"));
+    // one that cannot be read is a note, and stops nothing
+    let broken = GitHub::start();
+    open(&broken);
+    let unread = job(&broken).with_run(&journal("a", "held", &[]));
+    unread.chaos.write("base/e.json", "{");
+    unread.publish(&["--base-experiment", "base/e.json"]).exits(0);
+    let body = broken.of(US)[0].body.clone();
+    assert!(body.contains("the copy to compare it with cannot be read") && body.contains("held"), "{body}");
     let github = GitHub::start();
     open(&github);
     let job = job(&github).with_run(&journal("a", "held", &[]));

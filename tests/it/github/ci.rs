@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::mock::{GitHub, TOKEN, US};
 use super::{Job, REPOSITORY, pull_request, shown};
+use crate::comparing::journal;
 use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
 
 fn process(path: &str, arguments: &[&str]) -> Value {
@@ -86,6 +87,52 @@ fn a_step_is_told_what_came_of_it() {
     assert_eq!(job.outputs()["exit-code"], "2");
 }
 
+/// The folder may come with the pull request: then nothing runs, nothing of it is told, and nothing of it goes.
+#[test]
+fn results_that_a_pull_request_brought_along_are_not_told() {
+    let arms =
+        [with_journal("before/journal-1.json", "failed"), with_journal("after/journal-1.json", "held")];
+    let single = &["--experiment", "e.json"][..];
+    let trial = &["--experiment", "e.json", "--embedded", "--before", "m", "--after", "m"][..];
+    let check = |files: &[(String, String)], line: &[&str], says: &str, stays: bool| {
+        let job = Job::of_a_pull_request();
+        job.chaos.write("e.json", deviating().to_string());
+        job.chaos.write("it", "");
+        job.chaos.write("m/m.yaml", "");
+        for (name, text) in files {
+            job.chaos.write(&format!("chaos-results/{name}"), text);
+        }
+        let finished = job.ci(line);
+        assert!(finished.code.is_some_and(|code| code > 1), "{says}: {}", finished.stderr);
+        assert!(finished.stderr.contains(says), "{says}: {}", finished.stderr);
+        let outputs = job.outputs();
+        for (name, value) in &outputs {
+            assert!(value.is_empty() || ["exit-code", "output-dir"].contains(&name.as_str()), "{outputs:?}");
+        }
+        assert_eq!(outputs["exit-code"], finished.code.unwrap().to_string());
+        assert!(job.chaos.path("it").exists(), "it ran");
+        let name = &files[0].0;
+        assert_eq!(job.chaos.path(&format!("chaos-results/{name}")).exists(), stays, "{name}");
+    };
+    let forged = ("comparison.json".to_owned(), json!({"verdict": "fixed", "after": "holds"}).to_string());
+    let with = |more: &[(String, String)]| [&arms[..], more].concat();
+    check(&with(std::slice::from_ref(&forged)), trial, "in it, which no run has left there", true);
+    check(&with(&[]), single, "has before in it, which no run has left there", true);
+    check(std::slice::from_ref(&forged), single, "has comparison.json in it", true);
+    check(&[with_journal("journal-1.json", "held")], single, "has journal-1.json in it", true);
+    check(&[("before".to_owned(), String::new())], single, "has before in it", true);
+    // what looks like a trial's folder is emptied, as that of a trial is
+    let record = ("trial.json".to_owned(), "{}".to_owned());
+    let nowhere = ["--experiment", "nowhere.json", "--embedded", "--before", "m", "--after", "m"];
+    let all = with(&[with_journal("journal-7.json", "held"), forged, record]);
+    check(&all, &nowhere, "nowhere.json", false);
+}
+
+/// A journal that somebody wrote by hand, and its name.
+fn with_journal(name: &str, what: &str) -> (String, String) {
+    (name.to_owned(), journal(name, what, &[]).to_string())
+}
+
 #[test]
 fn inputs_are_variables() {
     let input = |pairs: &[(&str, &str)]| -> (Chaos, Finished) {
@@ -128,9 +175,38 @@ fn inputs_are_variables() {
 }
 
 #[test]
+fn a_command_line_that_cannot_be_read_is_told_to_the_job() {
+    let job = Job::of_a_pull_request().env("KUBECTL_CHAOS_INPUT_TIMEOUT", "soon\u{20}::error::x");
+    let finished = job.ci(&["--experiment", "e.json"]).exits(2);
+    let annotation =
+        "::error title=kubectl-chaos::invalid value 'soon ::error::x' for '--timeout <DURATION>'";
+    assert!(finished.stdout.starts_with(annotation), "{}", finished.stdout);
+    assert_eq!(finished.stdout.lines().count(), 1);
+    assert_eq!(job.outputs(), [("exit-code".to_owned(), "2".to_owned())].into());
+    let job = Job::of_a_pull_request().env("KUBECTL_CHAOS_INPUT_COMMENT", "sometimes");
+    let finished = job.publish(&[]).exits(2);
+    assert!(finished.stdout.starts_with("::error title=kubectl-chaos::invalid value"), "{}", finished.stdout);
+    assert!(job.outputs().is_empty());
+    // other commands, and other places, hear nothing of it
+    let job = Job::of_a_pull_request();
+    assert_eq!(job.chaos.run(["run", "--timeout", "soon"]).exits(2).stdout, "");
+    assert_eq!(Chaos::new().run(["ci", "--timeout", "soon"]).exits(2).stdout, "");
+}
+
+#[test]
 fn no_experiment_runs_with_the_rights_of_the_base_branch() {
-    for event in ["pull_request_target", "workflow_run"] {
-        let job = Job::new(event, &pull_request("eve/web"));
+    let comment = json!({"action": "created", "issue": {"number": 5, "pull_request": {"url": "u"}}});
+    let own = pull_request(REPOSITORY);
+    for (event, file) in [
+        ("pull_request_target", pull_request("eve/web")),
+        ("workflow_run", pull_request("eve/web")),
+        // a comment runs the default branch's workflow, which may check out anything
+        ("issue_comment", comment.clone()),
+        ("issue_comment", json!("nonsense")),
+        ("issues", comment),
+        ("repository_dispatch", own),
+    ] {
+        let job = Job::new(event, &file);
         job.chaos.write("e.json", touching().to_string());
         let finished = job.ci(&["--experiment", "e.json", "--allow-context", "*"]).exits(2);
         assert!(
@@ -145,6 +221,9 @@ fn no_experiment_runs_with_the_rights_of_the_base_branch() {
         );
         assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
     }
+    // a comment on an issue is about nobody's changes
+    let issue = json!({"action": "created", "issue": {"number": 5}});
+    may(&Job::new("issue_comment", &issue), &["prod"], &["--allow-context", "prod"], true, "");
 }
 
 /// Runs what touches a cluster; whether it may.
@@ -209,13 +288,6 @@ fn on_a_pull_request_from_a_fork_nothing_else_can_be_allowed() {
     );
     may(
         &Job::new("pull_request", &json!({})).env("GITHUB_EVENT_PATH", ""),
-        &["prod"],
-        &allow,
-        false,
-        refused,
-    );
-    may(
-        &Job::new("issue_comment", &json!({"issue": {"number": 5, "pull_request": {}}})),
         &["prod"],
         &allow,
         false,

@@ -62,7 +62,9 @@ fn every_experiment_has_a_comment_of_its_own() {
     job(&github, 4).publish(&[]).exits(0);
     let bodies: Vec<String> = github.of(US).into_iter().map(|comment| comment.body).collect();
     assert_eq!(bodies.len(), 3);
-    for (body, name) in bodies.iter().zip(["a-experiment.json-", "b-experiment.json-", "Lose-a-replica-"]) {
+    for (body, name) in
+        bodies.iter().zip(["a-experiment.json-", "b-experiment.json-", "title-Lose-a-replica-"])
+    {
         assert!(body.starts_with(&format!("<!-- kubectl-chaos:comment:{name}")), "{body}");
     }
     assert!(bodies[0].contains("[run 3]"), "{}", bodies[0]);
@@ -92,12 +94,17 @@ fn what_others_plant_is_not_ours() {
     github.add(5, "eve", &planted);
     // nor is what we only quoted, or another experiment's
     github.add(5, US, &format!("see {MARK} there"));
+    // another workflow writes as the same author, and repeats what it was told
+    let stamp = "<!-- kubectl-chaos:run:99:1:fixed/holds -->";
+    let echoed = github.add(5, US, &format!("Summary of the request:\n{MARK}\n{stamp}\nall is well"));
     github.add(5, US, "<!-- kubectl-chaos:comment:web2 -->\nother");
     github.add(6, US, &format!("{MARK}\nof another pull request"));
     job(&github, 2).publish(&["--comment-id", "web"]).exits(0).says("commented on");
     let comments = github.of(US);
-    assert_eq!(comments.len(), 4);
-    assert!(comments[3].body.starts_with(MARK) && comments[3].body.contains("[run 2]"));
+    assert_eq!(comments.len(), 5);
+    assert!(comments[4].body.starts_with(MARK) && comments[4].body.contains("[run 2]"));
+    let left = comments.iter().find(|comment| comment.id == echoed).unwrap();
+    assert!(left.body.starts_with("Summary of the request") && left.body.ends_with("all is well"));
     assert_eq!(github.of("eve")[0].body, planted);
 }
 
@@ -123,6 +130,33 @@ fn whoever_writes_for_us_is_named() {
         .says("403 Forbidden");
     assert_eq!(github.asked("PATCH"), 1);
     assert!(github.of(US).is_empty());
+}
+
+#[test]
+fn it_says_who_it_wrote_as_where_it_would_not_find_it_again() {
+    let github = GitHub::start();
+    let finished = job(&github, 2)
+        .publish(&["--comment-id", "web", "--comment-author", "chaos-app[bot]"])
+        .exits(0)
+        .says("set comment-author (--comment-author) to github-actions[bot]");
+    assert!(heard(&finished).iter().any(|line| line.starts_with("::warning")), "{}", finished.stdout);
+    // who was expected is not told of
+    let usual = job(&github, 3).publish(&["--comment-id", "other"]).exits(0);
+    assert!(!usual.stderr.contains("comment-author"), "{}", usual.stderr);
+}
+
+#[test]
+fn jobs_of_one_run_that_share_a_comment_are_told() {
+    let github = GitHub::start();
+    let shared = "Give each job a comment-id";
+    let first = job(&github, 7).publish(&["--comment-id", "web"]).exits(0);
+    let other = job(&github, 7).publish(&["--comment-id", "web"]).exits(0).says(shared);
+    assert!(heard(&other).iter().any(|line| line.starts_with("::warning")), "{}", other.stdout);
+    let again = job(&github, 7).env("GITHUB_RUN_ATTEMPT", "2").publish(&["--comment-id", "web"]).exits(0);
+    let next = job(&github, 8).publish(&["--comment-id", "web"]).exits(0);
+    for quiet in [first, again, next] {
+        assert!(!quiet.stderr.contains(shared), "{}", quiet.stderr);
+    }
 }
 
 #[test]

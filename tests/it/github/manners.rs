@@ -64,6 +64,10 @@ fn what_github_says_no_to_is_said_and_fails_nothing() {
     );
     check(Fault::new("POST", 410, "Issues are disabled"), &["410 Gone", "switched off"]);
     check(
+        Fault::new("POST", 403, "Unable to create comment because issue is locked."),
+        &["403 Forbidden", "somebody has locked the conversation"],
+    );
+    check(
         Fault::new("GET", 301, "Moved Permanently").header("Location", "http://127.0.0.1:1/"),
         &["301 Moved Permanently"],
     );
