@@ -70,7 +70,7 @@
 //! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
 //! | embedded | 1 | clock, lot |
 //! | sample_app | 1 | clock, experiment, http_client |
-//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, value |
+//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, substitution, value |
 //! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
 //! | sampling | 2 | clock, effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
 //! | trial | 2 | effect, experiment, kubernetes, lot, provider, substitution, value |
