@@ -176,6 +176,15 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     let stopped = json!({"status": "interrupted", "interruption": {"kind": "k", "name": "n", "reason": "out\nof time"}});
     check(stopped, Void, "interrupted: out of time");
     check(json!({"status": "interrupted"}), Void, "interrupted");
+    let unready = json!({"kind": "not-ready", "name": "trial", "reason": "after did not become ready: no"});
+    let row = &judged(
+        Arm::Before,
+        &[record(
+            "r",
+            &Run { change: json!({"status": "interrupted", "interruption": unready}), samples: vec![] },
+        )],
+    )[0];
+    assert_eq!((row.outcome, row.reason.as_str()), (Void, "after did not become ready: no"));
     check(json!({"status": "fine"}), Void, "the status 'fine'");
     check(states(json!({"before": look(false)})), Void, "to begin with");
     check(states(json!({"before": null})), Void, "not looked at before");

@@ -21,6 +21,7 @@ use crate::event::{Interrupt, Phase, Status};
 use crate::sample::Series;
 use crate::value::{Map, Value};
 
+pub use crate::event::NOT_READY;
 pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
 pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};

@@ -1,6 +1,7 @@
 //! `trial`: both arms are deployed, run and removed, and the answer is the one that the rules allow.
 
 mod in_place;
+mod unready;
 
 use std::process::Child;
 
