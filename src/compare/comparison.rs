@@ -127,6 +127,8 @@ pub enum LabelKind {
     Sampling,
     /// By which way requests reached a Service.
     Vantage,
+    /// What was given for the configuration beside the experiment.
+    Variables,
 }
 
 /// Something that was different and may be why the arms differ. Stands above the verdict.

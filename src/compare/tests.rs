@@ -244,6 +244,18 @@ fn what_is_no_comparison_is_refused() {
     };
     check(&[theirs("a", "x")], &[theirs("a", "x")], "one and the same run");
     check(&[theirs("a", "x")], &[theirs("b", "y")], "two experiments");
+    // nor are runs comparable that looked at the steady state at different times; older journals do not say
+    let looking = |id: &str, strategy: Json| {
+        let change = json!({"kubectl-chaos": {"hypothesis_strategy": strategy}});
+        record(id, &Run { change, samples: vec![] })
+    };
+    let (gate, through) = (looking("a", json!("default")), looking("b", json!("continuously")));
+    let said = "a.json and b.json looked at the steady state at different times (--hypothesis-strategy default and \
+                continuously)";
+    check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), said);
+    compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &Options::default())
+        .unwrap();
+    compare(&[one("e")], &[through], &Options::default()).unwrap();
     let found = compare(&[theirs("a", "x")], &[theirs("b", "x")], &Options::default()).unwrap();
     assert_eq!((found.verdict, found.arms.before.void), (Verdict::Inconclusive, 1));
     assert!(found.experiment_hash.starts_with("sha256:"));
@@ -378,8 +390,13 @@ fn what_else_differs_is_labelled() {
         version("v1.31.0"),
         &[(LabelKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
     );
-    // what is not known differs from nothing
-    check(version("v1.30.0"), json!({}), &[]);
+    // what is known of one side only may differ
+    let half = "the version of Kubernetes is known of one side only";
+    check(version("v1.30.0"), json!({}), &[(LabelKind::KubernetesVersion, half)]);
+    check(json!({}), json!({}), &[]);
+    let void =
+        Run { change: json!({"status": "aborted", "kubectl-chaos": version("v1.31.0")}), samples: vec![] };
+    assert_eq!(compared(&with(version("v1.30.0")), &[void]).labels, []);
     let environment =
         |nodes: u32, replicas: Json| json!({"environment": {"nodes": nodes, "replicas": replicas}});
     check(
@@ -392,6 +409,24 @@ fn what_else_differs_is_labelled() {
                 "replicas of Deployment/a: 1 before, 3 after; replicas of Deployment/c: none before, 1 after",
             ),
         ],
+    );
+    check(
+        json!({}),
+        environment(1, json!({"Deployment/a": 3, "Deployment/b": 2})),
+        &[
+            (LabelKind::Nodes, "the number of nodes is known of one side only"),
+            (LabelKind::Replicas, "the number of replicas is known of one side only"),
+        ],
+    );
+    let given = |variables: Json| json!({"variables": variables});
+    let label = |text| [(LabelKind::Variables, text)];
+    check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);
+    check(given(json!({"url": "1"})), json!({}), &[]);
+    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("what was given for 'url' differs"));
+    check(
+        given(json!({"a": "1", "b": "1", "c": "1"})),
+        given(json!({"a": "1", "b": "2"})),
+        &label("what was given for 'b', 'c' differs"),
     );
     let samples = |period: f64, vantage: &str| {
         let mut series = series("p", 1.0, None, 1.0);
@@ -413,6 +448,10 @@ fn what_else_differs_is_labelled() {
             ),
         ],
     );
+    let mut nowhere = samples(0.1, "proxy");
+    nowhere["samples"][0]["vantage"] = Json::Null;
+    let said = "way of 'p': proxy before, not known after";
+    check(samples(0.1, "proxy"), nowhere, &[(LabelKind::Vantage, said)]);
     let many = |way: &str| {
         let services: Vec<Json> =
             (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();

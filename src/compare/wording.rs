@@ -78,6 +78,7 @@ impl LabelKind {
             Self::Replicas => "replicas",
             Self::Sampling => "sampling",
             Self::Vantage => "vantage",
+            Self::Variables => "variables",
         }
     }
 }

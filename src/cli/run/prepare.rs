@@ -15,7 +15,7 @@ use crate::engine::{self, Asked, undeclared};
 use crate::event::Plan;
 use crate::experiment::document::Document;
 use crate::experiment::resolve::{Call, resolve};
-use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
+use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
 use crate::journal::{ClusterIdentity, Header};
 use crate::kubernetes;
@@ -96,6 +96,8 @@ pub(super) async fn opened(
         run_id: if index == 0 { session.run_id.clone() } else { new_run_id() },
         version: env!("CARGO_PKG_VERSION"),
         experiment_hash: hash(&experiment.document),
+        hypothesis_strategy: plan.hypothesis,
+        variables: digests(&experiment.configuration, &surroundings.variables.configuration),
         annotations: args
             .annotations
             .iter()
