@@ -343,6 +343,49 @@ fn rows_show_what_was_seen() {
     );
     let found = compared(&late[..2], &fine);
     assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 2 and 4 runs");
+    // one that was watched for less time than another took may be the middle one
+    let mut mixed = sampled("held", &[(1.0, Some(5.0), 1.0), (1.0, Some(30.0), 1.0), (1.0, None, 1.0)]);
+    mixed[2].samples[0]["recovery_watched"] = json!(10);
+    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "> 10 s (5, 30, > 10)");
+    mixed[1] = mixed[0].clone();
+    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "5 s (5, 5, > 10)");
+}
+
+#[test]
+fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
+    let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
+    let same = compared(&held(0.9, 3), &held(0.9, 10));
+    assert_eq!((same.verdict, same.needed), (Verdict::Unchanged, None), "{}", same.reason);
+    assert!(same.reason.ends_with("nothing that was sampled is better or worse."), "{}", same.reason);
+    assert_eq!(same.rows[0].shown_standing(), "not told apart");
+    assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, Verdict::Improved);
+    // two runs against ten do for three rows, and not for more
+    let few = compared(&held(0.5, 2), &held(0.9, 10));
+    assert_eq!((few.verdict, few.evidence, few.is_seen_once()), (Verdict::Improved, Evidence::Single, false));
+    let why = few.needed.unwrap();
+    assert!(why.repeats == 3 && !why.reason.contains("3.1 %"), "{}", why.reason);
+    let fixed = compared(&runs("failed failed"), &runs("held"));
+    assert!(fixed.is_seen_once() && fixed.needed.unwrap().reason.contains("3.1 %"));
+}
+
+#[test]
+fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
+    let of = |from: Option<f64>| {
+        let one = |at: u32| (1.0, from.map(|from| from + f64::from(at) / 100.0), 100.0);
+        sampled("held", &(0..6).map(one).collect::<Vec<_>>())
+    };
+    let check = |before: Option<f64>, after: Option<f64>, expected: &str| {
+        let found = compared(&of(before), &of(after));
+        assert_eq!(found.rows[1].shown_standing(), expected, "{before:?} {after:?}");
+        assert!(found.rows[1].p_adjusted.unwrap() <= LEVEL);
+    };
+    // the time that was watched is 12 s, and the margin a tenth of the time before
+    check(Some(8.0), None, "worse");
+    check(None, Some(8.0), "better");
+    let unknown =
+        "not told apart: recovery was not watched long enough to tell whether by more than the margin";
+    check(Some(11.5), None, unknown);
+    check(None, Some(11.5), unknown);
 }
 
 #[test]
