@@ -65,6 +65,9 @@ fn no_baseline(before: Option<&Look>) -> Option<String> {
         return Some("the hypothesis was not looked at before the method".to_owned());
     };
     match look.steady_state_met {
+        Some(true) if look.probes.is_empty() => {
+            Some("the hypothesis has no probes: nothing was looked at".to_owned())
+        }
         Some(true) => None,
         Some(false) => Some(format!("{} to begin with", unmet(look))),
         None => Some("the hypothesis was not looked at to its end before the method".to_owned()),

@@ -146,6 +146,9 @@ fn reasons_have_the_counts() {
         "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
+    // that outcomes are mixed is an answer; that an arm has no valid run is none
+    assert!(!compared(&runs("held failed"), &runs("held held")).has_too_few_runs());
+    assert!(compared(&runs("held failed"), &runs("void")).has_too_few_runs());
     let found = compared(&runs("held void"), &runs("held"));
     assert!(found.has_too_few_runs());
     assert_eq!(found.shown_void().unwrap(), "1 of 2 runs before and 0 of 1 after were void");
@@ -188,6 +191,11 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     check(json!({"status": "fine"}), Void, "the status 'fine'");
     check(states(json!({"before": look(false)})), Void, "to begin with");
     check(states(json!({"before": null})), Void, "not looked at before");
+    check(
+        states(json!({"before": {"probes": []}})),
+        Void,
+        "the hypothesis has no probes: nothing was looked at",
+    );
     check(states(json!({"before": {"steady_state_met": null}})), Void, "to its end before");
     check(states(json!({"after": null})), Void, "not looked at after");
     check(states(json!({"after": {"steady_state_met": null}})), Void, "not looked at after");

@@ -199,6 +199,9 @@ fn exit_codes_say_whether_there_is_an_answer() {
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
+    // mixed outcomes are an answer, which more runs do not change
+    check("held failed", "held held", &[], 0);
+    check("held failed", "void", &[], 8);
 }
 
 #[test]
