@@ -25,6 +25,7 @@ pub use comparison::{
 };
 pub use margin::Margin;
 pub use row::{Measure, Observed, Row, Side, Standing};
+pub use wording::percent;
 
 use crate::experiment::hash;
 use crate::journal::Record;
