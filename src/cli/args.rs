@@ -291,8 +291,8 @@ pub(super) struct Run {
 /// How the probes of the hypothesis are sampled beside a run.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SamplingArgs {
-    /// Sample the probes of the steady state while the run goes on, this often; every 100ms where they are requests,
-    /// every second where they look at the cluster
+    /// Sample the probes of the steady state while the run goes on, this often; every 100ms where they are requests
+    /// (GET and HEAD alone, unless --sample-probe names another), every second where they look at the cluster
     #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_period, help_heading = "Sampling")]
     pub(super) sample: Option<Option<Duration>>,
     /// Sample this probe, of whatever kind; may be repeated. Else those are sampled that only look

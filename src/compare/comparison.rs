@@ -127,6 +127,8 @@ pub enum LabelKind {
     Sampling,
     /// By which way requests reached a Service.
     Vantage,
+    /// What was given for the configuration beside the experiment.
+    Variables,
 }
 
 /// Something that was different and may be why the arms differ. Stands above the verdict.
@@ -183,10 +185,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether there were too few valid runs for any answer. Another answer has an exit code of its own.
+    /// Whether there were too few valid runs for any answer. Another answer has an exit code of its own; and that
+    /// outcomes within an arm are mixed is one, which more runs do not change.
     pub fn has_too_few_runs(&self) -> bool {
-        self.verdict == Verdict::Inconclusive
-            && self.arms.before.valid.min(self.arms.after.valid) < super::ENOUGH_RUNS
+        let Arms { before, after } = &self.arms;
+        let fewest = before.valid.min(after.valid);
+        let is_mixed = [before, after].iter().any(|arm| arm.held > 0 && arm.failed > 0);
+        self.verdict == Verdict::Inconclusive && fewest < super::ENOUGH_RUNS && (fewest == 0 || !is_mixed)
     }
 
     /// The runs of an arm.

@@ -20,8 +20,13 @@ struct Aspect {
 /// The aspects of one kind, by what they are of.
 type Aspects = BTreeMap<String, Aspect>;
 
-/// What differs between the valid runs. What is not known of a run differs from nothing.
+/// What differs between the valid runs. What is not known of a run differs from nothing; what is known of one arm
+/// only may differ, and that is said. An arm without runs differs from nothing.
 pub(super) fn labels(before: &[&Record], after: &[&Record]) -> Vec<Label> {
+    if before.is_empty() || after.is_empty() {
+        // there are no two sides
+        return Vec::new();
+    }
     let runs: Vec<(Arm, &Record)> = before
         .iter()
         .map(|record| (Arm::Before, *record))
@@ -33,24 +38,48 @@ pub(super) fn labels(before: &[&Record], after: &[&Record]) -> Vec<Label> {
         (LabelKind::Replicas, replicas(&runs)),
         (LabelKind::Sampling, sampling(&runs)),
         (LabelKind::Vantage, vantages(&runs)),
+        (LabelKind::Variables, variables(&runs)),
     ];
     found.into_iter().filter_map(|(kind, aspects)| label(kind, &aspects)).collect()
 }
 
 fn label(kind: LabelKind, aspects: &Aspects) -> Option<Label> {
-    let different: Vec<String> = aspects
-        .iter()
-        .filter(|(_, aspect)| aspect.before.union(&aspect.after).count() > 1)
-        .map(|(what, aspect)| {
-            format!("{what}: {} before, {} after", list(&aspect.before), list(&aspect.after))
-        })
-        .collect();
-    let more = different.len().saturating_sub(TOLD);
-    let mut text = different.into_iter().take(TOLD).collect::<Vec<_>>().join("; ");
-    if more > 0 {
-        text += &format!("; and {more} more");
+    let is_different = |aspect: &Aspect| aspect.before.union(&aspect.after).count() > 1;
+    let different = aspects.iter().filter(|(_, aspect)| is_different(aspect));
+    if kind == LabelKind::Variables {
+        // their values may be secret: what is known of them is a digest, which says nothing to anybody
+        let names = told(different.map(|(name, _)| name.clone()).collect(), ", ");
+        return (!names.is_empty())
+            .then(|| Label { kind, text: format!("what was given for {names} differs") });
     }
+    let different = different.map(|(what, aspect)| {
+        format!("{what}: {} before, {} after", list(&aspect.before), list(&aspect.after))
+    });
+    let text = told(different.chain(of_one_side(kind, aspects, is_different)).collect(), "; ");
     (!text.is_empty()).then_some(Label { kind, text })
+}
+
+/// The first few of them.
+fn told(all: Vec<String>, between: &str) -> String {
+    let more = all.len().saturating_sub(TOLD);
+    let mut text = all.into_iter().take(TOLD).collect::<Vec<_>>().join(between);
+    if more > 0 {
+        text += &format!("{between}and {more} more");
+    }
+    text
+}
+
+/// What is known of the runs of one arm, and of no run of the other, so that nobody can say whether it differs.
+fn of_one_side(kind: LabelKind, aspects: &Aspects, is_different: impl Fn(&Aspect) -> bool) -> Vec<String> {
+    let is_half = |aspect: &Aspect| aspect.before.is_empty() != aspect.after.is_empty();
+    let mut half = aspects.iter().filter(|(_, aspect)| is_half(aspect) && !is_different(aspect));
+    let what = match kind {
+        LabelKind::KubernetesVersion => "the version of Kubernetes",
+        LabelKind::Nodes => "the number of nodes",
+        LabelKind::Replicas => "the number of replicas",
+        LabelKind::Sampling | LabelKind::Vantage | LabelKind::Variables => return Vec::new(),
+    };
+    half.next().map(|_| format!("{what} is known of one side only")).into_iter().collect()
 }
 
 fn list(values: &BTreeSet<String>) -> String {
@@ -126,16 +155,44 @@ fn sampling(runs: &[(Arm, &Record)]) -> Aspects {
     aspects
 }
 
+/// What was given for the configuration, by the digests of the values. Journals that do not say so differ from none.
+fn variables(runs: &[(Arm, &Record)]) -> Aspects {
+    let known: Vec<(Arm, &BTreeMap<String, String>)> = runs
+        .iter()
+        .filter_map(|(arm, record)| Some((*arm, record.content.own.as_ref()?.variables.as_ref()?)))
+        .collect();
+    let names: BTreeSet<&String> = known.iter().flat_map(|(_, given)| given.keys()).collect();
+    let mut aspects = Aspects::new();
+    for name in names {
+        for (arm, given) in &known {
+            note(&mut aspects, quoted(name), *arm, given.get(name).cloned().unwrap_or_default());
+        }
+    }
+    aspects
+}
+
 fn vantages(runs: &[(Arm, &Record)]) -> Aspects {
     let mut aspects = Aspects::new();
-    for (arm, record) in runs {
-        let Some(own) = &record.content.own else { continue };
+    let all = || runs.iter().filter_map(|(arm, record)| Some((*arm, record.content.own.as_ref()?)));
+    for (arm, own) in all() {
         let asked = own.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
         let sampled =
             own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.vantage.as_deref()?)));
         for (activity, access) in asked.chain(sampled) {
-            note(&mut aspects, format!("way of {}", quoted(activity)), *arm, clipped(access));
+            note(&mut aspects, way(activity), arm, clipped(access));
+        }
+    }
+    // a probe that asks a Service in some runs and none in others goes another way there, whatever it is
+    for (arm, own) in all() {
+        for series in own.samples.iter().filter(|series| series.vantage.is_none()) {
+            if aspects.contains_key(&way(&series.probe)) {
+                note(&mut aspects, way(&series.probe), arm, "not known".to_owned());
+            }
         }
     }
     aspects
+}
+
+fn way(activity: &str) -> String {
+    format!("way of {}", quoted(activity))
 }

@@ -25,6 +25,7 @@ pub use comparison::{
 };
 pub use margin::Margin;
 pub use row::{Measure, Observed, Row, Side, Standing};
+pub use wording::percent;
 
 use crate::experiment::hash;
 use crate::journal::Record;
@@ -164,6 +165,7 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
     }
     let mut seen: BTreeMap<&str, &Record> = BTreeMap::new();
     let mut first: Option<(&Record, String)> = None;
+    let mut looked: Option<(&Record, &str)> = None;
     for record in before.iter().chain(after) {
         // a journal without the identity of its run is at least not the same text twice
         if let Some(other) = seen.insert(run_id(record).unwrap_or(&record.text), record) {
@@ -171,6 +173,21 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
                 "{} and {} are the journal of one and the same run: give each run once",
                 other.source, record.source
             ));
+        }
+        match (looked, strategy(record)) {
+            (_, None) => {}
+            (None, Some(strategy)) => looked = Some((record, strategy)),
+            (Some((_, known)), Some(strategy)) if known == strategy => {}
+            (Some((other, known)), Some(strategy)) => {
+                return Err(format!(
+                    "{} and {} looked at the steady state at different times (--hypothesis-strategy {} and {}), \
+                     which makes two experiments of one: compare runs of one strategy",
+                    other.source,
+                    record.source,
+                    clipped(known),
+                    clipped(strategy)
+                ));
+            }
         }
         let hash = experiment_hash(record);
         match &first {
@@ -189,6 +206,11 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
         }
     }
     first.ok_or_else(|| "there are no runs to compare".to_owned())
+}
+
+/// When the hypothesis was looked at, which decides what an outcome means; older journals do not say.
+fn strategy(record: &Record) -> Option<&str> {
+    record.content.own.as_ref()?.hypothesis_strategy.as_deref()
 }
 
 /// The identity of the experiment, which a journal of the Chaos Toolkit does not say.

@@ -8,7 +8,7 @@ use super::Outcome;
 use super::wording::{clipped, quoted};
 use crate::effect::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 use crate::journal::record::{Acted, Look, Played};
-use crate::journal::{Record, record};
+use crate::journal::{NOT_READY, Record, record};
 
 /// Held, failed, or void; and why: part of a sentence.
 pub(super) fn outcome(record: &Record) -> (Outcome, String) {
@@ -48,6 +48,9 @@ fn cut(record: &Record) -> Option<String> {
         "completed" | "failed" => None,
         "aborted" => Some("an unexpected error ended the run".to_owned()),
         "interrupted" => {
+            if let Some(cut) = content.interruption.as_ref().filter(|cut| cut.kind == NOT_READY) {
+                return Some(clipped(&cut.reason));
+            }
             let why = content.interruption.as_ref().map(|cut| cut.reason.as_str());
             let why = why.or_else(|| content.own.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
             let why = why.map(|why| format!(": {}", clipped(why))).unwrap_or_default();
@@ -62,6 +65,9 @@ fn no_baseline(before: Option<&Look>) -> Option<String> {
         return Some("the hypothesis was not looked at before the method".to_owned());
     };
     match look.steady_state_met {
+        Some(true) if look.probes.is_empty() => {
+            Some("the hypothesis has no probes: nothing was looked at".to_owned())
+        }
         Some(true) => None,
         Some(false) => Some(format!("{} to begin with", unmet(look))),
         None => Some("the hypothesis was not looked at to its end before the method".to_owned()),

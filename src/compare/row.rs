@@ -8,7 +8,8 @@ use serde::Serialize;
 pub enum Measure {
     /// The share of samples that were answered within the tolerance, from zero to one. More is better.
     SuccessRatio,
-    /// Seconds from the begin of the recovery until samples are good again. Less is better.
+    /// Seconds from the begin of the recovery until samples are good again; zero where they were good when it began,
+    /// and stayed so. Less is better.
     TimeToRecover,
     /// Milliseconds that 95 % of the good samples took at most. Less is better.
     P95Latency,
@@ -30,7 +31,7 @@ pub struct Observed {
 pub struct Side {
     /// In each valid run, in their order.
     pub values: Vec<Observed>,
-    /// The median of them; `above` where that run did not recover.
+    /// The median of them; `above` where runs that did not recover leave no more than a bound of it.
     pub centre: Observed,
 }
 
@@ -80,7 +81,7 @@ pub struct Row {
     pub p_adjusted: Option<f64>,
     /// What follows.
     pub standing: Standing,
-    /// Why it was not compared, or could not be told apart from so few runs.
+    /// Why it was not compared, or could not be told apart.
     pub reason: Option<String>,
 }
 
@@ -117,5 +118,10 @@ impl Observed {
     /// More than a value, and nothing else is known.
     pub fn more_than(above: f64) -> Self {
         Self { value: None, above: Some(above) }
+    }
+
+    /// What it is at least.
+    pub fn at_least(self) -> Option<f64> {
+        self.value.or(self.above)
     }
 }

@@ -7,7 +7,7 @@ use super::wording::several;
 use super::{LEVEL, Margin};
 use crate::journal::Record;
 use crate::sample::{Phase, Series};
-use crate::statistics::{Splits, groups_needed, holm, shift, shift_interval};
+use crate::statistics::{Splits, can_differ, groups_needed, holm, median, shift, shift_interval};
 
 /// So many good samples per run make a 95th percentile, and so many a 99th.
 const ENOUGH_FOR_P95: u64 = 100;
@@ -147,17 +147,17 @@ fn side(values: Vec<Observed>) -> Side {
     Side { values, centre }
 }
 
-/// The median of what is known. Of two in the middle the mean, which is only a bound where one is only a bound.
+/// The median of what is known. Where some are only bounds it lies between the median of what they are at least, and
+/// of what they can be: unless both are the same it is more than the first, and that is all that is known.
 fn centre(values: &[Observed]) -> Observed {
-    let mut known: Vec<(bool, f64)> = values
-        .iter()
-        .filter_map(|value| value.value.map(|v| (false, v)).or(value.above.map(|above| (true, above))))
-        .collect();
-    known.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let Some(last) = known.len().checked_sub(1) else { return Observed::default() };
-    let (low, high) = (known[last / 2], known[last - last / 2]);
-    let middle = f64::midpoint(low.1, high.1);
-    if high.0 { Observed::more_than(middle) } else { Observed::of(middle) }
+    let known = || values.iter().filter(|value| **value != Observed::default());
+    let least: Vec<f64> = known().filter_map(|value| value.at_least()).collect();
+    let most: Vec<f64> = known().map(|value| value.value.unwrap_or(f64::INFINITY)).collect();
+    match (median(&least), median(&most)) {
+        (Some(least), Some(most)) if least.total_cmp(&most).is_eq() => Observed::of(least),
+        (Some(least), _) => Observed::more_than(least),
+        (None, _) => Observed::default(),
+    }
 }
 
 /// What ranks go by. Where recovery was not seen it ranks last; and so does what took longer than the shortest
@@ -168,6 +168,24 @@ fn ranked(row: &Row) -> (Vec<f64>, Vec<f64>, usize) {
     let rank = |value: &Observed| value.value.filter(|value| *value <= watched).unwrap_or(f64::INFINITY);
     let ranks = |side: &Side| side.values.iter().map(rank).collect::<Vec<_>>();
     (ranks(&row.before), ranks(&row.after), all().filter(|value| value.above.is_some()).count())
+}
+
+/// By how much the arms differ at least, as ranks order their runs: a run that was not seen to recover took as long
+/// as was watched, and of two that share the last rank none took longer.
+fn at_least(row: &Row) -> Option<f64> {
+    let (before, after, _) = ranked(row);
+    let known = |side: &Side| side.values.iter().map(|value| value.at_least()).collect::<Option<Vec<_>>>();
+    let (low, high) = (known(&row.before)?, known(&row.after)?);
+    let differences: Vec<f64> = low
+        .iter()
+        .zip(&before)
+        .flat_map(|(x, x_rank)| {
+            high.iter().zip(&after).map(move |(y, y_rank)| {
+                if x_rank.is_infinite() && y_rank.is_infinite() { 0.0 } else { y - x }
+            })
+        })
+        .collect();
+    median(&differences)
 }
 
 /// Finds the difference, what chance would give, and within which limits it lies.
@@ -208,9 +226,17 @@ fn judge(rows: &mut [Row]) {
         let row = &mut rows[place];
         row.p_adjusted = Some(p);
         row.standing = standing(row, p);
-        let fewer = row.before.values.len().min(row.after.values.len());
-        if row.standing == Standing::NotToldApart && fewer < needed {
-            row.reason = Some(format!("that takes {needed} runs per arm"));
+        let (before, after) = (row.before.values.len(), row.after.values.len());
+        if row.standing == Standing::NotToldApart {
+            row.reason = if p <= LEVEL {
+                Some(
+                    "recovery was not watched long enough to tell whether by more than the margin".to_owned(),
+                )
+            } else if !can_differ(before, after, ps.len(), LEVEL) && before.min(after) < needed {
+                Some(format!("that takes {needed} runs per arm"))
+            } else {
+                None
+            };
         }
         // a difference beyond every number is shown by the sides, not by a number
         row.difference = row.difference.filter(|difference| difference.is_finite());
@@ -224,11 +250,12 @@ fn standing(row: &Row, p: f64) -> Standing {
     let edge = margin * (1.0 + ROUNDING);
     let significant = p <= LEVEL;
     let within = row.interval.is_some_and(|(low, high)| -edge <= low && high <= edge);
-    if significant && difference.abs() > edge {
+    let beyond = at_least(row).is_some_and(|least| least.abs() > edge);
+    if significant && beyond {
         if (difference > 0.0) == row.measure.more_is_better() { Standing::Better } else { Standing::Worse }
     } else if within {
         Standing::Equivalent
-    } else if significant {
+    } else if significant && difference.abs() <= edge {
         Standing::WithinMargin
     } else {
         Standing::NotToldApart

@@ -146,6 +146,9 @@ fn reasons_have_the_counts() {
         "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
+    // that outcomes are mixed is an answer; that an arm has no valid run is none
+    assert!(!compared(&runs("held failed"), &runs("held held")).has_too_few_runs());
+    assert!(compared(&runs("held failed"), &runs("void")).has_too_few_runs());
     let found = compared(&runs("held void"), &runs("held"));
     assert!(found.has_too_few_runs());
     assert_eq!(found.shown_void().unwrap(), "1 of 2 runs before and 0 of 1 after were void");
@@ -176,9 +179,23 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     let stopped = json!({"status": "interrupted", "interruption": {"kind": "k", "name": "n", "reason": "out\nof time"}});
     check(stopped, Void, "interrupted: out of time");
     check(json!({"status": "interrupted"}), Void, "interrupted");
+    let unready = json!({"kind": "not-ready", "name": "trial", "reason": "after did not become ready: no"});
+    let row = &judged(
+        Arm::Before,
+        &[record(
+            "r",
+            &Run { change: json!({"status": "interrupted", "interruption": unready}), samples: vec![] },
+        )],
+    )[0];
+    assert_eq!((row.outcome, row.reason.as_str()), (Void, "after did not become ready: no"));
     check(json!({"status": "fine"}), Void, "the status 'fine'");
     check(states(json!({"before": look(false)})), Void, "to begin with");
     check(states(json!({"before": null})), Void, "not looked at before");
+    check(
+        states(json!({"before": {"probes": []}})),
+        Void,
+        "the hypothesis has no probes: nothing was looked at",
+    );
     check(states(json!({"before": {"steady_state_met": null}})), Void, "to its end before");
     check(states(json!({"after": null})), Void, "not looked at after");
     check(states(json!({"after": {"steady_state_met": null}})), Void, "not looked at after");
@@ -248,6 +265,18 @@ fn what_is_no_comparison_is_refused() {
     };
     check(&[theirs("a", "x")], &[theirs("a", "x")], "one and the same run");
     check(&[theirs("a", "x")], &[theirs("b", "y")], "two experiments");
+    // nor are runs comparable that looked at the steady state at different times; older journals do not say
+    let looking = |id: &str, strategy: Json| {
+        let change = json!({"kubectl-chaos": {"hypothesis_strategy": strategy}});
+        record(id, &Run { change, samples: vec![] })
+    };
+    let (gate, through) = (looking("a", json!("default")), looking("b", json!("continuously")));
+    let said = "a.json and b.json looked at the steady state at different times (--hypothesis-strategy default and \
+                continuously)";
+    check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), said);
+    compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &Options::default())
+        .unwrap();
+    compare(&[one("e")], &[through], &Options::default()).unwrap();
     let found = compare(&[theirs("a", "x")], &[theirs("b", "x")], &Options::default()).unwrap();
     assert_eq!((found.verdict, found.arms.before.void), (Verdict::Inconclusive, 1));
     assert!(found.experiment_hash.starts_with("sha256:"));
@@ -335,6 +364,49 @@ fn rows_show_what_was_seen() {
     );
     let found = compared(&late[..2], &fine);
     assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 2 and 4 runs");
+    // one that was watched for less time than another took may be the middle one
+    let mut mixed = sampled("held", &[(1.0, Some(5.0), 1.0), (1.0, Some(30.0), 1.0), (1.0, None, 1.0)]);
+    mixed[2].samples[0]["recovery_watched"] = json!(10);
+    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "> 10 s (5, 30, > 10)");
+    mixed[1] = mixed[0].clone();
+    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "5 s (5, 5, > 10)");
+}
+
+#[test]
+fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
+    let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
+    let same = compared(&held(0.9, 3), &held(0.9, 10));
+    assert_eq!((same.verdict, same.needed), (Verdict::Unchanged, None), "{}", same.reason);
+    assert!(same.reason.ends_with("nothing that was sampled is better or worse."), "{}", same.reason);
+    assert_eq!(same.rows[0].shown_standing(), "not told apart");
+    assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, Verdict::Improved);
+    // two runs against ten do for three rows, and not for more
+    let few = compared(&held(0.5, 2), &held(0.9, 10));
+    assert_eq!((few.verdict, few.evidence, few.is_seen_once()), (Verdict::Improved, Evidence::Single, false));
+    let why = few.needed.unwrap();
+    assert!(why.repeats == 3 && !why.reason.contains("3.1 %"), "{}", why.reason);
+    let fixed = compared(&runs("failed failed"), &runs("held"));
+    assert!(fixed.is_seen_once() && fixed.needed.unwrap().reason.contains("3.1 %"));
+}
+
+#[test]
+fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
+    let of = |from: Option<f64>| {
+        let one = |at: u32| (1.0, from.map(|from| from + f64::from(at) / 100.0), 100.0);
+        sampled("held", &(0..6).map(one).collect::<Vec<_>>())
+    };
+    let check = |before: Option<f64>, after: Option<f64>, expected: &str| {
+        let found = compared(&of(before), &of(after));
+        assert_eq!(found.rows[1].shown_standing(), expected, "{before:?} {after:?}");
+        assert!(found.rows[1].p_adjusted.unwrap() <= LEVEL);
+    };
+    // the time that was watched is 12 s, and the margin a tenth of the time before
+    check(Some(8.0), None, "worse");
+    check(None, Some(8.0), "better");
+    let unknown =
+        "not told apart: recovery was not watched long enough to tell whether by more than the margin";
+    check(Some(11.5), None, unknown);
+    check(None, Some(11.5), unknown);
 }
 
 #[test]
@@ -382,8 +454,13 @@ fn what_else_differs_is_labelled() {
         version("v1.31.0"),
         &[(LabelKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
     );
-    // what is not known differs from nothing
-    check(version("v1.30.0"), json!({}), &[]);
+    // what is known of one side only may differ
+    let half = "the version of Kubernetes is known of one side only";
+    check(version("v1.30.0"), json!({}), &[(LabelKind::KubernetesVersion, half)]);
+    check(json!({}), json!({}), &[]);
+    let void =
+        Run { change: json!({"status": "aborted", "kubectl-chaos": version("v1.31.0")}), samples: vec![] };
+    assert_eq!(compared(&with(version("v1.30.0")), &[void]).labels, []);
     let environment =
         |nodes: u32, replicas: Json| json!({"environment": {"nodes": nodes, "replicas": replicas}});
     check(
@@ -396,6 +473,24 @@ fn what_else_differs_is_labelled() {
                 "replicas of Deployment/a: 1 before, 3 after; replicas of Deployment/c: none before, 1 after",
             ),
         ],
+    );
+    check(
+        json!({}),
+        environment(1, json!({"Deployment/a": 3, "Deployment/b": 2})),
+        &[
+            (LabelKind::Nodes, "the number of nodes is known of one side only"),
+            (LabelKind::Replicas, "the number of replicas is known of one side only"),
+        ],
+    );
+    let given = |variables: Json| json!({"variables": variables});
+    let label = |text| [(LabelKind::Variables, text)];
+    check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);
+    check(given(json!({"url": "1"})), json!({}), &[]);
+    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("what was given for 'url' differs"));
+    check(
+        given(json!({"a": "1", "b": "1", "c": "1"})),
+        given(json!({"a": "1", "b": "2"})),
+        &label("what was given for 'b', 'c' differs"),
     );
     let samples = |period: f64, vantage: &str| {
         let mut series = series("p", 1.0, None, 1.0);
@@ -417,6 +512,10 @@ fn what_else_differs_is_labelled() {
             ),
         ],
     );
+    let mut nowhere = samples(0.1, "proxy");
+    nowhere["samples"][0]["vantage"] = Json::Null;
+    let said = "way of 'p': proxy before, not known after";
+    check(samples(0.1, "proxy"), nowhere, &[(LabelKind::Vantage, said)]);
     let many = |way: &str| {
         let services: Vec<Json> =
             (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();

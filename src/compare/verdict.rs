@@ -4,7 +4,7 @@ use super::wording::{quoted, several};
 use super::{
     AfterState, ArmCount, Arms, ENOUGH_RUNS, Evidence, LEVEL, Needed, Outcome, Row, RunRow, Standing, Verdict,
 };
-use crate::statistics::{groups_needed, wilson};
+use crate::statistics::{can_differ, groups_needed, wilson};
 
 /// So many rows are named in a reason; of more, how many there are.
 const NAMED: usize = 3;
@@ -123,11 +123,13 @@ fn compared(rows: &[Row]) -> usize {
     rows.iter().filter(|row| row.p.is_some()).count()
 }
 
-/// From how many runs per arm on one of the rows can be told apart; none where there are so many, or no rows.
+/// From how many runs per arm on one of the rows can be told apart; none where these runs can do that, or no rows.
 fn runs_for_rows(arms: &Arms, rows: &[Row]) -> Option<u32> {
     let compared = compared(rows);
-    let least = u32::try_from(groups_needed(compared, LEVEL)).ok()?;
-    (compared > 0 && arms.before.valid.min(arms.after.valid) < least).then_some(least)
+    let (before, after) = (arms.before.valid as usize, arms.after.valid as usize);
+    let least = groups_needed(compared, LEVEL);
+    let too_few = !can_differ(before, after, compared, LEVEL) && before.min(after) < least;
+    u32::try_from(least).ok().filter(|_| compared > 0 && too_few)
 }
 
 fn no_row(arms: &Arms, rows: &[Row]) -> String {
@@ -154,12 +156,17 @@ fn needed(verdict: Verdict, arms: &Arms, rows: &[Row]) -> Option<Needed> {
             reason: sentence(&rows.map(|why| format!("of valid runs per arm, {why}"))?),
         });
     }
-    let why = if verdict == Verdict::Inconclusive {
-        format!("an answer takes {ENOUGH_RUNS} valid runs per arm")
-    } else {
-        format!(
+    let why = match verdict {
+        // how often two arms are split that cleanly by chance is known of outcomes, and of nothing else
+        Verdict::Fixed | Verdict::Broken => format!(
             "from {ENOUGH_RUNS} valid runs per arm on, chance alone gives as much in at most 3.1 % of comparisons"
-        )
+        ),
+        Verdict::Improved | Verdict::Regressed => {
+            format!("from {ENOUGH_RUNS} valid runs per arm on, no arm stands for itself by one run or two")
+        }
+        Verdict::Unchanged | Verdict::Inconclusive => {
+            format!("an answer takes {ENOUGH_RUNS} valid runs per arm")
+        }
     };
     let reason = rows.map_or_else(|| why.clone(), |rows| format!("{why}; {rows}"));
     Some(Needed { repeats: ENOUGH_RUNS, reason: sentence(&reason) })

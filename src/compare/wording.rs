@@ -78,6 +78,7 @@ impl LabelKind {
             Self::Replicas => "replicas",
             Self::Sampling => "sampling",
             Self::Vantage => "vantage",
+            Self::Variables => "variables",
         }
     }
 }
@@ -119,6 +120,14 @@ impl Measure {
 
     /// A value without its unit.
     fn number(self, value: f64) -> String {
+        match self {
+            Self::SuccessRatio => percent(value),
+            _ => digits(value),
+        }
+    }
+
+    /// A difference without its unit and its sign.
+    fn distance(self, value: f64) -> String {
         match self {
             Self::SuccessRatio => digits(value * 100.0),
             _ => digits(value),
@@ -164,7 +173,7 @@ impl ArmCount {
     /// The interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
     pub fn shown_interval(&self) -> Option<String> {
         let (low, high) = self.held_interval?;
-        Some(format!("{} to {} %", whole(low * 100.0), whole(high * 100.0)))
+        Some(format!("{} to {} %", whole_percent(low), whole_percent(high)))
     }
 }
 
@@ -276,7 +285,7 @@ impl Row {
     }
 
     fn signed(&self, value: f64) -> String {
-        let number = self.measure.number(value.abs());
+        let number = self.measure.distance(value.abs());
         // what is shown as nothing has no sign
         let sign = if number == "0" {
             ""
@@ -365,8 +374,25 @@ fn digits(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-fn whole(value: f64) -> String {
-    format!("{value:.0}")
+/// A share in percent. Only all of it is 100, and only nothing of it is 0.
+pub fn percent(share: f64) -> String {
+    honest(share, digits(share * 100.0), 2)
+}
+
+/// The same without a fraction, where that says enough.
+fn whole_percent(share: f64) -> String {
+    honest(share, format!("{:.0}", share * 100.0), 1)
+}
+
+/// What was rounded to all or nothing gets as many places as it takes not to be.
+fn honest(share: f64, rounded: String, places: usize) -> String {
+    // nearer than this it is an error of arithmetic
+    const NEAREST: f64 = 1e-12;
+    let is_false = rounded == "100" && share < 1.0 - NEAREST || rounded == "0" && share > NEAREST;
+    let exact = (places..=10).map(|places| format!("{:.places$}", share * 100.0));
+    let mut exact = exact
+        .filter(|text| text.trim_end_matches('0') != "100." && text.contains(|c| matches!(c, '1'..='9')));
+    if is_false { exact.next().unwrap_or(rounded) } else { rounded }
 }
 
 #[cfg(test)]
@@ -385,6 +411,29 @@ mod tests {
         check(100.0, "100");
         check(1234.5, "1234");
         check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn only_all_is_a_hundred_percent_and_only_nothing_is_none() {
+        let check = |share: f64, expected: &str, whole: &str| {
+            assert_eq!(
+                (percent(share).as_str(), whole_percent(share).as_str()),
+                (expected, whole),
+                "{share}"
+            );
+        };
+        check(1.0, "100", "100");
+        check(0.0, "0", "0");
+        check(0.5, "50", "50");
+        check(0.9876, "98.8", "99");
+        check(0.9996, "99.96", "99.96");
+        check(0.99999, "99.999", "99.999");
+        check(0.9983, "99.8", "99.8");
+        check(0.0004, "0.04", "0.04");
+        check(0.000_001, "0.0001", "0.0001");
+        // what arithmetic leaves over is nothing
+        check(1.0 - 1e-16, "100", "100");
+        check(1e-17, "0", "0");
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub enum Urgency {
     SecondSignal,
 }
 
+/// The kind of thing that keeps a run from beginning: what it was to run on did not become ready.
+pub const NOT_READY: &str = "not-ready";
+
 /// Why a run is cut short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupt {
@@ -83,6 +86,11 @@ impl Interrupt {
     /// A safeguard that was not met.
     pub fn safeguard(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new("safeguard", Urgency::Control, name, reason)
+    }
+
+    /// What a trial deployed did not become ready: nothing was begun.
+    pub fn not_ready(reason: impl Into<String>) -> Self {
+        Self::new(NOT_READY, Urgency::Control, "trial", reason)
     }
 
     /// A deviation that ends the method.

@@ -15,7 +15,7 @@ use crate::experiment::{Activity, Dry, ProviderKind, RollbackStrategy};
 use crate::tolerance::Verdict;
 use crate::value::Value;
 
-pub use interrupt::{Interrupt, Signal, Urgency};
+pub use interrupt::{Interrupt, NOT_READY, Signal, Urgency};
 pub use phase::{HypothesisOutcome, Phase, Plan, Stage, State, Status, next_stage, plays_rollbacks};
 
 /// Tells the activities of one run apart.

@@ -2,7 +2,9 @@
 
 use ring::digest;
 
-use crate::value::Value;
+use std::collections::BTreeMap;
+
+use crate::value::{Map, Value};
 
 /// The parts that decide what a run does and measures. Titles, descriptions, tags, contributions and
 /// extensions may change without making it another experiment; secrets have no place in a published digest.
@@ -18,8 +20,26 @@ pub fn hash(experiment: &Value) -> String {
             canonical(part, &mut text);
         }
     }
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().fold("sha256:".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+    "sha256:".to_owned() + &hexadecimal(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+/// So many bytes of a digest tell values apart, and are too few to be sure of one that was guessed.
+const TOLD_APART: usize = 4;
+
+/// A digest of each value that replaces a declaration, by its name. The value may be a secret, so that no more of it
+/// is to be kept; what replaces nothing decides nothing.
+pub fn digests(declared: &Map, given: &Map) -> BTreeMap<String, String> {
+    let digest = |(name, value): (&String, &Value)| {
+        let mut text = name.clone() + "=";
+        canonical(value, &mut text);
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        (name.clone(), hexadecimal(&digest.as_ref()[..TOLD_APART]))
+    };
+    given.iter().filter(|(name, _)| declared.contains_key(*name)).map(digest).collect()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn canonical(value: &Value, out: &mut String) {
@@ -66,6 +86,24 @@ mod tests {
         assert_eq!(base, same);
         assert_ne!(base, other);
         assert_eq!(base.len(), "sha256:".len() + 64);
+    }
+
+    #[test]
+    fn what_was_given_is_told_apart_and_not_kept() {
+        let given = |json: serde_json::Value| {
+            let declared = Map::from_iter([("a".to_owned(), Value::Int(0)), ("b".to_owned(), Value::Null)]);
+            let Value::Map(given) = json.into() else { panic!("a map") };
+            digests(&declared, &given)
+        };
+        let one = given(serde_json::json!({"a": "secret", "b": {"x": 1, "y": 2}, "undeclared": 1}));
+        assert_eq!(one.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(
+            one.values().all(|digest| digest.len() == 8 && digest.chars().all(|c| c.is_ascii_hexdigit()))
+        );
+        assert_eq!(one, given(serde_json::json!({"b": {"y": 2, "x": 1}, "a": "secret"})));
+        let other = given(serde_json::json!({"a": "secre7", "b": "secret"}));
+        assert!(one["a"] != other["a"] && one["b"] != other["b"] && other["b"] != one["a"]);
+        assert_ne!(given(serde_json::json!({"a": 1})), given(serde_json::json!({"a": "1"})));
     }
 
     #[test]

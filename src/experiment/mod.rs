@@ -26,7 +26,7 @@ use crate::value::{Map, Value};
 pub use activity::{Activity, ActivityKind, ProviderKind, Step};
 pub use control::{Control, SAFEGUARDS, Side};
 pub use extension::Extension;
-pub use hash::hash;
+pub use hash::{digests, hash};
 pub use strategy::{Dry, HypothesisStrategy, RollbackStrategy};
 pub use tolerance::Tolerance;
 pub use validate::{Finding, Rules, Usage, validate};

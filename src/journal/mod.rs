@@ -11,6 +11,7 @@ pub mod record;
 mod recorder;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -18,9 +19,11 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::effect::{Effect, EffectState, Reached, Target};
 use crate::event::{Interrupt, Phase, Status};
+use crate::experiment::HypothesisStrategy;
 use crate::sample::Series;
 use crate::value::{Map, Value};
 
+pub use crate::event::NOT_READY;
 pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
 pub use events::EventLog;
 pub use live::{Change, Live, Patch, Region};
@@ -132,6 +135,10 @@ pub struct Extension {
     pub services: Vec<ServiceWay>,
     /// The identity of the experiment.
     pub experiment_hash: String,
+    /// When the hypothesis is looked at.
+    pub hypothesis_strategy: HypothesisStrategy,
+    /// What was given for the configuration beside the experiment: a digest of each value, by its name.
+    pub variables: BTreeMap<String, String>,
     /// What the caller wanted to be noted: who, which ticket, which commit.
     pub annotations: Map,
     /// Whether rollbacks were begun. Not part of the journal, whose list of them may be empty either way.
@@ -317,6 +324,8 @@ impl Extension {
         map.serialize_entry("cluster", &self.cluster)?;
         map.serialize_entry("services", &self.services)?;
         map.serialize_entry("experiment_hash", &self.experiment_hash)?;
+        map.serialize_entry("hypothesis_strategy", self.hypothesis_strategy.name())?;
+        map.serialize_entry("variables", &self.variables)?;
         map.serialize_entry("annotations", &Value::Map(self.annotations.clone()))?;
         match &self.environment {
             Some(environment) => map.serialize_entry("environment", environment),

@@ -198,6 +198,13 @@ pub struct Own {
     /// The identity of the experiment.
     #[serde(default)]
     pub experiment_hash: String,
+    /// When the hypothesis was looked at, by the name of the strategy; older journals do not say.
+    #[serde(default)]
+    pub hypothesis_strategy: Option<String>,
+    /// What was given for the configuration beside the experiment: a digest of each value, by its name. Older journals
+    /// do not say.
+    #[serde(default)]
+    pub variables: Option<std::collections::BTreeMap<String, String>>,
     /// What the caller wanted to be noted.
     #[serde(default)]
     pub annotations: serde_json::Map<String, Json>,

@@ -1,6 +1,6 @@
 //! Folds the events of a run into its journal. Floor 0.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::live::{Change, Region};
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityStarted, HypothesisOutcome, Outcome, Phase, RunEvent, Urgency,
 };
-use crate::experiment::ActivityKind;
+use crate::experiment::{ActivityKind, HypothesisStrategy};
 use crate::sample::Series;
 use crate::value::{Map, Value};
 
@@ -29,6 +29,10 @@ pub struct Header {
     pub version: &'static str,
     /// The identity of the experiment.
     pub experiment_hash: String,
+    /// When the hypothesis is looked at.
+    pub hypothesis_strategy: HypothesisStrategy,
+    /// What was given for the configuration beside the experiment: a digest of each value, by its name.
+    pub variables: BTreeMap<String, String>,
     /// What the caller wanted to be noted.
     pub annotations: Map,
     /// The namespace of the run, when it touches a cluster.
@@ -92,6 +96,8 @@ impl Recorder {
             version: header.version,
             run_id: header.run_id,
             experiment_hash: header.experiment_hash,
+            hypothesis_strategy: header.hypothesis_strategy,
+            variables: header.variables,
             annotations: header.annotations,
             namespace: header.namespace,
             cluster: header.cluster,

@@ -34,3 +34,22 @@ pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> Su
             "samples": samples}});
     Summary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
 }
+
+/// A comparison of runs of which none differs but in what they stood, with a text wherever one can stand.
+pub(super) fn labelled(text: &str) -> Summary {
+    let run = |id: &str, version: &str| {
+        let action = json!({"type": "action", "name": text});
+        let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": true});
+        let look = json!({"steady_state_met": true, "probes": [probe]});
+        let journal = json!({"experiment": {"title": text, "method": [action]}, "status": "completed",
+            "steady_states": {"before": look, "after": look, "during": []},
+            "run": [{"activity": action, "status": "succeeded"}],
+            "kubectl-chaos": {"schema": 1, "run_id": id, "finished": true, "verdict": "held",
+                "cluster": {"version": format!("{version} {text}")}, "activities": [{"at": "/run/0", "phase": "method",
+                "effect": {"state": "confirmed", "detail": "gone"}}]}});
+        Record::read(id, journal.to_string()).unwrap()
+    };
+    let (before, after) = ([run("b", "v1.30")], [run("a", "v1.31")]);
+    let comparison = crate::compare::compare(&before, &after, &crate::compare::Options::default()).unwrap();
+    Summary::of(&[before, after].concat(), Some(&comparison))
+}

@@ -188,11 +188,11 @@ fn of_comparison(comparison: &Comparison) -> TestSuite {
     for row in &comparison.rows {
         cases.row(row);
     }
-    let mut out =
-        format!("{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.shown_counts());
+    let mut out = String::new();
     for label in &comparison.labels {
         let _ = writeln!(out, "not the same: {}", label.text);
     }
+    let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.shown_counts());
     let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();
     cases.suite(first, &out)
 }
@@ -316,6 +316,14 @@ mod tests {
                 "annotations": {"a": text}}});
         let record = crate::journal::Record::read(text, journal.to_string()).unwrap();
         render(&Summary::of(&[record.clone(), record], None))
+    }
+
+    #[test]
+    fn what_was_not_the_same_stands_above_the_verdict() {
+        let xml = render(&crate::report::fixture::labelled("name"));
+        let (label, verdict) =
+            (xml.find("not the same: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
+        assert!(label.is_some() && label < verdict, "{xml}");
     }
 
     #[test]

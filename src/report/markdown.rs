@@ -1,7 +1,8 @@
 //! Markdown, for pull requests and job summaries. Floor 1.
 //!
-//! The verdict stands first, and is never left out: where there is not room for everything, parts go in a fixed
-//! order, and it is said that they went. Every text of others is escaped by `escape`.
+//! The verdict stands first, below what was not the same on both sides, and neither is ever left out: where there is not
+//! room for everything, parts go in a fixed order, and it is said that they went. Every text of others is escaped by
+//! `escape`.
 
 mod escape;
 
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 
 use super::Summary;
 use super::summary::{Look, RunSummary, Step, Tone, counts, ratio, reaction, seconds_shown};
-use crate::compare::{Comparison, Evidence};
+use crate::compare::Comparison;
 use crate::sample::{Outcome, Sample, Series};
 
 pub use escape::{cell, code, element, inline};
@@ -58,7 +59,7 @@ impl Part {
 }
 
 /// The report, of no more than `limit` bytes: what there is no room for is left out, part by part. Only the headline
-/// always stands, cut where even that is too long.
+/// and what stands above it always stand, cut where even that is too long.
 pub fn render(summary: &Summary, limit: usize) -> String {
     for left_out in 0..=Part::ALL.len() {
         let text = written(summary, left_out);
@@ -66,7 +67,8 @@ pub fn render(summary: &Summary, limit: usize) -> String {
             return text;
         }
     }
-    let mut text = headline(summary);
+    // what differed is then named, and not told: the verdict is not to go because of it
+    let mut text = labels(summary, true) + &headline(summary);
     while text.len() > limit {
         text.pop();
     }
@@ -75,7 +77,7 @@ pub fn render(summary: &Summary, limit: usize) -> String {
 
 fn written(summary: &Summary, left_out: usize) -> String {
     let has = |part: Part| !Part::ALL[..left_out].contains(&part);
-    let mut out = headline(summary);
+    let mut out = labels(summary, false) + &headline(summary);
     if has(Part::Reason) {
         reason(summary, &mut out);
     }
@@ -118,6 +120,20 @@ fn written(summary: &Summary, left_out: usize) -> String {
     out
 }
 
+/// What was not the same on both sides; in brief, only what it is about.
+fn labels(summary: &Summary, in_brief: bool) -> String {
+    let labels =
+        summary.comparison.as_ref().map(|comparison| comparison.labels.as_slice()).unwrap_or_default();
+    let line = |text: &str| format!("> **Not the same on both sides:** {text}\n\n");
+    if labels.is_empty() {
+        String::new()
+    } else if in_brief {
+        line(&labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
+    } else {
+        labels.iter().map(|label| line(&inline(&label.text))).collect()
+    }
+}
+
 fn headline(summary: &Summary) -> String {
     format!("### {} {}: {}\n", mark(summary.tone()), inline(&summary.title()), inline(&summary.headline()))
 }
@@ -131,18 +147,13 @@ fn mark(tone: Tone) -> &'static str {
 }
 
 fn reason(summary: &Summary, out: &mut String) {
-    if let Some(comparison) = &summary.comparison {
-        for label in &comparison.labels {
-            let _ = write!(out, "\n> **Not the same on both sides:** {}\n", inline(&label.text));
-        }
-    }
     let text = summary.reason();
     if !text.is_empty() {
         let _ = write!(out, "\n{}\n", inline(&text));
     }
     if let Some(comparison) = &summary.comparison {
         let _ = write!(out, "\n{}\n", inline(&comparison.shown_counts()));
-        if comparison.evidence == Evidence::Single {
+        if comparison.is_seen_once() {
             out.push_str("\nThat was seen once: it shows what can happen, and not how often it does.\n");
         }
         if let Some(needed) = &comparison.needed {
@@ -332,6 +343,29 @@ mod tests {
             assert!(limit < 300 || text.contains("There was no room for the environment"), "{limit}: {text}");
         }
         assert!(render(&summary, 10).len() <= 10);
+    }
+
+    #[test]
+    fn what_was_not_the_same_stands_above_the_verdict_whatever_the_room() {
+        let summary = crate::report::fixture::labelled("x");
+        let whole = render(&summary, COMMENT);
+        let said = "> **Not the same on both sides:** Kubernetes:";
+        assert!(
+            whole.starts_with(said) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
+            "{whole}"
+        );
+        assert!(!whole.contains("seen once"), "{whole}");
+        for limit in [whole.len() - 1, 300] {
+            let text = render(&summary, limit);
+            assert!(
+                text.len() <= limit && text.starts_with(said) && text.contains("### ⚪ x: inconclusive"),
+                "{text}"
+            );
+        }
+        // where that is too long it is named, and not told
+        let text = render(&crate::report::fixture::labelled(&"long ".repeat(20)), 250);
+        let said = "> **Not the same on both sides:** kubernetes-version\n\n### ⚪ long";
+        assert!(text.starts_with(said) && text.len() <= 250, "{text}");
     }
 
     /// What is not in a block of code, and not escaped by a backslash.

@@ -113,7 +113,8 @@ pub struct Series {
     pub phases: Vec<Seen>,
     /// Seconds from the begin of the fault to the first sample that was not good; none where all were good.
     pub detected_after: Option<f64>,
-    /// Seconds from the begin of the recovery to the first of ten good samples in a row; none where they did not come.
+    /// Seconds from the begin of the recovery to the first of ten good samples in a row, none where they did not come;
+    /// zero where they had been good before, and stayed so.
     pub recovered_after: Option<f64>,
     /// For how many seconds recovery was watched.
     pub recovery_watched: f64,

@@ -57,6 +57,12 @@ impl Phases {
         self.0.lock().baseline.get_or_insert_with(Instant::now);
     }
 
+    /// The fault begins, whatever tells of it.
+    #[cfg(test)]
+    pub(super) fn begin_fault(&self) {
+        self.0.lock().fault.get_or_insert_with(Instant::now);
+    }
+
     /// Whatever was done is over: what follows is recovery, where anything was done.
     pub(super) fn over(&self) {
         let mut marks = self.0.lock();

@@ -46,8 +46,10 @@ pub(super) struct Fold {
     /// Slots that are over, after the first one that is not.
     waiting: BTreeMap<u64, (Instant, Slot)>,
     next: u64,
-    /// The phase of the slot that came last, and the good ones in a row in it: how many, and the first.
+    /// The phase of the slot that came last, and the good ones in a row in it: how many, and since when.
     streak: (Option<Phase>, u32, Option<Instant>),
+    /// Whether the sample that came last was good.
+    good: bool,
     counts: BTreeMap<Phase, Counts>,
     raw: Vec<Sample>,
     left_out: u64,
@@ -72,6 +74,7 @@ impl Fold {
             waiting: BTreeMap::new(),
             next: 0,
             streak: (None, 0, None),
+            good: false,
             counts: BTreeMap::new(),
             raw: Vec::new(),
             left_out: 0,
@@ -134,6 +137,7 @@ impl Fold {
     /// Notes what a slot means for settling, detecting and recovering. A slot that was missed says nothing.
     fn note(&mut self, phase: Option<Phase>, due: Instant, slot: Slot) {
         let Slot::Sampled(_, outcome) = slot else { return };
+        let was_good = std::mem::replace(&mut self.good, outcome == Outcome::Ok);
         if self.streak.0 != phase {
             self.streak = (phase, 0, None);
         }
@@ -145,7 +149,10 @@ impl Fold {
             return;
         }
         self.streak.1 += 1;
-        let first = *self.streak.2.get_or_insert(due);
+        // what was good when a phase began was so from its begin on, and not only from the next sample on
+        let begin = || self.phases.span(phase?, due).map(|(from, _)| from).filter(|_| was_good);
+        let first = self.streak.2.or_else(begin).unwrap_or(due);
+        self.streak.2 = Some(first);
         if self.streak.1 >= STREAK {
             match phase {
                 None => self.settled = true,
@@ -278,6 +285,33 @@ mod tests {
         check(&[ok(1); 9], false);
         check(&[vec![ok(1); 9], vec![bad], vec![ok(1); 9]].concat(), false);
         check(&[vec![ok(1); 9], vec![Slot::Missed], vec![ok(1)]].concat(), true);
+    }
+
+    #[test]
+    fn what_never_failed_has_nothing_to_recover_from() {
+        let check = |last: Slot, first: &[Slot], expected: Option<f64>| {
+            let phases = Phases::default();
+            let mut fold = fold(&phases, Instant::now());
+            phases.settled();
+            phases.begin_fault();
+            fold.take(0, Instant::now(), last);
+            phases.over();
+            let begun = phases.span(Phase::Recovery, Instant::now()).unwrap().0;
+            let slots = first.iter().copied().chain([ok(1); 10]);
+            for (number, slot) in (0_u32..).zip(slots) {
+                // samples are due 40 ms past the begin of the recovery, and from there on
+                fold.take(u64::from(number) + 1, begun + PERIOD * number + PERIOD * 2 / 5, slot);
+            }
+            let recovered = fold.finish(begun + PERIOD * 30).recovered_after;
+            assert_eq!(recovered, expected, "{last:?} {first:?}");
+        };
+        let bad = Slot::Sampled(Some(PERIOD), Outcome::Refused);
+        check(ok(1), &[], Some(0.0));
+        check(ok(1), &[Slot::Missed], Some(0.0));
+        // it may have recovered at any time since the last bad one
+        check(bad, &[], Some(0.04));
+        check(ok(1), &[bad], Some(0.14));
+        check(bad, &[ok(1), bad], Some(0.24));
     }
 
     #[test]

@@ -17,6 +17,6 @@ mod shift;
 
 pub use proportion::wilson;
 pub use quantile::{median, quantile};
-pub use rank::{MAX_SPLITS, Splits, groups_needed, least_p};
+pub use rank::{MAX_SPLITS, Splits, can_differ, groups_needed, least_p};
 pub use several::holm;
 pub use shift::{shift, shift_interval};

@@ -80,12 +80,16 @@ pub fn least_p(first: usize, second: usize) -> f64 {
     }
 }
 
+/// Whether one of so many tests can say at all that two groups of these sizes differ.
+pub fn can_differ(first: usize, second: usize, tests: usize, level: f64) -> bool {
+    least_p(first, second) <= level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX))
+}
+
 /// How large two groups of one size have to be for one of so many tests to be able to say that they differ.
 pub fn groups_needed(tests: usize, level: f64) -> usize {
-    let level = level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX));
     let mut size = 1;
     // beyond this size the least p does not become less
-    while least_p(size, size) > level && ways(2 * size, size).is_some() {
+    while !can_differ(size, size, tests, level) && ways(2 * size, size).is_some() {
         size += 1;
     }
     size
@@ -234,5 +238,8 @@ mod tests {
         check(24, 7);
         assert!((least_p(3, 3) - 0.1).abs() < 1e-12 && (least_p(1, 1) - 1.0).abs() < 1e-12);
         assert!((least_p(0, 3) - 1.0).abs() < 1e-12);
+        // groups of two sizes are told apart by fewer in the smaller one
+        assert!(!can_differ(3, 3, 1, 0.05) && can_differ(3, 10, 14, 0.05) && !can_differ(3, 10, 15, 0.05));
+        assert!(can_differ(1, 19, 1, 0.05) && !can_differ(1, 18, 1, 0.05) && !can_differ(0, 50, 1, 0.05));
     }
 }

@@ -132,10 +132,12 @@ pub fn spread() -> Vec<(String, Value)> {
         own["environment"] = environment(3);
         own["samples"][0]["period"] = json!(1.0);
         own["samples"][0]["vantage"] = json!("direct");
+        own["variables"] = json!({"url": "00000001"});
     }
     let mut here = with("b", "held", &base);
     for journal in &mut here {
         journal["kubectl-chaos"]["environment"] = environment(1);
+        journal["kubectl-chaos"]["variables"] = json!({});
     }
     add("elsewhere", &here, &elsewhere);
     found
@@ -197,6 +199,9 @@ fn exit_codes_say_whether_there_is_an_answer() {
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
+    // mixed outcomes are an answer, which more runs do not change
+    check("held failed", "held held", &[], 0);
+    check("held failed", "void", &[], 8);
 }
 
 #[test]
@@ -262,6 +267,43 @@ fn what_else_differs_stands_above_the_verdict() {
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
     let first: Vec<&str> = text.lines().take(2).collect();
     assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+}
+
+#[test]
+fn what_decides_the_outcome_beside_the_experiment_is_part_of_the_comparison() {
+    let script = |script: &str| json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
+    let experiment = json!({
+        "title": "t",
+        "description": "d",
+        "configuration": {"pin": "0000", "other": "x"},
+        "steady-state-hypothesis": {"title": "whole", "probes": [
+            {"type": "probe", "name": "whole", "tolerance": 0, "provider": script("true")}]},
+        "method": [{"type": "action", "name": "wait", "provider": script("sleep 0.1")}],
+    });
+    let chaos = Chaos::new();
+    chaos.write("given.json", r#"{"configuration": {"pin": "hush-4711", "undeclared": 1}}"#);
+    let run = |journal: &str, more: &[&str]| {
+        chaos.experiment(&experiment, ["--journal-path", journal].iter().chain(more)).exits(0);
+        chaos.json(journal)["kubectl-chaos"].take()
+    };
+    let plain = run("plain.json", &[]);
+    assert_eq!((&plain["variables"], &plain["hypothesis_strategy"]), (&json!({}), &json!("default")));
+    let from_a_file = run("file.json", &["--var-file", "given.json"]);
+    assert_eq!(from_a_file["variables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pin"]);
+    assert!(!from_a_file.to_string().contains("4711"), "{from_a_file:#}");
+    // it is the same however it is given
+    assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
+    run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
+    let first = |before: &str, after: &str| -> String {
+        let told = chaos.run(["compare", before, after]).exits(8).stdout;
+        told.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first("plain.json", "file.json"), "not the same: what was given for 'pin' differs");
+    assert_eq!(first("file.json", "other.json"), "not the same: what was given for 'other', 'pin' differs");
+    assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
+    run("through.json", &["--hypothesis-strategy", "continuously"]);
+    let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
+    refused.says("plain.json and through.json looked at the steady state at different times");
 }
 
 #[test]

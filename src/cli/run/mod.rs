@@ -1,5 +1,6 @@
 //! `kubectl chaos run`. Floor 3.
 
+mod not_begun;
 mod prepare;
 mod refused;
 
@@ -27,6 +28,8 @@ use crate::substitution::Scope;
 use crate::value::Value;
 use prepare::{Ready, check_keys, prepare};
 use refused::Refused;
+
+pub(super) use not_begun::not_begun;
 
 /// Runs experiments one after the other. Gives the exit code.
 pub(super) fn run(session: &Session, args: &Run) -> u8 {

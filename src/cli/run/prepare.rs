@@ -15,7 +15,7 @@ use crate::engine::{self, Asked, undeclared};
 use crate::event::Plan;
 use crate::experiment::document::Document;
 use crate::experiment::resolve::{Call, resolve};
-use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, hash};
+use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
 use crate::journal::{ClusterIdentity, Header};
 use crate::kubernetes;
@@ -40,19 +40,40 @@ pub(super) async fn prepare(
     surroundings: &Surroundings,
     index: usize,
 ) -> Result<Ready, Refused> {
-    let terminal = &session.terminal;
-    let settings = &surroundings.settings;
-    let source = &args.sources[index];
-    let document = source::read(source, settings, &surroundings.environment, !args.no_verify_tls)
-        .await
-        .map_err(|fault| Refused::invalid(terminal, "load", vec![fault]))?;
-    let notifier = Notifier::new(session, settings);
+    let document = read(session, args, surroundings, index).await?;
+    let notifier = Notifier::new(session, &surroundings.settings);
     if notifier.is_heard() {
         notifier.tell("run-started", "run", &without_secrets(&document.root.to_value()), None).await;
     }
     if !args.no_validation {
         check(session, surroundings, &document)?;
     }
+    opened(session, args, surroundings, index, document).await
+}
+
+/// Reads the experiment with that number.
+pub(super) async fn read(
+    session: &Session,
+    args: &Run,
+    surroundings: &Surroundings,
+    index: usize,
+) -> Result<Document, Refused> {
+    let (source, settings) = (&args.sources[index], &surroundings.settings);
+    source::read(source, settings, &surroundings.environment, !args.no_verify_tls)
+        .await
+        .map_err(|fault| Refused::invalid(&session.terminal, "load", vec![fault]))
+}
+
+/// Opens the journal of the experiment with that number, with everything in it that is known before anything happens.
+pub(super) async fn opened(
+    session: &Session,
+    args: &Run,
+    surroundings: &Surroundings,
+    index: usize,
+    document: Document,
+) -> Result<Ready, Refused> {
+    let (terminal, settings) = (&session.terminal, &surroundings.settings);
+    let source = &args.sources[index];
     let experiment =
         Experiment::read(&document).map_err(|fault| Refused::invalid(terminal, "validation", vec![fault]))?;
     drop(document);
@@ -75,6 +96,8 @@ pub(super) async fn prepare(
         run_id: if index == 0 { session.run_id.clone() } else { new_run_id() },
         version: env!("CARGO_PKG_VERSION"),
         experiment_hash: hash(&experiment.document),
+        hypothesis_strategy: plan.hypothesis,
+        variables: digests(&experiment.configuration, &surroundings.variables.configuration),
         annotations: args
             .annotations
             .iter()

@@ -47,7 +47,7 @@ pub(in crate::cli) struct Trial {
     /// Where namespaces cannot be made: replace what stands in the namespace of --namespace, and put it back
     #[arg(long)]
     pub(super) in_place: bool,
-    /// How long the workloads of a run may take to be complete
+    /// How long the workloads of a run may take to be complete; a run of which they are not is void
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
     pub(super) ready_timeout: Duration,
     /// Let the experiment go there, outside the namespace of its run: a namespace, a host, or one of cluster, keys,

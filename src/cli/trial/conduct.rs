@@ -1,6 +1,6 @@
 //! The runs of a trial, one after the other, and what is left when they are over: nothing. Floor 3.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
@@ -31,6 +31,9 @@ const LAST_CHANGE: Duration = Duration::from_secs(3);
 /// How often something is put back that others write, too.
 const TRIES: u32 = 10;
 
+/// So many first runs of an arm that did not become ready say that its others will not, either.
+const HOPELESS: usize = 2;
+
 /// What a trial saw.
 pub(super) struct Conducted {
     /// The journals, in the order of the runs.
@@ -55,7 +58,12 @@ struct UnderWay<'a> {
     /// The experiment, as every run reads it.
     experiment: PathBuf,
     records: Vec<Seen>,
+    /// Whether each run became ready, by the name of its arm.
+    became_ready: BTreeMap<&'static str, Vec<bool>>,
 }
+
+/// What kept a run from beginning: that what it was to run on did not become ready.
+type Unready = Option<String>;
 
 /// Conducts it. An error means that nothing was made.
 pub(super) async fn conduct(
@@ -137,8 +145,20 @@ async fn prepare<'a>(
     let experiment = args.output_dir.join("experiment.json");
     let text = serde_json::to_string_pretty(&read.experiment.document).unwrap_or_default() + "\n";
     replace(&experiment, text.as_bytes()).map_err(|error| (Exit::Usage, error))?;
-    let records = Vec::new();
-    Ok(UnderWay { session, args, kubeconfig, stage, deployed, standing, file, experiment, records })
+    let (records, became_ready) = (Vec::new(), BTreeMap::new());
+    let under_way = UnderWay {
+        session,
+        args,
+        kubeconfig,
+        stage,
+        deployed,
+        standing,
+        file,
+        experiment,
+        records,
+        became_ready,
+    };
+    Ok(under_way)
 }
 
 /// The namespace of a run.
@@ -172,8 +192,11 @@ impl UnderWay<'_> {
             if let Some(standing) = &self.standing {
                 let name = standing.namespace().to_owned();
                 self.note(&format!("run {} of {count}: {}, in place", number + 1, arm.name()));
-                unless(end, self.replace(&name, arm)).await?;
-                self.run(&name, arm, repeat).await?;
+                let unready = unless(end, self.replace(&name, arm)).await?;
+                self.run(end, &name, (arm, repeat), unready).await?;
+                if self.is_hopeless(arm) {
+                    break;
+                }
                 continue;
             }
             let name = namespace(&self.file.content.trial, arm, repeat);
@@ -181,11 +204,29 @@ impl UnderWay<'_> {
             let place = Place { name: name.clone(), arm: arm.name(), repeat, removed: false };
             self.file.content.namespaces.push(place);
             self.write()?;
-            unless(end, self.fill(&name, arm)).await?;
-            self.run(&name, arm, repeat).await?;
+            let unready = unless(end, self.fill(&name, arm)).await?;
+            self.run(end, &name, (arm, repeat), unready).await?;
             unless(end, self.empty()).await?;
+            if self.is_hopeless(arm) {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether no more runs make sense, as this arm does not become ready.
+    fn is_hopeless(&self, arm: Arm) -> bool {
+        let ready = self.became_ready.get(arm.name()).map(Vec::as_slice).unwrap_or_default();
+        let is_so = ready.len() >= HOPELESS && ready[..HOPELESS].iter().all(|ready| !ready);
+        let left = (2 * self.args.repeat as usize).saturating_sub(self.records.len());
+        if is_so && left > 0 {
+            let arm = arm.name();
+            let runs =
+                if left == 1 { "the last run is".to_owned() } else { format!("the other {left} runs are") };
+            let text = format!("{arm} did not become ready in its first {HOPELESS} runs: {runs} left out");
+            self.session.terminal.say(&Line::note(Level::Warning, text));
+        }
+        is_so
     }
 
     /// Things of the whole cluster, which both arms share.
@@ -215,8 +256,8 @@ impl UnderWay<'_> {
     }
 
     /// Puts an arm where something stands: what belongs to the other arm alone becomes what it was.
-    async fn replace(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
-        let Some(standing) = &self.standing else { return Ok(()) };
+    async fn replace(&self, name: &str, arm: Arm) -> Result<Unready, Refusal> {
+        let Some(standing) = &self.standing else { return Ok(None) };
         let refused = |error: String| (Exit::Unreachable, error);
         let objects = self.deployed.of(arm);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
@@ -229,12 +270,17 @@ impl UnderWay<'_> {
         applied.map_err(|error| {
             refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
         })?;
-        let ready = self.stage.ready(name, Some(&own), self.args.ready_timeout).await;
-        ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
+        Ok(self.unready(name, arm, Some(&own)).await)
+    }
+
+    /// Waits until everything in a namespace, or these workloads, are complete.
+    async fn unready(&self, name: &str, arm: Arm, only: Option<&BTreeSet<Workload>>) -> Unready {
+        let ready = self.stage.ready(name, only, self.args.ready_timeout).await;
+        ready.err().map(|error| format!("{} did not become ready: {error}", arm.name()))
     }
 
     /// Makes the namespace of a run and what is in it, and waits until that is complete.
-    async fn fill(&self, name: &str, arm: Arm) -> Result<(), Refusal> {
+    async fn fill(&self, name: &str, arm: Arm) -> Result<Unready, Refusal> {
         let refused = |what: &str, error: String| (Exit::Unreachable, format!("{what}: {error}"));
         let made = self.stage.make(self.stage.namespace(name, arm.name())).await;
         made.map_err(|error| refused(&format!("the namespace {name} could not be made"), error))?;
@@ -243,13 +289,17 @@ impl UnderWay<'_> {
         applied.map_err(|error| {
             refused(&format!("the manifests of {} could not be applied", arm.name()), error)
         })?;
-        let ready = self.stage.ready(name, None, self.args.ready_timeout).await;
-        // no run: nothing can be learnt
-        ready.map_err(|error| (Exit::BaselineNotMet, format!("{} did not become ready: {error}", arm.name())))
+        Ok(self.unready(name, arm, None).await)
     }
 
-    /// One run, and its journal.
-    async fn run(&mut self, name: &str, arm: Arm, repeat: u32) -> Result<(), Refusal> {
+    /// One run, and its journal; the journal alone where it cannot begin.
+    async fn run(
+        &mut self,
+        end: &mut End,
+        name: &str,
+        (arm, repeat): (Arm, u32),
+        unready: Unready,
+    ) -> Result<(), Refusal> {
         let path = self.args.output_dir.join(arm.name()).join(format!("journal-{repeat}.json"));
         let mut session = self.session.clone();
         session.connection = session.connection.within(name);
@@ -264,8 +314,21 @@ impl UnderWay<'_> {
             replicas: replicas(objects.iter().map(|one| &one.manifest.object)),
         };
         let args = self.arguments(&path, environment);
-        let code = run::run_all(&session, &args, self.kubeconfig).await;
+        self.became_ready.entry(arm.name()).or_default().push(unready.is_none());
+        let code = match unready {
+            None => run::run_all(&session, &args, self.kubeconfig).await,
+            Some(why) => {
+                let written = Box::pin(run::not_begun(&session, &args, self.kubeconfig, why));
+                unless(end, async { Ok(written.await.err().unwrap_or(0)) }).await?
+            }
+        };
         if let Some(signal) = signal_of(code) {
+            // where it began it is one of the runs, whatever is wrong with its journal
+            if path.exists()
+                && let Err((_, why)) = self.take(&path, arm)
+            {
+                self.session.terminal.say(&Line::note(Level::Warning, sanitize(&why)));
+            }
             return Err((Exit::Signal(signal), format!("interrupted by {signal}")));
         }
         // one that did not begin says the same of all that would follow
@@ -274,8 +337,13 @@ impl UnderWay<'_> {
         if let Some(exit) = ended {
             return Err((exit, format!("the run in {name} could not begin")));
         }
+        self.take(&path, arm)
+    }
+
+    /// Takes in the journal of a run.
+    fn take(&mut self, path: &Path, arm: Arm) -> Result<(), Refusal> {
         let unread = |error: String| (Exit::NotWritten, error);
-        let text = std::fs::read_to_string(&path)
+        let text = std::fs::read_to_string(path)
             .map_err(|error| unread(format!("{} cannot be read: {error}", path.display())))?;
         let record = Record::read(&path.display().to_string(), text).map_err(unread)?;
         let own = record.content.own.as_ref();

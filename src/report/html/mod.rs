@@ -26,8 +26,17 @@ pub fn render(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::report::fixture::{saying, with};
+    use crate::report::fixture::{labelled, saying, with};
     use proptest::prelude::*;
+
+    #[test]
+    fn what_was_not_the_same_stands_above_the_verdict() {
+        let page = render(&labelled("x"));
+        let (label, verdict) =
+            (page.find("Not the same on both sides: "), page.find(r#"<p class="verdict">"#));
+        assert!(label.is_some() && label < verdict, "{page}");
+        assert!(!page.contains("That was seen once"), "{page}");
+    }
 
     /// How many elements are begun, and how many are ended.
     fn elements(page: &str) -> (usize, usize) {

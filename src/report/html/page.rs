@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::arms::{courses, marks, strip};
 use super::spread::spread;
 use super::timeline::{self, of, timeline};
-use crate::compare::{Comparison, Evidence};
+use crate::compare::Comparison;
 use crate::report::Summary;
 use crate::report::foreign::visible;
 use crate::report::summary::{Look, ProbeRow, RunSummary, Step, Tone, seconds_shown};
@@ -30,13 +30,13 @@ pub(super) fn page(summary: &Summary) -> Markup {
             }
             body {
                 header .(of(summary.tone())) {
-                    p .verdict { span .sign aria-hidden="true" { (sign(summary.tone())) } " " (visible(&summary.headline())) }
-                    h1 { (visible(&summary.title())) }
                     @if let Some(comparison) = &summary.comparison {
                         @for label in &comparison.labels {
                             p .label { strong { "Not the same on both sides: " } (visible(&label.text)) }
                         }
                     }
+                    p .verdict { span .sign aria-hidden="true" { (sign(summary.tone())) } " " (visible(&summary.headline())) }
+                    h1 { (visible(&summary.title())) }
                     @let reason = summary.reason();
                     @if !reason.is_empty() { p { (visible(&reason)) } }
                 }
@@ -83,7 +83,7 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Markup {
             h2 #comparison { "Before and after" }
             (marks(comparison))
             p { (comparison.shown_counts()) "." }
-            @if comparison.evidence == Evidence::Single {
+            @if comparison.is_seen_once() {
                 p .note { "That was seen once: it shows what can happen, and not how often it does." }
             }
             @if let Some(needed) = &comparison.needed { p .note { (visible(&needed.reason)) } }

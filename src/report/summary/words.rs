@@ -1,7 +1,7 @@
 //! The words that all reports use. Floor 1.
 
 use super::{LookState, RunSummary, StepState, Summary, Tone};
-use crate::compare::Verdict;
+use crate::compare::{Verdict, percent};
 use crate::sample::{Outcome, Phase, Seen, Series};
 
 impl Summary {
@@ -137,7 +137,7 @@ pub fn counts(seen: &Seen) -> String {
 
 /// `96 %`; nothing where there were no samples.
 pub fn ratio(seen: &Seen) -> Option<String> {
-    seen.success_ratio().map(|ratio| format!("{} %", digits(ratio * 100.0)))
+    seen.success_ratio().map(|ratio| format!("{} %", percent(ratio)))
 }
 
 /// When it was noticed, and when it was over: `noticed after 0.1 s`, `recovered after 2.1 s`, `not recovered after 10 s`.
@@ -181,6 +181,28 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_bad_sample_of_many_is_no_hundred_percent() {
+        let check = |ok: u64, refused: u64, expected: &str| {
+            let outcomes = [(Outcome::Ok, ok), (Outcome::Refused, refused)].into_iter().collect();
+            let seen = Seen {
+                phase: Phase::Fault,
+                from: 0.0,
+                to: 1.0,
+                due: ok + refused,
+                missed: 0,
+                outcomes,
+                latency: None,
+            };
+            assert_eq!(ratio(&seen).unwrap(), expected);
+        };
+        check(5000, 0, "100 %");
+        check(4999, 1, "99.98 %");
+        check(3, 1, "75 %");
+        check(1, 999_999, "0.0001 %");
+        check(0, 1, "0 %");
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -10,8 +10,10 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use spread::{Kind, Produced};
+use spread::Produced;
 use walk::{broken, described, properties};
+
+pub use spread::Kind;
 
 /// What was written by a spread of runs. Made once: the tests look at it from different sides.
 static PRODUCED: LazyLock<Vec<Produced>> = LazyLock::new(spread::produce);
@@ -31,6 +33,12 @@ fn schema(kind: Kind) -> Value {
 
 fn validator(kind: Kind) -> Validator {
     jsonschema::draft202012::new(&schema(kind)).expect("a schema")
+}
+
+/// What is wrong with a document of that kind.
+pub fn faults(kind: Kind, document: &Value) -> Vec<String> {
+    let validator = validator(kind);
+    validator.iter_errors(document).map(|fault| format!("{fault} at {}", fault.instance_path())).collect()
 }
 
 fn produced(kind: Kind) -> impl Iterator<Item = &'static Produced> {

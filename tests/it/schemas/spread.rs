@@ -291,12 +291,18 @@ fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             "type": "python", "module": "chaosaddons.controls.safeguards", "arguments": {"probes": probes}}}]);
         experiment
     };
+    let varied = {
+        let mut experiment = experiment(&fine, &none);
+        experiment["configuration"] = json!({"level": 1, "other": 2});
+        experiment
+    };
     let flicker = json!([sh("action", "flicker", "touch broken; sleep 0.5; rm broken")]);
     let continuously = ["--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.02"];
     let fail_fast = [&continuously[..], &["--fail-fast"]].concat();
     vec![
         ("held", experiment(&json!([paused, beside]), &back), vec!["--annotation", "ticket=1"]),
         ("explored", without_hypothesis(&fine), vec![]),
+        ("given something", varied, vec!["--var", "level:int=2"]),
         ("deviated", experiment(&breaks, &back), vec![]),
         ("deviated during", experiment(&flicker, &none), continuously.to_vec()),
         ("failed fast", experiment(&flicker, &none), fail_fast),

@@ -3,6 +3,7 @@
 #[macro_use]
 mod in_place;
 mod recovering;
+mod unready;
 
 use std::process::Child;
 

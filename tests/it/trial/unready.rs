@@ -1,0 +1,117 @@
+//! Runs that do not begin, or do not come to their end: they are void, and the trial says what it learnt of the others.
+
+use kubectl_chaos::compare::{Options, compare};
+use kubectl_chaos::journal::Record;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{example, kill, providers, trial};
+use crate::harness::{Chaos, finish, signal, wait_until};
+use crate::schemas;
+
+/// The provider, and beside it something that does not become ready.
+fn unready(chaos: &Chaos) -> [String; 2] {
+    let [with, _] = providers(chaos);
+    let provider = std::fs::read_to_string(&with).unwrap();
+    let late = "readinessProbe:\n            initialDelaySeconds: 1000\n";
+    let never = provider.replace("my-provider-app", "never").replace("my-provider-service", "never");
+    let never = never.replace("readinessProbe:\n", late);
+    assert!(never.contains(late), "{never}");
+    let unready = chaos.write("unready.yaml", format!("{provider}---\n{never}"));
+    [with, unready.to_str().unwrap().to_owned()]
+}
+
+fn reasons(comparison: &Value, arm: &str) -> Vec<String> {
+    let runs = comparison["runs"].as_array().unwrap().iter().filter(|run| run["arm"] == arm);
+    runs.map(|run| format!("{}: {}", run["outcome"].as_str().unwrap(), run["reason"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn an_arm_that_does_not_become_ready_is_void_and_told() {
+    let chaos = Chaos::new();
+    let [ready, unready] = unready(&chaos);
+    let mut experiment = kill();
+    experiment["title"] = json!("what ${whose} does");
+    experiment["configuration"] = json!({"whose": "everybody"});
+    experiment["secrets"] = json!({"s": {"token": "hush-hush"}});
+    let experiment = chaos.write("kill.json", experiment.to_string());
+    let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=somebody"];
+    let ended = trial(&chaos, experiment.to_str().unwrap(), &ready, &unready, &more).exits(8);
+    ended.says("after did not become ready in its first 2 runs: ");
+    let answer = chaos.json("out/comparison.json");
+    assert_eq!(
+        (&answer["verdict"], &answer["after"]),
+        (&json!("inconclusive"), &json!("unknown")),
+        "{answer:#}"
+    );
+    let said = reasons(&answer, "after");
+    let why = "void: after did not become ready: not complete after 1 s: ";
+    assert!(
+        said.len() == 2 && said.iter().all(|said| said.starts_with(why) && said.contains("never")),
+        "{said:?}"
+    );
+    assert!(reasons(&answer, "before").iter().all(|said| !said.starts_with("void")), "{answer:#}");
+    for name in ["junit.xml", "summary.md", "report.html"] {
+        assert!(chaos.read(&format!("out/{name}")).contains("did not become ready"), "{name}");
+    }
+    assert_eq!(chaos.json("out/trial.json")["state"], "finished");
+    // its journal is one, says what is known, and keeps what is secret
+    let journal = chaos.json("out/after/journal-1.json");
+    assert_eq!((&journal["status"], &journal["run"]), (&json!("interrupted"), &json!([])));
+    assert_eq!(journal["experiment"]["title"], "what somebody does");
+    let own = &journal["kubectl-chaos"];
+    assert_eq!((&own["verdict"], &own["finished"]), (&json!("stopped"), &json!(true)));
+    assert_eq!((&own["environment"]["arm"], &own["environment"]["repeat"]), (&json!("after"), &json!(1)));
+    let other = chaos.json("out/before/journal-1.json")["kubectl-chaos"].take();
+    assert_eq!(
+        (&own["experiment_hash"], &own["variables"]),
+        (&other["experiment_hash"], &other["variables"])
+    );
+    for one in [own, &other] {
+        assert_eq!(schemas::faults(schemas::Kind::Extension, one), Vec::<String>::new());
+    }
+    let text = chaos.read("out/after/journal-1.json");
+    assert!(!text.contains("hush-hush"), "{text}");
+    chaos.run(["report", "out/after/journal-1.json"]).exits(0);
+    chaos.run(["compare", "out/before/journal-1.json", "out/after/journal-1.json"]).exits(8);
+    // whoever does not trust it learns the same
+    let read = |name: &str| vec![Record::untrusted(name, chaos.read(name)).unwrap()];
+    let (before, after) = (read("out/before/journal-1.json"), read("out/after/journal-1.json"));
+    let answer = compare(&before, &after, &Options::default()).unwrap();
+    assert!(answer.runs[1].reason.starts_with("after did not become ready: "), "{}", answer.runs[1].reason);
+}
+
+#[test]
+fn who_wants_to_fail_on_no_answer_does_so_where_nothing_became_ready() {
+    let chaos = Chaos::new();
+    let [_, unready] = unready(&chaos);
+    let experiment = chaos.write("kill.json", kill().to_string());
+    let more = ["--repeat", "1", "--ready-timeout", "1s", "--fail-on", "inconclusive"];
+    trial(&chaos, experiment.to_str().unwrap(), &unready, &unready, &more).exits(1);
+    let answer = chaos.json("out/comparison.json");
+    assert_eq!((&answer["arms"]["before"]["void"], &answer["arms"]["after"]["void"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn a_run_that_is_interrupted_is_one_of_the_runs() {
+    let chaos = Chaos::new();
+    let [with, _] = providers(&chaos);
+    let mut experiment = kill();
+    let script = "if test -e first; then echo > second; sleep 300; else echo > first; fi";
+    let provider = json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
+    experiment["method"] = json!([{"type": "action", "name": "wait", "provider": provider}]);
+    let experiment = chaos.write("wait.json", experiment.to_string());
+    let (experiment, services) = (experiment.to_str().unwrap(), example("services"));
+    let given = ["trial", experiment, "--before", &with, "--after", &with, "--common", &services];
+    let more = ["--embedded", "--sample=20ms", "--recovery", "300ms", "--output-dir", "out", "--repeat", "2"];
+    let child = chaos.start(given.iter().chain(&more).chain(&["--allow-outside", "process", "--seed", "1"]));
+    wait_until("the second run waits", || chaos.path("second").exists());
+    signal(child.id(), Signal::TERM);
+    finish(child).exits(143);
+    let answer = chaos.json("out/comparison.json");
+    let runs: Vec<String> = ["before", "after"].iter().flat_map(|arm| reasons(&answer, arm)).collect();
+    assert!(runs.contains(&"void: the run was interrupted: received SIGTERM".to_owned()), "{runs:?}");
+    assert_eq!((runs.len(), &answer["verdict"]), (2, &json!("inconclusive")), "{answer:#}");
+    assert!(chaos.read("out/summary.md").contains("received SIGTERM"));
+}
