@@ -29,7 +29,7 @@ impl Axis {
         }
         let first = (self.from / step).ceil();
         let ticks = (0..=most).map(|number| (first + f64::from(number)) * step);
-        ticks.take_while(|tick| *tick <= self.to + step * 1e-6).collect()
+        ticks.take_while(|tick| tick.is_finite() && *tick <= self.to + step * 1e-6).collect()
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn round_up(greatest: f64) -> f64 {
         return 1.0;
     }
     let step = step(greatest / 4.0);
-    (greatest / step).ceil() * step
+    ((greatest / step).ceil() * step).min(f64::MAX)
 }
 
 /// A moment at an axis: `-5 s`, `0 s`, `10 s`; later ones begin with `later`.

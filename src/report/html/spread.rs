@@ -68,7 +68,7 @@ fn histograms(series: &Series) -> Markup {
         return html! {};
     }
     // a factor of ten at least: what hardly differs is to look so
-    let widen = (10.0 * least / most).max(1.0).sqrt();
+    let widen = (10.0 / (most / least)).max(1.0).sqrt();
     let (least, most) = (least / widen, (most * widen).min(f64::MAX));
     let scale = Axis { from: least.ln(), to: most.ln(), start: LEFT, end: RIGHT };
     #[allow(clippy::cast_precision_loss)] // three phases
