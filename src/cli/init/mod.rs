@@ -23,6 +23,7 @@ use serde_json::Value as Json;
 use super::Session;
 use super::args::VariableArgs;
 use super::exit_code::Exit;
+use super::files::Files;
 use super::input::{Surroundings, is_invalid, tell_faults};
 use super::output_file::replace;
 use crate::console::sanitize;
@@ -82,6 +83,13 @@ pub(super) struct Init {
     /// Replace files that are there
     #[arg(long)]
     force: bool,
+}
+
+impl Init {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Files {
+        Files::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
+    }
 }
 
 /// What is to go wrong.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::compare::RuleArgs;
+use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
+use crate::cli::results::{Hand, look};
 use crate::github::comment::is_id;
 
 const EXIT_CODES: &str = "\
@@ -55,6 +57,21 @@ pub(in crate::cli) struct Publish {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) reports: ReportArgs,
+}
+
+impl Publish {
+    /// The files that it names.
+    pub(in crate::cli) fn files(&self) -> Files {
+        let journals = self.paths.iter().flat_map(|path| match look(path, Hand::Known) {
+            Ok(found) => found.all(),
+            Err(_) => vec![path.clone()],
+        });
+        Files::default()
+            .reads("a journal", journals)
+            .reads("the experiment", &self.experiment)
+            .reads("the base branch's experiment", &self.base_experiment)
+            .reports(&self.reports)
+    }
 }
 
 /// When to comment.

@@ -25,6 +25,7 @@ use crate::sample::Series;
 use crate::sampling::{Phases, Sampling};
 use crate::substitution::Scope;
 use crate::value::Value;
+pub(super) use prepare::journal_paths;
 use prepare::{Ready, check_keys, prepare};
 use refused::Refused;
 

@@ -179,6 +179,14 @@ fn asked(args: &Run) -> Asked {
     }
 }
 
+/// Where the journals of all experiments go.
+pub(in crate::cli) fn journal_paths(args: &Run) -> Vec<PathBuf> {
+    let path = |(index, source): (usize, &String)| {
+        journal_path(&args.journal_path, args.sources.len(), index, source)
+    };
+    args.sources.iter().enumerate().map(path).collect()
+}
+
 /// The journal of one experiment among several: its number and its own name are put before the extension.
 fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> PathBuf {
     if experiments == 1 {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
+use super::record::NAME;
+use super::usual;
 use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
+use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
 use crate::cli::table::ListArgs;
 
@@ -83,6 +86,24 @@ pub(in crate::cli) struct Trial {
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
     pub(super) output: Format,
+}
+
+impl Trial {
+    /// The files that it names.
+    pub(in crate::cli) fn files(&self) -> Files {
+        let written = |name: &str| [self.output_dir.join(name)];
+        let files = Files::default()
+            .reads("the experiment", [&self.source])
+            .reads("a manifest", self.before.iter().chain(&self.after).chain(&self.common))
+            .variables(&self.variables)
+            .reads("a file of controls", &self.control_files)
+            .writes("the record of the trial", written(NAME))
+            .writes("the trial's copy of the experiment", written("experiment.json"))
+            .writes("the comparison", written("comparison.json"))
+            .reports(&usual(&self.output_dir))
+            .reports(&self.reports);
+        if self.output_dir.join(NAME).is_file() { files.empties(&self.output_dir) } else { files }
+    }
 }
 
 /// `recover`.
