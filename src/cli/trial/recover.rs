@@ -1,5 +1,6 @@
 //! `kubectl chaos recover`: finds what killed trials left behind, and removes it. Floor 3.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -121,7 +122,13 @@ async fn remove(
     let written = session.terminal.result(&text);
     written.map_err(|error| (Exit::NotWritten, format!("the answer cannot be written: {error}")))?;
     if left.is_empty() {
-        let text = format!("nothing of a trial is left on {}", sanitize(&cluster.address));
+        let of = trial.map_or_else(|| "a trial".to_owned(), |trial| format!("the trial {trial}"));
+        let mut text = format!("nothing of {of} is left on {}", cluster.address);
+        let others = if trial.is_some() { others(&cluster).await? } else { Vec::new() };
+        if !others.is_empty() {
+            text += &format!("; of others there is: {}", others.join(", "));
+        }
+        let text = sanitize(&text);
         session.terminal.say(&Line::note(Level::Info, text));
         return Ok(());
     }
@@ -150,6 +157,14 @@ async fn remove(
         Ok((_, why)) => Err((Exit::RollbackIncomplete, why)),
         Err(_) => Err((Exit::RollbackIncomplete, format!("not seen to go within {} s", SEEN.as_secs()))),
     }
+}
+
+/// The trials of which something is left.
+async fn others(cluster: &Arc<Cluster>) -> Result<Vec<String>, Refusal> {
+    let standing = standing(cluster, None).await?;
+    let found = remains(cluster, None).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let trials: BTreeSet<String> = left(&found, &standing).into_iter().map(|one| one.trial).collect();
+    Ok(trials.into_iter().collect())
 }
 
 /// What trials in place replaced: in all namespaces, or in the one that is meant where not all may be looked at.

@@ -1,6 +1,7 @@
 //! The faults of controls. Floor 0.
 
 use super::Validator;
+use super::placeholder::Reader;
 use crate::experiment::PROBES;
 use crate::experiment::activity::{child, items};
 use crate::experiment::document::{Kind, Node};
@@ -62,6 +63,9 @@ impl<'a> Validator<'a> {
             let message = format!("control '{name}' has no provider of type python, so it would do nothing");
             self.warning(provider, &child(at, "provider"), message);
             return;
+        }
+        if let Some(arguments) = provider.get("arguments") {
+            self.placeholders(arguments, &child(&child(at, "provider"), "arguments"), Reader::Nobody);
         }
         match provider.get("module").and_then(Node::as_text).filter(|module| !module.is_empty()) {
             None => {
