@@ -84,7 +84,7 @@ impl Outcome {
 }
 
 /// What is said of samples that were due and not taken.
-pub const MISSED: &str = "not taken when they were due";
+pub const MISSED: &str = "not taken in time";
 
 /// Which part of a run a sample belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -29,6 +29,7 @@ fn files_that_are_no_experiments() {
     file("a.json", b"{\"title\": \"x\"} trailing", "broken JSON");
     file("a.yaml", b"title: x\n  description: [\n", "a.yaml:2:");
     file("a.yaml", b"a: 1\n---\nb: 2\n", "single document");
+    file("a.yaml", b"title: x\nmethod:\n\t- a: 1\n", "hint: indent with spaces, not with tabs");
     file("a.json", b"{\"title\": \"\xff\xfe\"}", "UTF-8");
     file(
         "a.json",
@@ -250,4 +251,22 @@ fn nothing_is_written_over_what_is_read_or_over_another_result() {
     #[cfg(unix)]
     chaos.run(["run", "e.json", "--html", "/dev/null", "--junit", "/dev/null"]).exits(0);
     chaos.run(["run", "e.json", "--html", "x", "--log-file", "y"]).exits(0);
+}
+
+#[test]
+fn what_the_command_line_lacks_is_said_without_what_is_hidden() {
+    let chaos = Chaos::new();
+    let missing = chaos.run(["-n", "run"]).exits(2).says("[subcommands: run, ");
+    assert!(!missing.stderr.contains("sample-app"), "{}", missing.stderr);
+    let usage = chaos.run(["compare", "--help"]).exits(0).stdout;
+    assert!(usage.contains("compare [OPTIONS] <BEFORE> <AFTER>\n"), "{usage}");
+    // what stands aside until it is whole has a name of no interest
+    chaos.write("e.json", json!({"title": "t", "description": "d", "method": []}).to_string());
+    let unwritable = chaos.run(["run", "e.json", "--html", "nowhere/h.html"]).exits(2);
+    assert!(
+        unwritable.stderr.contains("nowhere/h.html cannot be written: No such file"),
+        "{}",
+        unwritable.stderr
+    );
+    assert!(!unwritable.stderr.contains(" at path "), "{}", unwritable.stderr);
 }

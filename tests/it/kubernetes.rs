@@ -29,6 +29,22 @@ fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
     let chaos = Chaos::new();
     let list = format!("nowhere:{}", chaos.write("config", described("http://127.0.0.1:1")).display());
     refused(chaos.env("KUBECONFIG", list), &[], "context one");
+    // what is wrong with flags names them, and what could be said instead
+    let with_config = |arguments: &[&str], text: &str| {
+        let chaos = Chaos::new();
+        chaos.write("config", described("http://127.0.0.1:1"));
+        chaos.write("none", "a: b\n");
+        refused(chaos, arguments, text);
+    };
+    let config = |more: &[&'static str]| [&["--kubeconfig", "config"], more].concat();
+    with_config(&config(&["--cluster", "nope"]), "--cluster nope: config has no such cluster (there are: c)");
+    with_config(&config(&["--user", "nope"]), "--user nope: config has no such user (there are: u)");
+    let authority = config(&["--certificate-authority", "nope.pem"]);
+    with_config(&authority, "--certificate-authority nope.pem cannot be read: ");
+    with_config(&["--kubeconfig", "nope"], "the cluster cannot be used: nope cannot be read: No such file");
+    with_config(&["--kubeconfig", "none"], "(there are none: is it a kubeconfig?)");
+    with_config(&config(&[]), " at http://127.0.0.1:1 (config, context one) cannot be used: ");
+    with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
     // lenient runs find out when they get there, as in the Chaos Toolkit
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser as _};
 
-use crate::cli::args::{Cli, RollbackArg, existing, parse_duration, parse_variable};
+use crate::cli::args::{Cli, RollbackArg, existing, parse_duration, parse_variable, whole};
 use crate::cli::compare::FailOn;
 use crate::cli::files::Files;
 use crate::cli::trial::usual;
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<String>,
     /// How many runs each arm of a trial has; 3 where nothing is said
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=100_u32))]
     pub(super) repeat: Option<u32>,
     /// Use a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::whole;
 use crate::cli::compare::RuleArgs;
 use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
@@ -44,7 +45,7 @@ pub(in crate::cli) struct Publish {
     #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
     pub(super) comment_author: String,
     /// The pull request, where the event does not say it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u64::MAX))]
     pub(super) pull_request: Option<u64>,
     #[command(flatten)]
     pub(super) rules: RuleArgs,

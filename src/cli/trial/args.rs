@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::record::NAME;
 use super::usual;
-use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration};
+use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
 use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Trial {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<PathBuf>,
     /// How many runs each arm has
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1..=100_u32))]
     pub(super) repeat: u32,
     /// Try it on a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]

@@ -168,20 +168,15 @@ impl<'a> Validator<'a> {
                 Kind::Scalar(_) => true,
                 _ => false,
             };
-            if !fits {
-                self.error(
-                    pause,
-                    &at,
-                    format!(
-                        "activity {side} pause must be a number or a pattern to a variable from the \
-                         configuration or secrets"
-                    ),
-                )
-                .expected = Some("a number of seconds, or \"${name}\"".to_owned());
-            } else {
+            if fits {
                 self.pause_length(pause, &at, side);
                 self.placeholders(pause, &at, Reader::Nobody);
+                continue;
             }
+            let message = format!(
+                "activity {side} pause must be a number or a pattern to a variable from the configuration or secrets"
+            );
+            self.error(pause, &at, message).expected = Some("a number of seconds, or \"${name}\"".to_owned());
         }
         self.unknown_keys(pauses, &at, &["before", "after"]);
     }

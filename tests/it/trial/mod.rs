@@ -320,7 +320,7 @@ fn the_folder_of_a_trial_says_what_it_left_behind() {
     other["trial"] = json!("00000000");
     site.chaos.write("other/trial.json", other.to_string());
     let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
-    assert!(nothing.stderr.starts_with("nothing of a trial is left"), "{nothing:?}");
+    assert!(nothing.stderr.starts_with("nothing of the trial 00000000 is left"), "{nothing:?}");
     assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
     site.recover(&["--from", "out", "--yes"]).exits(0);
     wait_until("the namespace to be gone", || site.left().is_empty());
