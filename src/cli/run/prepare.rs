@@ -145,6 +145,8 @@ fn refused(session: &Session, failure: &kubernetes::Failure) -> Refused {
 
 /// The same of a cluster that is known.
 fn refused_at(session: &Session, place: &str, failure: &kubernetes::Failure) -> Refused {
+    // of one that cannot be reached it is said where it is
+    let place = if failure.code().is_some() { place } else { "" };
     let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
     Refused::new(&session.terminal, Exit::Unreachable, "runtime", message)
 }

@@ -177,6 +177,8 @@ pub(super) async fn reach(surroundings: &Surroundings) -> Result<Arc<Cluster>, R
     };
     let reached = reached.await;
     reached.map_err(|failure| {
+        // of one that cannot be reached it is said where it is
+        let place = if failure.code().is_some() { place.as_str() } else { "" };
         (Exit::Unreachable, format!("the cluster{place} cannot be used: {}", failure.brief()))
     })
 }
