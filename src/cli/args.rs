@@ -3,7 +3,10 @@
 //! kubectl's flags keep kubectl's spelling, the Chaos Toolkit's keep its own. Flags that concern every command
 //! are taken before it and after it.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -81,7 +84,7 @@ pub(super) struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(super) quiet: bool,
     /// How much to show, from 0 to 10; from 4 on, details
-    #[arg(short = 'v', long = "v", global = true, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=10), help_heading = "Global options")]
+    #[arg(short = 'v', long = "v", global = true, value_name = "N", default_value_t = 0, value_parser = whole(0..=10_u8), help_heading = "Global options")]
     pub(super) verbosity: u8,
     /// The same as -v 4
     #[arg(long, global = true, help_heading = "Global options")]
@@ -189,7 +192,7 @@ pub(super) enum Command {
     Publish(Box<Publish>),
     /// Remove what killed trials left behind
     Recover(Recover),
-    /// Render journals again, as text, JUnit XML or Markdown
+    /// Render journals again, as text, JUnit XML, Markdown or HTML
     Report(Report),
     /// Run an experiment before and after a change, several times each, and say what the change came to
     Trial(Box<Trial>),
@@ -412,6 +415,27 @@ pub(super) fn existing(text: &str) -> Result<PathBuf, String> {
     if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist.")) }
 }
 
+/// Reads whole numbers between two.
+pub(super) fn whole<T>(
+    range: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr + PartialOrd + Display + Copy + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = (range.start(), range.end().to_string());
+            // the largest that there can be says nothing to anybody
+            if most.len() > 9 {
+                format!("it is a whole number, {least} or more")
+            } else {
+                format!("it is a whole number from {least} to {most}")
+            }
+        })
+    }
+}
+
 /// Seconds, or Go's durations: `90`, `90s`, `1m30s`, `1.5h`, `200ms`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 6] =
@@ -498,6 +522,20 @@ mod tests {
         for wrong in ["0", "-0.0", "1e-9", "-1", "nan", "NaN", "inf", "x"] {
             assert!(parse_frequency(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_within_their_bounds() {
+        let read = whole(1..=100_u32);
+        assert_eq!((read("1"), read("100")), (Ok(1), Ok(100)));
+        for wrong in ["", "0", "101", "zwei", "1.5", "-1"] {
+            assert_eq!(read(wrong).unwrap_err(), "it is a whole number from 1 to 100", "{wrong}");
+        }
+        let line = ["k", "trial", "e", "--before", "a", "--after", "b", "--repeat", "zwei"];
+        let told = Cli::try_parse_from(line).unwrap_err().to_string();
+        assert!(told.contains("it is a whole number from 1 to 100"), "{told}");
+        let told = Cli::try_parse_from(["k", "run", "e", "--seed", "abc"]).unwrap_err().to_string();
+        assert!(told.contains("it is a whole number, 0 or more"), "{told}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::args::Cli;
@@ -15,7 +15,8 @@ use crate::settings::Environment;
 pub(super) fn parse(words: Vec<OsString>, environment: &Environment) -> Result<Cli, clap::Error> {
     let mut command = command(&shown_as(words.first()));
     let words = with_switches(&command, with_help_in_its_place(words));
-    let mut matches = command.try_get_matches_from_mut(&words)?;
+    let mut matches =
+        command.try_get_matches_from_mut(&words).map_err(|error| without_hidden(&command, error))?;
     let completed = inputs::complete(&Cli::command(), &matches, &words, &|name| environment.get(name));
     if let Some(words) = completed.map_err(|error| command.error(ErrorKind::InvalidValue, error))? {
         matches = command.try_get_matches_from_mut(words)?;
@@ -28,6 +29,17 @@ pub(super) fn command_of(words: &[OsString]) -> String {
     let root = Cli::command();
     let known = |word: &&OsString| root.get_subcommands().any(|command| **word == *command.get_name());
     words.iter().skip(1).find(known).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Commands that are hidden are not listed either where one is missing.
+fn without_hidden(command: &Command, mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let is_shown =
+            |name: &&String| command.find_subcommand(name.as_str()).is_none_or(|found| !found.is_hide_set());
+        let shown: Vec<String> = names.iter().filter(is_shown).cloned().collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(shown));
+    }
+    error
 }
 
 /// How the program is known: as a plugin as `kubectl chaos`, else by its own name.
@@ -44,7 +56,14 @@ fn command(shown: &str) -> Command {
         .display_name(shown.to_owned())
         // of a flag that is given twice the last one counts, as for kubectl
         .args_override_self(true)
-        .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+        .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
+        // which of its arguments go together
+        .mut_subcommand("compare", |compare| {
+            let line = format!("{shown} compare [OPTIONS]");
+            compare.override_usage(format!(
+                "{line} <BEFORE> <AFTER>\n       {line} --before <FILE>... --after <FILE>..."
+            ))
+        });
     with_hint(root, &hint)
 }
 

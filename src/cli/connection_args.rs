@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::args::parse_duration;
+use super::args::{parse_duration, whole};
 use crate::kubernetes::service::Alias;
 use crate::kubernetes::{Flags, Guard};
 use crate::provider::{Access, Options};
@@ -81,7 +81,7 @@ pub(super) struct Connection {
     #[arg(long, global = true, value_name = "HOST:PORT=SERVICE")]
     connect_to: Vec<Alias>,
     /// Where random choices begin, to have the same ones again
-    #[arg(long, global = true, value_name = "NUMBER")]
+    #[arg(long, global = true, value_name = "NUMBER", value_parser = whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Which clusters may be touched, where not every one may.
     #[arg(skip)]

@@ -190,6 +190,8 @@ mod tests {
         check("pod.actions", 2, "chaosk8s.pod.actions.exec_in_pods");
         check("secret", 3, "chaosk8s.secret.actions.create_secret");
         check("all_pods_healthy", 1, "chaosk8s.pod.probes.all_pods_healthy");
+        // what a deprecated one points to is to be found where that is
+        assert!(words().any(|(word, _)| word == "all_pods_healthy"));
         check("chaosk8s.service.probes.read_pod_logs", 1, "chaosk8s.service.probes.read_pod_logs");
         assert!(select(PACKAGE.0).unwrap().len() > 90);
     }

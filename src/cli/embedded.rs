@@ -15,6 +15,7 @@ use url::Url;
 use super::Session;
 use super::exit_code::Exit;
 use super::manifests::read_all;
+use super::output_file::reason;
 use super::sample_app::{DEFAULT, PROVIDER, SampleApp};
 use crate::console::{Level, Line};
 use crate::embedded::{Cluster, Handle, Listener, Listens, Options, Started, Workloads};
@@ -50,11 +51,13 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts a cluster with manifests, and waits until their Deployments are complete. An error says why not.
-    pub(super) async fn start(session: &Session, manifests: &[PathBuf]) -> Result<Self, String> {
+    /// Starts a cluster with manifests, and waits until their Deployments are complete. An error says why not, with the
+    /// exit code for it.
+    pub(super) async fn start(session: &Session, manifests: &[PathBuf]) -> Result<Self, (Exit, String)> {
         let (handle, listener) = cluster(session, manifests).await?;
         let failed = |error: std::io::Error| {
-            format!("the kubeconfig of the embedded cluster cannot be written: {error}")
+            let why = format!("the kubeconfig of the embedded cluster cannot be written: {error}");
+            (Exit::Unreachable, why)
         };
         let folder = tempfile::Builder::new().prefix("kubectl-chaos-").tempdir().map_err(failed)?;
         let kubeconfig = folder.path().join("kubeconfig");
@@ -94,7 +97,7 @@ async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
     let mut end =
         std::pin::pin!(session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?);
     let started = tokio::select! {
-        started = cluster(session, &args.apply) => started?,
+        started = cluster(session, &args.apply) => started.map_err(|(_, error)| error)?,
         _ = &mut end => return Ok(()),
     };
     let (_handle, listener) = started;
@@ -119,30 +122,40 @@ fn write(path: &Path, kubeconfig: &Json) -> Result<(), String> {
         format!("the kubeconfig {} cannot be written: {error}", path.display())
     };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&reason(&error)))?;
     let text = serde_yaml::to_string(kubeconfig).map_err(|error| failed(&error))?;
     file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     // somebody's own kubeconfig stays what it is
-    file.persist_noclobber(path).map_err(|error| failed(&error.error)).map(drop)
+    file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            format!(
+                "the kubeconfig {} is there already: remove it, or name another one with --kubeconfig",
+                path.display()
+            )
+        }
+        _ => failed(&error.error),
+    })
 }
 
 /// A cluster that listens and has what manifests say.
-async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Listener), String> {
-    let objects = read_all(session, manifests)?;
+async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Listener), (Exit, String)> {
+    let wrong = |error: String| (Exit::Usage, error);
+    let failed = |error: String| (Exit::Unreachable, error);
+    let objects = read_all(session, manifests).map_err(wrong)?;
     let seed = session.connection.seed().unwrap_or_default();
     let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
     note(format!("a fresh embedded cluster, seed {seed}: nothing else is touched"));
     let handle = Cluster::start(Options { seed, workloads: Box::new(SampleApps), ..Options::default() });
-    let listener = Listener::start(&handle).await?;
+    let listener = Listener::start(&handle).await.map_err(failed)?;
     let namespace = session.connection.namespace().unwrap_or("default");
     if namespace != "default" {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        apply(&handle, &Manifest { place: "--namespace".to_owned(), object }, namespace)?;
+        apply(&handle, &Manifest { place: "--namespace".to_owned(), object }, namespace).map_err(wrong)?;
     }
     for manifest in &objects {
-        apply(&handle, manifest, namespace)?;
+        apply(&handle, manifest, namespace).map_err(wrong)?;
     }
-    complete(&handle).await?;
+    complete(&handle).await.map_err(failed)?;
     Ok((handle, listener))
 }
 

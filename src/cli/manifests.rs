@@ -57,6 +57,9 @@ fn read(path: &Path) -> Result<Vec<Manifest>, String> {
         let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
         found.extend(parse(&file.display().to_string(), &text)?);
     }
+    if found.is_empty() {
+        return Err(format!("there is no manifest in {}: experiments are none", path.display()));
+    }
     Ok(found)
 }
 
@@ -77,6 +80,9 @@ mod tests {
         let kinds: Vec<_> =
             read(folder.path()).unwrap().iter().map(|one| one.object["kind"].clone()).collect();
         assert_eq!(kinds, ["ConfigMap", "Service"]);
+        // what is named itself is not passed over
+        let why = read(&folder.path().join("experiment.json")).err().unwrap();
+        assert!(why.contains("there is no manifest in") && why.contains("experiment.json"), "{why}");
         write("z.yaml", "a: [");
         assert!(read(folder.path()).err().unwrap().contains("z.yaml"));
         assert!(read(&folder.path().join("gone")).is_err());

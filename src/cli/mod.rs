@@ -13,6 +13,7 @@ mod doctor;
 mod embedded;
 mod events_file;
 mod exit_code;
+mod files;
 mod init;
 mod input;
 mod inputs;
@@ -51,6 +52,7 @@ use crate::settings::Environment;
 use args::{Cli, Command, Global};
 use connection_args::Connection;
 use exit_code::Exit;
+use files::Files;
 use signals::Signals;
 use terminal::Terminal;
 
@@ -93,7 +95,7 @@ pub fn main() -> ExitCode {
         }
     };
     let run_id = new_run_id();
-    let terminal = match prepare(&cli.global, &environment, &run_id) {
+    let terminal = match prepare(&cli, &environment, &run_id) {
         Ok(terminal) => terminal,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -201,12 +203,14 @@ impl Session {
     }
 }
 
-/// Goes where the flags say, and opens what they name.
-fn prepare(global: &Global, environment: &Environment, run_id: &str) -> Result<Arc<Terminal>, String> {
+/// Goes where the flags say, and opens what they name, where that loses nothing.
+fn prepare(cli: &Cli, environment: &Environment, run_id: &str) -> Result<Arc<Terminal>, String> {
+    let global = &cli.global;
     if let Some(folder) = &global.change_dir {
         std::env::set_current_dir(folder)
             .map_err(|error| format!("the folder {} cannot be gone to: {error}", folder.display()))?;
     }
+    Files::of(cli).check()?;
     let terminal = Terminal::new(global, environment, run_id)?;
     if let Some(folder) = &global.change_dir {
         terminal.say(&Line::new(Level::Warning, format!("Moving to {}", folder.display())));

@@ -98,7 +98,13 @@ fn writable(path: &Path) -> Result<(), String> {
     if path.is_file() {
         std::fs::OpenOptions::new().append(true).open(path).map_err(|error| failed(&error))?;
     }
-    tempfile::Builder::new().tempfile_in(folder(path)).map_err(|error| failed(&error)).map(drop)
+    tempfile::Builder::new().tempfile_in(folder(path)).map_err(|error| failed(&reason(&error))).map(drop)
+}
+
+/// What went wrong, without the name of a file that stands aside until it is whole: nobody knows that.
+pub(super) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" at path ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
 fn folder(path: &Path) -> &Path {
@@ -107,7 +113,7 @@ fn folder(path: &Path) -> &Path {
 
 /// Writes a file, whole or not at all. A link stays a link, and something that is no file is written into.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    let failed = |error: std::io::Error| format!("{} cannot be written: {}", path.display(), reason(&error));
     if path.exists() && !path.is_file() {
         return std::fs::write(path, bytes).map_err(failed);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit_code::Exit;
+use super::files::Files;
 use super::output_file::ReportArgs;
 use super::{Session, records};
 use crate::report::{Summary, text};
@@ -17,6 +18,13 @@ pub(super) struct Report {
     journals: Vec<PathBuf>,
     #[command(flatten)]
     reports: ReportArgs,
+}
+
+impl Report {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Files {
+        Files::default().reads("a journal", &self.journals).reports(&self.reports)
+    }
 }
 
 /// Renders journals again. Gives the exit code.

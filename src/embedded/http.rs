@@ -210,14 +210,16 @@ impl Cluster {
                 Unreached::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
             })
         })?;
+        let shown = endpoint.shown;
         let request = Request::builder().method(&asked.method).uri(&path).body(asked.body.clone());
         let passed = match request {
             Ok(request) => super::network::ask(endpoint, request).await,
             Err(error) => Err(error.to_string()),
         };
-        passed
-            .map(Answer::Passed)
-            .map_err(|error| Status::unavailable(format!("error trying to reach service: {error}")))
+        passed.map(Answer::Passed).map_err(|error| {
+            let note = self.seeming(&at.namespace, shown).unwrap_or_default();
+            Status::unavailable(format!("error trying to reach service: {error}{note}"))
+        })
     }
 }
 

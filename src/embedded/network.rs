@@ -74,6 +74,11 @@ impl Network {
         self.pods.lock().remove(&shown);
     }
 
+    /// Whether anything of a Pod listens.
+    fn has(&self, address: Ipv4Addr) -> bool {
+        self.pods.lock().keys().any(|shown| shown.0 == address)
+    }
+
     /// Where it really listens.
     pub(super) fn find(&self, shown: Shown) -> Option<SocketAddr> {
         self.pods.lock().get(&shown).copied()
@@ -90,6 +95,18 @@ impl Cluster {
         let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
         let shown = ready[turn % ready.len()];
         Ok(Endpoint { shown, real: self.network.find(shown) })
+    }
+
+    /// What to know of a Pod that refuses connections: its image may be one that only seems to run.
+    pub(super) fn seeming(&self, namespace: &str, at: Shown) -> Option<String> {
+        if self.network.has(at.0) {
+            return None;
+        }
+        let state = self.api.lock();
+        let mut pods = state.store.list("/pods", namespace).map(|(_, pod)| pod);
+        let pod = pods.find(|pod| pod["status"]["podIP"] == at.0.to_string())?;
+        let image = text(&pod["spec"]["containers"][0]["image"]);
+        Some(format!(" (Pods of the image {image} only seem to run here)"))
     }
 
     fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<Shown>, Unreached> {

@@ -76,6 +76,9 @@ impl Engine {
         let executed = self.with_pauses(&activity, place).await;
         match (self.controls.apply(&Moment::after(Level::Activity(&activity))).await, executed) {
             (Err(interrupt), Executed::Finished(_)) => Executed::Cut(interrupt),
+            (_, Executed::Errored(error)) => {
+                Executed::Errored(format!("{} '{}': {error}", activity.kind.name(), activity.name))
+            }
             (_, executed) => executed,
         }
     }

@@ -147,7 +147,8 @@ impl Engine {
             let expected = "anything: the run is dry".to_owned();
             return Ok(tell(Verdict { met: true, expected, actual: Value::Null }, None));
         }
-        let judge = match evaluate(tolerance, output, &self.scope).map_err(Look::Aborted)? {
+        let aborted = |error: String| Look::Aborted(format!("probe '{}': {error}", finished.activity.name));
+        let judge = match evaluate(tolerance, output, &self.scope).map_err(aborted)? {
             Evaluation::Verdict(verdict) => return Ok(tell(verdict, None)),
             Evaluation::Judge(judge) => judge,
         };
@@ -165,7 +166,7 @@ impl Engine {
         let met = match judged {
             Ok(result) => result.is_truthy(),
             Err(ActivityError::Failed(_)) => false,
-            Err(ActivityError::Unexpected(error)) => return Err(Look::Aborted(error)),
+            Err(ActivityError::Unexpected(error)) => return Err(aborted(error)),
         };
         let judged = self.redactor.value(output);
         Ok(tell(Verdict { met, expected, actual: output.clone() }, Some(judged)))

@@ -38,7 +38,7 @@ pub use bus::{Bus, Watcher};
 pub use configure::{Configured, configure};
 pub use control::{Control, Level, Moment};
 pub use plan::{Asked, plan};
-pub use preflight::{Preflight, undeclared};
+pub use preflight::Preflight;
 
 use control::Controls;
 

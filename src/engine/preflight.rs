@@ -2,7 +2,7 @@
 
 use super::control::is_native;
 use crate::experiment::configuration::Variables;
-use crate::experiment::{Experiment, Finding, ProviderKind, Rules, Usage};
+use crate::experiment::{Finding, ProviderKind, Rules, Usage};
 use crate::provider::Providers;
 use crate::settings::Environment;
 use crate::tolerance::{check_json_path, check_regex};
@@ -48,18 +48,4 @@ impl Rules for Preflight<'_> {
     fn strict(&self) -> bool {
         self.strict
     }
-}
-
-/// Variables that the experiment does not declare, and that therefore have no effect.
-pub fn undeclared(experiment: &Experiment, variables: &Variables) -> Vec<String> {
-    let configuration =
-        variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
-    let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
-    let told = |section: &str, key: &String| {
-        format!("the variable {key} has no effect: the experiment's {section} does not declare it")
-    };
-    configuration
-        .map(|key| told("configuration", key))
-        .chain(secrets.map(|key| told("secrets", key)))
-        .collect()
 }

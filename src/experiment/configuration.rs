@@ -4,7 +4,8 @@
 //! for the engine, which runs their probes.
 
 use super::document::pointer_token;
-use super::json;
+use super::{Experiment, json};
+use crate::diagnostic::suggestion;
 use crate::value::{Map, Value};
 
 /// The environment variables, as text.
@@ -225,6 +226,22 @@ pub fn variable(text: &str) -> Result<(String, Value), String> {
         None => Ok((name.to_owned(), value.into())),
         Some((name, kind)) => convert(kind, &value.into()).map(|value| (name.to_owned(), value)),
     }
+}
+
+/// Variables that the experiment does not declare, and that therefore have no effect.
+pub fn undeclared(experiment: &Experiment, variables: &Variables) -> Vec<String> {
+    let configuration =
+        variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
+    let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
+    let told = |section: &str, key: &String, declared: &Map| {
+        let meant = suggestion(key, declared.keys().map(String::as_str));
+        let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+        format!("the variable {key} has no effect: the experiment's {section} does not declare it{meant}")
+    };
+    configuration
+        .map(|key| told("configuration", key, &experiment.configuration))
+        .chain(secrets.map(|key| told("secrets", key, &experiment.secrets)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -177,8 +177,10 @@ impl<'a> Builder<'a> {
             "recursion limit exceeded" => format!("nested more than {MAX_DEPTH} deep"),
             info => info.to_owned(),
         };
+        let has_tab = message.contains("tab");
         let diagnostic = self.fault(at, message);
         match self.frames.last() {
+            _ if has_tab => diagnostic.hint("indent with spaces, not with tabs"),
             Some(frame) if frame.position.line < at.line => diagnostic
                 .hint(format!("the collection that begins at {} may not be complete", frame.position)),
             _ => diagnostic,

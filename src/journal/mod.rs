@@ -65,6 +65,8 @@ pub struct Journal {
     pub duration: Option<f64>,
     /// What cut it short, where something did.
     pub interruption: Option<Interrupt>,
+    /// The unexpected error that ended it, where one did. Not part of the journal but as the reason.
+    pub abortion: Option<String>,
     /// What is ours.
     pub extension: Extension,
 }

@@ -117,6 +117,7 @@ impl Recorder {
             end: None,
             duration: None,
             interruption: None,
+            abortion: None,
             extension,
         };
         Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
@@ -216,6 +217,10 @@ impl Recorder {
                 self.journal.extension.rollbacks_begun = true;
                 Changes::default()
             }
+            RunEvent::Aborted { error, .. } | RunEvent::ContinuousFinished { error: Some(error) } => {
+                self.journal.abortion.get_or_insert_with(|| error.clone());
+                Changes::default()
+            }
             RunEvent::ActivityCalled { .. }
             | RunEvent::ConfigurationResolved { .. }
             | RunEvent::ContinuousStarted { .. }
@@ -229,8 +234,7 @@ impl Recorder {
             | RunEvent::PauseStarted { .. }
             | RunEvent::PauseFinished { .. }
             | RunEvent::BackgroundAwaited { .. }
-            | RunEvent::SignalReceived { .. }
-            | RunEvent::Aborted { .. } => Changes::default(),
+            | RunEvent::SignalReceived { .. } => Changes::default(),
         }
     }
 

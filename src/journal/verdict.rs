@@ -65,7 +65,8 @@ pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
         };
     }
     if journal.status == Some(Status::Aborted) {
-        return (Verdict::Aborted, Some("an unexpected error ended the run".to_owned()));
+        let cause = journal.abortion.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        return (Verdict::Aborted, Some(format!("an unexpected error ended the run{cause}")));
     }
     if let Some(reason) = unconfirmed_action(journal).filter(|_| strict) {
         return (Verdict::ActionNotConfirmed, Some(reason));

@@ -475,7 +475,11 @@ impl Cluster {
             other => return self.unreachable(other),
         };
         let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
-        let body = format!("Handshake status {code}: {error}");
+        let said = match error {
+            kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+            other => other.to_string(),
+        };
+        let body = format!("Handshake status {code}: {said}");
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
     }
 

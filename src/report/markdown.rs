@@ -320,8 +320,7 @@ fn environment(run: &RunSummary, out: &mut String) {
     for (name, value) in &run.environment {
         let _ = writeln!(out, "- {name}: {}", escape::value(value));
     }
-    let lines = run.reproduce();
-    let _ = write!(out, "\n{}", code(&lines.join("\n")));
+    let _ = write!(out, "\n{}", code(&run.reproduce().join("\n")));
 }
 
 #[cfg(test)]

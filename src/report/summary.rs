@@ -53,8 +53,23 @@ pub struct RunSummary {
     pub timeline: Vec<Moment>,
     /// What sampling saw.
     pub samples: Vec<Series>,
+    /// What it takes to do it again.
+    pub again: Again,
     /// The journal as it was read.
     pub journal: String,
+}
+
+/// What the journal says of what was given beside the experiment.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    /// The entries of its configuration, which may have been replaced.
+    pub configuration: Vec<String>,
+    /// The variables of the environment that it reads.
+    pub environment: Vec<String>,
+    /// Whether something in the experiment is masked.
+    pub masked: bool,
+    /// What was left out.
+    pub dry: Option<String>,
 }
 
 /// How something is to be taken.

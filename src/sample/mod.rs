@@ -65,6 +65,27 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What is said of those that came to it: `41 answered with another status`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unmet => "answered outside the tolerance",
+            Self::Refused => "refused",
+            Self::Timeout => "timed out",
+            Self::Dns => "without an address for the name",
+            Self::Tls => "without a secure connection",
+            Self::Status => "answered with another status",
+            Self::NoEndpoints => "without endpoints of the Service",
+            Self::Saturated => "not tried as too many were under way",
+            Self::Other => "failed otherwise",
+        }
+    }
+}
+
+/// What is said of samples that were due and not taken.
+pub const MISSED: &str = "not taken in time";
+
 /// Which part of a run a sample belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,10 +220,10 @@ impl fmt::Display for Series {
             write!(f, "; {}: {ok} of {total} ok", seen.phase.name())?;
             let others = seen.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok);
             for (outcome, count) in others {
-                write!(f, ", {count} {}", outcome.name())?;
+                write!(f, ", {count} {}", outcome.words())?;
             }
             if seen.missed > 0 {
-                write!(f, ", {} missed", seen.missed)?;
+                write!(f, ", {} {MISSED}", seen.missed)?;
             }
         }
         match (self.seen(Phase::Recovery), self.recovered_after) {

@@ -105,6 +105,38 @@ pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&
     Ok(probes.iter().filter(is_sampled).collect())
 }
 
+/// What will not come of sampling as it was asked for, although it can begin.
+pub fn doubts(sampled: &[&Step], options: &Options) -> Vec<String> {
+    let kinds: Vec<ProviderKind> =
+        sampled.iter().filter_map(|step| step.activity.as_ref().ok()?.provider).collect();
+    if kinds.is_empty() {
+        let why = "nothing is sampled: no probe of the steady state only looks, as requests and looks at the cluster do; \
+                   --sample-probe NAME samples one of another kind";
+        return vec![why.to_owned()];
+    }
+    let slowest = kinds.into_iter().map(|kind| options.period.unwrap_or(usual_period(kind))).max();
+    let period = slowest.unwrap_or_default();
+    // the first one is taken at once
+    let needed = period * (STREAK - 1);
+    let short = |duration: Duration| format!("{} s", duration.as_secs_f64());
+    let waits = [("--settle", Some(options.settle)), ("--recovery", options.recovery)];
+    let too_short = waits.into_iter().filter_map(|(flag, given)| {
+        let given = given.filter(|given| *given < needed)?;
+        Some(format!(
+            "{flag} of {} is too short for {STREAK} good samples in a row, one every {}: it takes more than {}",
+            short(given),
+            short(period),
+            short(needed)
+        ))
+    });
+    too_short.collect()
+}
+
+/// How often probes are sampled where nobody says it.
+fn usual_period(kind: ProviderKind) -> Duration {
+    if kind == ProviderKind::Http { HTTP_PERIOD } else { KUBERNETES_PERIOD }
+}
+
 /// Whether a probe may be carried out often without being asked for: a plain request, a look at the cluster.
 fn only_looks(activity: &Activity) -> bool {
     let text = |key: &str| activity.arguments.get(key).and_then(Value::as_text);
@@ -138,10 +170,7 @@ impl Sampling {
             let head = Head {
                 probe: redactor.text(&activity.name).into_owned(),
                 provider: kind.name(),
-                period: options
-                    .period
-                    .unwrap_or(if kind == ProviderKind::Http { HTTP_PERIOD } else { KUBERNETES_PERIOD })
-                    .clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
+                period: options.period.unwrap_or(usual_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
                 deadline: deadline(&activity, scope),
                 began: at,
             };

@@ -156,7 +156,9 @@ async fn fetch(
     if status != reqwest::StatusCode::OK {
         let said = String::from_utf8_lossy(&bytes);
         let said = said.trim().chars().take(500).collect::<String>();
-        let said = if said.is_empty() { status.to_string() } else { said };
+        // a page is for a browser
+        let is_page = header.as_deref().is_some_and(|kind| kind.contains("html")) || said.starts_with('<');
+        let said = if said.is_empty() || is_page { status.to_string() } else { said };
         return Err(fault(format!("Failed to fetch the experiment: {said}"))
             .hint(format!("the server answered with {status}")));
     }

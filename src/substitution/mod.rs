@@ -99,6 +99,38 @@ impl Scope {
     }
 }
 
+/// A placeholder in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placeholder<'a> {
+    /// What it names.
+    pub name: &'a str,
+    /// Whether it is written `${name}`, and not `$name`.
+    pub braced: bool,
+}
+
+/// The placeholders of a text, in their order, whether they can be filled or not.
+pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at..];
+        let length = match token(rest) {
+            Some(Token { length, kind: TokenKind::Dollar }) => length,
+            Some(Token { length, kind: TokenKind::Braced(name) }) => {
+                found.push(Placeholder { name, braced: true });
+                length
+            }
+            Some(Token { length, kind: TokenKind::Named(name) }) => {
+                found.push(Placeholder { name, braced: false });
+                length
+            }
+            None => 1,
+        };
+        rest = &rest[length..];
+    }
+    found
+}
+
 /// A placeholder at the beginning of a text.
 struct Token<'a> {
     /// In bytes.
@@ -193,6 +225,17 @@ mod tests {
         check("a${empty}b", "\"ab\"");
         check("100%$", "\"100%$\"");
         check("", "\"\"");
+    }
+
+    #[test]
+    fn placeholders_are_found() {
+        let check = |text: &str, expected: &[(&str, bool)]| {
+            let found: Vec<_> = placeholders(text).iter().map(|found| (found.name, found.braced)).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("", &[]);
+        check("a ${b} $c$d ${b}", &[("b", true), ("c", false), ("d", false), ("b", true)]);
+        check("$${a} $$b $$${c} $ ${ ${} $1 ${a-b}", &[("c", true)]);
     }
 
     #[test]

@@ -29,6 +29,7 @@ fn files_that_are_no_experiments() {
     file("a.json", b"{\"title\": \"x\"} trailing", "broken JSON");
     file("a.yaml", b"title: x\n  description: [\n", "a.yaml:2:");
     file("a.yaml", b"a: 1\n---\nb: 2\n", "single document");
+    file("a.yaml", b"title: x\nmethod:\n\t- a: 1\n", "hint: indent with spaces, not with tabs");
     file("a.json", b"{\"title\": \"\xff\xfe\"}", "UTF-8");
     file(
         "a.json",
@@ -209,4 +210,71 @@ fn wrong_flags_and_files_beside_the_experiment() {
     }
     chaos.write("settings.yaml", "a: [");
     chaos.run(["run", "e.json", "--settings", "settings.yaml"]).exits(0).says("Failed parsing YAML settings");
+}
+
+/// What is read survives whatever is written, under whatever name.
+#[test]
+fn nothing_is_written_over_what_is_read_or_over_another_result() {
+    let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
+    let keeps = |arguments: &[&str], text: &str| {
+        let chaos = Chaos::new();
+        let files = ["e.json", "f.json", "j.json", "chaos-trial/x.json", "before/a.yaml"];
+        for file in files {
+            chaos.write(file, &experiment);
+        }
+        chaos.write("chaos-trial/trial.json", "{}");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("e.json", chaos.path("link.html")).unwrap();
+        let finished = chaos.run(arguments).exits(2).says(text);
+        assert!(finished.stdout.is_empty(), "{}", finished.stdout);
+        for file in files {
+            assert_eq!(chaos.read(file), experiment, "{arguments:?}");
+        }
+        assert!(!chaos.path("x").exists(), "{arguments:?}");
+    };
+    let is_the_experiment = "which is the experiment: name another file for it";
+    for flag in ["--journal-path", "--html", "--junit", "--markdown", "--events-file", "--log-file"] {
+        keeps(&["run", "e.json", flag, "./e.json"], is_the_experiment);
+    }
+    #[cfg(unix)]
+    keeps(&["run", "e.json", "--html", "link.html"], "the HTML would be written to link.html, which is the");
+    keeps(&["run", "e.json", "--html", "journal.json"], "the journal and the HTML would both be written to");
+    keeps(&["run", "e.json", "f.json", "--html", "journal-2-f.json"], "the journal and the HTML would both");
+    keeps(&["run", "e.json", "--markdown", "x", "--junit", "x"], "the JUnit XML and the Markdown would both");
+    keeps(&["run", "e.json", "--var-file", "j.json", "--html", "j.json"], "which is a file of variables");
+    keeps(&["report", "j.json", "--html", "before/../j.json"], "which is a journal");
+    keeps(&["compare", "j.json", "f.json", "--junit", "f.json"], "which is a journal");
+    keeps(&["validate", "e.json", "--log-file", "e.json"], is_the_experiment);
+    keeps(&["--change-dir", "before", "run", "../e.json", "--log-file", "../e.json"], is_the_experiment);
+    let trial = |experiment: &'static str, more: &[&'static str]| {
+        [&["trial", experiment, "--before", "before", "--after", "before", "--embedded"], more].concat()
+    };
+    keeps(&trial("e.json", &["--html", "before/a.yaml", "--before", "before/a.yaml"]), "which is a manifest");
+    keeps(&trial("chaos-trial/x.json", &[]), "is in chaos-trial, which is emptied first");
+    keeps(&trial("e.json", &["--html", "chaos-trial/junit.xml"]), "the JUnit XML and the HTML would both");
+    keeps(&["ci", "--experiment", "e.json", "--log-file", "e.json"], is_the_experiment);
+    // a device takes whatever comes
+    let chaos = Chaos::new();
+    chaos.write("e.json", &experiment);
+    #[cfg(unix)]
+    chaos.run(["run", "e.json", "--html", "/dev/null", "--junit", "/dev/null"]).exits(0);
+    chaos.run(["run", "e.json", "--html", "x", "--log-file", "y"]).exits(0);
+}
+
+#[test]
+fn what_the_command_line_lacks_is_said_without_what_is_hidden() {
+    let chaos = Chaos::new();
+    let missing = chaos.run(["-n", "run"]).exits(2).says("[subcommands: run, ");
+    assert!(!missing.stderr.contains("sample-app"), "{}", missing.stderr);
+    let usage = chaos.run(["compare", "--help"]).exits(0).stdout;
+    assert!(usage.contains("compare [OPTIONS] <BEFORE> <AFTER>\n"), "{usage}");
+    // what stands aside until it is whole has a name of no interest
+    chaos.write("e.json", json!({"title": "t", "description": "d", "method": []}).to_string());
+    let unwritable = chaos.run(["run", "e.json", "--html", "nowhere/h.html"]).exits(2);
+    assert!(
+        unwritable.stderr.contains("nowhere/h.html cannot be written: No such file"),
+        "{}",
+        unwritable.stderr
+    );
+    assert!(!unwritable.stderr.contains(" at path "), "{}", unwritable.stderr);
 }

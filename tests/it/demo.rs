@@ -49,6 +49,12 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
         assert!(text.contains("before 1") && !text.contains(".chaos-demo-"), "{report}:\n{text}");
     }
     assert!(names(&chaos, "tmp").is_empty(), "{:?}", names(&chaos, "tmp"));
+    // what it says to do next can be done
+    let next =
+        shown.split_once("on your own cluster: kubectl chaos trial ").unwrap().1.lines().next().unwrap();
+    let named: Vec<&str> = next.split(' ').filter(|word| word.starts_with("./chaos-demo/")).collect();
+    assert_eq!(named.len(), 4, "{next}");
+    assert!(named.iter().all(|path| chaos.path(path).exists()), "{next}");
     // a second one takes its place
     chaos.run(["validate", "chaos-demo/experiment.json"]).exits(0);
     chaos.run(["demo", "--scenario", scenario]).exits(0);
@@ -82,7 +88,8 @@ fn an_interrupted_demo_leaves_nothing() {
     };
     wait_until("the first run", begun);
     signal(child.id(), Signal::INT);
-    assert_eq!(finish(child).code, Some(130));
+    let ended = finish(child).exits(130).says("interrupted by SIGINT: nothing was kept");
+    assert!(!ended.stderr.contains("2. After"), "{}", ended.stderr);
     assert_eq!((names(&chaos, ""), names(&chaos, "tmp")), (vec!["tmp".to_owned()], vec![]));
 }
 

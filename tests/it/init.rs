@@ -92,14 +92,27 @@ fn what_was_not_said_is_read_from_the_cluster() {
     };
     init(&["--fault", "scale-to-zero", "--target", "web"], 0);
     assert_eq!(site.chaos.json("experiment.json")["configuration"]["replicas"], 3);
-    init(&["--fault", "scale-to-zero", "--target", "other"], 2).says("there is no Deployment other");
+    init(&["--fault", "scale-to-zero", "--target", "other"], 2)
+        .says(&format!("there is no Deployment other in the namespace {}", site.namespace));
     init(&["--fault", "delete-service", "--target", "other"], 2)
         .says("--manifest, as the cluster does not say it");
     // and the Service is really put back by what was read
     let ok = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let url = ok.url("/");
     let given = ["init", "--kubeconfig", &site.config, "--url", &url, "--force", "-n", &site.namespace];
-    site.chaos.run(given.iter().chain(&["--fault", "delete-service", "--target", "web"])).exits(0);
+    let deletes = ["--fault", "delete-service", "--target", "web"];
+    let told = site.chaos.run(given.iter().chain(&deletes)).exits(0);
+    let made = "wrote web-service.json, by which the Service is made again\n";
+    assert!(told.stdout.starts_with(&format!("{made}wrote experiment.json\n")), "{}", told.stdout);
+    // standard output has the experiment alone
+    let told = site.chaos.run(given.iter().chain(&deletes).chain(&["--output", "-"])).exits(0).says(made);
+    assert!(told.stdout.starts_with('{'), "{}", told.stdout);
+    let clash =
+        given.iter().filter(|flag| **flag != "--force").chain(&deletes).chain(&["--output", "e.json"]);
+    site.chaos
+        .run(clash)
+        .exits(2)
+        .says("web-service.json is there already: --force replaces it, --manifest takes");
     let manifest = site.chaos.json("web-service.json");
     assert_eq!((&manifest["spec"]["clusterIP"], &manifest["metadata"]["uid"]), (&Value::Null, &Value::Null));
     let run = ["run", "experiment.json", "--kubeconfig", &site.config, "--var", "settle_seconds:float=0.1"];
@@ -156,7 +169,7 @@ fn what_is_missing_is_named_and_what_is_there_stays() {
         &["does not say which Pods are meant"],
     );
     check(&["--url", "http://x/", "--fault", "kill-pods", "-l", ""], &["is no label selector"]);
-    check(&["--url", "x", "--fault", "kill-pods", "-l", "a=b"], &["--url x"]);
+    check(&["--url", "x", "--fault", "kill-pods", "-l", "a=b"], &["'x' is no http or https address"]);
     check(
         &["--service", "web", "--fault", "scale-to-zero", "--target", "web"],
         &["--replicas, as the cluster"],

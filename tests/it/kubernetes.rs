@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, Site, experiment, function, object, pod_spec};
+use crate::harness::{Chaos, NONE, Server, Site, experiment, function, object, pod_spec};
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
@@ -29,6 +29,27 @@ fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
     let chaos = Chaos::new();
     let list = format!("nowhere:{}", chaos.write("config", described("http://127.0.0.1:1")).display());
     refused(chaos.env("KUBECONFIG", list), &[], "context one");
+    // what is wrong with flags names them, and what could be said instead
+    let with_config = |arguments: &[&str], text: &str| {
+        let chaos = Chaos::new();
+        chaos.write("config", described("http://127.0.0.1:1"));
+        chaos.write("none", "a: b\n");
+        refused(chaos, arguments, text);
+    };
+    let config = |more: &[&'static str]| [&["--kubeconfig", "config"], more].concat();
+    with_config(&config(&["--cluster", "nope"]), "--cluster nope: config has no such cluster (there are: c)");
+    with_config(&config(&["--user", "nope"]), "--user nope: config has no such user (there are: u)");
+    let authority = config(&["--certificate-authority", "nope.pem"]);
+    with_config(&authority, "--certificate-authority nope.pem cannot be read: ");
+    with_config(&["--kubeconfig", "nope"], "the cluster cannot be used: nope cannot be read: No such file");
+    with_config(&["--kubeconfig", "none"], "(there are none: is it a kubeconfig?)");
+    with_config(&config(&[]), "cannot be used: http://127.0.0.1:1 cannot be reached (config, context one): ");
+    let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
+    let chaos = Chaos::new();
+    chaos.write("config", described(&server.url("")));
+    let named = format!("the cluster at {} (config, context one) cannot be used: ", server.url(""));
+    refused(chaos, &config(&[]), &named);
+    with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
     // lenient runs find out when they get there, as in the Chaos Toolkit
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);

@@ -61,8 +61,12 @@ fn deviating() -> Value {
 
 /// One whose run is aborted.
 fn aborted() -> Value {
-    let provider = json!({"type": "http", "url": nowhere(), "timeout": "soon"});
-    with(good(), &json!({"method": [{"type": "probe", "name": "ask", "provider": provider}]}))
+    let provider = json!({"type": "http", "url": nowhere(), "timeout": "${soon}"});
+    // what a variable comes to is known when it is used
+    with(
+        good(),
+        &json!({"configuration": {"soon": "soon"}, "method": [{"type": "probe", "name": "ask", "provider": provider}]}),
+    )
 }
 
 #[test]

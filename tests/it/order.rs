@@ -54,9 +54,9 @@ fn experiment(outcome: &str) -> Value {
     };
     let mut act = shell("action", "act", "touch done");
     if outcome == "aborts" {
-        act["pauses"] = json!({"after": -1});
+        act["pauses"] = json!({"after": "${pause}"});
     }
-    json!({"title": "t", "description": "d",
+    json!({"title": "t", "description": "d", "configuration": {"pause": -1},
         "steady-state-hypothesis": {"title": "h", "probes": [look]},
         "method": [act, shell("probe", "see", "true")],
         "rollbacks": [shell("action", "undo", "rm done")]})

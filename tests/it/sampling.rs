@@ -244,3 +244,21 @@ fn a_signal_ends_the_baseline() {
     assert!(!chaos.path("touched").exists());
     assert_eq!(chaos.journal()["status"], "interrupted");
 }
+
+#[test]
+fn what_will_not_come_of_sampling_is_said() {
+    let chaos = Chaos::new();
+    let steady = json!({"type": "probe", "name": "steady", "tolerance": 0,
+        "provider": {"type": "process", "path": "true"}});
+    let nothing = "Warning: nothing is sampled: no probe of the steady state only looks";
+    let finished = chaos.experiment(&experiment(&[steady], &json!([])), ["--sample"]).exits(0).says(nothing);
+    assert!(!finished.stderr.contains("baseline is taken"), "{}", finished.stderr);
+    chaos
+        .run(["run", "--sample", "100ms", "experiment.json"])
+        .exits(3)
+        .says("a period is written --sample=100ms");
+    let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
+    let asked = experiment(&[probe("asked", &server.url("/"), &json!(200))], &json!([]));
+    let short = "--settle of 0.2 s is too short for 10 good samples in a row, one every 0.1 s: it takes more than 0.9 s";
+    chaos.experiment(&asked, ["--sample", "--settle", "200ms", "--recovery", "2s"]).exits(0).says(short);
+}

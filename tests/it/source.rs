@@ -68,6 +68,7 @@ fn what_cannot_be_read_is_refused() {
     check(200, "application/x-yaml", "a: [", "Failed parsing YAML experiment: ");
     check(404, JSON, "not here", "Failed to fetch the experiment: not here\n");
     check(404, JSON, "", "Failed to fetch the experiment: 404 Not Found\n");
+    check(404, "text/html", "<html>not here</html>", "Failed to fetch the experiment: 404 Not Found\n");
     check(500, JSON, "{}", "Failed to fetch the experiment: {}\n");
     check(204, JSON, "", "Failed to fetch the experiment: 204 No Content\n");
     check(401, "text/plain", "who are you?", "Failed to fetch the experiment: who are you?\n");

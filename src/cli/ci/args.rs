@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Parser as _};
 
-use crate::cli::args::{RollbackArg, existing, parse_duration, parse_variable};
+use crate::cli::args::{Cli, RollbackArg, existing, parse_duration, parse_variable, whole};
 use crate::cli::compare::FailOn;
+use crate::cli::files::Files;
+use crate::cli::trial::usual;
 use crate::compare::Margin;
 
 const EXIT_CODES: &str = "\
@@ -32,7 +34,7 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<String>,
     /// How many runs each arm of a trial has; 3 where nothing is said
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=100_u32))]
     pub(super) repeat: Option<u32>,
     /// Use a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -141,6 +143,15 @@ fn given_file(text: &str) -> Result<String, String> {
 }
 
 impl Ci {
+    /// The files that it names: those of the run or the trial that it comes to.
+    pub(in crate::cli) fn files(&self) -> Files {
+        let parsed = self.words().ok().and_then(|words| Cli::try_parse_from(words).ok());
+        // what does not go together is refused later, with the reason
+        let Some(cli) = parsed else { return Files::default() };
+        let files = Files::of(&cli).reads("the base branch's experiment", &self.base_experiment);
+        if self.is_trial() { files } else { files.reports(&usual(&self.output_dir)) }
+    }
+
     /// Whether both arms are to be run.
     pub(super) fn is_trial(&self) -> bool {
         !self.before.is_empty() || !self.after.is_empty()

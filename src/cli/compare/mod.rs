@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit_code::Exit;
+use super::files::Files;
 use super::output_file::ReportArgs;
 use super::{Session, records};
 use crate::compare::{Comparison, Margin, Options, Verdict, compare as judge};
@@ -46,6 +47,14 @@ pub(super) struct Compare {
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
     output: Format,
+}
+
+impl Compare {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Files {
+        let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
+        Files::default().reads("a journal", journals).reports(&self.reports)
+    }
 }
 
 /// How runs are compared.

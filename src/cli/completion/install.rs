@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{ASKED, BESIDE};
 use crate::cli::Session;
 use crate::cli::exit_code::Exit;
+use crate::cli::output_file::reason;
 use crate::cli::search_path::{find, folders, is_open, is_writable};
 use crate::console::{Level, Line, sanitize};
 
@@ -91,7 +92,7 @@ fn write(path: &Path, script: &str) -> Result<&'static str, String> {
         ));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&reason(&error)))?;
     file.write_all(script.as_bytes()).map_err(|error| failed(&error))?;
     for_everybody(file.path()).map_err(|error| failed(&error))?;
     // somebody may have been faster

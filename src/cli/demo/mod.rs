@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::args::{Cli, Command, Run};
 use super::embedded::Rehearsal;
 use super::exit_code::Exit;
+use super::output_file::reason;
 use super::{Session, compare, new_run_id, records, run, trial};
 use crate::compare::{Comparison, Options, compare as judge};
 use crate::console::{Level, Line, sanitize};
@@ -48,7 +49,9 @@ pub(super) fn demo(session: &Session, args: &Demo) -> u8 {
         Err(code) => code,
         Ok(Ok(())) => session.code(Exit::Fine),
         Ok(Err(Ended::Failed(exit, why))) => session.refuse(exit, why),
-        Ok(Err(Ended::Signal(signal))) => session.code(Exit::Signal(signal)),
+        Ok(Err(Ended::Signal(signal))) => {
+            session.refuse(Exit::Signal(signal), format!("interrupted by {signal}: nothing was kept"))
+        }
     }
 }
 
@@ -66,8 +69,10 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
         return Err(Ended::Failed(Exit::Usage, why));
     }
     // until all is there it stands aside, and goes with whatever ends the demo
-    let folder =
-        tempfile::Builder::new().prefix(".chaos-demo-").tempdir_in(".").map_err(|error| unwritten(&error))?;
+    let folder = tempfile::Builder::new()
+        .prefix(".chaos-demo-")
+        .tempdir_in(".")
+        .map_err(|error| unwritten(&reason(&error)))?;
     let root = std::path::absolute(folder.path()).map_err(|error| unwritten(&error))?;
     let no_settings = root.join("settings.yaml");
     write(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
@@ -80,10 +85,16 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
     say(format!("\n1. Before: {}", story.before));
     let manifests = [root.join("services"), root.join("01-before")];
     let cluster = tokio::select! {
-        cluster = Rehearsal::start(session, &manifests) => cluster.map_err(|error| Ended::Failed(Exit::Unreachable, error))?,
+        cluster = Rehearsal::start(session, &manifests) => cluster.map_err(|(exit, error)| Ended::Failed(exit, error))?,
         signal = &mut end => return Err(Ended::Signal(signal)),
     };
     let before = arm(session, &cluster, &root, &story, Arm::Before).await?;
+    // a run that was through takes no signal for its own
+    tokio::select! {
+        biased;
+        signal = &mut end => return Err(Ended::Signal(signal)),
+        () = std::future::ready(()) => {}
+    }
     say(format!("\n2. After: {}", story.after));
     let changed = [root.join("03-after")];
     tokio::select! {
@@ -203,7 +214,8 @@ fn summary(story: &Story, before: &Record, after: &Record, comparison: &Comparis
         "\n{}\n{}\n\n\
          To open first: ./{FOLDER}/report.html, in a browser. As it would stand on a pull request: ./{FOLDER}/summary.md.\n\
          Beside it: the journal of each run, comparison.json, and junit.xml for a CI server.\n\
-         To do the same on your own cluster: kubectl chaos run ./{FOLDER}/experiment.json\n",
+         To do the same on your own cluster: kubectl chaos trial ./{FOLDER}/experiment.json --common ./{FOLDER}/services \
+         --before ./{FOLDER}/01-before --after ./{FOLDER}/03-after\n",
         compare::Format::Text.write(comparison),
         story.learnt
     );

@@ -19,6 +19,7 @@ use clap::Args;
 use super::Session;
 use super::args::VariableArgs;
 use super::exit_code::Exit;
+use super::files::Files;
 use super::input::{Surroundings, is_invalid, tell_faults};
 use super::table::{ListArgs, Listing};
 use crate::console::{Level, Line};
@@ -54,6 +55,13 @@ pub(super) struct Doctor {
     variables: VariableArgs,
     #[command(flatten)]
     list: ListArgs,
+}
+
+impl Doctor {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Files {
+        Files::default().reads("the experiment", &self.sources).variables(&self.variables)
+    }
 }
 
 /// Looks, and tells what was found. Gives the exit code.

@@ -114,7 +114,14 @@ impl<R: BufRead, W: Write> Person<R, W> {
         let fault = match args.fault {
             Some(fault) => fault,
             None => {
-                let fault = |text: &str| FaultArg::from_str(text, true);
+                let fault = |text: &str| {
+                    let all = FaultArg::value_variants();
+                    let by_number =
+                        text.parse::<usize>().ok().and_then(|number| all.get(number.checked_sub(1)?));
+                    let named = by_number.copied().or_else(|| FaultArg::from_str(text, true).ok());
+                    let names: Vec<String> = all.iter().map(|fault| fault.name()).collect();
+                    named.ok_or_else(|| format!("'{text}' is none of {}", names.join(", ")))
+                };
                 let question = "What is to go wrong? kill-pods, scale-to-zero, delete-service or process:";
                 self.ask(question, Some("kill-pods"), fault)?
             }
@@ -161,6 +168,19 @@ mod tests {
         assert_eq!((args.command.as_deref(), args.no_undo), (Some("stop it"), true));
         let (_, args, _) = filled("stop it\nstart it\n", process);
         assert_eq!((args.undo.as_deref(), args.no_undo), (Some("start it"), false));
+    }
+
+    #[test]
+    fn a_fault_has_a_name_and_a_number() {
+        let asked = || Init { url: Some("http://x/".into()), ..Init::default() };
+        let (_, args, _) = filled("1\napp=web\n", asked());
+        assert_eq!(args.fault, Some(FaultArg::KillPods));
+        let (_, args, shown) = filled("0\n9\nScale-To-Zero\nweb\n", asked());
+        assert_eq!(args.fault, Some(FaultArg::ScaleToZero));
+        assert!(
+            shown.contains("'9' is none of kill-pods, scale-to-zero, delete-service, process"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -21,11 +21,12 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::Session;
-use super::args::VariableArgs;
+use super::args::{VariableArgs, whole};
 use super::exit_code::Exit;
+use super::files::Files;
 use super::input::{Surroundings, is_invalid, tell_faults};
 use super::output_file::replace;
-use crate::console::sanitize;
+use crate::console::{Level, Line, sanitize};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
 use crate::kubernetes::deploy::present;
@@ -62,7 +63,7 @@ pub(super) struct Init {
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Of scale-to-zero: how many replicas it has again afterwards; else as many as it has now
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
     replicas: Option<u32>,
     /// Of delete-service: the manifest of the Service, by which it is made again; else it is read from the cluster
     #[arg(long, value_name = "FILE")]
@@ -84,6 +85,13 @@ pub(super) struct Init {
     force: bool,
 }
 
+impl Init {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Files {
+        Files::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
+    }
+}
+
 /// What is to go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FaultArg {
@@ -95,6 +103,13 @@ enum FaultArg {
     DeleteService,
     /// A command is run.
     Process,
+}
+
+impl FaultArg {
+    /// What it is called.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// Why nothing was written.
@@ -112,7 +127,7 @@ pub(super) fn init(session: &Session, args: &Init) -> u8 {
 async fn write(session: &Session, args: &Init) -> Result<String, Refusal> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
-        may_be_written(file, args.force)?;
+        may_be_written(file, args.force, "--output names another one")?;
     }
     let mut args = args.clone();
     let mut person = std::io::stdin().is_terminal().then(Person::at_the_terminal);
@@ -125,6 +140,9 @@ async fn write(session: &Session, args: &Init) -> Result<String, Refusal> {
     let beside = look(&surroundings, &args).await;
     let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
     if let Some(person) = person.as_mut().filter(|_| unsaid) {
+        if let Some(why) = &beside.why_not {
+            session.terminal.say(&Line::note(Level::Warning, sanitize(why)));
+        }
         person.about_replicas(&mut args).map_err(|why| (Exit::Usage, why))?;
     }
     let mut wish = Wish::of(&args, namespace, &beside).map_err(|why| (Exit::Usage, why))?;
@@ -132,21 +150,30 @@ async fn write(session: &Session, args: &Init) -> Result<String, Refusal> {
     let experiment = compose::experiment(&wish);
     let text = written(&experiment, file)?;
     validated(session, &surroundings, &text, file)?;
+    let mut beside = String::new();
     if let Some((path, manifest)) = kept {
-        may_be_written(&path, args.force)?;
+        let else_what = "--manifest takes it as it is";
+        may_be_written(&path, args.force, else_what)?;
         replace(&path, manifest.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
+        beside =
+            format!("wrote {}, by which the Service is made again\n", sanitize(&path.display().to_string()));
     }
-    let Some(file) = file else { return Ok(text) };
+    let Some(file) = file else {
+        if !beside.is_empty() {
+            session.terminal.say(&Line::note(Level::Info, beside.trim_end()));
+        }
+        return Ok(text);
+    };
     replace(file, text.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
     let shown = file.display().to_string();
     let word = shlex::try_quote(&shown).unwrap_or_default();
-    Ok(format!("wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
+    Ok(format!("{beside}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
 }
 
-fn may_be_written(file: &Path, force: bool) -> Result<(), Refusal> {
+/// Whether nothing is lost by writing a file. What else could be done is said.
+fn may_be_written(file: &Path, force: bool, else_what: &str) -> Result<(), Refusal> {
     if file.symlink_metadata().is_ok() && !force {
-        let why =
-            format!("{} is there already: --force replaces it, --output names another one", file.display());
+        let why = format!("{} is there already: --force replaces it, {else_what}", file.display());
         return Err((Exit::Usage, why));
     }
     Ok(())
@@ -169,8 +196,10 @@ async fn look(surroundings: &Surroundings, args: &Init) -> Beside {
         _ => return Beside::default(),
     };
     let Some(name) = args.target.as_deref() else { return Beside::default() };
+    let mut namespace = String::new();
     let found = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        cluster.namespace.clone_into(&mut namespace);
         let object = stands(&cluster, version, kind, name).await?;
         Ok::<_, crate::kubernetes::Failure>(object)
     };
@@ -182,7 +211,7 @@ async fn look(surroundings: &Surroundings, args: &Init) -> Beside {
     match found {
         Err(failure) => Beside { why_not: Some(failure.brief()), ..Beside::default() },
         Ok(None) => Beside {
-            why_not: Some(format!("there is no {kind} {name} in the namespace")),
+            why_not: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
             ..Beside::default()
         },
         Ok(Some(object)) if kind == "Service" => Beside { service: Some(object), ..Beside::default() },

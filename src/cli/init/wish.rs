@@ -44,6 +44,9 @@ impl Wish {
                 None
             }
         };
+        if let Some(fault) = args.fault {
+            is_of(fault, args)?;
+        }
         let fault = match args.fault {
             Some(fault) => of_fault(fault, args, beside, &mut missing)?,
             None => {
@@ -63,6 +66,27 @@ impl Wish {
                 "this is missing: {}; say it, or start this at a terminal to be asked",
                 missing.join(", ")
             )),
+        }
+    }
+}
+
+/// Whether no flag is given that only other faults look at.
+fn is_of(fault: FaultArg, args: &Init) -> Result<(), String> {
+    use FaultArg::{DeleteService, KillPods, Process, ScaleToZero};
+    let given: [(&str, bool, &[FaultArg]); 7] = [
+        ("--label-selector", args.label_selector.is_some(), &[KillPods]),
+        ("--target", args.target.is_some(), &[ScaleToZero, DeleteService]),
+        ("--replicas", args.replicas.is_some(), &[ScaleToZero]),
+        ("--manifest", args.manifest.is_some(), &[DeleteService]),
+        ("--command", args.command.is_some(), &[Process]),
+        ("--undo", args.undo.is_some(), &[Process]),
+        ("--no-undo", args.no_undo, &[Process]),
+    ];
+    match given.into_iter().find(|(_, given, of)| *given && !of.contains(&fault)) {
+        None => Ok(()),
+        Some((flag, _, of)) => {
+            let of: Vec<String> = of.iter().map(|fault| fault.name()).collect();
+            Err(format!("{flag} is of {}, and the fault is {}: leave it out", of.join(" and "), fault.name()))
         }
     }
 }
@@ -135,11 +159,14 @@ fn of_fault(
 
 /// An address that can be asked.
 pub(super) fn address(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("--url {text}: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(format!("--url {text} is no http or https address"));
+    let is_one = Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && !url.host_str().is_none_or(str::is_empty)
+    });
+    if is_one {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("'{text}' is no http or https address, such as http://web.example/health"))
     }
-    Ok(text.to_owned())
 }
 
 /// `web`, `web:8080`, `web:8080/health`.
@@ -199,11 +226,38 @@ pub(super) fn selects(text: &str) -> Result<String, String> {
 
 /// A command as its words. No shell is started: who wants one says so.
 pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
+    if is_a_line_of_a_shell(text) {
+        let line = shlex::try_quote(text).unwrap_or_default();
+        return Err(format!("a command is no line of a shell, which this is: write sh -c {line}"));
+    }
     match shlex::split(text) {
         Some(words) if !words.is_empty() && !words[0].is_empty() => Ok(words),
         Some(_) => Err("a command has to have a program".to_owned()),
         None => Err(format!("a quotation mark is missing in the command {text}")),
     }
+}
+
+/// Whether something stands outside quotation marks that only a shell understands.
+fn is_a_line_of_a_shell(text: &str) -> bool {
+    let mut quote = None;
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let ends = |next: Option<&char>| next.is_none_or(|next| next.is_whitespace());
+        match (quote, c) {
+            (None | Some('"'), '\\') => {
+                rest.next();
+            }
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None, '|' | ';') => return true,
+            // an address may have them in it
+            (None, '&' | '<' | '>') if before.is_whitespace() || ends(rest.peek()) => return true,
+            _ => {}
+        }
+        before = c;
+    }
+    false
 }
 
 /// The question that an experiment answers, where nobody words it.
@@ -272,6 +326,44 @@ mod tests {
             namespace: None,
         };
         assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn flags_of_other_faults_are_refused() {
+        let check = |change: &dyn Fn(&mut Init), expected: &str| {
+            assert_eq!(wish(change).unwrap_err(), expected);
+        };
+        check(
+            &|args| {
+                args.fault = Some(FaultArg::KillPods);
+                args.replicas = Some(2);
+            },
+            "--replicas is of scale-to-zero, and the fault is kill-pods: leave it out",
+        );
+        check(
+            &|args| {
+                args.fault = Some(FaultArg::Process);
+                args.target = Some("web".to_owned());
+            },
+            "--target is of scale-to-zero and delete-service, and the fault is process: leave it out",
+        );
+    }
+
+    #[test]
+    fn a_command_is_no_line_of_a_shell() {
+        for line in ["a | b && c", "a; b", "a|b", "a && b", "a > b", "a 2> b", "a < b", "a &"] {
+            let why = words(line).unwrap_err();
+            assert!(why.ends_with(&format!("write sh -c '{line}'")), "{why}");
+        }
+        for fine in [
+            "sh -c 'a | b && c'",
+            "curl http://h/?a=1&b=2",
+            r"find . -exec rm {} \;",
+            "echo \"a > b\"",
+            r"echo a\|b",
+        ] {
+            assert!(words(fine).is_ok(), "{fine}");
+        }
     }
 
     #[test]

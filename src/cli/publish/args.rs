@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::whole;
 use crate::cli::compare::RuleArgs;
+use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
+use crate::cli::results::{Hand, look};
 use crate::github::comment::is_id;
 
 const EXIT_CODES: &str = "\
@@ -42,7 +45,7 @@ pub(in crate::cli) struct Publish {
     #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
     pub(super) comment_author: String,
     /// The pull request, where the event does not say it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u64::MAX))]
     pub(super) pull_request: Option<u64>,
     #[command(flatten)]
     pub(super) rules: RuleArgs,
@@ -55,6 +58,21 @@ pub(in crate::cli) struct Publish {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) reports: ReportArgs,
+}
+
+impl Publish {
+    /// The files that it names.
+    pub(in crate::cli) fn files(&self) -> Files {
+        let journals = self.paths.iter().flat_map(|path| match look(path, Hand::Known) {
+            Ok(found) => found.all(),
+            Err(_) => vec![path.clone()],
+        });
+        Files::default()
+            .reads("a journal", journals)
+            .reads("the experiment", &self.experiment)
+            .reads("the base branch's experiment", &self.base_experiment)
+            .reports(&self.reports)
+    }
 }
 
 /// When to comment.

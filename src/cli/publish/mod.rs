@@ -365,7 +365,9 @@ impl Publication<'_> {
         let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
         let (verdict, after) = self.results.verdict();
         let after = if after.is_empty() { after } else { format!(" (after: {after})") };
-        info(format!("{} journals: {verdict}{after}", self.results.paths.len()));
+        let count = self.results.paths.len();
+        let several = if count == 1 { "" } else { "s" };
+        info(format!("{count} journal{several}: {verdict}{after}"));
         if let Some(file) = &self.job.summary {
             info(format!("would append to the job summary, {}", file.display()));
         }

@@ -23,9 +23,10 @@ use crate::experiment::{Dry, Experiment};
 use crate::http_client;
 use crate::journal::{Answer, Journal, Place, Record, answer, judge};
 use crate::sample::Series;
-use crate::sampling::{Phases, Sampling};
+use crate::sampling::{Phases, Sampling, sampled};
 use crate::substitution::Scope;
 use crate::value::Value;
+pub(super) use prepare::journal_paths;
 use prepare::{Ready, check_keys, prepare};
 use refused::Refused;
 
@@ -147,7 +148,7 @@ async fn rehearse(session: &Session, args: &Run) -> Result<Rehearsal, Refused> {
     })?;
     tokio::select! {
         started = Rehearsal::start(session, &args.apply) => {
-            started.map_err(|error| Refused::new(terminal, Exit::Unreachable, "runtime", error))
+            started.map_err(|(exit, error)| Refused::new(terminal, exit, "runtime", error))
         }
         signal = interrupted => {
             let why = format!("interrupted by {signal} before the run began");
@@ -190,7 +191,7 @@ async fn carry_out(
     if let Some(live) = &live {
         watchers.push(Box::new(live.watcher()));
     }
-    let sampled = args.sampling.options().filter(|_| may_be_sampled(terminal, args));
+    let sampled = args.sampling.options().filter(|_| may_be_sampled(terminal, args, &ready.experiment));
     let phases = Phases::default();
     if sampled.is_some() {
         watchers.push(Box::new(phases.clone()));
@@ -246,11 +247,12 @@ async fn carry_out(
 }
 
 /// Whether sampling makes sense.
-fn may_be_sampled(terminal: &Terminal, args: &Run) -> bool {
+fn may_be_sampled(terminal: &Terminal, args: &Run, experiment: &Experiment) -> bool {
     if args.dry.is_some() {
         terminal.say(&Line::note(Level::Warning, "a dry run is not sampled"));
+        return false;
     }
-    args.dry.is_none()
+    sampled(experiment, &args.sampling.sample_probes).is_ok_and(|sampled| !sampled.is_empty())
 }
 
 /// Runs it, with sampling beside it: a baseline before, the recovery after.

@@ -4,22 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::refused::Refused;
-use crate::cli::args::{HypothesisArg, RollbackArg, Run};
+use crate::cli::args::{HypothesisArg, RollbackArg, Run, parse_duration};
 use crate::cli::exit_code::Exit;
 use crate::cli::input::{Surroundings, is_invalid, tell_faults, tell_inherited};
 use crate::cli::journal_file::JournalFile;
 use crate::cli::notify::{Notifier, without_secrets};
 use crate::cli::{Session, new_run_id};
 use crate::console::{Level, Line};
-use crate::engine::{self, Asked, undeclared};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, Asked};
 use crate::event::Plan;
+use crate::experiment::configuration::undeclared;
 use crate::experiment::document::Document;
 use crate::experiment::resolve::{Call, resolve};
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
 use crate::journal::{ClusterIdentity, Header};
 use crate::kubernetes;
-use crate::sampling::sampled;
+use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
 use crate::value::Map;
@@ -61,7 +63,7 @@ pub(super) async fn read(
     let (source, settings) = (&args.sources[index], &surroundings.settings);
     source::read(source, settings, &surroundings.environment, !args.no_verify_tls)
         .await
-        .map_err(|fault| Refused::invalid(&session.terminal, "load", vec![fault]))
+        .map_err(|fault| Refused::invalid(&session.terminal, "load", vec![with_hint(args, source, fault)]))
 }
 
 /// Opens the journal of the experiment with that number, with everything in it that is known before anything happens.
@@ -86,8 +88,14 @@ pub(super) async fn opened(
     }
     let plan = engine::plan(&experiment, settings, &asked(args))
         .map_err(|error| Refused::new(terminal, Exit::Invalid, "validation", error))?;
-    sampled(&experiment, &args.sampling.sample_probes)
+    let sampled = sampled(&experiment, &args.sampling.sample_probes)
         .map_err(|error| Refused::new(terminal, Exit::Usage, "validation", error))?;
+    // of the runs of a trial it is said once
+    if let Some(options) = args.sampling.options().filter(|_| args.dry.is_none() && !args.silent) {
+        for doubt in doubts(&sampled, &options) {
+            terminal.say(&Line::note(Level::Warning, doubt));
+        }
+    }
     let (namespace, cluster) = reach(session, surroundings, &experiment).await?;
     let journal_path = journal_path(&args.journal_path, args.sources.len(), index, source);
     let header = Header {
@@ -112,6 +120,12 @@ pub(super) async fn opened(
     Ok(Ready { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
 }
 
+/// What cannot be read may be the period of a flag before it.
+fn with_hint(args: &Run, source: &str, fault: Diagnostic) -> Diagnostic {
+    let is_period = args.sampling.sample == Some(None) && parse_duration(source).is_ok();
+    if is_period { fault.hint(format!("a period is written --sample={source}")) } else { fault }
+}
+
 /// Reaches the cluster that the experiment acts on, if it does: one that cannot be reached is better known before
 /// anything runs. Lenient runs find out when they get there.
 async fn reach(
@@ -127,8 +141,10 @@ async fn reach(
     }
     // no leniency lets anybody past a guard
     surroundings.kubernetes.permits(&Map::new()).await.map_err(|failure| refused(session, &failure))?;
+    let mut place = String::new();
     let reached = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
         Ok::<_, kubernetes::Failure>((cluster, version))
     };
@@ -142,12 +158,19 @@ async fn reach(
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !session.global.strict => Ok((None, None)),
-        Err(failure) => Err(refused(session, &failure)),
+        Err(failure) => Err(refused_at(session, &place, &failure)),
     }
 }
 
 fn refused(session: &Session, failure: &kubernetes::Failure) -> Refused {
-    let message = format!("the cluster cannot be used: {}", failure.words().trim_end());
+    refused_at(session, "", failure)
+}
+
+/// The same of a cluster that is known.
+fn refused_at(session: &Session, place: &str, failure: &kubernetes::Failure) -> Refused {
+    // of one that cannot be reached it is said where it is
+    let place = if failure.code().is_some() { place } else { "" };
+    let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
     Refused::new(&session.terminal, Exit::Unreachable, "runtime", message)
 }
 
@@ -200,6 +223,14 @@ fn asked(args: &Run) -> Asked {
             RollbackArg::Deviated => RollbackStrategy::Deviated,
         }),
     }
+}
+
+/// Where the journals of all experiments go.
+pub(in crate::cli) fn journal_paths(args: &Run) -> Vec<PathBuf> {
+    let path = |(index, source): (usize, &String)| {
+        journal_path(&args.journal_path, args.sources.len(), index, source)
+    };
+    args.sources.iter().enumerate().map(path).collect()
 }
 
 /// The journal of one experiment among several: its number and its own name are put before the extension.

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration};
+use super::record::NAME;
+use super::usual;
+use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
+use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
 use crate::cli::table::ListArgs;
 
@@ -39,7 +42,7 @@ pub(in crate::cli) struct Trial {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<PathBuf>,
     /// How many runs each arm has
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1..=100_u32))]
     pub(super) repeat: u32,
     /// Try it on a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -83,6 +86,24 @@ pub(in crate::cli) struct Trial {
     /// What to write to standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
     pub(super) output: Format,
+}
+
+impl Trial {
+    /// The files that it names.
+    pub(in crate::cli) fn files(&self) -> Files {
+        let written = |name: &str| [self.output_dir.join(name)];
+        let files = Files::default()
+            .reads("the experiment", [&self.source])
+            .reads("a manifest", self.before.iter().chain(&self.after).chain(&self.common))
+            .variables(&self.variables)
+            .reads("a file of controls", &self.control_files)
+            .writes("the record of the trial", written(NAME))
+            .writes("the trial's copy of the experiment", written("experiment.json"))
+            .writes("the comparison", written("comparison.json"))
+            .reports(&usual(&self.output_dir))
+            .reports(&self.reports);
+        if self.output_dir.join(NAME).is_file() { files.empties(&self.output_dir) } else { files }
+    }
 }
 
 /// `recover`.

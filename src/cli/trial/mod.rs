@@ -56,7 +56,7 @@ async fn rehearse(session: &Session) -> Result<Rehearsal, prepare::Refusal> {
     let interrupted =
         session.signals.end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?;
     tokio::select! {
-        started = Rehearsal::start(session, &[]) => started.map_err(|error| (Exit::Unreachable, error)),
+        started = Rehearsal::start(session, &[]) => started,
         signal = interrupted => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
     }
 }

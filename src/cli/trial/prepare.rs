@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::Session;
+use crate::cli::args::SamplingArgs;
 use crate::cli::exit_code::Exit;
 use crate::cli::input::{Surroundings, control_files, is_invalid, tell_faults};
 use crate::cli::manifests::read_all;
 use crate::console::{Level, Line};
-use crate::experiment::configuration::{configuration, is_dynamic};
+use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
 use crate::experiment::{Experiment, hash};
 use crate::kubernetes::{Cluster, Kinds};
-use crate::sampling::sampled;
+use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
 use crate::trial::manifest::{Manifest, named_namespaces};
@@ -51,13 +52,24 @@ pub(super) async fn read(
         return Err((Exit::Invalid, format!("{} is not valid", args.source)));
     }
     let experiment = Experiment::read(&document).map_err(|fault| (Exit::Invalid, fault.to_string()))?;
-    sampled(&experiment, &args.sampling.sample_probes).map_err(|error| (Exit::Usage, error))?;
+    let sampled = sampled(&experiment, &args.sampling.sample_probes).map_err(|error| (Exit::Usage, error))?;
+    // every run is sampled, whether somebody says so or not
+    let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
+    let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
+    for doubt in doubts.into_iter().chain(undeclared(&experiment, &surroundings.variables)) {
+        session.terminal.say(&Line::note(Level::Warning, doubt));
+    }
     let all = |paths: &[std::path::PathBuf]| {
         let manifests = read_all(session, paths).map_err(|error| (Exit::Usage, error))?;
         Ok::<_, Refusal>(without_namespaces(session, manifests))
     };
     let manifests =
         Manifests { common: all(&args.common)?, before: all(&args.before)?, after: all(&args.after)? };
+    for (flag, arm) in [("--before", &manifests.before), ("--after", &manifests.after)] {
+        if arm.is_empty() {
+            return Err((Exit::Usage, format!("{flag} names nothing that could be deployed for a run")));
+        }
+    }
     let hash = hash(&experiment.document);
     Ok(Read { hash, experiment, manifests, allowed: Allowed::new(args.allow_outside.iter().cloned()) })
 }
@@ -156,12 +168,17 @@ pub(super) async fn resolve(stage: &Stage, manifests: &Manifests) -> Result<Depl
 
 /// The cluster.
 pub(super) async fn reach(surroundings: &Surroundings) -> Result<Arc<Cluster>, Refusal> {
+    let mut place = String::new();
     let reached = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        place = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
         Ok::<_, crate::kubernetes::Failure>(cluster)
     };
-    reached
-        .await
-        .map_err(|failure| (Exit::Unreachable, format!("the cluster cannot be used: {}", failure.brief())))
+    let reached = reached.await;
+    reached.map_err(|failure| {
+        // of one that cannot be reached it is said where it is
+        let place = if failure.code().is_some() { place.as_str() } else { "" };
+        (Exit::Unreachable, format!("the cluster{place} cannot be used: {}", failure.brief()))
+    })
 }

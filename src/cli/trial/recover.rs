@@ -2,6 +2,7 @@
 
 mod left;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -139,8 +140,13 @@ async fn remove(session: &Session, args: &Recover, meant: Meant<'_>) -> Result<(
     let names = args.list.output == Listing::Name;
     written(session, &args.list.write(list(&left, names), || document(&cluster.address, &left)))?;
     if left.is_empty() {
-        let text = format!("nothing of a trial is left on {}", sanitize(&cluster.address));
-        session.terminal.say(&Line::note(Level::Info, text));
+        let of = meant.trial.map_or_else(|| "a trial".to_owned(), |trial| format!("the trial {trial}"));
+        let mut text = format!("nothing of {of} is left on {}", cluster.address);
+        let others = if meant.trial.is_some() { others(&cluster).await? } else { Vec::new() };
+        if !others.is_empty() {
+            text += &format!("; of others there is: {}", others.join(", "));
+        }
+        session.terminal.say(&Line::note(Level::Info, sanitize(&text)));
         return Ok(());
     }
     for (one, why) in left.iter().filter_map(|one| Some((one, one.why.as_ref()?))) {
@@ -217,6 +223,14 @@ async fn take_away(cluster: Arc<Cluster>, things: &[(Resource, Metadata)]) -> Re
         Ok((_, why)) => Err(why),
         Err(_) => Err(format!("not seen to go within {} s", SEEN.as_secs())),
     }
+}
+
+/// The trials of which something is left, as their labels say.
+async fn others(cluster: &Cluster) -> Result<Vec<String>, Refusal> {
+    let found = remains(cluster, None).await.map_err(|failure| (Exit::Unreachable, failure.brief()))?;
+    let trials: BTreeSet<String> =
+        found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
+    Ok(trials.into_iter().collect())
 }
 
 /// What trials in place replaced: in all namespaces, or in the one that is meant where not all may be looked at.

@@ -1,5 +1,6 @@
 //! The faults of activities. Floor 0.
 
+use super::placeholder::Reader;
 use super::{Usage, Validator};
 use crate::diagnostic::{Severity, suggestion};
 use crate::experiment::activity::child;
@@ -34,6 +35,8 @@ const HTTP_KEYS: [&str; 10] = [
     "expected_status",
     "secrets",
 ];
+/// Arguments of functions that a shell may read.
+const SHELLS: [&str; 2] = ["cmd", "command"];
 const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
 impl<'a> Validator<'a> {
@@ -170,17 +173,15 @@ impl<'a> Validator<'a> {
                 Kind::Scalar(_) => true,
                 _ => false,
             };
-            if !fits {
-                self.error(
-                    pause,
-                    &at,
-                    format!(
-                        "activity {side} pause must be a number or a pattern to a variable from the \
-                         configuration or secrets"
-                    ),
-                )
-                .expected = Some("a number of seconds, or \"${name}\"".to_owned());
+            if fits {
+                self.pause_length(pause, &at, side);
+                self.placeholders(pause, &at, Reader::Nobody);
+                continue;
             }
+            let message = format!(
+                "activity {side} pause must be a number or a pattern to a variable from the configuration or secrets"
+            );
+            self.error(pause, &at, message).expected = Some("a number of seconds, or \"${name}\"".to_owned());
         }
         self.unknown_keys(pauses, &at, &["before", "after"]);
     }
@@ -235,7 +236,33 @@ impl<'a> Validator<'a> {
         let usage = Usage { activity: &name, kind: acts };
         let findings = plain.as_map().map(|map| self.rules.provider(kind, usage, map)).unwrap_or_default();
         self.findings(provider, &at, findings);
+        self.provider_timeout(kind, provider, &at);
+        self.filled(kind, provider, &at);
         self.unknown_keys(provider, &at, keys);
+    }
+
+    /// The placeholders of what is filled: of a process its arguments alone, in which a shell may have its own.
+    fn filled(&mut self, kind: ProviderKind, provider: &'a Node, at: &str) {
+        let keys: &[&str] = match kind {
+            ProviderKind::Http => &["url", "headers", "timeout", "arguments"],
+            ProviderKind::Process | ProviderKind::Python => &["arguments"],
+        };
+        for key in keys {
+            let Some(part) = provider.get(key) else { continue };
+            let at = child(at, key);
+            match &part.kind {
+                _ if kind == ProviderKind::Process => self.placeholders(part, &at, Reader::Shell),
+                Kind::Map(entries) if kind == ProviderKind::Python => {
+                    for (name, entry) in entries {
+                        // what a function hands on to a shell in a Pod
+                        let reader =
+                            if SHELLS.contains(&name.as_str()) { Reader::Shell } else { Reader::Nobody };
+                        self.placeholders(&entry.value, &child(&at, name), reader);
+                    }
+                }
+                _ => self.placeholders(part, &at, Reader::Nobody),
+            }
+        }
     }
 
     fn required(&mut self, provider: &'a Node, at: &str, key: &str, message: &str) {

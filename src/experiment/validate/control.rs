@@ -2,6 +2,7 @@
 
 use super::Validator;
 use super::activity::Place;
+use super::placeholder::Reader;
 use crate::experiment::activity::{child, items};
 use crate::experiment::document::{Kind, Node};
 use crate::experiment::{PROBES, SAFEGUARDS};
@@ -64,6 +65,9 @@ impl<'a> Validator<'a> {
             let message = format!("control '{name}' has no provider of type python, so it would do nothing");
             self.warning(provider, &child(at, "provider"), message);
             return;
+        }
+        if let Some(arguments) = provider.get("arguments") {
+            self.placeholders(arguments, &child(&child(at, "provider"), "arguments"), Reader::Nobody);
         }
         match provider.get("module").and_then(Node::as_text).filter(|module| !module.is_empty()) {
             None => {

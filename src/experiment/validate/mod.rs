@@ -8,7 +8,9 @@ mod activity;
 mod configuration;
 mod control;
 mod extension;
+mod placeholder;
 mod runtime;
+mod seconds;
 mod tolerance;
 
 use std::collections::BTreeSet;
@@ -19,6 +21,7 @@ use super::document::{Document, Kind, Node};
 use super::{PROBES, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
+use placeholder::{Declared, Reader};
 
 /// What validation has to ask others.
 pub trait Rules {
@@ -102,8 +105,9 @@ impl Finding {
 
 /// Every fault and doubt of a document, in order; those of reading it first.
 pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
-    let mut validator =
-        Validator { document, rules, found: document.warnings.clone(), postponed: Vec::new() };
+    let declared = Declared::of(&document.root, rules.variables());
+    let found = document.warnings.clone();
+    let mut validator = Validator { document, rules, declared, found, postponed: Vec::new() };
     validator.experiment();
     validator.found
 }
@@ -111,6 +115,8 @@ pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
 struct Validator<'a> {
     document: &'a Document,
     rules: &'a dyn Rules,
+    /// What placeholders can name.
+    declared: Declared,
     found: Vec<Diagnostic>,
     /// Warnings that come after everything but the controls was looked at.
     postponed: Vec<Diagnostic>,
@@ -229,6 +235,9 @@ impl<'a> Validator<'a> {
                 self.error(position, &format!("/{key}"), format!("experiment requires a {key}")).expected =
                     Some("a text that is not empty".to_owned());
             }
+        }
+        if let Some(title) = root.get("title") {
+            self.placeholders(title, "/title", Reader::Nobody);
         }
     }
 

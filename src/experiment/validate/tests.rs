@@ -220,6 +220,7 @@ fn activities() {
         &with(r#""pauses": {"before": "5", "after": "${w}", "between": 1}"#),
         &[
             "error AT/pauses/before activity before pause must be a number",
+            "warning AT/pauses/after ${w} stays as it is",
             "warning AT/pauses/between unknown key",
         ],
     );
@@ -427,5 +428,131 @@ fn leniency_turns_silent_losses_into_warnings() {
              module? The experiment will carry on running nonetheless.",
             "warning /runtime/rollbacks/strategy unknown rollback strategy 'sometimes': rollbacks would never be played",
         ]
+    );
+}
+
+#[test]
+fn seconds_that_would_abort_the_run() {
+    let process = |timeout: &str| {
+        format!(
+            r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true", "timeout": {timeout}}}}}"#
+        )
+    };
+    let request = |timeout: &str| {
+        format!(
+            r#"{{"type": "action", "name": "a", "provider": {{"type": "http", "url": "http://h/", "timeout": {timeout}}}}}"#
+        )
+    };
+    let no_process = "error AT/provider/timeout the timeout of a process is a number of seconds, not a ";
+    let no_request = "error AT/provider/timeout the timeout of a request is a number of seconds, not a ";
+    for fine in ["null", "1", "0.5", "0", "true"] {
+        check_activity(&process(fine), &[]);
+    }
+    for wrong in ["\"3s\"", "\"3\"", "\"${n}\"", "[1, 2]", "{}"] {
+        check_activity(&process(wrong), &[no_process]);
+    }
+    for fine in ["null", "1", "[1, 0.5]", "[null, 2]", "\"$n\""] {
+        check_activity(&request(fine), &[]);
+    }
+    for wrong in ["\"3s\"", "\"3\"", "{}"] {
+        check_activity(&request(wrong), &[no_request]);
+    }
+    check_activity(&request("0"), &["error AT/provider/timeout a timeout of zero seconds or less"]);
+    check_activity(&request("[1]"), &["error AT/provider/timeout a timeout in two parts"]);
+    check_activity(&request("[1, -1]"), &["error AT/provider/timeout/1 a timeout of zero seconds or less"]);
+    let pauses = |pauses: &str| {
+        format!(
+            r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true"}}, "pauses": {pauses}}}"#
+        )
+    };
+    check_activity(&pauses(r#"{"before": 0, "after": 1.5}"#), &[]);
+    let negative = "error AT/pauses/after a pause after an activity cannot be less than nothing";
+    check_activity(&pauses(r#"{"before": true, "after": -3}"#), &[negative]);
+    // what the Chaos Toolkit lets pass, leniency lets pass, too
+    let lenient = faults(
+        &format!(r#"{{"title": "t", "description": "d", "method": [{}]}}"#, process("\"3s\"")),
+        &Lenient::default(),
+    );
+    assert_eq!(
+        lenient,
+        [
+            "warning /method/0/provider/timeout the timeout of a process is a number of seconds, not a text, which aborts the run"
+        ]
+    );
+}
+
+#[test]
+fn a_hint_says_how_many_seconds_are_meant() {
+    let check = |text: &str, expected: &str| {
+        let text = format!(
+            r#"{{"title": "t", "description": "d", "method": [{{"type": "action", "name": "a", "provider":
+                {{"type": "process", "path": "true", "timeout": "{text}"}}}}]}}"#
+        );
+        let document = json::read(&text, "f").unwrap();
+        let found = validate(&document, &Lenient::default());
+        assert_eq!(found[0].hint.as_deref(), Some(expected));
+    };
+    check("3s", "a number of seconds: 3");
+    check("3", "a number of seconds: 3");
+    check("1.5 min", "a number of seconds: 90");
+    check("200ms", "a number of seconds: 0.2");
+    check("soon", "a number of seconds, such as 3");
+    check("infs", "a number of seconds, such as 3");
+}
+
+#[test]
+fn placeholders_name_what_is_declared() {
+    let check_with = |declared: &str, activity: &str, expected: &[&str]| {
+        let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}], {declared}}}"#);
+        let found = faults(&text, &Lenient::default());
+        let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
+        assert!(fits, "{activity}\nfound: {found:#?}\nexpected: {expected:#?}");
+    };
+    let declared = r#""configuration": {"name": "x", "port": 1}, "secrets": {"s": {"token": "t"}}"#;
+    let request = |entries: &str| {
+        format!(r#"{{"type": "action", "name": "a", "provider": {{"type": "http", {entries}}}}}"#)
+    };
+    let process = |arguments: &str| {
+        format!(
+            r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "sh", "arguments": {arguments}}}}}"#
+        )
+    };
+    let url = "warning /method/0/provider/url ${nmae} stays as it is: neither configuration nor secrets declare nmae";
+    let check = |activity: &str, expected: &[&str]| check_with(declared, activity, expected);
+    check(&request(r#""url": "http://${name}:$port/$$${token}$${nmae}$$nmae""#), &[]);
+    check(&request(r#""url": "http://${nmae}/${nmae}""#), &[url]);
+    // a word behind a dollar is a slip only where it is near to a name
+    check(
+        &request(r#""url": "http://h/", "headers": {"A": "pa$word", "B": "$toekn"}"#),
+        &["warning /method/0/provider/headers/B $toekn stays"],
+    );
+    check(
+        &request(r#""url": "http://h/", "arguments": {"a": ["${other}"]}"#),
+        &["warning /method/0/provider/arguments/a/0 ${other} stays"],
+    );
+    // a shell has variables of its own
+    check(&process(r#"["-c", "echo ${HOME} $0 $other ${NAME} ${name}"]"#), &[]);
+    check(&process(r#"["-c", "nam=1; echo $nam"]"#), &[]);
+    check(&process(r#"["-c", "for nam in a; do echo $nam; done; read tokn; echo $tokn"]"#), &[]);
+    check(&process(r#"["-c", "echo ${nmae}"]"#), &["warning /method/0/provider/arguments/1 ${nmae} stays"]);
+    check(&process(r#""echo $nmae""#), &["warning /method/0/provider/arguments $nmae stays"]);
+    let function = r#"{"type": "action", "name": "a", "provider": {"type": "python", "module": "m", "func": "f",
+        "arguments": {"name": "${nmae}", "cmd": "echo ${other}"}}}"#;
+    check(function, &["warning /method/0/provider/arguments/name ${nmae} stays"]);
+    let paused = r#"{"type": "action", "name": "a", "provider": {"type": "process", "path": "true"},
+        "pauses": {"after": "${prot}"}}"#;
+    check(paused, &["warning /method/0/pauses/after ${prot} stays"]);
+    // what Vault has is known when it is asked
+    let vault = r#""secrets": {"s": {"type": "vault", "path": "p"}}"#;
+    check_with(vault, &request(r#""url": "http://${host}/""#), &[]);
+    let titled = r#"{"title": "${who}", "description": "d", "method": []}"#;
+    let found = faults(titled, &Lenient::default());
+    let title = "warning /title ${who} stays as it is: neither configuration nor secrets declare who";
+    assert_eq!(found, [title]);
+    check_tolerance("\"${x}\"", &["warning AT ${x} stays"]);
+    check_tolerance(r#"{"type": "regex", "pattern": "^${x}$"}"#, &["warning AT/pattern ${x} stays"]);
+    check_tolerance(
+        r#"{"type": "jsonpath", "path": "$.a", "expect": ["${x}"]}"#,
+        &["warning AT/expect/0 ${x} stays"],
     );
 }

@@ -1,5 +1,6 @@
 //! The faults of tolerances. Floor 0.
 
+use super::placeholder::Reader;
 use super::{Validator, activity::Place};
 use crate::diagnostic::suggestion;
 use crate::experiment::activity::child;
@@ -20,7 +21,8 @@ impl<'a> Validator<'a> {
                 )
                 .hint = Some("for a number with a fraction: {\"type\": \"range\", \"range\": [LOW, HIGH]}".to_owned());
             }
-            Kind::Scalar(_) | Kind::List(_) => {}
+            Kind::Scalar(_) => self.placeholders(node, at, Reader::Nobody),
+            Kind::List(_) => {}
             Kind::Map(_) => self.structured(node, at),
         }
     }
@@ -54,6 +56,11 @@ impl<'a> Validator<'a> {
                 return;
             }
         };
+        for key in ["pattern", "path", "expect"] {
+            if let Some(part) = node.get(key).filter(|_| known.contains(&key)) {
+                self.placeholders(part, &child(at, key), Reader::Nobody);
+            }
+        }
         self.unknown_keys(node, at, known);
     }
 

@@ -133,6 +133,15 @@ fn the_most_serious_counts() {
         explored,
     );
     check(|j| j.status = Some(Status::Aborted), true, Aborted, "an unexpected error ended the run");
+    check(
+        |j| {
+            j.status = Some(Status::Aborted);
+            j.abortion = Some("probe 'x': it broke".to_owned());
+        },
+        true,
+        Aborted,
+        "an unexpected error ended the run: probe 'x': it broke",
+    );
     let interrupted = |interrupt: Interrupt| {
         move |j: &mut Journal| {
             j.status = Some(Status::Interrupted);

@@ -118,6 +118,5 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .takes(&[NS, flag("raise_on_any_unhealthy", true)])
     .gives(Boolean)
-    .needs(&["list pods"])
-    .unlisted(),
+    .needs(&["list pods"]),
 ];

@@ -69,6 +69,9 @@ pub(super) fn read(flags: &Flags, environment: &Environment) -> Result<Option<Fi
         let wrong = |error: kube::config::KubeconfigError| {
             config_error(format!("{} cannot be read: {}", path.display(), with_causes(&error)))
         };
+        // the parser's words for a file that is not there are for programmers
+        std::fs::metadata(path)
+            .map_err(|error| config_error(format!("{} cannot be read: {error}", path.display())))?;
         let next = Kubeconfig::read_from(path).map_err(wrong)?;
         merged = merged.merge(next).map_err(wrong)?;
     }

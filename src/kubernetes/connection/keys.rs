@@ -49,7 +49,8 @@ pub(super) async fn from_keys(flags: &Flags, keys: &Keys<'_>) -> Result<Option<F
     let mut kubeconfig: Kubeconfig =
         serde_json::from_value(described).map_err(|error| config_error(error.to_string()))?;
     super::files::give_schemes(&mut kubeconfig);
-    let source = "the keys KUBERNETES_HOST and its like".to_owned();
+    let by_flag = keys.get("KUBERNETES_HOST").is_none();
+    let source = if by_flag { "--server" } else { "the keys KUBERNETES_HOST and its like" }.to_owned();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;

@@ -208,7 +208,15 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
         } else {
             format!("Invalid kube-config file. Expected object with name {wanted} in {shown}/contexts list")
         };
-        return Err(config_error(format!("{what} (there are: {})", known.join(", "))));
+        return Err(config_error(format!("{what} ({})", there_are(&known))));
+    }
+    let clusters: Vec<&str> = kubeconfig.clusters.iter().map(|one| one.name.as_str()).collect();
+    let users: Vec<&str> = kubeconfig.auth_infos.iter().map(|one| one.name.as_str()).collect();
+    for (flag, wanted, known) in [("cluster", &flags.cluster, &clusters), ("user", &flags.user, &users)] {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| !known.contains(wanted)) {
+            let there = there_are(known);
+            return Err(config_error(format!("--{flag} {wanted}: {shown} has no such {flag} ({there})")));
+        }
     }
     files::give_schemes(&mut kubeconfig);
     files::withhold(&mut kubeconfig);
@@ -236,6 +244,15 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
     Ok(Found { config, source, context: Some(wanted), own_proxy, inside: false })
 }
 
+/// What could be named instead.
+fn there_are(known: &[&str]) -> String {
+    if known.is_empty() {
+        "there are none: is it a kubeconfig?".to_owned()
+    } else {
+        format!("there are: {}", known.join(", "))
+    }
+}
+
 fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &Flags) -> Option<String> {
     let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
     flags.cluster.clone().or_else(|| Some(context.context.as_ref()?.cluster.clone()))
@@ -243,6 +260,15 @@ fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &Flags) -> Optio
 
 /// What flags say wins over what files say.
 fn overrule(config: &mut Config, flags: &Flags) -> Result<(), Failure> {
+    let files = [
+        ("--certificate-authority", &flags.certificate_authority),
+        ("--client-certificate", &flags.client_certificate),
+        ("--client-key", &flags.client_key),
+    ];
+    for (flag, file) in files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?))) {
+        std::fs::read(file)
+            .map_err(|error| config_error(format!("{flag} {} cannot be read: {error}", file.display())))?;
+    }
     if let Some(server) = &flags.server {
         config.cluster_url =
             server.parse().map_err(|error| config_error(format!("--server {server}: {error}")))?;

@@ -51,10 +51,10 @@ mod tests {
             "<title>deviated: deviated</title>",
             "✗</span> not met: <span class=\"seen\">status 500: deviated",
             "took effect",
-            "1 of 2 ok, 1 refused, 1 missed",
+            "1 of 2 ok, 1 refused, 1 not taken in time",
             "noticed after 0.1 s.",
             "p95",
-            "jq .experiment deviated &gt; experiment.json",
+            "jq .experiment deviated &gt; again.json",
         ] {
             assert!(page.contains(part), "{part} is missing");
         }

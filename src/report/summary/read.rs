@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Look, LookState, Moment, MomentKind, ProbeRow, RunSummary, Step, StepState, Tone};
+use super::{Again, Look, LookState, Moment, MomentKind, ProbeRow, RunSummary, Step, StepState, Tone};
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::record::{Hit, Look as Seen, Played};
@@ -11,6 +11,8 @@ use crate::journal::record::{Hit, Look as Seen, Played};
 const LONGEST: usize = 240;
 /// How many targets are told one by one.
 const MOST_TARGETS: usize = 50;
+/// What secrets are masked by.
+const MASK: &str = "***";
 /// How many moments are told.
 const MOST_MOMENTS: usize = 500;
 
@@ -37,7 +39,38 @@ pub(super) fn run(record: &Record) -> RunSummary {
         rollbacks: steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
         timeline: timeline(record),
         samples: own.map(|own| own.samples.clone()).unwrap_or_default(),
+        again: again(record),
         journal: record.text.clone(),
+    }
+}
+
+/// What it takes to do it again. Names that are more than a name are left out: somebody pastes them into a shell.
+fn again(record: &Record) -> Again {
+    let experiment = &record.content.experiment;
+    let is_plain = |name: &&String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        !name.is_empty() && name.len() <= 100 && name.chars().all(fits)
+    };
+    let entries = |section: &str| experiment[section].as_object().into_iter().flatten();
+    let names = |names: Vec<&String>| -> Vec<String> {
+        names.into_iter().filter(is_plain).take(MOST_TARGETS).cloned().collect()
+    };
+    let secrets = entries("secrets").flat_map(|(_, group)| {
+        let inner = group.as_object().into_iter().flatten().map(|(_, entry)| entry);
+        std::iter::once(group).chain(inner)
+    });
+    let of_environment =
+        entries("configuration").map(|(_, entry)| entry).chain(secrets).filter_map(|entry| {
+            match (&entry["type"], &entry["key"]) {
+                (Json::String(kind), Json::String(key)) if kind == "env" => Some(key),
+                _ => None,
+            }
+        });
+    Again {
+        configuration: names(entries("configuration").map(|(name, _)| name).collect()),
+        environment: names(of_environment.collect()),
+        masked: experiment.to_string().contains(MASK),
+        dry: record.dry().map(short),
     }
 }
 
@@ -384,5 +417,28 @@ mod tests {
             {"activity": {"name": long, "type": "probe"}, "output": {"status": 1, "stdout": long}, "status": "succeeded"}]}));
         assert!(seen.title.chars().count() <= LONGEST + 1 && seen.verdict.chars().count() <= LONGEST + 1);
         assert!(seen.method[0].detail.chars().count() < LONGEST + 20);
+    }
+
+    #[test]
+    fn doing_it_again_takes_what_stood_beside_the_experiment() {
+        let own = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
+            "cluster": {"context": "embedded", "version": "1"}, "activities": [], "samples": []});
+        let env = |key: &str| json!({"type": "env", "key": key});
+        let experiment = json!({"title": "t", "dry": "pause", "method": [],
+            "configuration": {"a": 1, "b": env("B"), "c\n; rm -rf": env("$(rm)")},
+            "secrets": {"g": {"k": env("K"), "other": "***"}}});
+        let lines =
+            of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": own})).reproduce();
+        assert_eq!(
+            lines[1..],
+            [
+                "# *** in it stands for secrets: put them back, or run the experiment's own file",
+                "# with the same --var, where any were given: a, b",
+                "# with these in the environment: B, K",
+                "kubectl chaos run again.json --journal-path again-journal.json -n shop --embedded --apply MANIFESTS --dry \
+                 pause",
+            ]
+        );
+        assert!(lines[0].ends_with(" > again.json"), "{lines:?}");
     }
 }

@@ -1,8 +1,11 @@
 //! The words that all reports use. Floor 1.
 
-use super::{LookState, RunSummary, StepState, Summary, Tone};
+use super::{Again, LookState, RunSummary, StepState, Summary, Tone};
 use crate::compare::{Verdict, percent};
-use crate::sample::{Outcome, Phase, Seen, Series};
+use crate::sample::{MISSED, Outcome, Phase, Seen, Series};
+
+/// The context of a rehearsal.
+const EMBEDDED: &str = "embedded";
 
 impl Summary {
     /// The one line that stands above everything: `fixed (after: holds)`, `deviated`.
@@ -59,15 +62,47 @@ impl RunSummary {
         }
     }
 
-    /// How to run the same again, from the journal alone.
-    pub fn reproduce(&self) -> [String; 2] {
-        [format!("jq .experiment {} > experiment.json", quoted(&self.source)), {
-            let namespace = self.environment.iter().find(|(name, _)| *name == "namespace");
-            // one that a trial made for the run is gone with it
-            let namespace = namespace.filter(|_| !self.is_of_a_trial);
-            let flag = namespace.map(|(_, name)| format!(" -n {}", quoted(name))).unwrap_or_default();
-            format!("kubectl chaos run experiment.json{flag}")
-        }]
+    /// How to run the same again, as far as the journal says. Neither the experiment's own file nor the journal is
+    /// written over.
+    pub fn reproduce(&self) -> Vec<String> {
+        let Again { configuration, environment, masked, dry } = &self.again;
+        let mut lines = vec![format!("jq .experiment {} > again.json", quoted(&self.source))];
+        let mut note = |holds: bool, text: &str, names: &[String]| {
+            if holds {
+                lines.push(format!("# {text}{}", names.join(", ")));
+            }
+        };
+        note(*masked, "*** in it stands for secrets: put them back, or run the experiment's own file", &[]);
+        note(!configuration.is_empty(), "with the same --var, where any were given: ", configuration);
+        note(!environment.is_empty(), "with these in the environment: ", environment);
+        let mut command = "kubectl chaos run again.json --journal-path again-journal.json".to_owned();
+        let stood = |wanted: &str| self.environment.iter().find(|(name, _)| *name == wanted);
+        // one that a trial made for the run is gone with it
+        if let Some((_, name)) = stood("namespace").filter(|_| !self.is_of_a_trial) {
+            command += &format!(" -n {}", quoted(name));
+        }
+        if stood("context").is_some_and(|(_, context)| context == EMBEDDED) {
+            command += " --embedded --apply MANIFESTS";
+        }
+        if let Some(what) = dry {
+            command += &format!(" --dry {}", quoted(what));
+        }
+        command += &self.sampling();
+        lines.push(command);
+        lines
+    }
+
+    /// The flag by which it was sampled.
+    fn sampling(&self) -> String {
+        let Some(first) = self.samples.first() else { return String::new() };
+        let alike = self.samples.iter().all(|series| series.period.to_bits() == first.period.to_bits());
+        let milliseconds = (first.period * 1000.0).round();
+        if alike && (1.0..=3_600_000.0).contains(&milliseconds) {
+            format!(" --sample={milliseconds}ms")
+        } else {
+            // each as often as is usual for it
+            " --sample".to_owned()
+        }
     }
 }
 
@@ -123,14 +158,14 @@ impl StepState {
     }
 }
 
-/// `48 of 50 ok, 2 refused`.
+/// `48 of 50 ok, 2 answered with another status`.
 pub fn counts(seen: &Seen) -> String {
     let mut text = format!("{} of {} ok", seen.count(Outcome::Ok), seen.total());
     for (outcome, count) in seen.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok) {
-        text += &format!(", {count} {}", outcome.name());
+        text += &format!(", {count} {}", outcome.words());
     }
     if seen.missed > 0 {
-        text += &format!(", {} missed", seen.missed);
+        text += &format!(", {} {MISSED}", seen.missed);
     }
     text
 }

@@ -66,6 +66,58 @@ fn a_rehearsal_names_no_other_cluster() {
         .exits(2)
         .says("cannot be used with");
     Chaos::new().experiment(&experiment, ["--apply", "x"]).exits(2).says("--embedded");
-    Chaos::new().experiment(&experiment, ["--embedded", "--apply", "nowhere"]).exits(4).says("nowhere");
+    Chaos::new().experiment(&experiment, ["--embedded", "--apply", "nowhere"]).exits(2).says("nowhere");
     Chaos::new().experiment(&experiment, NONE).exits(0);
+}
+
+#[test]
+fn what_is_no_manifest_is_refused_as_a_wrong_command_line() {
+    let chaos = Chaos::new();
+    let experiment = json!({"title": "t", "description": "d", "method": []});
+    chaos.write("tab.yaml", "kind:\tService\n\tx: 1\n");
+    chaos.write("no-kind.yaml", "apiVersion: v1\nmetadata: {name: x}\n");
+    let refuses = |manifest: &str, text: &str| {
+        chaos.experiment(&experiment, ["--embedded", "--apply", manifest]).exits(2).says(text);
+    };
+    refuses("experiment.json", "there is no manifest in experiment.json: experiments are none");
+    refuses("tab.yaml", "the manifests in tab.yaml cannot be read");
+    refuses("no-kind.yaml", "a manifest has to have apiVersion and kind");
+    chaos.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n");
+    let trial = ["trial", "experiment.json", "--embedded", "--before", "namespace.yaml", "--after"];
+    chaos
+        .run(trial.into_iter().chain(["namespace.yaml"]))
+        .exits(2)
+        .says("--before names nothing that could be deployed for a run");
+}
+
+#[test]
+fn a_pod_that_only_seems_to_run_is_told_from_one_that_refuses() {
+    let chaos = Chaos::new();
+    let labels = json!({"app": "web"});
+    let pod = json!({"metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "nginx:1.27", "ports": [{"containerPort": 80}]}]}});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": labels, "ports": [{"port": 80}]}});
+    chaos.write("k8s/web.json", deployment.to_string());
+    chaos.write("k8s/service.json", service.to_string());
+    let look = json!({"title": "t", "description": "d", "method": [{"type": "probe", "name": "p", "provider":
+        {"type": "http", "url": "http://web.default.svc/"}}]});
+    let finished = chaos.experiment(&look, ["--embedded", "--apply", "k8s"]);
+    let told = chaos.journal()["run"][0].to_string();
+    assert!(
+        told.contains("(Pods of the image nginx:1.27 only seem to run here)"),
+        "{told}\n{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_is_there_stays() {
+    let chaos = Chaos::new();
+    chaos.write("mine", "precious");
+    let why = "mine is there already: remove it, or name another one with --kubeconfig";
+    chaos.run(["embedded", "serve", "--kubeconfig", "mine"]).exits(2).says(why);
+    assert_eq!(chaos.read("mine"), "precious");
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kubectl_chaos::diagnostic::Severity;
-use kubectl_chaos::engine::{Asked, Preflight, plan, undeclared};
+use kubectl_chaos::engine::{Asked, Preflight, plan};
 use kubectl_chaos::experiment::configuration::Variables;
+use kubectl_chaos::experiment::configuration::undeclared;
 use kubectl_chaos::experiment::resolve::resolve;
 use kubectl_chaos::experiment::{Experiment, ProviderKind, hash, json, validate};
 use kubectl_chaos::provider::{Http, Process, Providers};

@@ -287,8 +287,12 @@ fn what_a_killed_trial_left_behind_is_found_and_removed() {
         "{unsaid:?}"
     );
     let other = site.recover(&["another", "--yes"]).exits(0);
-    assert!(other.stdout.is_empty() && other.stderr.starts_with("nothing of a trial is left"), "{other:?}");
     let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
+    assert!(
+        other.stdout.is_empty() && other.stderr.starts_with("nothing of the trial another is left on "),
+        "{other:?}"
+    );
+    assert!(other.stderr.ends_with(&format!("; of others there is: {name}\n")), "{other:?}");
     // who asks for a list gets one, and nothing is removed
     let listed = site.recover(&["-o", "json"]).exits(0).json();
     let one = &listed["left"][0];
@@ -319,7 +323,7 @@ fn the_folder_of_a_trial_says_what_it_left_behind() {
     other["trial"] = json!("00000000");
     site.chaos.write("other/trial.json", other.to_string());
     let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
-    assert!(nothing.stderr.starts_with("nothing of a trial is left"), "{nothing:?}");
+    assert!(nothing.stderr.starts_with("nothing of the trial 00000000 is left"), "{nothing:?}");
     assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
     site.recover(&["--from", "out", "--yes"]).exits(0);
     wait_until("the namespace to be gone", || site.left().is_empty());

@@ -1,0 +1,118 @@
+//! The faults of placeholders: those that name nothing stay as they are, and nobody notices. Floor 0.
+
+use super::Validator;
+use crate::diagnostic::did_you_mean;
+use crate::experiment::activity::child;
+use crate::experiment::configuration::Variables;
+use crate::experiment::document::{Kind, Node};
+use crate::substitution::{Placeholder, placeholders};
+use crate::value::Value;
+
+/// Who else may have a meaning for what looks like a placeholder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Nobody.
+    Nobody,
+    /// A shell, with variables of its own.
+    Shell,
+}
+
+/// What placeholders can name.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    names: Vec<String>,
+    /// Whether there is a group of secrets whose entries are known when it is read.
+    is_open: bool,
+}
+
+impl Declared {
+    /// The configuration's entries, and the entries of the groups of secrets.
+    pub(super) fn of(root: &Node, given: &Variables) -> Self {
+        let mut declared = Self::default();
+        if let Some(Kind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
+            declared.names.extend(entries.keys().cloned());
+        }
+        let Some(Kind::Map(groups)) = root.get("secrets").map(|node| &node.kind) else { return declared };
+        for (name, group) in groups {
+            if let Some(group) = given.secrets.get(name).and_then(Value::as_map) {
+                declared.names.extend(group.keys().cloned());
+            } else if group.value.get("type").and_then(Node::as_text) == Some("vault") {
+                declared.is_open = true;
+            } else if let Kind::Map(entries) = &group.value.kind {
+                declared.names.extend(entries.keys().cloned());
+            }
+        }
+        declared
+    }
+
+    /// The name that somebody may have meant; nothing where there is no doubt.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        did_you_mean(name, self.names.iter().map(String::as_str))
+    }
+}
+
+impl<'a> Validator<'a> {
+    /// Warns of placeholders that name nothing, in every text of a part.
+    pub(super) fn placeholders(&mut self, node: &'a Node, at: &str, reader: Reader) {
+        match &node.kind {
+            Kind::Scalar(value) => {
+                let mut told = Vec::new();
+                for placeholder in value.as_text().map(placeholders).unwrap_or_default() {
+                    if !told.contains(&placeholder.name) {
+                        told.push(placeholder.name);
+                        self.placeholder(node, at, &placeholder, reader);
+                    }
+                }
+            }
+            Kind::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.placeholders(item, &child(at, &index.to_string()), reader);
+                }
+            }
+            Kind::Map(entries) => {
+                for (key, entry) in entries {
+                    self.placeholders(&entry.value, &child(at, key), reader);
+                }
+            }
+        }
+    }
+
+    fn placeholder(&mut self, node: &'a Node, at: &str, found: &Placeholder<'a>, reader: Reader) {
+        let Placeholder { name, braced } = *found;
+        if self.declared.names.iter().any(|known| known == name) || self.declared.is_open {
+            return;
+        }
+        let nearest = self.declared.nearest(name).map(str::to_owned);
+        let meant = match reader {
+            // $word may be part of a password or a pattern
+            Reader::Nobody => braced || nearest.is_some(),
+            Reader::Shell => {
+                nearest.as_deref().is_some_and(|nearest| !self.is_of_the_shell(node, name, nearest))
+            }
+        };
+        if !meant {
+            return;
+        }
+        let written = if braced { format!("${{{name}}}") } else { format!("${name}") };
+        let message = format!("{written} stays as it is: neither configuration nor secrets declare {name}");
+        self.warning(node, at, message).hint = Some(match nearest {
+            Some(nearest) if braced => format!("did you mean \"${{{nearest}}}\"?"),
+            Some(nearest) => format!("did you mean \"${nearest}\"?"),
+            None => format!("declare {name} in the configuration"),
+        });
+    }
+
+    /// Whether a shell has a variable of that name: of the environment, one that the text itself sets, or one that is
+    /// written as those of the environment are.
+    fn is_of_the_shell(&self, node: &Node, name: &str, nearest: &str) -> bool {
+        let text = node.as_text().unwrap_or_default();
+        let is_set = |before: &str, after: &str| text.contains(&format!("{before}{name}{after}"));
+        let is_loud = |text: &str| !text.chars().any(|c| c.is_ascii_lowercase());
+        self.rules.environment(name).is_some()
+            || is_set("", "=")
+            || is_set("for ", " ")
+            || is_set("read ", "")
+            || is_set("read -r ", "")
+            || is_loud(name) && !is_loud(nearest)
+    }
+}

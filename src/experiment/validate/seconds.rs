@@ -1,0 +1,95 @@
+//! The faults of timeouts and pauses: numbers of seconds that abort a run which has begun. Floor 0.
+
+use super::Validator;
+use crate::experiment::ProviderKind;
+use crate::experiment::activity::child;
+use crate::experiment::document::{Kind, Node};
+use crate::value::Value;
+
+/// Units that people write behind a number, and how many seconds they are.
+const UNITS: [(&str, f64); 8] = [
+    ("ms", 1e-3),
+    ("seconds", 1.0),
+    ("sec", 1.0),
+    ("s", 1.0),
+    ("minutes", 60.0),
+    ("min", 60.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+];
+
+impl<'a> Validator<'a> {
+    /// The timeout of a provider. Of a process it is never filled, of a request it is; functions have none.
+    pub(super) fn provider_timeout(&mut self, kind: ProviderKind, provider: &'a Node, at: &str) {
+        let Some(timeout) = provider.get("timeout").filter(|timeout| !timeout.is_null()) else { return };
+        let at = child(at, "timeout");
+        match (kind, &timeout.kind) {
+            (ProviderKind::Python, _) => {}
+            (ProviderKind::Process, Kind::Scalar(value)) => {
+                if value.as_f64().is_none_or(f64::is_nan) {
+                    self.no_seconds(timeout, &at, "the timeout of a process");
+                }
+            }
+            (ProviderKind::Process, _) => self.no_seconds(timeout, &at, "the timeout of a process"),
+            (ProviderKind::Http, Kind::List(parts)) if parts.len() == 2 => {
+                for (index, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_null()) {
+                    self.request_timeout(part, &child(&at, &index.to_string()));
+                }
+            }
+            (ProviderKind::Http, Kind::List(_)) => {
+                let message = "a timeout in two parts is [connect, read], which aborts the run otherwise";
+                self.doubt(timeout, &at, message).expected = Some("two numbers of seconds".to_owned());
+            }
+            (ProviderKind::Http, _) => self.request_timeout(timeout, &at),
+        }
+    }
+
+    fn request_timeout(&mut self, node: &'a Node, at: &str) {
+        let Kind::Scalar(value) = &node.kind else {
+            self.no_seconds(node, at, "the timeout of a request");
+            return;
+        };
+        match value.as_f64() {
+            Some(seconds) if seconds > 0.0 => {}
+            Some(_) => {
+                let message =
+                    "a timeout of zero seconds or less is over before it begins, which aborts the run";
+                self.doubt(node, at, message).expected = Some("a number of seconds".to_owned());
+            }
+            // it may become a number when it is filled
+            None if value.as_text().is_some_and(|text| text.contains('$')) => {}
+            None => self.no_seconds(node, at, "the timeout of a request"),
+        }
+    }
+
+    /// A pause that is a number.
+    pub(super) fn pause_length(&mut self, node: &'a Node, at: &str, side: &str) {
+        let Kind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
+        if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
+            let message =
+                format!("a pause {side} an activity cannot be less than nothing, which aborts the run");
+            self.doubt(node, at, message).expected = Some("a number of seconds, 0 or more".to_owned());
+        }
+    }
+
+    fn no_seconds(&mut self, node: &'a Node, at: &str, what: &str) {
+        let message =
+            format!("{what} is a number of seconds, not {}, which aborts the run", node.kind_name());
+        let meant = node.as_text().and_then(meant);
+        let fault = self.doubt(node, at, message);
+        fault.hint = Some(match meant {
+            Some(seconds) => format!("a number of seconds: {seconds}"),
+            None => "a number of seconds, such as 3".to_owned(),
+        });
+    }
+}
+
+/// How many seconds a text is meant to be.
+fn meant(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_plain = |number: &str| number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let number = |number: &str| number.trim().parse::<f64>().ok().filter(|_| is_plain(number.trim()));
+    let with_unit =
+        UNITS.into_iter().find_map(|(unit, factor)| Some(number(text.strip_suffix(unit)?)? * factor));
+    with_unit.or_else(|| number(text))
+}
