@@ -411,7 +411,7 @@ fn safeguards() {
         ],
     );
     check("{}", &["error AT control 's' has no list of probes"]);
-    check(r#"{"probes": "${probes}"}"#, &["error AT control 's' has no list of probes"]);
+    check(r#"{"probes": "probes"}"#, &["error AT control 's' has no list of probes"]);
     let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
     let found = faults(&text, &Lenient::default());
     assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
