@@ -92,6 +92,9 @@ fn row(probe: &str, measure: Measure, before: &[Sampled], after: &[Sampled], rul
     } else {
         None
     };
+    // when something was back is known by the sample that saw it, and no better
+    let grid = all().flatten().map(|series| series.period).filter(|period| period.is_finite());
+    let grid = if measure == Measure::TimeToRecover { grid.fold(0.0, f64::max) } else { 0.0 };
     let mut row = Row {
         probe: probe.to_owned(),
         measure,
@@ -100,7 +103,7 @@ fn row(probe: &str, measure: Measure, before: &[Sampled], after: &[Sampled], rul
             .centre
             .value
             .or(before_side.centre.above)
-            .map(|value| rules.margin.of(measure, value)),
+            .map(|value| rules.margin.of(measure, value).max(grid)),
         before: before_side,
         after: after_side,
         difference: None,

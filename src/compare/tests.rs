@@ -336,6 +336,14 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
     check(&late, &base, Verdict::Improved, ["equivalent", "better", "equivalent"]);
     check(&base, &late, Verdict::Regressed, ["equivalent", "worse", "equivalent"]);
     check(&late, &late, Verdict::Unchanged, ["equivalent", "not told apart", "equivalent"]);
+    // two samples are as far apart as the difference between the arms
+    let back = |after: f64| -> Vec<_> {
+        base.iter()
+            .map(|(ratio, recovered, p95)| (*ratio, recovered.map(|seen| seen - 1.0 + after), *p95))
+            .collect()
+    };
+    check(&back(0.5), &back(0.42), Verdict::Unchanged, ["equivalent", "equivalent", "equivalent"]);
+    check(&back(0.5), &back(0.35), Verdict::Improved, ["equivalent", "better", "equivalent"]);
     // a refused connection in a millisecond is not fast
     let none: Vec<_> = base.iter().map(|(_, recovered, _)| (0.05, *recovered, 1.0)).collect();
     check(&base, &none, Verdict::Regressed, ["worse", "equivalent", "not compared: too few successes"]);
