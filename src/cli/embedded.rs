@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::oneshot;
@@ -85,12 +84,18 @@ pub(super) fn embedded(session: &Session, command: &Embedded) -> u8 {
     }
 }
 
-/// Lets as many Pods listen as the system allows at all: each takes a descriptor.
+/// Raises the limit of open files to the maximum: each Pod that listens needs a descriptor.
+#[cfg(unix)]
 fn raise_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // where there are too few in the end, the Pod that has none says so
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
+
+/// Does nothing: Windows has no such limit.
+#[cfg(not(unix))]
+fn raise_limit() {}
 
 async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
     raise_limit();
