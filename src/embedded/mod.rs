@@ -57,12 +57,12 @@ mod work;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ::http::{Request, Response};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -84,11 +84,8 @@ pub use status::Status;
 /// How many containers are looked at at once: each takes two ends of a connection.
 const LOOKS: usize = 50;
 
-/// Something that is under way.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// What comes of starting a container: nothing for an image that only seems to run. An error says why it cannot run.
-pub type Started<'a> = Pending<'a, Result<Option<Listens>, String>>;
+pub type Started<'a> = BoxFuture<'a, Result<Option<Listens>, String>>;
 
 /// Where something that runs for a container listens: the port that it has in its Pod, and the real address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,7 +255,7 @@ where
 {
     type Response = Response<Body>;
     type Error = std::convert::Infallible;
-    type Future = Pending<'static, Result<Self::Response, Self::Error>>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))

@@ -5,11 +5,12 @@
 
 use std::sync::{Arc, Weak};
 
+use futures_util::future::BoxFuture;
+
 use super::Engine;
 use super::safeguards::Safeguards;
 use crate::event::Interrupt;
 use crate::experiment::{Activity, Control as Declared, Experiment, Hypothesis, SAFEGUARDS, Side};
-use crate::provider::Pending;
 
 /// A level of a run.
 #[derive(Clone, Copy)]
@@ -50,7 +51,7 @@ impl<'a> Moment<'a> {
 /// Something that is told of the levels of a run.
 pub trait Control: Send + Sync {
     /// Is told of a moment. An error interrupts the run.
-    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> Pending<'a, Result<(), Interrupt>>;
+    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> BoxFuture<'a, Result<(), Interrupt>>;
 }
 
 /// Whether a control of that module is built in.

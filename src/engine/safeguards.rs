@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -13,7 +14,6 @@ use super::Engine;
 use super::control::{Control, Level, Moment};
 use crate::event::Interrupt;
 use crate::experiment::{Activity, Control as Declared, Side, Tolerance};
-use crate::provider::Pending;
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
 
@@ -98,7 +98,7 @@ impl Safeguards {
 }
 
 impl Control for Safeguards {
-    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> Pending<'a, Result<(), Interrupt>> {
+    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> BoxFuture<'a, Result<(), Interrupt>> {
         Box::pin(async move {
             match (moment.level, moment.side) {
                 (Level::Experiment, Side::Before) => self.begin().await,

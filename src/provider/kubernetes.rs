@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
+use super::{ActivityError, Confirmation, Prepared, Provider};
 use crate::effect::{EffectState, Halt, ONLY_LOOKED, Target, Told};
 use crate::experiment::resolve::{Call, PythonCall};
 use crate::experiment::{ActivityKind, Finding, Usage};
@@ -127,7 +128,7 @@ impl Provider for Kubernetes {
         }
     }
 
-    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
         Box::pin(async move {
             let Call::Python(call) = call else {
                 return Err(ActivityError::Unexpected("not a function".to_owned()));
@@ -270,7 +271,7 @@ impl Prepared for PreparedFunction {
         self.changed
     }
 
-    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
                 None => Err(Failure::failed("it was carried out already")),

@@ -10,8 +10,9 @@ mod kubernetes;
 mod process;
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use crate::effect::{EffectState, Halt, Reached, Target, Told};
 use crate::experiment::resolve::{Call, resolve};
@@ -23,9 +24,6 @@ use crate::value::{Map, Value};
 pub use http::{Access, Http, Services};
 pub use kubernetes::{Kubernetes, Options};
 pub use process::Process;
-
-/// Something that is under way.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Why an activity could not be carried out. The text is fit for the journal once secrets are masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub trait Provider: Send + Sync {
     fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding>;
 
     /// Looks at what the activity would do. Nothing is changed.
-    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>>;
+    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>>;
 }
 
 /// An activity that can be applied.
@@ -72,7 +70,7 @@ pub trait Prepared: Send {
 
     /// Does it, and tells what became of each target as it becomes known. Dropping the future gives it up, and
     /// ends what it started.
-    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>>;
+    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>>;
 
     /// Whether anything is otherwise since it was applied. What was so already is no fault.
     fn changed(&self) -> bool {
@@ -98,7 +96,7 @@ pub enum Confirmation {
     /// That is known at once.
     Known(EffectState, String),
     /// That has to be watched for. The engine gives it a deadline.
-    Watched(Pending<'static, (EffectState, String)>),
+    Watched(BoxFuture<'static, (EffectState, String)>),
 }
 
 /// The providers of a run.

@@ -8,11 +8,12 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::executable::{expand_home, find};
-use super::{ActivityError, Confirmation, Pending, Prepared, Provider};
+use super::{ActivityError, Confirmation, Prepared, Provider};
 use crate::effect::{EffectState, Target, Told};
 use crate::experiment::resolve::{Call, ProcessArguments, ProcessCall};
 use crate::experiment::{Finding, Usage};
@@ -56,7 +57,7 @@ impl Provider for Process {
         vec![Finding::at("path", fault).hint(hint)]
     }
 
-    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
         Box::pin(async move {
             let Call::Process(call) = call else {
                 return Err(ActivityError::Unexpected("not a process".to_owned()));
@@ -133,7 +134,7 @@ impl Prepared for PreparedProcess {
         &[]
     }
 
-    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(self.run())
     }
 

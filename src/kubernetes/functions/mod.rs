@@ -14,9 +14,9 @@ mod resources;
 mod waiting;
 mod workloads;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Arguments, to_json};
@@ -50,7 +50,7 @@ pub struct Context {
 /// What has been prepared, and will be done.
 pub enum Work {
     /// Looking.
-    Look(Pin<Box<dyn Future<Output = Result<Json, Failure>> + Send>>),
+    Look(BoxFuture<'static, Result<Json, Failure>>),
     /// Changes that are known beforehand.
     Plan(Plan),
     /// Commands in containers.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request};
@@ -19,7 +20,7 @@ use url::Url;
 use self::body::{add_query, form};
 use self::send::PreparedHttp;
 use super::process::duration;
-use super::{ActivityError, Pending, Prepared, Provider};
+use super::{ActivityError, Prepared, Provider};
 use crate::experiment::resolve::{Call, HttpCall, Verification};
 use crate::experiment::{Finding, Usage};
 use crate::http_client::{self, Options};
@@ -124,7 +125,7 @@ impl Provider for Http {
         }
     }
 
-    fn prepare(&self, call: Call) -> Pending<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
         Box::pin(async move {
             let Call::Http(call) = call else {
                 return Err(ActivityError::Unexpected("not a request".to_owned()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::{Client, Request};
 use tokio::sync::watch;
 
@@ -11,7 +12,7 @@ use crate::effect::{EffectState, Reached, Target, Told};
 use crate::experiment::resolve::HttpCall;
 use crate::http_client::{Connections, MAX_REDIRECTS, describe};
 use crate::provider::process::duration;
-use crate::provider::{ActivityError, Confirmation, Pending, Prepared};
+use crate::provider::{ActivityError, Confirmation, Prepared};
 use crate::sample::Outcome;
 use crate::value::Value;
 
@@ -31,7 +32,7 @@ impl Prepared for PreparedHttp {
         &[]
     }
 
-    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> Pending<'a, Result<Value, ActivityError>> {
+    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async {
             let mut tries = 0;
             self.failing = None;
