@@ -225,17 +225,7 @@ fn shield() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// A random number that tells runs apart, as a version 4 UUID.
+/// Returns a random identifier of a run: a version 4 UUID.
 fn new_run_id() -> String {
-    use ring::rand::SecureRandom as _;
-    let mut bytes = [0_u8; 16];
-    // without a source of random numbers the time has to do
-    if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
-        let micros = crate::clock::Timestamp::now().as_seconds().to_bits();
-        bytes[..8].copy_from_slice(&micros.to_be_bytes());
-    }
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    uuid::Uuid::new_v4().to_string()
 }
