@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::console::sanitize;
 
@@ -90,7 +91,7 @@ pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
         .collect();
     let columns = all.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        let widest = all.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+        let widest = all.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max();
         (widest.unwrap_or(0) + GAP).max(NARROWEST)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -98,7 +99,8 @@ pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     for line in &all {
         let mut text = String::new();
         for (cell, width) in line.iter().zip(&widths) {
-            text += &format!("{cell:width$}");
+            text += cell;
+            text += &" ".repeat(width.saturating_sub(cell.width()));
         }
         out += text.trim_end();
         out.push('\n');
@@ -158,6 +160,19 @@ mod tests {
         check("a\r\tb\n", "a\\r b");
         check("\u{1b}]0;x\u{7}", "^[]0;x\\u{7}");
         check("", "");
-        assert_eq!(table(&["B", "C"], vec![vec!["é".to_owned(), "d".to_owned()]]), "B     C\né     d\n");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_a_terminal_shows_them() {
+        let check = |cell: &str, expected: &str| {
+            let lines = vec![vec![cell.to_owned(), "d".to_owned()]];
+            assert_eq!(table(&["B", "C"], lines), expected);
+        };
+        check("é", "B     C\né     d\n");
+        // one character and an accent that combines with it: one column
+        check("abcde\u{301}", "B       C\nabcde\u{301}   d\n");
+        // two columns each
+        check("日本語", "B        C\n日本語   d\n");
+        check("🦀🦀", "B      C\n🦀🦀   d\n");
     }
 }
