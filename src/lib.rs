@@ -13,15 +13,15 @@
 //!            sampling/            looks at the probes over and over beside a run
 //!            trial/               runs of both arms: in which order, with what, within which bounds
 //!                      ▼
-//!  FLOOR 1   ports     provider/  kubernetes/  http_client/  settings/  source/       I/O lives here, asynchronous
+//!  FLOOR 1   ports     provider/  kubernetes/  http_client/  config/  source/       I/O lives here, asynchronous
 //!            github/                          the job, its events and commands, one comment on the pull request
-//!            sample_app/  embedded/           the application of the examples; a small Kubernetes of our own
+//!            demo_app/  embedded/           the application of the examples; a small Kubernetes of our own
 //!            views     console/  compare/  report/                       pure: events in, lines out; journals in,
 //!                                                                        an answer out
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  sample/  statistics/  effect  diagnostic  clock     no runtime, no terminal
-//!            lot
+//!            value/  series/  statistics/  mutation  diagnostic  clock   no runtime, no terminal
+//!            rng  error_code
 //! ```
 //!
 //! # One activity, from file to journal
@@ -51,52 +51,54 @@
 //! | value | 0 | – |
 //! | clock | 0 | – |
 //! | diagnostic | 0 | – |
-//! | effect | 0 | clock |
-//! | lot | 0 | – |
-//! | statistics | 0 | lot |
+//! | mutation | 0 | clock |
+//! | rng | 0 | – |
+//! | statistics | 0 | rng |
 //! | substitution | 0 | value |
-//! | experiment | 0 | diagnostic, substitution, value |
-//! | tolerance | 0 | experiment, substitution, value |
-//! | event | 0 | clock, effect, experiment, tolerance, value |
-//! | journal | 0 | clock, effect, event, experiment, sample, value |
-//! | sample | 0 | – |
-//! | compare | 1 | effect, experiment, journal, sample, statistics, value |
-//! | console | 1 | clock, effect, event, experiment, value |
-//! | report | 1 | clock, compare, console, journal, sample |
-//! | http_client | 1 | experiment |
-//! | github | 1 | clock, experiment, http_client |
-//! | settings | 1 | diagnostic, experiment, http_client, value |
-//! | source | 1 | diagnostic, experiment, http_client, settings |
-//! | kubernetes | 1 | clock, diagnostic, effect, experiment, lot, settings, tolerance, value |
-//! | embedded | 1 | clock, lot |
-//! | sample_app | 1 | clock, experiment, http_client |
-//! | provider | 1 | diagnostic, effect, experiment, http_client, kubernetes, sample, settings, substitution, value |
-//! | engine | 2 | clock, effect, event, experiment, http_client, provider, settings, substitution, tolerance, value |
-//! | sampling | 2 | clock, effect, engine, event, experiment, kubernetes, provider, sample, substitution, tolerance, value |
-//! | trial | 2 | effect, experiment, kubernetes, lot, provider, substitution, value |
+//! | experiment | 0 | diagnostic, error_code, substitution, value |
+//! | tolerance | 0 | error_code, experiment, substitution, value |
+//! | event | 0 | clock, mutation, experiment, tolerance, value |
+//! | error_code | 0 | – |
+//! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
+//! | series | 0 | – |
+//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
+//! | console | 1 | clock, error_code, mutation, event, experiment, value |
+//! | report | 1 | clock, compare, console, error_code, journal, series |
+//! | http_client | 1 | error_code, experiment |
+//! | github | 1 | clock, error_code, experiment, http_client |
+//! | config | 1 | diagnostic, error_code, experiment, http_client, value |
+//! | source | 1 | config, diagnostic, error_code, experiment, http_client |
+//! | kubernetes | 1 | clock, config, diagnostic, error_code, experiment, mutation, rng, tolerance, value |
+//! | embedded | 1 | clock, error_code, rng |
+//! | demo_app | 1 | clock, error_code, experiment, http_client |
+//! | provider | 1 | config, diagnostic, error_code, experiment, http_client, kubernetes, mutation, series, substitution, value |
+//! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
+//! | sampling | 2 | clock, engine, error_code, event, experiment, kubernetes, mutation, provider, series, substitution, tolerance, value |
+//! | trial | 2 | error_code, experiment, kubernetes, mutation, provider, rng, substitution, value |
 //! | cli | 3 | everything |
 
 pub mod cli;
 pub mod clock;
 pub mod compare;
+pub mod config;
 pub mod console;
+pub mod demo_app;
 pub mod diagnostic;
-pub mod effect;
 pub mod embedded;
 pub mod engine;
+pub mod error_code;
 pub mod event;
 pub mod experiment;
 pub mod github;
 pub mod http_client;
 pub mod journal;
 pub mod kubernetes;
-pub mod lot;
+pub mod mutation;
 pub mod provider;
 pub mod report;
-pub mod sample;
-pub mod sample_app;
+pub mod rng;
 pub mod sampling;
-pub mod settings;
+pub mod series;
 pub mod source;
 pub mod statistics;
 pub mod substitution;

@@ -1,14 +1,14 @@
 //! What the statistical functions make of many inputs, for another implementation to check.
 
-use kubectl_chaos::lot::Lot;
+use kubectl_chaos::rng::SeededRng;
 use kubectl_chaos::statistics::{
-    Splits, groups_needed, holm, least_p, quantile, shift, shift_interval, wilson,
+    GroupSplits, groups_needed, holm, least_p, quantile, shift, shift_interval, wilson,
 };
 use serde_json::{Value, json};
 
 /// One document with a list of cases per function. Infinite values are null.
 pub fn cases() -> Value {
-    let mut lot = Lot::new(7);
+    let mut lot = SeededRng::new(7);
     let groups: Vec<Value> = (0..300).map(|at| group(&mut lot, at)).collect();
     let holms: Vec<Value> = (0..100)
         .map(|_| {
@@ -36,7 +36,7 @@ pub fn cases() -> Value {
 }
 
 /// Two groups: some with many equal values, some with infinite ones, some so large that splits are drawn.
-fn group(lot: &mut Lot, at: usize) -> Value {
+fn group(lot: &mut SeededRng, at: usize) -> Value {
     let (first, second) =
         if at % 10 == 9 { (9 + lot.draw(12), 9 + lot.draw(12)) } else { (2 + lot.draw(7), 2 + lot.draw(7)) };
     let steps = [5, 50, 1_000_000][at % 3];
@@ -48,7 +48,7 @@ fn group(lot: &mut Lot, at: usize) -> Value {
         .into_iter()
         .map(|value| (value + apart * steps as f64).round())
         .collect();
-    let splits = Splits::new(first.len(), second.len(), 1);
+    let splits = GroupSplits::new(first.len(), second.len(), 1);
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
     json!({
         "first": first, "second": second, "drawn": splits.are_drawn(), "p": splits.p(&first, &second),
@@ -58,7 +58,7 @@ fn group(lot: &mut Lot, at: usize) -> Value {
 }
 
 /// Whole numbers below another; one in so many of them is infinite.
-fn values(lot: &mut Lot, count: usize, below: usize, infinite: usize) -> Vec<f64> {
+fn values(lot: &mut SeededRng, count: usize, below: usize, infinite: usize) -> Vec<f64> {
     #[allow(clippy::cast_precision_loss)]
     let mut value = || {
         if infinite > 0 && lot.draw(infinite) == 0 { f64::INFINITY } else { lot.draw(below) as f64 }
@@ -66,7 +66,7 @@ fn values(lot: &mut Lot, count: usize, below: usize, infinite: usize) -> Vec<f64
     (0..count).map(|_| value()).collect()
 }
 
-fn even(lot: &mut Lot) -> f64 {
+fn even(lot: &mut SeededRng) -> f64 {
     #[allow(clippy::cast_precision_loss)]
     let value = lot.draw(1 << 40) as f64 / (1_u64 << 40) as f64;
     value

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kubectl_chaos::compare::{Comparer, Options, Verdict};
+use kubectl_chaos::compare::{CompareOptions, Comparer, ComparisonVerdict};
 
 use tables::Tables;
 use world::{Chance, Nature, Trial};
@@ -47,19 +47,19 @@ struct Cell {
 #[derive(Clone, Debug, Default)]
 struct Came {
     comparisons: u32,
-    verdicts: BTreeMap<Verdict, u32>,
+    verdicts: BTreeMap<ComparisonVerdict, u32>,
     /// How often a test over samples called the first probe's latencies different.
     by_samples: u32,
 }
 
 impl Came {
-    fn share(&self, verdict: Verdict) -> f64 {
+    fn share(&self, verdict: ComparisonVerdict) -> f64 {
         f64::from(self.verdicts.get(&verdict).copied().unwrap_or(0)) / f64::from(self.comparisons)
     }
 
     /// The share of comparisons that say that there is a difference.
     fn alarms(&self) -> f64 {
-        1.0 - self.share(Verdict::Unchanged) - self.share(Verdict::Inconclusive)
+        1.0 - self.share(ComparisonVerdict::Unchanged) - self.share(ComparisonVerdict::Inconclusive)
     }
 }
 
@@ -108,7 +108,7 @@ fn play(cells: &[Cell], comparisons: u32) -> Vec<Came> {
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                let mut comparer = Comparer::new(Options::default()).without_intervals();
+                let mut comparer = Comparer::new(CompareOptions::default()).without_intervals();
                 loop {
                     // the large cells first, so that no thread is left with one at the end
                     let taken = next.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kubectl_chaos::compare::Verdict;
+use kubectl_chaos::compare::ComparisonVerdict;
 
 use super::world::Nature;
 use super::{Came, Cell, FLAKES, REPEATS};
@@ -52,7 +52,7 @@ impl Tables<'_> {
         );
         self.by_cell(&mut out, |came| percent(came.alarms()));
         out += "\nNo clear answer: the share of the same comparisons that are *inconclusive*.\n\n";
-        self.by_cell(&mut out, |came| percent(came.share(Verdict::Inconclusive)));
+        self.by_cell(&mut out, |came| percent(came.share(ComparisonVerdict::Inconclusive)));
         out += "\nThe same runs, judged by a test over their samples (Welch's, over the latencies of the first \
                 probe, 5 % level): the share that it calls different. It is why no test here is fed with samples.\n\n";
         self.by_cell(&mut out, |came| percent(f64::from(came.by_samples) / f64::from(came.comparisons)));
@@ -65,7 +65,7 @@ impl Tables<'_> {
         out += "|---|---|---|---|---|---|---|---|\n";
         for ((name, _), came) in EFFECTS.iter().zip(self.different.chunks(REPEATS.len())) {
             for (repeats, came) in REPEATS.iter().zip(came) {
-                let shares = Verdict::ALL.map(|verdict| percent(came.share(verdict))).join(" | ");
+                let shares = ComparisonVerdict::ALL.map(|verdict| percent(came.share(verdict))).join(" | ");
                 let _ = writeln!(out, "| {name} | {repeats} | {shares} |");
             }
         }
@@ -105,7 +105,7 @@ impl Tables<'_> {
             }
         }
         // who never answers gives no false alarm either
-        let plain = self.different[..REPEATS.len()].iter().map(|came| came.share(Verdict::Fixed));
+        let plain = self.different[..REPEATS.len()].iter().map(|came| came.share(ComparisonVerdict::Fixed));
         let seen = plain.fold(1.0, f64::min);
         if seen < 1.0 {
             return Some(format!("what every run shows is seen in {} only: {}", percent(seen), EFFECTS[0].0));

@@ -4,8 +4,8 @@
 use std::f64::consts::TAU;
 
 use kubectl_chaos::journal::Record;
-use kubectl_chaos::lot::Lot;
-use kubectl_chaos::sample::{Outcome, Phase};
+use kubectl_chaos::rng::SeededRng;
+use kubectl_chaos::series::{SampleOutcome, SamplePhase};
 use serde_json::{Value, json};
 
 /// How many samples of each probe there are while the fault lasts.
@@ -43,13 +43,13 @@ impl Nature {
 
 /// Random numbers.
 pub struct Chance {
-    lot: Lot,
+    lot: SeededRng,
     spare: Option<f64>,
 }
 
 impl Chance {
     pub fn new(seed: u64) -> Self {
-        Self { lot: Lot::new(seed), spare: None }
+        Self { lot: SeededRng::new(seed), spare: None }
     }
 
     /// Evenly from zero to one, without either.
@@ -179,9 +179,9 @@ fn play(
             }
         }
         let good = u32::try_from(latencies.len()).unwrap_or(SAMPLES);
-        let fault = series.phases.iter_mut().find(|seen| seen.phase == Phase::Fault).expect("a fault");
-        fault.outcomes.insert(Outcome::Ok, good.into());
-        fault.outcomes.insert(Outcome::Refused, (SAMPLES - good).into());
+        let fault = series.phases.iter_mut().find(|seen| seen.phase == SamplePhase::Fault).expect("a fault");
+        fault.outcomes.insert(SampleOutcome::Ok, good.into());
+        fault.outcomes.insert(SampleOutcome::Refused, (SAMPLES - good).into());
         if let Some(latency) = &mut fault.latency {
             latency.samples = good.into();
             latency.p95 = quantile(latencies, 95).map_or(0.0, f64::exp);

@@ -13,18 +13,18 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use jiff::SignedDuration;
 
 use super::ci::args::Ci;
-use super::compare::Compare;
-use super::completion::Completion;
-use super::connection_args::Connection;
-use super::demo::Demo;
-use super::discover::Discover;
-use super::doctor::Doctor;
-use super::embedded::Embedded;
-use super::init::Init;
-use super::output_file::ReportArgs;
+use super::compare::CompareArgs;
+use super::completion::CompletionArgs;
+use super::connection_args::ConnectionArgs;
+use super::demo::DemoArgs;
+use super::demo_app::DemoAppCommand;
+use super::discover::DiscoverArgs;
+use super::doctor::DoctorArgs;
+use super::embedded::EmbeddedCommand;
+use super::init::InitArgs;
 use super::publish::args::Publish;
-use super::report::Report;
-use super::sample_app::SampleApp;
+use super::report::RenderArgs;
+use super::report_files::ReportArgs;
 use super::trial::args::{Recover, Trial};
 use super::version::VERSION;
 use crate::experiment::configuration::{TYPES, variable};
@@ -59,16 +59,16 @@ Exit codes (2, 3 and 4 mean that nothing was touched; of the others the first th
 )]
 pub(super) struct Cli {
     #[command(flatten)]
-    pub(super) global: Global,
+    pub(super) global: GlobalArgs,
     #[command(flatten)]
-    pub(super) connection: Connection,
+    pub(super) connection: ConnectionArgs,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
 /// What concerns every command.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Global {
+pub(super) struct GlobalArgs {
     /// The settings file
     #[arg(
         long,
@@ -91,8 +91,8 @@ pub(super) struct Global {
     #[arg(long, global = true, help_heading = "Global options")]
     pub(super) verbose: bool,
     /// When to use colour
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, help_heading = "Global options")]
-    pub(super) color: Colour,
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto, help_heading = "Global options")]
+    pub(super) color: ColorMode,
     /// The same as --color=never
     #[arg(long, global = true, help_heading = "Global options")]
     pub(super) no_color: bool,
@@ -112,8 +112,8 @@ pub(super) struct Global {
     #[arg(long, global = true, hide = true)]
     pub(super) no_version_check: bool,
     /// Which exit codes to use: ours, or 0, 1 and 2 as the Chaos Toolkit does
-    #[arg(long, global = true, value_enum, value_name = "CODES", default_value_t = ExitCodes::Precise, help_heading = "Global options")]
-    pub(super) exit_code: ExitCodes,
+    #[arg(long, global = true, value_enum, value_name = "CODES", default_value_t = ExitCodeStyle::Precise, help_heading = "Global options")]
+    pub(super) exit_code: ExitCodeStyle,
     /// Whether an action that failed, or was not seen to take effect, fails the run, and what would quietly not
     /// happen is refused; --strict=false is as lenient as the Chaos Toolkit
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", require_equals = true, action = ArgAction::Set, help_heading = "Global options")]
@@ -122,7 +122,7 @@ pub(super) struct Global {
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Colour {
+pub(super) enum ColorMode {
     /// On a terminal that wants it.
     Auto,
     /// Always.
@@ -155,7 +155,7 @@ pub(super) enum LogFormat {
 
 /// Which exit codes to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ExitCodes {
+pub(super) enum ExitCodeStyle {
     /// Ours.
     Precise,
     /// 0, 1 and 2.
@@ -166,27 +166,27 @@ pub(super) enum ExitCodes {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run experiments and write their journals
-    Run(Box<Run>),
+    Run(Box<RunArgs>),
     /// Run an experiment, or a trial of it, as part of a job: what a pull request brings along is kept within bounds
     Ci(Box<Ci>),
     /// Say what changed between two sets of runs of one experiment, and how sure that is
-    Compare(Compare),
+    Compare(CompareArgs),
     /// Complete command lines: for kubectl by a file beside it, for other names by a script of the shell
-    Completion(Completion),
+    Completion(CompletionArgs),
     /// Show the whole learning loop: nothing has to be installed, no cluster is touched
-    Demo(Demo),
+    Demo(DemoArgs),
     /// List the functions that experiments can call, with what they take and the rights that they need
-    Discover(Discover),
+    Discover(DiscoverArgs),
     /// Look for what would be in the way: programs of the same name, the cluster, rights; and say what to do
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// A small Kubernetes in this process, to try experiments on
     Embedded {
         /// What to do with it.
         #[command(subcommand)]
-        command: Embedded,
+        command: EmbeddedCommand,
     },
     /// Write an experiment, from flags or by asking
-    Init(Init),
+    Init(InitArgs),
     /// List the flags that every command takes
     Options,
     /// Tell GitHub what runs or a trial came to: job summary, annotations, one comment on the pull request
@@ -194,17 +194,17 @@ pub(super) enum Command {
     /// Remove what killed trials left behind
     Recover(Recover),
     /// Render journals again, as text, JUnit XML, Markdown or HTML
-    Report(Report),
+    Report(RenderArgs),
     /// Run an experiment before and after a change, several times each, and say what the change came to
     Trial(Box<Trial>),
     /// Find every fault of experiments, without running anything
-    Validate(Validate),
+    Validate(ValidateArgs),
     /// The application of the examples
     #[command(hide = true)]
     SampleApp {
         /// Which part of it.
         #[command(subcommand)]
-        part: SampleApp,
+        part: DemoAppCommand,
     },
     /// Anything else: refused, with what to do instead.
     #[command(external_subcommand)]
@@ -225,7 +225,7 @@ pub(super) struct VariableArgs {
 /// `run`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// The experiment: a JSON or YAML file, an http or https address, or - for standard input
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub(super) sources: Vec<String>,
@@ -240,7 +240,7 @@ pub(super) struct Run {
     pub(super) apply: Vec<PathBuf>,
     /// What to leave out
     #[arg(long, value_enum, value_name = "WHAT")]
-    pub(super) dry: Option<DryArg>,
+    pub(super) dry: Option<DryRunArg>,
     /// Do not validate the experiment first
     #[arg(long)]
     pub(super) no_validation: bool,
@@ -254,7 +254,7 @@ pub(super) struct Run {
     pub(super) control_files: Vec<PathBuf>,
     /// When to look at the steady state
     #[arg(long, value_enum, value_name = "STRATEGY")]
-    pub(super) hypothesis_strategy: Option<HypothesisArg>,
+    pub(super) hypothesis_strategy: Option<HypothesisStrategyArg>,
     /// Seconds between two looks during the method
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_frequency)]
     pub(super) hypothesis_frequency: f64,
@@ -263,7 +263,7 @@ pub(super) struct Run {
     pub(super) fail_fast: bool,
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
-    pub(super) rollback_strategy: Option<RollbackArg>,
+    pub(super) rollback_strategy: Option<RollbackStrategyArg>,
     /// Interrupt the run after this time, such as 90s or 5m, and what runs in the background with it; rollbacks are
     /// not counted
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -278,8 +278,8 @@ pub(super) struct Run {
     #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = parse_annotation)]
     pub(super) annotations: Vec<(String, String)>,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
-    pub(super) output: Output,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = RunOutputFormat::Text)]
+    pub(super) output: RunOutputFormat,
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,
     #[command(flatten)]
@@ -312,13 +312,13 @@ pub(super) struct SamplingArgs {
 
 impl SamplingArgs {
     /// How to sample, where that is asked for.
-    pub(super) fn options(&self) -> Option<sampling::Options> {
+    pub(super) fn options(&self) -> Option<sampling::SamplingOptions> {
         let period = match self.sample {
             Some(period) => period,
             None if self.sample_probes.is_empty() => return None,
             None => None,
         };
-        Some(sampling::Options {
+        Some(sampling::SamplingOptions {
             period,
             settle: self.settle,
             recovery: self.recovery,
@@ -329,7 +329,7 @@ impl SamplingArgs {
 
 /// `validate`.
 #[derive(Args, Debug)]
-pub(super) struct Validate {
+pub(super) struct ValidateArgs {
     /// The experiment: a JSON or YAML file, an http or https address, or - for standard input
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub(super) sources: Vec<String>,
@@ -339,13 +339,13 @@ pub(super) struct Validate {
     #[command(flatten)]
     pub(super) variables: VariableArgs,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Output::Text)]
-    pub(super) output: Output,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = RunOutputFormat::Text)]
+    pub(super) output: RunOutputFormat,
 }
 
 /// What to leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum DryArg {
+pub(super) enum DryRunArg {
     /// Probes.
     Probes,
     /// Actions.
@@ -358,7 +358,7 @@ pub(super) enum DryArg {
 
 /// When to look at the steady state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum HypothesisArg {
+pub(super) enum HypothesisStrategyArg {
     /// Before and after the method.
     Default,
     /// Before only.
@@ -376,7 +376,7 @@ pub(super) enum HypothesisArg {
 
 /// When to play rollbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum RollbackArg {
+pub(super) enum RollbackStrategyArg {
     /// Unless the run failed or was interrupted.
     Default,
     /// Always.
@@ -389,7 +389,7 @@ pub(super) enum RollbackArg {
 
 /// What to write to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(super) enum RunOutputFormat {
     /// A line or two for a person.
     Text,
     /// The answer as JSON.

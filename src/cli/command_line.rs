@@ -7,17 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::args::Cli;
-use super::inputs;
-use crate::settings::Environment;
+use super::env_inputs;
+use crate::config::ProcessEnv;
 
 /// Reads a command line, the program's own name first. An error may be the help that was asked for.
 /// What it leaves out, inputs may say.
-pub(super) fn parse(words: Vec<OsString>, environment: &Environment) -> Result<Cli, clap::Error> {
+pub(super) fn parse(words: Vec<OsString>, environment: &ProcessEnv) -> Result<Cli, clap::Error> {
     let mut command = command(&shown_as(words.first()));
     let words = with_switches(&command, with_help_in_its_place(words));
     let mut matches =
         command.try_get_matches_from_mut(&words).map_err(|error| without_hidden(&command, error))?;
-    let completed = inputs::complete(&Cli::command(), &matches, &words, &|name| environment.get(name));
+    let completed = env_inputs::complete(&Cli::command(), &matches, &words, &|name| environment.get(name));
     if let Some(words) = completed.map_err(|error| command.error(ErrorKind::InvalidValue, error))? {
         matches = command.try_get_matches_from_mut(words)?;
     }
@@ -179,7 +179,7 @@ mod tests {
     fn of_a_flag_that_is_given_twice_the_last_one_counts() {
         let parsed = parse(
             words("kubectl-chaos run -n a e.json -n b --quiet --quiet=true -v 2 -v=4"),
-            &Environment::default(),
+            &ProcessEnv::default(),
         )
         .unwrap();
         assert_eq!(parsed.connection.namespace(), Some("b"));
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn help_is_that_of_a_plugin() {
-        let said = |line: &str| parse(words(line), &Environment::default()).unwrap_err().to_string();
+        let said = |line: &str| parse(words(line), &ProcessEnv::default()).unwrap_err().to_string();
         for line in ["kubectl-chaos run --help", "/x/kubectl-chaos help run"] {
             let help = said(line);
             assert!(help.contains("Usage: kubectl chaos run [OPTIONS] <EXPERIMENT>..."), "{help}");

@@ -6,14 +6,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::args::{parse_duration, whole};
-use crate::kubernetes::service::Alias;
-use crate::kubernetes::{Flags, Guard};
-use crate::provider::{Access, Options};
+use crate::kubernetes::service::ServiceAlias;
+use crate::kubernetes::{ConnectionFlags, ContextAllowlist};
+use crate::provider::{FunctionOptions, ServiceAccess};
 
 /// Flags of kubectl.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Cluster options")]
-pub(super) struct Connection {
+pub(super) struct ConnectionArgs {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -75,22 +75,22 @@ pub(super) struct Connection {
     #[arg(long, global = true)]
     allow_all: bool,
     /// How HTTP requests to a Service, such as web.shop.svc, reach it
-    #[arg(long, global = true, value_enum, value_name = "WAY", default_value_t = ServiceAccess::Auto)]
-    service_access: ServiceAccess,
+    #[arg(long, global = true, value_enum, value_name = "WAY", default_value_t = ServiceAccessArg::Auto)]
+    service_access: ServiceAccessArg,
     /// Send requests for HOST:PORT to the Service NAME[.NAMESPACE].svc[:PORT]; may be repeated
     #[arg(long, global = true, value_name = "HOST:PORT=SERVICE")]
-    connect_to: Vec<Alias>,
+    connect_to: Vec<ServiceAlias>,
     /// Where random choices begin, to have the same ones again
     #[arg(long, global = true, value_name = "NUMBER", value_parser = whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Which clusters may be touched, where not every one may.
     #[arg(skip)]
-    guard: Option<Guard>,
+    guard: Option<ContextAllowlist>,
 }
 
 /// How Services are reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum ServiceAccess {
+pub(super) enum ServiceAccessArg {
     /// Directly inside the cluster; from outside by proxy where that does, else by port-forward.
     #[default]
     Auto,
@@ -102,14 +102,14 @@ pub(super) enum ServiceAccess {
     Direct,
 }
 
-impl Connection {
+impl ConnectionArgs {
     /// The way to Services, and what else stands for one.
-    pub(super) fn services(&self) -> (Access, Vec<Alias>) {
+    pub(super) fn services(&self) -> (ServiceAccess, Vec<ServiceAlias>) {
         let access = match self.service_access {
-            ServiceAccess::Auto => Access::Auto,
-            ServiceAccess::Proxy => Access::Proxy,
-            ServiceAccess::PortForward => Access::PortForward,
-            ServiceAccess::Direct => Access::Direct,
+            ServiceAccessArg::Auto => ServiceAccess::Auto,
+            ServiceAccessArg::Proxy => ServiceAccess::Proxy,
+            ServiceAccessArg::PortForward => ServiceAccess::PortForward,
+            ServiceAccessArg::Direct => ServiceAccess::Direct,
         };
         (access, self.connect_to.clone())
     }
@@ -145,7 +145,7 @@ impl Connection {
     }
 
     /// The same with somebody at the door.
-    pub(super) fn guarded(&self, guard: Guard) -> Self {
+    pub(super) fn guarded(&self, guard: ContextAllowlist) -> Self {
         Self { guard: Some(guard), ..self.clone() }
     }
 
@@ -172,10 +172,10 @@ impl Connection {
     }
 
     /// What they come to. Lenient runs hit what the Chaos Toolkit would hit.
-    pub(super) fn options(&self, strict: bool) -> Options {
+    pub(super) fn options(&self, strict: bool) -> FunctionOptions {
         let given = self.clone();
-        Options {
-            flags: Flags {
+        FunctionOptions {
+            flags: ConnectionFlags {
                 kubeconfig: given.kubeconfig,
                 context: given.context,
                 cluster: given.cluster,

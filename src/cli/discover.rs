@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::exit_code::Exit;
-use super::table::{Line, List, ListArgs, Listing};
-use super::{Session, new_run_id};
+use super::exit_code::ExitStatus;
+use super::table::{Table, TableArgs, TableFormat, TableRow};
+use super::{CommandContext, new_run_id};
 use crate::clock::Timestamp;
 use crate::diagnostic::suggestion;
 use crate::kubernetes::catalogue::{Argument, Function, functions};
@@ -18,22 +18,22 @@ const ROOT: &str = "chaosk8s.";
 
 /// `discover`.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Discover {
+pub(super) struct DiscoverArgs {
     /// A function, a module, or the Chaos Toolkit's package, of which only chaostoolkit-kubernetes is built in
     #[arg(value_name = "FUNCTION", default_value = PACKAGE.0)]
     what: String,
     #[command(flatten)]
-    list: ListArgs,
+    list: TableArgs,
 }
 
 /// Lists functions; one alone is told with everything about it. Gives the exit code.
-pub(super) fn discover(session: &Session, args: &Discover) -> u8 {
+pub(super) fn discover(session: &CommandContext, args: &DiscoverArgs) -> u8 {
     let found = match select(&args.what) {
         Ok(found) => found,
-        Err(why) => return session.refuse(Exit::Usage, why),
+        Err(why) => return session.refuse(ExitStatus::Usage, why),
     };
     let text = match found.as_slice() {
-        [only] if args.list.output == Listing::Table && args.what != PACKAGE.0 => explained(only),
+        [only] if args.list.output == TableFormat::Table && args.what != PACKAGE.0 => explained(only),
         _ => args.list.write(list(&found), || document(&found)),
     };
     session.answer(&text)
@@ -93,13 +93,13 @@ fn select(what: &str) -> Result<Vec<Function>, String> {
 }
 
 /// Functions as lines of a table.
-fn list(found: &[Function]) -> List {
-    let line = |function: &Function| Line {
+fn list(found: &[Function]) -> Table {
+    let line = |function: &Function| TableRow {
         name: format!("{}.{}", function.module, function.name),
         cells: vec![kind(function).to_owned(), function.name.to_owned(), function.module.to_owned()],
         wide_cells: vec![arguments(function), function.rights().join(", ")],
     };
-    List {
+    Table {
         heads: &["TYPE", "NAME", "MODULE"],
         wide_heads: &["ARGUMENTS", "RIGHTS"],
         lines: found.iter().map(line).collect(),

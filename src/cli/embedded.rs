@@ -11,14 +11,16 @@ use tempfile::{NamedTempFile, TempDir};
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::Session;
-use super::exit_code::Exit;
-use super::manifests::read_all;
-use super::output_file::reason;
-use super::sample_app::{DEFAULT, PROVIDER, SampleApp};
-use crate::console::{Level, Line};
-use crate::embedded::{Cluster, Handle, Listener, Listens, Options, Started, Workloads};
-use crate::sample_app::{Application, Provider, Server};
+use super::CommandContext;
+use super::demo_app::{DEFAULT, DemoAppCommand, PROVIDER};
+use super::exit_code::ExitStatus;
+use super::manifest_files::read_all;
+use super::report_files::reason;
+use crate::console::{ConsoleLine, LineLevel};
+use crate::demo_app::{Application, DemoProvider, DemoServer};
+use crate::embedded::{
+    ContainerRuntime, EmbeddedCluster, EmbeddedHandle, EmbeddedOptions, Listener, PortBinding, StartFuture,
+};
 use crate::trial::manifest::Manifest;
 
 /// The image whose containers run: the sample application's.
@@ -28,35 +30,38 @@ const READY: Duration = Duration::from_secs(30);
 
 /// `embedded`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Embedded {
+pub(super) enum EmbeddedCommand {
     /// Serve a fresh cluster until a signal comes; its kubeconfig goes to --kubeconfig, else ./embedded.kubeconfig
-    Serve(Serve),
+    Serve(ServeArgs),
 }
 
 /// `embedded serve`.
 #[derive(clap::Args, Debug)]
-pub(super) struct Serve {
+pub(super) struct ServeArgs {
     /// Manifests that the cluster begins with: a file, or a folder without its subfolders; may be repeated
     #[arg(long, value_name = "DIR")]
     apply: Vec<PathBuf>,
 }
 
 /// A cluster of its own for a run, which ends with it.
-pub(super) struct Rehearsal {
+pub(super) struct EmbeddedRun {
     /// Its kubeconfig. Nobody else can read it.
     pub(super) kubeconfig: PathBuf,
-    handle: Handle,
+    handle: EmbeddedHandle,
     _folder: TempDir,
 }
 
-impl Rehearsal {
+impl EmbeddedRun {
     /// Starts a cluster with manifests, and waits until their Deployments are complete. An error says why not, with the
     /// exit code for it.
-    pub(super) async fn start(session: &Session, manifests: &[PathBuf]) -> Result<Self, (Exit, String)> {
+    pub(super) async fn start(
+        session: &CommandContext,
+        manifests: &[PathBuf],
+    ) -> Result<Self, (ExitStatus, String)> {
         let (handle, listener) = cluster(session, manifests).await?;
         let failed = |error: std::io::Error| {
             let why = format!("the kubeconfig of the embedded cluster cannot be written: {error}");
-            (Exit::Unreachable, why)
+            (ExitStatus::Unreachable, why)
         };
         let folder = tempfile::Builder::new().prefix("kubectl-chaos-").tempdir().map_err(failed)?;
         let kubeconfig = folder.path().join("kubeconfig");
@@ -65,7 +70,7 @@ impl Rehearsal {
     }
 
     /// Applies more, and waits until the Deployments are complete.
-    pub(super) async fn apply(&self, session: &Session, manifests: &[PathBuf]) -> Result<(), String> {
+    pub(super) async fn apply(&self, session: &CommandContext, manifests: &[PathBuf]) -> Result<(), String> {
         let objects = read_all(session, manifests)?;
         for manifest in &objects {
             apply(&self.handle, manifest, session.connection.namespace().unwrap_or("default"))?;
@@ -75,12 +80,12 @@ impl Rehearsal {
 }
 
 /// Serves until a signal comes. Gives the exit code.
-pub(super) fn embedded(session: &Session, command: &Embedded) -> u8 {
-    let Embedded::Serve(args) = command;
+pub(super) fn embedded(session: &CommandContext, command: &EmbeddedCommand) -> u8 {
+    let EmbeddedCommand::Serve(args) = command;
     match session.to_its_end(serve(session, args)) {
         Err(code) => code,
-        Ok(Ok(())) => session.code(Exit::Fine),
-        Ok(Err(error)) => session.refuse(Exit::Usage, error),
+        Ok(Ok(())) => session.code(ExitStatus::Fine),
+        Ok(Err(error)) => session.refuse(ExitStatus::Usage, error),
     }
 }
 
@@ -97,7 +102,7 @@ fn raise_limit() {
 #[cfg(not(unix))]
 fn raise_limit() {}
 
-async fn serve(session: &Session, args: &Serve) -> Result<(), String> {
+async fn serve(session: &CommandContext, args: &ServeArgs) -> Result<(), String> {
     raise_limit();
     let mut end =
         std::pin::pin!(session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?);
@@ -143,14 +148,21 @@ fn write(path: &Path, kubeconfig: &Json) -> Result<(), String> {
 }
 
 /// A cluster that listens and has what manifests say.
-async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Listener), (Exit, String)> {
-    let wrong = |error: String| (Exit::Usage, error);
-    let failed = |error: String| (Exit::Unreachable, error);
+async fn cluster(
+    session: &CommandContext,
+    manifests: &[PathBuf],
+) -> Result<(EmbeddedHandle, Listener), (ExitStatus, String)> {
+    let wrong = |error: String| (ExitStatus::Usage, error);
+    let failed = |error: String| (ExitStatus::Unreachable, error);
     let objects = read_all(session, manifests).map_err(wrong)?;
     let seed = session.connection.seed().unwrap_or_default();
-    let note = |text: String| session.terminal.say(&Line::note(Level::Info, text));
+    let note = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     note(format!("a fresh embedded cluster, seed {seed}: nothing else is touched"));
-    let handle = Cluster::start(Options { seed, workloads: Box::new(SampleApps), ..Options::default() });
+    let handle = EmbeddedCluster::start(EmbeddedOptions {
+        seed,
+        workloads: Box::new(DemoAppRuntime),
+        ..EmbeddedOptions::default()
+    });
     let listener = Listener::start(&handle).await.map_err(failed)?;
     let namespace = session.connection.namespace().unwrap_or("default");
     if namespace != "default" {
@@ -165,7 +177,7 @@ async fn cluster(session: &Session, manifests: &[PathBuf]) -> Result<(Handle, Li
 }
 
 /// Waits until all Deployments are complete.
-async fn complete(handle: &Handle) -> Result<(), String> {
+async fn complete(handle: &EmbeddedHandle) -> Result<(), String> {
     let end = tokio::time::Instant::now() + READY;
     loop {
         let unfinished = handle.unfinished();
@@ -179,49 +191,50 @@ async fn complete(handle: &Handle) -> Result<(), String> {
     }
 }
 
-fn apply(handle: &Handle, manifest: &Manifest, namespace: &str) -> Result<(), String> {
+fn apply(handle: &EmbeddedHandle, manifest: &Manifest, namespace: &str) -> Result<(), String> {
     let applied = handle.apply(manifest.object.clone(), namespace);
     applied.map_err(|status| format!("{}: {} ({})", manifest.place, status.message, status.reason))
 }
 
 /// Containers of the sample application run, others only seem to.
-struct SampleApps;
+struct DemoAppRuntime;
 
 /// The arguments of a container, read as this program's own.
 #[derive(Parser)]
-struct Container {
+struct ContainerCommandLine {
     #[command(subcommand)]
-    command: Command,
+    command: ContainerCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum ContainerCommand {
     SampleApp {
         #[command(subcommand)]
-        part: SampleApp,
+        part: DemoAppCommand,
     },
 }
 
-impl Workloads for SampleApps {
+impl ContainerRuntime for DemoAppRuntime {
     fn start<'a>(
         &'a self,
-        cluster: &'a Arc<Cluster>,
+        cluster: &'a Arc<EmbeddedCluster>,
         namespace: &'a str,
         container: &'a Json,
         end: oneshot::Receiver<()>,
-    ) -> Started<'a> {
+    ) -> StartFuture<'a> {
         Box::pin(async move {
             let image = container["image"].as_str().unwrap_or_default();
             if image.split([':', '@']).next() != Some(IMAGE) {
                 return Ok(None);
             }
             let words = container["args"].as_array().into_iter().flatten().filter_map(Json::as_str);
-            let arguments = Container::try_parse_from(std::iter::once("kubectl-chaos").chain(words));
-            let Command::SampleApp { part } = arguments.map_err(|error| error.to_string())?.command;
+            let arguments =
+                ContainerCommandLine::try_parse_from(std::iter::once("kubectl-chaos").chain(words));
+            let ContainerCommand::SampleApp { part } = arguments.map_err(|error| error.to_string())?.command;
             let port = part.address().port();
             match part {
-                SampleApp::Provider { .. } => listen(port, Provider, end).await,
-                SampleApp::Consumer(args) => {
+                DemoAppCommand::Provider { .. } => listen(port, DemoProvider, end).await,
+                DemoAppCommand::Consumer(args) => {
                     let provider = provider(cluster, namespace, container)?;
                     listen(port, args.consumer(&provider)?, end).await
                 }
@@ -231,7 +244,7 @@ impl Workloads for SampleApps {
 }
 
 /// The provider that a container is told to ask, as an address on loopback when it is a Service.
-fn provider(cluster: &Arc<Cluster>, namespace: &str, container: &Json) -> Result<String, String> {
+fn provider(cluster: &Arc<EmbeddedCluster>, namespace: &str, container: &Json) -> Result<String, String> {
     let mut variables = container["env"].as_array().into_iter().flatten();
     let given = variables.find(|variable| variable["name"] == PROVIDER);
     let text = given.and_then(|variable| variable["value"].as_str()).unwrap_or(DEFAULT);
@@ -250,11 +263,11 @@ async fn listen(
     port: u16,
     application: impl Application,
     end: oneshot::Receiver<()>,
-) -> Result<Option<Listens>, String> {
-    let server = Server::listen(([127, 0, 0, 1], 0).into())
+) -> Result<Option<PortBinding>, String> {
+    let server = DemoServer::listen(([127, 0, 0, 1], 0).into())
         .await
         .map_err(|error| format!("cannot listen: {error}"))?;
     let real = server.address();
     tokio::spawn(server.serve(application, end));
-    Ok(Some(Listens { port, real }))
+    Ok(Some(PortBinding { port, real }))
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::engine::Watcher;
+use crate::engine::EventWatcher;
 use crate::event::RunEvent;
-use crate::journal::EventLog;
+use crate::journal::EventSerializer;
 
 /// The file, emptied at the start and flushed with every line. The runs of one invocation share it.
-pub(super) struct EventsFile(Arc<Shared>);
+pub(super) struct EventsFile(Arc<EventsFileState>);
 
-struct Shared {
+struct EventsFileState {
     file: File,
     /// What went wrong, where something did: nothing is written after that.
     failure: Mutex<Option<String>>,
@@ -22,8 +22,8 @@ struct Shared {
 
 /// What is told of the events of one run.
 pub(super) struct EventsWatcher {
-    shared: Arc<Shared>,
-    log: EventLog,
+    shared: Arc<EventsFileState>,
+    log: EventSerializer,
 }
 
 impl EventsFile {
@@ -31,12 +31,12 @@ impl EventsFile {
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let file = File::create(path)
             .map_err(|error| format!("the events file {} cannot be written: {error}", path.display()))?;
-        Ok(Self(Arc::new(Shared { file, failure: Mutex::new(None) })))
+        Ok(Self(Arc::new(EventsFileState { file, failure: Mutex::new(None) })))
     }
 
     /// What is to be told of the events of a run.
     pub(super) fn watcher(&self) -> EventsWatcher {
-        EventsWatcher { shared: Arc::clone(&self.0), log: EventLog::default() }
+        EventsWatcher { shared: Arc::clone(&self.0), log: EventSerializer::default() }
     }
 
     /// What went wrong so far.
@@ -45,7 +45,7 @@ impl EventsFile {
     }
 }
 
-impl Watcher for EventsWatcher {
+impl EventWatcher for EventsWatcher {
     fn watch(&mut self, event: &RunEvent) {
         let lines = self.log.lines(event);
         let mut failure = self.shared.failure.lock();

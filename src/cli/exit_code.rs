@@ -1,13 +1,13 @@
 //! The exit codes, in one place. Floor 3.
 
 use crate::event::Signal;
-use crate::journal::{Journal, Verdict};
+use crate::journal::{Journal, RunVerdict};
 
-use super::args::ExitCodes;
+use super::args::ExitCodeStyle;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(super) enum ExitStatus {
     /// Everything held.
     Fine,
     /// The steady state was not met during or after the method; or the answer is one to fail on;
@@ -34,17 +34,17 @@ pub(super) enum Exit {
     Signal(Signal),
 }
 
-impl Exit {
+impl ExitStatus {
     /// What a verdict comes to.
-    pub(super) fn of(verdict: Verdict) -> Self {
+    pub(super) fn of(verdict: RunVerdict) -> Self {
         match verdict {
-            Verdict::Held | Verdict::Explored | Verdict::Dry => Self::Fine,
-            Verdict::Deviated => Self::Deviated,
-            Verdict::BaselineNotMet => Self::BaselineNotMet,
-            Verdict::ActionNotConfirmed => Self::ActionNotConfirmed,
-            Verdict::Aborted | Verdict::Stopped => Self::Stopped,
-            Verdict::Interrupted(signal) => Self::Signal(signal),
-            Verdict::RollbackIncomplete => Self::RollbackIncomplete,
+            RunVerdict::Held | RunVerdict::Explored | RunVerdict::Dry => Self::Fine,
+            RunVerdict::Deviated => Self::Deviated,
+            RunVerdict::BaselineNotMet => Self::BaselineNotMet,
+            RunVerdict::ActionNotConfirmed => Self::ActionNotConfirmed,
+            RunVerdict::Aborted | RunVerdict::Stopped => Self::Stopped,
+            RunVerdict::Interrupted(signal) => Self::Signal(signal),
+            RunVerdict::RollbackIncomplete => Self::RollbackIncomplete,
         }
     }
 
@@ -79,10 +79,10 @@ impl Exit {
     }
 
     /// The number by the rules that were asked for.
-    pub(super) fn by(self, codes: ExitCodes) -> u8 {
+    pub(super) fn by(self, codes: ExitCodeStyle) -> u8 {
         match codes {
-            ExitCodes::Precise => self.code(),
-            ExitCodes::Chaostoolkit => self.toolkit_code(),
+            ExitCodeStyle::Precise => self.code(),
+            ExitCodeStyle::Chaostoolkit => self.toolkit_code(),
         }
     }
 
@@ -110,7 +110,7 @@ impl Exit {
 
 /// The exit code of a finished run by the Chaos Toolkit's rules: what its status and its deviation say.
 pub(super) fn toolkit_code(journal: &Journal) -> u8 {
-    let completed = journal.status == Some(crate::event::Status::Completed);
+    let completed = journal.status == Some(crate::event::RunStatus::Completed);
     u8::from(!completed || journal.deviated)
 }
 
@@ -118,22 +118,22 @@ pub(super) fn toolkit_code(journal: &Journal) -> u8 {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 15] = [
-        Exit::Fine,
-        Exit::Deviated,
-        Exit::Usage,
-        Exit::Invalid,
-        Exit::Unreachable,
-        Exit::ActionNotConfirmed,
-        Exit::RollbackIncomplete,
-        Exit::NotWritten,
-        Exit::BaselineNotMet,
-        Exit::Stopped,
-        Exit::Signal(Signal::Int),
-        Exit::Signal(Signal::Term),
-        Exit::Signal(Signal::Hup),
-        Exit::Signal(Signal::Usr1),
-        Exit::Signal(Signal::Usr2),
+    const ALL: [ExitStatus; 15] = [
+        ExitStatus::Fine,
+        ExitStatus::Deviated,
+        ExitStatus::Usage,
+        ExitStatus::Invalid,
+        ExitStatus::Unreachable,
+        ExitStatus::ActionNotConfirmed,
+        ExitStatus::RollbackIncomplete,
+        ExitStatus::NotWritten,
+        ExitStatus::BaselineNotMet,
+        ExitStatus::Stopped,
+        ExitStatus::Signal(Signal::Int),
+        ExitStatus::Signal(Signal::Term),
+        ExitStatus::Signal(Signal::Hup),
+        ExitStatus::Signal(Signal::Usr1),
+        ExitStatus::Signal(Signal::Usr2),
     ];
 
     #[test]
@@ -147,9 +147,15 @@ mod tests {
 
     #[test]
     fn the_more_serious_counts() {
-        assert_eq!(Exit::Fine.worst(Exit::NotWritten), Exit::NotWritten);
-        assert_eq!(Exit::Deviated.worst(Exit::NotWritten), Exit::Deviated);
-        assert_eq!(Exit::Deviated.worst(Exit::RollbackIncomplete), Exit::RollbackIncomplete);
-        assert_eq!(Exit::RollbackIncomplete.worst(Exit::Signal(Signal::Int)), Exit::RollbackIncomplete);
+        assert_eq!(ExitStatus::Fine.worst(ExitStatus::NotWritten), ExitStatus::NotWritten);
+        assert_eq!(ExitStatus::Deviated.worst(ExitStatus::NotWritten), ExitStatus::Deviated);
+        assert_eq!(
+            ExitStatus::Deviated.worst(ExitStatus::RollbackIncomplete),
+            ExitStatus::RollbackIncomplete
+        );
+        assert_eq!(
+            ExitStatus::RollbackIncomplete.worst(ExitStatus::Signal(Signal::Int)),
+            ExitStatus::RollbackIncomplete
+        );
     }
 }

@@ -16,30 +16,32 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::engine::{Record, Watcher};
+use crate::engine::{EventWatcher, JournalSync};
 use crate::event::RunEvent;
-use crate::journal::{Changes, Header, Journal, Live, Patch, Recorder, Verdict};
-use crate::sample::Series;
+use crate::journal::{
+    FilePatch, Journal, JournalBuilder, JournalDelta, JournalHeader, LiveLayout, RunVerdict,
+};
+use crate::series::Series;
 
 /// How long a change may wait before it is written.
 const DELAY: Duration = Duration::from_millis(100);
 
 /// A journal that is being written.
 pub(super) struct JournalFile {
-    shared: Arc<Shared>,
+    shared: Arc<SharedJournal>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedJournal {
+    state: Mutex<JournalFileState>,
     /// Something changed, or the run is over.
     changed: Condvar,
 }
 
-struct State {
-    recorder: Recorder,
-    live: Live,
-    files: Files,
+struct JournalFileState {
+    recorder: JournalBuilder,
+    live: LiveLayout,
+    files: JournalPaths,
     /// Whether anything changed since the last update.
     behind: bool,
     /// Why the last update failed, if it did.
@@ -48,24 +50,24 @@ struct State {
 }
 
 /// Tells the journal of events.
-pub(super) struct JournalWatcher(Arc<Shared>);
+pub(super) struct JournalWatcher(Arc<SharedJournal>);
 
 /// Knows whether the journal is written.
-pub(super) struct JournalRecord(Arc<Shared>);
+pub(super) struct JournalRecord(Arc<SharedJournal>);
 
 impl JournalFile {
     /// Makes sure that the journal can be written, before anything else happens.
-    pub(super) fn open(path: &Path, header: Header) -> Result<Self, String> {
-        let files = Files::open(path)?;
-        let state = State {
-            recorder: Recorder::new(header),
-            live: Live::default(),
+    pub(super) fn open(path: &Path, header: JournalHeader) -> Result<Self, String> {
+        let files = JournalPaths::open(path)?;
+        let state = JournalFileState {
+            recorder: JournalBuilder::new(header),
+            live: LiveLayout::default(),
             files,
             behind: false,
             lost: None,
             over: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(SharedJournal { state: Mutex::new(state), changed: Condvar::new() });
         let flusher = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || flusher.keep_up());
         let thread = thread.map_err(|error| format!("the journal cannot be kept up to date: {error}"))?;
@@ -95,13 +97,13 @@ impl JournalFile {
     /// Writes the journal for good. Gives the journal, and what went wrong.
     pub(super) fn finish(
         mut self,
-        verdict: Verdict,
+        verdict: RunVerdict,
         reason: Option<String>,
         exit_code: u8,
     ) -> (Journal, Result<(), String>) {
         self.stop();
         let mut state = self.shared.state.lock();
-        let recorder = std::mem::replace(&mut state.recorder, Recorder::new(Header::default()));
+        let recorder = std::mem::replace(&mut state.recorder, JournalBuilder::new(JournalHeader::default()));
         let journal = recorder.finish(verdict, reason, exit_code);
         let written = state.files.finish(&journal.to_json());
         (journal, written)
@@ -126,10 +128,10 @@ impl Drop for JournalFile {
     }
 }
 
-impl Watcher for JournalWatcher {
+impl EventWatcher for JournalWatcher {
     fn watch(&mut self, event: &RunEvent) {
         let mut state = self.0.state.lock();
-        let Changes { parts, at_once } = state.recorder.record(event);
+        let JournalDelta { parts, at_once } = state.recorder.record(event);
         if parts.is_empty() {
             return;
         }
@@ -143,7 +145,7 @@ impl Watcher for JournalWatcher {
     }
 }
 
-impl Record for JournalRecord {
+impl JournalSync for JournalRecord {
     fn is_kept(&self) -> Result<(), String> {
         let mut state = self.0.state.lock();
         if state.behind || state.lost.is_some() {
@@ -154,7 +156,7 @@ impl Record for JournalRecord {
     }
 }
 
-impl Shared {
+impl SharedJournal {
     /// Writes what changed, a little after it did, until the run is over.
     fn keep_up(&self) {
         let mut state = self.state.lock();
@@ -172,7 +174,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl JournalFileState {
     fn update(&mut self) {
         self.behind = false;
         let copy = self.files.next;
@@ -186,7 +188,7 @@ impl State {
 }
 
 /// The journal's file and its hidden copies.
-struct Files {
+struct JournalPaths {
     path: PathBuf,
     copies: [PathBuf; 2],
     /// Where a link is made before it takes the journal's place.
@@ -194,11 +196,11 @@ struct Files {
     open: [Option<File>; 2],
     /// The copy that is not to be seen, and gets the next update.
     next: usize,
-    kind: Kind,
+    kind: JournalCopy,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum JournalCopy {
     /// Two copies that take turns.
     Turns,
     /// Where there are no hard links: a copy of the whole file, by rename.
@@ -207,7 +209,7 @@ enum Kind {
     AtTheEnd,
 }
 
-impl Files {
+impl JournalPaths {
     fn open(path: &Path) -> Result<Self, String> {
         let fault = |what: String| format!("the journal cannot be written to {}: {what}", path.display());
         if path.is_dir() {
@@ -228,7 +230,7 @@ impl Files {
             link: hidden("new"),
             open: [None, None],
             next: 0,
-            kind: if special { Kind::AtTheEnd } else { Kind::Turns },
+            kind: if special { JournalCopy::AtTheEnd } else { JournalCopy::Turns },
             path,
         };
         if special {
@@ -259,17 +261,17 @@ impl Files {
         }
     }
 
-    fn update(&mut self, patch: Patch) -> Result<(), String> {
+    fn update(&mut self, patch: FilePatch) -> Result<(), String> {
         let copy = self.next;
         match patch {
-            Patch::Nothing => return Ok(()),
-            _ if self.kind == Kind::AtTheEnd => return Ok(()),
-            Patch::Whole(bytes) => {
+            FilePatch::Nothing => return Ok(()),
+            _ if self.kind == JournalCopy::AtTheEnd => return Ok(()),
+            FilePatch::Whole(bytes) => {
                 let file = self.file(copy)?;
                 let written = file.set_len(0).and_then(|()| write_at(file, 0, &bytes));
                 written.map_err(|error| error.to_string())?;
             }
-            Patch::Parts(parts) => {
+            FilePatch::Parts(parts) => {
                 let file = self.file(copy)?;
                 for (offset, bytes) in parts {
                     write_at(file, offset, &bytes).map_err(|error| error.to_string())?;
@@ -281,7 +283,7 @@ impl Files {
 
     /// Puts a copy in the journal's place.
     fn publish(&mut self, copy: usize) -> Result<(), String> {
-        if self.kind == Kind::Turns {
+        if self.kind == JournalCopy::Turns {
             let _ = std::fs::remove_file(&self.link);
             match std::fs::hard_link(&self.copies[copy], &self.link) {
                 Ok(()) => {
@@ -289,7 +291,7 @@ impl Files {
                     self.next = 1 - copy;
                     return Ok(());
                 }
-                Err(_) => self.kind = Kind::Whole,
+                Err(_) => self.kind = JournalCopy::Whole,
             }
         }
         let copied = std::fs::copy(&self.copies[copy], &self.link)
@@ -301,7 +303,7 @@ impl Files {
     fn finish(&mut self, text: &str) -> Result<(), String> {
         // first, as there may be no room but theirs
         self.remove_copies();
-        let written = if self.kind == Kind::AtTheEnd {
+        let written = if self.kind == JournalCopy::AtTheEnd {
             OpenOptions::new()
                 .write(true)
                 .open(&self.path)

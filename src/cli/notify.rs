@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Session;
+use super::CommandContext;
 use crate::clock::Timestamp;
-use crate::console::{Level, Line};
+use crate::config::{NotificationChannel, Settings};
+use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::resolve::Verification;
-use crate::http_client::{self, Options, describe};
-use crate::settings::{Channel, Settings};
+use crate::http_client::{self, ClientOptions, describe};
 use crate::substitution::{Redactor, Scope};
 use crate::value::{Map, Value};
 
@@ -18,13 +18,13 @@ const TIMEOUT: Duration = Duration::from_secs(7);
 
 /// The channels, and where to say that one could not be told.
 pub(super) struct Notifier<'a> {
-    session: &'a Session,
-    channels: &'a [Channel],
+    session: &'a CommandContext,
+    channels: &'a [NotificationChannel],
 }
 
 impl<'a> Notifier<'a> {
     /// Channels that cannot be told over HTTP are named once.
-    pub(super) fn new(session: &'a Session, settings: &'a Settings) -> Self {
+    pub(super) fn new(session: &'a CommandContext, settings: &'a Settings) -> Self {
         Self { session, channels: &settings.channels }
     }
 
@@ -39,7 +39,7 @@ impl<'a> Notifier<'a> {
             let kind = &channel.kind;
             let message =
                 format!("the notification channel of type '{kind}' is passed over: only http ones are told");
-            self.session.terminal.say(&Line::note(Level::Warning, message));
+            self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
         }
     }
 
@@ -53,14 +53,14 @@ impl<'a> Notifier<'a> {
             };
             if let Err(error) = post(channel, &verification, event, phase, payload, error).await {
                 let message = format!("a notification of {event} was not delivered: {error}");
-                self.session.terminal.say(&Line::note(Level::Debug, message));
+                self.session.terminal.say(&ConsoleLine::note(LineLevel::Debug, message));
             }
         }
     }
 }
 
 async fn post(
-    channel: &Channel,
+    channel: &NotificationChannel,
     verification: &Verification,
     event: &str,
     phase: &str,
@@ -68,8 +68,11 @@ async fn post(
     error: Option<&str>,
 ) -> Result<(), String> {
     let url = channel.url.as_deref().ok_or("the channel has no url")?;
-    let options =
-        Options { connect_timeout: Some(CONNECT_TIMEOUT), timeout: Some(TIMEOUT), ..Options::default() };
+    let options = ClientOptions {
+        connect_timeout: Some(CONNECT_TIMEOUT),
+        timeout: Some(TIMEOUT),
+        ..ClientOptions::default()
+    };
     let client = http_client::build(verification, options)?;
     let mut request = if channel.with_payload { client.post(url) } else { client.get(url) };
     for (name, value) in &channel.headers {
@@ -77,7 +80,7 @@ async fn post(
     }
     if channel.with_payload {
         #[derive(Serialize)]
-        struct Message<'a, P> {
+        struct NotificationPayload<'a, P> {
             name: &'a str,
             payload: &'a P,
             phase: &'a str,
@@ -85,7 +88,8 @@ async fn post(
             #[serde(skip_serializing_if = "Option::is_none")]
             error: Option<&'a str>,
         }
-        let message = Message { name: event, payload, phase, ts: Timestamp::now().as_seconds(), error };
+        let message =
+            NotificationPayload { name: event, payload, phase, ts: Timestamp::now().as_seconds(), error };
         let body = serde_json::to_string(&message).map_err(|error| error.to_string())?;
         if !channel.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             request = request.header("Content-Type", "application/json");

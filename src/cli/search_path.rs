@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
 
 /// How long a program may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ENOUGH: u64 = 64 * 1024;
 
 /// The folders of `PATH`, in order, each once.
-pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
+pub(super) fn folders(environment: &ProcessEnv) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in std::env::split_paths(&environment.get("PATH").unwrap_or_default()) {
         if !found.contains(&folder) {
@@ -25,7 +25,7 @@ pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// The first program of that name.
-pub(super) fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
+pub(super) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
     let places = folders(environment).into_iter();
     places
         .flat_map(|folder| endings().map(move |ending| folder.join(format!("{name}{ending}"))))
@@ -93,7 +93,7 @@ pub(super) fn is_open(_: &Path) -> bool {
 }
 
 /// What a program writes to its standard output. It gets no input, no token, and little time.
-pub(super) async fn said(program: &Path, arguments: &[&str], environment: &Environment) -> Option<String> {
+pub(super) async fn said(program: &Path, arguments: &[&str], environment: &ProcessEnv) -> Option<String> {
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .env_clear()
@@ -158,7 +158,7 @@ mod tests {
         }
         let at = |name: &str| folder.path().join(name);
         let path = std::env::join_paths([at("a"), at("b"), at("c"), at("b")]).unwrap();
-        let environment = Environment::from([("PATH", path.to_str().unwrap())]);
+        let environment = ProcessEnv::from([("PATH", path.to_str().unwrap())]);
         assert_eq!(find("x", &environment), Some(at("b/x")));
         assert_eq!(find("y", &environment), None);
         assert_eq!(folders(&environment), [at("a"), at("b"), at("c")]);

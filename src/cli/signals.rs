@@ -28,9 +28,9 @@ const OF_A_RUN: [Signal; 5] = [Signal::Int, Signal::Term, Signal::Hup, Signal::U
 
 /// As long as it is there, signals are handed to a run: a later run's are none of its business.
 #[must_use = "signals are handed on for as long as it is kept"]
-pub(super) struct Handing(AbortHandle);
+pub(super) struct SignalForwarder(AbortHandle);
 
-impl Drop for Handing {
+impl Drop for SignalForwarder {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -53,7 +53,10 @@ impl Signals {
     }
 
     /// Hands every signal to a run, those included that came before it.
-    pub(super) fn hand_to(&self, mut run: impl FnMut(Signal) + Send + 'static) -> std::io::Result<Handing> {
+    pub(super) fn hand_to(
+        &self,
+        mut run: impl FnMut(Signal) + Send + 'static,
+    ) -> std::io::Result<SignalForwarder> {
         self.expect(&OF_A_RUN)?;
         let mut heard = self.heard.subscribe();
         let mut count = 0;
@@ -68,7 +71,7 @@ impl Signals {
                 hand(&mut heard);
             }
         });
-        Ok(Handing(handing.abort_handle()))
+        Ok(SignalForwarder(handing.abort_handle()))
     }
 
     /// Listens for some from now on.

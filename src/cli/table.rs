@@ -12,10 +12,10 @@ const NARROWEST: usize = 6;
 
 /// How a list is to be written.
 #[derive(Args, Clone, Debug)]
-pub(super) struct ListArgs {
+pub(super) struct TableArgs {
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Listing::Table)]
-    pub(super) output: Listing,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = TableFormat::Table)]
+    pub(super) output: TableFormat,
     /// Leave out the heads of tables
     #[arg(long)]
     pub(super) no_headers: bool,
@@ -23,7 +23,7 @@ pub(super) struct ListArgs {
 
 /// What to write to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Listing {
+pub(super) enum TableFormat {
     /// A table.
     #[value(alias = "text")]
     Table,
@@ -38,7 +38,7 @@ pub(super) enum Listing {
     Yaml,
 }
 
-impl Listing {
+impl TableFormat {
     /// Whether a program reads it, so that nobody is asked and nothing else stands beside it.
     pub(super) fn is_for_machines(self) -> bool {
         matches!(self, Self::Name | Self::Json | Self::Yaml)
@@ -46,29 +46,31 @@ impl Listing {
 }
 
 /// A list: what stands in the table, and what is added where it is to be wide.
-pub(super) struct List {
+pub(super) struct Table {
     pub(super) heads: &'static [&'static str],
     pub(super) wide_heads: &'static [&'static str],
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<TableRow>,
 }
 
 /// A line of a list.
-pub(super) struct Line {
+pub(super) struct TableRow {
     /// By which it can be named elsewhere.
     pub(super) name: String,
     pub(super) cells: Vec<String>,
     pub(super) wide_cells: Vec<String>,
 }
 
-impl ListArgs {
+impl TableArgs {
     /// The list, as it was asked for; `document` is what machines read.
-    pub(super) fn write(&self, list: List, document: impl FnOnce() -> Json) -> String {
+    pub(super) fn write(&self, list: Table, document: impl FnOnce() -> Json) -> String {
         let (heads, lines): (Vec<&str>, Vec<Vec<String>>) = match self.output {
-            Listing::Json => return serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n",
-            Listing::Yaml => return serde_yaml::to_string(&document()).unwrap_or_default(),
-            Listing::Name => return list.lines.iter().map(|line| cell(&line.name) + "\n").collect(),
-            Listing::Table => (list.heads.to_vec(), list.lines.into_iter().map(|line| line.cells).collect()),
-            Listing::Wide => (
+            TableFormat::Json => return serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n",
+            TableFormat::Yaml => return serde_yaml::to_string(&document()).unwrap_or_default(),
+            TableFormat::Name => return list.lines.iter().map(|line| cell(&line.name) + "\n").collect(),
+            TableFormat::Table => {
+                (list.heads.to_vec(), list.lines.into_iter().map(|line| line.cells).collect())
+            }
+            TableFormat::Wide => (
                 [list.heads, list.wide_heads].concat(),
                 list.lines.into_iter().map(|line| [line.cells, line.wide_cells].concat()).collect(),
             ),
@@ -120,13 +122,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn list() -> List {
-        let line = |name: &str, about: &str| Line {
+    fn list() -> Table {
+        let line = |name: &str, about: &str| TableRow {
             name: name.to_owned(),
             cells: vec!["x".to_owned(), name.to_owned()],
             wide_cells: vec![about.to_owned()],
         };
-        List {
+        Table {
             heads: &["A", "NAME"],
             wide_heads: &["ABOUT"],
             lines: vec![line("one", "first"), line("another\u{1b}[2J", "")],
@@ -135,21 +137,24 @@ mod tests {
 
     #[test]
     fn lists_look_as_kubectls() {
-        let check = |output: Listing, no_headers: bool, expected: &str| {
-            assert_eq!(ListArgs { output, no_headers }.write(list(), || json!({"a": 1})), expected);
+        let check = |output: TableFormat, no_headers: bool, expected: &str| {
+            assert_eq!(TableArgs { output, no_headers }.write(list(), || json!({"a": 1})), expected);
         };
-        check(Listing::Table, false, "A     NAME\nx     one\nx     another^[[2J\n");
-        check(Listing::Table, true, "x     one\nx     another^[[2J\n");
+        check(TableFormat::Table, false, "A     NAME\nx     one\nx     another^[[2J\n");
+        check(TableFormat::Table, true, "x     one\nx     another^[[2J\n");
         check(
-            Listing::Wide,
+            TableFormat::Wide,
             false,
             "A     NAME           ABOUT\nx     one            first\nx     another^[[2J\n",
         );
-        check(Listing::Name, false, "one\nanother^[[2J\n");
-        check(Listing::Json, false, "{\n  \"a\": 1\n}\n");
-        check(Listing::Yaml, false, "a: 1\n");
-        let nothing = List { lines: Vec::new(), ..list() };
-        assert_eq!(ListArgs { output: Listing::Table, no_headers: false }.write(nothing, || json!(null)), "");
+        check(TableFormat::Name, false, "one\nanother^[[2J\n");
+        check(TableFormat::Json, false, "{\n  \"a\": 1\n}\n");
+        check(TableFormat::Yaml, false, "a: 1\n");
+        let nothing = Table { lines: Vec::new(), ..list() };
+        assert_eq!(
+            TableArgs { output: TableFormat::Table, no_headers: false }.write(nothing, || json!(null)),
+            ""
+        );
     }
 
     #[test]

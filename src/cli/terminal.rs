@@ -9,23 +9,23 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::args::{Colour, Global, LogFormat, LogLevel};
+use super::args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
 use crate::clock::Timestamp;
-use crate::console::{Level, Line, Style, format};
-use crate::github::command::neutral;
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
+use crate::console::{ConsoleLine, LineLevel, LineStyle, format};
+use crate::github::workflow_command::neutral;
 
 /// From this verbosity on, details are shown: what kubectl calls the debug level.
 const DETAILS: u8 = 4;
 
 /// Where everything that a person reads goes through.
 pub(super) struct Terminal {
-    style: Style,
-    least: Level,
+    style: LineStyle,
+    least: LineLevel,
     /// Whether standard error is a terminal that live progress can be shown on.
     live: bool,
     log: Option<Mutex<File>>,
-    log_least: Level,
+    log_least: LineLevel,
     bar: Mutex<Option<ProgressBar>>,
     /// Whether a runner listens for commands in what is said, so that texts of others must not be taken for some.
     overheard: bool,
@@ -36,22 +36,22 @@ pub(super) struct Terminal {
 impl Terminal {
     /// The terminal that the flags ask for. An error is about the log file.
     pub(super) fn new(
-        global: &Global,
-        environment: &Environment,
+        global: &GlobalArgs,
+        environment: &ProcessEnv,
         context: &str,
     ) -> Result<Arc<Self>, String> {
         let log = global.log_file.as_deref().map(open_log).transpose()?;
         let terminal = std::io::stderr().is_terminal();
         let style = match global.log_format {
-            LogFormat::Json => Style::Json { context: context.to_owned(), process: std::process::id() },
-            LogFormat::String => Style::Text { colour: colour(global, environment, terminal) },
+            LogFormat::Json => LineStyle::Json { context: context.to_owned(), process: std::process::id() },
+            LogFormat::String => LineStyle::Text { colour: colour(global, environment, terminal) },
         };
         let least = if global.quiet {
-            Level::Error
+            LineLevel::Error
         } else if global.verbose || global.verbosity >= DETAILS {
-            Level::Debug
+            LineLevel::Debug
         } else {
-            Level::Info
+            LineLevel::Info
         };
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         Ok(Arc::new(Self {
@@ -60,10 +60,10 @@ impl Terminal {
             least,
             log: log.map(Mutex::new),
             log_least: match global.log_file_level {
-                LogLevel::Debug => Level::Debug,
-                LogLevel::Info => Level::Info,
-                LogLevel::Warning => Level::Warning,
-                LogLevel::Error => Level::Error,
+                LogLevel::Debug => LineLevel::Debug,
+                LogLevel::Info => LineLevel::Info,
+                LogLevel::Warning => LineLevel::Warning,
+                LogLevel::Error => LineLevel::Error,
             },
             bar: Mutex::new(None),
             overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
@@ -73,7 +73,8 @@ impl Terminal {
 
     /// One that shows what needs attention only, unless details were asked for.
     pub(super) fn quieter(&self) -> Arc<Self> {
-        let least = if self.least > Level::Debug { self.least.max(Level::Warning) } else { self.least };
+        let least =
+            if self.least > LineLevel::Debug { self.least.max(LineLevel::Warning) } else { self.least };
         Arc::new(Self { least, ..self.copy() })
     }
 
@@ -105,7 +106,7 @@ impl Terminal {
     }
 
     /// Shows a line, and logs it. Nobody may be looking any more: that is no reason to stop.
-    pub(super) fn say(&self, line: &Line) {
+    pub(super) fn say(&self, line: &ConsoleLine) {
         let now = Timestamp::now();
         if line.level >= self.least {
             let text = format(line, now, &self.style);
@@ -119,7 +120,7 @@ impl Terminal {
             }
         }
         if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_least) {
-            let text = format(line, now, &Style::Text { colour: false });
+            let text = format(line, now, &LineStyle::Text { colour: false });
             let _ = log.lock().write_all(text.as_bytes());
         }
     }
@@ -180,14 +181,14 @@ fn open_log(path: &Path) -> Result<File, String> {
 
 /// Whether to use colour: as the flags say; else `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`; else on a
 /// terminal.
-fn colour(global: &Global, environment: &Environment, terminal: bool) -> bool {
+fn colour(global: &GlobalArgs, environment: &ProcessEnv, terminal: bool) -> bool {
     let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
     match global.color {
         _ if global.no_color => false,
-        Colour::Never => false,
-        Colour::Always => true,
-        Colour::Auto if set("NO_COLOR") => false,
-        Colour::Auto if set("FORCE_COLOR") || set("CLICOLOR_FORCE") => true,
-        Colour::Auto => terminal && environment.get("TERM").is_none_or(|term| term != "dumb"),
+        ColorMode::Never => false,
+        ColorMode::Always => true,
+        ColorMode::Auto if set("NO_COLOR") => false,
+        ColorMode::Auto if set("FORCE_COLOR") || set("CLICOLOR_FORCE") => true,
+        ColorMode::Auto => terminal && environment.get("TERM").is_none_or(|term| term != "dumb"),
     }
 }

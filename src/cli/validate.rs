@@ -2,16 +2,16 @@
 
 use serde_json::{Value as Json, json};
 
-use super::Session;
-use super::args::{Output, Validate};
-use super::exit_code::Exit;
-use super::input::{Surroundings, is_invalid, tell_inherited};
+use super::CommandContext;
+use super::args::{RunOutputFormat, ValidateArgs};
+use super::exit_code::ExitStatus;
 use super::notify::{Notifier, without_secrets};
-use crate::console::{Level, Line};
+use super::run_context::{RunContext, is_invalid, tell_inherited};
+use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::experiment::Experiment;
 use crate::experiment::configuration::undeclared;
-use crate::experiment::document::Node;
+use crate::experiment::document::SpannedValue;
 use crate::http_client::shown;
 use crate::source;
 use crate::value::Value;
@@ -22,7 +22,7 @@ const SCHEMA: &str = "kubectl-chaos/validate/v1";
 const AGENT_SCHEMA: &str = "chaostoolkit/agent/validate/v1";
 
 /// What was found in one file.
-struct Checked {
+struct ValidatedFile {
     source: String,
     title: Value,
     faults: Vec<Diagnostic>,
@@ -31,13 +31,13 @@ struct Checked {
 }
 
 /// Finds every fault of every file. Gives the exit code.
-pub(super) fn validate(session: &Session, args: &Validate) -> u8 {
-    let surroundings = match Surroundings::read(session, &args.variables, None) {
+pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
+    let surroundings = match RunContext::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
     let every = async {
-        let mut checked: Vec<Checked> = Vec::new();
+        let mut checked: Vec<ValidatedFile> = Vec::new();
         for source in &args.sources {
             checked.push(check(session, &surroundings, source, args).await);
         }
@@ -48,37 +48,46 @@ pub(super) fn validate(session: &Session, args: &Validate) -> u8 {
         Err(code) => return code,
     };
     let text = match args.output {
-        Output::Text => checked.iter().map(text).collect(),
-        Output::Json => pretty(&answer(&checked)),
-        Output::Yaml => serde_yaml::to_string(&answer(&checked)).unwrap_or_default(),
-        Output::Agent => checked.iter().map(|checked| pretty(&agent(checked))).collect(),
+        RunOutputFormat::Text => checked.iter().map(text).collect(),
+        RunOutputFormat::Json => pretty(&answer(&checked)),
+        RunOutputFormat::Yaml => serde_yaml::to_string(&answer(&checked)).unwrap_or_default(),
+        RunOutputFormat::Agent => checked.iter().map(|checked| pretty(&agent(checked))).collect(),
     };
     let invalid = checked.iter().any(|checked| is_invalid(&checked.faults));
-    let exit = if invalid { Exit::Invalid } else { Exit::Fine };
+    let exit = if invalid { ExitStatus::Invalid } else { ExitStatus::Fine };
     match session.terminal.result(&text) {
         Ok(()) => session.code(exit),
-        Err(error) => {
-            session.refuse(exit.worst(Exit::NotWritten), format!("the result cannot be written: {error}"))
-        }
+        Err(error) => session
+            .refuse(exit.worst(ExitStatus::NotWritten), format!("the result cannot be written: {error}")),
     }
 }
 
-async fn check(session: &Session, surroundings: &Surroundings, source: &str, args: &Validate) -> Checked {
+async fn check(
+    session: &CommandContext,
+    surroundings: &RunContext,
+    source: &str,
+    args: &ValidateArgs,
+) -> ValidatedFile {
     let terminal = &session.terminal;
     let read =
         source::read(source, &surroundings.settings, &surroundings.environment, !args.no_verify_tls).await;
     let document = match read {
         Ok(document) => document,
         Err(fault) => {
-            terminal.say(&Line::new(Level::Error, fault.message.clone()));
-            return Checked { source: shown(source), title: Value::Null, faults: vec![fault], stage: "load" };
+            terminal.say(&ConsoleLine::new(LineLevel::Error, fault.message.clone()));
+            return ValidatedFile {
+                source: shown(source),
+                title: Value::Null,
+                faults: vec![fault],
+                stage: "load",
+            };
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
     // what nobody hears need not be made
     let told = if notifier.is_heard() { without_secrets(&document.root.to_value()) } else { Value::Null };
     notifier.tell("validate-started", "validate", &told, None).await;
-    terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
+    terminal.say(&ConsoleLine::new(LineLevel::Info, "Validating the experiment's syntax"));
     let mut faults = surroundings.faults(&document, session.global.strict);
     let given = !surroundings.variables.is_empty();
     if let Some(experiment) = given.then(|| Experiment::read(&document)).and_then(Result::ok) {
@@ -89,21 +98,21 @@ async fn check(session: &Session, surroundings: &Surroundings, source: &str, arg
     tell_inherited(terminal, &faults);
     match faults.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
-            terminal.say(&Line::new(Level::Error, first.message.clone()));
+            terminal.say(&ConsoleLine::new(LineLevel::Error, first.message.clone()));
             notifier.tell("validate-failed", "validate", &told, Some(&first.message)).await;
         }
         None => {
-            terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
+            terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
             notifier.tell("validate-completed", "validate", &told, None).await;
-            terminal.say(&Line::new(Level::Info, "experiment syntax and semantic look valid"));
+            terminal.say(&ConsoleLine::new(LineLevel::Info, "experiment syntax and semantic look valid"));
         }
     }
-    let title = document.root.get("title").map(Node::to_value).unwrap_or_default();
-    Checked { source: shown(source), title, faults, stage: "validation" }
+    let title = document.root.get("title").map(SpannedValue::to_value).unwrap_or_default();
+    ValidatedFile { source: shown(source), title, faults, stage: "validation" }
 }
 
 /// Every fault with its place, then what they come to.
-fn text(checked: &Checked) -> String {
+fn text(checked: &ValidatedFile) -> String {
     let mut out = String::new();
     for fault in &checked.faults {
         for line in fault.to_string().split('\n') {
@@ -123,8 +132,8 @@ fn text(checked: &Checked) -> String {
     out + &crate::console::sanitize(&checked.source) + ": " + &found + "\n"
 }
 
-fn answer(checked: &[Checked]) -> Json {
-    let file = |checked: &Checked| {
+fn answer(checked: &[ValidatedFile]) -> Json {
+    let file = |checked: &ValidatedFile| {
         json!({
             "source": checked.source,
             "title": serde_json::to_value(&checked.title).unwrap_or_default(),
@@ -137,7 +146,7 @@ fn answer(checked: &[Checked]) -> Json {
 }
 
 /// The Chaos Toolkit's report for agents, which knows one fault.
-fn agent(checked: &Checked) -> Json {
+fn agent(checked: &ValidatedFile) -> Json {
     let first = checked.faults.iter().find(|fault| fault.severity == Severity::Error);
     let error = first
         .map(|fault| json!({"stage": checked.stage, "type": "InvalidExperiment", "message": fault.message}));

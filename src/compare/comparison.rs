@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Margin, Row};
+use super::{Margin, MetricResult};
 
 /// One of the two sets of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,7 +17,7 @@ pub enum Arm {
 /// What the comparison came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// Every valid run failed before, and every one held after.
     Fixed,
     /// Every valid run held before, and every one failed after.
@@ -35,7 +35,7 @@ pub enum Verdict {
 /// How the experiment ends with the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum AfterState {
+pub enum AfterOutcome {
     /// Every valid run held.
     Holds,
     /// Every valid run failed.
@@ -49,7 +49,7 @@ pub enum AfterState {
 /// How often it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Evidence {
+pub enum Replication {
     /// In at least three valid runs of each arm.
     Repeated,
     /// In fewer.
@@ -59,7 +59,7 @@ pub enum Evidence {
 /// What became of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum RunOutcomeKind {
     /// The hypothesis was met before and after the fault.
     Held,
     /// It was met before, and not met during or after.
@@ -70,7 +70,7 @@ pub enum Outcome {
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunRow {
+pub struct ComparedRun {
     /// Of which arm.
     pub arm: Arm,
     /// Which of the runs of its arm, from one.
@@ -82,14 +82,14 @@ pub struct RunRow {
     /// When it began, ISO 8601, as its journal says. Not to be trusted.
     pub start: Option<String>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RunOutcomeKind,
     /// Why: part of a sentence, which may name activities. Not to be trusted.
     pub reason: String,
 }
 
 /// How many runs of an arm came to what.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ArmCount {
+pub struct ArmCounts {
     /// All of them.
     pub runs: u32,
     /// Those that count.
@@ -108,15 +108,15 @@ pub struct ArmCount {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Arms {
     /// Before the change.
-    pub before: ArmCount,
+    pub before: ArmCounts,
     /// After it.
-    pub after: ArmCount,
+    pub after: ArmCounts,
 }
 
 /// What else was different than the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LabelKind {
+pub enum ConfounderKind {
     /// The version of Kubernetes.
     KubernetesVersion,
     /// The number of nodes.
@@ -133,16 +133,16 @@ pub enum LabelKind {
 
 /// Something that was different and may be why the arms differ. Stands above the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Label {
+pub struct Confounder {
     /// What it is about.
-    pub kind: LabelKind,
+    pub kind: ConfounderKind,
     /// One sentence without a full stop. It repeats what stands in journals: not to be trusted.
     pub text: String,
 }
 
 /// What a firmer answer would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Needed {
+pub struct RequiredRuns {
     /// How many valid runs per arm.
     pub repeats: u32,
     /// Why: one sentence.
@@ -151,21 +151,21 @@ pub struct Needed {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct RunComparison {
     /// [`super::SCHEMA`].
     pub schema: &'static str,
     /// What it came to.
-    pub verdict: Verdict,
+    pub verdict: ComparisonVerdict,
     /// Why: one sentence with the counts, which may name probes. Not to be trusted.
     pub reason: String,
     /// How the experiment ends with the change.
-    pub after: AfterState,
+    pub after: AfterOutcome,
     /// How often it was seen.
-    pub evidence: Evidence,
+    pub evidence: Replication,
     /// How many valid runs per arm a firmer answer would take; none where more of them would not help.
-    pub needed: Option<Needed>,
+    pub needed: Option<RequiredRuns>,
     /// What else was different; to be shown above the verdict.
-    pub labels: Vec<Label>,
+    pub labels: Vec<Confounder>,
     /// The title of the experiment. Not to be trusted.
     pub title: String,
     /// Its identity, the same in every run.
@@ -173,9 +173,9 @@ pub struct Comparison {
     /// How many runs came to what.
     pub arms: Arms,
     /// The runs: those before, then those after, in the order in which they were given.
-    pub runs: Vec<RunRow>,
+    pub runs: Vec<ComparedRun>,
     /// What was measured, by probe and measure; the probes in the order of the first run that sampled them.
-    pub rows: Vec<Row>,
+    pub rows: Vec<MetricResult>,
     /// The level of every test.
     pub level: f64,
     /// What draws by chance began with.
@@ -184,23 +184,25 @@ pub struct Comparison {
     pub margin: Margin,
 }
 
-impl Comparison {
+impl RunComparison {
     /// Whether there were too few valid runs for any answer. Another answer has an exit code of its own; and that
     /// outcomes within an arm are mixed is one, which more runs do not change.
     pub fn has_too_few_runs(&self) -> bool {
         let Arms { before, after } = &self.arms;
         let fewest = before.valid.min(after.valid);
         let is_mixed = [before, after].iter().any(|arm| arm.held > 0 && arm.failed > 0);
-        self.verdict == Verdict::Inconclusive && fewest < super::ENOUGH_RUNS && (fewest == 0 || !is_mixed)
+        self.verdict == ComparisonVerdict::Inconclusive
+            && fewest < super::ENOUGH_RUNS
+            && (fewest == 0 || !is_mixed)
     }
 
     /// The runs of an arm.
-    pub fn runs_of(&self, arm: Arm) -> impl Iterator<Item = &RunRow> {
+    pub fn runs_of(&self, arm: Arm) -> impl Iterator<Item = &ComparedRun> {
         self.runs.iter().filter(move |run| run.arm == arm)
     }
 
     /// The runs that are not counted.
-    pub fn void_runs(&self) -> impl Iterator<Item = &RunRow> {
-        self.runs.iter().filter(|run| run.outcome == Outcome::Void)
+    pub fn void_runs(&self) -> impl Iterator<Item = &ComparedRun> {
+        self.runs.iter().filter(|run| run.outcome == RunOutcomeKind::Void)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Measure;
+use super::Metric;
 
 /// The greatest differences that do not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -23,11 +23,11 @@ impl Default for Margin {
 
 impl Margin {
     /// The margin of a measure that was `before`, in the unit of the measure.
-    pub fn of(&self, measure: Measure, before: f64) -> f64 {
+    pub fn of(&self, measure: Metric, before: f64) -> f64 {
         let least = match measure {
-            Measure::SuccessRatio => return self.ratio,
-            Measure::TimeToRecover => self.time_least,
-            Measure::P95Latency | Measure::P99Latency => self.time_least * 1000.0,
+            Metric::SuccessRatio => return self.ratio,
+            Metric::TimeToRecover => self.time_least,
+            Metric::P95Latency | Metric::P99Latency => self.time_least * 1000.0,
         };
         (self.time * before).max(least)
     }
@@ -82,13 +82,13 @@ mod tests {
     #[test]
     fn the_margin_of_a_time_grows_with_it_from_the_least_on() {
         let margin = Margin::default();
-        let check = |measure: Measure, before: f64, expected: f64| {
+        let check = |measure: Metric, before: f64, expected: f64| {
             assert!((margin.of(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");
         };
-        check(Measure::SuccessRatio, 0.5, 0.01);
-        check(Measure::P95Latency, 20.0, 5.0);
-        check(Measure::P99Latency, 200.0, 20.0);
-        check(Measure::TimeToRecover, 0.0, 0.005);
-        check(Measure::TimeToRecover, 3.0, 0.3);
+        check(Metric::SuccessRatio, 0.5, 0.01);
+        check(Metric::P95Latency, 20.0, 5.0);
+        check(Metric::P99Latency, 200.0, 20.0);
+        check(Metric::TimeToRecover, 0.0, 0.005);
+        check(Metric::TimeToRecover, 3.0, 0.3);
     }
 }

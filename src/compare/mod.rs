@@ -10,27 +10,28 @@
 //! for the same journals and the same seed.
 
 mod comparison;
-mod labels;
+mod confounders;
+mod format;
 mod margin;
+mod metric;
+mod metrics;
 mod outcome;
-mod row;
-mod rows;
 mod verdict;
-mod wording;
 
 use std::collections::BTreeMap;
 
 pub use comparison::{
-    AfterState, Arm, ArmCount, Arms, Comparison, Evidence, Label, LabelKind, Needed, Outcome, RunRow, Verdict,
+    AfterOutcome, Arm, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind,
+    Replication, RequiredRuns, RunComparison, RunOutcomeKind,
 };
+pub use format::percent;
 pub use margin::Margin;
-pub use row::{Measure, Observed, Row, Side, Standing};
-pub use wording::percent;
+pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
 
 use crate::experiment::hash;
 use crate::journal::Record;
-use crate::statistics::Splits;
-use wording::{clipped, quoted};
+use crate::statistics::GroupSplits;
+use format::{clipped, quoted};
 
 /// The name of the schema of a [`Comparison`] as JSON.
 pub const SCHEMA: &str = "kubectl-chaos/comparison/v1";
@@ -44,14 +45,14 @@ const MAX_RUNS: usize = 1000;
 
 /// How to compare.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct CompareOptions {
     /// What draws by chance begin with, where there are too many splits to go through.
     pub seed: u64,
     /// Which differences are too small to matter.
     pub margin: Margin,
 }
 
-impl Default for Options {
+impl Default for CompareOptions {
     fn default() -> Self {
         Self { seed: 1, margin: Margin::default() }
     }
@@ -59,22 +60,26 @@ impl Default for Options {
 
 /// Compares two sets of runs of one experiment. An error says why they are not to be compared: one of the sets is
 /// empty, the experiments differ, or a run is there twice.
-pub fn compare(before: &[Record], after: &[Record], options: &Options) -> Result<Comparison, String> {
+pub fn compare(
+    before: &[Record],
+    after: &[Record],
+    options: &CompareOptions,
+) -> Result<RunComparison, String> {
     Comparer::new(options.clone()).compare(before, after)
 }
 
 /// Compares again and again, as simulations do: what does not depend on the runs is kept.
 #[derive(Debug)]
 pub struct Comparer {
-    options: Options,
+    options: CompareOptions,
     intervals: bool,
     /// By the sizes of the arms.
-    splits: BTreeMap<(usize, usize), Splits>,
+    splits: BTreeMap<(usize, usize), GroupSplits>,
 }
 
 impl Comparer {
     /// Compares by these options.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: CompareOptions) -> Self {
         Self { options, intervals: true, splits: BTreeMap::new() }
     }
 
@@ -85,7 +90,7 @@ impl Comparer {
     }
 
     /// What [`compare`] does.
-    pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<Comparison, String> {
+    pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<RunComparison, String> {
         let (first, experiment_hash) = comparable(before, after)?;
         let mut runs = judged(Arm::Before, before);
         runs.extend(judged(Arm::After, after));
@@ -94,19 +99,19 @@ impl Comparer {
         let count = |arm: Arm| verdict::count(runs.iter().filter(|run| run.arm == arm));
         let arms = Arms { before: count(Arm::Before), after: count(Arm::After) };
         let sizes = (valid_before.len(), valid_after.len());
-        let Options { seed, margin } = self.options.clone();
-        let splits = self.splits.entry(sizes).or_insert_with(|| Splits::new(sizes.0, sizes.1, seed));
-        let rules = rows::Rules { margin, splits, intervals: self.intervals };
-        let rows = rows::rows(&valid_before, &valid_after, &rules)?;
+        let CompareOptions { seed, margin } = self.options.clone();
+        let splits = self.splits.entry(sizes).or_insert_with(|| GroupSplits::new(sizes.0, sizes.1, seed));
+        let rules = metrics::MetricConfig { margin, splits, intervals: self.intervals };
+        let rows = metrics::rows(&valid_before, &valid_after, &rules)?;
         let judgement = verdict::judge(&arms, &rows);
-        Ok(Comparison {
+        Ok(RunComparison {
             schema: SCHEMA,
             verdict: judgement.verdict,
             reason: judgement.reason,
             after: judgement.after,
             evidence: judgement.evidence,
             needed: judgement.needed,
-            labels: labels::labels(&valid_before, &valid_after),
+            labels: confounders::labels(&valid_before, &valid_after),
             title: first.title().to_owned(),
             experiment_hash,
             arms,
@@ -120,16 +125,19 @@ impl Comparer {
 }
 
 /// The runs of an arm that count.
-fn valid<'a>(runs: &[RunRow], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
+fn valid<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
     let runs = runs.iter().filter(|run| run.arm == arm);
-    runs.zip(records).filter(|(run, _)| run.outcome != Outcome::Void).map(|(_, record)| record).collect()
+    runs.zip(records)
+        .filter(|(run, _)| run.outcome != RunOutcomeKind::Void)
+        .map(|(_, record)| record)
+        .collect()
 }
 
 /// The outcome of every run of an arm.
-fn judged(arm: Arm, records: &[Record]) -> Vec<RunRow> {
+fn judged(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
     let row = |(repeat, record): (u32, &Record)| {
         let (outcome, reason) = outcome::outcome(record);
-        RunRow {
+        ComparedRun {
             arm,
             repeat,
             source: record.source.clone(),

@@ -4,34 +4,34 @@
 
 use std::collections::HashMap;
 
-use super::Outcome;
-use super::wording::{clipped, quoted};
-use crate::effect::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
+use super::RunOutcomeKind;
+use super::format::{clipped, quoted};
 use crate::journal::record::{Acted, Look, Played};
 use crate::journal::{NOT_READY, Record, record};
+use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 /// Held, failed, or void; and why: part of a sentence.
-pub(super) fn outcome(record: &Record) -> (Outcome, String) {
+pub(super) fn outcome(record: &Record) -> (RunOutcomeKind, String) {
     let void = cut(record)
         .or_else(|| no_baseline(record.content.steady_states.before.as_ref()))
         .or_else(|| no_fault(record))
         .or_else(|| not_settled(record));
     if let Some(reason) = void {
-        return (Outcome::Void, reason);
+        return (RunOutcomeKind::Void, reason);
     }
     let looks = &record.content.steady_states;
     if let Some(look) = looks.during.iter().find(|look| look.steady_state_met == Some(false)) {
-        return (Outcome::Failed, format!("{} during the method", unmet(look)));
+        return (RunOutcomeKind::Failed, format!("{} during the method", unmet(look)));
     }
     match &looks.after {
         Some(look) if look.steady_state_met == Some(false) => {
-            (Outcome::Failed, format!("{} after the method", unmet(look)))
+            (RunOutcomeKind::Failed, format!("{} after the method", unmet(look)))
         }
         Some(look) if look.steady_state_met == Some(true) => match not_all_begun(record) {
-            Some(reason) => (Outcome::Void, reason),
-            None => (Outcome::Held, "the hypothesis was met before and after the method".to_owned()),
+            Some(reason) => (RunOutcomeKind::Void, reason),
+            None => (RunOutcomeKind::Held, "the hypothesis was met before and after the method".to_owned()),
         },
-        _ => (Outcome::Void, "the hypothesis was not looked at after the method".to_owned()),
+        _ => (RunOutcomeKind::Void, "the hypothesis was not looked at after the method".to_owned()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 
 /// A run, and what sampling saw of its probe.
 #[derive(Clone)]
-struct Run {
+struct FixtureRun {
     /// What differs from a run that held.
     change: Json,
     /// The samples.
@@ -14,17 +14,17 @@ struct Run {
 }
 
 /// A run that held, failed, or was void.
-fn run(what: &str) -> Run {
+fn run(what: &str) -> FixtureRun {
     let change = match what {
         "held" => json!({}),
         "failed" => json!({"steady_states": {"after": look(false)}}),
         "void" => json!({"steady_states": {"before": look(false), "after": null}}),
         other => panic!("{other}"),
     };
-    Run { change, samples: Vec::new() }
+    FixtureRun { change, samples: Vec::new() }
 }
 
-fn runs(what: &str) -> Vec<Run> {
+fn runs(what: &str) -> Vec<FixtureRun> {
     what.split_whitespace().map(run).collect()
 }
 
@@ -59,7 +59,7 @@ fn merge(into: &mut Json, change: &Json) {
     }
 }
 
-fn record(id: &str, run: &Run) -> Record {
+fn record(id: &str, run: &FixtureRun) -> Record {
     let action = json!({"type": "action", "name": "kill", "provider": {"type": "python"}});
     let mut journal = json!({
         "experiment": {"title": "t", "method": [action]},
@@ -75,26 +75,28 @@ fn record(id: &str, run: &Run) -> Record {
     Record::read(&format!("{id}.json"), journal.to_string()).unwrap()
 }
 
-fn records(arm: &str, runs: &[Run]) -> Vec<Record> {
+fn records(arm: &str, runs: &[FixtureRun]) -> Vec<Record> {
     runs.iter().enumerate().map(|(at, run)| record(&format!("{arm}-{at}"), run)).collect()
 }
 
-fn compared(before: &[Run], after: &[Run]) -> Comparison {
-    compare(&records("b", before), &records("a", after), &Options::default()).unwrap()
+fn compared(before: &[FixtureRun], after: &[FixtureRun]) -> RunComparison {
+    compare(&records("b", before), &records("a", after), &CompareOptions::default()).unwrap()
 }
 
 #[test]
 fn every_line_of_the_table_of_verdicts() {
-    let check =
-        |before: &str, after: &str, expected: (Verdict, AfterState, Evidence), needed: Option<u32>| {
-            let found = compared(&runs(before), &runs(after));
-            let said = (found.verdict, found.after, found.evidence);
-            assert_eq!(said, expected, "{before} | {after}: {}", found.reason);
-            assert_eq!(found.needed.map(|needed| needed.repeats), needed, "{before} | {after}");
-        };
-    use AfterState::{Fails, Holds, Mixed, Unknown};
-    use Evidence::{Repeated, Single};
-    use Verdict::{Broken, Fixed, Inconclusive, Unchanged};
+    let check = |before: &str,
+                 after: &str,
+                 expected: (ComparisonVerdict, AfterOutcome, Replication),
+                 needed: Option<u32>| {
+        let found = compared(&runs(before), &runs(after));
+        let said = (found.verdict, found.after, found.evidence);
+        assert_eq!(said, expected, "{before} | {after}: {}", found.reason);
+        assert_eq!(found.needed.map(|needed| needed.repeats), needed, "{before} | {after}");
+    };
+    use AfterOutcome::{Fails, Holds, Mixed, Unknown};
+    use ComparisonVerdict::{Broken, Fixed, Inconclusive, Unchanged};
+    use Replication::{Repeated, Single};
     let (held, failed) = ("held held held", "failed failed failed");
     check(failed, held, (Fixed, Holds, Repeated), None);
     check(held, failed, (Broken, Fails, Repeated), None);
@@ -157,15 +159,16 @@ fn reasons_have_the_counts() {
 
 #[test]
 fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
-    let check = |change: Json, outcome: Outcome, reason: &str| {
-        let row = &judged(Arm::Before, &[record("r", &Run { change: change.clone(), samples: vec![] })])[0];
+    let check = |change: Json, outcome: RunOutcomeKind, reason: &str| {
+        let row =
+            &judged(Arm::Before, &[record("r", &FixtureRun { change: change.clone(), samples: vec![] })])[0];
         assert_eq!(row.outcome, outcome, "{change}: {}", row.reason);
         assert!(row.reason.contains(reason), "{change}: {}", row.reason);
     };
     let own = |change: Json| json!({"kubectl-chaos": change});
     let effect = |effect: Json| own(json!({"activities": [{"at": "/run/0", "effect": effect}]}));
     let states = |change: Json| json!({"steady_states": change});
-    use Outcome::{Failed, Held, Void};
+    use RunOutcomeKind::{Failed, Held, Void};
     check(json!({}), Held, "met before and after");
     check(states(json!({"after": look(false)})), Failed, "probe 'p' was not within its tolerance after");
     check(states(json!({"during": [look(true), look(false)]})), Failed, "during the method");
@@ -184,7 +187,10 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
         Arm::Before,
         &[record(
             "r",
-            &Run { change: json!({"status": "interrupted", "interruption": unready}), samples: vec![] },
+            &FixtureRun {
+                change: json!({"status": "interrupted", "interruption": unready}),
+                samples: vec![],
+            },
         )],
     )[0];
     assert_eq!((row.outcome, row.reason.as_str()), (Void, "after did not become ready: no"));
@@ -241,17 +247,20 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     }
 }
 
-use crate::effect::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
+use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 #[test]
 fn what_is_no_comparison_is_refused() {
     let check = |before: &[Record], after: &[Record], expected: &str| {
-        let error = compare(before, after, &Options::default()).unwrap_err();
+        let error = compare(before, after, &CompareOptions::default()).unwrap_err();
         assert!(error.contains(expected), "{error}");
     };
     let one = |id: &str| record(id, &run("held"));
     let other = |id: &str| {
-        record(id, &Run { change: json!({"kubectl-chaos": {"experiment_hash": "x"}}), samples: vec![] })
+        record(
+            id,
+            &FixtureRun { change: json!({"kubectl-chaos": {"experiment_hash": "x"}}), samples: vec![] },
+        )
     };
     check(&[], &[one("a")], "no run before the change");
     check(&[one("a")], &[], "no run after the change");
@@ -261,31 +270,31 @@ fn what_is_no_comparison_is_refused() {
     // a journal of the Chaos Toolkit has no identity: its experiment does
     let theirs = |id: &str, name: &str| {
         let change = json!({"kubectl-chaos": null, "node": id, "experiment": {"method": [{"name": name}]}});
-        record(id, &Run { change, samples: vec![] })
+        record(id, &FixtureRun { change, samples: vec![] })
     };
     check(&[theirs("a", "x")], &[theirs("a", "x")], "one and the same run");
     check(&[theirs("a", "x")], &[theirs("b", "y")], "two experiments");
     // nor are runs comparable that looked at the steady state at different times; older journals do not say
     let looking = |id: &str, strategy: Json| {
         let change = json!({"kubectl-chaos": {"hypothesis_strategy": strategy}});
-        record(id, &Run { change, samples: vec![] })
+        record(id, &FixtureRun { change, samples: vec![] })
     };
     let (gate, through) = (looking("a", json!("default")), looking("b", json!("continuously")));
     let said = "a.json and b.json looked at the steady state at different times (--hypothesis-strategy default and \
                 continuously)";
     check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), said);
-    compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &Options::default())
+    compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &CompareOptions::default())
         .unwrap();
-    compare(&[one("e")], &[through], &Options::default()).unwrap();
-    let found = compare(&[theirs("a", "x")], &[theirs("b", "x")], &Options::default()).unwrap();
-    assert_eq!((found.verdict, found.arms.before.void), (Verdict::Inconclusive, 1));
+    compare(&[one("e")], &[through], &CompareOptions::default()).unwrap();
+    let found = compare(&[theirs("a", "x")], &[theirs("b", "x")], &CompareOptions::default()).unwrap();
+    assert_eq!((found.verdict, found.arms.before.void), (ComparisonVerdict::Inconclusive, 1));
     assert!(found.experiment_hash.starts_with("sha256:"));
 }
 
 /// Runs with one probe that was sampled: share of good samples, time to recover, 95th percentile.
-fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<Run> {
+fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<FixtureRun> {
     seen.iter()
-        .map(|(ratio, recovered, p95)| Run {
+        .map(|(ratio, recovered, p95)| FixtureRun {
             samples: vec![series("p", *ratio, *recovered, *p95)],
             ..run(what)
         })
@@ -307,10 +316,10 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
     };
     let check = |before: &[(f64, Option<f64>, f64)],
                  after: &[(f64, Option<f64>, f64)],
-                 verdict: Verdict,
+                 verdict: ComparisonVerdict,
                  standings: [&str; 3]| {
         let found = compared(&sampled("held", before), &sampled("held", after));
-        let shown: Vec<String> = found.rows.iter().map(Row::shown_standing).collect();
+        let shown: Vec<String> = found.rows.iter().map(MetricResult::shown_standing).collect();
         assert_eq!(
             (found.verdict, shown),
             (verdict, standings.map(str::to_owned).to_vec()),
@@ -319,34 +328,39 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
         );
     };
     let base = steady(0.95, 100.0);
-    check(&base, &base, Verdict::Unchanged, ["equivalent"; 3]);
-    check(&base, &steady(1.0, 100.0), Verdict::Improved, ["better", "equivalent", "equivalent"]);
-    check(&base, &steady(0.9, 100.0), Verdict::Regressed, ["worse", "equivalent", "equivalent"]);
-    check(&base, &steady(0.95, 150.0), Verdict::Regressed, ["equivalent", "equivalent", "worse"]);
-    check(&base, &steady(1.0, 150.0), Verdict::Inconclusive, ["better", "equivalent", "worse"]);
+    check(&base, &base, ComparisonVerdict::Unchanged, ["equivalent"; 3]);
+    check(&base, &steady(1.0, 100.0), ComparisonVerdict::Improved, ["better", "equivalent", "equivalent"]);
+    check(&base, &steady(0.9, 100.0), ComparisonVerdict::Regressed, ["worse", "equivalent", "equivalent"]);
+    check(&base, &steady(0.95, 150.0), ComparisonVerdict::Regressed, ["equivalent", "equivalent", "worse"]);
+    check(&base, &steady(1.0, 150.0), ComparisonVerdict::Inconclusive, ["better", "equivalent", "worse"]);
     // by less than the margin
     check(
         &base,
         &steady(0.958, 100.0),
-        Verdict::Unchanged,
+        ComparisonVerdict::Unchanged,
         ["different, within the margin", "equivalent", "equivalent"],
     );
     // not recovered ranks last
     let late: Vec<_> = base.iter().map(|(ratio, _, p95)| (*ratio, None, *p95)).collect();
-    check(&late, &base, Verdict::Improved, ["equivalent", "better", "equivalent"]);
-    check(&base, &late, Verdict::Regressed, ["equivalent", "worse", "equivalent"]);
-    check(&late, &late, Verdict::Unchanged, ["equivalent", "not told apart", "equivalent"]);
+    check(&late, &base, ComparisonVerdict::Improved, ["equivalent", "better", "equivalent"]);
+    check(&base, &late, ComparisonVerdict::Regressed, ["equivalent", "worse", "equivalent"]);
+    check(&late, &late, ComparisonVerdict::Unchanged, ["equivalent", "not told apart", "equivalent"]);
     // two samples are as far apart as the difference between the arms
     let back = |after: f64| -> Vec<_> {
         base.iter()
             .map(|(ratio, recovered, p95)| (*ratio, recovered.map(|seen| seen - 1.0 + after), *p95))
             .collect()
     };
-    check(&back(0.5), &back(0.42), Verdict::Unchanged, ["equivalent", "equivalent", "equivalent"]);
-    check(&back(0.5), &back(0.35), Verdict::Improved, ["equivalent", "better", "equivalent"]);
+    check(&back(0.5), &back(0.42), ComparisonVerdict::Unchanged, ["equivalent", "equivalent", "equivalent"]);
+    check(&back(0.5), &back(0.35), ComparisonVerdict::Improved, ["equivalent", "better", "equivalent"]);
     // a refused connection in a millisecond is not fast
     let none: Vec<_> = base.iter().map(|(_, recovered, _)| (0.05, *recovered, 1.0)).collect();
-    check(&base, &none, Verdict::Regressed, ["worse", "equivalent", "not compared: too few successes"]);
+    check(
+        &base,
+        &none,
+        ComparisonVerdict::Regressed,
+        ["worse", "equivalent", "not compared: too few successes"],
+    );
 }
 
 #[test]
@@ -384,13 +398,16 @@ fn rows_show_what_was_seen() {
 fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
     let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
     let same = compared(&held(0.9, 3), &held(0.9, 10));
-    assert_eq!((same.verdict, same.needed), (Verdict::Unchanged, None), "{}", same.reason);
+    assert_eq!((same.verdict, same.needed), (ComparisonVerdict::Unchanged, None), "{}", same.reason);
     assert!(same.reason.ends_with("nothing that was sampled is better or worse."), "{}", same.reason);
     assert_eq!(same.rows[0].shown_standing(), "not told apart");
-    assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, Verdict::Improved);
+    assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, ComparisonVerdict::Improved);
     // two runs against ten do for three rows, and not for more
     let few = compared(&held(0.5, 2), &held(0.9, 10));
-    assert_eq!((few.verdict, few.evidence, few.is_seen_once()), (Verdict::Improved, Evidence::Single, false));
+    assert_eq!(
+        (few.verdict, few.evidence, few.is_seen_once()),
+        (ComparisonVerdict::Improved, Replication::Single, false)
+    );
     let why = few.needed.unwrap();
     assert!(why.repeats == 3 && !why.reason.contains("3.1 %"), "{}", why.reason);
     let fixed = compared(&runs("failed failed"), &runs("held"));
@@ -419,14 +436,14 @@ fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
 
 #[test]
 fn rows_are_compared_only_where_that_is_fair() {
-    let fine = |change: &dyn Fn(&mut Json)| -> Vec<Run> {
+    let fine = |change: &dyn Fn(&mut Json)| -> Vec<FixtureRun> {
         let mut one = series("p", 1.0, Some(0.0), 1.0);
         change(&mut one);
-        vec![Run { samples: vec![one], ..run("held") }; 4]
+        vec![FixtureRun { samples: vec![one], ..run("held") }; 4]
     };
     let same = fine(&|_| ());
-    let standings = |after: &[Run]| -> Vec<String> {
-        compared(&same, after).rows.iter().map(Row::shown_standing).collect()
+    let standings = |after: &[FixtureRun]| -> Vec<String> {
+        compared(&same, after).rows.iter().map(MetricResult::shown_standing).collect()
     };
     let way = "not compared: requests went different ways";
     // 1,000 good samples per run make a 99th percentile
@@ -448,10 +465,11 @@ fn rows_are_compared_only_where_that_is_fair() {
 
 #[test]
 fn what_else_differs_is_labelled() {
-    let with = |change: Json| vec![Run { change: json!({"kubectl-chaos": change}), samples: vec![] }; 3];
-    let check = |before: Json, after: Json, expected: &[(LabelKind, &str)]| {
+    let with =
+        |change: Json| vec![FixtureRun { change: json!({"kubectl-chaos": change}), samples: vec![] }; 3];
+    let check = |before: Json, after: Json, expected: &[(ConfounderKind, &str)]| {
         let found = compared(&with(before), &with(after)).labels;
-        let found: Vec<(LabelKind, &str)> =
+        let found: Vec<(ConfounderKind, &str)> =
             found.iter().map(|label| (label.kind, label.text.as_str())).collect();
         assert_eq!(found, expected);
     };
@@ -460,14 +478,16 @@ fn what_else_differs_is_labelled() {
     check(
         version("v1.30.0"),
         version("v1.31.0"),
-        &[(LabelKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
+        &[(ConfounderKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
     );
     // what is known of one side only may differ
     let half = "the version of Kubernetes is known of one side only";
-    check(version("v1.30.0"), json!({}), &[(LabelKind::KubernetesVersion, half)]);
+    check(version("v1.30.0"), json!({}), &[(ConfounderKind::KubernetesVersion, half)]);
     check(json!({}), json!({}), &[]);
-    let void =
-        Run { change: json!({"status": "aborted", "kubectl-chaos": version("v1.31.0")}), samples: vec![] };
+    let void = FixtureRun {
+        change: json!({"status": "aborted", "kubectl-chaos": version("v1.31.0")}),
+        samples: vec![],
+    };
     assert_eq!(compared(&with(version("v1.30.0")), &[void]).labels, []);
     let environment =
         |nodes: u32, replicas: Json| json!({"environment": {"nodes": nodes, "replicas": replicas}});
@@ -475,9 +495,9 @@ fn what_else_differs_is_labelled() {
         environment(3, json!({"Deployment/a": 1, "Deployment/b": 2})),
         environment(1, json!({"Deployment/a": 3, "Deployment/b": 2, "Deployment/c": 1})),
         &[
-            (LabelKind::Nodes, "nodes: 3 before, 1 after"),
+            (ConfounderKind::Nodes, "nodes: 3 before, 1 after"),
             (
-                LabelKind::Replicas,
+                ConfounderKind::Replicas,
                 "replicas of Deployment/a: 1 before, 3 after; replicas of Deployment/c: none before, 1 after",
             ),
         ],
@@ -486,12 +506,12 @@ fn what_else_differs_is_labelled() {
         json!({}),
         environment(1, json!({"Deployment/a": 3, "Deployment/b": 2})),
         &[
-            (LabelKind::Nodes, "the number of nodes is known of one side only"),
-            (LabelKind::Replicas, "the number of replicas is known of one side only"),
+            (ConfounderKind::Nodes, "the number of nodes is known of one side only"),
+            (ConfounderKind::Replicas, "the number of replicas is known of one side only"),
         ],
     );
     let given = |variables: Json| json!({"variables": variables});
-    let label = |text| [(LabelKind::Variables, text)];
+    let label = |text| [(ConfounderKind::Variables, text)];
     check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);
     check(given(json!({"url": "1"})), json!({}), &[]);
     check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("what was given for 'url' differs"));
@@ -511,11 +531,11 @@ fn what_else_differs_is_labelled() {
         samples(1.0, "direct"),
         &[
             (
-                LabelKind::Sampling,
+                ConfounderKind::Sampling,
                 "sampling of 'p': every 0.1 s for up to 2 s before, every 1 s for up to 2 s after",
             ),
             (
-                LabelKind::Vantage,
+                ConfounderKind::Vantage,
                 "way of 'p': proxy before, direct after; way of 'q': proxy before, direct after",
             ),
         ],
@@ -523,7 +543,7 @@ fn what_else_differs_is_labelled() {
     let mut nowhere = samples(0.1, "proxy");
     nowhere["samples"][0]["vantage"] = Json::Null;
     let said = "way of 'p': proxy before, not known after";
-    check(samples(0.1, "proxy"), nowhere, &[(LabelKind::Vantage, said)]);
+    check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Vantage, said)]);
     let many = |way: &str| {
         let services: Vec<Json> =
             (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();
@@ -535,9 +555,9 @@ fn what_else_differs_is_labelled() {
 
 #[test]
 fn the_answer_follows_from_the_journals_and_the_seed_alone() {
-    let of = |seen: &dyn Fn(u32) -> f64| -> Vec<Run> {
+    let of = |seen: &dyn Fn(u32) -> f64| -> Vec<FixtureRun> {
         (0..10)
-            .map(|at| Run {
+            .map(|at| FixtureRun {
                 samples: vec![series("p", seen(at), Some(seen(at)), seen(at) * 50.0)],
                 ..run("held")
             })
@@ -546,7 +566,7 @@ fn the_answer_follows_from_the_journals_and_the_seed_alone() {
     let before = records("b", &of(&|at| 0.5 + f64::from(at * 7 % 10) / 30.0));
     let after = records("a", &of(&|at| 0.55 + f64::from(at * 3 % 10) / 30.0));
     let of = |seed: u64| {
-        let options = Options { seed, margin: Margin::default() };
+        let options = CompareOptions { seed, margin: Margin::default() };
         (compare(&before, &after, &options).unwrap(), Comparer::new(options).without_intervals())
     };
     let ((first, mut quick), (again, _), (other, _)) = (of(1), of(1), of(2));
@@ -562,6 +582,6 @@ fn the_answer_follows_from_the_journals_and_the_seed_alone() {
 fn texts_of_others_are_cut() {
     let long = "x".repeat(1_000_000);
     let change = json!({"run": [{"activity": {"type": "action", "name": long}, "status": "failed", "exception": [long]}]});
-    let found = compared(&[Run { change, samples: vec![] }], &runs("held"));
+    let found = compared(&[FixtureRun { change, samples: vec![] }], &runs("held"));
     assert!(found.runs[0].reason.len() < 600, "{}", found.runs[0].reason.len());
 }

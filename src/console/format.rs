@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 use serde_json::json;
 
-use super::{Head, Level, Line};
+use super::{ConsoleLine, LineLevel, LinePrefix};
 use crate::clock::Timestamp;
 
 /// How lines are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum LineStyle {
     /// For people.
     Text {
         /// Whether levels have their colour.
@@ -26,11 +26,11 @@ pub enum Style {
 }
 
 /// A line as text, with a line break at its end.
-pub fn format(line: &Line, at: Timestamp, style: &Style) -> String {
+pub fn format(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
     match style {
-        Style::Text { colour } => text(line, at, *colour),
-        Style::Json { context, process } => {
-            let object = json!({
+        LineStyle::Text { colour } => text(line, at, *colour),
+        LineStyle::Json { context, process } => {
+            let mut object = json!({
                 "process": process,
                 "asctime": at.local_millis(),
                 "levelname": line.level.name(),
@@ -38,24 +38,30 @@ pub fn format(line: &Line, at: Timestamp, style: &Style) -> String {
                 "context_id": context,
                 "timestamp": at.iso(),
             });
+            if let Some(code) = line.code {
+                object["code"] = code.name().into();
+            }
+            if let Some(hint) = &line.hint {
+                object["hint"] = hint.as_str().into();
+            }
             format!("{object}\n")
         }
     }
 }
 
-fn text(line: &Line, at: Timestamp, colour: bool) -> String {
+fn text(line: &ConsoleLine, at: Timestamp, colour: bool) -> String {
     let head = match (line.head, line.level) {
-        (Head::Time, level) => format!("[{} {}]", at.local(), level.name()),
-        (Head::None, _) | (Head::Level, Level::Debug | Level::Info) => String::new(),
-        (Head::Level, Level::Warning) => "Warning:".to_owned(),
-        (Head::Level, Level::Error | Level::Critical) => "error:".to_owned(),
+        (LinePrefix::Time, level) => format!("[{} {}]", at.local(), level.name()),
+        (LinePrefix::None, _) | (LinePrefix::Level, LineLevel::Debug | LineLevel::Info) => String::new(),
+        (LinePrefix::Level, LineLevel::Warning) => "Warning:".to_owned(),
+        (LinePrefix::Level, LineLevel::Error | LineLevel::Critical) => "error:".to_owned(),
     };
     let head = match line.level {
         _ if !colour || head.is_empty() => head,
-        Level::Debug => head.cyan().to_string(),
-        Level::Info => head.green().to_string(),
-        Level::Warning => head.yellow().to_string(),
-        Level::Error | Level::Critical => head.red().to_string(),
+        LineLevel::Debug => head.cyan().to_string(),
+        LineLevel::Info => head.green().to_string(),
+        LineLevel::Warning => head.yellow().to_string(),
+        LineLevel::Error | LineLevel::Critical => head.red().to_string(),
     };
     let mut out = String::new();
     for (index, part) in line.text.split('\n').enumerate() {
@@ -70,6 +76,9 @@ fn text(line: &Line, at: Timestamp, colour: bool) -> String {
         let _ = write!(out, "{}{separator}{part}", if index == 0 { head.as_str() } else { "" });
     }
     out.push('\n');
+    if let Some(hint) = &line.hint {
+        let _ = writeln!(out, "hint: {}", sanitize(hint));
+    }
     out
 }
 
@@ -102,7 +111,7 @@ pub fn sanitize_lines(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(line: &Line, style: &Style, expected: &str) {
+    fn check(line: &ConsoleLine, style: &LineStyle, expected: &str) {
         let at = Timestamp::from_micros(1_795_415_512_211_695);
         let got = format(line, at, style).replace(&at.local(), "TIME");
         assert_eq!(got, expected);
@@ -110,22 +119,22 @@ mod tests {
 
     #[test]
     fn lines_for_people() {
-        let plain = Style::Text { colour: false };
-        check(&Line::new(Level::Info, "Probe: h"), &plain, "[TIME INFO] Probe: h\n");
-        check(&Line::new(Level::Critical, "one\ntwo"), &plain, "[TIME CRITICAL] one\n    two\n");
-        check(&Line::note(Level::Warning, "look"), &plain, "Warning: look\n");
-        check(&Line::note(Level::Critical, "bad\nworse"), &plain, "error: bad\n    worse\n");
-        check(&Line::note(Level::Info, "said"), &plain, "said\n");
-        check(&Line::new(Level::Error, ""), &plain, "[TIME ERROR] \n");
-        let colour = Style::Text { colour: true };
-        check(&Line::new(Level::Info, "x"), &colour, "\u{1b}[32m[TIME INFO]\u{1b}[39m x\n");
+        let plain = LineStyle::Text { colour: false };
+        check(&ConsoleLine::new(LineLevel::Info, "Probe: h"), &plain, "[TIME INFO] Probe: h\n");
+        check(&ConsoleLine::new(LineLevel::Critical, "one\ntwo"), &plain, "[TIME CRITICAL] one\n    two\n");
+        check(&ConsoleLine::note(LineLevel::Warning, "look"), &plain, "Warning: look\n");
+        check(&ConsoleLine::note(LineLevel::Critical, "bad\nworse"), &plain, "error: bad\n    worse\n");
+        check(&ConsoleLine::note(LineLevel::Info, "said"), &plain, "said\n");
+        check(&ConsoleLine::new(LineLevel::Error, ""), &plain, "[TIME ERROR] \n");
+        let colour = LineStyle::Text { colour: true };
+        check(&ConsoleLine::new(LineLevel::Info, "x"), &colour, "\u{1b}[32m[TIME INFO]\u{1b}[39m x\n");
     }
 
     #[test]
     fn lines_for_machines() {
         let at = Timestamp::from_micros(1_795_415_512_211_695);
-        let style = Style::Json { context: "id".to_owned(), process: 7 };
-        let text = format(&Line::new(Level::Warning, "a\n\u{1b}[31m\"b\""), at, &style);
+        let style = LineStyle::Json { context: "id".to_owned(), process: 7 };
+        let text = format(&ConsoleLine::new(LineLevel::Warning, "a\n\u{1b}[31m\"b\""), at, &style);
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(object["message"], "a\n\u{1b}[31m\"b\"");
         assert_eq!(

@@ -3,19 +3,21 @@
 mod format;
 mod progress;
 
-use crate::effect::{EffectState, Target};
+use crate::error_code::ErrorCode;
 use crate::event::{
-    ActivityFinished, Doubt, HypothesisOutcome, Interrupt, Outcome, Phase, RunEvent, RunStarted, Signal,
+    ActivityFinished, ActivityOutcome, HypothesisOutcome, Interrupt, RunEvent, RunPhase, RunStarted, Signal,
+    SuspiciousOutput,
 };
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
+use crate::mutation::{EffectState, Target};
 use crate::value::Value;
 
-pub use format::{Style, format, sanitize, sanitize_lines};
-pub use progress::Progress;
+pub use format::{LineStyle, format, sanitize, sanitize_lines};
+pub use progress::ProgressState;
 
 /// How important a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LineLevel {
     /// For those who look for a fault.
     Debug,
     /// The course of things.
@@ -28,7 +30,7 @@ pub enum Level {
     Critical,
 }
 
-impl Level {
+impl LineLevel {
     /// Its name in the console.
     pub fn name(self) -> &'static str {
         match self {
@@ -43,18 +45,22 @@ impl Level {
 
 /// One line for a person; it may have continuation lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ConsoleLine {
     /// How important it is.
-    pub level: Level,
+    pub level: LineLevel,
     /// The text.
     pub text: String,
     /// What people see before the text.
-    pub head: Head,
+    pub head: LinePrefix,
+    /// The stable code of an error.
+    pub code: Option<ErrorCode>,
+    /// What the user can do, on a line of its own.
+    pub hint: Option<String>,
 }
 
 /// What stands before the text of a line that people read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
+pub enum LinePrefix {
     /// Time and level: a line that the Chaos Toolkit has as well.
     Time,
     /// The level, if it calls for attention: a line of our own.
@@ -63,57 +69,63 @@ pub enum Head {
     None,
 }
 
-impl Line {
+impl ConsoleLine {
     /// A line that the Chaos Toolkit has as well.
-    pub fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), head: Head::Time }
+    pub fn new(level: LineLevel, text: impl Into<String>) -> Self {
+        Self { level, text: text.into(), head: LinePrefix::Time, code: None, hint: None }
     }
 
     /// A line of our own.
-    pub fn note(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), head: Head::Level }
+    pub fn note(level: LineLevel, text: impl Into<String>) -> Self {
+        Self { level, text: text.into(), head: LinePrefix::Level, code: None, hint: None }
+    }
+
+    /// Creates the line of an error that ends a command.
+    pub fn error(code: ErrorCode, text: impl Into<String>, hint: Option<String>) -> Self {
+        let head = LinePrefix::Level;
+        Self { level: LineLevel::Error, text: text.into(), head, code: Some(code), hint }
     }
 }
 
 /// What an action is about to touch: the first few by name, the rest by their number.
-fn targeted(targets: &[Target]) -> Vec<Line> {
+fn targeted(targets: &[Target]) -> Vec<ConsoleLine> {
     const SHOWN: usize = 10;
     let target = |target: &Target| {
         let place = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        Line::note(Level::Info, format!("  touches {} {place}{}", target.kind, target.name))
+        ConsoleLine::note(LineLevel::Info, format!("  touches {} {place}{}", target.kind, target.name))
     };
     let rest = targets.len().saturating_sub(SHOWN);
-    let more =
-        (rest > 0).then(|| Line::note(Level::Info, format!("  touches {rest} more, named in the journal")));
+    let more = (rest > 0)
+        .then(|| ConsoleLine::note(LineLevel::Info, format!("  touches {rest} more, named in the journal")));
     targets.iter().take(SHOWN).map(target).chain(more).collect()
 }
 
-fn info(text: impl Into<String>) -> Line {
-    Line::new(Level::Info, text)
+fn info(text: impl Into<String>) -> ConsoleLine {
+    ConsoleLine::new(LineLevel::Info, text)
 }
 
-fn warning(text: impl Into<String>) -> Line {
-    Line::new(Level::Warning, text)
+fn warning(text: impl Into<String>) -> ConsoleLine {
+    ConsoleLine::new(LineLevel::Warning, text)
 }
 
-fn critical(text: impl Into<String>) -> Line {
-    Line::new(Level::Critical, text)
+fn critical(text: impl Into<String>) -> ConsoleLine {
+    ConsoleLine::new(LineLevel::Critical, text)
 }
 
-fn debug(text: impl Into<String>) -> Line {
-    Line::new(Level::Debug, text)
+fn debug(text: impl Into<String>) -> ConsoleLine {
+    ConsoleLine::new(LineLevel::Debug, text)
 }
 
 /// The lines of an event.
-pub fn lines(event: &RunEvent) -> Vec<Line> {
+pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
     match event {
         RunEvent::ActivityCalled { activity, name, outcome } => {
-            let doubt = Doubt::about(activity, outcome).map(doubt);
+            let doubt = SuspiciousOutput::about(activity, outcome).map(doubt);
             let failed = match outcome {
-                Outcome::Failed(error) | Outcome::Errored(error) => {
+                ActivityOutcome::Failed(error) | ActivityOutcome::Errored(error) => {
                     Some(debug(format!("'{name}' failed: {error}")))
                 }
-                Outcome::Succeeded(_) | Outcome::Cut => None,
+                ActivityOutcome::Succeeded(_) | ActivityOutcome::Cut => None,
             };
             doubt.into_iter().chain(failed).collect()
         }
@@ -123,8 +135,8 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
                 "Some of the dynamic configuration failed to be loaded.\
                  Please review the log file for understanding what happened.",
             ),
-            Line::note(
-                Level::Warning,
+            ConsoleLine::note(
+                LineLevel::Warning,
                 format!("without a value, so their placeholders stay: {}", failed.join(", ")),
             ),
         ],
@@ -172,13 +184,13 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
         RunEvent::EffectObserved { name, effect, .. } => match effect.state {
             EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],
             EffectState::Mismatch => {
-                vec![Line::note(
-                    Level::Warning,
+                vec![ConsoleLine::note(
+                    LineLevel::Warning,
                     format!("action '{name}' did not take effect: {}", effect.detail),
                 )]
             }
-            EffectState::Unknown => vec![Line::note(
-                Level::Warning,
+            EffectState::Unknown => vec![ConsoleLine::note(
+                LineLevel::Warning,
                 format!("action '{name}' was not seen to take effect: {}", effect.detail),
             )],
         },
@@ -189,7 +201,7 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
             let met = if verdict.met { "within" } else { "not within" };
             let actual = clipped(verdict.actual.python_text().trim_end());
             let text = format!("  {met} its tolerance: expected {}, got {actual}", verdict.expected);
-            vec![if verdict.met { debug(text) } else { Line::note(Level::Info, text) }]
+            vec![if verdict.met { debug(text) } else { ConsoleLine::note(LineLevel::Info, text) }]
         }
         RunEvent::BackgroundAwaited { activities } => {
             vec![debug(format!("Waiting for {activities} background activities to complete"))]
@@ -218,7 +230,7 @@ pub fn lines(event: &RunEvent) -> Vec<Line> {
     }
 }
 
-fn started(run: &RunStarted) -> Vec<Line> {
+fn started(run: &RunStarted) -> Vec<ConsoleLine> {
     let mut lines = vec![info(format!("Running experiment: {}", run.title))];
     lines.extend(run.dry.map(|dry| warning(format!("Running experiment with dry {}", dry.name()))));
     lines.push(info(format!("Steady-state strategy: {}", run.plan.hypothesis)));
@@ -231,11 +243,11 @@ fn started(run: &RunStarted) -> Vec<Line> {
     lines
 }
 
-fn looked(phase: Phase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<Line> {
+fn looked(phase: RunPhase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<ConsoleLine> {
     match (phase, outcome) {
         (_, None) => Vec::new(),
         (_, Some(HypothesisOutcome::Met)) => vec![info("Steady state hypothesis is met!")],
-        (Phase::During, Some(_)) => {
+        (RunPhase::During, Some(_)) => {
             vec![warning(format!("Continuous steady state probe '{probe}' is not in the given tolerance"))]
         }
         (_, Some(_)) => vec![critical(format!(
@@ -244,7 +256,7 @@ fn looked(phase: Phase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<
     }
 }
 
-fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<Line> {
+fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<ConsoleLine> {
     let text = match (strategy, played) {
         (RollbackStrategy::Always, _) => "Rollbacks were explicitly requested to be played",
         (RollbackStrategy::Never, _) => "Rollbacks were explicitly requested to not be played",
@@ -258,40 +270,40 @@ fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<Line> {
     vec![warning(text)]
 }
 
-fn ended(finished: &ActivityFinished) -> Vec<Line> {
-    let doubt = Doubt::about(&finished.activity, &finished.outcome).map(doubt);
+fn ended(finished: &ActivityFinished) -> Vec<ConsoleLine> {
+    let doubt = SuspiciousOutput::about(&finished.activity, &finished.outcome).map(doubt);
     let outcome = match &finished.outcome {
         _ if finished.dry => debug("  => not carried out: the run is dry"),
-        Outcome::Succeeded(Value::Null) => debug("  => succeeded without any result value"),
-        Outcome::Succeeded(output) => {
+        ActivityOutcome::Succeeded(Value::Null) => debug("  => succeeded without any result value"),
+        ActivityOutcome::Succeeded(output) => {
             debug(format!("  => succeeded with '{}'", clipped(&output.python_text())))
         }
-        Outcome::Failed(error) => Line::new(Level::Error, format!("  => failed: {error}")),
-        Outcome::Errored(error) => debug(format!("  => an unexpected error: {error}")),
-        Outcome::Cut => debug("  => cut short"),
+        ActivityOutcome::Failed(error) => ConsoleLine::new(LineLevel::Error, format!("  => failed: {error}")),
+        ActivityOutcome::Errored(error) => debug(format!("  => an unexpected error: {error}")),
+        ActivityOutcome::Cut => debug("  => cut short"),
     };
     doubt.into_iter().chain([outcome]).collect()
 }
 
-fn doubt(doubt: Doubt) -> Line {
+fn doubt(doubt: SuspiciousOutput) -> ConsoleLine {
     warning(match doubt {
-        Doubt::ExitCode => {
+        SuspiciousOutput::ExitCode => {
             "This process returned a non-zero exit code. This may indicate some error and not what you expected. \
              Please have a look at the logs."
         }
-        Doubt::HttpStatus => {
+        SuspiciousOutput::HttpStatus => {
             "This HTTP call returned a response with a HTTP status code above 400. This may indicate some error and \
              not what you expected. Please have a look at the logs."
         }
     })
 }
 
-fn interrupted(phase: Phase, interrupt: &Interrupt) -> Vec<Line> {
+fn interrupted(phase: RunPhase, interrupt: &Interrupt) -> Vec<ConsoleLine> {
     match (interrupt.signal, phase) {
         (Some(signal @ (Signal::Term | Signal::Hup)), _) => {
             vec![critical(format!("{signal} signal received"))]
         }
-        (Some(_), Phase::Rollbacks) => {
+        (Some(_), RunPhase::Rollbacks) => {
             vec![warning("Received an exit signal.Terminating now without running the remaining rollbacks.")]
         }
         (Some(Signal::Int), _) => vec![warning("Received a termination signal (Ctrl-C)...")],
@@ -302,7 +314,7 @@ fn interrupted(phase: Phase, interrupt: &Interrupt) -> Vec<Line> {
         }
         (None, _) if interrupt.kind == "safeguard" => vec![
             critical(format!("Safeguard '{}' triggered the end of the experiment", interrupt.name)),
-            Line::note(Level::Critical, interrupt.reason.clone()),
+            ConsoleLine::note(LineLevel::Critical, interrupt.reason.clone()),
         ],
         (None, _) => vec![critical(interrupt.reason.clone())],
     }

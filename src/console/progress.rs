@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
-use crate::event::{ActivityId, Phase, RunEvent};
+use crate::event::{ActivityId, RunEvent, RunPhase};
 
 /// A fold over events: the activity under way, a pause that counts down, what runs in the background.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct ProgressState {
     foreground: Option<(ActivityId, String, Timestamp)>,
     background: BTreeMap<ActivityId, String>,
     pause: Option<(String, Timestamp, f64)>,
@@ -17,7 +17,7 @@ pub struct Progress {
     finished: bool,
 }
 
-impl Progress {
+impl ProgressState {
     /// Takes in one event.
     pub fn watch(&mut self, event: &RunEvent, now: Timestamp) {
         match event {
@@ -27,7 +27,7 @@ impl Progress {
                 let what = format!("{} {name}", started.activity.kind);
                 if started.background {
                     self.background.insert(started.id, name);
-                } else if started.phase != Phase::During {
+                } else if started.phase != RunPhase::During {
                     self.foreground = Some((started.id, what, now));
                 }
             }
@@ -48,7 +48,7 @@ impl Progress {
             }
             RunEvent::ContinuousStarted { .. } => self.looks = Some((0, 0)),
             RunEvent::ContinuousFinished { .. } => self.looks = None,
-            RunEvent::HypothesisFinished { phase: Phase::During, outcome, .. } => {
+            RunEvent::HypothesisFinished { phase: RunPhase::During, outcome, .. } => {
                 if let Some((looks, unmet)) = &mut self.looks {
                     *looks += 1;
                     *unmet += u64::from(*outcome != Some(crate::event::HypothesisOutcome::Met));
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_pause_counts_down_and_is_over() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-        let mut progress = Progress::default();
+        let mut progress = ProgressState::default();
         assert_eq!(progress.line(at(0)), None);
         let pause =
             RunEvent::PauseStarted { name: "a".to_owned(), before: true, seconds: 10.into(), slept: true };

@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
 
-use super::fields::{entries, items, items_mut, name, set, text};
-use super::kinds::Kind;
+use super::api_resources::ApiResource;
+use super::json_fields::{entries, items, items_mut, name, set, text};
 
 /// Fills in what was left out.
-pub(super) fn fill(kind: &Kind, object: &mut Json) {
+pub(super) fn fill(kind: &ApiResource, object: &mut Json) {
     match (kind.group.as_str(), kind.name.as_str()) {
         ("", "Pod") => pod(&mut object["spec"], true),
         ("", "Service") => service(&mut object["spec"]),
@@ -145,7 +145,7 @@ fn service(spec: &mut Json) {
 }
 
 /// What cannot be as it is: where, and why.
-pub(super) fn faults(kind: &Kind, object: &Json) -> Vec<(String, String)> {
+pub(super) fn faults(kind: &ApiResource, object: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let name = name(object);
     if !is_name(name) {
@@ -174,7 +174,8 @@ fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
     let selector = &spec["selector"];
     if selector.is_null() {
         faults.push(("spec.selector".to_owned(), "Required value".to_owned()));
-    } else if !super::selector::Selector::of(selector).matches_labels(&spec["template"]["metadata"]["labels"])
+    } else if !super::selector::LabelSelector::of(selector)
+        .matches_labels(&spec["template"]["metadata"]["labels"])
     {
         let labels = entries(&spec["template"]["metadata"]["labels"]);
         let shown: Vec<String> = labels.map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -211,7 +212,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// What may not be changed once it is there: where, and why.
-pub(super) fn fixed(kind: &Kind, old: &Json, new: &Json) -> Vec<(String, String)> {
+pub(super) fn fixed(kind: &ApiResource, old: &Json, new: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut same = |path: &str| {
         let get = |object: &Json| path.split('.').fold(object, |value, part| &value[part]).clone();

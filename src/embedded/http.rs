@@ -13,13 +13,13 @@ use hyper::body::Frame;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
-use super::Cluster;
-use super::api::{Api, At, Deletion, Listed, Listing, Shape, Watch, Writing};
-use super::network::Unreached;
-use super::patch::{Format, patched};
+use super::EmbeddedCluster;
+use super::api::{ApiServer, Deletion, Listed, Listing, ObjectPath, Shape, Watch, Writing};
+use super::network::RouteError;
+use super::patch::{ApiPatchType, patched};
 use super::protobuf;
-use super::selector::Selector;
-use super::status::Status;
+use super::selector::LabelSelector;
+use super::status::ApiStatus;
 
 /// How large a body may be, as at a real API server.
 const LIMIT: usize = 3 * 1024 * 1024;
@@ -27,10 +27,10 @@ const LIMIT: usize = 3 * 1024 * 1024;
 const JSON: &str = "application/json";
 
 /// What is sent back.
-pub type Body = BoxBody<Bytes, Infallible>;
+pub type ApiBody = BoxBody<Bytes, Infallible>;
 
 /// A request, taken apart.
-struct Asked {
+struct ApiCall {
     method: Method,
     path: Vec<String>,
     query: Vec<(String, String)>,
@@ -39,7 +39,7 @@ struct Asked {
 }
 
 /// An answer before it is bytes.
-enum Answer {
+enum ApiResponse {
     Object(StatusCode, Json),
     List(Listed),
     Text(String),
@@ -47,7 +47,7 @@ enum Answer {
     Passed(Response<Bytes>),
 }
 
-impl Asked {
+impl ApiCall {
     fn query(&self, name: &str) -> &str {
         self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
@@ -57,44 +57,44 @@ impl Asked {
     }
 
     /// The body as a document; nothing for an empty one.
-    fn document(&self) -> Result<Json, Status> {
+    fn document(&self) -> Result<Json, ApiStatus> {
         if self.body.is_empty() {
             return Ok(Json::Null);
         }
         let content_type = self.header(CONTENT_TYPE);
         if content_type.contains("protobuf") {
             let taken = ["application/json", "application/yaml"];
-            return protobuf::read(&self.body).ok_or_else(|| Status::unsupported_media_type(&taken));
+            return protobuf::read(&self.body).ok_or_else(|| ApiStatus::unsupported_media_type(&taken));
         }
         if content_type.contains("yaml") {
             return serde_yaml::from_slice(&self.body)
-                .map_err(|error| Status::bad_request(error.to_string()));
+                .map_err(|error| ApiStatus::bad_request(error.to_string()));
         }
-        serde_json::from_slice(&self.body).map_err(|error| Status::bad_request(error.to_string()))
+        serde_json::from_slice(&self.body).map_err(|error| ApiStatus::bad_request(error.to_string()))
     }
 
     fn writing(&self, subresource: &str) -> Writing {
         Writing { dry_run: !self.query("dryRun").is_empty(), status: subresource == "status" }
     }
 
-    fn selector(&self, at: &At) -> Result<Selector, Status> {
-        let selector = Selector::read(self.query("labelSelector"), self.query("fieldSelector"))?;
+    fn selector(&self, at: &ObjectPath) -> Result<LabelSelector, ApiStatus> {
+        let selector = LabelSelector::read(self.query("labelSelector"), self.query("fieldSelector"))?;
         selector.fits(&at.kind.name)?;
         Ok(selector)
     }
 
-    fn listing(&self, at: &At) -> Result<Listing, Status> {
+    fn listing(&self, at: &ObjectPath) -> Result<Listing, ApiStatus> {
         let limit = self.query("limit");
         let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
         Ok(Listing {
             selector: self.selector(at)?,
-            limit: limit.map_err(|_| Status::bad_request("limit is no number"))?,
+            limit: limit.map_err(|_| ApiStatus::bad_request("limit is no number"))?,
             from: self.query("continue").to_owned(),
         })
     }
 
     /// What the body says; without one, what the query does.
-    fn deletion(&self) -> Result<Deletion, Status> {
+    fn deletion(&self) -> Result<Deletion, ApiStatus> {
         if !self.body.is_empty() {
             return Deletion::read(&self.document()?);
         }
@@ -113,9 +113,9 @@ impl Asked {
     }
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Answers a request.
-    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
+    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<ApiBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -125,11 +125,11 @@ impl Cluster {
         let shape =
             Shape::of(head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default());
         let answer = match Limited::new(body, LIMIT).collect().await {
-            Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(LIMIT)),
-            Err(error) => Err(Status::bad_request(error.to_string())),
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiStatus::too_large(LIMIT)),
+            Err(error) => Err(ApiStatus::bad_request(error.to_string())),
             Ok(body) => {
                 let query = head.uri.query().unwrap_or_default();
-                let asked = Asked {
+                let asked = ApiCall {
                     method: head.method,
                     path: head.uri.path().split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
                     query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
@@ -140,33 +140,33 @@ impl Cluster {
             }
         };
         match answer {
-            Ok(Answer::Object(code, object)) => document(code, &shape.object(object, self.api.time())),
-            Ok(Answer::List(list)) => {
+            Ok(ApiResponse::Object(code, object)) => document(code, &shape.object(object, self.api.time())),
+            Ok(ApiResponse::List(list)) => {
                 response(StatusCode::OK, JSON, list.text(shape, self.api.time()).into())
             }
-            Ok(Answer::Text(text)) => response(StatusCode::OK, "text/plain", text.into()),
-            Ok(Answer::Watch(watch)) => stream(*watch, shape),
-            Ok(Answer::Passed(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
+            Ok(ApiResponse::Text(text)) => response(StatusCode::OK, "text/plain", text.into()),
+            Ok(ApiResponse::Watch(watch)) => stream(*watch, shape),
+            Ok(ApiResponse::Passed(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
             Err(status) => refuse(&status),
         }
     }
 
-    async fn respond(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Status> {
+    async fn respond(self: &Arc<Self>, asked: &ApiCall) -> Result<ApiResponse, ApiStatus> {
         let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
         match path.as_slice() {
-            ["version"] => return Ok(Answer::Object(StatusCode::OK, version())),
-            ["healthz" | "readyz" | "livez", ..] => return Ok(Answer::Text("ok".to_owned())),
+            ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version())),
+            ["healthz" | "readyz" | "livez", ..] => return Ok(ApiResponse::Text("ok".to_owned())),
             // an empty document: clients then know the kinds by themselves
-            ["openapi", "v2"] => return Ok(Answer::Passed(openapi(asked.header(ACCEPT)))),
+            ["openapi", "v2"] => return Ok(ApiResponse::Passed(openapi(asked.header(ACCEPT)))),
             ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
                 let mut review = asked.document()?;
                 review["status"] = json!({"allowed": true, "reason": "everything is allowed here"});
-                return Ok(Answer::Object(StatusCode::CREATED, review));
+                return Ok(ApiResponse::Object(StatusCode::CREATED, review));
             }
             _ => {}
         }
         if let Some(found) = self.api.lock().kinds.discover(&path.join("/")) {
-            return Ok(Answer::Object(StatusCode::OK, found));
+            return Ok(ApiResponse::Object(StatusCode::OK, found));
         }
         let (at, subresource) = self.api.address(&path)?;
         match subresource.as_slice() {
@@ -175,29 +175,33 @@ impl Cluster {
             ["scale"] if at.kind.scale => scale(&self.api, asked, &at),
             ["eviction"] if at.kind.name == "Pod" && asked.method == Method::POST => {
                 let gone = self.api.evict(&at, &asked.document()?)?;
-                Ok(Answer::Object(StatusCode::CREATED, gone))
+                Ok(ApiResponse::Object(StatusCode::CREATED, gone))
             }
             ["log"] if at.kind.name == "Pod" => {
                 let pod = self.api.get(&at)?;
-                Ok(Answer::Text(self.logs.read(&pod, |parameter| asked.query(parameter), self.api.time())?))
+                Ok(ApiResponse::Text(self.logs.read(
+                    &pod,
+                    |parameter| asked.query(parameter),
+                    self.api.time(),
+                )?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
-                Err(Status::not_implemented("way into Pods (exec, attach, port-forward)"))
+                Err(ApiStatus::not_implemented("way into Pods (exec, attach, port-forward)"))
             }
             ["proxy", rest @ ..] if at.kind.name == "Service" => self.pass(asked, &at, rest).await,
-            _ => Err(Status::no_such_resource()),
+            _ => Err(ApiStatus::no_such_resource()),
         }
     }
 
     /// Passes a request on to a ready Pod of a Service.
-    async fn pass(&self, asked: &Asked, at: &At, rest: &[&str]) -> Result<Answer, Status> {
+    async fn pass(&self, asked: &ApiCall, at: &ObjectPath, rest: &[&str]) -> Result<ApiResponse, ApiStatus> {
         let parts: Vec<&str> = at.name.split(':').collect();
         let (name, port) = match parts.as_slice() {
             [name] => (*name, ""),
             [name, port] | [_, name, port] => (*name, *port),
-            _ => return Err(Status::bad_request(format!("invalid service request \"{}\"", at.name))),
+            _ => return Err(ApiStatus::bad_request(format!("invalid service request \"{}\"", at.name))),
         };
-        let service = At { name: name.to_owned(), ..at.clone() };
+        let service = ObjectPath { name: name.to_owned(), ..at.clone() };
         self.api.get(&service)?;
         let mut path = format!("/{}", rest.join("/"));
         if !asked.query.is_empty() {
@@ -205,9 +209,9 @@ impl Cluster {
             path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&asked.query).finish();
         }
         let endpoint = self.endpoint(&at.namespace, name, port).map_err(|unreached| {
-            Status::unavailable(match unreached {
-                Unreached::NoEndpoints => format!("no endpoints available for service \"{name}\""),
-                Unreached::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
+            ApiStatus::unavailable(match unreached {
+                RouteError::NoEndpoints => format!("no endpoints available for service \"{name}\""),
+                RouteError::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
             })
         })?;
         let shown = endpoint.shown;
@@ -216,15 +220,15 @@ impl Cluster {
             Ok(request) => super::network::ask(endpoint, request).await,
             Err(error) => Err(error.to_string()),
         };
-        passed.map(Answer::Passed).map_err(|error| {
+        passed.map(ApiResponse::Passed).map_err(|error| {
             let note = self.seeming(&at.namespace, shown).unwrap_or_default();
-            Status::unavailable(format!("error trying to reach service: {error}{note}"))
+            ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
         })
     }
 }
 
 /// What is asked of objects themselves, or of their status.
-fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
+fn whole(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
     let sub =
         asked.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
     let writing = asked.writing(sub);
@@ -235,36 +239,36 @@ fn whole(api: &Arc<Api>, asked: &Asked, at: At) -> Result<Answer, Status> {
             let timeout = asked.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
             let bookmarks = asked.query("allowWatchBookmarks") == "true";
             let watch = api.watch(at, selector, asked.query("resourceVersion"), bookmarks, timeout)?;
-            return Ok(Answer::Watch(Box::new(watch)));
+            return Ok(ApiResponse::Watch(Box::new(watch)));
         }
         (&Method::GET, true) => api.get(&at)?,
-        (&Method::GET, false) => return Ok(Answer::List(api.list(&at, &asked.listing(&at)?)?)),
+        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &asked.listing(&at)?)?)),
         (&Method::POST, false) => {
             let created = api.create(&at, asked.document()?, &writing)?;
-            return Ok(Answer::Object(StatusCode::CREATED, created));
+            return Ok(ApiResponse::Object(StatusCode::CREATED, created));
         }
         (&Method::PUT, true) => api.update(&at, asked.document()?, &writing)?,
         (&Method::PATCH, true) => {
-            let format = Format::of(asked.header(CONTENT_TYPE))?;
-            let is_new = format == Format::Apply && api.get(&at).is_err();
+            let format = ApiPatchType::of(asked.header(CONTENT_TYPE))?;
+            let is_new = format == ApiPatchType::Apply && api.get(&at).is_err();
             let patched = api.patch(&at, format, &asked.document()?, &writing)?;
             let code = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            return Ok(Answer::Object(code, patched));
+            return Ok(ApiResponse::Object(code, patched));
         }
         (&Method::DELETE, true) => api.delete(&at, &asked.deletion()?)?,
         // as a real one: never those of all namespaces at once
         (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
-            return Err(Status::method_not_allowed());
+            return Err(ApiStatus::method_not_allowed());
         }
         (&Method::DELETE, false) => {
-            return Ok(Answer::List(api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?));
+            return Ok(ApiResponse::List(api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?));
         }
-        _ => return Err(Status::method_not_allowed()),
+        _ => return Err(ApiStatus::method_not_allowed()),
     };
-    Ok(Answer::Object(StatusCode::OK, object))
+    Ok(ApiResponse::Object(StatusCode::OK, object))
 }
 
-fn scale(api: &Arc<Api>, asked: &Asked, at: &At) -> Result<Answer, Status> {
+fn scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
     let dry_run = asked.writing("").dry_run;
     let scale = match asked.method {
         Method::GET => api.scale(at)?,
@@ -273,46 +277,50 @@ fn scale(api: &Arc<Api>, asked: &Asked, at: &At) -> Result<Answer, Status> {
             api.rescale(at, |_| Ok(scale), dry_run)?
         }
         Method::PATCH => {
-            let (format, patch) = (Format::of(asked.header(CONTENT_TYPE))?, asked.document()?);
+            let (format, patch) = (ApiPatchType::of(asked.header(CONTENT_TYPE))?, asked.document()?);
             api.rescale(at, |scale| patched(&at.kind, format, scale, &patch), dry_run)?
         }
-        _ => return Err(Status::method_not_allowed()),
+        _ => return Err(ApiStatus::method_not_allowed()),
     };
-    Ok(Answer::Object(StatusCode::OK, scale))
+    Ok(ApiResponse::Object(StatusCode::OK, scale))
 }
 
-impl Api {
+impl ApiServer {
     /// What an address is about, and what stands behind the name.
-    fn address<'a>(&self, path: &'a [&'a str]) -> Result<(At, Vec<&'a str>), Status> {
+    fn address<'a>(&self, path: &'a [&'a str]) -> Result<(ObjectPath, Vec<&'a str>), ApiStatus> {
         let (group, version, rest) = match path {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Err(Status::no_such_page()),
+            _ => return Err(ApiStatus::no_such_page()),
         };
         let (namespace, plural, rest) = match rest {
             ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
                 (*namespace, *plural, rest)
             }
             [plural, rest @ ..] => ("", *plural, rest),
-            [] => return Err(Status::no_such_page()),
+            [] => return Err(ApiStatus::no_such_page()),
         };
         let kind = {
             let state = self.lock();
             let missing = || {
                 if state.kinds.is_built_in(group, version) {
-                    Status::no_such_resource()
+                    ApiStatus::no_such_resource()
                 } else {
-                    Status::no_such_page()
+                    ApiStatus::no_such_page()
                 }
             };
             state.kinds.find(group, version, plural).ok_or_else(missing)?
         };
         if kind.namespaced == namespace.is_empty() && !(kind.namespaced && rest.is_empty()) {
-            return Err(Status::no_such_resource());
+            return Err(ApiStatus::no_such_resource());
         }
         let (name, behind) = rest.split_first().map_or(("", [].as_slice()), |(name, behind)| (*name, behind));
-        let at =
-            At { kind, version: version.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+        let at = ObjectPath {
+            kind,
+            version: version.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
         Ok((at, behind.to_vec()))
     }
 }
@@ -340,7 +348,7 @@ fn openapi(accept: &str) -> Response<Bytes> {
 }
 
 /// A refusal as bytes.
-pub(super) fn refuse(status: &Status) -> Response<Body> {
+pub(super) fn refuse(status: &ApiStatus) -> Response<ApiBody> {
     if status.reason.is_empty() {
         // what is behind all servers has no words of its own
         return response(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"404 page not found\n"));
@@ -348,11 +356,11 @@ pub(super) fn refuse(status: &Status) -> Response<Body> {
     document(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
 }
 
-fn document(code: StatusCode, document: &Json) -> Response<Body> {
+fn document(code: StatusCode, document: &Json) -> Response<ApiBody> {
     response(code, JSON, document.to_string().into())
 }
 
-fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
+fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<ApiBody> {
     let mut response = Response::new(Full::new(body).boxed());
     *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
@@ -360,7 +368,7 @@ fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Respon
 }
 
 /// A watch: one document per line, as they come.
-fn stream(watch: Watch, shape: Shape) -> Response<Body> {
+fn stream(watch: Watch, shape: Shape) -> Response<ApiBody> {
     let lines = futures_util::stream::unfold(watch, move |mut watch| async move {
         let line = watch.next(shape).await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), watch))

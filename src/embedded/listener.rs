@@ -19,8 +19,8 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::status::Status;
-use super::{Cluster, Handle};
+use super::status::ApiStatus;
+use super::{EmbeddedCluster, EmbeddedHandle};
 
 /// How long a client may take for its handshake and its headers.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub struct Listener {
 
 impl Listener {
     /// Listens on a port of loopback that the system chooses, as long as the cluster lives. An error says why not.
-    pub async fn start(handle: &Handle) -> Result<Self, String> {
+    pub async fn start(handle: &EmbeddedHandle) -> Result<Self, String> {
         let wrong = |what: &str, error: &dyn std::fmt::Display| {
             format!("the embedded cluster cannot {what}: {error}")
         };
@@ -100,13 +100,13 @@ impl Listener {
 }
 
 async fn serve(
-    cluster: Arc<Cluster>,
+    cluster: Arc<EmbeddedCluster>,
     expected: Arc<str>,
     request: Request<Incoming>,
-) -> Result<http::Response<super::Body>, Infallible> {
+) -> Result<http::Response<super::ApiBody>, Infallible> {
     let given = request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     if given != expected.as_bytes() {
-        return Ok(super::http::refuse(&Status::unauthorized()));
+        return Ok(super::http::refuse(&ApiStatus::unauthorized()));
     }
     Ok(cluster.answer(request).await)
 }

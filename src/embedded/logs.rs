@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
-use super::fields::{items, name, namespace, text};
-use super::status::Status;
+use super::json_fields::{items, name, namespace, text};
+use super::status::ApiStatus;
 use crate::clock::Timestamp;
 
 /// Lines with their times.
-type Lines = Vec<(Timestamp, String)>;
+type LogLines = Vec<(Timestamp, String)>;
 
 /// What the Pods said that there are, by namespace and name. A Pod has one log: of its containers at most one runs.
 #[derive(Default)]
-pub(super) struct Logs(Mutex<HashMap<(String, String), Lines>>);
+pub(super) struct PodLogs(Mutex<HashMap<(String, String), LogLines>>);
 
-impl Logs {
+impl PodLogs {
     /// A Pod says something; or is forgotten.
     pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
@@ -33,7 +33,7 @@ impl Logs {
         pod: &Json,
         query: impl Fn(&str) -> &'a str,
         now: Timestamp,
-    ) -> Result<String, Status> {
+    ) -> Result<String, ApiStatus> {
         let (namespace, name) = (namespace(pod).to_owned(), name(pod).to_owned());
         let container = container(pod, query("container"))?;
         if pod["spec"]["nodeName"].is_null() {
@@ -64,7 +64,7 @@ impl Logs {
 }
 
 /// The container that is meant: the one that is named, or the only one.
-fn container(pod: &Json, asked: &str) -> Result<String, Status> {
+fn container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     let name = name(pod);
     let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
     let (containers, initial) = (of("containers"), of("initContainers"));
@@ -79,16 +79,16 @@ fn container(pod: &Json, asked: &str) -> Result<String, Status> {
             if !initial.is_empty() {
                 why += &format!(" or one of the init containers: [{}]", initial.join(" "));
             }
-            Err(Status::bad_request(why))
+            Err(ApiStatus::bad_request(why))
         }
-        _ => Err(Status::bad_request(format!("container {asked} is not valid for pod {name}"))),
+        _ => Err(ApiStatus::bad_request(format!("container {asked} is not valid for pod {name}"))),
     }
 }
 
 /// Whether a container has a log.
-fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), Status> {
+fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
     let name = name(pod);
-    let refuse = |why: String| Err(Status::bad_request(why));
+    let refuse = |why: String| Err(ApiStatus::bad_request(why));
     let mut statuses = items(&pod["status"]["containerStatuses"]);
     let Some(status) = statuses.find(|status| status["name"] == container) else {
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_part_is_asked_for() {
-        let logs = Logs::default();
+        let logs = PodLogs::default();
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
         logs.say("shop", "web", Some("one"), at(1000));
         logs.say("shop", "web", Some("two"), at(1050));

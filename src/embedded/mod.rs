@@ -39,21 +39,21 @@
 //! questions about rights; other kinds are created from files.
 
 mod api;
+mod api_resources;
 mod controllers;
 mod defaults;
-mod fields;
 mod http;
-mod kinds;
+mod json_fields;
 mod listener;
 mod logs;
 mod network;
 mod patch;
 mod protobuf;
+mod schema;
 mod selector;
-mod shape;
 mod status;
 mod store;
-mod work;
+mod work_queue;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -69,27 +69,27 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
-use api::Api;
+use api::ApiServer;
 use controllers::UNHEALTHY;
-use fields::{number, text};
-use logs::Logs;
-use network::Network;
-use store::Key;
+use json_fields::{number, text};
+use logs::PodLogs;
+use network::ClusterNetwork;
+use store::ObjectKey;
 
 pub use controllers::{CRASHES, NO_IMAGE};
-pub use http::Body;
+pub use http::ApiBody;
 pub use listener::{Listener, NAME};
-pub use status::Status;
+pub use status::ApiStatus;
 
 /// How many containers are looked at at once: each takes two ends of a connection.
 const LOOKS: usize = 50;
 
 /// What comes of starting a container: nothing for an image that only seems to run. An error says why it cannot run.
-pub type Started<'a> = BoxFuture<'a, Result<Option<Listens>, String>>;
+pub type StartFuture<'a> = BoxFuture<'a, Result<Option<PortBinding>, String>>;
 
 /// Where something that runs for a container listens: the port that it has in its Pod, and the real address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listens {
+pub struct PortBinding {
     /// The port in the Pod.
     pub port: u16,
     /// On loopback.
@@ -97,34 +97,34 @@ pub struct Listens {
 }
 
 /// What runs for containers.
-pub trait Workloads: Send + Sync {
+pub trait ContainerRuntime: Send + Sync {
     /// Starts what a container asks for, until `end`.
     fn start<'a>(
         &'a self,
-        cluster: &'a Arc<Cluster>,
+        cluster: &'a Arc<EmbeddedCluster>,
         namespace: &'a str,
         container: &'a Json,
         end: oneshot::Receiver<()>,
-    ) -> Started<'a>;
+    ) -> StartFuture<'a>;
 }
 
 /// Workloads of which none runs.
-pub struct Inert;
+pub struct NoopRuntime;
 
-impl Workloads for Inert {
+impl ContainerRuntime for NoopRuntime {
     fn start<'a>(
         &'a self,
-        _: &'a Arc<Cluster>,
+        _: &'a Arc<EmbeddedCluster>,
         _: &'a str,
         _: &'a Json,
         _: oneshot::Receiver<()>,
-    ) -> Started<'a> {
+    ) -> StartFuture<'a> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
 
 /// How a cluster begins.
-pub struct Options {
+pub struct EmbeddedOptions {
     /// What is left to chance goes by it.
     pub seed: u64,
     /// How many nodes there are.
@@ -132,21 +132,21 @@ pub struct Options {
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// What runs for containers.
-    pub workloads: Box<dyn Workloads>,
+    pub workloads: Box<dyn ContainerRuntime>,
 }
 
-impl Default for Options {
+impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { seed: 0, nodes: 2, clock: Arc::new(Timestamp::now), workloads: Box::new(Inert) }
+        Self { seed: 0, nodes: 2, clock: Arc::new(Timestamp::now), workloads: Box::new(NoopRuntime) }
     }
 }
 
 /// A cluster. It lives as long as its handle.
-pub struct Cluster {
-    api: Arc<Api>,
-    network: Network,
-    logs: Logs,
-    workloads: Box<dyn Workloads>,
+pub struct EmbeddedCluster {
+    api: Arc<ApiServer>,
+    network: ClusterNetwork,
+    logs: PodLogs,
+    workloads: Box<dyn ContainerRuntime>,
     tasks: Mutex<JoinSet<()>>,
     /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
     lives: Mutex<HashMap<String, Arc<Notify>>>,
@@ -155,23 +155,23 @@ pub struct Cluster {
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
-pub struct Handle {
-    cluster: Arc<Cluster>,
+pub struct EmbeddedHandle {
+    cluster: Arc<EmbeddedCluster>,
     control: AbortHandle,
 }
 
-impl Drop for Handle {
+impl Drop for EmbeddedHandle {
     fn drop(&mut self) {
         self.control.abort();
         self.cluster.tasks.lock().abort_all();
     }
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Starts a cluster.
-    pub fn start(options: Options) -> Handle {
-        let Options { seed, nodes, clock, workloads } = options;
-        let api = Arc::new(Api::new(seed, clock));
+    pub fn start(options: EmbeddedOptions) -> EmbeddedHandle {
+        let EmbeddedOptions { seed, nodes, clock, workloads } = options;
+        let api = Arc::new(ApiServer::new(seed, clock));
         for number in 1..=nodes {
             // nothing of it can be wrong
             let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
@@ -179,15 +179,15 @@ impl Cluster {
         let tasks = Mutex::new(JoinSet::new());
         let cluster = Arc::new(Self {
             api,
-            network: Network::default(),
-            logs: Logs::default(),
+            network: ClusterNetwork::default(),
+            logs: PodLogs::default(),
             workloads,
             tasks,
             lives: Mutex::default(),
             looks: Semaphore::new(LOOKS),
         });
         let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
-        Handle { cluster, control }
+        EmbeddedHandle { cluster, control }
     }
 
     /// Lets something run as long as the cluster.
@@ -199,25 +199,25 @@ impl Cluster {
     }
 }
 
-impl Handle {
+impl EmbeddedHandle {
     /// The cluster.
-    pub fn cluster(&self) -> &Arc<Cluster> {
+    pub fn cluster(&self) -> &Arc<EmbeddedCluster> {
         &self.cluster
     }
 
     /// The cluster as what answers requests.
-    pub fn service(&self) -> Service {
-        Service(Arc::clone(&self.cluster))
+    pub fn service(&self) -> EmbeddedService {
+        EmbeddedService(Arc::clone(&self.cluster))
     }
 
     /// Applies an object, as `kubectl apply --server-side` does; what has no namespace goes to `namespace`.
-    pub fn apply(&self, mut object: Json, namespace: &str) -> Result<(), Status> {
+    pub fn apply(&self, mut object: Json, namespace: &str) -> Result<(), ApiStatus> {
         let api = &self.cluster.api;
         if object["metadata"]["namespace"].is_null() && api.at(&object)?.kind.namespaced {
             object["metadata"]["namespace"] = json!(namespace);
         }
         let at = api.at(&object)?;
-        api.patch(&at, patch::Format::Apply, &object, &api::Writing::default()).map(drop)
+        api.patch(&at, patch::ApiPatchType::Apply, &object, &api::Writing::default()).map(drop)
     }
 
     /// What keeps Deployments from being complete: each that is not, with how far it is and what was told of its Pods.
@@ -229,7 +229,7 @@ impl Handle {
             let counted = ["replicas", "updatedReplicas", "availableReplicas"];
             let seen = number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
             if !seen || counted.iter().any(|field| number(&status[field]) != wanted) {
-                let Key { namespace, name, .. } = &**key;
+                let ObjectKey { namespace, name, .. } = &**key;
                 let available = number(&status["availableReplicas"]);
                 let of_it =
                     |event: &Json| text(&event["involvedObject"]["name"]).starts_with(&format!("{name}-"));
@@ -246,14 +246,14 @@ impl Handle {
 
 /// A cluster as a `tower::Service`: what a `kube::Client` talks to, without a port.
 #[derive(Clone)]
-pub struct Service(Arc<Cluster>);
+pub struct EmbeddedService(Arc<EmbeddedCluster>);
 
-impl<B> tower_service::Service<Request<B>> for Service
+impl<B> tower_service::Service<Request<B>> for EmbeddedService
 where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Response = Response<Body>;
+    type Response = Response<ApiBody>;
     type Error = std::convert::Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 

@@ -17,9 +17,9 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::Cluster;
-use super::fields::{is_leaving, is_ready, items, text};
-use super::store::Key;
+use super::EmbeddedCluster;
+use super::json_fields::{is_leaving, is_ready, items, text};
+use super::store::ObjectKey;
 
 /// How long a Pod may take to answer what is passed on to it, and how much it may say.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,18 +27,18 @@ const LARGEST: usize = 8 * 1024 * 1024;
 
 /// One port of one Pod: where it is for the cluster, and where it really is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Endpoint {
+pub(super) struct NetworkEndpoint {
     /// Its address in the cluster.
-    pub(super) shown: Shown,
+    pub(super) shown: PodAddress,
     /// Where it listens; nothing for Pods that only seem to run.
     pub(super) real: Option<SocketAddr>,
 }
 
 /// An address of a Pod in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Shown(pub(super) Ipv4Addr, pub(super) u16);
+pub(super) struct PodAddress(pub(super) Ipv4Addr, pub(super) u16);
 
-impl std::fmt::Display for Shown {
+impl std::fmt::Display for PodAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.0, self.1)
     }
@@ -46,7 +46,7 @@ impl std::fmt::Display for Shown {
 
 /// Why a Service is not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreached {
+pub(super) enum RouteError {
     /// No Pod is ready.
     NoEndpoints,
     /// It has no such port.
@@ -55,22 +55,22 @@ pub(super) enum Unreached {
 
 /// What listens where.
 #[derive(Default)]
-pub(super) struct Network {
+pub(super) struct ClusterNetwork {
     /// Pods that run, by their address in the cluster.
-    pods: Mutex<HashMap<Shown, SocketAddr>>,
+    pods: Mutex<HashMap<PodAddress, SocketAddr>>,
     /// The loopback addresses of Services, by namespace, name and port.
     fronts: Mutex<HashMap<(String, String, u16), SocketAddr>>,
     turn: AtomicUsize,
 }
 
-impl Network {
+impl ClusterNetwork {
     /// A Pod listens from now on.
-    pub(super) fn open(&self, shown: Shown, real: SocketAddr) {
+    pub(super) fn open(&self, shown: PodAddress, real: SocketAddr) {
         self.pods.lock().insert(shown, real);
     }
 
     /// It does not any more.
-    pub(super) fn close(&self, shown: Shown) {
+    pub(super) fn close(&self, shown: PodAddress) {
         self.pods.lock().remove(&shown);
     }
 
@@ -80,25 +80,30 @@ impl Network {
     }
 
     /// Where it really listens.
-    pub(super) fn find(&self, shown: Shown) -> Option<SocketAddr> {
+    pub(super) fn find(&self, shown: PodAddress) -> Option<SocketAddr> {
         self.pods.lock().get(&shown).copied()
     }
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// A ready endpoint of a Service, another one each time. The port is a number or a name; none for the only one.
-    pub(super) fn endpoint(&self, namespace: &str, service: &str, port: &str) -> Result<Endpoint, Unreached> {
+    pub(super) fn endpoint(
+        &self,
+        namespace: &str,
+        service: &str,
+        port: &str,
+    ) -> Result<NetworkEndpoint, RouteError> {
         let ready = self.endpoints(namespace, service, port)?;
         if ready.is_empty() {
-            return Err(Unreached::NoEndpoints);
+            return Err(RouteError::NoEndpoints);
         }
         let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
         let shown = ready[turn % ready.len()];
-        Ok(Endpoint { shown, real: self.network.find(shown) })
+        Ok(NetworkEndpoint { shown, real: self.network.find(shown) })
     }
 
     /// What to know of a Pod that refuses connections: its image may be one that only seems to run.
-    pub(super) fn seeming(&self, namespace: &str, at: Shown) -> Option<String> {
+    pub(super) fn seeming(&self, namespace: &str, at: PodAddress) -> Option<String> {
         if self.network.has(at.0) {
             return None;
         }
@@ -109,17 +114,17 @@ impl Cluster {
         Some(format!(" (Pods of the image {image} only seem to run here)"))
     }
 
-    fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<Shown>, Unreached> {
+    fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<PodAddress>, RouteError> {
         let state = self.api.lock();
-        let find = |resource: &str| state.store.get(&Key::new(resource, namespace, service));
-        let object = find("/services").ok_or(Unreached::NoPort)?;
+        let find = |resource: &str| state.store.get(&ObjectKey::new(resource, namespace, service));
+        let object = find("/services").ok_or(RouteError::NoPort)?;
         let ports: Vec<&Json> = items(&object["spec"]["ports"]).collect();
         let named = |one: &&&Json| {
             one["name"] == port || one["port"].as_u64().is_some_and(|number| port.parse() == Ok(number))
         };
         let wanted = match ports.as_slice() {
             [only] if port.is_empty() => only,
-            ports => ports.iter().find(named).ok_or(Unreached::NoPort)?,
+            ports => ports.iter().find(named).ok_or(RouteError::NoPort)?,
         };
         let Some(endpoints) = find("/endpoints") else { return Ok(Vec::new()) };
         let mut found = Vec::new();
@@ -129,12 +134,13 @@ impl Cluster {
             let Some(number) = number else { continue };
             for address in items(&subset["addresses"]) {
                 // the list may be a moment behind
-                let pod = state.store.get(&Key::new("/pods", namespace, text(&address["targetRef"]["name"])));
+                let pod =
+                    state.store.get(&ObjectKey::new("/pods", namespace, text(&address["targetRef"]["name"])));
                 if !pod.is_some_and(|pod| is_ready(pod) && !is_leaving(pod)) {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
-                    found.push(Shown(ip, number));
+                    found.push(PodAddress(ip, number));
                 }
             }
         }
@@ -234,14 +240,17 @@ async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
 }
 
 /// Connects with a Pod.
-pub(super) async fn connect(endpoint: Endpoint) -> Result<TcpStream, String> {
-    let Endpoint { shown, real } = endpoint;
+pub(super) async fn connect(endpoint: NetworkEndpoint) -> Result<TcpStream, String> {
+    let NetworkEndpoint { shown, real } = endpoint;
     let real = real.ok_or_else(|| format!("dial tcp {shown}: connect: connection refused"))?;
     TcpStream::connect(real).await.map_err(|error| format!("dial tcp {shown}: connect: {error}"))
 }
 
 /// Sends a request to a Pod.
-pub(super) async fn ask(endpoint: Endpoint, mut request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+pub(super) async fn ask(
+    endpoint: NetworkEndpoint,
+    mut request: Request<Bytes>,
+) -> Result<Response<Bytes>, String> {
     let shown = HeaderValue::from_str(&endpoint.shown.to_string()).map_err(|error| error.to_string())?;
     request.headers_mut().entry(HOST).or_insert(shown);
     let request = request.map(Full::new);

@@ -6,12 +6,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::kinds::Kind;
-use super::status::Status;
+use super::api_resources::ApiResource;
+use super::status::ApiStatus;
 
 /// What a patch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ApiPatchType {
     /// RFC 6902.
     Json,
     /// RFC 7386.
@@ -22,9 +22,9 @@ pub(super) enum Format {
     Apply,
 }
 
-impl Format {
+impl ApiPatchType {
     /// By the content type.
-    pub(super) fn of(content_type: &str) -> Result<Self, Status> {
+    pub(super) fn of(content_type: &str) -> Result<Self, ApiStatus> {
         const TAKEN: [&str; 4] = [
             "application/json-patch+json",
             "application/merge-patch+json",
@@ -39,32 +39,37 @@ impl Format {
             Some(1) => Ok(Self::Merge),
             Some(2) => Ok(Self::Strategic),
             Some(_) => Ok(Self::Apply),
-            None => Err(Status::unknown_media_type()),
+            None => Err(ApiStatus::unknown_media_type()),
         }
     }
 }
 
 /// An object as a patch makes it.
-pub(super) fn patched(kind: &Kind, format: Format, object: &Json, patch: &Json) -> Result<Json, Status> {
+pub(super) fn patched(
+    kind: &ApiResource,
+    format: ApiPatchType,
+    object: &Json,
+    patch: &Json,
+) -> Result<Json, ApiStatus> {
     let mut patched = object.clone();
     match format {
-        Format::Json => {
+        ApiPatchType::Json => {
             let changes: json_patch::Patch = serde_json::from_value(patch.clone())
-                .map_err(|error| Status::bad_request(error.to_string()))?;
-            json_patch::patch(&mut patched, &changes).map_err(|_| Status::unprocessable())?;
+                .map_err(|error| ApiStatus::bad_request(error.to_string()))?;
+            json_patch::patch(&mut patched, &changes).map_err(|_| ApiStatus::unprocessable())?;
         }
-        Format::Merge => json_patch::merge(&mut patched, patch),
+        ApiPatchType::Merge => json_patch::merge(&mut patched, patch),
         // custom resources have no types that keys of lists could stand in
-        Format::Strategic if kind.custom => {
+        ApiPatchType::Strategic if kind.custom => {
             let taken = [
                 "application/json-patch+json",
                 "application/merge-patch+json",
                 "application/apply-patch+yaml",
             ];
-            return Err(Status::unsupported_media_type(&taken));
+            return Err(ApiStatus::unsupported_media_type(&taken));
         }
-        Format::Apply if kind.custom => json_patch::merge(&mut patched, patch),
-        Format::Strategic | Format::Apply => strategic(&mut patched, patch, ""),
+        ApiPatchType::Apply if kind.custom => json_patch::merge(&mut patched, patch),
+        ApiPatchType::Strategic | ApiPatchType::Apply => strategic(&mut patched, patch, ""),
     }
     Ok(patched)
 }
@@ -251,7 +256,7 @@ mod tests {
 
     #[test]
     fn formats_go_by_their_content_type() {
-        assert_eq!(Format::of("application/merge-patch+json; charset=utf-8"), Ok(Format::Merge));
-        assert_eq!(Format::of("application/json").unwrap_err().code, 415);
+        assert_eq!(ApiPatchType::of("application/merge-patch+json; charset=utf-8"), Ok(ApiPatchType::Merge));
+        assert_eq!(ApiPatchType::of("application/json").unwrap_err().code, 415);
     }
 }

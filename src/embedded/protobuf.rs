@@ -66,22 +66,22 @@ fn found(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
 }
 
 /// What a field of a message is on the wire.
-enum Wire<'a> {
+enum WireType<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Wire<'_>)>> {
+fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, WireType<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let key = number(&mut bytes)?;
         let value = match key & 7 {
-            0 => Wire::Number(number(&mut bytes)?),
+            0 => WireType::Number(number(&mut bytes)?),
             2 => {
                 let length = usize::try_from(number(&mut bytes)?).ok()?;
                 let (value, rest) = bytes.split_at_checked(length)?;
                 bytes = rest;
-                Wire::Bytes(value)
+                WireType::Bytes(value)
             }
             _ => return None,
         };
@@ -103,9 +103,9 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn first<'a>(fields: &[(u64, Wire<'a>)], wanted: u64) -> Option<&'a [u8]> {
+fn first<'a>(fields: &[(u64, WireType<'a>)], wanted: u64) -> Option<&'a [u8]> {
     fields.iter().find_map(|(field, value)| match value {
-        Wire::Bytes(bytes) if *field == wanted => Some(*bytes),
+        WireType::Bytes(bytes) if *field == wanted => Some(*bytes),
         _ => None,
     })
 }
@@ -118,8 +118,8 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn says_nothing(bytes: &[u8]) -> bool {
     fields(bytes).is_some_and(|all| {
         all.iter().all(|(_, value)| match value {
-            Wire::Number(number) => *number == 0,
-            Wire::Bytes(bytes) => says_nothing(bytes),
+            WireType::Number(number) => *number == 0,
+            WireType::Bytes(bytes) => says_nothing(bytes),
         })
     })
 }
@@ -131,18 +131,18 @@ fn message(bytes: &[u8], table: &str) -> Option<Json> {
         let known = table.split(", ").find_map(|one| one.strip_prefix(&format!("{field} ")));
         let Some((name, holds)) = known.and_then(|known| known.split_once(' ')) else {
             match value {
-                Wire::Number(0) => continue,
-                Wire::Bytes(bytes) if says_nothing(bytes) => continue,
+                WireType::Number(0) => continue,
+                WireType::Bytes(bytes) if says_nothing(bytes) => continue,
                 _ => return None,
             }
         };
         let (holds, several) = holds.strip_suffix('*').map_or((holds, false), |holds| (holds, true));
         let value = match (holds, value) {
-            ("nothing", _) | ("port", Wire::Number(0)) => continue,
-            ("number" | "port", Wire::Number(number)) => json!(number.cast_signed()),
-            ("text", Wire::Bytes([])) if !several => continue,
-            ("text", Wire::Bytes(bytes)) => json!(text(bytes)?),
-            ("texts" | "blobs", Wire::Bytes(bytes)) => {
+            ("nothing", _) | ("port", WireType::Number(0)) => continue,
+            ("number" | "port", WireType::Number(number)) => json!(number.cast_signed()),
+            ("text", WireType::Bytes([])) if !several => continue,
+            ("text", WireType::Bytes(bytes)) => json!(text(bytes)?),
+            ("texts" | "blobs", WireType::Bytes(bytes)) => {
                 let entry = fields(bytes)?;
                 let (key, value) = (text(first(&entry, 1)?)?, first(&entry, 2).unwrap_or_default());
                 object[name][key] = match holds {
@@ -151,8 +151,8 @@ fn message(bytes: &[u8], table: &str) -> Option<Json> {
                 };
                 continue;
             }
-            ("either", Wire::Bytes(bytes)) => either(bytes)?,
-            (part, Wire::Bytes(bytes)) => message(bytes, found(PARTS, part)?)?,
+            ("either", WireType::Bytes(bytes)) => either(bytes)?,
+            (part, WireType::Bytes(bytes)) => message(bytes, found(PARTS, part)?)?,
             _ => return None,
         };
         match object[name].as_array_mut() {
@@ -169,7 +169,7 @@ fn either(bytes: &[u8]) -> Option<Json> {
     let fields = fields(bytes)?;
     let at = |wanted: u64| {
         fields.iter().find_map(|(field, value)| match value {
-            Wire::Number(number) if *field == wanted => Some(number.cast_signed()),
+            WireType::Number(number) if *field == wanted => Some(number.cast_signed()),
             _ => None,
         })
     };

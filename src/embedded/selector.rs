@@ -2,12 +2,12 @@
 
 use serde_json::Value as Json;
 
-use super::fields::{entries, items, text};
-use super::status::Status;
+use super::json_fields::{entries, items, text};
+use super::status::ApiStatus;
 
 /// A requirement of one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Requirement {
+enum LabelRequirement {
     Among(String, Vec<String>),
     NotAmong(String, Vec<String>),
     Present(String),
@@ -35,16 +35,16 @@ const FIELDS: &[(&str, &str)] = &[
 
 /// Requirements, all of which have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Selector {
-    labels: Vec<Requirement>,
+pub(super) struct LabelSelector {
+    labels: Vec<LabelRequirement>,
     /// Path, value, whether they have to be equal.
     fields: Vec<(String, String, bool)>,
 }
 
-impl Selector {
+impl LabelSelector {
     /// Reads what a request says. An error says what cannot be read.
-    pub(super) fn read(labels: &str, fields: &str) -> Result<Self, Status> {
-        let wrong = |what: &str| Status::bad_request(format!("unable to parse requirement: {what}"));
+    pub(super) fn read(labels: &str, fields: &str) -> Result<Self, ApiStatus> {
+        let wrong = |what: &str| ApiStatus::bad_request(format!("unable to parse requirement: {what}"));
         let read = |term: &String| requirement(term).ok_or_else(|| wrong(term));
         let labels = terms(labels).iter().map(read).collect::<Result<_, _>>()?;
         let mut read = Vec::new();
@@ -54,7 +54,7 @@ impl Selector {
                 None => match term.split_once('=') {
                     Some((path, value)) => (path, value.trim_start_matches('='), true),
                     None => {
-                        return Err(Status::bad_request(format!(
+                        return Err(ApiStatus::bad_request(format!(
                             "invalid selector: '{fields}'; can't understand '{term}'"
                         )));
                     }
@@ -69,16 +69,16 @@ impl Selector {
     pub(super) fn of(selector: &Json) -> Self {
         let text = |value: &Json| text(value).to_owned();
         let labels = entries(&selector["matchLabels"]);
-        let mut all: Vec<Requirement> =
-            labels.map(|(label, value)| Requirement::Among(label.clone(), vec![text(value)])).collect();
+        let mut all: Vec<LabelRequirement> =
+            labels.map(|(label, value)| LabelRequirement::Among(label.clone(), vec![text(value)])).collect();
         for expression in items(&selector["matchExpressions"]) {
             let label = text(&expression["key"]);
             let values = items(&expression["values"]).map(text).collect();
             all.push(match expression["operator"].as_str() {
-                Some("In") => Requirement::Among(label, values),
-                Some("NotIn") => Requirement::NotAmong(label, values),
-                Some("Exists") => Requirement::Present(label),
-                _ => Requirement::Absent(label),
+                Some("In") => LabelRequirement::Among(label, values),
+                Some("NotIn") => LabelRequirement::NotAmong(label, values),
+                Some("Exists") => LabelRequirement::Present(label),
+                _ => LabelRequirement::Absent(label),
             });
         }
         Self { labels: all, fields: Vec::new() }
@@ -90,7 +90,7 @@ impl Selector {
     }
 
     /// Refuses fields that objects of this kind cannot be chosen by.
-    pub(super) fn fits(&self, kind: &str) -> Result<(), Status> {
+    pub(super) fn fits(&self, kind: &str) -> Result<(), ApiStatus> {
         let more = FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
         let known = |path: &str| {
             matches!(path, "metadata.name" | "metadata.namespace") || more.split(' ').any(|one| one == path)
@@ -100,9 +100,9 @@ impl Selector {
                 let why = format!(
                     "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                 );
-                Err(Status::bad_request(why))
+                Err(ApiStatus::bad_request(why))
             }
-            Some((path, ..)) => Err(Status::bad_request(format!("field label not supported: {path}"))),
+            Some((path, ..)) => Err(ApiStatus::bad_request(format!("field label not supported: {path}"))),
             None => Ok(()),
         }
     }
@@ -116,14 +116,14 @@ impl Selector {
     /// Whether something with these labels is meant.
     pub(super) fn matches_labels(&self, labels: &Json) -> bool {
         self.labels.iter().all(|requirement| match requirement {
-            Requirement::Among(label, values) => {
+            LabelRequirement::Among(label, values) => {
                 labels[label].as_str().is_some_and(|value| values.iter().any(|one| one == value))
             }
-            Requirement::NotAmong(label, values) => {
+            LabelRequirement::NotAmong(label, values) => {
                 !labels[label].as_str().is_some_and(|value| values.iter().any(|one| one == value))
             }
-            Requirement::Present(label) => labels[label].is_string(),
-            Requirement::Absent(label) => !labels[label].is_string(),
+            LabelRequirement::Present(label) => labels[label].is_string(),
+            LabelRequirement::Absent(label) => !labels[label].is_string(),
         })
     }
 }
@@ -157,7 +157,7 @@ fn terms(text: &str) -> Vec<String> {
     terms.iter().map(|term| term.trim().to_owned()).filter(|term| !term.is_empty()).collect()
 }
 
-fn requirement(term: &str) -> Option<Requirement> {
+fn requirement(term: &str) -> Option<LabelRequirement> {
     let is_label = |text: &str| {
         !text.is_empty()
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
@@ -168,26 +168,26 @@ fn requirement(term: &str) -> Option<Requirement> {
         (text.is_empty() || is_label(text)).then(|| text.to_owned())
     };
     if let Some(absent) = term.strip_prefix('!') {
-        return label(absent).map(Requirement::Absent);
+        return label(absent).map(LabelRequirement::Absent);
     }
     if let Some((head, tail)) = term.split_once('(') {
         let values: Option<Vec<String>> = tail.trim().strip_suffix(')')?.split(',').map(value).collect();
         let mut words = head.split_whitespace();
         let (name, operator) = (label(words.next()?)?, words.next()?);
         return match (operator, words.next()) {
-            ("in", None) => Some(Requirement::Among(name, values?)),
-            ("notin", None) => Some(Requirement::NotAmong(name, values?)),
+            ("in", None) => Some(LabelRequirement::Among(name, values?)),
+            ("notin", None) => Some(LabelRequirement::NotAmong(name, values?)),
             _ => None,
         };
     }
     if let Some((name, wanted)) = term.split_once("!=") {
-        return Some(Requirement::NotAmong(label(name)?, vec![value(wanted)?]));
+        return Some(LabelRequirement::NotAmong(label(name)?, vec![value(wanted)?]));
     }
     if let Some((name, wanted)) = term.split_once('=') {
         let wanted = wanted.strip_prefix('=').unwrap_or(wanted);
-        return Some(Requirement::Among(label(name)?, vec![value(wanted)?]));
+        return Some(LabelRequirement::Among(label(name)?, vec![value(wanted)?]));
     }
-    label(term).map(Requirement::Present)
+    label(term).map(LabelRequirement::Present)
 }
 
 #[cfg(test)]
@@ -210,10 +210,10 @@ mod tests {
             ("app=", false),
             ("gone!=x", true),
         ] {
-            assert_eq!(Selector::read(selector, "").unwrap().matches(&object), expected, "{selector}");
+            assert_eq!(LabelSelector::read(selector, "").unwrap().matches(&object), expected, "{selector}");
         }
         for wrong in ["app in web", "a b", "=x", "app=(x", "app near (x)", "app=a=b"] {
-            assert_eq!(Selector::read(wrong, "").unwrap_err().code, 400, "{wrong}");
+            assert_eq!(LabelSelector::read(wrong, "").unwrap_err().code, 400, "{wrong}");
         }
     }
 
@@ -227,12 +227,12 @@ mod tests {
             ("status.phase=Failed", false),
             ("status.podIP=", true),
         ] {
-            assert_eq!(Selector::read("", fields).unwrap().matches(&pod), expected, "{fields}");
+            assert_eq!(LabelSelector::read("", fields).unwrap().matches(&pod), expected, "{fields}");
         }
-        assert!(Selector::read("", "metadata.name").is_err());
-        assert!(Selector::read("", "spec.nodeName=n").unwrap().fits("Service").is_err());
-        assert!(Selector::read("", "spec.nodeName=n").unwrap().fits("Pod").is_ok());
-        let free = Selector::read("", "spec.unschedulable=false").unwrap();
+        assert!(LabelSelector::read("", "metadata.name").is_err());
+        assert!(LabelSelector::read("", "spec.nodeName=n").unwrap().fits("Service").is_err());
+        assert!(LabelSelector::read("", "spec.nodeName=n").unwrap().fits("Pod").is_ok());
+        let free = LabelSelector::read("", "spec.unschedulable=false").unwrap();
         assert!(
             free.matches(&json!({"spec": {}})) && !free.matches(&json!({"spec": {"unschedulable": true}}))
         );
@@ -242,8 +242,8 @@ mod tests {
     fn workloads_choose() {
         let selector = json!({"matchLabels": {"app": "web"}, "matchExpressions": [
             {"key": "tier", "operator": "NotIn", "values": ["back"]}, {"key": "gone", "operator": "DoesNotExist"}]});
-        assert!(Selector::of(&selector).matches_labels(&json!({"app": "web"})));
-        assert!(!Selector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
-        assert!(Selector::of(&json!({})).matches_labels(&Json::Null));
+        assert!(LabelSelector::of(&selector).matches_labels(&json!({"app": "web"})));
+        assert!(!LabelSelector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
+        assert!(LabelSelector::of(&json!({})).matches_labels(&Json::Null));
     }
 }

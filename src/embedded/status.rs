@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::kinds::Kind;
+use super::api_resources::ApiResource;
 
 /// Why a request was not met.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Status {
+pub struct ApiStatus {
     /// The HTTP status.
     pub code: u16,
     /// One word for machines.
@@ -16,7 +16,7 @@ pub struct Status {
     details: Json,
 }
 
-impl Status {
+impl ApiStatus {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self { code, reason, message: message.into(), details: Json::Null }
     }
@@ -26,12 +26,12 @@ impl Status {
         Self { details: json!({}), ..Self::new(code, reason, message) }
     }
 
-    fn of(code: u16, reason: &'static str, kind: &Kind, name: &str, message: String) -> Self {
+    fn of(code: u16, reason: &'static str, kind: &ApiResource, name: &str, message: String) -> Self {
         Self { code, reason, message, details: details(kind, name) }
     }
 
     /// There is no such object.
-    pub(super) fn not_found(kind: &Kind, name: &str) -> Self {
+    pub(super) fn not_found(kind: &ApiResource, name: &str) -> Self {
         Self::of(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
     }
 
@@ -46,19 +46,19 @@ impl Status {
     }
 
     /// The name is taken.
-    pub(super) fn exists(kind: &Kind, name: &str) -> Self {
+    pub(super) fn exists(kind: &ApiResource, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", kind.qualified());
         Self::of(409, "AlreadyExists", kind, name, message)
     }
 
     /// Somebody else was faster.
-    pub(super) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
+    pub(super) fn conflict(kind: &ApiResource, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
         Self::of(409, "Conflict", kind, name, message)
     }
 
     /// The object is not what it may be: where, and why.
-    pub(super) fn invalid(kind: &Kind, name: &str, faults: &[(String, String)]) -> Self {
+    pub(super) fn invalid(kind: &ApiResource, name: &str, faults: &[(String, String)]) -> Self {
         let told: Vec<String> = faults.iter().map(|(path, why)| format!("{path}: {why}")).collect();
         let told = if told.len() == 1 { told.concat() } else { format!("[{}]", told.join(", ")) };
         let singular =
@@ -79,12 +79,12 @@ impl Status {
     }
 
     /// The same for one place.
-    pub(super) fn invalid_field(kind: &Kind, name: &str, path: &str, why: &str) -> Self {
+    pub(super) fn invalid_field(kind: &ApiResource, name: &str, path: &str, why: &str) -> Self {
         Self::invalid(kind, name, &[(path.to_owned(), why.to_owned())])
     }
 
     /// Another object than the one that is meant.
-    pub(super) fn precondition(kind: &Kind, name: &str, what: &str, asked: &str, is: &str) -> Self {
+    pub(super) fn precondition(kind: &ApiResource, name: &str, what: &str, asked: &str, is: &str) -> Self {
         let why =
             format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
         Self::conflict(kind, name, &why)
@@ -106,7 +106,7 @@ impl Status {
     }
 
     /// What is not allowed, whoever asks.
-    pub(super) fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
+    pub(super) fn forbidden(kind: &ApiResource, name: &str, why: &str) -> Self {
         let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
         Self::of(403, "Forbidden", kind, name, message)
     }
@@ -179,13 +179,13 @@ impl Status {
 }
 
 /// That something is gone.
-pub(super) fn success(kind: &Kind, name: &str, uid: &str) -> Json {
+pub(super) fn success(kind: &ApiResource, name: &str, uid: &str) -> Json {
     let mut details = details(kind, name);
     details["uid"] = json!(uid);
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
-fn details(kind: &Kind, name: &str) -> Json {
+fn details(kind: &ApiResource, name: &str) -> Json {
     let mut details = json!({"name": name, "kind": kind.plural});
     if !kind.group.is_empty() {
         details["group"] = json!(kind.group);

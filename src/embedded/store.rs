@@ -12,16 +12,16 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
-use super::fields::{entries, owners, text, uid};
-use super::status::Status;
-use super::work::Work;
+use super::json_fields::{entries, owners, text, uid};
+use super::status::ApiStatus;
+use super::work_queue::Reconcile;
 
 /// How many bytes of changes are kept for watches that begin in the past.
 const KEPT: usize = 8 << 20;
 
 /// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
+pub(super) struct ObjectKey {
     /// `group/plural`; the core group is empty.
     pub(super) resource: Arc<str>,
     /// The namespace.
@@ -30,7 +30,7 @@ pub(super) struct Key {
     pub(super) name: String,
 }
 
-impl Key {
+impl ObjectKey {
     /// The key of an object of a resource.
     pub(super) fn new(resource: impl Into<Arc<str>>, namespace: &str, name: &str) -> Self {
         Self { resource: resource.into(), namespace: namespace.to_owned(), name: name.to_owned() }
@@ -39,16 +39,16 @@ impl Key {
 
 /// An object as it is kept.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredObject {
     /// The whole object.
     pub(super) tree: Arc<Json>,
     /// The same without its kind and version, which depend on how it is asked for.
     pub(super) text: Arc<str>,
 }
 
-impl Stored {
+impl StoredObject {
     fn new(object: Json) -> Self {
-        let text = serde_json::to_string(&Plain(&object)).unwrap_or_default();
+        let text = serde_json::to_string(&ObjectBody(&object)).unwrap_or_default();
         Self { tree: Arc::new(packed(object)), text: text.into() }
     }
 }
@@ -63,9 +63,9 @@ fn packed(value: Json) -> Json {
 }
 
 /// An object without its kind and version.
-struct Plain<'a>(&'a Json);
+struct ObjectBody<'a>(&'a Json);
 
-impl Serialize for Plain<'_> {
+impl Serialize for ObjectBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
             entries(self.0).filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion")),
@@ -75,7 +75,7 @@ impl Serialize for Plain<'_> {
 
 /// What objects are found by, beside their keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Mark {
+pub(super) enum IndexKey {
     /// The object itself.
     Uid(String),
     /// What an object owns, by its UID.
@@ -87,38 +87,38 @@ pub(super) enum Mark {
 }
 
 /// The marks of an object.
-fn marks(key: &Key, object: &Json) -> Vec<Mark> {
-    let mut marks = vec![Mark::Uid(uid(object).to_owned())];
-    marks.extend(owners(object).map(|owner| Mark::Owner(text(&owner["uid"]).to_owned())));
+fn marks(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
+    let mut marks = vec![IndexKey::Uid(uid(object).to_owned())];
+    marks.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
     if &*key.resource == "/pods" {
-        marks.push(Mark::Node(text(&object["spec"]["nodeName"]).to_owned()));
+        marks.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
         let labels = entries(&object["metadata"]["labels"]);
         marks.extend(labels.map(|(name, value)| key.label(name, value)));
     }
     marks
 }
 
-impl Key {
+impl ObjectKey {
     /// The mark of a label in the namespace.
-    pub(super) fn label(&self, name: &str, value: &Json) -> Mark {
-        Mark::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
+    pub(super) fn label(&self, name: &str, value: &Json) -> IndexKey {
+        IndexKey::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
     }
 }
 
 /// One change of one object.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct StoreChange {
     /// The revision that it made.
     pub(super) revision: u64,
     /// Which object.
-    pub(super) key: Arc<Key>,
+    pub(super) key: Arc<ObjectKey>,
     /// What it was before; nothing for a new one.
     pub(super) before: Option<Arc<str>>,
     /// What it is; nothing for one that went.
     pub(super) after: Option<Arc<str>>,
 }
 
-impl Change {
+impl StoreChange {
     fn size(&self) -> usize {
         let texts = self.before.iter().chain(&self.after);
         texts.map(|text| text.len()).sum::<usize>() + size_of::<Self>()
@@ -127,17 +127,17 @@ impl Change {
 
 /// All objects.
 #[derive(Debug)]
-pub(super) struct Store {
-    objects: BTreeMap<Arc<Key>, Stored>,
-    marked: HashMap<Mark, BTreeSet<Arc<Key>>>,
+pub(super) struct ObjectStore {
+    objects: BTreeMap<Arc<ObjectKey>, StoredObject>,
+    marked: HashMap<IndexKey, BTreeSet<Arc<ObjectKey>>>,
     revision: watch::Sender<u64>,
-    changes: VecDeque<Change>,
+    changes: VecDeque<StoreChange>,
     kept: usize,
     /// What the controllers have to look at.
-    pub(super) todo: BTreeSet<Work>,
+    pub(super) todo: BTreeSet<Reconcile>,
 }
 
-impl Default for Store {
+impl Default for ObjectStore {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
@@ -151,7 +151,7 @@ impl Default for Store {
     }
 }
 
-impl Store {
+impl ObjectStore {
     /// The revision of the last change.
     pub(super) fn revision(&self) -> u64 {
         *self.revision.borrow()
@@ -163,7 +163,7 @@ impl Store {
     }
 
     /// One object.
-    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Json>> {
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<Json>> {
         self.objects.get(key).map(|stored| &stored.tree)
     }
 
@@ -172,19 +172,19 @@ impl Store {
         &'a self,
         resource: &'a str,
         namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Arc<Json>)> {
-        let all = self.after(Key::new(resource, namespace, ""), namespace);
+    ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> {
+        let all = self.after(ObjectKey::new(resource, namespace, ""), namespace);
         all.map(|(key, stored)| (key, &stored.tree))
     }
 
     /// The same as they are kept, behind a key: where a list in pages goes on.
     pub(super) fn after<'a>(
         &'a self,
-        start: Key,
+        start: ObjectKey,
         namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Stored)> {
+    ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a StoredObject)> {
         let resource = Arc::clone(&start.resource);
-        self.objects.range::<Key, _>((Bound::Excluded(start), Bound::Unbounded)).take_while(
+        self.objects.range::<ObjectKey, _>((Bound::Excluded(start), Bound::Unbounded)).take_while(
             move |(key, _)| key.resource == resource && (namespace.is_empty() || key.namespace == namespace),
         )
     }
@@ -192,14 +192,14 @@ impl Store {
     /// The objects that have a mark.
     pub(super) fn marked<'a>(
         &'a self,
-        mark: &Mark,
-    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Arc<Json>)> + use<'a> {
+        mark: &IndexKey,
+    ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> + use<'a> {
         let keys = self.marked.get(mark).into_iter().flatten();
         keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// How many those are.
-    pub(super) fn count(&self, mark: &Mark) -> usize {
+    pub(super) fn count(&self, mark: &IndexKey) -> usize {
         self.marked.get(mark).map_or(0, BTreeSet::len)
     }
 
@@ -210,10 +210,10 @@ impl Store {
     }
 
     /// Writes an object down. Gives it as it now is, with its resource version.
-    pub(super) fn put(&mut self, key: &Key, mut object: Json) -> Arc<Json> {
+    pub(super) fn put(&mut self, key: &ObjectKey, mut object: Json) -> Arc<Json> {
         object["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
         let known = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
-        let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), Stored::new(object));
+        let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
         let before = self.objects.insert(Arc::clone(&key), stored.clone());
         let tree = Arc::clone(&stored.tree);
         self.changed(key, before, Some(stored));
@@ -221,18 +221,18 @@ impl Store {
     }
 
     /// Takes an object away. Gives it as it was, with the resource version of its end.
-    pub(super) fn remove(&mut self, key: &Key) -> Option<Arc<Json>> {
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Json>> {
         let (key, before) = self.objects.remove_entry(key)?;
         let mut last = Json::clone(&before.tree);
         last["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
-        let last = Stored::new(last);
+        let last = StoredObject::new(last);
         let tree = Arc::clone(&last.tree);
         self.changed(key, Some(last), None);
         Some(tree)
     }
 
-    fn changed(&mut self, key: Arc<Key>, before: Option<Stored>, after: Option<Stored>) {
-        let tree = |stored: &Option<Stored>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
+    fn changed(&mut self, key: Arc<ObjectKey>, before: Option<StoredObject>, after: Option<StoredObject>) {
+        let tree = |stored: &Option<StoredObject>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
         let (old, new) = (tree(&before), tree(&after));
         let of = |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| marks(&key, tree)).unwrap_or_default();
         let (gone, come) = (of(&old), of(&new));
@@ -249,8 +249,8 @@ impl Store {
         }
         self.note(&key, old.as_deref(), new.as_deref());
         let revision = self.revision() + 1;
-        let text = |stored: Option<Stored>| stored.map(|stored| stored.text);
-        let change = Change { revision, key, before: text(before), after: text(after) };
+        let text = |stored: Option<StoredObject>| stored.map(|stored| stored.text);
+        let change = StoreChange { revision, key, before: text(before), after: text(after) };
         self.kept += change.size();
         self.changes.push_back(change);
         while self.kept > KEPT
@@ -262,10 +262,10 @@ impl Store {
     }
 
     /// What changed after a revision. An error when that is no longer known.
-    pub(super) fn since(&self, revision: u64) -> Result<Vec<Change>, Status> {
+    pub(super) fn since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
         let oldest = self.changes.front().map_or(self.revision(), |change| change.revision - 1);
         if revision < oldest {
-            return Err(Status::expired(revision, oldest));
+            return Err(ApiStatus::expired(revision, oldest));
         }
         let first = self.changes.partition_point(|change| change.revision <= revision);
         Ok(self.changes.range(first..).cloned().collect())
@@ -278,12 +278,12 @@ mod tests {
 
     #[test]
     fn one_revision_counts_for_all_and_the_past_is_bounded() {
-        let mut store = Store::default();
+        let mut store = ObjectStore::default();
         let start = store.revision();
         for (namespace, name) in [("b", "x"), ("a", "y"), ("a", "z")] {
-            store.put(&Key::new("/pods", namespace, name), json!({"metadata": {"name": name}}));
+            store.put(&ObjectKey::new("/pods", namespace, name), json!({"metadata": {"name": name}}));
         }
-        let node = Key::new("/nodes", "", "n");
+        let node = ObjectKey::new("/nodes", "", "n");
         store.put(&node, json!({"metadata": {}}));
         let names =
             |namespace| store.list("/pods", namespace).map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
@@ -291,7 +291,7 @@ mod tests {
             (names(""), names("a")),
             (vec!["y".into(), "z".into(), "x".into()], vec!["y".to_owned(), "z".into()])
         );
-        let gone = store.remove(&Key::new("/pods", "a", "y")).unwrap();
+        let gone = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
         assert_eq!(gone["metadata"]["resourceVersion"], (start + 5).to_string());
         let seen: Vec<(u64, bool)> = store
             .since(start + 3)
@@ -313,17 +313,23 @@ mod tests {
 
     #[test]
     fn marks_follow_what_objects_say() {
-        let mut store = Store::default();
-        let key = Key::new("/pods", "a", "x");
+        let mut store = ObjectStore::default();
+        let key = ObjectKey::new("/pods", "a", "x");
         let pod = |node: &str, app: &str| {
             json!({"metadata": {"uid": "u", "labels": {"app": app}, "ownerReferences": [{"uid": "o"}]},
                 "spec": {"nodeName": node}})
         };
         store.put(&key, pod("", "web"));
-        let (none, web) = (Mark::Node(String::new()), key.label("app", &json!("web")));
-        let counts = |store: &Store| {
-            [&none, &Mark::Node("n".into()), &web, &Mark::Owner("o".into()), &Mark::Uid("u".into())]
-                .map(|mark| store.count(mark))
+        let (none, web) = (IndexKey::Node(String::new()), key.label("app", &json!("web")));
+        let counts = |store: &ObjectStore| {
+            [
+                &none,
+                &IndexKey::Node("n".into()),
+                &web,
+                &IndexKey::Owner("o".into()),
+                &IndexKey::Uid("u".into()),
+            ]
+            .map(|mark| store.count(mark))
         };
         assert_eq!(counts(&store), [1, 0, 1, 1, 1]);
         store.put(&key, pod("n", "api"));

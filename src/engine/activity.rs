@@ -4,13 +4,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::control::{Level, Moment};
-use super::{Board, Engine};
+use super::control::{ControlPoint, ControlScope};
+use super::{Engine, InterruptLog};
 use crate::clock::Timestamp;
-use crate::effect::{Effect, EffectState, Halt, NOTHING_CHANGED, NOTHING_MATCHED};
-use crate::event::{ActivityFinished, ActivityId, ActivityStarted, Interrupt, Outcome, Phase, RunEvent};
-use crate::experiment::{Activity, ActivityKind, Dry, Step};
-use crate::provider::{ActivityError, Confirmation, Prepared};
+use crate::event::{
+    ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, Interrupt, RunEvent, RunPhase,
+};
+use crate::experiment::{Activity, ActivityKind, DryRun, MethodStep};
+use crate::mutation::{Effect, EffectState, NOTHING_CHANGED, NOTHING_MATCHED, StopToken};
+use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::value::Value;
 
 /// How long a change that was asked for is awaited when its activity is cut.
@@ -18,23 +20,23 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What ends an activity from outside.
 #[derive(Clone, Copy)]
-pub(super) struct Cut {
+pub(super) struct Cancellation {
     /// Interrupts that were known when the phase began do not count.
     pub(super) known: usize,
     /// Which ones do.
     pub(super) by: fn(&Interrupt) -> bool,
 }
 
-impl Cut {
-    async fn wait(self, board: &Board) -> Interrupt {
+impl Cancellation {
+    async fn wait(self, board: &InterruptLog) -> Interrupt {
         board.wait(self.known, self.by).await
     }
 }
 
 /// How the execution of a step ended.
-pub(super) enum Executed {
+pub(super) enum StepResult {
     /// The activity was carried out, or failed in a way that the format foresees.
-    Finished(Finished),
+    Finished(CompletedActivity),
     /// An unexpected error: the phase ends.
     Errored(String),
     /// Something ended it from outside, or a control did.
@@ -42,7 +44,7 @@ pub(super) enum Executed {
 }
 
 /// An activity that is over.
-pub(super) struct Finished {
+pub(super) struct CompletedActivity {
     pub(super) id: ActivityId,
     pub(super) activity: Arc<Activity>,
     /// Its output as it came, not masked; none when it failed.
@@ -51,50 +53,52 @@ pub(super) struct Finished {
 
 /// Where an activity runs.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) phase: Phase,
+pub(super) struct ExecutionSite {
+    pub(super) phase: RunPhase,
     pub(super) background: bool,
-    pub(super) cut: Cut,
+    pub(super) cut: Cancellation,
 }
 
 /// A pause that was asked for.
-struct Pause {
+struct PauseRequest {
     seconds: Value,
     length: Result<Duration, String>,
 }
 
 impl Engine {
     /// Carries out one step, with its pauses and controls.
-    pub(super) async fn execute(self: &Arc<Self>, step: &Step, place: Place) -> Executed {
+    pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
         let activity = match &step.activity {
             Ok(activity) => Arc::clone(activity),
-            Err(error) => return Executed::Errored(error.clone()),
+            Err(error) => return StepResult::Errored(error.clone()),
         };
-        if let Err(interrupt) = self.controls.apply(&Moment::before(Level::Activity(&activity))).await {
-            return Executed::Cut(interrupt);
+        if let Err(interrupt) =
+            self.controls.apply(&ControlPoint::before(ControlScope::Activity(&activity))).await
+        {
+            return StepResult::Cut(interrupt);
         }
         let executed = self.with_pauses(&activity, place).await;
-        match (self.controls.apply(&Moment::after(Level::Activity(&activity))).await, executed) {
-            (Err(interrupt), Executed::Finished(_)) => Executed::Cut(interrupt),
-            (_, Executed::Errored(error)) => {
-                Executed::Errored(format!("{} '{}': {error}", activity.kind.name(), activity.name))
+        match (self.controls.apply(&ControlPoint::after(ControlScope::Activity(&activity))).await, executed) {
+            (Err(interrupt), StepResult::Finished(_)) => StepResult::Cut(interrupt),
+            (_, StepResult::Errored(error)) => {
+                StepResult::Errored(format!("{} '{}': {error}", activity.kind.name(), activity.name))
             }
             (_, executed) => executed,
         }
     }
 
-    async fn with_pauses(self: &Arc<Self>, activity: &Arc<Activity>, place: Place) -> Executed {
+    async fn with_pauses(self: &Arc<Self>, activity: &Arc<Activity>, place: ExecutionSite) -> StepResult {
         let dry = self.is_dry(activity);
-        let slept = !dry && (self.options.dry != Some(Dry::Pause) || activity.ignores_dry);
+        let slept = !dry && (self.options.dry != Some(DryRun::Pause) || activity.ignores_dry);
         let (before, after) = match self.pauses(activity) {
             Ok(pauses) => pauses,
-            Err(error) => return Executed::Errored(error),
+            Err(error) => return StepResult::Errored(error),
         };
         if let Some(ended) = self.pause(activity, before, true, slept, place.cut).await {
             return ended;
         }
         let executed = self.carry_out(activity, dry, place).await;
-        if matches!(executed, Executed::Cut(_)) {
+        if matches!(executed, StepResult::Cut(_)) {
             return executed;
         }
         self.pause(activity, after, false, slept, place.cut).await.unwrap_or(executed)
@@ -102,19 +106,19 @@ impl Engine {
 
     fn is_dry(&self, activity: &Activity) -> bool {
         match self.options.dry.filter(|_| !activity.ignores_dry) {
-            Some(Dry::Activities) => true,
-            Some(Dry::Actions) => activity.kind == ActivityKind::Action,
-            Some(Dry::Probes) => activity.kind == ActivityKind::Probe,
-            Some(Dry::Pause) | None => false,
+            Some(DryRun::Activities) => true,
+            Some(DryRun::Actions) => activity.kind == ActivityKind::Action,
+            Some(DryRun::Probes) => activity.kind == ActivityKind::Probe,
+            Some(DryRun::Pause) | None => false,
         }
     }
 
     /// The pauses before and after, filled.
-    fn pauses(&self, activity: &Activity) -> Result<(Option<Pause>, Option<Pause>), String> {
+    fn pauses(&self, activity: &Activity) -> Result<(Option<PauseRequest>, Option<PauseRequest>), String> {
         let Some(pauses) = activity.pauses.clone()? else { return Ok((None, None)) };
         let pause = |side: &str| {
             let seconds = self.scope.fill(pauses.get(side)?);
-            seconds.is_truthy().then(|| Pause { length: pause_length(&seconds), seconds })
+            seconds.is_truthy().then(|| PauseRequest { length: pause_length(&seconds), seconds })
         };
         Ok((pause("before"), pause("after")))
     }
@@ -122,11 +126,11 @@ impl Engine {
     async fn pause(
         &self,
         activity: &Activity,
-        pause: Option<Pause>,
+        pause: Option<PauseRequest>,
         before: bool,
         slept: bool,
-        cut: Cut,
-    ) -> Option<Executed> {
+        cut: Cancellation,
+    ) -> Option<StepResult> {
         let pause = pause?;
         let name = || self.redactor.text(&activity.name).into_owned();
         let seconds = self.redactor.value(&pause.seconds);
@@ -135,17 +139,22 @@ impl Engine {
             return None;
         }
         let ended = match pause.length {
-            Err(error) => Some(Executed::Errored(error)),
+            Err(error) => Some(StepResult::Errored(error)),
             Ok(length) => tokio::select! {
                 () = tokio::time::sleep(length) => None,
-                interrupt = cut.wait(&self.board) => Some(Executed::Cut(interrupt)),
+                interrupt = cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
             },
         };
         self.emit(&RunEvent::PauseFinished { name: name() });
         ended
     }
 
-    async fn carry_out(self: &Arc<Self>, activity: &Arc<Activity>, dry: bool, place: Place) -> Executed {
+    async fn carry_out(
+        self: &Arc<Self>,
+        activity: &Arc<Activity>,
+        dry: bool,
+        place: ExecutionSite,
+    ) -> StepResult {
         let id = self.id();
         let at = Timestamp::now();
         self.emit(&RunEvent::ActivityStarted(ActivityStarted {
@@ -157,8 +166,8 @@ impl Engine {
             at,
         }));
         if dry {
-            self.finished(id, activity, Outcome::Succeeded(Value::Null), true);
-            return Executed::Finished(Finished {
+            self.finished(id, activity, ActivityOutcome::Succeeded(Value::Null), true);
+            return StepResult::Finished(CompletedActivity {
                 id,
                 activity: Arc::clone(activity),
                 output: Some(Value::Null),
@@ -170,17 +179,17 @@ impl Engine {
             biased;
             interrupt = place.cut.wait(&self.board) => {
                 let last = last_words(applying, halt.get()).await;
-                self.finished(id, activity, Outcome::Cut, false);
+                self.finished(id, activity, ActivityOutcome::Cut, false);
                 match last {
-                    Last::Done(applied) => self.confirm(id, activity, place.phase, prepared, &applied, at),
-                    Last::UnderWay => {
+                    InFlightResult::Done(applied) => self.confirm(id, activity, place.phase, prepared, &applied, at),
+                    InFlightResult::UnderWay => {
                         let name = self.redactor.text(&activity.name).into_owned();
                         let detail = "it was cut while it was under way, and may come about yet";
                         self.observed(id, name, EffectState::Unknown, detail, at);
                     }
-                    Last::Dropped => {}
+                    InFlightResult::Dropped => {}
                 }
-                return Executed::Cut(interrupt);
+                return StepResult::Cut(interrupt);
             }
             applied = &mut applying => applied,
         };
@@ -188,19 +197,19 @@ impl Engine {
         let masked = |error: &str| self.redactor.text(error).into_owned();
         let (outcome, executed) = match &applied {
             Ok(output) => (
-                Outcome::Succeeded(self.redactor.value(output)),
-                Executed::Finished(Finished {
+                ActivityOutcome::Succeeded(self.redactor.value(output)),
+                StepResult::Finished(CompletedActivity {
                     id,
                     activity: Arc::clone(activity),
                     output: Some(output.clone()),
                 }),
             ),
             Err(ActivityError::Failed(error)) => (
-                Outcome::Failed(masked(error)),
-                Executed::Finished(Finished { id, activity: Arc::clone(activity), output: None }),
+                ActivityOutcome::Failed(masked(error)),
+                StepResult::Finished(CompletedActivity { id, activity: Arc::clone(activity), output: None }),
             ),
             Err(ActivityError::Unexpected(error)) => {
-                (Outcome::Errored(masked(error)), Executed::Errored(error.clone()))
+                (ActivityOutcome::Errored(masked(error)), StepResult::Errored(error.clone()))
             }
         };
         self.finished(id, activity, outcome, false);
@@ -216,8 +225,8 @@ impl Engine {
         &self,
         id: ActivityId,
         activity: &Activity,
-        prepared: &mut Option<Box<dyn Prepared>>,
-        halt: &OnceLock<Halt>,
+        prepared: &mut Option<Box<dyn PreparedActivity>>,
+        halt: &OnceLock<StopToken>,
     ) -> Result<Value, ActivityError> {
         let mut step = self.providers.prepare(activity, &self.scope).await?;
         if activity.kind == ActivityKind::Action || step.acts() {
@@ -259,7 +268,7 @@ impl Engine {
         self.providers.look(activity, &self.scope).await
     }
 
-    fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: Outcome, dry: bool) {
+    fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: ActivityOutcome, dry: bool) {
         let (activity, at) = (Arc::clone(activity), Timestamp::now());
         self.emit(&RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry, at })));
     }
@@ -269,29 +278,29 @@ impl Engine {
         self: &Arc<Self>,
         id: ActivityId,
         activity: &Arc<Activity>,
-        phase: Phase,
-        prepared: Option<Box<dyn Prepared>>,
+        phase: RunPhase,
+        prepared: Option<Box<dyn PreparedActivity>>,
         applied: &Result<Value, ActivityError>,
         asked_at: Timestamp,
     ) {
         let name = self.redactor.text(&activity.name).into_owned();
         let confirmation = match (prepared, applied) {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
-                Confirmation::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
+                EffectCheck::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
             // what is put back need not have been away, but a fault that was there before it was made is none
-            (Some(prepared), Ok(_)) if !prepared.changed() && phase == Phase::Method => {
+            (Some(prepared), Ok(_)) if !prepared.changed() && phase == RunPhase::Method => {
                 let allowed = self.experiment.extension.may_be_empty(&activity.name);
                 let state = if allowed { EffectState::Confirmed } else { EffectState::Mismatch };
-                Confirmation::Known(state, NOTHING_CHANGED.to_owned())
+                EffectCheck::Known(state, NOTHING_CHANGED.to_owned())
             }
             (Some(prepared), applied) => prepared.confirm(applied.as_ref()),
-            (None, Err(error)) => Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
-            (None, Ok(_)) => Confirmation::Known(EffectState::Unknown, "nothing was applied".to_owned()),
+            (None, Err(error)) => EffectCheck::Known(EffectState::Mismatch, error.text().to_owned()),
+            (None, Ok(_)) => EffectCheck::Known(EffectState::Unknown, "nothing was applied".to_owned()),
         };
         match confirmation {
-            Confirmation::Known(state, detail) => self.observed(id, name, state, &detail, asked_at),
-            Confirmation::Watched(watch) => {
+            EffectCheck::Known(state, detail) => self.observed(id, name, state, &detail, asked_at),
+            EffectCheck::Watched(watch) => {
                 let engine = Arc::clone(self);
                 let limit = self.options.effect_timeout;
                 let mut given_up = self.given_up.subscribe();
@@ -310,7 +319,7 @@ impl Engine {
         }
     }
 
-    fn may_be_empty(&self, activity: &Activity, prepared: &dyn Prepared) -> bool {
+    fn may_be_empty(&self, activity: &Activity, prepared: &dyn PreparedActivity) -> bool {
         prepared.targets().is_empty() && self.experiment.extension.may_be_empty(&activity.name)
     }
 
@@ -326,7 +335,7 @@ impl Engine {
 }
 
 /// What became of an activity that was cut.
-enum Last<T> {
+enum InFlightResult<T> {
     /// It came to an end.
     Done(T),
     /// It did not, and what it asked for may come about yet.
@@ -337,10 +346,10 @@ enum Last<T> {
 
 /// Cuts an activity. One that changes something is not cut off in the middle: what it has asked for may come about all
 /// the same, and later than what puts it back. It begins nothing more, and has a moment for its end.
-async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&Halt>) -> Last<T> {
-    let Some(halt) = halt else { return Last::Dropped };
+async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&StopToken>) -> InFlightResult<T> {
+    let Some(halt) = halt else { return InFlightResult::Dropped };
     halt.ask();
-    tokio::time::timeout(LAST_WORDS, applying).await.map_or(Last::UnderWay, Last::Done)
+    tokio::time::timeout(LAST_WORDS, applying).await.map_or(InFlightResult::UnderWay, InFlightResult::Done)
 }
 
 /// The length of a pause, as Python's `time.sleep` takes it.

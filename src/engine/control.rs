@@ -10,11 +10,13 @@ use futures_util::future::BoxFuture;
 use super::Engine;
 use super::safeguards::Safeguards;
 use crate::event::Interrupt;
-use crate::experiment::{Activity, Control as Declared, Experiment, Hypothesis, SAFEGUARDS, Side};
+use crate::experiment::{
+    Activity, ControlDeclaration as Declared, ControlSide, Experiment, Hypothesis, SAFEGUARDS,
+};
 
 /// A level of a run.
 #[derive(Clone, Copy)]
-pub enum Level<'a> {
+pub enum ControlScope<'a> {
     /// The run as a whole.
     Experiment,
     /// A look at the hypothesis.
@@ -29,29 +31,29 @@ pub enum Level<'a> {
 
 /// One side of a level.
 #[derive(Clone, Copy)]
-pub struct Moment<'a> {
+pub struct ControlPoint<'a> {
     /// The level.
-    pub level: Level<'a>,
+    pub level: ControlScope<'a>,
     /// Before or after it.
-    pub side: Side,
+    pub side: ControlSide,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> ControlPoint<'a> {
     /// Before a level.
-    pub fn before(level: Level<'a>) -> Self {
-        Self { level, side: Side::Before }
+    pub fn before(level: ControlScope<'a>) -> Self {
+        Self { level, side: ControlSide::Before }
     }
 
     /// After a level.
-    pub fn after(level: Level<'a>) -> Self {
-        Self { level, side: Side::After }
+    pub fn after(level: ControlScope<'a>) -> Self {
+        Self { level, side: ControlSide::After }
     }
 }
 
 /// Something that is told of the levels of a run.
-pub trait Control: Send + Sync {
+pub trait RunControl: Send + Sync {
     /// Is told of a moment. An error interrupts the run.
-    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> BoxFuture<'a, Result<(), Interrupt>>;
+    fn apply<'a>(&'a self, moment: &'a ControlPoint<'a>) -> BoxFuture<'a, Result<(), Interrupt>>;
 }
 
 /// Whether a control of that module is built in.
@@ -60,28 +62,28 @@ pub(super) fn is_native(module: &str) -> bool {
 }
 
 /// A control as declared, with what implements it.
-struct Applied {
+struct BoundControl {
     declared: Declared,
-    control: Arc<dyn Control>,
+    control: Arc<dyn RunControl>,
 }
 
 /// The controls of a run.
 pub(super) struct Controls {
-    global: Vec<Applied>,
-    experiment: Vec<Applied>,
+    global: Vec<BoundControl>,
+    experiment: Vec<BoundControl>,
     /// Those of the hypothesis and of single activities, found again by where they are declared.
-    own: Vec<Applied>,
+    own: Vec<BoundControl>,
 }
 
 impl Controls {
     pub(super) fn new(experiment: &Experiment, global: &[Declared], engine: &Weak<Engine>) -> Self {
         let implement = |declared: &Declared| {
             let module = declared.module.as_deref().filter(|module| is_native(module))?;
-            let control: Arc<dyn Control> = match module {
+            let control: Arc<dyn RunControl> = match module {
                 SAFEGUARDS => Arc::new(Safeguards::new(declared, engine.clone())),
                 _ => return None,
             };
-            Some(Applied { declared: declared.clone(), control })
+            Some(BoundControl { declared: declared.clone(), control })
         };
         let all = |declared: &[Declared]| declared.iter().filter_map(implement).collect::<Vec<_>>();
         let hypothesis = experiment.hypothesis.iter();
@@ -95,7 +97,7 @@ impl Controls {
     }
 
     /// Applies everything that belongs to a moment; the first interrupt ends it.
-    pub(super) async fn apply(&self, moment: &Moment<'_>) -> Result<(), Interrupt> {
+    pub(super) async fn apply(&self, moment: &ControlPoint<'_>) -> Result<(), Interrupt> {
         if self.global.is_empty() && self.experiment.is_empty() && self.own.is_empty() {
             return Ok(());
         }
@@ -109,18 +111,19 @@ impl Controls {
 
     /// The controls of a level, in their order. One of the experiment is applied once, also where the original
     /// applies it once for every control that is already there.
-    fn at(&self, level: Level<'_>) -> Vec<&Applied> {
+    fn at(&self, level: ControlScope<'_>) -> Vec<&BoundControl> {
         let automatic = || self.experiment.iter().filter(|applied| applied.declared.automatic);
         let declared = match level {
-            Level::Experiment => return self.global.iter().chain(&self.experiment).collect(),
-            Level::Method | Level::Rollbacks if self.experiment.is_empty() => {
+            ControlScope::Experiment => return self.global.iter().chain(&self.experiment).collect(),
+            ControlScope::Method | ControlScope::Rollbacks if self.experiment.is_empty() => {
                 return self.global.iter().collect();
             }
-            Level::Method | Level::Rollbacks => return automatic().collect(),
-            Level::Hypothesis(hypothesis) => &hypothesis.controls,
-            Level::Activity(activity) => &activity.controls,
+            ControlScope::Method | ControlScope::Rollbacks => return automatic().collect(),
+            ControlScope::Hypothesis(hypothesis) => &hypothesis.controls,
+            ControlScope::Activity(activity) => &activity.controls,
         };
-        let named_so = |applied: &&Applied| !declared.iter().any(|own| own.name == applied.declared.name);
+        let named_so =
+            |applied: &&BoundControl| !declared.iter().any(|own| own.name == applied.declared.name);
         let own =
             declared.iter().filter_map(|own| self.own.iter().find(|applied| applied.declared.at == own.at));
         automatic().filter(named_so).chain(&self.global).chain(own).collect()

@@ -6,16 +6,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Engine;
-use super::activity::{Cut, Executed, Finished, Place};
-use super::control::{Level, Moment};
-use crate::event::{HypothesisOutcome, Interrupt, Outcome, Phase, RunEvent, Status};
-use crate::experiment::{Dry, Hypothesis, Tolerance};
+use super::activity::{Cancellation, CompletedActivity, ExecutionSite, StepResult};
+use super::control::{ControlPoint, ControlScope};
+use crate::event::{ActivityOutcome, HypothesisOutcome, Interrupt, RunEvent, RunPhase, RunStatus};
+use crate::experiment::{DryRun, Hypothesis, Tolerance};
 use crate::provider::ActivityError;
-use crate::tolerance::{Evaluation, Verdict, evaluate};
+use crate::tolerance::{Evaluation, ToleranceResult, evaluate};
 use crate::value::Value;
 
 /// How a look at the hypothesis ended.
-enum Look {
+enum HypothesisResult {
     Decided(HypothesisOutcome, String),
     Interrupted(Interrupt),
     Aborted(String),
@@ -23,14 +23,14 @@ enum Look {
 
 impl Engine {
     /// The hypothesis before or after the method.
-    pub(super) async fn gate(self: &Arc<Self>, phase: Phase) {
+    pub(super) async fn gate(self: &Arc<Self>, phase: RunPhase) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
-        let cut = Cut { known: 0, by: Interrupt::cuts };
+        let cut = Cancellation { known: 0, by: Interrupt::cuts };
         match self.look(hypothesis, phase, 1, cut).await {
-            Look::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
-            Look::Interrupted(interrupt) => self.interrupted(phase, interrupt),
-            Look::Aborted(error) => self.aborted(phase, &error),
+            HypothesisResult::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
+            HypothesisResult::Interrupted(interrupt) => self.interrupted(phase, interrupt),
+            HypothesisResult::Aborted(error) => self.aborted(phase, &error),
         }
     }
 
@@ -46,29 +46,29 @@ impl Engine {
         let mut error = None;
         while !*stop.borrow() && self.state.lock().goes_on() && self.board.count() == 0 {
             iteration += 1;
-            let cut = Cut { known: 0, by: Interrupt::cuts };
-            match self.look(hypothesis, Phase::During, iteration, cut).await {
-                Look::Decided(HypothesisOutcome::Met, _) => {}
-                Look::Decided(..) => {
+            let cut = Cancellation { known: 0, by: Interrupt::cuts };
+            match self.look(hypothesis, RunPhase::During, iteration, cut).await {
+                HypothesisResult::Decided(HypothesisOutcome::Met, _) => {}
+                HypothesisResult::Decided(..) => {
                     deviated += 1;
                     if self.options.fail_fast {
                         #[allow(clippy::cast_precision_loss)] // a percentage for a person
                         let ratio = deviated as f64 * 100.0 / iteration as f64;
                         self.emit(&RunEvent::FailedFast { ratio });
-                        self.state.lock().status = Some(Status::Failed);
+                        self.state.lock().status = Some(RunStatus::Failed);
                         self.board.raise(Interrupt::fail_fast());
                         break;
                     }
                 }
                 // the method is cut by the same interrupt, and tells of it
-                Look::Interrupted(interrupt) => {
+                HypothesisResult::Interrupted(interrupt) => {
                     if self.board.count() == 0 {
                         self.board.raise(interrupt);
                     }
                     break;
                 }
-                Look::Aborted(unexpected) => {
-                    self.state.lock().status = Some(Status::Aborted);
+                HypothesisResult::Aborted(unexpected) => {
+                    self.state.lock().status = Some(RunStatus::Aborted);
                     error = Some(self.redactor.text(&unexpected).into_owned());
                     break;
                 }
@@ -82,18 +82,29 @@ impl Engine {
         self.emit(&RunEvent::ContinuousFinished { error });
     }
 
-    async fn look(self: &Arc<Self>, hypothesis: &Hypothesis, phase: Phase, iteration: u64, cut: Cut) -> Look {
+    async fn look(
+        self: &Arc<Self>,
+        hypothesis: &Hypothesis,
+        phase: RunPhase,
+        iteration: u64,
+        cut: Cancellation,
+    ) -> HypothesisResult {
         let title = self.redactor.text(&hypothesis.title).into_owned();
         self.emit(&RunEvent::HypothesisStarted { phase, title });
-        let mut look = match self.controls.apply(&Moment::before(Level::Hypothesis(hypothesis))).await {
-            Ok(()) => self.probe_all(hypothesis, phase, cut).await,
-            Err(interrupt) => Look::Interrupted(interrupt),
-        };
-        if let Err(interrupt) = self.controls.apply(&Moment::after(Level::Hypothesis(hypothesis))).await {
-            look = Look::Interrupted(interrupt);
+        let mut look =
+            match self.controls.apply(&ControlPoint::before(ControlScope::Hypothesis(hypothesis))).await {
+                Ok(()) => self.probe_all(hypothesis, phase, cut).await,
+                Err(interrupt) => HypothesisResult::Interrupted(interrupt),
+            };
+        if let Err(interrupt) =
+            self.controls.apply(&ControlPoint::after(ControlScope::Hypothesis(hypothesis))).await
+        {
+            look = HypothesisResult::Interrupted(interrupt);
         }
         let (outcome, probe) = match &look {
-            Look::Decided(outcome, probe) => (Some(*outcome), self.redactor.text(probe).into_owned()),
+            HypothesisResult::Decided(outcome, probe) => {
+                (Some(*outcome), self.redactor.text(probe).into_owned())
+            }
             _ => (None, String::new()),
         };
         self.emit(&RunEvent::HypothesisFinished { phase, iteration, outcome, probe });
@@ -101,41 +112,46 @@ impl Engine {
     }
 
     /// Every probe in turn, up to the first one that is not met.
-    async fn probe_all(self: &Arc<Self>, hypothesis: &Hypothesis, phase: Phase, cut: Cut) -> Look {
+    async fn probe_all(
+        self: &Arc<Self>,
+        hypothesis: &Hypothesis,
+        phase: RunPhase,
+        cut: Cancellation,
+    ) -> HypothesisResult {
         let mut last = String::new();
         for step in &hypothesis.probes {
-            let place = Place { phase, background: false, cut };
+            let place = ExecutionSite { phase, background: false, cut };
             let finished = match self.execute(step, place).await {
-                Executed::Finished(finished) => finished,
-                Executed::Errored(error) => return Look::Aborted(error),
-                Executed::Cut(interrupt) => return Look::Interrupted(interrupt),
+                StepResult::Finished(finished) => finished,
+                StepResult::Errored(error) => return HypothesisResult::Aborted(error),
+                StepResult::Cut(interrupt) => return HypothesisResult::Interrupted(interrupt),
             };
             last.clone_from(&finished.activity.name);
             let Some(output) = finished.output.as_ref() else {
                 self.emit(&RunEvent::ToleranceChecked { id: finished.id, verdict: None, judged: None });
-                return Look::Decided(HypothesisOutcome::Failed, last);
+                return HypothesisResult::Decided(HypothesisOutcome::Failed, last);
             };
             match self.tolerated(&step.tolerance, &finished, output, cut).await {
                 Ok(true) => {}
-                Ok(false) => return Look::Decided(HypothesisOutcome::Unmet, last),
+                Ok(false) => return HypothesisResult::Decided(HypothesisOutcome::Unmet, last),
                 Err(error) => return error,
             }
         }
-        Look::Decided(HypothesisOutcome::Met, last)
+        HypothesisResult::Decided(HypothesisOutcome::Met, last)
     }
 
     /// Whether a probe's output is tolerated, told in an event.
     async fn tolerated(
         &self,
         tolerance: &Tolerance,
-        finished: &Finished,
+        finished: &CompletedActivity,
         output: &Value,
-        cut: Cut,
-    ) -> Result<bool, Look> {
+        cut: Cancellation,
+    ) -> Result<bool, HypothesisResult> {
         let id = finished.id;
-        let tell = |verdict: Verdict, judged: Option<Value>| {
+        let tell = |verdict: ToleranceResult, judged: Option<Value>| {
             let met = verdict.met;
-            let verdict = Verdict {
+            let verdict = ToleranceResult {
                 met,
                 expected: self.redactor.text(&verdict.expected).into_owned(),
                 actual: self.redactor.value(&verdict.actual),
@@ -143,22 +159,23 @@ impl Engine {
             self.emit(&RunEvent::ToleranceChecked { id, verdict: Some(verdict), judged });
             met
         };
-        if matches!(self.options.dry, Some(Dry::Probes | Dry::Activities)) {
+        if matches!(self.options.dry, Some(DryRun::Probes | DryRun::Activities)) {
             let expected = "anything: the run is dry".to_owned();
-            return Ok(tell(Verdict { met: true, expected, actual: Value::Null }, None));
+            return Ok(tell(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
-        let aborted = |error: String| Look::Aborted(format!("probe '{}': {error}", finished.activity.name));
+        let aborted =
+            |error: String| HypothesisResult::Aborted(format!("probe '{}': {error}", finished.activity.name));
         let judge = match evaluate(tolerance, output, &self.scope).map_err(aborted)? {
             Evaluation::Verdict(verdict) => return Ok(tell(verdict, None)),
             Evaluation::Judge(judge) => judge,
         };
         let judged = tokio::select! {
             judged = self.call(&judge) => judged,
-            interrupt = self.board.wait(cut.known, cut.by) => return Err(Look::Interrupted(interrupt)),
+            interrupt = self.board.wait(cut.known, cut.by) => return Err(HypothesisResult::Interrupted(interrupt)),
         };
         let outcome = match &judged {
-            Ok(result) => Outcome::Succeeded(self.redactor.value(result)),
-            Err(error) => Outcome::Failed(self.redactor.text(error.text()).into_owned()),
+            Ok(result) => ActivityOutcome::Succeeded(self.redactor.value(result)),
+            Err(error) => ActivityOutcome::Failed(self.redactor.text(error.text()).into_owned()),
         };
         let name = self.redactor.text(&judge.name).into_owned();
         let expected = format!("what the probe '{name}' accepts");
@@ -169,6 +186,6 @@ impl Engine {
             Err(ActivityError::Unexpected(error)) => return Err(aborted(error)),
         };
         let judged = self.redactor.value(output);
-        Ok(tell(Verdict { met, expected, actual: output.clone() }, Some(judged)))
+        Ok(tell(ToleranceResult { met, expected, actual: output.clone() }, Some(judged)))
     }
 }

@@ -5,15 +5,15 @@
 //! confirm. An activity that fails is data and never ends a run by way of an error.
 
 mod activity;
-mod board;
-mod bus;
-mod configure;
+mod configuration;
 mod control;
+mod event_bus;
 mod hypothesis;
-mod plan;
-mod preflight;
+mod interrupts;
 mod safeguards;
-mod sequence;
+mod steps;
+mod strategy;
+mod validation_rules;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,29 +25,29 @@ use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
 use crate::event::{
-    ActivityId, Interrupt, Phase, Plan, RunEvent, RunStarted, Signal, Stage, State, Status, next_stage,
-    plays_rollbacks,
+    ActivityId, Interrupt, RunEvent, RunPhase, RunPlan, RunStage, RunStarted, RunState, RunStatus, Signal,
+    next_stage, plays_rollbacks,
 };
-use crate::experiment::{Control as Declared, Dry, Experiment};
+use crate::experiment::{ControlDeclaration as Declared, DryRun, Experiment};
 use crate::provider::Providers;
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
-pub use board::Board;
-pub use bus::{Bus, Watcher};
-pub use configure::{Configured, configure};
-pub use control::{Control, Level, Moment};
-pub use plan::{Asked, plan};
-pub use preflight::Preflight;
+pub use configuration::{ResolvedConfiguration, configure};
+pub use control::{ControlPoint, ControlScope, RunControl};
+pub use event_bus::{EventBus, EventWatcher};
+pub use interrupts::InterruptLog;
+pub use strategy::{StrategyOverrides, plan};
+pub use validation_rules::RunRules;
 
 use control::Controls;
 
 /// What a run is to be like, beyond what the experiment says.
-pub struct Options {
+pub struct RunOptions {
     /// What is done when.
-    pub plan: Plan,
+    pub plan: RunPlan,
     /// What is left out.
-    pub dry: Option<Dry>,
+    pub dry: Option<DryRun>,
     /// Seconds between two looks at the hypothesis during the method.
     pub frequency: f64,
     /// Whether a deviation during the method ends it.
@@ -61,11 +61,11 @@ pub struct Options {
     /// Whether outputs are written down as they came, secrets included.
     pub plain: bool,
     /// Where what is to be touched is written down.
-    pub record: Option<Box<dyn Record>>,
+    pub record: Option<Box<dyn JournalSync>>,
 }
 
 /// Where what is to be touched is written down before it is.
-pub trait Record: Send + Sync {
+pub trait JournalSync: Send + Sync {
     /// Makes sure that everything that was told so far is written down. An error says why it is not.
     fn is_kept(&self) -> Result<(), String>;
 }
@@ -73,13 +73,13 @@ pub trait Record: Send + Sync {
 /// A run: everything its parts share.
 pub struct Engine {
     experiment: Arc<Experiment>,
-    options: Options,
+    options: RunOptions,
     scope: Scope,
     redactor: Redactor,
     providers: Providers,
-    bus: Arc<Bus>,
-    board: Arc<Board>,
-    state: Mutex<State>,
+    bus: Arc<EventBus>,
+    board: Arc<InterruptLog>,
+    state: Mutex<RunState>,
     controls: Controls,
     ids: AtomicU64,
     /// Whether rollbacks are played.
@@ -92,12 +92,12 @@ pub struct Engine {
 
 /// From outside: what may interrupt a run.
 #[derive(Clone)]
-pub struct Handle {
-    bus: Arc<Bus>,
-    board: Arc<Board>,
+pub struct InterruptHandle {
+    bus: Arc<EventBus>,
+    board: Arc<InterruptLog>,
 }
 
-impl Handle {
+impl InterruptHandle {
     /// Takes in a signal. A second one is more urgent than the first.
     pub fn signal(&self, signal: Signal) {
         let first = self.board.find(0, |interrupt| interrupt.signal.is_some()).is_none();
@@ -125,13 +125,13 @@ impl Engine {
     /// A run of an experiment whose configuration is complete.
     pub fn new(
         experiment: Arc<Experiment>,
-        options: Options,
+        options: RunOptions,
         scope: Scope,
         providers: Providers,
-        bus: Arc<Bus>,
+        bus: Arc<EventBus>,
     ) -> Arc<Self> {
         let redactor = if options.plain { Redactor::default() } else { Redactor::new(&scope) };
-        let board = Arc::new(Board::default());
+        let board = Arc::new(InterruptLog::default());
         Arc::new_cyclic(|engine| {
             let controls = Controls::new(&experiment, &options.controls, engine);
             Self {
@@ -142,7 +142,7 @@ impl Engine {
                 providers,
                 bus,
                 board,
-                state: Mutex::new(State::default()),
+                state: Mutex::new(RunState::default()),
                 controls,
                 ids: AtomicU64::new(0),
                 puts_back: AtomicBool::new(false),
@@ -153,12 +153,12 @@ impl Engine {
     }
 
     /// What may interrupt this run.
-    pub fn handle(&self) -> Handle {
-        Handle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
+    pub fn handle(&self) -> InterruptHandle {
+        InterruptHandle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
     }
 
     /// Runs it to its end, whatever that is.
-    pub async fn run(self: &Arc<Self>) -> State {
+    pub async fn run(self: &Arc<Self>) -> RunState {
         self.emit(&RunEvent::RunStarted(Box::new(self.start())));
         let deadline = self.options.timeout.map(|limit| {
             let board = Arc::clone(&self.board);
@@ -167,14 +167,14 @@ impl Engine {
                 board.raise(Interrupt::timeout(limit.as_secs_f64()));
             })
         });
-        if let Err(interrupt) = self.controls.apply(&Moment::before(Level::Experiment)).await {
-            self.interrupted(Phase::Before, interrupt);
+        if let Err(interrupt) = self.controls.apply(&ControlPoint::before(ControlScope::Experiment)).await {
+            self.interrupted(RunPhase::Before, interrupt);
         }
         let mut done = None;
         loop {
             self.notice_interrupt(done);
             let stage = self.next(done);
-            if matches!(stage, Stage::Rollbacks | Stage::End) && done != Some(Stage::Rollbacks) {
+            if matches!(stage, RunStage::Rollbacks | RunStage::End) && done != Some(RunStage::Rollbacks) {
                 // the time that was given is not for what puts things back, nor for looking at what was done
                 if let Some(deadline) = &deadline {
                     deadline.abort();
@@ -182,18 +182,18 @@ impl Engine {
                 self.decide_rollbacks();
             }
             match stage {
-                Stage::Before => self.gate(Phase::Before).await,
-                Stage::Method => self.method().await,
-                Stage::After => self.gate(Phase::After).await,
-                Stage::Rollbacks => self.rollbacks().await,
-                Stage::End => break,
+                RunStage::Before => self.gate(RunPhase::Before).await,
+                RunStage::Method => self.method().await,
+                RunStage::After => self.gate(RunPhase::After).await,
+                RunStage::Rollbacks => self.rollbacks().await,
+                RunStage::End => break,
             }
             done = Some(stage);
         }
         self.await_effects().await;
         let state = self.settle();
-        let _ = self.controls.apply(&Moment::after(Level::Experiment)).await;
-        let status = state.status.unwrap_or(Status::Completed);
+        let _ = self.controls.apply(&ControlPoint::after(ControlScope::Experiment)).await;
+        let status = state.status.unwrap_or(RunStatus::Completed);
         self.emit(&RunEvent::RunFinished { status, deviated: state.deviated, at: Timestamp::now() });
         state
     }
@@ -215,21 +215,21 @@ impl Engine {
     }
 
     /// An interrupt that came too late to cut anything still ends the run. Rollbacks see to their own.
-    fn notice_interrupt(&self, done: Option<Stage>) {
+    fn notice_interrupt(&self, done: Option<RunStage>) {
         let phase = match done {
-            None | Some(Stage::Before) => Phase::Before,
-            Some(Stage::Method) => Phase::Method,
-            Some(Stage::After) => Phase::After,
-            Some(Stage::Rollbacks | Stage::End) => return,
+            None | Some(RunStage::Before) => RunPhase::Before,
+            Some(RunStage::Method) => RunPhase::Method,
+            Some(RunStage::After) => RunPhase::After,
+            Some(RunStage::Rollbacks | RunStage::End) => return,
         };
-        if self.state.lock().status != Some(Status::Interrupted)
+        if self.state.lock().status != Some(RunStatus::Interrupted)
             && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
         {
             self.interrupted(phase, interrupt);
         }
     }
 
-    fn next(&self, done: Option<Stage>) -> Stage {
+    fn next(&self, done: Option<RunStage>) -> RunStage {
         next_stage(done, &self.options.plan, *self.state.lock(), self.board.worst().as_ref())
     }
 
@@ -245,9 +245,9 @@ impl Engine {
     }
 
     /// What is undecided when everything is over is completed.
-    fn settle(&self) -> State {
+    fn settle(&self) -> RunState {
         let mut state = self.state.lock();
-        state.status.get_or_insert(Status::Completed);
+        state.status.get_or_insert(RunStatus::Completed);
         *state
     }
 
@@ -260,8 +260,8 @@ impl Engine {
     }
 
     /// A phase was cut short. What a control asked for is put up, so that everything knows.
-    fn interrupted(&self, phase: Phase, interrupt: Interrupt) {
-        self.state.lock().status = Some(Status::Interrupted);
+    fn interrupted(&self, phase: RunPhase, interrupt: Interrupt) {
+        self.state.lock().status = Some(RunStatus::Interrupted);
         if !self.board.contains(&interrupt) {
             self.board.raise(interrupt.clone());
         }
@@ -269,8 +269,8 @@ impl Engine {
     }
 
     /// An unexpected error ended a phase.
-    fn aborted(&self, phase: Phase, error: &str) {
-        self.state.lock().status = Some(Status::Aborted);
+    fn aborted(&self, phase: RunPhase, error: &str) {
+        self.state.lock().status = Some(RunStatus::Aborted);
         self.emit(&RunEvent::Aborted { phase, error: self.redactor.text(error).into_owned() });
     }
 

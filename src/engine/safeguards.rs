@@ -11,21 +11,21 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::control::{Control, Level, Moment};
+use super::control::{ControlPoint, ControlScope, RunControl};
 use crate::event::Interrupt;
-use crate::experiment::{Activity, Control as Declared, Side, Tolerance};
+use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, Tolerance};
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
 
 /// One guarding probe.
-struct Guard {
+struct Safeguard {
     activity: Result<Activity, String>,
     tolerance: Tolerance,
-    when: When,
+    when: CheckSchedule,
 }
 
 #[derive(Clone, Copy)]
-enum When {
+enum CheckSchedule {
     /// Once, and the run waits for it.
     First,
     /// Once, beside the run.
@@ -37,7 +37,7 @@ enum When {
 /// The control.
 pub(super) struct Safeguards {
     engine: Weak<Engine>,
-    guards: Arc<Vec<Guard>>,
+    guards: Arc<Vec<Safeguard>>,
     running: Mutex<JoinSet<()>>,
 }
 
@@ -47,14 +47,14 @@ impl Safeguards {
         let guard = |(index, probe): (usize, &Value)| {
             let at = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
-            Guard {
+            Safeguard {
                 activity: Activity::from_value(probe, &at, &[]),
                 tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
                 when: match frequency.map(Duration::try_from_secs_f64) {
-                    Some(Ok(pause)) => When::Repeatedly(pause),
-                    Some(Err(_)) => When::Beside,
-                    None if probe.get("background").is_some_and(Value::is_truthy) => When::Beside,
-                    None => When::First,
+                    Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
+                    Some(Err(_)) => CheckSchedule::Beside,
+                    None if probe.get("background").is_some_and(Value::is_truthy) => CheckSchedule::Beside,
+                    None => CheckSchedule::First,
                 },
             }
         };
@@ -67,12 +67,12 @@ impl Safeguards {
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
                 // the run waits for it, and whoever ends the run does not
-                When::First => tokio::select! {
+                CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
                     interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
                 },
-                When::Beside => self.beside(&engine, index, None),
-                When::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
+                CheckSchedule::Beside => self.beside(&engine, index, None),
+                CheckSchedule::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
             }
         }
         Ok(())
@@ -97,12 +97,12 @@ impl Safeguards {
     }
 }
 
-impl Control for Safeguards {
-    fn apply<'a>(&'a self, moment: &'a Moment<'a>) -> BoxFuture<'a, Result<(), Interrupt>> {
+impl RunControl for Safeguards {
+    fn apply<'a>(&'a self, moment: &'a ControlPoint<'a>) -> BoxFuture<'a, Result<(), Interrupt>> {
         Box::pin(async move {
             match (moment.level, moment.side) {
-                (Level::Experiment, Side::Before) => self.begin().await,
-                (Level::Experiment, Side::After) => {
+                (ControlScope::Experiment, ControlSide::Before) => self.begin().await,
+                (ControlScope::Experiment, ControlSide::After) => {
                     self.running.lock().abort_all();
                     Ok(())
                 }
@@ -112,7 +112,7 @@ impl Control for Safeguards {
     }
 }
 
-impl Guard {
+impl Safeguard {
     /// A probe that cannot be carried out guards nothing, so it ends the run as well.
     async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
         let masked = |text: &str| engine.redactor.text(text).into_owned();

@@ -42,7 +42,7 @@ impl fmt::Display for Signal {
 
 /// How urgent an interrupt is; of several, the more urgent one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub enum InterruptPriority {
     /// A control or a safeguard asked for it.
     Control,
     /// The hypothesis deviated during the method, and that was to end it. The activity under way is finished.
@@ -64,7 +64,7 @@ pub struct Interrupt {
     /// What kind of thing asked, as the journal has it.
     pub kind: &'static str,
     /// How urgent it is.
-    pub urgency: Urgency,
+    pub urgency: InterruptPriority,
     /// The signal, where one arrived.
     pub signal: Option<Signal>,
     /// Who asked: the name of a control or of a signal.
@@ -74,46 +74,56 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    fn new(kind: &'static str, urgency: Urgency, name: impl Into<String>, reason: impl Into<String>) -> Self {
+    fn new(
+        kind: &'static str,
+        urgency: InterruptPriority,
+        name: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
         Self { kind, urgency, signal: None, name: name.into(), reason: reason.into() }
     }
 
     /// A control's wish.
     pub fn control(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::new("control", Urgency::Control, name, reason)
+        Self::new("control", InterruptPriority::Control, name, reason)
     }
 
     /// A safeguard that was not met.
     pub fn safeguard(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::new("safeguard", Urgency::Control, name, reason)
+        Self::new("safeguard", InterruptPriority::Control, name, reason)
     }
 
     /// What a trial deployed did not become ready: nothing was begun.
     pub fn not_ready(reason: impl Into<String>) -> Self {
-        Self::new(NOT_READY, Urgency::Control, "trial", reason)
+        Self::new(NOT_READY, InterruptPriority::Control, "trial", reason)
     }
 
     /// A deviation that ends the method.
     pub fn fail_fast() -> Self {
-        Self::new("fail-fast", Urgency::FailFast, "fail-fast", "the hypothesis deviated during the method")
+        Self::new(
+            "fail-fast",
+            InterruptPriority::FailFast,
+            "fail-fast",
+            "the hypothesis deviated during the method",
+        )
     }
 
     /// The end of the time given to a run.
     pub fn timeout(seconds: f64) -> Self {
         let reason = format!("the run took longer than {seconds} seconds");
-        Self::new("timeout", Urgency::Timeout, "timeout", reason)
+        Self::new("timeout", InterruptPriority::Timeout, "timeout", reason)
     }
 
     /// A signal, the first or a later one.
     pub fn signal(signal: Signal, first: bool) -> Self {
-        let urgency = if first { Urgency::Signal } else { Urgency::SecondSignal };
+        let urgency = if first { InterruptPriority::Signal } else { InterruptPriority::SecondSignal };
         let told = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
         Self { signal: Some(signal), ..told }
     }
 
     /// Whether the activity under way is cut; otherwise it is finished first.
     pub fn cuts(&self) -> bool {
-        self.urgency != Urgency::FailFast
+        self.urgency != InterruptPriority::FailFast
     }
 
     /// Whether rollbacks under way are cut: nothing but somebody's own wish may leave things broken.
@@ -128,12 +138,12 @@ impl Interrupt {
 
     /// Whether background activities are given up instead of waited for: when the time is up, there is none to wait.
     pub fn abandons_background(&self) -> bool {
-        self.urgency == Urgency::Timeout || self.waits_for_nothing()
+        self.urgency == InterruptPriority::Timeout || self.waits_for_nothing()
     }
 
     /// Whether nothing at all is waited for.
     pub fn waits_for_nothing(&self) -> bool {
-        self.urgency == Urgency::SecondSignal || self.signal == Some(Signal::Usr2)
+        self.urgency == InterruptPriority::SecondSignal || self.signal == Some(Signal::Usr2)
     }
 }
 

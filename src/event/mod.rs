@@ -5,18 +5,20 @@
 //! in an event is fit to be written down: secrets are masked before it is emitted.
 
 mod interrupt;
-mod phase;
+mod stage;
 
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::effect::{Effect, Reached, Target};
-use crate::experiment::{Activity, Dry, ProviderKind, RollbackStrategy};
-use crate::tolerance::Verdict;
+use crate::experiment::{Activity, DryRun, ProviderKind, RollbackStrategy};
+use crate::mutation::{Effect, ServiceRoute, Target};
+use crate::tolerance::ToleranceResult;
 use crate::value::Value;
 
-pub use interrupt::{Interrupt, NOT_READY, Signal, Urgency};
-pub use phase::{HypothesisOutcome, Phase, Plan, Stage, State, Status, next_stage, plays_rollbacks};
+pub use interrupt::{Interrupt, InterruptPriority, NOT_READY, Signal};
+pub use stage::{
+    HypothesisOutcome, RunPhase, RunPlan, RunStage, RunState, RunStatus, next_stage, plays_rollbacks,
+};
 
 /// Tells the activities of one run apart.
 pub type ActivityId = u64;
@@ -32,7 +34,7 @@ pub enum RunEvent {
         /// Its name.
         name: String,
         /// What came of it.
-        outcome: Outcome,
+        outcome: ActivityOutcome,
     },
     /// The configuration is complete.
     ConfigurationResolved {
@@ -49,14 +51,14 @@ pub enum RunEvent {
     /// The hypothesis is about to be looked at.
     HypothesisStarted {
         /// Before, during or after the method.
-        phase: Phase,
+        phase: RunPhase,
         /// Its title.
         title: String,
     },
     /// The hypothesis was looked at.
     HypothesisFinished {
         /// Before, during or after the method.
-        phase: Phase,
+        phase: RunPhase,
         /// The how-manieth look this was, from one.
         iteration: u64,
         /// What came of it; nothing when it was interrupted or aborted.
@@ -143,7 +145,7 @@ pub enum RunEvent {
         /// Its name.
         name: String,
         /// Which Service, and how.
-        reached: Reached,
+        reached: ServiceRoute,
     },
     /// An activity is over.
     ActivityFinished(Box<ActivityFinished>),
@@ -161,7 +163,7 @@ pub enum RunEvent {
         /// The activity.
         id: ActivityId,
         /// What came of it; nothing when the probe failed, so that there was no output.
-        verdict: Option<Verdict>,
+        verdict: Option<ToleranceResult>,
         /// The output, where another activity judged it: that activity was given it as an argument.
         judged: Option<Value>,
     },
@@ -178,21 +180,21 @@ pub enum RunEvent {
     /// A phase was cut short.
     Interrupted {
         /// Which phase.
-        phase: Phase,
+        phase: RunPhase,
         /// By what.
         interrupt: Interrupt,
     },
     /// An unexpected error ended a phase.
     Aborted {
         /// Which phase.
-        phase: Phase,
+        phase: RunPhase,
         /// The error.
         error: String,
     },
     /// The run is over; nothing follows.
     RunFinished {
         /// How it ended.
-        status: Status,
+        status: RunStatus,
         /// Whether it deviated.
         deviated: bool,
         /// When.
@@ -208,9 +210,9 @@ pub struct RunStarted {
     /// Its title.
     pub title: String,
     /// What the run is to do.
-    pub plan: Plan,
+    pub plan: RunPlan,
     /// What is left out.
-    pub dry: Option<Dry>,
+    pub dry: Option<DryRun>,
     /// When.
     pub at: Timestamp,
 }
@@ -225,7 +227,7 @@ pub struct ActivityStarted {
     /// As it was written, with secrets masked.
     pub document: Arc<Value>,
     /// In which phase.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Whether others run meanwhile.
     pub background: bool,
     /// When.
@@ -240,7 +242,7 @@ pub struct ActivityFinished {
     /// What it is.
     pub activity: Arc<Activity>,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: ActivityOutcome,
     /// Whether it was left out, the run being dry.
     pub dry: bool,
     /// When.
@@ -249,17 +251,17 @@ pub struct ActivityFinished {
 
 /// An output that succeeded by the letter and may well be a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum SuspiciousOutput {
     /// A process with another exit code than zero.
     ExitCode,
     /// A response with a status above 399.
     HttpStatus,
 }
 
-impl Doubt {
+impl SuspiciousOutput {
     /// The doubt about an output, of an activity that has no tolerance to judge it.
-    pub fn about(activity: &Activity, outcome: &Outcome) -> Option<Self> {
-        let Outcome::Succeeded(output) = outcome else { return None };
+    pub fn about(activity: &Activity, outcome: &ActivityOutcome) -> Option<Self> {
+        let ActivityOutcome::Succeeded(output) = outcome else { return None };
         let Some(Value::Int(status)) = output.get("status").filter(|_| !activity.has_tolerance) else {
             return None;
         };
@@ -273,7 +275,7 @@ impl Doubt {
 
 /// What came of an activity.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum ActivityOutcome {
     /// It was carried out, and this came out.
     Succeeded(Value),
     /// It could not be carried out, in a way that the format foresees.

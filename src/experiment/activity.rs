@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::control::Control;
-use super::document::{Kind, Node, pointer_token};
+use super::control::ControlDeclaration;
+use super::document::{SpannedKind, SpannedValue, pointer_token};
 use super::tolerance::Tolerance;
 use crate::value::{Map, Value};
 
@@ -97,12 +97,12 @@ pub struct Activity {
     /// Whether it has a `tolerance` key, whatever its value.
     pub has_tolerance: bool,
     /// Its own controls.
-    pub controls: Vec<Control>,
+    pub controls: Vec<ControlDeclaration>,
 }
 
 /// One place in a sequence of activities: an activity, or a reference to one.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct MethodStep {
     /// Where in the experiment: a JSON pointer.
     pub at: String,
     /// The name written here; a reference has none.
@@ -117,10 +117,10 @@ pub struct Step {
 
 /// The activities that references can name: those of the method, then the hypothesis's, which win.
 #[derive(Default)]
-pub(super) struct Names(HashMap<String, Arc<Activity>>);
+pub(super) struct NameList(HashMap<String, Arc<Activity>>);
 
-impl Names {
-    pub(super) fn add(&mut self, nodes: &[Node], at: &str, controls: &[Control]) {
+impl NameList {
+    pub(super) fn add(&mut self, nodes: &[SpannedValue], at: &str, controls: &[ControlDeclaration]) {
         for (index, node) in nodes.iter().enumerate() {
             if let Ok(activity) = Activity::read(node, &format!("{at}/{index}"), controls) {
                 self.0.insert(activity.name.clone(), Arc::new(activity));
@@ -129,13 +129,18 @@ impl Names {
     }
 }
 
-impl Step {
-    pub(super) fn read_all(nodes: &[Node], at: &str, names: &Names, controls: &[Control]) -> Vec<Self> {
+impl MethodStep {
+    pub(super) fn read_all(
+        nodes: &[SpannedValue],
+        at: &str,
+        names: &NameList,
+        controls: &[ControlDeclaration],
+    ) -> Vec<Self> {
         let read = |(index, node)| Self::read(node, format!("{at}/{index}"), names, controls);
         nodes.iter().enumerate().map(read).collect()
     }
 
-    fn read(node: &Node, at: String, names: &Names, controls: &[Control]) -> Self {
+    fn read(node: &SpannedValue, at: String, names: &NameList, controls: &[ControlDeclaration]) -> Self {
         let activity = match reference(node) {
             Some(name) => names
                 .0
@@ -152,7 +157,7 @@ impl Step {
         };
         Self {
             name: node.get("name").map(|name| name.to_value().python_text().into_owned()),
-            background: node.get("background").is_some_and(Node::is_truthy),
+            background: node.get("background").is_some_and(SpannedValue::is_truthy),
             tolerance: node
                 .get("tolerance")
                 .map_or(Tolerance::Absent, |t| Tolerance::read(&t.to_value(), &format!("{at}/tolerance"))),
@@ -163,13 +168,13 @@ impl Step {
 }
 
 /// The name that an object refers to, if it refers at all.
-pub(super) fn reference(node: &Node) -> Option<&str> {
-    node.get("ref").and_then(Node::as_text).filter(|name| !name.is_empty())
+pub(super) fn reference(node: &SpannedValue) -> Option<&str> {
+    node.get("ref").and_then(SpannedValue::as_text).filter(|name| !name.is_empty())
 }
 
 impl Activity {
     /// Reads a first-class activity, leniently: what is wrong with its provider shows when it runs.
-    fn read(node: &Node, at: &str, controls: &[Control]) -> Result<Self, String> {
+    fn read(node: &SpannedValue, at: &str, controls: &[ControlDeclaration]) -> Result<Self, String> {
         if reference(node).is_some() {
             return Err("a reference is no activity of its own".to_owned());
         }
@@ -177,8 +182,8 @@ impl Activity {
     }
 
     /// The name that references find a first-class activity by.
-    pub(super) fn name_of(node: &Node) -> Option<String> {
-        let known = matches!(node.get("type").and_then(Node::as_text), Some("action" | "probe"));
+    pub(super) fn name_of(node: &SpannedValue) -> Option<String> {
+        let known = matches!(node.get("type").and_then(SpannedValue::as_text), Some("action" | "probe"));
         let name = || {
             node.get("name").map_or_else(|| "None".to_owned(), |n| n.to_value().python_text().into_owned())
         };
@@ -186,11 +191,15 @@ impl Activity {
     }
 
     /// The same from a plain value, such as a tolerance or a dynamic configuration that is an activity.
-    pub(crate) fn from_value(document: &Value, at: &str, controls: &[Control]) -> Result<Self, String> {
+    pub(crate) fn from_value(
+        document: &Value,
+        at: &str,
+        controls: &[ControlDeclaration],
+    ) -> Result<Self, String> {
         Self::of(Arc::new(document.clone()), at, controls)
     }
 
-    fn of(document: Arc<Value>, at: &str, controls: &[Control]) -> Result<Self, String> {
+    fn of(document: Arc<Value>, at: &str, controls: &[ControlDeclaration]) -> Result<Self, String> {
         let kind = match document.get("type").and_then(Value::as_text) {
             Some("action") => ActivityKind::Action,
             Some("probe") => ActivityKind::Probe,
@@ -212,16 +221,16 @@ impl Activity {
             background: document.get("background").is_some_and(Value::is_truthy),
             ignores_dry: document.get("dry").is_some(),
             has_tolerance: document.get("tolerance").is_some(),
-            controls: Control::read_all(&document, at, controls),
+            controls: ControlDeclaration::read_all(&document, at, controls),
             document,
         })
     }
 }
 
 /// The items of a list under `key`, and none for anything else.
-pub(super) fn items<'a>(node: &'a Node, key: &str) -> &'a [Node] {
+pub(super) fn items<'a>(node: &'a SpannedValue, key: &str) -> &'a [SpannedValue] {
     match node.get(key).map(|n| &n.kind) {
-        Some(Kind::List(items)) => items,
+        Some(SpannedKind::List(items)) => items,
         _ => &[],
     }
 }

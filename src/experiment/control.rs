@@ -8,7 +8,7 @@ pub const SAFEGUARDS: &str = "chaosaddons.controls.safeguards";
 
 /// On which side of its level a control is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum ControlSide {
     /// Before.
     Before,
     /// After.
@@ -17,13 +17,13 @@ pub enum Side {
 
 /// One declared control.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub struct ControlDeclaration {
     /// Where in the experiment: a JSON pointer; in the settings or a control file, its name.
     pub at: String,
     /// Its name.
     pub name: String,
     /// The one side it is applied on; both without.
-    pub scope: Option<Side>,
+    pub scope: Option<ControlSide>,
     /// Whether one of the experiment applies to all levels below.
     pub automatic: bool,
     /// The Python module that implements it, when it has one.
@@ -32,9 +32,9 @@ pub struct Control {
     pub arguments: Map,
 }
 
-impl Control {
+impl ControlDeclaration {
     /// The controls of a list under `controls`; references are replaced by what they refer to in `known`.
-    pub(super) fn read_all(parent: &Value, at: &str, known: &[Control]) -> Vec<Self> {
+    pub(super) fn read_all(parent: &Value, at: &str, known: &[ControlDeclaration]) -> Vec<Self> {
         let declared = parent.get("controls").and_then(Value::as_list).unwrap_or_default();
         let read = |(index, value): (usize, &Value)| match value.get("ref").and_then(Value::as_text) {
             Some(name) => known.iter().find(|control| control.name == name).cloned(),
@@ -57,8 +57,8 @@ impl Control {
             at,
             name: value.get("name").map(|n| n.python_text().into_owned()).unwrap_or_default(),
             scope: match value.get("scope").and_then(Value::as_text) {
-                Some("before") => Some(Side::Before),
-                Some("after") => Some(Side::After),
+                Some("before") => Some(ControlSide::Before),
+                Some("after") => Some(ControlSide::After),
                 _ => None,
             },
             automatic: value.get("automatic").is_none_or(Value::is_truthy),

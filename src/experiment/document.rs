@@ -14,31 +14,31 @@ pub const MAX_NODES: usize = 500_000;
 
 /// One value and its place.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct SpannedValue {
     /// Where it begins.
     pub position: Position,
     /// What it is.
-    pub kind: Kind,
+    pub kind: SpannedKind,
 }
 
 /// What a node holds. Scalars are [`Value`]s; the other two hold further nodes.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum SpannedKind {
     /// A value without parts.
     Scalar(Value),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<SpannedValue>),
     /// A mapping; the last of several entries with one key, as the Chaos Toolkit reads it.
-    Map(IndexMap<String, Entry>),
+    Map(IndexMap<String, SpannedEntry>),
 }
 
 /// An entry of a mapping.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct SpannedEntry {
     /// Where its key stands.
     pub key: Position,
     /// Its value.
-    pub value: Node,
+    pub value: SpannedValue,
 }
 
 /// A document that was read, and what the reading found doubtful.
@@ -47,27 +47,27 @@ pub struct Document {
     /// The file or address it came from.
     pub source: String,
     /// The tree.
-    pub root: Node,
+    pub root: SpannedValue,
     /// Keys given twice and the like.
     pub warnings: Vec<Diagnostic>,
 }
 
-impl Node {
+impl SpannedValue {
     /// The plain value.
     pub fn to_value(&self) -> Value {
         match &self.kind {
-            Kind::Scalar(value) => value.clone(),
-            Kind::List(items) => Value::List(items.iter().map(Node::to_value).collect()),
-            Kind::Map(entries) => {
+            SpannedKind::Scalar(value) => value.clone(),
+            SpannedKind::List(items) => Value::List(items.iter().map(SpannedValue::to_value).collect()),
+            SpannedKind::Map(entries) => {
                 Value::Map(entries.iter().map(|(key, entry)| (key.clone(), entry.value.to_value())).collect())
             }
         }
     }
 
     /// The value of an entry, when this is a mapping that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&SpannedValue> {
         match &self.kind {
-            Kind::Map(entries) => entries.get(key).map(|entry| &entry.value),
+            SpannedKind::Map(entries) => entries.get(key).map(|entry| &entry.value),
             _ => None,
         }
     }
@@ -75,31 +75,31 @@ impl Node {
     /// What it is, to a person.
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {
-            Kind::Scalar(value) => value.kind(),
-            Kind::List(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            SpannedKind::Scalar(value) => value.kind(),
+            SpannedKind::List(_) => "a list",
+            SpannedKind::Map(_) => "a mapping",
         }
     }
 
     /// The text, when it is one.
     pub fn as_text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(value) => value.as_text(),
+            SpannedKind::Scalar(value) => value.as_text(),
             _ => None,
         }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self.kind, Kind::Scalar(Value::Null))
+        matches!(self.kind, SpannedKind::Scalar(Value::Null))
     }
 
     /// Python's truth.
     pub fn is_truthy(&self) -> bool {
         match &self.kind {
-            Kind::Scalar(value) => value.is_truthy(),
-            Kind::List(items) => !items.is_empty(),
-            Kind::Map(entries) => !entries.is_empty(),
+            SpannedKind::Scalar(value) => value.is_truthy(),
+            SpannedKind::List(items) => !items.is_empty(),
+            SpannedKind::Map(entries) => !entries.is_empty(),
         }
     }
 }

@@ -15,11 +15,11 @@ pub(super) const ALLOW_EMPTY: &str = "allow-empty";
 
 /// What the item says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extension {
+pub struct ExperimentExtension {
     may_be_empty: BTreeSet<String>,
 }
 
-impl Extension {
+impl ExperimentExtension {
     /// Reads it out of an experiment; what is not understood is passed over.
     pub(super) fn read(experiment: &Value) -> Self {
         let items = experiment.get("extensions").and_then(Value::as_list).unwrap_or_default();

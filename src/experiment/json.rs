@@ -7,13 +7,13 @@ use std::cell::Cell;
 
 use indexmap::IndexMap;
 
-use super::document::{Document, Entry, Kind, MAX_DEPTH, MAX_NODES, Node, clamp};
+use super::document::{Document, MAX_DEPTH, MAX_NODES, SpannedEntry, SpannedKind, SpannedValue, clamp};
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
 /// Reads a whole text as one JSON document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         text,
         at: 0,
         line: 1,
@@ -37,7 +37,7 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     text: &'a str,
     /// Byte offset of the next character.
     at: usize,
@@ -53,7 +53,7 @@ struct Reader<'a> {
     warnings: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn peek(&self) -> Option<char> {
         self.text[self.at..].chars().next()
     }
@@ -99,7 +99,7 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self) -> Result<Node, Diagnostic> {
+    fn value(&mut self) -> Result<SpannedValue, Diagnostic> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(self.fault(format!("more than {MAX_NODES} values"), "a smaller document"));
@@ -108,15 +108,18 @@ impl Reader<'_> {
         let kind = match self.peek() {
             Some('{') => self.nested(Self::map)?,
             Some('[') => self.nested(Self::list)?,
-            Some('"') => Kind::Scalar(Value::Text(self.string()?)),
-            Some('-' | '0'..='9') => Kind::Scalar(self.number()?),
-            Some(c) if c.is_ascii_alphabetic() => Kind::Scalar(self.word()?),
+            Some('"') => SpannedKind::Scalar(Value::Text(self.string()?)),
+            Some('-' | '0'..='9') => SpannedKind::Scalar(self.number()?),
+            Some(c) if c.is_ascii_alphabetic() => SpannedKind::Scalar(self.word()?),
             _ => return Err(self.unexpected("a value")),
         };
-        Ok(Node { position, kind })
+        Ok(SpannedValue { position, kind })
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Kind, Diagnostic>) -> Result<Kind, Diagnostic> {
+    fn nested(
+        &mut self,
+        read: fn(&mut Self) -> Result<SpannedKind, Diagnostic>,
+    ) -> Result<SpannedKind, Diagnostic> {
         if self.depth == MAX_DEPTH {
             return Err(self.fault(format!("nested more than {MAX_DEPTH} deep"), "a flatter document"));
         }
@@ -128,11 +131,11 @@ impl Reader<'_> {
         kind
     }
 
-    fn list(&mut self) -> Result<Kind, Diagnostic> {
+    fn list(&mut self) -> Result<SpannedKind, Diagnostic> {
         let mut items = Vec::new();
         if self.peek() == Some(']') {
             self.next();
-            return Ok(Kind::List(items));
+            return Ok(SpannedKind::List(items));
         }
         loop {
             items.push(self.value()?);
@@ -141,7 +144,7 @@ impl Reader<'_> {
                 Some(',') => self.next(),
                 Some(']') => {
                     self.next();
-                    return Ok(Kind::List(items));
+                    return Ok(SpannedKind::List(items));
                 }
                 _ => return Err(self.unexpected("',' or ']'")),
             };
@@ -149,11 +152,11 @@ impl Reader<'_> {
         }
     }
 
-    fn map(&mut self) -> Result<Kind, Diagnostic> {
-        let mut entries: IndexMap<String, Entry> = IndexMap::new();
+    fn map(&mut self) -> Result<SpannedKind, Diagnostic> {
+        let mut entries: IndexMap<String, SpannedEntry> = IndexMap::new();
         if self.peek() == Some('}') {
             self.next();
-            return Ok(Kind::Map(entries));
+            return Ok(SpannedKind::Map(entries));
         }
         loop {
             let key_position = self.position();
@@ -171,7 +174,7 @@ impl Reader<'_> {
             if let Some(earlier) = entries.get(&key) {
                 self.warnings.push(duplicate_key(self.source, &key, earlier.key, key_position));
             }
-            entries.insert(key, Entry { key: key_position, value });
+            entries.insert(key, SpannedEntry { key: key_position, value });
             self.skip_blanks();
             match self.peek() {
                 Some(',') => self.next(),
@@ -179,7 +182,7 @@ impl Reader<'_> {
                     self.next();
                     // documents are read once and kept: room for more entries would be kept with them
                     entries.shrink_to_fit();
-                    return Ok(Kind::Map(entries));
+                    return Ok(SpannedKind::Map(entries));
                 }
                 _ => return Err(self.unexpected("',' or '}'")),
             };

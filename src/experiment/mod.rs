@@ -17,19 +17,19 @@ mod validate;
 pub mod yaml;
 mod yaml_scalar;
 
-use activity::{Names, items, reference};
-use document::{Document, Kind, Node};
+use activity::{NameList, items, reference};
+use document::{Document, SpannedKind, SpannedValue};
 
 use crate::diagnostic::Diagnostic;
 use crate::value::{Map, Value};
 
-pub use activity::{Activity, ActivityKind, ProviderKind, Step};
-pub use control::{Control, SAFEGUARDS, Side};
-pub use extension::Extension;
+pub use activity::{Activity, ActivityKind, MethodStep, ProviderKind};
+pub use control::{ControlDeclaration, ControlSide, SAFEGUARDS};
+pub use extension::ExperimentExtension;
 pub use hash::{digests, hash};
-pub use strategy::{Dry, HypothesisStrategy, RollbackStrategy};
+pub use strategy::{DryRun, HypothesisStrategy, RollbackStrategy};
 pub use tolerance::Tolerance;
-pub use validate::{Finding, Rules, Usage, validate};
+pub use validate::{ProviderUsage, ValidationFinding, ValidationRules, validate};
 
 /// An experiment, ready to run.
 #[derive(Clone, Debug)]
@@ -43,15 +43,15 @@ pub struct Experiment {
     /// Its secrets, as declared.
     pub secrets: Map,
     /// The controls of the experiment as a whole.
-    pub controls: Vec<Control>,
+    pub controls: Vec<ControlDeclaration>,
     /// What has to hold, when something has to.
     pub hypothesis: Option<Hypothesis>,
     /// What is done.
-    pub method: Vec<Step>,
+    pub method: Vec<MethodStep>,
     /// What is done to put things back.
-    pub rollbacks: Vec<Step>,
+    pub rollbacks: Vec<MethodStep>,
     /// What our own extension of the format says.
-    pub extension: Extension,
+    pub extension: ExperimentExtension,
     /// The strategies that the file asks for.
     pub runtime: Runtime,
 }
@@ -62,9 +62,9 @@ pub struct Hypothesis {
     /// Its title.
     pub title: String,
     /// Its probes, in order; the first that is not met ends it.
-    pub probes: Vec<Step>,
+    pub probes: Vec<MethodStep>,
     /// Its own controls.
-    pub controls: Vec<Control>,
+    pub controls: Vec<ControlDeclaration>,
 }
 
 /// What stands under `runtime`.
@@ -83,45 +83,45 @@ impl Experiment {
     /// only meets when it runs is kept, and fails when it runs. What cannot even start is refused.
     pub fn read(document: &Document) -> Result<Self, Diagnostic> {
         let root = &document.root;
-        let refuse = |node: &Node, message: &str| {
+        let refuse = |node: &SpannedValue, message: &str| {
             Err(Diagnostic::of_file(&document.source, message).at(node.position))
         };
-        if !matches!(root.kind, Kind::Map(_)) {
+        if !matches!(root.kind, SpannedKind::Map(_)) {
             return refuse(root, "an experiment is a mapping");
         }
         let Some(title) = root.get("title").filter(|title| title.is_truthy()) else {
             return refuse(root, "experiment requires a title");
         };
         for key in ["method", "rollbacks"] {
-            if let Some(node) = root.get(key).filter(|node| !matches!(node.kind, Kind::List(_))) {
+            if let Some(node) = root.get(key).filter(|node| !matches!(node.kind, SpannedKind::List(_))) {
                 return refuse(node, &format!("{key} is a list of activities"));
             }
         }
         let hypothesis = root.get("steady-state-hypothesis");
-        if let Some(node) = hypothesis.filter(|node| !matches!(node.kind, Kind::Map(_))) {
+        if let Some(node) = hypothesis.filter(|node| !matches!(node.kind, SpannedKind::Map(_))) {
             return refuse(node, "a steady-state-hypothesis is a mapping");
         }
         let document = root.to_value();
-        let controls = Control::read_all(&document, "", &[]);
+        let controls = ControlDeclaration::read_all(&document, "", &[]);
         let probes = hypothesis.map(|node| items(node, "probes")).unwrap_or_default();
         let (method, rollbacks) = (items(root, "method"), items(root, "rollbacks"));
-        let mut names = Names::default();
+        let mut names = NameList::default();
         // each is read once more for them, so only where one is asked for
         if probes.iter().chain(method).chain(rollbacks).any(|node| reference(node).is_some()) {
             names.add(method, "/method", &controls);
             names.add(probes, PROBES, &controls);
         }
         let map = |key: &str| {
-            root.get(key).map(Node::to_value).and_then(|v| v.as_map().cloned()).unwrap_or_default()
+            root.get(key).map(SpannedValue::to_value).and_then(|v| v.as_map().cloned()).unwrap_or_default()
         };
         Ok(Self {
             title: title.to_value(),
             configuration: map("configuration"),
             secrets: map("secrets"),
             hypothesis: hypothesis.map(|node| Hypothesis::read(node, &names, &controls)),
-            method: Step::read_all(method, "/method", &names, &controls),
-            rollbacks: Step::read_all(rollbacks, "/rollbacks", &names, &controls),
-            extension: Extension::read(&document),
+            method: MethodStep::read_all(method, "/method", &names, &controls),
+            rollbacks: MethodStep::read_all(rollbacks, "/rollbacks", &names, &controls),
+            extension: ExperimentExtension::read(&document),
             runtime: Runtime::read(root.get("runtime")),
             controls,
             document,
@@ -160,25 +160,25 @@ impl Experiment {
 const PROBES: &str = "/steady-state-hypothesis/probes";
 
 impl Hypothesis {
-    fn read(node: &Node, names: &Names, controls: &[Control]) -> Self {
+    fn read(node: &SpannedValue, names: &NameList, controls: &[ControlDeclaration]) -> Self {
         Self {
             title: node
                 .get("title")
                 .map_or_else(|| "None".to_owned(), |t| t.to_value().python_text().into_owned()),
-            probes: Step::read_all(items(node, "probes"), PROBES, names, controls),
-            controls: Control::read_all(&node.to_value(), "/steady-state-hypothesis", controls),
+            probes: MethodStep::read_all(items(node, "probes"), PROBES, names, controls),
+            controls: ControlDeclaration::read_all(&node.to_value(), "/steady-state-hypothesis", controls),
         }
     }
 }
 
 impl Runtime {
-    fn read(node: Option<&Node>) -> Self {
+    fn read(node: Option<&SpannedValue>) -> Self {
         let name = |part: &str| {
             let strategy = node?.get(part)?.get("strategy")?;
             Some(strategy.to_value().python_text().into_owned())
         };
         Self {
-            present: node.is_some_and(Node::is_truthy),
+            present: node.is_some_and(SpannedValue::is_truthy),
             hypothesis: name("hypothesis"),
             rollbacks: name("rollbacks"),
         }

@@ -6,7 +6,7 @@ use crate::value::{Map, Value};
 
 /// What to do, with everything filled in. It may hold resolved secrets, so it can be neither printed nor
 /// compared.
-pub enum Call {
+pub enum ResolvedActivity {
     /// Start a process.
     Process(ProcessCall),
     /// Send a request.
@@ -77,12 +77,12 @@ pub struct PythonCall {
 }
 
 /// Fills an activity's placeholders. An error is one that the Chaos Toolkit would not expect: it aborts the run.
-pub fn resolve(activity: &Activity, scope: &Scope) -> Result<Call, String> {
+pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, String> {
     let arguments = &activity.arguments;
     match activity.provider {
-        Some(ProviderKind::Process) => process(arguments, scope).map(Call::Process),
-        Some(ProviderKind::Http) => http(arguments, scope).map(Call::Http),
-        Some(ProviderKind::Python) => python(arguments, scope).map(Call::Python),
+        Some(ProviderKind::Process) => process(arguments, scope).map(ResolvedActivity::Process),
+        Some(ProviderKind::Http) => http(arguments, scope).map(ResolvedActivity::Http),
+        Some(ProviderKind::Python) => python(arguments, scope).map(ResolvedActivity::Python),
         None => Err(match arguments.get("type") {
             Some(kind) => format!("unknown provider type '{}'", kind.python_text()),
             None => "an activity requires a provider".to_owned(),
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    fn call(provider: &Json, configuration: Json) -> Result<Call, String> {
+    fn call(provider: &Json, configuration: Json) -> Result<ResolvedActivity, String> {
         let document = json!({"type": "probe", "name": "p", "provider": provider}).into();
         let activity = Activity::from_value(&document, "/method/0", &[]).unwrap();
         let configuration = Value::from(configuration).as_map().unwrap().clone();
@@ -245,10 +245,16 @@ mod tests {
         let check = |arguments: Json, expected: &[&str]| {
             let provider = json!({"type": "process", "path": "echo", "arguments": arguments});
             match call(&provider, json!({"l": ["x", "y z", 3], "s": "a b", "n": 5})) {
-                Ok(Call::Process(ProcessCall { arguments: ProcessArguments::List(list), .. })) => {
+                Ok(ResolvedActivity::Process(ProcessCall {
+                    arguments: ProcessArguments::List(list),
+                    ..
+                })) => {
                     assert_eq!(list, expected, "{arguments}");
                 }
-                Ok(Call::Process(ProcessCall { arguments: ProcessArguments::Shell(text), .. })) => {
+                Ok(ResolvedActivity::Process(ProcessCall {
+                    arguments: ProcessArguments::Shell(text),
+                    ..
+                })) => {
                     assert_eq!(["sh", text.as_str()], expected, "{arguments}");
                 }
                 _ => panic!("{arguments}"),
@@ -287,7 +293,7 @@ mod tests {
 
     #[test]
     fn placeholders_in_arguments_stay_when_there_is_nothing_to_fill_in() {
-        let Ok(Call::Http(http)) =
+        let Ok(ResolvedActivity::Http(http)) =
             call(&json!({"type": "http", "url": "http://h/$$", "arguments": {"a": "$$"}}), json!({}))
         else {
             panic!()
@@ -300,7 +306,9 @@ mod tests {
         let provider = json!({"type": "http", "url": "http://h/${n}", "method": "pAtCh", "max_retries": 2,
             "headers": {"A": "v${n}", "B": null}, "timeout": [1, "${half}"], "verify_tls": false,
             "arguments": {"n": "${n}"}});
-        let Ok(Call::Http(http)) = call(&provider, json!({"n": 5, "half": 0.5})) else { panic!() };
+        let Ok(ResolvedActivity::Http(http)) = call(&provider, json!({"n": 5, "half": 0.5})) else {
+            panic!()
+        };
         assert_eq!(http.url, "http://h/5");
         assert_eq!(http.method, "PATCH");
         assert_eq!(http.headers, [("A".to_owned(), "v5".to_owned())]);
@@ -327,7 +335,7 @@ mod tests {
     #[test]
     fn functions_get_their_groups_of_secrets_merged() {
         let provider = json!({"type": "python", "module": "m", "func": "f", "arguments": {"a": "${n}"}, "secrets": ["a", "b", "none"]});
-        let Ok(Call::Python(python)) = call(&provider, json!({"n": 5})) else { panic!() };
+        let Ok(ResolvedActivity::Python(python)) = call(&provider, json!({"n": 5})) else { panic!() };
         assert_eq!(Value::Map(python.arguments), json!({"a": 5}).into());
         assert_eq!(Value::Map(python.secrets), json!({"x": 1, "y": 2}).into());
         assert_eq!(Value::Map(python.configuration), json!({"n": 5}).into());

@@ -112,7 +112,7 @@ impl RollbackStrategy {
 
 /// What a dry run leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dry {
+pub enum DryRun {
     /// Probes.
     Probes,
     /// Actions.
@@ -123,7 +123,7 @@ pub enum Dry {
     Pause,
 }
 
-impl Dry {
+impl DryRun {
     /// Every kind there is.
     pub const ALL: [Self; 4] = [Self::Probes, Self::Actions, Self::Activities, Self::Pause];
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::document::{Document, Entry, Kind, MAX_DEPTH, MAX_NODES, Node, clamp};
+use super::document::{Document, MAX_DEPTH, MAX_NODES, SpannedEntry, SpannedKind, SpannedValue, clamp};
 use super::json::duplicate_key;
 use super::yaml_scalar;
 use crate::diagnostic::{Diagnostic, Position};
@@ -22,7 +22,7 @@ pub const BROKEN: &str = "broken YAML: ";
 
 /// Reads a whole text as one YAML document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
-    let mut builder = Builder::new(text, source);
+    let mut builder = YamlBuilder::new(text, source);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
         // the parser adds a line break to a last line that has none, and finds things after it
@@ -30,9 +30,9 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
         builder.event(event, place)?;
     }
     // nothing, or nothing but comments, is null
-    let root = builder.root.unwrap_or_else(|| Node {
+    let root = builder.root.unwrap_or_else(|| SpannedValue {
         position: Position { line: 1, column: 1 },
-        kind: Kind::Scalar(Value::Null),
+        kind: SpannedKind::Scalar(Value::Null),
     });
     Ok(Document { source: source.to_owned(), root, warnings: builder.warnings })
 }
@@ -49,18 +49,18 @@ fn end(text: &str) -> Position {
 }
 
 /// A collection under construction.
-struct Frame {
+struct YamlFrame {
     position: Position,
     anchor: usize,
-    part: Part,
+    part: YamlPart,
 }
 
-enum Part {
-    List(Vec<Node>),
-    Map { pairs: Vec<(Key, Position, Node)>, pending: Option<(Key, Position)> },
+enum YamlPart {
+    List(Vec<SpannedValue>),
+    Map { pairs: Vec<(YamlKey, Position, SpannedValue)>, pending: Option<(YamlKey, Position)> },
 }
 
-enum Key {
+enum YamlKey {
     /// A plain `<<`.
     Merge,
     Text(String),
@@ -68,25 +68,25 @@ enum Key {
 
 /// How large an anchored node is, so that an alias can be refused before it is expanded.
 #[derive(Clone, Copy)]
-struct Size {
+struct ExpansionSize {
     nodes: usize,
     height: usize,
 }
 
-struct Builder<'a> {
+struct YamlBuilder<'a> {
     text: &'a str,
     /// Where the text ends.
     end: Position,
     source: &'a str,
-    frames: Vec<Frame>,
-    anchors: HashMap<usize, (Node, Size)>,
+    frames: Vec<YamlFrame>,
+    anchors: HashMap<usize, (SpannedValue, ExpansionSize)>,
     nodes: usize,
     documents: usize,
-    root: Option<Node>,
+    root: Option<SpannedValue>,
     warnings: Vec<Diagnostic>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> YamlBuilder<'a> {
     fn new(text: &'a str, source: &'a str) -> Self {
         Self {
             text,
@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
             // the only place where it is one: a key after line breaks inside brackets
             info @ "illegal placement of ':' indicator" => {
                 let open = self.frames.last().map(|frame| &frame.part);
-                let what = if matches!(open, Some(Part::Map { .. })) { "mapping" } else { "sequence" };
+                let what = if matches!(open, Some(YamlPart::Map { .. })) { "mapping" } else { "sequence" };
                 format!("while parsing a flow {what}, {info}")
             }
             "while parsing node, found unknown anchor" => {
@@ -200,9 +200,11 @@ impl<'a> Builder<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), at),
             Event::Alias(anchor) => self.alias(anchor, at),
-            Event::SequenceStart(anchor, tag) => self.open(Part::List(Vec::new()), anchor, tag, "seq", at),
+            Event::SequenceStart(anchor, tag) => {
+                self.open(YamlPart::List(Vec::new()), anchor, tag, "seq", at)
+            }
             Event::MappingStart(anchor, tag) => {
-                self.open(Part::Map { pairs: Vec::new(), pending: None }, anchor, tag, "map", at)
+                self.open(YamlPart::Map { pairs: Vec::new(), pending: None }, anchor, tag, "map", at)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -219,7 +221,7 @@ impl<'a> Builder<'a> {
     ) -> Result<(), Diagnostic> {
         let plain = style == ScalarStyle::Plain;
         if text == "<<" && plain && tag.is_none() && self.wants_key() {
-            self.key(Key::Merge, at);
+            self.key(YamlKey::Merge, at);
             return Ok(());
         }
         let value = match tag {
@@ -231,7 +233,11 @@ impl<'a> Builder<'a> {
             },
         };
         let value = value.map_err(|message| self.fault(at, message))?;
-        self.finish(Node { position: at, kind: Kind::Scalar(value) }, anchor, Size { nodes: 1, height: 0 })
+        self.finish(
+            SpannedValue { position: at, kind: SpannedKind::Scalar(value) },
+            anchor,
+            ExpansionSize { nodes: 1, height: 0 },
+        )
     }
 
     fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Diagnostic> {
@@ -253,7 +259,7 @@ impl<'a> Builder<'a> {
 
     fn open(
         &mut self,
-        part: Part,
+        part: YamlPart,
         anchor: usize,
         tag: Option<Cow<'_, Tag>>,
         expected: &str,
@@ -272,43 +278,46 @@ impl<'a> Builder<'a> {
         if self.frames.len() == MAX_DEPTH {
             return Err(self.too_large(at));
         }
-        self.frames.push(Frame { position: at, anchor, part });
+        self.frames.push(YamlFrame { position: at, anchor, part });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Diagnostic> {
         let Some(frame) = self.frames.pop() else { return Ok(()) };
         let kind = match frame.part {
-            Part::List(items) => Kind::List(items),
-            Part::Map { pairs, .. } => Kind::Map(self.map(pairs)?),
+            YamlPart::List(items) => SpannedKind::List(items),
+            YamlPart::Map { pairs, .. } => SpannedKind::Map(self.map(pairs)?),
         };
-        let node = Node { position: frame.position, kind };
-        let size = if frame.anchor > 0 { measure(&node) } else { Size { nodes: 1, height: 0 } };
+        let node = SpannedValue { position: frame.position, kind };
+        let size = if frame.anchor > 0 { measure(&node) } else { ExpansionSize { nodes: 1, height: 0 } };
         if frame.anchor > 0 {
             self.anchors.insert(frame.anchor, (node.clone(), size));
         }
-        self.finish(node, 0, Size { nodes: 1, ..size })
+        self.finish(node, 0, ExpansionSize { nodes: 1, ..size })
     }
 
     /// Entries in PyYAML's order: merged ones first, then the mapping's own, which replace them.
-    fn map(&mut self, pairs: Vec<(Key, Position, Node)>) -> Result<IndexMap<String, Entry>, Diagnostic> {
-        let mut merged: IndexMap<String, Entry> = IndexMap::new();
-        let mut own: IndexMap<String, Entry> = IndexMap::new();
+    fn map(
+        &mut self,
+        pairs: Vec<(YamlKey, Position, SpannedValue)>,
+    ) -> Result<IndexMap<String, SpannedEntry>, Diagnostic> {
+        let mut merged: IndexMap<String, SpannedEntry> = IndexMap::new();
+        let mut own: IndexMap<String, SpannedEntry> = IndexMap::new();
         for (key, at, value) in pairs {
             match key {
-                Key::Text(key) => {
+                YamlKey::Text(key) => {
                     if let Some(earlier) = own.get(&key) {
                         self.warnings.push(duplicate_key(self.source, &key, earlier.key, at));
                     }
-                    own.insert(key, Entry { key: at, value });
+                    own.insert(key, SpannedEntry { key: at, value });
                 }
-                Key::Merge => {
+                YamlKey::Merge => {
                     let sources = match value.kind {
-                        Kind::List(items) => items.into_iter().rev().collect(),
-                        kind => vec![Node { position: value.position, kind }],
+                        SpannedKind::List(items) => items.into_iter().rev().collect(),
+                        kind => vec![SpannedValue { position: value.position, kind }],
                     };
                     for source in sources {
-                        let Kind::Map(entries) = source.kind else {
+                        let SpannedKind::Map(entries) = source.kind else {
                             return Err(self.fault(
                                 source.position,
                                 "while constructing a mapping, expected a mapping or list of mappings for merging",
@@ -325,18 +334,18 @@ impl<'a> Builder<'a> {
     }
 
     fn wants_key(&self) -> bool {
-        matches!(self.frames.last(), Some(Frame { part: Part::Map { pending: None, .. }, .. }))
+        matches!(self.frames.last(), Some(YamlFrame { part: YamlPart::Map { pending: None, .. }, .. }))
     }
 
-    fn key(&mut self, key: Key, at: Position) {
+    fn key(&mut self, key: YamlKey, at: Position) {
         self.nodes += 1;
-        if let Some(Frame { part: Part::Map { pending, .. }, .. }) = self.frames.last_mut() {
+        if let Some(YamlFrame { part: YamlPart::Map { pending, .. }, .. }) = self.frames.last_mut() {
             *pending = Some((key, at));
         }
     }
 
     /// Puts a complete node where it belongs.
-    fn finish(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Diagnostic> {
+    fn finish(&mut self, node: SpannedValue, anchor: usize, size: ExpansionSize) -> Result<(), Diagnostic> {
         self.nodes += size.nodes;
         if self.nodes > MAX_NODES {
             return Err(self.too_large(node.position));
@@ -345,16 +354,16 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, (node.clone(), size));
         }
         if self.wants_key() {
-            let Kind::Scalar(value) = &node.kind else {
+            let SpannedKind::Scalar(value) = &node.kind else {
                 return Err(self.fault(node.position, "while constructing a mapping, found unhashable key"));
             };
-            self.key(Key::Text(key_text(value)), node.position);
+            self.key(YamlKey::Text(key_text(value)), node.position);
             return Ok(());
         }
         match self.frames.last_mut().map(|frame| &mut frame.part) {
             None => self.root = Some(node),
-            Some(Part::List(items)) => items.push(node),
-            Some(Part::Map { pairs, pending }) => {
+            Some(YamlPart::List(items)) => items.push(node),
+            Some(YamlPart::Map { pairs, pending }) => {
                 if let Some((key, at)) = pending.take() {
                     pairs.push((key, at, node));
                 }
@@ -393,13 +402,13 @@ fn unknown_tag(tag: &Tag) -> String {
     format!("could not determine a constructor for the tag '{name}'")
 }
 
-fn measure(node: &Node) -> Size {
-    let parts: Vec<Size> = match &node.kind {
-        Kind::Scalar(_) => Vec::new(),
-        Kind::List(items) => items.iter().map(measure).collect(),
-        Kind::Map(entries) => entries.values().map(|entry| measure(&entry.value)).collect(),
+fn measure(node: &SpannedValue) -> ExpansionSize {
+    let parts: Vec<ExpansionSize> = match &node.kind {
+        SpannedKind::Scalar(_) => Vec::new(),
+        SpannedKind::List(items) => items.iter().map(measure).collect(),
+        SpannedKind::Map(entries) => entries.values().map(|entry| measure(&entry.value)).collect(),
     };
-    Size {
+    ExpansionSize {
         nodes: 1 + parts.iter().map(|size| size.nodes).sum::<usize>(),
         height: parts.iter().map(|size| size.height + 1).max().unwrap_or(0),
     }

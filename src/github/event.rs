@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What is known of the event; of everything else nothing is read.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Event {
+pub struct WorkflowEvent {
     /// The pull request that it is about.
     #[serde(default)]
     pub pull_request: Option<PullRequest>,
@@ -31,14 +31,14 @@ pub struct PullRequest {
     /// Its number.
     pub number: u64,
     /// What is to be merged.
-    pub head: End,
+    pub head: PullRequestEnd,
     /// Into what.
-    pub base: End,
+    pub base: PullRequestEnd,
 }
 
 /// One end of a pull request.
 #[derive(Clone, Debug, Deserialize)]
-pub struct End {
+pub struct PullRequestEnd {
     /// The branch. Somebody chose it.
     #[serde(rename = "ref")]
     pub branch: String,
@@ -46,12 +46,12 @@ pub struct End {
     pub sha: String,
     /// The repository; none where it was deleted.
     #[serde(default)]
-    pub repo: Option<Home>,
+    pub repo: Option<EventRepository>,
 }
 
 /// A repository, as events have it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Home {
+pub struct EventRepository {
     /// `OWNER/NAME`.
     pub full_name: String,
 }
@@ -76,7 +76,7 @@ pub struct WorkflowRun {
     pub head_sha: String,
     /// The repository of the branch; none where it was deleted.
     #[serde(default)]
-    pub head_repository: Option<Home>,
+    pub head_repository: Option<EventRepository>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -89,7 +89,7 @@ fn first() -> u64 {
     1
 }
 
-impl Event {
+impl WorkflowEvent {
     /// Reads the file. An error says why it cannot be used.
     pub fn read(path: &Path) -> Result<Self, String> {
         let failed = |error: &dyn std::fmt::Display| {
@@ -135,7 +135,7 @@ impl PullRequest {
 mod tests {
     use super::*;
 
-    fn event(json: &str) -> Event {
+    fn event(json: &str) -> WorkflowEvent {
         serde_json::from_str(json).unwrap()
     }
 
@@ -183,13 +183,15 @@ mod tests {
         let path = folder.path().join("event.json");
         let check = |text: &str, expected: &str| {
             std::fs::write(&path, text).unwrap();
-            let error = Event::read(&path).unwrap_err();
+            let error = WorkflowEvent::read(&path).unwrap_err();
             assert!(error.contains(expected) && error.contains("event.json"), "{error}");
         };
         check("{", "EOF");
         check(r#"{"pull_request": {"number": "5"}}"#, "invalid type");
         std::fs::write(&path, "{}").unwrap();
-        assert!(Event::read(&path).unwrap().pull_request.is_none());
-        assert!(Event::read(folder.path()).is_err() && Event::read(Path::new("nowhere")).is_err());
+        assert!(WorkflowEvent::read(&path).unwrap().pull_request.is_none());
+        assert!(
+            WorkflowEvent::read(folder.path()).is_err() && WorkflowEvent::read(Path::new("nowhere")).is_err()
+        );
     }
 }

@@ -13,7 +13,7 @@ const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// What is known of the job. Outside GitHub nothing is.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct WorkflowJob {
     /// Whether this is a job of GitHub Actions: only then somebody understands workflow commands.
     pub is_on_github: bool,
     /// Where the API is, as it was said.
@@ -27,7 +27,7 @@ pub struct Job {
     /// Where the event's file is.
     pub event_file: Option<PathBuf>,
     /// The run.
-    pub run: Option<Run>,
+    pub run: Option<WorkflowRunId>,
     /// The branch or tag of the event: `refs/heads/main`.
     pub reference: Option<String>,
     /// The commit of the event.
@@ -51,14 +51,14 @@ pub struct Repository {
 
 /// A run of a workflow. One that was begun later is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Run {
+pub struct WorkflowRunId {
     /// Its number.
     pub id: u64,
     /// Which attempt at it.
     pub attempt: u64,
 }
 
-impl Job {
+impl WorkflowJob {
     /// Reads the variables. An error says which of them cannot be used.
     pub fn of(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let set = |name: &str| get(name).filter(|value| !value.is_empty());
@@ -83,7 +83,7 @@ impl Job {
             },
             event: set("GITHUB_EVENT_NAME"),
             event_file: set("GITHUB_EVENT_PATH").map(PathBuf::from),
-            run: id.map(|id| Run { id, attempt: attempt.unwrap_or(1) }),
+            run: id.map(|id| WorkflowRunId { id, attempt: attempt.unwrap_or(1) }),
             reference: set("GITHUB_REF"),
             sha: set("GITHUB_SHA"),
             workspace: set("GITHUB_WORKSPACE").map(PathBuf::from),
@@ -98,7 +98,7 @@ impl Job {
     }
 
     /// Where people look at a run of the repository.
-    pub fn page(&self, run: Run) -> Option<String> {
+    pub fn page(&self, run: WorkflowRunId) -> Option<String> {
         let Repository { owner, name } = self.repository.as_ref()?;
         let server = self.server.as_ref()?.as_str().trim_end_matches('/');
         let attempt = if run.attempt > 1 { format!("/attempts/{}", run.attempt) } else { String::new() };
@@ -157,9 +157,9 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn job(variables: &[(&str, &str)]) -> Result<Job, String> {
+    fn job(variables: &[(&str, &str)]) -> Result<WorkflowJob, String> {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        Job::of(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        WorkflowJob::of(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -182,9 +182,12 @@ mod tests {
         .unwrap();
         assert!(job.is_on_github);
         assert_eq!(job.api().unwrap().as_str(), "https://git.example.com/api/v3");
-        let page = |run: Run| job.page(run).unwrap();
+        let page = |run: WorkflowRunId| job.page(run).unwrap();
         assert_eq!(page(job.run.unwrap()), "https://git.example.com/shop/web/actions/runs/7/attempts/2");
-        assert_eq!(page(Run { id: 8, attempt: 1 }), "https://git.example.com/shop/web/actions/runs/8");
+        assert_eq!(
+            page(WorkflowRunId { id: 8, attempt: 1 }),
+            "https://git.example.com/shop/web/actions/runs/8"
+        );
     }
 
     #[test]
@@ -208,7 +211,7 @@ mod tests {
 
     #[test]
     fn later_runs_are_greater() {
-        let run = |id, attempt| Run { id, attempt };
+        let run = |id, attempt| WorkflowRunId { id, attempt };
         assert!(run(2, 1) > run(1, 9) && run(2, 2) > run(2, 1));
     }
 }

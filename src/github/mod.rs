@@ -13,13 +13,13 @@
 //! Whatever comes from a pull request is an attacker's: nothing of it is taken for a command, a marker or an address.
 
 pub mod api;
-pub mod command;
 pub mod comment;
 pub mod event;
 pub mod job;
-pub mod pulls;
+pub mod pull_requests;
 pub mod summary;
+pub mod workflow_command;
 
-pub use api::{Api, Failure, Trouble};
-pub use event::Event;
-pub use job::{Job, Repository, Run};
+pub use api::{ApiFailure, ApiFailureKind, GithubApi};
+pub use event::WorkflowEvent;
+pub use job::{Repository, WorkflowJob, WorkflowRunId};

@@ -3,7 +3,7 @@
 //! HTTP/1.1 with rustls on ring, the environment's proxies, and a connection of its own for every request: a
 //! kept connection would hide that a new one cannot be made, which is what many a probe is there to see.
 
-mod connected;
+mod connection_count;
 mod verifier;
 
 use std::path::Path;
@@ -17,8 +17,8 @@ use url::Url;
 
 use crate::experiment::resolve::Verification;
 
-pub use connected::Connections;
-use verifier::{Trusted, WhenAsked};
+pub use connection_count::ConnectionCount;
+use verifier::{LazyVerifier, TrustedCertificates};
 
 /// What every server is told.
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
@@ -27,7 +27,7 @@ pub const MAX_REDIRECTS: usize = 30;
 
 /// What a client is to be like.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ClientOptions {
     /// How long a connection may take to be made.
     pub connect_timeout: Option<Duration>,
     /// How long a request may take as a whole.
@@ -49,7 +49,7 @@ pub fn trust(environment: impl Fn(&str) -> Option<String>) -> Verification {
 }
 
 /// Builds a client. An error is about the certificates.
-pub fn build(verification: &Verification, options: Options) -> Result<reqwest::Client, String> {
+pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqwest::Client, String> {
     let redirects = if options.stay { Policy::none() } else { Policy::limited(MAX_REDIRECTS) };
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -66,7 +66,7 @@ pub fn build(verification: &Verification, options: Options) -> Result<reqwest::C
         builder = builder.proxy(proxy);
     }
     builder
-        .connector_layer(connected::Counted)
+        .connector_layer(connection_count::CountingLayer)
         .tls_backend_preconfigured(tls(verification)?)
         .build()
         .map_err(|error| error.to_string())
@@ -81,13 +81,15 @@ pub fn check_bundle(path: &str) -> Result<(), String> {
 fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match verification {
-        Verification::None => Arc::new(verifier::Anything::new(&provider)),
-        Verification::Full => Arc::new(WhenAsked::new(Arc::clone(&provider), Trusted::Machine)),
+        Verification::None => Arc::new(verifier::NoVerification::new(&provider)),
+        Verification::Full => {
+            Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::Machine))
+        }
         Verification::File(path) if !Path::new(path).exists() => {
             return Err(format!("there are no certificates in {path}: it does not exist"));
         }
         Verification::File(path) => {
-            Arc::new(WhenAsked::new(Arc::clone(&provider), Trusted::File(path.into())))
+            Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::File(path.into())))
         }
     };
     let builder = rustls::ClientConfig::builder_with_provider(provider)

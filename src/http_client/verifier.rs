@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 
 /// Which certificates are trusted.
 #[derive(Debug)]
-pub(super) enum Trusted {
+pub(super) enum TrustedCertificates {
     /// Those of the machine.
     Machine,
     /// Those in a file.
@@ -25,14 +25,14 @@ pub(super) enum Trusted {
 /// Verifies against certificates that are read when the first server shows one: most requests are plain HTTP, and
 /// reading takes longer than a request.
 #[derive(Debug)]
-pub(super) struct WhenAsked {
+pub(super) struct LazyVerifier {
     provider: Arc<CryptoProvider>,
-    trusted: Trusted,
+    trusted: TrustedCertificates,
     verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
 }
 
-impl WhenAsked {
-    pub(super) fn new(provider: Arc<CryptoProvider>, trusted: Trusted) -> Self {
+impl LazyVerifier {
+    pub(super) fn new(provider: Arc<CryptoProvider>, trusted: TrustedCertificates) -> Self {
         Self { provider, trusted, verifier: OnceLock::new() }
     }
 
@@ -44,8 +44,8 @@ impl WhenAsked {
     fn read(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
         let provider = Arc::clone(&self.provider);
         match &self.trusted {
-            Trusted::Machine => Ok(Arc::new(Verifier::new(provider)?)),
-            Trusted::File(path) => {
+            TrustedCertificates::Machine => Ok(Arc::new(Verifier::new(provider)?)),
+            TrustedCertificates::File(path) => {
                 let roots = Arc::new(roots(path).map_err(Error::General)?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
                 Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
@@ -64,7 +64,7 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
 }
 
-impl ServerCertVerifier for WhenAsked {
+impl ServerCertVerifier for LazyVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -101,17 +101,17 @@ impl ServerCertVerifier for WhenAsked {
 
 /// Takes any certificate, as `verify_tls: false` asks for; only that the server holds its key is checked.
 #[derive(Debug)]
-pub(super) struct Anything {
+pub(super) struct NoVerification {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Anything {
+impl NoVerification {
     pub(super) fn new(provider: &CryptoProvider) -> Self {
         Self { algorithms: provider.signature_verification_algorithms }
     }
 }
 
-impl ServerCertVerifier for Anything {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

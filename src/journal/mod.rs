@@ -4,11 +4,11 @@
 //! A [`Recorder`] folds the events of a run into a [`Journal`]; [`Live`] lays the growing journal out as a file
 //! that can be kept up to date at a cost that stays linear; [`judge`] says what the whole came to.
 
-mod answer;
-mod events;
-mod live;
+mod builder;
+mod event_lines;
+mod live_layout;
 pub mod record;
-mod recorder;
+mod run_document;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -17,19 +17,19 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::effect::{Effect, EffectState, Reached, Target};
-use crate::event::{Interrupt, Phase, Status};
+use crate::event::{Interrupt, RunPhase, RunStatus};
 use crate::experiment::HypothesisStrategy;
-use crate::sample::Series;
+use crate::mutation::{Effect, EffectState, ServiceRoute, Target};
+use crate::series::Series;
 use crate::value::{Map, Value};
 
 pub use crate::event::NOT_READY;
-pub use answer::{Answer, Place, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA, answer};
-pub use events::EventLog;
-pub use live::{Change, Live, Patch, Region};
+pub use builder::{JournalBuilder, JournalDelta, JournalHeader};
+pub use event_lines::EventSerializer;
+pub use live_layout::{FilePatch, JournalRegion, LiveLayout, RegionChange};
 pub use record::{Environment, Record};
-pub use recorder::{Changes, Header, Recorder};
-pub use verdict::{Verdict, judge};
+pub use run_document::{OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, answer};
+pub use verdict::{RunVerdict, judge};
 
 /// The version of `chaostoolkit-lib` whose journal ours is, key for key.
 pub const CHAOSLIB_VERSION: &str = "1.45.1";
@@ -50,15 +50,15 @@ pub struct Journal {
     /// When it began, ISO 8601.
     pub start: String,
     /// How it ended; one that has not ended reads as interrupted.
-    pub status: Option<Status>,
+    pub status: Option<RunStatus>,
     /// Whether the hypothesis was not met after the method.
     pub deviated: bool,
     /// What the hypothesis came to.
     pub steady_states: SteadyStates,
     /// The activities of the method, in the order in which they began.
-    pub run: Vec<Entry>,
+    pub run: Vec<JournalEntry>,
     /// The rollbacks, likewise.
-    pub rollbacks: Vec<Entry>,
+    pub rollbacks: Vec<JournalEntry>,
     /// When it ended, ISO 8601.
     pub end: Option<String>,
     /// How long it took, in seconds.
@@ -68,32 +68,32 @@ pub struct Journal {
     /// The unexpected error that ended it, where one did. Not part of the journal but as the reason.
     pub abortion: Option<String>,
     /// What is ours.
-    pub extension: Extension,
+    pub extension: JournalExtension,
 }
 
 /// What the hypothesis came to, look by look.
 #[derive(Debug, Default)]
 pub struct SteadyStates {
     /// Before the method.
-    pub before: Option<HypothesisState>,
+    pub before: Option<HypothesisCheck>,
     /// After it.
-    pub after: Option<HypothesisState>,
+    pub after: Option<HypothesisCheck>,
     /// While it ran.
-    pub during: Vec<HypothesisState>,
+    pub during: Vec<HypothesisCheck>,
 }
 
 /// One look at the hypothesis.
 #[derive(Debug, Default)]
-pub struct HypothesisState {
+pub struct HypothesisCheck {
     /// Whether it was met; nothing while it is looked at.
     pub met: Option<bool>,
     /// The probes, up to the one that decided.
-    pub probes: Vec<Entry>,
+    pub probes: Vec<JournalEntry>,
 }
 
 /// One activity that was begun.
 #[derive(Clone, Debug, Default)]
-pub struct Entry {
+pub struct JournalEntry {
     /// As it was written.
     pub activity: Arc<Value>,
     /// What came out of it.
@@ -116,7 +116,7 @@ pub struct Entry {
 
 /// What stands under [`EXTENSION_KEY`].
 #[derive(Debug, Default)]
-pub struct Extension {
+pub struct JournalExtension {
     /// The version of this program.
     pub version: &'static str,
     /// Tells runs apart.
@@ -126,15 +126,15 @@ pub struct Extension {
     /// Why it came to what it came to; nothing while it runs.
     pub reason: Option<String>,
     /// What it came to.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<RunVerdict>,
     /// The exit code that followed from it.
     pub exit_code: Option<u8>,
     /// The namespace of the run, when it touched a cluster.
     pub namespace: Option<String>,
     /// The cluster that it touched.
-    pub cluster: Option<ClusterIdentity>,
+    pub cluster: Option<ClusterInfo>,
     /// The Services that requests were sent to.
-    pub services: Vec<ServiceWay>,
+    pub services: Vec<ActivityRoute>,
     /// The identity of the experiment.
     pub experiment_hash: String,
     /// When the hypothesis is looked at.
@@ -155,7 +155,7 @@ pub struct Extension {
 
 /// Which cluster it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClusterIdentity {
+pub struct ClusterInfo {
     /// The context of the kubeconfig; none where there is no kubeconfig.
     pub context: Option<String>,
     /// The UID of the namespace `kube-system`, which no two clusters share; none where it may not be read.
@@ -166,12 +166,12 @@ pub struct ClusterIdentity {
 
 /// How the requests of an activity reached a Service. Each way is told once.
 #[derive(Clone, Debug, Serialize)]
-pub struct ServiceWay {
+pub struct ActivityRoute {
     /// The name of the activity.
     pub activity: String,
     /// Which Service, and how.
     #[serde(flatten)]
-    pub reached: Reached,
+    pub reached: ServiceRoute,
 }
 
 /// A target, and what became of it.
@@ -198,7 +198,7 @@ pub struct ActionRecord {
     /// Its name. Not part of the journal, where the entry has it.
     pub name: String,
     /// In which phase.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// What it was aimed at, and what became of each.
     pub targets: Vec<TargetRecord>,
     /// What became of it, once that is known.
@@ -227,7 +227,7 @@ impl Journal {
         map.serialize_entry("node", &self.node)?;
         map.serialize_entry("experiment", &*self.experiment)?;
         map.serialize_entry("start", &self.start)?;
-        map.serialize_entry("status", self.status.unwrap_or(Status::Interrupted).name())?;
+        map.serialize_entry("status", self.status.unwrap_or(RunStatus::Interrupted).name())?;
         map.serialize_entry("deviated", &self.deviated)
     }
 }
@@ -278,7 +278,7 @@ impl Serialize for SteadyStates {
     }
 }
 
-impl Serialize for HypothesisState {
+impl Serialize for HypothesisCheck {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("steady_state_met", &self.met)?;
@@ -287,7 +287,7 @@ impl Serialize for HypothesisState {
     }
 }
 
-impl Serialize for Entry {
+impl Serialize for JournalEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("activity", &*self.activity)?;
@@ -312,7 +312,7 @@ impl Serialize for Entry {
     }
 }
 
-impl Extension {
+impl JournalExtension {
     /// Everything but the activities, as entries of a JSON object.
     fn serialize_head<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("schema", &SCHEMA)?;
@@ -320,7 +320,7 @@ impl Extension {
         map.serialize_entry("run_id", &self.run_id)?;
         map.serialize_entry("finished", &self.finished)?;
         map.serialize_entry("reason", &self.reason)?;
-        map.serialize_entry("verdict", &self.verdict.map(Verdict::name))?;
+        map.serialize_entry("verdict", &self.verdict.map(RunVerdict::name))?;
         map.serialize_entry("exit_code", &self.exit_code)?;
         map.serialize_entry("namespace", &self.namespace)?;
         map.serialize_entry("cluster", &self.cluster)?;
@@ -336,7 +336,7 @@ impl Extension {
     }
 }
 
-impl Serialize for Extension {
+impl Serialize for JournalExtension {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.serialize_head(&mut map)?;

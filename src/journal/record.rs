@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::SCHEMA;
 use crate::experiment::json;
-use crate::sample::Series;
+use crate::series::Series;
 use crate::value::Value;
 
 /// A journal, and the text that it was read from.
@@ -434,7 +434,7 @@ mod tests {
         .unwrap();
         assert!(ours.acted("/run/0").unwrap().is_confirmed());
         let series = &ours.content.own.as_ref().unwrap().samples[0];
-        assert_eq!(series.seen(crate::sample::Phase::Fault).unwrap().total(), 19);
+        assert_eq!(series.seen(crate::series::SamplePhase::Fault).unwrap().total(), 19);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What a run came to, in one word. Floor 0.
 
-use super::{Entry, HypothesisState, Journal};
-use crate::effect::EffectState;
-use crate::event::{Phase, Signal, Status, Urgency};
+use super::{HypothesisCheck, Journal, JournalEntry};
+use crate::event::{InterruptPriority, RunPhase, RunStatus, Signal};
+use crate::mutation::EffectState;
 use crate::value::Value;
 
 /// The one word. The exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunVerdict {
     /// The hypothesis was met wherever it was looked at, and every action took effect.
     Held,
     /// There was no hypothesis to hold or not; every action took effect.
@@ -30,7 +30,7 @@ pub enum Verdict {
     RollbackIncomplete,
 }
 
-impl Verdict {
+impl RunVerdict {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -50,31 +50,31 @@ impl Verdict {
 
 /// What a finished run came to, and why: the first that holds, from the most serious on. Lenient runs forgive
 /// actions that failed.
-pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
+pub fn judge(journal: &Journal, strict: bool) -> (RunVerdict, Option<String>) {
     if let Some(reason) = incomplete_rollback(journal) {
-        return (Verdict::RollbackIncomplete, Some(reason));
+        return (RunVerdict::RollbackIncomplete, Some(reason));
     }
-    if journal.status == Some(Status::Interrupted) {
+    if journal.status == Some(RunStatus::Interrupted) {
         let interrupt = journal.interruption.as_ref();
         let reason = interrupt.map(|interrupt| interrupt.reason.clone());
         return match interrupt.map(|interrupt| (interrupt.urgency, interrupt.signal)) {
-            Some((Urgency::Signal | Urgency::SecondSignal, Some(signal))) => {
-                (Verdict::Interrupted(signal), reason)
+            Some((InterruptPriority::Signal | InterruptPriority::SecondSignal, Some(signal))) => {
+                (RunVerdict::Interrupted(signal), reason)
             }
-            _ => (Verdict::Stopped, reason),
+            _ => (RunVerdict::Stopped, reason),
         };
     }
-    if journal.status == Some(Status::Aborted) {
+    if journal.status == Some(RunStatus::Aborted) {
         let cause = journal.abortion.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-        return (Verdict::Aborted, Some(format!("an unexpected error ended the run{cause}")));
+        return (RunVerdict::Aborted, Some(format!("an unexpected error ended the run{cause}")));
     }
     if let Some(reason) = unconfirmed_action(journal).filter(|_| strict) {
-        return (Verdict::ActionNotConfirmed, Some(reason));
+        return (RunVerdict::ActionNotConfirmed, Some(reason));
     }
     let states = &journal.steady_states;
     if let Some(before) = states.before.as_ref().filter(|state| state.met == Some(false)) {
         let what = format!("{} before the method", deviation(before));
-        return (Verdict::BaselineNotMet, Some(what));
+        return (RunVerdict::BaselineNotMet, Some(what));
     }
     let looks = states
         .during
@@ -83,7 +83,7 @@ pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
         .chain(states.after.iter().map(|state| (state, "after")));
     for (state, when) in looks {
         if state.met == Some(false) {
-            return (Verdict::Deviated, Some(format!("{} {when} the method", deviation(state))));
+            return (RunVerdict::Deviated, Some(format!("{} {when} the method", deviation(state))));
         }
     }
     if journal
@@ -91,19 +91,19 @@ pub fn judge(journal: &Journal, strict: bool) -> (Verdict, Option<String>) {
         .get("dry")
         .is_some_and(|dry| matches!(dry.as_text(), Some("probes" | "actions" | "activities")))
     {
-        return (Verdict::Dry, Some("what was left out was not tried".to_owned()));
+        return (RunVerdict::Dry, Some("what was left out was not tried".to_owned()));
     }
     let looked = states.before.is_some() || states.after.is_some() || !states.during.is_empty();
     let (verdict, reason) = if looked {
-        (Verdict::Held, "the steady state was met at every look")
+        (RunVerdict::Held, "the steady state was met at every look")
     } else {
-        (Verdict::Explored, "there was no steady state to judge")
+        (RunVerdict::Explored, "there was no steady state to judge")
     };
     (verdict, Some(reason.to_owned()))
 }
 
 /// `probe 'p' was not met`, of the probe that decided.
-fn deviation(state: &HypothesisState) -> String {
+fn deviation(state: &HypothesisCheck) -> String {
     let Some(probe) = state.probes.last() else { return "the hypothesis was not met".to_owned() };
     let what = if probe.status == Some("succeeded") {
         "was not within its tolerance"
@@ -113,7 +113,7 @@ fn deviation(state: &HypothesisState) -> String {
     format!("probe '{}' {what}", name(probe))
 }
 
-fn name(entry: &Entry) -> String {
+fn name(entry: &JournalEntry) -> String {
     entry.activity.get("name").map(Value::python_text).unwrap_or_default().into_owned()
 }
 
@@ -123,7 +123,7 @@ fn incomplete_rollback(journal: &Journal) -> Option<String> {
     if let Some(entry) = played.iter().find(|entry| entry.status != Some("succeeded")) {
         return Some(format!("rollback '{}' was not carried out", name(entry)));
     }
-    if let Some(reason) = unconfirmed(journal, |phase| phase == Phase::Rollbacks) {
+    if let Some(reason) = unconfirmed(journal, |phase| phase == RunPhase::Rollbacks) {
         return Some(reason);
     }
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
@@ -133,16 +133,16 @@ fn incomplete_rollback(journal: &Journal) -> Option<String> {
 }
 
 fn unconfirmed_action(journal: &Journal) -> Option<String> {
-    let failed = |entry: &&Entry| {
+    let failed = |entry: &&JournalEntry| {
         entry.activity.get("type").and_then(Value::as_text) == Some("action")
             && entry.status != Some("succeeded")
     };
     let entry = journal.run.iter().find(failed).map(|entry| format!("action '{}' failed", name(entry)));
-    entry.or_else(|| unconfirmed(journal, |phase| phase != Phase::Rollbacks))
+    entry.or_else(|| unconfirmed(journal, |phase| phase != RunPhase::Rollbacks))
 }
 
 /// An action that was not seen to take effect, in the phases asked for.
-fn unconfirmed(journal: &Journal, asked: impl Fn(Phase) -> bool) -> Option<String> {
+fn unconfirmed(journal: &Journal, asked: impl Fn(RunPhase) -> bool) -> Option<String> {
     let mut records = journal.extension.activities.iter().filter(|record| asked(record.phase));
     records.find_map(|record| {
         let effect = record.effect.as_ref()?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::failure::{Failure, Refusal};
+use super::error::{ApiError, ClusterError};
 use super::resource::{NAMESPACES, Resource};
 
 /// How many things are asked for at once.
@@ -26,7 +26,7 @@ const METADATA_OF_ONE: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
 /// A cluster that is talked to, as somebody.
-pub struct Cluster {
+pub struct ClusterClient {
     client: kube::Client,
     /// Its address.
     pub address: String,
@@ -42,7 +42,7 @@ pub struct Cluster {
 }
 
 /// How a cluster was described.
-pub(super) struct Described {
+pub(super) struct ConnectionInfo {
     pub(super) address: String,
     pub(super) source: String,
     pub(super) context: Option<String>,
@@ -52,14 +52,14 @@ pub(super) struct Described {
 
 /// Which things of a kind are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct ObjectSelector {
     /// Labels, as `kubectl -l` takes them. Empty for any.
     pub labels: String,
     /// Fields, as `kubectl --field-selector` takes them. Empty for any.
     pub fields: String,
 }
 
-impl Selection {
+impl ObjectSelector {
     /// By labels; nothing and an empty text mean any.
     pub fn labels(labels: Option<&str>) -> Self {
         Self { labels: labels.unwrap_or_default().to_owned(), fields: String::new() }
@@ -89,7 +89,7 @@ impl Selection {
 
 /// How a body is to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum PatchFormat {
     /// A document.
     Document,
     /// A strategic merge patch.
@@ -102,7 +102,7 @@ pub enum Format {
     Apply,
 }
 
-impl Format {
+impl PatchFormat {
     fn content_type(self) -> &'static str {
         match self {
             Self::Document => "application/json",
@@ -117,7 +117,7 @@ impl Format {
 
 /// What is asked of the server.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct ApiRequest {
     /// The method.
     pub method: Method,
     /// What Kubernetes calls it: `list`, `delete`. It names the right that is needed.
@@ -135,14 +135,14 @@ pub struct Call {
     /// The query.
     pub query: Vec<(&'static str, String)>,
     /// What is sent along.
-    pub body: Option<(Format, Json)>,
+    pub body: Option<(PatchFormat, Json)>,
     /// Whether only metadata are wanted.
     pub metadata_only: bool,
     /// Whether it may be sent again when the server is busy.
     pub repeatable: bool,
 }
 
-impl Call {
+impl ApiRequest {
     /// A request without query and body.
     pub fn new(method: Method, verb: &'static str, resource: &Resource, namespace: Option<&str>) -> Self {
         Self {
@@ -169,7 +169,7 @@ impl Call {
 
     /// With a body.
     #[must_use]
-    pub fn body(mut self, format: Format, body: Json) -> Self {
+    pub fn body(mut self, format: PatchFormat, body: Json) -> Self {
         self.body = Some((format, body));
         self
     }
@@ -181,7 +181,7 @@ impl Call {
 
     /// Makes one.
     pub fn create(resource: &Resource, namespace: Option<&str>, body: Json) -> Self {
-        Self::new(Method::POST, "create", resource, namespace).body(Format::Document, body)
+        Self::new(Method::POST, "create", resource, namespace).body(PatchFormat::Document, body)
     }
 
     /// Changes one.
@@ -189,7 +189,7 @@ impl Call {
         resource: &Resource,
         namespace: Option<&str>,
         name: &str,
-        format: Format,
+        format: PatchFormat,
         body: Json,
     ) -> Self {
         Self::new(Method::PATCH, "patch", resource, namespace).name(name).body(format, body)
@@ -197,7 +197,9 @@ impl Call {
 
     /// Deletes one; only the one with that UID, if one is given.
     pub fn delete(resource: &Resource, namespace: Option<&str>, name: &str, options: Json) -> Self {
-        Self::new(Method::DELETE, "delete", resource, namespace).name(name).body(Format::Document, options)
+        Self::new(Method::DELETE, "delete", resource, namespace)
+            .name(name)
+            .body(PatchFormat::Document, options)
     }
 
     fn uri(&self) -> String {
@@ -219,7 +221,7 @@ impl Call {
     }
 
     /// A name that is none would mean another address: without one, everything of the kind.
-    fn check_name(&self) -> Result<(), Failure> {
+    fn check_name(&self) -> Result<(), ClusterError> {
         let changes = self.method != Method::GET;
         let wrong = match self.name.as_deref() {
             None => changes && self.method != Method::POST,
@@ -231,14 +233,14 @@ impl Call {
         }
         let (verb, kind) = (self.verb, &self.resource.kind);
         let name = self.name.as_deref().unwrap_or_default();
-        Err(Failure::failed(if name.is_empty() {
+        Err(ClusterError::failed(if name.is_empty() {
             format!("{verb} {kind}: the name is empty, which would mean everything of the kind; give a name")
         } else {
             format!("{verb} {kind}: '{name}' is no name of anything in a cluster; give the name alone")
         }))
     }
 
-    fn request(&self) -> Result<Request<Body>, Failure> {
+    fn request(&self) -> Result<Request<Body>, ClusterError> {
         self.check_name()?;
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
@@ -252,7 +254,7 @@ impl Call {
                 serde_json::to_vec(body).unwrap_or_default()
             }
         };
-        let wrong = |error: http::Error| Failure::Raised("ValueError", error.to_string());
+        let wrong = |error: http::Error| ClusterError::Raised("ValueError", error.to_string());
         request.body(Body::from(body)).map_err(wrong)
     }
 }
@@ -273,23 +275,24 @@ struct PageMetadata {
     next: Option<String>,
 }
 
-impl Cluster {
+impl ClusterClient {
     /// A cluster behind a client.
-    pub(super) fn new(client: kube::Client, found: Described, timeout: Option<Duration>) -> Self {
-        let Described { address, source, context, namespace, inside } = found;
+    pub(super) fn new(client: kube::Client, found: ConnectionInfo, timeout: Option<Duration>) -> Self {
+        let ConnectionInfo { address, source, context, namespace, inside } = found;
         Self { client, address, source, context, namespace, inside, timeout }
     }
 
     /// The version of the API server. Whoever gets it has reached it.
-    pub async fn version(&self) -> Result<String, Failure> {
-        let call = Call { path: Some("/version"), ..Call::new(Method::GET, "get", &NAMESPACES, None) };
+    pub async fn version(&self) -> Result<String, ClusterError> {
+        let call =
+            ApiRequest { path: Some("/version"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
         let version = self.json(&call).await?;
         Ok(version["gitVersion"].as_str().unwrap_or("unknown").to_owned())
     }
 
     /// What tells it from every other cluster; nothing where that may not be read.
     pub async fn identity(&self) -> Option<String> {
-        let system = self.json(&Call::get(&NAMESPACES, None, "kube-system")).await.ok()?;
+        let system = self.json(&ApiRequest::get(&NAMESPACES, None, "kube-system")).await.ok()?;
         Some(system.pointer("/metadata/uid")?.as_str()?.to_owned())
     }
 
@@ -300,7 +303,7 @@ impl Cluster {
 
     /// Passes a request on as it is, to a path of the API server, and gives the answer as it comes. Only the
     /// beginning of the answer has a deadline.
-    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, ClusterError> {
         let sent = async {
             let sent = self.client.send(request.map(Body::from)).await;
             sent.map_err(|error| self.unreachable(&error))
@@ -309,15 +312,15 @@ impl Cluster {
     }
 
     /// The answer to a request as bytes.
-    pub async fn send(&self, call: &Call) -> Result<Vec<u8>, Failure> {
+    pub async fn send(&self, call: &ApiRequest) -> Result<Vec<u8>, ClusterError> {
         self.in_time(self.send_patiently(call)).await
     }
 
     /// The answer to one, within the time that every request has.
     pub(super) async fn in_time<T>(
         &self,
-        request: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        request: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
         match self.timeout {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request).await.unwrap_or_else(|_| {
@@ -327,13 +330,13 @@ impl Cluster {
                     limit.as_secs_f64(),
                     self.source
                 );
-                Err(Failure::Raised("urllib3.exceptions.ReadTimeoutError", what))
+                Err(ClusterError::Raised("urllib3.exceptions.ReadTimeoutError", what))
             }),
         }
     }
 
     /// Comes back when the server says that it is busy, as long as the request may be repeated.
-    async fn send_patiently(&self, call: &Call) -> Result<Vec<u8>, Failure> {
+    async fn send_patiently(&self, call: &ApiRequest) -> Result<Vec<u8>, ClusterError> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -362,7 +365,7 @@ impl Cluster {
     }
 
     /// The answer as JSON.
-    pub async fn json(&self, call: &Call) -> Result<Json, Failure> {
+    pub async fn json(&self, call: &ApiRequest) -> Result<Json, ClusterError> {
         let body = self.send(call).await?;
         parse(&body)
     }
@@ -372,13 +375,13 @@ impl Cluster {
         &self,
         resource: &Resource,
         namespace: Option<&str>,
-        selection: &Selection,
+        selection: &ObjectSelector,
         metadata_only: bool,
-    ) -> Result<Vec<T>, Failure> {
+    ) -> Result<Vec<T>, ClusterError> {
         let mut items = Vec::new();
         let mut next: Option<String> = None;
         loop {
-            let mut call = Call::new(Method::GET, "list", resource, namespace);
+            let mut call = ApiRequest::new(Method::GET, "list", resource, namespace);
             call.metadata_only = metadata_only;
             call.query = selection.query();
             call.query.push(("limit", PAGE.to_string()));
@@ -409,11 +412,11 @@ impl Cluster {
         &self,
         resource: &Resource,
         namespace: Option<&str>,
-        selection: &Selection,
+        selection: &ObjectSelector,
         limit: Duration,
         mut judge: impl FnMut(&Json) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
-        let mut call = Call::new(Method::GET, "watch", resource, namespace);
+    ) -> Result<Option<T>, ClusterError> {
+        let mut call = ApiRequest::new(Method::GET, "watch", resource, namespace);
         call.query = selection.query();
         call.query.push(("watch", "true".to_owned()));
         let watching = async {
@@ -431,9 +434,9 @@ impl Cluster {
 
     async fn watch_once<T>(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         judge: &mut impl FnMut(&Json) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<Option<T>, ClusterError> {
         let response = self.client.send(call.request()?).await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let mut body = response.into_body();
@@ -467,7 +470,7 @@ impl Cluster {
         subresource: &'static str,
         namespace: &str,
         error: &kube::Error,
-    ) -> Failure {
+    ) -> ClusterError {
         use kube::client::UpgradeConnectionError::ProtocolSwitch;
         let code = match error {
             kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
@@ -484,7 +487,7 @@ impl Cluster {
     }
 
     /// A server that cannot be reached, with all that is known of where it was looked for.
-    pub fn unreachable(&self, error: &dyn std::error::Error) -> Failure {
+    pub fn unreachable(&self, error: &dyn std::error::Error) -> ClusterError {
         let mut why = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {
@@ -496,11 +499,11 @@ impl Cluster {
             cause = inner.source();
         }
         let text = format!("{} cannot be reached ({}): {why}", self.address, self.source);
-        Failure::Raised("urllib3.exceptions.MaxRetryError", text)
+        ClusterError::Raised("urllib3.exceptions.MaxRetryError", text)
     }
 }
 
-fn refused(call: &Call, status: StatusCode, body: &[u8]) -> Failure {
+fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> ClusterError {
     refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
 }
 
@@ -511,8 +514,8 @@ pub(super) fn refused_as(
     namespace: Option<&str>,
     code: u16,
     body: &[u8],
-) -> Failure {
-    Failure::Refused(Box::new(Refusal {
+) -> ClusterError {
+    ClusterError::Refused(Box::new(ApiError {
         code,
         body: String::from_utf8_lossy(body).into_owned(),
         verb,
@@ -521,8 +524,8 @@ pub(super) fn refused_as(
     }))
 }
 
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClusterError> {
     serde_json::from_slice(body).map_err(|error| {
-        Failure::Raised("ValueError", format!("the server's answer is not understood: {error}"))
+        ClusterError::Raised("ValueError", format!("the server's answer is not understood: {error}"))
     })
 }

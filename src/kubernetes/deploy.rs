@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use super::cluster::{Call, Cluster, Format, Selection};
-use super::discovery::{Known, removable};
-use super::failure::Failure;
+use super::cluster::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
+use super::discovery::{DiscoveredKind, removable};
+use super::error::ClusterError;
 use super::functions::{creation, deletion};
-use super::plan::{Answer, Expect, OnError, Operation, Plan};
+use super::mutation::{ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation};
 use super::resource::{DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, PODS, Resource, SECRETS, STATEFUL_SETS};
-use super::select::{Metadata, Thing};
+use super::targets::{Metadata, PartialObject};
 
 /// Who the server is told applies manifests.
 const MANAGER: &str = "kubectl-chaos";
@@ -31,80 +31,88 @@ pub fn mark(object: &mut Json, under: &str, key: &str, value: &str) {
 }
 
 /// A namespace that is to be made.
-pub fn namespace(name: &str, trial: &str, arm: &str) -> Plan {
+pub fn namespace(name: &str, trial: &str, arm: &str) -> MutationPlan {
     let labels =
         json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial, "kubectl-chaos/arm": arm});
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
-    Plan::one(creation(&NAMESPACES, None, body, OnError::Raise), Answer::Response)
+    MutationPlan::one(creation(&NAMESPACES, None, body, ErrorPolicy::Raise), MutationResponse::Response)
 }
 
 /// Objects that are to be applied, server-side and as if nobody else had a say.
-pub fn application(objects: &[(Known, Json)]) -> Plan {
-    Plan::of(objects.iter().map(|(known, object)| applied(known, object)).collect(), Answer::Null)
+pub fn application(objects: &[(DiscoveredKind, Json)]) -> MutationPlan {
+    MutationPlan::of(
+        objects.iter().map(|(known, object)| applied(known, object)).collect(),
+        MutationResponse::Null,
+    )
 }
 
-fn applied(known: &Known, object: &Json) -> Operation {
+fn applied(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
     let text = |key: &str| object["metadata"][key].as_str().map(str::to_owned);
     let namespace = text("namespace").filter(|_| known.namespaced);
     let name = text("name").unwrap_or_default();
-    let mut call = Call::patch(&known.resource, namespace.as_deref(), &name, Format::Apply, object.clone());
+    let mut call =
+        ApiRequest::patch(&known.resource, namespace.as_deref(), &name, PatchFormat::Apply, object.clone());
     call.query = vec![("fieldManager", MANAGER.to_owned()), ("force", "true".to_owned())];
     let target = Metadata { name, namespace, ..Metadata::default() };
-    Operation {
+    PlannedMutation {
         target: target.target(&known.resource.kind),
         call,
-        expect: Expect::Exists,
-        on_error: OnError::Raise,
+        expect: ExpectedState::Exists,
+        on_error: ErrorPolicy::Raise,
         version: None,
     }
 }
 
 /// Things that are to be deleted, each by its UID.
-pub fn removal(things: &[(Resource, Metadata)]) -> Plan {
-    let operations = things.iter().map(|(resource, thing)| Operation {
-        on_error: OnError::RaiseUnlessGone,
+pub fn removal(things: &[(Resource, Metadata)]) -> MutationPlan {
+    let operations = things.iter().map(|(resource, thing)| PlannedMutation {
+        on_error: ErrorPolicy::RaiseUnlessGone,
         ..deletion(resource, thing, None)
     });
-    Plan::of(operations.collect(), Answer::Null)
+    MutationPlan::of(operations.collect(), MutationResponse::Null)
 }
 
 /// An object that is to become what it was: it is put in place of what stands there.
-pub fn restoration(known: &Known, object: &Json) -> Operation {
+pub fn restoration(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
     let operation = applied(known, object);
-    let mut call = Call { method: http::Method::PUT, verb: "update", ..operation.call };
+    let mut call = ApiRequest { method: http::Method::PUT, verb: "update", ..operation.call };
     call.query = vec![("fieldManager", MANAGER.to_owned())];
-    call.body = Some((Format::Document, object.clone()));
-    Operation { call, ..operation }
+    call.body = Some((PatchFormat::Document, object.clone()));
+    PlannedMutation { call, ..operation }
 }
 
 /// An object that is to be there again.
-pub fn recreation(known: &Known, namespace: &str, object: &Json) -> Operation {
-    creation(&known.resource, known.namespaced.then_some(namespace), object.clone(), OnError::Raise)
+pub fn recreation(known: &DiscoveredKind, namespace: &str, object: &Json) -> PlannedMutation {
+    creation(&known.resource, known.namespaced.then_some(namespace), object.clone(), ErrorPolicy::Raise)
 }
 
 /// A Secret of a trial.
-pub fn secret(name: &str, namespace: &str, trial: &str, data: Json) -> Plan {
+pub fn secret(name: &str, namespace: &str, trial: &str, data: Json) -> MutationPlan {
     let labels = json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial});
     let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
     let body =
         json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data});
-    Plan::one(creation(&SECRETS, Some(namespace), body, OnError::Raise), Answer::Response)
+    MutationPlan::one(
+        creation(&SECRETS, Some(namespace), body, ErrorPolicy::Raise),
+        MutationResponse::Response,
+    )
 }
 
 /// Secrets of trials, in a namespace or in all of them.
 pub async fn kept(
-    cluster: &Cluster,
+    cluster: &ClusterClient,
     namespace: Option<&str>,
     trial: Option<&str>,
-) -> Result<Vec<(Metadata, Json)>, Failure> {
+) -> Result<Vec<(Metadata, Json)>, ClusterError> {
     let labels = label(trial);
-    let all: Vec<Json> = cluster.list(&SECRETS, namespace, &Selection::labels(Some(&labels)), false).await?;
+    let all: Vec<Json> =
+        cluster.list(&SECRETS, namespace, &ObjectSelector::labels(Some(&labels)), false).await?;
     let metadata = |secret: &Json| serde_json::from_value(secret["metadata"].clone()).unwrap_or_default();
     Ok(all.into_iter().map(|secret| (metadata(&secret), secret)).collect())
 }
 
 /// Secrets of trials that are no longer needed.
-pub fn forgetting(secrets: &[Metadata]) -> Plan {
+pub fn forgetting(secrets: &[Metadata]) -> MutationPlan {
     removal(&secrets.iter().map(|one| (SECRETS, one.clone())).collect::<Vec<_>>())
 }
 
@@ -113,13 +121,16 @@ fn label(trial: Option<&str>) -> String {
 }
 
 /// The namespaces of trials: of one, or of all.
-pub async fn trial_namespaces(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<Metadata>, Failure> {
+pub async fn trial_namespaces(
+    cluster: &ClusterClient,
+    trial: Option<&str>,
+) -> Result<Vec<Metadata>, ClusterError> {
     labelled(cluster, &NAMESPACES, None, trial).await
 }
 
 /// The names of trials that left something where it is quickly found: namespaces, and Secrets in the one that is
 /// meant. What may not be looked at is passed over.
-pub async fn trial_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+pub async fn trial_names(cluster: &ClusterClient) -> Result<Vec<String>, ClusterError> {
     let namespaces = trial_namespaces(cluster, None).await;
     let secrets = labelled(cluster, &SECRETS, Some(&cluster.namespace), None).await;
     let all = namespaces.unwrap_or_default().into_iter().chain(secrets.unwrap_or_default());
@@ -129,20 +140,23 @@ pub async fn trial_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
 
 /// Things of a kind that bear the label of trials.
 pub async fn labelled(
-    cluster: &Cluster,
+    cluster: &ClusterClient,
     resource: &Resource,
     namespace: Option<&str>,
     trial: Option<&str>,
-) -> Result<Vec<Metadata>, Failure> {
+) -> Result<Vec<Metadata>, ClusterError> {
     let labels = label(trial);
-    let things: Vec<Thing> =
-        cluster.list(resource, namespace, &Selection::labels(Some(&labels)), true).await?;
+    let things: Vec<PartialObject> =
+        cluster.list(resource, namespace, &ObjectSelector::labels(Some(&labels)), true).await?;
     Ok(things.into_iter().map(|thing| thing.metadata).collect())
 }
 
 /// Everything that bears the label of trials: namespaces, and things of the whole cluster. Kinds that may not be
 /// listed are passed over.
-pub async fn remains(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<(Resource, Metadata)>, Failure> {
+pub async fn remains(
+    cluster: &ClusterClient,
+    trial: Option<&str>,
+) -> Result<Vec<(Resource, Metadata)>, ClusterError> {
     let namespaces = match trial_namespaces(cluster, trial).await {
         // who may not list them has made none
         Err(failure) if failure.code() == Some(403) => Vec::new(),
@@ -163,10 +177,14 @@ pub async fn remains(cluster: &Cluster, trial: Option<&str>) -> Result<Vec<(Reso
 }
 
 /// What there is of an object now; nothing where it is not there.
-pub async fn present(cluster: &Cluster, known: &Known, object: &Json) -> Result<Option<Json>, Failure> {
+pub async fn present(
+    cluster: &ClusterClient,
+    known: &DiscoveredKind,
+    object: &Json,
+) -> Result<Option<Json>, ClusterError> {
     let text = |key: &str| object["metadata"][key].as_str();
     let namespace = text("namespace").filter(|_| known.namespaced);
-    match cluster.json(&Call::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
+    match cluster.json(&ApiRequest::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
         Ok(found) => Ok(Some(found)),
         Err(failure) if failure.code() == Some(404) => Ok(None),
         Err(failure) => Err(failure),
@@ -174,8 +192,9 @@ pub async fn present(cluster: &Cluster, known: &Known, object: &Json) -> Result<
 }
 
 /// How many nodes there are; nothing where they may not be listed.
-pub async fn nodes(cluster: &Cluster) -> Option<u32> {
-    let nodes: Vec<Thing> = cluster.list(&NODES, None, &Selection::default(), true).await.ok()?;
+pub async fn nodes(cluster: &ClusterClient) -> Option<u32> {
+    let nodes: Vec<PartialObject> =
+        cluster.list(&NODES, None, &ObjectSelector::default(), true).await.ok()?;
     u32::try_from(nodes.len()).ok()
 }
 
@@ -184,10 +203,10 @@ pub type Workload = (String, String);
 
 /// What in a namespace is not complete yet, each with how far it is; of everything, or of these workloads.
 pub async fn unfinished(
-    cluster: &Cluster,
+    cluster: &ClusterClient,
     namespace: &str,
     only: Option<&BTreeSet<Workload>>,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, ClusterError> {
     let mut unfinished = Vec::new();
     for (resource, lacks) in [
         (&DEPLOYMENTS, lacks_replicas as fn(&Json) -> Option<String>),
@@ -195,7 +214,8 @@ pub async fn unfinished(
         (&DAEMON_SETS, lacks_on_nodes),
         (&PODS, lacks_readiness),
     ] {
-        let all: Vec<Json> = cluster.list(resource, Some(namespace), &Selection::default(), false).await?;
+        let all: Vec<Json> =
+            cluster.list(resource, Some(namespace), &ObjectSelector::default(), false).await?;
         for one in &all {
             let name = one["metadata"]["name"].as_str().unwrap_or_default();
             let counts = only.is_none_or(|only| only.contains(&(resource.kind.to_string(), name.to_owned())));

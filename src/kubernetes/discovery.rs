@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use http::Method;
 use serde_json::Value as Json;
 
-use super::cluster::{Call, Cluster, Selection};
-use super::failure::Failure;
+use super::cluster::{ApiRequest, ClusterClient, ObjectSelector};
+use super::error::ClusterError;
 use super::resource::{NAMESPACES, Resource};
-use super::select::Thing;
+use super::targets::PartialObject;
 
 /// A kind of thing, and whether it stands in namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct DiscoveredKind {
     /// Where it is kept.
     pub resource: Resource,
     /// Whether it stands in namespaces.
@@ -23,13 +23,18 @@ pub struct Known {
 
 /// The kinds of a server. Each version of a group is asked for once.
 #[derive(Debug, Default)]
-pub struct Kinds {
-    lists: HashMap<(String, String), Vec<Known>>,
+pub struct DiscoveredKinds {
+    lists: HashMap<(String, String), Vec<DiscoveredKind>>,
 }
 
-impl Kinds {
+impl DiscoveredKinds {
     /// What an object is, by its `apiVersion` and `kind`.
-    pub async fn of(&mut self, cluster: &Cluster, api_version: &str, kind: &str) -> Result<Known, Failure> {
+    pub async fn of(
+        &mut self,
+        cluster: &ClusterClient,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<DiscoveredKind, ClusterError> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let key = (group.to_owned(), version.to_owned());
         if !self.lists.contains_key(&key) {
@@ -37,24 +42,30 @@ impl Kinds {
             self.lists.insert(key.clone(), list);
         }
         let known = self.lists[&key].iter().find(|known| known.resource.kind == kind);
-        known.cloned().ok_or_else(|| Failure::failed(format!("the server knows no {kind} in {api_version}")))
+        known
+            .cloned()
+            .ok_or_else(|| ClusterError::failed(format!("the server knows no {kind} in {api_version}")))
     }
 }
 
 /// The kinds of one version of a group.
-async fn list(cluster: &Cluster, group: &str, version: &str) -> Result<Vec<Known>, Failure> {
+async fn list(
+    cluster: &ClusterClient,
+    group: &str,
+    version: &str,
+) -> Result<Vec<DiscoveredKind>, ClusterError> {
     let place = Resource {
         group: group.to_owned().into(),
         version: version.to_owned().into(),
         plural: "".into(),
         kind: "".into(),
     };
-    let list = cluster.json(&Call::new(Method::GET, "get", &place, None)).await?;
+    let list = cluster.json(&ApiRequest::new(Method::GET, "get", &place, None)).await?;
     let known = |entry: &Json| {
         let (name, kind) = (entry["name"].as_str()?, entry["kind"].as_str()?);
         let verbs = entry["verbs"].as_array();
         let may = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|known| known == verb));
-        (!name.contains('/')).then(|| Known {
+        (!name.contains('/')).then(|| DiscoveredKind {
             resource: Resource {
                 plural: name.to_owned().into(),
                 kind: kind.to_owned().into(),
@@ -68,8 +79,8 @@ async fn list(cluster: &Cluster, group: &str, version: &str) -> Result<Vec<Known
 }
 
 /// Every kind that can be listed and deleted, each in the version that the server prefers.
-pub(super) async fn removable(cluster: &Cluster) -> Result<Vec<Known>, Failure> {
-    let groups = Call { path: Some("/apis"), ..Call::new(Method::GET, "get", &NAMESPACES, None) };
+pub(super) async fn removable(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, ClusterError> {
+    let groups = ApiRequest { path: Some("/apis"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
     let groups = cluster.json(&groups).await?;
     let mut found = list(cluster, "", "v1").await?;
     for group in groups["groups"].as_array().into_iter().flatten() {
@@ -90,7 +101,7 @@ pub(super) async fn removable(cluster: &Cluster) -> Result<Vec<Known>, Failure> 
 }
 
 /// The names of all namespaces.
-pub async fn namespaces(cluster: &Cluster) -> Result<Vec<String>, Failure> {
-    let all: Vec<Thing> = cluster.list(&NAMESPACES, None, &Selection::default(), true).await?;
+pub async fn namespaces(cluster: &ClusterClient) -> Result<Vec<String>, ClusterError> {
+    let all: Vec<PartialObject> = cluster.list(&NAMESPACES, None, &ObjectSelector::default(), true).await?;
     Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
 }

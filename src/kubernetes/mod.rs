@@ -20,13 +20,13 @@ mod cluster;
 mod connection;
 pub mod deploy;
 mod discovery;
-mod failure;
+mod error;
 mod functions;
-mod plan;
+mod mutation;
+pub mod rbac;
 mod resource;
-pub mod rights;
-mod select;
 pub mod service;
+mod targets;
 
 /// Whether a module is one of those that act on a cluster.
 pub fn is_module(module: &str) -> bool {
@@ -34,11 +34,13 @@ pub fn is_module(module: &str) -> bool {
 }
 
 pub use arguments::{Arguments, to_json};
-pub use cluster::{Call, Cluster};
-pub use connection::{Flags, Guard, KubeconfigFile, Names, connect, kubeconfigs, permitted};
-pub use discovery::{Kinds, Known, namespaces};
-pub use failure::Failure;
-pub use functions::{Commands, Context, Drain, Work, prepare};
-pub use plan::{Answer, Applied, Operation, Plan};
+pub use cluster::{ApiRequest, ClusterClient};
+pub use connection::{
+    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
+};
+pub use discovery::{DiscoveredKind, DiscoveredKinds, namespaces};
+pub use error::ClusterError;
+pub use functions::{Drain, FunctionContext, PodExec, PreparedWork, prepare};
+pub use mutation::{AppliedMutation, MutationPlan, MutationResponse, PlannedMutation};
 pub use resource::{NAMESPACES, Resource};
-pub use select::Metadata;
+pub use targets::Metadata;

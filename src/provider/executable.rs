@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
 
 /// Where programs are looked for when the environment does not say.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The program that a name or a path stands for, or nothing.
-pub(super) fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
+pub(super) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
     let path = Path::new(name);
     if path.components().count() > 1 || name.contains(std::path::MAIN_SEPARATOR) {
         return runnable(path).then(|| path.to_owned());
@@ -20,7 +20,7 @@ pub(super) fn find(name: &str, environment: &Environment) -> Option<PathBuf> {
 }
 
 /// The home directory put in for a leading `~`.
-pub(super) fn expand_home(path: &str, environment: &Environment) -> String {
+pub(super) fn expand_home(path: &str, environment: &ProcessEnv) -> String {
     let home = || environment.get("HOME").or_else(|| environment.get("USERPROFILE"));
     match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with(std::path::is_separator) => {
@@ -58,20 +58,20 @@ mod tests {
 
     #[test]
     fn programs_are_found_by_name_and_by_path() {
-        let environment = Environment::of_process();
+        let environment = ProcessEnv::of_process();
         let sh = find("sh", &environment).expect("every Unix has a shell");
         assert_eq!(find(&sh.to_string_lossy(), &environment), Some(sh));
         assert_eq!(find("no-such-program-here", &environment), None);
         assert_eq!(find("/", &environment), None);
         assert_eq!(find("", &environment), None);
-        let elsewhere = Environment::from([("PATH", "/nowhere")]);
+        let elsewhere = ProcessEnv::from([("PATH", "/nowhere")]);
         assert_eq!(find("sh", &elsewhere), None);
-        assert!(find("sh", &Environment::default()).is_some());
+        assert!(find("sh", &ProcessEnv::default()).is_some());
     }
 
     #[test]
     fn the_home_directory_is_put_in() {
-        let environment = Environment::from([("HOME", "/home/me/")]);
+        let environment = ProcessEnv::from([("HOME", "/home/me/")]);
         assert_eq!(expand_home("~/bin/x", &environment), "/home/me/bin/x");
         assert_eq!(expand_home("~", &environment), "/home/me");
         assert_eq!(expand_home("~other/x", &environment), "~other/x");

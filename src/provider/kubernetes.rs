@@ -6,22 +6,23 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{ActivityError, Confirmation, Prepared, Provider};
-use crate::effect::{EffectState, Halt, ONLY_LOOKED, Target, Told};
-use crate::experiment::resolve::{Call, PythonCall};
-use crate::experiment::{ActivityKind, Finding, Usage};
-use crate::kubernetes::catalogue::{Default as Standard, Function, Unknown, lookup};
+use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
+use crate::config::ProcessEnv;
+use crate::experiment::resolve::{PythonCall, ResolvedActivity};
+use crate::experiment::{ActivityKind, ProviderUsage, ValidationFinding};
+use crate::kubernetes::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
 use crate::kubernetes::{
-    Applied, Arguments, Cluster, Context, Failure, Flags, Work, connect, permitted, prepare,
+    AppliedMutation, Arguments, ClusterClient, ClusterError, ConnectionFlags, FunctionContext, PreparedWork,
+    connect, permitted, prepare,
 };
-use crate::settings::Environment;
+use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
 
 /// How the functions are to be carried out.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct FunctionOptions {
     /// How the cluster is reached.
-    pub flags: Flags,
+    pub flags: ConnectionFlags,
     /// Whether everything may be hit where nothing is selected.
     pub allow_all: bool,
     /// Where random choices begin; by chance where nothing is said.
@@ -29,26 +30,26 @@ pub struct Options {
 }
 
 /// The provider. Clusters are reached when they are first asked for.
-pub struct Kubernetes {
-    environment: Arc<Environment>,
-    options: Options,
+pub struct KubernetesProvider {
+    environment: Arc<ProcessEnv>,
+    options: FunctionOptions,
     /// By the keys that describe them.
-    clusters: Mutex<HashMap<String, Arc<Cluster>>>,
+    clusters: Mutex<HashMap<String, Arc<ClusterClient>>>,
 }
 
-impl Kubernetes {
+impl KubernetesProvider {
     /// The environment says which cluster is meant where the options do not.
-    pub fn new(environment: Arc<Environment>, options: Options) -> Self {
+    pub fn new(environment: Arc<ProcessEnv>, options: FunctionOptions) -> Self {
         Self { environment, options, clusters: Mutex::default() }
     }
 
     /// Whether the cluster may be touched that an activity with these secrets means. Nothing is sent.
-    pub async fn permits(&self, secrets: &Map) -> Result<(), Failure> {
+    pub async fn permits(&self, secrets: &Map) -> Result<(), ClusterError> {
         permitted(&self.options.flags, &self.environment, secrets).await
     }
 
     /// The cluster that an activity with these secrets means.
-    pub async fn cluster(&self, secrets: &Map) -> Result<Arc<Cluster>, Failure> {
+    pub async fn cluster(&self, secrets: &Map) -> Result<Arc<ClusterClient>, ClusterError> {
         let key = serde_json::to_string(&Value::Map(secrets.clone())).unwrap_or_default();
         let mut clusters = self.clusters.lock().await;
         if let Some(cluster) = clusters.get(&key) {
@@ -59,28 +60,29 @@ impl Kubernetes {
         Ok(cluster)
     }
 
-    async fn ready(&self, call: PythonCall) -> Result<Box<dyn Prepared>, Failure> {
+    async fn ready(&self, call: PythonCall) -> Result<Box<dyn PreparedActivity>, ClusterError> {
         let function = lookup(&call.module, &call.function).map_err(|_| {
             let what = format!("{}.{} is not built in", call.module, call.function);
-            Failure::Raised("ImportError", what)
+            ClusterError::Raised("ImportError", what)
         })?;
         let cluster = self.cluster(&call.secrets).await?;
         let arguments = Arguments::bind(&function, &call.arguments, &cluster.namespace)?;
         let seed = self.options.seed.unwrap_or_else(chance);
         let everything = self.options.allow_all;
-        let context = Context { cluster: Arc::clone(&cluster), function, arguments, everything, seed };
+        let context =
+            FunctionContext { cluster: Arc::clone(&cluster), function, arguments, everything, seed };
         let work = prepare(context).await?;
         let targets = match &work {
-            Work::Look(_) => Vec::new(),
-            Work::Plan(plan) => plan.targets(),
-            Work::Commands(commands) => commands.targets(),
-            Work::Drain(drain) => drain.targets(),
+            PreparedWork::Look(_) => Vec::new(),
+            PreparedWork::Plan(plan) => plan.targets(),
+            PreparedWork::Commands(commands) => commands.targets(),
+            PreparedWork::Drain(drain) => drain.targets(),
         };
         Ok(Box::new(PreparedFunction {
             cluster,
             work: Some(work),
             targets,
-            halt: Halt::default(),
+            halt: StopToken::default(),
             changed: true,
             unsure: false,
         }))
@@ -93,8 +95,8 @@ fn chance() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-impl Provider for Kubernetes {
-    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+impl Provider for KubernetesProvider {
+    fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
         let text = |key: &str| provider.get(key).and_then(Value::as_text).unwrap_or_default();
         let (module, name) = (text("module"), text("func"));
         let activity = usage.activity;
@@ -107,19 +109,19 @@ impl Provider for Kubernetes {
                 findings.extend(check_kind(&function, usage));
                 findings
             }
-            Err(Unknown::Module { suggestion }) => {
+            Err(LookupError::Module { suggestion }) => {
                 let message = format!("could not find Python module '{module}' in activity '{activity}'");
                 let hint = suggestion.unwrap_or_else(|| {
                     "no Python runs here, and no module of that name is built in: use a process or http provider"
                         .to_owned()
                 });
-                vec![Finding::at("module", message).hint(hint)]
+                vec![ValidationFinding::at("module", message).hint(hint)]
             }
-            Err(Unknown::Function { suggestion }) => {
+            Err(LookupError::Function { suggestion }) => {
                 let message = format!(
                     "The python module '{module}' does not expose a function called '{name}' in activity '{activity}'"
                 );
-                let finding = Finding::at("func", message);
+                let finding = ValidationFinding::at("func", message);
                 vec![match suggestion {
                     Some(hint) => finding.hint(hint),
                     None => finding.hint("`kubectl chaos discover` lists every function"),
@@ -128,9 +130,12 @@ impl Provider for Kubernetes {
         }
     }
 
-    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(
+        &self,
+        call: ResolvedActivity,
+    ) -> BoxFuture<'_, Result<Box<dyn PreparedActivity>, ActivityError>> {
         Box::pin(async move {
-            let Call::Python(call) = call else {
+            let ResolvedActivity::Python(call) = call else {
                 return Err(ActivityError::Unexpected("not a function".to_owned()));
             };
             self.ready(call).await.map_err(|failure| ActivityError::Failed(failure.to_string()))
@@ -139,8 +144,8 @@ impl Provider for Kubernetes {
 }
 
 /// Whether the function is one for such an activity, and for today.
-fn check_kind(function: &Function, usage: Usage<'_>) -> Vec<Finding> {
-    let at = |what: &str| Finding::at("func", format!("{} {what}", function.name));
+fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFinding> {
+    let at = |what: &str| ValidationFinding::at("func", format!("{} {what}", function.name));
     let mut findings = Vec::new();
     match usage.kind {
         Some(ActivityKind::Probe) if function.is_action => {
@@ -160,21 +165,21 @@ fn check_kind(function: &Function, usage: Usage<'_>) -> Vec<Finding> {
 }
 
 /// What is wrong with the arguments, as far as they are written out.
-fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<Finding> {
+fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<ValidationFinding> {
     const NONE: &Value = &Value::Null;
     let given = match provider.get("arguments").unwrap_or(NONE) {
         Value::Map(given) => given.clone(),
         Value::Null => Map::new(),
         other => {
             let message = format!("arguments cannot be {}", other.kind());
-            return vec![Finding::at("arguments", message).hint("a mapping of names and values")];
+            return vec![ValidationFinding::at("arguments", message).hint("a mapping of names and values")];
         }
     };
     let mut findings = Vec::new();
-    let at = |name: &str, message: String| Finding {
+    let at = |name: &str, message: String| ValidationFinding {
         at: vec!["arguments".into(), name.into()],
         message,
-        ..Finding::default()
+        ..ValidationFinding::default()
     };
     for argument in function.arguments {
         match given.get(argument.name) {
@@ -183,8 +188,10 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
                     "required argument '{}' is missing from activity '{}'",
                     argument.name, function.name
                 );
-                findings
-                    .push(Finding::at("arguments", message).hint(format!("it is {}", argument.kind.words())));
+                findings.push(
+                    ValidationFinding::at("arguments", message)
+                        .hint(format!("it is {}", argument.kind.words())),
+                );
             }
             // placeholders are filled later, and may become anything
             Some(Value::Text(text)) if text.contains('$') => {}
@@ -221,7 +228,7 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
 }
 
 /// Actions that select nothing, and would hit whatever there is.
-fn everything(function: &Function, given: &Map) -> Option<Finding> {
+fn everything(function: &Function, given: &Map) -> Option<ValidationFinding> {
     const SELECTORS: [&str; 5] = ["name", "label_selector", "name_pattern", "pod_label_selector", "all"];
     let selects = |name: &&str| {
         function.arguments.iter().any(|known| known.name == *name && known.default != Standard::Required)
@@ -236,34 +243,34 @@ fn everything(function: &Function, given: &Map) -> Option<Finding> {
     let given = known.iter().any(|name| given.get(*name).is_some_and(Value::is_truthy));
     (hits && !named && !given).then(|| {
         let message = format!("{} selects nothing, so that anything could be hit", function.name);
-        Finding::at("arguments", message)
+        ValidationFinding::at("arguments", message)
             .hint(format!("give one of {}; or --allow-all", known.join(", ")))
             .doubtful()
     })
 }
 
 struct PreparedFunction {
-    cluster: Arc<Cluster>,
+    cluster: Arc<ClusterClient>,
     /// Taken by what carries it out, where it can be done but once.
-    work: Option<Work>,
+    work: Option<PreparedWork>,
     targets: Vec<Target>,
-    halt: Halt,
+    halt: StopToken,
     /// Whether anything is otherwise since it was carried out.
     changed: bool,
     /// Whether there was no answer to what was asked for, so that it may have been done all the same.
     unsure: bool,
 }
 
-impl Prepared for PreparedFunction {
+impl PreparedActivity for PreparedFunction {
     fn targets(&self) -> &[Target] {
         &self.targets
     }
 
     fn acts(&self) -> bool {
-        !matches!(self.work, Some(Work::Look(_)))
+        !matches!(self.work, Some(PreparedWork::Look(_)))
     }
 
-    fn halt(&self) -> Option<Halt> {
+    fn halt(&self) -> Option<StopToken> {
         self.acts().then(|| self.halt.clone())
     }
 
@@ -271,45 +278,48 @@ impl Prepared for PreparedFunction {
         self.changed
     }
 
-    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>> {
+    fn apply<'a>(
+        &'a mut self,
+        told: &'a ProgressCallback<'a>,
+    ) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
-                None => Err(Failure::failed("it was carried out already")),
-                Some(Work::Look(look)) => look.as_mut().await.map(Applied::answered),
-                Some(Work::Plan(plan)) => plan.apply(&self.cluster, &self.halt, told).await,
-                Some(Work::Commands(commands)) => {
-                    commands.apply(&self.cluster, &self.halt, told).await.map(Applied::answered)
+                None => Err(ClusterError::failed("it was carried out already")),
+                Some(PreparedWork::Look(look)) => look.as_mut().await.map(AppliedMutation::answered),
+                Some(PreparedWork::Plan(plan)) => plan.apply(&self.cluster, &self.halt, told).await,
+                Some(PreparedWork::Commands(commands)) => {
+                    commands.apply(&self.cluster, &self.halt, told).await.map(AppliedMutation::answered)
                 }
-                Some(Work::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
+                Some(PreparedWork::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
             };
-            self.unsure = done.as_ref().is_err_and(Failure::is_unsure);
+            self.unsure = done.as_ref().is_err_and(ClusterError::is_unsure);
             let applied = done.map_err(|failure| ActivityError::Failed(failure.to_string()))?;
             self.changed = applied.changed;
             Ok(Value::from(applied.answer))
         })
     }
 
-    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck {
         let output = match outcome {
             Ok(output) => output,
             // looked at, since nobody said that it was not done
             Err(_) if self.unsure => &Value::Null,
-            Err(error) => return Confirmation::Known(EffectState::Mismatch, error.text().to_owned()),
+            Err(error) => return EffectCheck::Known(EffectState::Mismatch, error.text().to_owned()),
         };
         let Self { cluster, work, unsure, .. } = *self;
         match work {
-            Some(Work::Plan(plan)) => Confirmation::Watched(Box::pin(plan.confirm(cluster))),
-            Some(Work::Drain(drain)) => Confirmation::Watched(Box::pin(drain.confirm(cluster))),
-            Some(Work::Commands(_)) if unsure => Confirmation::Known(
+            Some(PreparedWork::Plan(plan)) => EffectCheck::Watched(Box::pin(plan.confirm(cluster))),
+            Some(PreparedWork::Drain(drain)) => EffectCheck::Watched(Box::pin(drain.confirm(cluster))),
+            Some(PreparedWork::Commands(_)) if unsure => EffectCheck::Known(
                 EffectState::Unknown,
                 "what became of the command is not known: there was no answer".to_owned(),
             ),
-            Some(Work::Commands(commands)) => {
+            Some(PreparedWork::Commands(commands)) => {
                 let (state, detail) = commands.judge(&crate::kubernetes::to_json(output));
-                Confirmation::Known(state, detail)
+                EffectCheck::Known(state, detail)
             }
-            Some(Work::Look(_)) => Confirmation::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),
-            None => Confirmation::Known(EffectState::Unknown, "nothing was carried out".to_owned()),
+            Some(PreparedWork::Look(_)) => EffectCheck::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),
+            None => EffectCheck::Known(EffectState::Unknown, "nothing was carried out".to_owned()),
         }
     }
 }

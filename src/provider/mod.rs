@@ -14,16 +14,16 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::effect::{EffectState, Halt, Reached, Target, Told};
-use crate::experiment::resolve::{Call, resolve};
-use crate::experiment::{Activity, Finding, ProviderKind, Usage};
-use crate::sample::Outcome;
+use crate::experiment::resolve::{ResolvedActivity, resolve};
+use crate::experiment::{Activity, ProviderKind, ProviderUsage, ValidationFinding};
+use crate::mutation::{EffectState, ProgressCallback, ServiceRoute, StopToken, Target};
+use crate::series::SampleOutcome;
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
 
-pub use http::{Access, Http, Services};
-pub use kubernetes::{Kubernetes, Options};
-pub use process::Process;
+pub use http::{HttpProvider, ServiceAccess, ServiceRouter};
+pub use kubernetes::{FunctionOptions, KubernetesProvider};
+pub use process::ProcessProvider;
 
 /// Why an activity could not be carried out. The text is fit for the journal once secrets are masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +46,17 @@ impl ActivityError {
 /// One way of carrying out activities.
 pub trait Provider: Send + Sync {
     /// What is wrong with the keys of a provider, as far as that can be seen before anything runs.
-    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding>;
+    fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding>;
 
     /// Looks at what the activity would do. Nothing is changed.
-    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>>;
+    fn prepare(
+        &self,
+        call: ResolvedActivity,
+    ) -> BoxFuture<'_, Result<Box<dyn PreparedActivity>, ActivityError>>;
 }
 
 /// An activity that can be applied.
-pub trait Prepared: Send {
+pub trait PreparedActivity: Send {
     /// What will be touched, with identities.
     fn targets(&self) -> &[Target];
 
@@ -64,13 +67,14 @@ pub trait Prepared: Send {
 
     /// What ends it early without cutting off a change that is under way; nothing where it may be dropped at any
     /// time.
-    fn halt(&self) -> Option<Halt> {
+    fn halt(&self) -> Option<StopToken> {
         None
     }
 
     /// Does it, and tells what became of each target as it becomes known. Dropping the future gives it up, and
     /// ends what it started.
-    fn apply<'a>(&'a mut self, told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>>;
+    fn apply<'a>(&'a mut self, told: &'a ProgressCallback<'a>)
+    -> BoxFuture<'a, Result<Value, ActivityError>>;
 
     /// Whether anything is otherwise since it was applied. What was so already is no fault.
     fn changed(&self) -> bool {
@@ -78,21 +82,21 @@ pub trait Prepared: Send {
     }
 
     /// The Service that was reached last, and how.
-    fn reached(&self) -> Option<Reached> {
+    fn reached(&self) -> Option<ServiceRoute> {
         None
     }
 
     /// What kind of failure the last attempt was, for those who count them; nothing where that is not known.
-    fn failing(&self) -> Option<Outcome> {
+    fn failing(&self) -> Option<SampleOutcome> {
         None
     }
 
     /// Says, of an action that was applied, whether it took effect.
-    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation;
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck;
 }
 
 /// Whether an action took effect.
-pub enum Confirmation {
+pub enum EffectCheck {
     /// That is known at once.
     Known(EffectState, String),
     /// That has to be watched for. The engine gives it a deadline.
@@ -129,7 +133,7 @@ impl Providers {
         &self,
         activity: &Activity,
         scope: &Scope,
-    ) -> Result<Box<dyn Prepared>, ActivityError> {
+    ) -> Result<Box<dyn PreparedActivity>, ActivityError> {
         let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
         let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
             ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
@@ -154,7 +158,12 @@ impl Providers {
 
     /// What is wrong with the keys of a provider. A function of a Python module is refused where no such
     /// function is built in.
-    pub fn check(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+    pub fn check(
+        &self,
+        kind: ProviderKind,
+        usage: ProviderUsage<'_>,
+        provider: &Map,
+    ) -> Vec<ValidationFinding> {
         match self.get(kind) {
             Some(known) => known.check(usage, provider),
             None => vec![missing_module(usage, provider)],
@@ -162,9 +171,12 @@ impl Providers {
     }
 }
 
-fn missing_module(usage: Usage<'_>, provider: &Map) -> Finding {
+fn missing_module(usage: ProviderUsage<'_>, provider: &Map) -> ValidationFinding {
     let module = provider.get("module").map(Value::python_text).unwrap_or_default();
     let activity = usage.activity;
-    Finding::at("module", format!("could not find Python module '{module}' in activity '{activity}'"))
-        .hint("no Python runs here, and no module of that name is built in: use a process or http provider")
+    ValidationFinding::at(
+        "module",
+        format!("could not find Python module '{module}' in activity '{activity}'"),
+    )
+    .hint("no Python runs here, and no module of that name is built in: use a process or http provider")
 }

@@ -13,30 +13,30 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::executable::{expand_home, find};
-use super::{ActivityError, Confirmation, Prepared, Provider};
-use crate::effect::{EffectState, Target, Told};
-use crate::experiment::resolve::{Call, ProcessArguments, ProcessCall};
-use crate::experiment::{Finding, Usage};
-use crate::settings::Environment;
+use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
+use crate::config::ProcessEnv;
+use crate::experiment::resolve::{ProcessArguments, ProcessCall, ResolvedActivity};
+use crate::experiment::{ProviderUsage, ValidationFinding};
+use crate::mutation::{EffectState, ProgressCallback, Target};
 use crate::value::{Map, Value};
 
 /// How much of each output is kept, in bytes; the rest is read and dropped.
 const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
 
 /// The provider.
-pub struct Process {
-    environment: Arc<Environment>,
+pub struct ProcessProvider {
+    environment: Arc<ProcessEnv>,
 }
 
-impl Process {
+impl ProcessProvider {
     /// Processes get this environment, without what is only this program's.
-    pub fn new(environment: Arc<Environment>) -> Self {
+    pub fn new(environment: Arc<ProcessEnv>) -> Self {
         Self { environment }
     }
 }
 
-impl Provider for Process {
-    fn check(&self, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+impl Provider for ProcessProvider {
+    fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
         let activity = usage.activity;
         let Some(path) = provider.get("path").and_then(Value::as_text).filter(|path| !path.is_empty()) else {
             return Vec::new();
@@ -54,19 +54,23 @@ impl Provider for Process {
         } else {
             "is it installed, and its folder on PATH?"
         };
-        vec![Finding::at("path", fault).hint(hint)]
+        vec![ValidationFinding::at("path", fault).hint(hint)]
     }
 
-    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(
+        &self,
+        call: ResolvedActivity,
+    ) -> BoxFuture<'_, Result<Box<dyn PreparedActivity>, ActivityError>> {
         Box::pin(async move {
-            let Call::Process(call) = call else {
+            let ResolvedActivity::Process(call) = call else {
                 return Err(ActivityError::Unexpected("not a process".to_owned()));
             };
             let path = expand_home(&call.path, &self.environment);
             let program = find(&path, &self.environment)
                 .ok_or_else(|| ActivityError::Unexpected(format!("path '{}' cannot be found", call.path)))?;
             let environment = Arc::clone(&self.environment);
-            let prepared: Box<dyn Prepared> = Box::new(PreparedProcess { program, call, environment });
+            let prepared: Box<dyn PreparedActivity> =
+                Box::new(PreparedProcess { program, call, environment });
             Ok(prepared)
         })
     }
@@ -75,7 +79,7 @@ impl Provider for Process {
 struct PreparedProcess {
     program: PathBuf,
     call: ProcessCall,
-    environment: Arc<Environment>,
+    environment: Arc<ProcessEnv>,
 }
 
 impl PreparedProcess {
@@ -105,7 +109,7 @@ impl PreparedProcess {
         let mut child = self.command().spawn().map_err(|error| {
             ActivityError::Unexpected(format!("{} could not be started: {error}", self.program.display()))
         })?;
-        let group = Group::of(&child);
+        let group = ProcessGroup::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ended = async { tokio::try_join!(read(stdout), read(stderr), child.wait()) };
         let ended = match self.call.timeout.map(duration) {
@@ -129,16 +133,19 @@ impl PreparedProcess {
     }
 }
 
-impl Prepared for PreparedProcess {
+impl PreparedActivity for PreparedProcess {
     fn targets(&self) -> &[Target] {
         &[]
     }
 
-    fn apply<'a>(&'a mut self, _told: &'a Told<'a>) -> BoxFuture<'a, Result<Value, ActivityError>> {
+    fn apply<'a>(
+        &'a mut self,
+        _told: &'a ProgressCallback<'a>,
+    ) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(self.run())
     }
 
-    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> Confirmation {
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck {
         let (state, detail) = match outcome.map(|output| output.get("status").cloned().unwrap_or_default()) {
             Ok(Value::Int(0)) => (EffectState::Confirmed, "exit status 0".to_owned()),
             Ok(Value::Int(signal)) if signal < 0 => {
@@ -147,7 +154,7 @@ impl Prepared for PreparedProcess {
             Ok(status) => (EffectState::Mismatch, format!("exit status {}", status.python_text())),
             Err(error) => (EffectState::Mismatch, error.text().to_owned()),
         };
-        Confirmation::Known(state, detail)
+        EffectCheck::Known(state, detail)
     }
 }
 
@@ -193,13 +200,13 @@ fn code(status: ExitStatus) -> i32 {
 }
 
 /// The process group of a child, which ends with this value unless it is released.
-struct Group {
+struct ProcessGroup {
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
 }
 
 #[cfg(unix)]
-impl Group {
+impl ProcessGroup {
     fn of(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Self { leader: id.and_then(rustix::process::Pid::from_raw) }
@@ -218,7 +225,7 @@ impl Group {
 }
 
 #[cfg(unix)]
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
@@ -226,7 +233,7 @@ impl Drop for Group {
 
 /// Elsewhere a child is ended alone, by its `kill_on_drop`.
 #[cfg(not(unix))]
-impl Group {
+impl ProcessGroup {
     fn of(_child: &Child) -> Self {
         Self {}
     }
@@ -242,19 +249,19 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    fn process(path: &str, arguments: &[&str], timeout: Option<f64>) -> Call {
+    fn process(path: &str, arguments: &[&str], timeout: Option<f64>) -> ResolvedActivity {
         let arguments = ProcessArguments::List(arguments.iter().map(|a| (*a).to_owned()).collect());
-        Call::Process(ProcessCall { path: path.to_owned(), arguments, timeout })
+        ResolvedActivity::Process(ProcessCall { path: path.to_owned(), arguments, timeout })
     }
 
-    fn provider() -> Process {
-        let mut environment = Environment::of_process();
+    fn provider() -> ProcessProvider {
+        let mut environment = ProcessEnv::of_process();
         environment.set("ADDED", "by a file");
         environment.set("GITHUB_TOKEN", "not yours");
-        Process::new(Arc::new(environment))
+        ProcessProvider::new(Arc::new(environment))
     }
 
-    async fn run(call: Call) -> Result<(i128, String, String), ActivityError> {
+    async fn run(call: ResolvedActivity) -> Result<(i128, String, String), ActivityError> {
         let output = provider().prepare(call).await?.apply(&|_, _| {}).await?;
         let text = |key: &str| output.get(key).unwrap().as_text().unwrap().to_owned();
         let Some(Value::Int(status)) = output.get("status") else { panic!() };
@@ -277,7 +284,7 @@ mod tests {
             arguments: ProcessArguments::Shell("one | tr a-z A-Z; echo $((1+1))".to_owned()),
             timeout: None,
         };
-        check(run(Call::Process(shell)).await, 0, "ONE\n2\n", "");
+        check(run(ResolvedActivity::Process(shell)).await, 0, "ONE\n2\n", "");
     }
 
     #[tokio::test]
@@ -335,12 +342,12 @@ mod tests {
     #[test]
     fn an_action_is_confirmed_by_its_exit_code() {
         let confirm = |outcome: Result<&Value, &ActivityError>| {
-            let environment = Arc::new(Environment::default());
-            let Call::Process(call) = process("x", &[], None) else { panic!() };
+            let environment = Arc::new(ProcessEnv::default());
+            let ResolvedActivity::Process(call) = process("x", &[], None) else { panic!() };
             let prepared = Box::new(PreparedProcess { program: "x".into(), call, environment });
             match prepared.confirm(outcome) {
-                Confirmation::Known(state, detail) => (state, detail),
-                Confirmation::Watched(_) => panic!(),
+                EffectCheck::Known(state, detail) => (state, detail),
+                EffectCheck::Watched(_) => panic!(),
             }
         };
         let status = |status: i32| Value::Map(Map::from_iter([("status".to_owned(), status.into())]));

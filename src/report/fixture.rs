@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::Summary;
+use super::ReportSummary;
 use crate::journal::Record;
 
 /// A run that deviated, with a text wherever one can stand.
-pub(super) fn saying(text: &str) -> Summary {
+pub(super) fn saying(text: &str) -> ReportSummary {
     with(text, 0.1, [3.0, 5.0], 1.5)
 }
 
 /// The same with a period, the begin and the end of the fault in seconds, and a latency in milliseconds.
-pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> Summary {
+pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> ReportSummary {
     let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
         "output": {"status": 500, "headers": {}, "body": text}});
     let action = json!({"activity": {"type": "action", "name": text}, "status": "succeeded",
@@ -32,11 +32,11 @@ pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> Su
             "annotations": {text: text}, "activities": [{"at": "/run/0", "phase": "method", "targets": [target],
             "effect": {"state": "confirmed", "detail": text, "effective_at": "2026-01-01T00:00:02"}}],
             "samples": samples}});
-    Summary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
+    ReportSummary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
 }
 
 /// A comparison of runs of which none differs but in what they stood, with a text wherever one can stand.
-pub(super) fn labelled(text: &str) -> Summary {
+pub(super) fn labelled(text: &str) -> ReportSummary {
     let run = |id: &str, version: &str| {
         let action = json!({"type": "action", "name": text});
         let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": true});
@@ -50,6 +50,7 @@ pub(super) fn labelled(text: &str) -> Summary {
         Record::read(id, journal.to_string()).unwrap()
     };
     let (before, after) = ([run("b", "v1.30")], [run("a", "v1.31")]);
-    let comparison = crate::compare::compare(&before, &after, &crate::compare::Options::default()).unwrap();
-    Summary::of(&[before, after].concat(), Some(&comparison))
+    let comparison =
+        crate::compare::compare(&before, &after, &crate::compare::CompareOptions::default()).unwrap();
+    ReportSummary::of(&[before, after].concat(), Some(&comparison))
 }

@@ -10,18 +10,19 @@ use junit_report::{
     Duration, OffsetDateTime, Report, TestCase, TestCaseBuilder, TestSuite, TestSuiteBuilder,
 };
 
-use super::Summary;
+use super::ReportSummary;
 use super::summary::{
-    Look, LookState, ProbeRow, RunSummary, Step, StepState, counts, reaction, seconds_shown,
+    ProbeCheck, ProbeCheckState, ProbeRow, RunSummary, StepStatus, SummaryStep, counts, reaction,
+    seconds_shown,
 };
 use crate::clock::Timestamp;
-use crate::compare::{Comparison, Row, Standing, Verdict};
+use crate::compare::{ComparisonVerdict, MetricResult, MetricVerdict, RunComparison};
 
 /// How long what stands beside a suite may be, in bytes.
 const LONGEST_OUT: usize = 64 * 1024;
 
 /// The report.
-pub fn render(summary: &Summary) -> String {
+pub fn render(summary: &ReportSummary) -> String {
     let mut suites: Vec<TestSuite> = Vec::new();
     if let Some(comparison) = &summary.comparison {
         suites.push(of_comparison(comparison));
@@ -39,7 +40,7 @@ pub fn render(summary: &Summary) -> String {
 }
 
 /// The names of the suites of the runs: the title, with arm and number where there are several.
-fn suite_names(summary: &Summary) -> Vec<String> {
+fn suite_names(summary: &ReportSummary) -> Vec<String> {
     let several = summary.runs.len() > 1;
     let name = |(index, run): (usize, &RunSummary)| match &run.arm {
         Some((arm, repeat)) => format!("{} ({arm} {repeat})", run.title),
@@ -50,19 +51,19 @@ fn suite_names(summary: &Summary) -> Vec<String> {
 }
 
 /// The test cases of a suite, each with a name of its own within its class.
-struct Cases {
+struct CaseCollector {
     suite: String,
     known: HashMap<(String, String), usize>,
     written: Vec<TestCase>,
 }
 
-impl Cases {
+impl CaseCollector {
     fn new(suite: &str) -> Self {
         Self { suite: xml_text(suite), known: HashMap::new(), written: Vec::new() }
     }
 
     /// A case of a section such as `before`.
-    fn add(&mut self, section: &str, name: &str, result: Outcome, seconds: Option<f64>) {
+    fn add(&mut self, section: &str, name: &str, result: CaseOutcome, seconds: Option<f64>) {
         let name = xml_text(name);
         let count = self.known.entry((section.to_owned(), name.clone())).or_default();
         *count += 1;
@@ -73,12 +74,14 @@ impl Cases {
             (seconds.filter(|s| s.is_finite()).unwrap_or(0.0).clamp(0.0, 1e9) * 1e3).round() as i64,
         );
         let mut case = match &result {
-            Outcome::Passed => TestCaseBuilder::success(&name, time),
-            Outcome::Failure(kind, message) => {
+            CaseOutcome::Passed => TestCaseBuilder::success(&name, time),
+            CaseOutcome::Failure(kind, message) => {
                 TestCaseBuilder::failure(&name, time, kind, &xml_text(message))
             }
-            Outcome::Error(kind, message) => TestCaseBuilder::error(&name, time, kind, &xml_text(message)),
-            Outcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
+            CaseOutcome::Error(kind, message) => {
+                TestCaseBuilder::error(&name, time, kind, &xml_text(message))
+            }
+            CaseOutcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
         };
         // dots would be taken for packages
         case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
@@ -96,7 +99,7 @@ impl Cases {
 }
 
 /// What became of a case.
-enum Outcome {
+enum CaseOutcome {
     Passed,
     /// Something was not as it should be: its kind, and what was seen.
     Failure(&'static str, String),
@@ -106,7 +109,7 @@ enum Outcome {
 }
 
 fn of_run(run: &RunSummary, name: &str) -> TestSuite {
-    let mut cases = Cases::new(name);
+    let mut cases = CaseCollector::new(name);
     for probe in &run.probes {
         cases.look("steady state before", probe, &probe.before);
     }
@@ -127,35 +130,37 @@ fn of_run(run: &RunSummary, name: &str) -> TestSuite {
     cases.suite(run.start.as_deref(), &said(run))
 }
 
-impl Cases {
-    fn look(&mut self, section: &str, probe: &ProbeRow, look: &Look) {
+impl CaseCollector {
+    fn look(&mut self, section: &str, probe: &ProbeRow, look: &ProbeCheck) {
         let seen = || format!("{}, tolerated: {}", look.observed, probe.tolerated);
         let result = match look.state {
-            LookState::Met => Outcome::Passed,
-            LookState::Unmet => Outcome::Failure("ToleranceNotMet", format!("observed: {}", seen())),
-            LookState::Failed => Outcome::Error("CouldNotBeMeasured", look.observed.clone()),
-            LookState::NotReached => Outcome::Skipped("not looked at"),
-            LookState::Dry => Outcome::Skipped("left out: the run was dry"),
+            ProbeCheckState::Met => CaseOutcome::Passed,
+            ProbeCheckState::Unmet => {
+                CaseOutcome::Failure("ToleranceNotMet", format!("observed: {}", seen()))
+            }
+            ProbeCheckState::Failed => CaseOutcome::Error("CouldNotBeMeasured", look.observed.clone()),
+            ProbeCheckState::NotReached => CaseOutcome::Skipped("not looked at"),
+            ProbeCheckState::Dry => CaseOutcome::Skipped("left out: the run was dry"),
         };
         self.add(section, &probe.name, result, look.duration);
     }
 
-    fn step(&mut self, section: &str, step: &Step) {
+    fn step(&mut self, section: &str, step: &SummaryStep) {
         let name = if step.is_action { format!("{} took effect", step.name) } else { step.name.clone() };
         let why = if step.detail.is_empty() { step.state.shown().to_owned() } else { step.detail.clone() };
         let result = match step.state {
-            StepState::TookEffect | StepState::Done => Outcome::Passed,
-            StepState::Unconfirmed => Outcome::Error("NotSeenToTakeEffect", why),
-            StepState::Failed => Outcome::Error("CouldNotBeCarriedOut", why),
-            StepState::Cut => Outcome::Error("CutOff", why),
-            StepState::NotKnown => Outcome::Skipped("whether it took effect is not known"),
-            StepState::NotReached => Outcome::Skipped("not reached"),
-            StepState::Dry => Outcome::Skipped("left out: the run was dry"),
+            StepStatus::TookEffect | StepStatus::Done => CaseOutcome::Passed,
+            StepStatus::Unconfirmed => CaseOutcome::Error("NotSeenToTakeEffect", why),
+            StepStatus::Failed => CaseOutcome::Error("CouldNotBeCarriedOut", why),
+            StepStatus::Cut => CaseOutcome::Error("CutOff", why),
+            StepStatus::NotKnown => CaseOutcome::Skipped("whether it took effect is not known"),
+            StepStatus::NotReached => CaseOutcome::Skipped("not reached"),
+            StepStatus::Dry => CaseOutcome::Skipped("left out: the run was dry"),
         };
         self.add(section, &name, result, step.duration);
     }
 
-    fn row(&mut self, row: &Row) {
+    fn row(&mut self, row: &MetricResult) {
         let name = format!("{}: {}", row.probe, row.measure.shown());
         let what = || {
             format!(
@@ -167,22 +172,26 @@ impl Cases {
             )
         };
         let result = match row.standing {
-            Standing::Worse => Outcome::Failure("Worse", what()),
-            Standing::Better | Standing::Equivalent | Standing::WithinMargin => Outcome::Passed,
-            Standing::NotToldApart => Outcome::Skipped("not told apart"),
-            Standing::NotCompared => Outcome::Skipped("not compared"),
+            MetricVerdict::Worse => CaseOutcome::Failure("Worse", what()),
+            MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
+                CaseOutcome::Passed
+            }
+            MetricVerdict::NotToldApart => CaseOutcome::Skipped("not told apart"),
+            MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };
         self.add("rows", &name, result, None);
     }
 }
 
-fn of_comparison(comparison: &Comparison) -> TestSuite {
-    let mut cases = Cases::new(&format!("{} (before and after)", comparison.title));
+fn of_comparison(comparison: &RunComparison) -> TestSuite {
+    let mut cases = CaseCollector::new(&format!("{} (before and after)", comparison.title));
     let why = || format!("{}: {}", comparison.headline(), comparison.reason);
     let result = match comparison.verdict {
-        Verdict::Fixed | Verdict::Improved | Verdict::Unchanged => Outcome::Passed,
-        Verdict::Broken | Verdict::Regressed => Outcome::Failure("Verdict", why()),
-        Verdict::Inconclusive => Outcome::Skipped("inconclusive"),
+        ComparisonVerdict::Fixed | ComparisonVerdict::Improved | ComparisonVerdict::Unchanged => {
+            CaseOutcome::Passed
+        }
+        ComparisonVerdict::Broken | ComparisonVerdict::Regressed => CaseOutcome::Failure("Verdict", why()),
+        ComparisonVerdict::Inconclusive => CaseOutcome::Skipped("inconclusive"),
     };
     cases.add("verdict", &comparison.headline(), result, None);
     for row in &comparison.rows {
@@ -315,7 +324,7 @@ mod tests {
             "run": [failed], "rollbacks": [failed], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text,
                 "annotations": {"a": text}}});
         let record = crate::journal::Record::read(text, journal.to_string()).unwrap();
-        render(&Summary::of(&[record.clone(), record], None))
+        render(&ReportSummary::of(&[record.clone(), record], None))
     }
 
     #[test]

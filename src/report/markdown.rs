@@ -8,10 +8,12 @@ mod escape;
 
 use std::fmt::Write as _;
 
-use super::Summary;
-use super::summary::{Look, RunSummary, Step, Tone, counts, ratio, reaction, seconds_shown};
-use crate::compare::Comparison;
-use crate::sample::{Outcome, Sample, Series};
+use super::ReportSummary;
+use super::summary::{
+    ProbeCheck, RunSummary, Sentiment, SummaryStep, counts, ratio, reaction, seconds_shown,
+};
+use crate::compare::RunComparison;
+use crate::series::{RawSample, SampleOutcome, Series};
 
 pub use escape::{cell, code, element, inline};
 
@@ -24,7 +26,7 @@ const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 
 /// Parts of the report that can be left out, the first to go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+enum OptionalSection {
     Environment,
     Timeline,
     Samples,
@@ -34,7 +36,7 @@ enum Part {
     Reason,
 }
 
-impl Part {
+impl OptionalSection {
     const ALL: [Self; 7] = [
         Self::Environment,
         Self::Timeline,
@@ -60,8 +62,8 @@ impl Part {
 
 /// The report, of no more than `limit` bytes: what there is no room for is left out, part by part. Only the headline
 /// and what stands above it always stand, cut where even that is too long.
-pub fn render(summary: &Summary, limit: usize) -> String {
-    for left_out in 0..=Part::ALL.len() {
+pub fn render(summary: &ReportSummary, limit: usize) -> String {
+    for left_out in 0..=OptionalSection::ALL.len() {
         let text = written(summary, left_out);
         if text.len() <= limit {
             return text;
@@ -75,32 +77,32 @@ pub fn render(summary: &Summary, limit: usize) -> String {
     text
 }
 
-fn written(summary: &Summary, left_out: usize) -> String {
-    let has = |part: Part| !Part::ALL[..left_out].contains(&part);
+fn written(summary: &ReportSummary, left_out: usize) -> String {
+    let has = |part: OptionalSection| !OptionalSection::ALL[..left_out].contains(&part);
     let mut out = labels(summary, false) + &headline(summary);
-    if has(Part::Reason) {
+    if has(OptionalSection::Reason) {
         reason(summary, &mut out);
     }
     match &summary.comparison {
-        Some(comparison) if has(Part::Table) => rows(comparison, &mut out),
-        None if has(Part::Table) => summary.runs.iter().for_each(|run| probes(run, &mut out)),
+        Some(comparison) if has(OptionalSection::Table) => rows(comparison, &mut out),
+        None if has(OptionalSection::Table) => summary.runs.iter().for_each(|run| probes(run, &mut out)),
         _ => {}
     }
-    if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(Part::Runs)) {
+    if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(OptionalSection::Runs)) {
         runs(comparison, &mut out);
     }
     for run in &summary.runs {
         let mut details = String::new();
-        if has(Part::Steps) {
+        if has(OptionalSection::Steps) {
             steps(run, &mut details);
         }
-        if has(Part::Samples) {
+        if has(OptionalSection::Samples) {
             samples(run, &mut details);
         }
-        if has(Part::Timeline) {
+        if has(OptionalSection::Timeline) {
             timeline(run, &mut details);
         }
-        if has(Part::Environment) {
+        if has(OptionalSection::Environment) {
             environment(run, &mut details);
         }
         if !details.is_empty() {
@@ -114,14 +116,14 @@ fn written(summary: &Summary, left_out: usize) -> String {
         }
     }
     if left_out > 0 {
-        let names: Vec<&str> = Part::ALL[..left_out].iter().map(|part| part.name()).collect();
+        let names: Vec<&str> = OptionalSection::ALL[..left_out].iter().map(|part| part.name()).collect();
         let _ = write!(out, "\n_There was no room for {}._\n", names.join(", "));
     }
     out
 }
 
 /// What was not the same on both sides; in brief, only what it is about.
-fn labels(summary: &Summary, in_brief: bool) -> String {
+fn labels(summary: &ReportSummary, in_brief: bool) -> String {
     let labels =
         summary.comparison.as_ref().map(|comparison| comparison.labels.as_slice()).unwrap_or_default();
     let line = |text: &str| format!("> **Not the same on both sides:** {text}\n\n");
@@ -134,19 +136,19 @@ fn labels(summary: &Summary, in_brief: bool) -> String {
     }
 }
 
-fn headline(summary: &Summary) -> String {
+fn headline(summary: &ReportSummary) -> String {
     format!("### {} {}: {}\n", mark(summary.tone()), inline(&summary.title()), inline(&summary.headline()))
 }
 
-fn mark(tone: Tone) -> &'static str {
+fn mark(tone: Sentiment) -> &'static str {
     match tone {
-        Tone::Good => "✅",
-        Tone::Bad => "❌",
-        Tone::Unclear => "⚪",
+        Sentiment::Good => "✅",
+        Sentiment::Bad => "❌",
+        Sentiment::Unclear => "⚪",
     }
 }
 
-fn reason(summary: &Summary, out: &mut String) {
+fn reason(summary: &ReportSummary, out: &mut String) {
     let text = summary.reason();
     if !text.is_empty() {
         let _ = write!(out, "\n{}\n", inline(&text));
@@ -162,7 +164,7 @@ fn reason(summary: &Summary, out: &mut String) {
     }
 }
 
-fn rows(comparison: &Comparison, out: &mut String) {
+fn rows(comparison: &RunComparison, out: &mut String) {
     if comparison.rows.is_empty() {
         return;
     }
@@ -190,7 +192,7 @@ fn line(cells: &[String], out: &mut String) {
     out.push_str("|\n");
 }
 
-fn runs(comparison: &Comparison, out: &mut String) {
+fn runs(comparison: &RunComparison, out: &mut String) {
     out.push_str("\n| run | outcome | why |\n|---|---|---|\n");
     for run in &comparison.runs {
         let name = format!("{} {}", run.arm.name(), run.repeat);
@@ -215,7 +217,7 @@ fn probes(run: &RunSummary, out: &mut String) {
     }
 }
 
-fn looked(look: &Look) -> String {
+fn looked(look: &ProbeCheck) -> String {
     let mark = mark(look.state.tone());
     let shown = look.state.shown();
     if look.observed.is_empty() {
@@ -237,12 +239,12 @@ fn steps(run: &RunSummary, out: &mut String) {
     }
 }
 
-fn stepped(step: &Step) -> String {
+fn stepped(step: &SummaryStep) -> String {
     let shown = format!("{} {}", mark(step.state.tone()), step.state.shown());
     if step.detail.is_empty() { shown } else { format!("{shown}: {}", step.detail) }
 }
 
-fn hits(step: &Step) -> String {
+fn hits(step: &SummaryStep) -> String {
     const MOST: usize = 10;
     let shown = |(target, done): &(String, Option<bool>)| {
         if *done == Some(false) { format!("{target} (not done)") } else { target.clone() }
@@ -261,7 +263,7 @@ fn samples(run: &RunSummary, out: &mut String) {
     out.push_str("\n**Samples**\n\n| probe | phase | | ok | p50 | p95 |\n|---|---|---|---|---|---|\n");
     for series in &run.samples {
         for seen in &series.phases {
-            let latency = |of: fn(&crate::sample::Latency) -> f64| {
+            let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
                 seen.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
             };
             let cells = [
@@ -288,8 +290,8 @@ fn sparkline(series: &Series) -> String {
         return String::new();
     }
     let wide = raw.len().div_ceil(BARS).max(1);
-    let good = |sample: &&Sample| sample.2 == Outcome::Ok;
-    let height = |chunk: &[Sample]| -> Option<f64> {
+    let good = |sample: &&RawSample| sample.2 == SampleOutcome::Ok;
+    let height = |chunk: &[RawSample]| -> Option<f64> {
         let latencies: Vec<f64> = chunk.iter().filter(good).filter_map(|sample| sample.1).collect();
         (latencies.len() * 2 >= chunk.len() && !latencies.is_empty())
             .then(|| latencies.iter().copied().fold(0.0, f64::max))

@@ -13,11 +13,11 @@
 
 #[cfg(test)]
 mod fixture;
-mod foreign;
 pub mod html;
+mod invisible;
 pub mod junit;
 pub mod markdown;
 pub mod summary;
 pub mod text;
 
-pub use summary::Summary;
+pub use summary::ReportSummary;

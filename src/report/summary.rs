@@ -2,22 +2,22 @@
 //!
 //! Nothing here is escaped. Texts that come from journals are bounded, and not to be trusted.
 
-mod read;
-mod words;
+mod build;
+mod format;
 
-use crate::compare::Comparison;
+use crate::compare::RunComparison;
 use crate::journal::Record;
-use crate::sample::Series;
+use crate::series::Series;
 
-pub use words::{counts, ratio, reaction, seconds_shown};
+pub use format::{counts, ratio, reaction, seconds_shown};
 
 /// One run, or several, and what a comparison of them came to.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub struct ReportSummary {
     /// The runs, in the order in which they were given.
     pub runs: Vec<RunSummary>,
     /// What the comparison of two arms came to.
-    pub comparison: Option<Comparison>,
+    pub comparison: Option<RunComparison>,
 }
 
 /// What one run came to.
@@ -34,7 +34,7 @@ pub struct RunSummary {
     /// What it came to, in one word: `held`, `deviated`…
     pub verdict: String,
     /// How that is to be taken.
-    pub tone: Tone,
+    pub tone: Sentiment,
     /// Why it came to that.
     pub reason: String,
     /// When it began, ISO 8601.
@@ -46,22 +46,22 @@ pub struct RunSummary {
     /// The probes of the hypothesis.
     pub probes: Vec<ProbeRow>,
     /// The steps of the method, those that were not reached included.
-    pub method: Vec<Step>,
+    pub method: Vec<SummaryStep>,
     /// The rollbacks, likewise.
-    pub rollbacks: Vec<Step>,
+    pub rollbacks: Vec<SummaryStep>,
     /// What happened when, in order.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEvent>,
     /// What sampling saw.
     pub samples: Vec<Series>,
     /// What it takes to do it again.
-    pub again: Again,
+    pub again: ReproductionInputs,
     /// The journal as it was read.
     pub journal: String,
 }
 
 /// What the journal says of what was given beside the experiment.
 #[derive(Clone, Debug, Default)]
-pub struct Again {
+pub struct ReproductionInputs {
     /// The entries of its configuration, which may have been replaced.
     pub configuration: Vec<String>,
     /// The variables of the environment that it reads.
@@ -74,7 +74,7 @@ pub struct Again {
 
 /// How something is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub enum Sentiment {
     /// As it should be.
     Good,
     /// Not as it should be.
@@ -91,18 +91,18 @@ pub struct ProbeRow {
     /// What is tolerated.
     pub tolerated: String,
     /// Before the method.
-    pub before: Look,
+    pub before: ProbeCheck,
     /// While it ran: of several looks the first that was not met, else the last. None where nobody was to look.
-    pub during: Option<Look>,
+    pub during: Option<ProbeCheck>,
     /// After it.
-    pub after: Look,
+    pub after: ProbeCheck,
 }
 
 /// What was seen of a probe.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct ProbeCheck {
     /// What became of it.
-    pub state: LookState,
+    pub state: ProbeCheckState,
     /// What was observed, or why nothing could be.
     pub observed: String,
     /// How long it took, in seconds.
@@ -113,7 +113,7 @@ pub struct Look {
 
 /// What became of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookState {
+pub enum ProbeCheckState {
     /// It was within its tolerance.
     Met,
     /// It was not.
@@ -128,13 +128,13 @@ pub enum LookState {
 
 /// A step of the method, or a rollback.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct SummaryStep {
     /// Its name.
     pub name: String,
     /// Whether it acts, or only looks.
     pub is_action: bool,
     /// What became of it.
-    pub state: StepState,
+    pub state: StepStatus,
     /// What was seen, or what went wrong.
     pub detail: String,
     /// What it hit: kind, namespace and name of each, and whether it was done, where that is known.
@@ -145,7 +145,7 @@ pub struct Step {
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepState {
+pub enum StepStatus {
     /// An action that was seen to take effect.
     TookEffect,
     /// An action that was carried out and not seen to take effect.
@@ -166,20 +166,20 @@ pub enum StepState {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
+pub struct TimelineEvent {
     /// Seconds since the run began.
     pub at: f64,
     /// What happened.
     pub what: String,
     /// What kind of thing.
-    pub kind: MomentKind,
+    pub kind: TimelineEventKind,
     /// How it is to be taken.
-    pub tone: Tone,
+    pub tone: Sentiment,
 }
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MomentKind {
+pub enum TimelineEventKind {
     /// A look at the steady state.
     Look,
     /// An action.
@@ -194,10 +194,10 @@ pub enum MomentKind {
     End,
 }
 
-impl Summary {
+impl ReportSummary {
     /// Of records, and what their comparison came to: that of those before and those after, in this order.
-    pub fn of(records: &[Record], comparison: Option<&Comparison>) -> Self {
-        let mut runs: Vec<RunSummary> = records.iter().map(read::run).collect();
+    pub fn of(records: &[Record], comparison: Option<&RunComparison>) -> Self {
+        let mut runs: Vec<RunSummary> = records.iter().map(build::run).collect();
         // what a run was in the trial that made it counts for less than what it is in this answer
         let compared = comparison.into_iter().flat_map(|comparison| &comparison.runs);
         for (run, compared) in runs.iter_mut().zip(compared) {

@@ -2,12 +2,12 @@
 //!
 //! What comes from journals is written so that it cannot move the cursor or colour anything.
 
-use super::Summary;
-use super::summary::{Look, RunSummary, Step, counts, reaction, seconds_shown};
+use super::ReportSummary;
+use super::summary::{ProbeCheck, RunSummary, SummaryStep, counts, reaction, seconds_shown};
 use crate::console::sanitize;
 
 /// The report. A comparison stands above the runs, in the words of `kubectl chaos compare`.
-pub fn render(summary: &Summary) -> String {
+pub fn render(summary: &ReportSummary) -> String {
     let mut out = String::new();
     for (index, run) in summary.runs.iter().enumerate() {
         if index > 0 {
@@ -76,11 +76,11 @@ fn one(run: &RunSummary, out: &mut String) {
     }
 }
 
-fn looked(look: &Look) -> String {
+fn looked(look: &ProbeCheck) -> String {
     with(look.state.shown(), &look.observed)
 }
 
-fn stepped(step: &Step) -> String {
+fn stepped(step: &SummaryStep) -> String {
     with(step.state.shown(), &step.detail)
 }
 

@@ -9,9 +9,9 @@
 //! The schedule is open: a sample is due at a fixed moment, however long others take, and its latency counts from
 //! that moment. A slow answer so does not keep others from being seen to be slow.
 
-mod phases;
-mod series;
-mod take;
+mod aggregate;
+mod phase_tracker;
+mod probe;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,17 +21,17 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
-use crate::experiment::{Activity, Experiment, ProviderKind, Step};
+use crate::experiment::{Activity, Experiment, MethodStep, ProviderKind};
 use crate::kubernetes;
 use crate::provider::Providers;
-use crate::sample::{Outcome, Series};
+use crate::series::{SampleOutcome, Series};
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
-pub use phases::Phases;
-pub use series::STREAK;
-use series::{Fold, Head, Slot};
-use take::Target;
+pub use aggregate::STREAK;
+use aggregate::{ProbeInfo, SeriesAggregator, SlotResult};
+pub use phase_tracker::PhaseTracker;
+use probe::SampledProbe;
 
 /// How many samples of a probe may be under way at once.
 const IN_FLIGHT: usize = 16;
@@ -52,7 +52,7 @@ const KUBERNETES_PERIOD: Duration = Duration::from_secs(1);
 
 /// How to sample.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SamplingOptions {
     /// From one sample to the next, within [`SHORTEST_PERIOD`] and [`LONGEST_PERIOD`]; by the kind of probe where
     /// nothing is said.
     pub period: Option<Duration>,
@@ -67,27 +67,27 @@ pub struct Options {
 
 /// Sampling that is under way.
 pub struct Sampling {
-    probes: Vec<Arc<Probe>>,
-    phases: Phases,
-    options: Options,
+    probes: Vec<Arc<ProbeSampler>>,
+    phases: PhaseTracker,
+    options: SamplingOptions,
     /// Whether no more samples are begun.
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
-struct Probe {
-    target: Target,
-    head: Head,
-    fold: Mutex<Fold>,
+struct ProbeSampler {
+    target: SampledProbe,
+    head: ProbeInfo,
+    fold: Mutex<SeriesAggregator>,
     /// Tells that a slot is over.
     over: watch::Sender<u64>,
 }
 
 /// Which probes of an experiment are sampled. An error names one that cannot be.
-pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&'a Step>, String> {
+pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&'a MethodStep>, String> {
     let hypothesis = experiment.checked_hypothesis();
     let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
-    let name = |step: &Step| step.activity.as_ref().ok().map(|activity| activity.name.clone());
+    let name = |step: &MethodStep| step.activity.as_ref().ok().map(|activity| activity.name.clone());
     for wanted in named {
         if !probes.iter().any(|step| name(step).as_ref() == Some(wanted)) {
             let known: Vec<String> = probes.iter().filter_map(name).collect();
@@ -97,7 +97,7 @@ pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&
             ));
         }
     }
-    let is_sampled = |step: &&Step| match &step.activity {
+    let is_sampled = |step: &&MethodStep| match &step.activity {
         Err(_) => false,
         Ok(activity) if named.is_empty() => only_looks(activity),
         Ok(activity) => named.contains(&activity.name),
@@ -106,7 +106,7 @@ pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&
 }
 
 /// What will not come of sampling as it was asked for, although it can begin.
-pub fn doubts(sampled: &[&Step], options: &Options) -> Vec<String> {
+pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String> {
     let kinds: Vec<ProviderKind> =
         sampled.iter().filter_map(|step| step.activity.as_ref().ok()?.provider).collect();
     if kinds.is_empty() {
@@ -159,29 +159,29 @@ impl Sampling {
         experiment: &Experiment,
         scope: &Scope,
         providers: &Providers,
-        phases: Phases,
-        options: Options,
+        phases: PhaseTracker,
+        options: SamplingOptions,
     ) -> Result<Self, String> {
         let (began, at) = (Instant::now(), Timestamp::now());
         let redactor = Redactor::new(scope);
-        let probe = |step: &Step| {
+        let probe = |step: &MethodStep| {
             let activity = Arc::clone(step.activity.as_ref().ok()?);
             let kind = activity.provider?;
-            let head = Head {
+            let head = ProbeInfo {
                 probe: redactor.text(&activity.name).into_owned(),
                 provider: kind.name(),
                 period: options.period.unwrap_or(usual_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
                 deadline: deadline(&activity, scope),
                 began: at,
             };
-            let fold = Mutex::new(Fold::new(head.clone(), phases.clone(), began));
-            let target = Target {
+            let fold = Mutex::new(SeriesAggregator::new(head.clone(), phases.clone(), began));
+            let target = SampledProbe {
                 activity,
                 tolerance: step.tolerance.clone(),
                 scope: scope.clone(),
                 providers: providers.clone(),
             };
-            Some(Arc::new(Probe { target, head, fold, over: watch::Sender::new(0) }))
+            Some(Arc::new(ProbeSampler { target, head, fold, over: watch::Sender::new(0) }))
         };
         let probes: Vec<_> = sampled(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
         let stop = watch::Sender::new(false);
@@ -197,7 +197,7 @@ impl Sampling {
         if self.probes.is_empty() {
             return;
         }
-        let settled = self.until(Fold::is_settled);
+        let settled = self.until(SeriesAggregator::is_settled);
         // what did not settle is told by the series
         let _ = tokio::time::timeout(self.options.settle, settled).await;
         self.phases.settled();
@@ -208,14 +208,14 @@ impl Sampling {
     pub async fn recovery(&self) {
         self.phases.over();
         let now = Instant::now();
-        let Some((from, _)) = self.phases.span(crate::sample::Phase::Recovery, now) else { return };
+        let Some((from, _)) = self.phases.span(crate::series::SamplePhase::Recovery, now) else { return };
         let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
         let usual = RECOVERY.max(slowest * (STREAK + 2));
         let left = self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
-        let _ = tokio::time::timeout(left, self.until(Fold::is_recovered)).await;
+        let _ = tokio::time::timeout(left, self.until(SeriesAggregator::is_recovered)).await;
     }
 
-    async fn until(&self, is: fn(&Fold) -> bool) {
+    async fn until(&self, is: fn(&SeriesAggregator) -> bool) {
         for probe in &self.probes {
             let mut over = probe.over.subscribe();
             while !is(&probe.fold.lock()) {
@@ -237,8 +237,8 @@ impl Sampling {
             () = async { while self.tasks.join_next().await.is_some() {} } => {}
         }
         while self.tasks.join_next().await.is_some() {}
-        let fold = |probe: &Arc<Probe>| {
-            let empty = Fold::new(probe.head.clone(), self.phases.clone(), end);
+        let fold = |probe: &Arc<ProbeSampler>| {
+            let empty = SeriesAggregator::new(probe.head.clone(), self.phases.clone(), end);
             std::mem::replace(&mut *probe.fold.lock(), empty).finish(end)
         };
         self.probes.iter().map(fold).collect()
@@ -258,7 +258,7 @@ fn deadline(activity: &Activity, scope: &Scope) -> Duration {
     limit.unwrap_or(DEADLINE)
 }
 
-impl Probe {
+impl ProbeSampler {
     /// Begins a sample whenever one is due, until it is told to stop.
     async fn keep_on(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
         let period = self.head.period;
@@ -273,14 +273,14 @@ impl Probe {
             while under_way.try_join_next().is_some() {}
             // slots that passed as a whole while this task was not waked
             while due + period <= Instant::now() {
-                self.over(number, due, Slot::Missed);
+                self.over(number, due, SlotResult::Missed);
                 number += 1;
                 due += period;
             }
             if under_way.len() < IN_FLIGHT {
                 let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
             } else {
-                self.over(number, due, Slot::Sampled(None, Outcome::Saturated));
+                self.over(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
             }
             number += 1;
             due += period;
@@ -291,18 +291,18 @@ impl Probe {
     async fn sample(self: Arc<Self>, number: u64, due: Instant) {
         let left = self.head.deadline.saturating_sub(due.elapsed());
         let slot = match tokio::time::timeout(left, self.target.take()).await {
-            Err(_) => Slot::Sampled(Some(due.elapsed()), Outcome::Timeout),
+            Err(_) => SlotResult::Sampled(Some(due.elapsed()), SampleOutcome::Timeout),
             Ok((outcome, reached)) => {
                 if let Some(reached) = reached {
                     self.fold.lock().reached(reached.access);
                 }
-                Slot::Sampled(Some(due.elapsed()), outcome)
+                SlotResult::Sampled(Some(due.elapsed()), outcome)
             }
         };
         self.over(number, due, slot);
     }
 
-    fn over(&self, number: u64, due: Instant, slot: Slot) {
+    fn over(&self, number: u64, due: Instant, slot: SlotResult) {
         self.fold.lock().take(number, due, slot);
         self.over.send_modify(|over| *over += 1);
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::{ProcessEnv, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::experiment::document::{self, Document, MAX_BYTES};
 use crate::experiment::resolve::Verification;
 use crate::experiment::{json, yaml};
-use crate::http_client::{self, Options, describe};
-use crate::settings::{Environment, Settings};
+use crate::http_client::{self, ClientOptions, describe};
 
 /// How long a server may take to answer with an experiment.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const STANDARD_INPUT: &str = "-";
 
 /// The format of a text, as far as its name or its server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+enum SourceFormat {
     Json,
     Yaml,
     /// One of the two: JSON where it can be read as such.
@@ -34,12 +34,12 @@ enum Format {
 pub async fn read(
     source: &str,
     settings: &Settings,
-    environment: &Environment,
+    environment: &ProcessEnv,
     verify_tls: bool,
 ) -> Result<Document, Diagnostic> {
     if source == STANDARD_INPUT {
         let bytes = read_all(std::io::stdin().lock(), "standard input")?;
-        return parse(&bytes, Format::Either, "standard input");
+        return parse(&bytes, SourceFormat::Either, "standard input");
     }
     let path = Path::new(source);
     if path.exists() {
@@ -61,12 +61,12 @@ pub async fn read(
     }
 }
 
-fn by_extension(path: &Path) -> Format {
+fn by_extension(path: &Path) -> SourceFormat {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     match extension.as_deref() {
-        Some("json") => Format::Json,
-        Some("yaml" | "yml") => Format::Yaml,
-        _ => Format::Either,
+        Some("json") => SourceFormat::Json,
+        Some("yaml" | "yml") => SourceFormat::Yaml,
+        _ => SourceFormat::Either,
     }
 }
 
@@ -89,16 +89,16 @@ fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnos
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8], format: Format, source: &str) -> Result<Document, Diagnostic> {
+fn parse(bytes: &[u8], format: SourceFormat, source: &str) -> Result<Document, Diagnostic> {
     let text = document::decode(bytes, source)?;
     match format {
-        Format::Json => json::read(text, source),
-        Format::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {
+        SourceFormat::Json => json::read(text, source),
+        SourceFormat::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {
             // YAML's own brackets look the same
             Err(fault) => yaml::read(text, source).map_err(|_| fault),
             read => read,
         },
-        Format::Yaml | Format::Either => yaml::read(text, source).map_err(yaml_fault),
+        SourceFormat::Yaml | SourceFormat::Either => yaml::read(text, source).map_err(yaml_fault),
     }
 }
 
@@ -115,14 +115,17 @@ async fn fetch(
     url: &Url,
     shown: &str,
     settings: &Settings,
-    environment: &Environment,
+    environment: &ProcessEnv,
     verify_tls: bool,
-) -> Result<(Vec<u8>, Format), Diagnostic> {
+) -> Result<(Vec<u8>, SourceFormat), Diagnostic> {
     let fault = |message: String| Diagnostic::of_file(shown, message);
     let verification =
         if verify_tls { http_client::trust(|name| environment.get(name)) } else { Verification::None };
-    let options =
-        Options { connect_timeout: Some(CONNECT_TIMEOUT), timeout: Some(TIMEOUT), ..Options::default() };
+    let options = ClientOptions {
+        connect_timeout: Some(CONNECT_TIMEOUT),
+        timeout: Some(TIMEOUT),
+        ..ClientOptions::default()
+    };
     let client = http_client::build(&verification, options).map_err(fault)?;
     let mut request = client.get(url.clone()).header("Accept", "application/json, application/x-yaml");
     if !url.username().is_empty() || url.password().is_some() {
@@ -171,15 +174,15 @@ fn authority(url: &Url) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-fn by_content_type(header: Option<&str>) -> Result<Format, String> {
-    let Some(header) = header else { return Ok(Format::Either) };
+fn by_content_type(header: Option<&str>) -> Result<SourceFormat, String> {
+    let Some(header) = header else { return Ok(SourceFormat::Either) };
     let is = |kind: &str| header.contains(kind);
     if is("application/json") {
-        Ok(Format::Json)
+        Ok(SourceFormat::Json)
     } else if is("application/x-yaml") || is("application/yaml") || is("text/yaml") {
-        Ok(Format::Yaml)
+        Ok(SourceFormat::Yaml)
     } else if is("text/plain") {
-        Ok(Format::Either)
+        Ok(SourceFormat::Either)
     } else {
         Err(format!("the server sent {header}, which is neither JSON nor YAML"))
     }
@@ -192,15 +195,15 @@ mod tests {
     #[test]
     fn the_format_is_known_by_extension_content_type_or_content() {
         let extension = |path: &str| by_extension(Path::new(path));
-        assert_eq!(extension("a.JSON"), Format::Json);
-        assert_eq!(extension("a.b.Yml"), Format::Yaml);
-        assert_eq!(extension("a"), Format::Either);
-        assert_eq!(extension(".json"), Format::Either);
-        assert_eq!(by_content_type(Some("application/json; charset=utf-8")), Ok(Format::Json));
-        assert_eq!(by_content_type(Some("text/plain")), Ok(Format::Either));
-        assert_eq!(by_content_type(None), Ok(Format::Either));
+        assert_eq!(extension("a.JSON"), SourceFormat::Json);
+        assert_eq!(extension("a.b.Yml"), SourceFormat::Yaml);
+        assert_eq!(extension("a"), SourceFormat::Either);
+        assert_eq!(extension(".json"), SourceFormat::Either);
+        assert_eq!(by_content_type(Some("application/json; charset=utf-8")), Ok(SourceFormat::Json));
+        assert_eq!(by_content_type(Some("text/plain")), Ok(SourceFormat::Either));
+        assert_eq!(by_content_type(None), Ok(SourceFormat::Either));
         assert!(by_content_type(Some("text/html")).is_err());
-        let either = |text: &str| parse(text.as_bytes(), Format::Either, "f").is_ok();
+        let either = |text: &str| parse(text.as_bytes(), SourceFormat::Either, "f").is_ok();
         assert!(either("{\"a\": 1}") && either("{a: 1}") && either("a: 1") && either("\u{feff}[1]"));
         assert!(!either("{\"a\": ]"));
     }

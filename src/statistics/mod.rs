@@ -9,14 +9,14 @@
 //!  quantile      medians
 //! ```
 
-mod proportion;
+mod hodges_lehmann;
+mod holm;
+mod permutation;
 mod quantile;
-mod rank;
-mod several;
-mod shift;
+mod wilson;
 
-pub use proportion::wilson;
+pub use hodges_lehmann::{shift, shift_interval};
+pub use holm::holm;
+pub use permutation::{GroupSplits, MAX_SPLITS, can_differ, groups_needed, least_p};
 pub use quantile::{median, quantile};
-pub use rank::{MAX_SPLITS, Splits, can_differ, groups_needed, least_p};
-pub use several::holm;
-pub use shift::{shift, shift_interval};
+pub use wilson::wilson;

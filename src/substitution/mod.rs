@@ -64,7 +64,7 @@ impl Scope {
 
     /// The text with every placeholder filled. Unknown and malformed ones stay as they are.
     pub fn fill_text(&self, text: &str) -> Value {
-        if let Some(Token { length, kind: TokenKind::Braced(name) }) = token(text)
+        if let Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) = token(text)
             && length == text.len()
             && let Some(value) = self.lookup(name)
         {
@@ -76,11 +76,14 @@ impl Scope {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
             let length = match token(rest) {
-                Some(Token { length, kind: TokenKind::Dollar }) => {
+                Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => {
                     out.push('$');
                     length
                 }
-                Some(Token { length, kind: TokenKind::Braced(name) | TokenKind::Named(name) }) => {
+                Some(PlaceholderToken {
+                    length,
+                    kind: PlaceholderTokenKind::Braced(name) | PlaceholderTokenKind::Named(name),
+                }) => {
                     match self.lookup(name) {
                         Some(value) => out.push_str(&value.python_text()),
                         None => out.push_str(&rest[..length]),
@@ -115,12 +118,12 @@ pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
     while let Some(at) = rest.find('$') {
         rest = &rest[at..];
         let length = match token(rest) {
-            Some(Token { length, kind: TokenKind::Dollar }) => length,
-            Some(Token { length, kind: TokenKind::Braced(name) }) => {
+            Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => length,
+            Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) => {
                 found.push(Placeholder { name, braced: true });
                 length
             }
-            Some(Token { length, kind: TokenKind::Named(name) }) => {
+            Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Named(name) }) => {
                 found.push(Placeholder { name, braced: false });
                 length
             }
@@ -132,13 +135,13 @@ pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
 }
 
 /// A placeholder at the beginning of a text.
-struct Token<'a> {
+struct PlaceholderToken<'a> {
     /// In bytes.
     length: usize,
-    kind: TokenKind<'a>,
+    kind: PlaceholderTokenKind<'a>,
 }
 
-enum TokenKind<'a> {
+enum PlaceholderTokenKind<'a> {
     /// `$$`
     Dollar,
     /// `${name}`
@@ -147,18 +150,22 @@ enum TokenKind<'a> {
     Named(&'a str),
 }
 
-fn token(text: &str) -> Option<Token<'_>> {
+fn token(text: &str) -> Option<PlaceholderToken<'_>> {
     let rest = text.strip_prefix('$')?;
     if rest.starts_with('$') {
-        return Some(Token { length: 2, kind: TokenKind::Dollar });
+        return Some(PlaceholderToken { length: 2, kind: PlaceholderTokenKind::Dollar });
     }
     if let Some(inner) = rest.strip_prefix('{') {
         let name = &inner[..name_length(inner)];
         let closed = !name.is_empty() && inner[name.len()..].starts_with('}');
-        return closed.then_some(Token { length: name.len() + 3, kind: TokenKind::Braced(name) });
+        return closed.then_some(PlaceholderToken {
+            length: name.len() + 3,
+            kind: PlaceholderTokenKind::Braced(name),
+        });
     }
     let name = &rest[..name_length(rest)];
-    (!name.is_empty()).then_some(Token { length: name.len() + 1, kind: TokenKind::Named(name) })
+    (!name.is_empty())
+        .then_some(PlaceholderToken { length: name.len() + 1, kind: PlaceholderTokenKind::Named(name) })
 }
 
 /// The length of the name that a text begins with: ASCII letters, digits and underscores, no digit first.

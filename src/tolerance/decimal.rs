@@ -17,7 +17,7 @@ pub(super) enum Decimal {
 
 /// What [`Decimal::of`] can make nothing of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoDecimal {
+pub(super) enum DecimalError {
     /// A text that is no number: the value is out of every range.
     Text,
     /// Something that is neither a number nor a text: Python raises an error.
@@ -26,16 +26,16 @@ pub(super) enum NoDecimal {
 
 impl Decimal {
     /// The number that a value is, as exactly as it is: a float counts with all its binary digits.
-    pub(super) fn of(value: &Value) -> Result<Self, NoDecimal> {
+    pub(super) fn of(value: &Value) -> Result<Self, DecimalError> {
         match value {
             Value::Bool(b) => Ok(Self::finite(false, &[u8::from(*b)], 1)),
-            Value::Int(number) => Self::parse(&number.to_string()).ok_or(NoDecimal::Text),
+            Value::Int(number) => Self::parse(&number.to_string()).ok_or(DecimalError::Text),
             Value::Float(number) if number.is_nan() => Ok(Self::NotANumber),
             Value::Float(number) if number.is_infinite() => Ok(Self::Infinite { negative: *number < 0.0 }),
             // 1074 digits after the point are enough for every float
-            Value::Float(number) => Self::parse(&format!("{number:.1074}")).ok_or(NoDecimal::Text),
-            Value::Text(text) => Self::parse(text).ok_or(NoDecimal::Text),
-            Value::Null | Value::List(_) | Value::Map(_) => Err(NoDecimal::Type),
+            Value::Float(number) => Self::parse(&format!("{number:.1074}")).ok_or(DecimalError::Text),
+            Value::Text(text) => Self::parse(text).ok_or(DecimalError::Text),
+            Value::Null | Value::List(_) | Value::Map(_) => Err(DecimalError::Type),
         }
     }
 
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn what_is_no_number_is_told_apart() {
         for no_number in ["many", "", "1e", "0x10", "1,5", "1 2", "--1", "e5", ".", "naN x"] {
-            assert_eq!(Decimal::of(&no_number.into()), Err(NoDecimal::Text), "{no_number}");
+            assert_eq!(Decimal::of(&no_number.into()), Err(DecimalError::Text), "{no_number}");
         }
         for other in [Value::Null, Value::List(Vec::new())] {
-            assert_eq!(Decimal::of(&other), Err(NoDecimal::Type));
+            assert_eq!(Decimal::of(&other), Err(DecimalError::Type));
         }
     }
 }

@@ -6,8 +6,8 @@ mod python_regex;
 
 use std::cmp::Ordering;
 
-use decimal::{Decimal, NoDecimal};
-use jsonpath::Path;
+use decimal::{Decimal, DecimalError};
+use jsonpath::JsonPath;
 
 use crate::experiment::json;
 use crate::experiment::{Activity, Tolerance};
@@ -18,7 +18,7 @@ pub use python_regex::Pattern;
 
 /// Whether a value was tolerated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct ToleranceResult {
     /// Whether it was.
     pub met: bool,
     /// What would have been tolerated, to a person.
@@ -30,7 +30,7 @@ pub struct Verdict {
 /// The outcome of looking at a tolerance.
 pub enum Evaluation {
     /// It is decided.
-    Verdict(Verdict),
+    Verdict(ToleranceResult),
     /// Another activity decides: it is met if what comes out of it is true by Python's lights.
     Judge(Box<Activity>),
 }
@@ -42,7 +42,7 @@ pub fn check_regex(pattern: &str) -> Result<(), String> {
 
 /// What is wrong with a path of the kind `jsonpath`.
 pub fn check_json_path(path: &str) -> Result<(), String> {
-    Path::parse(path).map(drop)
+    JsonPath::parse(path).map(drop)
 }
 
 /// Looks at a probe's output. An error is one that the Chaos Toolkit would not expect: it ends the run.
@@ -74,11 +74,11 @@ pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<E
     Ok(Evaluation::Verdict(verdict))
 }
 
-fn verdict(met: bool, expected: impl Into<String>, actual: &Value) -> Verdict {
-    Verdict { met, expected: expected.into(), actual: actual.clone() }
+fn verdict(met: bool, expected: impl Into<String>, actual: &Value) -> ToleranceResult {
+    ToleranceResult { met, expected: expected.into(), actual: actual.clone() }
 }
 
-fn plain(value: &Value, expected: &Value) -> Verdict {
+fn plain(value: &Value, expected: &Value) -> ToleranceResult {
     verdict(value.equals(expected), expected.python_text(), value)
 }
 
@@ -97,7 +97,7 @@ fn targeted<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, Str
 }
 
 /// A set of statuses where there is a status; else a range of two, or a set.
-fn list(items: &[Value], value: &Value) -> Result<Verdict, String> {
+fn list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
     if let Some(status) = value.get("status") {
@@ -109,7 +109,7 @@ fn list(items: &[Value], value: &Value) -> Result<Verdict, String> {
     Ok(verdict(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
 }
 
-fn regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<Verdict, String> {
+fn regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, String> {
     let Value::Text(pattern) = scope.fill(pattern) else {
         return Err("first argument must be string or compiled pattern".to_owned());
     };
@@ -126,9 +126,9 @@ fn json_path(
     count: Option<&Value>,
     expect: Option<&Value>,
     scope: &Scope,
-) -> Result<Verdict, String> {
+) -> Result<ToleranceResult, String> {
     let Value::Text(path) = scope.fill(path) else { return Err("a JSON path is a text".to_owned()) };
-    let compiled = Path::parse(&path)?;
+    let compiled = JsonPath::parse(&path)?;
     // text is looked into if there is JSON in it
     let parsed =
         value.as_text().and_then(|text| json::read(text, "").ok()).map(|document| document.root.to_value());
@@ -148,7 +148,7 @@ fn json_path(
         }
         (None, None) => (!found.is_empty(), format!("a match of {path}")),
     };
-    Ok(Verdict { met, expected, actual: Value::List(found) })
+    Ok(ToleranceResult { met, expected, actual: Value::List(found) })
 }
 
 /// Header names have no case, but the keys of a mapping have: where a path names a header of a response, the
@@ -158,7 +158,7 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
         value.as_map().filter(|entries| entries.contains_key("status") && entries.contains_key("body"))?;
     let headers = entries.get("headers")?.as_map().filter(|_| matches!(target, None | Some("headers")))?;
     let Value::Text(path) = scope.fill(path) else { return None };
-    let path = Path::parse(&path).ok()?;
+    let path = JsonPath::parse(&path).ok()?;
     let names = path.names();
     let renamed = |name: &String| {
         let asked = names.iter().find(|asked| asked.eq_ignore_ascii_case(name));
@@ -170,13 +170,13 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
     Some(Value::Map(entries))
 }
 
-fn range(bounds: &[Value], value: &Value) -> Result<Verdict, String> {
+fn range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, String> {
     let [low, high] = bounds else { return Err("list index out of range".to_owned()) };
     let expected = format!("between {} and {}", low.python_text(), high.python_text());
     let number = match Decimal::of(value) {
         Ok(number) => number,
-        Err(NoDecimal::Text) => return Ok(verdict(false, expected, value)),
-        Err(NoDecimal::Type) => {
+        Err(DecimalError::Text) => return Ok(verdict(false, expected, value)),
+        Err(DecimalError::Type) => {
             return Err(format!("conversion from {} to Decimal is not supported", value.python_type()));
         }
     };
@@ -373,6 +373,9 @@ mod tests {
         let Ok(Evaluation::Verdict(verdict)) = evaluate(&tolerance, &process(7, "").into(), &scope()) else {
             panic!()
         };
-        assert_eq!(verdict, Verdict { met: false, expected: "between 1 and 2".to_owned(), actual: 7.into() });
+        assert_eq!(
+            verdict,
+            ToleranceResult { met: false, expected: "between 1 and 2".to_owned(), actual: 7.into() }
+        );
     }
 }

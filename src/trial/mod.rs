@@ -9,15 +9,15 @@
 //!  stage      the namespace of a run: made, filled, ready, removed
 //! ```
 
-mod kept;
+mod backup;
+mod backup_entry;
+mod deployment;
+mod isolation;
 pub mod manifest;
-mod order;
-mod outside;
-mod stage;
-mod standing;
+mod schedule;
 
-pub use kept::Fate;
-pub use order::{Arm, order};
-pub use outside::{Allowed, Bounds, Outside, Place, activities, outside};
-pub use stage::{Intent, Resolved, Stage, replicas};
-pub use standing::{Misfit, Outlook, Standing, Voucher};
+pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
+pub use backup_entry::RestoreAction;
+pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replicas};
+pub use isolation::{AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, activities, outside};
+pub use schedule::{Arm, order};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser as _};
 
-use crate::cli::args::{Cli, RollbackArg, existing, parse_duration, parse_variable, whole};
+use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_duration, parse_variable, whole};
 use crate::cli::compare::FailOn;
-use crate::cli::files::Files;
+use crate::cli::path_conflicts::PathSet;
 use crate::cli::trial::usual;
 use crate::compare::Margin;
 
@@ -46,8 +46,8 @@ pub(in crate::cli) struct Ci {
     #[arg(long)]
     pub(super) in_place: bool,
     /// Whether to sample the steady state: true, false, or how often; a trial always does
-    #[arg(long, value_name = "WHAT", value_parser = Sample::parse)]
-    pub(super) sample: Option<Sample>,
+    #[arg(long, value_name = "WHAT", value_parser = SampleMode::parse)]
+    pub(super) sample: Option<SampleMode>,
     #[command(flatten)]
     pub(super) variables: CiVariables,
     /// Interrupt a run after this time, such as 90s or 5m; rollbacks are not counted
@@ -63,8 +63,8 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "MARGINS", value_parser = margin)]
     pub(super) margin: Option<String>,
     /// When to play rollbacks
-    #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = RollbackArg::Always)]
-    pub(super) rollback_strategy: RollbackArg,
+    #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = RollbackStrategyArg::Always)]
+    pub(super) rollback_strategy: RollbackStrategyArg,
     /// Exit with 1 when the verdict of a trial is one of these; may be repeated; broken and regressed where nothing is
     /// said
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
@@ -97,7 +97,7 @@ pub(super) struct CiVariables {
 
 /// Whether to sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sample {
+pub(super) enum SampleMode {
     /// As often as is usual.
     Usual,
     /// Not at all.
@@ -106,7 +106,7 @@ pub(super) enum Sample {
     Every(String),
 }
 
-impl Sample {
+impl SampleMode {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "true" => Ok(Self::Usual),
@@ -144,11 +144,11 @@ fn given_file(text: &str) -> Result<String, String> {
 
 impl Ci {
     /// The files that it names: those of the run or the trial that it comes to.
-    pub(in crate::cli) fn files(&self) -> Files {
+    pub(in crate::cli) fn files(&self) -> PathSet {
         let parsed = self.words().ok().and_then(|words| Cli::try_parse_from(words).ok());
         // what does not go together is refused later, with the reason
-        let Some(cli) = parsed else { return Files::default() };
-        let files = Files::of(&cli).reads("the base branch's experiment", &self.base_experiment);
+        let Some(cli) = parsed else { return PathSet::default() };
+        let files = PathSet::of(&cli).reads("the base branch's experiment", &self.base_experiment);
         if self.is_trial() { files } else { files.reports(&usual(&self.output_dir)) }
     }
 
@@ -177,7 +177,7 @@ impl Ci {
         add("timeout", self.timeout.as_slice());
         add("effect-timeout", self.effect_timeout.as_slice());
         add("rollback-strategy", &[name(self.rollback_strategy)]);
-        words.extend(self.sample.as_ref().and_then(Sample::word));
+        words.extend(self.sample.as_ref().and_then(SampleMode::word));
         words.extend(self.embedded.then(|| "--embedded".to_owned()));
         words.extend(["--".to_owned(), experiment.clone()]);
         Ok(words)
@@ -192,7 +192,7 @@ impl Ci {
         if !self.apply.is_empty() {
             return Err("--apply is for a single run; a trial takes --common".to_owned());
         }
-        if self.sample == Some(Sample::Never) {
+        if self.sample == Some(SampleMode::Never) {
             return Err("a trial always samples: leave --sample out, or say how often".to_owned());
         }
         words.push("trial".to_owned());
@@ -232,7 +232,7 @@ impl Ci {
         }
         words.push("run".to_owned());
         words.extend(self.apply.iter().map(|folder| format!("--apply={folder}")));
-        words.push(format!("--journal-path={}", self.output_dir.join(super::folder::JOURNAL).display()));
+        words.push(format!("--journal-path={}", self.output_dir.join(super::results_dir::JOURNAL).display()));
         Ok(())
     }
 }

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::exit_code::Exit;
-use super::files::Files;
-use super::output_file::ReportArgs;
-use super::{Session, records};
-use crate::compare::{Comparison, Margin, Options, Verdict, compare as judge};
+use super::exit_code::ExitStatus;
+use super::path_conflicts::PathSet;
+use super::report_files::ReportArgs;
+use super::{CommandContext, load_journals};
+use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare as judge};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,7 +24,7 @@ Exit codes:
 /// `compare`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
-pub(super) struct Compare {
+pub(super) struct CompareArgs {
     /// The journal of the run before the change
     #[arg(value_name = "BEFORE", requires = "last", conflicts_with_all = ["before", "after"])]
     first: Option<PathBuf>,
@@ -45,15 +45,15 @@ pub(super) struct Compare {
     #[command(flatten)]
     reports: ReportArgs,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = CompareFormat::Text)]
+    output: CompareFormat,
 }
 
-impl Compare {
+impl CompareArgs {
     /// The files that it names.
-    pub(super) fn files(&self) -> Files {
+    pub(super) fn files(&self) -> PathSet {
         let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
-        Files::default().reads("a journal", journals).reports(&self.reports)
+        PathSet::default().reads("a journal", journals).reports(&self.reports)
     }
 }
 
@@ -68,8 +68,8 @@ pub(super) struct RuleArgs {
 
 impl RuleArgs {
     /// As the comparison takes them; draws begin with the seed that was asked for.
-    pub(super) fn options(&self, seed: Option<u64>) -> Options {
-        Options { seed: seed.unwrap_or(Options::default().seed), margin: self.margin }
+    pub(super) fn options(&self, seed: Option<u64>) -> CompareOptions {
+        CompareOptions { seed: seed.unwrap_or(CompareOptions::default().seed), margin: self.margin }
     }
 }
 
@@ -91,21 +91,21 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> ComparisonVerdict {
         match self {
-            Self::Fixed => Verdict::Fixed,
-            Self::Broken => Verdict::Broken,
-            Self::Improved => Verdict::Improved,
-            Self::Regressed => Verdict::Regressed,
-            Self::Unchanged => Verdict::Unchanged,
-            Self::Inconclusive => Verdict::Inconclusive,
+            Self::Fixed => ComparisonVerdict::Fixed,
+            Self::Broken => ComparisonVerdict::Broken,
+            Self::Improved => ComparisonVerdict::Improved,
+            Self::Regressed => ComparisonVerdict::Regressed,
+            Self::Unchanged => ComparisonVerdict::Unchanged,
+            Self::Inconclusive => ComparisonVerdict::Inconclusive,
         }
     }
 }
 
 /// What to write to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum CompareFormat {
     /// The verdict and a table for a person.
     Text,
     /// The same with every run, and how sure each row is.
@@ -116,14 +116,14 @@ pub(super) enum Format {
     Yaml,
 }
 
-impl Format {
+impl CompareFormat {
     /// Whether a machine reads it, so that nothing else may stand beside it.
     pub(super) fn is_for_machines(self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
 
     /// A comparison, so written.
-    pub(super) fn write(self, comparison: &Comparison) -> String {
+    pub(super) fn write(self, comparison: &RunComparison) -> String {
         match self {
             Self::Text => text::text(comparison, false),
             Self::Wide => text::text(comparison, true),
@@ -134,22 +134,22 @@ impl Format {
 }
 
 /// Compares. Gives the exit code.
-pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
+pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
     if let Err(error) = args.reports.check(args.output.is_for_machines()) {
-        return session.refuse(Exit::Usage, error);
+        return session.refuse(ExitStatus::Usage, error);
     }
     let of = |one: &Option<PathBuf>, several: &[PathBuf]| -> Vec<PathBuf> {
         one.iter().chain(several).cloned().collect()
     };
-    let read = records::read(session, &of(&args.first, &args.before))
-        .and_then(|before| Ok((before, records::read(session, &of(&args.last, &args.after))?)));
+    let read = load_journals::read(session, &of(&args.first, &args.before))
+        .and_then(|before| Ok((before, load_journals::read(session, &of(&args.last, &args.after))?)));
     let (before, after) = match read {
         Ok(arms) => arms,
         Err(code) => return code,
     };
     let comparison = match judge(&before, &after, &args.rules.options(session.connection.seed())) {
         Ok(comparison) => comparison,
-        Err(why) => return session.refuse(Exit::Invalid, why),
+        Err(why) => return session.refuse(ExitStatus::Invalid, why),
     };
     let mut exit = exit(&comparison, &args.fail_on);
     let records = [before, after].concat();
@@ -159,19 +159,19 @@ pub(super) fn compare(session: &Session, args: &Compare) -> u8 {
         failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
     }
     for error in failed {
-        exit = exit.worst(Exit::NotWritten);
-        session.refuse(Exit::NotWritten, error);
+        exit = exit.worst(ExitStatus::NotWritten);
+        session.refuse(ExitStatus::NotWritten, error);
     }
     session.code(exit)
 }
 
 /// How a command ends whose answer this is.
-pub(super) fn exit(comparison: &Comparison, fail_on: &[FailOn]) -> Exit {
+pub(super) fn exit(comparison: &RunComparison, fail_on: &[FailOn]) -> ExitStatus {
     if fail_on.iter().any(|verdict| verdict.verdict() == comparison.verdict) {
-        Exit::Deviated
+        ExitStatus::Deviated
     } else if comparison.has_too_few_runs() {
-        Exit::BaselineNotMet
+        ExitStatus::BaselineNotMet
     } else {
-        Exit::Fine
+        ExitStatus::Fine
     }
 }

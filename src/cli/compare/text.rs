@@ -1,6 +1,6 @@
 //! A comparison for a person at a terminal. Floor 3.
 
-use crate::compare::{Comparison, RunRow};
+use crate::compare::{ComparedRun, RunComparison};
 use crate::console::sanitize;
 
 /// Longer texts of others are cut in a table.
@@ -8,7 +8,7 @@ const WIDEST: usize = 60;
 
 /// What else differs, the verdict and why, the table of what was sampled, and the runs that do not count; all runs
 /// where it is to be wide.
-pub(super) fn text(comparison: &Comparison, wide: bool) -> String {
+pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
         out += &sanitize(text);
@@ -27,13 +27,13 @@ pub(super) fn text(comparison: &Comparison, wide: bool) -> String {
         line(&comparison.shown_settings());
     }
     out += &rows(comparison, wide);
-    let listed: Vec<&RunRow> =
+    let listed: Vec<&ComparedRun> =
         if wide { comparison.runs.iter().collect() } else { comparison.void_runs().collect() };
     out += &runs(&listed);
     out
 }
 
-fn rows(comparison: &Comparison, wide: bool) -> String {
+fn rows(comparison: &RunComparison, wide: bool) -> String {
     if comparison.rows.is_empty() {
         return String::new();
     }
@@ -59,7 +59,7 @@ fn rows(comparison: &Comparison, wide: bool) -> String {
     table(&head, cells.collect())
 }
 
-fn runs(runs: &[&RunRow]) -> String {
+fn runs(runs: &[&ComparedRun]) -> String {
     if runs.is_empty() {
         return String::new();
     }

@@ -5,36 +5,36 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{ASKED, BESIDE};
-use crate::cli::Session;
-use crate::cli::exit_code::Exit;
-use crate::cli::output_file::reason;
+use crate::cli::CommandContext;
+use crate::cli::exit_code::ExitStatus;
+use crate::cli::report_files::reason;
 use crate::cli::search_path::{find, folders, is_open, is_writable};
-use crate::console::{Level, Line, sanitize};
+use crate::console::{ConsoleLine, LineLevel, sanitize};
 
 /// By this text a file is known to be ours.
 const MARK: &str = "written by `kubectl chaos completion install`";
 
 /// Writes it. Gives the exit code.
-pub(super) fn install(session: &Session, folder: Option<&Path>) -> u8 {
+pub(super) fn install(session: &CommandContext, folder: Option<&Path>) -> u8 {
     if cfg!(windows) {
         let why = format!(
             "scripts cannot be started by kubectl here: copy this program to {BESIDE}{}.exe in a folder of PATH",
             session.plugin()
         );
-        return session.refuse(Exit::Usage, why);
+        return session.refuse(ExitStatus::Usage, why);
     }
     let places = folders(&session.environment);
     let folder = match folder {
         Some(folder) => match std::path::absolute(folder) {
             Ok(folder) if folder.is_dir() => folder,
-            _ => return session.refuse(Exit::Usage, format!("{} is no folder", folder.display())),
+            _ => return session.refuse(ExitStatus::Usage, format!("{} is no folder", folder.display())),
         },
         None => match choose(session, &places) {
             Some(folder) => folder,
             None => {
                 let why = "no folder of PATH in the home folder, and not that of this program, can be written: \
                            name one with --dir, such as --dir /usr/local/bin as its owner";
-                return session.refuse(Exit::Usage, why);
+                return session.refuse(ExitStatus::Usage, why);
             }
         },
     };
@@ -42,9 +42,9 @@ pub(super) fn install(session: &Session, folder: Option<&Path>) -> u8 {
     let path = folder.join(&name);
     let told = match write(&path, &script(&session.program())) {
         Ok(told) => told,
-        Err(why) => return session.refuse(Exit::NotWritten, why),
+        Err(why) => return session.refuse(ExitStatus::NotWritten, why),
     };
-    let warn = |text: String| session.terminal.say(&Line::note(Level::Warning, text));
+    let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     if !places.iter().any(|place| place.canonicalize().ok() == folder.canonicalize().ok()) {
         warn(format!("{} is not on PATH, where kubectl looks for it", folder.display()));
     } else if let Some(other) = find(&name, &session.environment)
@@ -62,7 +62,7 @@ pub(super) fn install(session: &Session, folder: Option<&Path>) -> u8 {
 
 /// The folder that this program was started from, or else the first of `PATH` in the home folder, if it can be
 /// written, and not by everybody.
-fn choose(session: &Session, places: &[PathBuf]) -> Option<PathBuf> {
+fn choose(session: &CommandContext, places: &[PathBuf]) -> Option<PathBuf> {
     let home = session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE"));
     let own = find(&session.program(), &session.environment);
     let own = own.as_deref().and_then(Path::parent);

@@ -12,9 +12,9 @@
 //!
 //! Scripts for shells ask in the same way, but for that of `PowerShell`.
 
+mod dynamic;
+mod engine;
 mod install;
-mod known;
-mod walk;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use super::Session;
+use super::CommandContext;
 use super::args::Cli;
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
 
 /// What the file beside kubectl is called, but for the name of the plugin.
 pub(super) const BESIDE: &str = "kubectl_complete-";
@@ -34,14 +34,14 @@ const ASKED: &str = "__complete";
 
 /// `completion`.
 #[derive(Args, Debug)]
-pub(super) struct Completion {
+pub(super) struct CompletionArgs {
     /// What to complete for.
     #[command(subcommand)]
-    what: What,
+    what: CompletionTarget,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum CompletionTarget {
     /// Let kubectl complete: write kubectl_complete-chaos into a folder of PATH
     Install {
         /// The folder; else that of this program, or the first of PATH in the home folder that can be written
@@ -59,14 +59,14 @@ enum What {
 }
 
 /// Installs, or prints a script. Gives the exit code.
-pub(super) fn completion(session: &Session, args: &Completion) -> u8 {
+pub(super) fn completion(session: &CommandContext, args: &CompletionArgs) -> u8 {
     let program = session.program();
     let script = match &args.what {
-        What::Install { dir } => return install::install(session, dir.as_deref()),
-        What::Bash => include_str!("bash.sh").replace("NAME", &program),
-        What::Zsh => include_str!("zsh.sh").replace("NAME", &program),
-        What::Fish => include_str!("fish.fish").replace("NAME", &program),
-        What::Powershell => powershell(&program),
+        CompletionTarget::Install { dir } => return install::install(session, dir.as_deref()),
+        CompletionTarget::Bash => include_str!("bash.sh").replace("NAME", &program),
+        CompletionTarget::Zsh => include_str!("zsh.sh").replace("NAME", &program),
+        CompletionTarget::Fish => include_str!("fish.fish").replace("NAME", &program),
+        CompletionTarget::Powershell => powershell(&program),
     };
     session.answer(&script)
 }
@@ -90,10 +90,10 @@ pub(super) fn asked(words: &[OsString]) -> Option<&[OsString]> {
 }
 
 /// Says what the last word can be. Nobody is told when that cannot be said.
-pub(super) fn answer(words: &[OsString], environment: &Environment) {
+pub(super) fn answer(words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut look_up = |what, given: &[String]| known::look_up(what, given, environment);
-    let found = walk::complete(Cli::command(), &words, &mut look_up);
+    let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
+    let found = engine::complete(Cli::command(), &words, &mut look_up);
     let _ = std::io::stdout().lock().write_all(found.to_string().as_bytes());
 }
 

@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser as _};
 use serde_json::Value as Json;
 
-use super::args::{Cli, Command, Run};
-use super::embedded::Rehearsal;
-use super::exit_code::Exit;
-use super::output_file::reason;
-use super::{Session, compare, new_run_id, records, run, trial};
-use crate::compare::{Comparison, Options, compare as judge};
-use crate::console::{Level, Line, sanitize};
+use super::args::{Cli, Command, RunArgs};
+use super::embedded::EmbeddedRun;
+use super::exit_code::ExitStatus;
+use super::report_files::reason;
+use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
+use crate::compare::{CompareOptions, RunComparison, compare as judge};
+use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
-use scenario::{SERVICES, Scenario, Story};
+use scenario::{DemoScenario, SERVICES, ScenarioSpec};
 
 /// Where it leaves what it showed.
 const FOLDER: &str = "chaos-demo";
@@ -28,37 +28,37 @@ const MARK: &str = ".kubectl-chaos-demo";
 
 /// `demo`.
 #[derive(Args, Debug)]
-pub(super) struct Demo {
+pub(super) struct DemoArgs {
     /// What to show
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = Scenario::CircuitBreaker)]
-    scenario: Scenario,
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = DemoScenario::CircuitBreaker)]
+    scenario: DemoScenario,
     /// Keep the cluster in the foreground afterwards, for kubectl
     #[arg(long)]
     keep: bool,
 }
 
 /// Why the demo ended early.
-enum Ended {
-    Failed(Exit, String),
+enum DemoError {
+    Failed(ExitStatus, String),
     Signal(Signal),
 }
 
 /// Shows a scenario. Gives the exit code.
-pub(super) fn demo(session: &Session, args: &Demo) -> u8 {
+pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
     match session.to_its_end(show(session, args)) {
         Err(code) => code,
-        Ok(Ok(())) => session.code(Exit::Fine),
-        Ok(Err(Ended::Failed(exit, why))) => session.refuse(exit, why),
-        Ok(Err(Ended::Signal(signal))) => {
-            session.refuse(Exit::Signal(signal), format!("interrupted by {signal}: nothing was kept"))
+        Ok(Ok(())) => session.code(ExitStatus::Fine),
+        Ok(Err(DemoError::Failed(exit, why))) => session.refuse(exit, why),
+        Ok(Err(DemoError::Signal(signal))) => {
+            session.refuse(ExitStatus::Signal(signal), format!("interrupted by {signal}: nothing was kept"))
         }
     }
 }
 
-async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
+async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError> {
     let story = args.scenario.story();
     let unwritten = |error: &dyn std::fmt::Display| {
-        Ended::Failed(Exit::Usage, format!("the demo cannot write to this folder: {error}"))
+        DemoError::Failed(ExitStatus::Usage, format!("the demo cannot write to this folder: {error}"))
     };
     let end = session.signals.end().map_err(|error| unwritten(&error))?;
     let mut end = std::pin::pin!(end);
@@ -66,7 +66,7 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
     if place.exists() && !place.join(MARK).exists() {
         let why =
             format!("./{FOLDER} is here already, and no demo made it: move it, or go to another folder");
-        return Err(Ended::Failed(Exit::Usage, why));
+        return Err(DemoError::Failed(ExitStatus::Usage, why));
     }
     // until all is there it stands aside, and goes with whatever ends the demo
     let folder = tempfile::Builder::new()
@@ -81,27 +81,27 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
         write(&root.join(path), text).map_err(|error| unwritten(&error))?;
     }
     let session = &stranger(session, &no_settings);
-    let say = |text: String| session.terminal.say(&Line::note(Level::Info, text));
+    let say = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     say(format!("\n1. Before: {}", story.before));
     let manifests = [root.join("services"), root.join("01-before")];
     let cluster = tokio::select! {
-        cluster = Rehearsal::start(session, &manifests) => cluster.map_err(|(exit, error)| Ended::Failed(exit, error))?,
-        signal = &mut end => return Err(Ended::Signal(signal)),
+        cluster = EmbeddedRun::start(session, &manifests) => cluster.map_err(|(exit, error)| DemoError::Failed(exit, error))?,
+        signal = &mut end => return Err(DemoError::Signal(signal)),
     };
     let before = arm(session, &cluster, &root, &story, Arm::Before).await?;
     // a run that was through takes no signal for its own
     tokio::select! {
         biased;
-        signal = &mut end => return Err(Ended::Signal(signal)),
+        signal = &mut end => return Err(DemoError::Signal(signal)),
         () = std::future::ready(()) => {}
     }
     say(format!("\n2. After: {}", story.after));
     let changed = [root.join("03-after")];
     tokio::select! {
         applied = cluster.apply(session, &changed) => {
-            applied.map_err(|error| Ended::Failed(Exit::Unreachable, error))?;
+            applied.map_err(|error| DemoError::Failed(ExitStatus::Unreachable, error))?;
         }
-        signal = &mut end => return Err(Ended::Signal(signal)),
+        signal = &mut end => return Err(DemoError::Signal(signal)),
     }
     let after = arm(session, &cluster, &root, &story, Arm::After).await?;
     let comparison = report(session, &root, &before, &after)?;
@@ -110,7 +110,7 @@ async fn show(session: &Session, args: &Demo) -> Result<(), Ended> {
         fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
     }
     fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
-    let unsaid = |error: String| Ended::Failed(Exit::NotWritten, error);
+    let unsaid = |error: String| DemoError::Failed(ExitStatus::NotWritten, error);
     session.terminal.result(&summary(&story, &before, &after, &comparison)).map_err(unsaid)?;
     if args.keep {
         session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(unsaid)?;
@@ -127,27 +127,28 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// A session that knows nothing of who started the demo: no settings, no cluster, no leniency.
-fn stranger(session: &Session, settings: &Path) -> Session {
+fn stranger(session: &CommandContext, settings: &Path) -> CommandContext {
     let mut stranger = session.clone();
     stranger.global.settings = settings.display().to_string();
     stranger.global.strict = true;
-    stranger.global.exit_code = super::args::ExitCodes::Precise;
-    stranger.connection = super::connection_args::Connection::default();
+    stranger.global.exit_code = super::args::ExitCodeStyle::Precise;
+    stranger.connection = super::connection_args::ConnectionArgs::default();
     stranger
 }
 
 /// Runs the experiment once, and gives its journal when it ended as it was to end.
 async fn arm(
-    session: &Session,
-    cluster: &Rehearsal,
+    session: &CommandContext,
+    cluster: &EmbeddedRun,
     root: &Path,
-    story: &Story,
+    story: &ScenarioSpec,
     arm: Arm,
-) -> Result<Record, Ended> {
-    let wrong =
-        |why: String| Ended::Failed(Exit::Stopped, format!("the demo did not show what it promises: {why}"));
+) -> Result<Record, DemoError> {
+    let wrong = |why: String| {
+        DemoError::Failed(ExitStatus::Stopped, format!("the demo did not show what it promises: {why}"))
+    };
     let (name, expected) = match arm {
-        Arm::Before => (arm.name(), Exit::Deviated.code()),
+        Arm::Before => (arm.name(), ExitStatus::Deviated.code()),
         Arm::After => (arm.name(), story.second),
     };
     let journal = root.join(name).join("journal-1.json");
@@ -158,15 +159,15 @@ async fn arm(
     session.run_id = new_run_id();
     let code = run::run_all(&session, &args, Some(&cluster.kubeconfig)).await;
     match code {
-        130 => return Err(Ended::Signal(Signal::Int)),
-        143 => return Err(Ended::Signal(Signal::Term)),
-        129 => return Err(Ended::Signal(Signal::Hup)),
+        130 => return Err(DemoError::Signal(Signal::Int)),
+        143 => return Err(DemoError::Signal(Signal::Term)),
+        129 => return Err(DemoError::Signal(Signal::Hup)),
         code if code == expected => {}
         code => {
             return Err(wrong(format!("the run {name} the change ended with {code}, not with {expected}")));
         }
     }
-    let mut record = records::one(&journal).map_err(wrong)?;
+    let mut record = load_journals::one(&journal).map_err(wrong)?;
     // where it will be when somebody reads the reports
     record.source = format!("{FOLDER}/{name}/journal-1.json");
     Ok(record)
@@ -174,7 +175,7 @@ async fn arm(
 
 /// What `run` would be given on the command line. The probe is sampled often enough for one run to show when the users
 /// were hit, and for how long.
-fn arguments(experiment: &Path, journal: &Path, story: &Story) -> Result<Run, String> {
+fn arguments(experiment: &Path, journal: &Path, story: &ScenarioSpec) -> Result<RunArgs, String> {
     let mut line: Vec<PathBuf> = ["kubectl-chaos", "run", "--journal-path"].map(PathBuf::from).to_vec();
     line.push(journal.to_owned());
     line.extend(["--sample=50ms", "--recovery=4s", "--sample-probe", story.probe].map(PathBuf::from));
@@ -190,18 +191,26 @@ fn arguments(experiment: &Path, journal: &Path, story: &Story) -> Result<Run, St
 }
 
 /// Compares both runs, and leaves the reports that a trial leaves.
-fn report(session: &Session, root: &Path, before: &Record, after: &Record) -> Result<Comparison, Ended> {
+fn report(
+    session: &CommandContext,
+    root: &Path,
+    before: &Record,
+    after: &Record,
+) -> Result<RunComparison, DemoError> {
     let (before, after) = (vec![before.clone()], vec![after.clone()]);
-    let options =
-        Options { seed: session.connection.seed().unwrap_or(Options::default().seed), ..Options::default() };
-    let comparison = judge(&before, &after, &options).map_err(|error| Ended::Failed(Exit::Stopped, error))?;
+    let options = CompareOptions {
+        seed: session.connection.seed().unwrap_or(CompareOptions::default().seed),
+        ..CompareOptions::default()
+    };
+    let comparison =
+        judge(&before, &after, &options).map_err(|error| DemoError::Failed(ExitStatus::Stopped, error))?;
     match trial::leave(session, root, &[before, after].concat(), &comparison).into_iter().next() {
-        Some(error) => Err(Ended::Failed(Exit::NotWritten, error)),
+        Some(error) => Err(DemoError::Failed(ExitStatus::NotWritten, error)),
         None => Ok(comparison),
     }
 }
 
-fn summary(story: &Story, before: &Record, after: &Record, comparison: &Comparison) -> String {
+fn summary(story: &ScenarioSpec, before: &Record, after: &Record, comparison: &RunComparison) -> String {
     let mut text = String::from("\n3. The answer\n");
     for (name, record) in [("before", before), ("after", after)] {
         let journal: Json = serde_json::from_str(&record.text).unwrap_or_default();
@@ -216,7 +225,7 @@ fn summary(story: &Story, before: &Record, after: &Record, comparison: &Comparis
          Beside it: the journal of each run, comparison.json, and junit.xml for a CI server.\n\
          To do the same on your own cluster: kubectl chaos trial ./{FOLDER}/experiment.json --common ./{FOLDER}/services \
          --before ./{FOLDER}/01-before --after ./{FOLDER}/03-after\n",
-        compare::Format::Text.write(comparison),
+        compare::CompareFormat::Text.write(comparison),
         story.learnt
     );
     text

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 /// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Scenario {
+pub(super) enum DemoScenario {
     /// A circuit breaker keeps the failure of one service from the users of another
     CircuitBreaker,
     /// A circuit breaker that somebody believes to be there, and that does not help
@@ -14,7 +14,7 @@ pub(super) enum Scenario {
 }
 
 /// What a scenario consists of, and what it promises to show.
-pub(super) struct Story {
+pub(super) struct ScenarioSpec {
     pub(super) before: &'static str,
     pub(super) after: &'static str,
     pub(super) experiment: &'static str,
@@ -42,11 +42,11 @@ pub(super) static SERVICES: [(&str, &str); 2] = [
 const CONSUMER: &str = example!("01-before/consumer-deployment.yaml");
 const PROVIDER: &str = example!("01-before/provider-deployment.yaml");
 
-impl Scenario {
+impl DemoScenario {
     /// What it consists of.
-    pub(super) fn story(self) -> Story {
+    pub(super) fn story(self) -> ScenarioSpec {
         match self {
-            Self::CircuitBreaker => Story {
+            Self::CircuitBreaker => ScenarioSpec {
                 before: "a consumer that passes on what its provider does",
                 after: "the same consumer, with a circuit breaker",
                 experiment: example!("experiment.json"),
@@ -62,7 +62,7 @@ impl Scenario {
                 learnt: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
                          read a text of the consumer's own.",
             },
-            Self::UnreadSwitch => Story {
+            Self::UnreadSwitch => ScenarioSpec {
                 before: "a consumer that passes on what its provider does",
                 after: "the same consumer, with a switch for a circuit breaker that it does not read",
                 experiment: example!("experiment.json"),
@@ -81,7 +81,7 @@ impl Scenario {
                 learnt: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
                          nothing reads it; without the experiment everybody would believe in it.",
             },
-            Self::KilledPod => Story {
+            Self::KilledPod => ScenarioSpec {
                 before: "a provider with one Pod, which takes two seconds to start",
                 after: "the same provider with two Pods",
                 experiment: include_str!("killed-pod.json"),

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use super::finding::Finding;
+use super::check_result::CheckResult;
 use super::programs::minor;
-use crate::kubernetes::{Call, Cluster, Failure, Flags, KubeconfigFile, NAMESPACES, connect, kubeconfigs};
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
+use crate::kubernetes::{
+    ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
+    kubeconfigs,
+};
 use crate::value::Map;
 
 /// Servers that are older were never tried.
 const OLDEST: u32 = 20;
 
 /// What was found, and the cluster where it answers.
-pub(super) async fn look(flags: &Flags, environment: &Environment) -> (Vec<Finding>, Option<Arc<Cluster>>) {
+pub(super) async fn look(
+    flags: &ConnectionFlags,
+    environment: &ProcessEnv,
+) -> (Vec<CheckResult>, Option<Arc<ClusterClient>>) {
     let files = kubeconfigs(flags, environment);
     // the one in the home folder need not be there
     let listed = environment.get("KUBECONFIG").is_some_and(|list| !list.is_empty());
     let named = flags.kubeconfig.is_some();
-    let told: Vec<&KubeconfigFile> = files.iter().filter(|file| file.exists || named || listed).collect();
+    let told: Vec<&KubeconfigSource> = files.iter().filter(|file| file.exists || named || listed).collect();
     let mut findings = of_files(&told, named);
     let broken = files.iter().any(|file| file.names.is_err());
     let cluster = match connect(flags, environment, &Map::new()).await {
@@ -33,14 +39,14 @@ pub(super) async fn look(flags: &Flags, environment: &Environment) -> (Vec<Findi
         Some(context) => format!("{context}, namespace {}", cluster.namespace),
         None => format!("{}, namespace {}", cluster.source, cluster.namespace),
     };
-    findings.push(Finding::ok("context", place));
+    findings.push(CheckResult::ok("context", place));
     match cluster.version().await {
         Err(failure) => {
             findings.push(refused(&failure, environment));
             (findings, None)
         }
         Ok(version) => {
-            findings.push(Finding::ok("cluster", format!("{} answers", cluster.address)));
+            findings.push(CheckResult::ok("cluster", format!("{} answers", cluster.address)));
             findings.push(server(&version));
             findings.extend(namespace(&cluster).await);
             (findings, Some(cluster))
@@ -49,30 +55,32 @@ pub(super) async fn look(flags: &Flags, environment: &Environment) -> (Vec<Findi
 }
 
 /// What the files are good for.
-fn of_files(files: &[&KubeconfigFile], named: bool) -> Vec<Finding> {
+fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
     const CHECK: &str = "kubeconfig";
-    let one = |file: &&KubeconfigFile| {
+    let one = |file: &&KubeconfigSource| {
         let path = file.path.display();
         match &file.names {
-            Err(why) => Finding::wrong(
+            Err(why) => CheckResult::wrong(
                 CHECK,
                 format!("{path} cannot be read: {why}"),
                 "mend it, or name another one with --kubeconfig or KUBECONFIG",
             ),
-            Ok(_) if !file.exists && named => Finding::wrong(
+            Ok(_) if !file.exists && named => CheckResult::wrong(
                 CHECK,
                 format!("{path} is not there"),
                 "name one that is, or leave --kubeconfig out",
             ),
-            Ok(_) if !file.exists => Finding::warning(
+            Ok(_) if !file.exists => CheckResult::warning(
                 CHECK,
                 format!("{path} is not there"),
                 "it is passed over; another one is named with --kubeconfig or KUBECONFIG",
             ),
-            Ok(names) if names.contexts.is_empty() => {
-                Finding::warning(CHECK, format!("{path} has no contexts"), "see: kubectl config get-contexts")
-            }
-            Ok(names) => Finding::ok(
+            Ok(names) if names.contexts.is_empty() => CheckResult::warning(
+                CHECK,
+                format!("{path} has no contexts"),
+                "see: kubectl config get-contexts",
+            ),
+            Ok(names) => CheckResult::ok(
                 CHECK,
                 format!("{path} has {} contexts", names.contexts.len()).replace(" 1 contexts", " 1 context"),
             ),
@@ -82,7 +90,7 @@ fn of_files(files: &[&KubeconfigFile], named: bool) -> Vec<Finding> {
 }
 
 /// No cluster is meant.
-fn unknown(failure: &Failure, has_files: bool) -> Finding {
+fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
     let advice = if has_files {
         "choose a context with --context, or for good: kubectl config use-context NAME"
     } else {
@@ -90,17 +98,17 @@ fn unknown(failure: &Failure, has_files: bool) -> Finding {
          requests need none"
     };
     let check = if has_files { "context" } else { "cluster" };
-    Finding { unreachable: !has_files, ..Finding::wrong(check, failure.words(), advice) }
+    CheckResult { unreachable: !has_files, ..CheckResult::wrong(check, failure.words(), advice) }
 }
 
 /// A cluster that does not answer, or says no.
-fn refused(failure: &Failure, environment: &Environment) -> Finding {
+fn refused(failure: &ClusterError, environment: &ProcessEnv) -> CheckResult {
     let advice = advice(failure.code(), &failure.words(), environment);
-    Finding { unreachable: true, ..Finding::wrong("cluster", failure.brief(), advice) }
+    CheckResult { unreachable: true, ..CheckResult::wrong("cluster", failure.brief(), advice) }
 }
 
 /// What to do about a cluster that does not answer, or says no, by what was heard.
-fn advice(code: Option<u16>, words: &str, environment: &Environment) -> String {
+fn advice(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
     // what stands before it are our own words, and the names of files
     let heard = words.rsplit_once("): ").map_or(words, |(_, heard)| heard).to_lowercase();
     let is = |signs: &[&str]| signs.iter().any(|sign| heard.contains(sign));
@@ -149,30 +157,33 @@ fn advice(code: Option<u16>, words: &str, environment: &Environment) -> String {
     }
 }
 
-fn server(version: &str) -> Finding {
+fn server(version: &str) -> CheckResult {
     match minor(version) {
-        Some(minor) if minor < OLDEST => Finding::warning(
+        Some(minor) if minor < OLDEST => CheckResult::warning(
             "server",
             format!("{version} is older than 1.{OLDEST}"),
             "it was never tried with one so old: rehearse on something that you can lose",
         ),
-        _ => Finding::ok("server", version),
+        _ => CheckResult::ok("server", version),
     }
 }
 
 /// Whether the namespace is there, and the credentials are good: everybody may ask for the version.
-async fn namespace(cluster: &Cluster) -> Option<Finding> {
+async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
     let name = &cluster.namespace;
-    let failure = cluster.json(&Call::get(&NAMESPACES, None, name)).await.err()?;
+    let failure = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
     match failure.code() {
-        Some(404) => Some(Finding::warning(
+        Some(404) => Some(CheckResult::warning(
             "namespace",
             format!("there is no namespace {name}"),
             format!("kubectl create namespace {name}, or choose another one with -n"),
         )),
         Some(401) => {
-            let advice = advice(Some(401), "", &Environment::default());
-            Some(Finding { unreachable: true, ..Finding::wrong("credentials", failure.brief(), advice) })
+            let advice = advice(Some(401), "", &ProcessEnv::default());
+            Some(CheckResult {
+                unreachable: true,
+                ..CheckResult::wrong("credentials", failure.brief(), advice)
+            })
         }
         // who may work in a namespace need not be allowed to look at it
         _ => None,
@@ -186,7 +197,7 @@ mod tests {
     #[test]
     fn each_obstacle_has_its_own_advice() {
         let check = |code: Option<u16>, words: &str, variables: &[(&str, &str)], expected: &[&str]| {
-            let mut environment = Environment::default();
+            let mut environment = ProcessEnv::default();
             for (name, value) in variables {
                 environment.set(name, value);
             }

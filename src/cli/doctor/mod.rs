@@ -7,28 +7,28 @@
 //!  finding    what all of them come to                                     ─► a table, an exit code
 //! ```
 
+mod check_result;
 mod cluster;
-mod finding;
+mod permissions;
 mod programs;
-mod rights;
 
 use std::time::Duration;
 
 use clap::Args;
 
-use super::Session;
+use super::CommandContext;
 use super::args::VariableArgs;
-use super::exit_code::Exit;
-use super::files::Files;
-use super::input::{Surroundings, is_invalid, tell_faults};
-use super::table::{ListArgs, Listing};
-use crate::console::{Level, Line};
+use super::exit_code::ExitStatus;
+use super::path_conflicts::PathSet;
+use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::table::{TableArgs, TableFormat};
+use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::Experiment;
-use crate::kubernetes::rights::{roles, who};
-use crate::kubernetes::{Flags, connect, is_module};
+use crate::kubernetes::rbac::{roles, who};
+use crate::kubernetes::{ConnectionFlags, connect, is_module};
 use crate::source;
 use crate::value::Map;
-use finding::Finding;
+use check_result::CheckResult;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `doctor`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     /// Look for the rights that these experiments need; else for those of a trial
     #[arg(value_name = "EXPERIMENT")]
     sources: Vec<String>,
@@ -54,23 +54,23 @@ pub(super) struct Doctor {
     #[command(flatten)]
     variables: VariableArgs,
     #[command(flatten)]
-    list: ListArgs,
+    list: TableArgs,
 }
 
-impl Doctor {
+impl DoctorArgs {
     /// The files that it names.
-    pub(super) fn files(&self) -> Files {
-        Files::default().reads("the experiment", &self.sources).variables(&self.variables)
+    pub(super) fn files(&self) -> PathSet {
+        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables)
     }
 }
 
 /// Looks, and tells what was found. Gives the exit code.
-pub(super) fn doctor(session: &Session, args: &Doctor) -> u8 {
+pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
     session.to_its_end(look(session, args)).unwrap_or_else(|code| code)
 }
 
-async fn look(session: &Session, args: &Doctor) -> u8 {
-    let surroundings = match Surroundings::read(session, &args.variables, None) {
+async fn look(session: &CommandContext, args: &DoctorArgs) -> u8 {
+    let surroundings = match RunContext::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
@@ -79,28 +79,34 @@ async fn look(session: &Session, args: &Doctor) -> u8 {
         Err(code) => return code,
     };
     let flags = session.connection.options(session.global.strict).flags;
-    let flags = Flags { request_timeout: flags.request_timeout.or(Some(PATIENCE)), ..flags };
+    let flags = ConnectionFlags { request_timeout: flags.request_timeout.or(Some(PATIENCE)), ..flags };
     if args.role {
         return role(session, &surroundings, &experiments, &flags).await;
     }
     let findings = examine(session, &surroundings, &experiments, &flags).await;
-    let mut text = args.list.write(finding::list(&findings), || finding::document(&findings));
-    if args.list.output == Listing::Table {
-        text += &finding::advice(&findings);
+    let mut text = args.list.write(check_result::list(&findings), || check_result::document(&findings));
+    if args.list.output == TableFormat::Table {
+        text += &check_result::advice(&findings);
     }
     match session.terminal.result(&text) {
-        Ok(()) => session.code(finding::exit(&findings)),
-        Err(error) => session.refuse(Exit::NotWritten, format!("the answer cannot be written: {error}")),
+        Ok(()) => session.code(check_result::exit(&findings)),
+        Err(error) => {
+            session.refuse(ExitStatus::NotWritten, format!("the answer cannot be written: {error}"))
+        }
     }
 }
 
 /// The experiments. Of the first that cannot be read it is told why.
-async fn read(session: &Session, args: &Doctor, surroundings: &Surroundings) -> Result<Vec<Experiment>, u8> {
+async fn read(
+    session: &CommandContext,
+    args: &DoctorArgs,
+    surroundings: &RunContext,
+) -> Result<Vec<Experiment>, u8> {
     let mut found = Vec::new();
     for source in &args.sources {
         let refuse = |faults: &[crate::diagnostic::Diagnostic]| {
             tell_faults(&session.terminal, faults);
-            session.code(Exit::Invalid)
+            session.code(ExitStatus::Invalid)
         };
         let document = source::read(source, &surroundings.settings, &surroundings.environment, true).await;
         let document = document.map_err(|fault| refuse(&[fault]))?;
@@ -114,48 +120,48 @@ async fn read(session: &Session, args: &Doctor, surroundings: &Surroundings) -> 
 }
 
 async fn examine(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     experiments: &[Experiment],
-    flags: &Flags,
-) -> Vec<Finding> {
+    flags: &ConnectionFlags,
+) -> Vec<CheckResult> {
     let mut findings = programs::look(session).await;
     let (found, cluster) = cluster::look(flags, &surroundings.environment).await;
     findings.extend(found);
     let Some(cluster) = cluster else {
         if !experiments.is_empty() && !experiments.iter().any(|one| needs_a_cluster(surroundings, one)) {
-            findings.iter_mut().for_each(Finding::forgive);
+            findings.iter_mut().for_each(CheckResult::forgive);
         }
         return findings;
     };
     if experiments.is_empty() {
-        findings.push(rights::of_a_trial(&cluster).await);
+        findings.push(permissions::of_a_trial(&cluster).await);
     } else {
         let place = (cluster.namespace.as_str(), cluster.inside);
-        let needed = rights::of_experiments(session, surroundings, experiments, place);
-        findings.extend(rights::of(&cluster, &needed).await);
+        let needed = permissions::of_experiments(session, surroundings, experiments, place);
+        findings.extend(permissions::of(&cluster, &needed).await);
     }
     findings
 }
 
-fn needs_a_cluster(surroundings: &Surroundings, experiment: &Experiment) -> bool {
+fn needs_a_cluster(surroundings: &RunContext, experiment: &Experiment) -> bool {
     experiment.functions().any(|(module, _)| is_module(module))
         || experiment.addresses().any(|address| surroundings.services.has(address))
 }
 
 /// Writes roles. The cluster is only asked who one is, and need not answer.
 async fn role(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     experiments: &[Experiment],
-    flags: &Flags,
+    flags: &ConnectionFlags,
 ) -> u8 {
     let cluster = connect(flags, &surroundings.environment, &Map::new()).await.ok();
     let meant = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
     let (namespace, inside) =
         meant.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
-    let needed = rights::of_experiments(session, surroundings, experiments, (&namespace, inside));
-    let warn = |text: String| session.terminal.say(&Line::note(Level::Warning, text));
+    let needed = permissions::of_experiments(session, surroundings, experiments, (&namespace, inside));
+    let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
         warn(format!("not known beforehand, and not in the role: {what}"));
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Command, CommandFactory as _};
 use serde_json::Value as Json;
 
-use super::finding::Finding;
-use crate::cli::Session;
+use super::check_result::CheckResult;
+use crate::cli::CommandContext;
 use crate::cli::args::Cli;
 use crate::cli::completion::BESIDE;
 use crate::cli::search_path::{distrusted, find, folders, is_runnable, program_name, said};
@@ -17,16 +17,16 @@ const COMPLETES: u32 = 26;
 
 /// A program on `PATH` whose name is ours, or begins with it.
 #[derive(Clone, Debug)]
-struct Program {
+struct PathEntry {
     path: PathBuf,
     /// Without its ending: `kubectl-chaos`.
     name: String,
-    who: Who,
+    who: ProgramIdentity,
 }
 
 /// Who a program is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Who {
+enum ProgramIdentity {
     /// The one that runs.
     This,
     /// Another copy of it, of that version.
@@ -40,10 +40,10 @@ enum Who {
 }
 
 /// This program, those of its name, kubectl, and completion.
-pub(super) async fn look(session: &Session) -> Vec<Finding> {
+pub(super) async fn look(session: &CommandContext) -> Vec<CheckResult> {
     let own = std::env::current_exe().unwrap_or_default();
     let version = format!("{} {}", session.shown, VERSION.as_str());
-    let mut findings = vec![Finding::ok("program", format!("{version}, {}", own.display()))];
+    let mut findings = vec![CheckResult::ok("program", format!("{version}, {}", own.display()))];
     let programs = programs(session, &own).await;
     findings.extend(alike(&session.program(), &programs, &Cli::command()));
     findings.push(kubectl(session).await);
@@ -52,7 +52,7 @@ pub(super) async fn look(session: &Session) -> Vec<Finding> {
 }
 
 /// The programs whose names are ours, or begin with it, in the order of `PATH`.
-async fn programs(session: &Session, own: &Path) -> Vec<Program> {
+async fn programs(session: &CommandContext, own: &Path) -> Vec<PathEntry> {
     let name = session.program();
     let own = own.canonicalize().ok();
     let mut found = Vec::new();
@@ -68,28 +68,28 @@ async fn programs(session: &Session, own: &Path) -> Vec<Program> {
                 who(session, &path, own.as_deref()).await
             } else if stem.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')) && is_runnable(&path)
             {
-                Who::Beside
+                ProgramIdentity::Beside
             } else {
                 continue;
             };
-            found.push(Program { path, name: stem.to_owned(), who });
+            found.push(PathEntry { path, name: stem.to_owned(), who });
         }
     }
     found
 }
 
 /// Who a program is: it is asked for its version, unless anybody could have put it there.
-async fn who(session: &Session, path: &Path, own: Option<&Path>) -> Who {
+async fn who(session: &CommandContext, path: &Path, own: Option<&Path>) -> ProgramIdentity {
     if path.canonicalize().ok().as_deref() == own {
-        return Who::This;
+        return ProgramIdentity::This;
     }
     if let Some(why) = distrusted(path) {
-        return Who::Unasked(why);
+        return ProgramIdentity::Unasked(why);
     }
     let said = said(path, &["--version"], &session.environment).await.unwrap_or_default();
     match version_of(&session.shown, &said) {
-        Some(version) => Who::Copy(version.to_owned()),
-        None => Who::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
+        Some(version) => ProgramIdentity::Copy(version.to_owned()),
+        None => ProgramIdentity::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
     }
 }
 
@@ -102,48 +102,48 @@ fn version_of<'a>(shown: &str, said: &'a str) -> Option<&'a str> {
 }
 
 /// What kubectl starts by our name, what it never does, and what it starts for our commands.
-fn alike(name: &str, programs: &[Program], commands: &Command) -> Vec<Finding> {
+fn alike(name: &str, programs: &[PathEntry], commands: &Command) -> Vec<CheckResult> {
     let mut same = programs.iter().filter(|program| program.name == name);
     let Some(first) = same.next() else {
         let advice =
             format!("kubectl finds plugins there only: put this program into a folder of it, as {name}");
-        return vec![Finding::warning("plugin", format!("no {name} is on PATH"), advice)];
+        return vec![CheckResult::warning("plugin", format!("no {name} is on PATH"), advice)];
     };
     let path = first.path.display();
     let mut findings = vec![match &first.who {
-        Who::This => Finding::ok("plugin", format!("kubectl starts {path}")),
-        Who::Copy(version) => Finding::warning(
+        ProgramIdentity::This => CheckResult::ok("plugin", format!("kubectl starts {path}")),
+        ProgramIdentity::Copy(version) => CheckResult::warning(
             "plugin",
             format!("kubectl starts {path}, another copy, of version {version}"),
             "remove one of the two, or put the folder of the other first on PATH",
         ),
-        Who::Foreign(words) => Finding::wrong(
+        ProgramIdentity::Foreign(words) => CheckResult::wrong(
             "plugin",
             format!("kubectl starts {path}, which is another program{}", quoted(words)),
             "it is likely the krew plugin \"chaos\" of another project: remove it (kubectl krew uninstall chaos), \
              or put the folder of this one first on PATH",
         ),
-        Who::Unasked(why) => Finding::wrong(
+        ProgramIdentity::Unasked(why) => CheckResult::wrong(
             "plugin",
             format!("kubectl starts {path}, which was not asked who it is: {why}"),
             "take that folder off PATH: anybody's program could be started from it",
         ),
-        Who::Beside => return Vec::new(),
+        ProgramIdentity::Beside => return Vec::new(),
     }];
     for later in same {
         let what = match &later.who {
-            Who::Copy(version) => format!(", another copy, of version {version}"),
-            Who::Foreign(words) => format!(", another program{}", quoted(words)),
-            Who::This | Who::Unasked(_) | Who::Beside => String::new(),
+            ProgramIdentity::Copy(version) => format!(", another copy, of version {version}"),
+            ProgramIdentity::Foreign(words) => format!(", another program{}", quoted(words)),
+            ProgramIdentity::This | ProgramIdentity::Unasked(_) | ProgramIdentity::Beside => String::new(),
         };
         let seen =
             format!("{}{what}, is never started: {path} comes before it on PATH", later.path.display());
-        findings.push(Finding::warning("plugin", seen, "remove one of the two"));
+        findings.push(CheckResult::warning("plugin", seen, "remove one of the two"));
     }
-    for program in programs.iter().filter(|program| program.who == Who::Beside) {
+    for program in programs.iter().filter(|program| program.who == ProgramIdentity::Beside) {
         if let Some(verb) = taken(&program.name[name.len()..], commands) {
             let seen = format!("kubectl starts {} in place of the command {verb}", program.path.display());
-            findings.push(Finding::wrong("plugin", seen, "remove it, or give it another name"));
+            findings.push(CheckResult::wrong("plugin", seen, "remove it, or give it another name"));
         }
     }
     findings
@@ -167,15 +167,15 @@ fn taken(rest: &str, commands: &Command) -> Option<String> {
 }
 
 /// Whether kubectl is there, and how old it is.
-async fn kubectl(session: &Session) -> Finding {
+async fn kubectl(session: &CommandContext) -> CheckResult {
     let named = session.environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
     let Some(path) = named.or_else(|| find("kubectl", &session.environment)) else {
         let advice = format!("{} works without it, under its own name", session.program());
-        return Finding::warning("kubectl", "no kubectl is on PATH", advice);
+        return CheckResult::warning("kubectl", "no kubectl is on PATH", advice);
     };
     let shown = path.display();
     if let Some(why) = distrusted(&path) {
-        return Finding::warning(
+        return CheckResult::warning(
             "kubectl",
             format!("{shown} was not asked: {why}"),
             "take its folder off PATH",
@@ -185,13 +185,13 @@ async fn kubectl(session: &Session) -> Finding {
     let answer: Json = said.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
     let version = answer.pointer("/clientVersion/gitVersion").and_then(Json::as_str);
     match (version, version.and_then(minor)) {
-        (Some(version), Some(minor)) if minor < COMPLETES => Finding::warning(
+        (Some(version), Some(minor)) if minor < COMPLETES => CheckResult::warning(
             "kubectl",
             format!("{version}, {shown}"),
             format!("it does not complete the commands of plugins: 1.{COMPLETES} and later do"),
         ),
-        (Some(version), _) => Finding::ok("kubectl", format!("{version}, {shown}")),
-        (None, _) => Finding::warning(
+        (Some(version), _) => CheckResult::ok("kubectl", format!("{version}, {shown}")),
+        (None, _) => CheckResult::warning(
             "kubectl",
             format!("{shown} does not say its version"),
             "try: kubectl version --client",
@@ -206,11 +206,11 @@ pub(super) fn minor(version: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-fn completion(session: &Session) -> Finding {
+fn completion(session: &CommandContext) -> CheckResult {
     let name = format!("{BESIDE}{}", session.plugin());
     match find(&name, &session.environment) {
-        Some(path) => Finding::ok("completion", format!("kubectl asks {}", path.display())),
-        None => Finding::warning(
+        Some(path) => CheckResult::ok("completion", format!("kubectl asks {}", path.display())),
+        None => CheckResult::warning(
             "completion",
             format!("no {name} is on PATH, so that kubectl does not complete `{}`", session.shown),
             format!("{} completion install", session.shown),
@@ -220,17 +220,17 @@ fn completion(session: &Session) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
+    use super::super::check_result::CheckState;
     use super::*;
 
-    fn program(path: &str, who: Who) -> Program {
+    fn program(path: &str, who: ProgramIdentity) -> PathEntry {
         let name = path.rsplit('/').next().unwrap().to_owned();
-        Program { path: PathBuf::from(path), name, who }
+        PathEntry { path: PathBuf::from(path), name, who }
     }
 
-    fn check(programs: &[Program], expected: &[(State, &str)]) {
+    fn check(programs: &[PathEntry], expected: &[(CheckState, &str)]) {
         let found = alike("kubectl-chaos", programs, &Cli::command());
-        let states: Vec<State> = found.iter().map(|finding| finding.state).collect();
+        let states: Vec<CheckState> = found.iter().map(|finding| finding.state).collect();
         assert_eq!(states, expected.iter().map(|(state, _)| *state).collect::<Vec<_>>(), "{found:#?}");
         for (finding, (_, text)) in found.iter().zip(expected) {
             let all = format!("{}; {}", finding.seen, finding.advice.as_deref().unwrap_or_default());
@@ -240,45 +240,49 @@ mod tests {
 
     #[test]
     fn who_comes_first_is_started() {
-        let this = || program("/a/kubectl-chaos", Who::This);
-        let copy = || program("/b/kubectl-chaos", Who::Copy("0.0.9".to_owned()));
-        let foreign = || program("/c/kubectl-chaos", Who::Foreign("kubectl-chaos v0.1.1".to_owned()));
-        let unasked = || program("/d/kubectl-chaos", Who::Unasked("everybody can write there"));
-        check(&[], &[(State::Warning, "no kubectl-chaos is on PATH")]);
-        check(&[this()], &[(State::Ok, "kubectl starts /a/kubectl-chaos")]);
-        check(&[copy()], &[(State::Warning, "another copy, of version 0.0.9")]);
-        check(&[foreign()], &[(State::Wrong, "kubectl krew uninstall chaos")]);
-        check(&[foreign()], &[(State::Wrong, "(it says \"kubectl-chaos v0.1.1\")")]);
-        check(&[unasked()], &[(State::Wrong, "everybody can write there")]);
+        let this = || program("/a/kubectl-chaos", ProgramIdentity::This);
+        let copy = || program("/b/kubectl-chaos", ProgramIdentity::Copy("0.0.9".to_owned()));
+        let foreign =
+            || program("/c/kubectl-chaos", ProgramIdentity::Foreign("kubectl-chaos v0.1.1".to_owned()));
+        let unasked = || program("/d/kubectl-chaos", ProgramIdentity::Unasked("everybody can write there"));
+        check(&[], &[(CheckState::Warning, "no kubectl-chaos is on PATH")]);
+        check(&[this()], &[(CheckState::Ok, "kubectl starts /a/kubectl-chaos")]);
+        check(&[copy()], &[(CheckState::Warning, "another copy, of version 0.0.9")]);
+        check(&[foreign()], &[(CheckState::Wrong, "kubectl krew uninstall chaos")]);
+        check(&[foreign()], &[(CheckState::Wrong, "(it says \"kubectl-chaos v0.1.1\")")]);
+        check(&[unasked()], &[(CheckState::Wrong, "everybody can write there")]);
         check(
             &[foreign(), this()],
             &[
-                (State::Wrong, "another program"),
-                (State::Warning, "/a/kubectl-chaos, is never started: /c/kubectl-chaos comes before it"),
+                (CheckState::Wrong, "another program"),
+                (CheckState::Warning, "/a/kubectl-chaos, is never started: /c/kubectl-chaos comes before it"),
             ],
         );
         check(
             &[this(), foreign(), copy()],
             &[
-                (State::Ok, "/a/"),
-                (State::Warning, "/c/kubectl-chaos, another program"),
-                (State::Warning, "0.0.9, is never started"),
+                (CheckState::Ok, "/a/"),
+                (CheckState::Warning, "/c/kubectl-chaos, another program"),
+                (CheckState::Warning, "0.0.9, is never started"),
             ],
         );
     }
 
     #[test]
     fn names_that_go_on_may_take_a_command() {
-        let this = || program("/a/kubectl-chaos", Who::This);
-        let beside = |name: &str| program(&format!("/b/{name}"), Who::Beside);
+        let this = || program("/a/kubectl-chaos", ProgramIdentity::This);
+        let beside = |name: &str| program(&format!("/b/{name}"), ProgramIdentity::Beside);
         let takes = |name: &str, verb: &str| {
-            check(&[this(), beside(name)], &[(State::Ok, ""), (State::Wrong, &format!("command {verb};"))]);
+            check(
+                &[this(), beside(name)],
+                &[(CheckState::Ok, ""), (CheckState::Wrong, &format!("command {verb};"))],
+            );
         };
         takes("kubectl-chaos-run", "run");
         takes("kubectl-chaos-embedded-serve", "embedded serve");
         takes("kubectl-chaos-sample_app", "sample-app");
         for other in ["kubectl-chaos-mesh", "kubectl-chaos-run-it", "kubectl-chaos-sample-app"] {
-            check(&[this(), beside(other)], &[(State::Ok, "")]);
+            check(&[this(), beside(other)], &[(CheckState::Ok, "")]);
         }
     }
 

@@ -9,9 +9,9 @@
 //! What it writes is validated before it is written; it hits what was named and nothing else, and it puts back what
 //! nobody else does.
 
-mod ask;
-mod compose;
-mod wish;
+mod generate;
+mod prompt;
+mod spec;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -20,21 +20,21 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
-use super::Session;
+use super::CommandContext;
 use super::args::{VariableArgs, whole};
-use super::exit_code::Exit;
-use super::files::Files;
-use super::input::{Surroundings, is_invalid, tell_faults};
-use super::output_file::replace;
-use crate::console::{Level, Line, sanitize};
+use super::exit_code::ExitStatus;
+use super::path_conflicts::PathSet;
+use super::report_files::replace;
+use super::run_context::{RunContext, is_invalid, tell_faults};
+use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
 use crate::kubernetes::deploy::present;
-use crate::kubernetes::{Cluster, Kinds};
+use crate::kubernetes::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
 use crate::value::Map;
-use ask::Person;
-use wish::{Fault, Wish};
+use prompt::Prompter;
+use spec::{ExperimentSpec, FaultSpec};
 
 /// The name of standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `init`. What is missing is asked for at a terminal.
 #[derive(Args, Clone, Debug, Default)]
-pub(super) struct Init {
+pub(super) struct InitArgs {
     /// The question that the experiment answers
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
@@ -85,10 +85,10 @@ pub(super) struct Init {
     force: bool,
 }
 
-impl Init {
+impl InitArgs {
     /// The files that it names.
-    pub(super) fn files(&self) -> Files {
-        Files::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
+    pub(super) fn files(&self) -> PathSet {
+        PathSet::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
     }
 }
 
@@ -113,10 +113,10 @@ impl FaultArg {
 }
 
 /// Why nothing was written.
-type Refusal = (Exit, String);
+type InitRefusal = (ExitStatus, String);
 
 /// Writes an experiment. Gives the exit code.
-pub(super) fn init(session: &Session, args: &Init) -> u8 {
+pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
     match session.to_its_end(write(session, args)) {
         Err(code) => code,
         Ok(Ok(text)) => session.answer(&text),
@@ -124,64 +124,64 @@ pub(super) fn init(session: &Session, args: &Init) -> u8 {
     }
 }
 
-async fn write(session: &Session, args: &Init) -> Result<String, Refusal> {
+async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, InitRefusal> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
         may_be_written(file, args.force, "--output names another one")?;
     }
     let mut args = args.clone();
-    let mut person = std::io::stdin().is_terminal().then(Person::at_the_terminal);
+    let mut person = std::io::stdin().is_terminal().then(Prompter::at_the_terminal);
     if let Some(person) = &mut person {
-        person.fill(&mut args).map_err(|why| (Exit::Usage, why))?;
+        person.fill(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
     }
-    let surroundings = Surroundings::read(session, &VariableArgs::default(), None)
-        .map_err(|_| (Exit::Usage, "the settings cannot be used".to_owned()))?;
+    let surroundings = RunContext::read(session, &VariableArgs::default(), None)
+        .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
     let namespace = session.connection.namespace();
     let beside = look(&surroundings, &args).await;
     let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
     if let Some(person) = person.as_mut().filter(|_| unsaid) {
         if let Some(why) = &beside.why_not {
-            session.terminal.say(&Line::note(Level::Warning, sanitize(why)));
+            session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(why)));
         }
-        person.about_replicas(&mut args).map_err(|why| (Exit::Usage, why))?;
+        person.about_replicas(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
     }
-    let mut wish = Wish::of(&args, namespace, &beside).map_err(|why| (Exit::Usage, why))?;
+    let mut wish = ExperimentSpec::of(&args, namespace, &beside).map_err(|why| (ExitStatus::Usage, why))?;
     let kept = keep(&args, &mut wish, beside.service, file)?;
-    let experiment = compose::experiment(&wish);
+    let experiment = generate::experiment(&wish);
     let text = written(&experiment, file)?;
     validated(session, &surroundings, &text, file)?;
     let mut beside = String::new();
     if let Some((path, manifest)) = kept {
         let else_what = "--manifest takes it as it is";
         may_be_written(&path, args.force, else_what)?;
-        replace(&path, manifest.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
+        replace(&path, manifest.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
         beside =
             format!("wrote {}, by which the Service is made again\n", sanitize(&path.display().to_string()));
     }
     let Some(file) = file else {
         if !beside.is_empty() {
-            session.terminal.say(&Line::note(Level::Info, beside.trim_end()));
+            session.terminal.say(&ConsoleLine::note(LineLevel::Info, beside.trim_end()));
         }
         return Ok(text);
     };
-    replace(file, text.as_bytes()).map_err(|error| (Exit::NotWritten, error))?;
+    replace(file, text.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
     let shown = file.display().to_string();
     let word = shlex::try_quote(&shown).unwrap_or_default();
     Ok(format!("{beside}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
 }
 
 /// Whether nothing is lost by writing a file. What else could be done is said.
-fn may_be_written(file: &Path, force: bool, else_what: &str) -> Result<(), Refusal> {
+fn may_be_written(file: &Path, force: bool, else_what: &str) -> Result<(), InitRefusal> {
     if file.symlink_metadata().is_ok() && !force {
         let why = format!("{} is there already: --force replaces it, {else_what}", file.display());
-        return Err((Exit::Usage, why));
+        return Err((ExitStatus::Usage, why));
     }
     Ok(())
 }
 
 /// What the cluster says of the target of the fault, where somebody has to know.
 #[derive(Default)]
-struct Beside {
+struct TargetDetails {
     replicas: Option<u32>,
     service: Option<Json>,
     /// Why it says nothing.
@@ -189,39 +189,41 @@ struct Beside {
 }
 
 /// Asks the cluster what was not said: how many replicas a Deployment has, what a Service is.
-async fn look(surroundings: &Surroundings, args: &Init) -> Beside {
+async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     let (version, kind) = match args.fault {
         Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
         Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
-        _ => return Beside::default(),
+        _ => return TargetDetails::default(),
     };
-    let Some(name) = args.target.as_deref() else { return Beside::default() };
+    let Some(name) = args.target.as_deref() else { return TargetDetails::default() };
     let mut namespace = String::new();
     let found = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = stands(&cluster, version, kind, name).await?;
-        Ok::<_, crate::kubernetes::Failure>(object)
+        Ok::<_, crate::kubernetes::ClusterError>(object)
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
     let found = found.unwrap_or_else(|_| {
         let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
-        Err(crate::kubernetes::Failure::failed(why))
+        Err(crate::kubernetes::ClusterError::failed(why))
     });
     match found {
-        Err(failure) => Beside { why_not: Some(failure.brief()), ..Beside::default() },
-        Ok(None) => Beside {
+        Err(failure) => TargetDetails { why_not: Some(failure.brief()), ..TargetDetails::default() },
+        Ok(None) => TargetDetails {
             why_not: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
-            ..Beside::default()
+            ..TargetDetails::default()
         },
-        Ok(Some(object)) if kind == "Service" => Beside { service: Some(object), ..Beside::default() },
+        Ok(Some(object)) if kind == "Service" => {
+            TargetDetails { service: Some(object), ..TargetDetails::default() }
+        }
         Ok(Some(object)) => {
             let replicas = object["spec"]["replicas"].as_u64().and_then(|count| u32::try_from(count).ok());
             match replicas.filter(|count| *count > 0) {
-                Some(count) => Beside { replicas: Some(count), ..Beside::default() },
-                None => Beside {
+                Some(count) => TargetDetails { replicas: Some(count), ..TargetDetails::default() },
+                None => TargetDetails {
                     why_not: Some(format!("{kind} {name} has no replicas now")),
-                    ..Beside::default()
+                    ..TargetDetails::default()
                 },
             }
         }
@@ -229,28 +231,28 @@ async fn look(surroundings: &Surroundings, args: &Init) -> Beside {
 }
 
 async fn stands(
-    cluster: &Cluster,
+    cluster: &ClusterClient,
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::kubernetes::Failure> {
-    let known = Kinds::default().of(cluster, version, kind).await?;
+) -> Result<Option<Json>, crate::kubernetes::ClusterError> {
+    let known = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
     present(cluster, &known, &bare).await
 }
 
 /// The manifest by which a Service is made again: the one that was named, or one to be written beside the experiment.
 fn keep(
-    args: &Init,
-    wish: &mut Wish,
+    args: &InitArgs,
+    wish: &mut ExperimentSpec,
     service: Option<Json>,
     file: Option<&Path>,
-) -> Result<Option<(PathBuf, String)>, Refusal> {
-    let Fault::DeleteService { name, manifest } = &mut wish.fault else { return Ok(None) };
+) -> Result<Option<(PathBuf, String)>, InitRefusal> {
+    let FaultSpec::DeleteService { name, manifest } = &mut wish.fault else { return Ok(None) };
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| (Exit::Usage, format!("{} cannot be read: {error}", path.display())))?;
-        let found = parse(&path.display().to_string(), &text).map_err(|why| (Exit::Usage, why))?;
+            .map_err(|error| (ExitStatus::Usage, format!("{} cannot be read: {error}", path.display())))?;
+        let found = parse(&path.display().to_string(), &text).map_err(|why| (ExitStatus::Usage, why))?;
         let is_it =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if found.len() != 1 || !is_it(&found[0]) {
@@ -258,7 +260,7 @@ fn keep(
                 "{} has to be the manifest of the Service {name}, and of nothing else",
                 path.display()
             );
-            return Err((Exit::Usage, why));
+            return Err((ExitStatus::Usage, why));
         }
         *manifest = path.display().to_string();
         return Ok(None);
@@ -275,15 +277,15 @@ fn keep(
 }
 
 /// The experiment as text.
-fn written(experiment: &Json, file: Option<&Path>) -> Result<String, Refusal> {
+fn written(experiment: &Json, file: Option<&Path>) -> Result<String, InitRefusal> {
     if is_yaml(file) {
-        return serde_yaml::to_string(experiment).map_err(|error| (Exit::Usage, error.to_string()));
+        return serde_yaml::to_string(experiment).map_err(|error| (ExitStatus::Usage, error.to_string()));
     }
     let ending = file.and_then(Path::extension).map(|ending| ending.to_string_lossy().to_lowercase());
     match ending.as_deref() {
         None | Some("json") => Ok(serde_json::to_string_pretty(experiment).unwrap_or_default() + "\n"),
         Some(other) => Err((
-            Exit::Usage,
+            ExitStatus::Usage,
             format!("an experiment is a .json, .yaml or .yml file, and not a .{other} file"),
         )),
     }
@@ -296,18 +298,21 @@ fn is_yaml(file: Option<&Path>) -> bool {
 
 /// Reads it as it will be read. What was said may be of a kind that no experiment can have.
 fn validated(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     text: &str,
     file: Option<&Path>,
-) -> Result<(), Refusal> {
+) -> Result<(), InitRefusal> {
     let name = file.map_or_else(|| STANDARD_OUTPUT.to_owned(), |file| file.display().to_string());
     let read = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
-    let document: Document = read.map_err(|fault| (Exit::Invalid, fault.to_string()))?;
+    let document: Document = read.map_err(|fault| (ExitStatus::Invalid, fault.to_string()))?;
     let faults = surroundings.faults(&document, true);
     if is_invalid(&faults) {
         tell_faults(&session.terminal, &faults);
-        return Err((Exit::Invalid, "the experiment would not be valid, and was not written".to_owned()));
+        return Err((
+            ExitStatus::Invalid,
+            "the experiment would not be valid, and was not written".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::whole;
 use crate::cli::compare::RuleArgs;
-use crate::cli::files::Files;
-use crate::cli::output_file::ReportArgs;
-use crate::cli::results::{Hand, look};
+use crate::cli::path_conflicts::PathSet;
+use crate::cli::report_files::ReportArgs;
+use crate::cli::results_dir::{Trust, look};
 use crate::github::comment::is_id;
 
 const EXIT_CODES: &str = "\
@@ -62,12 +62,12 @@ pub(in crate::cli) struct Publish {
 
 impl Publish {
     /// The files that it names.
-    pub(in crate::cli) fn files(&self) -> Files {
-        let journals = self.paths.iter().flat_map(|path| match look(path, Hand::Known) {
+    pub(in crate::cli) fn files(&self) -> PathSet {
+        let journals = self.paths.iter().flat_map(|path| match look(path, Trust::Known) {
             Ok(found) => found.all(),
             Err(_) => vec![path.clone()],
         });
-        Files::default()
+        PathSet::default()
             .reads("a journal", journals)
             .reads("the experiment", &self.experiment)
             .reads("the base branch's experiment", &self.base_experiment)

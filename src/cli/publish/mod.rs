@@ -3,34 +3,36 @@
 //! Nothing here depends on GitHub's goodwill: what it refuses is said, and does not fail the job. What an artifact
 //! brings along is an attacker's: see `Hand::Unknown`.
 
+mod annotations;
 pub(super) mod args;
-mod findings;
-mod journals;
-mod target;
+mod pull_request;
+mod results;
 
 use std::path::Path;
 
 use url::Url;
 
-use super::base::Whose;
+use super::base_experiment::HashReference;
 use super::ci::append_outputs;
-use super::exit_code::Exit;
-use super::results::{Hand, REPORTS};
-use super::{Session, base};
-use crate::console::{Level, Line, sanitize_lines};
-use crate::github::command::{self, Annotation};
-use crate::github::comment::{self, Done, Mark, News, Place, Stamp, When, id_of};
-use crate::github::pulls::{self, Match};
-use crate::github::{Api, Event, Failure, Job, Repository, summary};
+use super::exit_code::ExitStatus;
+use super::results_dir::{REPORTS, Trust};
+use super::{CommandContext, base_experiment};
+use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
+use crate::github::comment::{
+    self, CommentContent, CommentMarker, CommentPolicy, CommentResult, CommentTarget, RunStamp, id_of,
+};
+use crate::github::pull_requests::{self, PullRequestMatch};
+use crate::github::workflow_command::{self, Annotation};
+use crate::github::{ApiFailure, GithubApi, Repository, WorkflowEvent, WorkflowJob, summary};
 use crate::http_client;
 use crate::report::markdown::{inline, render};
+use annotations::{ExperimentSource, annotations, within};
 use args::{CommentWhen, Publish};
-use findings::{Source, annotations, within};
-use journals::Results;
-use target::{Target, target};
+use pull_request::{PublishTarget, target};
+use results::PublishedResults;
 
 /// Why nothing is published: the exit code, and what was said.
-type Refusal = (Exit, String);
+type PublishRefusal = (ExitStatus, String);
 
 /// The variable with the token.
 const TOKEN: &str = "GITHUB_TOKEN";
@@ -40,78 +42,80 @@ const WORKFLOW_RUN: &str = "workflow_run";
 const PULL_REQUEST_TARGET: &str = "pull_request_target";
 
 /// Publishes. Gives the exit code.
-pub(super) fn publish(session: &Session, args: &Publish) -> u8 {
+pub(super) fn publish(session: &CommandContext, args: &Publish) -> u8 {
     super::shield();
     let mut session = session.clone();
     session.terminal = session.terminal.for_a_log();
     match whole(&session, args) {
         Ok(exit) => session.code(exit),
         Err((exit, why)) => {
-            session
-                .terminal
-                .command(&Annotation::new(command::Level::Error, "kubectl-chaos", &why).command());
+            session.terminal.command(
+                &Annotation::new(workflow_command::AnnotationLevel::Error, "kubectl-chaos", &why).command(),
+            );
             session.refuse(exit, why)
         }
     }
 }
 
 /// Everything about one publication.
-struct Publication<'a> {
-    session: &'a Session,
+struct PublishContext<'a> {
+    session: &'a CommandContext,
     args: &'a Publish,
-    job: Job,
+    job: WorkflowJob,
     api: Url,
-    event: Result<Event, String>,
+    event: Result<WorkflowEvent, String>,
     /// Whether it comes from another run.
     is_artifact: bool,
-    results: Results,
+    results: PublishedResults,
     notes: Vec<String>,
 }
 
-fn whole(session: &Session, args: &Publish) -> Result<Exit, Refusal> {
-    args.reports.check(args.dry_run).map_err(|error| (Exit::Usage, error))?;
-    let job = Job::of(|name| session.environment.get(name)).map_err(|error| (Exit::Usage, error))?;
-    let api = job.api().map_err(|error| (Exit::Usage, error))?;
+fn whole(session: &CommandContext, args: &Publish) -> Result<ExitStatus, PublishRefusal> {
+    args.reports.check(args.dry_run).map_err(|error| (ExitStatus::Usage, error))?;
+    let job =
+        WorkflowJob::of(|name| session.environment.get(name)).map_err(|error| (ExitStatus::Usage, error))?;
+    let api = job.api().map_err(|error| (ExitStatus::Usage, error))?;
     let name = job.event.as_deref().unwrap_or_default();
     let is_artifact = args.workflow_run || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
     if is_artifact && args.pull_request.is_some() {
         let why = "--pull-request is not taken where an artifact is published: the pull request is found by the run \
                    that made it";
-        return Err((Exit::Usage, why.to_owned()));
+        return Err((ExitStatus::Usage, why.to_owned()));
     }
     let event = match &job.event_file {
-        Some(path) => Event::read(path),
-        None => Ok(Event::default()),
+        Some(path) => WorkflowEvent::read(path),
+        None => Ok(WorkflowEvent::default()),
     };
     // a stranger's code may have written everything in this job
-    let is_a_strangers = event.as_ref().map_or(true, Event::is_of_a_stranger);
-    let hand = if is_artifact || is_a_strangers { Hand::Unknown } else { Hand::Known };
-    let Some(results) = journals::read(session, args, hand)? else {
+    let is_a_strangers = event.as_ref().map_or(true, WorkflowEvent::is_of_a_stranger);
+    let hand = if is_artifact || is_a_strangers { Trust::Unknown } else { Trust::Known };
+    let Some(results) = results::read(session, args, hand)? else {
         let why = "there are no journals, so that there is nothing to publish: did the run begin?";
-        say(session, command::Level::Warning, why);
-        return Ok(Exit::Fine);
+        say(session, workflow_command::AnnotationLevel::Warning, why);
+        return Ok(ExitStatus::Fine);
     };
     let mut publication =
-        Publication { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
+        PublishContext { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
     publication.notes = publication.notes();
     if args.dry_run { publication.rehearse() } else { Ok(publication.carry_out()) }
 }
 
 /// Says something to whoever reads the log, and to the runner.
-fn say(session: &Session, level: command::Level, text: &str) {
+fn say(session: &CommandContext, level: workflow_command::AnnotationLevel, text: &str) {
     session.terminal.command(&Annotation::new(level, "kubectl-chaos", text).command());
-    let shown = if level == command::Level::Notice { Level::Info } else { Level::Warning };
-    session.terminal.say(&Line::note(shown, sanitize_lines(text)));
+    let shown =
+        if level == workflow_command::AnnotationLevel::Notice { LineLevel::Info } else { LineLevel::Warning };
+    session.terminal.say(&ConsoleLine::note(shown, sanitize_lines(text)));
 }
 
-impl Publication<'_> {
+impl PublishContext<'_> {
     /// What stands above the report: what its reader has to know of where it comes from.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(path) = &self.args.base_experiment {
-            let whose = if self.is_artifact { Whose::Publisher } else { Whose::Base };
+            let whose = if self.is_artifact { HashReference::Publisher } else { HashReference::Base };
             // whatever is wrong with the copy, what the run came to is told
-            notes.extend(match base::hash_of(path) {
+            notes.extend(match base_experiment::hash_of(path) {
                 Ok(base) => self.results.identities().find_map(|ours| base.changed_by(&ours, whose)),
                 Err(error) => Some(format!(
                     "whether the pull request changed the experiment is not known, since the copy to compare it with \
@@ -125,7 +129,7 @@ impl Publication<'_> {
                  are its own"
                     .to_owned(),
             );
-        } else if self.event.as_ref().is_ok_and(Event::is_of_a_stranger) {
+        } else if self.event.as_ref().is_ok_and(WorkflowEvent::is_of_a_stranger) {
             notes.push("the pull request comes from a fork: its own code made these numbers".to_owned());
         }
         if self.results.half {
@@ -147,7 +151,7 @@ impl Publication<'_> {
 
     fn footer(&self) -> String {
         let version = concat!("kubectl-chaos ", env!("CARGO_PKG_VERSION"));
-        let run = target::run(&self.job, &self.event);
+        let run = pull_request::run(&self.job, &self.event);
         match run.and_then(|run| Some((run, self.job.page(run)?))) {
             Some((run, page)) if run.attempt > 1 => {
                 format!("[run {}, attempt {}]({page}) · {version}", run.id, run.attempt)
@@ -158,16 +162,16 @@ impl Publication<'_> {
     }
 
     /// Everything, each part for itself.
-    fn carry_out(&self) -> Exit {
-        let Results { records, comparison, .. } = &self.results;
+    fn carry_out(&self) -> ExitStatus {
+        let PublishedResults { records, comparison, .. } = &self.results;
         let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
         failed.extend(self.append_summary().err());
         self.annotate();
         let address = self.comment().unwrap_or_default();
         failed.extend(self.tell(&address).err());
-        let exit = if failed.is_empty() { Exit::Fine } else { Exit::NotWritten };
+        let exit = if failed.is_empty() { ExitStatus::Fine } else { ExitStatus::NotWritten };
         for error in failed {
-            say(self.session, command::Level::Error, &error);
+            say(self.session, workflow_command::AnnotationLevel::Error, &error);
         }
         exit
     }
@@ -177,7 +181,11 @@ impl Publication<'_> {
         let room = summary::room(file);
         let text = self.text(room);
         if text.len() > room {
-            say(self.session, command::Level::Warning, "there is no room for it in the job summary");
+            say(
+                self.session,
+                workflow_command::AnnotationLevel::Warning,
+                "there is no room for it in the job summary",
+            );
             return Ok(());
         }
         summary::append(file, &text)
@@ -190,7 +198,7 @@ impl Publication<'_> {
     }
 
     fn annotations(&self) -> Vec<Annotation> {
-        let source = self.args.experiment.as_deref().and_then(|path| Source::read(path, &self.job));
+        let source = self.args.experiment.as_deref().and_then(|path| ExperimentSource::read(path, &self.job));
         annotations(&self.results.summary, source.as_ref())
     }
 
@@ -240,15 +248,15 @@ impl Publication<'_> {
         id_of(&format!("workflow-{name}"))
     }
 
-    fn news(&self) -> News {
-        let run = target::run(&self.job, &self.event);
-        News {
-            stamp: Stamp { run, state: self.results.state() },
+    fn news(&self) -> CommentContent {
+        let run = pull_request::run(&self.job, &self.event);
+        CommentContent {
+            stamp: RunStamp { run, state: self.results.state() },
             is_a_failure: self.results.is_a_failure(),
             when: match self.args.comment {
-                CommentWhen::OnChange => When::OnChange,
-                CommentWhen::OnFailure => When::OnFailure,
-                CommentWhen::Auto | CommentWhen::Always | CommentWhen::Never => When::Always,
+                CommentWhen::OnChange => CommentPolicy::OnChange,
+                CommentWhen::OnFailure => CommentPolicy::OnFailure,
+                CommentWhen::Auto | CommentWhen::Always | CommentWhen::Never => CommentPolicy::Always,
             },
         }
     }
@@ -257,23 +265,31 @@ impl Publication<'_> {
     fn comment(&self) -> Option<String> {
         let target = target(self.args, &self.job, &self.event);
         let why_not = match (&target, self.token()) {
-            (Target::Nobody(why), _) => {
-                self.session.terminal.say(&Line::note(Level::Info, format!("no comment: {why}")));
+            (PublishTarget::Nobody(why), _) => {
+                self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, format!("no comment: {why}")));
                 return None;
             }
-            (Target::Missing(why), _) => Some(why.as_str()),
+            (PublishTarget::Missing(why), _) => Some(why.as_str()),
             (_, None) => Some("there is no token: set GITHUB_TOKEN for this step alone"),
             _ if self.job.repository.is_none() => Some("GITHUB_REPOSITORY does not say which repository"),
             _ => None,
         };
         if let Some(why) = why_not {
-            say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));
+            say(
+                self.session,
+                workflow_command::AnnotationLevel::Warning,
+                &format!("there is no comment: {why}"),
+            );
             return None;
         }
         match self.session.to_its_end(self.write_comment(&target)).ok()? {
             Ok(address) => address,
             Err(why) => {
-                say(self.session, command::Level::Warning, &format!("there is no comment: {why}"));
+                say(
+                    self.session,
+                    workflow_command::AnnotationLevel::Warning,
+                    &format!("there is no comment: {why}"),
+                );
                 None
             }
         }
@@ -288,36 +304,38 @@ impl Publication<'_> {
     }
 
     /// An error says why there is none.
-    async fn write_comment(&self, target: &Target) -> Result<Option<String>, String> {
+    async fn write_comment(&self, target: &PublishTarget) -> Result<Option<String>, String> {
         let (Some(token), Some(repository)) = (self.token(), &self.job.repository) else { return Ok(None) };
         let verification = http_client::trust(|name| self.session.environment.get(name));
-        let api = Api::new(&self.api, &token, &verification)?;
-        let told = |failure: Failure| format!("{failure}; {}", comment::advice(&failure));
+        let api = GithubApi::new(&self.api, &token, &verification)?;
+        let told = |failure: ApiFailure| format!("{failure}; {}", comment::advice(&failure));
         let number = match target {
-            Target::Pull(number) => *number,
-            Target::Find(head) => match pulls::find(&api, repository, head).await.map_err(told)? {
-                Match::One(number) => number,
-                Match::None => {
-                    return Err(format!(
-                        "no open pull request of {repository} has its head at {} of {} in {}",
-                        head.sha, head.branch, head.repository
-                    ));
-                }
-                Match::Several(count) => {
-                    return Err(format!(
-                        "{count} open pull requests of {repository} have their head at {} of {} in {}, and which of \
+            PublishTarget::Pull(number) => *number,
+            PublishTarget::Find(head) => {
+                match pull_requests::find(&api, repository, head).await.map_err(told)? {
+                    PullRequestMatch::One(number) => number,
+                    PullRequestMatch::None => {
+                        return Err(format!(
+                            "no open pull request of {repository} has its head at {} of {} in {}",
+                            head.sha, head.branch, head.repository
+                        ));
+                    }
+                    PullRequestMatch::Several(count) => {
+                        return Err(format!(
+                            "{count} open pull requests of {repository} have their head at {} of {} in {}, and which of \
                          them is meant is not known",
-                        head.sha, head.branch, head.repository
-                    ));
+                            head.sha, head.branch, head.repository
+                        ));
+                    }
                 }
-            },
-            Target::Nobody(_) | Target::Missing(_) => return Ok(None),
+            }
+            PublishTarget::Nobody(_) | PublishTarget::Missing(_) => return Ok(None),
         };
         let place = self.place(repository, number)?;
         let done = comment::put(&api, &place, &self.news(), &|limit| self.text(limit)).await.map_err(told)?;
-        let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
+        let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
         Ok(match done {
-            Done::Created { address, by } => {
+            CommentResult::Created { address, by } => {
                 info(format!("commented on pull request #{number}: {address}"));
                 if let Some(login) = by {
                     let text = format!(
@@ -325,44 +343,45 @@ impl Publication<'_> {
                          another one: set comment-author (--comment-author) to {login}",
                         self.args.comment_author
                     );
-                    say(self.session, command::Level::Warning, &text);
+                    say(self.session, workflow_command::AnnotationLevel::Warning, &text);
                 }
                 Some(address)
             }
-            Done::Updated { address, is_shared } => {
+            CommentResult::Updated { address, is_shared } => {
                 info(format!("updated the comment on pull request #{number}: {address}"));
                 // of an artifact the second publication may be a repeated one
                 if is_shared && !self.is_artifact {
                     let text = "the comment told of this very run already, perhaps of another job of a matrix: the last \
                                 one to write wins. Give each job a comment-id (--comment-id) of its own";
-                    say(self.session, command::Level::Warning, text);
+                    say(self.session, workflow_command::AnnotationLevel::Warning, text);
                 }
                 Some(address)
             }
-            Done::Older(address) => {
+            CommentResult::Older(address) => {
                 let text = format!(
                     "the comment on pull request #{number} tells of a later run, and stays: {address}"
                 );
-                say(self.session, command::Level::Notice, &text);
+                say(self.session, workflow_command::AnnotationLevel::Notice, &text);
                 Some(address)
             }
-            Done::Nothing => {
+            CommentResult::Nothing => {
                 info(format!("there is nothing new to say on pull request #{number}"));
                 None
             }
         })
     }
 
-    fn place(&self, repository: &Repository, pull_request: u64) -> Result<Place, String> {
+    fn place(&self, repository: &Repository, pull_request: u64) -> Result<CommentTarget, String> {
         let id = self.id();
-        let mark = Mark::new(&id).ok_or_else(|| format!("'{id}' is nothing to recognise a comment by"))?;
+        let mark =
+            CommentMarker::new(&id).ok_or_else(|| format!("'{id}' is nothing to recognise a comment by"))?;
         let author = self.args.comment_author.clone();
-        Ok(Place { repository: repository.clone(), pull_request, mark, author })
+        Ok(CommentTarget { repository: repository.clone(), pull_request, mark, author })
     }
 
     /// Says what would be done, and does nothing of it.
-    fn rehearse(&self) -> Result<Exit, Refusal> {
-        let info = |text: String| self.session.terminal.say(&Line::note(Level::Info, text));
+    fn rehearse(&self) -> Result<ExitStatus, PublishRefusal> {
+        let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
         let (verdict, after) = self.results.verdict();
         let after = if after.is_empty() { after } else { format!(" (after: {after})") };
         let count = self.results.paths.len();
@@ -379,12 +398,12 @@ impl Publication<'_> {
         let repository = self.job.repository.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
         let id = self.id();
         match target(self.args, &self.job, &self.event) {
-            Target::Nobody(why) => info(format!("would not comment: {why}")),
-            Target::Missing(why) => info(format!("could not comment: {why}")),
-            Target::Pull(number) => {
+            PublishTarget::Nobody(why) => info(format!("would not comment: {why}")),
+            PublishTarget::Missing(why) => info(format!("could not comment: {why}")),
+            PublishTarget::Pull(number) => {
                 info(format!("would write the comment {id} on pull request #{number} of {repository}"));
             }
-            Target::Find(head) => info(format!(
+            PublishTarget::Find(head) => info(format!(
                 "would write the comment {id} on the one open pull request of {repository} whose head is at {} of {} \
                  in {}",
                 head.sha, head.branch, head.repository
@@ -395,7 +414,7 @@ impl Publication<'_> {
         }
         let text = self.text(comment::LIMIT);
         let written = self.session.terminal.result(&text);
-        written.map_err(|error| (Exit::NotWritten, format!("the comment cannot be shown: {error}")))?;
-        Ok(Exit::Fine)
+        written.map_err(|error| (ExitStatus::NotWritten, format!("the comment cannot be shown: {error}")))?;
+        Ok(ExitStatus::Fine)
     }
 }

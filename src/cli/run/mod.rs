@@ -1,45 +1,45 @@
 //! `kubectl chaos run`. Floor 3.
 
-mod not_begun;
+mod not_started;
 mod prepare;
-mod refused;
+mod rejected;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Session;
-use super::args::{DryArg, ExitCodes, Output, Run};
-use super::embedded::Rehearsal;
+use super::CommandContext;
+use super::args::{DryRunArg, ExitCodeStyle, RunArgs, RunOutputFormat};
+use super::console_watcher::{ConsoleWatcher, LiveProgress};
+use super::embedded::EmbeddedRun;
 use super::events_file::EventsFile;
-use super::exit_code::{Exit, toolkit_code};
-use super::input::{Surroundings, control_files};
+use super::exit_code::{ExitStatus, toolkit_code};
 use super::notify::Notifier;
+use super::run_context::{RunContext, control_files};
 use super::terminal::Terminal;
-use super::watchers::{Console, LiveProgress};
-use crate::console::{Level, Line, sanitize};
-use crate::engine::{Bus, Engine, Options, Watcher, configure};
-use crate::event::{Signal, Status};
-use crate::experiment::{Dry, Experiment};
+use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::engine::{Engine, EventBus, EventWatcher, RunOptions, configure};
+use crate::event::{RunStatus, Signal};
+use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
-use crate::journal::{Answer, Journal, Place, Record, answer, judge};
-use crate::sample::Series;
-use crate::sampling::{Phases, Sampling, sampled};
+use crate::journal::{Journal, OutputContext, Record, RunDocument, answer, judge};
+use crate::sampling::{PhaseTracker, Sampling, sampled};
+use crate::series::Series;
 use crate::substitution::Scope;
 use crate::value::Value;
 pub(super) use prepare::journal_paths;
-use prepare::{Ready, check_keys, prepare};
-use refused::Refused;
+use prepare::{PreparedRun, check_keys, prepare};
+use rejected::RejectedRun;
 
-pub(super) use not_begun::not_begun;
+pub(super) use not_started::not_begun;
 
 /// Runs experiments one after the other. Gives the exit code.
-pub(super) fn run(session: &Session, args: &Run) -> u8 {
+pub(super) fn run(session: &CommandContext, args: &RunArgs) -> u8 {
     session.to_its_end(run_all(session, args, None)).unwrap_or_else(|code| code)
 }
 
 /// How a run ended.
-struct Ended {
-    exit: Exit,
+struct FinishedRun {
+    exit: ExitStatus,
     /// The exit code by the rules that were asked for.
     code: u8,
     journal: Journal,
@@ -48,7 +48,7 @@ struct Ended {
 }
 
 /// The same, within what runs already; on a cluster that is there already, by its kubeconfig.
-pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>) -> u8 {
+pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, there: Option<&Path>) -> u8 {
     let rehearsal = if args.embedded {
         match rehearse(session, args).await {
             Ok(rehearsal) => Some(rehearsal),
@@ -57,12 +57,12 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
     } else {
         None
     };
-    if let Err(error) = args.reports.check(args.output != Output::Text) {
-        let refused = Refused::new(&session.terminal, Exit::Usage, "runtime", error);
+    if let Err(error) = args.reports.check(args.output != RunOutputFormat::Text) {
+        let refused = RejectedRun::new(&session.terminal, ExitStatus::Usage, "runtime", error);
         return refuse(session, args, &refused, &args.sources[0]);
     }
     let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path()).or(there);
-    let surroundings = match Surroundings::read(session, &args.variables, kubeconfig) {
+    let surroundings = match RunContext::read(session, &args.variables, kubeconfig) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
@@ -79,26 +79,29 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
     let events = match args.events_file.as_deref().map(EventsFile::open).transpose() {
         Ok(events) => events,
         Err(error) => {
-            let refused = Refused::new(&session.terminal, Exit::Usage, "runtime", error);
+            let refused = RejectedRun::new(&session.terminal, ExitStatus::Usage, "runtime", error);
             return refuse(session, args, &refused, &args.sources[0]);
         }
     };
-    let mut ended: Vec<Ended> = Vec::new();
-    let mut left_out: Option<LeftOut> = None;
+    let mut ended: Vec<FinishedRun> = Vec::new();
+    let mut left_out: Option<SkippedRun> = None;
     for one in ready {
         let source = one.source.clone();
         match carry_out(session, args, &surroundings, events.as_ref(), one).await {
             Ok(one) => ended.push(one),
             Err(refused) if ended.is_empty() => return refuse(session, args, &refused, &source),
             Err(refused) => {
-                left_out = Some(LeftOut::new(session, refused, source));
+                left_out = Some(SkippedRun::new(session, refused, source));
                 break;
             }
         }
         let last = ended.last().map(|one| (one.exit, one.journal.status));
         let over = matches!(
             last,
-            Some((Exit::RollbackIncomplete | Exit::Signal(_), _) | (_, Some(Status::Interrupted)))
+            Some(
+                (ExitStatus::RollbackIncomplete | ExitStatus::Signal(_), _)
+                    | (_, Some(RunStatus::Interrupted))
+            )
         );
         if over {
             break;
@@ -109,22 +112,22 @@ pub(super) async fn run_all(session: &Session, args: &Run, there: Option<&Path>)
     let code = codes.max().map_or(0, |(_, code)| code);
     let mut failed = reported(session, args, &ended);
     failed.extend(tell(session, args, &ended, left_out.as_ref()).err());
-    let refused = failed.into_iter().map(|error| session.refuse(Exit::NotWritten, error)).max();
+    let refused = failed.into_iter().map(|error| session.refuse(ExitStatus::NotWritten, error)).max();
     if code == 0 { refused.unwrap_or(code) } else { code }
 }
 
 /// An experiment that could not be run when others had been.
-struct LeftOut {
-    refused: Refused,
+struct SkippedRun {
+    refused: RejectedRun,
     source: String,
     code: u8,
 }
 
-impl LeftOut {
+impl SkippedRun {
     /// By then something may have been touched: no exit code may say that nothing was.
-    fn new(session: &Session, mut refused: Refused, source: String) -> Self {
-        if matches!(refused.exit, Exit::Usage | Exit::Invalid | Exit::Unreachable) {
-            refused.exit = Exit::Stopped;
+    fn new(session: &CommandContext, mut refused: RejectedRun, source: String) -> Self {
+        if matches!(refused.exit, ExitStatus::Usage | ExitStatus::Invalid | ExitStatus::Unreachable) {
+            refused.exit = ExitStatus::Stopped;
         }
         let code = session.code(refused.exit);
         Self { refused, source, code }
@@ -132,8 +135,9 @@ impl LeftOut {
 }
 
 /// Writes the reports of all runs. What could not be written is told.
-fn reported(session: &Session, args: &Run, ended: &[Ended]) -> Vec<String> {
-    let read = |one: &Ended| Record::read(&one.journal_path.display().to_string(), one.journal.to_json());
+fn reported(session: &CommandContext, args: &RunArgs, ended: &[FinishedRun]) -> Vec<String> {
+    let read =
+        |one: &FinishedRun| Record::read(&one.journal_path.display().to_string(), one.journal.to_json());
     match ended.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => args.reports.write(&session.terminal, &records, None),
         Err(error) => vec![format!("the reports cannot be written: {error}")],
@@ -141,49 +145,51 @@ fn reported(session: &Session, args: &Run, ended: &[Ended]) -> Vec<String> {
 }
 
 /// A cluster of its own to rehearse on.
-async fn rehearse(session: &Session, args: &Run) -> Result<Rehearsal, Refused> {
+async fn rehearse(session: &CommandContext, args: &RunArgs) -> Result<EmbeddedRun, RejectedRun> {
     let terminal = &session.terminal;
     let interrupted = session.signals.end().map_err(|error| {
-        Refused::new(terminal, Exit::Usage, "runtime", format!("signals cannot be heard: {error}"))
+        RejectedRun::new(terminal, ExitStatus::Usage, "runtime", format!("signals cannot be heard: {error}"))
     })?;
     tokio::select! {
-        started = Rehearsal::start(session, &args.apply) => {
-            started.map_err(|(exit, error)| Refused::new(terminal, exit, "runtime", error))
+        started = EmbeddedRun::start(session, &args.apply) => {
+            started.map_err(|(exit, error)| RejectedRun::new(terminal, exit, "runtime", error))
         }
         signal = interrupted => {
             let why = format!("interrupted by {signal} before the run began");
-            Err(Refused::new(terminal, Exit::Signal(signal), "runtime", why))
+            Err(RejectedRun::new(terminal, ExitStatus::Signal(signal), "runtime", why))
         }
     }
 }
 
 /// Writes the answer of a run that did not begin; why it did not was said already.
-fn refuse(session: &Session, args: &Run, refused: &Refused, source: &str) -> u8 {
+fn refuse(session: &CommandContext, args: &RunArgs, refused: &RejectedRun, source: &str) -> u8 {
     let code = session.code(refused.exit);
     let written = match args.output {
-        Output::Text => Ok(()),
+        RunOutputFormat::Text => Ok(()),
         output => session.terminal.result(&written(output, &refused.answer(source, code, output))),
     };
     if let Err(error) = written {
-        session.terminal.say(&Line::note(Level::Error, format!("the answer cannot be written: {error}")));
+        session
+            .terminal
+            .say(&ConsoleLine::note(LineLevel::Error, format!("the answer cannot be written: {error}")));
     }
     code
 }
 
 /// Runs one experiment, and writes its journal.
 async fn carry_out(
-    session: &Session,
-    args: &Run,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    args: &RunArgs,
+    surroundings: &RunContext,
     events: Option<&EventsFile>,
-    ready: Ready,
-) -> Result<Ended, Refused> {
+    ready: PreparedRun,
+) -> Result<FinishedRun, RejectedRun> {
     let terminal = &session.terminal;
-    let unable = |error: String| Refused::new(terminal, Exit::Usage, "runtime", error);
+    let unable = |error: String| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error);
     // as a whole the original's way: then outputs are written down as they came, too
-    let plain = !session.global.strict && session.global.exit_code == ExitCodes::Chaostoolkit;
-    let mut watchers: Vec<Box<dyn Watcher>> =
-        vec![Box::new(ready.journal.watcher()), Box::new(Console(Arc::clone(terminal)))];
+    let plain = !session.global.strict && session.global.exit_code == ExitCodeStyle::Chaostoolkit;
+    let mut watchers: Vec<Box<dyn EventWatcher>> =
+        vec![Box::new(ready.journal.watcher()), Box::new(ConsoleWatcher(Arc::clone(terminal)))];
     if let Some(events) = events {
         watchers.push(Box::new(events.watcher()));
     }
@@ -192,11 +198,11 @@ async fn carry_out(
         watchers.push(Box::new(live.watcher()));
     }
     let sampled = args.sampling.options().filter(|_| may_be_sampled(terminal, args, &ready.experiment));
-    let phases = Phases::default();
+    let phases = PhaseTracker::default();
     if sampled.is_some() {
         watchers.push(Box::new(phases.clone()));
     }
-    let bus = Arc::new(Bus::new(watchers));
+    let bus = Arc::new(EventBus::new(watchers));
     // processes may be under way for the configuration: whoever interrupts them wants them to end, too
     let interrupted =
         session.signals.end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
@@ -204,14 +210,14 @@ async fn carry_out(
         scope = configured(session, surroundings, &ready.experiment, &bus, plain) => scope,
         signal = interrupted => {
             let why = format!("interrupted by {signal} before the run began");
-            return Err(Refused::new(terminal, Exit::Signal(signal), "runtime", why));
+            return Err(RejectedRun::new(terminal, ExitStatus::Signal(signal), "runtime", why));
         }
     };
-    let scope = scope.map_err(|error| Refused::new(terminal, Exit::Invalid, "runtime", error))?;
+    let scope = scope.map_err(|error| RejectedRun::new(terminal, ExitStatus::Invalid, "runtime", error))?;
     check_keys(session, surroundings, &ready.experiment, &scope).await?;
     let mut controls = surroundings.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
-    let options = Options {
+    let options = RunOptions {
         plan: ready.plan.clone(),
         dry: args.dry.map(dry),
         frequency: args.hypothesis_frequency,
@@ -234,7 +240,7 @@ async fn carry_out(
         Some(sampled) => {
             let sampling =
                 Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
-                    .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;
+                    .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error))?;
             ready.journal.sampled(beside(terminal, &engine, sampling).await);
         }
     }
@@ -247,9 +253,9 @@ async fn carry_out(
 }
 
 /// Whether sampling makes sense.
-fn may_be_sampled(terminal: &Terminal, args: &Run, experiment: &Experiment) -> bool {
+fn may_be_sampled(terminal: &Terminal, args: &RunArgs, experiment: &Experiment) -> bool {
     if args.dry.is_some() {
-        terminal.say(&Line::note(Level::Warning, "a dry run is not sampled"));
+        terminal.say(&ConsoleLine::note(LineLevel::Warning, "a dry run is not sampled"));
         return false;
     }
     sampled(experiment, &args.sampling.sample_probes).is_ok_and(|sampled| !sampled.is_empty())
@@ -258,7 +264,7 @@ fn may_be_sampled(terminal: &Terminal, args: &Run, experiment: &Experiment) -> b
 /// Runs it, with sampling beside it: a baseline before, the recovery after.
 async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
     let handle = engine.handle();
-    let note = |text: &str| terminal.say(&Line::note(Level::Info, text));
+    let note = |text: &str| terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     note("sampling: a baseline is taken before anything is done");
     tokio::select! {
         () = sampling.baseline() => {}
@@ -267,7 +273,7 @@ async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -
     let state = engine.run().await;
     let hurried = async {
         // what ended the run leaves no time to look on
-        if state.status != Some(Status::Interrupted) {
+        if state.status != Some(RunStatus::Interrupted) {
             let signal = handle.signalled().await;
             note(&format!("sampling: {signal} ends it; what was seen until then is kept"));
         }
@@ -281,68 +287,75 @@ async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -
     let samples =
         if in_haste { sampling.finish(std::future::ready(())).await } else { sampling.finish(hurried).await };
     for series in &samples {
-        let level = if series.settled { Level::Info } else { Level::Warning };
-        terminal.say(&Line::note(level, sanitize(&series.to_string())));
+        let level = if series.settled { LineLevel::Info } else { LineLevel::Warning };
+        terminal.say(&ConsoleLine::note(level, sanitize(&series.to_string())));
     }
     samples
 }
 
 async fn configured(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     experiment: &Experiment,
-    bus: &Bus,
+    bus: &EventBus,
     plain: bool,
 ) -> Result<Scope, String> {
-    let Surroundings { variables, environment, providers, .. } = surroundings;
+    let RunContext { variables, environment, providers, .. } = surroundings;
     let configured = configure(experiment, variables, environment, providers, bus, plain).await?;
     for warning in configured.warnings {
-        session.terminal.say(&Line::note(Level::Warning, warning));
+        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }
     if plain && !configured.scope.secrets().is_empty() {
         let text =
             "--strict=false with --exit-code=chaostoolkit writes outputs as they came, secrets included";
-        session.terminal.say(&Line::note(Level::Warning, text));
+        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
     Ok(configured.scope)
 }
 
 /// Judges the run and writes its journal for good. A signal that came when there was nothing left to cut ends the
 /// program no less; the run was what it was.
-fn finish(session: &Session, ready: Ready, signal: Option<Signal>, events_failure: Option<String>) -> Ended {
+fn finish(
+    session: &CommandContext,
+    ready: PreparedRun,
+    signal: Option<Signal>,
+    events_failure: Option<String>,
+) -> FinishedRun {
     let strict = session.global.strict;
     let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
     let ((verdict, reason), toolkit) = ready.journal.look(look);
-    let by = |exit: Exit| match session.global.exit_code {
-        ExitCodes::Precise => exit.code(),
-        ExitCodes::Chaostoolkit => toolkit.max(u8::from(matches!(exit, Exit::NotWritten | Exit::Signal(_)))),
+    let by = |exit: ExitStatus| match session.global.exit_code {
+        ExitCodeStyle::Precise => exit.code(),
+        ExitCodeStyle::Chaostoolkit => {
+            toolkit.max(u8::from(matches!(exit, ExitStatus::NotWritten | ExitStatus::Signal(_))))
+        }
     };
-    let mut exit = Exit::of(verdict);
+    let mut exit = ExitStatus::of(verdict);
     if let Some(signal) = signal {
-        exit = exit.worst(Exit::Signal(signal));
+        exit = exit.worst(ExitStatus::Signal(signal));
     }
     let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
     for error in written.err().into_iter().chain(events_failure) {
-        session.terminal.say(&Line::note(Level::Error, error));
-        exit = exit.worst(Exit::NotWritten);
+        session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
+        exit = exit.worst(ExitStatus::NotWritten);
     }
     hint_at_rollbacks(session, &journal);
-    Ended { exit, code: by(exit), journal, journal_path: ready.journal_path, source: ready.source }
+    FinishedRun { exit, code: by(exit), journal, journal_path: ready.journal_path, source: ready.source }
 }
 
 /// What was not put back is said, where somebody may have expected it.
-fn hint_at_rollbacks(session: &Session, journal: &Journal) {
+fn hint_at_rollbacks(session: &CommandContext, journal: &Journal) {
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
-    let cut = journal.status != Some(Status::Completed);
+    let cut = journal.status != Some(RunStatus::Completed);
     if cut && declared > 0 && !journal.run.is_empty() && !journal.extension.rollbacks_begun {
         let text = "the rollbacks were not played; --rollback-strategy=always plays them whatever happens";
-        session.terminal.say(&Line::note(Level::Warning, text));
+        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
 }
 
-async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: &Journal) {
+async fn tell_channels(session: &CommandContext, surroundings: &RunContext, journal: &Journal) {
     let notifier = Notifier::new(session, &surroundings.settings);
-    let completed = journal.status == Some(Status::Completed);
+    let completed = journal.status == Some(RunStatus::Completed);
     notifier.tell(if completed { "run-completed" } else { "run-failed" }, "run", journal, None).await;
     if journal.deviated {
         notifier.tell("run-deviated", "run", journal, None).await;
@@ -350,12 +363,17 @@ async fn tell_channels(session: &Session, surroundings: &Surroundings, journal: 
 }
 
 /// Writes what the runs came to, in the format that was asked for.
-fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOut>) -> Result<(), String> {
+fn tell(
+    session: &CommandContext,
+    args: &RunArgs,
+    ended: &[FinishedRun],
+    left_out: Option<&SkippedRun>,
+) -> Result<(), String> {
     let text = match args.output {
-        Output::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
-        Output::Text => ended.iter().map(sentence).collect(),
+        RunOutputFormat::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
+        RunOutputFormat::Text => ended.iter().map(sentence).collect(),
         output => {
-            let mut answers: Vec<Answer> = ended.iter().map(|one| answered(args, one)).collect();
+            let mut answers: Vec<RunDocument> = ended.iter().map(|one| answered(args, one)).collect();
             answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
             let document = match answers.len() {
                 1 => answers.remove(0),
@@ -368,40 +386,40 @@ fn tell(session: &Session, args: &Run, ended: &[Ended], left_out: Option<&LeftOu
 }
 
 /// What a run came to, for a person.
-fn sentence(ended: &Ended) -> String {
+fn sentence(ended: &FinishedRun) -> String {
     let extension = &ended.journal.extension;
-    let verdict = extension.verdict.map(crate::journal::Verdict::name).unwrap_or_default();
+    let verdict = extension.verdict.map(crate::journal::RunVerdict::name).unwrap_or_default();
     let reason =
         extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
     format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))
 }
 
-fn answered(args: &Run, ended: &Ended) -> Answer {
-    let place = Place {
+fn answered(args: &RunArgs, ended: &FinishedRun) -> RunDocument {
+    let place = OutputContext {
         source: location(&ended.source),
         journal_path: location(&ended.journal_path.display().to_string()),
         events_path: args.events_file.as_ref().map(|path| location(&path.display().to_string())),
         exit_code: ended.code,
-        agent: args.output == Output::Agent,
+        agent: args.output == RunOutputFormat::Agent,
     };
     answer(&ended.journal, &place)
 }
 
-fn written(output: Output, document: &Value) -> String {
+fn written(output: RunOutputFormat, document: &Value) -> String {
     match output {
-        Output::Yaml => serde_yaml::to_string(document).unwrap_or_default(),
-        Output::Text | Output::Json | Output::Agent => {
+        RunOutputFormat::Yaml => serde_yaml::to_string(document).unwrap_or_default(),
+        RunOutputFormat::Text | RunOutputFormat::Json | RunOutputFormat::Agent => {
             serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
         }
     }
 }
 
-fn dry(dry: DryArg) -> Dry {
+fn dry(dry: DryRunArg) -> DryRun {
     match dry {
-        DryArg::Probes => Dry::Probes,
-        DryArg::Actions => Dry::Actions,
-        DryArg::Activities => Dry::Activities,
-        DryArg::Pause => Dry::Pause,
+        DryRunArg::Probes => DryRun::Probes,
+        DryRunArg::Actions => DryRun::Actions,
+        DryRunArg::Activities => DryRun::Activities,
+        DryRunArg::Pause => DryRun::Pause,
     }
 }
 

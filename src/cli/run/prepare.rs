@@ -3,23 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::refused::Refused;
-use crate::cli::args::{HypothesisArg, RollbackArg, Run, parse_duration};
-use crate::cli::exit_code::Exit;
-use crate::cli::input::{Surroundings, is_invalid, tell_faults, tell_inherited};
+use super::rejected::RejectedRun;
+use crate::cli::args::{HypothesisStrategyArg, RollbackStrategyArg, RunArgs, parse_duration};
+use crate::cli::exit_code::ExitStatus;
 use crate::cli::journal_file::JournalFile;
 use crate::cli::notify::{Notifier, without_secrets};
-use crate::cli::{Session, new_run_id};
-use crate::console::{Level, Line};
+use crate::cli::run_context::{RunContext, is_invalid, tell_faults, tell_inherited};
+use crate::cli::{CommandContext, new_run_id};
+use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, Asked};
-use crate::event::Plan;
+use crate::engine::{self, StrategyOverrides};
+use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared;
 use crate::experiment::document::Document;
-use crate::experiment::resolve::{Call, resolve};
+use crate::experiment::resolve::{ResolvedActivity, resolve};
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
-use crate::journal::{ClusterIdentity, Header};
+use crate::journal::{ClusterInfo, JournalHeader};
 use crate::kubernetes;
 use crate::sampling::{doubts, sampled};
 use crate::source;
@@ -27,21 +27,21 @@ use crate::substitution::Scope;
 use crate::value::Map;
 
 /// An experiment that can be run: everything about it was read and checked, and nothing was touched.
-pub(super) struct Ready {
+pub(super) struct PreparedRun {
     pub(super) source: String,
     pub(super) experiment: Arc<Experiment>,
-    pub(super) plan: Plan,
+    pub(super) plan: RunPlan,
     pub(super) journal: JournalFile,
     pub(super) journal_path: PathBuf,
 }
 
 /// Reads and checks the experiment with that number.
 pub(super) async fn prepare(
-    session: &Session,
-    args: &Run,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    args: &RunArgs,
+    surroundings: &RunContext,
     index: usize,
-) -> Result<Ready, Refused> {
+) -> Result<PreparedRun, RejectedRun> {
     let document = read(session, args, surroundings, index).await?;
     let notifier = Notifier::new(session, &surroundings.settings);
     if notifier.is_heard() {
@@ -55,50 +55,50 @@ pub(super) async fn prepare(
 
 /// Reads the experiment with that number.
 pub(super) async fn read(
-    session: &Session,
-    args: &Run,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    args: &RunArgs,
+    surroundings: &RunContext,
     index: usize,
-) -> Result<Document, Refused> {
+) -> Result<Document, RejectedRun> {
     let (source, settings) = (&args.sources[index], &surroundings.settings);
-    source::read(source, settings, &surroundings.environment, !args.no_verify_tls)
-        .await
-        .map_err(|fault| Refused::invalid(&session.terminal, "load", vec![with_hint(args, source, fault)]))
+    source::read(source, settings, &surroundings.environment, !args.no_verify_tls).await.map_err(|fault| {
+        RejectedRun::invalid(&session.terminal, "load", vec![with_hint(args, source, fault)])
+    })
 }
 
 /// Opens the journal of the experiment with that number, with everything in it that is known before anything happens.
 pub(super) async fn opened(
-    session: &Session,
-    args: &Run,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    args: &RunArgs,
+    surroundings: &RunContext,
     index: usize,
     document: Document,
-) -> Result<Ready, Refused> {
+) -> Result<PreparedRun, RejectedRun> {
     let (terminal, settings) = (&session.terminal, &surroundings.settings);
     let source = &args.sources[index];
-    let experiment =
-        Experiment::read(&document).map_err(|fault| Refused::invalid(terminal, "validation", vec![fault]))?;
+    let experiment = Experiment::read(&document)
+        .map_err(|fault| RejectedRun::invalid(terminal, "validation", vec![fault]))?;
     drop(document);
     for message in undeclared(&experiment, &surroundings.variables) {
-        terminal.say(&Line::note(Level::Warning, message));
+        terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
     }
-    if args.hypothesis_strategy == Some(HypothesisArg::Continously) {
+    if args.hypothesis_strategy == Some(HypothesisStrategyArg::Continously) {
         let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
-        terminal.say(&Line::new(Level::Warning, text));
+        terminal.say(&ConsoleLine::new(LineLevel::Warning, text));
     }
     let plan = engine::plan(&experiment, settings, &asked(args))
-        .map_err(|error| Refused::new(terminal, Exit::Invalid, "validation", error))?;
+        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Invalid, "validation", error))?;
     let sampled = sampled(&experiment, &args.sampling.sample_probes)
-        .map_err(|error| Refused::new(terminal, Exit::Usage, "validation", error))?;
+        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "validation", error))?;
     // of the runs of a trial it is said once
     if let Some(options) = args.sampling.options().filter(|_| args.dry.is_none() && !args.silent) {
         for doubt in doubts(&sampled, &options) {
-            terminal.say(&Line::note(Level::Warning, doubt));
+            terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
         }
     }
     let (namespace, cluster) = reach(session, surroundings, &experiment).await?;
     let journal_path = journal_path(&args.journal_path, args.sources.len(), index, source);
-    let header = Header {
+    let header = JournalHeader {
         platform: platform(),
         node: node(),
         run_id: if index == 0 { session.run_id.clone() } else { new_run_id() },
@@ -116,12 +116,12 @@ pub(super) async fn opened(
         environment: args.environment.clone(),
     };
     let journal = JournalFile::open(&journal_path, header)
-        .map_err(|error| Refused::new(terminal, Exit::Usage, "runtime", error))?;
-    Ok(Ready { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
+        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error))?;
+    Ok(PreparedRun { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
 }
 
 /// What cannot be read may be the period of a flag before it.
-fn with_hint(args: &Run, source: &str, fault: Diagnostic) -> Diagnostic {
+fn with_hint(args: &RunArgs, source: &str, fault: Diagnostic) -> Diagnostic {
     let is_period = args.sampling.sample == Some(None) && parse_duration(source).is_ok();
     if is_period { fault.hint(format!("a period is written --sample={source}")) } else { fault }
 }
@@ -129,10 +129,10 @@ fn with_hint(args: &Run, source: &str, fault: Diagnostic) -> Diagnostic {
 /// Reaches the cluster that the experiment acts on, if it does: one that cannot be reached is better known before
 /// anything runs. Lenient runs find out when they get there.
 async fn reach(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     experiment: &Experiment,
-) -> Result<(Option<String>, Option<ClusterIdentity>), Refused> {
+) -> Result<(Option<String>, Option<ClusterInfo>), RejectedRun> {
     // activities with keys of their own may mean another cluster, which is known when secrets are
     let acts = experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys);
     let asks = || experiment.addresses().any(|address| surroundings.services.has(address));
@@ -146,15 +146,15 @@ async fn reach(
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
-        Ok::<_, kubernetes::Failure>((cluster, version))
+        Ok::<_, kubernetes::ClusterError>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
             let shown =
                 format!("cluster: {} ({}), namespace {}", cluster.address, cluster.source, cluster.namespace);
-            session.terminal.say(&Line::note(Level::Info, shown));
+            session.terminal.say(&ConsoleLine::note(LineLevel::Info, shown));
             let uid = cluster.identity().await;
-            let identity = ClusterIdentity { context: cluster.context.clone(), uid, version };
+            let identity = ClusterInfo { context: cluster.context.clone(), uid, version };
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !session.global.strict => Ok((None, None)),
@@ -162,29 +162,29 @@ async fn reach(
     }
 }
 
-fn refused(session: &Session, failure: &kubernetes::Failure) -> Refused {
+fn refused(session: &CommandContext, failure: &kubernetes::ClusterError) -> RejectedRun {
     refused_at(session, "", failure)
 }
 
 /// The same of a cluster that is known.
-fn refused_at(session: &Session, place: &str, failure: &kubernetes::Failure) -> Refused {
+fn refused_at(session: &CommandContext, place: &str, failure: &kubernetes::ClusterError) -> RejectedRun {
     // of one that cannot be reached it is said where it is
     let place = if failure.code().is_some() { place } else { "" };
     let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
-    Refused::new(&session.terminal, Exit::Unreachable, "runtime", message)
+    RejectedRun::new(&session.terminal, ExitStatus::Unreachable, "runtime", message)
 }
 
 /// Refuses clusters that activities mean by keys of their own, and that may not be touched: they are known when
 /// secrets are, and nothing has been done yet.
 pub(super) async fn check_keys(
-    session: &Session,
-    surroundings: &Surroundings,
+    session: &CommandContext,
+    surroundings: &RunContext,
     experiment: &Experiment,
     scope: &Scope,
-) -> Result<(), Refused> {
+) -> Result<(), RejectedRun> {
     for activity in experiment.activities().filter(|_| session.connection.is_guarded()) {
         // what cannot be filled fails when its turn comes
-        let Ok(Call::Python(call)) = resolve(activity, scope) else { continue };
+        let Ok(ResolvedActivity::Python(call)) = resolve(activity, scope) else { continue };
         if kubernetes::is_module(&call.module) {
             let permitted = surroundings.kubernetes.permits(&call.secrets).await;
             permitted.map_err(|failure| refused(session, &failure))?;
@@ -194,39 +194,45 @@ pub(super) async fn check_keys(
 }
 
 /// Validates, and tells what was found.
-fn check(session: &Session, surroundings: &Surroundings, document: &Document) -> Result<(), Refused> {
+fn check(
+    session: &CommandContext,
+    surroundings: &RunContext,
+    document: &Document,
+) -> Result<(), RejectedRun> {
     let terminal = &session.terminal;
-    terminal.say(&Line::new(Level::Info, "Validating the experiment's syntax"));
+    terminal.say(&ConsoleLine::new(LineLevel::Info, "Validating the experiment's syntax"));
     let faults = surroundings.faults(document, session.global.strict);
     tell_inherited(terminal, &faults);
     if is_invalid(&faults) {
-        return Err(Refused::invalid(terminal, "validation", faults));
+        return Err(RejectedRun::invalid(terminal, "validation", faults));
     }
-    terminal.say(&Line::new(Level::Info, "Experiment looks valid"));
+    terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
     tell_faults(terminal, &faults);
     Ok(())
 }
 
-fn asked(args: &Run) -> Asked {
-    Asked {
+fn asked(args: &RunArgs) -> StrategyOverrides {
+    StrategyOverrides {
         hypothesis: args.hypothesis_strategy.map(|strategy| match strategy {
-            HypothesisArg::Default => HypothesisStrategy::Default,
-            HypothesisArg::BeforeMethodOnly => HypothesisStrategy::BeforeMethodOnly,
-            HypothesisArg::AfterMethodOnly => HypothesisStrategy::AfterMethodOnly,
-            HypothesisArg::DuringMethodOnly => HypothesisStrategy::DuringMethodOnly,
-            HypothesisArg::Continuously | HypothesisArg::Continously => HypothesisStrategy::Continuously,
+            HypothesisStrategyArg::Default => HypothesisStrategy::Default,
+            HypothesisStrategyArg::BeforeMethodOnly => HypothesisStrategy::BeforeMethodOnly,
+            HypothesisStrategyArg::AfterMethodOnly => HypothesisStrategy::AfterMethodOnly,
+            HypothesisStrategyArg::DuringMethodOnly => HypothesisStrategy::DuringMethodOnly,
+            HypothesisStrategyArg::Continuously | HypothesisStrategyArg::Continously => {
+                HypothesisStrategy::Continuously
+            }
         }),
         rollbacks: args.rollback_strategy.map(|strategy| match strategy {
-            RollbackArg::Default => RollbackStrategy::Default,
-            RollbackArg::Always => RollbackStrategy::Always,
-            RollbackArg::Never => RollbackStrategy::Never,
-            RollbackArg::Deviated => RollbackStrategy::Deviated,
+            RollbackStrategyArg::Default => RollbackStrategy::Default,
+            RollbackStrategyArg::Always => RollbackStrategy::Always,
+            RollbackStrategyArg::Never => RollbackStrategy::Never,
+            RollbackStrategyArg::Deviated => RollbackStrategy::Deviated,
         }),
     }
 }
 
 /// Where the journals of all experiments go.
-pub(in crate::cli) fn journal_paths(args: &Run) -> Vec<PathBuf> {
+pub(in crate::cli) fn journal_paths(args: &RunArgs) -> Vec<PathBuf> {
     let path = |(index, source): (usize, &String)| {
         journal_path(&args.journal_path, args.sources.len(), index, source)
     };

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::record::NAME;
+use super::state_file::NAME;
 use super::usual;
-use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
-use crate::cli::compare::{FailOn, Format, RuleArgs};
-use crate::cli::files::Files;
-use crate::cli::output_file::ReportArgs;
-use crate::cli::table::ListArgs;
+use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
+use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
+use crate::cli::path_conflicts::PathSet;
+use crate::cli::report_files::ReportArgs;
+use crate::cli::table::TableArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -67,7 +67,7 @@ pub(in crate::cli) struct Trial {
     pub(super) control_files: Vec<PathBuf>,
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
-    pub(super) rollback_strategy: Option<RollbackArg>,
+    pub(super) rollback_strategy: Option<RollbackStrategyArg>,
     /// Interrupt a run after this time, such as 90s or 5m; rollbacks are not counted
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(super) timeout: Option<Duration>,
@@ -84,15 +84,15 @@ pub(in crate::cli) struct Trial {
     #[command(flatten)]
     pub(super) reports: ReportArgs,
     /// What to write to standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = Format::Text)]
-    pub(super) output: Format,
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = CompareFormat::Text)]
+    pub(super) output: CompareFormat,
 }
 
 impl Trial {
     /// The files that it names.
-    pub(in crate::cli) fn files(&self) -> Files {
+    pub(in crate::cli) fn files(&self) -> PathSet {
         let written = |name: &str| [self.output_dir.join(name)];
-        let files = Files::default()
+        let files = PathSet::default()
             .reads("the experiment", [&self.source])
             .reads("a manifest", self.before.iter().chain(&self.after).chain(&self.common))
             .variables(&self.variables)
@@ -123,5 +123,5 @@ pub(in crate::cli) struct Recover {
     #[arg(short, long)]
     pub(super) yes: bool,
     #[command(flatten)]
-    pub(super) list: ListArgs,
+    pub(super) list: TableArgs,
 }

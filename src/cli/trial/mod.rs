@@ -1,40 +1,40 @@
 //! `kubectl chaos trial`: the same experiment before and after a change, and what the change came to. Floor 3.
 
 pub(super) mod args;
-mod conduct;
 mod prepare;
-mod record;
 mod recover;
+mod runner;
+mod state_file;
 
 use std::path::Path;
 
-use super::Session;
-use super::args::ExitCodes;
-use super::embedded::Rehearsal;
-use super::exit_code::Exit;
-use super::output_file::{ReportArgs, replace};
-use crate::compare::{Comparison, compare};
-use crate::console::{Level, Line};
+use super::CommandContext;
+use super::args::ExitCodeStyle;
+use super::embedded::EmbeddedRun;
+use super::exit_code::ExitStatus;
+use super::report_files::{ReportArgs, replace};
+use crate::compare::{RunComparison, compare};
+use crate::console::{ConsoleLine, LineLevel};
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
 use args::Trial;
-use conduct::{Conducted, conduct};
+use runner::{TrialRuns, conduct};
 
-pub(super) use record::NAME as RECORD;
 pub(super) use recover::recover;
+pub(super) use state_file::NAME as RECORD;
 
 /// The variable that tells processes and configurations the namespace of their run.
 pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
 /// Conducts a trial. Gives the exit code.
-pub(super) fn trial(session: &Session, args: &Trial) -> u8 {
+pub(super) fn trial(session: &CommandContext, args: &Trial) -> u8 {
     session.to_its_end(whole(session, args)).unwrap_or_else(|code| code)
 }
 
-async fn whole(session: &Session, args: &Trial) -> u8 {
+async fn whole(session: &CommandContext, args: &Trial) -> u8 {
     if let Err(error) = args.reports.check(args.output.is_for_machines()) {
-        return session.refuse(Exit::Usage, error);
+        return session.refuse(ExitStatus::Usage, error);
     }
     let rehearsal = if args.embedded {
         match rehearse(session).await {
@@ -52,37 +52,39 @@ async fn whole(session: &Session, args: &Trial) -> u8 {
 }
 
 /// An empty cluster of its own.
-async fn rehearse(session: &Session) -> Result<Rehearsal, prepare::Refusal> {
-    let interrupted =
-        session.signals.end().map_err(|error| (Exit::Usage, format!("signals cannot be heard: {error}")))?;
+async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::TrialRefusal> {
+    let interrupted = session
+        .signals
+        .end()
+        .map_err(|error| (ExitStatus::Usage, format!("signals cannot be heard: {error}")))?;
     tokio::select! {
-        started = Rehearsal::start(session, &[]) => started,
-        signal = interrupted => Err((Exit::Signal(signal), format!("interrupted by {signal}"))),
+        started = EmbeddedRun::start(session, &[]) => started,
+        signal = interrupted => Err((ExitStatus::Signal(signal), format!("interrupted by {signal}"))),
     }
 }
 
 /// The whole trial on a cluster that is there.
 async fn on_a_cluster(
-    session: &Session,
+    session: &CommandContext,
     args: &Trial,
     kubeconfig: Option<&Path>,
-) -> Result<u8, prepare::Refusal> {
+) -> Result<u8, prepare::TrialRefusal> {
     // runs have their own exit codes, whose meaning the trial has to know
     let mut inner = session.clone();
-    inner.global.exit_code = ExitCodes::Precise;
-    let Conducted { records, exit } = conduct(&inner, args, kubeconfig).await?;
+    inner.global.exit_code = ExitCodeStyle::Precise;
+    let TrialRuns { records, exit } = conduct(&inner, args, kubeconfig).await?;
     let (before, after): (Vec<_>, Vec<_>) = records.into_iter().partition(|seen| seen.arm == Arm::Before);
-    let of = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
+    let of = |seen: Vec<TrialJournal>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
     let (before, after) = (of(before), of(after));
     if before.is_empty() || after.is_empty() {
-        if exit == Exit::Fine {
+        if exit == ExitStatus::Fine {
             let why = "there are no runs of both arms, so that there is nothing to compare";
-            session.terminal.say(&Line::note(Level::Error, why));
+            session.terminal.say(&ConsoleLine::note(LineLevel::Error, why));
         }
-        return Ok(session.code(exit.worst(Exit::BaselineNotMet)));
+        return Ok(session.code(exit.worst(ExitStatus::BaselineNotMet)));
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
-        .map_err(|error| (Exit::Invalid, error))?;
+        .map_err(|error| (ExitStatus::Invalid, error))?;
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
     let mut failed = leave(session, &args.output_dir, &records, &comparison);
@@ -92,18 +94,18 @@ async fn on_a_cluster(
         failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
     }
     for error in failed {
-        session.terminal.say(&Line::note(Level::Error, error));
-        exit = exit.worst(Exit::NotWritten);
+        session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
+        exit = exit.worst(ExitStatus::NotWritten);
     }
     Ok(session.code(exit))
 }
 
 /// Leaves the answer and the usual reports in the folder of a trial. What could not be written is told.
 pub(super) fn leave(
-    session: &Session,
+    session: &CommandContext,
     folder: &Path,
     records: &[Record],
-    comparison: &Comparison,
+    comparison: &RunComparison,
 ) -> Vec<String> {
     let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
     let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err();
@@ -117,7 +119,7 @@ pub(super) fn usual(folder: &Path) -> ReportArgs {
 }
 
 /// A journal of a run, and whose it is.
-pub(super) struct Seen {
+pub(super) struct TrialJournal {
     pub(super) arm: Arm,
     pub(super) record: Record,
 }

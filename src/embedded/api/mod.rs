@@ -12,13 +12,13 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
-use super::fields::{name, namespace};
-use super::kinds::{Kind, Kinds};
-use super::shape;
-use super::status::Status;
-use super::store::{Key, Store};
+use super::api_resources::{ApiResource, ApiResources};
+use super::json_fields::{name, namespace};
+use super::schema;
+use super::status::ApiStatus;
+use super::store::{ObjectKey, ObjectStore};
 use crate::clock::Timestamp;
-use crate::lot::Lot;
+use crate::rng::SeededRng;
 
 pub(super) use read::{Listed, Listing, Watch};
 pub(super) use subresource::{budget, share};
@@ -26,28 +26,28 @@ pub(super) use table::Shape;
 pub(super) use write::{Deletion, FOREGROUND, ORPHAN, Writing, remove};
 
 /// What the API server works on. Everything happens under one lock, and nothing waits while it is held.
-pub(super) struct State {
+pub(super) struct ApiState {
     /// The objects.
-    pub(super) store: Store,
+    pub(super) store: ObjectStore,
     /// The kinds that there are.
-    pub(super) kinds: Kinds,
+    pub(super) kinds: ApiResources,
     /// What is left to chance: UIDs, names that are made up.
-    pub(super) lot: Lot,
+    pub(super) lot: SeededRng,
     /// How many addresses of Services and Pods were given out.
     addresses: u32,
 }
 
 /// The API server.
-pub(super) struct Api {
-    state: Mutex<State>,
+pub(super) struct ApiServer {
+    state: Mutex<ApiState>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 /// Which object or objects a request is about.
 #[derive(Clone, Debug)]
-pub(super) struct At {
+pub(super) struct ObjectPath {
     /// The kind.
-    pub(super) kind: Arc<Kind>,
+    pub(super) kind: Arc<ApiResource>,
     /// In which of its versions.
     pub(super) version: String,
     /// The namespace; empty for all, or for what has none.
@@ -56,10 +56,10 @@ pub(super) struct At {
     pub(super) name: String,
 }
 
-impl At {
+impl ObjectPath {
     /// The key of the one object.
-    pub(super) fn key(&self) -> Key {
-        Key::new(Arc::clone(&self.kind.resource), &self.namespace, &self.name)
+    pub(super) fn key(&self) -> ObjectKey {
+        ObjectKey::new(Arc::clone(&self.kind.resource), &self.namespace, &self.name)
     }
 
     /// The version that is asked for, as objects have it.
@@ -72,19 +72,23 @@ impl At {
         let mut shown = object.clone();
         shown["apiVersion"] = json!(self.api_version());
         shown["kind"] = json!(self.kind.name);
-        if self.kind.group == shape::EVENTS {
-            shape::show_event(&mut shown);
+        if self.kind.group == schema::EVENTS {
+            schema::show_event(&mut shown);
         }
         shown
     }
 }
 
-impl Api {
+impl ApiServer {
     /// An API server with nothing but the namespaces that every cluster has. The seed decides what is left to
     /// chance, the clock what time it is.
     pub(super) fn new(seed: u64, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
-        let state =
-            State { store: Store::default(), kinds: Kinds::default(), lot: Lot::new(seed), addresses: 0 };
+        let state = ApiState {
+            store: ObjectStore::default(),
+            kinds: ApiResources::default(),
+            lot: SeededRng::new(seed),
+            addresses: 0,
+        };
         let api = Self { state: Mutex::new(state), clock };
         for name in ["default", "kube-system"] {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
@@ -95,7 +99,7 @@ impl Api {
     }
 
     /// Everything, alone.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ApiState> {
         self.state.lock()
     }
 
@@ -122,14 +126,14 @@ impl Api {
     }
 
     /// What and where an object says that it is; in `default` where it says nothing.
-    pub(super) fn at(&self, object: &Json) -> Result<At, Status> {
-        let (kind, version) = self.lock().kinds.of(object).ok_or_else(Status::no_such_resource)?;
+    pub(super) fn at(&self, object: &Json) -> Result<ObjectPath, ApiStatus> {
+        let (kind, version) = self.lock().kinds.of(object).ok_or_else(ApiStatus::no_such_resource)?;
         let namespace = match namespace(object) {
             _ if !kind.namespaced => "",
             "" => "default",
             named => named,
         };
-        Ok(At { namespace: namespace.to_owned(), name: name(object).to_owned(), kind, version })
+        Ok(ObjectPath { namespace: namespace.to_owned(), name: name(object).to_owned(), kind, version })
     }
 }
 
@@ -137,7 +141,7 @@ fn seconds(time: Timestamp) -> String {
     format!("{}Z", &time.iso()[..19])
 }
 
-impl State {
+impl ApiState {
     /// A UID that nothing else has.
     pub(super) fn uid(&mut self) -> String {
         let mut part = |digits: usize| {
@@ -150,7 +154,7 @@ impl State {
     /// A name that begins so, and that nothing else has.
     pub(super) fn name(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let letter = |lot: &mut Lot| char::from(LETTERS[lot.draw(LETTERS.len())]);
+        let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.draw(LETTERS.len())]);
         let ending: String = (0..5).map(|_| letter(&mut self.lot)).collect();
         format!("{prefix}{ending}")
     }

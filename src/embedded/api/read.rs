@@ -8,12 +8,12 @@ use base64::Engine as _;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-use super::{Api, At, Shape};
+use super::{ApiServer, ObjectPath, Shape};
 use crate::clock::Timestamp;
-use crate::embedded::fields::text;
-use crate::embedded::selector::Selector;
-use crate::embedded::status::Status;
-use crate::embedded::store::{Change, Key, Stored};
+use crate::embedded::json_fields::text;
+use crate::embedded::selector::LabelSelector;
+use crate::embedded::status::ApiStatus;
+use crate::embedded::store::{ObjectKey, StoreChange, StoredObject};
 
 /// How often a watch that asked for bookmarks is told how far it is.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct Listing {
     /// Which ones.
-    pub(in crate::embedded) selector: Selector,
+    pub(in crate::embedded) selector: LabelSelector,
     /// How many at once; 0 for all.
     pub(in crate::embedded) limit: usize,
     /// Where the list goes on: what the last part said.
@@ -33,32 +33,32 @@ pub(in crate::embedded) struct Listing {
 #[derive(Debug)]
 pub(in crate::embedded) struct Listed {
     /// What was asked for.
-    pub(in crate::embedded) at: At,
+    pub(in crate::embedded) at: ObjectPath,
     /// The metadata of the list.
     pub(in crate::embedded) metadata: Json,
     /// The objects.
-    pub(in crate::embedded) items: Vec<(Arc<Key>, Stored)>,
+    pub(in crate::embedded) items: Vec<(Arc<ObjectKey>, StoredObject)>,
 }
 
-impl Api {
+impl ApiServer {
     /// One object.
-    pub(in crate::embedded) fn get(&self, at: &At) -> Result<Json, Status> {
+    pub(in crate::embedded) fn get(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
         let state = self.lock();
-        let object = state.store.get(&at.key()).ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
+        let object = state.store.get(&at.key()).ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
         Ok(at.shown(object))
     }
 
     /// Objects of a kind.
-    pub(in crate::embedded) fn list(&self, at: &At, listing: &Listing) -> Result<Listed, Status> {
+    pub(in crate::embedded) fn list(&self, at: &ObjectPath, listing: &Listing) -> Result<Listed, ApiStatus> {
         let state = self.lock();
         let (start, revision) = match listing.from.as_str() {
-            "" => (Key::new(Arc::clone(&at.kind.resource), &at.namespace, ""), state.store.revision()),
+            "" => (ObjectKey::new(Arc::clone(&at.kind.resource), &at.namespace, ""), state.store.revision()),
             from => resume(&at.kind.resource, from)?,
         };
-        let meant = |(_, stored): &(&Arc<Key>, &Stored)| listing.selector.matches(&stored.tree);
+        let meant = |(_, stored): &(&Arc<ObjectKey>, &StoredObject)| listing.selector.matches(&stored.tree);
         let mut found = state.store.after(start, &at.namespace).filter(meant);
         let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
-        let items: Vec<(Arc<Key>, Stored)> =
+        let items: Vec<(Arc<ObjectKey>, StoredObject)> =
             found.by_ref().take(limit).map(|(key, stored)| (Arc::clone(key), stored.clone())).collect();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         let left = found.count();
@@ -75,16 +75,16 @@ impl Api {
     /// revision is given. One that is no longer known ends the watch with an event that says so.
     pub(in crate::embedded) fn watch(
         self: &Arc<Self>,
-        at: At,
-        selector: Selector,
+        at: ObjectPath,
+        selector: LabelSelector,
         revision: &str,
         bookmarks: bool,
         timeout: Option<Duration>,
-    ) -> Result<Watch, Status> {
+    ) -> Result<Watch, ApiStatus> {
         let asked: u64 = match revision {
             "" => 0,
             number => number.parse().map_err(|_| {
-                Status::bad_request(format!("Invalid value: \"{number}\": resourceVersion: Invalid value"))
+                ApiStatus::bad_request(format!("Invalid value: \"{number}\": resourceVersion: Invalid value"))
             })?,
         };
         let changed = self.changes();
@@ -93,7 +93,9 @@ impl Api {
         if asked == 0 {
             let there = self.list(&at, &Listing { selector: selector.clone(), ..Listing::default() })?;
             seen = text(&there.metadata["resourceVersion"]).parse().unwrap_or(0);
-            ready.extend(there.items.into_iter().map(|(_, stored)| ("ADDED", Told::Object(stored.text))));
+            ready.extend(
+                there.items.into_iter().map(|(_, stored)| ("ADDED", WatchEventKind::Object(stored.text))),
+            );
         }
         let now = Instant::now();
         Ok(Watch {
@@ -110,28 +112,28 @@ impl Api {
     }
 }
 
-fn resumption(revision: u64, key: &Key) -> String {
+fn resumption(revision: u64, key: &ObjectKey) -> String {
     let document = json!({"rv": revision, "namespace": key.namespace, "name": key.name});
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(document.to_string())
 }
 
-fn resume(resource: &Arc<str>, text: &str) -> Result<(Key, u64), Status> {
+fn resume(resource: &Arc<str>, text: &str) -> Result<(ObjectKey, u64), ApiStatus> {
     let read = || {
         let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let document: Json = serde_json::from_slice(&bytes).ok()?;
         let (namespace, name) = (document["namespace"].as_str()?, document["name"].as_str()?);
-        Some((Key::new(Arc::clone(resource), namespace, name), document["rv"].as_u64()?))
+        Some((ObjectKey::new(Arc::clone(resource), namespace, name), document["rv"].as_u64()?))
     };
-    read().ok_or_else(|| Status::bad_request(format!("continue key is not valid: {text}")))
+    read().ok_or_else(|| ApiStatus::bad_request(format!("continue key is not valid: {text}")))
 }
 
 /// A watch: events as they come.
 pub(in crate::embedded) struct Watch {
-    api: Arc<Api>,
-    at: At,
-    selector: Selector,
+    api: Arc<ApiServer>,
+    at: ObjectPath,
+    selector: LabelSelector,
     changed: tokio::sync::watch::Receiver<u64>,
-    ready: VecDeque<(&'static str, Told)>,
+    ready: VecDeque<(&'static str, WatchEventKind)>,
     seen: u64,
     bookmark: Option<Instant>,
     end: Option<Instant>,
@@ -139,7 +141,7 @@ pub(in crate::embedded) struct Watch {
 }
 
 /// What an event tells of.
-enum Told {
+enum WatchEventKind {
     /// An object of the kind, as it is kept.
     Object(Arc<str>),
     /// Something else, as it is sent.
@@ -151,13 +153,13 @@ impl Watch {
     pub(in crate::embedded) async fn next(&mut self, shape: Shape) -> Option<String> {
         let (what, told) = self.event().await?;
         let object = match told {
-            Told::Other(document) => document.to_string(),
-            Told::Object(text) => shape.text(&self.at, &text, self.api.time()),
+            WatchEventKind::Other(document) => document.to_string(),
+            WatchEventKind::Object(text) => shape.text(&self.at, &text, self.api.time()),
         };
         Some(format!("{{\"type\":\"{what}\",\"object\":{object}}}\n"))
     }
 
-    async fn event(&mut self) -> Option<(&'static str, Told)> {
+    async fn event(&mut self) -> Option<(&'static str, WatchEventKind)> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -191,7 +193,7 @@ impl Watch {
             self.bookmark = Some(due.max(now) + BOOKMARKS);
             let revision = self.seen.to_string();
             let object = json!({"metadata": {"resourceVersion": revision, "creationTimestamp": null}});
-            self.ready.push_back(("BOOKMARK", Told::Other(self.at.shown(&object))));
+            self.ready.push_back(("BOOKMARK", WatchEventKind::Other(self.at.shown(&object))));
         }
     }
 
@@ -206,15 +208,15 @@ impl Watch {
                 self.ready.extend(events);
             }
             Err(status) => {
-                self.ready.push_back(("ERROR", Told::Other(status.to_json())));
+                self.ready.push_back(("ERROR", WatchEventKind::Other(status.to_json())));
                 self.over = true;
             }
         }
     }
 
     /// What a change is to those who see only what the selector lets them see.
-    fn seen(&self, change: &Change) -> Option<(&'static str, Told)> {
-        let Key { resource, namespace, .. } = &*change.key;
+    fn seen(&self, change: &StoreChange) -> Option<(&'static str, WatchEventKind)> {
+        let ObjectKey { resource, namespace, .. } = &*change.key;
         if *resource != self.at.kind.resource
             || (!self.at.namespace.is_empty() && *namespace != self.at.namespace)
         {
@@ -236,7 +238,7 @@ impl Watch {
                 ("DELETED", last.to_string().into())
             }
         };
-        Some((what, Told::Object(text)))
+        Some((what, WatchEventKind::Object(text)))
     }
 }
 

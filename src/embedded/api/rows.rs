@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::clock::Timestamp;
-use crate::embedded::fields::{
+use crate::embedded::json_fields::{
     condition, containers, count, entries, is_leaving, items, labels, number, text,
 };
 
@@ -31,12 +31,12 @@ const SHOWN: usize = 3;
 
 /// The table of a kind.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
+pub(super) struct ResourceTable<'a> {
     kind: &'a str,
     columns: &'static str,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ResourceTable<'a> {
     /// What is shown of a kind.
     pub(super) fn of(api_version: &str, kind: &'a str) -> Self {
         let name = format!("{api_version} {kind}");

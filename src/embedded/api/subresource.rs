@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::write::{Deletion, Writing};
-use super::{Api, At, State};
-use crate::embedded::fields::{
+use super::{ApiServer, ApiState, ObjectPath};
+use crate::embedded::json_fields::{
     controller, count, is_leaving, is_ready, labels, name, namespace, number, text, uid,
 };
-use crate::embedded::selector::Selector;
-use crate::embedded::status::Status;
-use crate::embedded::store::Mark;
+use crate::embedded::selector::LabelSelector;
+use crate::embedded::status::ApiStatus;
+use crate::embedded::store::IndexKey;
 
 /// What a budget comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +32,19 @@ impl Budget {
     }
 }
 
-impl Api {
+impl ApiServer {
     /// The `Scale` of a workload.
-    pub(in crate::embedded) fn scale(&self, at: &At) -> Result<Json, Status> {
+    pub(in crate::embedded) fn scale(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
         Ok(scale_of(at, &self.get(at)?))
     }
 
     /// Sets the replicas of a workload as a whole `Scale` says, or as one that is changed by `change` says.
     pub(in crate::embedded) fn rescale(
         &self,
-        at: &At,
-        change: impl FnOnce(&Json) -> Result<Json, Status>,
+        at: &ObjectPath,
+        change: impl FnOnce(&Json) -> Result<Json, ApiStatus>,
         dry_run: bool,
-    ) -> Result<Json, Status> {
+    ) -> Result<Json, ApiStatus> {
         let workload = self.get(at)?;
         let scale = change(&scale_of(at, &workload))?;
         let asked = &scale["spec"]["replicas"];
@@ -52,7 +52,7 @@ impl Api {
         let replicas = if asked.is_null() { 0 } else { asked.as_i64().unwrap_or(-1) };
         if replicas < 0 {
             let why = format!("Invalid value: {asked}: must be greater than or equal to 0");
-            return Err(Status::invalid_field(&at.kind, &at.name, "spec.replicas", &why));
+            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "spec.replicas", &why));
         }
         let mut scaled = workload;
         scaled["spec"]["replicas"] = json!(replicas);
@@ -62,19 +62,20 @@ impl Api {
     }
 
     /// Evicts a Pod, if its budget allows that now.
-    pub(in crate::embedded) fn evict(&self, at: &At, eviction: &Json) -> Result<Json, Status> {
+    pub(in crate::embedded) fn evict(&self, at: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
         let how = Deletion::read(&eviction["deleteOptions"])?;
         let mut state = self.lock();
-        let pod = state.store.get(&at.key()).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
+        let pod =
+            state.store.get(&at.key()).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
         if pod["status"]["phase"] == "Running" && !is_leaving(&pod) {
             let budgets = budgets_of(&state, &at.namespace, &pod);
             if budgets.len() > 1 {
-                return Err(Status::several_budgets());
+                return Err(ApiStatus::several_budgets());
             }
             if let Some(object) = budgets.first() {
                 let budget = budget(&state, object);
                 if budget.allowed() == 0 {
-                    return Err(Status::over_budget(name(object), budget.desired, budget.healthy));
+                    return Err(ApiStatus::over_budget(name(object), budget.desired, budget.healthy));
                 }
             }
         }
@@ -83,7 +84,7 @@ impl Api {
     }
 }
 
-fn scale_of(at: &At, workload: &Json) -> Json {
+fn scale_of(at: &ObjectPath, workload: &Json) -> Json {
     let metadata = &workload["metadata"];
     let selector = labels(&workload["spec"]["selector"]["matchLabels"]);
     json!({
@@ -97,18 +98,18 @@ fn scale_of(at: &At, workload: &Json) -> Json {
     })
 }
 
-fn budgets_of(state: &State, namespace: &str, pod: &Json) -> Vec<Arc<Json>> {
+fn budgets_of(state: &ApiState, namespace: &str, pod: &Json) -> Vec<Arc<Json>> {
     let budgets = state.store.list("policy/poddisruptionbudgets", namespace).map(|(_, budget)| budget);
     let concerns = |budget: &&Arc<Json>| selector_of(budget).matches_labels(&pod["metadata"]["labels"]);
     budgets.filter(concerns).cloned().collect()
 }
 
-fn selector_of(budget: &Json) -> Selector {
-    Selector::of(&budget["spec"]["selector"])
+fn selector_of(budget: &Json) -> LabelSelector {
+    LabelSelector::of(&budget["spec"]["selector"])
 }
 
 /// What a budget comes to now.
-pub(in crate::embedded) fn budget(state: &State, budget: &Json) -> Budget {
+pub(in crate::embedded) fn budget(state: &ApiState, budget: &Json) -> Budget {
     let (selector, spec) = (selector_of(budget), &budget["spec"]);
     let pods = state.store.list("/pods", namespace(budget)).map(|(_, pod)| pod);
     let pods: Vec<&Arc<Json>> =
@@ -129,9 +130,9 @@ pub(in crate::embedded) fn budget(state: &State, budget: &Json) -> Budget {
 }
 
 /// How many Pods the workloads want to which these belong, each counted once.
-fn wanted(state: &State, pods: &[&Arc<Json>]) -> i64 {
+fn wanted(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
     let owner = |object: &Json| {
-        let mark = Mark::Uid(text(&controller(object)?["uid"]).to_owned());
+        let mark = IndexKey::Uid(text(&controller(object)?["uid"]).to_owned());
         state.store.marked(&mark).map(|(_, owner)| owner).next()
     };
     let mut workloads = BTreeMap::new();

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::{Value as Json, json};
 
-use super::At;
-use super::rows::Table;
+use super::ObjectPath;
+use super::rows::ResourceTable;
 use crate::clock::Timestamp;
-use crate::embedded::fields::text;
-use crate::embedded::shape::{EVENTS, show_event};
-use crate::embedded::store::Stored;
+use crate::embedded::json_fields::text;
+use crate::embedded::schema::{EVENTS, show_event};
+use crate::embedded::store::StoredObject;
 
 /// The API version of tables and of metadata.
 const META: &str = "meta.k8s.io/v1";
@@ -43,7 +43,7 @@ impl Shape {
             Self::Whole => object,
             Self::Metadata => metadata_of(&object),
             Self::Table => {
-                let shown = Table::of(text(&object["apiVersion"]), text(&object["kind"]));
+                let shown = ResourceTable::of(text(&object["apiVersion"]), text(&object["kind"]));
                 let mut table =
                     table(shown, &json!({"resourceVersion": object["metadata"]["resourceVersion"]}));
                 table["rows"] = json!([row(shown, &object, now)]);
@@ -53,7 +53,7 @@ impl Shape {
     }
 
     /// One object as it is kept, in this form.
-    pub(super) fn text(self, at: &At, kept: &str, now: Timestamp) -> String {
+    pub(super) fn text(self, at: &ObjectPath, kept: &str, now: Timestamp) -> String {
         if self == Self::Whole {
             return whole(at, &told(at, kept));
         }
@@ -64,13 +64,13 @@ impl Shape {
     /// A list in this form. Its objects are written one after the other: together they may be many.
     pub(super) fn list<'a>(
         self,
-        at: &At,
+        at: &ObjectPath,
         metadata: &Json,
-        items: impl Iterator<Item = &'a Stored>,
+        items: impl Iterator<Item = &'a StoredObject>,
         now: Timestamp,
     ) -> String {
         let (kind, api_version) = (format!("{}List", at.kind.name), at.api_version());
-        let shown = Table::of(&api_version, &at.kind.name);
+        let shown = ResourceTable::of(&api_version, &at.kind.name);
         let (field, mut list) = match self {
             Self::Whole => ("items", json!({"kind": kind, "apiVersion": api_version, "metadata": metadata})),
             Self::Metadata => (
@@ -100,7 +100,7 @@ impl Shape {
 }
 
 /// An object as it is kept, with the names that its group has for what is in it.
-fn told<'a>(at: &At, kept: &'a str) -> Cow<'a, str> {
+fn told<'a>(at: &ObjectPath, kept: &'a str) -> Cow<'a, str> {
     if at.kind.group != EVENTS {
         return kept.into();
     }
@@ -110,7 +110,7 @@ fn told<'a>(at: &At, kept: &'a str) -> Cow<'a, str> {
 }
 
 /// An object with its kind and version.
-fn whole(at: &At, kept: &str) -> String {
+fn whole(at: &ObjectPath, kept: &str) -> String {
     let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(at.kind.name), json!(at.api_version()));
     head + kept.strip_prefix('{').unwrap_or_default()
 }
@@ -119,11 +119,11 @@ fn metadata_of(object: &Json) -> Json {
     json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"]})
 }
 
-fn row(shown: Table<'_>, object: &Json, now: Timestamp) -> Json {
+fn row(shown: ResourceTable<'_>, object: &Json, now: Timestamp) -> Json {
     json!({"cells": shown.cells(object, now), "object": metadata_of(object)})
 }
 
 /// A table without rows.
-fn table(shown: Table<'_>, metadata: &Json) -> Json {
+fn table(shown: ResourceTable<'_>, metadata: &Json) -> Json {
     json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "columnDefinitions": shown.columns()})
 }

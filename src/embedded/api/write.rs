@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::read::{Listed, Listing};
-use super::{Api, At, State};
+use super::{ApiServer, ApiState, ObjectPath};
+use crate::embedded::api_resources::ApiResource;
 use crate::embedded::defaults;
-use crate::embedded::fields::{entries, is_held, is_leaving, is_over, namespace, number, text, uid};
-use crate::embedded::kinds::Kind;
-use crate::embedded::patch::{Format, patched};
-use crate::embedded::shape;
-use crate::embedded::status::{Status, success};
-use crate::embedded::store::Key;
+use crate::embedded::json_fields::{entries, is_held, is_leaving, is_over, namespace, number, text, uid};
+use crate::embedded::patch::{ApiPatchType, patched};
+use crate::embedded::schema;
+use crate::embedded::status::{ApiStatus, success};
+use crate::embedded::store::ObjectKey;
 
 /// Metadata that only the server writes.
 const OWN: [&str; 6] =
@@ -47,13 +47,13 @@ pub(in crate::embedded) struct Deletion {
 
 impl Deletion {
     /// What a request's body says.
-    pub(in crate::embedded) fn read(options: &Json) -> Result<Self, Status> {
+    pub(in crate::embedded) fn read(options: &Json) -> Result<Self, ApiStatus> {
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let propagation = text(&options["propagationPolicy"]);
         if let Some(wrong) =
             propagation.as_deref().filter(|p| !["Background", "Foreground", "Orphan"].contains(p))
         {
-            return Err(Status::bad_request(format!("invalid propagationPolicy: {wrong}")));
+            return Err(ApiStatus::bad_request(format!("invalid propagationPolicy: {wrong}")));
         }
         Ok(Self {
             grace_period: options["gracePeriodSeconds"].as_i64(),
@@ -65,26 +65,31 @@ impl Deletion {
     }
 }
 
-impl Api {
+impl ApiServer {
     /// Creates an object.
-    pub(in crate::embedded) fn create(&self, at: &At, object: Json, how: &Writing) -> Result<Json, Status> {
+    pub(in crate::embedded) fn create(
+        &self,
+        at: &ObjectPath,
+        object: Json,
+        how: &Writing,
+    ) -> Result<Json, ApiStatus> {
         Ok(at.shown(&*self.create_at(at, object, how)?))
     }
 
     /// Creates an object that says itself what and where it is.
-    pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, Status> {
-        let at = At { name: String::new(), ..self.at(&object)? };
+    pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, ApiStatus> {
+        let at = ObjectPath { name: String::new(), ..self.at(&object)? };
         self.create_at(&at, object, &Writing::default())
     }
 
-    fn create_at(&self, at: &At, mut object: Json, how: &Writing) -> Result<Arc<Json>, Status> {
+    fn create_at(&self, at: &ObjectPath, mut object: Json, how: &Writing) -> Result<Arc<Json>, ApiStatus> {
         let mut state = self.lock();
         fits(at, &object)?;
         settled(at, &mut object)?;
         let metadata = metadata(&mut object);
         let text = |field: &str| metadata.get(field).map(text).unwrap_or_default().to_owned();
         if !text("resourceVersion").is_empty() {
-            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(ApiStatus::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let (mut name, prefix) = (text("name"), text("generateName"));
         if name.is_empty() && !prefix.is_empty() {
@@ -92,7 +97,7 @@ impl Api {
         }
         if name.is_empty() {
             let why = "Required value: name or generateName is required";
-            return Err(Status::invalid_field(&at.kind, "", "metadata.name", why));
+            return Err(ApiStatus::invalid_field(&at.kind, "", "metadata.name", why));
         }
         for field in OWN {
             metadata.shift_remove(field);
@@ -107,9 +112,9 @@ impl Api {
             metadata.insert("namespace".to_owned(), json!(at.namespace));
             lives_in(&state, at, &name)?;
         }
-        let key = At { name, ..at.clone() }.key();
+        let key = ObjectPath { name, ..at.clone() }.key();
         if state.store.get(&key).is_some() {
-            return Err(Status::exists(&at.kind, &key.name));
+            return Err(ApiStatus::exists(&at.kind, &key.name));
         }
         if at.kind.status && at.kind.name != "Node" {
             object.as_object_mut().map(|object| object.shift_remove("status"));
@@ -118,7 +123,7 @@ impl Api {
         begin(&at.kind, &mut object, &mut state);
         let faults = defaults::faults(&at.kind, &object);
         if !faults.is_empty() {
-            return Err(Status::invalid(&at.kind, &key.name, &faults));
+            return Err(ApiStatus::invalid(&at.kind, &key.name, &faults));
         }
         if how.dry_run {
             return Ok(Arc::new(object));
@@ -127,7 +132,12 @@ impl Api {
     }
 
     /// Replaces an object.
-    pub(in crate::embedded) fn update(&self, at: &At, object: Json, how: &Writing) -> Result<Json, Status> {
+    pub(in crate::embedded) fn update(
+        &self,
+        at: &ObjectPath,
+        object: Json,
+        how: &Writing,
+    ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
         fits(at, &object)?;
         replace(&mut state, at, object, how)
@@ -136,20 +146,20 @@ impl Api {
     /// Changes an object. One that is applied and is not there is created.
     pub(in crate::embedded) fn patch(
         &self,
-        at: &At,
-        format: Format,
+        at: &ObjectPath,
+        format: ApiPatchType,
         patch: &Json,
         how: &Writing,
-    ) -> Result<Json, Status> {
+    ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
         let Some(old) = state.store.get(&at.key()).cloned() else {
             drop(state);
-            if format == Format::Apply && !how.status {
+            if format == ApiPatchType::Apply && !how.status {
                 return self.create(at, patch.clone(), how);
             }
-            return Err(Status::not_found(&at.kind, &at.name));
+            return Err(ApiStatus::not_found(&at.kind, &at.name));
         };
-        if format == Format::Apply {
+        if format == ApiPatchType::Apply {
             fits(at, patch)?;
         }
         let new = patched(&at.kind, format, &old, patch)?;
@@ -158,7 +168,7 @@ impl Api {
 
     /// Changes an object as a controller does, who knows what it may be: nothing is filled in or refused. Whether it
     /// is there.
-    pub(in crate::embedded) fn amend(&self, key: &Key, change: impl FnOnce(&mut Json)) -> bool {
+    pub(in crate::embedded) fn amend(&self, key: &ObjectKey, change: impl FnOnce(&mut Json)) -> bool {
         let mut state = self.lock();
         let (Some(old), Some(kind)) =
             (state.store.get(key).cloned(), state.kinds.of_resource(&key.resource).cloned())
@@ -175,41 +185,47 @@ impl Api {
     }
 
     /// Deletes an object. Gives what the server answers: the object, or that it is gone.
-    pub(in crate::embedded) fn delete(&self, at: &At, how: &Deletion) -> Result<Json, Status> {
+    pub(in crate::embedded) fn delete(&self, at: &ObjectPath, how: &Deletion) -> Result<Json, ApiStatus> {
         self.delete_within(&mut self.lock(), at, how)
     }
 
     /// Deletes all objects that are listed.
     pub(in crate::embedded) fn delete_all(
         &self,
-        at: &At,
+        at: &ObjectPath,
         listing: &Listing,
         how: &Deletion,
-    ) -> Result<Listed, Status> {
+    ) -> Result<Listed, ApiStatus> {
         let list = self.list(at, listing)?;
         for (key, _) in &list.items {
-            let one = At { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
+            let one = ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
             // what went by itself in the meantime is gone as well
             let _ = self.delete(&one, how);
         }
         Ok(list)
     }
 
-    pub(super) fn delete_within(&self, state: &mut State, at: &At, how: &Deletion) -> Result<Json, Status> {
+    pub(super) fn delete_within(
+        &self,
+        state: &mut ApiState,
+        at: &ObjectPath,
+        how: &Deletion,
+    ) -> Result<Json, ApiStatus> {
         let key = at.key();
-        let object = state.store.get(&key).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
+        let object =
+            state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
         let metadata = &object["metadata"];
         for (what, asked, is) in [
             ("UID", &how.uid, &metadata["uid"]),
             ("ResourceVersion", &how.resource_version, &metadata["resourceVersion"]),
         ] {
             if let Some(asked) = asked.as_ref().filter(|asked| is != asked.as_str()) {
-                return Err(Status::precondition(&at.kind, &at.name, what, asked, text(is)));
+                return Err(ApiStatus::precondition(&at.kind, &at.name, what, asked, text(is)));
             }
         }
         let is_namespace = at.kind.name == "Namespace";
         if is_namespace && matches!(at.name.as_str(), "default" | "kube-system") {
-            return Err(Status::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
+            return Err(ApiStatus::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
         }
         if how.dry_run {
             return Ok(at.shown(&object));
@@ -256,9 +272,9 @@ impl Api {
     }
 }
 
-fn replace(state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<Json, Status> {
+fn replace(state: &mut ApiState, at: &ObjectPath, mut new: Json, how: &Writing) -> Result<Json, ApiStatus> {
     let key = at.key();
-    let old = state.store.get(&key).cloned().ok_or_else(|| Status::not_found(&at.kind, &at.name))?;
+    let old = state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
     settled(at, &mut new)?;
     let before = &old["metadata"];
     let after = metadata(&mut new);
@@ -266,23 +282,23 @@ fn replace(state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<J
     match said("resourceVersion") {
         "" if at.kind.custom => {
             let why = "Invalid value: 0x0: must be specified for an update";
-            return Err(Status::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", why));
+            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", why));
         }
         "" => {}
         version if before["resourceVersion"] != version => {
             let why =
                 "the object has been modified; please apply your changes to the latest version and try again";
-            return Err(Status::conflict(&at.kind, &at.name, why));
+            return Err(ApiStatus::conflict(&at.kind, &at.name, why));
         }
         _ => {}
     }
     if !said("uid").is_empty() && before["uid"] != said("uid") {
-        return Err(Status::precondition(&at.kind, &at.name, "UID", said("uid"), text(&before["uid"])));
+        return Err(ApiStatus::precondition(&at.kind, &at.name, "UID", said("uid"), text(&before["uid"])));
     }
     if said("name") != at.name && !said("name").is_empty() {
         let (name, asked) = (said("name"), &at.name);
         let why = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
-        return Err(Status::bad_request(why));
+        return Err(ApiStatus::bad_request(why));
     }
     for field in OWN.iter().chain(&["name", "namespace", "resourceVersion"]) {
         match before.get(*field) {
@@ -312,7 +328,7 @@ fn replace(state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<J
         let mut faults = defaults::faults(&at.kind, &new);
         faults.extend(defaults::fixed(&at.kind, &old, &new));
         if !faults.is_empty() {
-            return Err(Status::invalid(&at.kind, &at.name, &faults));
+            return Err(ApiStatus::invalid(&at.kind, &at.name, &faults));
         }
     }
     count_generation(&at.kind, &old, &mut new);
@@ -325,14 +341,14 @@ fn replace(state: &mut State, at: &At, mut new: Json, how: &Writing) -> Result<J
 }
 
 /// Counts a change of the specification.
-fn count_generation(kind: &Kind, old: &Json, new: &mut Json) {
+fn count_generation(kind: &ApiResource, old: &Json, new: &mut Json) {
     if kind.has_generation() && new["spec"] != old["spec"] {
         new["metadata"]["generation"] = json!(number(&old["metadata"]["generation"]) + 1);
     }
 }
 
 /// Writes an object down, and does what comes of it at once.
-fn put(state: &mut State, kind: &Kind, key: &Key, object: Json) -> Arc<Json> {
+fn put(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, object: Json) -> Arc<Json> {
     let stored = state.store.put(key, object);
     if kind.name == "CustomResourceDefinition" {
         define(state, key, &stored);
@@ -344,7 +360,7 @@ fn put(state: &mut State, kind: &Kind, key: &Key, object: Json) -> Arc<Json> {
 }
 
 /// How long an object has to end.
-fn grace(kind: &Kind, object: &Json, asked: Option<i64>) -> i64 {
+fn grace(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
     if kind.name != "Pod" || is_over(object) || object["spec"]["nodeName"].is_null() {
         return 0;
     }
@@ -360,10 +376,10 @@ fn is_let_go(object: &Json) -> bool {
 }
 
 /// Takes an object away for good.
-pub(in crate::embedded) fn remove(state: &mut State, key: &Key) -> Option<Arc<Json>> {
+pub(in crate::embedded) fn remove(state: &mut ApiState, key: &ObjectKey) -> Option<Arc<Json>> {
     let last = state.store.remove(key)?;
     if last["kind"] == "CustomResourceDefinition"
-        && let Some(kind) = Kind::of_definition(&last)
+        && let Some(kind) = ApiResource::of_definition(&last)
     {
         let there: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
         for key in there {
@@ -375,8 +391,8 @@ pub(in crate::embedded) fn remove(state: &mut State, key: &Key) -> Option<Arc<Js
 }
 
 /// Takes a custom definition over, and says in its status that it is.
-fn define(state: &mut State, key: &Key, definition: &Json) {
-    let Some(kind) = Kind::of_definition(definition) else { return };
+fn define(state: &mut ApiState, key: &ObjectKey, definition: &Json) {
+    let Some(kind) = ApiResource::of_definition(definition) else { return };
     state.kinds.define(kind);
     let condition =
         |kind: &str| json!({"type": kind, "status": "True", "reason": "NoConflicts", "message": ""});
@@ -393,7 +409,7 @@ fn define(state: &mut State, key: &Key, definition: &Json) {
 }
 
 /// What a new object begins with that depends on chance: addresses.
-fn begin(kind: &Kind, object: &mut Json, state: &mut State) {
+fn begin(kind: &ApiResource, object: &mut Json, state: &mut ApiState) {
     match kind.name.as_str() {
         "Pod" if kind.group.is_empty() => {
             object["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
@@ -429,23 +445,23 @@ fn metadata(object: &mut Json) -> &mut Map<String, Json> {
 }
 
 /// Brings an object into the one form that it may have, and refuses it when it cannot have it.
-fn settled(at: &At, object: &mut Json) -> Result<(), Status> {
+fn settled(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
-        return Err(Status::bad_request("the body of the request is not an object"));
+        return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
     object["apiVersion"] = json!(at.kind.api_version(&at.version));
     object["kind"] = json!(at.kind.name);
-    if at.kind.group == shape::EVENTS {
-        shape::settle_event(object);
+    if at.kind.group == schema::EVENTS {
+        schema::settle_event(object);
     }
-    shape::settle_amounts(object);
-    shape::check(&at.kind, object)
+    schema::settle_amounts(object);
+    schema::check(&at.kind, object)
 }
 
 /// Whether a body is of the kind that the address says.
-fn fits(at: &At, object: &Json) -> Result<(), Status> {
+fn fits(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
-        return Err(Status::bad_request("the body of the request is not an object"));
+        return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
     let expected = at.kind.api_version(&at.version);
     for (field, expected) in [("apiVersion", expected.as_str()), ("kind", at.kind.name.as_str())] {
@@ -453,28 +469,28 @@ fn fits(at: &At, object: &Json) -> Result<(), Status> {
         if !given.is_empty() && given != expected {
             let why =
                 format!("the {field} in the data ({given}) does not match the expected {field} ({expected})");
-            return Err(Status::bad_request(why));
+            return Err(ApiStatus::bad_request(why));
         }
     }
     let namespace = namespace(object);
     if !namespace.is_empty() && namespace != at.namespace && at.kind.namespaced {
         let why = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Status::bad_request(why));
+        return Err(ApiStatus::bad_request(why));
     }
     Ok(())
 }
 
 /// Whether there is a namespace for a new object, that will stay.
-fn lives_in(state: &State, at: &At, name: &str) -> Result<(), Status> {
+fn lives_in(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
     let Some(kind) = state.kinds.of_resource("/namespaces") else { return Ok(()) };
-    match state.store.get(&Key::new("/namespaces", "", &at.namespace)) {
-        None => Err(Status::not_found(kind, &at.namespace)),
+    match state.store.get(&ObjectKey::new("/namespaces", "", &at.namespace)) {
+        None => Err(ApiStatus::not_found(kind, &at.namespace)),
         Some(namespace) if namespace["status"]["phase"] == "Terminating" => {
             let why = format!(
                 "unable to create new content in namespace {} because it is being terminated",
                 at.namespace
             );
-            Err(Status::forbidden(&at.kind, name, &why))
+            Err(ApiStatus::forbidden(&at.kind, name, &why))
         }
         Some(_) => Ok(()),
     }

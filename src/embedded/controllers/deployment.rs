@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::{owned_by, renewed};
-use crate::embedded::Cluster;
+use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::{Deletion, share};
-use crate::embedded::fields::{condition, items, name, number, text};
-use crate::embedded::store::Key;
+use crate::embedded::json_fields::{condition, items, name, number, text};
+use crate::embedded::store::ObjectKey;
 
 /// Marks the Pods of one template.
 const HASH: &str = "pod-template-hash";
@@ -20,14 +20,14 @@ const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MOST: &str = "deployment.kubernetes.io/max-replicas";
 
 /// How many Pods there may be more, and less, than were asked for.
-struct Bounds {
+struct RolloutBounds {
     surge: i64,
     unavailable: i64,
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Brings the sets of a Deployment one step further, and says how far it is.
-    pub(super) fn roll(&self, key: &Key) {
+    pub(super) fn roll(&self, key: &ObjectKey) {
         let Some(deployment) = self.current(key) else { return };
         let mut sets = self.controlled("apps/replicasets", &deployment);
         let template = plain_template(&deployment);
@@ -76,7 +76,7 @@ impl Cluster {
     }
 
     /// One step of a rolling update: up where there is room, down where enough are available.
-    fn advance(&self, old: &[Arc<Json>], new: &Json, wanted: i64, old_replicas: i64, bounds: &Bounds) {
+    fn advance(&self, old: &[Arc<Json>], new: &Json, wanted: i64, old_replicas: i64, bounds: &RolloutBounds) {
         let new_replicas = number(&new["spec"]["replicas"]);
         let room = wanted + bounds.surge - old_replicas - new_replicas;
         if new_replicas > wanted {
@@ -146,7 +146,7 @@ impl Cluster {
         self.amend(set, |set| set["spec"]["replicas"] = json!(replicas));
     }
 
-    fn tell(&self, key: &Key) {
+    fn tell(&self, key: &ObjectKey) {
         let Some(current) = self.current(key) else { return };
         let sets = self.controlled("apps/replicasets", &current);
         let sum = |part: &str, field: &str| sets.iter().map(|set| number(&set[part][field])).sum::<i64>();
@@ -217,15 +217,15 @@ impl Cluster {
     }
 }
 
-fn bounds(deployment: &Json, wanted: i64) -> Bounds {
+fn bounds(deployment: &Json, wanted: i64) -> RolloutBounds {
     let rolling = &deployment["spec"]["strategy"]["rollingUpdate"];
     if !rolling.is_object() {
-        return Bounds { surge: 0, unavailable: 0 };
+        return RolloutBounds { surge: 0, unavailable: 0 };
     }
     let surge = share(&rolling["maxSurge"], wanted, true);
     let unavailable = share(&rolling["maxUnavailable"], wanted, false).min(wanted);
     // with neither nothing could ever move
-    Bounds { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }
+    RolloutBounds { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }
 }
 
 fn revision(set: &Json) -> i64 {

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::embedded::Cluster;
+use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::Deletion;
-use crate::embedded::fields::{entries, is_leaving, is_ready, items, name, port_of, set, set_list, uid};
-use crate::embedded::store::Key;
-use crate::embedded::work::is_meant;
+use crate::embedded::json_fields::{entries, is_leaving, is_ready, items, name, port_of, set, set_list, uid};
+use crate::embedded::store::ObjectKey;
+use crate::embedded::work_queue::is_meant;
 
 /// When what led to the last change happened.
 const CHANGED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Writes down which Pods a Service has; takes the list away with the Service.
-    pub(super) fn point(&self, key: &Key) {
-        let list = Key::new("/endpoints", &key.namespace, &key.name);
+    pub(super) fn point(&self, key: &ObjectKey) {
+        let list = ObjectKey::new("/endpoints", &key.namespace, &key.name);
         let Some(service) = self.current(key) else {
             let gone = self.api.lock().store.get(&list).cloned();
             return gone.into_iter().for_each(|gone| self.delete(&gone, &Deletion::default()));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::embedded::Cluster;
+use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::{Deletion, FOREGROUND, ORPHAN};
-use crate::embedded::fields::{is_leaving, items, namespace, owners, set_list, text, uid};
-use crate::embedded::store::{Key, Mark};
+use crate::embedded::json_fields::{is_leaving, items, namespace, owners, set_list, text, uid};
+use crate::embedded::store::{IndexKey, ObjectKey};
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Deletes what an object owned that is gone, where nobody else owns it.
     pub(super) fn collect(&self, uid: &str) {
         for (_, object) in self.owned(uid) {
@@ -20,15 +20,15 @@ impl Cluster {
     }
 
     /// What names an owner with that UID.
-    fn owned(&self, uid: &str) -> Vec<(Arc<Key>, Arc<Json>)> {
+    fn owned(&self, uid: &str) -> Vec<(Arc<ObjectKey>, Arc<Json>)> {
         let state = self.api.lock();
-        let owned = state.store.marked(&Mark::Owner(uid.to_owned()));
+        let owned = state.store.marked(&IndexKey::Owner(uid.to_owned()));
         owned.map(|(key, object)| (Arc::clone(key), Arc::clone(object))).collect()
     }
 
     fn is_there(&self, dependent: &Json, owner: &Json) -> bool {
         let state = self.api.lock();
-        let mark = Mark::Uid(text(&owner["uid"]).to_owned());
+        let mark = IndexKey::Uid(text(&owner["uid"]).to_owned());
         let mut there = state.store.marked(&mark);
         // an owner is in the same namespace, or in none
         there.any(|(key, object)| {
@@ -38,7 +38,7 @@ impl Cluster {
     }
 
     /// Does what an object that is about to go waits for, and takes it away when nothing holds it.
-    pub(super) fn let_go(&self, key: &Key) {
+    pub(super) fn let_go(&self, key: &ObjectKey) {
         let Some(object) = self.api.lock().store.get(key).cloned() else { return };
         let holds = |finalizer: &str| items(&object["metadata"]["finalizers"]).any(|one| one == finalizer);
         let uid = uid(&object);
@@ -73,7 +73,7 @@ impl Cluster {
 
     /// Deletes what is in a namespace that is to go, and the namespace when it is empty.
     pub(super) fn empty_namespace(&self, name: &str) {
-        let key = Key::new("/namespaces", "", name);
+        let key = ObjectKey::new("/namespaces", "", name);
         let inside = {
             let mut state = self.api.lock();
             if state.store.get(&key).is_none_or(|namespace| namespace["status"]["phase"] != "Terminating") {

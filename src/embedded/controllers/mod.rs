@@ -15,11 +15,11 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-use super::Cluster;
+use super::EmbeddedCluster;
 use super::api::{Deletion, budget};
-use super::fields::{condition, controller, is_leaving, uid};
-use super::store::{Key, Mark};
-use super::work::Work;
+use super::json_fields::{condition, controller, is_leaving, uid};
+use super::store::{IndexKey, ObjectKey};
+use super::work_queue::Reconcile;
 
 pub(super) use pod::UNHEALTHY;
 pub use pod::{CRASHES, NO_IMAGE};
@@ -27,7 +27,7 @@ pub use pod::{CRASHES, NO_IMAGE};
 /// How many rounds are made at once.
 const ROUNDS: usize = 10;
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Works until the cluster ends.
     pub(super) async fn control(self: Arc<Self>) {
         let mut changed = self.api.changes();
@@ -48,29 +48,29 @@ impl Cluster {
         }
     }
 
-    fn work_on(self: &Arc<Self>, work: Work) {
+    fn work_on(self: &Arc<Self>, work: Reconcile) {
         match work {
-            Work::Namespace(name) => self.empty_namespace(&name),
-            Work::Orphans(uid) => self.collect(&uid),
-            Work::Leaving(key) => self.let_go(&key),
-            Work::Pod(key, uid) => self.look_after(key, uid),
-            Work::Node(name) => self.tell_pods(&name),
-            Work::Deployment(key) => self.roll(&key),
-            Work::ReplicaSet(key) => self.fill(&key),
-            Work::Endpoints(key) => self.point(&key),
-            Work::Budgets(namespace) => self.count_budgets(&namespace),
+            Reconcile::Namespace(name) => self.empty_namespace(&name),
+            Reconcile::Orphans(uid) => self.collect(&uid),
+            Reconcile::Leaving(key) => self.let_go(&key),
+            Reconcile::Pod(key, uid) => self.look_after(key, uid),
+            Reconcile::Node(name) => self.tell_pods(&name),
+            Reconcile::Deployment(key) => self.roll(&key),
+            Reconcile::ReplicaSet(key) => self.fill(&key),
+            Reconcile::Endpoints(key) => self.point(&key),
+            Reconcile::Budgets(namespace) => self.count_budgets(&namespace),
         }
     }
 
     /// What an object is now, unless it is about to go.
-    fn current(&self, key: &Key) -> Option<Arc<Json>> {
+    fn current(&self, key: &ObjectKey) -> Option<Arc<Json>> {
         self.api.lock().store.get(key).filter(|object| !is_leaving(object)).cloned()
     }
 
     /// The objects of a resource that are controlled by another one.
     fn controlled(&self, resource: &str, by: &Json) -> Vec<Arc<Json>> {
         let state = self.api.lock();
-        let mark = Mark::Owner(uid(by).to_owned());
+        let mark = IndexKey::Owner(uid(by).to_owned());
         let mine = state.store.marked(&mark).filter(|(key, object)| {
             let acts = controller(object).is_some_and(|owner| owner["uid"] == by["metadata"]["uid"]);
             &*key.resource == resource && acts
@@ -93,7 +93,7 @@ impl Cluster {
     }
 
     fn count_budgets(&self, namespace: &str) {
-        let counted: Vec<(Arc<Key>, Json)> = {
+        let counted: Vec<(Arc<ObjectKey>, Json)> = {
             let state = self.api.lock();
             let count = |object: &Json| {
                 let budget = budget(&state, object);

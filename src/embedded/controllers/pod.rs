@@ -11,15 +11,15 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::probe::Container;
+use super::probe::ProbedContainer;
 use super::renewed;
-use crate::embedded::Cluster;
+use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::remove;
-use crate::embedded::fields::{
+use crate::embedded::json_fields::{
     condition, containers, is_held, is_leaving, is_over, is_ready, items, items_mut, number, text, uid,
 };
-use crate::embedded::network::Shown;
-use crate::embedded::store::{Key, Mark};
+use crate::embedded::network::PodAddress;
+use crate::embedded::store::{IndexKey, ObjectKey};
 
 /// How long a look may wait for others to end theirs.
 const QUEUE: Duration = Duration::from_secs(1);
@@ -32,15 +32,15 @@ pub const CRASHES: &str = "embedded/crashes";
 pub(in crate::embedded) const UNHEALTHY: &str = "Unhealthy";
 
 /// What a stage goes by.
-struct Seen<'a> {
+struct PodView<'a> {
     pod: &'a Json,
-    node: Node,
-    containers: &'a [Container],
+    node: NodeState,
+    containers: &'a [ProbedContainer],
 }
 
 /// What is known of a Pod's Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
+enum NodeState {
     /// It is ready; one that is not there does not say otherwise.
     Ready,
     /// It says that it is not: what runs goes on, and nothing begins.
@@ -50,7 +50,7 @@ enum Node {
     Silent,
 }
 
-impl Node {
+impl NodeState {
     fn of(node: Option<&Json>) -> Self {
         match node.map(|node| condition(node, "Ready").map_or("", |one| text(&one["status"]))) {
             None | Some("True") => Self::Ready,
@@ -61,13 +61,13 @@ impl Node {
 }
 
 /// A stage: when it comes, after which time, and what it does.
-struct Stage {
-    when: fn(&Seen<'_>) -> bool,
-    after: After,
-    then: Step,
+struct LifecycleStage {
+    when: fn(&PodView<'_>) -> bool,
+    after: StageDelay,
+    then: LifecycleAction,
 }
 
-enum After {
+enum StageDelay {
     /// So many milliseconds.
     Delay(u64),
     /// When a container is to be looked at.
@@ -77,7 +77,7 @@ enum After {
 }
 
 #[derive(Clone, Copy)]
-enum Step {
+enum LifecycleAction {
     Rest,
     End,
     Place,
@@ -87,37 +87,53 @@ enum Step {
     Look,
 }
 
-const STAGES: &[Stage] = &[
-    Stage {
-        when: |seen| is_leaving(seen.pod) && seen.node == Node::Silent,
-        after: After::Never,
-        then: Step::Rest,
+const STAGES: &[LifecycleStage] = &[
+    LifecycleStage {
+        when: |seen| is_leaving(seen.pod) && seen.node == NodeState::Silent,
+        after: StageDelay::Never,
+        then: LifecycleAction::Rest,
     },
-    Stage { when: |seen| is_leaving(seen.pod), after: After::Delay(20), then: Step::End },
-    Stage { when: |seen| is_over(seen.pod), after: After::Never, then: Step::Rest },
-    Stage { when: |seen| seen.pod["spec"]["nodeName"].is_null(), after: After::Delay(0), then: Step::Place },
-    Stage { when: |seen| seen.waits(), after: After::Never, then: Step::Rest },
-    Stage {
-        when: |seen| seen.is_pending() && seen.node != Node::Ready,
-        after: After::Never,
-        then: Step::Rest,
+    LifecycleStage {
+        when: |seen| is_leaving(seen.pod),
+        after: StageDelay::Delay(20),
+        then: LifecycleAction::End,
     },
-    Stage {
+    LifecycleStage { when: |seen| is_over(seen.pod), after: StageDelay::Never, then: LifecycleAction::Rest },
+    LifecycleStage {
+        when: |seen| seen.pod["spec"]["nodeName"].is_null(),
+        after: StageDelay::Delay(0),
+        then: LifecycleAction::Place,
+    },
+    LifecycleStage { when: |seen| seen.waits(), after: StageDelay::Never, then: LifecycleAction::Rest },
+    LifecycleStage {
+        when: |seen| seen.is_pending() && seen.node != NodeState::Ready,
+        after: StageDelay::Never,
+        then: LifecycleAction::Rest,
+    },
+    LifecycleStage {
         when: |seen| seen.has_image(NO_IMAGE),
-        after: After::Delay(20),
-        then: Step::Wait("ImagePullBackOff", "the image cannot be pulled"),
+        after: StageDelay::Delay(20),
+        then: LifecycleAction::Wait("ImagePullBackOff", "the image cannot be pulled"),
     },
-    Stage {
+    LifecycleStage {
         when: |seen| seen.has_image(CRASHES),
-        after: After::Delay(20),
-        then: Step::Wait("CrashLoopBackOff", "the container ended again"),
+        after: StageDelay::Delay(20),
+        then: LifecycleAction::Wait("CrashLoopBackOff", "the container ended again"),
     },
-    Stage { when: |seen| seen.is_pending(), after: After::Delay(20), then: Step::Start },
-    Stage { when: |seen| seen.is_news(), after: After::Delay(10), then: Step::Tell },
-    Stage { when: |seen| seen.next_look().is_some(), after: After::Look, then: Step::Look },
+    LifecycleStage {
+        when: |seen| seen.is_pending(),
+        after: StageDelay::Delay(20),
+        then: LifecycleAction::Start,
+    },
+    LifecycleStage { when: |seen| seen.is_news(), after: StageDelay::Delay(10), then: LifecycleAction::Tell },
+    LifecycleStage {
+        when: |seen| seen.next_look().is_some(),
+        after: StageDelay::Look,
+        then: LifecycleAction::Look,
+    },
 ];
 
-impl Seen<'_> {
+impl PodView<'_> {
     fn is_pending(&self) -> bool {
         self.pod["status"]["phase"] == "Pending"
     }
@@ -139,7 +155,7 @@ impl Seen<'_> {
     fn is_news(&self) -> bool {
         let mut told = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
         let all = self.containers.iter().all(|one| one.is_ready);
-        let differs = is_ready(self.pod) != (all && self.node != Node::Silent)
+        let differs = is_ready(self.pod) != (all && self.node != NodeState::Silent)
             || self.containers.iter().any(|one| told.next() != Some(one.is_ready));
         !self.containers.is_empty() && differs
     }
@@ -147,17 +163,17 @@ impl Seen<'_> {
 
 /// What runs for a Pod.
 #[derive(Default)]
-struct Running {
+struct RunningPod {
     ends: Vec<oneshot::Sender<()>>,
-    ports: Vec<Shown>,
-    containers: Vec<Container>,
+    ports: Vec<PodAddress>,
+    containers: Vec<ProbedContainer>,
     /// The stage that is waited for, and since when.
     entered: Option<(usize, Instant)>,
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Tells a Pod's task that something changed; the first time, starts it.
-    pub(super) fn look_after(self: &Arc<Self>, key: Key, uid: String) {
+    pub(super) fn look_after(self: &Arc<Self>, key: ObjectKey, uid: String) {
         let mut lives = self.lives.lock();
         if let Some(changed) = lives.get(&uid) {
             return changed.notify_one();
@@ -178,7 +194,7 @@ impl Cluster {
     pub(super) fn tell_pods(&self, node: &str) {
         let uids: Vec<String> = {
             let state = self.api.lock();
-            let marks = [node, ""].map(|name| Mark::Node(name.to_owned()));
+            let marks = [node, ""].map(|name| IndexKey::Node(name.to_owned()));
             let pods = marks.iter().flat_map(|mark| state.store.marked(mark));
             pods.map(|(_, pod)| uid(pod).to_owned()).collect()
         };
@@ -187,15 +203,15 @@ impl Cluster {
     }
 
     /// A Pod and its Node.
-    fn see(&self, key: &Key, of: &str) -> Option<(Arc<Json>, Node)> {
+    fn see(&self, key: &ObjectKey, of: &str) -> Option<(Arc<Json>, NodeState)> {
         let state = self.api.lock();
         let pod = state.store.get(key).filter(|pod| uid(pod) == of)?;
-        let node = state.store.get(&Key::new("/nodes", "", text(&pod["spec"]["nodeName"])));
-        Some((Arc::clone(pod), Node::of(node.map(|node| &**node))))
+        let node = state.store.get(&ObjectKey::new("/nodes", "", text(&pod["spec"]["nodeName"])));
+        Some((Arc::clone(pod), NodeState::of(node.map(|node| &**node))))
     }
 
-    async fn live(self: Arc<Self>, key: &Key, of: &str, changed: &Notify) {
-        let mut running = Running::default();
+    async fn live(self: Arc<Self>, key: &ObjectKey, of: &str, changed: &Notify) {
+        let mut running = RunningPod::default();
         // until it was deleted at once, or replaced
         while let Some(next) = self.next(key, of, &mut running) {
             match next {
@@ -204,7 +220,7 @@ impl Cluster {
                 Some((_, due)) if due > Instant::now() => drop(timeout_at(due, changed.notified()).await),
                 Some((step, _)) => {
                     running.entered = None;
-                    let looks = matches!(step, Step::Look);
+                    let looks = matches!(step, LifecycleAction::Look);
                     let done = self.step(step, key, of, &mut running);
                     let done = tokio::select! {
                         done = done => done,
@@ -222,27 +238,38 @@ impl Cluster {
     }
 
     /// What comes next for a Pod, and when; nothing for one that is no more.
-    fn next(&self, key: &Key, of: &str, running: &mut Running) -> Option<Option<(Step, Instant)>> {
+    fn next(
+        &self,
+        key: &ObjectKey,
+        of: &str,
+        running: &mut RunningPod,
+    ) -> Option<Option<(LifecycleAction, Instant)>> {
         let (pod, node) = self.see(key, of)?;
-        let seen = Seen { pod: &pod, node, containers: &running.containers };
+        let seen = PodView { pod: &pod, node, containers: &running.containers };
         let stage = STAGES.iter().position(|stage| (stage.when)(&seen));
         let since = running.entered.filter(|(known, _)| Some(*known) == stage).map(|(_, since)| since);
         let since = since.unwrap_or_else(Instant::now);
         running.entered = stage.map(|stage| (stage, since));
         let Some(stage) = stage.map(|stage| &STAGES[stage]) else { return Some(None) };
         let due = match stage.after {
-            After::Delay(delay) => Some(since + Duration::from_millis(delay)),
-            After::Look => seen.next_look(),
-            After::Never => None,
+            StageDelay::Delay(delay) => Some(since + Duration::from_millis(delay)),
+            StageDelay::Look => seen.next_look(),
+            StageDelay::Never => None,
         };
         Some(due.map(|due| (stage.then, due)))
     }
 
     /// Does what a stage says. Whether it could.
-    async fn step(self: &Arc<Self>, step: Step, key: &Key, of: &str, running: &mut Running) -> bool {
+    async fn step(
+        self: &Arc<Self>,
+        step: LifecycleAction,
+        key: &ObjectKey,
+        of: &str,
+        running: &mut RunningPod,
+    ) -> bool {
         match step {
-            Step::Rest => false,
-            Step::End => {
+            LifecycleAction::Rest => false,
+            LifecycleAction::End => {
                 for end in running.ends.drain(..) {
                     // one that ended by itself hears nothing
                     let _ = end.send(());
@@ -252,8 +279,8 @@ impl Cluster {
                 let is_free = state.store.get(key).is_some_and(|pod| uid(pod) == of && !is_held(pod));
                 is_free && remove(&mut state, key).is_some()
             }
-            Step::Place => self.place(key, of),
-            Step::Wait(reason, message) => {
+            LifecycleAction::Place => self.place(key, of),
+            LifecycleAction::Wait(reason, message) => {
                 let waiting = json!({"waiting": {"reason": reason, "message": message}});
                 let address = self.api.lock().address("10.244");
                 self.amend_status(key, of, |pod, now| {
@@ -261,9 +288,9 @@ impl Cluster {
                     has_containers(pod, &waiting);
                 })
             }
-            Step::Start => self.run_containers(key, of, running).await,
-            Step::Tell => {
-                let node = self.see(key, of).map_or(Node::Ready, |(_, node)| node);
+            LifecycleAction::Start => self.run_containers(key, of, running).await,
+            LifecycleAction::Tell => {
+                let node = self.see(key, of).map_or(NodeState::Ready, |(_, node)| node);
                 self.amend_status(key, of, |pod, now| {
                     let statuses = pod["status"].get_mut("containerStatuses");
                     for (status, container) in items_mut(statuses).zip(&running.containers) {
@@ -272,7 +299,7 @@ impl Cluster {
                     tell_readiness(pod, node, now);
                 })
             }
-            Step::Look => {
+            LifecycleAction::Look => {
                 self.look(key, of, running).await;
                 true
             }
@@ -280,9 +307,9 @@ impl Cluster {
     }
 
     /// Looks at the containers whose time it is.
-    async fn look(&self, key: &Key, of: &str, running: &mut Running) {
+    async fn look(&self, key: &ObjectKey, of: &str, running: &mut RunningPod) {
         let now = Instant::now();
-        let is_due = |one: &&mut Container| one.next.is_some_and(|next| next <= now);
+        let is_due = |one: &&mut ProbedContainer| one.next.is_some_and(|next| next <= now);
         for one in running.containers.iter_mut().filter(is_due) {
             // who waited long goes on without
             let _permit = timeout(QUEUE, self.looks.acquire()).await;
@@ -293,19 +320,19 @@ impl Cluster {
     }
 
     /// Waits until a Pod is to go.
-    async fn leaves(&self, key: &Key, of: &str, changed: &Notify) {
+    async fn leaves(&self, key: &ObjectKey, of: &str, changed: &Notify) {
         while self.see(key, of).is_some_and(|(pod, _)| !is_leaving(&pod)) {
             changed.notified().await;
         }
     }
 
     /// Finds a node that takes Pods and has the fewest.
-    fn place(&self, key: &Key, of: &str) -> bool {
+    fn place(&self, key: &ObjectKey, of: &str) -> bool {
         let node = {
             let state = self.api.lock();
             let takes = |node: &Json| is_ready(node) && node["spec"]["unschedulable"] != true;
             let fitting = state.store.list("/nodes", "").filter(|(_, node)| takes(node));
-            let least = fitting.min_by_key(|(key, _)| state.store.count(&Mark::Node(key.name.clone())));
+            let least = fitting.min_by_key(|(key, _)| state.store.count(&IndexKey::Node(key.name.clone())));
             least.map(|(node, _)| node.name.clone())
         };
         self.amend_status(key, of, |pod, now| {
@@ -321,7 +348,7 @@ impl Cluster {
         }) && node.is_some()
     }
 
-    async fn run_containers(self: &Arc<Self>, key: &Key, of: &str, running: &mut Running) -> bool {
+    async fn run_containers(self: &Arc<Self>, key: &ObjectKey, of: &str, running: &mut RunningPod) -> bool {
         let Some((pod, _)) = self.see(key, of) else { return true };
         let address = self.api.lock().address("10.244");
         let ip: Ipv4Addr = address.parse().unwrap_or(Ipv4Addr::LOCALHOST);
@@ -329,7 +356,7 @@ impl Cluster {
             let (end, ended) = oneshot::channel();
             let started = self.workloads.start(self, &key.namespace, container, ended).await;
             if let Ok(Some(listens)) = &started {
-                let shown = Shown(ip, listens.port);
+                let shown = PodAddress(ip, listens.port);
                 self.network.open(shown, listens.real);
                 self.log(key, Some(&format!("listening on http://{shown}/")));
                 running.ports.push(shown);
@@ -340,18 +367,23 @@ impl Cluster {
                 let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
                 return self.amend_status(key, of, |pod, _| has_containers(pod, &waiting));
             }
-            running.containers.push(Container::started(&pod, container, ip, matches!(started, Ok(Some(_)))));
+            running.containers.push(ProbedContainer::started(
+                &pod,
+                container,
+                ip,
+                matches!(started, Ok(Some(_))),
+            ));
         }
         self.amend_status(key, of, |pod, now| {
             pod["status"]["phase"] = json!("Running");
             has_address(pod, &address, now);
             has_containers(pod, &json!({"running": {"startedAt": now}}));
-            tell_readiness(pod, Node::Ready, now);
+            tell_readiness(pod, NodeState::Ready, now);
         })
     }
 
     /// Changes a Pod that was seen, unless another one has its name by now. Whether there is one.
-    fn amend_status(&self, key: &Key, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
+    fn amend_status(&self, key: &ObjectKey, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
         let now = self.api.now();
         self.api.amend(key, |pod| {
             if uid(pod) == of {
@@ -360,19 +392,19 @@ impl Cluster {
         })
     }
 
-    fn log(&self, key: &Key, line: Option<&str>) {
+    fn log(&self, key: &ObjectKey, line: Option<&str>) {
         self.logs.say(&key.namespace, &key.name, line, self.api.time());
     }
 
     /// Tells what went wrong with a Pod, in one event however often it does.
-    fn report(&self, key: &Key, of: &str, message: &str) {
+    fn report(&self, key: &ObjectKey, of: &str, message: &str) {
         let (now, name) = (self.api.now(), format!("{}.unhealthy", key.name));
         let seen = |event: &mut Json| {
             event["count"] = json!(number(&event["count"]) + 1);
             event["lastTimestamp"] = json!(now);
             event["message"] = json!(message);
         };
-        if !self.api.amend(&Key::new("/events", &key.namespace, &name), seen) {
+        if !self.api.amend(&ObjectKey::new("/events", &key.namespace, &name), seen) {
             let mut event = json!({
                 "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": key.namespace},
                 "type": "Warning", "reason": UNHEALTHY, "firstTimestamp": now, "source": {"component": "kubelet"},
@@ -407,7 +439,7 @@ fn has_containers(pod: &mut Json, state: &Json) {
 }
 
 /// Whether it is ready: all of its containers are, and something was heard of its Node.
-fn tell_readiness(pod: &mut Json, node: Node, now: &str) {
+fn tell_readiness(pod: &mut Json, node: NodeState, now: &str) {
     let statuses = items(&pod["status"]["containerStatuses"]);
     let unready: Vec<&str> =
         statuses.filter(|one| one["ready"] != true).map(|one| text(&one["name"])).collect();
@@ -415,7 +447,8 @@ fn tell_readiness(pod: &mut Json, node: Node, now: &str) {
     let of_containers =
         if unready.is_empty() { ("True", "", "") } else { ("False", "ContainersNotReady", &*message) };
     // nobody says why when it is the Node
-    let of_pod = if unready.is_empty() && node == Node::Silent { ("False", "", "") } else { of_containers };
+    let of_pod =
+        if unready.is_empty() && node == NodeState::Silent { ("False", "", "") } else { of_containers };
     let conditions = [
         ("Initialized", ("True", "", "")),
         ("Ready", of_pod),

@@ -8,26 +8,26 @@ use http::Request;
 use serde_json::Value as Json;
 use tokio::time::{Instant, timeout};
 
-use crate::embedded::fields::{items, number, port_of, text};
-use crate::embedded::network::{Endpoint, Network, Shown, ask, connect};
+use crate::embedded::json_fields::{items, number, port_of, text};
+use crate::embedded::network::{ClusterNetwork, NetworkEndpoint, PodAddress, ask, connect};
 
 /// A container that runs, and what is known of it.
 #[derive(Debug)]
-pub(super) struct Container {
+pub(super) struct ProbedContainer {
     /// Whether it counts as ready.
     pub(super) is_ready: bool,
     /// When it is looked at next; never again for one that cannot change.
     pub(super) next: Option<Instant>,
-    probe: Option<Probe>,
+    probe: Option<ReadinessProbe>,
     /// What the last looks came to, and how many of them in a row.
     row: (bool, i64),
 }
 
 /// What is asked, and how often.
 #[derive(Debug)]
-struct Probe {
-    how: How,
-    port: Shown,
+struct ReadinessProbe {
+    how: ProbeAction,
+    port: PodAddress,
     period: Duration,
     patience: Duration,
     successes: i64,
@@ -35,25 +35,25 @@ struct Probe {
 }
 
 #[derive(Debug)]
-enum How {
+enum ProbeAction {
     /// A GET, whose answer has to have a status below 400.
     Get(Box<Result<Request<Bytes>, String>>),
     /// A connection.
     Connect,
 }
 
-impl Container {
+impl ProbedContainer {
     /// A container of a Pod that has just been started; `listens` where something runs that can be asked. What
     /// cannot be asked is taken to be ready after its delay.
     pub(super) fn started(pod: &Json, container: &Json, address: Ipv4Addr, listens: bool) -> Self {
         let spec = &container["readinessProbe"];
         let delay = Duration::from_secs(number(&spec["initialDelaySeconds"]).try_into().unwrap_or(0));
-        let probe = if listens { Probe::of(pod, spec, address) } else { None };
+        let probe = if listens { ReadinessProbe::of(pod, spec, address) } else { None };
         Self { is_ready: false, next: Some(Instant::now() + delay), probe, row: (false, 0) }
     }
 
     /// Looks at it. An error says what went wrong.
-    pub(super) async fn look(&mut self, network: &Network) -> Result<(), String> {
+    pub(super) async fn look(&mut self, network: &ClusterNetwork) -> Result<(), String> {
         let Some(probe) = &self.probe else {
             (self.is_ready, self.next) = (true, None);
             return Ok(());
@@ -75,17 +75,18 @@ impl Container {
     }
 }
 
-impl Probe {
+impl ReadinessProbe {
     fn of(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
         let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
-        let how = if get.is_object() { How::Get(Box::new(request(get))) } else { How::Connect };
+        let how =
+            if get.is_object() { ProbeAction::Get(Box::new(request(get))) } else { ProbeAction::Connect };
         // for what else there is, a command or a call of gRPC, there is nobody here
         let said = [get, connect].into_iter().find(|said| said.is_object())?;
         let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
         Some(Self {
             how,
             // a port that no container names is one where nobody listens
-            port: Shown(address, port_of(pod, &said["port"]).unwrap_or(0)),
+            port: PodAddress(address, port_of(pod, &said["port"]).unwrap_or(0)),
             period: seconds("periodSeconds"),
             patience: seconds("timeoutSeconds"),
             successes: number(&spec["successThreshold"]),
@@ -93,11 +94,11 @@ impl Probe {
         })
     }
 
-    async fn ask(&self, network: &Network) -> Result<(), String> {
-        let endpoint = Endpoint { shown: self.port, real: network.find(self.port) };
+    async fn ask(&self, network: &ClusterNetwork) -> Result<(), String> {
+        let endpoint = NetworkEndpoint { shown: self.port, real: network.find(self.port) };
         let asking = async {
             match &self.how {
-                How::Get(request) => {
+                ProbeAction::Get(request) => {
                     let request = (**request).clone()?;
                     let failed = format!("Get \"http://{}{}\": ", self.port, request.uri());
                     let answer = ask(endpoint, request).await.map_err(|error| failed + &error)?;
@@ -105,14 +106,14 @@ impl Probe {
                     let failed = format!("HTTP probe failed with statuscode: {status}");
                     if (200..400).contains(&status) { Ok(()) } else { Err(failed) }
                 }
-                How::Connect => connect(endpoint).await.map(drop),
+                ProbeAction::Connect => connect(endpoint).await.map(drop),
             }
         };
         let late = |_| match &self.how {
-            How::Get(_) => {
+            ProbeAction::Get(_) => {
                 Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
             }
-            How::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
+            ProbeAction::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
         };
         timeout(self.patience, asking).await.unwrap_or_else(late)
     }
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn so_many_in_a_row_count() {
         let check = |looks: &str, successes: i64, failures: i64, expected: &str| {
-            let mut container = Container { is_ready: false, next: None, probe: None, row: (false, 0) };
+            let mut container = ProbedContainer { is_ready: false, next: None, probe: None, row: (false, 0) };
             let after = |look: char| {
                 let passed = look == '+';
                 container.count(passed, if passed { successes } else { failures });
@@ -180,7 +181,7 @@ mod tests {
     fn probes_are_read() {
         let pod = json!({"spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}});
         let check = |spec: Json, expected: Option<u16>| {
-            let probe = Probe::of(&pod, &spec, Ipv4Addr::LOCALHOST);
+            let probe = ReadinessProbe::of(&pod, &spec, Ipv4Addr::LOCALHOST);
             assert_eq!(probe.map(|probe| probe.port.1), expected, "{spec}");
         };
         check(json!({"httpGet": {"port": "http"}}), Some(8080));

@@ -3,14 +3,14 @@
 use serde_json::{Value as Json, json};
 
 use super::owned_by;
-use crate::embedded::Cluster;
+use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::Deletion;
-use crate::embedded::fields::{entries, is_leaving, is_over, is_ready, number, text};
-use crate::embedded::store::Key;
+use crate::embedded::json_fields::{entries, is_leaving, is_over, is_ready, number, text};
+use crate::embedded::store::ObjectKey;
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Creates and deletes Pods of a set, and says how many there are.
-    pub(super) fn fill(&self, key: &Key) {
+    pub(super) fn fill(&self, key: &ObjectKey) {
         let Some(set) = self.current(key) else { return };
         let mut pods = self.controlled("/pods", &set);
         pods.retain(|pod| !is_leaving(pod) && !is_over(pod));

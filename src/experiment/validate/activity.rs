@@ -1,16 +1,16 @@
 //! The faults of activities. Floor 0.
 
-use super::placeholder::Reader;
-use super::{Usage, Validator};
+use super::placeholder::PlaceholderConsumer;
+use super::{ProviderUsage, Validator};
 use crate::diagnostic::{Severity, suggestion};
 use crate::experiment::activity::child;
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{ActivityKind, ProviderKind};
 use crate::value::Value;
 
 /// Where an activity stands, which decides what of it has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ActivityPosition {
     Hypothesis,
     Method,
     Rollbacks,
@@ -40,8 +40,8 @@ const SHELLS: [&str; 2] = ["cmd", "command"];
 const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
 impl<'a> Validator<'a> {
-    pub(super) fn activity(&mut self, node: &'a Node, at: &str, place: Place) {
-        if !matches!(node.kind, Kind::Map(_)) && node.is_truthy() {
+    pub(super) fn activity(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+        if !matches!(node.kind, SpannedKind::Map(_)) && node.is_truthy() {
             self.wrong_shape(node, at, "an activity", "a mapping with a type, a name and a provider");
             return;
         }
@@ -58,7 +58,7 @@ impl<'a> Validator<'a> {
             return;
         }
         self.kind(node, at);
-        if !node.get("name").is_some_and(Node::is_truthy) {
+        if !node.get("name").is_some_and(SpannedValue::is_truthy) {
             self.error(
                 node.get("name").unwrap_or(node),
                 &child(at, "name"),
@@ -70,7 +70,7 @@ impl<'a> Validator<'a> {
         self.timeout(node, at);
         self.pauses(node, at);
         if let Some(background) =
-            node.get("background").filter(|b| !matches!(b.kind, Kind::Scalar(Value::Bool(_))))
+            node.get("background").filter(|b| !matches!(b.kind, SpannedKind::Scalar(Value::Bool(_))))
         {
             self.error(background, &child(at, "background"), "activity background must be a boolean")
                 .expected = Some("true or false".to_owned());
@@ -79,7 +79,7 @@ impl<'a> Validator<'a> {
             self.provider(kind, node, provider, at, place);
         }
         self.without_effect(node, at, place);
-        if place == Place::Safeguard {
+        if place == ActivityPosition::Safeguard {
             self.unknown_keys(node, at, &[&ACTIVITY_KEYS[..], &["frequency"]].concat());
         } else {
             self.unknown_keys(node, at, &ACTIVITY_KEYS);
@@ -87,16 +87,16 @@ impl<'a> Validator<'a> {
     }
 
     /// Everything beside a reference is ignored, but for two keys in two places.
-    fn beside_a_reference(&mut self, node: &'a Node, at: &str, place: Place) {
-        let Kind::Map(entries) = &node.kind else { return };
-        let kept = if place == Place::Hypothesis { "tolerance" } else { "background" };
+    fn beside_a_reference(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+        let SpannedKind::Map(entries) = &node.kind else { return };
+        let kept = if place == ActivityPosition::Hypothesis { "tolerance" } else { "background" };
         for (key, entry) in entries.iter().filter(|(key, _)| *key != "ref" && *key != kept) {
             let message = format!("\"{key}\" beside a \"ref\" is ignored");
             self.report(Severity::Warning, entry.key, &child(at, key), message);
         }
     }
 
-    fn kind(&mut self, node: &'a Node, at: &str) {
+    fn kind(&mut self, node: &'a SpannedValue, at: &str) {
         let at = child(at, "type");
         match node.get("type").filter(|kind| kind.is_truthy()) {
             None => {
@@ -114,7 +114,11 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn provider_kind(&mut self, node: &'a Node, at: &str) -> Option<(ProviderKind, &'a Node)> {
+    fn provider_kind(
+        &mut self,
+        node: &'a SpannedValue,
+        at: &str,
+    ) -> Option<(ProviderKind, &'a SpannedValue)> {
         let known: Vec<_> = ProviderKind::ALL.into_iter().map(ProviderKind::name).collect();
         let at = child(at, "provider");
         let Some(provider) = node.get("provider").filter(|provider| provider.is_truthy()) else {
@@ -122,7 +126,7 @@ impl<'a> Validator<'a> {
                 .expected = Some("a mapping with a type".to_owned());
             return None;
         };
-        if !matches!(provider.kind, Kind::Map(_)) {
+        if !matches!(provider.kind, SpannedKind::Map(_)) {
             self.wrong_shape(provider, &at, "a provider", "a mapping with a type");
             return None;
         }
@@ -141,7 +145,7 @@ impl<'a> Validator<'a> {
         found.map(|kind| (kind, provider))
     }
 
-    fn timeout(&mut self, node: &'a Node, at: &str) {
+    fn timeout(&mut self, node: &'a SpannedValue, at: &str) {
         let number =
             |value: &Value| matches!(value, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_));
         if let Some(timeout) = node.get("timeout").filter(|timeout| !number(&timeout.to_value())) {
@@ -149,13 +153,13 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn pauses(&mut self, node: &'a Node, at: &str) {
+    fn pauses(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(pauses) = node.get("pauses") else { return };
         let at = child(at, "pauses");
         match &pauses.kind {
-            Kind::Map(_) => {}
+            SpannedKind::Map(_) => {}
             // the Chaos Toolkit lets null pass and aborts the run when it gets there
-            Kind::Scalar(Value::Null) => {
+            SpannedKind::Scalar(Value::Null) => {
                 self.doubt(pauses, &at, "pauses are null, which aborts the run").hint =
                     Some("leave them out".to_owned());
                 return;
@@ -169,13 +173,13 @@ impl<'a> Validator<'a> {
             let Some(pause) = pauses.get(side) else { continue };
             let at = child(&at, side);
             let fits = match &pause.kind {
-                Kind::Scalar(Value::Text(text)) => text.starts_with("${") && text.ends_with('}'),
-                Kind::Scalar(_) => true,
+                SpannedKind::Scalar(Value::Text(text)) => text.starts_with("${") && text.ends_with('}'),
+                SpannedKind::Scalar(_) => true,
                 _ => false,
             };
             if fits {
                 self.pause_length(pause, &at, side);
-                self.placeholders(pause, &at, Reader::Nobody);
+                self.placeholders(pause, &at, PlaceholderConsumer::Nobody);
                 continue;
             }
             let message = format!(
@@ -189,10 +193,10 @@ impl<'a> Validator<'a> {
     fn provider(
         &mut self,
         kind: ProviderKind,
-        activity: &'a Node,
-        provider: &'a Node,
+        activity: &'a SpannedValue,
+        provider: &'a SpannedValue,
         at: &str,
-        place: Place,
+        place: ActivityPosition,
     ) {
         let at = child(at, "provider");
         let keys: &[&str] = match kind {
@@ -203,20 +207,24 @@ impl<'a> Validator<'a> {
         match kind {
             ProviderKind::Process => {
                 self.required(provider, &at, "path", "a process activity must have a path");
-                if matches!(provider.get("arguments").map(|a| &a.kind), Some(Kind::Map(_))) {
+                if matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
                     let message = "Process arguments should now be a list to keep the ordering of the arguments. \
                                    Dictionary arguments are deprecated for process activities.";
                     let arguments = provider.get("arguments").unwrap_or(provider);
                     let warning = self.warning(arguments, &child(&at, "arguments"), message);
-                    warning.inherited =
-                        !matches!(place, Place::Configuration | Place::Tolerance | Place::Safeguard);
+                    warning.inherited = !matches!(
+                        place,
+                        ActivityPosition::Configuration
+                            | ActivityPosition::Tolerance
+                            | ActivityPosition::Safeguard
+                    );
                     self.postpone();
                 }
             }
             ProviderKind::Http => {
                 self.required(provider, &at, "url", "a HTTP activity must have a URL");
                 if let Some(headers) = provider.get("headers").filter(|h| h.is_truthy())
-                    && !matches!(headers.kind, Kind::Map(_))
+                    && !matches!(headers.kind, SpannedKind::Map(_))
                 {
                     self.error(
                         headers,
@@ -232,8 +240,8 @@ impl<'a> Validator<'a> {
         }
         let name = activity.get("name").map(|n| n.to_value().python_text().into_owned()).unwrap_or_default();
         let plain = provider.to_value();
-        let acts = activity.get("type").and_then(Node::as_text).and_then(ActivityKind::named);
-        let usage = Usage { activity: &name, kind: acts };
+        let acts = activity.get("type").and_then(SpannedValue::as_text).and_then(ActivityKind::named);
+        let usage = ProviderUsage { activity: &name, kind: acts };
         let findings = plain.as_map().map(|map| self.rules.provider(kind, usage, map)).unwrap_or_default();
         self.findings(provider, &at, findings);
         self.provider_timeout(kind, provider, &at);
@@ -242,7 +250,7 @@ impl<'a> Validator<'a> {
     }
 
     /// The placeholders of what is filled: of a process its arguments alone, in which a shell may have its own.
-    fn filled(&mut self, kind: ProviderKind, provider: &'a Node, at: &str) {
+    fn filled(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
         let keys: &[&str] = match kind {
             ProviderKind::Http => &["url", "headers", "timeout", "arguments"],
             ProviderKind::Process | ProviderKind::Python => &["arguments"],
@@ -251,21 +259,26 @@ impl<'a> Validator<'a> {
             let Some(part) = provider.get(key) else { continue };
             let at = child(at, key);
             match &part.kind {
-                _ if kind == ProviderKind::Process => self.placeholders(part, &at, Reader::Shell),
-                Kind::Map(entries) if kind == ProviderKind::Python => {
+                _ if kind == ProviderKind::Process => {
+                    self.placeholders(part, &at, PlaceholderConsumer::Shell)
+                }
+                SpannedKind::Map(entries) if kind == ProviderKind::Python => {
                     for (name, entry) in entries {
                         // what a function hands on to a shell in a Pod
-                        let reader =
-                            if SHELLS.contains(&name.as_str()) { Reader::Shell } else { Reader::Nobody };
+                        let reader = if SHELLS.contains(&name.as_str()) {
+                            PlaceholderConsumer::Shell
+                        } else {
+                            PlaceholderConsumer::Nobody
+                        };
                         self.placeholders(&entry.value, &child(&at, name), reader);
                     }
                 }
-                _ => self.placeholders(part, &at, Reader::Nobody),
+                _ => self.placeholders(part, &at, PlaceholderConsumer::Nobody),
             }
         }
     }
 
-    fn required(&mut self, provider: &'a Node, at: &str, key: &str, message: &str) {
+    fn required(&mut self, provider: &'a SpannedValue, at: &str, key: &str, message: &str) {
         match provider.get(key).filter(|value| value.is_truthy()) {
             None => {
                 self.error(provider.get(key).unwrap_or(provider), &child(at, key), message);
@@ -278,12 +291,14 @@ impl<'a> Validator<'a> {
     }
 
     /// Keys that are part of the format and mean nothing where they stand: what people fall for.
-    fn without_effect(&mut self, node: &'a Node, at: &str, place: Place) {
+    fn without_effect(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         let hint = match place {
-            Place::Method | Place::Rollbacks if node.get("tolerance").is_some_and(|t| !t.is_null()) => {
+            ActivityPosition::Method | ActivityPosition::Rollbacks
+                if node.get("tolerance").is_some_and(|t| !t.is_null()) =>
+            {
                 Some(("tolerance", "tolerances only count in the steady-state-hypothesis"))
             }
-            Place::Hypothesis if node.get("background").is_some_and(Node::is_truthy) => {
+            ActivityPosition::Hypothesis if node.get("background").is_some_and(SpannedValue::is_truthy) => {
                 Some(("background", "probes of the hypothesis run one after the other"))
             }
             _ => None,

@@ -3,13 +3,13 @@
 use super::{Validator, activity};
 use crate::experiment::activity::child;
 use crate::experiment::configuration::{configuration_entry, is_dynamic};
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
-    pub(super) fn configuration(&mut self, root: &'a Node) {
+    pub(super) fn configuration(&mut self, root: &'a SpannedValue) {
         let Some(configuration) = root.get("configuration") else { return };
-        let Kind::Map(entries) = &configuration.kind else {
+        let SpannedKind::Map(entries) = &configuration.kind else {
             self.wrong_shape(configuration, "/configuration", "configuration", "a mapping");
             return;
         };
@@ -24,14 +24,14 @@ impl<'a> Validator<'a> {
                 self.error(&entry.value, &at, message).hint = Some(hint);
             }
             if given.is_none() && is_dynamic(&declaration) {
-                self.activity(&entry.value, &at, activity::Place::Configuration);
+                self.activity(&entry.value, &at, activity::ActivityPosition::Configuration);
             }
         }
     }
 
-    pub(super) fn secrets(&mut self, root: &'a Node) {
+    pub(super) fn secrets(&mut self, root: &'a SpannedValue) {
         let Some(secrets) = root.get("secrets") else { return };
-        let Kind::Map(groups) = &secrets.kind else {
+        let SpannedKind::Map(groups) = &secrets.kind else {
             self.wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
             return;
         };
@@ -39,7 +39,7 @@ impl<'a> Validator<'a> {
             let given = self.rules.variables().secrets.get(name);
             if given.is_none_or(|value| *value == Value::Null) {
                 let at = child("/secrets", name);
-                if !matches!(entry.value.kind, Kind::Map(_)) {
+                if !matches!(entry.value.kind, SpannedKind::Map(_)) {
                     self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
                         "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
                     ));
@@ -49,9 +49,9 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn secret(&mut self, node: &'a Node, at: &str) {
-        let Kind::Map(entries) = &node.kind else { return };
-        let text = |key: &str| node.get(key).and_then(Node::as_text);
+    fn secret(&mut self, node: &'a SpannedValue, at: &str) {
+        let SpannedKind::Map(entries) = &node.kind else { return };
+        let text = |key: &str| node.get(key).and_then(SpannedValue::as_text);
         match text("type") {
             Some("env") => match text("key") {
                 None => self.wrong_shape(

@@ -1,16 +1,16 @@
 //! The faults of controls. Floor 0.
 
 use super::Validator;
-use super::activity::Place;
-use super::placeholder::Reader;
+use super::activity::ActivityPosition;
+use super::placeholder::PlaceholderConsumer;
 use crate::experiment::activity::{child, items};
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{PROBES, SAFEGUARDS};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
     /// All controls: of the experiment, the hypothesis, then each activity.
-    pub(super) fn controls(&mut self, root: &'a Node) {
+    pub(super) fn controls(&mut self, root: &'a SpannedValue) {
         self.controls_of(root, "");
         let hypothesis = root.get("steady-state-hypothesis");
         if let Some(hypothesis) = hypothesis {
@@ -26,10 +26,10 @@ impl<'a> Validator<'a> {
     }
 
     /// The controls declared on the experiment, the hypothesis or an activity.
-    fn controls_of(&mut self, owner: &'a Node, at: &str) {
+    fn controls_of(&mut self, owner: &'a SpannedValue, at: &str) {
         let Some(controls) = owner.get("controls") else { return };
         let path = child(at, "controls");
-        let Kind::List(controls) = &controls.kind else {
+        let SpannedKind::List(controls) = &controls.kind else {
             self.wrong_shape(controls, &path, "controls", "a list of mappings");
             return;
         };
@@ -38,10 +38,13 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn control(&mut self, control: &'a Node, at: &str) {
-        if let Some(name) = control.get("ref").and_then(Node::as_text) {
+    fn control(&mut self, control: &'a SpannedValue, at: &str) {
+        if let Some(name) = control.get("ref").and_then(SpannedValue::as_text) {
             let declared = items(&self.document.root, "controls").iter();
-            if !declared.filter_map(|c| c.get("name").and_then(Node::as_text)).any(|known| known == name) {
+            if !declared
+                .filter_map(|c| c.get("name").and_then(SpannedValue::as_text))
+                .any(|known| known == name)
+            {
                 self.error(control, at, format!("Control reference '{name}' declaration cannot be found"));
             }
             return;
@@ -61,15 +64,19 @@ impl<'a> Validator<'a> {
             self.error(scope, &child(at, "scope"), message);
         }
         self.unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
-        if provider.get("type").and_then(Node::as_text) != Some("python") {
+        if provider.get("type").and_then(SpannedValue::as_text) != Some("python") {
             let message = format!("control '{name}' has no provider of type python, so it would do nothing");
             self.warning(provider, &child(at, "provider"), message);
             return;
         }
         if let Some(arguments) = provider.get("arguments") {
-            self.placeholders(arguments, &child(&child(at, "provider"), "arguments"), Reader::Nobody);
+            self.placeholders(
+                arguments,
+                &child(&child(at, "provider"), "arguments"),
+                PlaceholderConsumer::Nobody,
+            );
         }
-        match provider.get("module").and_then(Node::as_text).filter(|module| !module.is_empty()) {
+        match provider.get("module").and_then(SpannedValue::as_text).filter(|module| !module.is_empty()) {
             None => {
                 self.error(
                     provider,
@@ -96,10 +103,10 @@ impl<'a> Validator<'a> {
     }
 
     /// What guards is a probe like any other, but for when it runs.
-    fn safeguards(&mut self, name: &str, provider: &'a Node, at: &str) {
+    fn safeguards(&mut self, name: &str, provider: &'a SpannedValue, at: &str) {
         let at = child(&child(at, "arguments"), "probes");
         let probes = provider.get("arguments").and_then(|arguments| arguments.get("probes"));
-        let Some(Kind::List(probes)) = probes.map(|probes| &probes.kind) else {
+        let Some(SpannedKind::List(probes)) = probes.map(|probes| &probes.kind) else {
             let message = format!("control '{name}' has no list of probes, so it would guard nothing");
             self.doubt(probes.unwrap_or(provider), &at, message).expected =
                 Some("\"arguments\": {\"probes\": [PROBE, …]}".to_owned());
@@ -110,14 +117,14 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn safeguard(&mut self, probe: &'a Node, at: &str) {
+    fn safeguard(&mut self, probe: &'a SpannedValue, at: &str) {
         if probe.get("ref").is_some_and(|reference| !reference.is_null()) {
             let message = "a safeguard cannot refer to another probe";
             self.doubt(probe, &child(at, "ref"), message).hint = Some("write the probe out here".to_owned());
             return;
         }
-        self.activity(probe, at, Place::Safeguard);
-        if probe.get("type").and_then(Node::as_text) == Some("action") {
+        self.activity(probe, at, ActivityPosition::Safeguard);
+        if probe.get("type").and_then(SpannedValue::as_text) == Some("action") {
             let kind = probe.get("type").unwrap_or(probe);
             self.doubt(kind, &child(at, "type"), "a safeguard only looks: it is a probe, and no action")
                 .hint = Some("make the activity an action of the method".to_owned());
@@ -125,14 +132,15 @@ impl<'a> Validator<'a> {
         let tolerance = child(at, "tolerance");
         match probe.get("tolerance") {
             Some(given) => self.tolerance(given, &tolerance),
-            None if matches!(probe.kind, Kind::Map(_)) => {
+            None if matches!(probe.kind, SpannedKind::Map(_)) => {
                 self.doubt(probe, &tolerance, "a safeguard needs a tolerance to be judged by").expected =
                     Some("an entry \"tolerance\"".to_owned());
             }
             None => {}
         }
-        let number =
-            |node: &Node| matches!(node.kind, Kind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)));
+        let number = |node: &SpannedValue| {
+            matches!(node.kind, SpannedKind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)))
+        };
         if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
             let message = "the frequency of a safeguard is no number, so that it would look once only";
             self.doubt(frequency, &child(at, "frequency"), message).expected =

@@ -17,14 +17,14 @@ use std::collections::BTreeSet;
 
 use super::activity::{Activity, ActivityKind, child, items, reference};
 use super::configuration::Variables;
-use super::document::{Document, Kind, Node};
+use super::document::{Document, SpannedKind, SpannedValue};
 use super::{PROBES, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
-use placeholder::{Declared, Reader};
+use placeholder::{DeclaredNames, PlaceholderConsumer};
 
 /// What validation has to ask others.
-pub trait Rules {
+pub trait ValidationRules {
     /// The value of an environment variable.
     fn environment(&self, key: &str) -> Option<String>;
     /// What was given beside the experiment.
@@ -34,7 +34,12 @@ pub trait Rules {
     /// Whether a JSON path can be read; else what is wrong with it.
     fn json_path(&self, path: &str) -> Result<(), String>;
     /// What is wrong with a provider's keys, beyond their shape.
-    fn provider(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding>;
+    fn provider(
+        &self,
+        kind: ProviderKind,
+        usage: ProviderUsage<'_>,
+        provider: &Map,
+    ) -> Vec<ValidationFinding>;
     /// Whether a control of that module can be applied.
     fn control(&self, module: &str) -> bool;
     /// Whether what would quietly not happen is an error; a warning otherwise.
@@ -43,7 +48,7 @@ pub trait Rules {
 
 /// What uses a provider.
 #[derive(Clone, Copy, Debug)]
-pub struct Usage<'a> {
+pub struct ProviderUsage<'a> {
     /// The name of the activity.
     pub activity: &'a str,
     /// Whether it looks or acts, where it says so.
@@ -52,7 +57,7 @@ pub struct Usage<'a> {
 
 /// A fault in part of a document, as one who sees only that part reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finding {
+pub struct ValidationFinding {
     /// The way from the part to the place, key by key.
     pub at: Vec<String>,
     /// What is wrong.
@@ -62,12 +67,12 @@ pub struct Finding {
     /// What to do.
     pub hint: Option<String>,
     /// How much it weighs.
-    pub weight: Weight,
+    pub weight: FindingWeight,
 }
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Weight {
+pub enum FindingWeight {
     /// It keeps the experiment from running.
     #[default]
     Fault,
@@ -77,7 +82,7 @@ pub enum Weight {
     Warning,
 }
 
-impl Finding {
+impl ValidationFinding {
     /// A finding at an entry of the part.
     pub fn at(key: &str, message: impl Into<String>) -> Self {
         Self { at: vec![key.to_owned()], message: message.into(), ..Self::default() }
@@ -93,19 +98,19 @@ impl Finding {
     /// The same, as a fault that the Chaos Toolkit lets pass until it runs.
     #[must_use]
     pub fn doubtful(self) -> Self {
-        Self { weight: Weight::Doubt, ..self }
+        Self { weight: FindingWeight::Doubt, ..self }
     }
 
     /// The same, as something to know.
     #[must_use]
     pub fn warning(self) -> Self {
-        Self { weight: Weight::Warning, ..self }
+        Self { weight: FindingWeight::Warning, ..self }
     }
 }
 
 /// Every fault and doubt of a document, in order; those of reading it first.
-pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
-    let declared = Declared::of(&document.root, rules.variables());
+pub fn validate(document: &Document, rules: &dyn ValidationRules) -> Vec<Diagnostic> {
+    let declared = DeclaredNames::of(&document.root, rules.variables());
     let found = document.warnings.clone();
     let mut validator = Validator { document, rules, declared, found, postponed: Vec::new() };
     validator.experiment();
@@ -114,9 +119,9 @@ pub fn validate(document: &Document, rules: &dyn Rules) -> Vec<Diagnostic> {
 
 struct Validator<'a> {
     document: &'a Document,
-    rules: &'a dyn Rules,
+    rules: &'a dyn ValidationRules,
     /// What placeholders can name.
-    declared: Declared,
+    declared: DeclaredNames,
     found: Vec<Diagnostic>,
     /// Warnings that come after everything but the controls was looked at.
     postponed: Vec<Diagnostic>,
@@ -155,28 +160,28 @@ impl<'a> Validator<'a> {
         &mut self.found[last]
     }
 
-    fn error(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+    fn error(&mut self, node: &SpannedValue, path: &str, message: impl Into<String>) -> &mut Diagnostic {
         self.report(Severity::Error, node.position, path, message)
     }
 
-    fn warning(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+    fn warning(&mut self, node: &SpannedValue, path: &str, message: impl Into<String>) -> &mut Diagnostic {
         self.report(Severity::Warning, node.position, path, message)
     }
 
     /// A fault that the Chaos Toolkit passes over in silence.
-    fn doubt(&mut self, node: &Node, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+    fn doubt(&mut self, node: &SpannedValue, path: &str, message: impl Into<String>) -> &mut Diagnostic {
         let severity = if self.rules.strict() { Severity::Error } else { Severity::Warning };
         self.report(severity, node.position, path, message)
     }
 
-    fn wrong_shape(&mut self, node: &Node, path: &str, what: &str, expected: &str) {
+    fn wrong_shape(&mut self, node: &SpannedValue, path: &str, what: &str, expected: &str) {
         self.error(node, path, format!("{what} cannot be {}", node.kind_name())).expected =
             Some(expected.to_owned());
     }
 
     /// Warns of keys that mean nothing. Keys that begin with `x-` are the writer's own.
-    fn unknown_keys(&mut self, node: &Node, path: &str, known: &[&str]) {
-        let Kind::Map(entries) = &node.kind else { return };
+    fn unknown_keys(&mut self, node: &SpannedValue, path: &str, known: &[&str]) {
+        let SpannedKind::Map(entries) = &node.kind else { return };
         for (key, entry) in entries.iter().filter(|(key, _)| !key.starts_with("x-")) {
             if !known.contains(&key.as_str()) {
                 let hint = suggestion(key, known.iter().copied());
@@ -194,7 +199,7 @@ impl<'a> Validator<'a> {
 
     fn experiment(&mut self) {
         let root = &self.document.root;
-        if !matches!(root.kind, Kind::Map(_)) {
+        if !matches!(root.kind, SpannedKind::Map(_)) {
             if root.is_truthy() {
                 self.wrong_shape(
                     root,
@@ -228,23 +233,23 @@ impl<'a> Validator<'a> {
         self.unknown_keys(root, "", &EXPERIMENT_KEYS);
     }
 
-    fn texts(&mut self, root: &'a Node) {
+    fn texts(&mut self, root: &'a SpannedValue) {
         for key in ["title", "description"] {
-            if !root.get(key).is_some_and(Node::is_truthy) {
+            if !root.get(key).is_some_and(SpannedValue::is_truthy) {
                 let position = root.get(key).unwrap_or(root);
                 self.error(position, &format!("/{key}"), format!("experiment requires a {key}")).expected =
                     Some("a text that is not empty".to_owned());
             }
         }
         if let Some(title) = root.get("title") {
-            self.placeholders(title, "/title", Reader::Nobody);
+            self.placeholders(title, "/title", PlaceholderConsumer::Nobody);
         }
     }
 
-    fn tags(&mut self, root: &'a Node) {
+    fn tags(&mut self, root: &'a SpannedValue) {
         let Some(tags) = root.get("tags").filter(|tags| tags.is_truthy()) else { return };
         match &tags.kind {
-            Kind::List(items) => {
+            SpannedKind::List(items) => {
                 for (index, tag) in items.iter().enumerate() {
                     if tag.as_text().is_none_or(str::is_empty) {
                         self.error(
@@ -258,22 +263,22 @@ impl<'a> Validator<'a> {
                 }
             }
             // the Chaos Toolkit takes a text, or the keys of a mapping, for the list of its parts
-            Kind::Map(_) | Kind::Scalar(Value::Text(_)) => {
+            SpannedKind::Map(_) | SpannedKind::Scalar(Value::Text(_)) => {
                 self.warning(tags, "/tags", "tags are a list, not one thing").expected =
                     Some("a list of texts".to_owned());
             }
-            Kind::Scalar(_) => self.wrong_shape(tags, "/tags", "tags", "a list of texts"),
+            SpannedKind::Scalar(_) => self.wrong_shape(tags, "/tags", "tags", "a list of texts"),
         }
     }
 
-    fn extensions(&mut self, root: &'a Node) {
+    fn extensions(&mut self, root: &'a SpannedValue) {
         let Some(extensions) = root.get("extensions").filter(|node| node.is_truthy()) else { return };
-        let Kind::List(items) = &extensions.kind else {
+        let SpannedKind::List(items) = &extensions.kind else {
             self.wrong_shape(extensions, "/extensions", "extensions", "a list of mappings, each with a name");
             return;
         };
         for (index, item) in items.iter().enumerate() {
-            if item.get("name").and_then(Node::as_text).is_none_or(|name| name.trim().is_empty()) {
+            if item.get("name").and_then(SpannedValue::as_text).is_none_or(|name| name.trim().is_empty()) {
                 self.error(
                     item,
                     &format!("/extensions/{index}"),
@@ -284,10 +289,10 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn hypothesis(&mut self, root: &'a Node, names: &BTreeSet<String>) {
+    fn hypothesis(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         const AT: &str = "/steady-state-hypothesis";
         let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
-        if !matches!(hypothesis.kind, Kind::Map(_)) {
+        if !matches!(hypothesis.kind, SpannedKind::Map(_)) {
             self.wrong_shape(
                 hypothesis,
                 AT,
@@ -296,20 +301,20 @@ impl<'a> Validator<'a> {
             );
             return;
         }
-        if !hypothesis.get("title").is_some_and(Node::is_truthy) {
+        if !hypothesis.get("title").is_some_and(SpannedValue::is_truthy) {
             self.error(hypothesis, AT, "hypothesis requires a title").expected =
                 Some("an entry \"title\"".to_owned());
         }
         self.unknown_keys(hypothesis, AT, &["title", "probes", "controls"]);
         let Some(probes) = hypothesis.get("probes").filter(|probes| probes.is_truthy()) else { return };
-        let Kind::List(probes) = &probes.kind else {
+        let SpannedKind::List(probes) = &probes.kind else {
             self.wrong_shape(probes, PROBES, "probes", "a list of probes");
             return;
         };
         for (index, probe) in probes.iter().enumerate() {
             let at = format!("{PROBES}/{index}");
-            self.step(probe, &at, activity::Place::Hypothesis, names);
-            if matches!(probe.kind, Kind::Map(_)) && probe.is_truthy() {
+            self.step(probe, &at, activity::ActivityPosition::Hypothesis, names);
+            if matches!(probe.kind, SpannedKind::Map(_)) && probe.is_truthy() {
                 match probe.get("tolerance") {
                     None => {
                         self.error(probe, &at, "hypothesis probe must have a tolerance entry").expected =
@@ -321,7 +326,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn method(&mut self, root: &'a Node, names: &BTreeSet<String>) {
+    fn method(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         match root.get("method").filter(|method| !method.is_null()) {
             None => {
                 // with the blank at its end, which the Chaos Toolkit's text has
@@ -331,9 +336,14 @@ impl<'a> Validator<'a> {
                     Some("a list of activities".to_owned());
             }
             Some(method) => match &method.kind {
-                Kind::List(steps) => {
+                SpannedKind::List(steps) => {
                     for (index, step) in steps.iter().enumerate() {
-                        self.step(step, &format!("/method/{index}"), activity::Place::Method, names);
+                        self.step(
+                            step,
+                            &format!("/method/{index}"),
+                            activity::ActivityPosition::Method,
+                            names,
+                        );
                     }
                 }
                 _ => self.wrong_shape(method, "/method", "a method", "a list of activities"),
@@ -341,9 +351,9 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn rollbacks(&mut self, root: &'a Node, names: &BTreeSet<String>) {
+    fn rollbacks(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         let Some(rollbacks) = root.get("rollbacks") else { return };
-        let Kind::List(steps) = &rollbacks.kind else {
+        let SpannedKind::List(steps) = &rollbacks.kind else {
             self.wrong_shape(
                 rollbacks,
                 "/rollbacks",
@@ -353,11 +363,17 @@ impl<'a> Validator<'a> {
             return;
         };
         for (index, step) in steps.iter().enumerate() {
-            self.step(step, &format!("/rollbacks/{index}"), activity::Place::Rollbacks, names);
+            self.step(step, &format!("/rollbacks/{index}"), activity::ActivityPosition::Rollbacks, names);
         }
     }
 
-    fn step(&mut self, node: &'a Node, at: &str, place: activity::Place, names: &BTreeSet<String>) {
+    fn step(
+        &mut self,
+        node: &'a SpannedValue,
+        at: &str,
+        place: activity::ActivityPosition,
+        names: &BTreeSet<String>,
+    ) {
         self.activity(node, at, place);
         if let Some(name) = reference(node).filter(|name| !names.contains(*name)) {
             let hint = suggestion(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
@@ -379,7 +395,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Puts findings about a part where they belong in the whole.
-    fn findings(&mut self, part: &'a Node, at: &str, findings: Vec<Finding>) {
+    fn findings(&mut self, part: &'a SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
         for finding in findings {
             let mut node = part;
             let mut path = at.to_owned();
@@ -388,9 +404,9 @@ impl<'a> Validator<'a> {
                 node = node.get(key).unwrap_or(node);
             }
             let severity = match finding.weight {
-                Weight::Warning => Severity::Warning,
-                Weight::Doubt if !self.rules.strict() => Severity::Warning,
-                Weight::Doubt | Weight::Fault => Severity::Error,
+                FindingWeight::Warning => Severity::Warning,
+                FindingWeight::Doubt if !self.rules.strict() => Severity::Warning,
+                FindingWeight::Doubt | FindingWeight::Fault => Severity::Error,
             };
             let fault = self.report(severity, node.position, &path, finding.message);
             fault.expected = finding.expected;
@@ -400,7 +416,7 @@ impl<'a> Validator<'a> {
 }
 
 /// The names of the activities that references can name.
-fn names(root: &Node) -> BTreeSet<String> {
+fn names(root: &SpannedValue) -> BTreeSet<String> {
     let probes = root.get("steady-state-hypothesis").map(|hypothesis| items(hypothesis, "probes"));
     items(root, "method").iter().chain(probes.unwrap_or_default()).filter_map(Activity::name_of).collect()
 }

@@ -4,13 +4,13 @@ use super::Validator;
 use crate::diagnostic::did_you_mean;
 use crate::experiment::activity::child;
 use crate::experiment::configuration::Variables;
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::substitution::{Placeholder, placeholders};
 use crate::value::Value;
 
 /// Who else may have a meaning for what looks like a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum PlaceholderConsumer {
     /// Nobody.
     Nobody,
     /// A shell, with variables of its own.
@@ -19,26 +19,28 @@ pub(super) enum Reader {
 
 /// What placeholders can name.
 #[derive(Debug, Default)]
-pub(super) struct Declared {
+pub(super) struct DeclaredNames {
     names: Vec<String>,
     /// Whether there is a group of secrets whose entries are known when it is read.
     is_open: bool,
 }
 
-impl Declared {
+impl DeclaredNames {
     /// The configuration's entries, and the entries of the groups of secrets.
-    pub(super) fn of(root: &Node, given: &Variables) -> Self {
+    pub(super) fn of(root: &SpannedValue, given: &Variables) -> Self {
         let mut declared = Self::default();
-        if let Some(Kind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
+        if let Some(SpannedKind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
             declared.names.extend(entries.keys().cloned());
         }
-        let Some(Kind::Map(groups)) = root.get("secrets").map(|node| &node.kind) else { return declared };
+        let Some(SpannedKind::Map(groups)) = root.get("secrets").map(|node| &node.kind) else {
+            return declared;
+        };
         for (name, group) in groups {
             if let Some(group) = given.secrets.get(name).and_then(Value::as_map) {
                 declared.names.extend(group.keys().cloned());
-            } else if group.value.get("type").and_then(Node::as_text) == Some("vault") {
+            } else if group.value.get("type").and_then(SpannedValue::as_text) == Some("vault") {
                 declared.is_open = true;
-            } else if let Kind::Map(entries) = &group.value.kind {
+            } else if let SpannedKind::Map(entries) = &group.value.kind {
                 declared.names.extend(entries.keys().cloned());
             }
         }
@@ -53,9 +55,9 @@ impl Declared {
 
 impl<'a> Validator<'a> {
     /// Warns of placeholders that name nothing, in every text of a part.
-    pub(super) fn placeholders(&mut self, node: &'a Node, at: &str, reader: Reader) {
+    pub(super) fn placeholders(&mut self, node: &'a SpannedValue, at: &str, reader: PlaceholderConsumer) {
         match &node.kind {
-            Kind::Scalar(value) => {
+            SpannedKind::Scalar(value) => {
                 let mut told = Vec::new();
                 for placeholder in value.as_text().map(placeholders).unwrap_or_default() {
                     if !told.contains(&placeholder.name) {
@@ -64,12 +66,12 @@ impl<'a> Validator<'a> {
                     }
                 }
             }
-            Kind::List(items) => {
+            SpannedKind::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.placeholders(item, &child(at, &index.to_string()), reader);
                 }
             }
-            Kind::Map(entries) => {
+            SpannedKind::Map(entries) => {
                 for (key, entry) in entries {
                     self.placeholders(&entry.value, &child(at, key), reader);
                 }
@@ -77,7 +79,13 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn placeholder(&mut self, node: &'a Node, at: &str, found: &Placeholder<'a>, reader: Reader) {
+    fn placeholder(
+        &mut self,
+        node: &'a SpannedValue,
+        at: &str,
+        found: &Placeholder<'a>,
+        reader: PlaceholderConsumer,
+    ) {
         let Placeholder { name, braced } = *found;
         if self.declared.names.iter().any(|known| known == name) || self.declared.is_open {
             return;
@@ -85,8 +93,8 @@ impl<'a> Validator<'a> {
         let nearest = self.declared.nearest(name).map(str::to_owned);
         let meant = match reader {
             // $word may be part of a password or a pattern
-            Reader::Nobody => braced || nearest.is_some(),
-            Reader::Shell => {
+            PlaceholderConsumer::Nobody => braced || nearest.is_some(),
+            PlaceholderConsumer::Shell => {
                 nearest.as_deref().is_some_and(|nearest| !self.is_of_the_shell(node, name, nearest))
             }
         };
@@ -104,7 +112,7 @@ impl<'a> Validator<'a> {
 
     /// Whether a shell has a variable of that name: of the environment, one that the text itself sets, or one that is
     /// written as those of the environment are.
-    fn is_of_the_shell(&self, node: &Node, name: &str, nearest: &str) -> bool {
+    fn is_of_the_shell(&self, node: &SpannedValue, name: &str, nearest: &str) -> bool {
         let text = node.as_text().unwrap_or_default();
         let is_set = |before: &str, after: &str| text.contains(&format!("{before}{name}{after}"));
         let is_loud = |text: &str| !text.chars().any(|c| c.is_ascii_lowercase());

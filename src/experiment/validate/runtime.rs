@@ -3,13 +3,13 @@
 use super::Validator;
 use crate::diagnostic::suggestion;
 use crate::experiment::activity::child;
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 
 impl<'a> Validator<'a> {
-    pub(super) fn runtime(&mut self, root: &'a Node) {
+    pub(super) fn runtime(&mut self, root: &'a SpannedValue) {
         let Some(runtime) = root.get("runtime") else { return };
-        if !matches!(runtime.kind, Kind::Map(_)) {
+        if !matches!(runtime.kind, SpannedKind::Map(_)) {
             if runtime.is_truthy() {
                 self.wrong_shape(runtime, "/runtime", "runtime", "a mapping");
             }
@@ -22,7 +22,7 @@ impl<'a> Validator<'a> {
         for part in ["hypothesis", "rollbacks"] {
             let Some(node) = runtime.get(part) else { continue };
             let at = child("/runtime", part);
-            if !matches!(node.kind, Kind::Map(_)) {
+            if !matches!(node.kind, SpannedKind::Map(_)) {
                 self.wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
                 continue;
             }

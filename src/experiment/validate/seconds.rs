@@ -3,7 +3,7 @@
 use super::Validator;
 use crate::experiment::ProviderKind;
 use crate::experiment::activity::child;
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::value::Value;
 
 /// Units that people write behind a number, and how many seconds they are.
@@ -20,23 +20,23 @@ const UNITS: [(&str, f64); 8] = [
 
 impl<'a> Validator<'a> {
     /// The timeout of a provider. Of a process it is never filled, of a request it is; functions have none.
-    pub(super) fn provider_timeout(&mut self, kind: ProviderKind, provider: &'a Node, at: &str) {
+    pub(super) fn provider_timeout(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
         let Some(timeout) = provider.get("timeout").filter(|timeout| !timeout.is_null()) else { return };
         let at = child(at, "timeout");
         match (kind, &timeout.kind) {
             (ProviderKind::Python, _) => {}
-            (ProviderKind::Process, Kind::Scalar(value)) => {
+            (ProviderKind::Process, SpannedKind::Scalar(value)) => {
                 if value.as_f64().is_none_or(f64::is_nan) {
                     self.no_seconds(timeout, &at, "the timeout of a process");
                 }
             }
             (ProviderKind::Process, _) => self.no_seconds(timeout, &at, "the timeout of a process"),
-            (ProviderKind::Http, Kind::List(parts)) if parts.len() == 2 => {
+            (ProviderKind::Http, SpannedKind::List(parts)) if parts.len() == 2 => {
                 for (index, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_null()) {
                     self.request_timeout(part, &child(&at, &index.to_string()));
                 }
             }
-            (ProviderKind::Http, Kind::List(_)) => {
+            (ProviderKind::Http, SpannedKind::List(_)) => {
                 let message = "a timeout in two parts is [connect, read], which aborts the run otherwise";
                 self.doubt(timeout, &at, message).expected = Some("two numbers of seconds".to_owned());
             }
@@ -44,8 +44,8 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn request_timeout(&mut self, node: &'a Node, at: &str) {
-        let Kind::Scalar(value) = &node.kind else {
+    fn request_timeout(&mut self, node: &'a SpannedValue, at: &str) {
+        let SpannedKind::Scalar(value) = &node.kind else {
             self.no_seconds(node, at, "the timeout of a request");
             return;
         };
@@ -63,8 +63,8 @@ impl<'a> Validator<'a> {
     }
 
     /// A pause that is a number.
-    pub(super) fn pause_length(&mut self, node: &'a Node, at: &str, side: &str) {
-        let Kind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
+    pub(super) fn pause_length(&mut self, node: &'a SpannedValue, at: &str, side: &str) {
+        let SpannedKind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
         if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
             let message =
                 format!("a pause {side} an activity cannot be less than nothing, which aborts the run");
@@ -72,7 +72,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn no_seconds(&mut self, node: &'a Node, at: &str, what: &str) {
+    fn no_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
         let message =
             format!("{what} is a number of seconds, not {}, which aborts the run", node.kind_name());
         let meant = node.as_text().and_then(meant);

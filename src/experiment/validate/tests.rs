@@ -4,12 +4,12 @@ use super::*;
 use crate::experiment::json;
 
 #[derive(Default)]
-struct Lenient {
+struct LenientRules {
     variables: Variables,
     strict: bool,
 }
 
-impl Rules for Lenient {
+impl ValidationRules for LenientRules {
     fn environment(&self, key: &str) -> Option<String> {
         (key == "SET").then(|| "7".to_owned())
     }
@@ -26,10 +26,15 @@ impl Rules for Lenient {
         if path.starts_with('$') { Ok(()) } else { Err("no root".to_owned()) }
     }
 
-    fn provider(&self, kind: ProviderKind, usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+    fn provider(
+        &self,
+        kind: ProviderKind,
+        usage: ProviderUsage<'_>,
+        provider: &Map,
+    ) -> Vec<ValidationFinding> {
         match provider.get("path").and_then(Value::as_text) {
             Some("missing") if kind == ProviderKind::Process => {
-                vec![Finding::at(
+                vec![ValidationFinding::at(
                     "path",
                     format!("path 'missing' cannot be found, in activity '{}'", usage.activity),
                 )]
@@ -48,7 +53,7 @@ impl Rules for Lenient {
 }
 
 /// The faults as "severity path message", or for a whole run of them.
-fn faults(text: &str, rules: &Lenient) -> Vec<String> {
+fn faults(text: &str, rules: &LenientRules) -> Vec<String> {
     let document = json::read(text, "f").unwrap();
     let line = |d: Diagnostic| format!("{} {} {}", d.severity, d.path, d.message);
     validate(&document, rules).into_iter().map(line).collect()
@@ -58,7 +63,7 @@ fn faults(text: &str, rules: &Lenient) -> Vec<String> {
 fn check(entries: &str, expected: &[&str]) {
     let sound = r#""title": "t", "description": "d", "method": []"#;
     let text = format!("{{{sound}{}{entries}}}", if entries.is_empty() { "" } else { ", " });
-    let found = faults(&text, &Lenient { strict: true, ..Lenient::default() });
+    let found = faults(&text, &LenientRules { strict: true, ..LenientRules::default() });
     let matches = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
     assert!(matches, "{entries}\nfound: {found:#?}\nexpected: {expected:#?}");
 }
@@ -80,7 +85,7 @@ fn check_tolerance(tolerance: &str, expected: &[&str]) {
 
 #[test]
 fn the_whole() {
-    let strict = Lenient { strict: true, ..Lenient::default() };
+    let strict = LenientRules { strict: true, ..LenientRules::default() };
     assert_eq!(faults("{}", &strict), ["error  an empty experiment is not an experiment"]);
     assert_eq!(faults("null", &strict), ["error  an empty experiment is not an experiment"]);
     assert_eq!(faults("[1]", &strict), ["error  an experiment cannot be a list"]);
@@ -178,7 +183,7 @@ fn variables_are_seen() {
     };
     let text = r#"{"title": "t", "description": "d", "method": [],
         "configuration": {"a": {"type": "env", "key": "NONE"}}, "secrets": {"s": {"k": {"type": "env", "key": "NONE"}}}}"#;
-    assert_eq!(faults(text, &Lenient { variables, strict: true }), Vec::<String>::new());
+    assert_eq!(faults(text, &LenientRules { variables, strict: true }), Vec::<String>::new());
 }
 
 #[test]
@@ -277,7 +282,7 @@ fn references() {
     let activity = r#"{"type": "probe", "name": "known", "provider": {"type": "process", "path": "true"}}"#;
     let check = |steps: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}, {steps}]}}"#);
-        let found = faults(&text, &Lenient::default());
+        let found = faults(&text, &LenientRules::default());
         assert!(
             found.iter().zip(expected).all(|(f, e)| f.starts_with(e)) && found.len() == expected.len(),
             "{found:#?}"
@@ -413,7 +418,7 @@ fn safeguards() {
     check("{}", &["error AT control 's' has no list of probes"]);
     check(r#"{"probes": "probes"}"#, &["error AT control 's' has no list of probes"]);
     let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
-    let found = faults(&text, &Lenient::default());
+    let found = faults(&text, &LenientRules::default());
     assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
 }
 
@@ -422,7 +427,7 @@ fn leniency_turns_silent_losses_into_warnings() {
     let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
         "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;
     assert_eq!(
-        faults(text, &Lenient::default()),
+        faults(text, &LenientRules::default()),
         [
             "warning /controls/0/provider Could not find Python module 'other' in control 'c'. Did you install the Python \
              module? The experiment will carry on running nonetheless.",
@@ -471,7 +476,7 @@ fn seconds_that_would_abort_the_run() {
     // what the Chaos Toolkit lets pass, leniency lets pass, too
     let lenient = faults(
         &format!(r#"{{"title": "t", "description": "d", "method": [{}]}}"#, process("\"3s\"")),
-        &Lenient::default(),
+        &LenientRules::default(),
     );
     assert_eq!(
         lenient,
@@ -489,7 +494,7 @@ fn a_hint_says_how_many_seconds_are_meant() {
                 {{"type": "process", "path": "true", "timeout": "{text}"}}}}]}}"#
         );
         let document = json::read(&text, "f").unwrap();
-        let found = validate(&document, &Lenient::default());
+        let found = validate(&document, &LenientRules::default());
         assert_eq!(found[0].hint.as_deref(), Some(expected));
     };
     check("3s", "a number of seconds: 3");
@@ -504,7 +509,7 @@ fn a_hint_says_how_many_seconds_are_meant() {
 fn placeholders_name_what_is_declared() {
     let check_with = |declared: &str, activity: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}], {declared}}}"#);
-        let found = faults(&text, &Lenient::default());
+        let found = faults(&text, &LenientRules::default());
         let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
         assert!(fits, "{activity}\nfound: {found:#?}\nexpected: {expected:#?}");
     };
@@ -546,7 +551,7 @@ fn placeholders_name_what_is_declared() {
     let vault = r#""secrets": {"s": {"type": "vault", "path": "p"}}"#;
     check_with(vault, &request(r#""url": "http://${host}/""#), &[]);
     let titled = r#"{"title": "${who}", "description": "d", "method": []}"#;
-    let found = faults(titled, &Lenient::default());
+    let found = faults(titled, &LenientRules::default());
     let title = "warning /title ${who} stays as it is: neither configuration nor secrets declare who";
     assert_eq!(found, [title]);
     check_tolerance("\"${x}\"", &["warning AT ${x} stays"]);

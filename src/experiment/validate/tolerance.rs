@@ -1,17 +1,17 @@
 //! The faults of tolerances. Floor 0.
 
-use super::placeholder::Reader;
-use super::{Validator, activity::Place};
+use super::placeholder::PlaceholderConsumer;
+use super::{Validator, activity::ActivityPosition};
 use crate::diagnostic::suggestion;
 use crate::experiment::activity::child;
-use crate::experiment::document::{Kind, Node};
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::tolerance::KINDS;
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
-    pub(super) fn tolerance(&mut self, node: &'a Node, at: &str) {
+    pub(super) fn tolerance(&mut self, node: &'a SpannedValue, at: &str) {
         match &node.kind {
-            Kind::Scalar(Value::Null | Value::Float(_)) => {
+            SpannedKind::Scalar(Value::Null | Value::Float(_)) => {
                 self.error(
                     node,
                     at,
@@ -21,14 +21,14 @@ impl<'a> Validator<'a> {
                 )
                 .hint = Some("for a number with a fraction: {\"type\": \"range\", \"range\": [LOW, HIGH]}".to_owned());
             }
-            Kind::Scalar(_) => self.placeholders(node, at, Reader::Nobody),
-            Kind::List(_) => {}
-            Kind::Map(_) => self.structured(node, at),
+            SpannedKind::Scalar(_) => self.placeholders(node, at, PlaceholderConsumer::Nobody),
+            SpannedKind::List(_) => {}
+            SpannedKind::Map(_) => self.structured(node, at),
         }
     }
 
-    fn structured(&mut self, node: &'a Node, at: &str) {
-        let kind = node.get("type").map_or(Value::Null, Node::to_value);
+    fn structured(&mut self, node: &'a SpannedValue, at: &str) {
+        let kind = node.get("type").map_or(Value::Null, SpannedValue::to_value);
         let known: &[&str] = match kind.as_text() {
             Some("regex") => {
                 self.pattern(node, at);
@@ -43,7 +43,7 @@ impl<'a> Validator<'a> {
                 &["type", "range", "target"]
             }
             Some("probe") => {
-                self.activity(node, at, Place::Tolerance);
+                self.activity(node, at, ActivityPosition::Tolerance);
                 self.judge(node, at);
                 return;
             }
@@ -58,13 +58,13 @@ impl<'a> Validator<'a> {
         };
         for key in ["pattern", "path", "expect"] {
             if let Some(part) = node.get(key).filter(|_| known.contains(&key)) {
-                self.placeholders(part, &child(at, key), Reader::Nobody);
+                self.placeholders(part, &child(at, key), PlaceholderConsumer::Nobody);
             }
         }
         self.unknown_keys(node, at, known);
     }
 
-    fn pattern(&mut self, node: &'a Node, at: &str) {
+    fn pattern(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(pattern) = node.get("pattern") else {
             self.error(node, at, "hypothesis regex probe tolerance must have a `pattern` key");
             return;
@@ -86,7 +86,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn json_path(&mut self, node: &'a Node, at: &str) {
+    fn json_path(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(path) = node.get("path") else {
             self.error(node, at, "hypothesis jsonpath probe tolerance must have a `path` key");
             return;
@@ -110,13 +110,13 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn range(&mut self, node: &'a Node, at: &str) {
+    fn range(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(range) = node.get("range") else {
             self.error(node, at, "hypothesis range probe tolerance must have a `range` key");
             return;
         };
         let at = child(at, "range");
-        let Kind::List(bounds) = &range.kind else {
+        let SpannedKind::List(bounds) = &range.kind else {
             self.error(range, &at, "hypothesis range must be a sequence").expected =
                 Some("[LOW, HIGH]".to_owned());
             return;
@@ -127,7 +127,7 @@ impl<'a> Validator<'a> {
             return;
         }
         for (index, (bound, side)) in bounds.iter().zip(["lower", "upper"]).enumerate() {
-            if !matches!(bound.kind, Kind::Scalar(Value::Bool(_) | Value::Int(_) | Value::Float(_))) {
+            if !matches!(bound.kind, SpannedKind::Scalar(Value::Bool(_) | Value::Int(_) | Value::Float(_))) {
                 let message = format!("hypothesis range {side} boundary must be a number");
                 self.error(bound, &child(&at, &index.to_string()), message);
             }
@@ -136,17 +136,18 @@ impl<'a> Validator<'a> {
 
     /// A judge gets the value as an argument, so it needs arguments to put it into. One whose result is never
     /// false judges nothing.
-    fn judge(&mut self, node: &'a Node, at: &str) {
-        let Some(provider) = node.get("provider").filter(|provider| matches!(provider.kind, Kind::Map(_)))
+    fn judge(&mut self, node: &'a SpannedValue, at: &str) {
+        let Some(provider) =
+            node.get("provider").filter(|provider| matches!(provider.kind, SpannedKind::Map(_)))
         else {
             return;
         };
-        if !matches!(provider.get("arguments").map(|a| &a.kind), Some(Kind::Map(_))) {
+        if !matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
             let message = "a probe that judges needs arguments, a mapping, into which the value is put";
             self.error(provider, &child(&child(at, "provider"), "arguments"), message).expected =
                 Some("\"arguments\": {}".to_owned());
         }
-        if matches!(provider.get("type").and_then(Node::as_text), Some("process" | "http")) {
+        if matches!(provider.get("type").and_then(SpannedValue::as_text), Some("process" | "http")) {
             let message = "a process or http probe as a tolerance is met whatever it answers";
             self.warning(node, at, message).hint =
                 Some("judge with regex, jsonpath, range or a list instead".to_owned());

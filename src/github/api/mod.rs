@@ -3,7 +3,7 @@
 //! An error names the method, the path and the status, and never the token.
 
 mod link;
-mod patience;
+mod retry;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use url::Url;
 
 use super::Repository;
 use crate::experiment::resolve::Verification;
-use crate::http_client::{self, Options, describe};
-use patience::{Next, Patience};
+use crate::http_client::{self, ClientOptions, describe};
+use retry::{RetryBudget, RetryDecision};
 
 /// The version of the API.
 const VERSION: &str = "2022-11-28";
@@ -35,30 +35,30 @@ const PER_PAGE: &str = "100";
 const MASK: &str = "***";
 
 /// GitHub, as far as it is used.
-pub struct Api {
+pub struct GithubApi {
     client: reqwest::Client,
     base: Url,
     token: String,
     authorization: HeaderValue,
-    patience: Patience,
+    patience: RetryBudget,
 }
 
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ApiFailure {
     /// `GET`, `POST`, `PATCH`.
     pub method: String,
     /// The path, without a query.
     pub path: String,
     /// What kind of thing happened.
-    pub trouble: Trouble,
+    pub trouble: ApiFailureKind,
     /// What GitHub says of it. May be anybody's.
     pub said: String,
 }
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ApiFailureKind {
     /// It cannot be reached, or broke off.
     Unreachable,
     /// It says no, or that it cannot.
@@ -69,11 +69,11 @@ pub enum Trouble {
     Senseless,
 }
 
-impl Failure {
+impl ApiFailure {
     /// The status, where there was one.
     pub fn status(&self) -> Option<u16> {
         match self.trouble {
-            Trouble::Status(status) => Some(status),
+            ApiFailureKind::Status(status) => Some(status),
             _ => None,
         }
     }
@@ -81,47 +81,47 @@ impl Failure {
     /// Whether it may have been done nevertheless.
     pub fn is_unsure(&self) -> bool {
         match self.trouble {
-            Trouble::Unreachable | Trouble::Senseless => true,
-            Trouble::Status(status) => status >= 500,
-            Trouble::Limited => false,
+            ApiFailureKind::Unreachable | ApiFailureKind::Senseless => true,
+            ApiFailureKind::Status(status) => status >= 500,
+            ApiFailureKind::Limited => false,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ApiFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.path)?;
         match self.trouble {
-            Trouble::Unreachable => write!(f, "GitHub cannot be reached")?,
-            Trouble::Status(status) => {
+            ApiFailureKind::Unreachable => write!(f, "GitHub cannot be reached")?,
+            ApiFailureKind::Status(status) => {
                 let phrase = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 write!(f, "{status} {}", phrase.unwrap_or_default())?;
             }
-            Trouble::Limited => write!(f, "there are too many requests")?,
-            Trouble::Senseless => write!(f, "the answer is not understood")?,
+            ApiFailureKind::Limited => write!(f, "there are too many requests")?,
+            ApiFailureKind::Senseless => write!(f, "the answer is not understood")?,
         }
         if self.said.is_empty() { Ok(()) } else { write!(f, " ({})", self.said) }
     }
 }
 
 /// An answer.
-struct Answer {
+struct GithubResponse {
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-impl Api {
+impl GithubApi {
     /// GitHub at that address, with that token. An error is about the token or the certificates.
     pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, String> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| "the token has characters that no token has".to_owned())?;
         authorization.set_sensitive(true);
-        let options = Options {
+        let options = ClientOptions {
             connect_timeout: Some(CONNECT_TIMEOUT),
             timeout: Some(TIMEOUT),
             // a token goes where it was meant to go, and nowhere else
             stay: true,
-            ..Options::default()
+            ..ClientOptions::default()
         };
         let client = http_client::build(verification, options)?;
         Ok(Self {
@@ -129,7 +129,7 @@ impl Api {
             base: base.clone(),
             token: token.to_owned(),
             authorization,
-            patience: Patience::from(Instant::now()),
+            patience: RetryBudget::from(Instant::now()),
         })
     }
 
@@ -139,14 +139,14 @@ impl Api {
         repository: &Repository,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Vec<T>, Failure> {
+    ) -> Result<Vec<T>, ApiFailure> {
         let mut url = self.url(repository, path);
         url.query_pairs_mut().extend_pairs(query).append_pair("per_page", PER_PAGE);
         let path = url.path().to_owned();
-        let failed = |said: &str| Failure {
+        let failed = |said: &str| ApiFailure {
             method: "GET".to_owned(),
             path: path.clone(),
-            trouble: Trouble::Senseless,
+            trouble: ApiFailureKind::Senseless,
             said: said.to_owned(),
         };
         let mut found = Vec::new();
@@ -171,7 +171,7 @@ impl Api {
         repository: &Repository,
         path: &[&str],
         body: &Json,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, ApiFailure> {
         let url = self.url(repository, path);
         let answer = self.send(&method, &url, Some(body)).await?;
         self.read(&method, &url, &answer.body)
@@ -196,44 +196,53 @@ impl Api {
         url
     }
 
-    fn read<T: DeserializeOwned>(&self, method: &Method, url: &Url, body: &[u8]) -> Result<T, Failure> {
+    fn read<T: DeserializeOwned>(&self, method: &Method, url: &Url, body: &[u8]) -> Result<T, ApiFailure> {
         serde_json::from_slice(body)
-            .map_err(|error| self.failure(method, url, Trouble::Senseless, &error.to_string()))
+            .map_err(|error| self.failure(method, url, ApiFailureKind::Senseless, &error.to_string()))
     }
 
-    fn failure(&self, method: &Method, url: &Url, trouble: Trouble, said: &str) -> Failure {
+    fn failure(&self, method: &Method, url: &Url, trouble: ApiFailureKind, said: &str) -> ApiFailure {
         let said = said.replace(&self.token, MASK);
         let said = said.trim().chars().take(300).collect();
-        Failure { method: method.to_string(), path: url.path().to_owned(), trouble, said }
+        ApiFailure { method: method.to_string(), path: url.path().to_owned(), trouble, said }
     }
 
     /// Sends a request, again where that is of use and cannot do it twice.
-    async fn send(&self, method: &Method, url: &Url, body: Option<&Json>) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&Json>,
+    ) -> Result<GithubResponse, ApiFailure> {
         let again = *method != Method::POST;
         let mut tried = 0;
         loop {
             tried += 1;
             let (failure, next) = match self.once(method, url, body).await {
                 Err((trouble, said)) => {
-                    let next = if again && trouble == Trouble::Unreachable {
-                        self.patience.pause(tried).map_or(Next::GiveUp, Next::Wait)
+                    let next = if again && trouble == ApiFailureKind::Unreachable {
+                        self.patience.pause(tried).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
                     } else {
-                        Next::GiveUp
+                        RetryDecision::GiveUp
                     };
                     (self.failure(method, url, trouble, &said), next)
                 }
                 Ok((status, answer)) if status.is_success() => return Ok(answer),
                 Ok((status, answer)) => {
                     let said = said(&answer.body);
-                    let limited = patience::is_limited(status, &answer.headers, &said);
-                    let trouble = if limited { Trouble::Limited } else { Trouble::Status(status.as_u16()) };
+                    let limited = retry::is_limited(status, &answer.headers, &said);
+                    let trouble = if limited {
+                        ApiFailureKind::Limited
+                    } else {
+                        ApiFailureKind::Status(status.as_u16())
+                    };
                     let next = self.patience.next(status, &answer.headers, &said, tried, again);
                     (self.failure(method, url, trouble, &said), next)
                 }
             };
             match next {
-                Next::Wait(time) => tokio::time::sleep(time).await,
-                Next::GiveUp => return Err(failure),
+                RetryDecision::Wait(time) => tokio::time::sleep(time).await,
+                RetryDecision::GiveUp => return Err(failure),
             }
         }
     }
@@ -243,18 +252,18 @@ impl Api {
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<(StatusCode, Answer), (Trouble, String)> {
-        let broken = |error: reqwest::Error| (Trouble::Unreachable, describe(&error.without_url()));
+    ) -> Result<(StatusCode, GithubResponse), (ApiFailureKind, String)> {
+        let broken = |error: reqwest::Error| (ApiFailureKind::Unreachable, describe(&error.without_url()));
         let mut response = self.request(method, url, body).send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if bytes.len() + chunk.len() > MOST_BYTES {
-                return Err((Trouble::Senseless, "it is too large".to_owned()));
+                return Err((ApiFailureKind::Senseless, "it is too large".to_owned()));
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok((status, Answer { headers, body: bytes }))
+        Ok((status, GithubResponse { headers, body: bytes }))
     }
 
     fn request(&self, method: &Method, url: &Url, body: Option<&Json>) -> RequestBuilder {
@@ -284,8 +293,8 @@ fn said(body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn api(base: &str) -> Api {
-        Api::new(&Url::parse(base).unwrap(), "tok-en", &Verification::Full).unwrap()
+    fn api(base: &str) -> GithubApi {
+        GithubApi::new(&Url::parse(base).unwrap(), "tok-en", &Verification::Full).unwrap()
     }
 
     #[test]
@@ -304,11 +313,11 @@ mod tests {
     fn errors_name_everything_but_the_token() {
         let api = api("https://h");
         let url = Url::parse("https://h/repos/a/b?head=x").unwrap();
-        let failure = api.failure(&Method::GET, &url, Trouble::Status(404), "Not Found, tok-en\n");
+        let failure = api.failure(&Method::GET, &url, ApiFailureKind::Status(404), "Not Found, tok-en\n");
         assert_eq!(failure.to_string(), "GET /repos/a/b: 404 Not Found (Not Found, ***)");
-        let failure = api.failure(&Method::POST, &url, Trouble::Limited, "");
+        let failure = api.failure(&Method::POST, &url, ApiFailureKind::Limited, "");
         assert_eq!(failure.to_string(), "POST /repos/a/b: there are too many requests");
-        assert!(Api::new(&url, "a\nb", &Verification::Full).is_err());
+        assert!(GithubApi::new(&url, "a\nb", &Verification::Full).is_err());
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! and only workflows as that author, some of which repeat what others say. The second line, hidden as well, says which
 //! run it tells of, so that an older one never overwrites it.
 
-mod marks;
+mod markers;
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, Failure, Repository, Trouble};
+use super::{ApiFailure, ApiFailureKind, GithubApi, Repository};
 
-pub use marks::{Mark, Stamp, id_of, is_id};
+pub use markers::{CommentMarker, RunStamp, id_of, is_id};
 
 /// How long a comment may be, in characters of whatever kind: GitHub takes 65,536.
 pub const LIMIT: usize = 65_000;
@@ -23,20 +23,20 @@ const TRIES: u32 = 3;
 
 /// Which comment.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct CommentTarget {
     /// Of which repository.
     pub repository: Repository,
     /// On which pull request.
     pub pull_request: u64,
     /// What it is recognised by.
-    pub mark: Mark,
+    pub mark: CommentMarker,
     /// Who writes it.
     pub author: String,
 }
 
 /// When there is to be a comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum CommentPolicy {
     /// Every time.
     Always,
     /// Where it came to something else than the comment that is there says.
@@ -47,18 +47,18 @@ pub enum When {
 
 /// What the comment is about.
 #[derive(Clone, Debug)]
-pub struct News {
+pub struct CommentContent {
     /// Of which run, and what it came to.
-    pub stamp: Stamp,
+    pub stamp: RunStamp,
     /// Whether something is not as it should be.
     pub is_a_failure: bool,
     /// When it is to be told.
-    pub when: When,
+    pub when: CommentPolicy,
 }
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum CommentResult {
     /// There is a new comment.
     Created {
         /// Where it is.
@@ -97,35 +97,35 @@ struct User {
 }
 
 impl Comment {
-    fn is_ours(&self, place: &Place) -> bool {
+    fn is_ours(&self, place: &CommentTarget) -> bool {
         let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&place.author));
         author && place.mark.is_on_top_of(self.body.as_deref().unwrap_or_default())
     }
 
-    fn stamp(&self) -> Option<Stamp> {
-        Stamp::read(self.body.as_deref()?)
+    fn stamp(&self) -> Option<RunStamp> {
+        RunStamp::read(self.body.as_deref()?)
     }
 }
 
 /// Writes the comment: the one that is there, else a new one. What stands in it is made to a length in bytes.
 pub async fn put(
-    api: &Api,
-    place: &Place,
-    news: &News,
+    api: &GithubApi,
+    place: &CommentTarget,
+    news: &CommentContent,
     text: &dyn Fn(usize) -> String,
-) -> Result<Done, Failure> {
+) -> Result<CommentResult, ApiFailure> {
     let mut limit = LIMIT;
     let mut tried = 0;
     loop {
         tried += 1;
         let there = find(api, place).await?;
         if let Some(later) = there.iter().find(|one| is_later(one, news)) {
-            return Ok(Done::Older(later.html_url.clone()));
+            return Ok(CommentResult::Older(later.html_url.clone()));
         }
         let newest = there.last();
         // what a try before this one has made is wanted
         if tried == 1 && !wanted(news, newest) {
-            return Ok(Done::Nothing);
+            return Ok(CommentResult::Nothing);
         }
         let written = |limit| body(place, news, limit, text);
         if let Some(newest) = newest {
@@ -133,7 +133,7 @@ pub async fn put(
                 Ok(comment) => {
                     // what a try before this one has made is our own
                     let is_shared = tried == 1 && is_of_the_same_run(newest, news);
-                    return Ok(Done::Updated { address: comment.html_url, is_shared });
+                    return Ok(CommentResult::Updated { address: comment.html_url, is_shared });
                 }
                 Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
                     limit = SHORTER;
@@ -149,7 +149,7 @@ pub async fn put(
             Ok(comment) => {
                 let by = comment.user.map(|user| user.login);
                 let by = by.filter(|login| !login.eq_ignore_ascii_case(&place.author));
-                return Ok(Done::Created { address: comment.html_url, by });
+                return Ok(CommentResult::Created { address: comment.html_url, by });
             }
             Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
                 limit = SHORTER;
@@ -163,7 +163,7 @@ pub async fn put(
 }
 
 /// Those that are ours, the newest last.
-async fn find(api: &Api, place: &Place) -> Result<Vec<Comment>, Failure> {
+async fn find(api: &GithubApi, place: &CommentTarget) -> Result<Vec<Comment>, ApiFailure> {
     let number = place.pull_request.to_string();
     let all: Vec<Comment> = api.all(&place.repository, &["issues", &number, "comments"], &[]).await?;
     let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(place)).collect();
@@ -172,77 +172,84 @@ async fn find(api: &Api, place: &Place) -> Result<Vec<Comment>, Failure> {
 }
 
 /// Whether a comment tells of a later run than this news.
-fn is_later(comment: &Comment, news: &News) -> bool {
+fn is_later(comment: &Comment, news: &CommentContent) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
     known.zip(news.stamp.run).is_some_and(|(known, ours)| known > ours)
 }
 
 /// Whether a comment tells of the very run of this news.
-fn is_of_the_same_run(comment: &Comment, news: &News) -> bool {
+fn is_of_the_same_run(comment: &Comment, news: &CommentContent) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
     known.is_some() && known == news.stamp.run
 }
 
-fn wanted(news: &News, there: Option<&Comment>) -> bool {
+fn wanted(news: &CommentContent, there: Option<&Comment>) -> bool {
     match news.when {
-        When::Always => true,
-        When::OnChange => there.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != news.stamp.state),
-        When::OnFailure => news.is_a_failure || there.is_some(),
+        CommentPolicy::Always => true,
+        CommentPolicy::OnChange => {
+            there.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != news.stamp.state)
+        }
+        CommentPolicy::OnFailure => news.is_a_failure || there.is_some(),
     }
 }
 
 /// The whole comment: its two lines, and what it says.
-pub fn body(place: &Place, news: &News, limit: usize, text: &dyn Fn(usize) -> String) -> String {
+pub fn body(
+    place: &CommentTarget,
+    news: &CommentContent,
+    limit: usize,
+    text: &dyn Fn(usize) -> String,
+) -> String {
     let head = format!("{}\n{}\n", place.mark.line(), news.stamp.line());
     let text = text(limit.saturating_sub(head.len()));
     format!("{head}{text}")
 }
 
-async fn update(api: &Api, place: &Place, id: u64, body: &str) -> Result<Comment, Failure> {
+async fn update(api: &GithubApi, place: &CommentTarget, id: u64, body: &str) -> Result<Comment, ApiFailure> {
     let path = ["issues", "comments", &id.to_string()];
     api.change(Method::PATCH, &place.repository, &path, &json!({"body": body})).await
 }
 
-async fn create(api: &Api, place: &Place, body: &str) -> Result<Comment, Failure> {
+async fn create(api: &GithubApi, place: &CommentTarget, body: &str) -> Result<Comment, ApiFailure> {
     let path = ["issues", &place.pull_request.to_string(), "comments"];
     api.change(Method::POST, &place.repository, &path, &json!({"body": body})).await
 }
 
 /// What to do about a comment that could not be written.
-pub fn advice(failure: &Failure) -> &'static str {
+pub fn advice(failure: &ApiFailure) -> &'static str {
     match failure.trouble {
-        Trouble::Status(401) => "the token is not valid, or has expired",
-        Trouble::Status(403) if failure.said.to_ascii_lowercase().contains("locked") => {
+        ApiFailureKind::Status(401) => "the token is not valid, or has expired",
+        ApiFailureKind::Status(403) if failure.said.to_ascii_lowercase().contains("locked") => {
             "somebody has locked the conversation of the pull request: the comment can be written when it is unlocked"
         }
-        Trouble::Status(403) => {
+        ApiFailureKind::Status(403) => {
             "the job needs `permissions: pull-requests: write`; on pull requests from forks and from Dependabot the \
              token can only read whatever the job asks for, and a second workflow, `on: workflow_run`, can publish \
              for them: see docs/github.md"
         }
-        Trouble::Status(404) => {
+        ApiFailureKind::Status(404) => {
             "is that the number of a pull request of this repository, and may the token see it? The job needs \
              `permissions: pull-requests: write`"
         }
-        Trouble::Status(410) => "the comments of the repository are switched off",
-        Trouble::Status(422) => "GitHub does not take the comment, nor a shorter one",
-        Trouble::Limited => "run the job again later",
-        Trouble::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
-        Trouble::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
-        Trouble::Status(_) | Trouble::Senseless => "is GITHUB_API_URL that of GitHub's API?",
+        ApiFailureKind::Status(410) => "the comments of the repository are switched off",
+        ApiFailureKind::Status(422) => "GitHub does not take the comment, nor a shorter one",
+        ApiFailureKind::Limited => "run the job again later",
+        ApiFailureKind::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
+        ApiFailureKind::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
+        ApiFailureKind::Status(_) | ApiFailureKind::Senseless => "is GITHUB_API_URL that of GitHub's API?",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::github::Run;
+    use crate::github::WorkflowRunId;
 
-    fn place() -> Place {
-        Place {
+    fn place() -> CommentTarget {
+        CommentTarget {
             repository: Repository::parse("shop/web").unwrap(),
             pull_request: 5,
-            mark: Mark::new("web.json").unwrap(),
+            mark: CommentMarker::new("web.json").unwrap(),
             author: "github-actions[bot]".to_owned(),
         }
     }
@@ -252,9 +259,9 @@ mod tests {
         Comment { id, body: Some(body.to_owned()), user, html_url: format!("https://h/{id}") }
     }
 
-    fn news(run: u64, state: &str, when: When, is_a_failure: bool) -> News {
-        News {
-            stamp: Stamp { run: Some(Run { id: run, attempt: 1 }), state: state.to_owned() },
+    fn news(run: u64, state: &str, when: CommentPolicy, is_a_failure: bool) -> CommentContent {
+        CommentContent {
+            stamp: RunStamp { run: Some(WorkflowRunId { id: run, attempt: 1 }), state: state.to_owned() },
             is_a_failure,
             when,
         }
@@ -285,17 +292,17 @@ mod tests {
         let there = comment(
             1,
             "x",
-            &body(&place(), &news(7, "fixed/holds", When::Always, false), LIMIT, &|_| String::new()),
+            &body(&place(), &news(7, "fixed/holds", CommentPolicy::Always, false), LIMIT, &|_| String::new()),
         );
-        let check = |ours: Option<Run>, expected: bool| {
-            let mut news = news(0, "x", When::Always, false);
+        let check = |ours: Option<WorkflowRunId>, expected: bool| {
+            let mut news = news(0, "x", CommentPolicy::Always, false);
             news.stamp.run = ours;
             assert_eq!(is_later(&there, &news), expected, "{ours:?}");
         };
-        check(Some(Run { id: 6, attempt: 9 }), true);
-        check(Some(Run { id: 7, attempt: 1 }), false);
-        check(Some(Run { id: 7, attempt: 2 }), false);
-        check(Some(Run { id: 8, attempt: 1 }), false);
+        check(Some(WorkflowRunId { id: 6, attempt: 9 }), true);
+        check(Some(WorkflowRunId { id: 7, attempt: 1 }), false);
+        check(Some(WorkflowRunId { id: 7, attempt: 2 }), false);
+        check(Some(WorkflowRunId { id: 8, attempt: 1 }), false);
         // whoever publishes by hand means it
         check(None, false);
     }
@@ -303,29 +310,30 @@ mod tests {
     #[test]
     fn what_is_told_depends_on_what_was_told() {
         let there = |state: &str| {
-            let told = news(1, state, When::Always, false);
+            let told = news(1, state, CommentPolicy::Always, false);
             comment(1, "x", &body(&place(), &told, LIMIT, &|_| String::new()))
         };
-        let check = |when: When, failure: bool, there: Option<&Comment>, expected: bool| {
+        let check = |when: CommentPolicy, failure: bool, there: Option<&Comment>, expected: bool| {
             assert_eq!(
                 wanted(&news(2, "fixed/holds", when, failure), there),
                 expected,
                 "{when:?} {failure} {there:?}"
             );
         };
-        check(When::Always, false, None, true);
-        check(When::OnChange, false, None, true);
-        check(When::OnChange, true, Some(&there("fixed/holds")), false);
-        check(When::OnChange, false, Some(&there("broken/fails")), true);
-        check(When::OnChange, false, Some(&comment(1, "x", "no stamp")), true);
-        check(When::OnFailure, false, None, false);
-        check(When::OnFailure, true, None, true);
-        check(When::OnFailure, false, Some(&there("broken/fails")), true);
+        check(CommentPolicy::Always, false, None, true);
+        check(CommentPolicy::OnChange, false, None, true);
+        check(CommentPolicy::OnChange, true, Some(&there("fixed/holds")), false);
+        check(CommentPolicy::OnChange, false, Some(&there("broken/fails")), true);
+        check(CommentPolicy::OnChange, false, Some(&comment(1, "x", "no stamp")), true);
+        check(CommentPolicy::OnFailure, false, None, false);
+        check(CommentPolicy::OnFailure, true, None, true);
+        check(CommentPolicy::OnFailure, false, Some(&there("broken/fails")), true);
     }
 
     #[test]
     fn the_whole_is_within_its_limit() {
-        let whole = body(&place(), &news(1, "held", When::Always, false), 300, &|limit| "x".repeat(limit));
+        let whole =
+            body(&place(), &news(1, "held", CommentPolicy::Always, false), 300, &|limit| "x".repeat(limit));
         assert_eq!(whole.len(), 300);
         assert!(
             whole.starts_with(

@@ -5,7 +5,7 @@
 
 use super::{Content, Look, Own, Played};
 use crate::clock::Timestamp;
-use crate::sample::{Latency, Outcome, Seen, Series};
+use crate::series::{LatencyStats, PhaseStats, SampleOutcome, Series};
 
 /// The longest name, in bytes.
 const NAME: usize = 1_000;
@@ -179,7 +179,7 @@ fn series(series: &Series) -> Checked {
     Ok(())
 }
 
-fn seen(seen: &Seen) -> Checked {
+fn seen(seen: &PhaseStats) -> Checked {
     number("the begin of a phase", seen.from, LONGEST)?;
     number("the end of a phase", seen.to, LONGEST)?;
     if seen.to < seen.from {
@@ -193,10 +193,10 @@ fn seen(seen: &Seen) -> Checked {
     if total > seen.due {
         return Err(format!("of {} samples {total} were missed or have an outcome", seen.due));
     }
-    seen.latency.iter().try_for_each(|latency| latencies(latency, seen.count(Outcome::Ok)))
+    seen.latency.iter().try_for_each(|latency| latencies(latency, seen.count(SampleOutcome::Ok)))
 }
 
-fn latencies(latency: &Latency, good: u64) -> Checked {
+fn latencies(latency: &LatencyStats, good: u64) -> Checked {
     if latency.samples > good {
         return Err(format!("of {good} good samples {} have a latency", latency.samples));
     }

@@ -2,30 +2,34 @@
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::effect::Effect;
 use crate::event::Interrupt;
-use crate::journal::{ActionRecord, Header, Recorder};
+use crate::journal::{ActionRecord, JournalBuilder, JournalHeader};
+use crate::mutation::Effect;
 use serde_json::json;
 use std::sync::Arc;
 
 /// A completed run of nothing.
 fn journal() -> Journal {
-    let mut journal = Recorder::new(Header::default()).finish(Verdict::Held, None, 0);
-    journal.status = Some(Status::Completed);
+    let mut journal = JournalBuilder::new(JournalHeader::default()).finish(RunVerdict::Held, None, 0);
+    journal.status = Some(RunStatus::Completed);
     let experiment = json!({"title": "t", "rollbacks": [{"name": "r1"}, {"name": "r2"}]});
     journal.experiment = Arc::new(experiment.into());
     journal
 }
 
-fn entry(kind: &str, status: Option<&'static str>) -> Entry {
-    Entry { activity: Arc::new(json!({"type": kind, "name": "x"}).into()), status, ..Entry::default() }
+fn entry(kind: &str, status: Option<&'static str>) -> JournalEntry {
+    JournalEntry {
+        activity: Arc::new(json!({"type": kind, "name": "x"}).into()),
+        status,
+        ..JournalEntry::default()
+    }
 }
 
-fn state(met: bool, status: &'static str) -> HypothesisState {
-    HypothesisState { met: Some(met), probes: vec![entry("probe", Some(status))] }
+fn state(met: bool, status: &'static str) -> HypothesisCheck {
+    HypothesisCheck { met: Some(met), probes: vec![entry("probe", Some(status))] }
 }
 
-fn effect(phase: Phase, state: EffectState) -> ActionRecord {
+fn effect(phase: RunPhase, state: EffectState) -> ActionRecord {
     let now = Timestamp::from_micros(0);
     let effect = Effect { state, asked_at: now, effective_at: None, detail: "d".to_owned() };
     ActionRecord {
@@ -37,7 +41,7 @@ fn effect(phase: Phase, state: EffectState) -> ActionRecord {
     }
 }
 
-fn check(change: impl FnOnce(&mut Journal), strict: bool, expected: Verdict, reason: &str) {
+fn check(change: impl FnOnce(&mut Journal), strict: bool, expected: RunVerdict, reason: &str) {
     let mut journal = journal();
     change(&mut journal);
     let (verdict, why) = judge(&journal, strict);
@@ -46,7 +50,7 @@ fn check(change: impl FnOnce(&mut Journal), strict: bool, expected: Verdict, rea
 
 #[test]
 fn the_most_serious_counts() {
-    use Verdict::{
+    use RunVerdict::{
         Aborted, ActionNotConfirmed, BaselineNotMet, Deviated, Dry, Explored, Held, Interrupted,
         RollbackIncomplete, Stopped,
     };
@@ -87,7 +91,7 @@ fn the_most_serious_counts() {
     );
     check(
         |j| {
-            j.status = Some(Status::Failed);
+            j.status = Some(RunStatus::Failed);
             j.steady_states.before = Some(state(false, "failed"));
         },
         true,
@@ -106,14 +110,14 @@ fn the_most_serious_counts() {
     check(|j| j.run = vec![entry("probe", Some("failed"))], true, Explored, explored);
     check(|j| j.run = vec![entry("action", None)], true, ActionNotConfirmed, "action 'x' failed");
     check(
-        |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Mismatch)],
+        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Mismatch)],
         true,
         ActionNotConfirmed,
         "action 'x' did not take effect: d",
     );
     check(
         |j| {
-            j.extension.activities = vec![effect(Phase::Method, EffectState::Unknown)];
+            j.extension.activities = vec![effect(RunPhase::Method, EffectState::Unknown)];
             j.steady_states.after = Some(state(false, "succeeded"));
         },
         true,
@@ -121,21 +125,21 @@ fn the_most_serious_counts() {
         "action 'x' was not seen to take effect: d",
     );
     check(
-        |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Mismatch)],
+        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Mismatch)],
         false,
         Explored,
         explored,
     );
     check(
-        |j| j.extension.activities = vec![effect(Phase::Method, EffectState::Confirmed)],
+        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Confirmed)],
         true,
         Explored,
         explored,
     );
-    check(|j| j.status = Some(Status::Aborted), true, Aborted, "an unexpected error ended the run");
+    check(|j| j.status = Some(RunStatus::Aborted), true, Aborted, "an unexpected error ended the run");
     check(
         |j| {
-            j.status = Some(Status::Aborted);
+            j.status = Some(RunStatus::Aborted);
             j.abortion = Some("probe 'x': it broke".to_owned());
         },
         true,
@@ -144,7 +148,7 @@ fn the_most_serious_counts() {
     );
     let interrupted = |interrupt: Interrupt| {
         move |j: &mut Journal| {
-            j.status = Some(Status::Interrupted);
+            j.status = Some(RunStatus::Interrupted);
             j.interruption = Some(interrupt);
             j.run = vec![entry("action", None)];
         }
@@ -178,7 +182,7 @@ fn the_most_serious_counts() {
         "only 1 of 2 rollbacks were played",
     );
     check(
-        |j| j.extension.activities = vec![effect(Phase::Rollbacks, EffectState::Mismatch)],
+        |j| j.extension.activities = vec![effect(RunPhase::Rollbacks, EffectState::Mismatch)],
         false,
         RollbackIncomplete,
         "action 'x' did not take effect: d",

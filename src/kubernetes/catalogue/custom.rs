@@ -1,11 +1,11 @@
 //! Custom objects. Floor 1, data.
 
-use super::Does::{
+use super::FunctionId::{
     ApplyFromJson, ApplyFromYaml, CreateClusterCustomObject, CreateCustomObject, DeleteClusterCustomObject,
     DeleteCustomObject, GetClusterCustomObject, GetCustomObject, ListClusterCustomObjects, ListCustomObjects,
     PatchClusterCustomObject, PatchCustomObject, ReplaceClusterCustomObject, ReplaceCustomObject,
 };
-use super::Kind::{List, Mapping, Object, Text};
+use super::FunctionKind::{List, Mapping, Object, Text};
 use super::{Function, NS, action, flag, optional, probe, required};
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -3,12 +3,12 @@
 //! Names, arguments and defaults are those of the package `chaosk8s` of the Chaos Toolkit. Tables are written
 //! by hand and held to a copy of that package's list by a test.
 
+mod chaos_mesh;
 mod custom;
-mod mesh;
+mod deprecated;
 mod nodes;
 mod pods;
 mod resources;
-mod top;
 mod workloads;
 
 use crate::diagnostic::suggestion;
@@ -28,7 +28,7 @@ pub struct Function {
     /// What it takes, in order. Secrets come beside.
     pub arguments: &'static [Argument],
     /// What it gives.
-    pub gives: Option<Kind>,
+    pub gives: Option<FunctionKind>,
     /// The rights that it needs: `verb resource[.group]`, a star after it where the whole cluster is meant.
     pub needs: &'static [&'static str],
     /// What to use in its place.
@@ -36,7 +36,7 @@ pub struct Function {
     /// Whether it is shown in lists: some only exist for experiments of old.
     pub listed: bool,
     /// What is carried out.
-    pub(super) does: Does,
+    pub(super) does: FunctionId,
 }
 
 /// One argument of a function.
@@ -45,14 +45,14 @@ pub struct Argument {
     /// Its name.
     pub name: &'static str,
     /// What it may be.
-    pub kind: Kind,
+    pub kind: FunctionKind,
     /// What it is when it is not given.
-    pub default: Default,
+    pub default: ArgumentDefault,
 }
 
 /// What an argument is when it is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum ArgumentDefault {
     /// It has to be given.
     Required,
     /// Null.
@@ -65,7 +65,7 @@ pub enum Default {
     Text(&'static str),
 }
 
-impl Default {
+impl ArgumentDefault {
     /// The value; nothing where one has to be given.
     pub fn value(self) -> Option<Value> {
         match self {
@@ -80,7 +80,7 @@ impl Default {
 
 /// What an argument may be, and what a function gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FunctionKind {
     /// A text.
     Text,
     /// A whole number.
@@ -99,7 +99,7 @@ pub enum Kind {
     Object,
 }
 
-impl Kind {
+impl FunctionKind {
     /// Whether a value is of this kind. Null stands for "not given".
     pub fn holds(self, value: &Value) -> bool {
         matches!(
@@ -146,7 +146,7 @@ impl Function {
         module: &'static str,
         name: &'static str,
         is_action: bool,
-        does: Does,
+        does: FunctionId,
         about: &'static str,
     ) -> Self {
         Self {
@@ -167,7 +167,7 @@ impl Function {
         Self { arguments, ..self }
     }
 
-    const fn gives(self, kind: Kind) -> Self {
+    const fn gives(self, kind: FunctionKind) -> Self {
         Self { gives: Some(kind), ..self }
     }
 
@@ -184,37 +184,37 @@ impl Function {
     }
 }
 
-const fn action(module: &'static str, name: &'static str, does: Does, about: &'static str) -> Function {
+const fn action(module: &'static str, name: &'static str, does: FunctionId, about: &'static str) -> Function {
     Function::new(module, name, true, does, about)
 }
 
-const fn probe(module: &'static str, name: &'static str, does: Does, about: &'static str) -> Function {
+const fn probe(module: &'static str, name: &'static str, does: FunctionId, about: &'static str) -> Function {
     Function::new(module, name, false, does, about)
 }
 
-const fn required(name: &'static str, kind: Kind) -> Argument {
-    Argument { name, kind, default: Default::Required }
+const fn required(name: &'static str, kind: FunctionKind) -> Argument {
+    Argument { name, kind, default: ArgumentDefault::Required }
 }
 
-const fn optional(name: &'static str, kind: Kind) -> Argument {
-    Argument { name, kind, default: Default::Null }
+const fn optional(name: &'static str, kind: FunctionKind) -> Argument {
+    Argument { name, kind, default: ArgumentDefault::Null }
 }
 
 const fn flag(name: &'static str, default: bool) -> Argument {
-    Argument { name, kind: Kind::Boolean, default: Default::Flag(default) }
+    Argument { name, kind: FunctionKind::Boolean, default: ArgumentDefault::Flag(default) }
 }
 
 const fn number(name: &'static str, default: i64) -> Argument {
-    Argument { name, kind: Kind::Integer, default: Default::Number(default) }
+    Argument { name, kind: FunctionKind::Integer, default: ArgumentDefault::Number(default) }
 }
 
 const fn text(name: &'static str, default: &'static str) -> Argument {
-    Argument { name, kind: Kind::Text, default: Default::Text(default) }
+    Argument { name, kind: FunctionKind::Text, default: ArgumentDefault::Text(default) }
 }
 
 /// The namespace. Not given, it is that of the run.
 const NS: Argument = text("ns", "default");
-const LABELS: Argument = optional("label_selector", Kind::Text);
+const LABELS: Argument = optional("label_selector", FunctionKind::Text);
 
 /// Names under which a function can be called beside its own: module, function, the module it stands in.
 const ALIASES: &[(&str, &str, &str)] = &[
@@ -247,7 +247,7 @@ const ALIASES: &[(&str, &str, &str)] = &[
 
 /// What functions do; several names may do the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Does {
+pub(super) enum FunctionId {
     AddLatency,
     AllNodesMustBeReadyToSchedule,
     AllPodsHealthy,
@@ -346,7 +346,7 @@ pub(super) enum Does {
 
 /// Why there is no such function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unknown {
+pub enum LookupError {
     /// No module of that name is built in.
     Module {
         /// One that may have been meant.
@@ -360,13 +360,13 @@ pub enum Unknown {
 }
 
 const TABLES: [&[Function]; 7] = [
-    top::FUNCTIONS,
+    deprecated::FUNCTIONS,
     pods::FUNCTIONS,
     workloads::FUNCTIONS,
     nodes::FUNCTIONS,
     resources::FUNCTIONS,
     custom::FUNCTIONS,
-    mesh::FUNCTIONS,
+    chaos_mesh::FUNCTIONS,
 ];
 
 /// Every function under every name, aliases last.
@@ -384,7 +384,7 @@ pub fn functions() -> impl Iterator<Item = Function> {
 }
 
 /// The function of that name.
-pub fn lookup(module: &str, name: &str) -> Result<Function, Unknown> {
+pub fn lookup(module: &str, name: &str) -> Result<Function, LookupError> {
     if let Some(found) = functions().find(|function| function.module == module && function.name == name) {
         return Ok(found);
     }
@@ -392,13 +392,13 @@ pub fn lookup(module: &str, name: &str) -> Result<Function, Unknown> {
         functions().filter(|function| function.module == module).map(|function| function.name).collect();
     if siblings.is_empty() {
         let suggestion = suggestion(module, functions().map(|function| function.module));
-        return Err(Unknown::Module { suggestion });
+        return Err(LookupError::Module { suggestion });
     }
     // the function may stand in another module
     let elsewhere = functions()
         .find(|function| function.name == name)
         .map(|function| format!("{name} is in {}", function.module));
-    Err(Unknown::Function { suggestion: suggestion(name, siblings).or(elsewhere) })
+    Err(LookupError::Function { suggestion: suggestion(name, siblings).or(elsewhere) })
 }
 
 #[cfg(test)]
@@ -439,7 +439,7 @@ mod tests {
     #[test]
     fn slips_are_recognised() {
         let suggestion = |module: &str, name: &str| match lookup(module, name) {
-            Err(Unknown::Module { suggestion } | Unknown::Function { suggestion }) => suggestion,
+            Err(LookupError::Module { suggestion } | LookupError::Function { suggestion }) => suggestion,
             Ok(_) => None,
         };
         let meant = |text: &str| Some(format!("did you mean \"{text}\"?"));
@@ -454,11 +454,13 @@ mod tests {
 
     #[test]
     fn kinds_hold_what_they_say() {
-        let holds = |kind: Kind, value: Json| kind.holds(&value.into());
+        let holds = |kind: FunctionKind, value: Json| kind.holds(&value.into());
         assert!(
-            holds(Kind::Text, json!("x")) && holds(Kind::Text, Json::Null) && !holds(Kind::Text, json!(1))
+            holds(FunctionKind::Text, json!("x"))
+                && holds(FunctionKind::Text, Json::Null)
+                && !holds(FunctionKind::Text, json!(1))
         );
-        assert!(holds(Kind::TextOrList, json!(["x"])) && !holds(Kind::TextOrList, json!({})));
-        assert!(holds(Kind::Integer, json!(1)) && !holds(Kind::Integer, json!("1")));
+        assert!(holds(FunctionKind::TextOrList, json!(["x"])) && !holds(FunctionKind::TextOrList, json!({})));
+        assert!(holds(FunctionKind::Integer, json!(1)) && !holds(FunctionKind::Integer, json!("1")));
     }
 }

@@ -1,10 +1,10 @@
 //! Nodes. Floor 1, data.
 
-use super::Does::{
+use super::FunctionId::{
     AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,
     GetAllNodeStatusConditions, GetNodes, NodesMustBeHealthy, UncordonNode, VerifyNodesCondition,
 };
-use super::Kind::{Boolean, Integer, List, Mapping, Text};
+use super::FunctionKind::{Boolean, Integer, List, Mapping, Text};
 use super::{Function, LABELS, action, flag, number, optional, probe, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -1,10 +1,10 @@
 //! Pods. Floor 1, data.
 
-use super::Does::{
+use super::FunctionId::{
     AllPodsHealthy, CountMinPods, CountPods, DeletePods, ExecInPods, PodIsNotAvailable, PodsInConditions,
     PodsInPhase, PodsNotInPhase, ReadPodLogs, ShouldBeFoundInLogs, TerminatePods,
 };
-use super::Kind::{Boolean, Integer, List, Mapping, Text, TextOrList};
+use super::FunctionKind::{Boolean, Integer, List, Mapping, Text, TextOrList};
 use super::{Function, LABELS, NS, action, flag, number, optional, probe, required, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[

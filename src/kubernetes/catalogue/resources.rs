@@ -1,12 +1,12 @@
 //! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`. Floor 1, data.
 
-use super::Does::{
+use super::FunctionId::{
     AllowDnsAccess, CreateIngress, CreateNamespace, CreateNetworkPolicy, CreateSecret, CreateServiceEndpoint,
     DeleteIngress, DeleteNamespace, DeleteSecret, DeleteService, DenyAllEgress, DenyAllIngress, GetEvents,
     IngressExists, NamespaceExists, RemoveAllowDnsAccess, RemoveDenyAllEgress, RemoveDenyAllIngress,
     RemoveNetworkPolicy, SecretExists, ServiceIsInitialized, UpdateIngress,
 };
-use super::Kind::{Boolean, Mapping, Text};
+use super::FunctionKind::{Boolean, Mapping, Text};
 use super::{Function, LABELS, NS, action, flag, number, optional, probe, required};
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -1,6 +1,6 @@
 //! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`. Floor 1, data.
 
-use super::Does::{
+use super::FunctionId::{
     CreateDaemonSet, CreateDeployment, CreateStatefulset, DaemonSetAvailableAndHealthy,
     DaemonSetFullyAvailable, DaemonSetNotFullyAvailable, DaemonSetPartiallyAvailable, DeleteDaemonSet,
     DeleteDeployment, DeleteReplicaSet, DeploymentAvailableAndHealthy, DeploymentFullyAvailable,
@@ -8,7 +8,7 @@ use super::Does::{
     ScaleDeployment, ScaleStatefulset, StatefulsetFullyAvailable, StatefulsetNotFullyAvailable,
     UpdateDaemonSet,
 };
-use super::Kind::{Boolean, Integer, Mapping, Object, Text};
+use super::FunctionKind::{Boolean, Integer, Mapping, Object, Text};
 use super::{Function, LABELS, NS, action, flag, number, optional, probe, required};
 
 pub(super) const FUNCTIONS: &[Function] = &[

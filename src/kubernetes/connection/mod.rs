@@ -11,9 +11,9 @@
 //!
 //! Where a guard stands at the door, every connection passes it: also those that an experiment asks for itself.
 
-mod files;
-mod guard;
-mod keys;
+mod context_allowlist;
+mod env_credentials;
+mod kubeconfig;
 mod proxy;
 
 use std::collections::HashMap;
@@ -24,13 +24,13 @@ use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use kube::Config;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 
-use super::cluster::{Cluster, Described};
-use super::failure::Failure;
-use crate::settings::Environment;
+use super::cluster::{ClusterClient, ConnectionInfo};
+use super::error::ClusterError;
+use crate::config::ProcessEnv;
 use crate::value::{Map, Value};
-pub use guard::Guard;
+pub use context_allowlist::ContextAllowlist;
 
-pub use files::{KubeconfigFile, Names, kubeconfigs};
+pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
 
 /// After how long a request is given up where nothing else is said.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the command line says of the connection, under kubectl's names.
 #[derive(Clone, Debug, Default)]
-pub struct Flags {
+pub struct ConnectionFlags {
     /// The only kubeconfig file.
     pub kubeconfig: Option<PathBuf>,
     /// The context.
@@ -75,18 +75,18 @@ pub struct Flags {
     /// Its key.
     pub client_key: Option<PathBuf>,
     /// Which clusters may be touched, where not every one may.
-    pub guard: Option<Guard>,
+    pub guard: Option<ContextAllowlist>,
     /// Whether nobody is there to be asked: credential plugins get no terminal.
     pub unattended: bool,
 }
 
 /// Where a key of the Chaos Toolkit is looked up.
-pub(super) struct Keys<'a> {
+pub(super) struct EnvCredentials<'a> {
     secrets: &'a Map,
-    environment: &'a Environment,
+    environment: &'a ProcessEnv,
 }
 
-impl Keys<'_> {
+impl EnvCredentials<'_> {
     fn get(&self, name: &str) -> Option<String> {
         match self.secrets.get(name) {
             Some(Value::Null) | None => self.environment.get(name),
@@ -96,7 +96,7 @@ impl Keys<'_> {
 }
 
 /// A description of a cluster, before anything was sent.
-struct Found {
+struct ResolvedConnection {
     config: Config,
     /// Files, context: for messages.
     source: String,
@@ -107,31 +107,39 @@ struct Found {
     inside: bool,
 }
 
-impl Found {
+impl ResolvedConnection {
     /// What a guard knows it by.
-    fn names<'a>(&'a self, flags: &'a Flags) -> Vec<&'a str> {
+    fn names<'a>(&'a self, flags: &'a ConnectionFlags) -> Vec<&'a str> {
         match &self.context {
             // whatever a context says, the address is another one
-            _ if flags.server.is_some() => vec![guard::SERVER],
+            _ if flags.server.is_some() => vec![context_allowlist::SERVER],
             Some(context) => std::iter::once(context.as_str()).chain(flags.cluster.as_deref()).collect(),
-            None if self.inside => vec![guard::IN_CLUSTER],
-            None => vec![guard::SERVER],
+            None if self.inside => vec![context_allowlist::IN_CLUSTER],
+            None => vec![context_allowlist::SERVER],
         }
     }
 }
 
 /// Whether the guard lets the cluster pass that is meant. One that is not known is nobody's concern yet.
-pub async fn permitted(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<(), Failure> {
+pub async fn permitted(
+    flags: &ConnectionFlags,
+    environment: &ProcessEnv,
+    secrets: &Map,
+) -> Result<(), ClusterError> {
     let Some(guard) = &flags.guard else { return Ok(()) };
-    match find(flags, &Keys { secrets, environment }).await {
+    match find(flags, &EnvCredentials { secrets, environment }).await {
         Ok(found) => guard.check(&found.names(flags)).map_err(config_error),
         Err(_) => Ok(()),
     }
 }
 
 /// Finds the cluster that is meant. Nothing is sent yet.
-pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) -> Result<Cluster, Failure> {
-    let keys = Keys { secrets, environment };
+pub async fn connect(
+    flags: &ConnectionFlags,
+    environment: &ProcessEnv,
+    secrets: &Map,
+) -> Result<ClusterClient, ClusterError> {
+    let keys = EnvCredentials { secrets, environment };
     let beside = !flags.impersonate_groups.is_empty()
         || flags.impersonate_uid.is_some()
         || !flags.impersonate_extra.is_empty();
@@ -141,7 +149,7 @@ pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) ->
     let found = find(flags, &keys).await?;
     let names = found.names(flags);
     flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(config_error)?;
-    let Found { mut config, source, context, own_proxy, inside } = found;
+    let ResolvedConnection { mut config, source, context, own_proxy, inside } = found;
     overrule(&mut config, flags)?;
     if !own_proxy {
         config.proxy_url = proxy::of(&config.cluster_url, environment);
@@ -165,23 +173,26 @@ pub async fn connect(flags: &Flags, environment: &Environment, secrets: &Map) ->
     };
     let client = kube::Client::try_from(config)
         .map_err(|error| config_error(format!("{}: {}", source, with_causes(&error))))?;
-    Ok(Cluster::new(client, Described { address, source, context, namespace, inside }, timeout))
+    Ok(ClusterClient::new(client, ConnectionInfo { address, source, context, namespace, inside }, timeout))
 }
 
-async fn find(flags: &Flags, keys: &Keys<'_>) -> Result<Found, Failure> {
-    if let Some(files) = files::read(flags, keys.environment)? {
+async fn find(
+    flags: &ConnectionFlags,
+    keys: &EnvCredentials<'_>,
+) -> Result<ResolvedConnection, ClusterError> {
+    if let Some(files) = kubeconfig::read(flags, keys.environment)? {
         let context = flags.context.clone().or_else(|| keys.get("KUBERNETES_CONTEXT"));
         return from_files(files, context, flags).await;
     }
     let in_pod = keys.environment.get("CHAOSTOOLKIT_IN_POD").as_deref() == Some("true");
-    if in_pod || keys::is_in_pod(keys.environment) {
+    if in_pod || env_credentials::is_in_pod(keys.environment) {
         let mut config = Config::incluster_env().map_err(|error| {
             config_error(format!("Service host/port is not set. ({})", with_causes(&error)))
         })?;
         if let Some(namespace) = keys.environment.get("POD_NAMESPACE") {
             config.default_namespace = namespace;
         }
-        return Ok(Found {
+        return Ok(ResolvedConnection {
             config,
             source: "the service account of this Pod".to_owned(),
             context: None,
@@ -189,17 +200,21 @@ async fn find(flags: &Flags, keys: &Keys<'_>) -> Result<Found, Failure> {
             inside: true,
         });
     }
-    if let Some(found) = keys::from_keys(flags, keys).await? {
+    if let Some(found) = env_credentials::from_keys(flags, keys).await? {
         return Ok(found);
     }
     Err(config_error(format!(
         "no cluster is known: {}; name a file with --kubeconfig or KUBECONFIG",
-        files::looked_for(flags, keys.environment)
+        kubeconfig::looked_for(flags, keys.environment)
     )))
 }
 
-async fn from_files(files: files::Files, context: Option<String>, flags: &Flags) -> Result<Found, Failure> {
-    let files::Files { mut kubeconfig, shown } = files;
+async fn from_files(
+    files: kubeconfig::MergedKubeconfig,
+    context: Option<String>,
+    flags: &ConnectionFlags,
+) -> Result<ResolvedConnection, ClusterError> {
+    let kubeconfig::MergedKubeconfig { mut kubeconfig, shown } = files;
     let wanted = context.or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
     if !kubeconfig.contexts.iter().any(|known| known.name == wanted) {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
@@ -218,8 +233,8 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
             return Err(config_error(format!("--{flag} {wanted}: {shown} has no such {flag} ({there})")));
         }
     }
-    files::give_schemes(&mut kubeconfig);
-    files::withhold(&mut kubeconfig);
+    kubeconfig::give_schemes(&mut kubeconfig);
+    kubeconfig::withhold(&mut kubeconfig);
     if flags.unattended {
         let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());
         for plugin in users.filter_map(|user| user.exec.as_mut()) {
@@ -241,7 +256,7 @@ async fn from_files(files: files::Files, context: Option<String>, flags: &Flags)
     let config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;
-    Ok(Found { config, source, context: Some(wanted), own_proxy, inside: false })
+    Ok(ResolvedConnection { config, source, context: Some(wanted), own_proxy, inside: false })
 }
 
 /// What could be named instead.
@@ -253,13 +268,13 @@ fn there_are(known: &[&str]) -> String {
     }
 }
 
-fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &Flags) -> Option<String> {
+fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &ConnectionFlags) -> Option<String> {
     let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
     flags.cluster.clone().or_else(|| Some(context.context.as_ref()?.cluster.clone()))
 }
 
 /// What flags say wins over what files say.
-fn overrule(config: &mut Config, flags: &Flags) -> Result<(), Failure> {
+fn overrule(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ClusterError> {
     let files = [
         ("--certificate-authority", &flags.certificate_authority),
         ("--client-certificate", &flags.client_certificate),
@@ -325,19 +340,19 @@ fn keep_certificate(user: &AuthInfo) -> AuthInfo {
     }
 }
 
-fn header(text: &str) -> Result<HeaderValue, Failure> {
+fn header(text: &str) -> Result<HeaderValue, ClusterError> {
     HeaderValue::from_str(text)
         .map_err(|_| config_error("a credential has characters that no header can have"))
 }
 
-fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), ClusterError> {
     let mut value = header(&format!("{prefix} {key}"))?;
     value.set_sensitive(true);
     Ok((http::header::AUTHORIZATION, value))
 }
 
-fn config_error(text: impl Into<String>) -> Failure {
-    Failure::Raised("kubernetes.config.config_exception.ConfigException", text.into())
+fn config_error(text: impl Into<String>) -> ClusterError {
+    ClusterError::Raised("kubernetes.config.config_exception.ConfigException", text.into())
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -3,10 +3,10 @@
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::settings::Environment;
+use crate::config::ProcessEnv;
 
 /// The proxy for an address; nothing when it is reached directly.
-pub(super) fn of(address: &Uri, environment: &Environment) -> Option<Uri> {
+pub(super) fn of(address: &Uri, environment: &ProcessEnv) -> Option<Uri> {
     let either = |upper: &str, lower: &str| {
         environment.get(lower).or_else(|| environment.get(upper)).unwrap_or_default()
     };
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     fn check(variables: &[(&str, &str)], address: &str, expected: Option<&str>) {
-        let mut environment = Environment::default();
+        let mut environment = ProcessEnv::default();
         for (name, value) in variables {
             environment.set(name, value);
         }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value as Json, json};
 
-use super::{Context, nodes};
-use crate::effect::{EffectState, Halt, Target, Told};
-use crate::kubernetes::cluster::{Call, Cluster, Format, Selection};
-use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Applied, Plan};
+use super::{FunctionContext, nodes};
+use crate::kubernetes::cluster::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
+use crate::kubernetes::error::ClusterError;
+use crate::kubernetes::mutation::{AppliedMutation, MutationPlan, MutationResponse};
 use crate::kubernetes::resource::{NODES, PODS, Resource};
-use crate::kubernetes::select::Metadata;
+use crate::kubernetes::targets::Metadata;
+use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
 
 /// How often it is looked whether Pods are gone, and whether a disruption budget allows an eviction by now.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -28,7 +28,7 @@ pub struct Drain {
     seconds: i64,
 }
 
-pub(super) async fn prepare(context: &Context) -> Result<Drain, Failure> {
+pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain, ClusterError> {
     let arguments = &context.arguments;
     let candidates = nodes::candidates(context).await?;
     let seconds = arguments.number("timeout")?.unwrap_or(120);
@@ -49,19 +49,19 @@ pub(super) async fn prepare(context: &Context) -> Result<Drain, Failure> {
 
 /// The Pods of a node that have to go; or the name of the first that nobody would make again.
 async fn evictable(
-    cluster: &Cluster,
+    cluster: &ClusterClient,
     node: &Metadata,
     with_local_storage: bool,
-) -> Result<Result<Vec<Metadata>, String>, Failure> {
-    let on_node = Selection { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
+) -> Result<Result<Vec<Metadata>, String>, ClusterError> {
+    let on_node = ObjectSelector { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
     let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
     let mut evicted = Vec::new();
     for pod in &pods {
         let metadata: Metadata = serde_json::from_value(pod["metadata"].clone()).unwrap_or_default();
         match fate(pod, with_local_storage) {
-            Fate::Stays => {}
-            Fate::Evicted => evicted.push(metadata),
-            Fate::Unmanaged => return Ok(Err(metadata.name)),
+            EvictionDecision::Stays => {}
+            EvictionDecision::Evicted => evicted.push(metadata),
+            EvictionDecision::Unmanaged => return Ok(Err(metadata.name)),
         }
     }
     Ok(Ok(evicted))
@@ -69,34 +69,34 @@ async fn evictable(
 
 /// What becomes of a Pod when its node is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum EvictionDecision {
     Stays,
     Evicted,
     /// Nobody would make another one.
     Unmanaged,
 }
 
-fn fate(pod: &Json, with_local_storage: bool) -> Fate {
+fn fate(pod: &Json, with_local_storage: bool) -> EvictionDecision {
     if pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some() {
-        return Fate::Stays;
+        return EvictionDecision::Stays;
     }
     let volumes = pod.pointer("/spec/volumes").and_then(Json::as_array);
     if volumes.into_iter().flatten().any(|volume| volume.get("emptyDir").is_some_and(|dir| !dir.is_null())) {
-        return if with_local_storage { Fate::Evicted } else { Fate::Stays };
+        return if with_local_storage { EvictionDecision::Evicted } else { EvictionDecision::Stays };
     }
     if matches!(pod.pointer("/status/phase").and_then(Json::as_str), Some("Succeeded" | "Failed")) {
-        return Fate::Evicted;
+        return EvictionDecision::Evicted;
     }
     let owners = pod.pointer("/metadata/ownerReferences").and_then(Json::as_array);
     for owner in owners.into_iter().flatten() {
         if owner["kind"] == "DaemonSet" {
-            return Fate::Stays;
+            return EvictionDecision::Stays;
         }
         if owner["controller"] == true {
-            return Fate::Evicted;
+            return EvictionDecision::Evicted;
         }
     }
-    Fate::Unmanaged
+    EvictionDecision::Unmanaged
 }
 
 impl Drain {
@@ -113,12 +113,12 @@ impl Drain {
     /// Cordons all of them, then empties one after the other.
     pub async fn apply(
         &self,
-        cluster: &Arc<Cluster>,
-        halt: &Halt,
-        told: &Told<'_>,
-    ) -> Result<Applied, Failure> {
+        cluster: &Arc<ClusterClient>,
+        halt: &StopToken,
+        told: &ProgressCallback<'_>,
+    ) -> Result<AppliedMutation, ClusterError> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        let closed = Plan::of(cordons, Answer::Null).apply(cluster, halt, told).await?;
+        let closed = MutationPlan::of(cordons, MutationResponse::Null).apply(cluster, halt, told).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
         // the Pods follow the nodes among the targets
         let mut first = self.nodes.len();
@@ -130,7 +130,7 @@ impl Drain {
                     first += pods.len();
                 }
                 Err(pod) => {
-                    return Err(Failure::failed(format!(
+                    return Err(ClusterError::failed(format!(
                         "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
                         node.name
                     )));
@@ -138,17 +138,17 @@ impl Drain {
             }
         }
         let answer = self.nodes.iter().map(|node| Json::from(node.name.clone())).collect();
-        Ok(Applied { answer, changed: closed.changed || self.evicted().next().is_some() })
+        Ok(AppliedMutation { answer, changed: closed.changed || self.evicted().next().is_some() })
     }
 
     async fn empty(
         &self,
-        cluster: &Cluster,
+        cluster: &ClusterClient,
         evicted: &[Metadata],
         version: Option<&str>,
-        halt: &Halt,
+        halt: &StopToken,
         told: &(impl Fn(usize, bool) + Sync),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ClusterError> {
         let begun = Instant::now();
         // what a disruption budget forbids now, it may allow when other Pods are back
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
@@ -156,7 +156,7 @@ impl Drain {
             let mut still = Vec::new();
             for (index, pod) in forbidden {
                 if halt.is_asked() {
-                    return Err(Failure::failed("it was cut before all Pods were evicted"));
+                    return Err(ClusterError::failed("it was cut before all Pods were evicted"));
                 }
                 match evict(cluster, pod, version).await {
                     Ok(true) => told(index, true),
@@ -175,7 +175,7 @@ impl Drain {
                 return Ok(());
             }
             if begun.elapsed() >= self.timeout {
-                return Err(Failure::failed(format!(
+                return Err(ClusterError::failed(format!(
                     "Draining nodes did not completed within {}s. Remaining pods are:\n{}",
                     self.seconds,
                     remaining.join("\n")
@@ -186,9 +186,10 @@ impl Drain {
     }
 
     /// Whether the nodes are closed and empty, as far as they were to be.
-    pub async fn confirm(self, cluster: Arc<Cluster>) -> (EffectState, String) {
+    pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        let (state, detail) = Plan::of(cordons, Answer::Null).confirm(Arc::clone(&cluster)).await;
+        let (state, detail) =
+            MutationPlan::of(cordons, MutationResponse::Null).confirm(Arc::clone(&cluster)).await;
         if state != EffectState::Confirmed {
             return (state, detail);
         }
@@ -207,8 +208,8 @@ impl Drain {
 
 /// The version of evictions that the server takes: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22. That
 /// it has the group in a version does not mean that it takes evictions in it, so this is looked up where they are.
-async fn eviction_version(cluster: &Cluster) -> Result<Option<String>, Failure> {
-    let call = Call { path: Some("/api/v1"), ..Call::new(Method::GET, "get", &PODS, None) };
+async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>, ClusterError> {
+    let call = ApiRequest { path: Some("/api/v1"), ..ApiRequest::new(Method::GET, "get", &PODS, None) };
     let known = cluster.json(&call).await?;
     let mut resources = known["resources"].as_array().into_iter().flatten();
     let eviction = resources.find(|resource| resource["name"] == "pods/eviction");
@@ -217,8 +218,8 @@ async fn eviction_version(cluster: &Cluster) -> Result<Option<String>, Failure> 
 }
 
 /// Asks for an eviction. Not granted: a budget forbids it for now. A Pod that is gone is as good as evicted.
-async fn evict(cluster: &Cluster, pod: &Metadata, version: Option<&str>) -> Result<bool, Failure> {
-    let mut call = Call::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
+async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool, ClusterError> {
+    let mut call = ApiRequest::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
     call.resource = Resource { plural: "pods".into(), ..PODS };
     call.subresource = Some("eviction");
     let mut body = json!({
@@ -230,28 +231,28 @@ async fn evict(cluster: &Cluster, pod: &Metadata, version: Option<&str>) -> Resu
         body["apiVersion"] = version.into();
         body["kind"] = "Eviction".into();
     }
-    call.body = Some((Format::Document, body));
+    call.body = Some((PatchFormat::Document, body));
     // here 429 is an answer, not a plea for patience
     call.repeatable = false;
     match cluster.send(&call).await {
         Ok(_) => Ok(true),
         Err(failure) => match &failure {
-            Failure::Refused(refusal) if refusal.code == 429 => Ok(false),
+            ClusterError::Refused(refusal) if refusal.code == 429 => Ok(false),
             // it is gone, or another one bears its name
-            Failure::Refused(refusal) if refusal.code == 404 || refusal.code == 409 => Ok(true),
-            Failure::Refused(refusal) => {
-                Err(Failure::failed(format!("Failed to evict pod {}: {}", pod.name, refusal.body)))
+            ClusterError::Refused(refusal) if refusal.code == 404 || refusal.code == 409 => Ok(true),
+            ClusterError::Refused(refusal) => {
+                Err(ClusterError::failed(format!("Failed to evict pod {}: {}", pod.name, refusal.body)))
             }
-            Failure::Failed(_) | Failure::Raised(..) => Err(failure),
+            ClusterError::Failed(_) | ClusterError::Raised(..) => Err(failure),
         },
     }
 }
 
 /// The names of those that are still there.
-async fn remaining(cluster: &Cluster, pods: &[Metadata]) -> Vec<String> {
+async fn remaining(cluster: &ClusterClient, pods: &[Metadata]) -> Vec<String> {
     let mut remaining = Vec::new();
     for pod in pods {
-        let found = cluster.json(&Call::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
+        let found = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
         let gone = match found {
             Ok(found) => found.pointer("/metadata/uid").and_then(Json::as_str) != Some(&pod.uid),
             Err(failure) => failure.code() == Some(404),
@@ -269,19 +270,23 @@ mod tests {
 
     #[test]
     fn fates() {
-        let check = |pod: Json, with_local_storage: bool, expected: Fate| {
+        let check = |pod: Json, with_local_storage: bool, expected: EvictionDecision| {
             assert_eq!(fate(&pod, with_local_storage), expected, "{pod} {with_local_storage}");
         };
         let owned =
             |kind: &str| json!({"metadata": {"ownerReferences": [{"kind": kind, "controller": true}]}});
-        check(owned("ReplicaSet"), false, Fate::Evicted);
-        check(owned("DaemonSet"), false, Fate::Stays);
-        check(json!({"metadata": {}}), false, Fate::Unmanaged);
-        check(json!({"status": {"phase": "Succeeded"}}), false, Fate::Evicted);
-        check(json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}), true, Fate::Stays);
+        check(owned("ReplicaSet"), false, EvictionDecision::Evicted);
+        check(owned("DaemonSet"), false, EvictionDecision::Stays);
+        check(json!({"metadata": {}}), false, EvictionDecision::Unmanaged);
+        check(json!({"status": {"phase": "Succeeded"}}), false, EvictionDecision::Evicted);
+        check(
+            json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}),
+            true,
+            EvictionDecision::Stays,
+        );
         let mut local = owned("DaemonSet");
         local["spec"] = json!({"volumes": [{"name": "v", "emptyDir": {}}]});
-        check(local.clone(), false, Fate::Stays);
-        check(local, true, Fate::Evicted);
+        check(local.clone(), false, EvictionDecision::Stays);
+        check(local, true, EvictionDecision::Evicted);
     }
 }

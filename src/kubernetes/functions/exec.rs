@@ -10,13 +10,13 @@ use kube::api::{AttachParams, AttachedProcess};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Context, pods};
-use crate::effect::{EffectState, Halt, Target, Told};
+use super::{FunctionContext, pods};
 use crate::kubernetes::arguments::to_json;
-use crate::kubernetes::cluster::{Call, Cluster};
-use crate::kubernetes::failure::Failure;
+use crate::kubernetes::cluster::{ApiRequest, ClusterClient};
+use crate::kubernetes::error::ClusterError;
 use crate::kubernetes::resource::PODS;
-use crate::kubernetes::select::Metadata;
+use crate::kubernetes::targets::Metadata;
+use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
 use crate::value::Value;
 
 /// How much of a command's output is kept.
@@ -27,7 +27,7 @@ const MAX_SHOWN: usize = 1000;
 
 /// A command, and the Pods that it will be run in.
 #[derive(Clone, Debug)]
-pub struct Commands {
+pub struct PodExec {
     pods: Vec<Metadata>,
     container: String,
     /// As it was given.
@@ -39,16 +39,16 @@ pub struct Commands {
 }
 
 /// Chooses the Pods; those without a container of that name are left out.
-pub(super) async fn prepare(context: &Context) -> Result<Commands, Failure> {
+pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec, ClusterError> {
     let arguments = &context.arguments;
     let given = arguments.value("cmd");
     if !given.is_truthy() {
-        return Err(Failure::failed("A command must be set to run a container"));
+        return Err(ClusterError::failed("A command must be set to run a container"));
     }
     let words = match given {
         Value::List(words) => words.iter().map(|word| word.python_text().into_owned()).collect(),
         other => shlex::split(&other.python_text())
-            .ok_or_else(|| Failure::Raised("ValueError", "No closing quotation".to_owned()))?,
+            .ok_or_else(|| ClusterError::Raised("ValueError", "No closing quotation".to_owned()))?,
     };
     let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
@@ -62,7 +62,7 @@ pub(super) async fn prepare(context: &Context) -> Result<Commands, Failure> {
             }
         }
     }
-    Ok(Commands {
+    Ok(PodExec {
         pods: with_container,
         container: wanted.unwrap_or_default(),
         given: to_json(given),
@@ -72,13 +72,13 @@ pub(super) async fn prepare(context: &Context) -> Result<Commands, Failure> {
     })
 }
 
-async fn containers(cluster: &Cluster, pod: &Metadata) -> Result<Vec<String>, Failure> {
-    let pod = cluster.json(&Call::get(&PODS, pod.namespace.as_deref(), &pod.name)).await?;
+async fn containers(cluster: &ClusterClient, pod: &Metadata) -> Result<Vec<String>, ClusterError> {
+    let pod = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await?;
     let names = pod.pointer("/spec/containers").and_then(Json::as_array).into_iter().flatten();
     Ok(names.filter_map(|container| container["name"].as_str().map(str::to_owned)).collect())
 }
 
-impl Commands {
+impl PodExec {
     /// The Pods.
     pub fn targets(&self) -> Vec<Target> {
         self.pods.iter().map(|pod| pod.target(&PODS.kind)).collect()
@@ -87,14 +87,14 @@ impl Commands {
     /// Runs the command in one Pod after the other.
     pub async fn apply(
         &mut self,
-        cluster: &Arc<Cluster>,
-        halt: &Halt,
-        told: &Told<'_>,
-    ) -> Result<Json, Failure> {
+        cluster: &Arc<ClusterClient>,
+        halt: &StopToken,
+        told: &ProgressCallback<'_>,
+    ) -> Result<Json, ClusterError> {
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
             if halt.is_asked() {
-                return Err(Failure::failed("it was cut before the command was run in every Pod"));
+                return Err(ClusterError::failed("it was cut before the command was run in every Pod"));
             }
             let ran = self.run(cluster, pod).await;
             told(index, matches!(ran, Ok((_, None))));
@@ -123,7 +123,11 @@ impl Commands {
     }
 
     /// The entry of the output; and, of a command that did not end well, what became of it.
-    async fn run(&self, cluster: &Arc<Cluster>, pod: &Metadata) -> Result<(Json, Option<String>), Failure> {
+    async fn run(
+        &self,
+        cluster: &Arc<ClusterClient>,
+        pod: &Metadata,
+    ) -> Result<(Json, Option<String>), ClusterError> {
         let namespace = pod.namespace.clone().unwrap_or_default();
         let api: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
         let parameters = AttachParams {
@@ -135,7 +139,7 @@ impl Commands {
             ..AttachParams::default()
         };
         let whole = async {
-            let mut process = Attached(
+            let mut process = AbortOnDrop(
                 cluster
                     .in_time(async {
                         let process = api.exec(&pod.name, &self.words, &parameters).await;
@@ -190,9 +194,9 @@ impl Commands {
 }
 
 /// A command that is connected to: it goes on without us when this is dropped, and nobody listens.
-struct Attached(AttachedProcess);
+struct AbortOnDrop(AttachedProcess);
 
-impl Drop for Attached {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -3,10 +3,10 @@
 use http::Method;
 use serde_json::{Map as JsonMap, Value as Json};
 
-use super::Context;
+use super::FunctionContext;
 use crate::clock::Timestamp;
-use crate::kubernetes::cluster::{Call, Selection};
-use crate::kubernetes::failure::Failure;
+use crate::kubernetes::cluster::{ApiRequest, ObjectSelector};
+use crate::kubernetes::error::ClusterError;
 use crate::kubernetes::resource::PODS;
 use crate::tolerance::Pattern;
 use crate::value::Value;
@@ -14,12 +14,12 @@ use crate::value::Value;
 /// How much of a log is read: what a container says is not trusted to be short.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-pub(super) async fn read(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn read(context: &FunctionContext) -> Result<Json, ClusterError> {
     let arguments = &context.arguments;
     let name = arguments.text("name");
     let labels = arguments.selector(name.as_deref().unwrap_or("None"))?;
     if name.is_none() && labels == "name in (None)" {
-        context.not_everything(&Selection::default(), "every Pod of the namespace")?;
+        context.not_everything(&ObjectSelector::default(), "every Pod of the namespace")?;
     }
     let since = match arguments.some_text("last") {
         None => None,
@@ -28,13 +28,13 @@ pub(super) async fn read(context: &Context) -> Result<Json, Failure> {
                 "\"{last}\" is no time: say how long ago, such as 90s or 10 minutes, or a date such as \
                  2026-01-31T12:00:00Z"
             );
-            Failure::Raised("TypeError", what)
+            ClusterError::Raised("TypeError", what)
         })?),
     };
     let namespace = context.namespace();
     let mut logs = JsonMap::new();
-    for pod in context.things(&PODS, &Selection::labels(Some(&labels))).await? {
-        let mut call = Call::new(Method::GET, "get", &PODS, Some(&namespace)).name(&pod.name);
+    for pod in context.things(&PODS, &ObjectSelector::labels(Some(&labels))).await? {
+        let mut call = ApiRequest::new(Method::GET, "get", &PODS, Some(&namespace)).name(&pod.name);
         call.subresource = Some("log");
         call.query = vec![
             ("container", arguments.text("container_name").unwrap_or_default()),
@@ -87,14 +87,15 @@ fn seconds_since(text: &str, now: f64) -> Option<i64> {
 }
 
 /// A tolerance: whether a pattern is found in logs that were read before.
-pub(super) fn should_be_found(context: &Context) -> Result<Json, Failure> {
+pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json, ClusterError> {
     let arguments = &context.arguments;
     let pattern = Pattern::compile(&arguments.required("pattern"))
-        .map_err(|error| Failure::Raised("re.error", error))?;
+        .map_err(|error| ClusterError::Raised("re.error", error))?;
     let logs = arguments.value("value").as_map().filter(|logs| !logs.is_empty());
-    let logs = logs.ok_or_else(|| Failure::failed("no logs to search from"))?;
-    let found =
-        |log: &Value| pattern.search(&log.python_text()).map_err(|error| Failure::Raised("re.error", error));
+    let logs = logs.ok_or_else(|| ClusterError::failed("no logs to search from"))?;
+    let found = |log: &Value| {
+        pattern.search(&log.python_text()).map_err(|error| ClusterError::Raised("re.error", error))
+    };
     let found: Vec<bool> = logs.values().map(found).collect::<Result<_, _>>()?;
     let met = if arguments.flag("all_containers") { !found.contains(&false) } else { found.contains(&true) };
     Ok(met.into())

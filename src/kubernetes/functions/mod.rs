@@ -3,11 +3,11 @@
 //! Each prepares its work: probes look when they are applied; actions say beforehand what they will hit, as a
 //! [`Plan`] wherever that can be.
 
+mod chaos_mesh;
 mod custom;
 mod drain;
 mod exec;
 mod logs;
-mod mesh;
 mod nodes;
 mod pods;
 mod resources;
@@ -20,23 +20,23 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Arguments, to_json};
-use super::catalogue::{Does, Function};
-use super::cluster::{Call, Cluster, Selection};
-use super::failure::Failure;
-use super::plan::{Answer, Expect, OnError, Operation, Plan};
+use super::catalogue::{Function, FunctionId};
+use super::cluster::{ApiRequest, ClusterClient, ObjectSelector};
+use super::error::ClusterError;
+use super::mutation::{ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation};
 use super::resource::{DEPLOYMENTS, PODS, REPLICA_SETS, Resource};
-use super::select::{Metadata, Thing};
+use super::targets::{Metadata, PartialObject};
 use crate::experiment::yaml;
-use crate::lot::Lot;
+use crate::rng::SeededRng;
 
 pub use drain::Drain;
-pub use exec::Commands;
+pub use exec::PodExec;
 
 /// What a function is called with.
 #[derive(Clone)]
-pub struct Context {
+pub struct FunctionContext {
     /// The cluster.
-    pub cluster: Arc<Cluster>,
+    pub cluster: Arc<ClusterClient>,
     /// The function.
     pub function: Function,
     /// Its arguments.
@@ -48,47 +48,52 @@ pub struct Context {
 }
 
 /// What has been prepared, and will be done.
-pub enum Work {
+pub enum PreparedWork {
     /// Looking.
-    Look(BoxFuture<'static, Result<Json, Failure>>),
+    Look(BoxFuture<'static, Result<Json, ClusterError>>),
     /// Changes that are known beforehand.
-    Plan(Plan),
+    Plan(MutationPlan),
     /// Commands in containers.
-    Commands(Commands),
+    Commands(PodExec),
     /// Nodes to be drained.
     Drain(Drain),
 }
 
-impl Context {
+impl FunctionContext {
     fn namespace(&self) -> String {
         self.arguments.namespace()
     }
 
-    fn lot(&self) -> Lot {
-        Lot::new(self.seed)
+    fn lot(&self) -> SeededRng {
+        SeededRng::new(self.seed)
     }
 
     /// Things of a kind, in the namespace of the call.
-    async fn things(&self, resource: &Resource, selection: &Selection) -> Result<Vec<Metadata>, Failure> {
+    async fn things(
+        &self,
+        resource: &Resource,
+        selection: &ObjectSelector,
+    ) -> Result<Vec<Metadata>, ClusterError> {
         let namespace = self.namespace();
-        let things: Vec<Thing> = self.cluster.list(resource, Some(&namespace), selection, true).await?;
+        let things: Vec<PartialObject> =
+            self.cluster.list(resource, Some(&namespace), selection, true).await?;
         Ok(things.into_iter().map(|thing| thing.metadata).collect())
     }
 
     /// What `name` and `label_selector` mean together: the name wins.
-    fn by_name_or_labels(&self) -> Selection {
+    fn by_name_or_labels(&self) -> ObjectSelector {
         match self.arguments.some_text("name") {
-            Some(name) => Selection::name(&name),
-            None => Selection::labels(self.arguments.some_text("label_selector").as_deref()),
+            Some(name) => ObjectSelector::name(&name),
+            None => ObjectSelector::labels(self.arguments.some_text("label_selector").as_deref()),
         }
     }
 
     /// Insists on a selector where hitting everything was not asked for.
-    fn not_everything(&self, selection: &Selection, what: &str) -> Result<(), Failure> {
+    fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<(), ClusterError> {
         if self.everything || !selection.is_everything() {
             return Ok(());
         }
-        Err(Failure::failed(format!(
+        Err(ClusterError::failed(format!(
             "nothing is selected, so {what} would be meant: name them, or select them by their labels; \
              --allow-all allows it"
         )))
@@ -100,10 +105,10 @@ impl Context {
         resource: &Resource,
         namespace: Option<&str>,
         name: &str,
-    ) -> Result<Metadata, Failure> {
-        match self.cluster.json(&Call::get(resource, namespace, name)).await {
+    ) -> Result<Metadata, ClusterError> {
+        match self.cluster.json(&ApiRequest::get(resource, namespace, name)).await {
             Ok(found) => {
-                let thing: Thing = serde_json::from_value(found).unwrap_or_default();
+                let thing: PartialObject = serde_json::from_value(found).unwrap_or_default();
                 Ok(thing.metadata)
             }
             Err(failure) if failure.code() == Some(403) => Ok(Metadata {
@@ -117,7 +122,7 @@ impl Context {
 }
 
 /// Deletes one thing, and no other that has come to bear its name.
-pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> Operation {
+pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> PlannedMutation {
     let mut options = json!({});
     if !thing.uid.is_empty() {
         options["preconditions"] = json!({"uid": thing.uid});
@@ -125,12 +130,12 @@ pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Opti
     if let Some(seconds) = grace_period {
         options["gracePeriodSeconds"] = json!(seconds);
     }
-    let call = Call::delete(resource, thing.namespace.as_deref(), &thing.name, options);
-    Operation {
-        call: Call { metadata_only: true, ..call },
+    let call = ApiRequest::delete(resource, thing.namespace.as_deref(), &thing.name, options);
+    PlannedMutation {
+        call: ApiRequest { metadata_only: true, ..call },
         target: thing.target(&resource.kind),
-        expect: Expect::Gone,
-        on_error: OnError::Raise,
+        expect: ExpectedState::Gone,
+        on_error: ErrorPolicy::Raise,
         version: None,
     }
 }
@@ -139,13 +144,13 @@ pub(super) fn deletion(resource: &Resource, thing: &Metadata, grace_period: Opti
 fn change(
     resource: &Resource,
     thing: &Metadata,
-    format: super::cluster::Format,
+    format: super::cluster::PatchFormat,
     body: Json,
-    expect: Expect,
-    on_error: OnError,
-) -> Operation {
-    Operation {
-        call: Call::patch(resource, thing.namespace.as_deref(), &thing.name, format, body),
+    expect: ExpectedState,
+    on_error: ErrorPolicy,
+) -> PlannedMutation {
+    PlannedMutation {
+        call: ApiRequest::patch(resource, thing.namespace.as_deref(), &thing.name, format, body),
         target: thing.target(&resource.kind),
         expect,
         on_error,
@@ -158,15 +163,15 @@ pub(super) fn creation(
     resource: &Resource,
     namespace: Option<&str>,
     body: Json,
-    on_error: OnError,
-) -> Operation {
+    on_error: ErrorPolicy,
+) -> PlannedMutation {
     let name = body.pointer("/metadata/name").and_then(Json::as_str).unwrap_or_default().to_owned();
     let target = Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() };
     // a name that the server makes up is not known beforehand
-    let expect = if target.name.is_empty() { Expect::Accepted } else { Expect::Exists };
-    Operation {
+    let expect = if target.name.is_empty() { ExpectedState::Accepted } else { ExpectedState::Exists };
+    PlannedMutation {
         target: target.target(&resource.kind),
-        call: Call::create(resource, namespace, body),
+        call: ApiRequest::create(resource, namespace, body),
         expect,
         on_error,
         version: None,
@@ -174,141 +179,158 @@ pub(super) fn creation(
 }
 
 /// A document from a file: JSON or YAML, by the end of its name.
-fn read_document(path: &str) -> Result<Json, Failure> {
+fn read_document(path: &str) -> Result<Json, ClusterError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Raised("FileNotFoundError", format!("{path}: {error}")))?;
-    let broken = |error: &dyn std::fmt::Display| Failure::Raised("ValueError", format!("{path}: {error}"));
+        .map_err(|error| ClusterError::Raised("FileNotFoundError", format!("{path}: {error}")))?;
+    let broken =
+        |error: &dyn std::fmt::Display| ClusterError::Raised("ValueError", format!("{path}: {error}"));
     match path.rsplit_once('.').map(|(_, end)| end) {
         Some("json") => serde_json::from_str(&text).map_err(|error| broken(&error)),
         Some("yml" | "yaml") => read_yaml(&text, path),
-        _ => Err(Failure::failed(format!("cannot process {path}"))),
+        _ => Err(ClusterError::failed(format!("cannot process {path}"))),
     }
 }
 
 /// YAML as the Chaos Toolkit reads it: one document, `yes` is true.
-fn read_yaml(text: &str, source: &str) -> Result<Json, Failure> {
+fn read_yaml(text: &str, source: &str) -> Result<Json, ClusterError> {
     let document =
-        yaml::read(text, source).map_err(|fault| Failure::Raised("ValueError", fault.to_string()))?;
+        yaml::read(text, source).map_err(|fault| ClusterError::Raised("ValueError", fault.to_string()))?;
     Ok(to_json(&document.root.to_value()))
 }
 
 /// Makes ready what a function does.
-pub async fn prepare(context: Context) -> Result<Work, Failure> {
+pub async fn prepare(context: FunctionContext) -> Result<PreparedWork, ClusterError> {
     macro_rules! look {
         ($function:expr) => {
-            Ok(Work::Look(Box::pin(async move { $function(&context).await })))
+            Ok(PreparedWork::Look(Box::pin(async move { $function(&context).await })))
         };
     }
-    let plan = |plan: Plan| Ok(Work::Plan(plan));
+    let plan = |plan: MutationPlan| Ok(PreparedWork::Plan(plan));
     let c = &context;
     match context.function.does {
-        Does::TerminatePods => plan(pods::terminate(c).await?),
-        Does::DeletePods => plan(pods::delete(c).await?),
-        Does::ExecInPods => Ok(Work::Commands(exec::prepare(c).await?)),
-        Does::CountPods => look!(pods::count),
-        Does::CountMinPods => look!(pods::count_min),
-        Does::PodsInPhase => look!(pods::in_phase),
-        Does::PodsNotInPhase => look!(pods::not_in_phase),
-        Does::PodsInConditions => look!(pods::in_conditions),
-        Does::PodIsNotAvailable => look!(pods::is_not_available),
-        Does::AllPodsHealthy => look!(pods::all_healthy),
-        Does::ReadPodLogs => look!(logs::read),
-        Does::ShouldBeFoundInLogs => Ok(Work::Look(Box::pin(std::future::ready(logs::should_be_found(c))))),
-        Does::KillMicroservice => plan(kill_microservice(c).await?),
-        Does::CreateDeployment => plan(resources::create(c, &DEPLOYMENTS)?),
-        Does::DeleteDeployment => plan(workloads::delete(c, &DEPLOYMENTS).await?),
-        Does::ScaleDeployment => plan(workloads::scale(c, &DEPLOYMENTS).await?),
-        Does::RolloutDeployment => plan(workloads::rollout(c).await?),
-        Does::DeleteReplicaSet => plan(workloads::delete(c, &REPLICA_SETS).await?),
-        Does::CreateDaemonSet => plan(resources::create(c, &super::resource::DAEMON_SETS)?),
-        Does::DeleteDaemonSet => plan(workloads::delete(c, &super::resource::DAEMON_SETS).await?),
-        Does::UpdateDaemonSet => plan(workloads::update(c, &super::resource::DAEMON_SETS).await?),
-        Does::CreateStatefulset => plan(resources::create(c, &super::resource::STATEFUL_SETS)?),
-        Does::ScaleStatefulset => plan(workloads::scale(c, &super::resource::STATEFUL_SETS).await?),
-        Does::RemoveStatefulset => plan(workloads::delete(c, &super::resource::STATEFUL_SETS).await?),
-        Does::DeploymentAvailableAndHealthy => look!(workloads::deployment_healthy),
-        Does::DeploymentPartiallyAvailable => look!(workloads::deployment_partially),
-        Does::DaemonSetAvailableAndHealthy => look!(workloads::daemon_set_healthy),
-        Does::DaemonSetPartiallyAvailable => look!(workloads::daemon_set_partially),
-        Does::DeploymentFullyAvailable => look!(waiting::deployment_fully),
-        Does::DeploymentNotFullyAvailable => look!(waiting::deployment_not_fully),
-        Does::DaemonSetFullyAvailable => look!(waiting::daemon_set_fully),
-        Does::DaemonSetNotFullyAvailable => look!(waiting::daemon_set_not_fully),
-        Does::StatefulsetFullyAvailable => look!(waiting::stateful_set_fully),
-        Does::StatefulsetNotFullyAvailable => look!(waiting::stateful_set_not_fully),
-        Does::DeleteNodes => plan(nodes::delete(c).await?),
-        Does::CreateNode => plan(nodes::create(c)),
-        Does::CordonNode => plan(nodes::cordon(c, true).await?),
-        Does::UncordonNode => plan(nodes::cordon(c, false).await?),
-        Does::DrainNodes => Ok(Work::Drain(drain::prepare(c).await?)),
-        Does::GetNodes => look!(nodes::list),
-        Does::GetAllNodeStatusConditions => look!(nodes::conditions),
-        Does::AllNodesMustBeReadyToSchedule => look!(nodes::all_ready),
-        Does::VerifyNodesCondition => look!(nodes::verify_condition),
-        Does::NodesMustBeHealthy => look!(nodes::healthy),
-        Does::GetEvents => look!(resources::events),
-        Does::CreateNamespace => plan(resources::create_namespace(c)?),
-        Does::DeleteNamespace => plan(resources::delete_namespace(c).await?),
-        Does::NamespaceExists => look!(resources::namespace_exists),
-        Does::CreateServiceEndpoint => plan(resources::create(c, &super::resource::SERVICES)?),
-        Does::DeleteService => plan(resources::delete(c, &super::resource::SERVICES).await?),
-        Does::ServiceIsInitialized => look!(resources::service_is_initialized),
-        Does::CreateSecret => plan(resources::create(c, &super::resource::SECRETS)?),
-        Does::DeleteSecret => plan(resources::delete(c, &super::resource::SECRETS).await?),
-        Does::SecretExists => look!(resources::secret_exists),
-        Does::CreateIngress => plan(resources::create(c, &super::resource::INGRESSES)?),
-        Does::DeleteIngress => plan(resources::delete(c, &super::resource::INGRESSES).await?),
-        Does::UpdateIngress => plan(workloads::update(c, &super::resource::INGRESSES).await?),
-        Does::IngressExists => look!(resources::ingress_exists),
-        Does::CreateNetworkPolicy => plan(resources::create_network_policy(c).await?),
-        Does::RemoveNetworkPolicy => plan(resources::delete(c, &super::resource::NETWORK_POLICIES).await?),
-        Does::DenyAllIngress => plan(resources::deny(c, resources::Fixed::DenyIngress).await?),
-        Does::DenyAllEgress => plan(resources::deny(c, resources::Fixed::DenyEgress).await?),
-        Does::AllowDnsAccess => plan(resources::deny(c, resources::Fixed::AllowDns).await?),
-        Does::RemoveDenyAllIngress => plan(resources::allow(c, resources::Fixed::DenyIngress).await?),
-        Does::RemoveDenyAllEgress => plan(resources::allow(c, resources::Fixed::DenyEgress).await?),
-        Does::RemoveAllowDnsAccess => plan(resources::allow(c, resources::Fixed::AllowDns).await?),
-        Does::CreateCustomObject => plan(custom::create(c, true)?),
-        Does::CreateClusterCustomObject => plan(custom::create(c, false)?),
-        Does::DeleteCustomObject => plan(custom::delete(c, true).await?),
-        Does::DeleteClusterCustomObject => plan(custom::delete(c, false).await?),
-        Does::PatchCustomObject => plan(custom::patch(c, true).await?),
-        Does::PatchClusterCustomObject => plan(custom::patch(c, false).await?),
-        Does::ReplaceCustomObject => plan(custom::replace(c, true).await?),
-        Does::ReplaceClusterCustomObject => plan(custom::replace(c, false).await?),
-        Does::ApplyFromJson => plan(custom::apply_text(c, custom::Language::Json).await?),
-        Does::ApplyFromYaml => plan(custom::apply_text(c, custom::Language::Yaml).await?),
-        Does::GetCustomObject => look!(custom::get_namespaced),
-        Does::GetClusterCustomObject => look!(custom::get_cluster_wide),
-        Does::ListCustomObjects => look!(custom::list_namespaced),
-        Does::ListClusterCustomObjects => look!(custom::list_cluster_wide),
-        Does::AddLatency => plan(mesh::network(c, "delay", "delay", &["latency", "correlation", "jitter"])?),
-        Does::SetLoss => plan(mesh::network(c, "loss", "loss", &["loss", "correlation"])?),
-        Does::DuplicatePackets => {
-            plan(mesh::network(c, "duplicate", "duplicate", &["duplicate", "correlation"])?)
+        FunctionId::TerminatePods => plan(pods::terminate(c).await?),
+        FunctionId::DeletePods => plan(pods::delete(c).await?),
+        FunctionId::ExecInPods => Ok(PreparedWork::Commands(exec::prepare(c).await?)),
+        FunctionId::CountPods => look!(pods::count),
+        FunctionId::CountMinPods => look!(pods::count_min),
+        FunctionId::PodsInPhase => look!(pods::in_phase),
+        FunctionId::PodsNotInPhase => look!(pods::not_in_phase),
+        FunctionId::PodsInConditions => look!(pods::in_conditions),
+        FunctionId::PodIsNotAvailable => look!(pods::is_not_available),
+        FunctionId::AllPodsHealthy => look!(pods::all_healthy),
+        FunctionId::ReadPodLogs => look!(logs::read),
+        FunctionId::ShouldBeFoundInLogs => {
+            Ok(PreparedWork::Look(Box::pin(std::future::ready(logs::should_be_found(c)))))
         }
-        Does::CorruptPackets => plan(mesh::network(c, "corrupt", "corrupt", &["corrupt", "correlation"])?),
-        Does::ReorderPackets => plan(mesh::reorder(c)?),
-        Does::SetBandwidth => plan(mesh::network(
+        FunctionId::KillMicroservice => plan(kill_microservice(c).await?),
+        FunctionId::CreateDeployment => plan(resources::create(c, &DEPLOYMENTS)?),
+        FunctionId::DeleteDeployment => plan(workloads::delete(c, &DEPLOYMENTS).await?),
+        FunctionId::ScaleDeployment => plan(workloads::scale(c, &DEPLOYMENTS).await?),
+        FunctionId::RolloutDeployment => plan(workloads::rollout(c).await?),
+        FunctionId::DeleteReplicaSet => plan(workloads::delete(c, &REPLICA_SETS).await?),
+        FunctionId::CreateDaemonSet => plan(resources::create(c, &super::resource::DAEMON_SETS)?),
+        FunctionId::DeleteDaemonSet => plan(workloads::delete(c, &super::resource::DAEMON_SETS).await?),
+        FunctionId::UpdateDaemonSet => plan(workloads::update(c, &super::resource::DAEMON_SETS).await?),
+        FunctionId::CreateStatefulset => plan(resources::create(c, &super::resource::STATEFUL_SETS)?),
+        FunctionId::ScaleStatefulset => plan(workloads::scale(c, &super::resource::STATEFUL_SETS).await?),
+        FunctionId::RemoveStatefulset => plan(workloads::delete(c, &super::resource::STATEFUL_SETS).await?),
+        FunctionId::DeploymentAvailableAndHealthy => look!(workloads::deployment_healthy),
+        FunctionId::DeploymentPartiallyAvailable => look!(workloads::deployment_partially),
+        FunctionId::DaemonSetAvailableAndHealthy => look!(workloads::daemon_set_healthy),
+        FunctionId::DaemonSetPartiallyAvailable => look!(workloads::daemon_set_partially),
+        FunctionId::DeploymentFullyAvailable => look!(waiting::deployment_fully),
+        FunctionId::DeploymentNotFullyAvailable => look!(waiting::deployment_not_fully),
+        FunctionId::DaemonSetFullyAvailable => look!(waiting::daemon_set_fully),
+        FunctionId::DaemonSetNotFullyAvailable => look!(waiting::daemon_set_not_fully),
+        FunctionId::StatefulsetFullyAvailable => look!(waiting::stateful_set_fully),
+        FunctionId::StatefulsetNotFullyAvailable => look!(waiting::stateful_set_not_fully),
+        FunctionId::DeleteNodes => plan(nodes::delete(c).await?),
+        FunctionId::CreateNode => plan(nodes::create(c)),
+        FunctionId::CordonNode => plan(nodes::cordon(c, true).await?),
+        FunctionId::UncordonNode => plan(nodes::cordon(c, false).await?),
+        FunctionId::DrainNodes => Ok(PreparedWork::Drain(drain::prepare(c).await?)),
+        FunctionId::GetNodes => look!(nodes::list),
+        FunctionId::GetAllNodeStatusConditions => look!(nodes::conditions),
+        FunctionId::AllNodesMustBeReadyToSchedule => look!(nodes::all_ready),
+        FunctionId::VerifyNodesCondition => look!(nodes::verify_condition),
+        FunctionId::NodesMustBeHealthy => look!(nodes::healthy),
+        FunctionId::GetEvents => look!(resources::events),
+        FunctionId::CreateNamespace => plan(resources::create_namespace(c)?),
+        FunctionId::DeleteNamespace => plan(resources::delete_namespace(c).await?),
+        FunctionId::NamespaceExists => look!(resources::namespace_exists),
+        FunctionId::CreateServiceEndpoint => plan(resources::create(c, &super::resource::SERVICES)?),
+        FunctionId::DeleteService => plan(resources::delete(c, &super::resource::SERVICES).await?),
+        FunctionId::ServiceIsInitialized => look!(resources::service_is_initialized),
+        FunctionId::CreateSecret => plan(resources::create(c, &super::resource::SECRETS)?),
+        FunctionId::DeleteSecret => plan(resources::delete(c, &super::resource::SECRETS).await?),
+        FunctionId::SecretExists => look!(resources::secret_exists),
+        FunctionId::CreateIngress => plan(resources::create(c, &super::resource::INGRESSES)?),
+        FunctionId::DeleteIngress => plan(resources::delete(c, &super::resource::INGRESSES).await?),
+        FunctionId::UpdateIngress => plan(workloads::update(c, &super::resource::INGRESSES).await?),
+        FunctionId::IngressExists => look!(resources::ingress_exists),
+        FunctionId::CreateNetworkPolicy => plan(resources::create_network_policy(c).await?),
+        FunctionId::RemoveNetworkPolicy => {
+            plan(resources::delete(c, &super::resource::NETWORK_POLICIES).await?)
+        }
+        FunctionId::DenyAllIngress => plan(resources::deny(c, resources::BuiltinPolicy::DenyIngress).await?),
+        FunctionId::DenyAllEgress => plan(resources::deny(c, resources::BuiltinPolicy::DenyEgress).await?),
+        FunctionId::AllowDnsAccess => plan(resources::deny(c, resources::BuiltinPolicy::AllowDns).await?),
+        FunctionId::RemoveDenyAllIngress => {
+            plan(resources::allow(c, resources::BuiltinPolicy::DenyIngress).await?)
+        }
+        FunctionId::RemoveDenyAllEgress => {
+            plan(resources::allow(c, resources::BuiltinPolicy::DenyEgress).await?)
+        }
+        FunctionId::RemoveAllowDnsAccess => {
+            plan(resources::allow(c, resources::BuiltinPolicy::AllowDns).await?)
+        }
+        FunctionId::CreateCustomObject => plan(custom::create(c, true)?),
+        FunctionId::CreateClusterCustomObject => plan(custom::create(c, false)?),
+        FunctionId::DeleteCustomObject => plan(custom::delete(c, true).await?),
+        FunctionId::DeleteClusterCustomObject => plan(custom::delete(c, false).await?),
+        FunctionId::PatchCustomObject => plan(custom::patch(c, true).await?),
+        FunctionId::PatchClusterCustomObject => plan(custom::patch(c, false).await?),
+        FunctionId::ReplaceCustomObject => plan(custom::replace(c, true).await?),
+        FunctionId::ReplaceClusterCustomObject => plan(custom::replace(c, false).await?),
+        FunctionId::ApplyFromJson => plan(custom::apply_text(c, custom::DocumentFormat::Json).await?),
+        FunctionId::ApplyFromYaml => plan(custom::apply_text(c, custom::DocumentFormat::Yaml).await?),
+        FunctionId::GetCustomObject => look!(custom::get_namespaced),
+        FunctionId::GetClusterCustomObject => look!(custom::get_cluster_wide),
+        FunctionId::ListCustomObjects => look!(custom::list_namespaced),
+        FunctionId::ListClusterCustomObjects => look!(custom::list_cluster_wide),
+        FunctionId::AddLatency => {
+            plan(chaos_mesh::network(c, "delay", "delay", &["latency", "correlation", "jitter"])?)
+        }
+        FunctionId::SetLoss => plan(chaos_mesh::network(c, "loss", "loss", &["loss", "correlation"])?),
+        FunctionId::DuplicatePackets => {
+            plan(chaos_mesh::network(c, "duplicate", "duplicate", &["duplicate", "correlation"])?)
+        }
+        FunctionId::CorruptPackets => {
+            plan(chaos_mesh::network(c, "corrupt", "corrupt", &["corrupt", "correlation"])?)
+        }
+        FunctionId::ReorderPackets => plan(chaos_mesh::reorder(c)?),
+        FunctionId::SetBandwidth => plan(chaos_mesh::network(
             c,
             "bandwidth",
             "bandwidth",
             &["rate", "limit", "buffer", "peakrate", "minburst"],
         )?),
-        Does::DeleteNetworkFault => plan(custom::delete_known(c, &super::resource::NETWORK_CHAOS).await?),
-        Does::GetNetworkFault => look!(mesh::network_fault),
-        Does::GetNetworkFaults => look!(mesh::network_faults),
-        Does::StressCpu => plan(mesh::stress_cpu(c)?),
-        Does::StressMemory => plan(mesh::stress_memory(c)?),
-        Does::DeleteStressor => plan(custom::delete_known(c, &super::resource::STRESS_CHAOS).await?),
-        Does::GetStressor => look!(mesh::stressor),
-        Does::GetStressors => look!(mesh::stressors),
+        FunctionId::DeleteNetworkFault => {
+            plan(custom::delete_known(c, &super::resource::NETWORK_CHAOS).await?)
+        }
+        FunctionId::GetNetworkFault => look!(chaos_mesh::network_fault),
+        FunctionId::GetNetworkFaults => look!(chaos_mesh::network_faults),
+        FunctionId::StressCpu => plan(chaos_mesh::stress_cpu(c)?),
+        FunctionId::StressMemory => plan(chaos_mesh::stress_memory(c)?),
+        FunctionId::DeleteStressor => plan(custom::delete_known(c, &super::resource::STRESS_CHAOS).await?),
+        FunctionId::GetStressor => look!(chaos_mesh::stressor),
+        FunctionId::GetStressors => look!(chaos_mesh::stressors),
     }
 }
 
 /// The Deployment of that name, its `ReplicaSet`s, a `ReplicaSet` of that name, and one Pod of theirs. The
 /// `ReplicaSet`s go before the Pod, or they would put another in its place.
-async fn kill_microservice(context: &Context) -> Result<Plan, Failure> {
+async fn kill_microservice(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let name = context.arguments.required("name");
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, "every Deployment of the namespace")?;
@@ -317,14 +339,14 @@ async fn kill_microservice(context: &Context) -> Result<Plan, Failure> {
         let owned = |deployment: &Metadata| set.owner_references.iter().any(|o| o.uid == deployment.uid);
         set.name == name || deployments.iter().any(owned)
     };
-    let sets = context.things(&REPLICA_SETS, &Selection::default()).await?;
-    let mut operations: Vec<Operation> =
+    let sets = context.things(&REPLICA_SETS, &ObjectSelector::default()).await?;
+    let mut operations: Vec<PlannedMutation> =
         deployments.iter().map(|deployment| deletion(&DEPLOYMENTS, deployment, None)).collect();
     operations.extend(sets.iter().filter(|set| theirs(set)).map(|set| deletion(&REPLICA_SETS, set, None)));
     operations.extend(pods::one_of_microservice(context).await?.iter().map(|pod| deletion(&PODS, pod, None)));
     // what belongs to a Deployment that is gone goes by itself, maybe sooner
     for operation in operations.iter_mut().skip(deployments.len()) {
-        operation.on_error = OnError::RaiseUnlessGone;
+        operation.on_error = ErrorPolicy::RaiseUnlessGone;
     }
-    Ok(Plan::of(operations, Answer::Null))
+    Ok(MutationPlan::of(operations, MutationResponse::Null))
 }

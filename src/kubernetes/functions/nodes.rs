@@ -2,12 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Context, change, creation, deletion};
-use crate::kubernetes::cluster::{Call, Format, Selection};
-use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Expect, OnError, Plan};
+use super::{FunctionContext, change, creation, deletion};
+use crate::kubernetes::cluster::{ApiRequest, ObjectSelector, PatchFormat};
+use crate::kubernetes::error::ClusterError;
+use crate::kubernetes::mutation::{ErrorPolicy, ExpectedState, MutationPlan, MutationResponse};
 use crate::kubernetes::resource::{NODES, PODS};
-use crate::kubernetes::select::{Amount, Metadata, Quota, Thing, select};
+use crate::kubernetes::targets::{Metadata, PartialObject, TargetQuantity, TargetSelection, select};
 
 /// Conditions that are bad when they hold.
 const BAD: [&str; 11] = [
@@ -25,9 +25,9 @@ const BAD: [&str; 11] = [
 ];
 
 /// The nodes that the selectors of an action mean, each once, in the server's order.
-pub(super) async fn candidates(context: &Context) -> Result<Vec<Metadata>, Failure> {
+pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata>, ClusterError> {
     let arguments = &context.arguments;
-    let mut selection = Selection::labels(arguments.some_text("label_selector").as_deref());
+    let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(name) = arguments.some_text("name") {
         selection.fields = format!("metadata.name={name}");
     }
@@ -38,34 +38,38 @@ pub(super) async fn candidates(context: &Context) -> Result<Vec<Metadata>, Failu
     if by_pods.is_none() && !arguments.flag("all") {
         context.not_everything(&selection, "every Node of the cluster")?;
     }
-    let nodes: Vec<Thing> = context.cluster.list(&NODES, None, &selection, true).await?;
+    let nodes: Vec<PartialObject> = context.cluster.list(&NODES, None, &selection, true).await?;
     let mut nodes: Vec<Metadata> = nodes.into_iter().map(|node| node.metadata).collect();
     if let Some(named) = by_pods {
         nodes.retain(|node| named.contains(&node.name));
     }
     if nodes.is_empty() {
-        return Err(Failure::failed("failed to find a node that matches selector"));
+        return Err(ClusterError::failed("failed to find a node that matches selector"));
     }
     Ok(nodes)
 }
 
 /// The names of the nodes on which some Pods run.
-async fn nodes_of_pods(context: &Context, labels: &str, namespace: &str) -> Result<Vec<String>, Failure> {
+async fn nodes_of_pods(
+    context: &FunctionContext,
+    labels: &str,
+    namespace: &str,
+) -> Result<Vec<String>, ClusterError> {
     let pods: Vec<Json> =
-        context.cluster.list(&PODS, Some(namespace), &Selection::labels(Some(labels)), false).await?;
+        context.cluster.list(&PODS, Some(namespace), &ObjectSelector::labels(Some(labels)), false).await?;
     let name = |pod: &Json| pod.pointer("/spec/nodeName").and_then(Json::as_str).map(str::to_owned);
     Ok(pods.iter().filter_map(name).collect())
 }
 
 /// So many of them, drawn by lot; all of them where no number is given.
-pub(super) fn drawn(context: &Context, nodes: Vec<Metadata>, count: Option<i64>) -> Vec<Metadata> {
+pub(super) fn drawn(context: &FunctionContext, nodes: Vec<Metadata>, count: Option<i64>) -> Vec<Metadata> {
     let Some(count) = count else { return nodes };
-    let amount = Amount::Fixed(usize::try_from(count).unwrap_or(0));
-    let quota = Quota { all: false, random: true, amount, oldest: false };
+    let amount = TargetQuantity::Fixed(usize::try_from(count).unwrap_or(0));
+    let quota = TargetSelection { all: false, random: true, amount, oldest: false };
     select(nodes, &quota, &mut context.lot())
 }
 
-pub(super) async fn delete(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let arguments = &context.arguments;
     let count = arguments.number("count")?;
     let nodes = candidates(context).await?;
@@ -78,7 +82,10 @@ pub(super) async fn delete(context: &Context) -> Result<Plan, Failure> {
         nodes.into_iter().take(1).collect()
     };
     let grace_period = arguments.number("grace_period_seconds")?;
-    Ok(Plan::of(nodes.iter().map(|node| deletion(&NODES, node, grace_period)).collect(), Answer::Names))
+    Ok(MutationPlan::of(
+        nodes.iter().map(|node| deletion(&NODES, node, grace_period)).collect(),
+        MutationResponse::Names,
+    ))
 }
 
 /// Keys that the Python client spells its own way.
@@ -109,33 +116,36 @@ fn camel_case(value: Json) -> Json {
     }
 }
 
-pub(super) fn create(context: &Context) -> Plan {
+pub(super) fn create(context: &FunctionContext) -> MutationPlan {
     let metadata = camel_case(context.arguments.json("meta"));
     let spec = camel_case(context.arguments.json("spec"));
     let body = json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec});
-    let on_error = OnError::FailWithBody("Creating new node failed: ".to_owned());
-    Plan::one(creation(&NODES, None, body, on_error), Answer::Response)
+    let on_error = ErrorPolicy::FailWithBody("Creating new node failed: ".to_owned());
+    MutationPlan::one(creation(&NODES, None, body, on_error), MutationResponse::Response)
 }
 
-pub(super) async fn cordon(context: &Context, cordoned: bool) -> Result<Plan, Failure> {
+pub(super) async fn cordon(context: &FunctionContext, cordoned: bool) -> Result<MutationPlan, ClusterError> {
     let nodes = candidates(context).await?;
-    Ok(Plan::of(nodes.iter().map(|node| cordoning(node, cordoned)).collect(), Answer::Names))
+    Ok(MutationPlan::of(
+        nodes.iter().map(|node| cordoning(node, cordoned)).collect(),
+        MutationResponse::Names,
+    ))
 }
 
-pub(super) fn cordoning(node: &Metadata, cordoned: bool) -> crate::kubernetes::plan::Operation {
+pub(super) fn cordoning(node: &Metadata, cordoned: bool) -> crate::kubernetes::mutation::PlannedMutation {
     let word = if cordoned { "unschedule" } else { "schedule" };
     change(
         &NODES,
         node,
-        Format::StrategicPatch,
+        PatchFormat::StrategicPatch,
         json!({"spec": {"unschedulable": cordoned}}),
-        Expect::Holds(vec![("/spec/unschedulable", cordoned.into())]),
-        OnError::FailWithBody(format!("Failed to {word} node '{}': ", node.name)),
+        ExpectedState::Holds(vec![("/spec/unschedulable", cordoned.into())]),
+        ErrorPolicy::FailWithBody(format!("Failed to {word} node '{}': ", node.name)),
     )
 }
 
-pub(super) async fn list(context: &Context) -> Result<Json, Failure> {
-    let mut call = Call::new(http::Method::GET, "list", &NODES, None);
+pub(super) async fn list(context: &FunctionContext) -> Result<Json, ClusterError> {
+    let mut call = ApiRequest::new(http::Method::GET, "list", &NODES, None);
     if let Some(labels) = context.arguments.some_text("label_selector") {
         call.query.push(("labelSelector", labels));
     }
@@ -143,8 +153,8 @@ pub(super) async fn list(context: &Context) -> Result<Json, Failure> {
 }
 
 /// The conditions of every node: its name, and their types and statuses.
-async fn statuses(context: &Context) -> Result<Vec<(String, Vec<(String, String)>)>, Failure> {
-    let selection = Selection::labels(context.arguments.some_text("label_selector").as_deref());
+async fn statuses(context: &FunctionContext) -> Result<Vec<(String, Vec<(String, String)>)>, ClusterError> {
+    let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
     let nodes: Vec<Json> = context.cluster.list(&NODES, None, &selection, false).await?;
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let conditions = |node: &Json| {
@@ -155,7 +165,7 @@ async fn statuses(context: &Context) -> Result<Vec<(String, Vec<(String, String)
     Ok(nodes.iter().map(conditions).collect())
 }
 
-pub(super) async fn conditions(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn conditions(context: &FunctionContext) -> Result<Json, ClusterError> {
     let all = statuses(context).await?.into_iter().map(|(name, conditions)| {
         let mut entry = serde_json::Map::from_iter([("name".to_owned(), Json::from(name))]);
         entry.extend(conditions.into_iter().map(|(kind, status)| (kind, status.into())));
@@ -164,21 +174,21 @@ pub(super) async fn conditions(context: &Context) -> Result<Json, Failure> {
     Ok(all.collect::<Vec<_>>().into())
 }
 
-pub(super) async fn all_ready(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn all_ready(context: &FunctionContext) -> Result<Json, ClusterError> {
     let unready = |(_, conditions): &(String, Vec<(String, String)>)| {
         conditions.iter().any(|(kind, status)| kind == "Ready" && status != "True")
     };
     Ok((!statuses(context).await?.iter().any(unready)).into())
 }
 
-pub(super) async fn verify_condition(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn verify_condition(context: &FunctionContext) -> Result<Json, ClusterError> {
     let wanted =
         (context.arguments.required("condition_type"), context.arguments.required("condition_value"));
     let all = statuses(context).await?;
     Ok(all.iter().all(|(_, conditions)| conditions.contains(&wanted)).into())
 }
 
-pub(super) async fn healthy(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
     let bad = |(kind, status): &(String, String)| match kind.as_str() {
         "Ready" => status != "True",
         kind => BAD.contains(&kind) && status != "False",

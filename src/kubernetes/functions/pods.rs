@@ -3,66 +3,68 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Context, deletion};
-use crate::kubernetes::cluster::Selection;
-use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Plan};
+use super::{FunctionContext, deletion};
+use crate::kubernetes::cluster::ObjectSelector;
+use crate::kubernetes::error::ClusterError;
+use crate::kubernetes::mutation::{MutationPlan, MutationResponse};
 use crate::kubernetes::resource::PODS;
-use crate::kubernetes::select::{Amount, Metadata, Quota, Thing, select};
+use crate::kubernetes::targets::{Metadata, PartialObject, TargetQuantity, TargetSelection, select};
 use crate::tolerance::Pattern;
 use crate::value::Value;
 
 /// As much of a Pod as probes look at.
 #[derive(Debug, Deserialize)]
-struct Pod {
+struct PodDetails {
     #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
-    status: Status,
+    status: PodStatus,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Status {
+struct PodStatus {
     #[serde(default)]
     phase: String,
     #[serde(default)]
-    conditions: Vec<Condition>,
+    conditions: Vec<PodCondition>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Condition {
+struct PodCondition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
 }
 
 /// Pods that an action may hit, by its arguments, in the order they will be hit.
-pub(super) async fn chosen(context: &Context) -> Result<(Vec<Metadata>, Vec<String>), Failure> {
+pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>), ClusterError> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
     let qty = arguments.amount("qty")?;
-    let quota = Quota::read(
+    let quota = TargetSelection::read(
         qty,
         &arguments.required("mode"),
         &arguments.required("order"),
         arguments.flag("all"),
         random,
     )?;
-    if matches!((arguments.value("qty"), quota.amount), (Value::Float(_), Amount::Fixed(_))) && !quota.all {
-        return Err(Failure::Raised("TypeError", "argument 'qty' has to be a whole number".to_owned()));
+    if matches!((arguments.value("qty"), quota.amount), (Value::Float(_), TargetQuantity::Fixed(_)))
+        && !quota.all
+    {
+        return Err(ClusterError::Raised("TypeError", "argument 'qty' has to be a whole number".to_owned()));
     }
     let labels = arguments.some_text("label_selector");
     let pattern = arguments.some_text("name_pattern");
-    let selection = Selection::labels(labels.as_deref());
+    let selection = ObjectSelector::labels(labels.as_deref());
     if pattern.is_none() && !quota.all {
         context.not_everything(&selection, "every Pod of the namespace")?;
     }
     let mut candidates = context.things(&PODS, &selection).await?;
     if let Some(pattern) = pattern {
-        let pattern = Pattern::compile(&pattern).map_err(|error| Failure::Raised("re.error", error))?;
+        let pattern = Pattern::compile(&pattern).map_err(|error| ClusterError::Raised("re.error", error))?;
         let mut matching = Vec::new();
         for candidate in candidates {
-            if pattern.search(&candidate.name).map_err(|error| Failure::Raised("re.error", error))? {
+            if pattern.search(&candidate.name).map_err(|error| ClusterError::Raised("re.error", error))? {
                 matching.push(candidate);
             }
         }
@@ -73,53 +75,56 @@ pub(super) async fn chosen(context: &Context) -> Result<(Vec<Metadata>, Vec<Stri
     Ok((select(candidates, &quota, &mut context.lot()), remarks))
 }
 
-pub(super) async fn terminate(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
     let (pods, remarks) = chosen(context).await?;
     let operations = pods.iter().map(|pod| deletion(&PODS, pod, grace_period)).collect();
-    Ok(Plan { operations, answer: Answer::Names, remarks })
+    Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks })
 }
 
 /// The old way: one Pod, its name a pattern.
-pub(super) async fn delete(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let labels = context.arguments.some_text("label_selector");
     let name = context.arguments.some_text("name");
     if name.is_none() {
-        context.not_everything(&Selection::labels(labels.as_deref()), "every Pod of the namespace")?;
+        context.not_everything(&ObjectSelector::labels(labels.as_deref()), "every Pod of the namespace")?;
     }
-    let pods = first_matching(context, &Selection::labels(labels.as_deref()), name.as_deref()).await?;
-    Ok(Plan::of(pods.iter().map(|pod| deletion(&PODS, pod, None)).collect(), Answer::Names))
+    let pods = first_matching(context, &ObjectSelector::labels(labels.as_deref()), name.as_deref()).await?;
+    Ok(MutationPlan::of(pods.iter().map(|pod| deletion(&PODS, pod, None)).collect(), MutationResponse::Names))
 }
 
 /// The Pod that falls with a microservice.
-pub(super) async fn one_of_microservice(context: &Context) -> Result<Vec<Metadata>, Failure> {
+pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>, ClusterError> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
-    first_matching(context, &Selection::labels(Some(&labels)), Some(&name)).await
+    first_matching(context, &ObjectSelector::labels(Some(&labels)), Some(&name)).await
 }
 
 async fn first_matching(
-    context: &Context,
-    selection: &Selection,
+    context: &FunctionContext,
+    selection: &ObjectSelector,
     pattern: Option<&str>,
-) -> Result<Vec<Metadata>, Failure> {
+) -> Result<Vec<Metadata>, ClusterError> {
     let mut pods = context.things(&PODS, selection).await?;
     if let Some(pattern) = pattern {
-        let pattern = Pattern::compile(pattern).map_err(|error| Failure::Raised("re.error", error))?;
+        let pattern = Pattern::compile(pattern).map_err(|error| ClusterError::Raised("re.error", error))?;
         pods.retain(|pod| pattern.search(&pod.name).unwrap_or(false));
     }
     pods.truncate(1);
     Ok(pods)
 }
 
-async fn listed(context: &Context, selection: &Selection) -> Result<Vec<Pod>, Failure> {
+async fn listed(
+    context: &FunctionContext,
+    selection: &ObjectSelector,
+) -> Result<Vec<PodDetails>, ClusterError> {
     context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await
 }
 
 /// How many there are. The server selects by phase, and sends metadata only.
-async fn counted(context: &Context) -> Result<usize, Failure> {
+async fn counted(context: &FunctionContext) -> Result<usize, ClusterError> {
     let arguments = &context.arguments;
-    let mut selection = Selection::labels(arguments.some_text("label_selector").as_deref());
+    let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(phase) = arguments.some_text("phase") {
         // what is no word cannot be a phase, and must not become a selector of its own
         if !phase.chars().all(char::is_alphanumeric) {
@@ -127,29 +132,32 @@ async fn counted(context: &Context) -> Result<usize, Failure> {
         }
         selection.fields = format!("status.phase={phase}");
     }
-    let things: Vec<Thing> =
+    let things: Vec<PartialObject> =
         context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
     Ok(things.len())
 }
 
-pub(super) async fn count(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn count(context: &FunctionContext) -> Result<Json, ClusterError> {
     Ok(counted(context).await?.into())
 }
 
-pub(super) async fn count_min(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn count_min(context: &FunctionContext) -> Result<Json, ClusterError> {
     let least = context.arguments.amount("min_count")?;
     Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
 }
 
 /// What a probe says that can be asked not to fail.
-pub(super) fn no(context: &Context, flag: &str, why: String) -> Result<Json, Failure> {
-    if context.arguments.raises(flag) { Err(Failure::failed(why)) } else { Ok(false.into()) }
+pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json, ClusterError> {
+    if context.arguments.raises(flag) { Err(ClusterError::failed(why)) } else { Ok(false.into()) }
 }
 
 /// Pods by the label selector. None at all are a reason to say no.
-async fn some(context: &Context, flag: &str) -> Result<Result<(String, Vec<Pod>), Json>, Failure> {
+async fn some(
+    context: &FunctionContext,
+    flag: &str,
+) -> Result<Result<(String, Vec<PodDetails>), Json>, ClusterError> {
     let labels = context.arguments.text("label_selector").unwrap_or_else(|| "None".to_owned());
-    let selection = Selection::labels(context.arguments.some_text("label_selector").as_deref());
+    let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
     let pods = listed(context, &selection).await?;
     if pods.is_empty() {
         return no(context, flag, format!("no pods '{labels}' were found")).map(Err);
@@ -157,7 +165,7 @@ async fn some(context: &Context, flag: &str) -> Result<Result<(String, Vec<Pod>)
     Ok(Ok((labels, pods)))
 }
 
-pub(super) async fn in_phase(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json, ClusterError> {
     const FLAG: &str = "raise_on_invalid_phase";
     let (labels, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -172,7 +180,7 @@ pub(super) async fn in_phase(context: &Context) -> Result<Json, Failure> {
     }
 }
 
-pub(super) async fn not_in_phase(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json, ClusterError> {
     const FLAG: &str = "raise_on_in_phase";
     let (labels, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -185,7 +193,7 @@ pub(super) async fn not_in_phase(context: &Context) -> Result<Json, Failure> {
     Ok(true.into())
 }
 
-pub(super) async fn in_conditions(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json, ClusterError> {
     const FLAG: &str = "raise_on_invalid_conditions";
     let (_, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -198,7 +206,7 @@ pub(super) async fn in_conditions(context: &Context) -> Result<Json, Failure> {
         Value::Text(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
         other => {
             let what = format!("'{}' object is not iterable", other.python_type());
-            return Err(Failure::Raised("TypeError", what));
+            return Err(ClusterError::Raised("TypeError", what));
         }
     };
     for pod in &pods {
@@ -216,7 +224,7 @@ pub(super) async fn in_conditions(context: &Context) -> Result<Json, Failure> {
 }
 
 /// Whether a Pod has exactly that condition: its type and its status, and nothing else is asked for.
-fn has(pod: &Pod, wanted: &Value) -> bool {
+fn has(pod: &PodDetails, wanted: &Value) -> bool {
     let Some(wanted) = wanted.as_map() else { return false };
     let text = |key: &str| wanted.get(key).and_then(Value::as_text);
     wanted.len() == 2
@@ -225,11 +233,11 @@ fn has(pod: &Pod, wanted: &Value) -> bool {
         })
 }
 
-pub(super) async fn is_not_available(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json, ClusterError> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
-    let selection = Selection { labels, fields: "status.phase=Running".to_owned() };
-    let running: Vec<Thing> =
+    let selection = ObjectSelector { labels, fields: "status.phase=Running".to_owned() };
+    let running: Vec<PartialObject> =
         context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
     if running.is_empty() {
         return Ok(true.into());
@@ -238,12 +246,13 @@ pub(super) async fn is_not_available(context: &Context) -> Result<Json, Failure>
 }
 
 /// The server looks for one that is neither running nor done; one is enough to know.
-pub(super) async fn all_healthy(context: &Context) -> Result<Json, Failure> {
-    let unhealthy = Selection {
+pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
+    let unhealthy = ObjectSelector {
         labels: String::new(),
         fields: "status.phase!=Running,status.phase!=Succeeded".to_owned(),
     };
-    let pods: Vec<Thing> = context.cluster.list(&PODS, Some(&context.namespace()), &unhealthy, true).await?;
+    let pods: Vec<PartialObject> =
+        context.cluster.list(&PODS, Some(&context.namespace()), &unhealthy, true).await?;
     if pods.is_empty() {
         return Ok(true.into());
     }

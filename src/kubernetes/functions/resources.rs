@@ -3,65 +3,75 @@
 use serde_json::{Value as Json, json};
 
 use super::pods::no;
-use super::{Context, creation, deletion, read_document};
-use crate::kubernetes::cluster::{Call, Selection};
-use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Expect, OnError, Plan};
+use super::{FunctionContext, creation, deletion, read_document};
+use crate::kubernetes::cluster::{ApiRequest, ObjectSelector};
+use crate::kubernetes::error::ClusterError;
+use crate::kubernetes::mutation::{ErrorPolicy, ExpectedState, MutationPlan, MutationResponse};
 use crate::kubernetes::resource::{
     EVENTS, INGRESSES, NAMESPACES, NETWORK_POLICIES, PODS, Resource, SECRETS, SERVICES,
 };
-use crate::kubernetes::select::Thing;
+use crate::kubernetes::targets::PartialObject;
 use crate::value::Value;
 
 /// From the file `spec_path`.
-pub(super) fn create(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan, ClusterError> {
     let body = read_document(&context.arguments.required("spec_path"))?;
-    Ok(Plan::one(creation(resource, Some(&context.namespace()), body, OnError::Raise), Answer::Null))
+    Ok(MutationPlan::one(
+        creation(resource, Some(&context.namespace()), body, ErrorPolicy::Raise),
+        MutationResponse::Null,
+    ))
 }
 
 /// The one of that name.
-pub(super) async fn delete(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+pub(super) async fn delete(
+    context: &FunctionContext,
+    resource: &Resource,
+) -> Result<MutationPlan, ClusterError> {
     by_name(context, resource, &context.arguments.required("name")).await
 }
 
-async fn by_name(context: &Context, resource: &Resource, name: &str) -> Result<Plan, Failure> {
+async fn by_name(
+    context: &FunctionContext,
+    resource: &Resource,
+    name: &str,
+) -> Result<MutationPlan, ClusterError> {
     let thing = context.thing(resource, Some(&context.namespace()), name).await?;
-    Ok(Plan::one(deletion(resource, &thing, None), Answer::Null))
+    Ok(MutationPlan::one(deletion(resource, &thing, None), MutationResponse::Null))
 }
 
-pub(super) fn create_namespace(context: &Context) -> Result<Plan, Failure> {
+pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let arguments = &context.arguments;
     let body = match (arguments.some_text("spec_path"), arguments.some_text("name")) {
         (Some(path), _) => read_document(&path)?,
         (None, Some(name)) => {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         }
-        (None, None) => return Err(Failure::failed("You need to either specify name or spec_path")),
+        (None, None) => return Err(ClusterError::failed("You need to either specify name or spec_path")),
     };
-    Ok(Plan::one(creation(&NAMESPACES, None, body, OnError::Raise), Answer::Null))
+    Ok(MutationPlan::one(creation(&NAMESPACES, None, body, ErrorPolicy::Raise), MutationResponse::Null))
 }
 
-pub(super) async fn delete_namespace(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn delete_namespace(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let thing = context.thing(&NAMESPACES, None, &context.arguments.required("name")).await?;
-    Ok(Plan::one(deletion(&NAMESPACES, &thing, None), Answer::Null))
+    Ok(MutationPlan::one(deletion(&NAMESPACES, &thing, None), MutationResponse::Null))
 }
 
 /// Whether there is any.
 async fn any(
-    context: &Context,
+    context: &FunctionContext,
     resource: &Resource,
     namespace: Option<&str>,
-    selection: &Selection,
-) -> Result<bool, Failure> {
-    let things: Vec<Thing> = context.cluster.list(resource, namespace, selection, true).await?;
+    selection: &ObjectSelector,
+) -> Result<bool, ClusterError> {
+    let things: Vec<PartialObject> = context.cluster.list(resource, namespace, selection, true).await?;
     Ok(!things.is_empty())
 }
 
 /// By name, by labels, or by both.
-fn both(context: &Context) -> Selection {
+fn both(context: &FunctionContext) -> ObjectSelector {
     let mut selection = match context.arguments.some_text("name") {
-        Some(name) => Selection::name(&name),
-        None => Selection::default(),
+        Some(name) => ObjectSelector::name(&name),
+        None => ObjectSelector::default(),
     };
     let labels = context.arguments.some_text("label_selector");
     // an old name of this function has a selector as default, which it never filled: the name does
@@ -69,12 +79,12 @@ fn both(context: &Context) -> Selection {
     selection
 }
 
-pub(super) async fn namespace_exists(context: &Context) -> Result<Json, Failure> {
-    let selection = Selection::name(&context.arguments.required("name"));
+pub(super) async fn namespace_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
+    let selection = ObjectSelector::name(&context.arguments.required("name"));
     Ok(any(context, &NAMESPACES, None, &selection).await?.into())
 }
 
-pub(super) async fn service_is_initialized(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn service_is_initialized(context: &FunctionContext) -> Result<Json, ClusterError> {
     if any(context, &SERVICES, Some(&context.namespace()), &both(context)).await? {
         return Ok(true.into());
     }
@@ -82,19 +92,19 @@ pub(super) async fn service_is_initialized(context: &Context) -> Result<Json, Fa
     no(context, "raise_if_service_not_initialized", format!("service '{name}' is not initialized"))
 }
 
-pub(super) async fn secret_exists(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn secret_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
     Ok(any(context, &SECRETS, Some(&context.namespace()), &both(context)).await?.into())
 }
 
-pub(super) async fn ingress_exists(context: &Context) -> Result<Json, Failure> {
-    let selection = Selection::name(&context.arguments.required("name"));
+pub(super) async fn ingress_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
+    let selection = ObjectSelector::name(&context.arguments.required("name"));
     Ok(any(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
 }
 
 /// The first page of the events of the whole cluster.
-pub(super) async fn events(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn events(context: &FunctionContext) -> Result<Json, ClusterError> {
     let arguments = &context.arguments;
-    let mut call = Call::new(http::Method::GET, "list", &EVENTS, None);
+    let mut call = ApiRequest::new(http::Method::GET, "list", &EVENTS, None);
     for (name, key) in
         [("labelSelector", "label_selector"), ("fieldSelector", "field_selector"), ("limit", "limit")]
     {
@@ -106,13 +116,13 @@ pub(super) async fn events(context: &Context) -> Result<Json, Failure> {
 }
 
 /// From a file if it is there, else as given.
-pub(super) async fn create_network_policy(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     let arguments = &context.arguments;
     let path = arguments.some_text("spec_path").filter(|path| std::path::Path::new(path).exists());
     let body = match (path, arguments.value("spec")) {
         (Some(path), _) => read_document(&path)?,
         (None, Value::Null) => {
-            return Err(Failure::Raised(
+            return Err(ClusterError::Raised(
                 "ValueError",
                 "a network policy needs a spec or a spec_path".to_owned(),
             ));
@@ -123,7 +133,7 @@ pub(super) async fn create_network_policy(context: &Context) -> Result<Plan, Fai
 }
 
 /// A policy that is to be made. One that selects no Pod keeps nobody from anything.
-async fn policy(context: &Context, body: Json) -> Result<Plan, Failure> {
+async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan, ClusterError> {
     let selected = match context.things(&PODS, &selection(&body["spec"]["podSelector"])).await {
         Ok(pods) => !pods.is_empty(),
         // who may not look cannot know
@@ -132,15 +142,15 @@ async fn policy(context: &Context, body: Json) -> Result<Plan, Failure> {
         Err(failure) if failure.code() == Some(400) => true,
         Err(failure) => return Err(failure),
     };
-    let mut operation = creation(&NETWORK_POLICIES, Some(&context.namespace()), body, OnError::Raise);
+    let mut operation = creation(&NETWORK_POLICIES, Some(&context.namespace()), body, ErrorPolicy::Raise);
     if !selected {
-        operation.expect = Expect::Nothing("the policy selects no Pod, so that it does nothing");
+        operation.expect = ExpectedState::Nothing("the policy selects no Pod, so that it does nothing");
     }
-    Ok(Plan::one(operation, Answer::Null))
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
 /// A selector as the server takes it in a query.
-fn selection(selector: &Json) -> Selection {
+fn selection(selector: &Json) -> ObjectSelector {
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
     let labels = labels.map(|(key, value)| format!("{key}={}", text(value)));
@@ -154,18 +164,18 @@ fn selection(selector: &Json) -> Selection {
             _ => key,
         }
     });
-    Selection::labels(Some(&labels.chain(expressions).collect::<Vec<_>>().join(",")))
+    ObjectSelector::labels(Some(&labels.chain(expressions).collect::<Vec<_>>().join(",")))
 }
 
 /// The policies that have a name of their own.
 #[derive(Clone, Copy)]
-pub(super) enum Fixed {
+pub(super) enum BuiltinPolicy {
     DenyIngress,
     DenyEgress,
     AllowDns,
 }
 
-impl Fixed {
+impl BuiltinPolicy {
     fn name(self) -> &'static str {
         match self {
             Self::DenyIngress => "chaostoolkit-deny-all-ingress",
@@ -175,7 +185,10 @@ impl Fixed {
     }
 }
 
-pub(super) async fn deny(context: &Context, fixed: Fixed) -> Result<Plan, Failure> {
+pub(super) async fn deny(
+    context: &FunctionContext,
+    fixed: BuiltinPolicy,
+) -> Result<MutationPlan, ClusterError> {
     let labels = context.arguments.json("label_selectors");
     let selector = if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
         json!({"matchLabels": labels})
@@ -183,9 +196,9 @@ pub(super) async fn deny(context: &Context, fixed: Fixed) -> Result<Plan, Failur
         json!({})
     };
     let rules = match fixed {
-        Fixed::DenyIngress => json!({"policyTypes": ["Ingress"], "ingress": []}),
-        Fixed::DenyEgress => json!({"policyTypes": ["Egress"]}),
-        Fixed::AllowDns => json!({"policyTypes": ["Egress"], "egress": [{
+        BuiltinPolicy::DenyIngress => json!({"policyTypes": ["Ingress"], "ingress": []}),
+        BuiltinPolicy::DenyEgress => json!({"policyTypes": ["Egress"]}),
+        BuiltinPolicy::AllowDns => json!({"policyTypes": ["Egress"], "egress": [{
             "to": [{"namespaceSelector": {}}],
             "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
         }]}),
@@ -202,6 +215,9 @@ pub(super) async fn deny(context: &Context, fixed: Fixed) -> Result<Plan, Failur
     policy(context, body).await
 }
 
-pub(super) async fn allow(context: &Context, policy: Fixed) -> Result<Plan, Failure> {
+pub(super) async fn allow(
+    context: &FunctionContext,
+    policy: BuiltinPolicy,
+) -> Result<MutationPlan, ClusterError> {
     by_name(context, &NETWORK_POLICIES, policy.name()).await
 }

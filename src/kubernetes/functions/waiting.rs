@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::Context;
+use super::FunctionContext;
 use super::pods::no;
 use super::workloads::number;
 use crate::kubernetes::arguments::fill_name;
-use crate::kubernetes::cluster::Selection;
-use crate::kubernetes::failure::Failure;
+use crate::kubernetes::cluster::ObjectSelector;
+use crate::kubernetes::error::ClusterError;
 use crate::kubernetes::resource::{DAEMON_SETS, DEPLOYMENTS, Resource, STATEFUL_SETS};
 
 const BE_READY: &str = "raise_on_not_fully_available";
@@ -30,12 +30,12 @@ fn pods_are_ready(set: &Json) -> bool {
 
 /// Whether the workload of that name came to be ready, or not to be, in time.
 async fn wait(
-    context: &Context,
+    context: &FunctionContext,
     resource: &Resource,
     judge: impl Fn(&Json) -> bool,
-) -> Result<(bool, String, i64), Failure> {
+) -> Result<(bool, String, i64), ClusterError> {
     let name = context.arguments.required("name");
-    let mut selection = Selection::name(&name);
+    let mut selection = ObjectSelector::name(&name);
     if let Some(labels) = context.arguments.some_text("label_selector") {
         selection.labels = fill_name(&labels, &name)?;
     }
@@ -48,7 +48,12 @@ async fn wait(
     Ok((seen.is_some(), name, seconds))
 }
 
-async fn raising(context: &Context, resource: &Resource, ready: bool, word: &str) -> Result<Json, Failure> {
+async fn raising(
+    context: &FunctionContext,
+    resource: &Resource,
+    ready: bool,
+    word: &str,
+) -> Result<Json, ClusterError> {
     let (seen, name, seconds) = wait(context, resource, |object| replicas_are_ready(object) == ready).await?;
     if seen {
         return Ok(true.into());
@@ -57,26 +62,26 @@ async fn raising(context: &Context, resource: &Resource, ready: bool, word: &str
     no(context, flag, format!("{word} '{name}' failed to {what} within {seconds}s"))
 }
 
-pub(super) async fn deployment_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn deployment_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     raising(context, &DEPLOYMENTS, true, "deployment").await
 }
 
-pub(super) async fn deployment_not_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn deployment_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     raising(context, &DEPLOYMENTS, false, "deployment").await
 }
 
-pub(super) async fn stateful_set_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn stateful_set_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     raising(context, &STATEFUL_SETS, true, "microservice").await
 }
 
-pub(super) async fn stateful_set_not_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn stateful_set_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     raising(context, &STATEFUL_SETS, false, "microservice").await
 }
 
-pub(super) async fn daemon_set_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn daemon_set_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     Ok(wait(context, &DAEMON_SETS, pods_are_ready).await?.0.into())
 }
 
-pub(super) async fn daemon_set_not_fully(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn daemon_set_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
     Ok(wait(context, &DAEMON_SETS, |set| !pods_are_ready(set)).await?.0.into())
 }

@@ -3,24 +3,32 @@
 use serde_json::{Value as Json, json};
 
 use super::pods::no;
-use super::{Context, change, deletion};
+use super::{FunctionContext, change, deletion};
 use crate::clock::Timestamp;
-use crate::kubernetes::cluster::{Format, Selection};
-use crate::kubernetes::failure::Failure;
-use crate::kubernetes::plan::{Answer, Expect, OnError, Operation, Plan};
+use crate::kubernetes::cluster::{ObjectSelector, PatchFormat};
+use crate::kubernetes::error::ClusterError;
+use crate::kubernetes::mutation::{
+    ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,
+};
 use crate::kubernetes::resource::{DAEMON_SETS, DEPLOYMENTS, Resource};
-use crate::kubernetes::select::Metadata;
+use crate::kubernetes::targets::Metadata;
 
 /// Those of that name, else those with those labels.
-pub(super) async fn delete(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+pub(super) async fn delete(
+    context: &FunctionContext,
+    resource: &Resource,
+) -> Result<MutationPlan, ClusterError> {
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
     let things = context.things(resource, &selection).await?;
-    Ok(Plan::of(things.iter().map(|thing| deletion(resource, thing, None)).collect(), Answer::Null))
+    Ok(MutationPlan::of(
+        things.iter().map(|thing| deletion(resource, thing, None)).collect(),
+        MutationResponse::Null,
+    ))
 }
 
 /// What is to be changed. If it is not there, the change is tried all the same: its refusal has words of its own.
-async fn one(context: &Context, resource: &Resource, name: &str) -> Result<Metadata, Failure> {
+async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata, ClusterError> {
     let namespace = context.namespace();
     match context.thing(resource, Some(&namespace), name).await {
         Err(failure) if failure.code() == Some(404) => {
@@ -30,7 +38,10 @@ async fn one(context: &Context, resource: &Resource, name: &str) -> Result<Metad
     }
 }
 
-pub(super) async fn scale(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+pub(super) async fn scale(
+    context: &FunctionContext,
+    resource: &Resource,
+) -> Result<MutationPlan, ClusterError> {
     let name = context.arguments.required("name");
     let replicas = context.arguments.json("replicas");
     let shown = context.arguments.required("replicas");
@@ -38,15 +49,18 @@ pub(super) async fn scale(context: &Context, resource: &Resource) -> Result<Plan
     let operation = change(
         resource,
         &thing,
-        Format::StrategicPatch,
+        PatchFormat::StrategicPatch,
         json!({"spec": {"replicas": replicas}}),
-        Expect::Holds(vec![("/spec/replicas", replicas.clone()), ("/status/replicas", replicas.clone())]),
-        OnError::Fail(format!("failed to scale '{name}' to {shown} replicas: ")),
+        ExpectedState::Holds(vec![
+            ("/spec/replicas", replicas.clone()),
+            ("/status/replicas", replicas.clone()),
+        ]),
+        ErrorPolicy::Fail(format!("failed to scale '{name}' to {shown} replicas: ")),
     );
-    Ok(Plan::one(operation, Answer::Null))
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
-pub(super) async fn rollout(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
     const AT: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     let name = context.arguments.required("name");
     let thing = one(context, &DEPLOYMENTS, &name).await?;
@@ -55,33 +69,36 @@ pub(super) async fn rollout(context: &Context) -> Result<Plan, Failure> {
     let operation = change(
         &DEPLOYMENTS,
         &thing,
-        Format::StrategicPatch,
+        PatchFormat::StrategicPatch,
         json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
-        Expect::Holds(vec![(AT, at.into())]),
-        OnError::Fail(format!("failed to rollout the deployment '{name}'! Error: ")),
+        ExpectedState::Holds(vec![(AT, at.into())]),
+        ErrorPolicy::Fail(format!("failed to rollout the deployment '{name}'! Error: ")),
     );
-    Ok(Plan::one(operation, Answer::Null))
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
 /// Changes as given: a mapping is merged, a list is a list of changes.
-pub(super) async fn update(context: &Context, resource: &Resource) -> Result<Plan, Failure> {
+pub(super) async fn update(
+    context: &FunctionContext,
+    resource: &Resource,
+) -> Result<MutationPlan, ClusterError> {
     let name = context.arguments.required("name");
     let body = context.arguments.json("spec");
-    let format = if body.is_array() { Format::JsonPatch } else { Format::StrategicPatch };
+    let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::StrategicPatch };
     let thing = one(context, resource, &name).await?;
-    let operation = Operation {
+    let operation = PlannedMutation {
         // what was given cannot be compared with what comes of it: defaults are added, lists merged
-        expect: Expect::Accepted,
+        expect: ExpectedState::Accepted,
         ..change(
             resource,
             &thing,
             format,
             body,
-            Expect::Accepted,
-            OnError::Fail(format!("failed to update {} '{name}': ", words(resource))),
+            ExpectedState::Accepted,
+            ErrorPolicy::Fail(format!("failed to update {} '{name}': ", words(resource))),
         )
     };
-    Ok(Plan::one(operation, Answer::Null))
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
 fn words(resource: &Resource) -> &'static str {
@@ -89,8 +106,8 @@ fn words(resource: &Resource) -> &'static str {
 }
 
 /// The first of that name, and with those labels if there are any given.
-async fn found(context: &Context, resource: &Resource) -> Result<Option<Json>, Failure> {
-    let mut selection = Selection::name(&context.arguments.required("name"));
+async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>, ClusterError> {
+    let mut selection = ObjectSelector::name(&context.arguments.required("name"));
     selection.labels = context.arguments.some_text("label_selector").unwrap_or_default();
     let things: Vec<Json> =
         context.cluster.list(resource, Some(&context.namespace()), &selection, false).await?;
@@ -102,7 +119,7 @@ pub(super) fn number(document: &Json, pointer: &str) -> i64 {
     document.pointer(pointer).and_then(Json::as_i64).unwrap_or(0)
 }
 
-async fn deployment(context: &Context, flag: &str) -> Result<Result<Json, Json>, Failure> {
+async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json, Json>, ClusterError> {
     let name = context.arguments.required("name");
     match found(context, &DEPLOYMENTS).await? {
         Some(deployment) => Ok(Ok(deployment)),
@@ -110,7 +127,7 @@ async fn deployment(context: &Context, flag: &str) -> Result<Result<Json, Json>,
     }
 }
 
-pub(super) async fn deployment_healthy(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
     const FLAG: &str = "raise_on_unavailable";
     let deployment = match deployment(context, FLAG).await? {
         Ok(deployment) => deployment,
@@ -122,7 +139,7 @@ pub(super) async fn deployment_healthy(context: &Context) -> Result<Json, Failur
     no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
 }
 
-pub(super) async fn deployment_partially(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Json, ClusterError> {
     const FLAG: &str = "raise_on_not_partially_available";
     let deployment = match deployment(context, FLAG).await? {
         Ok(deployment) => deployment,
@@ -134,14 +151,14 @@ pub(super) async fn deployment_partially(context: &Context) -> Result<Json, Fail
     no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
 }
 
-pub(super) async fn daemon_set_healthy(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn daemon_set_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
     let found = found(context, &DAEMON_SETS).await?;
     let ready =
         |set: &Json| number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled");
     Ok(found.is_some_and(|set| ready(&set)).into())
 }
 
-pub(super) async fn daemon_set_partially(context: &Context) -> Result<Json, Failure> {
+pub(super) async fn daemon_set_partially(context: &FunctionContext) -> Result<Json, ClusterError> {
     let found = found(context, &DAEMON_SETS).await?;
     Ok(found.is_some_and(|set| number(&set, "/status/numberReady") >= 1).into())
 }

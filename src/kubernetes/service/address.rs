@@ -7,7 +7,7 @@ use url::Url;
 
 /// A Service that an address means. Nothing was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ServiceRef {
     /// Its name.
     pub name: String,
     /// Its namespace; nothing for that of the run.
@@ -20,13 +20,13 @@ pub struct Wanted {
 
 /// What one address stands for, as `--connect-to` takes it: `HOST:PORT=NAME[.NAMESPACE].svc[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alias {
+pub struct ServiceAlias {
     host: String,
     port: u16,
-    to: Wanted,
+    to: ServiceRef,
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for ServiceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if let Some(namespace) = &self.namespace {
@@ -41,14 +41,14 @@ impl fmt::Display for Wanted {
 }
 
 /// The Service that an address means, if it means one: by an alias, else by the name that a cluster's DNS has.
-pub fn named(url: &Url, aliases: &[Alias]) -> Option<Wanted> {
+pub fn named(url: &Url, aliases: &[ServiceAlias]) -> Option<ServiceRef> {
     let host = url.host_str()?;
     let port = url.port_or_known_default()?;
     if let Some(alias) = aliases.iter().find(|alias| alias.host == host && alias.port == port) {
         return Some(alias.to.clone());
     }
     let (name, namespace) = service(host)?;
-    Some(Wanted { name, namespace, port: Some(port.to_string()), exactly: url.port().is_some() })
+    Some(ServiceRef { name, namespace, port: Some(port.to_string()), exactly: url.port().is_some() })
 }
 
 /// The name and the namespace in `NAME.svc`, `NAME.NAMESPACE.svc` and their long forms.
@@ -66,7 +66,7 @@ fn service(host: &str) -> Option<(String, Option<String>)> {
     fits.then(|| (name.to_owned(), namespace.map(str::to_owned)))
 }
 
-impl FromStr for Alias {
+impl FromStr for ServiceAlias {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -93,7 +93,7 @@ impl FromStr for Alias {
         let exactly = service_port.is_some();
         // without a port: the same one as outside, or the only one
         let service_port = service_port.map_or_else(|| port.to_string(), str::to_owned);
-        let to = Wanted { name, namespace, port: Some(service_port), exactly };
+        let to = ServiceRef { name, namespace, port: Some(service_port), exactly };
         Ok(Self { host: host.to_owned(), port, to })
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn shown(url: &str, aliases: &[&str]) -> Option<(String, Option<String>)> {
-        let aliases: Vec<Alias> = aliases.iter().map(|alias| alias.parse().unwrap()).collect();
+        let aliases: Vec<ServiceAlias> = aliases.iter().map(|alias| alias.parse().unwrap()).collect();
         named(&Url::parse(url).unwrap(), &aliases).map(|wanted| (wanted.to_string(), wanted.port))
     }
 
@@ -153,7 +153,7 @@ mod tests {
             "a:1=web.svc:80/x",
             ":1=web.svc",
         ] {
-            assert!(wrong.parse::<Alias>().is_err(), "{wrong}");
+            assert!(wrong.parse::<ServiceAlias>().is_err(), "{wrong}");
         }
     }
 }

@@ -7,22 +7,22 @@
 //! ```
 
 mod address;
-mod tunnel;
+mod port_forward;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value as Json;
 
-use super::cluster::{Call, Cluster};
-use super::failure::Failure;
+use super::cluster::{ApiRequest, ClusterClient};
+use super::error::ClusterError;
 use super::resource::{ENDPOINTS, Resource, SERVICES};
 
-pub use address::{Alias, Wanted, named};
-pub use tunnel::{Ticket, Tunnel};
+pub use address::{ServiceAlias, ServiceRef, named};
+pub use port_forward::{ForwardGuard, PortForward};
 
 /// A Service that is there, and the port of it that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ResolvedService {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -35,14 +35,14 @@ pub struct Found {
 
 /// A Pod behind a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct PodEndpoint {
     /// The name of the Pod.
     pub pod: String,
     /// The port of the Pod.
     pub port: u16,
 }
 
-impl Found {
+impl ResolvedService {
     /// `shop/web:8080`.
     pub fn shown(&self) -> String {
         format!("{}/{}:{}", self.namespace, self.name, self.port)
@@ -57,32 +57,34 @@ impl Found {
 }
 
 /// Looks a Service up. One that is not there, or has no such port, is a finding.
-pub async fn find(cluster: &Cluster, wanted: &Wanted) -> Result<Found, Failure> {
+pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, ClusterError> {
     let namespace = wanted.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let name = &wanted.name;
-    let call = Call::get(&SERVICES, Some(&namespace), name);
+    let call = ApiRequest::get(&SERVICES, Some(&namespace), name);
     let service = match cluster.json(&call).await {
         Ok(service) => service,
         Err(failure) if failure.code() == Some(404) => {
-            return Err(Failure::failed(format!("there is no Service {name} in the namespace {namespace}")));
+            return Err(ClusterError::failed(format!(
+                "there is no Service {name} in the namespace {namespace}"
+            )));
         }
         Err(failure) => return Err(failure),
     };
     if service.pointer("/spec/type").and_then(Json::as_str) == Some("ExternalName") {
         let text =
             format!("the Service {namespace}/{name} is an ExternalName: use the name that it stands for");
-        return Err(Failure::failed(text));
+        return Err(ClusterError::failed(text));
     }
     let ports =
         service.pointer("/spec/ports").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
     match choose(ports, wanted) {
-        Ok((port, port_name)) => Ok(Found { namespace, name: name.clone(), port, port_name }),
-        Err(what) => Err(Failure::failed(format!("the Service {namespace}/{name} {what}"))),
+        Ok((port, port_name)) => Ok(ResolvedService { namespace, name: name.clone(), port, port_name }),
+        Err(what) => Err(ClusterError::failed(format!("the Service {namespace}/{name} {what}"))),
     }
 }
 
 /// The port that is meant among those of a Service, and its name.
-fn choose(ports: &[Json], wanted: &Wanted) -> Result<(u16, String), String> {
+fn choose(ports: &[Json], wanted: &ServiceRef) -> Result<(u16, String), String> {
     let number = |port: &Json| port["port"].as_u64().and_then(|port| u16::try_from(port).ok());
     let name = |port: &Json| port["name"].as_str().unwrap_or_default().to_owned();
     let fits = |port: &&Json| {
@@ -104,8 +106,11 @@ fn choose(ports: &[Json], wanted: &Wanted) -> Result<(u16, String), String> {
 }
 
 /// The Pods that are ready to serve. None is a finding, too.
-pub async fn endpoints(cluster: &Cluster, found: &Found) -> Result<Vec<Endpoint>, Failure> {
-    let call = Call::get(&ENDPOINTS, Some(&found.namespace), &found.name);
+pub async fn endpoints(
+    cluster: &ClusterClient,
+    found: &ResolvedService,
+) -> Result<Vec<PodEndpoint>, ClusterError> {
+    let call = ApiRequest::get(&ENDPOINTS, Some(&found.namespace), &found.name);
     let listed = match cluster.json(&call).await {
         Ok(listed) => listed,
         Err(failure) if failure.code() == Some(404) => Json::Null,
@@ -115,7 +120,7 @@ pub async fn endpoints(cluster: &Cluster, found: &Found) -> Result<Vec<Endpoint>
     match (ready.is_empty(), others) {
         (false, _) => Ok(ready),
         (true, 0) => Err(no_endpoints(found)),
-        (true, _) => Err(Failure::failed(format!(
+        (true, _) => Err(ClusterError::failed(format!(
             "what stands behind the Service {}/{} are no Pods, so nothing can be forwarded to it: \
              use --service-access=proxy or =direct",
             found.namespace, found.name
@@ -127,17 +132,17 @@ pub async fn endpoints(cluster: &Cluster, found: &Found) -> Result<Vec<Endpoint>
 const NO_ENDPOINTS: &str = "no endpoints: ";
 
 /// The words for a Service that nothing stands behind.
-pub fn no_endpoints(found: &Found) -> Failure {
-    Failure::failed(format!("{NO_ENDPOINTS}no ready Pod stands behind the Service {}", found.shown()))
+pub fn no_endpoints(found: &ResolvedService) -> ClusterError {
+    ClusterError::failed(format!("{NO_ENDPOINTS}no ready Pod stands behind the Service {}", found.shown()))
 }
 
 /// Whether a failure says so.
-pub fn is_no_endpoints(failure: &Failure) -> bool {
+pub fn is_no_endpoints(failure: &ClusterError) -> bool {
     failure.words().starts_with(NO_ENDPOINTS)
 }
 
 /// The Pods of an Endpoints object that are ready and have that port; and how many addresses are no Pods.
-fn ready(endpoints: &Json, port_name: &str) -> (Vec<Endpoint>, usize) {
+fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
     let mut pods = Vec::new();
     let mut others = 0;
     for subset in endpoints["subsets"].as_array().into_iter().flatten() {
@@ -147,7 +152,7 @@ fn ready(endpoints: &Json, port_name: &str) -> (Vec<Endpoint>, usize) {
         for address in subset["addresses"].as_array().into_iter().flatten() {
             let target = &address["targetRef"];
             match target["name"].as_str().filter(|_| target["kind"] == "Pod") {
-                Some(pod) => pods.push(Endpoint { pod: pod.to_owned(), port }),
+                Some(pod) => pods.push(PodEndpoint { pod: pod.to_owned(), port }),
                 None => others += 1,
             }
         }
@@ -157,17 +162,17 @@ fn ready(endpoints: &Json, port_name: &str) -> (Vec<Endpoint>, usize) {
 
 /// Takes turns among endpoints, connection by connection.
 #[derive(Debug, Default)]
-struct Turns(AtomicUsize);
+struct RoundRobin(AtomicUsize);
 
-impl Turns {
-    fn next<'a>(&self, endpoints: &'a [Endpoint]) -> Option<&'a Endpoint> {
+impl RoundRobin {
+    fn next<'a>(&self, endpoints: &'a [PodEndpoint]) -> Option<&'a PodEndpoint> {
         let turn = self.0.fetch_add(1, Ordering::Relaxed);
         endpoints.get(turn.checked_rem(endpoints.len())?)
     }
 }
 
 /// What a Service's refusal by the API server's proxy says: its own words, not those of what stands behind it.
-pub fn proxy_refusal(found: &Found, code: u16, body: &[u8]) -> Option<Failure> {
+pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<ClusterError> {
     let status: Json = serde_json::from_slice(body).ok()?;
     if status["kind"] != "Status" || status["apiVersion"] != "v1" || status["status"] != "Failure" {
         return None;
@@ -178,7 +183,7 @@ pub fn proxy_refusal(found: &Found, code: u16, body: &[u8]) -> Option<Failure> {
     }
     // 1.20 says 503, later ones 502
     if matches!(code, 502 | 503) && message.starts_with("error trying to reach service") {
-        return Some(Failure::failed(message));
+        return Some(ClusterError::failed(message));
     }
     let about = &status["details"];
     let is_its_own = matches!(code, 401 | 403 | 404)
@@ -195,8 +200,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn wanted(port: Option<&str>, exactly: bool) -> Wanted {
-        Wanted { name: "web".into(), namespace: None, port: port.map(str::to_owned), exactly }
+    fn wanted(port: Option<&str>, exactly: bool) -> ServiceRef {
+        ServiceRef { name: "web".into(), namespace: None, port: port.map(str::to_owned), exactly }
     }
 
     #[test]
@@ -232,8 +237,10 @@ mod tests {
             {"addresses": [pod("d")], "ports": [{"name": "http", "port": 8081}]},
             {"notReadyAddresses": [pod("e")], "ports": [{"name": "http", "port": 8080}]}]});
         let check = |port: &str, expected: &[(&str, u16)], others: usize| {
-            let expected: Vec<_> =
-                expected.iter().map(|(pod, port)| Endpoint { pod: (*pod).to_owned(), port: *port }).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(pod, port)| PodEndpoint { pod: (*pod).to_owned(), port: *port })
+                .collect();
             assert_eq!(ready(&endpoints, port), (expected, others), "{port}");
         };
         check("http", &[("a", 8080), ("b", 8080), ("d", 8081)], 1);
@@ -244,9 +251,9 @@ mod tests {
 
     #[test]
     fn endpoints_take_turns() {
-        let turns = Turns::default();
+        let turns = RoundRobin::default();
         let all: Vec<_> =
-            ["a", "b"].into_iter().map(|pod| Endpoint { pod: pod.to_owned(), port: 1 }).collect();
+            ["a", "b"].into_iter().map(|pod| PodEndpoint { pod: pod.to_owned(), port: 1 }).collect();
         let taken: Vec<_> = (0..3).filter_map(|_| turns.next(&all)).map(|one| one.pod.as_str()).collect();
         assert_eq!(taken, ["a", "b", "a"]);
         assert_eq!(turns.next(&[]), None);
@@ -254,8 +261,12 @@ mod tests {
 
     #[test]
     fn the_proxys_own_words_are_told_from_the_services() {
-        let found =
-            Found { namespace: "shop".into(), name: "web".into(), port: 8080, port_name: String::new() };
+        let found = ResolvedService {
+            namespace: "shop".into(),
+            name: "web".into(),
+            port: 8080,
+            port_name: String::new(),
+        };
         let status = |code: u16, message: &str, details: Json| {
             json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
                 "message": message, "details": details})

@@ -1,10 +1,10 @@
 //! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster. Floor 1.
 
-mod answer;
 mod body;
+mod client;
 mod netrc;
-mod send;
-mod service;
+mod response;
+mod routing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,37 +18,37 @@ use reqwest::{Client, Method, Request};
 use url::Url;
 
 use self::body::{add_query, form};
-use self::send::PreparedHttp;
+use self::client::PreparedHttp;
 use super::process::duration;
-use super::{ActivityError, Prepared, Provider};
-use crate::experiment::resolve::{Call, HttpCall, Verification};
-use crate::experiment::{Finding, Usage};
-use crate::http_client::{self, Options};
-use crate::settings::Environment;
+use super::{ActivityError, PreparedActivity, Provider};
+use crate::config::ProcessEnv;
+use crate::experiment::resolve::{HttpCall, ResolvedActivity, Verification};
+use crate::experiment::{ProviderUsage, ValidationFinding};
+use crate::http_client::{self, ClientOptions};
 use crate::value::{Map, Value, json_text};
 
-pub use service::{Access, Services};
+pub use routing::{ServiceAccess, ServiceRouter};
 
 /// The provider.
-pub struct Http {
-    environment: Arc<Environment>,
+pub struct HttpProvider {
+    environment: Arc<ProcessEnv>,
     trust: Verification,
     /// Making one takes longer than a request. They keep no connections: each activity makes its own.
     clients: Mutex<HashMap<(Verification, Option<Duration>), Client>>,
     /// Where addresses may mean them.
-    services: Option<Arc<Services>>,
+    services: Option<Arc<ServiceRouter>>,
 }
 
-impl Http {
+impl HttpProvider {
     /// The environment says which certificates are trusted and where credentials are kept.
-    pub fn new(environment: Arc<Environment>) -> Self {
+    pub fn new(environment: Arc<ProcessEnv>) -> Self {
         let trust = http_client::trust(|name| environment.get(name));
         Self { environment, trust, clients: Mutex::default(), services: None }
     }
 
     /// Lets addresses mean Services of a cluster.
     #[must_use]
-    pub fn with_services(self, services: Arc<Services>) -> Self {
+    pub fn with_services(self, services: Arc<ServiceRouter>) -> Self {
         Self { services: Some(services), ..self }
     }
 
@@ -72,7 +72,8 @@ impl Http {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = http_client::build(verification, Options { connect_timeout, ..Options::default() })?;
+        let client =
+            http_client::build(verification, ClientOptions { connect_timeout, ..ClientOptions::default() })?;
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -114,20 +115,27 @@ impl Http {
     }
 }
 
-impl Provider for Http {
-    fn check(&self, _usage: Usage<'_>, provider: &Map) -> Vec<Finding> {
+impl Provider for HttpProvider {
+    fn check(&self, _usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
         let url = provider.get("url").and_then(Value::as_text).filter(|url| !url.contains('$'));
         match url.map(parse_url) {
             Some(Err(fault)) => {
-                vec![Finding::at("url", fault).doubtful().hint("an address begins with http:// or https://")]
+                vec![
+                    ValidationFinding::at("url", fault)
+                        .doubtful()
+                        .hint("an address begins with http:// or https://"),
+                ]
             }
             _ => Vec::new(),
         }
     }
 
-    fn prepare(&self, call: Call) -> BoxFuture<'_, Result<Box<dyn Prepared>, ActivityError>> {
+    fn prepare(
+        &self,
+        call: ResolvedActivity,
+    ) -> BoxFuture<'_, Result<Box<dyn PreparedActivity>, ActivityError>> {
         Box::pin(async move {
-            let Call::Http(call) = call else {
+            let ResolvedActivity::Http(call) = call else {
                 return Err(ActivityError::Unexpected("not a request".to_owned()));
             };
             let request = self.request(&call).map_err(ActivityError::Unexpected)?;
@@ -148,7 +156,7 @@ impl Provider for Http {
                     .await
                     .map_err(ActivityError::Failed)?,
             };
-            let prepared: Box<dyn Prepared> =
+            let prepared: Box<dyn PreparedActivity> =
                 Box::new(PreparedHttp { request, call, client, destination, failing: None });
             Ok(prepared)
         })

@@ -9,20 +9,20 @@ pub(super) fn lookup(text: &str, host: &str) -> Option<(String, String)> {
 }
 
 #[derive(Default)]
-struct Entry<'a> {
+struct NetrcEntry<'a> {
     /// None for the default entry.
     host: Option<&'a str>,
     login: Option<&'a str>,
     password: Option<&'a str>,
 }
 
-fn entries(text: &str) -> Vec<Entry<'_>> {
-    let mut entries: Vec<Entry<'_>> = Vec::new();
+fn entries(text: &str) -> Vec<NetrcEntry<'_>> {
+    let mut entries: Vec<NetrcEntry<'_>> = Vec::new();
     let mut words = text.lines().flat_map(words);
     while let Some(word) = words.next() {
         match word {
-            "machine" => entries.push(Entry { host: words.next(), ..Entry::default() }),
-            "default" => entries.push(Entry::default()),
+            "machine" => entries.push(NetrcEntry { host: words.next(), ..NetrcEntry::default() }),
+            "default" => entries.push(NetrcEntry::default()),
             // a macro is a program for ftp, up to the next empty line
             "macdef" => while words.next().is_some_and(|word| word != END_OF_MACRO) {},
             "login" | "user" | "password" | "account" => {

@@ -10,17 +10,17 @@
 //!
 //! The template engine escapes every text; the policy in the head lets nothing be loaded or run, whatever a text tries.
 
-mod arms;
 mod axis;
-mod page;
-mod spread;
+mod latency_chart;
+mod layout;
+mod run_strips;
 mod timeline;
 
-use super::Summary;
+use super::ReportSummary;
 
 /// The report.
-pub fn render(summary: &Summary) -> String {
-    page::page(summary).into_string()
+pub fn render(summary: &ReportSummary) -> String {
+    layout::page(summary).into_string()
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, moment, place, round_up};
 use crate::clock::Timestamp;
-use crate::report::foreign::visible;
-use crate::report::summary::{MomentKind, RunSummary, Tone, ratio, seconds_shown};
-use crate::sample::{Outcome, Phase, Sample, Series};
+use crate::report::invisible::visible;
+use crate::report::summary::{RunSummary, Sentiment, TimelineEventKind, ratio, seconds_shown};
+use crate::series::{RawSample, SampleOutcome, SamplePhase, Series};
 
 /// The width of the drawing.
 const WIDTH: f64 = 960.0;
@@ -32,20 +32,21 @@ const MOST_MARKS: usize = 40;
 const STEPS: u16 = 220;
 
 /// Something that was done, by its number in the drawing.
-pub(super) struct Mark {
+pub(super) struct TimelineMark {
     pub(super) number: usize,
     at: f64,
-    kind: MomentKind,
+    kind: TimelineEventKind,
 }
 
 /// What is numbered of a run's timeline, by its place there.
-pub(super) fn marks(run: &RunSummary) -> Vec<(usize, Mark)> {
-    let is_done =
-        |kind: MomentKind| matches!(kind, MomentKind::Action | MomentKind::Effect | MomentKind::Rollback);
+pub(super) fn marks(run: &RunSummary) -> Vec<(usize, TimelineMark)> {
+    let is_done = |kind: TimelineEventKind| {
+        matches!(kind, TimelineEventKind::Action | TimelineEventKind::Effect | TimelineEventKind::Rollback)
+    };
     let done = run.timeline.iter().enumerate().filter(|(_, moment)| is_done(moment.kind));
     (1..)
         .zip(done.take(MOST_MARKS))
-        .map(|(number, (index, moment))| (index, Mark { number, at: moment.at, kind: moment.kind }))
+        .map(|(number, (index, moment))| (index, TimelineMark { number, at: moment.at, kind: moment.kind }))
         .collect()
 }
 
@@ -56,8 +57,8 @@ fn lead(run: &RunSummary, series: &Series) -> f64 {
         return run.since(sampling);
     }
     // without the moment itself: the fault began with the first action
-    let first = run.timeline.iter().find(|moment| moment.kind == MomentKind::Action);
-    match (series.seen(Phase::Fault), first) {
+    let first = run.timeline.iter().find(|moment| moment.kind == TimelineEventKind::Action);
+    match (series.seen(SamplePhase::Fault), first) {
         (Some(fault), Some(action)) => fault.from - action.at,
         _ => series.phases.first().map_or(0.0, |phase| phase.to),
     }
@@ -91,7 +92,7 @@ pub(super) fn timeline(run: &RunSummary) -> Markup {
                     (bands(series, *lead, &time, height - 24.0))
                 }
                 @for (_, mark) in &marks { (drawn(mark, &time, height - 24.0)) }
-                @for moment in run.timeline.iter().filter(|moment| moment.kind == MomentKind::Look) {
+                @for moment in run.timeline.iter().filter(|moment| moment.kind == TimelineEventKind::Look) {
                     path .(of(moment.tone)) d=(diamond(time.at(moment.at), DONE - 10.0)) {
                         title { (visible(&moment.what)) ", at " (seconds_shown(moment.at)) }
                     }
@@ -119,11 +120,11 @@ fn described(run: &RunSummary) -> String {
 }
 
 /// The class of a tone.
-pub(super) fn of(tone: Tone) -> &'static str {
+pub(super) fn of(tone: Sentiment) -> &'static str {
     match tone {
-        Tone::Good => "good",
-        Tone::Bad => "bad",
-        Tone::Unclear => "unclear",
+        Sentiment::Good => "good",
+        Sentiment::Bad => "bad",
+        Sentiment::Unclear => "unclear",
     }
 }
 
@@ -139,13 +140,13 @@ fn bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
     }
 }
 
-fn drawn(mark: &Mark, time: &Axis, bottom: f64) -> Markup {
+fn drawn(mark: &TimelineMark, time: &Axis, bottom: f64) -> Markup {
     let x = time.at(mark.at);
     // neighbours stand on other lines
     let y = 26.0 + 11.0 * [0.0, 1.0][mark.number % 2];
     let kind = match mark.kind {
-        MomentKind::Rollback => "rollback",
-        MomentKind::Effect => "effect",
+        TimelineEventKind::Rollback => "rollback",
+        TimelineEventKind::Effect => "effect",
         _ => "action",
     };
     html! {
@@ -172,7 +173,7 @@ fn ruler(time: &Axis, y: f64) -> Markup {
 
 /// Samples that were due in one step of time.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Bucket {
+pub(super) struct TimeBucket {
     /// How many were good, and how many were not.
     pub(super) good: u32,
     pub(super) bad: u32,
@@ -180,7 +181,7 @@ pub(super) struct Bucket {
     latencies: Vec<f64>,
 }
 
-impl Bucket {
+impl TimeBucket {
     fn middle(&self) -> Option<f64> {
         self.latencies.get(self.latencies.len() / 2).copied()
     }
@@ -194,19 +195,19 @@ pub(super) fn steps_of(series: &Series, seconds: f64, most: u16) -> u16 {
 }
 
 /// Puts samples together: `count` equal steps of time from one moment to another.
-pub(super) fn buckets(raw: &[Sample], from: f64, to: f64, count: u16) -> Vec<Bucket> {
+pub(super) fn buckets(raw: &[RawSample], from: f64, to: f64, count: u16) -> Vec<TimeBucket> {
     let count = count.max(1);
-    let mut buckets = vec![Bucket::default(); usize::from(count)];
+    let mut buckets = vec![TimeBucket::default(); usize::from(count)];
     let step = (to - from) / f64::from(count);
     if !(step.is_finite() && step > 0.0) {
         return buckets;
     }
-    for Sample(due, latency, outcome) in raw {
+    for RawSample(due, latency, outcome) in raw {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         // what does not fit is the first or last
         let index = ((due - from) / step).clamp(0.0, f64::from(count) - 1.0) as usize;
         let bucket = &mut buckets[index];
-        if *outcome == Outcome::Ok {
+        if *outcome == SampleOutcome::Ok {
             bucket.good += 1;
             bucket.latencies.extend(latency.filter(|latency| latency.is_finite()));
         } else {
@@ -268,7 +269,7 @@ fn probe(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
 }
 
 /// One step of the strip of outcomes: low where all were good, and higher the more were not.
-fn outcome(step: &Bucket, x: f64, width: f64, top: f64, path: &mut String) {
+fn outcome(step: &TimeBucket, x: f64, width: f64, top: f64, path: &mut String) {
     let (begin, end) = (top + OUTCOME.0, top + OUTCOME.1);
     let share = f64::from(step.bad) / f64::from(step.good + step.bad);
     let height = if step.bad > 0 { 5.0 + share * (end - begin - 5.0) } else { 3.0 };
@@ -287,16 +288,16 @@ mod tests {
     #[test]
     fn samples_fall_into_steps_of_time() {
         let raw = [
-            Sample(0.0, Some(3.0), Outcome::Ok),
-            Sample(0.4, Some(1.0), Outcome::Ok),
-            Sample(0.9, None, Outcome::Refused),
-            Sample(1.0, Some(2.0), Outcome::Ok),
-            Sample(9.0, Some(9.0), Outcome::Timeout),
+            RawSample(0.0, Some(3.0), SampleOutcome::Ok),
+            RawSample(0.4, Some(1.0), SampleOutcome::Ok),
+            RawSample(0.9, None, SampleOutcome::Refused),
+            RawSample(1.0, Some(2.0), SampleOutcome::Ok),
+            RawSample(9.0, Some(9.0), SampleOutcome::Timeout),
         ];
         let steps = buckets(&raw, 0.0, 2.0, 2);
         assert_eq!((steps[0].good, steps[0].bad, steps[0].middle()), (2, 1, Some(3.0)));
         assert_eq!((steps[1].good, steps[1].bad, steps[1].latencies.as_slice()), (1, 1, [2.0].as_slice()));
-        assert_eq!(buckets(&raw, 0.0, f64::INFINITY, 2), vec![Bucket::default(); 2]);
+        assert_eq!(buckets(&raw, 0.0, f64::INFINITY, 2), vec![TimeBucket::default(); 2]);
         assert_eq!(buckets(&raw, 0.0, 1.0, 0).len(), 1);
     }
 }

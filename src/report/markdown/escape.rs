@@ -4,7 +4,7 @@
 //! backslash; what has a meaning without marks (mentions, references, commits, addresses) is broken up by an invisible
 //! mark.
 
-use crate::report::foreign::{hides, visible};
+use crate::report::invisible::{hides, visible};
 
 /// Separates without being seen, so that `@name` is no mention.
 const JOINER: char = '\u{2060}';

@@ -3,47 +3,52 @@
 use std::borrow::Cow;
 
 use super::call::whole;
-use super::{Comparison, Expression, Inner, Operand, Step, Subscript};
+use super::{ComparisonOperator, Expression, InnerPath, Operand, PathStep, Subscript};
 use crate::value::Value;
 
 /// After so many looks at a node a path is given up: `$..*..*..*` selects more than anybody can want.
 const MAX_LOOKS: usize = 2_000_000;
 
 /// Everything that the steps select from the root, in the dialect's order: depth first.
-pub(super) fn select(steps: &[Step], root: &Value) -> Result<Vec<Value>, String> {
-    let mut walk = Walk { root, looks: 0 };
+pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, String> {
+    let mut walk = PathWalk { root, looks: 0 };
     let mut found = Vec::new();
     walk.follow(steps, &Cow::Borrowed(root), &mut found)?;
     Ok(found.into_iter().map(Cow::into_owned).collect())
 }
 
-struct Walk<'v> {
+struct PathWalk<'v> {
     root: &'v Value,
     looks: usize,
 }
 
 /// A node: part of the document, or made by a function.
-type Node<'v> = Cow<'v, Value>;
+type PathNode<'v> = Cow<'v, Value>;
 
-impl<'v> Walk<'v> {
+impl<'v> PathWalk<'v> {
     fn look(&mut self) -> Result<(), String> {
         self.looks += 1;
         if self.looks > MAX_LOOKS { Err("the path selects too much".to_owned()) } else { Ok(()) }
     }
 
-    fn follow(&mut self, steps: &[Step], node: &Node<'v>, found: &mut Vec<Node<'v>>) -> Result<(), String> {
+    fn follow(
+        &mut self,
+        steps: &[PathStep],
+        node: &PathNode<'v>,
+        found: &mut Vec<PathNode<'v>>,
+    ) -> Result<(), String> {
         self.look()?;
         let Some((step, rest)) = steps.split_first() else {
             found.push(node.clone());
             return Ok(());
         };
-        let (Step::Child(subscripts) | Step::Descend(subscripts)) = step;
+        let (PathStep::Child(subscripts) | PathStep::Descend(subscripts)) = step;
         for subscript in subscripts {
             for next in self.apply(subscript, node)? {
                 self.follow(rest, &next, found)?;
             }
         }
-        if matches!(step, Step::Descend(_)) {
+        if matches!(step, PathStep::Descend(_)) {
             for child in children(node) {
                 self.follow(steps, &child, found)?;
             }
@@ -51,7 +56,7 @@ impl<'v> Walk<'v> {
         Ok(())
     }
 
-    fn apply(&mut self, subscript: &Subscript, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+    fn apply(&mut self, subscript: &Subscript, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
         Ok(match subscript {
             Subscript::Name(name) => named(node, name).into_iter().collect(),
             Subscript::Index(index) => indexed(node, *index).into_iter().collect(),
@@ -72,7 +77,7 @@ impl<'v> Walk<'v> {
             }
             Subscript::Path(inner) => {
                 let keys = self.inner(inner, node)?;
-                let child = |key: Node<'v>| match &*key {
+                let child = |key: PathNode<'v>| match &*key {
                     Value::Text(name) => named(node, name),
                     other => whole(other).and_then(|index| indexed(node, index)),
                 };
@@ -98,21 +103,21 @@ impl<'v> Walk<'v> {
         })
     }
 
-    fn inner(&mut self, inner: &Inner, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+    fn inner(&mut self, inner: &InnerPath, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
         let mut found = Vec::new();
         let from = if inner.from_root { &Cow::Borrowed(self.root) } else { node };
         self.follow(&inner.steps, from, &mut found)?;
         Ok(found)
     }
 
-    fn operand(&mut self, operand: &Operand, node: &Node<'v>) -> Result<Vec<Node<'v>>, String> {
+    fn operand(&mut self, operand: &Operand, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
         match operand {
             Operand::Path(inner) => self.inner(inner, node),
             Operand::Literal(value) => Ok(vec![Cow::Owned(value.clone())]),
         }
     }
 
-    fn holds(&mut self, expression: &Expression, node: &Node<'v>) -> Result<bool, String> {
+    fn holds(&mut self, expression: &Expression, node: &PathNode<'v>) -> Result<bool, String> {
         Ok(match expression {
             Expression::And(left, right) => self.holds(left, node)? && self.holds(right, node)?,
             Expression::Or(left, right) => self.holds(left, node)? || self.holds(right, node)?,
@@ -127,14 +132,14 @@ impl<'v> Walk<'v> {
     }
 }
 
-fn named<'v>(node: &Node<'v>, name: &str) -> Option<Node<'v>> {
+fn named<'v>(node: &PathNode<'v>, name: &str) -> Option<PathNode<'v>> {
     match node {
         Cow::Borrowed(value) => value.get(name).map(Cow::Borrowed),
         Cow::Owned(value) => value.get(name).cloned().map(Cow::Owned),
     }
 }
 
-fn indexed<'v>(node: &Node<'v>, index: i128) -> Option<Node<'v>> {
+fn indexed<'v>(node: &PathNode<'v>, index: i128) -> Option<PathNode<'v>> {
     let list = node.as_list()?;
     let index = if index < 0 { index + list.len() as i128 } else { index };
     let index = usize::try_from(index).ok()?;
@@ -144,7 +149,7 @@ fn indexed<'v>(node: &Node<'v>, index: i128) -> Option<Node<'v>> {
     }
 }
 
-fn children<'v>(node: &Node<'v>) -> Vec<Node<'v>> {
+fn children<'v>(node: &PathNode<'v>) -> Vec<PathNode<'v>> {
     fn parts(value: &Value) -> Vec<&Value> {
         match value {
             Value::List(list) => list.iter().collect(),
@@ -187,15 +192,15 @@ fn slice(length: i128, start: Option<i128>, end: Option<i128>, step: i128) -> Re
 }
 
 /// Order exists between numbers only.
-fn compare(comparison: Comparison, left: &Value, right: &Value) -> bool {
+fn compare(comparison: ComparisonOperator, left: &Value, right: &Value) -> bool {
     let number = |value: &Value| matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
     let at_most = |a: &Value, b: &Value| number(a) && number(b) && a.at_most(b) == Ok(true);
     match comparison {
-        Comparison::Equal => left.equals(right),
-        Comparison::NotEqual => !left.equals(right),
-        Comparison::AtMost => at_most(left, right),
-        Comparison::AtLeast => at_most(right, left),
-        Comparison::Less => at_most(left, right) && !left.equals(right),
-        Comparison::Greater => at_most(right, left) && !left.equals(right),
+        ComparisonOperator::Equal => left.equals(right),
+        ComparisonOperator::NotEqual => !left.equals(right),
+        ComparisonOperator::AtMost => at_most(left, right),
+        ComparisonOperator::AtLeast => at_most(right, left),
+        ComparisonOperator::Less => at_most(left, right) && !left.equals(right),
+        ComparisonOperator::Greater => at_most(right, left) && !left.equals(right),
     }
 }

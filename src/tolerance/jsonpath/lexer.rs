@@ -2,7 +2,7 @@
 
 /// One token.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum PathToken {
     /// A sign, or one of the words that are no names.
     Sign(&'static str),
     /// A name without quotes.
@@ -19,7 +19,7 @@ const SIGNS: [&str; 20] =
 const WORDS: [&str; 6] = ["and", "not", "or", "true", "false", "null"];
 
 /// Cuts a path into tokens. An error names the first character that begins none.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+pub(super) fn tokens(text: &str) -> Result<Vec<PathToken>, String> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -44,25 +44,25 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn token(text: &str) -> Option<(Token, usize)> {
+fn token(text: &str) -> Option<(PathToken, usize)> {
     if let Some(sign) = SIGNS.into_iter().find(|sign| text.starts_with(sign)) {
-        return Some((Token::Sign(sign), sign.len()));
+        return Some((PathToken::Sign(sign), sign.len()));
     }
     let word = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     if word > 0 && !text.starts_with(|c: char| c.is_ascii_digit()) {
         let name = &text[..word];
         let token = match WORDS.into_iter().find(|known| *known == name) {
-            Some(known) => Token::Sign(known),
-            None => Token::Name(name.to_owned()),
+            Some(known) => PathToken::Sign(known),
+            None => PathToken::Name(name.to_owned()),
         };
         return Some((token, word));
     }
     if text.starts_with('"') {
         let length = text_length(text)?;
-        return Some((Token::Text(text[1..length - 1].to_owned()), length));
+        return Some((PathToken::Text(text[1..length - 1].to_owned()), length));
     }
     let length = number_length(text)?;
-    Some((Token::Number(text[..length].to_owned()), length))
+    Some((PathToken::Number(text[..length].to_owned()), length))
 }
 
 /// The length of the quoted text that `text` begins with.

@@ -16,16 +16,16 @@ use crate::value::Value;
 
 /// A path that was read.
 #[derive(Debug)]
-pub(super) enum Path {
+pub(super) enum JsonPath {
     /// In the dialect of `jsonpath2`.
-    Own(Vec<Step>),
+    Own(Vec<PathStep>),
     /// A standard path, kept as text: `jsonpath-rust` has evaluated it once already, so it can be read.
     Standard(String),
 }
 
 /// One step from a node to others.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     /// `.name`, `[…]`: the children that the subscripts select.
     Child(Vec<Subscript>),
     /// `..name`, `..[…]`: the same at the node and everything below it.
@@ -44,20 +44,20 @@ pub(super) enum Subscript {
     Wildcard,
     Filter(Expression),
     /// `[@.a]`: what the inner path selects is the index or the name.
-    Path(Inner),
+    Path(InnerPath),
     Call(call::Function, Vec<Operand>),
 }
 
 /// A path inside another: from the root or from the current node.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct InnerPath {
     from_root: bool,
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
 }
 
 #[derive(Debug)]
 pub(super) enum Operand {
-    Path(Inner),
+    Path(InnerPath),
     Literal(Value),
 }
 
@@ -66,13 +66,13 @@ pub(super) enum Expression {
     And(Box<Expression>, Box<Expression>),
     Or(Box<Expression>, Box<Expression>),
     Not(Box<Expression>),
-    Compare(Comparison, Operand, Operand),
+    Compare(ComparisonOperator, Operand, Operand),
     /// There is something; a literal is judged by Python's truth.
     Exists(Operand),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Comparison {
+pub(super) enum ComparisonOperator {
     Equal,
     NotEqual,
     Less,
@@ -90,7 +90,7 @@ impl Subscript {
     }
 }
 
-impl Path {
+impl JsonPath {
     /// Reads a path.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let fault = match parser::parse(text) {
@@ -123,7 +123,7 @@ impl Path {
         match self {
             Self::Own(steps) => {
                 let subscripts = steps.iter().flat_map(|step| match step {
-                    Step::Child(subscripts) | Step::Descend(subscripts) => subscripts,
+                    PathStep::Child(subscripts) | PathStep::Descend(subscripts) => subscripts,
                 });
                 subscripts.filter_map(Subscript::name).collect()
             }

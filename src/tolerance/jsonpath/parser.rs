@@ -1,16 +1,16 @@
 //! The grammar of a path. Floor 0.
 
 use super::call::Function;
-use super::lexer::{Token, tokens};
-use super::{Comparison, Expression, Inner, Operand, Step, Subscript};
+use super::lexer::{PathToken, tokens};
+use super::{ComparisonOperator, Expression, InnerPath, Operand, PathStep, Subscript};
 use crate::value::{Map, Value};
 
 /// The deepest nesting of brackets and expressions.
 const MAX_DEPTH: usize = 60;
 
 /// Reads a whole path; it begins with `$`.
-pub(super) fn parse(text: &str) -> Result<Vec<Step>, String> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+pub(super) fn parse(text: &str) -> Result<Vec<PathStep>, String> {
+    let mut parser = PathParser { tokens: tokens(text)?, at: 0, depth: 0 };
     parser.expect("$")?;
     let steps = parser.steps()?;
     match parser.peek() {
@@ -19,19 +19,19 @@ pub(super) fn parse(text: &str) -> Result<Vec<Step>, String> {
     }
 }
 
-struct Parser {
-    tokens: Vec<Token>,
+struct PathParser {
+    tokens: Vec<PathToken>,
     at: usize,
     depth: usize,
 }
 
-impl Parser {
-    fn peek(&self) -> Option<&Token> {
+impl PathParser {
+    fn peek(&self) -> Option<&PathToken> {
         self.tokens.get(self.at)
     }
 
     fn is(&self, sign: &str) -> bool {
-        matches!(self.peek(), Some(Token::Sign(s)) if *s == sign)
+        matches!(self.peek(), Some(PathToken::Sign(s)) if *s == sign)
     }
 
     fn eat(&mut self, sign: &str) -> bool {
@@ -47,9 +47,9 @@ impl Parser {
     fn unexpected(&self, expected: &str) -> String {
         let found = match self.peek() {
             None => "the path ends".to_owned(),
-            Some(Token::Sign(sign)) => format!("{sign:?} stands"),
-            Some(Token::Name(text) | Token::Number(text)) => format!("{text:?} stands"),
-            Some(Token::Text(text)) => format!("\"{text}\" stands"),
+            Some(PathToken::Sign(sign)) => format!("{sign:?} stands"),
+            Some(PathToken::Name(text) | PathToken::Number(text)) => format!("{text:?} stands"),
+            Some(PathToken::Text(text)) => format!("\"{text}\" stands"),
         };
         format!("{found} where {expected} is expected")
     }
@@ -64,16 +64,16 @@ impl Parser {
         result
     }
 
-    fn steps(&mut self) -> Result<Vec<Step>, String> {
+    fn steps(&mut self) -> Result<Vec<PathStep>, String> {
         let mut steps = Vec::new();
         loop {
             if self.eat("..") {
                 let subscripts = if self.is("[") { self.brackets()? } else { vec![self.bare()?] };
-                steps.push(Step::Descend(subscripts));
+                steps.push(PathStep::Descend(subscripts));
             } else if self.eat(".") {
-                steps.push(Step::Child(vec![self.bare()?]));
+                steps.push(PathStep::Child(vec![self.bare()?]));
             } else if self.is("[") {
-                steps.push(Step::Child(self.brackets()?));
+                steps.push(PathStep::Child(self.brackets()?));
             } else {
                 return Ok(steps);
             }
@@ -85,7 +85,7 @@ impl Parser {
         if self.eat("*") {
             return Ok(Subscript::Wildcard);
         }
-        let Some(Token::Name(name)) = self.peek().cloned() else {
+        let Some(PathToken::Name(name)) = self.peek().cloned() else {
             return Err(self.unexpected("a name or *"));
         };
         self.at += 1;
@@ -124,28 +124,28 @@ impl Parser {
 
     fn subscript(&mut self) -> Result<Subscript, String> {
         match self.peek().cloned() {
-            Some(Token::Text(name)) => {
+            Some(PathToken::Text(name)) => {
                 self.at += 1;
                 Ok(Subscript::Name(name))
             }
-            Some(Token::Number(_)) => {
+            Some(PathToken::Number(_)) => {
                 let index = self.whole()?;
                 if self.is(":") { self.slice(Some(index)) } else { Ok(Subscript::Index(index)) }
             }
-            Some(Token::Sign(":")) => self.slice(None),
-            Some(Token::Sign("*")) => {
+            Some(PathToken::Sign(":")) => self.slice(None),
+            Some(PathToken::Sign("*")) => {
                 self.at += 1;
                 Ok(Subscript::Wildcard)
             }
-            Some(Token::Sign("?")) => {
+            Some(PathToken::Sign("?")) => {
                 self.at += 1;
                 self.expect("(")?;
                 let filter = self.expression()?;
                 self.expect(")")?;
                 Ok(Subscript::Filter(filter))
             }
-            Some(Token::Sign("$" | "@")) => self.inner().map(Subscript::Path),
-            Some(Token::Name(name)) => {
+            Some(PathToken::Sign("$" | "@")) => self.inner().map(Subscript::Path),
+            Some(PathToken::Name(name)) => {
                 self.at += 1;
                 self.call(&name)
             }
@@ -155,7 +155,7 @@ impl Parser {
 
     fn whole(&mut self) -> Result<i128, String> {
         match self.peek() {
-            Some(Token::Number(digits)) => match digits.parse() {
+            Some(PathToken::Number(digits)) => match digits.parse() {
                 Ok(number) => {
                     self.at += 1;
                     Ok(number)
@@ -169,7 +169,7 @@ impl Parser {
     fn slice(&mut self, start: Option<i128>) -> Result<Subscript, String> {
         self.expect(":")?;
         let number = |parser: &mut Self| match parser.peek() {
-            Some(Token::Number(_)) => parser.whole().map(Some),
+            Some(PathToken::Number(_)) => parser.whole().map(Some),
             _ => Ok(None),
         };
         let end = number(self)?;
@@ -177,13 +177,13 @@ impl Parser {
         Ok(Subscript::Slice { start, end, step })
     }
 
-    fn inner(&mut self) -> Result<Inner, String> {
+    fn inner(&mut self) -> Result<InnerPath, String> {
         let from_root = self.eat("$");
         if !from_root {
             self.expect("@")?;
         }
         let steps = self.deeper(Self::steps)?;
-        Ok(Inner { from_root, steps })
+        Ok(InnerPath { from_root, steps })
     }
 
     /// `and` binds looser than `or` in this dialect.
@@ -220,12 +220,12 @@ impl Parser {
         }
         let left = self.operand()?;
         let comparisons = [
-            ("=", Comparison::Equal),
-            ("!=", Comparison::NotEqual),
-            ("<", Comparison::Less),
-            ("<=", Comparison::AtMost),
-            (">", Comparison::Greater),
-            (">=", Comparison::AtLeast),
+            ("=", ComparisonOperator::Equal),
+            ("!=", ComparisonOperator::NotEqual),
+            ("<", ComparisonOperator::Less),
+            ("<=", ComparisonOperator::AtMost),
+            (">", ComparisonOperator::Greater),
+            (">=", ComparisonOperator::AtLeast),
         ];
         let Some((_, comparison)) = comparisons.into_iter().find(|(sign, _)| self.eat(sign)) else {
             return Ok(Expression::Exists(left));
@@ -245,16 +245,16 @@ impl Parser {
         let Some(token) = self.peek().cloned() else { return Err(self.unexpected("a value")) };
         self.at += 1;
         match token {
-            Token::Text(text) => Ok(Value::Text(text)),
-            Token::Number(digits) => {
+            PathToken::Text(text) => Ok(Value::Text(text)),
+            PathToken::Number(digits) => {
                 let whole =
                     if digits.contains(['.', 'e', 'E']) { None } else { digits.parse().ok().map(Value::Int) };
                 Ok(whole.unwrap_or_else(|| Value::Float(digits.parse().unwrap_or(f64::NAN))))
             }
-            Token::Sign("true") => Ok(Value::Bool(true)),
-            Token::Sign("false") => Ok(Value::Bool(false)),
-            Token::Sign("null") => Ok(Value::Null),
-            Token::Sign("[") => self.deeper(|parser| {
+            PathToken::Sign("true") => Ok(Value::Bool(true)),
+            PathToken::Sign("false") => Ok(Value::Bool(false)),
+            PathToken::Sign("null") => Ok(Value::Null),
+            PathToken::Sign("[") => self.deeper(|parser| {
                 let mut items = Vec::new();
                 while !parser.eat("]") {
                     if !items.is_empty() {
@@ -264,7 +264,7 @@ impl Parser {
                 }
                 Ok(Value::List(items))
             }),
-            Token::Sign("{") => self.deeper(|parser| {
+            PathToken::Sign("{") => self.deeper(|parser| {
                 let mut entries = Map::new();
                 let mut first = true;
                 while !parser.eat("}") {
@@ -272,7 +272,7 @@ impl Parser {
                         parser.expect(",")?;
                     }
                     first = false;
-                    let Some(Token::Text(key)) = parser.peek().cloned() else {
+                    let Some(PathToken::Text(key)) = parser.peek().cloned() else {
                         return Err(parser.unexpected("a key in double quotes"));
                     };
                     parser.at += 1;

@@ -35,8 +35,8 @@ fn paths_select_what_jsonpath2_selects() {
 fn standard_paths_are_accepted_where_the_dialect_has_none() {
     let (document, _) = recorded();
     let check = |path: &str, expected: &str| {
-        let path = Path::parse(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        assert!(matches!(path, Path::Standard(_)), "{path:?}");
+        let path = JsonPath::parse(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert!(matches!(path, JsonPath::Standard(_)), "{path:?}");
         let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
         assert_eq!(Value::List(path.select(&document).unwrap()), expected.into(), "{path:?}");
     };
@@ -48,7 +48,7 @@ fn standard_paths_are_accepted_where_the_dialect_has_none() {
 
 #[test]
 fn what_neither_reads_is_refused_with_the_place() {
-    let check = |path: &str, expected: &str| assert_eq!(Path::parse(path).unwrap_err(), expected);
+    let check = |path: &str, expected: &str| assert_eq!(JsonPath::parse(path).unwrap_err(), expected);
     check("count", "\"count\" stands where \"$\" is expected; a path begins with $, as in $.count");
     check("$.", "the path ends where a name or * is expected");
     check("$.a-b", "'-' cannot stand at character 4 (a name with a dash is written [\"…\"])");
@@ -63,15 +63,15 @@ fn what_neither_reads_is_refused_with_the_place() {
 
 #[test]
 fn names_of_a_path_are_known() {
-    let path = Path::parse("$.headers[\"X-A\", 0]..b[?(@.c)]").unwrap();
+    let path = JsonPath::parse("$.headers[\"X-A\", 0]..b[?(@.c)]").unwrap();
     assert_eq!(path.names(), ["headers", "X-A", "b"]);
 }
 
 #[test]
 fn a_path_that_selects_too_much_is_given_up() {
     let wide = Value::List(vec![Value::List(vec![Value::Null; 60]); 60]);
-    let path = Path::parse(&format!("${}", "..*".repeat(3))).unwrap();
+    let path = JsonPath::parse(&format!("${}", "..*".repeat(3))).unwrap();
     assert!(path.select(&wide).is_ok());
-    let path = Path::parse("$..*[?(@..* = $..*)]").unwrap();
+    let path = JsonPath::parse("$..*[?(@..* = $..*)]").unwrap();
     assert_eq!(path.select(&wide).unwrap_err(), "the path selects too much");
 }

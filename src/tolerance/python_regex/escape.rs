@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Flags, Item, Reader, Width, coded};
+use super::{MatchWidth, RegexFlags, RegexItem, RegexReader, coded};
 
 /// What an escape stands for.
 enum Escape {
@@ -15,18 +15,18 @@ enum Escape {
     Group(usize),
 }
 
-impl Reader {
-    pub(super) fn escape_item(&mut self, flags: Flags) -> Result<Item, String> {
+impl RegexReader {
+    pub(super) fn escape_item(&mut self, flags: RegexFlags) -> Result<RegexItem, String> {
         Ok(match self.escape(flags, false)? {
-            Escape::Char(c) => Item::literal(c),
-            Escape::Nothing => Item::plain("[^\\s\\S]", Width::ONE),
-            Escape::Class(inside) => Item::plain(format!("[{inside}]"), Width::ONE),
-            Escape::Anchor(text) => Item::anchor(text),
+            Escape::Char(c) => RegexItem::literal(c),
+            Escape::Nothing => RegexItem::plain("[^\\s\\S]", MatchWidth::ONE),
+            Escape::Class(inside) => RegexItem::plain(format!("[{inside}]"), MatchWidth::ONE),
+            Escape::Anchor(text) => RegexItem::anchor(text),
             Escape::Group(group) => self.reference(group)?,
         })
     }
 
-    fn escape(&mut self, flags: Flags, in_class: bool) -> Result<Escape, String> {
+    fn escape(&mut self, flags: RegexFlags, in_class: bool) -> Result<Escape, String> {
         let c = self.next().ok_or("bad escape (end of pattern)")?;
         let anchor = |unicode, ascii| Escape::Anchor(if flags.ascii { ascii } else { unicode });
         Ok(match c {
@@ -100,7 +100,7 @@ impl Reader {
         Ok(Escape::Group(number.parse().unwrap_or(0)))
     }
 
-    pub(super) fn class(&mut self, flags: Flags) -> Result<Item, String> {
+    pub(super) fn class(&mut self, flags: RegexFlags) -> Result<RegexItem, String> {
         let unterminated = || "unterminated character set".to_owned();
         let mut text = String::from(if self.eat('^') { "[^" } else { "[" });
         let start = self.at;
@@ -144,10 +144,10 @@ impl Reader {
             "[^]" => "(?s:.)".to_owned(),
             _ => text,
         };
-        Ok(Item::plain(text, Width::ONE))
+        Ok(RegexItem::plain(text, MatchWidth::ONE))
     }
 
-    fn member(&mut self, c: char, flags: Flags) -> Result<Escape, String> {
+    fn member(&mut self, c: char, flags: RegexFlags) -> Result<Escape, String> {
         if c == '\\' {
             if self.peek().is_none() {
                 return Err("bad escape (end of pattern)".to_owned());

@@ -1,10 +1,14 @@
 //! Groups: captures, lookarounds, conditions, flags. Floor 0.
 
-use super::{Flags, Group, Item, MAX_DEPTH, Reader, Width};
+use super::{MAX_DEPTH, MatchWidth, RegexFlags, RegexGroup, RegexItem, RegexReader};
 
-impl Reader {
+impl RegexReader {
     /// What follows an opening parenthesis; `None` when it is a comment or sets flags.
-    pub(super) fn group(&mut self, flags: &mut Flags, beginning: bool) -> Result<Option<Item>, String> {
+    pub(super) fn group(
+        &mut self,
+        flags: &mut RegexFlags,
+        beginning: bool,
+    ) -> Result<Option<RegexItem>, String> {
         if !self.eat('?') {
             return self.capture(None, *flags).map(Some);
         }
@@ -45,7 +49,7 @@ impl Reader {
     }
 
     /// The rest of a group up to its parenthesis.
-    fn inside(&mut self, flags: Flags) -> Result<Item, String> {
+    fn inside(&mut self, flags: RegexFlags) -> Result<RegexItem, String> {
         if self.depth == MAX_DEPTH {
             return Err(format!("groups nested more than {MAX_DEPTH} deep"));
         }
@@ -55,20 +59,20 @@ impl Reader {
         if self.eat(')') { Ok(item) } else { Err("missing ), unterminated subpattern".to_owned()) }
     }
 
-    fn enclosed(&mut self, opening: &str, flags: Flags) -> Result<Item, String> {
+    fn enclosed(&mut self, opening: &str, flags: RegexFlags) -> Result<RegexItem, String> {
         let item = self.inside(flags)?;
-        Ok(Item::plain(format!("{opening}{})", item.text), item.width))
+        Ok(RegexItem::plain(format!("{opening}{})", item.text), item.width))
     }
 
-    fn look(&mut self, opening: &str, flags: Flags) -> Result<Item, String> {
+    fn look(&mut self, opening: &str, flags: RegexFlags) -> Result<RegexItem, String> {
         let item = self.enclosed(opening, flags)?;
         if opening.contains('<') && item.width.most != Some(item.width.least) {
             return Err("look-behind requires fixed-width pattern".to_owned());
         }
-        Ok(Item::plain(item.text, Width::ZERO))
+        Ok(RegexItem::plain(item.text, MatchWidth::ZERO))
     }
 
-    fn capture(&mut self, name: Option<String>, flags: Flags) -> Result<Item, String> {
+    fn capture(&mut self, name: Option<String>, flags: RegexFlags) -> Result<RegexItem, String> {
         if let Some(name) = &name
             && let Some(earlier) = self.groups.iter().position(|group| group.name.as_ref() == Some(name))
         {
@@ -78,7 +82,7 @@ impl Reader {
                 "redefinition of group name '{name}' as group {number}; was group {earlier}"
             ));
         }
-        self.groups.push(Group { name, width: None });
+        self.groups.push(RegexGroup { name, width: None });
         let index = self.groups.len() - 1;
         let item = self.enclosed("(", flags)?;
         self.groups[index].width = Some(item.width);
@@ -111,16 +115,16 @@ impl Reader {
     }
 
     /// A reference to a group by its number, which has to be closed.
-    pub(super) fn reference(&self, group: usize) -> Result<Item, String> {
+    pub(super) fn reference(&self, group: usize) -> Result<RegexItem, String> {
         let known = group.checked_sub(1).and_then(|index| self.groups.get(index));
         match known.map(|group| group.width) {
             None => Err(format!("invalid group reference {group}")),
             Some(None) => Err("cannot refer to an open group".to_owned()),
-            Some(Some(width)) => Ok(Item::plain(format!("(?:\\{group})"), width)),
+            Some(Some(width)) => Ok(RegexItem::plain(format!("(?:\\{group})"), width)),
         }
     }
 
-    fn conditional(&mut self, flags: Flags) -> Result<Item, String> {
+    fn conditional(&mut self, flags: RegexFlags) -> Result<RegexItem, String> {
         let name = self.until(')')?;
         let group = if is_identifier(&name) {
             self.named(&name)?
@@ -138,7 +142,7 @@ impl Reader {
         let no = if self.eat('|') {
             self.sequence(&mut flags.clone(), false)?
         } else {
-            Item::plain("", Width::ZERO)
+            RegexItem::plain("", MatchWidth::ZERO)
         };
         if self.peek() == Some('|') {
             return Err("conditional backref with more than two branches".to_owned());
@@ -147,11 +151,16 @@ impl Reader {
             return Err("missing ), unterminated subpattern".to_owned());
         }
         let text = format!("(?({group})(?:{})|(?:{}))", yes.text, no.text);
-        Ok(Item::plain(text, yes.width.or(no.width)))
+        Ok(RegexItem::plain(text, yes.width.or(no.width)))
     }
 
     /// `(?i)`, `(?i:…)`, `(?i-s:…)`; `first` is the letter or dash that was read.
-    fn flags(&mut self, first: char, flags: &mut Flags, beginning: bool) -> Result<Option<Item>, String> {
+    fn flags(
+        &mut self,
+        first: char,
+        flags: &mut RegexFlags,
+        beginning: bool,
+    ) -> Result<Option<RegexItem>, String> {
         const KNOWN: &str = "aiLmsux";
         let mut inner = *flags;
         let (mut on, mut off) = (String::new(), String::new());

@@ -37,15 +37,15 @@ impl Pattern {
 
 /// The pattern in the dialect of `fancy-regex`.
 fn translate(pattern: &str) -> Result<String, String> {
-    let mut reader = Reader {
+    let mut reader = RegexReader {
         chars: pattern.chars().collect(),
         at: 0,
         groups: Vec::new(),
         wanted: Vec::new(),
         depth: 0,
-        global: Flags::default(),
+        global: RegexFlags::default(),
     };
-    let body = reader.alternatives(Flags::default(), true)?;
+    let body = reader.alternatives(RegexFlags::default(), true)?;
     if reader.at < reader.chars.len() {
         return Err("unbalanced parenthesis".to_owned());
     }
@@ -57,7 +57,7 @@ fn translate(pattern: &str) -> Result<String, String> {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Flags {
+struct RegexFlags {
     ignore_case: bool,
     multi_line: bool,
     dot_all: bool,
@@ -65,7 +65,7 @@ struct Flags {
     ascii: bool,
 }
 
-impl Flags {
+impl RegexFlags {
     fn set(&mut self, flag: char, on: bool) {
         match flag {
             'i' => self.ignore_case = on,
@@ -81,12 +81,12 @@ impl Flags {
 
 /// How many characters something may be long; no upper bound is `None`.
 #[derive(Clone, Copy)]
-struct Width {
+struct MatchWidth {
     least: u64,
     most: Option<u64>,
 }
 
-impl Width {
+impl MatchWidth {
     const ZERO: Self = Self { least: 0, most: Some(0) };
     const ONE: Self = Self { least: 1, most: Some(1) };
 
@@ -110,7 +110,7 @@ impl Width {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum ItemKind {
+enum RegexItemKind {
     Plain,
     /// A position such as `^`, which cannot be repeated.
     Anchor,
@@ -118,44 +118,44 @@ enum ItemKind {
     Repeat,
 }
 
-struct Item {
+struct RegexItem {
     text: String,
-    width: Width,
-    kind: ItemKind,
+    width: MatchWidth,
+    kind: RegexItemKind,
 }
 
-impl Item {
-    fn plain(text: impl Into<String>, width: Width) -> Self {
-        Self { text: text.into(), width, kind: ItemKind::Plain }
+impl RegexItem {
+    fn plain(text: impl Into<String>, width: MatchWidth) -> Self {
+        Self { text: text.into(), width, kind: RegexItemKind::Plain }
     }
 
     fn anchor(text: &str) -> Self {
-        Self { text: text.to_owned(), width: Width::ZERO, kind: ItemKind::Anchor }
+        Self { text: text.to_owned(), width: MatchWidth::ZERO, kind: RegexItemKind::Anchor }
     }
 
     fn literal(c: char) -> Self {
-        Self::plain(escaped(c), Width::ONE)
+        Self::plain(escaped(c), MatchWidth::ONE)
     }
 }
 
-struct Group {
+struct RegexGroup {
     name: Option<String>,
     /// Known once the group is closed.
-    width: Option<Width>,
+    width: Option<MatchWidth>,
 }
 
-struct Reader {
+struct RegexReader {
     chars: Vec<char>,
     at: usize,
-    groups: Vec<Group>,
+    groups: Vec<RegexGroup>,
     /// Groups that conditions name before they exist.
     wanted: Vec<usize>,
     depth: usize,
     /// The flags set for the whole pattern.
-    global: Flags,
+    global: RegexFlags,
 }
 
-impl Reader {
+impl RegexReader {
     fn peek(&self) -> Option<char> {
         self.chars.get(self.at).copied()
     }
@@ -172,7 +172,7 @@ impl Reader {
         found
     }
 
-    fn alternatives(&mut self, flags: Flags, outermost: bool) -> Result<Item, String> {
+    fn alternatives(&mut self, flags: RegexFlags, outermost: bool) -> Result<RegexItem, String> {
         let mut flags = flags;
         let first = self.sequence(&mut flags, outermost)?;
         let (mut text, mut width) = (first.text, first.width);
@@ -181,12 +181,12 @@ impl Reader {
             text = text + "|" + &next.text;
             width = width.or(next.width);
         }
-        Ok(Item::plain(text, width))
+        Ok(RegexItem::plain(text, width))
     }
 
     /// One alternative. Only the very beginning of the pattern may set flags for all that follows.
-    fn sequence(&mut self, flags: &mut Flags, beginning: bool) -> Result<Item, String> {
-        let mut items: Vec<Item> = Vec::new();
+    fn sequence(&mut self, flags: &mut RegexFlags, beginning: bool) -> Result<RegexItem, String> {
+        let mut items: Vec<RegexItem> = Vec::new();
         while let Some(c) = self.peek().filter(|c| !matches!(c, '|' | ')')) {
             self.at += 1;
             if flags.verbose && (c.is_ascii_whitespace() || c == '\u{b}') {
@@ -199,26 +199,26 @@ impl Reader {
             let item = match c {
                 '\\' => self.escape_item(*flags)?,
                 '[' => self.class(*flags)?,
-                '.' if flags.dot_all => Item::plain("(?s:.)", Width::ONE),
-                '.' => Item::plain(".", Width::ONE),
-                '^' if flags.multi_line => Item::anchor("(?m:^)"),
-                '^' => Item::anchor("\\A"),
-                '$' if flags.multi_line => Item::anchor("(?m:$)"),
-                '$' => Item::anchor("(?=\\n?\\z)"),
+                '.' if flags.dot_all => RegexItem::plain("(?s:.)", MatchWidth::ONE),
+                '.' => RegexItem::plain(".", MatchWidth::ONE),
+                '^' if flags.multi_line => RegexItem::anchor("(?m:^)"),
+                '^' => RegexItem::anchor("\\A"),
+                '$' if flags.multi_line => RegexItem::anchor("(?m:$)"),
+                '$' => RegexItem::anchor("(?=\\n?\\z)"),
                 '(' => match self.group(flags, beginning && items.is_empty())? {
                     Some(item) => item,
                     None => continue,
                 },
                 '?' | '*' | '+' | '{' => match self.bounds(c)? {
                     Some((least, most)) => self.repeated(items.pop(), least, most)?,
-                    None => Item::literal('{'),
+                    None => RegexItem::literal('{'),
                 },
-                c => Item::literal(c),
+                c => RegexItem::literal(c),
             };
             items.push(item);
         }
-        let width = items.iter().fold(Width::ZERO, |width, item| width.then(item.width));
-        Ok(Item::plain(items.into_iter().map(|item| item.text).collect::<String>(), width))
+        let width = items.iter().fold(MatchWidth::ZERO, |width, item| width.then(item.width));
+        Ok(RegexItem::plain(items.into_iter().map(|item| item.text).collect::<String>(), width))
     }
 
     /// The bounds of a repetition, or `None` where a brace is only a brace.
@@ -257,9 +257,14 @@ impl Reader {
         digits
     }
 
-    fn repeated(&mut self, item: Option<Item>, least: u64, most: Option<u64>) -> Result<Item, String> {
-        let item = item.filter(|item| item.kind != ItemKind::Anchor).ok_or("nothing to repeat")?;
-        if item.kind == ItemKind::Repeat {
+    fn repeated(
+        &mut self,
+        item: Option<RegexItem>,
+        least: u64,
+        most: Option<u64>,
+    ) -> Result<RegexItem, String> {
+        let item = item.filter(|item| item.kind != RegexItemKind::Anchor).ok_or("nothing to repeat")?;
+        if item.kind == RegexItemKind::Repeat {
             return Err("multiple repeat".to_owned());
         }
         // what has no width says no more when it is repeated, and fancy-regex refuses to
@@ -278,7 +283,7 @@ impl Reader {
         } else if self.eat('+') {
             text = format!("(?>{text})");
         }
-        Ok(Item { text, width: item.width.times(least, most), kind: ItemKind::Repeat })
+        Ok(RegexItem { text, width: item.width.times(least, most), kind: RegexItemKind::Repeat })
     }
 }
 

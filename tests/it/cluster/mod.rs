@@ -2,9 +2,9 @@
 //! the version that the tests have.
 
 mod actions;
+mod api_etiquette;
 mod changes;
 mod connection;
-mod manners;
 mod steps;
 
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use ::http::Method;
 use serde_json::{Value, json};
 
-use super::world::{Answer, World};
+use super::fixture::{Answer, World};
 
 pub use super::readiness::{pods_of_silent_nodes_are_not_counted_on, what_is_not_ready_says_why};
 pub use super::tables::{tables_are_what_kubectl_shows, tables_show_what_objects_hold};

@@ -1,16 +1,16 @@
 //! The embedded cluster. The contract is one suite that holds for it and for a real API server: where they differ,
 //! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
 
-mod again;
 mod contract;
+mod determinism;
+mod fixture;
 mod kubectl;
-mod odd;
+mod malformed;
 mod readiness;
 mod rehearsal;
 mod tables;
-mod world;
 
-use world::World;
+use fixture::World;
 
 /// Runs each part of the contract in a world of its own.
 macro_rules! contract {
@@ -56,5 +56,5 @@ contract!(
 
 #[test]
 fn whatever_stands_in_a_body_is_answered() {
-    World::embedded(odd::whatever_stands_in_a_body_is_answered);
+    World::embedded(malformed::whatever_stands_in_a_body_is_answered);
 }

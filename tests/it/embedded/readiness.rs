@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::contract::{is_ready, is_rolled_out, pod};
+use super::fixture::{Answer, World};
 use super::rehearsal::example;
-use super::world::{Answer, World};
 use crate::harness::{Chaos, is_written, signal, wait_until};
 
 fn condition(object: &Value, of: &str) -> Value {

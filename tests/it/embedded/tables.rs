@@ -4,7 +4,7 @@ use ::http::Method;
 use serde_json::{Value, json};
 
 use super::contract::{config_map, deployment, is_rolled_out};
-use super::world::World;
+use super::fixture::World;
 
 /// The columns of a table, each with its priority, and the cells of its first row.
 pub async fn table(world: &World, path: &str) -> (String, Vec<Value>) {

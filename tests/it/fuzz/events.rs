@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use kubectl_chaos::clock::Timestamp;
-use kubectl_chaos::console::{Progress, lines};
-use kubectl_chaos::effect::{Effect, EffectState, Target};
+use kubectl_chaos::console::{ProgressState, lines};
 use kubectl_chaos::event::{
-    ActivityFinished, ActivityStarted, HypothesisOutcome, Interrupt, Outcome, Phase, Plan, RunEvent,
-    RunStarted, Signal, Status,
+    ActivityFinished, ActivityOutcome, ActivityStarted, HypothesisOutcome, Interrupt, RunEvent, RunPhase,
+    RunPlan, RunStarted, RunStatus, Signal,
 };
-use kubectl_chaos::experiment::{Activity, Dry, Experiment, HypothesisStrategy, RollbackStrategy, json};
-use kubectl_chaos::journal::{EventLog, Header, Live, Patch, Place, Recorder, answer, judge};
-use kubectl_chaos::tolerance::Verdict;
+use kubectl_chaos::experiment::{Activity, DryRun, Experiment, HypothesisStrategy, RollbackStrategy, json};
+use kubectl_chaos::journal::{
+    EventSerializer, FilePatch, JournalBuilder, JournalHeader, LiveLayout, OutputContext, answer, judge,
+};
+use kubectl_chaos::mutation::{Effect, EffectState, Target};
+use kubectl_chaos::tolerance::ToleranceResult;
 use kubectl_chaos::value::Value;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,14 +22,15 @@ use proptest::sample::select;
 use super::fuzz;
 use super::strategies::{text, value};
 
-const PHASES: [Phase; 5] = [Phase::Before, Phase::Method, Phase::During, Phase::After, Phase::Rollbacks];
+const PHASES: [RunPhase; 5] =
+    [RunPhase::Before, RunPhase::Method, RunPhase::During, RunPhase::After, RunPhase::Rollbacks];
 
 /// What an event is made of; events themselves cannot be copied.
 #[derive(Clone, Debug)]
 struct Seed {
     kind: u8,
     id: u64,
-    phase: Phase,
+    phase: RunPhase,
     choice: u8,
     at: i64,
     text: String,
@@ -81,12 +84,12 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
     // an id belongs to one activity
     let activity = Arc::clone(&activities[usize::from(id % 2 == 1)]);
     let outcome = match choice % 4 {
-        0 => Outcome::Succeeded(value.clone()),
-        1 => Outcome::Failed(text.clone()),
-        2 => Outcome::Errored(text.clone()),
-        _ => Outcome::Cut,
+        0 => ActivityOutcome::Succeeded(value.clone()),
+        1 => ActivityOutcome::Failed(text.clone()),
+        2 => ActivityOutcome::Errored(text.clone()),
+        _ => ActivityOutcome::Cut,
     };
-    let plan = Plan {
+    let plan = RunPlan {
         hypothesis: HypothesisStrategy::Default,
         has_hypothesis: odd,
         rollbacks: RollbackStrategy::Always,
@@ -100,7 +103,7 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
             experiment: Arc::new(value),
             title: text,
             plan,
-            dry: odd.then_some(Dry::Probes),
+            dry: odd.then_some(DryRun::Probes),
             at,
         })),
         3 => RunEvent::ContinuousStarted { frequency: value },
@@ -143,7 +146,7 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
         }),
         22 => RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry: odd, at })),
         23 => {
-            let verdict = Verdict { met: odd, expected: text, actual: value.clone() };
+            let verdict = ToleranceResult { met: odd, expected: text, actual: value.clone() };
             RunEvent::ToleranceChecked {
                 id,
                 verdict: (choice % 3 > 0).then_some(verdict),
@@ -160,7 +163,9 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
             RunEvent::EffectObserved { id, name: value.python_text().into_owned(), effect }
         }
         _ => {
-            let status = [Status::Completed, Status::Failed, Status::Aborted, Status::Interrupted][count % 4];
+            let status =
+                [RunStatus::Completed, RunStatus::Failed, RunStatus::Aborted, RunStatus::Interrupted]
+                    [count % 4];
             RunEvent::RunFinished { status, deviated: odd, at }
         }
     }
@@ -174,12 +179,12 @@ struct Copies {
 }
 
 impl Copies {
-    fn update(&mut self, live: &mut Live, recorder: &Recorder) -> Result<Value, TestCaseError> {
+    fn update(&mut self, live: &mut LiveLayout, recorder: &JournalBuilder) -> Result<Value, TestCaseError> {
         let file = &mut self.files[self.next];
         match live.patch(self.next, recorder) {
-            Patch::Nothing => {}
-            Patch::Whole(bytes) => *file = bytes,
-            Patch::Parts(parts) => {
+            FilePatch::Nothing => {}
+            FilePatch::Whole(bytes) => *file = bytes,
+            FilePatch::Parts(parts) => {
                 for (offset, bytes) in parts {
                     let offset = usize::try_from(offset).unwrap();
                     file[offset..offset + bytes.len()].copy_from_slice(&bytes);
@@ -204,10 +209,10 @@ fn any_order() {
     let seeds = || vec(seed(), 0..40);
     fuzz("events", seeds, |seeds| {
         let activities = activities();
-        let header = Header { run_id: "id".to_owned(), version: "0", ..Header::default() };
+        let header = JournalHeader { run_id: "id".to_owned(), version: "0", ..JournalHeader::default() };
         let (mut recorder, mut live, mut copies) =
-            (Recorder::new(header), Live::default(), Copies::default());
-        let (mut log, mut progress) = (EventLog::default(), Progress::default());
+            (JournalBuilder::new(header), LiveLayout::default(), Copies::default());
+        let (mut log, mut progress) = (EventSerializer::default(), ProgressState::default());
         for seed in &seeds {
             let event = event(seed, &activities);
             live.touch(&recorder.record(&event).parts);
@@ -233,7 +238,7 @@ fn any_order() {
         let (verdict, reason) = judge(recorder.journal(), strict);
         let journal = recorder.finish(verdict, reason, 0);
         prop_assert!(json::read(&journal.to_json(), "journal").is_ok());
-        let told = answer(&journal, &Place::default());
+        let told = answer(&journal, &OutputContext::default());
         prop_assert_eq!(told.get("exit_code"), Some(&Value::Int(0)));
         Ok(())
     });

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use kubectl_chaos::config::{ProcessEnv, Settings};
 use kubectl_chaos::diagnostic::Severity;
-use kubectl_chaos::engine::{Asked, Preflight, plan};
+use kubectl_chaos::engine::{RunRules, StrategyOverrides, plan};
 use kubectl_chaos::experiment::configuration::Variables;
 use kubectl_chaos::experiment::configuration::undeclared;
 use kubectl_chaos::experiment::resolve::resolve;
 use kubectl_chaos::experiment::{Experiment, ProviderKind, hash, json, validate};
-use kubectl_chaos::provider::{Http, Process, Providers};
-use kubectl_chaos::settings::{Environment, Settings};
+use kubectl_chaos::provider::{HttpProvider, ProcessProvider, Providers};
 use kubectl_chaos::substitution::{Redactor, Scope};
 use kubectl_chaos::tolerance::evaluate;
 use kubectl_chaos::value::{Map, Value, map};
@@ -216,13 +216,13 @@ fn any_shape() {
     fuzz("experiments", cases, |(document, first, second, strict)| {
         let text = serde_json::to_string_pretty(&document).unwrap();
         let document = json::read(&text, "f").map_err(|fault| TestCaseError::fail(fault.to_string()))?;
-        let environment = Arc::new(Environment::default());
+        let environment = Arc::new(ProcessEnv::default());
         let providers = Providers::default()
-            .with(ProviderKind::Process, Process::new(Arc::clone(&environment)))
-            .with(ProviderKind::Http, Http::new(Arc::clone(&environment)));
+            .with(ProviderKind::Process, ProcessProvider::new(Arc::clone(&environment)))
+            .with(ProviderKind::Http, HttpProvider::new(Arc::clone(&environment)));
         let variables = Variables { configuration: map([("a", first.clone())]), ..Variables::default() };
         let rules =
-            Preflight { environment: &environment, variables: &variables, providers: &providers, strict };
+            RunRules { environment: &environment, variables: &variables, providers: &providers, strict };
         let faults = validate(&document, &rules);
         let lines: Vec<&str> = text.split('\n').collect();
         for fault in &faults {
@@ -244,7 +244,7 @@ fn any_shape() {
                 return Ok(());
             }
         };
-        let _ = plan(&read, &Settings::default(), &Asked::default());
+        let _ = plan(&read, &Settings::default(), &StrategyOverrides::default());
         undeclared(&read, &variables);
         prop_assert_eq!(hash(&read.document), hash(&document.root.to_value()));
         let scope = Scope::new(map([("a", first.clone()), ("b", second.clone())]), read.secrets.clone());

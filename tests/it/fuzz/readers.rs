@@ -1,10 +1,10 @@
 //! The readers of experiments, settings and variables.
 
+use kubectl_chaos::config::{ProcessEnv, Settings, VariableFile, read_variables};
 use kubectl_chaos::diagnostic::Diagnostic;
 use kubectl_chaos::experiment::configuration::{TYPES, convert, variable};
 use kubectl_chaos::experiment::document::Document;
 use kubectl_chaos::experiment::{json, yaml};
-use kubectl_chaos::settings::{Environment, Settings, VariableFile, read_variables};
 use kubectl_chaos::value::{Map, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -232,7 +232,7 @@ fn settings_and_variables() {
             check_place(&fault, text)?;
         }
         let files = [VariableFile { path: name.to_owned(), bytes: content }];
-        read_variables(&files, Map::new(), &mut Environment::default());
+        read_variables(&files, Map::new(), &mut ProcessEnv::default());
         let _ = convert(&kind, &value);
         let given = format!("name:{kind}={text}");
         let (ours, expected) =

@@ -4,9 +4,9 @@
 mod artifacts;
 mod ci;
 mod comments;
-mod manners;
 mod mock;
 mod python;
+mod retries_and_errors;
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 
 mod cluster;
 mod experiment;
-mod leaks;
+mod secret_leaks;
 mod server;
-mod site;
+mod test_cluster;
 mod tls;
 
 use std::ffi::OsStr;
@@ -16,9 +16,9 @@ use serde_json::Value;
 
 pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
-pub use leaks::{EVERYTHING, leaks_nothing};
+pub use secret_leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
-pub use site::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
+pub use test_cluster::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
 pub use tls::{TlsServer, distrustful};
 
 /// The longest that anything in these tests may take.

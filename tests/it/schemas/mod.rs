@@ -1,7 +1,7 @@
 //! The published schemas: whatever is written conforms to them, and they describe nothing else.
 
-mod spread;
-mod walk;
+mod corpus;
+mod schema_walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,13 +10,13 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use spread::Produced;
-use walk::{broken, described, properties};
+use corpus::Produced;
+use schema_walk::{broken, described, properties};
 
-pub use spread::Kind;
+pub use corpus::Kind;
 
 /// What was written by a spread of runs. Made once: the tests look at it from different sides.
-static PRODUCED: LazyLock<Vec<Produced>> = LazyLock::new(spread::produce);
+static PRODUCED: LazyLock<Vec<Produced>> = LazyLock::new(corpus::produce);
 
 /// Properties that nothing here produces, or only as null, and why.
 const RARE: [(Kind, &str, &str); 3] = [

@@ -1,6 +1,6 @@
 //! Runs that do not begin, or do not come to their end: they are void, and the trial says what it learnt of the others.
 
-use kubectl_chaos::compare::{Options, compare};
+use kubectl_chaos::compare::{CompareOptions, compare};
 use kubectl_chaos::journal::Record;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn an_arm_that_does_not_become_ready_is_void_and_told() {
     // whoever does not trust it learns the same
     let read = |name: &str| vec![Record::untrusted(name, chaos.read(name)).unwrap()];
     let (before, after) = (read("out/before/journal-1.json"), read("out/after/journal-1.json"));
-    let answer = compare(&before, &after, &Options::default()).unwrap();
+    let answer = compare(&before, &after, &CompareOptions::default()).unwrap();
     assert!(answer.runs[1].reason.starts_with("after did not become ready: "), "{}", answer.runs[1].reason);
 }
 

@@ -1,0 +1,388 @@
+//! What the last word of a command line can be, by clap's model of the commands. Floor 3, pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use clap::{Arg, ArgAction, Command, ValueHint};
+
+/// What a shell is to do beside: the bits of Cobra, the library that kubectl is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CobraDirective {
+    /// Take files, where there are no candidates.
+    Files = 0,
+    /// No files.
+    Nothing = 4,
+    /// Go on in the same word, and take no files.
+    SameWord = 6,
+    /// The candidates are endings of files.
+    Endings = 8,
+    /// Take folders.
+    Folders = 16,
+}
+
+/// What only the outside knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DynamicSource {
+    /// Contexts of the kubeconfig files.
+    Contexts,
+    /// Clusters of them.
+    Clusters,
+    /// Users of them.
+    Users,
+    /// Namespaces of the cluster.
+    Namespaces,
+    /// Functions that are built in, and their modules.
+    Functions,
+    /// Trials that left something behind.
+    Trials,
+}
+
+/// A word, and what it means.
+pub(super) type Candidate = (String, String);
+
+/// Asks the outside. It is given the flags of every command that were written, each in one word.
+pub(super) type LookUp<'a> = dyn FnMut(DynamicSource, &[String]) -> Vec<Candidate> + 'a;
+
+/// What the last word can be.
+pub(super) struct Candidates {
+    words: Vec<Candidate>,
+    directive: CobraDirective,
+}
+
+/// One candidate per line, what it means after a tab; at last what the shell is to do.
+impl fmt::Display for Candidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (word, about) in &self.words {
+            let about = about.lines().next().unwrap_or_default().replace(|c: char| c.is_control(), " ");
+            match about.trim() {
+                // a name that could steer a terminal is no help
+                _ if word.is_empty() || word.contains(|c: char| c.is_control()) => {}
+                "" => writeln!(f, "{word}")?,
+                about => writeln!(f, "{word}\t{about}")?,
+            }
+        }
+        writeln!(f, ":{}", self.directive as u8)
+    }
+}
+
+/// The candidates for the last word, which may be empty.
+pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUp<'_>) -> Candidates {
+    // flags of every command are handed down
+    root.build();
+    let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
+    let mut place = CursorContext::at(&root);
+    for word in before {
+        place.pass(word);
+    }
+    place.candidates(last, look_up)
+}
+
+/// Where a command line has come to.
+struct CursorContext<'a> {
+    command: &'a Command,
+    /// The flag whose value is next.
+    pending: Option<&'a Arg>,
+    /// The flag that takes more values, unless something else comes.
+    open: Option<&'a Arg>,
+    /// How many arguments without a flag there were.
+    passed: usize,
+    /// Whether `--` was passed: no flags any more.
+    plain: bool,
+    used: BTreeSet<String>,
+    /// The flags of every command that were written, each in one word.
+    given: Vec<String>,
+}
+
+impl<'a> CursorContext<'a> {
+    fn at(command: &'a Command) -> Self {
+        Self {
+            command,
+            pending: None,
+            open: None,
+            passed: 0,
+            plain: false,
+            used: BTreeSet::new(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Goes past a whole word.
+    fn pass(&mut self, word: &str) {
+        if let Some(flag) = self.pending.take() {
+            self.note(flag, Some(word));
+            self.open = takes_more(flag).then_some(flag);
+        } else if !self.plain && word == "--" {
+            (self.plain, self.open) = (true, None);
+        } else if !self.plain && word.starts_with("--") {
+            self.open = None;
+            let (name, value) =
+                word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            if let Some(flag) = self.flag(name) {
+                self.pass_flag(flag, value);
+            }
+        } else if !self.plain && word.len() > 1 && word.starts_with('-') {
+            self.open = None;
+            self.pass_shorts(&word[1..]);
+        } else if self.open.is_some() {
+            // one more value
+        } else if let Some(inner) = self.inner(word) {
+            (self.command, self.passed) = (inner, 0);
+        } else {
+            self.passed += 1;
+        }
+    }
+
+    fn pass_flag(&mut self, flag: &'a Arg, value: Option<&str>) {
+        let takes = flag.get_action().takes_values();
+        if takes && value.is_none() && !flag.is_require_equals_set() {
+            self.pending = Some(flag);
+        } else {
+            self.note(flag, value);
+        }
+    }
+
+    /// Several switches in one word, the last of which may have its value there.
+    fn pass_shorts(&mut self, letters: &str) {
+        for (at, letter) in letters.char_indices() {
+            let Some(flag) = self.flag(&format!("-{letter}")) else { return };
+            if flag.get_action().takes_values() {
+                let rest = &letters[at + letter.len_utf8()..];
+                let value = rest.strip_prefix('=').unwrap_or(rest);
+                return self.pass_flag(flag, Some(value).filter(|value| !value.is_empty()));
+            }
+            self.note(flag, None);
+        }
+    }
+
+    fn note(&mut self, flag: &Arg, value: Option<&str>) {
+        self.used.insert(flag.get_id().to_string());
+        if let Some(long) = flag.get_long().filter(|_| flag.is_global_set()) {
+            self.given.push(value.map_or_else(|| format!("--{long}"), |value| format!("--{long}={value}")));
+        }
+    }
+
+    /// The flag of that name: `--namespace`, `-n`.
+    fn flag(&self, name: &str) -> Option<&'a Arg> {
+        let is_it = |arg: &&Arg| match name.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short().is_some_and(|short| name == format!("-{short}")),
+        };
+        self.command.get_arguments().find(is_it)
+    }
+
+    /// The command of that name below this one.
+    fn inner(&self, name: &str) -> Option<&'a Command> {
+        let inner = self.command.find_subcommand(name);
+        inner.filter(|_| self.passed == 0)
+    }
+
+    /// What can stand here.
+    fn candidates(&self, last: &str, look_up: &mut LookUp<'_>) -> Candidates {
+        if let Some(flag) = self.pending {
+            return self.values(flag, last, look_up);
+        }
+        if !self.plain && last.starts_with('-') {
+            return match last.split_once('=') {
+                // the shell keeps what stands before the value
+                Some((name, value)) => match self.flag(name) {
+                    Some(flag) => self.values(flag, value, look_up),
+                    None => nothing(),
+                },
+                None => Candidates { words: self.flags(last), directive: CobraDirective::Nothing },
+            };
+        }
+        if let Some(flag) = self.open {
+            return self.values(flag, last, look_up);
+        }
+        if self.passed == 0 && self.command.has_subcommands() {
+            let inner = self.command.get_subcommands().filter(|inner| !inner.is_hide_set());
+            let words = inner.map(|inner| (inner.get_name().to_owned(), text(inner.get_about())));
+            let words = words.filter(|(name, _)| name.starts_with(last)).collect();
+            return Candidates { words, directive: CobraDirective::Nothing };
+        }
+        let arguments: Vec<&Arg> = self.command.get_positionals().collect();
+        // the last one that takes several takes the rest
+        let rest = arguments.last().filter(|argument| takes_more(argument));
+        match arguments.get(self.passed).or(rest) {
+            Some(argument) => self.values(argument, last, look_up),
+            None => nothing(),
+        }
+    }
+
+    fn flags(&self, last: &str) -> Vec<Candidate> {
+        let fits = |arg: &&Arg| {
+            let again = matches!(arg.get_action(), ArgAction::Append);
+            !arg.is_positional()
+                && !arg.is_hide_set()
+                && (again || !self.used.contains(arg.get_id().as_str()))
+        };
+        let spelled = |arg: &Arg| {
+            let long = arg.get_long().map(|long| format!("--{long}"));
+            let short = arg.get_short().map(|short| format!("-{short}"));
+            let about = text(arg.get_help());
+            long.into_iter().chain(short).map(move |flag| (flag, about.clone())).collect::<Vec<_>>()
+        };
+        let all = self.command.get_arguments().filter(fits).flat_map(spelled);
+        all.filter(|(flag, _)| flag.starts_with(last)).collect()
+    }
+
+    /// The values that an argument can have.
+    fn values(&self, arg: &Arg, last: &str, look_up: &mut LookUp<'_>) -> Candidates {
+        let listed: Vec<Candidate> = arg
+            .get_possible_values()
+            .iter()
+            .filter(|value| !value.is_hide_set())
+            .map(|value| (value.get_name().to_owned(), text(value.get_help())))
+            .collect();
+        if !listed.is_empty() {
+            return several(arg, listed, last);
+        }
+        let name = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
+        let known = match (arg.get_id().as_str(), name) {
+            ("context", _) => Some(DynamicSource::Contexts),
+            ("cluster", _) => Some(DynamicSource::Clusters),
+            ("user", _) => Some(DynamicSource::Users),
+            ("namespace", _) => Some(DynamicSource::Namespaces),
+            (_, Some("FUNCTION")) => Some(DynamicSource::Functions),
+            (_, Some("TRIAL")) => Some(DynamicSource::Trials),
+            _ => None,
+        };
+        if let Some(known) = known {
+            let mut words = look_up(known, &self.given);
+            words.retain(|(word, _)| word.starts_with(last));
+            return Candidates { words, directive: CobraDirective::Nothing };
+        }
+        if name == Some("EXPERIMENT") {
+            let words = ["json", "yaml", "yml"].map(|ending| (ending.to_owned(), String::new())).to_vec();
+            return Candidates { words, directive: CobraDirective::Endings };
+        }
+        match arg.get_value_hint() {
+            ValueHint::DirPath => Candidates { words: Vec::new(), directive: CobraDirective::Folders },
+            ValueHint::AnyPath | ValueHint::FilePath => {
+                Candidates { words: Vec::new(), directive: CobraDirective::Files }
+            }
+            _ => nothing(),
+        }
+    }
+}
+
+/// The values that begin so; of those that are written with commas the last one counts.
+fn several(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
+    let (before, begun) = match arg.get_value_delimiter().and_then(|comma| last.rsplit_once(comma)) {
+        Some((before, begun)) => (format!("{before},"), begun),
+        None => (String::new(), last),
+    };
+    let is_listed = arg.get_value_delimiter().is_some();
+    let fits = |word: &str| {
+        let folded = || word.to_lowercase().starts_with(&begun.to_lowercase());
+        word.starts_with(begun) || arg.is_ignore_case_set() && folded()
+    };
+    let words = listed
+        .into_iter()
+        .filter(|(word, _)| fits(word))
+        .map(|(word, about)| (format!("{before}{word}"), about))
+        .collect();
+    Candidates {
+        words,
+        directive: if is_listed { CobraDirective::SameWord } else { CobraDirective::Nothing },
+    }
+}
+
+fn nothing() -> Candidates {
+    Candidates { words: Vec::new(), directive: CobraDirective::Nothing }
+}
+
+/// Whether more than one value can follow.
+fn takes_more(arg: &Arg) -> bool {
+    arg.get_num_args().is_some_and(|range| range.max_values() > 1)
+}
+
+fn text(about: Option<&clap::builder::StyledStr>) -> String {
+    about.map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::CommandFactory as _;
+
+    /// Completes a line; its last word ends where the line does.
+    fn completed(line: &str) -> (Vec<String>, u8) {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let mut look_up = |known: DynamicSource, given: &[String]| {
+            let word = format!("{known:?}");
+            vec![(word, String::new()), (given.join(" "), "an\u{1b}escape\nmore".to_owned())]
+        };
+        let text = complete(Cli::command(), &words, &mut look_up).to_string();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let directive = lines.pop().unwrap().trim_start_matches(':').parse().unwrap();
+        (lines, directive)
+    }
+
+    /// The words alone, and what the shell is to do.
+    fn check(line: &str, expected: &[&str], directive: u8) {
+        let (lines, found) = completed(line);
+        let words: Vec<&str> = lines.iter().map(|line| line.split('\t').next().unwrap()).collect();
+        assert_eq!((words.as_slice(), found), (expected, directive), "{line}");
+    }
+
+    #[test]
+    fn commands() {
+        check("re", &["recover", "report"], 4);
+        check("embedded ", &["serve"], 4);
+        check("completion z", &["zsh"], 4);
+        check("-q --v 3 vali", &["validate"], 4);
+        check("sample", &[], 4);
+        let (lines, _) = completed("run");
+        assert_eq!(lines, ["run\tRun experiments and write their journals"]);
+    }
+
+    #[test]
+    fn flags() {
+        check("run --hypothesis", &["--hypothesis-strategy", "--hypothesis-frequency"], 4);
+        check("run --name", &["--namespace"], 4);
+        check("run -n a --name", &[], 4);
+        check("run -na --name", &[], 4);
+        check("run --namespace=a --name", &[], 4);
+        check("run --connect-to a --connect", &["--connect-to"], 4);
+        check("run e.json -o", &["-o"], 4);
+        check("run --no-version", &[], 4);
+        check("run -- --name", &["json", "yaml", "yml"], 8);
+        assert!(completed("run -").0.len() > 50);
+    }
+
+    #[test]
+    fn values() {
+        check("run -o ", &["text", "json", "yaml", "agent"], 4);
+        check("run --output=y", &["yaml"], 4);
+        check("run -o J", &["json"], 4);
+        check("run --strict=f", &["false"], 4);
+        check("run --hypothesis-strategy con", &["continuously"], 4);
+        check("compare --fail-on broken,reg", &["broken,regressed"], 6);
+        check("run --seed ", &[], 4);
+        check("run --nothing-of-that-name=", &[], 4);
+        check("run --journal-path ", &[], 0);
+        check("run --change-dir ", &[], 16);
+        check("validate ", &["json", "yaml", "yml"], 8);
+        check("run one.json two", &["json", "yaml", "yml"], 8);
+        check("trial e.json --before ", &[], 0);
+        check("compare --before a b", &[], 0);
+        check("compare a ", &[], 0);
+        check("compare a b ", &[], 4);
+        check("report a.json b", &[], 0);
+    }
+
+    #[test]
+    fn what_only_the_outside_knows() {
+        check("run --context C", &["Contexts"], 4);
+        check("run --context=C", &["Contexts"], 4);
+        check("demo --cluster C", &["Clusters"], 4);
+        check("demo --user U", &["Users"], 4);
+        check("discover F", &["Functions"], 4);
+        check("recover T", &["Trials"], 4);
+        let (lines, _) = completed("--kubeconfig k run -q --context=c --token x e.json -n ");
+        let given = "--kubeconfig=k --quiet --context=c --token=x";
+        assert_eq!(lines, ["Namespaces".to_owned(), format!("{given}\tan escape")]);
+    }
+}

@@ -1,0 +1,181 @@
+//! An experiment of a wish: its steady state, one fault, and what puts things back. Floor 3, pure.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::spec::{EndpointSpec, ExperimentSpec, FaultSpec};
+use crate::cli::trial::NAMESPACE_VARIABLE;
+
+/// How long the fault lasts before it is looked again, in seconds, unless somebody says otherwise.
+const SETTLE: u32 = 10;
+
+/// The experiment, in the order in which one reads it.
+pub(super) fn experiment(wish: &ExperimentSpec) -> Json {
+    let mut configuration = Map::new();
+    if let EndpointSpec::Url(url) = &wish.asks {
+        configuration.insert("url".to_owned(), url.as_str().into());
+    }
+    if let Some(namespace) = &wish.namespace {
+        // a trial says in which one each of its runs takes place
+        let entry = json!({"type": "env", "key": NAMESPACE_VARIABLE, "default": namespace});
+        configuration.insert("namespace".to_owned(), entry);
+    }
+    let (action, rollbacks) = steps(wish, &mut configuration);
+    configuration.insert("settle_seconds".to_owned(), SETTLE.into());
+    let mut experiment = json!({
+        "title": wish.title,
+        "description": description(wish),
+        "configuration": configuration,
+        "steady-state-hypothesis": {"title": "It answers", "probes": [probe(wish)]},
+        "method": [action],
+        "rollbacks": rollbacks,
+    });
+    if !rollbacks_of(&experiment).is_empty() {
+        // whatever becomes of the run
+        experiment["runtime"] = json!({"rollbacks": {"strategy": "always"}});
+    }
+    experiment
+}
+
+fn rollbacks_of(experiment: &Json) -> &[Json] {
+    experiment["rollbacks"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn description(wish: &ExperimentSpec) -> String {
+    let back = match &wish.fault {
+        FaultSpec::KillPods { .. } => "What made the Pod makes another one.",
+        FaultSpec::ScaleToZero { .. } | FaultSpec::DeleteService { .. } => "The rollbacks put it back.",
+        FaultSpec::Process { undo: Some(_), .. } => "The rollbacks undo what the command did.",
+        FaultSpec::Process { undo: None, .. } => "Nothing has to be put back.",
+    };
+    format!("It has to answer with 200 before the fault, and settle_seconds after it. {back}")
+}
+
+/// What has to hold.
+fn probe(wish: &ExperimentSpec) -> Json {
+    let url = match (&wish.asks, &wish.namespace) {
+        (EndpointSpec::Url(_), _) => "${url}".to_owned(),
+        (EndpointSpec::Service { name, rest }, None) => format!("http://{name}.svc{rest}"),
+        (EndpointSpec::Service { name, rest }, Some(_)) => format!("http://{name}.${{namespace}}.svc{rest}"),
+    };
+    let provider = json!({"type": "http", "url": url, "timeout": 5});
+    json!({"type": "probe", "name": "it-answers", "tolerance": 200, "provider": provider})
+}
+
+/// The fault, and what puts things back. What one may want to change goes into the configuration.
+fn steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
+    let mut put = |name: &str, value: Json| drop(configuration.insert(name.to_owned(), value));
+    let function = |name: &str, module: &str, function: &str, arguments: Json| {
+        let mut arguments = arguments;
+        if wish.namespace.is_some() {
+            arguments["ns"] = "${namespace}".into();
+        }
+        let module = format!("chaosk8s.{module}");
+        activity(name, json!({"type": "python", "module": module, "func": function, "arguments": arguments}))
+    };
+    let (mut action, rollbacks) = match &wish.fault {
+        FaultSpec::KillPods { selector } => {
+            put("label_selector", selector.as_str().into());
+            let arguments = json!({"label_selector": "${label_selector}", "qty": 1, "rand": true});
+            (function("kill-a-pod", "pod.actions", "terminate_pods", arguments), Vec::new())
+        }
+        FaultSpec::ScaleToZero { name, replicas } => {
+            put("deployment", name.as_str().into());
+            put("replicas", (*replicas).into());
+            let scale = |what: &str, replicas: Json| {
+                let arguments = json!({"name": "${deployment}", "replicas": replicas});
+                function(what, "deployment.actions", "scale_deployment", arguments)
+            };
+            (scale("scale-to-zero", 0.into()), vec![scale("scale-back", "${replicas}".into())])
+        }
+        FaultSpec::DeleteService { name, manifest } => {
+            put("service", name.as_str().into());
+            put("manifest", manifest.as_str().into());
+            let delete = function(
+                "delete-the-service",
+                "service.actions",
+                "delete_service",
+                json!({"name": "${service}"}),
+            );
+            let arguments = json!({"spec_path": "${manifest}"});
+            let create = function("make-it-again", "service.actions", "create_service_endpoint", arguments);
+            (delete, vec![create])
+        }
+        FaultSpec::Process { command, undo } => {
+            let run = |name: &str, command: &[String]| activity(name, process(command));
+            (run("run-the-command", command), undo.iter().map(|undo| run("undo-it", undo)).collect())
+        }
+    };
+    action["pauses"] = json!({"after": "${settle_seconds}"});
+    (action, rollbacks)
+}
+
+fn activity(name: &str, provider: Json) -> Json {
+    json!({"type": "action", "name": name, "provider": provider})
+}
+
+/// A process. What looks like a placeholder is none: it was meant for the program.
+fn process(command: &[String]) -> Json {
+    let (program, rest) = command.split_first().map_or(("", command), |(first, rest)| (first.as_str(), rest));
+    let arguments: Vec<String> = rest.iter().map(|word| word.replace('$', "$$")).collect();
+    json!({"type": "process", "path": program, "arguments": arguments, "timeout": 60})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn composed(fault: FaultSpec, namespace: Option<&str>) -> Json {
+        let asks = EndpointSpec::Service { name: "web".to_owned(), rest: ":8080/x".to_owned() };
+        let namespace = namespace.map(str::to_owned);
+        experiment(&ExperimentSpec { title: "t".to_owned(), asks, fault, namespace })
+    }
+
+    #[test]
+    fn the_fault_hits_what_was_named_and_is_taken_back() {
+        let scale = composed(FaultSpec::ScaleToZero { name: "web".to_owned(), replicas: 3 }, None);
+        let arguments = |step: &Json| step["provider"]["arguments"].clone();
+        assert_eq!(arguments(&scale["method"][0]), json!({"name": "${deployment}", "replicas": 0}));
+        assert_eq!(
+            arguments(&scale["rollbacks"][0]),
+            json!({"name": "${deployment}", "replicas": "${replicas}"})
+        );
+        assert_eq!(scale["configuration"]["replicas"], 3);
+        assert_eq!(scale["runtime"]["rollbacks"]["strategy"], "always");
+        let kill = composed(FaultSpec::KillPods { selector: "app=web".to_owned() }, None);
+        assert_eq!(arguments(&kill["method"][0])["label_selector"], "${label_selector}");
+        assert_eq!(
+            (&kill["configuration"]["label_selector"], &kill["rollbacks"]),
+            (&json!("app=web"), &json!([]))
+        );
+        assert!(kill["runtime"].is_null());
+    }
+
+    #[test]
+    fn a_namespace_is_that_of_the_trial_where_there_is_one() {
+        let kill = || FaultSpec::KillPods { selector: "app=web".to_owned() };
+        let (with, without) = (composed(kill(), Some("shop")), composed(kill(), None));
+        let url =
+            |experiment: &Json| experiment["steady-state-hypothesis"]["probes"][0]["provider"]["url"].clone();
+        assert_eq!(url(&without), "http://web.svc:8080/x");
+        assert_eq!(url(&with), "http://web.${namespace}.svc:8080/x");
+        assert_eq!(with["method"][0]["provider"]["arguments"]["ns"], "${namespace}");
+        let entry = json!({"type": "env", "key": "KUBECTL_CHAOS_NAMESPACE", "default": "shop"});
+        assert_eq!(with["configuration"]["namespace"], entry);
+    }
+
+    #[test]
+    fn what_is_meant_for_a_program_is_not_filled() {
+        let words = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let fault = FaultSpec::Process {
+            command: words(&["sh", "-c", "kill $PID ${url}"]),
+            undo: Some(words(&["up"])),
+        };
+        let composed = composed(fault, None);
+        let provider = &composed["method"][0]["provider"];
+        assert_eq!(
+            (&provider["path"], &provider["arguments"]),
+            (&json!("sh"), &json!(["-c", "kill $$PID $${url}"]))
+        );
+        assert_eq!(composed["rollbacks"][0]["provider"]["path"], "up");
+    }
+}

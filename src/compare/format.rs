@@ -1,0 +1,487 @@
+//! The one way in which every report says it. Floor 1.
+
+use super::{
+    AfterOutcome, Arm, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
+    MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
+};
+
+/// From so many values on, the least and the greatest stand for all of them.
+const MANY_VALUES: usize = 6;
+
+impl Arm {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
+}
+
+impl ComparisonVerdict {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Fixed, Self::Broken, Self::Improved, Self::Regressed, Self::Unchanged, Self::Inconclusive];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Broken => "broken",
+            Self::Improved => "improved",
+            Self::Regressed => "regressed",
+            Self::Unchanged => "unchanged",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+impl AfterOutcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Fails => "fails",
+            Self::Mixed => "mixed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Replication {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repeated => "repeated",
+            Self::Single => "single",
+        }
+    }
+}
+
+impl RunOutcomeKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Void => "void",
+        }
+    }
+}
+
+impl ConfounderKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KubernetesVersion => "kubernetes-version",
+            Self::Nodes => "nodes",
+            Self::Replicas => "replicas",
+            Self::Sampling => "sampling",
+            Self::Vantage => "vantage",
+            Self::Variables => "variables",
+        }
+    }
+}
+
+impl MetricVerdict {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Equivalent => "equivalent",
+            Self::WithinMargin => "within-margin",
+            Self::NotToldApart => "not-told-apart",
+            Self::NotCompared => "not-compared",
+        }
+    }
+}
+
+impl Metric {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SuccessRatio => "success-ratio",
+            Self::TimeToRecover => "time-to-recover",
+            Self::P95Latency => "p95-latency",
+            Self::P99Latency => "p99-latency",
+        }
+    }
+
+    /// What a person calls it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::SuccessRatio => "success ratio",
+            Self::TimeToRecover => "time to recover",
+            Self::P95Latency => "p95 latency",
+            Self::P99Latency => "p99 latency",
+        }
+    }
+
+    /// A value without its unit.
+    fn number(self, value: f64) -> String {
+        match self {
+            Self::SuccessRatio => percent(value),
+            _ => digits(value),
+        }
+    }
+
+    /// A difference without its unit and its sign.
+    fn distance(self, value: f64) -> String {
+        match self {
+            Self::SuccessRatio => digits(value * 100.0),
+            _ => digits(value),
+        }
+    }
+
+    /// The unit as a person reads it after a value.
+    fn shown_unit(self) -> &'static str {
+        match self {
+            Self::SuccessRatio => "%",
+            other => other.unit(),
+        }
+    }
+
+    /// The unit as a person reads it after a difference.
+    fn shown_unit_of_differences(self) -> &'static str {
+        match self {
+            Self::SuccessRatio => "points",
+            other => other.unit(),
+        }
+    }
+
+    fn observed(self, observed: CensoredValue) -> String {
+        match (observed.value, observed.above) {
+            (Some(value), _) => self.number(value),
+            (None, Some(above)) => format!("> {}", self.number(above)),
+            (None, None) => "–".to_owned(),
+        }
+    }
+}
+
+impl ArmCounts {
+    /// How many of the valid runs held: `3 of 3`.
+    pub fn shown_held(&self) -> String {
+        format!("{} of {}", self.held, self.valid)
+    }
+
+    /// How many of the valid runs failed: `0 of 3`.
+    pub fn shown_failed(&self) -> String {
+        format!("{} of {}", self.failed, self.valid)
+    }
+
+    /// The interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
+    pub fn shown_interval(&self) -> Option<String> {
+        let (low, high) = self.held_interval?;
+        Some(format!("{} to {} %", whole_percent(low), whole_percent(high)))
+    }
+}
+
+impl RunComparison {
+    /// The verdict with what always stands beside it: `fixed, seen once (after: holds)`.
+    pub fn headline(&self) -> String {
+        let once = if self.is_seen_once() { ", seen once" } else { "" };
+        format!("{}{once} (after: {})", self.verdict.name(), self.after.name())
+    }
+
+    /// Whether the verdict is one that says so where it rests on too few runs.
+    pub fn is_seen_once(&self) -> bool {
+        matches!(self.verdict, ComparisonVerdict::Fixed | ComparisonVerdict::Broken)
+            && self.evidence == Replication::Single
+    }
+
+    /// How many valid runs held, and within which limits the share of such runs lies with 95 % confidence:
+    /// `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
+    pub fn shown_counts(&self) -> String {
+        let arm = |arm: &ArmCounts, what: &str| {
+            let limits = arm.shown_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
+            format!("{}{what}{limits}", arm.shown_held())
+        };
+        let Arms { before, after } = &self.arms;
+        format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
+    }
+
+    /// How many runs were void: `1 of 4 runs before and 0 of 3 after were void`; none where none was.
+    pub fn shown_void(&self) -> Option<String> {
+        let Arms { before, after } = &self.arms;
+        (before.void + after.void > 0).then(|| {
+            format!(
+                "{} of {} runs before and {} of {} after were void",
+                before.void, before.runs, after.void, after.runs
+            )
+        })
+    }
+
+    /// Margins, level and seed: what has to be known to get the same answer again.
+    pub fn shown_settings(&self) -> String {
+        let margin = &self.margin;
+        format!(
+            "level {}, margins ratio={}%,time={}%,time-min={}ms, seed {}",
+            self.level,
+            digits(margin.ratio * 100.0),
+            digits(margin.time * 100.0),
+            digits(margin.time_least * 1000.0),
+            self.seed
+        )
+    }
+}
+
+impl MetricResult {
+    /// What it was before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
+    pub fn shown_before(&self) -> String {
+        self.shown_side(&self.before)
+    }
+
+    /// What it was after.
+    pub fn shown_after(&self) -> String {
+        self.shown_side(&self.after)
+    }
+
+    /// The median before, alone: `98.5 %`.
+    pub fn shown_before_centre(&self) -> String {
+        self.shown_centre(&self.before)
+    }
+
+    /// The median after, alone.
+    pub fn shown_after_centre(&self) -> String {
+        self.shown_centre(&self.after)
+    }
+
+    /// How much more it is after: `+97.5 points`, `-12 ms`; a dash where that is not known.
+    pub fn shown_difference(&self) -> String {
+        let unit = self.measure.shown_unit_of_differences();
+        self.difference.map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.signed(value)))
+    }
+
+    /// The interval of the difference: `+90 to +98 points`, or why there is none.
+    pub fn shown_interval(&self) -> String {
+        let unit = self.measure.shown_unit_of_differences();
+        match (self.interval, &self.interval_note) {
+            (Some((low, high)), _) => format!("{} to {} {unit}", self.signed(low), self.signed(high)),
+            (None, Some(note)) => note.clone(),
+            (None, None) => "–".to_owned(),
+        }
+    }
+
+    /// How often chance alone gives as much, with all rows in view: `p = 0.008`; a dash where nothing was compared.
+    pub fn shown_p(&self) -> String {
+        match self.p_adjusted {
+            None => "–".to_owned(),
+            Some(p) if p < 0.001 => "p < 0.001".to_owned(),
+            Some(p) => format!("p = {}", digits(p)),
+        }
+    }
+
+    /// What follows: `better`, `not told apart`, `not compared: too few successes`.
+    pub fn shown_standing(&self) -> String {
+        let name = match self.standing {
+            MetricVerdict::Better => "better",
+            MetricVerdict::Worse => "worse",
+            MetricVerdict::Equivalent => "equivalent",
+            MetricVerdict::WithinMargin => "different, within the margin",
+            MetricVerdict::NotToldApart => "not told apart",
+            MetricVerdict::NotCompared => "not compared",
+        };
+        self.reason.as_ref().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
+    }
+
+    fn signed(&self, value: f64) -> String {
+        let number = self.measure.distance(value.abs());
+        // what is shown as nothing has no sign
+        let sign = if number == "0" {
+            ""
+        } else if value < 0.0 {
+            "-"
+        } else {
+            "+"
+        };
+        format!("{sign}{number}")
+    }
+
+    fn shown_centre(&self, side: &ArmStats) -> String {
+        match self.measure.observed(side.centre) {
+            dash if dash == "–" => dash,
+            number => format!("{number} {}", self.measure.shown_unit()),
+        }
+    }
+
+    fn shown_side(&self, side: &ArmStats) -> String {
+        let centre = self.shown_centre(side);
+        let known: Vec<CensoredValue> =
+            side.values.iter().copied().filter(|value| *value != CensoredValue::default()).collect();
+        if known.len() < 2 {
+            return centre;
+        }
+        let shown = |value: &CensoredValue| self.measure.observed(*value);
+        if side.values.len() < MANY_VALUES {
+            let all: Vec<String> = side.values.iter().map(shown).collect();
+            return format!("{centre} ({})", all.join(", "));
+        }
+        let rank = |value: &CensoredValue| value.value.unwrap_or(f64::INFINITY);
+        let mut ends = known;
+        ends.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+        match (ends.first(), ends.last()) {
+            (Some(least), Some(most)) => format!("{centre} ({} to {})", shown(least), shown(most)),
+            _ => centre,
+        }
+    }
+}
+
+/// Longer texts of others are cut where they stand in a sentence.
+const CLIPPED: usize = 120;
+
+/// The begin of a text of others, on one line.
+pub(super) fn clipped(text: &str) -> String {
+    let line = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let mut short: String = text.chars().take(CLIPPED).map(line).collect();
+    if text.chars().nth(CLIPPED).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A name of others in a sentence.
+pub(super) fn quoted(name: &str) -> String {
+    format!("'{}'", clipped(name))
+}
+
+/// A number in a sentence.
+pub(super) fn amount(value: f64) -> String {
+    digits(value)
+}
+
+/// `1 run`, `3 runs`.
+pub(super) fn several(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Three digits that say something, and no noughts behind the point.
+fn digits(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    let size = value.abs();
+    let places = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        3
+    };
+    let text = format!("{value:.places$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A share in percent. Only all of it is 100, and only nothing of it is 0.
+pub fn percent(share: f64) -> String {
+    honest(share, digits(share * 100.0), 2)
+}
+
+/// The same without a fraction, where that says enough.
+fn whole_percent(share: f64) -> String {
+    honest(share, format!("{:.0}", share * 100.0), 1)
+}
+
+/// What was rounded to all or nothing gets as many places as it takes not to be.
+fn honest(share: f64, rounded: String, places: usize) -> String {
+    // nearer than this it is an error of arithmetic
+    const NEAREST: f64 = 1e-12;
+    let is_false = rounded == "100" && share < 1.0 - NEAREST || rounded == "0" && share > NEAREST;
+    let exact = (places..=10).map(|places| format!("{:.places$}", share * 100.0));
+    let mut exact = exact
+        .filter(|text| text.trim_end_matches('0') != "100." && text.contains(|c| matches!(c, '1'..='9')));
+    if is_false { exact.next().unwrap_or(rounded) } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_say_what_matters() {
+        let check = |value: f64, expected: &str| assert_eq!(digits(value), expected);
+        check(0.0, "0");
+        check(-0.0001, "0");
+        check(0.0123, "0.012");
+        check(1.0, "1");
+        check(9.876, "9.88");
+        check(98.76, "98.8");
+        check(100.0, "100");
+        check(1234.5, "1234");
+        check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn only_all_is_a_hundred_percent_and_only_nothing_is_none() {
+        let check = |share: f64, expected: &str, whole: &str| {
+            assert_eq!(
+                (percent(share).as_str(), whole_percent(share).as_str()),
+                (expected, whole),
+                "{share}"
+            );
+        };
+        check(1.0, "100", "100");
+        check(0.0, "0", "0");
+        check(0.5, "50", "50");
+        check(0.9876, "98.8", "99");
+        check(0.9996, "99.96", "99.96");
+        check(0.99999, "99.999", "99.999");
+        check(0.9983, "99.8", "99.8");
+        check(0.0004, "0.04", "0.04");
+        check(0.000_001, "0.0001", "0.0001");
+        // what arithmetic leaves over is nothing
+        check(1.0 - 1e-16, "100", "100");
+        check(1e-17, "0", "0");
+    }
+
+    #[test]
+    fn rows_are_said_in_one_way() {
+        let side = |values: &[CensoredValue], centre| ArmStats { values: values.to_vec(), centre };
+        let known = |values: &[f64], centre| {
+            side(
+                &values.iter().map(|value| CensoredValue::of(*value)).collect::<Vec<_>>(),
+                CensoredValue::of(centre),
+            )
+        };
+        let late = CensoredValue::more_than(12.0);
+        let mut row = MetricResult {
+            probe: "p".to_owned(),
+            measure: Metric::SuccessRatio,
+            unit: "ratio",
+            before: known(&[0.0, 0.025, 0.05], 0.025),
+            after: known(&[1.0, 0.99, 0.98, 0.97, 0.96, 0.95], 0.975),
+            difference: Some(0.95),
+            interval: None,
+            interval_note: Some("no 95 % interval from 3 runs".to_owned()),
+            margin: Some(0.01),
+            p: Some(0.0119),
+            p_adjusted: Some(0.0357),
+            standing: MetricVerdict::Better,
+            reason: None,
+        };
+        assert_eq!(row.shown_before(), "2.5 % (0, 2.5, 5)");
+        assert_eq!(row.shown_after(), "97.5 % (95 to 100)");
+        assert_eq!(row.shown_difference(), "+95 points");
+        assert_eq!(row.shown_interval(), "no 95 % interval from 3 runs");
+        assert_eq!((row.shown_p().as_str(), row.shown_standing().as_str()), ("p = 0.036", "better"));
+        row = MetricResult {
+            measure: Metric::TimeToRecover,
+            before: side(&[late, CensoredValue::default(), CensoredValue::of(3.0)], late),
+            after: known(&[0.5], 0.5),
+            difference: None,
+            interval: Some((-3.0, 0.0)),
+            standing: MetricVerdict::NotCompared,
+            reason: Some("too few".to_owned()),
+            p_adjusted: Some(0.0001),
+            ..row
+        };
+        assert_eq!(row.shown_before(), "> 12 s (> 12, –, 3)");
+        assert_eq!((row.shown_after().as_str(), row.shown_after_centre().as_str()), ("0.5 s", "0.5 s"));
+        assert_eq!((row.shown_difference().as_str(), row.shown_interval().as_str()), ("–", "-3 to 0 s"));
+        assert_eq!(row.shown_standing(), "not compared: too few");
+        assert_eq!(row.shown_p(), "p < 0.001");
+    }
+}

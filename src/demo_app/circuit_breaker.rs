@@ -1,0 +1,157 @@
+//! A circuit breaker: after some failures it stops asking for a while, then tries again. Floor 1, pure.
+//!
+//! ```text
+//!              enough failures in a row
+//!   closed ───────────────────────────────► open
+//!      ▲                                    │  ▲
+//!      │ enough trials succeed    long      │  │ a trial fails
+//!      └───────────── half-open ◄───────────┘  │
+//!                        └─────────────────────┘
+//! ```
+
+use std::time::{Duration, Instant};
+
+/// When it opens and closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// How many failures in a row open it.
+    pub failures: u32,
+    /// How long it stays open.
+    pub open_for: Duration,
+    /// How many trials have to succeed before it closes.
+    pub trials: u32,
+}
+
+/// What it does with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// It lets it through.
+    Closed {
+        /// Failures in a row so far.
+        failures: u32,
+    },
+    /// It holds it back.
+    Open {
+        /// Since when.
+        since: Instant,
+    },
+    /// It lets one through at a time, to see.
+    HalfOpen {
+        /// Trials that succeeded.
+        succeeded: u32,
+        /// When the trial that is under way began. One that never ends counts as failed some day.
+        trial: Option<Instant>,
+    },
+}
+
+/// The breaker. Time is given to it.
+#[derive(Debug)]
+pub struct CircuitBreaker {
+    settings: BreakerSettings,
+    state: BreakerState,
+}
+
+impl CircuitBreaker {
+    /// A closed one.
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self { settings, state: BreakerState::Closed { failures: 0 } }
+    }
+
+    /// What it does now.
+    pub fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// Whether a call may be made. Whoever may has to [`report`](Self::report) what came of it.
+    pub fn admits(&mut self, now: Instant) -> bool {
+        let open_for = self.settings.open_for;
+        match self.state {
+            BreakerState::Closed { .. } => true,
+            BreakerState::Open { since } if now.duration_since(since) < open_for => false,
+            BreakerState::Open { .. } => {
+                self.state = BreakerState::HalfOpen { succeeded: 0, trial: Some(now) };
+                true
+            }
+            BreakerState::HalfOpen { trial: Some(began), .. } if now.duration_since(began) < open_for => {
+                false
+            }
+            BreakerState::HalfOpen { succeeded, .. } => {
+                self.state = BreakerState::HalfOpen { succeeded, trial: Some(now) };
+                true
+            }
+        }
+    }
+
+    /// Takes note of what came of a call.
+    pub fn report(&mut self, succeeded: bool, now: Instant) {
+        self.state = match (self.state, succeeded) {
+            (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failures => {
+                BreakerState::Closed { failures: failures + 1 }
+            }
+            (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, false) => {
+                BreakerState::Open { since: now }
+            }
+            (BreakerState::HalfOpen { succeeded, .. }, true) if succeeded + 1 < self.settings.trials => {
+                BreakerState::HalfOpen { succeeded: succeeded + 1, trial: None }
+            }
+            (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, true) => {
+                BreakerState::Closed { failures: 0 }
+            }
+            // a call from before it opened
+            (open @ BreakerState::Open { .. }, _) => open,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds, and what happens then: `?` may a call be made, `+` it succeeded, `-` it failed.
+    fn play(events: &[(u64, char)]) -> (String, BreakerState, Instant) {
+        let begin = Instant::now();
+        let settings = BreakerSettings { failures: 2, open_for: Duration::from_secs(5), trials: 2 };
+        let mut breaker = CircuitBreaker::new(settings);
+        let mut admitted = String::new();
+        for (seconds, event) in events {
+            let now = begin + Duration::from_secs(*seconds);
+            match event {
+                '?' => admitted.push(if breaker.admits(now) { 'y' } else { 'n' }),
+                event => breaker.report(*event == '+', now),
+            }
+        }
+        (admitted, breaker.state(), begin)
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row() {
+        let check = |events: &[(u64, char)], expected: BreakerState| {
+            assert_eq!(play(events).1, expected, "{events:?}")
+        };
+        check(&[], BreakerState::Closed { failures: 0 });
+        check(&[(0, '-')], BreakerState::Closed { failures: 1 });
+        check(&[(0, '-'), (1, '+'), (2, '-')], BreakerState::Closed { failures: 1 });
+        let (admitted, state, begin) = play(&[(0, '?'), (0, '-'), (1, '?'), (1, '-'), (2, '?'), (5, '?')]);
+        assert_eq!(
+            (admitted.as_str(), state),
+            ("yynn", BreakerState::Open { since: begin + Duration::from_secs(1) })
+        );
+    }
+
+    #[test]
+    fn it_tries_again_one_call_at_a_time() {
+        let open = [(0, '-'), (0, '-')];
+        let then = |events: &[(u64, char)]| play(&[&open, events].concat());
+        let (admitted, state, _) =
+            then(&[(5, '?'), (5, '?'), (6, '+'), (6, '?'), (6, '?'), (7, '+'), (7, '?')]);
+        assert_eq!((admitted.as_str(), state), ("ynyny", BreakerState::Closed { failures: 0 }));
+        let (admitted, state, begin) = then(&[(5, '?'), (6, '-'), (10, '?'), (11, '?')]);
+        assert_eq!(admitted, "yny");
+        let trial = Some(begin + Duration::from_secs(11));
+        assert_eq!(state, BreakerState::HalfOpen { succeeded: 0, trial });
+        // a trial that nothing was heard of does not hold back the rest for ever
+        assert_eq!(then(&[(5, '?'), (9, '?'), (10, '?')]).0, "yny");
+        // what began before it opened does not close it
+        assert!(matches!(then(&[(1, '+')]).1, BreakerState::Open { .. }));
+    }
+}

@@ -1,0 +1,92 @@
+//! Completes configuration and secrets: the environment, Vault, and probes that are run for a value. Floor 2.
+
+use std::sync::Arc;
+
+use super::EventBus;
+use crate::config::{ProcessEnv, vault};
+use crate::event::{ActivityOutcome, RunEvent};
+use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
+use crate::experiment::{Activity, Experiment, ProviderKind};
+use crate::http_client;
+use crate::provider::Providers;
+use crate::substitution::{Redactor, Scope};
+use crate::value::Value;
+
+/// A complete configuration.
+pub struct ResolvedConfiguration {
+    /// What placeholders are filled from.
+    pub scope: Scope,
+    /// What was not as it should be, and does not matter enough to stop.
+    pub warnings: Vec<String>,
+}
+
+/// Completes the configuration of an experiment. An error means that it cannot start.
+pub async fn configure(
+    experiment: &Experiment,
+    variables: &Variables,
+    environment: &ProcessEnv,
+    providers: &Providers,
+    bus: &EventBus,
+    plain: bool,
+) -> Result<ResolvedConfiguration, String> {
+    let get = |key: &str| environment.get(key);
+    let static_ = configuration::configuration(&experiment.configuration, &variables.configuration, &get)?;
+    let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
+    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
+    let secrets = configuration::secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
+
+    // dynamic entries see what is declared before them, and nothing else
+    let mut scope = Scope::new(crate::value::Map::new(), secrets);
+    let mut failed = Vec::new();
+    let mut dynamic = false;
+    for (name, entry) in static_ {
+        if !is_dynamic(&entry) {
+            scope.define(name, entry);
+            continue;
+        }
+        dynamic = true;
+        let redactor = if plain { Redactor::default() } else { Redactor::new(&scope) };
+        match look_up(&name, &entry, &scope, providers, bus, &redactor).await {
+            Some(value) => scope.define(name, value),
+            None => failed.push(name),
+        }
+    }
+    if dynamic {
+        bus.emit(&RunEvent::ConfigurationResolved { failed });
+    }
+    Ok(ResolvedConfiguration { scope, warnings: fetched.warnings })
+}
+
+/// The value that a probe gives: the output of a process that ended well, trimmed; the body of a response,
+/// whatever its status; what a function returned.
+async fn look_up(
+    name: &str,
+    entry: &Value,
+    scope: &Scope,
+    providers: &Providers,
+    bus: &EventBus,
+    redactor: &Redactor,
+) -> Option<Value> {
+    let activity = Arc::new(Activity::from_value(entry, &format!("/configuration/{name}"), &[]).ok()?);
+    let outcome = match providers.look(&activity, scope).await {
+        Ok(output) => ActivityOutcome::Succeeded(output),
+        Err(error) => ActivityOutcome::Failed(redactor.text(error.text()).into_owned()),
+    };
+    let value = match (&outcome, activity.provider) {
+        (ActivityOutcome::Succeeded(output), Some(ProviderKind::Process)) => {
+            let ended_well = output.get("status").is_some_and(|status| status.equals(&Value::Int(0)));
+            let text = output.get("stdout").and_then(Value::as_text).filter(|_| ended_well);
+            text.map(|text| text.trim().into())
+        }
+        (ActivityOutcome::Succeeded(output), Some(ProviderKind::Http)) => output.get("body").cloned(),
+        (ActivityOutcome::Succeeded(output), _) => Some(output.clone()),
+        _ => None,
+    };
+    let outcome = match outcome {
+        ActivityOutcome::Succeeded(output) => ActivityOutcome::Succeeded(redactor.value(&output)),
+        other => other,
+    };
+    let name = redactor.text(&activity.name).into_owned();
+    bus.emit(&RunEvent::ActivityCalled { activity, name, outcome });
+    value
+}

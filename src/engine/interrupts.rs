@@ -1,0 +1,89 @@
+//! Where interrupts are put up, and waited for. Floor 2.
+
+use tokio::sync::watch;
+
+use crate::event::Interrupt;
+
+/// All interrupts of a run, in the order in which they came.
+#[derive(Debug)]
+pub struct InterruptLog {
+    raised: watch::Sender<Vec<Interrupt>>,
+}
+
+impl Default for InterruptLog {
+    fn default() -> Self {
+        Self { raised: watch::Sender::new(Vec::new()) }
+    }
+}
+
+impl InterruptLog {
+    /// Puts one up.
+    pub fn raise(&self, interrupt: Interrupt) {
+        self.raised.send_modify(|raised| raised.push(interrupt));
+    }
+
+    /// The most urgent one so far; of equals, the first.
+    pub fn worst(&self) -> Option<Interrupt> {
+        let raised = self.raised.borrow();
+        let mut worst: Option<&Interrupt> = None;
+        for interrupt in raised.iter() {
+            if worst.is_none_or(|worst| worst.urgency < interrupt.urgency) {
+                worst = Some(interrupt);
+            }
+        }
+        worst.cloned()
+    }
+
+    /// Whether it is there.
+    pub fn contains(&self, interrupt: &Interrupt) -> bool {
+        self.raised.borrow().contains(interrupt)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.raised.borrow().len()
+    }
+
+    /// The first one of that kind after the first `known` of all.
+    pub fn find(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Option<Interrupt> {
+        self.raised.borrow().iter().skip(known).find(|interrupt| wanted(interrupt)).cloned()
+    }
+
+    /// Waits for one of that kind after the first `known` of all.
+    pub async fn wait(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Interrupt {
+        let mut receiver = self.raised.subscribe();
+        loop {
+            if let Some(interrupt) = self.find(known, wanted) {
+                return interrupt;
+            }
+            if receiver.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Signal;
+
+    #[tokio::test]
+    async fn the_most_urgent_counts_and_late_ones_are_waited_for() {
+        let board = InterruptLog::default();
+        assert_eq!(board.worst(), None);
+        board.raise(Interrupt::signal(Signal::Int, true));
+        board.raise(Interrupt::control("c", "r"));
+        board.raise(Interrupt::signal(Signal::Term, true));
+        assert_eq!(board.worst(), Some(Interrupt::signal(Signal::Int, true)));
+        assert_eq!(board.wait(1, Interrupt::cuts).await.name, "c");
+        assert_eq!(board.wait(1, Interrupt::cuts_rollbacks).await.name, "SIGTERM");
+        let late = board.wait(board.count(), Interrupt::cuts);
+        let (found, ()) = tokio::join!(late, async {
+            tokio::task::yield_now().await;
+            board.raise(Interrupt::fail_fast());
+            board.raise(Interrupt::timeout(1.0));
+        });
+        assert_eq!(found.name, "timeout");
+    }
+}

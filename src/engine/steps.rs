@@ -1,0 +1,153 @@
+//! Sequences of activities: the method and the rollbacks. Floor 2.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Engine;
+use super::activity::{Cancellation, ExecutionSite, StepResult};
+use super::control::{ControlPoint, ControlScope};
+use crate::event::{Interrupt, RunEvent, RunPhase};
+use crate::experiment::MethodStep;
+
+/// How a sequence ended.
+enum SequenceResult {
+    Finished,
+    Interrupted(Interrupt),
+    Aborted(String),
+}
+
+impl Engine {
+    /// The method, with the hypothesis beside it where that is wanted.
+    pub(super) async fn method(self: &Arc<Self>) {
+        let (stop, stopped) = watch::channel(false);
+        let plan = &self.options.plan;
+        let mut continuous = None;
+        if plan.has_hypothesis && plan.hypothesis.during() {
+            let mut watching = Box::pin(Arc::clone(self).watch_continuously(stopped));
+            if begin(&mut watching).await.is_pending() {
+                continuous = Some(tokio::spawn(watching));
+            }
+        }
+        let experiment = Arc::clone(&self.experiment);
+        self.emit(&RunEvent::MethodStarted { activities: experiment.method.len() });
+        let cut = Cancellation { known: 0, by: Interrupt::cuts };
+        let ended = self.sequence(&experiment.method, RunPhase::Method, ControlScope::Method, cut).await;
+        stop.send_replace(true);
+        if let SequenceResult::Aborted(error) = &ended {
+            self.aborted(RunPhase::Method, error);
+        }
+        if let Some(continuous) = continuous {
+            // it ends after the look that is under way; an interrupt cuts that one too
+            let _ = continuous.await;
+        }
+        self.emit(&RunEvent::MethodFinished);
+        // a control or a safeguard may have spoken up beside the method
+        let beside = self.board.find(0, Interrupt::cuts);
+        match (ended, beside) {
+            (SequenceResult::Interrupted(interrupt), _) | (SequenceResult::Finished, Some(interrupt)) => {
+                self.interrupted(RunPhase::Method, interrupt);
+            }
+            _ => {}
+        }
+    }
+
+    /// The rollbacks.
+    pub(super) async fn rollbacks(self: &Arc<Self>) {
+        let experiment = Arc::clone(&self.experiment);
+        self.puts_back.store(true, Ordering::Relaxed);
+        self.emit(&RunEvent::RollbacksStarted { activities: experiment.rollbacks.len() });
+        let cut = Cancellation { known: self.board.count(), by: Interrupt::cuts_rollbacks };
+        let ended =
+            self.sequence(&experiment.rollbacks, RunPhase::Rollbacks, ControlScope::Rollbacks, cut).await;
+        self.emit(&RunEvent::RollbacksFinished);
+        match ended {
+            SequenceResult::Finished => {}
+            SequenceResult::Interrupted(interrupt) => self.interrupted(RunPhase::Rollbacks, interrupt),
+            SequenceResult::Aborted(error) => self.aborted(RunPhase::Rollbacks, &error),
+        }
+    }
+
+    async fn sequence(
+        self: &Arc<Self>,
+        steps: &[MethodStep],
+        phase: RunPhase,
+        level: ControlScope<'_>,
+        cut: Cancellation,
+    ) -> SequenceResult {
+        if let Err(interrupt) = self.controls.apply(&ControlPoint::before(level)).await {
+            return SequenceResult::Interrupted(interrupt);
+        }
+        let mut background = JoinSet::new();
+        let mut ended = self.steps(steps, phase, cut, &mut background).await;
+        self.await_background(background).await;
+        if let Err(interrupt) = self.controls.apply(&ControlPoint::after(level)).await
+            && matches!(ended, SequenceResult::Finished)
+        {
+            ended = SequenceResult::Interrupted(interrupt);
+        }
+        ended
+    }
+
+    async fn steps(
+        self: &Arc<Self>,
+        steps: &[MethodStep],
+        phase: RunPhase,
+        cut: Cancellation,
+        background: &mut JoinSet<()>,
+    ) -> SequenceResult {
+        for step in steps {
+            if let Some(interrupt) = self.board.find(cut.known, cut.by) {
+                return SequenceResult::Interrupted(interrupt);
+            }
+            if phase == RunPhase::Rollbacks {
+                let name =
+                    step.name.as_ref().filter(|_| step.activity.as_ref().is_ok_and(|a| a.at == step.at));
+                let name = name.map(|name| self.redactor.text(name).into_owned());
+                self.emit(&RunEvent::RollbackReached { name });
+            }
+            if step.background {
+                let engine = Arc::clone(self);
+                let step = step.clone();
+                let known = self.board.count();
+                // background activities are waited for, unless somebody insists
+                let cut = Cancellation { known, by: Interrupt::abandons_background };
+                let mut activity = Box::pin(async move {
+                    // an unexpected error of a background activity leaves its entry without a status
+                    let _ = engine.execute(&step, ExecutionSite { phase, background: true, cut }).await;
+                });
+                if begin(&mut activity).await.is_pending() {
+                    background.spawn(activity);
+                }
+            } else {
+                match self.execute(step, ExecutionSite { phase, background: false, cut }).await {
+                    StepResult::Finished(_) => {}
+                    StepResult::Errored(error) => return SequenceResult::Aborted(error),
+                    StepResult::Cut(interrupt) => return SequenceResult::Interrupted(interrupt),
+                }
+            }
+            // the hypothesis beside the method may have ended it
+            if phase == RunPhase::Method && !self.state.lock().goes_on() {
+                break;
+            }
+        }
+        SequenceResult::Finished
+    }
+
+    async fn await_background(&self, mut background: JoinSet<()>) {
+        if background.is_empty() {
+            return;
+        }
+        self.emit(&RunEvent::BackgroundAwaited { activities: background.len() });
+        while background.join_next().await.is_some() {}
+    }
+}
+
+/// Begins something that is to go on beside the run, so that what follows here also begins after it.
+async fn begin<F: Future<Output = ()> + Send>(future: &mut Pin<Box<F>>) -> Poll<()> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}

@@ -1,0 +1,87 @@
+//! Which strategies a run follows: the command line's, else the experiment's, else the settings'. Floor 2.
+
+use crate::config::Settings;
+use crate::event::RunPlan;
+use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy};
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default)]
+pub struct StrategyOverrides {
+    /// The hypothesis strategy.
+    pub hypothesis: Option<HypothesisStrategy>,
+    /// The rollback strategy.
+    pub rollbacks: Option<RollbackStrategy>,
+}
+
+/// The plan of a run. A `runtime` in the experiment hides the settings as a whole, also the strategy that it
+/// does not mention. An unknown hypothesis strategy is an error; an unknown one for rollbacks means never.
+pub fn plan(
+    experiment: &Experiment,
+    settings: &Settings,
+    asked: &StrategyOverrides,
+) -> Result<RunPlan, String> {
+    let runtime = &experiment.runtime;
+    let (hypothesis, rollbacks) = if runtime.present {
+        (&runtime.hypothesis, &runtime.rollbacks)
+    } else {
+        (&settings.hypothesis_strategy, &settings.rollback_strategy)
+    };
+    let hypothesis = match (asked.hypothesis, hypothesis) {
+        (Some(asked), _) => asked,
+        (None, Some(name)) => {
+            HypothesisStrategy::named(name).ok_or_else(|| format!("unknown hypothesis strategy '{name}'"))?
+        }
+        (None, None) => HypothesisStrategy::Default,
+    };
+    let rollbacks = match (&asked.rollbacks, rollbacks) {
+        (Some(asked), _) => asked.clone(),
+        (None, Some(name)) => RollbackStrategy::named(name),
+        (None, None) => RollbackStrategy::Default,
+    };
+    Ok(RunPlan {
+        hypothesis,
+        has_hypothesis: experiment.checked_hypothesis().is_some(),
+        rollbacks,
+        declared_rollbacks: experiment.rollbacks.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::json;
+
+    #[test]
+    fn the_nearest_word_counts() {
+        let check = |runtime: &str,
+                     settings: [Option<&str>; 2],
+                     asked: StrategyOverrides,
+                     expected: Result<(&str, &str), &str>| {
+            let text = format!(r#"{{"title": "t", "description": "d", "method": []{runtime}}}"#);
+            let experiment = Experiment::read(&json::read(&text, "f").unwrap()).unwrap();
+            let settings = Settings {
+                hypothesis_strategy: settings[0].map(str::to_owned),
+                rollback_strategy: settings[1].map(str::to_owned),
+                ..Settings::default()
+            };
+            let got = plan(&experiment, &settings, &asked);
+            let got = got.map(|plan| (plan.hypothesis.name().to_owned(), plan.rollbacks.name().to_owned()));
+            let expected = expected.map(|(h, r)| (h.to_owned(), r.to_owned())).map_err(str::to_owned);
+            assert_eq!(got, expected, "{runtime}");
+        };
+        let nothing = StrategyOverrides::default;
+        check("", [None, None], nothing(), Ok(("default", "default")));
+        check("", [Some("continuously"), Some("always")], nothing(), Ok(("continuously", "always")));
+        let rollbacks = r#", "runtime": {"rollbacks": {"strategy": "never"}}"#;
+        check(rollbacks, [Some("continuously"), Some("always")], nothing(), Ok(("default", "never")));
+        check(r#", "runtime": {}"#, [Some("skip"), None], nothing(), Ok(("skip", "default")));
+        let asked = || StrategyOverrides {
+            hypothesis: Some(HypothesisStrategy::AfterMethodOnly),
+            rollbacks: Some(RollbackStrategy::Always),
+        };
+        check(rollbacks, [Some("skip"), None], asked(), Ok(("after-method-only", "always")));
+        let unknown = r#", "runtime": {"hypothesis": {"strategy": "x"}, "rollbacks": {"strategy": "y"}}"#;
+        check(unknown, [None, None], nothing(), Err("unknown hypothesis strategy 'x'"));
+        check(unknown, [None, None], asked(), Ok(("after-method-only", "always")));
+    }
+}

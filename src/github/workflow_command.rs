@@ -1,0 +1,262 @@
+//! Workflow commands, annotations and outputs, as text. Floor 1, pure.
+//!
+//! The runner takes for a command whatever a line of a step's output begins with `::`, spaces before it or not, and
+//! `##[` wherever it stands. Texts of others must be neither, and must not leave the command that they are put into.
+
+use std::borrow::Cow;
+
+use ring::rand::SecureRandom as _;
+
+/// Breaks up what would be a command, and is not seen.
+const JOINER: char = '\u{2060}';
+/// Longer messages are cut: an annotation is a hint.
+const LONGEST_MESSAGE: usize = 1_000;
+/// The same for titles.
+const LONGEST_TITLE: usize = 200;
+
+/// How an annotation is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnnotationLevel {
+    /// To be looked at.
+    Error,
+    /// To be known.
+    Warning,
+    /// By the way.
+    Notice,
+}
+
+/// Something that GitHub shows beside a file, or beside the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// How it is to be taken.
+    pub level: AnnotationLevel,
+    /// The file, from the root of the repository on.
+    pub file: Option<String>,
+    /// The line in it.
+    pub line: Option<u32>,
+    /// What it is about. May be anybody's.
+    pub title: String,
+    /// What there is to say. May be anybody's.
+    pub message: String,
+}
+
+impl Annotation {
+    /// One about no file.
+    pub fn new(level: AnnotationLevel, title: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { level, file: None, line: None, title: title.into(), message: message.into() }
+    }
+
+    /// The command, without the line break at its end.
+    pub fn command(&self) -> String {
+        let name = match self.level {
+            AnnotationLevel::Error => "error",
+            AnnotationLevel::Warning => "warning",
+            AnnotationLevel::Notice => "notice",
+        };
+        let mut properties = Vec::new();
+        if let Some(file) = &self.file {
+            properties.push(format!("file={}", property(file)));
+            properties.extend(self.line.map(|line| format!("line={line}")));
+        }
+        if !self.title.is_empty() {
+            properties.push(format!("title={}", property(&clipped(&self.title, LONGEST_TITLE))));
+        }
+        let gap = if properties.is_empty() { "" } else { " " };
+        format!("::{name}{gap}{}::{}", properties.join(","), data(&clipped(&self.message, LONGEST_MESSAGE)))
+    }
+}
+
+/// The beginning of a text, without what would steer a terminal or a log.
+fn clipped(text: &str, longest: usize) -> String {
+    let plain = |c: char| match c {
+        '\n' => c,
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
+        c => c,
+    };
+    let mut out: String = text.chars().take(longest).map(plain).collect();
+    if text.chars().nth(longest).is_some() {
+        out.push('…');
+    }
+    neutral(&out).into_owned()
+}
+
+/// A text as what a command says.
+pub fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A text as the value of a property of a command.
+pub fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// A text of one or more lines in which the runner finds no command.
+pub fn neutral(text: &str) -> Cow<'_, str> {
+    if !text.contains("::") && !text.contains("##[") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(['\n', '\r']).map_or(rest.len(), |at| at + 1);
+        let (line, next) = rest.split_at(end);
+        let bare = line.trim_start();
+        if bare.starts_with("::") {
+            out.push_str(&line[..line.len() - bare.len()]);
+            out.push(':');
+            out.push(JOINER);
+            out.push_str(&bare[1..].replace("##[", &format!("##{JOINER}[")));
+        } else {
+            out.push_str(&line.replace("##[", &format!("##{JOINER}[")));
+        }
+        rest = next;
+    }
+    Cow::Owned(out)
+}
+
+/// Commands are not heard between its two lines, whoever writes between them.
+#[derive(Debug)]
+pub struct StopCommands(String);
+
+impl StopCommands {
+    /// One with a name that nobody knows beforehand.
+    pub fn new() -> Self {
+        Self(format!("kubectl-chaos-{}", chance()))
+    }
+
+    /// The line from which on nothing is heard.
+    pub fn begin(&self) -> String {
+        format!("::stop-commands::{}", self.0)
+    }
+
+    /// The line from which on everything is heard again.
+    pub fn end(&self) -> String {
+        format!("::{}::", self.0)
+    }
+}
+
+impl Default for StopCommands {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Outputs of a step as its file has them. Each value ends at a line that is not in it and that nobody knows
+/// beforehand.
+pub fn outputs(pairs: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    for (name, value) in pairs {
+        let delimiter = delimiter(value, chance);
+        out += &format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
+    }
+    out
+}
+
+fn delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
+    loop {
+        let delimiter = format!("ghadelimiter_{}", draw());
+        if !value.contains(&delimiter) {
+            return delimiter;
+        }
+    }
+}
+
+/// A word of 32 hexadecimal digits that nobody knows beforehand.
+fn chance() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let mut bytes = [0_u8; 16];
+    if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
+        // as good as what maps rely on
+        bytes[..8].copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_be_bytes());
+        bytes[8..].copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_be_bytes());
+    }
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whether the runner would find a command: at the begin of a line behind spaces, or the old form anywhere.
+    fn is_heard(text: &str) -> bool {
+        text.split(['\n', '\r']).any(|line| line.trim_start().starts_with("::") || line.contains("##["))
+    }
+
+    #[test]
+    fn annotations_do_not_end_early() {
+        let check = |annotation: Annotation, expected: &str| assert_eq!(annotation.command(), expected);
+        let at = |file: &str, title: &str, message: &str| Annotation {
+            file: Some(file.to_owned()),
+            line: Some(3),
+            ..Annotation::new(AnnotationLevel::Error, title, message)
+        };
+        check(at("a.json", "t", "m"), "::error file=a.json,line=3,title=t::m");
+        check(
+            at("a,b:c%.json", "t::x,y=1", "100 %\nnext\r"),
+            "::error file=a%2Cb%3Ac%25.json,line=3,title=t%3A%3Ax%2Cy=1::100 %25%0Anext\u{fffd}",
+        );
+        check(Annotation::new(AnnotationLevel::Notice, "", "plain"), "::notice::plain");
+        check(
+            Annotation::new(AnnotationLevel::Warning, "t", "a ##[error] b"),
+            "::warning title=t::a ##\u{2060}[error] b",
+        );
+        let long = Annotation::new(AnnotationLevel::Error, "é".repeat(1000), "é".repeat(5000)).command();
+        assert!(long.chars().count() < 1_300, "{long}");
+    }
+
+    #[test]
+    fn commands_in_texts_are_not_heard() {
+        let check = |text: &str, expected: &str| assert_eq!(neutral(text), expected, "{text:?}");
+        check("plain :: text", "plain :: text");
+        check("::error::x", ":\u{2060}:error::x");
+        check("  \t::set-output name=a::b\nfine", "  \t:\u{2060}:set-output name=a::b\nfine");
+        check("fine\r::add-mask::x", "fine\r:\u{2060}:add-mask::x");
+        check("see ##[error]x ##[y]", "see ##\u{2060}[error]x ##\u{2060}[y]");
+        check("\u{a0}::error::x", "\u{a0}:\u{2060}:error::x");
+    }
+
+    #[test]
+    fn silence_ends_with_its_own_line() {
+        let (one, other) = (StopCommands::new(), StopCommands::new());
+        assert_ne!(one.end(), other.end());
+        let name = one.begin().strip_prefix("::stop-commands::").unwrap().to_owned();
+        assert_eq!(one.end(), format!("::{name}::"));
+    }
+
+    #[test]
+    fn outputs_end_where_they_end() {
+        let text = outputs(&[("verdict", "fixed".to_owned()), ("journals", "a\nb".to_owned())]);
+        let lines: Vec<&str> = text.lines().collect();
+        let delimiter = lines[0].strip_prefix("verdict<<").unwrap();
+        assert_eq!(lines[1..3], ["fixed", delimiter]);
+        assert_eq!(lines[4..6], ["a", "b"]);
+        let other = lines[3].strip_prefix("journals<<").unwrap();
+        assert!(other == lines[6] && other != delimiter && lines.len() == 7);
+        // one that stands in the value is not taken
+        let mut drawn = ["known", "new"].into_iter();
+        let found = delimiter_of("x\nghadelimiter_known\ny", &mut drawn);
+        assert_eq!(found, "ghadelimiter_new");
+    }
+
+    fn delimiter_of(value: &str, drawn: &mut dyn Iterator<Item = &'static str>) -> String {
+        delimiter(value, || drawn.next().unwrap().to_owned())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_heard(text in "[:# \\[\\n\\r\\ta-c\u{2028}\u{85}\u{a0}]{0,40}") {
+            prop_assert!(!is_heard(&neutral(&text)), "{:?}", neutral(&text));
+            let command = Annotation::new(AnnotationLevel::Error, text.clone(), text.clone()).command();
+            prop_assert_eq!(command.lines().count(), 1);
+            // the title ends at the first :: after it, and what follows is the message
+            let title = command.strip_prefix("::error").unwrap().split("::").next().unwrap();
+            prop_assert!(!title.contains(':'), "{}", command);
+            prop_assert!(!command.contains("##["), "{}", command);
+        }
+    }
+}

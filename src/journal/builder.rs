@@ -1,0 +1,437 @@
+//! Folds the events of a run into its journal. Floor 0.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::live_layout::{JournalRegion, RegionChange};
+use super::{
+    ActionRecord, ActivityRoute, ClusterInfo, Environment, HypothesisCheck, Journal, JournalEntry,
+    JournalExtension, RunVerdict, SteadyStates, TargetRecord,
+};
+use crate::clock::Timestamp;
+use crate::event::{
+    ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, HypothesisOutcome, InterruptPriority,
+    RunEvent, RunPhase,
+};
+use crate::experiment::{ActivityKind, HypothesisStrategy};
+use crate::series::Series;
+use crate::value::{Map, Value};
+
+/// What a journal knows before anything happened.
+#[derive(Clone, Debug, Default)]
+pub struct JournalHeader {
+    /// Where it runs: kernel, machine.
+    pub platform: String,
+    /// On which machine.
+    pub node: String,
+    /// Tells runs apart.
+    pub run_id: String,
+    /// The version of this program.
+    pub version: &'static str,
+    /// The identity of the experiment.
+    pub experiment_hash: String,
+    /// When the hypothesis is looked at.
+    pub hypothesis_strategy: HypothesisStrategy,
+    /// What was given for the configuration beside the experiment: a digest of each value, by its name.
+    pub variables: BTreeMap<String, String>,
+    /// What the caller wanted to be noted.
+    pub annotations: Map,
+    /// The namespace of the run, when it touches a cluster.
+    pub namespace: Option<String>,
+    /// The cluster that it touches.
+    pub cluster: Option<ClusterInfo>,
+    /// What the run stands in, where that was looked at.
+    pub environment: Option<Environment>,
+}
+
+/// What an event changed in the journal.
+#[derive(Debug, Default, PartialEq)]
+pub struct JournalDelta {
+    /// The parts that changed.
+    pub parts: Vec<RegionChange>,
+    /// Whether they have to be on disk before anything else happens.
+    pub at_once: bool,
+}
+
+/// Where the entry of an activity is.
+#[derive(Clone, Copy)]
+enum EntryLocation {
+    Run(usize),
+    Rollbacks(usize),
+    Probe(RunPhase, usize),
+}
+
+/// The fold.
+#[derive(Debug)]
+pub struct JournalBuilder {
+    journal: Journal,
+    slots: HashMap<ActivityId, ActivityEntry>,
+    /// Looks at the hypothesis that are under way.
+    looks: HashMap<RunPhase, HypothesisCheck>,
+    began: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ActivityEntry {
+    slot: EntryLocation,
+    began: Timestamp,
+    phase: RunPhase,
+    action: bool,
+    record: Option<usize>,
+}
+
+impl std::fmt::Debug for EntryLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Run(index) => write!(f, "run {index}"),
+            Self::Rollbacks(index) => write!(f, "rollbacks {index}"),
+            Self::Probe(phase, index) => write!(f, "{} {index}", phase.name()),
+        }
+    }
+}
+
+impl JournalBuilder {
+    /// A journal of nothing yet.
+    pub fn new(header: JournalHeader) -> Self {
+        let extension = JournalExtension {
+            version: header.version,
+            run_id: header.run_id,
+            experiment_hash: header.experiment_hash,
+            hypothesis_strategy: header.hypothesis_strategy,
+            variables: header.variables,
+            annotations: header.annotations,
+            namespace: header.namespace,
+            cluster: header.cluster,
+            environment: header.environment,
+            ..JournalExtension::default()
+        };
+        let journal = Journal {
+            platform: header.platform,
+            node: header.node,
+            experiment: Arc::default(),
+            start: String::new(),
+            status: None,
+            deviated: false,
+            steady_states: SteadyStates::default(),
+            run: Vec::new(),
+            rollbacks: Vec::new(),
+            end: None,
+            duration: None,
+            interruption: None,
+            abortion: None,
+            extension,
+        };
+        Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
+    }
+
+    /// The journal so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Notes what sampling saw.
+    pub fn sampled(&mut self, samples: Vec<Series>) {
+        self.journal.extension.samples = samples;
+    }
+
+    /// The journal, with what it all came to.
+    pub fn finish(mut self, verdict: RunVerdict, reason: Option<String>, exit_code: u8) -> Journal {
+        self.journal.extension.verdict = Some(verdict);
+        self.journal.extension.reason = reason;
+        self.journal.extension.exit_code = Some(exit_code);
+        self.journal
+    }
+
+    /// Takes in one event.
+    pub fn record(&mut self, event: &RunEvent) -> JournalDelta {
+        match event {
+            RunEvent::RunStarted(run) => {
+                self.journal.experiment = Arc::clone(&run.experiment);
+                self.journal.start = run.at.iso();
+                self.began = Some(run.at);
+                JournalDelta {
+                    parts: vec![RegionChange { region: JournalRegion::Head, index: 0 }],
+                    at_once: false,
+                }
+            }
+            RunEvent::HypothesisStarted { phase, .. } => {
+                self.looks.insert(*phase, HypothesisCheck::default());
+                Self::look_changed(*phase)
+            }
+            RunEvent::HypothesisFinished { phase, outcome, .. } => self.looked(*phase, *outcome),
+            RunEvent::ActivityStarted(started) => self.started(started),
+            RunEvent::TargetsRecorded { id, targets } => {
+                let Some(record) = self.record_of(*id) else { return JournalDelta::default() };
+                record.targets = targets.iter().cloned().map(TargetRecord::from).collect();
+                let at_once = !targets.is_empty();
+                JournalDelta { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::TargetDone { id, target, done } => {
+                let record = self.action_record(*id).and_then(|record| record.targets.get_mut(*target));
+                let Some(record) = record else { return JournalDelta::default() };
+                record.done = Some(*done);
+                self.record_changed(*id)
+            }
+            RunEvent::ServiceReached { name, reached, .. } => {
+                let known = &mut self.journal.extension.services;
+                // the Pod changes from one connection to the next, and makes no other way
+                let is_known = |way: &ActivityRoute| {
+                    way.activity == *name
+                        && (&way.reached.service, way.reached.access) == (&reached.service, reached.access)
+                };
+                if known.iter().any(is_known) {
+                    return JournalDelta::default();
+                }
+                known.push(ActivityRoute { activity: name.clone(), reached: reached.clone() });
+                JournalDelta {
+                    parts: vec![RegionChange { region: JournalRegion::Extension, index: 0 }],
+                    at_once: false,
+                }
+            }
+            RunEvent::ActivityFinished(finished) => self.finished(finished),
+            RunEvent::EffectObserved { id, effect, .. } => {
+                let Some(record) = self.action_record(*id) else { return JournalDelta::default() };
+                record.effect = Some(effect.clone());
+                let at_once = !record.targets.is_empty();
+                JournalDelta { at_once, ..self.record_changed(*id) }
+            }
+            RunEvent::ToleranceChecked { id, verdict, judged } => {
+                let Some(entry) = self.entry(*id) else { return JournalDelta::default() };
+                entry.tolerance_met = Some(verdict.as_ref().is_some_and(|verdict| verdict.met));
+                if let Some(value) = judged {
+                    entry.activity = Arc::new(with_judged_value(&entry.activity, value));
+                }
+                self.entry_changed(*id)
+            }
+            RunEvent::Interrupted { interrupt, .. } => {
+                let known = self.journal.interruption.as_ref();
+                if interrupt.urgency != InterruptPriority::FailFast
+                    && known.is_none_or(|k| k.urgency < interrupt.urgency)
+                {
+                    self.journal.interruption = Some(interrupt.clone());
+                }
+                JournalDelta::default()
+            }
+            RunEvent::RunFinished { status, deviated, at } => {
+                self.journal.status = Some(*status);
+                self.journal.deviated = *deviated;
+                self.journal.end = Some(at.iso());
+                self.journal.duration = self.began.map(|began| at.since(began));
+                self.journal.extension.finished = true;
+                JournalDelta {
+                    parts: vec![RegionChange { region: JournalRegion::Head, index: 0 }],
+                    at_once: false,
+                }
+            }
+            RunEvent::RollbacksStarted { .. } => {
+                self.journal.extension.rollbacks_begun = true;
+                JournalDelta::default()
+            }
+            RunEvent::Aborted { error, .. } | RunEvent::ContinuousFinished { error: Some(error) } => {
+                self.journal.abortion.get_or_insert_with(|| error.clone());
+                JournalDelta::default()
+            }
+            RunEvent::ActivityCalled { .. }
+            | RunEvent::ConfigurationResolved { .. }
+            | RunEvent::ContinuousStarted { .. }
+            | RunEvent::FailedFast { .. }
+            | RunEvent::ContinuousFinished { .. }
+            | RunEvent::MethodStarted { .. }
+            | RunEvent::MethodFinished
+            | RunEvent::RollbacksDecided { .. }
+            | RunEvent::RollbackReached { .. }
+            | RunEvent::RollbacksFinished
+            | RunEvent::PauseStarted { .. }
+            | RunEvent::PauseFinished { .. }
+            | RunEvent::BackgroundAwaited { .. }
+            | RunEvent::SignalReceived { .. } => JournalDelta::default(),
+        }
+    }
+
+    fn started(&mut self, started: &ActivityStarted) -> JournalDelta {
+        let entry = JournalEntry {
+            activity: Arc::clone(&started.document),
+            start: started.at.iso(),
+            ..JournalEntry::default()
+        };
+        let slot = match started.phase {
+            RunPhase::Method => {
+                self.journal.run.push(entry);
+                EntryLocation::Run(self.journal.run.len() - 1)
+            }
+            RunPhase::Rollbacks => {
+                self.journal.rollbacks.push(entry);
+                EntryLocation::Rollbacks(self.journal.rollbacks.len() - 1)
+            }
+            phase => {
+                let look = self.looks.entry(phase).or_default();
+                look.probes.push(entry);
+                EntryLocation::Probe(phase, look.probes.len() - 1)
+            }
+        };
+        let action = started.activity.kind == ActivityKind::Action;
+        self.slots.insert(
+            started.id,
+            ActivityEntry { slot, began: started.at, phase: started.phase, action, record: None },
+        );
+        if action {
+            self.record_of(started.id);
+        }
+        self.entry_changed(started.id)
+    }
+
+    fn finished(&mut self, finished: &ActivityFinished) -> JournalDelta {
+        let Some(slot) = self.slots.get(&finished.id).copied() else { return JournalDelta::default() };
+        let Some(entry) = self.entry(finished.id) else { return JournalDelta::default() };
+        entry.end = Some(finished.at.iso());
+        entry.duration = Some(finished.at.since(slot.began));
+        entry.dry = finished.dry;
+        match &finished.outcome {
+            ActivityOutcome::Succeeded(output) => {
+                entry.output = output.clone();
+                entry.status = Some("succeeded");
+            }
+            ActivityOutcome::Failed(error) => {
+                entry.status = Some("failed");
+                entry.exception = Some(vec![format!("chaoslib.exceptions.ActivityFailed: {error}\n")]);
+            }
+            ActivityOutcome::Errored(_) | ActivityOutcome::Cut => {}
+        }
+        JournalDelta { at_once: slot.action, ..self.entry_changed(finished.id) }
+    }
+
+    fn looked(&mut self, phase: RunPhase, outcome: Option<HypothesisOutcome>) -> JournalDelta {
+        let Some(mut state) = self.looks.remove(&phase) else { return JournalDelta::default() };
+        let Some(outcome) = outcome else {
+            // cut or aborted: what was seen of it is no state of the hypothesis
+            return Self::look_changed(phase);
+        };
+        state.met = Some(outcome == HypothesisOutcome::Met);
+        let states = &mut self.journal.steady_states;
+        match phase {
+            RunPhase::Before => states.before = Some(state),
+            RunPhase::After => {
+                self.journal.deviated |= state.met == Some(false);
+                states.after = Some(state);
+            }
+            _ => {
+                states.during.push(state);
+                let index = states.during.len() - 1;
+                return JournalDelta {
+                    parts: vec![RegionChange { region: JournalRegion::During, index }],
+                    at_once: false,
+                };
+            }
+        }
+        let mut changes = Self::look_changed(phase);
+        changes.parts.push(RegionChange { region: JournalRegion::Head, index: 0 });
+        changes
+    }
+
+    /// The look that is under way, or the finished one, of a phase that has one.
+    pub(super) fn state_of(&self, phase: RunPhase) -> Option<&HypothesisCheck> {
+        let finished = match phase {
+            RunPhase::Before => self.journal.steady_states.before.as_ref(),
+            RunPhase::After => self.journal.steady_states.after.as_ref(),
+            _ => None,
+        };
+        finished.or_else(|| self.looks.get(&phase))
+    }
+
+    fn entry(&mut self, id: ActivityId) -> Option<&mut JournalEntry> {
+        match self.slots.get(&id)?.slot {
+            EntryLocation::Run(index) => self.journal.run.get_mut(index),
+            EntryLocation::Rollbacks(index) => self.journal.rollbacks.get_mut(index),
+            EntryLocation::Probe(phase, index) => self.looks.get_mut(&phase)?.probes.get_mut(index),
+        }
+    }
+
+    /// The record of an activity that acts, begun where there is none.
+    fn record_of(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
+        let slot = *self.slots.get(&id)?;
+        if slot.record.is_none() {
+            // the document has no secrets in it
+            let name = self.entry(id)?.activity.get("name").map(Value::python_text).unwrap_or_default();
+            let name = name.into_owned();
+            let at = self.pointer(slot);
+            let record = ActionRecord { at, name, phase: slot.phase, targets: Vec::new(), effect: None };
+            let records = &mut self.journal.extension.activities;
+            records.push(record);
+            let index = records.len() - 1;
+            self.slots.get_mut(&id)?.record = Some(index);
+        }
+        self.action_record(id)
+    }
+
+    /// Where the entry of an activity stands in the journal.
+    fn pointer(&self, of: ActivityEntry) -> String {
+        match of.slot {
+            EntryLocation::Run(index) => format!("/run/{index}"),
+            EntryLocation::Rollbacks(index) => format!("/rollbacks/{index}"),
+            EntryLocation::Probe(RunPhase::During, index) => {
+                let look = self.journal.steady_states.during.len();
+                format!("/steady_states/during/{look}/probes/{index}")
+            }
+            EntryLocation::Probe(phase, index) => format!("/steady_states/{}/probes/{index}", phase.name()),
+        }
+    }
+
+    fn action_record(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
+        let index = self.slots.get(&id)?.record?;
+        self.journal.extension.activities.get_mut(index)
+    }
+
+    fn entry_changed(&self, id: ActivityId) -> JournalDelta {
+        let Some(slot) = self.slots.get(&id) else { return JournalDelta::default() };
+        let mut changes = match slot.slot {
+            EntryLocation::Run(index) => JournalDelta {
+                parts: vec![RegionChange { region: JournalRegion::Run, index }],
+                at_once: false,
+            },
+            EntryLocation::Rollbacks(index) => JournalDelta {
+                parts: vec![RegionChange { region: JournalRegion::Rollbacks, index }],
+                at_once: false,
+            },
+            EntryLocation::Probe(phase, _) => Self::look_changed(phase),
+        };
+        changes.parts.extend(self.record_changed(id).parts);
+        changes
+    }
+
+    fn record_changed(&self, id: ActivityId) -> JournalDelta {
+        let record = self.slots.get(&id).and_then(|slot| slot.record);
+        let change = record.map(|index| RegionChange { region: JournalRegion::Activities, index });
+        JournalDelta { parts: change.into_iter().collect(), at_once: false }
+    }
+
+    /// A look during the method shows when it is over.
+    fn look_changed(phase: RunPhase) -> JournalDelta {
+        let region = match phase {
+            RunPhase::Before => JournalRegion::Before,
+            RunPhase::After => JournalRegion::After,
+            _ => return JournalDelta::default(),
+        };
+        JournalDelta { parts: vec![RegionChange { region, index: 0 }], at_once: false }
+    }
+}
+
+/// The activity with the value that its judge was given, which the Chaos Toolkit writes into the experiment.
+fn with_judged_value(activity: &Value, value: &Value) -> Value {
+    fn insert(node: &mut Value, path: &[&str], value: &Value) {
+        let Value::Map(entries) = node else { return };
+        match path {
+            [] => {}
+            [last] => {
+                entries.insert((*last).to_owned(), value.clone());
+            }
+            [first, rest @ ..] => {
+                if let Some(inner) = entries.get_mut(*first) {
+                    insert(inner, rest, value);
+                }
+            }
+        }
+    }
+    let mut activity = activity.clone();
+    insert(&mut activity, &["tolerance", "provider", "arguments", "value"], value);
+    activity
+}

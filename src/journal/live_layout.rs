@@ -1,0 +1,264 @@
+//! The journal of a run that is not over, laid out as a file that can be kept up to date. Floor 0.
+//!
+//! The file has to be valid JSON at every instant, hold what finished, and cost no more per activity in a long
+//! run than in a short one. So it is not written anew: each of its growing lists is a region with room to
+//! spare, filled with blanks, and an update is a patch of the entries that changed. A region that is full
+//! makes the whole file be laid out anew with twice the room, which comes to a constant cost per entry.
+//!
+//! A patch is never applied to the file that can be seen. There are two copies; the patch goes to the hidden
+//! one, which then takes the other's place. Each copy therefore has its own memory of what it holds.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::{Journal, JournalBuilder, JournalExtension};
+use crate::event::RunPhase;
+
+/// A part of the file that grows or changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalRegion {
+    /// The keys that stand before the lists.
+    Head,
+    /// The hypothesis before the method.
+    Before,
+    /// The hypothesis after it.
+    After,
+    /// The looks at the hypothesis while it ran.
+    During,
+    /// The activities of the method.
+    Run,
+    /// The rollbacks.
+    Rollbacks,
+    /// Our keys.
+    Extension,
+    /// The actions and their effects.
+    Activities,
+}
+
+const REGIONS: [JournalRegion; 8] = [
+    JournalRegion::Head,
+    JournalRegion::Before,
+    JournalRegion::After,
+    JournalRegion::During,
+    JournalRegion::Run,
+    JournalRegion::Rollbacks,
+    JournalRegion::Extension,
+    JournalRegion::Activities,
+];
+
+/// What stands before each region, and at the end.
+const FRAME: [&str; 9] = [
+    "{",
+    ",\"steady_states\":{\"before\":",
+    ",\"after\":",
+    ",\"during\":[",
+    "]},\"run\":[",
+    "],\"rollbacks\":[",
+    "],\"kubectl-chaos\":{",
+    ",\"activities\":[",
+    "],\"samples\":[]}}\n",
+];
+
+/// An entry of a region that is not any more what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegionChange {
+    /// The region.
+    pub region: JournalRegion,
+    /// The entry; zero where the region is one thing.
+    pub index: usize,
+}
+
+/// What to do to a copy of the file to bring it up to date.
+#[derive(Debug, PartialEq)]
+pub enum FilePatch {
+    /// Nothing.
+    Nothing,
+    /// Write it anew.
+    Whole(Vec<u8>),
+    /// Overwrite these bytes at these offsets.
+    Parts(Vec<(u64, Vec<u8>)>),
+}
+
+/// What one copy holds.
+#[derive(Debug, Default)]
+struct CopyState {
+    /// The layout it was written with; zero when it was never written.
+    layout: u64,
+    /// Per region: where its entries end, from its beginning, up to the first one that changed.
+    ends: [Vec<usize>; 8],
+    /// Per region: how many bytes of it are in use.
+    used: [usize; 8],
+    dirty: [bool; 8],
+}
+
+/// The layout of the file and what its two copies hold.
+#[derive(Debug)]
+pub struct LiveLayout {
+    layout: u64,
+    /// Per region: the offset of its first byte, and its room.
+    places: [(usize, usize); 8],
+    copies: [CopyState; 2],
+}
+
+impl Default for LiveLayout {
+    fn default() -> Self {
+        Self { layout: 1, places: [(0, 0); 8], copies: [CopyState::default(), CopyState::default()] }
+    }
+}
+
+impl LiveLayout {
+    /// Notes what changed.
+    pub fn touch(&mut self, changes: &[RegionChange]) {
+        for change in changes {
+            let region = change.region as usize;
+            for copy in &mut self.copies {
+                copy.ends[region].truncate(change.index);
+                copy.dirty[region] = true;
+            }
+        }
+    }
+
+    /// What brings a copy (0 or 1) up to date. It counts as done: what is not applied is lost, and the copy has
+    /// to be [`forget`](Self::forget)ed.
+    pub fn patch(&mut self, copy: usize, recorder: &JournalBuilder) -> FilePatch {
+        let index = copy & 1;
+        if self.copies[index].layout != self.layout {
+            return FilePatch::Whole(self.lay_out(index, recorder));
+        }
+        let mut parts = Vec::new();
+        for region in REGIONS {
+            let at = region as usize;
+            let copy = &mut self.copies[index];
+            if !copy.dirty[at] {
+                continue;
+            }
+            let kept = copy.ends[at].last().copied().unwrap_or(0);
+            let mut bytes = Vec::new();
+            render(region, recorder, kept, &mut copy.ends[at], &mut bytes);
+            let end = kept + bytes.len();
+            let (offset, room) = self.places[at];
+            if end > room {
+                self.layout += 1;
+                return FilePatch::Whole(self.lay_out(index, recorder));
+            }
+            // blank out what a shorter rendering leaves behind
+            bytes.resize(bytes.len() + copy.used[at].saturating_sub(end), b' ');
+            copy.used[at] = end;
+            copy.dirty[at] = false;
+            parts.push(((offset + kept) as u64, bytes));
+        }
+        if parts.is_empty() { FilePatch::Nothing } else { FilePatch::Parts(parts) }
+    }
+
+    /// The copy does not hold what was thought: the next patch writes it anew.
+    pub fn forget(&mut self, copy: usize) {
+        self.copies[copy & 1].layout = 0;
+    }
+
+    /// Whether a copy lags behind.
+    pub fn is_behind(&self, copy: usize) -> bool {
+        let copy = &self.copies[copy & 1];
+        copy.layout != self.layout || copy.dirty.contains(&true)
+    }
+
+    fn lay_out(&mut self, index: usize, recorder: &JournalBuilder) -> Vec<u8> {
+        let mut file = Vec::new();
+        let anew = self.copies[1 - index].layout != self.layout;
+        let copy = &mut self.copies[index];
+        for region in REGIONS {
+            let at = region as usize;
+            file.extend_from_slice(FRAME[at].as_bytes());
+            let start = file.len();
+            copy.ends[at].clear();
+            render(region, recorder, 0, &mut copy.ends[at], &mut file);
+            let used = file.len() - start;
+            // the other copy may have this layout already, and then its room is what counts
+            let room = if anew { (used * 2).max(512) } else { self.places[at].1.max(used) };
+            if !anew && room > self.places[at].1 {
+                self.layout += 1;
+                return self.lay_out(index, recorder);
+            }
+            file.resize(start + room, b' ');
+            self.places[at] = (start, room);
+            copy.used[at] = used;
+            copy.dirty[at] = false;
+        }
+        file.extend_from_slice(FRAME[8].as_bytes());
+        copy.layout = self.layout;
+        file
+    }
+}
+
+/// Renders the entries of a region from the first one that `ends` does not know, and notes where they end.
+/// `from` is where that first one begins, from the beginning of the region.
+fn render(
+    region: JournalRegion,
+    recorder: &JournalBuilder,
+    from: usize,
+    ends: &mut Vec<usize>,
+    out: &mut Vec<u8>,
+) {
+    let journal = recorder.journal();
+    match region {
+        JournalRegion::Head => inside(&JournalHead(journal), ends, out),
+        JournalRegion::Extension => inside(&ExtensionHead(&journal.extension), ends, out),
+        JournalRegion::Before => list(&[recorder.state_of(RunPhase::Before)], from, ends, out),
+        JournalRegion::After => list(&[recorder.state_of(RunPhase::After)], from, ends, out),
+        JournalRegion::During => list(&journal.steady_states.during, from, ends, out),
+        JournalRegion::Run => list(&journal.run, from, ends, out),
+        JournalRegion::Rollbacks => list(&journal.rollbacks, from, ends, out),
+        JournalRegion::Activities => list(&journal.extension.activities, from, ends, out),
+    }
+}
+
+fn list<T: Serialize>(items: &[T], from: usize, ends: &mut Vec<usize>, out: &mut Vec<u8>) {
+    let start = out.len();
+    for (index, item) in items.iter().enumerate().skip(ends.len()) {
+        if index > 0 {
+            out.push(b',');
+        }
+        append(item, out);
+        ends.push(from + out.len() - start);
+    }
+}
+
+/// The entries of one object, without its braces.
+fn inside<T: Serialize>(object: &T, ends: &mut Vec<usize>, out: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    append(object, &mut text);
+    let entries = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    out.extend_from_slice(entries);
+    ends.push(entries.len());
+}
+
+fn append<T: Serialize>(item: &T, out: &mut Vec<u8>) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, item).is_err() {
+        // nothing in a journal can fail to be written; if it did, the file would still be JSON
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+}
+
+struct JournalHead<'a>(&'a Journal);
+
+impl Serialize for JournalHead<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.0.serialize_head(&mut map)?;
+        map.end()
+    }
+}
+
+struct ExtensionHead<'a>(&'a JournalExtension);
+
+impl Serialize for ExtensionHead<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.0.serialize_head(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The answer of a run for machines: one document, made of the journal alone. Floor 0.
+//!
+//! Its keys are those of the Chaos Toolkit's report for agents, so that what reads that one reads ours; what
+//! is ours stands under one key beside them.
+
+use std::collections::BTreeSet;
+
+use super::{EXTENSION_KEY, HypothesisCheck, Journal, JournalEntry};
+use crate::event::RunStatus;
+use crate::value::{Map, Value, map};
+
+/// The schema of the answer with our key.
+pub const RUN_SCHEMA: &str = "kubectl-chaos/run/v1";
+/// The schema of the answer without it.
+pub const TOOLKIT_RUN_SCHEMA: &str = "chaostoolkit/agent/run/v1";
+/// Outputs that are longer, written as JSON, are left to the journal.
+const MAX_OUTPUT: usize = 4096;
+
+/// What the answer says that the journal does not know.
+#[derive(Clone, Debug, Default)]
+pub struct OutputContext {
+    /// The file or address of the experiment.
+    pub source: String,
+    /// Where the journal was written.
+    pub journal_path: String,
+    /// Where the events were written.
+    pub events_path: Option<String>,
+    /// The exit code that follows.
+    pub exit_code: u8,
+    /// Whether only the Chaos Toolkit's keys are wanted.
+    pub agent: bool,
+}
+
+/// The document.
+pub type RunDocument = Value;
+
+/// The answer of a finished run.
+pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
+    let outcome = outcome(journal);
+    let warnings = warnings(journal);
+    let weakened = warnings.iter().any(|(code, _)| {
+        matches!(
+            *code,
+            "dry-run" | "no-steady-state-hypothesis" | "method-activity-failed" | "action-not-confirmed"
+        )
+    });
+    let experiment = &journal.experiment;
+    let entry = |key: &str| experiment.get(key).cloned().unwrap_or_default();
+    let declared = experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
+    let mut document = map([
+        ("schema", if place.agent { TOOLKIT_RUN_SCHEMA } else { RUN_SCHEMA }.into()),
+        ("command", "run".into()),
+        ("outcome", outcome.into()),
+        ("conclusive", (matches!(outcome, "passed" | "deviated") && !weakened).into()),
+        ("verdict", sentence(outcome, journal).into()),
+        ("exit_code", Value::Int(place.exit_code.into())),
+        ("source", place.source.as_str().into()),
+        ("journal_path", place.journal_path.as_str().into()),
+        ("events_path", optional(place.events_path.as_deref())),
+        ("experiment", Value::Map(map([("title", entry("title")), ("dry", entry("dry"))]))),
+        (
+            "journal",
+            Value::Map(map([
+                ("status", optional(journal.status.map(RunStatus::name))),
+                ("deviated", journal.deviated.into()),
+                ("start", journal.start.as_str().into()),
+                ("end", optional(journal.end.as_deref())),
+                ("duration", journal.duration.map_or(Value::Null, Value::Float)),
+            ])),
+        ),
+        (
+            "steady_state",
+            Value::Map(map([
+                ("before", state(journal.steady_states.before.as_ref())),
+                ("during", during(&journal.steady_states.during)),
+                ("after", state(journal.steady_states.after.as_ref())),
+            ])),
+        ),
+        ("method", Value::Map(map([("count", count(journal.run.len())), ("failed", failed(&journal.run))]))),
+        (
+            "rollbacks",
+            Value::Map(map([
+                ("declared", count(declared)),
+                ("played", count(journal.rollbacks.len())),
+                ("failed", failed(&journal.rollbacks)),
+            ])),
+        ),
+        ("interrupted_by", interrupted_by(journal)),
+        ("warnings", Value::List(warnings.into_iter().map(warning).collect())),
+        ("error", Value::Null),
+    ]);
+    if !place.agent {
+        document.insert(EXTENSION_KEY.to_owned(), own(journal));
+    }
+    Value::Map(document)
+}
+
+fn own(journal: &Journal) -> Value {
+    let extension = &journal.extension;
+    let action = |record: &super::ActionRecord| {
+        let effect = record.effect.as_ref();
+        let targets = record
+            .targets
+            .iter()
+            .map(|t| Value::Text(format!("{}/{}", t.target.kind, t.target.name)))
+            .collect();
+        Value::Map(map([
+            ("name", record.name.as_str().into()),
+            ("phase", record.phase.name().into()),
+            ("at", record.at.as_str().into()),
+            ("targets", Value::List(targets)),
+            ("effect", optional(effect.map(|effect| effect.state.name()))),
+            ("detail", optional(effect.map(|effect| effect.detail.as_str()))),
+        ]))
+    };
+    Value::Map(map([
+        ("verdict", optional(extension.verdict.map(super::RunVerdict::name))),
+        ("reason", optional(extension.reason.as_deref())),
+        ("run_id", extension.run_id.as_str().into()),
+        ("experiment_hash", extension.experiment_hash.as_str().into()),
+        ("annotations", Value::Map(extension.annotations.clone())),
+        ("actions", Value::List(extension.activities.iter().map(action).collect())),
+    ]))
+}
+
+/// What was found, the first that holds.
+fn outcome(journal: &Journal) -> &'static str {
+    match journal.status {
+        Some(RunStatus::Interrupted) | None => return "interrupted",
+        Some(RunStatus::Aborted) => return "aborted",
+        Some(RunStatus::Completed | RunStatus::Failed) => {}
+    }
+    let states = &journal.steady_states;
+    let all = states.before.iter().chain(&states.during).chain(&states.after);
+    if all.flat_map(|state| &state.probes).any(|probe| probe.status != Some("succeeded")) {
+        "probe-error"
+    } else if states.before.as_ref().is_some_and(|state| state.met == Some(false)) {
+        "baseline-not-met"
+    } else if deviated_phases(journal).is_empty() {
+        "passed"
+    } else {
+        "deviated"
+    }
+}
+
+fn deviated_phases(journal: &Journal) -> Vec<&'static str> {
+    let states = &journal.steady_states;
+    let unmet = |state: &HypothesisCheck| state.met == Some(false);
+    let during = states.during.iter().any(unmet).then_some("during");
+    let after = states.after.as_ref().is_some_and(unmet).then_some("after");
+    during.into_iter().chain(after).collect()
+}
+
+fn sentence(outcome: &str, journal: &Journal) -> String {
+    let states = &journal.steady_states;
+    match outcome {
+        "passed" => {
+            let looked = [
+                ("before", states.before.is_some()),
+                ("during", !states.during.is_empty()),
+                ("after", states.after.is_some()),
+            ];
+            let phases: Vec<_> =
+                looked.iter().filter(|(_, looked)| *looked).map(|(phase, _)| *phase).collect();
+            if phases.is_empty() {
+                "The run came to its end; there was no steady state to judge.".to_owned()
+            } else {
+                format!("The steady state was met {} the method.", join(&phases))
+            }
+        }
+        "deviated" => {
+            let unmet = join(&deviated_phases(journal));
+            if states.before.is_some() {
+                format!("The steady state was met before the method, and not {unmet} it.")
+            } else {
+                format!("The steady state was not met {unmet} the method; how it was before is not known.")
+            }
+        }
+        "baseline-not-met" => "The steady state was not met to begin with, so nothing was done.".to_owned(),
+        "probe-error" => "A probe of the steady state could not be carried out.".to_owned(),
+        "aborted" => "An unexpected error ended the run.".to_owned(),
+        _ => match &journal.interruption {
+            Some(interrupt) => format!("The run was cut short: {}.", interrupt.reason),
+            None => "The run was cut short.".to_owned(),
+        },
+    }
+}
+
+fn join(phases: &[&str]) -> String {
+    match phases {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// What weakens the outcome: stable codes with a sentence each.
+fn warnings(journal: &Journal) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let names = |entries: &[JournalEntry]| {
+        let failed = entries.iter().filter(|entry| entry.status == Some("failed"));
+        failed.map(|entry| name(entry).python_text().into_owned()).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(dry) = journal.experiment.get("dry").and_then(Value::as_text) {
+        found.push(("dry-run", format!("The run was dry ({dry}): not everything was carried out.")));
+    }
+    let probes =
+        journal.experiment.get("steady-state-hypothesis").and_then(|hypothesis| hypothesis.get("probes"));
+    if !probes.is_some_and(Value::is_truthy) {
+        found.push((
+            "no-steady-state-hypothesis",
+            "There are no probes of a steady state: nothing was judged.".to_owned(),
+        ));
+    }
+    let failed = names(&journal.run);
+    if !failed.is_empty() {
+        found.push(("method-activity-failed", format!("Activities of the method failed: {failed}.")));
+    }
+    let unseen: Vec<_> =
+        journal.extension.activities.iter().filter(|record| record.is_unconfirmed()).collect();
+    if !unseen.is_empty() {
+        let unseen = unseen.iter().map(|record| record.name.as_str()).collect::<Vec<_>>().join(", ");
+        found.push(("action-not-confirmed", format!("Actions were not seen to take effect: {unseen}.")));
+    }
+    let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
+    let played = journal.rollbacks.len();
+    if played < declared {
+        found.push(("rollbacks-not-played", format!("{played} of {declared} rollbacks were played.")));
+    }
+    let failed = names(&journal.rollbacks);
+    if !failed.is_empty() {
+        found.push(("rollback-failed", format!("Rollbacks failed: {failed}.")));
+    }
+    found
+}
+
+fn warning((code, message): (&str, String)) -> Value {
+    Value::Map(map([("code", code.into()), ("message", message.into())]))
+}
+
+fn interrupted_by(journal: &Journal) -> Value {
+    match &journal.interruption {
+        Some(interrupt) if journal.status == Some(RunStatus::Interrupted) => Value::Map(map([
+            ("kind", interrupt.kind.into()),
+            ("name", interrupt.name.as_str().into()),
+            ("reason", interrupt.reason.as_str().into()),
+        ])),
+        _ => Value::Null,
+    }
+}
+
+fn state(state: Option<&HypothesisCheck>) -> Value {
+    let Some(state) = state else { return Value::Null };
+    let probe = |probe: &JournalEntry| {
+        let mut detail = map([
+            ("name", name(probe)),
+            ("status", optional(probe.status)),
+            ("tolerance_met", probe.tolerance_met.map_or(Value::Null, Value::Bool)),
+            ("tolerance", probe.activity.get("tolerance").cloned().unwrap_or_default()),
+        ]);
+        detail.extend(bounded(&probe.output));
+        if let Some(error) = error(probe) {
+            detail.insert("error".to_owned(), error);
+        }
+        Value::Map(detail)
+    };
+    Value::Map(map([
+        ("met", state.met.map_or(Value::Null, Value::Bool)),
+        ("probes", Value::List(state.probes.iter().map(probe).collect())),
+    ]))
+}
+
+fn during(states: &[HypothesisCheck]) -> Value {
+    let unmet = || states.iter().enumerate().filter(|(_, state)| state.met == Some(false));
+    let probes =
+        unmet().flat_map(|(_, state)| &state.probes).filter(|probe| probe.tolerance_met == Some(false));
+    let names: BTreeSet<String> = probes.map(|probe| name(probe).python_text().into_owned()).collect();
+    Value::Map(map([
+        ("iterations", count(states.len())),
+        ("unmet", count(unmet().count())),
+        ("first_unmet_iteration", unmet().next().map_or(Value::Null, |(index, _)| count(index + 1))),
+        ("unmet_probes", Value::List(names.into_iter().map(Value::Text).collect())),
+    ]))
+}
+
+fn failed(entries: &[JournalEntry]) -> Value {
+    let failed = entries.iter().filter(|entry| entry.status == Some("failed"));
+    let detail = |entry: &JournalEntry| {
+        Value::Map(map([("name", name(entry)), ("error", error(entry).unwrap_or_default())]))
+    };
+    Value::List(failed.map(detail).collect())
+}
+
+/// An output, or its size where it is large.
+pub(crate) fn bounded(output: &Value) -> Map {
+    let size = serde_json::to_string(output).map_or(0, |text| text.chars().count());
+    if size > MAX_OUTPUT {
+        map([("output_truncated", true.into()), ("output_size", count(size))])
+    } else {
+        map([("output", output.clone())])
+    }
+}
+
+fn name(entry: &JournalEntry) -> Value {
+    entry.activity.get("name").cloned().unwrap_or_default()
+}
+
+fn error(entry: &JournalEntry) -> Option<Value> {
+    let text = entry.exception.as_ref()?.concat();
+    text.trim().lines().last().map(Value::from)
+}
+
+fn optional(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, Value::from)
+}
+
+fn count(number: usize) -> Value {
+    Value::Int(number as i128)
+}

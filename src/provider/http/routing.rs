@@ -1,0 +1,393 @@
+//! Requests to a Service of the cluster, from wherever this program runs. Floor 1.
+//!
+//! Inside the cluster its DNS knows the name. From outside, the API server passes plain GETs on (its service
+//! proxy); everything else goes to a Pod by port-forward. The API server's own credentials go to the API server
+//! and nowhere else: what leads away from it is asked for by the client that knows none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION};
+use http::{HeaderMap, Method};
+use reqwest::{Client, Proxy, Request};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::client::{SendError, execute};
+use super::response::{BodySource, HttpResponse};
+use crate::experiment::resolve::Verification;
+use crate::http_client::{self, ClientOptions, MAX_REDIRECTS};
+use crate::kubernetes::service::{
+    PortForward, ResolvedService, ServiceAlias, ServiceRef, find, is_no_endpoints, named, proxy_refusal,
+};
+use crate::kubernetes::{ClusterClient, ClusterError};
+use crate::mutation::ServiceRoute;
+use crate::provider::KubernetesProvider;
+use crate::series::SampleOutcome;
+use crate::value::Map;
+
+/// How Services are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServiceAccess {
+    /// Directly inside the cluster, else through the API server where that does, else by port-forward.
+    #[default]
+    Auto,
+    /// Through the API server's service proxy.
+    Proxy,
+    /// By port-forward to one of the Pods.
+    PortForward,
+    /// By the name, as any other server.
+    Direct,
+}
+
+/// One way to a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Proxy,
+    PortForward,
+    Direct,
+}
+
+impl Route {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::PortForward => "port-forward",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// The Services of a cluster, as destinations.
+pub struct ServiceRouter {
+    kubernetes: Arc<KubernetesProvider>,
+    access: ServiceAccess,
+    aliases: Vec<ServiceAlias>,
+    tunnel: OnceCell<Arc<PortForward>>,
+}
+
+/// What a request to a Service needs beside its address.
+pub(super) struct RoutedRequest {
+    services: Arc<ServiceRouter>,
+    cluster: Arc<ClusterClient>,
+    wanted: ServiceRef,
+    way: Route,
+    /// What a client is made with, when one is needed that goes by port-forward.
+    pub(super) verification: Verification,
+    pub(super) connect_timeout: Option<Duration>,
+    /// Where the last request went.
+    pub(super) reached: Option<ServiceRoute>,
+}
+
+impl ServiceRouter {
+    /// The Services of the cluster that the functions act on.
+    pub fn new(
+        kubernetes: Arc<KubernetesProvider>,
+        access: ServiceAccess,
+        aliases: Vec<ServiceAlias>,
+    ) -> Arc<Self> {
+        Arc::new(Self { kubernetes, access, aliases, tunnel: OnceCell::new() })
+    }
+
+    /// Whether an address means a Service.
+    pub fn has(&self, url: &str) -> bool {
+        Url::parse(url.trim()).is_ok_and(|url| named(&url, &self.aliases).is_some())
+    }
+
+    /// Where a request goes that is meant for a Service; nothing for any other.
+    pub(super) async fn destination(
+        self: &Arc<Self>,
+        request: &Request,
+        verification: &Verification,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Option<RoutedRequest>, String> {
+        let Some(wanted) = named(request.url(), &self.aliases) else { return Ok(None) };
+        let cluster = self.kubernetes.cluster(&Map::new()).await;
+        let cluster = cluster
+            .map_err(|failure| format!("the cluster of {wanted} cannot be used: {}", failure.words()))?;
+        let way = choose(self.access, cluster.inside, request)?;
+        Ok(Some(RoutedRequest {
+            services: Arc::clone(self),
+            cluster,
+            wanted,
+            way,
+            verification: verification.clone(),
+            connect_timeout,
+            reached: None,
+        }))
+    }
+
+    async fn tunnel(&self, cluster: &Arc<ClusterClient>) -> Result<Arc<PortForward>, ClusterError> {
+        let open = async || PortForward::open(Arc::clone(cluster), self.aliases.clone()).await.map(Arc::new);
+        let tunnel = self.tunnel.get_or_try_init(open).await;
+        tunnel.cloned().map_err(|error| ClusterError::failed(format!("no local port can be opened: {error}")))
+    }
+}
+
+/// The way that a request takes.
+fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, String> {
+    match (access, why_not_by_proxy(request)) {
+        (ServiceAccess::Direct, _) => Ok(Route::Direct),
+        (ServiceAccess::Auto, _) if inside => Ok(Route::Direct),
+        (ServiceAccess::Auto | ServiceAccess::Proxy, None) => Ok(Route::Proxy),
+        (ServiceAccess::Auto | ServiceAccess::PortForward, _) => Ok(Route::PortForward),
+        (ServiceAccess::Proxy, Some(why)) => Err(format!(
+            "{why}, so it cannot go through the service proxy: use --service-access=port-forward"
+        )),
+    }
+}
+
+/// Why the API server would not pass a request on as it is. It takes some headers for its own, and would act as
+/// whom they name; it does not check the certificate of a Service.
+fn why_not_by_proxy(request: &Request) -> Option<&'static str> {
+    let its_own = |name: &str| {
+        [AUTHORIZATION, COOKIE, HOST].iter().any(|own| own == name)
+            || name.starts_with("impersonate-")
+            || name.starts_with("x-remote-")
+    };
+    if request.method() != Method::GET || request.body().is_some() {
+        Some("the request is no plain GET")
+    } else if request.url().scheme() != "http" {
+        Some("the request is for https")
+    } else if request.headers().keys().any(|name| its_own(name.as_str())) {
+        Some("the request has a header that the API server would take for its own")
+    } else {
+        None
+    }
+}
+
+impl RoutedRequest {
+    /// Sends a request there.
+    pub(super) async fn send(
+        &mut self,
+        client: &Client,
+        request: Request,
+        read: Option<Duration>,
+    ) -> Result<HttpResponse, SendError> {
+        self.reached = None;
+        match self.way {
+            Route::Direct => self.send_directly(client, request, read).await,
+            Route::Proxy => self.send_by_proxy(request, read).await,
+            Route::PortForward => self.send_forwarded(request, read).await,
+        }
+    }
+
+    fn reaches(&mut self, service: String, way: Route, pod: Option<String>) {
+        self.reached = Some(ServiceRoute { service, access: way.name(), pod });
+    }
+
+    async fn send_directly(
+        &mut self,
+        client: &Client,
+        mut request: Request,
+        read: Option<Duration>,
+    ) -> Result<HttpResponse, SendError> {
+        let namespace = self.wanted.namespace.clone().unwrap_or_else(|| self.cluster.namespace.clone());
+        let host = format!("{}.{namespace}.svc", self.wanted.name);
+        let port = match find(&self.cluster, &self.wanted).await {
+            Ok(found) => found.port.to_string(),
+            // who may not look gets what the address says
+            Err(failure) if failure.code() == Some(403) => self.wanted.port.clone().unwrap_or_default(),
+            Err(failure) => return Err(connection(&failure)),
+        };
+        let url = request.url_mut();
+        let fits = url.set_host(Some(&host)).is_ok() && url.set_port(port.parse().ok()).is_ok();
+        if !fits {
+            return Err(SendError::Unexpected(format!("{host}:{port} is no address")));
+        }
+        self.reaches(format!("{namespace}/{}:{port}", self.wanted.name), Route::Direct, None);
+        execute(client, request, read).await
+    }
+
+    async fn send_by_proxy(
+        &mut self,
+        request: Request,
+        read: Option<Duration>,
+    ) -> Result<HttpResponse, SendError> {
+        let found = find(&self.cluster, &self.wanted).await.map_err(|failure| connection(&failure))?;
+        self.reaches(found.shown(), Route::Proxy, None);
+        let mut target = path_and_query(request.url());
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.ask_by_proxy(&found, &target, request.headers(), read).await?;
+            let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+            let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+            let Some(location) = location.filter(|_| is_redirect) else { return Ok(answer) };
+            match followed(&self.cluster.address, &found.proxy_path(), location) {
+                Some(RedirectTarget::Same(path)) => target = path,
+                Some(RedirectTarget::Elsewhere(url)) => {
+                    let mut next = Request::new(Method::GET, url);
+                    next.headers_mut().clone_from(request.headers());
+                    return self.send_forwarded(next, read).await;
+                }
+                None => return Ok(answer),
+            }
+        }
+        Err(SendError::Unexpected(format!("Exceeded {MAX_REDIRECTS} redirects.")))
+    }
+
+    async fn ask_by_proxy(
+        &self,
+        found: &ResolvedService,
+        target: &str,
+        headers: &HeaderMap,
+        read: Option<Duration>,
+    ) -> Result<HttpResponse, SendError> {
+        let uri = found.proxy_path() + target;
+        let request = http::Request::builder().method(Method::GET).uri(uri).body(Vec::new());
+        let mut request = request.map_err(|error| SendError::Unexpected(error.to_string()))?;
+        request.headers_mut().clone_from(headers);
+        let passed = self.cluster.pass(request);
+        let response = match read {
+            None => passed.await,
+            Some(limit) => tokio::time::timeout(limit, passed).await.map_err(|_| SendError::Timeout)?,
+        };
+        let (head, body) = response.map_err(|failure| connection(&failure))?.into_parts();
+        let status = head.status.as_u16();
+        let mut rest = BodySource::Cluster(body);
+        if matches!(status, 401 | 403 | 404 | 502 | 503) {
+            let bytes = rest.read(read).await?;
+            if let Some(failure) = proxy_refusal(found, status, &bytes) {
+                return Err(connection(&failure));
+            }
+            rest = BodySource::Cluster(bytes.into());
+        }
+        Ok(HttpResponse { status, headers: head.headers, rest })
+    }
+
+    async fn send_forwarded(
+        &mut self,
+        request: Request,
+        read: Option<Duration>,
+    ) -> Result<HttpResponse, SendError> {
+        let tunnel = self.services.tunnel(&self.cluster).await.map_err(|failure| connection(&failure))?;
+        let ticket = tunnel.ticket().map_err(|failure| connection(&failure))?;
+        let (proxy, aliases) = (ticket.proxy(), self.services.aliases.clone());
+        // addresses that mean no Service, to which a redirect may lead, are none of the cluster's business
+        let proxy = Proxy::custom(move |url| named(url, &aliases).map(|_| proxy.clone()));
+        let options = ClientOptions {
+            connect_timeout: self.connect_timeout,
+            proxy: Some(proxy),
+            ..ClientOptions::default()
+        };
+        let client = http_client::build(&self.verification, options).map_err(SendError::Unexpected)?;
+        let answer = execute(&client, request, read).await;
+        if let Some((found, endpoint)) = ticket.reached() {
+            self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));
+        }
+        match (answer, ticket.failure()) {
+            (Err(SendError::Connection(..) | SendError::Broken(..)), Some(failure)) => {
+                Err(connection(&failure))
+            }
+            (answer, _) => answer,
+        }
+    }
+}
+
+/// A failure on the way to the Service: nothing was sent.
+fn connection(failure: &ClusterError) -> SendError {
+    SendError::Connection(failure.words().trim_end().to_owned(), kind(failure))
+}
+
+/// Of what kind it is, for those who count.
+fn kind(failure: &ClusterError) -> SampleOutcome {
+    let words = failure.words();
+    if is_no_endpoints(failure) {
+        SampleOutcome::NoEndpoints
+    } else if ["connection refused", "connection reset", "EOF"].iter().any(|known| words.contains(known)) {
+        // what the API server says of the Pod that it could not reach
+        SampleOutcome::Refused
+    } else if words.contains("i/o timeout") {
+        SampleOutcome::Timeout
+    } else {
+        SampleOutcome::Other
+    }
+}
+
+fn path_and_query(url: &Url) -> String {
+    url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()
+}
+
+/// Where a redirect leads.
+#[derive(Debug, PartialEq)]
+enum RedirectTarget {
+    /// To another path of the same Service.
+    Same(String),
+    /// To another server.
+    Elsewhere(Url),
+}
+
+/// Where the API server says that a redirect leads: it puts its own address before paths of the Service.
+fn followed(server: &str, proxy_path: &str, location: &str) -> Option<RedirectTarget> {
+    let base = Url::parse(&format!("{server}{proxy_path}/")).ok()?;
+    let url = base.join(location).ok()?;
+    if url.origin() != base.origin() {
+        return matches!(url.scheme(), "http" | "https").then_some(RedirectTarget::Elsewhere(url));
+    }
+    // anything else of the API server is not for whoever answers here to ask for
+    let path = path_and_query(&url);
+    let rest = path.strip_prefix(proxy_path)?;
+    rest.starts_with(['/', '?']).then(|| RedirectTarget::Same(rest.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: Method, url: &str, headers: &[(&'static str, &'static str)]) -> Request {
+        let mut request = Request::new(method, Url::parse(url).unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn ways() {
+        let get = || request(Method::GET, "http://web.svc/", &[("Accept", "*/*")]);
+        let check = |access, inside, request: Request, expected: Option<Route>| {
+            assert_eq!(choose(access, inside, &request).ok(), expected, "{access:?} {request:?}");
+        };
+        check(ServiceAccess::Auto, false, get(), Some(Route::Proxy));
+        check(ServiceAccess::Auto, true, get(), Some(Route::Direct));
+        check(ServiceAccess::Proxy, true, get(), Some(Route::Proxy));
+        check(ServiceAccess::PortForward, true, get(), Some(Route::PortForward));
+        check(ServiceAccess::Direct, false, get(), Some(Route::Direct));
+        let unfit = || {
+            let with = |name| request(Method::GET, "http://web.svc/", &[(name, "x")]);
+            [
+                request(Method::POST, "http://web.svc/", &[]),
+                request(Method::HEAD, "http://web.svc/", &[]),
+                request(Method::GET, "https://web.svc/", &[]),
+                with("Authorization"),
+                with("Cookie"),
+                with("Host"),
+                with("Impersonate-User"),
+                with("X-Remote-User"),
+            ]
+        };
+        for request in unfit() {
+            check(ServiceAccess::Auto, false, request, Some(Route::PortForward));
+        }
+        for request in unfit() {
+            check(ServiceAccess::Proxy, false, request, None);
+        }
+    }
+
+    #[test]
+    fn redirects() {
+        let check = |location: &str, expected: Option<RedirectTarget>| {
+            let path = "/api/v1/namespaces/shop/services/web:80/proxy";
+            assert_eq!(followed("https://10.0.0.1:6443", path, location), expected, "{location}");
+        };
+        let same = |path: &str| Some(RedirectTarget::Same(path.to_owned()));
+        check("https://10.0.0.1:6443/api/v1/namespaces/shop/services/web:80/proxy/new?a=b", same("/new?a=b"));
+        check("/api/v1/namespaces/shop/services/web:80/proxy/", same("/"));
+        let other = Url::parse("http://other.svc/x").unwrap();
+        check("http://other.svc/x", Some(RedirectTarget::Elsewhere(other)));
+        // a Service cannot make anybody ask the API server for something else
+        check("https://10.0.0.1:6443/api/v1/namespaces/kube-system/secrets", None);
+        check("/api/v1/namespaces/shop/services/web:80/proxy/../../../secrets", None);
+        check("/api/v1/namespaces/shop/services/web:80/proxyx", None);
+        check("ftp://other/", None);
+    }
+}

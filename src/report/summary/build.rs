@@ -1,0 +1,455 @@
+//! Makes a summary of a journal: ours, or the Chaos Toolkit's. Floor 1.
+
+use serde_json::Value as Json;
+
+use super::{
+    ProbeCheck, ProbeCheckState, ProbeRow, ReproductionInputs, RunSummary, Sentiment, StepStatus,
+    SummaryStep, TimelineEvent, TimelineEventKind,
+};
+use crate::clock::Timestamp;
+use crate::journal::Record;
+use crate::journal::record::{Hit, Look as Seen, Played};
+
+/// How long texts may be, in characters.
+const LONGEST: usize = 240;
+/// How many targets are told one by one.
+const MOST_TARGETS: usize = 50;
+/// What secrets are masked by.
+const MASK: &str = "***";
+/// How many moments are told.
+const MOST_MOMENTS: usize = 500;
+
+/// What one run came to.
+pub(super) fn run(record: &Record) -> RunSummary {
+    let content = &record.content;
+    let own = content.own.as_ref();
+    let (verdict, reason) = verdict(record);
+    let environment = own.and_then(|own| own.environment.as_ref());
+    let arm = environment.and_then(|stood| Some((short(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
+    RunSummary {
+        title: short(record.title()),
+        source: record.source.clone(),
+        is_of_a_trial: arm.is_some(),
+        arm,
+        tone: tone(&verdict),
+        verdict,
+        reason,
+        start: content.start.clone(),
+        duration: content.duration,
+        environment: environment_of(record),
+        probes: probes(record),
+        method: steps(record, &content.run, "/run", "method"),
+        rollbacks: steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
+        timeline: timeline(record),
+        samples: own.map(|own| own.samples.clone()).unwrap_or_default(),
+        again: again(record),
+        journal: record.text.clone(),
+    }
+}
+
+/// What it takes to do it again. Names that are more than a name are left out: somebody pastes them into a shell.
+fn again(record: &Record) -> ReproductionInputs {
+    let experiment = &record.content.experiment;
+    let is_plain = |name: &&String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        !name.is_empty() && name.len() <= 100 && name.chars().all(fits)
+    };
+    let entries = |section: &str| experiment[section].as_object().into_iter().flatten();
+    let names = |names: Vec<&String>| -> Vec<String> {
+        names.into_iter().filter(is_plain).take(MOST_TARGETS).cloned().collect()
+    };
+    let secrets = entries("secrets").flat_map(|(_, group)| {
+        let inner = group.as_object().into_iter().flatten().map(|(_, entry)| entry);
+        std::iter::once(group).chain(inner)
+    });
+    let of_environment =
+        entries("configuration").map(|(_, entry)| entry).chain(secrets).filter_map(|entry| {
+            match (&entry["type"], &entry["key"]) {
+                (Json::String(kind), Json::String(key)) if kind == "env" => Some(key),
+                _ => None,
+            }
+        });
+    ReproductionInputs {
+        configuration: names(entries("configuration").map(|(name, _)| name).collect()),
+        environment: names(of_environment.collect()),
+        masked: experiment.to_string().contains(MASK),
+        dry: record.dry().map(short),
+    }
+}
+
+/// What it came to in one word, and why. A journal that does not say so itself is read as the Chaos Toolkit means it.
+fn verdict(record: &Record) -> (String, String) {
+    let content = &record.content;
+    if let Some(own) = &content.own {
+        return match &own.verdict {
+            Some(verdict) => (short(verdict), short(own.reason.as_deref().unwrap_or_default())),
+            None => ("unfinished".to_owned(), "the run was killed, or goes on".to_owned()),
+        };
+    }
+    let before = content.steady_states.before.as_ref().and_then(|look| look.steady_state_met);
+    let (verdict, reason) = match content.status.as_str() {
+        _ if content.deviated => ("deviated", "the steady state was not met after the method"),
+        "failed" if before == Some(false) => {
+            ("baseline-not-met", "the steady state was not met before the method")
+        }
+        "completed" if record.dry().is_some() => ("dry", "what was left out was not tried"),
+        "completed" if content.steady_states.after.is_some() => {
+            ("held", "the steady state was met; the journal does not say whether the actions took effect")
+        }
+        "completed" => ("explored", "there was no steady state to judge"),
+        "interrupted" => ("interrupted", "the run was interrupted"),
+        "aborted" => ("aborted", "an unexpected error ended the run"),
+        other => (other, "as its journal says"),
+    };
+    (short(verdict), reason.to_owned())
+}
+
+fn tone(verdict: &str) -> Sentiment {
+    match verdict {
+        "held" => Sentiment::Good,
+        "deviated" | "action-not-confirmed" | "rollback-incomplete" | "aborted" | "failed" => Sentiment::Bad,
+        _ => Sentiment::Unclear,
+    }
+}
+
+fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
+    let content = &record.content;
+    let mut pairs: Vec<(&'static str, String)> = Vec::new();
+    let mut add = |name: &'static str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            pairs.push((name, short(value)));
+        }
+    };
+    let own = content.own.as_ref();
+    let cluster = own.and_then(|own| own.cluster.as_ref());
+    add("context", cluster.and_then(|cluster| cluster.context.as_deref()));
+    add("Kubernetes", cluster.and_then(|cluster| cluster.version.as_deref()));
+    add("namespace", own.and_then(|own| own.namespace.as_deref()));
+    let stood = own.and_then(|own| own.environment.as_ref());
+    add("nodes", stood.and_then(|stood| stood.nodes).map(|nodes| nodes.to_string()).as_deref());
+    for way in own.iter().flat_map(|own| &own.services).take(MOST_TARGETS) {
+        add("service", Some(&format!("{} by {}", way.service, way.access)));
+    }
+    for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MOST_TARGETS) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        add("annotation", Some(&format!("{name}: {value}")));
+    }
+    add("kubectl-chaos", own.map(|own| own.version.as_str()));
+    add("chaostoolkit-lib", content.chaoslib_version.as_deref().filter(|_| own.is_none()));
+    add("experiment", own.map(|own| own.experiment_hash.as_str()));
+    add("run", own.map(|own| own.run_id.as_str()));
+    pairs
+}
+
+/// The names of what an experiment declares under a key, references included.
+fn declared(experiment: &Json) -> Vec<(String, bool, String)> {
+    let entry = |one: &Json| {
+        let name = one["name"].as_str().or(one["ref"].as_str()).unwrap_or("(no name)");
+        let tolerated = if one["tolerance"].is_null() { String::new() } else { compact(&one["tolerance"]) };
+        (short(name), one["type"] == "action", tolerated)
+    };
+    experiment.as_array().into_iter().flatten().map(entry).collect()
+}
+
+fn is_left_out(record: &Record, is_action: bool) -> bool {
+    match record.dry() {
+        Some("activities") => true,
+        Some("actions") => is_action,
+        Some("probes") => !is_action,
+        _ => false,
+    }
+}
+
+fn probes(record: &Record) -> Vec<ProbeRow> {
+    let looks = &record.content.steady_states;
+    let declared = declared(&record.content.experiment["steady-state-hypothesis"]["probes"]);
+    let dry = is_left_out(record, false);
+    let row = |(at, (name, _, tolerated)): (usize, (String, bool, String))| {
+        let one = |seen: Option<&Seen>| look(seen.and_then(|seen| seen.probes.get(at)), dry);
+        let during: Vec<ProbeCheck> = looks.during.iter().map(|seen| one(Some(seen))).collect();
+        ProbeRow {
+            before: one(looks.before.as_ref()),
+            during: summed(during),
+            after: one(looks.after.as_ref()),
+            tolerated,
+            name,
+        }
+    };
+    declared.into_iter().enumerate().map(row).collect()
+}
+
+/// Of several looks the first that was not met, else the last that was looked at.
+fn summed(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
+    let unmet = looks.iter().filter(|look| look.state.tone() == Sentiment::Bad).count();
+    let seen = looks.iter().filter(|look| look.state != ProbeCheckState::NotReached).count();
+    let first = looks.iter().position(|look| look.state.tone() == Sentiment::Bad);
+    let last = looks.iter().rposition(|look| look.state != ProbeCheckState::NotReached);
+    let chosen = first.or(last).or(looks.len().checked_sub(1))?;
+    let mut look = looks.into_iter().nth(chosen)?;
+    look.looks = (seen, unmet);
+    Some(look)
+}
+
+fn look(played: Option<&Played>, dry: bool) -> ProbeCheck {
+    let Some(played) = played else {
+        return ProbeCheck {
+            state: ProbeCheckState::NotReached,
+            observed: String::new(),
+            duration: None,
+            looks: (0, 0),
+        };
+    };
+    let state = match (played.succeeded(), played.tolerance_met) {
+        _ if dry => ProbeCheckState::Dry,
+        (true, Some(true)) => ProbeCheckState::Met,
+        (true, _) => ProbeCheckState::Unmet,
+        (false, _) => ProbeCheckState::Failed,
+    };
+    let observed = match played.error() {
+        Some(error) if !played.succeeded() => short(error),
+        _ => observed(&played.output),
+    };
+    let unmet = usize::from(state.tone() == Sentiment::Bad);
+    ProbeCheck { state, observed, duration: played.duration, looks: (1, unmet) }
+}
+
+fn steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec<SummaryStep> {
+    let mut missing = declared(&record.content.experiment[key]);
+    let mut found = Vec::new();
+    for (index, one) in played.iter().enumerate() {
+        let name = short(one.name());
+        if let Some(at) = missing.iter().position(|(declared, ..)| *declared == name) {
+            missing.remove(at);
+        }
+        found.push(step(record, one, name, &format!("{at}/{index}")));
+    }
+    // rollbacks that were never begun were not asked for, or could not be played
+    for (name, is_action, _) in missing {
+        found.push(SummaryStep {
+            name,
+            is_action,
+            state: StepStatus::NotReached,
+            detail: String::new(),
+            targets: Vec::new(),
+            duration: None,
+        });
+    }
+    found
+}
+
+fn step(record: &Record, played: &Played, name: String, at: &str) -> SummaryStep {
+    let acted = record.acted(at);
+    let is_action = played.is_action();
+    let effect = acted.and_then(|acted| acted.effect.as_ref());
+    let state = match (played.status.as_deref(), effect) {
+        _ if is_left_out(record, is_action) => StepStatus::Dry,
+        (Some("succeeded"), Some(effect)) if effect.state == "confirmed" => StepStatus::TookEffect,
+        (Some("succeeded"), Some(_)) => StepStatus::Unconfirmed,
+        (Some("succeeded"), None) if !is_action => StepStatus::Done,
+        (Some("succeeded"), None) => StepStatus::NotKnown,
+        (Some("failed"), _) => StepStatus::Failed,
+        _ => StepStatus::Cut,
+    };
+    let detail = match (played.error(), effect) {
+        (Some(error), _) if !played.succeeded() => short(error),
+        (_, Some(effect)) => short(&effect.detail),
+        _ if is_action => String::new(),
+        _ => observed(&played.output),
+    };
+    let targets = acted.map(|acted| targets(&acted.targets)).unwrap_or_default();
+    SummaryStep { name, is_action, state, detail, targets, duration: played.duration }
+}
+
+fn targets(hits: &[Hit]) -> Vec<(String, Option<bool>)> {
+    let shown = |hit: &Hit| {
+        let place = hit.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        (short(&format!("{} {place}{}", hit.kind, hit.name)), hit.done)
+    };
+    let mut found: Vec<_> = hits.iter().take(MOST_TARGETS).map(shown).collect();
+    if hits.len() > MOST_TARGETS {
+        found.push((format!("and {} more", hits.len() - MOST_TARGETS), None));
+    }
+    found
+}
+
+fn timeline(record: &Record) -> Vec<TimelineEvent> {
+    let content = &record.content;
+    let Some(begin) = content.start.as_deref().and_then(Timestamp::parse) else { return Vec::new() };
+    let mut moments = Vec::new();
+    let mut add = |when: Option<&str>, kind: TimelineEventKind, tone: Sentiment, what: String| {
+        if let Some(at) = when.and_then(Timestamp::parse)
+            && moments.len() < MOST_MOMENTS
+        {
+            moments.push(TimelineEvent { at: at.since(begin).max(0.0), what, kind, tone });
+        }
+    };
+    let done = |played: &Played| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
+    let looks = &content.steady_states;
+    let all = looks.before.iter().map(|look| (look, "before"));
+    let all = all.chain(looks.during.iter().map(|look| (look, "during")));
+    for (look, when) in all.chain(looks.after.iter().map(|look| (look, "after"))) {
+        let (tone, met) = match look.steady_state_met {
+            Some(true) => (Sentiment::Good, "met"),
+            Some(false) => (Sentiment::Bad, "not met"),
+            None => (Sentiment::Unclear, "not decided"),
+        };
+        let at = look.probes.first().and_then(|probe| probe.start.as_deref());
+        add(at, TimelineEventKind::Look, tone, format!("steady state {when} the method: {met}"));
+    }
+    for (index, played) in content.run.iter().enumerate() {
+        let kind = if played.is_action() { TimelineEventKind::Action } else { TimelineEventKind::Probe };
+        add(played.start.as_deref(), kind, done(played), short(played.name()));
+        let effect = record.acted(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
+        if let Some(effect) = effect.filter(|effect| effect.state == "confirmed") {
+            let what = format!("{} took effect: {}", short(played.name()), short(&effect.detail));
+            add(effect.effective_at.as_deref(), TimelineEventKind::Effect, Sentiment::Good, what);
+        }
+    }
+    for played in &content.rollbacks {
+        add(played.start.as_deref(), TimelineEventKind::Rollback, done(played), short(played.name()));
+    }
+    add(content.end.as_deref(), TimelineEventKind::End, Sentiment::Unclear, "the run ended".to_owned());
+    moments.sort_by(|a, b| a.at.total_cmp(&b.at));
+    moments
+}
+
+/// What came out, in short: the status of a response or a process, and the beginning of what it said.
+fn observed(output: &Json) -> String {
+    let said = |value: &Json| value.as_str().map_or_else(|| compact(value), short);
+    let Some(status) = output["status"].as_i64() else {
+        return if output.is_null() { String::new() } else { said(output) };
+    };
+    let parts = if output.get("headers").is_some() {
+        [format!("status {status}"), said(&output["body"])]
+    } else {
+        let text = |key: &str| output[key].as_str().map(str::trim).filter(|text| !text.is_empty());
+        let told = text("stderr").or(text("stdout")).map(short).unwrap_or_default();
+        [format!("exit code {status}"), told]
+    };
+    parts.into_iter().filter(|part| !part.is_empty() && part != "null").collect::<Vec<_>>().join(": ")
+}
+
+/// As JSON on one line.
+fn compact(value: &Json) -> String {
+    short(&serde_json::to_string(&bounded(value, 4)).unwrap_or_default())
+}
+
+/// A value without what would be cut anyway: a body may be large.
+fn bounded(value: &Json, depth: usize) -> Json {
+    match value {
+        Json::String(text) => short(text).into(),
+        Json::Array(_) | Json::Object(_) if depth == 0 => "…".into(),
+        Json::Array(items) => items.iter().take(LONGEST).map(|item| bounded(item, depth - 1)).collect(),
+        Json::Object(entries) => {
+            let entry = |(key, value): (&String, &Json)| (short(key), bounded(value, depth - 1));
+            Json::Object(entries.iter().take(LONGEST).map(entry).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The beginning of a text.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(journal: Json) -> RunSummary {
+        run(&Record::read("j.json", journal.to_string()).unwrap())
+    }
+
+    fn probe(name: &str, status: &str, met: bool, output: Json) -> Json {
+        json!({"activity": {"type": "probe", "name": name}, "status": status, "tolerance_met": met,
+            "output": output, "start": "2026-01-01T00:00:01", "duration": 0.5,
+            "exception": ["Traceback\n", "chaoslib.exceptions.ActivityFailed: no way\n"]})
+    }
+
+    #[test]
+    fn probes_show_what_was_seen_against_what_is_tolerated() {
+        let hypothesis = json!({"probes": [{"name": "a", "tolerance": 200}, {"ref": "b"}]});
+        let busy = json!({"status": 503, "headers": {}, "body": "busy"});
+        let seen = of(
+            json!({"experiment": {"title": "t", "steady-state-hypothesis": hypothesis, "method": [],
+                "rollbacks": []}, "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00+00:00",
+            "steady_states": {
+                "before": {"steady_state_met": true, "probes": [probe("a", "succeeded", true, json!(200)),
+                    probe("b", "succeeded", true, json!({"status": 0, "stdout": "fine\n", "stderr": ""}))]},
+                "during": [], "after": {"steady_state_met": false, "probes": [probe("a", "succeeded", false, busy)]}}}),
+        );
+        assert_eq!((seen.verdict.as_str(), seen.tone), ("deviated", Sentiment::Bad));
+        let [a, b] = seen.probes.as_slice() else { panic!("{:?}", seen.probes) };
+        assert_eq!((a.tolerated.as_str(), a.after.observed.as_str()), ("200", "status 503: busy"));
+        assert_eq!((a.before.state, a.after.state), (ProbeCheckState::Met, ProbeCheckState::Unmet));
+        assert_eq!(
+            (b.before.observed.as_str(), b.after.state),
+            ("exit code 0: fine", ProbeCheckState::NotReached)
+        );
+        assert!(a.during.is_none());
+        assert_eq!(seen.timeline.len(), 2);
+        assert!((seen.timeline[0].at - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn steps_say_whether_they_took_effect() {
+        let action = |name: &str, status: &str| {
+            json!({"activity": {"type": "action", "name": name}, "status": status,
+                "exception": ["chaoslib.exceptions.ActivityFailed: refused\n"]})
+        };
+        let declared = json!([{"name": "a", "type": "action"}, {"name": "b", "type": "action"}, {"name": "c", "type": "action"},
+            {"name": "d", "type": "action"}]);
+        let acted = |at: usize, state: &str| {
+            json!({"at": format!("/run/{at}"), "phase": "method", "effect": {"state": state, "detail": "seen"},
+                "targets": [{"kind": "Pod", "namespace": "shop", "name": "p", "uid": "u", "done": true}]})
+        };
+        let seen = of(json!({"experiment": {"title": "t", "method": declared}, "status": "completed",
+            "run": [action("a", "succeeded"), action("b", "succeeded"), action("c", "failed")],
+            "kubectl-chaos": {"schema": 1, "verdict": "action-not-confirmed", "reason": "r",
+                "activities": [acted(0, "confirmed"), acted(1, "mismatch")]}}));
+        let states: Vec<_> = seen.method.iter().map(|step| step.state).collect();
+        assert_eq!(
+            states,
+            [StepStatus::TookEffect, StepStatus::Unconfirmed, StepStatus::Failed, StepStatus::NotReached]
+        );
+        assert_eq!(seen.method[0].targets, [("Pod shop/p".to_owned(), Some(true))]);
+        assert_eq!(seen.method[2].detail, "refused");
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        let long = "é".repeat(1_000_000);
+        let seen = of(json!({"experiment": {"title": long}, "status": long, "run": [
+            {"activity": {"name": long, "type": "probe"}, "output": {"status": 1, "stdout": long}, "status": "succeeded"}]}));
+        assert!(seen.title.chars().count() <= LONGEST + 1 && seen.verdict.chars().count() <= LONGEST + 1);
+        assert!(seen.method[0].detail.chars().count() < LONGEST + 20);
+    }
+
+    #[test]
+    fn doing_it_again_takes_what_stood_beside_the_experiment() {
+        let own = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
+            "cluster": {"context": "embedded", "version": "1"}, "activities": [], "samples": []});
+        let env = |key: &str| json!({"type": "env", "key": key});
+        let experiment = json!({"title": "t", "dry": "pause", "method": [],
+            "configuration": {"a": 1, "b": env("B"), "c\n; rm -rf": env("$(rm)")},
+            "secrets": {"g": {"k": env("K"), "other": "***"}}});
+        let lines =
+            of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": own})).reproduce();
+        assert_eq!(
+            lines[1..],
+            [
+                "# *** in it stands for secrets: put them back, or run the experiment's own file",
+                "# with the same --var, where any were given: a, b",
+                "# with these in the environment: B, K",
+                "kubectl chaos run again.json --journal-path again-journal.json -n shop --embedded --apply MANIFESTS --dry \
+                 pause",
+            ]
+        );
+        assert!(lines[0].ends_with(" > again.json"), "{lines:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! In which phase a run is, told by its events. Floor 2.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::engine::EventWatcher;
+use crate::event::{ActivityId, RunEvent, RunPhase as Part};
+use crate::experiment::ActivityKind;
+use crate::series::SamplePhase;
+
+/// When each phase began. Shared by what watches the run and what samples.
+#[derive(Clone, Debug, Default)]
+pub struct PhaseTracker(Arc<Mutex<PhaseTimes>>);
+
+#[derive(Debug, Default)]
+struct PhaseTimes {
+    baseline: Option<Instant>,
+    fault: Option<Instant>,
+    recovery: Option<Instant>,
+    /// Actions of the method that were begun and may not have been applied yet.
+    actions: HashSet<ActivityId>,
+}
+
+impl PhaseTracker {
+    /// The phase at a moment; none before the baseline.
+    pub(super) fn at(&self, moment: Instant) -> Option<SamplePhase> {
+        let marks = self.0.lock();
+        let since = |mark: Option<Instant>| mark.is_some_and(|mark| mark <= moment);
+        if since(marks.recovery) {
+            Some(SamplePhase::Recovery)
+        } else if since(marks.fault) {
+            Some(SamplePhase::Fault)
+        } else if since(marks.baseline) {
+            Some(SamplePhase::Baseline)
+        } else {
+            None
+        }
+    }
+
+    /// From when to when a phase lasted, or lasts until `end`; none where it was not reached. A phase that the next
+    /// one overtook is not reached.
+    pub(super) fn span(&self, phase: SamplePhase, end: Instant) -> Option<(Instant, Instant)> {
+        let marks = self.0.lock();
+        let next = |mark: Option<Instant>| mark.unwrap_or(end).min(end);
+        match phase {
+            SamplePhase::Baseline => {
+                marks.baseline.map(|from| (from, next(marks.fault).min(next(marks.recovery))))
+            }
+            SamplePhase::Fault => marks.fault.map(|from| (from, next(marks.recovery))),
+            SamplePhase::Recovery => marks.recovery.map(|from| (from, end)),
+        }
+    }
+
+    /// The baseline begins.
+    pub(super) fn settled(&self) {
+        self.0.lock().baseline.get_or_insert_with(Instant::now);
+    }
+
+    /// The fault begins, whatever tells of it.
+    #[cfg(test)]
+    pub(super) fn begin_fault(&self) {
+        self.0.lock().fault.get_or_insert_with(Instant::now);
+    }
+
+    /// Whatever was done is over: what follows is recovery, where anything was done.
+    pub(super) fn over(&self) {
+        let mut marks = self.0.lock();
+        if marks.fault.is_some() {
+            marks.recovery.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn watch(&self, event: &RunEvent) {
+        match event {
+            RunEvent::ActivityStarted(started)
+                if started.phase == Part::Method && started.activity.kind == ActivityKind::Action =>
+            {
+                self.0.lock().actions.insert(started.id);
+            }
+            // the last thing that is told before an action is applied
+            RunEvent::TargetsRecorded { id, .. } => {
+                let mut marks = self.0.lock();
+                if marks.actions.contains(id) {
+                    marks.fault.get_or_insert_with(Instant::now);
+                }
+            }
+            // by then the hypothesis was looked at after the method
+            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.over(),
+            _ => {}
+        }
+    }
+}
+
+impl EventWatcher for PhaseTracker {
+    fn watch(&mut self, event: &RunEvent) {
+        Self::watch(self, event);
+    }
+}

@@ -1,0 +1,194 @@
+//! By how much one group lies above another, and within which limits. Floor 0.
+
+use super::permutation::{GroupSplits, doubled_ranks};
+use super::quantile::median_of_sorted;
+
+/// Differences that are no further apart, as a share of the greatest value, are the same but for rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// How much greater the second group is: the median of the differences of each of its values with each of the
+/// first group (Hodges and Lehmann). Two infinite values do not differ. None where a group is empty.
+pub fn shift(first: &[f64], second: &[f64]) -> Option<f64> {
+    let middle = median_of_sorted(&sorted_differences(first, second))?;
+    // half of the differences lie beyond every number on either side
+    Some(if middle.is_nan() { 0.0 } else { middle })
+}
+
+/// Within which limits the shift lies: from the least shift that the test over these splits does not reject at the
+/// level, to the greatest. None where the groups are too small for a limit, or a value is infinite.
+pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level: f64) -> Option<(f64, f64)> {
+    let test = ShiftedSample::new(first, second)?;
+    let rejects = |step: usize| splits.p_of_ranks(&test.ranks(step)) <= level;
+    let last = test.last_step();
+    if !rejects(0) || !rejects(last) {
+        return None;
+    }
+    let middle = Some(test.middle_step()).filter(|step| !rejects(*step));
+    let middle = middle.or_else(|| (0..=last).find(|step| !rejects(*step)))?;
+    // from the outside to the middle there is one change of mind, but for what equal values do to it
+    let edge = |outside: usize, towards: &dyn Fn(usize) -> usize| {
+        let (mut out, mut inside) = (0, middle.abs_diff(outside));
+        while inside - out > 1 {
+            let half = usize::midpoint(out, inside);
+            if rejects(towards(half)) { out = half } else { inside = half }
+        }
+        while inside > 1 && !rejects(towards(inside - 1)) {
+            inside -= 1;
+        }
+        towards(inside)
+    };
+    let low = edge(0, &|steps| steps);
+    let high = edge(last, &|steps| last - steps);
+    Some((test.point_at_or_below(low), test.point_at_or_above(high)))
+}
+
+/// Two groups, the second of which can be shifted down. What the ranks are changes only where a difference is
+/// reached, so that there are finitely many steps: below the first difference, at it, between it and the next one,
+/// and so on.
+struct ShiftedSample<'a> {
+    first: &'a [f64],
+    second: &'a [f64],
+    /// The differences, each once.
+    points: Vec<f64>,
+    /// Within this distance they are the same.
+    tolerance: f64,
+}
+
+impl<'a> ShiftedSample<'a> {
+    fn new(first: &'a [f64], second: &'a [f64]) -> Option<Self> {
+        let scale = first.iter().chain(second).fold(0.0_f64, |scale, value| scale.max(value.abs()));
+        let tolerance = scale * ROUNDING;
+        let mut points = sorted_differences(first, second);
+        if points.is_empty() || points.iter().any(|point| !point.is_finite()) {
+            return None;
+        }
+        points.dedup_by(|next, kept| *next - *kept <= tolerance);
+        Some(Self { first, second, points, tolerance })
+    }
+
+    fn last_step(&self) -> usize {
+        2 * self.points.len()
+    }
+
+    /// The ranks, doubled, after a step.
+    fn ranks(&self, step: usize) -> Vec<u64> {
+        let (mut ranks, above) = (doubled_ranks(self.first, &[]), doubled_ranks(self.second, &[]));
+        ranks.extend(above);
+        let (lower, upper) = ranks.split_at_mut(self.first.len());
+        let at = step / 2;
+        for (x, lower) in self.first.iter().zip(lower) {
+            for (y, upper) in self.second.iter().zip(&mut *upper) {
+                let difference = y - x;
+                // which of the two is greater once the second is shifted; at a point both may be equal
+                let (to_lower, to_upper) = if step % 2 == 1 && self.is(difference, at) {
+                    (1, 1)
+                } else if at < self.points.len() && difference >= self.points[at] - self.tolerance {
+                    (0, 2)
+                } else {
+                    (2, 0)
+                };
+                *lower += to_lower;
+                *upper += to_upper;
+            }
+        }
+        ranks
+    }
+
+    /// Whether a difference is that of a point.
+    fn is(&self, difference: f64, point: usize) -> bool {
+        (difference - self.points[point]).abs() <= self.tolerance
+    }
+
+    /// The step at which the second group is as often the greater one as the first, or almost.
+    fn middle_step(&self) -> usize {
+        let middle = shift(self.first, self.second).unwrap_or(0.0);
+        let below = self.points.iter().filter(|point| **point < middle - self.tolerance).count();
+        let reached = self.points.get(below).is_some_and(|point| (point - middle).abs() <= self.tolerance);
+        2 * below + usize::from(reached)
+    }
+
+    fn point_at_or_below(&self, step: usize) -> f64 {
+        self.points[(step.max(1) - 1) / 2]
+    }
+
+    fn point_at_or_above(&self, step: usize) -> f64 {
+        self.points[(step / 2).min(self.points.len() - 1)]
+    }
+}
+
+fn sorted_differences(first: &[f64], second: &[f64]) -> Vec<f64> {
+    let mut differences: Vec<f64> = second
+        .iter()
+        .flat_map(|y| first.iter().map(move |x| y - x))
+        // of two infinite values none is greater
+        .map(|difference| if difference.is_nan() { 0.0 } else { difference })
+        .collect();
+    differences.sort_unstable_by(f64::total_cmp);
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(first: &[f64], second: &[f64]) -> Option<(f64, f64)> {
+        shift_interval(first, second, &GroupSplits::new(first.len(), second.len(), 1), 0.05)
+    }
+
+    #[test]
+    fn the_shift_is_the_middle_difference() {
+        let late = f64::INFINITY;
+        let check = |first: &[f64], second: &[f64], expected: Option<f64>| {
+            assert_eq!(shift(first, second), expected, "{first:?} {second:?}");
+        };
+        check(&[1.0, 2.0, 3.0], &[11.0, 12.0, 13.0], Some(10.0));
+        check(&[1.0, 2.0], &[1.0, 2.0], Some(0.0));
+        check(&[], &[1.0], None);
+        check(&[late, late], &[late, late], Some(0.0));
+        check(&[1.0, 2.0], &[late, late], Some(late));
+        check(&[late, late, late], &[1.0, 2.0], Some(-late));
+        check(&[1.0, late], &[late, 1.0], Some(0.0));
+        check(&[late, late, 3.0, 2.0], &[0.0; 4], Some(-late));
+    }
+
+    #[test]
+    fn the_interval_is_the_test_turned_round() {
+        let check = |first: &[f64], second: &[f64], expected: Option<(f64, f64)>| {
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+            let found = interval(first, second);
+            let same = match (found, expected) {
+                (Some((a, b)), Some((c, d))) => near(a, c) && near(b, d),
+                (found, expected) => found == expected,
+            };
+            assert!(same, "{first:?} {second:?}: {found:?}");
+        };
+        // of four and four only the outermost split is rejected
+        check(&[0.0, 1.0, 2.0, 3.0], &[10.0, 11.0, 12.0, 13.0], Some((7.0, 13.0)));
+        check(&[0.1, 0.2, 0.3, 0.4], &[0.2, 0.3, 0.4, 0.5], Some((-0.2, 0.4)));
+        // three and three allow none, nor does what is beyond every number
+        check(&[0.0, 1.0, 2.0], &[10.0, 11.0, 12.0], None);
+        check(&[1.0, 2.0, 3.0, f64::INFINITY], &[1.0, 2.0, 3.0, 4.0], None);
+        // where all values are equal, so is every shift but one found out
+        check(&[1.0; 4], &[1.0; 4], Some((0.0, 0.0)));
+        check(&[0.3; 5], &[0.1 + 0.2; 5], Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn what_lies_outside_is_rejected_and_what_lies_inside_is_not() {
+        let first = [3.1, 0.2, 5.5, 1.9, 4.4, 2.7, 9.1, 0.7, 6.3, 3.3, 2.2];
+        let second = [4.0, 8.8, 3.7, 7.1, 2.9, 12.4, 5.1, 6.6, 9.9, 1.4, 4.9];
+        for size in [4, 5, 6, 8, 11] {
+            let (first, second) = (&first[..size], &second[..size]);
+            let splits = GroupSplits::new(size, size, 3);
+            let (low, high) = shift_interval(first, second, &splits, 0.05).unwrap();
+            let p = |by: f64| {
+                let moved: Vec<f64> = second.iter().map(|value| value - by).collect();
+                splits.p(first, &moved)
+            };
+            assert!(p(low - 1e-6) <= 0.05 && p(high + 1e-6) <= 0.05, "{size}");
+            assert!(p(low + 1e-6) > 0.05 && p(high - 1e-6) > 0.05, "{size}: {low} {high}");
+            let middle = shift(first, second).unwrap();
+            assert!(low <= middle && middle <= high, "{size}");
+        }
+    }
+}

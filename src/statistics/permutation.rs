@@ -1,0 +1,248 @@
+//! The permutation test of two groups over ranks. Floor 0.
+//!
+//! If the two groups do not differ, every way of splitting the values into groups of their sizes is as likely as
+//! the one that was seen. The test counts in how many of them the ranks lie as far apart as in that one. Ranks,
+//! because a value may be greater than any that was measured, and because one wild value must not decide; equal
+//! values share the mean of their ranks.
+
+use crate::rng::SeededRng;
+
+/// Up to so many splits all of them are gone through; where there are more, so many are drawn.
+pub const MAX_SPLITS: usize = 20_000;
+
+/// The ways of splitting the values of two groups that are gone through.
+#[derive(Clone, Debug)]
+pub struct GroupSplits {
+    first: usize,
+    second: usize,
+    /// The places of the smaller group, split by split.
+    places: Vec<u32>,
+    drawn: bool,
+}
+
+impl GroupSplits {
+    /// For two groups of these sizes. Draws begin with the seed.
+    pub fn new(first: usize, second: usize, seed: u64) -> Self {
+        let (all, size) = (first + second, first.min(second));
+        let drawn = ways(all, size).is_none();
+        let places = if drawn { draw(all, size, seed) } else { every(all, size) };
+        Self { first, second, places, drawn }
+    }
+
+    /// The sizes of the groups.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.first, self.second)
+    }
+
+    /// Whether the splits were drawn, and are not all there are.
+    pub fn are_drawn(&self) -> bool {
+        self.drawn
+    }
+
+    /// How often chance alone puts two groups as far apart as these, either way; one where a group is empty.
+    /// The sizes of the groups must be those of the splits. Values may be infinite; they are no NaN.
+    pub fn p(&self, first: &[f64], second: &[f64]) -> f64 {
+        debug_assert_eq!((first.len(), second.len()), self.sizes());
+        self.p_of_ranks(&doubled_ranks(first, second))
+    }
+
+    /// The same of ranks, each twice, those of the first group first.
+    pub(super) fn p_of_ranks(&self, ranks: &[u64]) -> f64 {
+        let size = self.first.min(self.second);
+        if size == 0 {
+            return 1.0;
+        }
+        // the doubled ranks of a group of this size have this sum on average
+        let middle = to_u64(size) * to_u64(ranks.len() + 1);
+        let smaller = if self.first <= self.second { &ranks[..size] } else { &ranks[self.first..] };
+        let seen = smaller.iter().sum::<u64>().abs_diff(middle);
+        let far = |split: &[u32]| {
+            let sum: u64 = split.iter().map(|place| ranks[*place as usize]).sum();
+            sum.abs_diff(middle) >= seen
+        };
+        let splits = self.places.chunks_exact(size);
+        let all = splits.len();
+        let far = splits.filter(|split| far(split)).count();
+        // what was seen is one of the ways: where they are drawn it has to be added
+        let more = usize::from(self.drawn);
+        ratio(far + more, all + more)
+    }
+}
+
+/// The least p that two groups of these sizes can have.
+pub fn least_p(first: usize, second: usize) -> f64 {
+    match ways(first + second, first.min(second)) {
+        _ if first.min(second) == 0 => 1.0,
+        // when both are of one size, the other way round is as far
+        Some(ways) if first == second => ratio(2, ways).min(1.0),
+        Some(ways) => ratio(1, ways),
+        None => ratio(1, MAX_SPLITS + 1),
+    }
+}
+
+/// Whether one of so many tests can say at all that two groups of these sizes differ.
+pub fn can_differ(first: usize, second: usize, tests: usize, level: f64) -> bool {
+    least_p(first, second) <= level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX))
+}
+
+/// How large two groups of one size have to be for one of so many tests to be able to say that they differ.
+pub fn groups_needed(tests: usize, level: f64) -> usize {
+    let mut size = 1;
+    // beyond this size the least p does not become less
+    while !can_differ(size, size, tests, level) && ways(2 * size, size).is_some() {
+        size += 1;
+    }
+    size
+}
+
+/// The ranks of all values, the first group's first, each twice: equal values share the mean of their ranks.
+pub(super) fn doubled_ranks(first: &[f64], second: &[f64]) -> Vec<u64> {
+    let values: Vec<f64> = first.iter().chain(second).copied().collect();
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0; values.len()];
+    let mut from = 0;
+    #[allow(clippy::float_cmp)] // equal is what ranks go by
+    while from < order.len() {
+        let value = values[order[from]];
+        let to = from + order[from..].iter().take_while(|place| values[**place] == value).count().max(1);
+        for place in &order[from..to] {
+            ranks[*place] = to_u64(from + 1 + to);
+        }
+        from = to;
+    }
+    ranks
+}
+
+/// In how many ways so many of all can be chosen; none where they are more than are gone through.
+fn ways(all: usize, chosen: usize) -> Option<usize> {
+    let mut ways = 1_usize;
+    for step in 0..chosen.min(all - chosen) {
+        // each intermediate value is a number of ways itself, and they grow
+        ways = ways * (all - step) / (step + 1);
+        if ways > MAX_SPLITS {
+            return None;
+        }
+    }
+    Some(ways)
+}
+
+/// Every choice of so many of all, in order.
+fn every(all: usize, size: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut choice: Vec<u32> = (0..to_u32(size)).collect();
+    loop {
+        found.extend(&choice);
+        // the last place that can still move on
+        let Some(at) = (0..size).rev().find(|at| (choice[*at] as usize) < all - size + at) else {
+            return found;
+        };
+        let mut place = choice[at];
+        for moved in &mut choice[at..] {
+            place += 1;
+            *moved = place;
+        }
+    }
+}
+
+/// Choices of so many of all, drawn by chance.
+fn draw(all: usize, size: usize, seed: u64) -> Vec<u32> {
+    let mut lot = SeededRng::new(seed);
+    let mut places: Vec<u32> = (0..to_u32(all)).collect();
+    let mut found = Vec::with_capacity(MAX_SPLITS.saturating_mul(size));
+    for _ in 0..MAX_SPLITS {
+        for at in 0..size {
+            places.swap(at, at + lot.draw(all - at));
+        }
+        found.extend(&places[..size]);
+    }
+    found
+}
+
+fn to_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn to_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[allow(clippy::cast_precision_loss)] // at most some 20,000
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p(first: &[f64], second: &[f64]) -> f64 {
+        GroupSplits::new(first.len(), second.len(), 1).p(first, second)
+    }
+
+    #[test]
+    fn small_groups_are_gone_through() {
+        let check = |first: &[f64], second: &[f64], far: usize, all: usize| {
+            let expected = ratio(far, all);
+            assert!(
+                (p(first, second) - expected).abs() < 1e-12,
+                "{first:?} {second:?}: {}",
+                p(first, second)
+            );
+        };
+        // apart: the split that was seen and its mirror
+        check(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0], 2, 20);
+        check(&[4.0, 5.0, 6.0, 7.0], &[0.0, 1.0, 2.0, 3.0], 2, 70);
+        // groups of two sizes have no mirror
+        check(&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0], 2, 15);
+        check(&[1.0], &[2.0], 2, 2);
+        check(&[], &[], 1, 1);
+        // one neighbour has changed sides: that split, the two beyond it, and their mirrors
+        check(&[1.0, 2.0, 4.0], &[3.0, 5.0, 6.0], 4, 20);
+        // equal values share their rank
+        check(&[1.0, 1.0, 1.0], &[1.0, 1.0, 1.0], 20, 20);
+        check(&[0.0, 0.0, 1.0, 1.0], &[1.0, 1.0, 1.0, 1.0], 30, 70);
+        // what is greater than any value ranks last, and several of them are equal
+        let late = f64::INFINITY;
+        check(&[late, late, late, late], &[1.0, 2.0, 3.0, 4.0], 2, 70);
+        check(&[late, 1.0], &[late, 1.0], 6, 6);
+    }
+
+    #[test]
+    fn large_groups_are_drawn_for_and_come_close() {
+        let first: Vec<f64> = (0..9).map(f64::from).collect();
+        let second: Vec<f64> = (0..9).map(|value| f64::from(value) + 3.5).collect();
+        let splits = GroupSplits::new(9, 9, 1);
+        assert!(splits.are_drawn() && !GroupSplits::new(8, 8, 1).are_drawn());
+        // of all splits 1,188 are as far
+        let exact = 1188.0 / 48620.0;
+        assert!((splits.p(&first, &second) - exact).abs() < 0.004, "{}", splits.p(&first, &second));
+        assert_eq!(
+            splits.p(&first, &second).to_bits(),
+            GroupSplits::new(9, 9, 1).p(&first, &second).to_bits()
+        );
+        assert_ne!(splits.places, GroupSplits::new(9, 9, 2).places);
+        // what was seen is one of the ways: p is never zero
+        let apart: Vec<f64> = (0..40).map(|value| f64::from(value) + 100.0).collect();
+        let none: Vec<f64> = (0..40).map(f64::from).collect();
+        assert!((p(&none, &apart) - 1.0 / 20_001.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_least_p_says_how_large_groups_have_to_be() {
+        let check =
+            |tests: usize, expected: usize| assert_eq!(groups_needed(tests, 0.05), expected, "{tests}");
+        check(0, 4);
+        check(1, 4);
+        check(2, 5);
+        check(6, 5);
+        check(7, 6);
+        check(18, 6);
+        check(24, 7);
+        assert!((least_p(3, 3) - 0.1).abs() < 1e-12 && (least_p(1, 1) - 1.0).abs() < 1e-12);
+        assert!((least_p(0, 3) - 1.0).abs() < 1e-12);
+        // groups of two sizes are told apart by fewer in the smaller one
+        assert!(!can_differ(3, 3, 1, 0.05) && can_differ(3, 10, 14, 0.05) && !can_differ(3, 10, 15, 0.05));
+        assert!(can_differ(1, 19, 1, 0.05) && !can_differ(1, 18, 1, 0.05) && !can_differ(0, 50, 1, 0.05));
+    }
+}
