@@ -226,6 +226,7 @@ impl Drop for Group {
 
 /// Elsewhere a child is ended alone, by its `kill_on_drop`.
 #[cfg(not(unix))]
+#[expect(clippy::unused_self, reason = "on Unix they use the leader")]
 impl Group {
     fn of(_child: &Child) -> Self {
         Self {}
