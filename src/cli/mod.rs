@@ -10,6 +10,7 @@ mod connection_args;
 mod demo;
 mod discover;
 mod doctor;
+mod duration;
 mod embedded;
 mod events_file;
 mod exit_code;

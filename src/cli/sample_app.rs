@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::Session;
-use super::args::parse_duration;
+use super::duration::parse_duration;
 use super::exit_code::Exit;
 use crate::console::{Level, Line};
 use crate::sample_app::{Application, Consumer, Provider, Server, Settings};

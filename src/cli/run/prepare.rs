@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::refused::Refused;
-use crate::cli::args::{HypothesisArg, RollbackArg, Run, parse_duration};
+use crate::cli::args::{HypothesisArg, RollbackArg, Run};
+use crate::cli::duration::parse_duration;
 use crate::cli::exit_code::Exit;
 use crate::cli::input::{Surroundings, is_invalid, tell_faults, tell_inherited};
 use crate::cli::journal_file::JournalFile;

@@ -7,8 +7,9 @@ use clap::{Args, ValueHint};
 
 use super::record::NAME;
 use super::usual;
-use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
+use crate::cli::args::{RollbackArg, SamplingArgs, VariableArgs, existing, whole};
 use crate::cli::compare::{FailOn, Format, RuleArgs};
+use crate::cli::duration::parse_duration;
 use crate::cli::files::Files;
 use crate::cli::output_file::ReportArgs;
 use crate::cli::table::ListArgs;
