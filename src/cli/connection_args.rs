@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{parse_duration, whole};
+use super::args::whole;
+use super::duration::parse_duration;
 use crate::kubernetes::service::ServiceAlias;
 use crate::kubernetes::{ConnectionFlags, ContextAllowlist};
 use crate::provider::{FunctionOptions, ServiceAccess};

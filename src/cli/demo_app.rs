@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::CommandContext;
-use super::args::parse_duration;
+use super::duration::parse_duration;
 use super::exit_code::ExitStatus;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::demo_app::{Application, BreakerSettings, DemoConsumer, DemoProvider, DemoServer};

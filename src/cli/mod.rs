@@ -12,6 +12,7 @@ mod demo;
 mod demo_app;
 mod discover;
 mod doctor;
+mod duration;
 mod embedded;
 mod env_inputs;
 mod error;

@@ -233,6 +233,7 @@ impl Drop for ProcessGroup {
 
 /// Elsewhere a child is ended alone, by its `kill_on_drop`.
 #[cfg(not(unix))]
+#[expect(clippy::unused_self, reason = "on Unix they use the leader")]
 impl ProcessGroup {
     fn of(_child: &Child) -> Self {
         Self {}

@@ -27,6 +27,17 @@ fn every_test_that_is_named_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+#[test]
+fn every_test_that_nextest_serialises_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join(".config/nextest.toml")).unwrap();
+    let name = Regex::new(r"test\(=([\w:]+)\)").unwrap();
+    let named: Vec<_> = name.captures_iter(text.as_str()).map(|found| found.unwrap()[1].to_owned()).collect();
+    assert!(!named.is_empty(), "no names were found");
+    let is_missing = |test: &&String| !is_there(&root.join("tests/it"), test);
+    assert_eq!(named.iter().filter(is_missing).collect::<Vec<_>>(), [""; 0]);
+}
+
 /// Whether `path/to/module::test` is a test in that file, or the file itself.
 fn is_there(folder: &Path, named: &str) -> bool {
     let (module, test) = named.rsplit_once("::").unwrap_or((named, ""));

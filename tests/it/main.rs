@@ -3,6 +3,8 @@
 //! Each module is one thing a user relies on. Everything listens on 127.0.0.1 and ends with the test that
 //! started it; nothing here needs a network, a cluster, Python, or a fixed port.
 
+// it starts Unix programs, and sends signals
+#![cfg(unix)]
 #![allow(unreachable_pub, reason = "a test binary is reached by nobody")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::print_stdout, reason = "it is seen where it is asked for")]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, NONE, wait_until};
+use crate::harness::{Chaos, Finished, NONE, is_running_in, wait_until};
 
 fn run(chaos: &Chaos, provider: &Value, arguments: &[&str]) -> (Finished, Value) {
     let mut provider = provider.clone();
@@ -67,11 +67,7 @@ fn a_timeout_ends_the_whole_family() {
         let (_, entry) = run(&chaos, &json!({"path": "sh", "arguments": arguments, "timeout": 0.5}), &[]);
         let last = entry["exception"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(last, "chaoslib.exceptions.ActivityFailed: process activity took too long to complete\n");
-        let child = chaos.read("child");
-        wait_until("the grandchild ends", || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-            stat.is_empty() || stat.contains(") Z ")
-        });
+        wait_until("the grandchild ends", || !is_running_in(&chaos.path("child")));
     }
 }
 

@@ -1,11 +1,9 @@
 //! Signals sent to the real process, at every stage of a run.
 
-use std::path::Path;
-
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, finish, is_written, signal, wait_until};
+use crate::harness::{Chaos, Finished, finish, is_running_in, is_written, signal, wait_until};
 
 const SIGNALS: &[(Signal, i32)] = &[
     (Signal::INT, 130),
@@ -45,14 +43,6 @@ fn interrupted(chaos: &Chaos, experiment: &Value, arguments: &[&str], sent: Sign
     finish(child)
 }
 
-/// Whether the process whose number is in a file is there no more.
-fn is_gone(file: &Path) -> bool {
-    let id = std::fs::read_to_string(file).unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
-    // one that has ended, and that nobody has asked about yet, is gone as well
-    status.is_empty() || status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
-}
-
 fn names(entries: &Value) -> Vec<&str> {
     entries.as_array().unwrap().iter().map(|entry| entry["activity"]["name"].as_str().unwrap()).collect()
 }
@@ -82,7 +72,7 @@ fn every_stage_can_be_cut_by_every_signal() {
             assert_eq!(journal["status"], "interrupted", "{stage} {sent:?}\n{}", finished.stderr);
             assert_eq!(names(&journal["run"]), run.clone().unwrap_or_default(), "{stage} {sent:?}");
             assert!(!chaos.path("never").exists(), "{stage} {sent:?}");
-            wait_until("the process ends", || is_gone(&chaos.path("child")));
+            wait_until("the process ends", || !is_running_in(&chaos.path("child")));
             assert!(finished.stdout.starts_with("interrupted: "), "{}", finished.stdout);
             let told = !matches!(sent, Signal::USR1 | Signal::USR2);
             assert_eq!(journal.get("interruption").is_some(), told, "{stage} {sent:?}");
@@ -99,7 +89,7 @@ fn what_runs_for_the_configuration_ends_with_the_program() {
         probe.as_object_mut().unwrap().remove("tolerance");
         asking["configuration"] = json!({"answer": probe});
         let finished = interrupted(&chaos, &asking, &["-o", "json"], sent).exits(code);
-        wait_until("the process ends", || is_gone(&chaos.path("child")));
+        wait_until("the process ends", || !is_running_in(&chaos.path("child")));
         assert_eq!(finished.json()["exit_code"], code);
         assert!(!chaos.path("never").exists());
         finished.says("before the run began");
@@ -151,7 +141,7 @@ fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome()
         let journal = chaos.journal();
         assert_eq!((&journal["status"], names(&journal["rollbacks"])), (&json!("interrupted"), vec!["undo"]));
         assert!(!chaos.path("never").exists());
-        wait_until("the process ends", || is_gone(&chaos.path("child")));
+        wait_until("the process ends", || !is_running_in(&chaos.path("child")));
     }
 }
 
@@ -171,8 +161,8 @@ fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal()
     let chaos = Chaos::new();
     let child = start(&chaos);
     signal(child.id(), Signal::INT);
-    wait_until("the foreground is cut", || is_gone(&chaos.path("child")));
-    assert!(!is_gone(&chaos.path("behind")));
+    wait_until("the foreground is cut", || !is_running_in(&chaos.path("child")));
+    assert!(is_running_in(&chaos.path("behind")));
     chaos.write("go", "");
     finish(child).exits(130);
     assert!(chaos.path("done").exists());
@@ -183,16 +173,16 @@ fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal()
     signal(child.id(), Signal::USR2);
     finish(child).exits(140);
     assert!(!chaos.path("done").exists());
-    wait_until("the process ends", || is_gone(&chaos.path("behind")));
+    wait_until("the process ends", || !is_running_in(&chaos.path("behind")));
 
     let chaos = Chaos::new();
     let child = start(&chaos);
     signal(child.id(), Signal::INT);
-    wait_until("the foreground is cut", || is_gone(&chaos.path("child")));
+    wait_until("the foreground is cut", || !is_running_in(&chaos.path("child")));
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
     assert!(!chaos.path("done").exists());
-    wait_until("the process ends", || is_gone(&chaos.path("behind")));
+    wait_until("the process ends", || !is_running_in(&chaos.path("behind")));
     assert_eq!(chaos.journal()["kubectl-chaos"]["finished"], true);
 }
 
@@ -232,7 +222,7 @@ fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
     let hanging = experiment(&[], &[hang("act", "action")], &undone);
     interrupted(&chaos, &hanging, &arguments, Signal::HUP).exits(129).says("SIGHUP signal received");
     assert!(chaos.path("undone").exists());
-    wait_until("the process ends", || is_gone(&chaos.path("child")));
+    wait_until("the process ends", || !is_running_in(&chaos.path("child")));
 
     // whoever starts it under nohup wants it to go on
     let chaos = Chaos::new();
@@ -278,7 +268,7 @@ fn time_that_is_up_does_not_wait_for_what_runs_in_the_background() {
     chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
     assert_eq!(chaos.journal()["run"][0].get("status"), None);
     assert!(chaos.path("undone").exists());
-    wait_until("the process ends", || is_gone(&chaos.path("child")));
+    wait_until("the process ends", || !is_running_in(&chaos.path("child")));
 }
 
 #[test]
@@ -290,5 +280,5 @@ fn time_that_is_up_ends_a_run_like_a_signal() {
         chaos.experiment(&experiment, ["--timeout", "1s", "--rollback-strategy", "always"]).exits(9);
     assert!(finished.stdout.starts_with("stopped: "), "{}", finished.stdout);
     assert!(chaos.path("undone").exists());
-    wait_until("the process ends", || is_gone(&chaos.path("child")));
+    wait_until("the process ends", || !is_running_in(&chaos.path("child")));
 }

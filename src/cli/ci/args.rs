@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser as _};
 
-use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_duration, parse_variable, whole};
+use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_variable, whole};
 use crate::cli::compare::FailOn;
+use crate::cli::duration::parse_duration;
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::trial::usual;
 use crate::compare::Margin;

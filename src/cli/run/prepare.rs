@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::rejected::RejectedRun;
-use crate::cli::args::{HypothesisStrategyArg, RollbackStrategyArg, RunArgs, parse_duration};
+use crate::cli::args::{HypothesisStrategyArg, RollbackStrategyArg, RunArgs};
+use crate::cli::duration::parse_duration;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::journal_file::JournalFile;
 use crate::cli::notify::{Notifier, without_secrets};

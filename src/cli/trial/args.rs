@@ -7,8 +7,9 @@ use clap::{Args, ValueHint};
 
 use super::state_file::NAME;
 use super::usual;
-use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, parse_duration, whole};
+use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, whole};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
+use crate::cli::duration::parse_duration;
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
 use crate::cli::table::TableArgs;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod experiment;
+mod process;
 mod secret_leaks;
 mod server;
 mod test_cluster;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
+pub use process::is_running_in;
 pub use secret_leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
 pub use test_cluster::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};

@@ -1,0 +1,123 @@
+//! Durations on the command line. Floor 3.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// Parses a number of seconds, or numbers with units: `90`, `90s`, `1m30s`, `1.5h`, `200ms`, `1 hour 30 minutes`.
+///
+/// jiff reads the units, one term at a time: Go allows the units of a duration in any order and more than once, with
+/// fractions of any length, and jiff does not.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is no duration: write 90s, 5m, 1h30m, or a number of seconds");
+    let number = |digits: &str| {
+        let digits = digits.trim();
+        let is_unsigned = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        digits.parse::<f64>().ok().filter(|_| is_unsigned).ok_or_else(wrong)
+    };
+    let seconds = match text.parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) if text.is_empty() => return Err(wrong()),
+        Err(_) => {
+            let mut rest = text;
+            let mut total = 0.0;
+            while !rest.is_empty() {
+                let (digits, tail) = rest.split_at(rest.find(char::is_alphabetic).ok_or_else(wrong)?);
+                let (unit, tail) =
+                    tail.split_at(tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len()));
+                let one: SignedDuration = format!("1{unit}").parse().map_err(|_| wrong())?;
+                total += number(digits)? * one.as_secs_f64();
+                rest = tail;
+            }
+            total
+        }
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_duration_takes_seconds_and_units() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(parse_duration(text).ok(), expected.map(Duration::from_nanos), "{text}");
+        };
+        // a number of seconds
+        for (text, millis) in [
+            ("90", 90_000),
+            ("0.5", 500),
+            (".5", 500),
+            ("5.", 5_000),
+            ("+5", 5_000),
+            ("1e3", 1_000_000),
+            ("0", 0),
+            ("-0", 0),
+        ] {
+            check(text, Some(millis * 1_000_000));
+        }
+        // Go's durations: units in any order, repeated, with fractions
+        for (text, millis) in [
+            ("90s", 90_000),
+            ("1m30s", 90_000),
+            ("30s1m", 90_000),
+            ("1m1m", 120_000),
+            ("1.5h", 5_400_000),
+            ("1.5h1.5m", 5_490_000),
+            ("0.3333333333333333h", 1_200_000),
+            ("200ms", 200),
+            (".5s", 500),
+            ("5.s", 5_000),
+            ("001s", 1_000),
+            ("1h2m3s4ms", 3_723_004),
+            ("0s", 0),
+        ] {
+            check(text, Some(millis * 1_000_000));
+        }
+        check("3us", Some(3_000));
+        check("3µs", Some(3_000));
+        check("7ns", Some(7));
+        check("1s7ns", Some(1_000_000_007));
+        // words, as jiff knows them
+        for (text, seconds) in
+            [("90 seconds", 90), ("1 hour 30 minutes", 5_400), ("1h 30min", 5_400), ("2hrs", 7_200)]
+        {
+            check(text, Some(seconds * 1_000_000_000));
+        }
+        assert_eq!(parse_duration("1e19").ok(), Some(Duration::from_secs(10_000_000_000_000_000_000)));
+        assert_eq!(
+            parse_duration("10000000000000000000s").ok(),
+            Some(Duration::from_secs(10_000_000_000_000_000_000))
+        );
+        for wrong in [
+            "",
+            " ",
+            "-1",
+            "-1s",
+            "+1s",
+            "1m-30s",
+            "5x",
+            "1d",
+            "1w",
+            "1mo",
+            "1y",
+            "s",
+            "ms",
+            "1s ago",
+            "1m30",
+            "1..5s",
+            "1e3s",
+            "inf",
+            "nan",
+            "infs",
+            "1e400",
+            "20000000000000000000s",
+            "five",
+            "PT1H",
+            "1m 30",
+        ] {
+            check(wrong, None);
+        }
+    }
+}
