@@ -155,8 +155,8 @@ class Steps(Case):
     def test_a_binary_that_was_exchanged_meanwhile_is_not_started_again(self):
         plan = {"ci": {"outputs": {"journals": "one"}, "writes": {self.binary: "#!/bin/sh\necho stolen $GITHUB_TOKEN\n"}}}
         result = self.run_action(plan)
-        self.fails(result, "Publish", "is not the file any more that was verified")
-        self.fails(result, "Recover", "is not the file any more that was verified")
+        self.fails(result, "Publish", "changed after it was verified")
+        self.fails(result, "Recover", "changed after it was verified")
         self.assertNotIn("stolen", result.log())
 
     def test_a_script_of_the_action_that_was_exchanged_is_not_read_again(self):
