@@ -12,7 +12,7 @@ What it has:
 
     GET   /repos/O/N/issues/NUMBER/comments     pages of --page things at most, with a Link header
     POST  /repos/O/N/issues/NUMBER/comments     201, by LOGIN
-    PATCH /repos/O/N/issues/comments/ID         403 for the comment of somebody else, 404 for one that is not there
+    PATCH /repos/O/N/issues/comments/ID         403 for a comment of another user, 404 for a missing one
     GET   /repos/O/N/pulls                      those that are open
 
 401 without the token; 403 without a User-Agent or the API's version; 422 for a comment that is too long.
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Nobody reads it."""
+        """Discards the log."""
 
     def do_GET(self):
         self.answer()

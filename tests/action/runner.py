@@ -90,7 +90,7 @@ class Job:
         self.cancelled = threading.Event()
 
     def cancel(self):
-        """What happens when somebody presses "Cancel workflow"."""
+        """Simulates the button "Cancel workflow"."""
         self.cancelled.set()
 
     def processes(self):

@@ -82,7 +82,7 @@ class Refused(Shop):
         self.kubeconfig = self.config("production")
 
     def listen(self, name):
-        """A server that nobody is to reach, or that somebody may; it answers nothing."""
+        """A server that records connections and does not respond."""
         self.asked[name] = 0
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)

@@ -28,7 +28,7 @@ class Comments(Shop):
         return result
 
     def test_the_first_run_creates_it_and_the_second_updates_it(self):
-        github = self.github(comments=[{"id": 3, "pull_request": 7, "login": "somebody", "body": "Looks good"}])
+        github = self.github(comments=[{"id": 3, "pull_request": 7, "login": "another-user", "body": "Looks good"}])
         first = self.published(github)
         self.assertEqual(first.steps["Publish"].outcome, "success", first.log())
         [other, comment] = github.comments()

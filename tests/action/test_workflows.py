@@ -29,7 +29,7 @@ class Release(Case):
             "HOME": self.folder, "PATH": f"{self.path('bin')}:{os.path.dirname(sys.executable)}:/usr/bin:/bin", "RUNNER_TEMP": self.path("temp"),
         }
         os.makedirs(self.path("temp"))
-        self.write("gitconfig", "[user]\n\tname = somebody\n\temail = somebody@example.com\n[init]\n\tdefaultBranch = main\n")
+        self.write("gitconfig", "[user]\n\tname = test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n")
 
     def git(self, folder, *arguments):
         command = ["git", "-C", self.path(folder), *arguments]
