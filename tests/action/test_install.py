@@ -1,4 +1,4 @@
-"""The first step of the action: what it believes, what it refuses, and that it starts nothing before it believes it."""
+"""The first step of the action: which binaries it accepts, and that it starts none before verification."""
 import io
 import os
 import tarfile
@@ -8,9 +8,9 @@ import zipfile
 from case import Case, sha256
 
 ZEROS = "0" * 64
-# what an archive brings says when it is started, wherever that happens
+# the program of an archive records its start
 PROGRAM = '#!/bin/sh\necho "$0 $*" >>"$TMPDIR/started"\n'
-# as Git's bash on Windows has it: D:\\a\\b is the folder a/b of the job
+# like Git's bash on Windows: D:\\a\\b is the directory a/b of the job
 CYGPATH = """#!/bin/sh
 printf '%s\\n' "$2" | sed -e "s#^[Dd]:#$TMPDIR/..#" -e 's#\\\\#/#g'
 """
@@ -22,7 +22,7 @@ class Install(Case):
         self.address, self.asked = self.serve(self.path("mirror"))
 
     def release(self, platform="linux-amd64", version="1.2.3", files=None):
-        """Puts an archive on the mirror, and gives its line of the table."""
+        """Adds an archive to the mirror; returns its line of the table."""
         files = files or {"kubectl-chaos": PROGRAM, "LICENSE": "free", "kubectl_complete-chaos": PROGRAM}
         data = io.BytesIO()
         if platform.startswith("windows"):
@@ -165,7 +165,7 @@ class Install(Case):
 
     def test_a_mirror_on_this_machine_sends_nowhere_else(self):
         line = self.release()
-        # the server answers a folder's name without its slash with the address of the folder
+        # the server redirects from a directory's name without a slash
         os.rename(self.path("mirror/v1.2.3"), self.path("mirror/elsewhere"))
         os.makedirs(self.path("mirror/v1.2.3", line.split()[1]))
         self.refused(self.install(line), "is not the released archive")

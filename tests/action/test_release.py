@@ -1,4 +1,4 @@
-"""What a release does beside building: it refuses what must not ship, and makes the same archives again."""
+"""The release script: its checks, and reproducible archives."""
 import os
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The scripts of the release that push something, executed: against repositories on this disk, with a stand-in for gh."""
+"""The scripts of the release that push, executed with local repositories and a fake gh."""
 import os
 import shutil
 import subprocess
@@ -36,7 +36,7 @@ class Release(Case):
         return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout.strip()
 
     def step(self, job, name, folder, **environment):
-        """Executes a script as the runner does."""
+        """Runs a script like the runner does."""
         [step] = [step for step in self.jobs[job]["steps"] if step.get("name") == name]
         known = {name: value for name, value in (step.get("env") or {}).items() if "${{" not in value}
         script = self.write("script.sh", step["run"])
@@ -46,7 +46,7 @@ class Release(Case):
         return done
 
     def repository(self):
-        """A repository with the tag, pushed to its origin, and a checkout of the tag as a job has it."""
+        """A repository with the tag, pushed to its origin, and a checkout of the tag like in a job."""
         for name in ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "krew-manifest.yaml"]:
             os.makedirs(self.path("source"), exist_ok=True)
             shutil.copy(os.path.join(ROOT, name), self.path("source"))
@@ -59,7 +59,7 @@ class Release(Case):
         self.git("source", "tag", self.tag)
         self.git("source", "tag", "v1")
         self.git(".", "clone", "--quiet", "--bare", self.path("source"), self.path("origin"))
-        # main goes on
+        # main has a later commit
         self.write("source/later", "")
         self.git("source", "add", "--all")
         self.git("source", "commit", "--quiet", "--message", "later")
@@ -98,7 +98,7 @@ class Release(Case):
         name = "commit the table on top of the tag and move v1"
         first = self.step("action", name, "checkout")
         self.assertEqual(first.returncode, 0, first.stderr)
-        # the next attempt begins with a checkout of its own
+        # the next attempt starts with a new checkout
         self.git(".", "clone", "--quiet", "--branch", self.tag, "--depth", "1", f"file://{self.path('origin')}", self.path("again"))
         shutil.copytree(self.path("checkout/release"), self.path("again/release"))
         later = {"GIT_COMMITTER_DATE": "2030-01-01T00:00:00Z"}
