@@ -23,11 +23,11 @@ option --state FILE loads the initial state.
     comments   [{"id", "pull_request", "login", "body"}]
     pulls      as the API has them: {"number", "state", "head": {"ref", "sha", "repo": {"full_name"}}, "base": …}
     may_write  false: the token is read-only, as on a fork; every POST and PATCH returns 403
-    longest    the longest comment, in characters
-    faults     [{"method", "status", "headers": {}, "body": "…", "is_done": false}]: answers that come first, each once;
-               is_done: what was asked for is done nevertheless
-    gone       ids of comments that are listed and gone when they are changed
-    requests   what was asked so far: [{"method", "path"}]; to be read only
+    longest    maximum length of a comment, in characters
+    faults     [{"method", "status", "headers": {}, "body": "…", "is_done": false}]: responses to return first, each once;
+               is_done: the request is executed in spite of the status
+    gone       ids of comments that are listed, but missing when they are changed
+    requests   requests so far: [{"method", "path"}]; read-only
 """
 
 import argparse
