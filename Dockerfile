@@ -1,5 +1,5 @@
-# The one image: the program itself, which is also the sample application of the examples.
-# It takes a static binary, which a release builds; to build one here:
+# The image of the program, which is also the demo application of the examples.
+# It needs a static binary. A release builds it; to build it here:
 #
 #   rustup target add x86_64-unknown-linux-musl
 #   cargo build --release --locked --target x86_64-unknown-linux-musl

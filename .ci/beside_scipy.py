@@ -1,4 +1,4 @@
-"""Compares what the statistical functions gave with what SciPy and NumPy give. One argument: the cases."""
+"""Compares the results of the statistical functions with SciPy and NumPy. Argument: the file of cases."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def check(what, ours, theirs, tolerance=1e-9):
         ours is not None and theirs is not None and math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=tolerance)
     )
     if not same:
-        wrong.append(f"{what}: {ours}, and SciPy says {theirs}")
+        wrong.append(f"{what}: {ours}, SciPy: {theirs}")
 
 
 def numbers(values):
@@ -30,7 +30,7 @@ def numbers(values):
 
 
 def p_of(first, second):
-    """The exact test over ranks: all splits of the runs."""
+    """The exact permutation test over ranks: all assignments of runs to arms."""
     ranks = stats.rankdata(np.concatenate([first, second]))
     middle = (len(ranks) + 1) / 2 * len(first)
     far = lambda x, y, axis: np.abs(x.sum(axis=axis) - middle)
@@ -59,22 +59,22 @@ for at, case in enumerate(cases["groups"]):
         error = 4.5 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4 if case["drawn"] else 1e-9
         count += 1
         if abs(exact - case["p"]) > error:
-            wrong.append(f"p of {name}: {case['p']}, and Mann and Whitney say {exact}")
+            wrong.append(f"p of {name}: {case['p']}, Mann-Whitney: {exact}")
     with np.errstate(invalid="ignore"):
         middle = np.median(differences)
     check(f"shift of {name}", case["shift"], float(middle) if math.isfinite(middle) else None)
     if case["interval"] is None or case["drawn"]:
         continue
-    # turned round: just inside a limit the test does not reject, just outside it does
-    step = 0.25  # all values are whole numbers, and so are the shifts at which ranks change
+    # inversion of the test: it does not reject just inside a limit, and rejects just outside
+    step = 0.25  # all values are integers, and so are the shifts at which ranks change
     for limit, outwards in zip(case["interval"], (-1, 1)):
         count += 1
         outside = p_of(first, second - (limit + outwards * step))
         at_it = p_of(first, second - limit)
         inside = p_of(first, second - (limit - outwards * step))
-        # where values are equal, a limit can be the only shift that is not rejected
+        # with ties, a limit can be the only shift that is not rejected
         if outside > LEVEL or max(at_it, inside) <= LEVEL:
-            wrong.append(f"interval of {name}: at {limit} p is {outside}, {at_it}, {inside}")
+            wrong.append(f"interval of {name}: p around {limit} is {outside}, {at_it}, {inside}")
 
 for case in cases["holm"]:
     ps = case["ps"]

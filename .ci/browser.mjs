@@ -1,4 +1,4 @@
-// Opens pages as people see them, and says what is wrong with them: browser, folder for pictures, pages.
+// Opens pages and reports faults. Arguments: browser, directory for screenshots, pages.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createRequire } from 'node:module';
@@ -19,18 +19,18 @@ const browser = await chromium.launch({
 
 async function look(file, name, view) {
   const say = (what) => wrong.push(`${basename(file)}, ${name}: ${what}`);
-  // axe is put in from outside, past the policy of the page, when everything else was looked at
+  // bypassCSP: axe is injected after the other checks
   const context = await browser.newContext({ ...view, bypassCSP: true });
   const page = await context.newPage();
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && say(`console: ${message.text()}`));
   page.on('pageerror', (error) => say(`error: ${error}`));
-  page.on('dialog', (dialog) => { say('a dialog'); dialog.dismiss(); });
-  page.on('request', (request) => request.url() !== `file://${file}` && say(`it asks for ${request.url()}`));
+  page.on('dialog', (dialog) => { say('opens a dialog'); dialog.dismiss(); });
+  page.on('request', (request) => request.url() !== `file://${file}` && say(`requests ${request.url()}`));
   await page.goto(`file://${file}`);
   for (const summary of await page.locator('main > section > details > summary').all()) await summary.click();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 0) say(`${wide} pixels wider than the window`);
-  // everything that opens or scrolls is reached with the tabulator key
+  // Tab reaches every element that opens or scrolls
   const wanted = await page.locator('summary, .scroll, pre').evaluateAll((all) => all.filter((one) => one.checkVisibility()).length);
   await page.evaluate(() => { document.activeElement?.blur(); window.scrollTo(0, 0); });
   const reached = new Set();
@@ -42,7 +42,7 @@ async function look(file, name, view) {
     }));
   }
   reached.delete(-1);
-  if (reached.size !== wanted) say(`${reached.size} of ${wanted} places are reached by keys`);
+  if (reached.size !== wanted) say(`${reached.size} of ${wanted} elements can be reached by keyboard`);
   await page.screenshot({ path: `${folder}/${basename(file, '.html')}-${name}.png`, fullPage: true });
   await page.addScriptTag({ content: axe });
   const { violations } = await page.evaluate(() => globalThis.axe.run());

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The first step of action.yml: finds the binary that the other steps start, and says which one it is.
+# The first step of action.yml: provides the binary that the other steps start.
 #
-# It downloads the archive of a release and believes it only when checksums.txt beside this file has its checksum, or
-# takes a binary that is on the machine already. Nothing of a download is unpacked or started before that.
-# Writes the outputs `binary` (its path) and `sha256` (of the binary itself: each later step looks again before it starts it).
+# It downloads the archive of a release and accepts it only if its checksum is in checksums.txt beside this file, or it uses a
+# binary that is already on the machine. It unpacks and starts nothing before that check.
+# Writes the outputs `binary` (the path) and `sha256` (of the binary: each later step verifies it before it starts it).
 set -euo pipefail
 
 where=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 table=$where/checksums.txt
 releases=https://github.com/kubectl-chaos/kubectl-chaos/releases/download
 
-# Ends the step with an error that GitHub shows where it is seen.
+# Ends the step with an error annotation.
 refuse() {
 	local text=${1//'%'/%25}
 	text=${text//$'\r'/%0D}
@@ -22,7 +22,7 @@ sha256() {
 	if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -d ' ' -f 1
 }
 
-# The path without links and without `..`, so that it can be compared.
+# The canonical path, without links and `..`, for comparison.
 real() {
 	local path=$1 next tries=0
 	while [ -L "$path" ]; do
@@ -34,40 +34,40 @@ real() {
 	printf '%s/%s\n' "$(cd "$(dirname "$path")" && pwd -P)" "$(basename "$path")"
 }
 
-# Windows says D:\a\b where this shell says /d/a/b.
+# Converts D:\a\b to /d/a/b on Windows.
 unix_path() {
 	if command -v cygpath >/dev/null; then cygpath -u "$1"; else printf '%s\n' "$1"; fi
 }
 
-# A binary that is on the machine already. A pull request must not be able to put it there.
+# Uses a binary that is already on the machine. A pull request must not be able to supply it.
 given() {
 	local path workspace
 	case $1 in
-	*[[:cntrl:]]*) refuse "binary: the path has a control character in it" ;;
+	*[[:cntrl:]]*) refuse "binary: the path contains a control character" ;;
 	esac
 	path=$(unix_path "$1")
 	case $path in
 	/*) ;;
-	*) refuse "binary: '$1' is not an absolute path; give one that is, such as \${{ runner.temp }}/kubectl-chaos" ;;
+	*) refuse "binary: '$1' is not an absolute path: expected a path such as \${{ runner.temp }}/kubectl-chaos" ;;
 	esac
-	[ -f "$path" ] || refuse "binary: there is no file $1"
-	[ -x "$path" ] || refuse "binary: $1 cannot be executed; make it executable, for instance with chmod +x"
-	path=$(real "$path") || refuse "binary: $1 is a link that leads nowhere"
+	[ -f "$path" ] || refuse "binary: $1 is not a file"
+	[ -x "$path" ] || refuse "binary: $1 is not executable; use chmod +x"
+	path=$(real "$path") || refuse "binary: $1 is a broken link"
 	workspace=$(cd "$(unix_path "${GITHUB_WORKSPACE:?}")" && pwd -P)
 	case $(lower "$path")/ in
 	"$(lower "$workspace")"/*)
-		refuse "binary: $1 is in the workspace, where a pull request could have put it; build or copy it to \${{ runner.temp }}"
+		refuse "binary: $1 is in the workspace, which a pull request can modify; build or copy it to \${{ runner.temp }}"
 		;;
 	esac
 	binary=$path
 }
 
-# Systems that do not tell upper case from lower case must not be fooled; the others are only stricter.
+# Compares paths without case, for case-insensitive file systems; on other systems this is only stricter.
 lower() {
 	printf '%s' "$1" | tr '[:upper:]' '[:lower:]'
 }
 
-# The words that the names of archives have for this runner.
+# Sets platform, end and program: the parts of archive names for this runner.
 platform() {
 	local os arch
 	case ${RUNNER_OS:-} in
@@ -84,85 +84,85 @@ platform() {
 	case $os-$arch in
 	linux-amd64 | linux-arm64 | darwin-amd64 | darwin-arm64) end=.tar.gz program=kubectl-chaos ;;
 	windows-amd64) end=.zip program=kubectl-chaos.exe ;;
-	*) refuse "there is no release for $os on $arch; build kubectl-chaos there, and give its path as binary:" ;;
+	*) refuse "no release for $os on $arch; build kubectl-chaos and pass its path as binary:" ;;
 	esac
 	platform=$os-$arch
 }
 
-# The archive of the version asked for, or of the newest in the table, and its checksum: sets archive, tag and sum.
+# Sets archive, tag and sum: the archive of the requested version, or of the newest in the table, and its checksum.
 choose() {
 	local version=${1#v} names sums
 	names=$(awk '/^[^#]/ {print $2}' "$table")
 	if [ -z "$version" ]; then
 		archive=$(printf '%s\n' "$names" | grep -E "^kubectl-chaos-v[^/]+-$platform\\$end\$" | head -n 1 || true)
-		[ -n "$archive" ] || refuse "checksums.txt of this action has no archive for $platform; use the action at a released tag, such as v1, or give the path of a kubectl-chaos as binary:"
+		[ -n "$archive" ] || refuse "checksums.txt lists no archive for $platform; use the action at a released tag, such as v1, or pass binary:"
 		version=${archive#kubectl-chaos-v}
 		version=${version%"-$platform$end"}
 	fi
 	local form='^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$'
 	[[ $version =~ $form ]] ||
-		refuse "version: '$version' is no version, such as 0.1.0; leave it out for the one that belongs to this action"
+		refuse "version: invalid version '$version': expected a version such as 0.1.0, or none for the version of this action"
 	tag=v$version
 	archive=kubectl-chaos-$tag-$platform$end
 	sums=$(awk -v name="$archive" '$2 == name {print $1}' "$table")
 	[ -n "$sums" ] ||
-		refuse "version: this action does not know the checksum of $archive, and downloads nothing without one; use the action at the tag of a later release, leave version: out, or give the path of a kubectl-chaos as binary:"
-	[[ $sums =~ ^[0-9a-f]{64}$ ]] || refuse "checksums.txt: the line of $archive is broken"
+		refuse "version: no checksum for $archive; use the action at the tag of a later release, omit version:, or pass binary:"
+	[[ $sums =~ ^[0-9a-f]{64}$ ]] || refuse "checksums.txt: invalid line for $archive"
 	case $sums in
 	*[!0]*) ;;
-	*) refuse "$tag is not released yet as far as this action knows: its checksum is all zeros; use the action at the tag v1, or give the path of a kubectl-chaos as binary:" ;;
+	*) refuse "$tag is not released yet: its checksum is all zeros; use the action at the tag v1, or pass binary:" ;;
 	esac
 	sum=$sums
 }
 
-# Downloads it, and unpacks its program when it is the one that was released.
+# Downloads the archive, verifies its checksum, and unpacks the program.
 download() {
 	local url=${1:-$releases} folder found protocol='=https' follow=(--location --proto-redir '=https')
 	local here='^http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/[^[:cntrl:][:space:]]*)?$'
 	local secure='^https://[^/@[:space:]]+(/[^[:cntrl:][:space:]]*)?$'
 	if [[ $url =~ $here ]]; then
-		# this machine itself, which sends nowhere else
+		# loopback: plain HTTP, and no redirects
 		protocol='=http' follow=()
 	elif ! [[ $url =~ $secure ]]; then
-		refuse "download-url: '$url' is not an https address; http is for this machine itself"
+		refuse "download-url: invalid address '$url': expected https (http only for this machine)"
 	fi
 	url=${url%/}/$tag/$archive
 	folder=$(mktemp -d "$(unix_path "${RUNNER_TEMP:?}")/kubectl-chaos-XXXXXXXX")
 	echo "downloading $url"
 	curl --proto "$protocol" --tlsv1.2 --fail --silent --show-error --retry 3 --max-time 300 ${follow[@]+"${follow[@]}"} \
 		--output "$folder/$archive" -- "$url" ||
-		refuse "$url could not be downloaded; where GitHub cannot be reached, give the address of a mirror as download-url: or the path of a kubectl-chaos as binary:"
+		refuse "failed to download $url; if GitHub is not reachable, pass a mirror as download-url: or a path as binary:"
 	found=$(sha256 "$folder/$archive")
 	if [ "$found" != "$sum" ]; then
 		rm -rf "$folder"
-		refuse "$url is not what was released: its SHA-256 is $found, and that of the release $sum; nothing of it was started"
+		refuse "$url is not the released archive: its SHA-256 is $found, expected $sum; it was not started"
 	fi
 	mkdir "$folder/bin"
 	binary=$folder/bin/$program
-	# the one file, by its content: whatever else is in the archive, nothing of it is written
+	# extracts only this file; ignores everything else in the archive
 	case $end in
 	.zip) unzip -p "$folder/$archive" "$program" >"$binary" ;;
 	*) tar -xzOf "$folder/$archive" "$program" >"$binary" ;;
-	esac || refuse "$archive could not be unpacked"
+	esac || refuse "failed to unpack $archive"
 	rm "$folder/$archive"
-	[ -s "$binary" ] || refuse "$archive has no $program"
+	[ -s "$binary" ] || refuse "$archive does not contain $program"
 	chmod 0755 "$binary"
 }
 
 case ${KUBECTL_CHAOS_MODE:-} in
 run | publish) ;;
-*) refuse "mode: '${KUBECTL_CHAOS_MODE:-}' is neither run nor publish" ;;
+*) refuse "mode: invalid mode '${KUBECTL_CHAOS_MODE:-}': expected run or publish" ;;
 esac
 
 binary=
 if [ -n "${KUBECTL_CHAOS_GIVEN:-}" ]; then
-	[ -z "${KUBECTL_CHAOS_VERSION:-}" ] || refuse "binary: and version: exclude each other; leave one of them out"
+	[ -z "${KUBECTL_CHAOS_VERSION:-}" ] || refuse "binary: and version: cannot be combined"
 	given "$KUBECTL_CHAOS_GIVEN"
 else
 	platform
 	choose "${KUBECTL_CHAOS_VERSION:-}"
 	download "${KUBECTL_CHAOS_DOWNLOAD_URL:-}"
-	echo "$archive has the SHA-256 $sum, as released"
+	echo "$archive: SHA-256 $sum verified"
 fi
 
 sum=$(sha256 "$binary")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What a release does beside building, in the standard library of Python: release.py COMMAND --help.
+"""The steps of a release besides the build, with Python's standard library only: release.py COMMAND --help.
 
-    check TAG                       whether the repository is ready to be released as TAG
-    notes TAG                       what the CHANGELOG says of it
-    archive BINARY PLATFORM DIR     the archive of one platform, the same bytes every time
-    sums DIR                        DIR/SHA256SUMS, of the archives of every platform
-    krew DIR                        DIR/chaos.yaml: krew-manifest.yaml with the version and the sums
-    table DIR MAIN                  adds the sums to the table that the action believes, and those of MAIN, the table of the main
-                                    branch; refuses a version that is not the greatest of all
+    check TAG                       check that the repository is ready for the release TAG
+    notes TAG                       print the section of TAG in the changelog
+    archive BINARY PLATFORM DIR     create the archive of one platform, reproducibly
+    sums DIR                        write DIR/SHA256SUMS with the checksums of all archives
+    krew DIR                        write DIR/chaos.yaml: krew-manifest.yaml with the version and the checksums
+    table DIR MAIN                  add the checksums, and those of MAIN (the table of the main branch), to the table that the action
+                                    accepts; refuse a version that is not the newest
 """
 import argparse
 import gzip
@@ -21,7 +21,7 @@ import time
 import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# as krew calls them; the matrix of release.yml and krew-manifest.yaml have the same ones, which a test holds
+# krew's names; a test compares them with the matrix of release.yml and with krew-manifest.yaml
 PLATFORMS = ["darwin-amd64", "darwin-arm64", "linux-amd64", "linux-arm64", "windows-amd64"]
 ZEROS = "0" * 64
 SHIM = '#!/bin/sh\nexec kubectl chaos __complete "$@"\n'
@@ -29,7 +29,7 @@ SHIM_WINDOWS = "@kubectl chaos __complete %*\r\n"
 
 
 class Refused(Exception):
-    """Why there is no release."""
+    """The reason why a release is refused."""
 
 
 def read(*path):
@@ -40,30 +40,32 @@ def read(*path):
 def version():
     found = re.search(r'(?m)^version = "([^"]+)"', read("Cargo.toml"))
     if not found:
-        raise Refused("Cargo.toml has no version")
+        raise Refused("no version in Cargo.toml")
     return found.group(1)
 
 
 def section(of):
-    """What the CHANGELOG says under the heading of a version."""
+    """The section of a version in the changelog, or None."""
     found = re.search(rf"(?ms)^## \[?v?{re.escape(of)}\]?(?:[, \t][^\n]*)?\n(.*?)(?=^## |\Z)", read("CHANGELOG.md"))
     return found and found.group(1).strip()
 
 
 def check(arguments):
     if arguments.tag != "v" + version():
-        raise Refused(f"the tag {arguments.tag} is not v{version()}, the version of Cargo.toml")
+        raise Refused(f"invalid tag '{arguments.tag}': expected v{version()}, the version in Cargo.toml")
     if not re.search(rf'(?m)^name = "kubectl-chaos"\nversion = "{re.escape(version())}"', read("Cargo.lock")):
-        raise Refused(f"Cargo.lock is not of version {version()}: cargo check brings it up to date")
+        raise Refused(f"Cargo.lock does not have version {version()}: run cargo check")
     if not section(version()):
-        raise Refused(f"CHANGELOG.md has no heading '## {version()}' with something below it")
-    print(f"{arguments.tag} may be released")
+        raise Refused(f"CHANGELOG.md has no section '## [{version()}]', or an empty one")
+    if not re.search(rf"(?m)^## \[{re.escape(version())}\] - \d{{4}}-\d\d-\d\d$", read("CHANGELOG.md")):
+        raise Refused(f"CHANGELOG.md has no release date: expected '## [{version()}] - YYYY-MM-DD'")
+    print(f"{arguments.tag} can be released")
 
 
 def notes(arguments):
     text = section(arguments.tag.removeprefix("v"))
     if not text:
-        raise Refused(f"CHANGELOG.md has nothing about {arguments.tag}")
+        raise Refused(f"CHANGELOG.md has no section for {arguments.tag}")
     print(text)
 
 
@@ -72,7 +74,7 @@ def archive_name(platform):
 
 
 def content(binary, platform):
-    """The files of an archive, flat: their names, modes and bytes. krew takes regular files only."""
+    """The files of an archive, without directories: name, mode, bytes. krew accepts regular files only."""
     with open(binary, "rb") as file:
         program = file.read()
     if platform.startswith("windows"):
@@ -85,12 +87,12 @@ def content(binary, platform):
 def archive(arguments):
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdigit():
-        raise Refused("SOURCE_DATE_EPOCH is not set: git log -1 --format=%ct says it")
+        raise Refused("SOURCE_DATE_EPOCH is not set: use git log -1 --format=%ct")
     files = content(arguments.binary, arguments.platform)
     name = os.path.join(arguments.dir, archive_name(arguments.platform))
     os.makedirs(arguments.dir, exist_ok=True)
     if name.endswith(".zip"):
-        # the format knows nothing before 1980
+        # the format starts in 1980
         date = max(time.gmtime(int(epoch))[:6], (1980, 1, 1, 0, 0, 0))
         with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
             for path, mode, data in files:
@@ -116,7 +118,7 @@ def sums(arguments):
     for platform in PLATFORMS:
         path = os.path.join(arguments.dir, archive_name(platform))
         if not os.path.isfile(path):
-            raise Refused(f"{path} is missing: every platform is released, or none")
+            raise Refused(f"{path} is missing: a release has all platforms")
         with open(path, "rb") as file:
             lines.append(f"{hashlib.sha256(file.read()).hexdigest()}  {archive_name(platform)}\n")
     with open(os.path.join(arguments.dir, "SHA256SUMS"), "w", encoding="utf-8", newline="\n") as file:
@@ -125,14 +127,14 @@ def sums(arguments):
 
 
 def summed(folder):
-    """SHA256SUMS again: a sum for the archive of every platform, and none of them zeros."""
+    """The checksums of SHA256SUMS: one for the archive of every platform, none of them zeros."""
     with open(os.path.join(folder, "SHA256SUMS"), encoding="utf-8") as file:
         known = {name: found for found, name in (line.split() for line in file)}
     if sorted(known) != sorted(map(archive_name, PLATFORMS)):
-        raise Refused(f"SHA256SUMS is of {', '.join(known)}, and not of the archives of v{version()}")
+        raise Refused(f"SHA256SUMS lists {', '.join(known)}: expected the archives of v{version()}")
     for name, found in known.items():
         if not re.fullmatch("[0-9a-f]{64}", found) or found == ZEROS:
-            raise Refused(f"SHA256SUMS has no sum for {name}, but {found}")
+            raise Refused(f"invalid checksum of {name} in SHA256SUMS: '{found}'")
     return known
 
 
@@ -150,11 +152,11 @@ def krew(arguments):
 
     text = re.sub(uri, fill, text)
     if sorted(found) != sorted(known):
-        raise Refused(f"krew-manifest.yaml is of {', '.join(found)}, and not of {', '.join(known)}")
+        raise Refused(f"krew-manifest.yaml lists {', '.join(found)}: expected {', '.join(known)}")
     order = iter(found)
     text = re.sub(r'(?m)^( +sha256: )"[0-9a-f]{64}"$', lambda match: f'{match.group(1)}"{known[next(order)]}"', text)
     if ZEROS in text or next(order, None) is not None:
-        raise Refused("krew-manifest.yaml still has zeros where a sum belongs")
+        raise Refused("krew-manifest.yaml still has zeros in place of a checksum")
     path = os.path.join(arguments.dir, "chaos.yaml")
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -162,16 +164,16 @@ def krew(arguments):
 
 
 def rows(text):
-    """The sums of a table, by the names of the archives. What was only foreseen gives way to what is."""
+    """The checksums of a table, by archive name, without placeholders."""
     lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
     return {name: found for found, name in lines if found != ZEROS}
 
 
 def number(name):
-    """The version of an archive, as something that can be compared."""
+    """The version of an archive, as a comparable tuple."""
     found = re.match(r"kubectl-chaos-v(\d+)\.(\d+)\.(\d+)-", name)
     if not found:
-        raise Refused(f"{name} is no archive of a release")
+        raise Refused(f"invalid archive name '{name}'")
     return tuple(map(int, found.groups()))
 
 
@@ -182,26 +184,26 @@ def table(arguments):
         text = file.read()
     with open(arguments.main, encoding="utf-8") as file:
         there = rows(file.read())
-    # what was released stays what it was, wherever it is known
+    # a released checksum never changes, in either table
     kept = rows(text)
     other = sorted(name for name in set(kept) & set(there) if kept[name] != there[name])
     if other:
-        raise Refused(f"checksums.txt of the main branch has another sum for {other[0]}")
+        raise Refused(f"checksums.txt of the main branch has a different checksum for {other[0]}")
     kept |= there
     again = sorted(set(known) & set(kept))
     if again:
-        raise Refused(f"checksums.txt has {again[0]} already, and a release is made once")
+        raise Refused(f"checksums.txt already lists {again[0]}: a release cannot be repeated")
     ours = number(archive_name(PLATFORMS[0]))
     greatest = max(map(number, kept), default=ours)
     if greatest > ours:
         shown = ".".join(map(str, greatest))
         raise Refused(
-            f"the tag v1 would go back from {shown} to {version()}: bring the sums of v{version()} to the main branch by hand, "
-            "below those of later versions"
+            f"cannot move the tag v1 back from {shown} to {version()}: add the checksums of v{version()} to the main branch "
+            "by hand, below those of later versions"
         )
     head = [line for line in text.splitlines() if line.startswith("#")]
     new = [f"{known[name]}  {name}" for name in sorted(known)]
-    # the newest first, and those of a version in the order of their names
+    # newest first, then by name
     old = sorted(sorted(kept), key=number, reverse=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("\n".join(head + new + [f"{kept[name]}  {name}" for name in old]) + "\n")

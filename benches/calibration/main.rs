@@ -13,7 +13,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
-#![allow(unreachable_pub, reason = "a benchmark is reached by nobody")]
+#![allow(unreachable_pub, reason = "a benchmark has no users")]
 
 mod cases;
 mod tables;

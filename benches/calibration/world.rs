@@ -116,7 +116,7 @@ impl Trial {
         Self { before: arm("b"), after: arm("a"), pooled: [Pooled::default(); 2], latencies: Vec::new() }
     }
 
-    /// Makes up all runs anew: in pairs, one of each arm, whose order alternates.
+    /// Simulates all runs: in pairs, one of each arm, whose order alternates.
     pub fn play(&mut self, natures: [Nature; 2], chance: &mut Chance) {
         self.pooled = [Pooled::default(); 2];
         let (drift, spread) = (DRIFT * chance.normal(), chance.normal());

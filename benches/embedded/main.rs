@@ -7,7 +7,7 @@
 //! cargo bench --bench embedded -- --json FILE  # the figures, for machines
 //! ```
 //!
-//! Each round starts the release binary's `embedded serve` anew and does what a user would, through its listener with
+//! Each round starts the release binary's `embedded serve` again and does what a user would, through its listener with
 //! TLS: create, wait until all is there, list. Times are medians; memory is the most that the server's process ever
 //! had (`VmHWM`), in the worst round.
 

@@ -1,4 +1,4 @@
-//! The same on a cluster, with many Pods: a Node that is only an object, Pods bound to it that nobody runs.
+//! The same on a cluster, with many Pods: a Node that is only an object, Pods bound to it that do not run.
 
 use std::path::Path;
 use std::time::Duration;

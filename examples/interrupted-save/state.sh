@@ -1,9 +1,9 @@
 #!/bin/sh
-# A program that saves its state, in two ways, and what an experiment needs to kill it and to look at the state.
+# A program that saves its state in two ways, and commands of the experiment: kill it, check the state, remove the state.
 set -eu
 state="${TMPDIR:-/tmp}/kubectl-chaos-example-state"
 
-# Ten lines, the last one says so. Slow enough to be killed half way.
+# Writes ten lines, slowly enough to be killed in between. The last line marks the end.
 write() {
 	for line in 1 2 3 4 5 6 7 8 9; do
 		echo "line $line"
@@ -16,7 +16,7 @@ save() {
 	case "$1" in
 	in-place) write >"$state" ;;
 	atomic) write >"$state.new" && mv "$state.new" "$state" ;;
-	*) echo "a writer is in-place or atomic, not $1" >&2 && exit 2 ;;
+	*) echo "invalid writer '$1': expected in-place or atomic" >&2 && exit 2 ;;
 	esac
 }
 
@@ -28,13 +28,13 @@ die-half-way)
 	sh "$0" save "$2" &
 	writer=$!
 	sleep 0.45
-	# this fails, and so does the action, when there was nothing left to kill
+	# fails, and so does the action, if the writer already ended
 	kill -9 "$writer"
 	wait "$writer" || echo "killed"
 	;;
 check)
 	if [ ! -e "$state" ]; then
-		echo "whole: nothing was ever saved"
+		echo "whole: no state was saved"
 	elif [ "$(tail -n 1 "$state")" = "the end" ]; then
 		echo "whole: $(wc -l <"$state") lines"
 	else

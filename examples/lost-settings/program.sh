@@ -1,5 +1,5 @@
 #!/bin/sh
-# A program with settings, and what an experiment needs to take them away: program.sh COMMAND FOLDER [TRIES]
+# A program with settings, and commands of the experiment: program.sh COMMAND DIRECTORY [RETRIES]
 set -eu
 settings="$2/kubectl-chaos-example-settings"
 

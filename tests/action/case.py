@@ -1,4 +1,4 @@
-"""What the tests of the action share: a folder that goes with the test, and the action as it is checked out."""
+"""Shared by the tests of the action: a temporary directory, and a checkout of the action."""
 import contextlib
 import functools
 import hashlib
@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 class Case(unittest.TestCase):
-    """A test with a folder of its own."""
+    """A test with a temporary directory."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="action-")
@@ -34,7 +34,7 @@ class Case(unittest.TestCase):
         return path
 
     def action(self, table=None):
-        """The action as GitHub checks it out, with a table of checksums of the test's own."""
+        """Creates a checkout of the action, with a table of checksums of the test."""
         folder = self.path("action")
         os.makedirs(os.path.join(folder, ".github"), exist_ok=True)
         shutil.copy(os.path.join(ROOT, "action.yml"), folder)
@@ -47,7 +47,7 @@ class Case(unittest.TestCase):
         return Job(self.path("job"), **arguments)
 
     def serve(self, folder):
-        """A server of the files of a folder; gives its address, and the list of what it was asked for."""
+        """Serves the files of a directory; returns its address and the list of requests."""
         asked = []
 
         class Handler(http.server.SimpleHTTPRequestHandler):
@@ -67,7 +67,7 @@ class Case(unittest.TestCase):
         return f"http://127.0.0.1:{server.server_address[1]}", asked
 
     def fails(self, result, step, *said):
-        """A step failed, with an annotation that says all of this."""
+        """Asserts that a step failed with an annotation that contains these texts."""
         self.assertEqual(result.steps[step].outcome, "failure", result.log())
         errors = "\n".join(result.said("error"))
         for text in said:

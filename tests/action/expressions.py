@@ -1,4 +1,4 @@
-"""GitHub's expressions, as far as an action has them: `${{ inputs.a == 'b' && !cancelled() }}`."""
+"""The subset of GitHub's expressions that actions use: `${{ inputs.a == 'b' && !cancelled() }}`."""
 import json
 import re
 
@@ -8,7 +8,7 @@ TOKEN = re.compile(
 
 
 class Wrong(Exception):
-    """An expression that GitHub would refuse."""
+    """An expression that GitHub rejects."""
 
 
 def truth(value):
@@ -16,7 +16,7 @@ def truth(value):
 
 
 def text(value):
-    """A value where a string is needed."""
+    """Converts a value to a string."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -36,7 +36,7 @@ def number(value):
 
 
 def same(left, right):
-    """== : strings whatever their case, different kinds as numbers."""
+    """== : compares strings without case, and different types as numbers."""
     if isinstance(left, str) and isinstance(right, str):
         return left.lower() == right.lower()
     if type(left) is type(right):
@@ -45,7 +45,7 @@ def same(left, right):
 
 
 def look_up(value, key):
-    """A property, whatever the case of its name; nothing where there is none."""
+    """A property, found without case; None if it is missing."""
     if isinstance(value, dict):
         for name in value:
             if str(name).lower() == str(key).lower():
@@ -54,7 +54,7 @@ def look_up(value, key):
 
 
 class Expression:
-    """One expression, read from left to right."""
+    """An expression, parsed from left to right."""
 
     def __init__(self, source):
         self.source = source
@@ -69,7 +69,7 @@ class Expression:
         self.at = 0
 
     def value(self, contexts, functions):
-        """What it comes to."""
+        """Evaluates it."""
         self.at, self.contexts, self.functions = 0, contexts, functions
         value = self.any()
         if self.at != len(self.tokens):
@@ -170,14 +170,14 @@ class Expression:
 
 
 def filled(template, contexts, functions):
-    """A string with its `${{ }}` filled in."""
+    """Substitutes the `${{ }}` of a string."""
     return re.sub(
         r"\$\{\{(.*?)\}\}", lambda found: text(Expression(found.group(1)).value(contexts, functions)), text(template), flags=re.S
     )
 
 
 def condition(source, contexts, functions):
-    """Whether a step is run: `success()` is meant where no other status is asked for."""
+    """Whether a step runs: `success()` is implied without another status function."""
     source = text(source).strip()
     whole = re.fullmatch(r"\$\{\{(.*)\}\}", source, re.S)
     source = whole.group(1) if whole else source

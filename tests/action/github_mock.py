@@ -1,33 +1,33 @@
 #!/usr/bin/env python3
-"""GitHub's API, as far as kubectl-chaos uses it, for tests that run workflows.
+"""A mock of GitHub's API, as far as kubectl-chaos uses it, for tests that run workflows.
 
     python3 tests/action/github_mock.py [--token TOKEN] [--repository OWNER/NAME] [--login LOGIN] [--page N]
                                         [--state FILE]
 
-It listens on 127.0.0.1, on a port that the system gives, and prints that port as its first line; it ends with SIGTERM or
-SIGINT. Its address is what GITHUB_API_URL is to be (with or without /api/v3 behind it). Only Python's standard library
-is needed. tests/it/github/mock.rs is the same in Rust.
+It listens on 127.0.0.1, on a port that the system selects, and prints that port as its first line. It ends with SIGTERM or
+SIGINT. GITHUB_API_URL must be its address (with or without /api/v3). Only Python's standard library
+is needed. tests/it/github/mock.rs is its equivalent in Rust.
 
-What it has:
+Endpoints:
 
-    GET   /repos/O/N/issues/NUMBER/comments     pages of --page things at most, with a Link header
+    GET   /repos/O/N/issues/NUMBER/comments     at most --page items per page, with a Link header
     POST  /repos/O/N/issues/NUMBER/comments     201, by LOGIN
-    PATCH /repos/O/N/issues/comments/ID         403 for the comment of somebody else, 404 for one that is not there
-    GET   /repos/O/N/pulls                      those that are open
+    PATCH /repos/O/N/issues/comments/ID         403 for a comment of another user, 404 for a missing one
+    GET   /repos/O/N/pulls                      open pull requests
 
 401 without the token; 403 without a User-Agent or the API's version; 422 for a comment that is too long.
 
-What it knows is at /_state, as JSON (no token is needed for it): GET it, or PUT an object with the keys to change. Of
---state FILE it begins with what stands there.
+Its state is at /_state, as JSON, without a token: GET it, or PUT an object with the keys to change. The
+option --state FILE loads the initial state.
 
     comments   [{"id", "pull_request", "login", "body"}]
     pulls      as the API has them: {"number", "state", "head": {"ref", "sha", "repo": {"full_name"}}, "base": …}
-    may_write  false: the token only reads, as on a fork; every POST and PATCH is answered with 403
-    longest    the longest comment, in characters
-    faults     [{"method", "status", "headers": {}, "body": "…", "is_done": false}]: answers that come first, each once;
-               is_done: what was asked for is done nevertheless
-    gone       ids of comments that are listed and gone when they are changed
-    requests   what was asked so far: [{"method", "path"}]; to be read only
+    may_write  false: the token is read-only, as on a fork; every POST and PATCH returns 403
+    longest    maximum length of a comment, in characters
+    faults     [{"method", "status", "headers": {}, "body": "…", "is_done": false}]: responses to return first, each once;
+               is_done: the request is executed in spite of the status
+    gone       ids of comments that are listed, but missing when they are changed
+    requests   requests so far: [{"method", "path"}]; read-only
 """
 
 import argparse
@@ -44,7 +44,7 @@ KEYS = ("comments", "pulls", "may_write", "longest", "faults", "gone")
 
 
 class GitHub:
-    """What is known, behind one lock."""
+    """The state, protected by a lock."""
 
     def __init__(self, options):
         self.lock = threading.Lock()
@@ -60,7 +60,7 @@ class GitHub:
         self.state.update(changes)
 
     def add(self, pull_request, body):
-        # a number is not given twice
+        # a number is never used twice
         self.last = max([self.last, *(comment["id"] for comment in self.state["comments"])]) + 1
         comment = {"id": self.last, "pull_request": pull_request, "login": self.options.login, "body": body}
         self.state["comments"].append(comment)
@@ -68,7 +68,7 @@ class GitHub:
 
 
 class Refused(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Nobody reads it."""
+        """Discards the log."""
 
     def do_GET(self):
         self.answer()
@@ -205,7 +205,7 @@ def main():
     if options.state:
         with open(options.state, encoding="utf-8") as file:
             server.github.put(json.load(file))
-    # so that SIGTERM ends it as SIGINT does
+    # SIGTERM ends it like SIGINT
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(server.server_address[1], flush=True)
     try:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""krew's rules, as its validator and its installer have them; krew itself cannot be had everywhere.
+"""krew's rules, as in its validator and installer; krew itself is not always available.
 
-    krew.py manifest FILE...                 what is wrong with manifests, read as files that are named after their plugin
-    krew.py archive MANIFEST ARCHIVE...      installs the archives of a manifest as krew would, each for its platform
+    krew.py manifest FILE...                 prints the faults of manifests; files are named after their plugin
+    krew.py archive MANIFEST ARCHIVE...      installs the archives of a manifest as krew does, each for its platform
 """
 import fnmatch
 import hashlib
@@ -34,7 +34,7 @@ LICENSES = re.compile(r"(licenses?(\.txt|\.md)?|copying(\.txt)?)", re.I)
 
 
 def matches(selector, system, processor):
-    """Whether a label selector takes a platform."""
+    """Whether a label selector matches a platform."""
     labels = {"os": system, "arch": processor}
     if any(labels.get(key) != str(value) for key, value in (selector.get("matchLabels") or {}).items()):
         return False
@@ -84,7 +84,7 @@ def platform_faults(platform):
 
 
 def faults(text, file_name):
-    """Everything that krew would refuse about a manifest of this name."""
+    """The faults for which krew rejects a manifest of this name."""
     stem, end = os.path.splitext(file_name)
     if end != ".yaml":
         return [f"the file ends with {end or 'nothing'}, and not with .yaml"]
@@ -126,11 +126,11 @@ def faults(text, file_name):
 
 
 class Refused(Exception):
-    """What krew would not install."""
+    """An archive that krew does not install."""
 
 
 def entries(data):
-    """The files of an archive: path, mode, bytes. Its kind is told by its content."""
+    """The files of an archive: path, mode, bytes. The content determines the format."""
     if data[:2] == b"\x1f\x8b":
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
             for entry in archive:
@@ -166,7 +166,7 @@ def unpack(data, folder):
 
 
 def install(manifest, platform, archive, root):
-    """Installs the archive of a platform into krew's folder, and gives the link that kubectl finds."""
+    """Installs the archive of a platform into krew's directory; returns the link that kubectl finds."""
     with open(archive, "rb") as file:
         data = file.read()
     if hashlib.sha256(data).hexdigest() != platform["sha256"]:

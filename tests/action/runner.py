@@ -1,7 +1,7 @@
-"""Runs a composite action as GitHub's runner does: the same shell, the same files, the same signals when it is cancelled.
+"""Runs a composite action as GitHub's runner does: same shell, same files, same signals on cancellation.
 
-Only what an action of `run` steps needs; what GitHub would refuse is refused here too. Nothing of the environment that the tests run
-in is handed on but a PATH.
+It supports `run` steps only, and rejects what GitHub rejects. Of the environment of the tests it passes on only
+PATH.
 """
 import json
 import os
@@ -21,17 +21,17 @@ SHELL = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail"]
 KEYS = {"name", "id", "if", "run", "shell", "env", "continue-on-error", "working-directory"}
 FILES = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"]
 SUMMARY_LIMIT = 1024 * 1024
-# how long the runner waits after SIGINT, and then after SIGTERM
+# waiting times of the runner after SIGINT, and after SIGTERM
 PATIENCE = (7.5, 2.5)
 DEADLINE = 180
 
 
 class Refused(Exception):
-    """An action that GitHub would not run."""
+    """An action that GitHub does not run."""
 
 
 def shell(said, script):
-    """The command that a script is started by: bash as the runner starts it, or as the step says."""
+    """The command that starts a script: the runner's bash, or the step's shell."""
     if said == "bash":
         return [*SHELL, script]
     program, *words = said.split()
@@ -41,7 +41,7 @@ def shell(said, script):
 
 
 class Step:
-    """What became of a step."""
+    """The result of a step."""
 
     def __init__(self, name):
         self.name, self.outcome, self.conclusion, self.code = name, "skipped", "skipped", None
@@ -49,7 +49,7 @@ class Step:
 
 
 class Job:
-    """A job on a runner: a workspace, an event, and what steps have left for those that follow."""
+    """A job on a runner: a workspace, an event, and the outputs of its steps."""
 
     def __init__(self, folder, event_name="pull_request", event=None, token="the-token-of-the-job", **environment):
         self.folder = str(folder)
@@ -90,11 +90,11 @@ class Job:
         self.cancelled = threading.Event()
 
     def cancel(self):
-        """What happens when somebody presses "Cancel workflow"."""
+        """Simulates the button "Cancel workflow"."""
         self.cancelled.set()
 
     def processes(self):
-        """The processes of this job that are there, as the runner finds them: by a variable of their environment."""
+        """The running processes of this job, found like the runner does: by a variable of their environment."""
         found = []
         for process in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -106,7 +106,7 @@ class Job:
         return [process for process in found if process != os.getpid()]
 
     def sockets(self):
-        """Those that listen, of the processes of this job."""
+        """The processes of this job that listen on a port."""
         listening = set()
         for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             with open(table, encoding="ascii") as file:
@@ -123,13 +123,13 @@ class Job:
         return mine
 
     def run(self, action, inputs=None, watch=None):
-        """Runs an action. `watch(step, process)` is called again and again while a step runs; it may cancel the job."""
+        """Runs an action. `watch(step, process)` is called repeatedly while a step runs, and can cancel the job."""
         with open(os.path.join(action, "action.yml"), encoding="utf-8") as file:
             return Run(self, str(action), yaml.safe_load(file), watch).all(inputs or {})
 
 
 class Run:
-    """An action under way."""
+    """A running action."""
 
     def __init__(self, job, folder, action, watch):
         self.job, self.folder, self.action, self.watch = job, folder, action, watch
@@ -212,9 +212,9 @@ class Run:
         self.failed |= told.conclusion == "failure"
 
     def process(self, told, command, environment, folder):
-        """Starts it, and ends it as the runner does when the job is cancelled meanwhile."""
+        """Starts it, and ends it like the runner if the job is cancelled."""
         job = self.job
-        # an `always()` step of a job that is cancelled already is left alone
+        # an `always()` step of a cancelled job keeps running
         begun_cancelled = job.cancelled.is_set()
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
@@ -248,7 +248,7 @@ class Run:
         self.kill(process)
 
     def kill(self, process):
-        """The process and whatever it started."""
+        """The process and its descendants."""
         for one in {process.pid, *self.job.processes()}:
             try:
                 os.kill(one, signal.SIGKILL)
@@ -257,7 +257,7 @@ class Run:
         process.wait()
 
     def read(self, told, files):
-        """The files that a step left its messages in."""
+        """Reads the files with the commands of a step."""
         job = self.job
         text = {}
         for name, path in files.items():
@@ -278,7 +278,7 @@ class Run:
 
 
 class Result:
-    """What an action left behind."""
+    """The result of an action."""
 
     def __init__(self, run, outputs, conclusion):
         self.outputs, self.conclusion = outputs, conclusion
@@ -286,11 +286,11 @@ class Result:
         self.summary, self.notes, self.warnings = run.summary, run.notes, run.warnings
 
     def log(self):
-        """Everything that was said, for a test that failed."""
+        """The complete log, for failed tests."""
         return "".join(f"--- {name}: {step.outcome} ({step.code})\n{step.log}" for name, step in self.steps.items())
 
     def said(self, kind):
-        """The annotations of one kind, as GitHub shows them."""
+        """The annotations of one kind."""
         return [text for what, _, text in self.notes if what == kind]
 
 
@@ -326,7 +326,7 @@ def variables(data):
 
 
 def commands(log):
-    """The workflow commands in what a step said: kind, properties, text."""
+    """The workflow commands in the output of a step: kind, properties, text."""
     found, stopped = [], None
     for line in log.splitlines():
         match = re.match(r"\s*::([\w-]+)(?:\s+([^:].*?))?::(.*)$", line) or re.search(r"##\[([\w-]+)(?:\s+([^\]]*))?\](.*)$", line)

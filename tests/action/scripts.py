@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""scripts.py FOLDER FILE...: writes every `run:` of workflows and actions into a file of its own, for shellcheck."""
+"""scripts.py DIRECTORY FILE...: writes each `run:` of workflows and actions to a file, for shellcheck."""
 import os
 import sys
 
 import yaml
 
 
-# as GitHub's runner starts it where nothing else is said
+# the default of GitHub's runner
 SHELL = "bash --noprofile --norc -e -o pipefail {0}"
 
 
 def scripts(value):
-    """Every script below a value, with the shell that it is for."""
+    """Yields each script below a value, with its shell."""
     if isinstance(value, dict):
         if isinstance(value.get("run"), str):
             shell = value.get("shell", "bash")

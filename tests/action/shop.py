@@ -1,4 +1,4 @@
-"""A repository with an experiment, its pull requests, and GitHub, for tests that execute the action with the real binary."""
+"""A repository with an experiment, pull requests and a mock of GitHub, for tests with the real binary."""
 import json
 import os
 import shutil
@@ -13,7 +13,7 @@ from runner import Job
 BINARY = os.environ.get("KUBECTL_CHAOS_BINARY", "")
 LOOP = os.path.join(ROOT, "examples", "service-down-not-visible-to-users")
 TOKEN = "ghs_the-token-of-the-job"
-# a title and a branch that want to be more than text
+# a title and a branch with hostile content
 HOSTILE = 'x"; touch pwned; `touch pwned` $(touch pwned)\n::error::forged\n<!-- kubectl-chaos -->|a|@all **b** <img src=x>'
 
 
@@ -35,7 +35,7 @@ def scale(replicas):
 
 
 def experiment(title="The shop answers without its provider", method=None, rollbacks=None, hypothesis=True, **more):
-    """One that is over soon: the provider goes away, and the consumer has to answer."""
+    """A short experiment: the provider goes down, and the consumer must respond."""
     probe = {
         "type": "probe",
         "name": "the-consumer-answers",
@@ -54,7 +54,7 @@ def experiment(title="The shop answers without its provider", method=None, rollb
 
 
 def pull_request(number=7, repository="octo/shop", branch="better", title="Better", sha="a" * 40):
-    """A pull request as GitHub tells of it."""
+    """The event of a pull request."""
     return {
         "number": number,
         "title": title,
@@ -70,7 +70,7 @@ def event(pull):
 
 
 def event_of_a_run(pull, run=1001, kind="pull_request"):
-    """What `on: workflow_run` is told of the run for a pull request."""
+    """The event `workflow_run` after the run for a pull request."""
     told = {
         "id": run,
         "run_attempt": 1,
@@ -85,7 +85,7 @@ def event_of_a_run(pull, run=1001, kind="pull_request"):
 
 
 class Shop(Case):
-    """A test in that repository."""
+    """A test in this repository."""
 
     def setUp(self):
         super().setUp()
@@ -93,7 +93,7 @@ class Shop(Case):
         self.made = 0
 
     def job_of(self, pull=None, event_name="pull_request", told=None, **environment):
-        """A job with the repository checked out, for a pull request or another event."""
+        """Creates a job with the repository checked out, for a pull request or another event."""
         self.made += 1
         told = event(pull) if pull and told is None else told or {}
         job = Job(self.path(f"job-{self.made}"), event_name=event_name, event=told, token=TOKEN, **environment)
@@ -121,7 +121,7 @@ class Shop(Case):
         return self.execute(job, **inputs)
 
     def trial(self, job, watch=None, **inputs):
-        """A trial; on the embedded cluster where nothing else is said."""
+        """A trial, by default on the embedded cluster."""
         inputs = {
             "experiment": "chaos/experiment.json", "before": "deploy/before", "after": "deploy/after", "common": "deploy/services",
             "repeat": "1", **inputs,
@@ -131,7 +131,7 @@ class Shop(Case):
         return self.execute(job, watch, **inputs)
 
     def github(self, **state):
-        """A GitHub that remembers; it ends with the test."""
+        """Starts a stateful mock of GitHub; it ends with the test."""
         github = GitHub(self.path(), **state)
         self.addCleanup(github.stop)
         return github
@@ -145,7 +145,7 @@ class Shop(Case):
 
 
 class GitHub:
-    """The stand-in for GitHub's API, as a process of its own."""
+    """The mock of GitHub's API, in a separate process."""
 
     def __init__(self, folder, **state):
         mock = os.path.join(os.path.dirname(os.path.abspath(__file__)), "github_mock.py")
@@ -167,7 +167,7 @@ class GitHub:
         return self.ask()["comments"]
 
     def asked(self, method=None):
-        """What it was asked for, or by one method."""
+        """The requests that it received, optionally of one method."""
         requests = self.ask()["requests"]
         return [request["path"] for request in requests if method in (None, request["method"])]
 

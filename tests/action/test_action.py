@@ -1,4 +1,4 @@
-"""The action with the real binary: what it comes to, what it refuses, what an experiment can see, and what a cancelled one leaves."""
+"""The action with the real binary: results, refusals, visibility for experiments, and cancellation."""
 import contextlib
 import json
 import os
@@ -72,7 +72,7 @@ class Runs(Shop):
 
 
 class Refused(Shop):
-    """What must not run does not: neither the experiment, nor a request to a cluster."""
+    """A refusal runs neither the experiment nor a request to a cluster."""
 
     def setUp(self):
         super().setUp()
@@ -82,7 +82,7 @@ class Refused(Shop):
         self.kubeconfig = self.config("production")
 
     def listen(self, name):
-        """A server that nobody is to reach, or that somebody may; it answers nothing."""
+        """A server that records connections and does not respond."""
         self.asked[name] = 0
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
@@ -98,7 +98,7 @@ class Refused(Shop):
         return f"https://127.0.0.1:{listener.getsockname()[1]}"
 
     def config(self, current):
-        """A kubeconfig with both; what logs in to production leaves a trace as well."""
+        """A kubeconfig with both clusters; the login program of production leaves a trace."""
         plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": [self.ran], "interactiveMode": "Never"}
         return self.write(f"kubeconfig-{current}", json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": current,
@@ -108,7 +108,7 @@ class Refused(Shop):
         }))
 
     def reached(self, pull=None, content=None, event_name="pull_request", told=None, files=(), **inputs):
-        """Executes it; says which servers were asked, and whether anything else was done."""
+        """Runs it; returns which servers received requests, and whether anything else ran."""
         self.asked = dict.fromkeys(self.asked, 0)
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.ran)
@@ -159,7 +159,7 @@ class Refused(Shop):
             ({"KUBERNETES_CONTEXT": "production"}, {}, True),
             ({"KUBERNETES_CONTEXT": {"type": "env", "key": "ELSEWHERE"}}, {}, True),
             ({"KUBERNETES_HOST": here, "KUBERNETES_VERIFY_SSL": "false"}, {"kubeconfig": ""}, True),
-            # what the inputs say goes before what the experiment says
+            # inputs take precedence over the experiment
             ({"KUBERNETES_CONTEXT": "production"}, {"context": "kind-ci"}, False),
             ({"KUBERNETES_CONTEXT": "production"}, embedded, False),
             ({"KUBERNETES_HOST": here}, embedded, False),
@@ -196,7 +196,7 @@ class Refused(Shop):
 
 class Cancelled(Shop):
     def during(self, job, what, folder="chaos-results"):
-        """Watches until the first run of a trial is under way, and does something then."""
+        """Waits for the first run of a trial, then calls a function."""
         record = os.path.join(job.workspace, folder, "trial.json")
         job.seen = set()
 
@@ -227,7 +227,7 @@ class Cancelled(Shop):
         self.assertEqual(github.comments(), [])
 
     def served(self):
-        """A cluster of its own, outside the job, with a context that a job may touch."""
+        """A separate cluster outside the job, with a context that a job may use."""
         path = self.path("served.kubeconfig")
         served = subprocess.Popen(
             [BINARY, "embedded", "serve", "--kubeconfig", path], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -247,7 +247,7 @@ class Cancelled(Shop):
         return self.write("kubeconfig", yaml.safe_dump(config))
 
     def left(self, kubeconfig):
-        """What trials have left on it, as `recover` finds it."""
+        """The leftovers of trials, as `recover` lists them."""
         command = [BINARY, "recover", "-o", "name", "--kubeconfig", kubeconfig]
         return subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
 

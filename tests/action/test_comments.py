@@ -1,4 +1,4 @@
-"""What the action writes on pull requests, and what it does not: against a GitHub that remembers."""
+"""What the action writes on pull requests, with a stateful mock of GitHub."""
 import json
 import os
 import re
@@ -15,7 +15,7 @@ from shop import HOSTILE, TOKEN, Shop, event, event_of_a_run, experiment, pull_r
 
 class Comments(Shop):
     def published(self, github, pull=None, **arguments):
-        """The action on a pull request: a single run, and its comment."""
+        """The action on a pull request: a single run and its comment."""
         inputs = {name: arguments.pop(name) for name in list(arguments) if name.islower()}
         job = self.job_of(pull or pull_request(), GITHUB_API_URL=github.address, **arguments)
         if "content" in inputs:
@@ -28,7 +28,7 @@ class Comments(Shop):
         return result
 
     def test_the_first_run_creates_it_and_the_second_updates_it(self):
-        github = self.github(comments=[{"id": 3, "pull_request": 7, "login": "somebody", "body": "Looks good"}])
+        github = self.github(comments=[{"id": 3, "pull_request": 7, "login": "another-user", "body": "Looks good"}])
         first = self.published(github)
         self.assertEqual(first.steps["Publish"].outcome, "success", first.log())
         [other, comment] = github.comments()
@@ -89,7 +89,7 @@ class Comments(Shop):
         marks = [line for line in comment["body"].splitlines() if line.strip().startswith("<!--")]
         self.assertTrue(marks and not any("-->|a|" in line for line in marks), marks)
         self.assertFalse([text for text in result.said("error") if text == "forged"], result.log())
-        # an experiment whose name is what the mark is made of
+        # an experiment whose name contains the marker of comments
         again = self.published(github, pull, content=hostile, GITHUB_RUN_ID="1002")
         self.assertEqual(len(github.comments()), 1, again.log())
 
@@ -140,11 +140,11 @@ class Comments(Shop):
 
 
 class Artifacts(Shop):
-    """`mode: publish` for `on: workflow_run`: the artifact is a stranger's."""
+    """`mode: publish` on `workflow_run`: the artifact is untrusted."""
 
     @classmethod
     def setUpClass(cls):
-        """One trial, in the job that has nothing: its results are the artifact."""
+        """A trial in a job without a token: its results are the artifact."""
         cls.kept = tempfile.TemporaryDirectory()
         made = cls("run_trial")
         made.setUp()
@@ -168,7 +168,7 @@ class Artifacts(Shop):
         self.fork = pull_request(number=23, repository="eve/shop", sha="c" * 40)
 
     def artifact(self):
-        """The artifact as it was downloaded, and a path in it."""
+        """A copy of the artifact, and a path in it."""
         folder = self.path(f"artifact-{len(os.listdir(self.folder))}")
         shutil.copytree(os.path.join(self.kept.name, "artifact"), folder)
         return folder
@@ -196,7 +196,7 @@ class Artifacts(Shop):
     def test_the_comment_goes_to_the_pull_request_that_github_names(self):
         github = self.github_with()
         artifact = self.artifact()
-        # whatever the artifact says of it
+        # regardless of the artifact
         for name in ("event.json", "pull_request.json", "pr-number.txt"):
             with open(os.path.join(artifact, name), "w", encoding="utf-8") as file:
                 file.write('{"number": 7, "pull_request": {"number": 7}}')
@@ -319,7 +319,7 @@ class Artifacts(Shop):
         hostile = "<img src=x onerror=y> @all [a](https://evil.example) ::error::forged\n::warning::forged\n\x1b]0;x\x07 <!-- kubectl-chaos:x -->"
 
         def change(value):
-            """Puts it wherever a text stands that is not one of a few words."""
+            """Replaces every text except enumerated values."""
             if isinstance(value, dict):
                 for key, one in value.items():
                     if key in ("title", "name", "description", "detail") and isinstance(one, str):
@@ -377,7 +377,7 @@ class Artifacts(Shop):
 
 
 class Examples(Shop):
-    """The workflows that users copy, step by step: what they give the action, and what they hand on."""
+    """The workflows that users copy: the inputs of the action, and the artifacts."""
 
     def steps(self, name):
         with open(os.path.join(ROOT, "examples", "github-actions", name), encoding="utf-8") as file:
@@ -385,7 +385,7 @@ class Examples(Shop):
         return job["steps"]
 
     def given(self, name, job):
-        """The inputs that an example gives the action, filled in as GitHub does."""
+        """The inputs that an example passes to the action, evaluated like GitHub does."""
         [inputs] = [step["with"] for step in self.steps(name) if step.get("uses", "").startswith("kubectl-chaos/")]
         with open(os.path.join(ROOT, "action.yml"), encoding="utf-8") as file:
             known = yaml.safe_load(file)["inputs"]
@@ -393,7 +393,7 @@ class Examples(Shop):
         return {key: filled(value, {"runner": {"temp": job.temp}}, {}) for key, value in inputs.items()}
 
     def checked_out(self, pull, **environment):
-        """The pull request at the root of the workspace and the base branch beside it."""
+        """Checks out the pull request in the workspace and the base branch below it."""
         job = self.job_of(pull, **environment)
         deploy = os.path.join(job.workspace, "deploy")
         shutil.copytree(os.path.join(job.workspace, "chaos"), os.path.join(job.workspace, "base", "chaos"))
@@ -406,7 +406,7 @@ class Examples(Shop):
         return job
 
     def on_the_embedded_cluster(self, name, job):
-        """Executes it as the example says, but for the cluster that it makes."""
+        """Runs it like the example, except for the cluster."""
         inputs = self.given(name, job)
         self.assertEqual(inputs.pop("context"), "kind-kind")
         return self.execute(job, **inputs, embedded="true", repeat="1")

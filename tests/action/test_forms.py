@@ -1,4 +1,4 @@
-"""GitHub's forms for issues have what GitHub asks of them; it has no schema that could be had elsewhere."""
+"""Issue forms satisfy GitHub's rules, for which no schema is published."""
 import glob
 import os
 import unittest

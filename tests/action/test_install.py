@@ -1,4 +1,4 @@
-"""The first step of the action: what it believes, what it refuses, and that it starts nothing before it believes it."""
+"""The first step of the action: which binaries it accepts, and that it starts none before verification."""
 import io
 import os
 import tarfile
@@ -8,9 +8,9 @@ import zipfile
 from case import Case, sha256
 
 ZEROS = "0" * 64
-# what an archive brings says when it is started, wherever that happens
+# the program of an archive records its start
 PROGRAM = '#!/bin/sh\necho "$0 $*" >>"$TMPDIR/started"\n'
-# as Git's bash on Windows has it: D:\\a\\b is the folder a/b of the job
+# like Git's bash on Windows: D:\\a\\b is the directory a/b of the job
 CYGPATH = """#!/bin/sh
 printf '%s\\n' "$2" | sed -e "s#^[Dd]:#$TMPDIR/..#" -e 's#\\\\#/#g'
 """
@@ -22,7 +22,7 @@ class Install(Case):
         self.address, self.asked = self.serve(self.path("mirror"))
 
     def release(self, platform="linux-amd64", version="1.2.3", files=None):
-        """Puts an archive on the mirror, and gives its line of the table."""
+        """Adds an archive to the mirror; returns its line of the table."""
         files = files or {"kubectl-chaos": PROGRAM, "LICENSE": "free", "kubectl_complete-chaos": PROGRAM}
         data = io.BytesIO()
         if platform.startswith("windows"):
@@ -117,7 +117,7 @@ class Install(Case):
         line = self.release()
         self.release(files={"kubectl-chaos": PROGRAM + "# and more\n"})
         result = self.install(line)
-        self.refused(result, "is not what was released", line.split()[0])
+        self.refused(result, "is not the released archive", line.split()[0])
         left = [name for _, _, files in os.walk(result.job.temp) for name in files if name.startswith("kubectl-chaos")]
         self.assertEqual(left, [], "it is not kept")
 
@@ -127,9 +127,9 @@ class Install(Case):
         for table, inputs, said in [
             (f"{ZEROS}  {name}\n", {}, ["not released yet", "binary:"]),
             ("# nothing\n", {}, ["no archive for linux-amd64", "binary:"]),
-            (line, {"version": "9.9.9"}, ["does not know the checksum of kubectl-chaos-v9.9.9-linux-amd64.tar.gz"]),
-            (line.replace(line[:8], "XXXXXXXX"), {}, ["is broken"]),
-            (line + line, {}, ["is broken"]),
+            (line, {"version": "9.9.9"}, ["no checksum for kubectl-chaos-v9.9.9-linux-amd64.tar.gz"]),
+            (line.replace(line[:8], "XXXXXXXX"), {}, ["invalid line for"]),
+            (line + line, {}, ["invalid line for"]),
         ]:
             with self.subTest(table=table, inputs=inputs):
                 self.asked.clear()
@@ -139,13 +139,13 @@ class Install(Case):
     def test_versions_that_are_none(self):
         for version in ["latest", "1", "1.2", "../1.2.3", "1.2.3/..", "1.2.3 x", "$(id)", "01.2.3", "1.2.3\n1.2.4"]:
             with self.subTest(version):
-                self.refused(self.install(self.release(), version=version), "is no version")
+                self.refused(self.install(self.release(), version=version), "invalid version")
 
     def test_platforms_without_a_release(self):
         for system, processor in [("Linux", "X86"), ("Linux", "ARM"), ("Windows", "ARM64"), ("Plan9", "X64")]:
             with self.subTest(system=system, processor=processor):
                 result = self.install(self.release(), self.job(RUNNER_OS=system, RUNNER_ARCH=processor))
-                self.refused(result, "there is no release for", "binary:")
+                self.refused(result, "no release for", "binary:")
 
     def test_addresses(self):
         table = self.release()
@@ -160,19 +160,19 @@ class Install(Case):
             "https://user@example.com/x y",
         ]:
             with self.subTest(address):
-                self.refused(self.install(table, download_url=address), "is not an https address")
-        self.refused(self.install(table, download_url=f"{self.address}/nowhere"), "could not be downloaded", "binary:")
+                self.refused(self.install(table, download_url=address), "invalid address")
+        self.refused(self.install(table, download_url=f"{self.address}/nowhere"), "failed to download", "binary:")
 
     def test_a_mirror_on_this_machine_sends_nowhere_else(self):
         line = self.release()
-        # the server answers a folder's name without its slash with the address of the folder
+        # the server redirects from a directory's name without a slash
         os.rename(self.path("mirror/v1.2.3"), self.path("mirror/elsewhere"))
         os.makedirs(self.path("mirror/v1.2.3", line.split()[1]))
-        self.refused(self.install(line), "is not what was released")
+        self.refused(self.install(line), "is not the released archive")
         self.assertEqual(len(self.asked), 1)
 
     def test_an_archive_without_the_program(self):
-        self.refused(self.install(self.release(files={"LICENSE": "free"})), "could not be unpacked")
+        self.refused(self.install(self.release(files={"LICENSE": "free"})), "failed to unpack")
 
     def test_a_binary_that_is_there(self):
         path = self.write("tools/kubectl-chaos", PROGRAM, 0o755)
@@ -202,20 +202,20 @@ class Install(Case):
             (f"{job.workspace}/../work space/bin/kubectl-chaos", "is in the workspace"),
             ("bin/kubectl-chaos", "is not an absolute path"),
             ("../../tools/kubectl-chaos", "is not an absolute path"),
-            (self.path("tools/loop"), "there is no file"),
-            (self.path("tools/none"), "there is no file"),
-            (self.path("tools"), "there is no file"),
-            (self.path("tools/plain"), "cannot be executed"),
+            (self.path("tools/loop"), "is not a file"),
+            (self.path("tools/none"), "is not a file"),
+            (self.path("tools"), "is not a file"),
+            (self.path("tools/plain"), "is not executable"),
             (outside + "\nsha256=0", "control character"),
         ]:
             with self.subTest(given):
                 self.refused(self.install(job=job, binary=given), "binary: ", said)
         result = self.install(job=job, binary=outside, version="1.2.3")
-        self.refused(result, "exclude each other")
+        self.refused(result, "cannot be combined")
 
     def test_modes(self):
         for mode in ["", "Run", "publish; id", "test"]:
-            self.refused(self.install(self.release(), mode=mode), "is neither run nor publish")
+            self.refused(self.install(self.release(), mode=mode), "invalid mode")
 
     def test_errors_stay_one_annotation(self):
         result = self.install(self.release(), version="1\n::warning::forged\r\n%0A::notice::x")

@@ -1,4 +1,4 @@
-"""krew's rules hold for the manifest, and refuse what they have to refuse; archives are installed as krew would."""
+"""The manifest satisfies krew's rules, faulty manifests do not, and archives are installed like krew does."""
 import io
 import os
 import re

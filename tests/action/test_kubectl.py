@@ -1,4 +1,4 @@
-"""The archive of a release, made of the binary that is here, unpacked as krew does and started by kubectl."""
+"""The archive of a release with this binary, unpacked like krew does and started by kubectl."""
 import os
 import shutil
 import subprocess

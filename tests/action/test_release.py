@@ -1,4 +1,4 @@
-"""What a release does beside building: it refuses what must not ship, and makes the same archives again."""
+"""The release script: its checks, and reproducible archives."""
 import os
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ class Release(Case):
         self.binary = self.write("built/program", b"\x7fELF" + bytes(range(256)) * 1000)
         with open(os.path.join(ROOT, "Cargo.toml"), encoding="utf-8") as file:
             self.version = next(line.split('"')[1] for line in file if line.startswith("version = "))
-        self.write("CHANGELOG.md", f"# Changelog\n\n## {self.version}, 2026-11-25\n\n- all\n\n## 0.0.1\n\n- less\n")
+        self.write("CHANGELOG.md", f"# Changelog\n\n## [{self.version}] - 2026-11-25\n\n- all\n\n## [0.0.1] - 2026-11-24\n\n- less\n")
 
     def edit(self, name, old, new):
         with open(self.path(name), encoding="utf-8") as file:
@@ -62,15 +62,17 @@ class Release(Case):
 
     def test_releases_that_may_not(self):
         for tag in ["v9.9.9", self.version, f"v{self.version}-rc.1", "main"]:
-            self.refused("is not v", "check", tag)
+            self.refused("invalid tag", "check", tag)
         self.edit("Cargo.lock", f'name = "kubectl-chaos"\nversion = "{self.version}"', 'name = "kubectl-chaos"\nversion = "0.0.1"')
         self.refused("Cargo.lock", "check", f"v{self.version}")
         shutil.copy(os.path.join(ROOT, "Cargo.lock"), self.folder)
-        self.write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n- all\n")
-        self.refused("no heading", "check", f"v{self.version}")
-        self.write("CHANGELOG.md", f"# Changelog\n\n## {self.version}\n\n## 0.0.1\n\n- all\n")
-        self.refused("no heading", "check", f"v{self.version}")
-        self.refused("has nothing about", "notes", f"v{self.version}")
+        self.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- all\n")
+        self.refused("no section", "check", f"v{self.version}")
+        self.write("CHANGELOG.md", f"# Changelog\n\n## [{self.version}] - 2026-11-25\n\n## [0.0.1] - 2026-11-24\n\n- all\n")
+        self.refused("no section", "check", f"v{self.version}")
+        self.refused("no section for", "notes", f"v{self.version}")
+        self.write("CHANGELOG.md", f"# Changelog\n\n## [{self.version}] - Unreleased\n\n- all\n")
+        self.refused("no release date", "check", f"v{self.version}")
 
     def test_archives_are_the_same_bytes_every_time(self):
         self.archives("one")
@@ -132,10 +134,10 @@ class Release(Case):
             sums = file.read()
         first = sums.split()[0]
         for wrong, said in [
-            (sums.replace(first, "0" * 64), "no sum for"),
-            (sums.replace(first, first.upper()), "no sum for"),
-            ("".join(sums.splitlines(keepends=True)[1:]), "not of the archives"),
-            (sums.replace(self.version, "9.9.9"), "not of the archives"),
+            (sums.replace(first, "0" * 64), "invalid checksum of"),
+            (sums.replace(first, first.upper()), "invalid checksum of"),
+            ("".join(sums.splitlines(keepends=True)[1:]), "expected the archives of"),
+            (sums.replace(self.version, "9.9.9"), "expected the archives of"),
         ]:
             self.write("release/SHA256SUMS", wrong)
             for command, more in [("krew", []), ("table", [self.path(".github/action/checksums.txt")])]:
@@ -143,14 +145,14 @@ class Release(Case):
         self.assertFalse(os.path.exists(self.path("release", "chaos.yaml")))
         self.write("release/SHA256SUMS", sums)
         for old, new, said in [
-            ("linux-arm64.tar.gz", "linux-riscv64.tar.gz", "is of"),
+            ("linux-arm64.tar.gz", "linux-riscv64.tar.gz", "krew-manifest.yaml lists"),
             ('sha256: "000', 'sha256: "00', "zeros"),
         ]:
             shutil.copy(os.path.join(ROOT, "krew-manifest.yaml"), self.folder)
             self.edit("krew-manifest.yaml", old, new)
             self.refused(said, "krew", self.path("release"))
         os.remove(self.path("release", self.name("linux-arm64")))
-        self.refused("every platform is released, or none", "sums", self.path("release"))
+        self.refused("a release has all platforms", "sums", self.path("release"))
 
     def to_version(self, version):
         self.edit("Cargo.toml", f'version = "{self.version}"', f'version = "{version}"')
@@ -164,7 +166,7 @@ class Release(Case):
         main = self.write("main.txt", self.table())
         self.archives()
         self.fine("table", self.path("release"), main)
-        self.refused("a release is made once", "table", self.path("release"), main)
+        self.refused("cannot be repeated", "table", self.path("release"), main)
         old = self.version
         self.to_version("3.2.1")
         self.archives("newer")
@@ -190,11 +192,11 @@ class Release(Case):
         for later in ("99.0.0", self.version.rpartition(".")[0] + ".10"):
             self.write(".github/action/checksums.txt", before)
             main = self.write("main.txt", f"{'c' * 64}  {name.format(later)}\n")
-            self.refused(f"would go back from {later} to {self.version}", "table", self.path("release"), main)
+            self.refused(f"back from {later} to {self.version}", "table", self.path("release"), main)
             self.assertEqual(self.table(), before)
         self.write(".github/action/checksums.txt", before + rows["0.0.9"])
         main = self.write("main.txt", rows["0.0.9"].replace("a", "d", 1))
-        self.refused("has another sum for", "table", self.path("release"), main)
+        self.refused("has a different checksum for", "table", self.path("release"), main)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The runner that the other tests trust does what GitHub's does."""
+"""The runner of the other tests behaves like GitHub's."""
 import os
 import signal
 import unittest

@@ -1,11 +1,11 @@
-"""What each step of the action is given and what it is not, seen by a stand-in for the binary."""
+"""What each step of the action receives, recorded by a fake binary."""
 import json
 import os
 import unittest
 
 from case import Case
 
-# notes how it was started, and does what the test says; its environment is read as anything it starts could read it
+# records how it was started, and does what the test says; reads its environment like its children could
 STAND_IN = """#!/usr/bin/env python3
 import json, os, sys, time
 temp = os.environ["RUNNER_TEMP"]
@@ -22,7 +22,7 @@ if plan.get("waits"):
         time.sleep(60)
     except KeyboardInterrupt:
         plan["code"] = 130
-# as a step before it could have, which found the file
+# like an earlier step that found the file
 if plan.get("exports"):
     for folder in sorted(os.listdir(temp)):
         if folder.startswith("_runner_file_commands_"):
@@ -129,7 +129,7 @@ class Steps(Case):
         self.assertEqual(self.call("publish")["environment"]["KUBECTL_CHAOS_INPUT_COMMENT"], "auto")
         self.assertEqual(self.call("publish")["environment"]["GITHUB_TOKEN"], "the-token-of-the-job")
         self.assertEqual(self.call("recover")["arguments"], ["recover", "--yes"])
-        # an empty one is the usual one, and never none: without any, everything on the cluster would be meant
+        # an empty value is the default, never none: without one, everything on the cluster would be a target
         self.run_action(job=self.job(), output_dir="")
         self.assertEqual(self.calls[-2]["environment"]["KUBECTL_CHAOS_INPUT_OUTPUT_DIR"], "chaos-results")
         self.assertEqual(result.warnings, [])
@@ -155,8 +155,8 @@ class Steps(Case):
     def test_a_binary_that_was_exchanged_meanwhile_is_not_started_again(self):
         plan = {"ci": {"outputs": {"journals": "one"}, "writes": {self.binary: "#!/bin/sh\necho stolen $GITHUB_TOKEN\n"}}}
         result = self.run_action(plan)
-        self.fails(result, "Publish", "is not the file any more that was verified")
-        self.fails(result, "Recover", "is not the file any more that was verified")
+        self.fails(result, "Publish", "changed after it was verified")
+        self.fails(result, "Recover", "changed after it was verified")
         self.assertNotIn("stolen", result.log())
 
     def test_a_script_of_the_action_that_was_exchanged_is_not_read_again(self):

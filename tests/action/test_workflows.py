@@ -1,4 +1,4 @@
-"""The scripts of the release that push something, executed: against repositories on this disk, with a stand-in for gh."""
+"""The scripts of the release that push, executed with local repositories and a fake gh."""
 import os
 import shutil
 import subprocess
@@ -29,14 +29,14 @@ class Release(Case):
             "HOME": self.folder, "PATH": f"{self.path('bin')}:{os.path.dirname(sys.executable)}:/usr/bin:/bin", "RUNNER_TEMP": self.path("temp"),
         }
         os.makedirs(self.path("temp"))
-        self.write("gitconfig", "[user]\n\tname = somebody\n\temail = somebody@example.com\n[init]\n\tdefaultBranch = main\n")
+        self.write("gitconfig", "[user]\n\tname = test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n")
 
     def git(self, folder, *arguments):
         command = ["git", "-C", self.path(folder), *arguments]
         return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout.strip()
 
     def step(self, job, name, folder, **environment):
-        """Executes a script as the runner does."""
+        """Runs a script like the runner does."""
         [step] = [step for step in self.jobs[job]["steps"] if step.get("name") == name]
         known = {name: value for name, value in (step.get("env") or {}).items() if "${{" not in value}
         script = self.write("script.sh", step["run"])
@@ -46,7 +46,7 @@ class Release(Case):
         return done
 
     def repository(self):
-        """A repository with the tag, pushed to its origin, and a checkout of the tag as a job has it."""
+        """A repository with the tag, pushed to its origin, and a checkout of the tag like in a job."""
         for name in ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "krew-manifest.yaml"]:
             os.makedirs(self.path("source"), exist_ok=True)
             shutil.copy(os.path.join(ROOT, name), self.path("source"))
@@ -59,7 +59,7 @@ class Release(Case):
         self.git("source", "tag", self.tag)
         self.git("source", "tag", "v1")
         self.git(".", "clone", "--quiet", "--bare", self.path("source"), self.path("origin"))
-        # main goes on
+        # main has a later commit
         self.write("source/later", "")
         self.git("source", "add", "--all")
         self.git("source", "commit", "--quiet", "--message", "later")
@@ -79,7 +79,7 @@ class Release(Case):
 
     def test_the_second_commit_stands_on_the_tag_and_v1_points_at_it(self):
         self.repository()
-        done = self.step("action", "commit the table on top of the tag, and move v1 there", "checkout")
+        done = self.step("action", "commit the table on top of the tag and move v1", "checkout")
         self.assertEqual(done.returncode, 0, done.stderr)
         tagged, moved = (self.git("origin", "rev-parse", f"{name}^{{commit}}") for name in (self.tag, "v1"))
         self.assertNotEqual(tagged, moved)
@@ -95,10 +95,10 @@ class Release(Case):
 
     def test_the_job_may_run_again(self):
         self.repository()
-        name = "commit the table on top of the tag, and move v1 there"
+        name = "commit the table on top of the tag and move v1"
         first = self.step("action", name, "checkout")
         self.assertEqual(first.returncode, 0, first.stderr)
-        # the next attempt begins with a checkout of its own
+        # the next attempt starts with a new checkout
         self.git(".", "clone", "--quiet", "--branch", self.tag, "--depth", "1", f"file://{self.path('origin')}", self.path("again"))
         shutil.copytree(self.path("checkout/release"), self.path("again/release"))
         later = {"GIT_COMMITTER_DATE": "2030-01-01T00:00:00Z"}
@@ -115,15 +115,15 @@ class Release(Case):
         self.write("main/.github/action/checksums.txt", f"{'a' * 64}  kubectl-chaos-v99.0.0-linux-amd64.tar.gz\n")
         self.git("main", "commit", "--quiet", "--all", "--message", "a later release")
         self.git("main", "push", "--quiet", "origin", "main")
-        done = self.step("action", "commit the table on top of the tag, and move v1 there", "checkout")
+        done = self.step("action", "commit the table on top of the tag and move v1", "checkout")
         self.assertEqual(done.returncode, 1, done.stdout)
-        self.assertIn("would go back from 99.0.0", done.stderr)
+        self.assertIn("from 99.0.0 to", done.stderr)
         self.assertEqual(self.git("origin", "rev-parse", "v1"), before)
         self.assertNotIn("checksums-", self.git("origin", "branch", "--list"))
 
     def test_it_is_said_when_the_pull_request_cannot_be_opened(self):
         self.repository()
-        done = self.step("action", "commit the table on top of the tag, and move v1 there", "checkout", REFUSES="1")
+        done = self.step("action", "commit the table on top of the tag and move v1", "checkout", REFUSES="1")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("::warning::open a pull request", done.stdout)
 
@@ -134,7 +134,7 @@ class Release(Case):
             notes = self.path("checkout/CHANGELOG.md")
             with open(notes, "a", encoding="utf-8") as file:
                 file.write(f"\n## {self.version}-rc.1\n\n- some\n")
-            done = self.step("release", "make it", "checkout", GITHUB_REF_NAME=tag)
+            done = self.step("release", "create the release", "checkout", GITHUB_REF_NAME=tag)
             self.assertEqual(done.returncode, 0, done.stderr)
             call = self.calls()[-1]
             self.assertTrue(call.startswith(f"release create {tag} --verify-tag"), call)
@@ -145,10 +145,10 @@ class Release(Case):
                 self.assertIn(f"release/{name}", call)
 
     def test_the_index_is_filled_with_a_key_and_left_alone_without(self):
-        without = self.step("index", "is there a key", ".", KEY="")
+        without = self.step("index", "check for the deploy key", ".", KEY="")
         self.assertEqual((without.returncode, os.path.exists(self.path("output"))), (0, False))
         self.assertIn("::notice::", without.stdout)
-        self.step("index", "is there a key", ".", KEY="k")
+        self.step("index", "check for the deploy key", ".", KEY="k")
         with open(self.path("output"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "there=true\n")
         self.repository()
