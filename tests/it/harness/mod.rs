@@ -3,6 +3,7 @@
 mod cluster;
 mod experiment;
 mod leaks;
+mod redaction;
 mod server;
 mod site;
 mod tls;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use leaks::{EVERYTHING, leaks_nothing};
+pub use redaction::{redact, redact_values, replace};
 pub use server::{Request, Response, Server};
 pub use site::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
 pub use tls::{TlsServer, distrustful};
