@@ -13,10 +13,10 @@ fn look(met: bool) -> Value {
 #[derive(Clone, Copy)]
 pub struct Seen {
     /// How many of a thousand samples were good.
-    ok: u64,
+    pub ok: u64,
     /// When it recovered.
-    recovered: Option<f64>,
-    p95: f64,
+    pub recovered: Option<f64>,
+    pub p95: f64,
 }
 
 impl Seen {
@@ -58,7 +58,7 @@ pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
 }
 
 /// Writes journals, and gives their names.
-fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
+pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
     let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
     let write = |(name, journal): (String, &Value)| {
         chaos.write(&name, journal.to_string());
@@ -82,8 +82,18 @@ fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
     chaos.run(words)
 }
 
-/// Comparisons of every kind, for those who look at what they consist of.
+/// A comparison of every kind, for those who look at what it consists of.
 pub fn spread() -> Vec<(String, Value)> {
+    let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
+        let finished = compare(&before, &after, &["-o", "json"]);
+        assert!(matches!(finished.code, Some(0 | 8)), "{name}: {finished:?}");
+        (name.to_owned(), finished.json())
+    };
+    kinds().into_iter().map(answer).collect()
+}
+
+/// Journals before and after for a comparison of every kind, and what it is called.
+pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let steps = |ok: u64, p95: f64, recovered: Option<f64>| -> Vec<Seen> {
         let step = |at: u64| {
             #[allow(clippy::cast_precision_loss)]
@@ -98,10 +108,8 @@ pub fn spread() -> Vec<(String, Value)> {
     };
     let (base, late) = (steps(950, 20.0, Some(1.0)), steps(950, 20.0, None));
     let mut found = Vec::new();
-    let mut add = |name: &str, before: &[Value], after: &[Value]| {
-        let finished = compare(before, after, &["-o", "json"]);
-        assert!(matches!(finished.code, Some(0 | 8)), "{name}: {finished:?}");
-        found.push((name.to_owned(), finished.json()));
+    let mut add = |name: &'static str, before: &[Value], after: &[Value]| {
+        found.push((name, before.to_vec(), after.to_vec()));
     };
     let plain = |arm: &str, what: &str| runs(arm, what, &[]);
     add("fixed", &plain("b", "failed failed failed"), &plain("a", "held held held"));

@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// A folder on `PATH` per name, in this order; the first of them has this program and a kubectl.
-fn machine(folders: &[&str]) -> Chaos {
+pub fn machine(folders: &[&str]) -> Chaos {
     let chaos = Chaos::new();
     script(&chaos, "own/kubectl", "echo '{\"clientVersion\": {\"gitVersion\": \"v1.30.1\"}}'");
     script(&chaos, "own/kubectl_complete-chaos", "exit 0");
@@ -22,14 +22,14 @@ fn machine(folders: &[&str]) -> Chaos {
 }
 
 /// Writes a script that everybody can start.
-fn script(chaos: &Chaos, name: &str, text: &str) {
+pub fn script(chaos: &Chaos, name: &str, text: &str) {
     let path = chaos.write(name, format!("#!/bin/sh\n{text}\n"));
     mode(chaos, name, 0o755);
     let folder = path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn mode(chaos: &Chaos, name: &str, mode: u32) {
+pub fn mode(chaos: &Chaos, name: &str, mode: u32) {
     std::fs::set_permissions(chaos.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -54,7 +54,7 @@ fn has(findings: &[Value], check: &str, state: &str, words: &[&str]) {
 }
 
 /// An API server of a version, where all is allowed but what `refuses` names.
-fn api(version: &'static str, refuses: &'static [&'static str]) -> Server {
+pub fn api(version: &'static str, refuses: &'static [&'static str]) -> Server {
     Server::start(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": version})),
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
@@ -239,7 +239,7 @@ fn old_servers_and_namespaces_that_are_not_there_are_told() {
 }
 
 /// An experiment that kills Pods, asks a Service, and looks at another namespace that a variable names.
-fn experiment() -> Value {
+pub fn experiment() -> Value {
     json!({"title": "t", "description": "d", "configuration": {"where": "shelf"}, "method": [
         function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"})),
         function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web", "ns": "${where}"})),

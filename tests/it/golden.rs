@@ -8,10 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fancy_regex::Regex;
-use serde_json::Value;
-
-use crate::harness::Chaos;
+use crate::harness::{Chaos, redact, redact_values};
 
 /// What a call leaves behind; the file is absent when there is nothing.
 const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
@@ -72,41 +69,6 @@ pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
         }
     }
     arguments
-}
-
-/// Replaces what differs from run to run.
-fn redact(text: &str) -> String {
-    let rules = [
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", "TIME"),
-        (r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "[TIME "),
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
-        (r#""duration": [\d.e-]+"#, "\"duration\": DURATION"),
-        (r"\bduration: [\d.e-]+", "duration: DURATION"),
-        (r#""process":\d+,"asctime":"[^"]+""#, "\"process\":ID,\"asctime\":\"TIME\""),
-    ];
-    rules.iter().fold(text.to_owned(), |text, (pattern, kind)| {
-        Regex::new(pattern).unwrap().replace_all(&text, *kind).into_owned()
-    })
-}
-
-/// The same for what JSON holds as numbers and names.
-fn redact_values(value: &mut Value) {
-    match value {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                match key.as_str() {
-                    "duration" | "platform" | "node" | "run_id" | "chaoslib-version" | "version"
-                        if !value.is_null() =>
-                    {
-                        *value = key.to_uppercase().into();
-                    }
-                    _ => redact_values(value),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact_values),
-        _ => {}
-    }
 }
 
 /// The folders of all cases.

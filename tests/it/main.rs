@@ -45,6 +45,7 @@ mod schemas;
 mod secrets;
 mod services;
 mod signals;
+mod snapshots;
 mod source;
 mod trial;
 mod vault;

@@ -151,6 +151,16 @@ pub async fn connect(
     flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(config_error)?;
     let ResolvedConnection { mut config, source, context, own_proxy, inside } = found;
     overrule(&mut config, flags)?;
+    // the client would panic on both
+    if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
+        let address = &config.cluster_url;
+        return Err(config_error(format!(
+            "{source}: invalid server '{address}': expected an http or https address"
+        )));
+    }
+    if let Some(token) = &flags.token {
+        authorization("Bearer", token)?;
+    }
     if !own_proxy {
         config.proxy_url = proxy::of(&config.cluster_url, environment);
     }

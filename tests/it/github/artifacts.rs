@@ -7,7 +7,7 @@ use super::{Job, heard, pull_request};
 use crate::comparing::{Seen, journal};
 
 /// The event of a job that looks at what another workflow left, for a branch of a fork.
-fn workflow_run(branch: &str) -> Value {
+pub fn workflow_run(branch: &str) -> Value {
     json!({"action": "completed", "workflow_run": {"id": 77, "run_attempt": 2, "event": "pull_request",
         "head_branch": branch, "head_sha": "abc", "head_repository": {"full_name": "eve/web", "owner": {"login": "eve"}},
         "pull_requests": [{"number": 999}]}})

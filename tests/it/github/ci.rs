@@ -7,19 +7,19 @@ use super::{Job, REPOSITORY, pull_request, shown};
 use crate::comparing::journal;
 use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
 
-fn process(path: &str, arguments: &[&str]) -> Value {
+pub fn process(path: &str, arguments: &[&str]) -> Value {
     json!({"type": "process", "path": path, "arguments": arguments})
 }
 
 /// An experiment whose steady state is that a file is there, which its method removes.
-fn deviating() -> Value {
+pub fn deviating() -> Value {
     let probe = json!({"type": "probe", "name": "it is there", "tolerance": 0, "provider": process("test", &["-e", "it"])});
     let method = json!([{"type": "action", "name": "remove", "provider": process("rm", &["it"])}]);
     with(experiment(&method), &json!({"steady-state-hypothesis": {"title": "h", "probes": [probe]}}))
 }
 
 /// An API server, and a kubeconfig with some contexts for it; the first one is the current one.
-fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
+pub fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
     let server = Server::start(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),
@@ -33,7 +33,7 @@ fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
 }
 
 /// An experiment that leaves a trace, and then looks at a cluster.
-fn touching() -> Value {
+pub fn touching() -> Value {
     experiment(&json!([
         {"type": "action", "name": "begin", "provider": process("touch", &["begun"])},
         function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}))]))

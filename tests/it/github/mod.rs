@@ -1,10 +1,10 @@
 //! GitHub: what is published, and where; what a job may do. The shipped binary against a mock that keeps what it is
 //! told.
 
-mod artifacts;
-mod ci;
+pub mod artifacts;
+pub mod ci;
 mod comments;
-mod mock;
+pub mod mock;
 mod python;
 mod retries_and_errors;
 
@@ -20,13 +20,13 @@ use mock::{GitHub, REPOSITORY, TOKEN};
 const SERVER: &str = "https://git.example.com";
 
 /// A job: a folder, and what the runner says.
-struct Job {
-    chaos: Chaos,
+pub struct Job {
+    pub chaos: Chaos,
 }
 
 impl Job {
     /// A job for an event, with its file.
-    fn new(name: &str, event: &Value) -> Self {
+    pub fn new(name: &str, event: &Value) -> Self {
         let chaos = Chaos::new();
         let path = chaos.write("event.json", event.to_string()).display().to_string();
         for name in ["summary.md", "outputs"] {
@@ -47,23 +47,23 @@ impl Job {
     }
 
     /// One for pull request 5 of the repository itself.
-    fn of_a_pull_request() -> Self {
+    pub fn of_a_pull_request() -> Self {
         Self::new("pull_request", &pull_request(REPOSITORY))
     }
 
-    fn env(self, name: &str, value: impl Into<String>) -> Self {
+    pub fn env(self, name: &str, value: impl Into<String>) -> Self {
         Self { chaos: self.chaos.env(name, value) }
     }
 
     /// With a token for that GitHub, as the run with that number.
-    fn at(self, github: &GitHub, run: u64) -> Self {
+    pub fn at(self, github: &GitHub, run: u64) -> Self {
         self.env("GITHUB_API_URL", github.url())
             .env("GITHUB_TOKEN", TOKEN)
             .env("GITHUB_RUN_ID", run.to_string())
     }
 
     /// A trial's folder, `chaos-results`.
-    fn with_trial(self, before: &[&str], after: &[&str]) -> Self {
+    pub fn with_trial(self, before: &[&str], after: &[&str]) -> Self {
         for (arm, runs) in [("before", before), ("after", after)] {
             for (at, what) in runs.iter().enumerate() {
                 let path = format!("chaos-results/{arm}/journal-{}.json", at + 1);
@@ -74,19 +74,19 @@ impl Job {
     }
 
     /// A single run's folder.
-    fn with_run(self, journal: &Value) -> Self {
+    pub fn with_run(self, journal: &Value) -> Self {
         self.chaos.write("chaos-results/journal.json", journal.to_string());
         self
     }
 
-    fn publish(&self, more: &[&str]) -> Finished {
+    pub fn publish(&self, more: &[&str]) -> Finished {
         let finished = self.chaos.run(["publish"].iter().chain(more));
         self.leaks_nothing(&finished);
         heard(&finished);
         finished
     }
 
-    fn ci(&self, more: &[&str]) -> Finished {
+    pub fn ci(&self, more: &[&str]) -> Finished {
         let finished = self.chaos.run(["ci"].iter().chain(more));
         self.leaks_nothing(&finished);
         finished
@@ -105,7 +105,7 @@ impl Job {
     }
 
     /// The outputs of the step, as the runner reads them.
-    fn outputs(&self) -> BTreeMap<String, String> {
+    pub fn outputs(&self) -> BTreeMap<String, String> {
         let text = self.chaos.read("outputs");
         let mut lines = text.lines();
         let mut found = BTreeMap::new();
@@ -119,14 +119,14 @@ impl Job {
 }
 
 /// The event of pull request 5 from a repository.
-fn pull_request(from: &str) -> Value {
+pub fn pull_request(from: &str) -> Value {
     json!({"action": "opened", "number": 5, "pull_request": {"number": 5, "title": "::error::x",
         "head": {"ref": "fix", "sha": "abc", "repo": {"full_name": from}},
         "base": {"ref": "main", "sha": "def", "repo": {"full_name": REPOSITORY}}}})
 }
 
 /// What is shown of Markdown: without the marks that keep texts from being more.
-fn shown(markdown: &str) -> String {
+pub fn shown(markdown: &str) -> String {
     markdown.replace(['\\', '\u{2060}'], "")
 }
 

@@ -3,6 +3,7 @@
 mod cluster;
 mod experiment;
 mod process;
+mod redaction;
 mod secret_leaks;
 mod server;
 mod test_cluster;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use cluster::{function, kubeconfig, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use process::is_running_in;
+pub use redaction::{redact, redact_values, replace};
 pub use secret_leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
 pub use test_cluster::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};

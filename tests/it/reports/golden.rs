@@ -53,7 +53,7 @@ fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
 }
 
 /// A page without its style and without the whole journals, which are not what it says.
-fn without_bulk(page: &str) -> String {
+pub fn without_bulk(page: &str) -> String {
     let style = Regex::new("(?s)<style>.*?</style>").unwrap();
     let journal =
         Regex::new(r#"(?s)(<details class="journal"><summary>.*?</summary><pre[^>]*>).*?</pre>"#).unwrap();

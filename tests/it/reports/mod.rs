@@ -1,6 +1,6 @@
 //! Reports: written whole or not at all, where they were asked for; the same from a journal as from the run.
 
-mod golden;
+pub mod golden;
 
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Finished, finish, signal, wait_until};
 
-fn example(rest: &str) -> String {
+pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -103,7 +103,7 @@ fn a_change_that_does_not_help_is_no_fix() {
 }
 
 /// An experiment that kills the Pods that say that they may be killed.
-fn kill() -> Value {
+pub fn kill() -> Value {
     json!({"title": "t", "description": "d", "steady-state-hypothesis": {"title": "h", "probes": [
             {"type": "probe", "name": "answers", "tolerance": 200,
                 "provider": {"type": "http", "url": "http://my-provider-service.svc/"}}]},
@@ -112,7 +112,7 @@ fn kill() -> Value {
 }
 
 /// The provider, with and without Pods that may be killed.
-fn providers(chaos: &Chaos) -> [String; 2] {
+pub fn providers(chaos: &Chaos) -> [String; 2] {
     let without = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     let with = without.replace(
         "      labels: {name: my-provider-app,",

@@ -1,0 +1,46 @@
+//! Errors and warnings: wrong inputs of each area, with what the program says of them.
+
+mod clusters;
+mod experiments;
+mod functions;
+mod github;
+mod others;
+mod results;
+mod running;
+mod trials;
+mod usage;
+
+use serde_json::{Value, json};
+
+use super::Transcript;
+use crate::harness::Chaos;
+
+/// A folder with a small experiment, `e.json`, and a manifest, `m.yaml`.
+fn folder() -> Chaos {
+    let chaos = Chaos::new();
+    chaos.write("e.json", sound().to_string());
+    chaos.write("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n");
+    chaos
+}
+
+/// An experiment without faults, that needs no cluster.
+fn sound() -> Value {
+    json!({"title": "t", "description": "d", "configuration": {"declared": "x"}, "method": [
+        {"type": "action", "name": "a", "provider": {"type": "process", "path": "true"}}]})
+}
+
+/// The snapshots together hold many messages that differ.
+#[test]
+fn many_messages_are_held() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/snapshots");
+    let mut seen = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("errors-") && file.extension().is_some_and(|extension| extension == "snap") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let is_message = |line: &&str| line.contains("error: ") || line.contains("warning: ");
+            seen.extend(text.lines().filter(is_message).map(str::to_owned));
+        }
+    }
+    assert!(seen.len() > 200, "{} messages", seen.len());
+}
