@@ -94,7 +94,7 @@ pub fn produce() -> Vec<Produced> {
     validated(&mut found);
     looked_at(&mut found);
     left_behind(&mut found);
-    found.extend(crate::comparing::spread().into_iter().map(|(from, document)| Produced {
+    found.extend(crate::compare::spread().into_iter().map(|(from, document)| Produced {
         kind: Kind::Comparison,
         from,
         document,
