@@ -61,7 +61,7 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
+//! | compare | 1 | error_code, event, experiment, journal, mutation, series, statistics, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, value |
 //! | report | 1 | clock, compare, console, error_code, journal, series |
 //! | http_client | 1 | error_code, experiment |
