@@ -97,7 +97,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::command::Cli;
     use clap::CommandFactory as _;
 
     fn completed(line: &[&str], inputs: &[(&str, &str)]) -> Result<Vec<String>, String> {

@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 
 use super::CommandContext;
-use super::args::Cli;
+use super::command::Cli;
 use super::exit_code::ExitStatus;
 use crate::diagnostic::suggestion;
 
