@@ -12,6 +12,8 @@ mod demo;
 mod demo_app;
 mod discover;
 mod doctor;
+#[cfg(test)]
+mod documentation;
 mod duration;
 mod embedded;
 mod env_inputs;
