@@ -13,6 +13,7 @@ use url::Url;
 
 use super::CommandContext;
 use super::demo_app::{DEFAULT, DemoAppCommand, PROVIDER};
+use super::error::error_text;
 use super::exit_code::ExitStatus;
 use super::manifest_files::read_all;
 use super::report_files::reason;
@@ -71,7 +72,7 @@ impl EmbeddedRun {
 
     /// Applies more, and waits until the Deployments are complete.
     pub(super) async fn apply(&self, session: &CommandContext, manifests: &[PathBuf]) -> Result<(), String> {
-        let objects = read_all(session, manifests)?;
+        let objects = read_all(session, manifests).map_err(error_text)?;
         for manifest in &objects {
             apply(&self.handle, manifest, session.connection.namespace().unwrap_or("default"))?;
         }
@@ -119,7 +120,7 @@ async fn serve(session: &CommandContext, args: &ServeArgs) -> Result<(), String>
         listener.address,
         shlex::try_quote(&path.display().to_string()).map_err(|error| error.to_string())?
     );
-    session.terminal.result(&told).map_err(|error| format!("the answer cannot be written: {error}"))?;
+    session.terminal.result(&told).map_err(|error| format!("cannot write the result: {error}"))?;
     end.await;
     // nobody can use it any more
     let _ = std::fs::remove_file(&path);
@@ -154,7 +155,7 @@ async fn cluster(
 ) -> Result<(EmbeddedHandle, Listener), (ExitStatus, String)> {
     let wrong = |error: String| (ExitStatus::Usage, error);
     let failed = |error: String| (ExitStatus::Unreachable, error);
-    let objects = read_all(session, manifests).map_err(wrong)?;
+    let objects = read_all(session, manifests).map_err(error_text).map_err(wrong)?;
     let seed = session.connection.seed().unwrap_or_default();
     let note = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     note(format!("a fresh embedded cluster, seed {seed}: nothing else is touched"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use super::engine::{Candidate, DynamicSource};
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::discover;
 use crate::config::ProcessEnv;
 use crate::k8s::{

@@ -304,7 +304,7 @@ fn text(about: Option<&clap::builder::StyledStr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::command::Cli;
     use clap::CommandFactory as _;
 
     /// Completes a line; its last word ends where the line does.

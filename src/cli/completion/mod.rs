@@ -24,7 +24,7 @@ use clap::{Args, CommandFactory as _, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::CommandContext;
-use super::args::Cli;
+use super::command::Cli;
 use crate::config::ProcessEnv;
 
 /// What the file beside kubectl is called, but for the name of the plugin.

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser as _};
 use serde_json::Value as Json;
 
-use super::args::{Cli, Command, RunArgs};
+use super::command::{Cli, Command};
 use super::embedded::EmbeddedRun;
+use super::error::error_text;
 use super::exit_code::ExitStatus;
 use super::report_files::reason;
+use super::run::args::RunArgs;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -111,9 +113,13 @@ async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError
     }
     fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
     let unsaid = |error: String| DemoError::Failed(ExitStatus::NotWritten, error);
-    session.terminal.result(&summary(&story, &before, &after, &comparison)).map_err(unsaid)?;
+    session
+        .terminal
+        .result(&summary(&story, &before, &after, &comparison))
+        .map_err(error_text)
+        .map_err(unsaid)?;
     if args.keep {
-        session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(unsaid)?;
+        session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(error_text).map_err(unsaid)?;
         end.await;
     }
     Ok(())
@@ -131,7 +137,7 @@ fn stranger(session: &CommandContext, settings: &Path) -> CommandContext {
     let mut stranger = session.clone();
     stranger.global.settings = settings.display().to_string();
     stranger.global.strict = true;
-    stranger.global.exit_code = super::args::ExitCodeStyle::Precise;
+    stranger.global.exit_code = super::shared_args::ExitCodeStyle::Precise;
     stranger.connection = super::connection_args::ConnectionArgs::default();
     stranger
 }
@@ -167,7 +173,7 @@ async fn arm(
             return Err(wrong(format!("the run {name} the change ended with {code}, not with {expected}")));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(wrong)?;
+    let mut record = load_journals::one(&journal).map_err(error_text).map_err(wrong)?;
     // where it will be when somebody reads the reports
     record.source = format!("{FOLDER}/{name}/journal-1.json");
     Ok(record)

@@ -17,10 +17,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::args::VariableArgs;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::shared_args::VariableArgs;
 use super::table::{TableArgs, TableFormat};
 use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
@@ -73,7 +73,7 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
 async fn look(session: &CommandContext, args: &DoctorArgs) -> u8 {
     let surroundings = match RunContext::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
-        Err(code) => return code,
+        Err(error) => return session.fail(error),
     };
     let experiments = match read(session, args, &surroundings).await {
         Ok(experiments) => experiments,
@@ -91,9 +91,7 @@ async fn look(session: &CommandContext, args: &DoctorArgs) -> u8 {
     }
     match session.terminal.result(&text) {
         Ok(()) => session.code(check_result::exit(&findings)),
-        Err(error) => {
-            session.refuse(ExitStatus::NotWritten, format!("the answer cannot be written: {error}"))
-        }
+        Err(error) => session.fail(error),
     }
 }
 

@@ -21,11 +21,13 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
-use super::args::{VariableArgs, whole};
+use super::error::error_text;
 use super::exit_code::ExitStatus;
+use super::parse::integer_in;
 use super::path_conflicts::PathSet;
 use super::report_files::replace;
 use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
@@ -63,7 +65,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Of scale-to-zero: how many replicas it has again afterwards; else as many as it has now
-    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=u32::MAX))]
     replicas: Option<u32>,
     /// Of delete-service: the manifest of the Service, by which it is made again; else it is read from the cluster
     #[arg(long, value_name = "FILE")]
@@ -135,7 +137,7 @@ async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, Init
         person.fill(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
     }
     let surroundings = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
+        .map_err(|error| (error.status, error.message))?;
     let namespace = session.connection.namespace();
     let beside = look(&surroundings, &args).await;
     let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
@@ -154,7 +156,7 @@ async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, Init
     if let Some((path, manifest)) = kept {
         let else_what = "--manifest takes it as it is";
         may_be_written(&path, args.force, else_what)?;
-        replace(&path, manifest.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
+        replace(&path, manifest.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error_text(error)))?;
         beside =
             format!("wrote {}, by which the Service is made again\n", sanitize(&path.display().to_string()));
     }
@@ -164,7 +166,7 @@ async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, Init
         }
         return Ok(text);
     };
-    replace(file, text.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
+    replace(file, text.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error_text(error)))?;
     let shown = file.display().to_string();
     let word = shlex::try_quote(&shown).unwrap_or_default();
     Ok(format!("{beside}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
