@@ -12,9 +12,9 @@ use crate::console::{ConsoleLine, LineLevel};
 use crate::demo_app::{Application, BreakerSettings, DemoConsumer, DemoProvider, DemoServer};
 
 /// The environment's name for the provider's address.
-pub(super) const PROVIDER: &str = "PROVIDER_URL";
+pub(super) const PROVIDER_ENV: &str = "PROVIDER_URL";
 /// Where the provider is when nobody says.
-pub(super) const DEFAULT: &str = "http://my-provider-service:8080/";
+pub(super) const DEFAULT_PROVIDER: &str = "http://my-provider-service:8080/";
 
 /// Which part of the application.
 #[derive(Clone, Debug, Subcommand)]
@@ -60,30 +60,35 @@ pub(super) struct ConsumerArgs {
 
 /// Serves until a signal comes. Gives the exit code.
 pub(super) fn sample_app(session: &CommandContext, part: &DemoAppCommand) -> u8 {
-    match session.to_its_end(start(session, part)) {
+    match session.to_its_end(run(session, part)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(ExitStatus::Fine),
         Ok(Err(error)) => session.refuse(ExitStatus::Usage, error),
     }
 }
 
-async fn start(session: &CommandContext, part: &DemoAppCommand) -> Result<(), String> {
+async fn run(session: &CommandContext, part: &DemoAppCommand) -> Result<(), String> {
     match part {
         DemoAppCommand::Provider { listen } => serve(session, listen, DemoProvider).await,
         DemoAppCommand::Consumer(args) => {
-            let provider = session.environment.get(PROVIDER);
-            serve(session, &args.listen, args.consumer(provider.as_deref().unwrap_or(DEFAULT))?).await
+            let provider = session.environment.get(PROVIDER_ENV);
+            serve(
+                session,
+                &args.listen,
+                args.build_consumer(provider.as_deref().unwrap_or(DEFAULT_PROVIDER))?,
+            )
+            .await
         }
     }
 }
 
 impl ConsumerArgs {
     /// The consumer that was asked for, and the provider that it asks.
-    pub(super) fn consumer(&self, provider: &str) -> Result<DemoConsumer, String> {
+    pub(super) fn build_consumer(&self, provider: &str) -> Result<DemoConsumer, String> {
         let breaker = self.circuit_breaker.then_some(BreakerSettings {
-            failures: self.failure_threshold,
+            failure_threshold: self.failure_threshold,
             open_for: self.open_for,
-            trials: self.success_threshold,
+            success_threshold: self.success_threshold,
         });
         DemoConsumer::new(provider, self.timeout, breaker)
     }
@@ -91,7 +96,7 @@ impl ConsumerArgs {
 
 impl DemoAppCommand {
     /// Where it would listen.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(super) fn listen_address(&self) -> SocketAddr {
         match self {
             Self::Provider { listen } => listen.listen,
             Self::Consumer(args) => args.listen.listen,
@@ -107,7 +112,7 @@ async fn serve(
     // from the first moment on: whoever starts it may end it at once. In a container this is the first process,
     // which no signal ends by itself
     let end = session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
-    let server = DemoServer::listen(listen.listen).await;
+    let server = DemoServer::bind(listen.listen).await;
     let server = server.map_err(|error| format!("cannot listen on {}: {error}", listen.listen))?;
     session
         .terminal

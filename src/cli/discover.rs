@@ -14,7 +14,7 @@ use crate::kubernetes::to_json;
 /// The package whose functions are built in, and the release that they are those of.
 const PACKAGE: (&str, &str) = ("chaostoolkit-kubernetes", "0.39.0");
 /// What every module's name begins with.
-const ROOT: &str = "chaosk8s.";
+const MODULE_PREFIX: &str = "chaosk8s.";
 
 /// `discover`.
 #[derive(Args, Clone, Debug)]
@@ -28,19 +28,19 @@ pub(super) struct DiscoverArgs {
 
 /// Lists functions; one alone is told with everything about it. Gives the exit code.
 pub(super) fn discover(session: &CommandContext, args: &DiscoverArgs) -> u8 {
-    let found = match select(&args.what) {
+    let found = match find_functions(&args.what) {
         Ok(found) => found,
         Err(why) => return session.refuse(ExitStatus::Usage, why),
     };
     let text = match found.as_slice() {
-        [only] if args.list.output == TableFormat::Table && args.what != PACKAGE.0 => explained(only),
-        _ => args.list.write(list(&found), || document(&found)),
+        [only] if args.list.output == TableFormat::Table && args.what != PACKAGE.0 => describe(only),
+        _ => args.list.write(to_table(&found), || to_document(&found)),
     };
     session.answer(&text)
 }
 
 /// The words that select functions: their names, alone and with their modules, and modules.
-pub(super) fn words() -> impl Iterator<Item = (String, String)> {
+pub(super) fn names() -> impl Iterator<Item = (String, String)> {
     let listed = || functions().filter(|function| function.listed);
     let mut seen = std::collections::BTreeSet::new();
     let names = listed().map(|function| (function.name.to_owned(), function.about.to_owned()));
@@ -51,7 +51,7 @@ pub(super) fn words() -> impl Iterator<Item = (String, String)> {
 }
 
 /// The functions that are meant: all of them, one, those of that name, or those of a module or below it.
-fn select(what: &str) -> Result<Vec<Function>, String> {
+fn find_functions(what: &str) -> Result<Vec<Function>, String> {
     let listed = || functions().filter(|function| function.listed);
     if what == PACKAGE.0 {
         return Ok(listed().collect());
@@ -65,7 +65,7 @@ fn select(what: &str) -> Result<Vec<Function>, String> {
     };
     let found: Vec<Function> = listed()
         .filter(|function| {
-            let short = function.module.strip_prefix(ROOT).unwrap_or(function.module);
+            let short = function.module.strip_prefix(MODULE_PREFIX).unwrap_or(function.module);
             function.name == what || below(function.module, what) || below(short, what)
         })
         .collect();
@@ -76,7 +76,7 @@ fn select(what: &str) -> Result<Vec<Function>, String> {
     if let Some(old) = functions().find(|function| function.name == what) {
         return Ok(vec![old]);
     }
-    let known: Vec<String> = words().map(|(word, _)| word).collect();
+    let known: Vec<String> = names().map(|(word, _)| word).collect();
     let of_a_package = what.starts_with("chaostoolkit");
     let meant = suggestion(what, known.iter().map(String::as_str)).filter(|_| !of_a_package);
     Err(match meant {
@@ -93,11 +93,11 @@ fn select(what: &str) -> Result<Vec<Function>, String> {
 }
 
 /// Functions as lines of a table.
-fn list(found: &[Function]) -> Table {
+fn to_table(found: &[Function]) -> Table {
     let line = |function: &Function| TableRow {
         name: format!("{}.{}", function.module, function.name),
-        cells: vec![kind(function).to_owned(), function.name.to_owned(), function.module.to_owned()],
-        wide_cells: vec![arguments(function), function.rights().join(", ")],
+        cells: vec![type_name(function).to_owned(), function.name.to_owned(), function.module.to_owned()],
+        wide_cells: vec![format_arguments(function), function.rights().join(", ")],
     };
     Table {
         heads: &["TYPE", "NAME", "MODULE"],
@@ -106,11 +106,11 @@ fn list(found: &[Function]) -> Table {
     }
 }
 
-fn kind(function: &Function) -> &'static str {
+fn type_name(function: &Function) -> &'static str {
     if function.is_action { "action" } else { "probe" }
 }
 
-fn arguments(function: &Function) -> String {
+fn format_arguments(function: &Function) -> String {
     let argument = |argument: &Argument| match argument.default.value() {
         None => argument.name.to_owned(),
         Some(default) => format!("{}={}", argument.name, to_json(&default)),
@@ -119,9 +119,9 @@ fn arguments(function: &Function) -> String {
 }
 
 /// A function for people: its name and what it takes, what it does, the rights that it needs.
-fn explained(function: &Function) -> String {
+fn describe(function: &Function) -> String {
     let Function { module, name, about, .. } = function;
-    let mut text = format!("{:<7} {module}.{name}({})\n", kind(function), arguments(function));
+    let mut text = format!("{:<7} {module}.{name}({})\n", type_name(function), format_arguments(function));
     text += &format!("        {about}\n");
     if let Some(other) = function.deprecated_for {
         text += &format!("        deprecated: use {other}\n");
@@ -134,8 +134,8 @@ fn explained(function: &Function) -> String {
 }
 
 /// The list in the shape that the Chaos Toolkit writes, with the rights beside.
-fn document(found: &[Function]) -> Json {
-    let activities: Vec<Json> = found.iter().map(activity).collect();
+fn to_document(found: &[Function]) -> Json {
+    let activities: Vec<Json> = found.iter().map(activity_document).collect();
     json!({
         "chaoslib_version": crate::journal::CHAOSLIB_VERSION,
         "id": new_run_id(),
@@ -148,7 +148,7 @@ fn document(found: &[Function]) -> Json {
     })
 }
 
-fn activity(function: &Function) -> Json {
+fn activity_document(function: &Function) -> Json {
     let argument = |argument: &Argument| {
         let mut entry = json!({"name": argument.name, "type": argument.kind.portable()});
         if let Some(default) = argument.default.value() {
@@ -159,7 +159,7 @@ fn activity(function: &Function) -> Json {
     let secrets = json!({"name": "secrets", "type": "mapping", "default": null});
     let arguments: Vec<Json> = function.arguments.iter().map(argument).chain([secrets]).collect();
     let mut entry = json!({
-        "type": kind(function),
+        "type": type_name(function),
         "name": function.name,
         "mod": function.module,
         "doc": function.about,
@@ -177,9 +177,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_found_by_name_and_by_module() {
+    fn functions_are_found_by_name_and_module() {
         let check = |what: &str, count: usize, first: &str| {
-            let found = select(what).unwrap();
+            let found = find_functions(what).unwrap();
             let name = format!("{}.{}", found[0].module, found[0].name);
             assert_eq!((found.len(), name.as_str()), (count, first), "{what}");
         };
@@ -191,15 +191,15 @@ mod tests {
         check("secret", 3, "chaosk8s.secret.actions.create_secret");
         check("all_pods_healthy", 1, "chaosk8s.pod.probes.all_pods_healthy");
         // what a deprecated one points to is to be found where that is
-        assert!(words().any(|(word, _)| word == "all_pods_healthy"));
+        assert!(names().any(|(word, _)| word == "all_pods_healthy"));
         check("chaosk8s.service.probes.read_pod_logs", 1, "chaosk8s.service.probes.read_pod_logs");
-        assert!(select(PACKAGE.0).unwrap().len() > 90);
+        assert!(find_functions(PACKAGE.0).unwrap().len() > 90);
     }
 
     #[test]
-    fn what_is_not_there_is_said_with_what_is() {
+    fn unknown_function_error_suggests_names() {
         let check = |what: &str, text: &str| {
-            let why = select(what).unwrap_err();
+            let why = find_functions(what).unwrap_err();
             assert!(why.contains(text), "{why}");
         };
         check("terminate-pod", "did you mean \"terminate_pods\"?");

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use super::CommandContext;
-use super::demo_app::{DEFAULT, DemoAppCommand, PROVIDER};
+use super::demo_app::{DEFAULT_PROVIDER, DemoAppCommand, PROVIDER_ENV};
 use super::exit_code::ExitStatus;
 use super::manifest_files::read_all;
 use super::report_files::reason;
@@ -180,7 +180,7 @@ async fn cluster(
 async fn complete(handle: &EmbeddedHandle) -> Result<(), String> {
     let end = tokio::time::Instant::now() + READY;
     loop {
-        let unfinished = handle.unfinished();
+        let unfinished = handle.unready_deployments();
         if unfinished.is_empty() {
             return Ok(());
         }
@@ -231,12 +231,12 @@ impl ContainerRuntime for DemoAppRuntime {
             let arguments =
                 ContainerCommandLine::try_parse_from(std::iter::once("kubectl-chaos").chain(words));
             let ContainerCommand::SampleApp { part } = arguments.map_err(|error| error.to_string())?.command;
-            let port = part.address().port();
+            let port = part.listen_address().port();
             match part {
                 DemoAppCommand::Provider { .. } => listen(port, DemoProvider, end).await,
                 DemoAppCommand::Consumer(args) => {
                     let provider = provider(cluster, namespace, container)?;
-                    listen(port, args.consumer(&provider)?, end).await
+                    listen(port, args.build_consumer(&provider)?, end).await
                 }
             }
         })
@@ -246,9 +246,9 @@ impl ContainerRuntime for DemoAppRuntime {
 /// The provider that a container is told to ask, as an address on loopback when it is a Service.
 fn provider(cluster: &Arc<EmbeddedCluster>, namespace: &str, container: &Json) -> Result<String, String> {
     let mut variables = container["env"].as_array().into_iter().flatten();
-    let given = variables.find(|variable| variable["name"] == PROVIDER);
-    let text = given.and_then(|variable| variable["value"].as_str()).unwrap_or(DEFAULT);
-    let mut url = Url::parse(text).map_err(|error| format!("{PROVIDER}={text}: {error}"))?;
+    let given = variables.find(|variable| variable["name"] == PROVIDER_ENV);
+    let text = given.and_then(|variable| variable["value"].as_str()).unwrap_or(DEFAULT_PROVIDER);
+    let mut url = Url::parse(text).map_err(|error| format!("{PROVIDER_ENV}={text}: {error}"))?;
     let (Some(url::Host::Domain(host)), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Ok(text.to_owned());
     };
@@ -264,7 +264,7 @@ async fn listen(
     application: impl Application,
     end: oneshot::Receiver<()>,
 ) -> Result<Option<PortBinding>, String> {
-    let server = DemoServer::listen(([127, 0, 0, 1], 0).into())
+    let server = DemoServer::bind(([127, 0, 0, 1], 0).into())
         .await
         .map_err(|error| format!("cannot listen: {error}"))?;
     let real = server.address();

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
     /// How many failures in a row open it.
-    pub failures: u32,
+    pub failure_threshold: u32,
     /// How long it stays open.
     pub open_for: Duration,
     /// How many trials have to succeed before it closes.
-    pub trials: u32,
+    pub success_threshold: u32,
 }
 
 /// What it does with a call.
@@ -63,7 +63,7 @@ impl CircuitBreaker {
     }
 
     /// Whether a call may be made. Whoever may has to [`report`](Self::report) what came of it.
-    pub fn admits(&mut self, now: Instant) -> bool {
+    pub fn try_admit(&mut self, now: Instant) -> bool {
         let open_for = self.settings.open_for;
         match self.state {
             BreakerState::Closed { .. } => true,
@@ -83,15 +83,17 @@ impl CircuitBreaker {
     }
 
     /// Takes note of what came of a call.
-    pub fn report(&mut self, succeeded: bool, now: Instant) {
+    pub fn record_result(&mut self, succeeded: bool, now: Instant) {
         self.state = match (self.state, succeeded) {
-            (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failures => {
+            (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failure_threshold => {
                 BreakerState::Closed { failures: failures + 1 }
             }
             (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, false) => {
                 BreakerState::Open { since: now }
             }
-            (BreakerState::HalfOpen { succeeded, .. }, true) if succeeded + 1 < self.settings.trials => {
+            (BreakerState::HalfOpen { succeeded, .. }, true)
+                if succeeded + 1 < self.settings.success_threshold =>
+            {
                 BreakerState::HalfOpen { succeeded: succeeded + 1, trial: None }
             }
             (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, true) => {
@@ -110,21 +112,22 @@ mod tests {
     /// Seconds, and what happens then: `?` may a call be made, `+` it succeeded, `-` it failed.
     fn play(events: &[(u64, char)]) -> (String, BreakerState, Instant) {
         let begin = Instant::now();
-        let settings = BreakerSettings { failures: 2, open_for: Duration::from_secs(5), trials: 2 };
+        let settings =
+            BreakerSettings { failure_threshold: 2, open_for: Duration::from_secs(5), success_threshold: 2 };
         let mut breaker = CircuitBreaker::new(settings);
         let mut admitted = String::new();
         for (seconds, event) in events {
             let now = begin + Duration::from_secs(*seconds);
             match event {
-                '?' => admitted.push(if breaker.admits(now) { 'y' } else { 'n' }),
-                event => breaker.report(*event == '+', now),
+                '?' => admitted.push(if breaker.try_admit(now) { 'y' } else { 'n' }),
+                event => breaker.record_result(*event == '+', now),
             }
         }
         (admitted, breaker.state(), begin)
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row() {
+    fn breaker_opens_after_consecutive_failures() {
         let check = |events: &[(u64, char)], expected: BreakerState| {
             assert_eq!(play(events).1, expected, "{events:?}")
         };
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tries_again_one_call_at_a_time() {
+    fn half_open_breaker_admits_one_call_at_a_time() {
         let open = [(0, '-'), (0, '-')];
         let then = |events: &[(u64, char)]| play(&[&open, events].concat());
         let (admitted, state, _) =

@@ -16,7 +16,7 @@ use crate::http_client::{self, ClientOptions, describe};
 /// What it says in place of a provider that does not answer.
 pub const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
 /// Where it asks the provider.
-const PATH: &str = "/invokeConsumedService";
+const CONSUMER_PATH: &str = "/invokeConsumedService";
 
 /// The consumer.
 pub struct DemoConsumer {
@@ -42,7 +42,7 @@ impl DemoConsumer {
         Ok(Self { client, provider: provider.to_owned(), breaker })
     }
 
-    async fn ask(&self) -> Result<String, String> {
+    async fn fetch(&self) -> Result<String, String> {
         let failed = |error: reqwest::Error| {
             let why = match error.source() {
                 _ if error.is_timeout() => "timed out".to_owned(),
@@ -58,39 +58,39 @@ impl DemoConsumer {
         }
     }
 
-    async fn ask_carefully(&self, breaker: &Mutex<CircuitBreaker>) -> Result<String, String> {
-        if !breaker.lock().admits(Instant::now()) {
+    async fn fetch_with_breaker(&self, breaker: &Mutex<CircuitBreaker>) -> Result<String, String> {
+        if !breaker.lock().try_admit(Instant::now()) {
             return Err("the circuit is open".to_owned());
         }
-        let asked = self.ask().await;
-        breaker.lock().report(asked.is_ok(), Instant::now());
+        let asked = self.fetch().await;
+        breaker.lock().record_result(asked.is_ok(), Instant::now());
         asked
     }
 }
 
 impl Application for DemoConsumer {
-    async fn answer(&self, path: &str) -> Option<DemoResponse> {
-        if path != PATH {
+    async fn respond(&self, path: &str) -> Option<DemoResponse> {
+        if path != CONSUMER_PATH {
             return None;
         }
         let answer = match &self.breaker {
-            Some(breaker) => self.ask_carefully(breaker).await.or_else(|_| Ok(FALLBACK.to_owned())),
-            None => self.ask().await,
+            Some(breaker) => self.fetch_with_breaker(breaker).await.or_else(|_| Ok(FALLBACK.to_owned())),
+            None => self.fetch().await,
         };
         Some(match answer {
             Ok(text) => DemoResponse::text(200, text),
-            Err(why) => DemoResponse::json(500, &failure(&why)),
+            Err(why) => DemoResponse::json(500, &error_document(&why)),
         })
     }
 }
 
 /// The document that a Spring application answers with, as the sample's own did.
-fn failure(why: &str) -> serde_json::Value {
+fn error_document(why: &str) -> serde_json::Value {
     json!({
         "timestamp": Timestamp::now().iso(),
         "status": 500,
         "error": "Internal Server Error",
         "message": why,
-        "path": PATH,
+        "path": CONSUMER_PATH,
     })
 }

@@ -10,5 +10,5 @@ mod server;
 
 pub use circuit_breaker::{BreakerSettings, BreakerState, CircuitBreaker};
 pub use consumer::{DemoConsumer, FALLBACK};
-pub use provider::{DemoProvider, HELLO};
+pub use provider::{DemoProvider, GREETING};
 pub use server::{Application, DemoResponse, DemoServer};

@@ -3,14 +3,14 @@
 use super::server::{Application, DemoResponse};
 
 /// What it says.
-pub const HELLO: &str = "Hello from the provider!";
+pub const GREETING: &str = "Hello from the provider!";
 
 /// The provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoProvider;
 
 impl Application for DemoProvider {
-    async fn answer(&self, path: &str) -> Option<DemoResponse> {
-        (path == "/").then(|| DemoResponse::text(200, HELLO))
+    async fn respond(&self, path: &str) -> Option<DemoResponse> {
+        (path == "/").then(|| DemoResponse::text(200, GREETING))
     }
 }

@@ -16,16 +16,16 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 
 /// Where it is seen that the server is up.
-const HEALTH: &str = "/health";
+const HEALTH_PATH: &str = "/health";
 /// How long requests that are under way may take when the server ends.
-const GRACE: Duration = Duration::from_secs(5);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long a client may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What answers requests.
 pub trait Application: Send + Sync + 'static {
     /// The answer to a GET; nothing where there is nothing.
-    fn answer(&self, path: &str) -> impl Future<Output = Option<DemoResponse>> + Send;
+    fn respond(&self, path: &str) -> impl Future<Output = Option<DemoResponse>> + Send;
 }
 
 /// An answer.
@@ -65,7 +65,7 @@ pub struct DemoServer {
 
 impl DemoServer {
     /// Listens on an address; port 0 chooses one.
-    pub async fn listen(address: SocketAddr) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
@@ -92,26 +92,26 @@ impl DemoServer {
                 continue;
             };
             let application = Arc::clone(&application);
-            let service = service_fn(move |request| respond(Arc::clone(&application), request));
+            let service = service_fn(move |request| handle_request(Arc::clone(&application), request));
             let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
             // a client that goes away is its own business
             tokio::spawn(async move { drop(connection.await) });
         }
         drop(self.listener);
-        let _ = tokio::time::timeout(GRACE, open.shutdown()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, open.shutdown()).await;
     }
 }
 
-async fn respond<A: Application>(
+async fn handle_request<A: Application>(
     application: Arc<A>,
     request: Request<Incoming>,
 ) -> Result<Response<String>, Infallible> {
     let path = request.uri().path();
     let answer = match (request.method(), path) {
-        (&Method::GET | &Method::HEAD, HEALTH) => Some(DemoResponse::text(200, "up")),
-        (&Method::GET | &Method::HEAD, path) => application.answer(path).await,
+        (&Method::GET | &Method::HEAD, HEALTH_PATH) => Some(DemoResponse::text(200, "up")),
+        (&Method::GET | &Method::HEAD, path) => application.respond(path).await,
         _ => Some(DemoResponse::text(405, "only GET is answered")),
     };
     Ok(answer.unwrap_or_else(|| DemoResponse::text(404, "there is nothing here")).into())

@@ -31,7 +31,7 @@ pub(super) struct ApiResource {
 
 impl ApiResource {
     /// The resource with its group: `deployments.apps`.
-    pub(super) fn qualified(&self) -> String {
+    pub(super) fn qualified_name(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
@@ -54,7 +54,7 @@ impl ApiResource {
     }
 
     /// One kind out of a custom definition.
-    pub(super) fn of_definition(definition: &Json) -> Option<Self> {
+    pub(super) fn from_definition(definition: &Json) -> Option<Self> {
         let spec = &definition["spec"];
         let names = &spec["names"];
         let text = |value: &Json| value.as_str().map(str::to_owned);
@@ -110,10 +110,10 @@ const TABLE: &[ResourceRow] = &[
 ];
 
 /// The group of questions about rights, which are answered and not kept.
-const REVIEWS: &str = "authorization.k8s.io";
+const AUTHORIZATION_GROUP: &str = "authorization.k8s.io";
 /// What stands below objects: of which kinds, its name, the kind (of another group) that is sent there, its verbs.
 type SubresourceRow = (fn(&ApiResource) -> bool, &'static str, &'static str, &'static str);
-const BELOW: &[SubresourceRow] = &[
+const SUBRESOURCES: &[SubresourceRow] = &[
     (|kind| kind.status, "status", "", "get patch update"),
     (|kind| kind.scale, "scale", "autoscaling/v1/Scale", "get patch update"),
     (|kind| kind.name == "Pod", "eviction", "policy/v1/Eviction", "create"),
@@ -163,7 +163,7 @@ impl ApiResources {
     }
 
     /// The kind that an object says it is, by `apiVersion` and `kind`.
-    pub(super) fn of(&self, object: &Json) -> Option<(Arc<ApiResource>, String)> {
+    pub(super) fn find_for_object(&self, object: &Json) -> Option<(Arc<ApiResource>, String)> {
         let api_version = object["apiVersion"].as_str()?;
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let is = |kind: &&Arc<ApiResource>| object["kind"] == kind.name && kind.serves(group, version);
@@ -171,50 +171,51 @@ impl ApiResources {
     }
 
     /// The kind with that `group/plural`.
-    pub(super) fn of_resource(&self, resource: &str) -> Option<&Arc<ApiResource>> {
+    pub(super) fn find_by_resource(&self, resource: &str) -> Option<&Arc<ApiResource>> {
         self.0.iter().find(|kind| &*kind.resource == resource)
     }
 
     /// Adds what a custom definition defines, in place of what it defined before.
     pub(super) fn define(&mut self, kind: ApiResource) {
-        self.forget(&kind.resource);
+        self.undefine(&kind.resource);
         self.0.push(Arc::new(kind));
     }
 
     /// Forgets what a custom definition defined. What the cluster brings along stays.
-    pub(super) fn forget(&mut self, resource: &str) {
+    pub(super) fn undefine(&mut self, resource: &str) {
         self.0.retain(|kind| !kind.custom || &*kind.resource != resource);
     }
 
     /// `/api`, `/apis`, and what is below them; nothing for other addresses.
-    pub(super) fn discover(&self, path: &str) -> Option<Json> {
+    pub(super) fn discovery_document(&self, path: &str) -> Option<Json> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
             ["api"] => {
                 Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}))
             }
-            ["api", version] => self.resources("", version),
+            ["api", version] => self.resource_list("", version),
             ["apis"] => {
-                let groups: Vec<Json> = self.groups().iter().map(|group| self.group(group)).collect();
+                let groups: Vec<Json> =
+                    self.groups().iter().map(|group| self.group_document(group)).collect();
                 Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
             }
             ["apis", group] if self.groups().contains(group) => {
-                let mut found = self.group(group);
+                let mut found = self.group_document(group);
                 found["kind"] = json!("APIGroup");
                 found["apiVersion"] = json!("v1");
                 Some(found)
             }
-            ["apis", group, version] => self.resources(group, version),
+            ["apis", group, version] => self.resource_list(group, version),
             _ => None,
         }
     }
 
     fn groups(&self) -> Vec<&str> {
         let groups = self.0.iter().map(|kind| kind.group.as_str()).filter(|group| !group.is_empty());
-        unique(std::iter::once(REVIEWS).chain(groups))
+        unique(std::iter::once(AUTHORIZATION_GROUP).chain(groups))
     }
 
-    fn group(&self, group: &str) -> Json {
+    fn group_document(&self, group: &str) -> Json {
         let versions = self.0.iter().filter(|kind| kind.group == group).flat_map(|kind| &kind.versions);
         let mut versions = unique(versions.map(String::as_str));
         if versions.is_empty() {
@@ -226,7 +227,7 @@ impl ApiResources {
         json!({"name": group, "versions": all, "preferredVersion": all[0]})
     }
 
-    fn resources(&self, group: &str, version: &str) -> Option<Json> {
+    fn resource_list(&self, group: &str, version: &str) -> Option<Json> {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut resources = Vec::new();
         for kind in self.0.iter().filter(|kind| kind.serves(group, version)) {
@@ -245,7 +246,7 @@ impl ApiResources {
                 resource["shortNames"] = json!(kind.short);
             }
             resources.push(resource);
-            for (_, name, of, verbs) in BELOW.iter().filter(|(has, ..)| has(kind)) {
+            for (_, name, of, verbs) in SUBRESOURCES.iter().filter(|(has, ..)| has(kind)) {
                 let (group, of) = of.rsplit_once('/').unwrap_or(("", of));
                 let of = if of.is_empty() { kind.name.as_str() } else { of };
                 let mut below = shown(&format!("{}/{name}", kind.plural), of, verbs);
@@ -256,7 +257,7 @@ impl ApiResources {
                 resources.push(below);
             }
         }
-        if (group, version) == (REVIEWS, "v1") {
+        if (group, version) == (AUTHORIZATION_GROUP, "v1") {
             resources.push(json!({
                 "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
                 "kind": "SelfSubjectAccessReview", "verbs": ["create"],
@@ -285,17 +286,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_served_is_told() {
+    fn discovery_lists_served_resources() {
         let kinds = ApiResources::default();
         let names = |path: &str| {
-            let found = kinds.discover(path)?;
+            let found = kinds.discovery_document(path)?;
             let list = found["resources"].as_array()?;
             Some(list.iter().filter_map(|one| one["name"].as_str().map(str::to_owned)).collect::<Vec<_>>())
         };
         assert!(names("/api/v1").unwrap().contains(&"pods/eviction".to_owned()));
         assert!(names("/apis/apps/v1/").unwrap().contains(&"deployments/scale".to_owned()));
         assert_eq!(names("/apis/apps/v2"), None);
-        assert_eq!(kinds.discover("/apis/policy").unwrap()["preferredVersion"]["version"], "v1");
+        assert_eq!(kinds.discovery_document("/apis/policy").unwrap()["preferredVersion"]["version"], "v1");
         for (group, version, plural, known) in [
             ("", "v1", "pods", true),
             ("policy", "v1beta1", "poddisruptionbudgets", true),
@@ -306,21 +307,21 @@ mod tests {
     }
 
     #[test]
-    fn definitions_come_and_go() {
+    fn custom_definitions_are_added_and_removed() {
         let mut kinds = ApiResources::default();
         let definition = json!({"spec": {
             "group": "shop.example", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
             "versions": [{"name": "v1", "served": true, "subresources": {"status": {}}}, {"name": "v0", "served": false}],
         }});
-        let kind = ApiResource::of_definition(&definition).unwrap();
+        let kind = ApiResource::from_definition(&definition).unwrap();
         assert_eq!((kind.namespaced, kind.status, kind.versions.len()), (true, true, 1));
         kinds.define(kind);
         assert!(kinds.find("shop.example", "v1", "widgets").is_some());
-        kinds.forget("shop.example/widgets");
-        kinds.forget("/pods");
+        kinds.undefine("shop.example/widgets");
+        kinds.undefine("/pods");
         assert!(
             kinds.find("shop.example", "v1", "widgets").is_none() && kinds.find("", "v1", "pods").is_some()
         );
-        assert_eq!(ApiResource::of_definition(&json!({"spec": {}})), None);
+        assert_eq!(ApiResource::from_definition(&json!({"spec": {}})), None);
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn number(value: &Json) -> i64 {
 }
 
 /// How many, as a number.
-pub(super) fn count(number: usize) -> i64 {
+pub(super) fn to_i64(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn entries(value: &Json) -> impl Iterator<Item = (&String, &Json)> {
 }
 
 /// Labels as they are written in selectors, with what stands between them.
-pub(super) fn labels(value: &Json) -> String {
+pub(super) fn format_labels(value: &Json) -> String {
     entries(value).map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(",")
 }
 
@@ -71,17 +71,17 @@ pub(super) fn owners(object: &Json) -> impl Iterator<Item = &Json> {
 }
 
 /// The one of them that acts for it.
-pub(super) fn controller(object: &Json) -> Option<&Json> {
+pub(super) fn controller_owner(object: &Json) -> Option<&Json> {
     owners(object).find(|owner| owner["controller"] == true)
 }
 
 /// Whether it is about to go.
-pub(super) fn is_leaving(object: &Json) -> bool {
+pub(super) fn is_terminating(object: &Json) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Whether something keeps it from going.
-pub(super) fn is_held(object: &Json) -> bool {
+pub(super) fn has_finalizers(object: &Json) -> bool {
     items(&object["metadata"]["finalizers"]).next().is_some()
 }
 
@@ -96,7 +96,7 @@ pub(super) fn is_ready(object: &Json) -> bool {
 }
 
 /// Whether a Pod has ended by itself.
-pub(super) fn is_over(pod: &Json) -> bool {
+pub(super) fn is_finished(pod: &Json) -> bool {
     matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
@@ -106,7 +106,7 @@ pub(super) fn containers(pod: &Json) -> impl Iterator<Item = &Json> {
 }
 
 /// The number of a port of a Pod: it may be said by the name that a container gives it.
-pub(super) fn port_of(pod: &Json, port: &Json) -> Option<u16> {
+pub(super) fn resolve_port(pod: &Json, port: &Json) -> Option<u16> {
     let named = |name| {
         let mut all = containers(pod).flat_map(|one| items(&one["ports"]));
         all.find(|one| one["name"] == name).map(|one| number(&one["containerPort"]))

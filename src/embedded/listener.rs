@@ -23,7 +23,7 @@ use super::status::ApiStatus;
 use super::{EmbeddedCluster, EmbeddedHandle};
 
 /// How long a client may take for its handshake and its headers.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the cluster, the user and the context in the kubeconfig.
 pub const NAME: &str = "embedded";
 
@@ -56,7 +56,7 @@ impl Listener {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| wrong("listen", &error))?;
         let address = listener.local_addr().map_err(|error| wrong("listen", &error))?;
-        let token = token().ok_or("the embedded cluster has no random numbers for a token")?;
+        let token = generate_token().ok_or("the embedded cluster has no random numbers for a token")?;
         let cluster = Arc::clone(&handle.cluster);
         let expected: Arc<str> = format!("Bearer {token}").into();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -70,13 +70,14 @@ impl Listener {
                 let (acceptor, expected) = (acceptor.clone(), Arc::clone(&expected));
                 let served = Arc::clone(&cluster);
                 cluster.spawn(async move {
-                    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else {
+                    let Ok(Ok(stream)) = tokio::time::timeout(CLIENT_TIMEOUT, acceptor.accept(stream)).await
+                    else {
                         return;
                     };
                     let service =
                         service_fn(move |request| serve(Arc::clone(&served), Arc::clone(&expected), request));
                     let mut http = http1::Builder::new();
-                    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+                    http.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
                     // a client that goes away is its own business
                     let _ = http.serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -106,12 +107,12 @@ async fn serve(
 ) -> Result<http::Response<super::ApiBody>, Infallible> {
     let given = request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     if given != expected.as_bytes() {
-        return Ok(super::http::refuse(&ApiStatus::unauthorized()));
+        return Ok(super::http::error_response(&ApiStatus::unauthorized()));
     }
-    Ok(cluster.answer(request).await)
+    Ok(cluster.handle_request(request).await)
 }
 
-fn token() -> Option<String> {
+fn generate_token() -> Option<String> {
     let mut bytes = [0_u8; 24];
     ring::rand::SystemRandom::new().fill(&mut bytes).ok()?;
     Some(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes))

@@ -18,7 +18,7 @@ pub(super) struct PodLogs(Mutex<HashMap<(String, String), LogLines>>);
 
 impl PodLogs {
     /// A Pod says something; or is forgotten.
-    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
+    pub(super) fn append(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
         match line {
             Some(line) => self.0.lock().entry(pod).or_default().push((at, line.to_owned())),
@@ -35,11 +35,11 @@ impl PodLogs {
         now: Timestamp,
     ) -> Result<String, ApiStatus> {
         let (namespace, name) = (namespace(pod).to_owned(), name(pod).to_owned());
-        let container = container(pod, query("container"))?;
+        let container = select_container(pod, query("container"))?;
         if pod["spec"]["nodeName"].is_null() {
             return Ok(String::new());
         }
-        has_begun(pod, &container, query("previous") == "true")?;
+        check_started(pod, &container, query("previous") == "true")?;
         let number = |parameter: &str| query(parameter).parse::<usize>().ok();
         let since = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
         let begin = since.map(|seconds| now.as_seconds() - f64::from(seconds));
@@ -64,7 +64,7 @@ impl PodLogs {
 }
 
 /// The container that is meant: the one that is named, or the only one.
-fn container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
+fn select_container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     let name = name(pod);
     let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
     let (containers, initial) = (of("containers"), of("initContainers"));
@@ -86,7 +86,7 @@ fn container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
 }
 
 /// Whether a container has a log.
-fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
+fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
     let name = name(pod);
     let refuse = |why: String| Err(ApiStatus::bad_request(why));
     let mut statuses = items(&pod["status"]["containerStatuses"]);
@@ -113,12 +113,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_part_is_asked_for() {
+    fn log_query_selects_lines() {
         let logs = PodLogs::default();
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-        logs.say("shop", "web", Some("one"), at(1000));
-        logs.say("shop", "web", Some("two"), at(1050));
-        logs.say("shop", "other", Some("nothing"), at(1050));
+        logs.append("shop", "web", Some("one"), at(1000));
+        logs.append("shop", "web", Some("two"), at(1050));
+        logs.append("shop", "other", Some("nothing"), at(1050));
         let status = json!({"name": "main", "state": {"running": {}}});
         let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
             "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});

@@ -70,19 +70,19 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::ApiServer;
-use controllers::UNHEALTHY;
+use controllers::UNHEALTHY_REASON;
 use json_fields::{number, text};
 use logs::PodLogs;
 use network::ClusterNetwork;
 use store::ObjectKey;
 
-pub use controllers::{CRASHES, NO_IMAGE};
+pub use controllers::{CRASHING_IMAGE_PREFIX, MISSING_IMAGE_PREFIX};
 pub use http::ApiBody;
 pub use listener::{Listener, NAME};
 pub use status::ApiStatus;
 
 /// How many containers are looked at at once: each takes two ends of a connection.
-const LOOKS: usize = 50;
+const MAX_CONCURRENT_PROBES: usize = 50;
 
 /// What comes of starting a container: nothing for an image that only seems to run. An error says why it cannot run.
 pub type StartFuture<'a> = BoxFuture<'a, Result<Option<PortBinding>, String>>;
@@ -149,9 +149,9 @@ pub struct EmbeddedCluster {
     workloads: Box<dyn ContainerRuntime>,
     tasks: Mutex<JoinSet<()>>,
     /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
-    lives: Mutex<HashMap<String, Arc<Notify>>>,
+    pod_tasks: Mutex<HashMap<String, Arc<Notify>>>,
     /// Lets so many containers be looked at at once.
-    looks: Semaphore,
+    probe_permits: Semaphore,
 }
 
 /// Keeps a cluster alive; with it everything ends that runs in the cluster.
@@ -174,7 +174,7 @@ impl EmbeddedCluster {
         let api = Arc::new(ApiServer::new(seed, clock));
         for number in 1..=nodes {
             // nothing of it can be wrong
-            let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
+            let _ = api.create_object(node_object(&format!("embedded-{number}"), &api.now_text()));
         }
         let tasks = Mutex::new(JoinSet::new());
         let cluster = Arc::new(Self {
@@ -183,10 +183,10 @@ impl EmbeddedCluster {
             logs: PodLogs::default(),
             workloads,
             tasks,
-            lives: Mutex::default(),
-            looks: Semaphore::new(LOOKS),
+            pod_tasks: Mutex::default(),
+            probe_permits: Semaphore::new(MAX_CONCURRENT_PROBES),
         });
-        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
+        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).run_controllers());
         EmbeddedHandle { cluster, control }
     }
 
@@ -213,15 +213,15 @@ impl EmbeddedHandle {
     /// Applies an object, as `kubectl apply --server-side` does; what has no namespace goes to `namespace`.
     pub fn apply(&self, mut object: Json, namespace: &str) -> Result<(), ApiStatus> {
         let api = &self.cluster.api;
-        if object["metadata"]["namespace"].is_null() && api.at(&object)?.kind.namespaced {
+        if object["metadata"]["namespace"].is_null() && api.locate(&object)?.kind.namespaced {
             object["metadata"]["namespace"] = json!(namespace);
         }
-        let at = api.at(&object)?;
-        api.patch(&at, patch::ApiPatchType::Apply, &object, &api::Writing::default()).map(drop)
+        let at = api.locate(&object)?;
+        api.patch(&at, patch::ApiPatchType::Apply, &object, &api::WriteOptions::default()).map(drop)
     }
 
     /// What keeps Deployments from being complete: each that is not, with how far it is and what was told of its Pods.
-    pub fn unfinished(&self) -> Vec<String> {
+    pub fn unready_deployments(&self) -> Vec<String> {
         let state = self.cluster.api.lock();
         let mut unfinished = Vec::new();
         for (key, object) in state.store.list("apps/deployments", "") {
@@ -234,7 +234,7 @@ impl EmbeddedHandle {
                 let of_it =
                     |event: &Json| text(&event["involvedObject"]["name"]).starts_with(&format!("{name}-"));
                 let mut events = state.store.list("/events", namespace).map(|(_, event)| event);
-                let why = events.find(|event| event["reason"] == UNHEALTHY && of_it(event));
+                let why = events.find(|event| event["reason"] == UNHEALTHY_REASON && of_it(event));
                 let why = why.map(|event| format!(": {}", text(&event["message"]))).unwrap_or_default();
                 unfinished
                     .push(format!("Deployment {namespace}/{name} ({available} of {wanted} available{why})"));
@@ -263,11 +263,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let cluster = Arc::clone(&self.0);
-        Box::pin(async move { Ok(cluster.answer(request).await) })
+        Box::pin(async move { Ok(cluster.handle_request(request).await) })
     }
 }
 
-fn node(name: &str, now: &str) -> Json {
+fn node_object(name: &str, now: &str) -> Json {
     let condition = json!({
         "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "it seems to run",
         "lastHeartbeatTime": now, "lastTransitionTime": now,

@@ -18,18 +18,18 @@ use serde_json::Value as Json;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::EmbeddedCluster;
-use super::json_fields::{is_leaving, is_ready, items, text};
+use super::json_fields::{is_ready, is_terminating, items, text};
 use super::store::ObjectKey;
 
 /// How long a Pod may take to answer what is passed on to it, and how much it may say.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LARGEST: usize = 8 * 1024 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 /// One port of one Pod: where it is for the cluster, and where it really is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NetworkEndpoint {
     /// Its address in the cluster.
-    pub(super) shown: PodAddress,
+    pub(super) address: PodAddress,
     /// Where it listens; nothing for Pods that only seem to run.
     pub(super) real: Option<SocketAddr>,
 }
@@ -59,23 +59,23 @@ pub(super) struct ClusterNetwork {
     /// Pods that run, by their address in the cluster.
     pods: Mutex<HashMap<PodAddress, SocketAddr>>,
     /// The loopback addresses of Services, by namespace, name and port.
-    fronts: Mutex<HashMap<(String, String, u16), SocketAddr>>,
-    turn: AtomicUsize,
+    service_listeners: Mutex<HashMap<(String, String, u16), SocketAddr>>,
+    next_index: AtomicUsize,
 }
 
 impl ClusterNetwork {
     /// A Pod listens from now on.
-    pub(super) fn open(&self, shown: PodAddress, real: SocketAddr) {
+    pub(super) fn register(&self, shown: PodAddress, real: SocketAddr) {
         self.pods.lock().insert(shown, real);
     }
 
     /// It does not any more.
-    pub(super) fn close(&self, shown: PodAddress) {
+    pub(super) fn unregister(&self, shown: PodAddress) {
         self.pods.lock().remove(&shown);
     }
 
     /// Whether anything of a Pod listens.
-    fn has(&self, address: Ipv4Addr) -> bool {
+    fn has_listener(&self, address: Ipv4Addr) -> bool {
         self.pods.lock().keys().any(|shown| shown.0 == address)
     }
 
@@ -87,24 +87,24 @@ impl ClusterNetwork {
 
 impl EmbeddedCluster {
     /// A ready endpoint of a Service, another one each time. The port is a number or a name; none for the only one.
-    pub(super) fn endpoint(
+    pub(super) fn next_endpoint(
         &self,
         namespace: &str,
         service: &str,
         port: &str,
     ) -> Result<NetworkEndpoint, RouteError> {
-        let ready = self.endpoints(namespace, service, port)?;
+        let ready = self.ready_endpoints(namespace, service, port)?;
         if ready.is_empty() {
             return Err(RouteError::NoEndpoints);
         }
-        let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.network.next_index.fetch_add(1, Ordering::Relaxed);
         let shown = ready[turn % ready.len()];
-        Ok(NetworkEndpoint { shown, real: self.network.find(shown) })
+        Ok(NetworkEndpoint { address: shown, real: self.network.find(shown) })
     }
 
     /// What to know of a Pod that refuses connections: its image may be one that only seems to run.
-    pub(super) fn seeming(&self, namespace: &str, at: PodAddress) -> Option<String> {
-        if self.network.has(at.0) {
+    pub(super) fn simulated_image_note(&self, namespace: &str, at: PodAddress) -> Option<String> {
+        if self.network.has_listener(at.0) {
             return None;
         }
         let state = self.api.lock();
@@ -114,7 +114,12 @@ impl EmbeddedCluster {
         Some(format!(" (Pods of the image {image} only seem to run here)"))
     }
 
-    fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<PodAddress>, RouteError> {
+    fn ready_endpoints(
+        &self,
+        namespace: &str,
+        service: &str,
+        port: &str,
+    ) -> Result<Vec<PodAddress>, RouteError> {
         let state = self.api.lock();
         let find = |resource: &str| state.store.get(&ObjectKey::new(resource, namespace, service));
         let object = find("/services").ok_or(RouteError::NoPort)?;
@@ -136,7 +141,7 @@ impl EmbeddedCluster {
                 // the list may be a moment behind
                 let pod =
                     state.store.get(&ObjectKey::new("/pods", namespace, text(&address["targetRef"]["name"])));
-                if !pod.is_some_and(|pod| is_ready(pod) && !is_leaving(pod)) {
+                if !pod.is_some_and(|pod| is_ready(pod) && !is_terminating(pod)) {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
@@ -149,16 +154,21 @@ impl EmbeddedCluster {
 
     /// The loopback address of a Service: it passes connections on to ready Pods, and refuses them when there are
     /// none. It is the same as long as the cluster lives, whether the Service is there or not.
-    pub fn front(self: &Arc<Self>, namespace: &str, service: &str, port: u16) -> io::Result<SocketAddr> {
+    pub fn service_address(
+        self: &Arc<Self>,
+        namespace: &str,
+        service: &str,
+        port: u16,
+    ) -> io::Result<SocketAddr> {
         let key = (namespace.to_owned(), service.to_owned(), port);
-        if let Some(known) = self.network.fronts.lock().get(&key) {
+        if let Some(known) = self.network.service_listeners.lock().get(&key) {
             return Ok(*known);
         }
-        let socket = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let socket = bind_socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
-        self.network.fronts.lock().insert(key.clone(), address);
+        self.network.service_listeners.lock().insert(key.clone(), address);
         let cluster = Arc::clone(self);
-        self.spawn(async move { cluster.stand_at(socket, address, &key).await });
+        self.spawn(async move { cluster.forward_service(socket, address, &key).await });
         Ok(address)
     }
 
@@ -177,19 +187,19 @@ impl EmbeddedCluster {
             }
             _ => return None,
         };
-        Some(self.front(namespace, service, port))
+        Some(self.service_address(namespace, service, port))
     }
 
     /// A socket that is bound and does not listen refuses connections, and keeps its port from others.
-    async fn stand_at(
+    async fn forward_service(
         self: Arc<Self>,
         mut socket: TcpSocket,
         address: SocketAddr,
         key: &(String, String, u16),
     ) {
         let (namespace, service, port) = (&key.0, &key.1, key.2.to_string());
-        let is_open = || self.endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
-        let mut changed = self.api.changes();
+        let is_open = || self.ready_endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
+        let mut changed = self.api.subscribe();
         loop {
             while !is_open() {
                 if changed.changed().await.is_err() {
@@ -201,8 +211,8 @@ impl EmbeddedCluster {
                 tokio::select! {
                     accepted = listener.accept() => {
                         if let Ok((stream, _)) = accepted {
-                            let endpoint = self.endpoint(namespace, service, &port);
-                            self.spawn(join(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
+                            let endpoint = self.next_endpoint(namespace, service, &port);
+                            self.spawn(pipe_to_pod(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
                         }
                     }
                     changed = changed.changed() => {
@@ -213,7 +223,7 @@ impl EmbeddedCluster {
             }
             drop(listener);
             socket = loop {
-                match bound(address) {
+                match bind_socket(address) {
                     Ok(socket) => break socket,
                     Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
@@ -222,7 +232,7 @@ impl EmbeddedCluster {
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+fn bind_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -230,7 +240,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Joins a connection with a Pod, until one of them ends it.
-async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
+async fn pipe_to_pod(mut from: TcpStream, to: Option<SocketAddr>) {
     if let Some(to) = to
         && let Ok(mut pod) = TcpStream::connect(to).await
     {
@@ -241,17 +251,17 @@ async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
 
 /// Connects with a Pod.
 pub(super) async fn connect(endpoint: NetworkEndpoint) -> Result<TcpStream, String> {
-    let NetworkEndpoint { shown, real } = endpoint;
+    let NetworkEndpoint { address: shown, real } = endpoint;
     let real = real.ok_or_else(|| format!("dial tcp {shown}: connect: connection refused"))?;
     TcpStream::connect(real).await.map_err(|error| format!("dial tcp {shown}: connect: {error}"))
 }
 
 /// Sends a request to a Pod.
-pub(super) async fn ask(
+pub(super) async fn send_request(
     endpoint: NetworkEndpoint,
     mut request: Request<Bytes>,
 ) -> Result<Response<Bytes>, String> {
-    let shown = HeaderValue::from_str(&endpoint.shown.to_string()).map_err(|error| error.to_string())?;
+    let shown = HeaderValue::from_str(&endpoint.address.to_string()).map_err(|error| error.to_string())?;
     request.headers_mut().entry(HOST).or_insert(shown);
     let request = request.map(Full::new);
     let asking = async {
@@ -261,7 +271,8 @@ pub(super) async fn ask(
         let answer = async {
             let (head, body) =
                 sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await.map_err(|error| error.to_string())?;
+            let body =
+                Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(|error| error.to_string())?;
             // this answer has all its bytes; how they came is nobody's business
             let mut answer = Response::new(body.to_bytes());
             *answer.status_mut() = head.status;
@@ -277,5 +288,5 @@ pub(super) async fn ask(
             _ = connection => answer.await,
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.map_err(|_| "i/o timeout".to_owned())?
+    tokio::time::timeout(REQUEST_TIMEOUT, asking).await.map_err(|_| "i/o timeout".to_owned())?
 }

@@ -22,39 +22,45 @@ impl ApiStatus {
     }
 
     /// With details that say nothing.
-    fn bare(code: u16, reason: &'static str, message: &str) -> Self {
+    fn with_empty_details(code: u16, reason: &'static str, message: &str) -> Self {
         Self { details: json!({}), ..Self::new(code, reason, message) }
     }
 
-    fn of(code: u16, reason: &'static str, kind: &ApiResource, name: &str, message: String) -> Self {
+    fn for_object(code: u16, reason: &'static str, kind: &ApiResource, name: &str, message: String) -> Self {
         Self { code, reason, message, details: details(kind, name) }
     }
 
     /// There is no such object.
     pub(super) fn not_found(kind: &ApiResource, name: &str) -> Self {
-        Self::of(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
+        Self::for_object(
+            404,
+            "NotFound",
+            kind,
+            name,
+            format!("{} \"{name}\" not found", kind.qualified_name()),
+        )
     }
 
     /// There is no such resource.
     pub(super) fn no_such_resource() -> Self {
-        Self::bare(404, "NotFound", "the server could not find the requested resource")
+        Self::with_empty_details(404, "NotFound", "the server could not find the requested resource")
     }
 
     /// No server is behind that address.
-    pub(super) fn no_such_page() -> Self {
+    pub(super) fn path_not_found() -> Self {
         Self::new(404, "", "404 page not found")
     }
 
     /// The name is taken.
-    pub(super) fn exists(kind: &ApiResource, name: &str) -> Self {
-        let message = format!("{} \"{name}\" already exists", kind.qualified());
-        Self::of(409, "AlreadyExists", kind, name, message)
+    pub(super) fn already_exists(kind: &ApiResource, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", kind.qualified_name());
+        Self::for_object(409, "AlreadyExists", kind, name, message)
     }
 
     /// Somebody else was faster.
     pub(super) fn conflict(kind: &ApiResource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
-        Self::of(409, "Conflict", kind, name, message)
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_name());
+        Self::for_object(409, "Conflict", kind, name, message)
     }
 
     /// The object is not what it may be: where, and why.
@@ -64,7 +70,7 @@ impl ApiStatus {
         let singular =
             if kind.group.is_empty() { kind.name.clone() } else { format!("{}.{}", kind.name, kind.group) };
         let message = format!("{singular} \"{name}\" is invalid: {told}");
-        let mut status = Self::of(422, "Invalid", kind, name, message);
+        let mut status = Self::for_object(422, "Invalid", kind, name, message);
         status.details["kind"] = json!(kind.name);
         let cause = |(path, why): &(String, String)| {
             let reason = match why {
@@ -84,7 +90,13 @@ impl ApiStatus {
     }
 
     /// Another object than the one that is meant.
-    pub(super) fn precondition(kind: &ApiResource, name: &str, what: &str, asked: &str, is: &str) -> Self {
+    pub(super) fn precondition_failed(
+        kind: &ApiResource,
+        name: &str,
+        what: &str,
+        asked: &str,
+        is: &str,
+    ) -> Self {
         let why =
             format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
         Self::conflict(kind, name, &why)
@@ -92,7 +104,11 @@ impl ApiStatus {
 
     /// A patch that does not fit what there is. A real API server does not say why either.
     pub(super) fn unprocessable() -> Self {
-        Self::bare(422, "Invalid", "the server rejected our request due to an error in our request")
+        Self::with_empty_details(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+        )
     }
 
     /// The request makes no sense.
@@ -107,14 +123,14 @@ impl ApiStatus {
 
     /// What is not allowed, whoever asks.
     pub(super) fn forbidden(kind: &ApiResource, name: &str, why: &str) -> Self {
-        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
-        Self::of(403, "Forbidden", kind, name, message)
+        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified_name());
+        Self::for_object(403, "Forbidden", kind, name, message)
     }
 
     /// The resource has no such verb.
     pub(super) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::bare(405, "MethodNotAllowed", message)
+        Self::with_empty_details(405, "MethodNotAllowed", message)
     }
 
     /// The body is in a format that is not taken here.

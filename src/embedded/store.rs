@@ -17,7 +17,7 @@ use super::status::ApiStatus;
 use super::work_queue::Reconcile;
 
 /// How many bytes of changes are kept for watches that begin in the past.
-const KEPT: usize = 8 << 20;
+const MAX_HISTORY_BYTES: usize = 8 << 20;
 
 /// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,15 +49,15 @@ pub(super) struct StoredObject {
 impl StoredObject {
     fn new(object: Json) -> Self {
         let text = serde_json::to_string(&ObjectBody(&object)).unwrap_or_default();
-        Self { tree: Arc::new(packed(object)), text: text.into() }
+        Self { tree: Arc::new(shrink(object)), text: text.into() }
     }
 }
 
 /// The same without the room that was left for more.
-fn packed(value: Json) -> Json {
+fn shrink(value: Json) -> Json {
     match value {
-        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, packed(value))).collect(),
-        Json::Array(items) => items.into_iter().map(packed).collect(),
+        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, shrink(value))).collect(),
+        Json::Array(items) => items.into_iter().map(shrink).collect(),
         other => other,
     }
 }
@@ -87,20 +87,20 @@ pub(super) enum IndexKey {
 }
 
 /// The marks of an object.
-fn marks(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
+fn index_keys(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
     let mut marks = vec![IndexKey::Uid(uid(object).to_owned())];
     marks.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
     if &*key.resource == "/pods" {
         marks.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
         let labels = entries(&object["metadata"]["labels"]);
-        marks.extend(labels.map(|(name, value)| key.label(name, value)));
+        marks.extend(labels.map(|(name, value)| key.label_key(name, value)));
     }
     marks
 }
 
 impl ObjectKey {
     /// The mark of a label in the namespace.
-    pub(super) fn label(&self, name: &str, value: &Json) -> IndexKey {
+    pub(super) fn label_key(&self, name: &str, value: &Json) -> IndexKey {
         IndexKey::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
     }
 }
@@ -129,10 +129,10 @@ impl StoreChange {
 #[derive(Debug)]
 pub(super) struct ObjectStore {
     objects: BTreeMap<Arc<ObjectKey>, StoredObject>,
-    marked: HashMap<IndexKey, BTreeSet<Arc<ObjectKey>>>,
+    index: HashMap<IndexKey, BTreeSet<Arc<ObjectKey>>>,
     revision: watch::Sender<u64>,
     changes: VecDeque<StoreChange>,
-    kept: usize,
+    history_bytes: usize,
     /// What the controllers have to look at.
     pub(super) todo: BTreeSet<Reconcile>,
 }
@@ -141,11 +141,11 @@ impl Default for ObjectStore {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
-            marked: HashMap::new(),
+            index: HashMap::new(),
             // no cluster begins at 0, which means "any" in requests
             revision: watch::Sender::new(1),
             changes: VecDeque::new(),
-            kept: 0,
+            history_bytes: 0,
             todo: BTreeSet::new(),
         }
     }
@@ -158,7 +158,7 @@ impl ObjectStore {
     }
 
     /// Says when something has changed.
-    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
@@ -173,12 +173,12 @@ impl ObjectStore {
         resource: &'a str,
         namespace: &'a str,
     ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> {
-        let all = self.after(ObjectKey::new(resource, namespace, ""), namespace);
+        let all = self.list_after(ObjectKey::new(resource, namespace, ""), namespace);
         all.map(|(key, stored)| (key, &stored.tree))
     }
 
     /// The same as they are kept, behind a key: where a list in pages goes on.
-    pub(super) fn after<'a>(
+    pub(super) fn list_after<'a>(
         &'a self,
         start: ObjectKey,
         namespace: &'a str,
@@ -190,21 +190,21 @@ impl ObjectStore {
     }
 
     /// The objects that have a mark.
-    pub(super) fn marked<'a>(
+    pub(super) fn find_indexed<'a>(
         &'a self,
         mark: &IndexKey,
     ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> + use<'a> {
-        let keys = self.marked.get(mark).into_iter().flatten();
+        let keys = self.index.get(mark).into_iter().flatten();
         keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// How many those are.
-    pub(super) fn count(&self, mark: &IndexKey) -> usize {
-        self.marked.get(mark).map_or(0, BTreeSet::len)
+    pub(super) fn count_indexed(&self, mark: &IndexKey) -> usize {
+        self.index.get(mark).map_or(0, BTreeSet::len)
     }
 
     /// Everything in a namespace, whatever it is.
-    pub(super) fn within(&self, namespace: &str) -> Vec<Arc<Json>> {
+    pub(super) fn list_namespace(&self, namespace: &str) -> Vec<Arc<Json>> {
         let inside = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
         inside.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
     }
@@ -216,7 +216,7 @@ impl ObjectStore {
         let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
         let before = self.objects.insert(Arc::clone(&key), stored.clone());
         let tree = Arc::clone(&stored.tree);
-        self.changed(key, before, Some(stored));
+        self.record_change(key, before, Some(stored));
         tree
     }
 
@@ -227,42 +227,48 @@ impl ObjectStore {
         last["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
         let last = StoredObject::new(last);
         let tree = Arc::clone(&last.tree);
-        self.changed(key, Some(last), None);
+        self.record_change(key, Some(last), None);
         Some(tree)
     }
 
-    fn changed(&mut self, key: Arc<ObjectKey>, before: Option<StoredObject>, after: Option<StoredObject>) {
+    fn record_change(
+        &mut self,
+        key: Arc<ObjectKey>,
+        before: Option<StoredObject>,
+        after: Option<StoredObject>,
+    ) {
         let tree = |stored: &Option<StoredObject>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
         let (old, new) = (tree(&before), tree(&after));
-        let of = |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| marks(&key, tree)).unwrap_or_default();
+        let of =
+            |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| index_keys(&key, tree)).unwrap_or_default();
         let (gone, come) = (of(&old), of(&new));
         for mark in gone.iter().filter(|mark| !come.contains(mark)) {
-            if let Some(keys) = self.marked.get_mut(mark) {
+            if let Some(keys) = self.index.get_mut(mark) {
                 keys.remove(&key);
                 if keys.is_empty() {
-                    self.marked.remove(mark);
+                    self.index.remove(mark);
                 }
             }
         }
         for mark in come.into_iter().filter(|mark| !gone.contains(mark)) {
-            self.marked.entry(mark).or_default().insert(Arc::clone(&key));
+            self.index.entry(mark).or_default().insert(Arc::clone(&key));
         }
         self.note(&key, old.as_deref(), new.as_deref());
         let revision = self.revision() + 1;
         let text = |stored: Option<StoredObject>| stored.map(|stored| stored.text);
         let change = StoreChange { revision, key, before: text(before), after: text(after) };
-        self.kept += change.size();
+        self.history_bytes += change.size();
         self.changes.push_back(change);
-        while self.kept > KEPT
+        while self.history_bytes > MAX_HISTORY_BYTES
             && let Some(oldest) = self.changes.pop_front()
         {
-            self.kept -= oldest.size();
+            self.history_bytes -= oldest.size();
         }
         self.revision.send_replace(revision);
     }
 
     /// What changed after a revision. An error when that is no longer known.
-    pub(super) fn since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
+    pub(super) fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
         let oldest = self.changes.front().map_or(self.revision(), |change| change.revision - 1);
         if revision < oldest {
             return Err(ApiStatus::expired(revision, oldest));
@@ -277,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_revision_counts_for_all_and_the_past_is_bounded() {
+    fn revision_is_global_and_history_is_bounded() {
         let mut store = ObjectStore::default();
         let start = store.revision();
         for (namespace, name) in [("b", "x"), ("a", "y"), ("a", "z")] {
@@ -294,25 +300,25 @@ mod tests {
         let gone = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
         assert_eq!(gone["metadata"]["resourceVersion"], (start + 5).to_string());
         let seen: Vec<(u64, bool)> = store
-            .since(start + 3)
+            .changes_since(start + 3)
             .unwrap()
             .iter()
             .map(|change| (change.revision, change.after.is_some()))
             .collect();
         assert_eq!(seen, [(start + 4, true), (start + 5, false)]);
         // each change holds two of these, but for the first
-        let large = "x".repeat(KEPT / 7);
+        let large = "x".repeat(MAX_HISTORY_BYTES / 7);
         for index in 0..4 {
             store.put(&node, json!({"kind": "Node", "metadata": {"index": index, "large": large}}));
         }
-        assert_eq!(store.since(start + 5).unwrap_err().reason, "Expired");
-        let last = store.since(start + 6).unwrap();
+        assert_eq!(store.changes_since(start + 5).unwrap_err().reason, "Expired");
+        let last = store.changes_since(start + 6).unwrap();
         assert_eq!(last.len(), 3);
         assert!(last[0].after.as_ref().unwrap().starts_with(r#"{"metadata":{"index":1,"#));
     }
 
     #[test]
-    fn marks_follow_what_objects_say() {
+    fn index_follows_object_changes() {
         let mut store = ObjectStore::default();
         let key = ObjectKey::new("/pods", "a", "x");
         let pod = |node: &str, app: &str| {
@@ -320,7 +326,7 @@ mod tests {
                 "spec": {"nodeName": node}})
         };
         store.put(&key, pod("", "web"));
-        let (none, web) = (IndexKey::Node(String::new()), key.label("app", &json!("web")));
+        let (none, web) = (IndexKey::Node(String::new()), key.label_key("app", &json!("web")));
         let counts = |store: &ObjectStore| {
             [
                 &none,
@@ -329,13 +335,13 @@ mod tests {
                 &IndexKey::Owner("o".into()),
                 &IndexKey::Uid("u".into()),
             ]
-            .map(|mark| store.count(mark))
+            .map(|mark| store.count_indexed(mark))
         };
         assert_eq!(counts(&store), [1, 0, 1, 1, 1]);
         store.put(&key, pod("n", "api"));
         assert_eq!(counts(&store), [0, 1, 0, 1, 1]);
         store.remove(&key);
         assert_eq!(counts(&store), [0; 5]);
-        assert!(store.marked.is_empty(), "nothing is left of what is gone");
+        assert!(store.index.is_empty(), "nothing is left of what is gone");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::json_fields::{controller, entries, is_leaving, owners, text, uid};
+use super::json_fields::{controller_owner, entries, is_terminating, owners, text, uid};
 use super::store::{IndexKey, ObjectKey, ObjectStore};
 
 /// Something to look at.
@@ -39,16 +39,16 @@ impl ObjectStore {
         if after.is_none() {
             todo.push(Reconcile::Orphans(uid(object).to_owned()));
             for owner in owners(object) {
-                let owner = self.marked(&IndexKey::Uid(text(&owner["uid"]).to_owned()));
+                let owner = self.find_indexed(&IndexKey::Uid(text(&owner["uid"]).to_owned()));
                 todo.extend(owner.map(|(key, _)| Reconcile::Leaving(ObjectKey::clone(key))));
             }
             todo.push(Reconcile::Namespace(key.namespace.clone()));
-        } else if is_leaving(object) {
+        } else if is_terminating(object) {
             todo.push(Reconcile::Leaving(key.clone()));
         }
         let both = || before.into_iter().chain(after);
         let owner = |resource: &str, kind: &str| {
-            let mine = both().filter_map(controller).filter(|owner| owner["kind"] == kind);
+            let mine = both().filter_map(controller_owner).filter(|owner| owner["kind"] == kind);
             mine.map(|owner| ObjectKey::new(resource, &key.namespace, text(&owner["name"])))
                 .collect::<Vec<_>>()
         };

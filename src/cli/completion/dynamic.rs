@@ -18,14 +18,14 @@ use crate::kubernetes::{
 use crate::value::Map;
 
 /// How long somebody is kept waiting.
-const PATIENCE: Duration = Duration::from_secs(1);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The words that are known, by the flags that were written.
 pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
     if what == DynamicSource::Functions {
-        return discover::words().collect();
+        return discover::names().collect();
     }
-    let Some(flags) = flags(given) else { return Vec::new() };
+    let Some(flags) = parse_flags(given) else { return Vec::new() };
     let of_files = |names: fn(&KubeconfigNames) -> &Vec<String>| {
         let mut found: Vec<String> = Vec::new();
         for file in kubeconfigs(&flags, environment) {
@@ -35,7 +35,7 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         }
         found.sort();
         found.dedup();
-        plain(found)
+        without_description(found)
     };
     match what {
         DynamicSource::Functions => Vec::new(),
@@ -43,28 +43,28 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         DynamicSource::Clusters => of_files(|names| &names.clusters),
         DynamicSource::Users => of_files(|names| &names.users),
         DynamicSource::Namespaces => {
-            plain(of_a_cluster(flags, environment, async |cluster| namespaces(cluster).await))
+            without_description(query_cluster(flags, environment, async |cluster| namespaces(cluster).await))
         }
         DynamicSource::Trials => {
-            plain(of_a_cluster(flags, environment, async |cluster| trial_names(cluster).await))
+            without_description(query_cluster(flags, environment, async |cluster| trial_names(cluster).await))
         }
     }
 }
 
-fn plain(words: Vec<String>) -> Vec<Candidate> {
+fn without_description(words: Vec<String>) -> Vec<Candidate> {
     words.into_iter().map(|word| (word, String::new())).collect()
 }
 
 /// The flags that were written, as far as they can be understood.
-fn flags(given: &[String]) -> Option<ConnectionFlags> {
+fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
     let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str)).chain(["options"]);
     let cli = Cli::try_parse_from(words).ok()?;
     let flags = cli.connection.options(true).flags;
-    Some(ConnectionFlags { unattended: true, request_timeout: Some(PATIENCE), ..flags })
+    Some(ConnectionFlags { unattended: true, request_timeout: Some(QUERY_TIMEOUT), ..flags })
 }
 
 /// Asks a cluster. What starts meanwhile, such as a plugin that logs in, cannot be cut short: it is left behind.
-fn of_a_cluster(
+fn query_cluster(
     flags: ConnectionFlags,
     environment: &ProcessEnv,
     ask: impl AsyncFnOnce(&ClusterClient) -> Result<Vec<String>, ClusterError> + Send + 'static,
@@ -80,5 +80,5 @@ fn of_a_cluster(
         // nobody may be waiting any more
         let _ = sender.send(found.unwrap_or_default());
     });
-    receiver.recv_timeout(PATIENCE).unwrap_or_default()
+    receiver.recv_timeout(QUERY_TIMEOUT).unwrap_or_default()
 }

@@ -28,16 +28,16 @@ use super::args::Cli;
 use crate::config::ProcessEnv;
 
 /// What the file beside kubectl is called, but for the name of the plugin.
-pub(super) const BESIDE: &str = "kubectl_complete-";
+pub(super) const HELPER_PREFIX: &str = "kubectl_complete-";
 /// The word by which a shell asks this program.
-const ASKED: &str = "__complete";
+const COMPLETE_COMMAND: &str = "__complete";
 
 /// `completion`.
 #[derive(Args, Debug)]
 pub(super) struct CompletionArgs {
     /// What to complete for.
     #[command(subcommand)]
-    what: CompletionTarget,
+    target: CompletionTarget,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,36 +61,36 @@ enum CompletionTarget {
 /// Installs, or prints a script. Gives the exit code.
 pub(super) fn completion(session: &CommandContext, args: &CompletionArgs) -> u8 {
     let program = session.program();
-    let script = match &args.what {
+    let script = match &args.target {
         CompletionTarget::Install { dir } => return install::install(session, dir.as_deref()),
         CompletionTarget::Bash => include_str!("bash.sh").replace("NAME", &program),
         CompletionTarget::Zsh => include_str!("zsh.sh").replace("NAME", &program),
         CompletionTarget::Fish => include_str!("fish.fish").replace("NAME", &program),
-        CompletionTarget::Powershell => powershell(&program),
+        CompletionTarget::Powershell => powershell_script(&program),
     };
     session.answer(&script)
 }
 
 /// A script that knows every command by itself: what Windows hands on of an empty word differs by its version.
-fn powershell(program: &str) -> String {
+fn powershell_script(program: &str) -> String {
     let mut script = Vec::new();
     clap_complete::generate(Shell::PowerShell, &mut Cli::command(), program, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
 /// The words to complete, where that is what this program was started for.
-pub(super) fn asked(words: &[OsString]) -> Option<&[OsString]> {
+pub(super) fn completion_words(words: &[OsString]) -> Option<&[OsString]> {
     let (program, rest) = words.split_first()?;
     let name = Path::new(program).file_stem()?.to_string_lossy();
-    if name.starts_with(BESIDE) {
+    if name.starts_with(HELPER_PREFIX) {
         return Some(rest);
     }
     let (first, rest) = rest.split_first()?;
-    (first == ASKED).then_some(rest)
+    (first == COMPLETE_COMMAND).then_some(rest)
 }
 
 /// Says what the last word can be. Nobody is told when that cannot be said.
-pub(super) fn answer(words: &[OsString], environment: &ProcessEnv) {
+pub(super) fn print_candidates(words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
     let found = engine::complete(Cli::command(), &words, &mut look_up);
@@ -102,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_known_when_a_shell_asks() {
+    fn completion_request_is_recognised() {
         let check = |line: &[&str], expected: Option<usize>| {
             let words: Vec<OsString> = line.iter().map(OsString::from).collect();
-            assert_eq!(asked(&words).map(<[_]>::len), expected, "{line:?}");
+            assert_eq!(completion_words(&words).map(<[_]>::len), expected, "{line:?}");
         };
         check(&["/bin/kubectl_complete-chaos", "run", ""], Some(2));
         check(&["kubectl_complete-chaos"], Some(0));

@@ -22,9 +22,9 @@ use crate::trial::Arm;
 use scenario::{DemoScenario, SERVICES, ScenarioSpec};
 
 /// Where it leaves what it showed.
-const FOLDER: &str = "chaos-demo";
+const OUTPUT_DIR: &str = "chaos-demo";
 /// By this file a folder of an earlier demo is known.
-const MARK: &str = ".kubectl-chaos-demo";
+const MARKER_FILE: &str = ".kubectl-chaos-demo";
 
 /// `demo`.
 #[derive(Args, Debug)]
@@ -45,7 +45,7 @@ enum DemoError {
 
 /// Shows a scenario. Gives the exit code.
 pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
-    match session.to_its_end(show(session, args)) {
+    match session.to_its_end(run_demo(session, args)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(ExitStatus::Fine),
         Ok(Err(DemoError::Failed(exit, why))) => session.refuse(exit, why),
@@ -55,17 +55,17 @@ pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
     }
 }
 
-async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError> {
-    let story = args.scenario.story();
+async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError> {
+    let story = args.scenario.spec();
     let unwritten = |error: &dyn std::fmt::Display| {
         DemoError::Failed(ExitStatus::Usage, format!("the demo cannot write to this folder: {error}"))
     };
     let end = session.signals.end().map_err(|error| unwritten(&error))?;
     let mut end = std::pin::pin!(end);
-    let place = Path::new(FOLDER);
-    if place.exists() && !place.join(MARK).exists() {
+    let place = Path::new(OUTPUT_DIR);
+    if place.exists() && !place.join(MARKER_FILE).exists() {
         let why =
-            format!("./{FOLDER} is here already, and no demo made it: move it, or go to another folder");
+            format!("./{OUTPUT_DIR} is here already, and no demo made it: move it, or go to another folder");
         return Err(DemoError::Failed(ExitStatus::Usage, why));
     }
     // until all is there it stands aside, and goes with whatever ends the demo
@@ -75,12 +75,12 @@ async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError
         .map_err(|error| unwritten(&reason(&error)))?;
     let root = std::path::absolute(folder.path()).map_err(|error| unwritten(&error))?;
     let no_settings = root.join("settings.yaml");
-    write(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
-    let more = [("experiment.json", story.experiment), (MARK, "")];
+    write_file(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
+    let more = [("experiment.json", story.experiment), (MARKER_FILE, "")];
     for (path, text) in SERVICES.iter().chain(story.files).chain(&more) {
-        write(&root.join(path), text).map_err(|error| unwritten(&error))?;
+        write_file(&root.join(path), text).map_err(|error| unwritten(&error))?;
     }
-    let session = &stranger(session, &no_settings);
+    let session = &isolated_context(session, &no_settings);
     let say = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     say(format!("\n1. Before: {}", story.before));
     let manifests = [root.join("services"), root.join("01-before")];
@@ -88,7 +88,7 @@ async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError
         cluster = EmbeddedRun::start(session, &manifests) => cluster.map_err(|(exit, error)| DemoError::Failed(exit, error))?,
         signal = &mut end => return Err(DemoError::Signal(signal)),
     };
-    let before = arm(session, &cluster, &root, &story, Arm::Before).await?;
+    let before = run_arm(session, &cluster, &root, &story, Arm::Before).await?;
     // a run that was through takes no signal for its own
     tokio::select! {
         biased;
@@ -103,23 +103,23 @@ async fn show(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoError
         }
         signal = &mut end => return Err(DemoError::Signal(signal)),
     }
-    let after = arm(session, &cluster, &root, &story, Arm::After).await?;
-    let comparison = report(session, &root, &before, &after)?;
+    let after = run_arm(session, &cluster, &root, &story, Arm::After).await?;
+    let comparison = write_reports(session, &root, &before, &after)?;
     let _ = fs::remove_file(&no_settings);
     if place.exists() {
         fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
     }
     fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
     let unsaid = |error: String| DemoError::Failed(ExitStatus::NotWritten, error);
-    session.terminal.result(&summary(&story, &before, &after, &comparison)).map_err(unsaid)?;
+    session.terminal.result(&format_summary(&story, &before, &after, &comparison)).map_err(unsaid)?;
     if args.keep {
-        session.terminal.result(&things_to_try(&cluster.kubeconfig)).map_err(unsaid)?;
+        session.terminal.result(&format_next_steps(&cluster.kubeconfig)).map_err(unsaid)?;
         end.await;
     }
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -127,7 +127,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// A session that knows nothing of who started the demo: no settings, no cluster, no leniency.
-fn stranger(session: &CommandContext, settings: &Path) -> CommandContext {
+fn isolated_context(session: &CommandContext, settings: &Path) -> CommandContext {
     let mut stranger = session.clone();
     stranger.global.settings = settings.display().to_string();
     stranger.global.strict = true;
@@ -137,7 +137,7 @@ fn stranger(session: &CommandContext, settings: &Path) -> CommandContext {
 }
 
 /// Runs the experiment once, and gives its journal when it ended as it was to end.
-async fn arm(
+async fn run_arm(
     session: &CommandContext,
     cluster: &EmbeddedRun,
     root: &Path,
@@ -149,11 +149,11 @@ async fn arm(
     };
     let (name, expected) = match arm {
         Arm::Before => (arm.name(), ExitStatus::Deviated.code()),
-        Arm::After => (arm.name(), story.second),
+        Arm::After => (arm.name(), story.after_exit_code),
     };
     let journal = root.join(name).join("journal-1.json");
     fs::create_dir_all(root.join(name)).map_err(|error| wrong(error.to_string()))?;
-    let args = arguments(&root.join("experiment.json"), &journal, story).map_err(&wrong)?;
+    let args = run_args(&root.join("experiment.json"), &journal, story).map_err(&wrong)?;
     // both are runs of their own, and a comparison insists on it
     let mut session = session.clone();
     session.run_id = new_run_id();
@@ -169,13 +169,13 @@ async fn arm(
     }
     let mut record = load_journals::one(&journal).map_err(wrong)?;
     // where it will be when somebody reads the reports
-    record.source = format!("{FOLDER}/{name}/journal-1.json");
+    record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)
 }
 
 /// What `run` would be given on the command line. The probe is sampled often enough for one run to show when the users
 /// were hit, and for how long.
-fn arguments(experiment: &Path, journal: &Path, story: &ScenarioSpec) -> Result<RunArgs, String> {
+fn run_args(experiment: &Path, journal: &Path, story: &ScenarioSpec) -> Result<RunArgs, String> {
     let mut line: Vec<PathBuf> = ["kubectl-chaos", "run", "--journal-path"].map(PathBuf::from).to_vec();
     line.push(journal.to_owned());
     line.extend(["--sample=50ms", "--recovery=4s", "--sample-probe", story.probe].map(PathBuf::from));
@@ -191,7 +191,7 @@ fn arguments(experiment: &Path, journal: &Path, story: &ScenarioSpec) -> Result<
 }
 
 /// Compares both runs, and leaves the reports that a trial leaves.
-fn report(
+fn write_reports(
     session: &CommandContext,
     root: &Path,
     before: &Record,
@@ -210,29 +210,34 @@ fn report(
     }
 }
 
-fn summary(story: &ScenarioSpec, before: &Record, after: &Record, comparison: &RunComparison) -> String {
+fn format_summary(
+    story: &ScenarioSpec,
+    before: &Record,
+    after: &Record,
+    comparison: &RunComparison,
+) -> String {
     let mut text = String::from("\n3. The answer\n");
     for (name, record) in [("before", before), ("after", after)] {
         let journal: Json = serde_json::from_str(&record.text).unwrap_or_default();
         let verdict = &journal["kubectl-chaos"]["verdict"];
         let verdict = verdict.as_str().unwrap_or_default();
-        let _ = writeln!(text, "{name:<8}{verdict}: the users got {}", seen(&journal));
+        let _ = writeln!(text, "{name:<8}{verdict}: the users got {}", describe_last_probe(&journal));
     }
     let _ = write!(
         text,
         "\n{}\n{}\n\n\
-         To open first: ./{FOLDER}/report.html, in a browser. As it would stand on a pull request: ./{FOLDER}/summary.md.\n\
+         To open first: ./{OUTPUT_DIR}/report.html, in a browser. As it would stand on a pull request: ./{OUTPUT_DIR}/summary.md.\n\
          Beside it: the journal of each run, comparison.json, and junit.xml for a CI server.\n\
-         To do the same on your own cluster: kubectl chaos trial ./{FOLDER}/experiment.json --common ./{FOLDER}/services \
-         --before ./{FOLDER}/01-before --after ./{FOLDER}/03-after\n",
+         To do the same on your own cluster: kubectl chaos trial ./{OUTPUT_DIR}/experiment.json --common ./{OUTPUT_DIR}/services \
+         --before ./{OUTPUT_DIR}/01-before --after ./{OUTPUT_DIR}/03-after\n",
         compare::CompareFormat::Text.write(comparison),
-        story.learnt
+        story.lesson
     );
     text
 }
 
 /// What the last probe of the last look at the steady state saw.
-fn seen(journal: &Json) -> String {
+fn describe_last_probe(journal: &Json) -> String {
     let probes = journal["steady_states"]["after"]["probes"].as_array();
     let Some(probe) = probes.and_then(|probes| probes.last()) else { return "nothing".to_owned() };
     let output = &probe["output"];
@@ -254,7 +259,7 @@ fn seen(journal: &Json) -> String {
     sanitize(&text)
 }
 
-fn things_to_try(kubeconfig: &Path) -> String {
+fn format_next_steps(kubeconfig: &Path) -> String {
     let path = kubeconfig.display();
     format!(
         "\nThe cluster stays until Ctrl-C. In another terminal:\n\n\
@@ -263,6 +268,6 @@ fn things_to_try(kubeconfig: &Path) -> String {
          kubectl scale deployment/my-provider-app --replicas=3\n\
          kubectl delete pod --selector service=my-provider-service\n\
          kubectl get --raw /api/v1/namespaces/default/services/my-provider-service/proxy/\n\
-         kubectl chaos run {FOLDER}/experiment.json\n"
+         kubectl chaos run {OUTPUT_DIR}/experiment.json\n"
     )
 }

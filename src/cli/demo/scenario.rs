@@ -24,8 +24,8 @@ pub(super) struct ScenarioSpec {
     pub(super) files: &'static [(&'static str, &'static str)],
     pub(super) variables: &'static [&'static str],
     /// The exit code of the second run. The first one always shows the weakness.
-    pub(super) second: u8,
-    pub(super) learnt: &'static str,
+    pub(super) after_exit_code: u8,
+    pub(super) lesson: &'static str,
 }
 
 macro_rules! example {
@@ -44,7 +44,7 @@ const PROVIDER: &str = example!("01-before/provider-deployment.yaml");
 
 impl DemoScenario {
     /// What it consists of.
-    pub(super) fn story(self) -> ScenarioSpec {
+    pub(super) fn spec(self) -> ScenarioSpec {
         match self {
             Self::CircuitBreaker => ScenarioSpec {
                 before: "a consumer that passes on what its provider does",
@@ -58,8 +58,8 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
                 variables: &["settle_seconds:int=2"],
-                second: 0,
-                learnt: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
+                after_exit_code: 0,
+                lesson: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
                          read a text of the consumer's own.",
             },
             Self::UnreadSwitch => ScenarioSpec {
@@ -77,8 +77,8 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
                 variables: &["settle_seconds:int=2"],
-                second: 1,
-                learnt: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
+                after_exit_code: 1,
+                lesson: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
                          nothing reads it; without the experiment everybody would believe in it.",
             },
             Self::KilledPod => ScenarioSpec {
@@ -91,8 +91,8 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", include_str!("provider-2.yaml")),
                 ],
                 variables: &[],
-                second: 0,
-                learnt: "One Pod was killed both times. With one Pod nobody answered until the next one was ready; with two \
+                after_exit_code: 0,
+                lesson: "One Pod was killed both times. With one Pod nobody answered until the next one was ready; with two \
                          the other one did.",
             },
         }

@@ -18,7 +18,7 @@ pub(super) enum CheckState {
     /// Nothing is in the way; somebody should look.
     Warning,
     /// Something is in the way.
-    Wrong,
+    Error,
 }
 
 impl CheckState {
@@ -26,7 +26,7 @@ impl CheckState {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
-            Self::Wrong => "wrong",
+            Self::Error => "wrong",
         }
     }
 }
@@ -38,9 +38,9 @@ pub(super) struct CheckResult {
     pub(super) check: &'static str,
     pub(super) state: CheckState,
     /// What was seen.
-    pub(super) seen: String,
+    pub(super) message: String,
     /// What to do; nothing where all is well.
-    pub(super) advice: Option<String>,
+    pub(super) hint: Option<String>,
     /// Whether it is that the cluster cannot be reached, or refuses.
     #[serde(skip)]
     pub(super) unreachable: bool,
@@ -49,32 +49,32 @@ pub(super) struct CheckResult {
 impl CheckResult {
     /// All is well.
     pub(super) fn ok(check: &'static str, seen: impl Into<String>) -> Self {
-        Self { check, state: CheckState::Ok, seen: seen.into(), advice: None, unreachable: false }
+        Self { check, state: CheckState::Ok, message: seen.into(), hint: None, unreachable: false }
     }
 
     /// Somebody should look.
     pub(super) fn warning(check: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: CheckState::Warning, advice: Some(advice.into()), ..Self::ok(check, seen) }
+        Self { state: CheckState::Warning, hint: Some(advice.into()), ..Self::ok(check, seen) }
     }
 
     /// Something is in the way.
-    pub(super) fn wrong(check: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: CheckState::Wrong, ..Self::warning(check, seen, advice) }
+    pub(super) fn error(check: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { state: CheckState::Error, ..Self::warning(check, seen, advice) }
     }
 
     /// That a cluster is away is nothing to those who need none.
-    pub(super) fn forgive(&mut self) {
+    pub(super) fn downgrade(&mut self) {
         if self.unreachable {
             self.state = CheckState::Warning;
-            self.advice = Some("the experiment needs no cluster".to_owned());
+            self.hint = Some("the experiment needs no cluster".to_owned());
         }
     }
 }
 
 /// How the program ends: nothing is wrong, something is, or only that the cluster cannot be reached.
-pub(super) fn exit(findings: &[CheckResult]) -> ExitStatus {
+pub(super) fn exit_status(findings: &[CheckResult]) -> ExitStatus {
     let wrong: Vec<&CheckResult> =
-        findings.iter().filter(|finding| finding.state == CheckState::Wrong).collect();
+        findings.iter().filter(|finding| finding.state == CheckState::Error).collect();
     if wrong.is_empty() {
         ExitStatus::Fine
     } else if wrong.iter().all(|finding| finding.unreachable) {
@@ -85,11 +85,11 @@ pub(super) fn exit(findings: &[CheckResult]) -> ExitStatus {
 }
 
 /// The findings as lines of a table.
-pub(super) fn list(findings: &[CheckResult]) -> Table {
+pub(super) fn to_table(findings: &[CheckResult]) -> Table {
     let line = |finding: &CheckResult| TableRow {
         name: finding.check.to_owned(),
-        cells: vec![finding.check.to_owned(), finding.state.name().to_owned(), finding.seen.clone()],
-        wide_cells: vec![finding.advice.clone().unwrap_or_default()],
+        cells: vec![finding.check.to_owned(), finding.state.name().to_owned(), finding.message.clone()],
+        wide_cells: vec![finding.hint.clone().unwrap_or_default()],
     };
     Table {
         heads: &["CHECK", "STATE", "SEEN"],
@@ -99,9 +99,9 @@ pub(super) fn list(findings: &[CheckResult]) -> Table {
 }
 
 /// What to do, in a line for each finding that asks for something.
-pub(super) fn advice(findings: &[CheckResult]) -> String {
+pub(super) fn format_hints(findings: &[CheckResult]) -> String {
     let line = |finding: &CheckResult| {
-        let advice = finding.advice.as_ref()?;
+        let advice = finding.hint.as_ref()?;
         Some(format!("{} ({}): {advice}", finding.check, finding.state.name()))
     };
     let mut lines: Vec<String> = findings.iter().filter_map(line).collect();
@@ -115,7 +115,7 @@ pub(super) fn advice(findings: &[CheckResult]) -> String {
 }
 
 /// The findings for machines.
-pub(super) fn document(findings: &[CheckResult]) -> Json {
+pub(super) fn to_json(findings: &[CheckResult]) -> Json {
     let worst = findings.iter().map(|finding| finding.state).max().unwrap_or(CheckState::Ok);
     json!({"schema": SCHEMA, "state": worst, "findings": findings})
 }
@@ -125,22 +125,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_tells_a_cluster_that_is_away_from_everything_else() {
-        let away = || CheckResult { unreachable: true, ..CheckResult::wrong("cluster", "away", "wait") };
-        let check = |findings: &[CheckResult], expected: ExitStatus| assert_eq!(exit(findings), expected);
+    fn exit_status_separates_unreachable_cluster() {
+        let away = || CheckResult { unreachable: true, ..CheckResult::error("cluster", "away", "wait") };
+        let check =
+            |findings: &[CheckResult], expected: ExitStatus| assert_eq!(exit_status(findings), expected);
         check(&[CheckResult::ok("a", ""), CheckResult::warning("b", "", "")], ExitStatus::Fine);
         check(&[CheckResult::warning("b", "", ""), away()], ExitStatus::Unreachable);
-        check(&[CheckResult::wrong("plugin", "", ""), away()], ExitStatus::Deviated);
+        check(&[CheckResult::error("plugin", "", ""), away()], ExitStatus::Deviated);
         check(&[], ExitStatus::Fine);
     }
 
     #[test]
-    fn what_to_do_stands_below_the_table() {
-        let wrong = |seen: &str| CheckResult::wrong("b", seen, "mend\u{1b} it");
+    fn hints_are_listed_below_the_table() {
+        let wrong = |seen: &str| CheckResult::error("b", seen, "mend\u{1b} it");
         let findings = [CheckResult::ok("a", "fine"), wrong("bad"), wrong("bad, too")];
-        assert_eq!(advice(&findings), "\nb (wrong): mend^[ it\n");
-        assert_eq!(advice(&findings[..1]), "");
-        let document = document(&findings);
+        assert_eq!(format_hints(&findings), "\nb (wrong): mend^[ it\n");
+        assert_eq!(format_hints(&findings[..1]), "");
+        let document = to_json(&findings);
         assert_eq!((&document["state"], &document["findings"][0]["advice"]), (&json!("wrong"), &json!(null)));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check_result::CheckResult;
-use super::programs::minor;
+use super::programs::parse_minor;
 use crate::config::ProcessEnv;
 use crate::kubernetes::{
     ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
@@ -12,10 +12,10 @@ use crate::kubernetes::{
 use crate::value::Map;
 
 /// Servers that are older were never tried.
-const OLDEST: u32 = 20;
+const MIN_TESTED_MINOR: u32 = 20;
 
 /// What was found, and the cluster where it answers.
-pub(super) async fn look(
+pub(super) async fn check_cluster(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
 ) -> (Vec<CheckResult>, Option<Arc<ClusterClient>>) {
@@ -24,14 +24,14 @@ pub(super) async fn look(
     let listed = environment.get("KUBECONFIG").is_some_and(|list| !list.is_empty());
     let named = flags.kubeconfig.is_some();
     let told: Vec<&KubeconfigSource> = files.iter().filter(|file| file.exists || named || listed).collect();
-    let mut findings = of_files(&told, named);
+    let mut findings = check_kubeconfigs(&told, named);
     let broken = files.iter().any(|file| file.names.is_err());
     let cluster = match connect(flags, environment, &Map::new()).await {
         Ok(cluster) => Arc::new(cluster),
         // what is wrong with the file stands there already
         Err(_) if broken => return (findings, None),
         Err(failure) => {
-            findings.push(unknown(&failure, files.iter().any(|file| file.exists)));
+            findings.push(missing_cluster(&failure, files.iter().any(|file| file.exists)));
             return (findings, None);
         }
     };
@@ -42,30 +42,30 @@ pub(super) async fn look(
     findings.push(CheckResult::ok("context", place));
     match cluster.version().await {
         Err(failure) => {
-            findings.push(refused(&failure, environment));
+            findings.push(connection_error(&failure, environment));
             (findings, None)
         }
         Ok(version) => {
             findings.push(CheckResult::ok("cluster", format!("{} answers", cluster.address)));
-            findings.push(server(&version));
-            findings.extend(namespace(&cluster).await);
+            findings.push(check_version(&version));
+            findings.extend(check_namespace(&cluster).await);
             (findings, Some(cluster))
         }
     }
 }
 
 /// What the files are good for.
-fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
+fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
     const CHECK: &str = "kubeconfig";
     let one = |file: &&KubeconfigSource| {
         let path = file.path.display();
         match &file.names {
-            Err(why) => CheckResult::wrong(
+            Err(why) => CheckResult::error(
                 CHECK,
                 format!("{path} cannot be read: {why}"),
                 "mend it, or name another one with --kubeconfig or KUBECONFIG",
             ),
-            Ok(_) if !file.exists && named => CheckResult::wrong(
+            Ok(_) if !file.exists && named => CheckResult::error(
                 CHECK,
                 format!("{path} is not there"),
                 "name one that is, or leave --kubeconfig out",
@@ -90,7 +90,7 @@ fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
 }
 
 /// No cluster is meant.
-fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
+fn missing_cluster(failure: &ClusterError, has_files: bool) -> CheckResult {
     let advice = if has_files {
         "choose a context with --context, or for good: kubectl config use-context NAME"
     } else {
@@ -98,17 +98,17 @@ fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
          requests need none"
     };
     let check = if has_files { "context" } else { "cluster" };
-    CheckResult { unreachable: !has_files, ..CheckResult::wrong(check, failure.words(), advice) }
+    CheckResult { unreachable: !has_files, ..CheckResult::error(check, failure.words(), advice) }
 }
 
 /// A cluster that does not answer, or says no.
-fn refused(failure: &ClusterError, environment: &ProcessEnv) -> CheckResult {
-    let advice = advice(failure.code(), &failure.words(), environment);
-    CheckResult { unreachable: true, ..CheckResult::wrong("cluster", failure.brief(), advice) }
+fn connection_error(failure: &ClusterError, environment: &ProcessEnv) -> CheckResult {
+    let advice = connection_hint(failure.code(), &failure.words(), environment);
+    CheckResult { unreachable: true, ..CheckResult::error("cluster", failure.brief(), advice) }
 }
 
 /// What to do about a cluster that does not answer, or says no, by what was heard.
-fn advice(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
+fn connection_hint(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
     // what stands before it are our own words, and the names of files
     let heard = words.rsplit_once("): ").map_or(words, |(_, heard)| heard).to_lowercase();
     let is = |signs: &[&str]| signs.iter().any(|sign| heard.contains(sign));
@@ -157,11 +157,11 @@ fn advice(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
     }
 }
 
-fn server(version: &str) -> CheckResult {
-    match minor(version) {
-        Some(minor) if minor < OLDEST => CheckResult::warning(
+fn check_version(version: &str) -> CheckResult {
+    match parse_minor(version) {
+        Some(minor) if minor < MIN_TESTED_MINOR => CheckResult::warning(
             "server",
-            format!("{version} is older than 1.{OLDEST}"),
+            format!("{version} is older than 1.{MIN_TESTED_MINOR}"),
             "it was never tried with one so old: rehearse on something that you can lose",
         ),
         _ => CheckResult::ok("server", version),
@@ -169,7 +169,7 @@ fn server(version: &str) -> CheckResult {
 }
 
 /// Whether the namespace is there, and the credentials are good: everybody may ask for the version.
-async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
+async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
     let name = &cluster.namespace;
     let failure = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
     match failure.code() {
@@ -179,10 +179,10 @@ async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
             format!("kubectl create namespace {name}, or choose another one with -n"),
         )),
         Some(401) => {
-            let advice = advice(Some(401), "", &ProcessEnv::default());
+            let advice = connection_hint(Some(401), "", &ProcessEnv::default());
             Some(CheckResult {
                 unreachable: true,
-                ..CheckResult::wrong("credentials", failure.brief(), advice)
+                ..CheckResult::error("credentials", failure.brief(), advice)
             })
         }
         // who may work in a namespace need not be allowed to look at it
@@ -195,13 +195,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_obstacle_has_its_own_advice() {
+    fn connection_errors_have_specific_hints() {
         let check = |code: Option<u16>, words: &str, variables: &[(&str, &str)], expected: &[&str]| {
             let mut environment = ProcessEnv::default();
             for (name, value) in variables {
                 environment.set(name, value);
             }
-            let advice = advice(code, words, &environment);
+            let advice = connection_hint(code, words, &environment);
             for text in expected {
                 assert!(advice.contains(text), "{text:?} is not in {advice:?} ({words})");
             }
@@ -222,9 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn old_servers_are_told() {
+    fn old_server_gives_a_warning() {
         let check = |version: &str, expected: bool| {
-            assert_eq!(server(version).advice.is_some(), expected, "{version}");
+            assert_eq!(check_version(version).hint.is_some(), expected, "{version}");
         };
         check("v1.19.16", true);
         check("v1.20.0", false);

@@ -39,7 +39,7 @@ Exit codes:
   4  only the cluster cannot be reached, or refuses";
 
 /// How long the cluster may take to answer, unless somebody says otherwise.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `doctor`.
 #[derive(Args, Debug)]
@@ -66,30 +66,30 @@ impl DoctorArgs {
 
 /// Looks, and tells what was found. Gives the exit code.
 pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
-    session.to_its_end(look(session, args)).unwrap_or_else(|code| code)
+    session.to_its_end(run_checks(session, args)).unwrap_or_else(|code| code)
 }
 
-async fn look(session: &CommandContext, args: &DoctorArgs) -> u8 {
+async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
     let surroundings = match RunContext::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
         Err(code) => return code,
     };
-    let experiments = match read(session, args, &surroundings).await {
+    let experiments = match read_experiments(session, args, &surroundings).await {
         Ok(experiments) => experiments,
         Err(code) => return code,
     };
     let flags = session.connection.options(session.global.strict).flags;
-    let flags = ConnectionFlags { request_timeout: flags.request_timeout.or(Some(PATIENCE)), ..flags };
+    let flags = ConnectionFlags { request_timeout: flags.request_timeout.or(Some(CLUSTER_TIMEOUT)), ..flags };
     if args.role {
-        return role(session, &surroundings, &experiments, &flags).await;
+        return write_role(session, &surroundings, &experiments, &flags).await;
     }
-    let findings = examine(session, &surroundings, &experiments, &flags).await;
-    let mut text = args.list.write(check_result::list(&findings), || check_result::document(&findings));
+    let findings = collect_results(session, &surroundings, &experiments, &flags).await;
+    let mut text = args.list.write(check_result::to_table(&findings), || check_result::to_json(&findings));
     if args.list.output == TableFormat::Table {
-        text += &check_result::advice(&findings);
+        text += &check_result::format_hints(&findings);
     }
     match session.terminal.result(&text) {
-        Ok(()) => session.code(check_result::exit(&findings)),
+        Ok(()) => session.code(check_result::exit_status(&findings)),
         Err(error) => {
             session.refuse(ExitStatus::NotWritten, format!("the answer cannot be written: {error}"))
         }
@@ -97,7 +97,7 @@ async fn look(session: &CommandContext, args: &DoctorArgs) -> u8 {
 }
 
 /// The experiments. Of the first that cannot be read it is told why.
-async fn read(
+async fn read_experiments(
     session: &CommandContext,
     args: &DoctorArgs,
     surroundings: &RunContext,
@@ -119,38 +119,38 @@ async fn read(
     Ok(found)
 }
 
-async fn examine(
+async fn collect_results(
     session: &CommandContext,
     surroundings: &RunContext,
     experiments: &[Experiment],
     flags: &ConnectionFlags,
 ) -> Vec<CheckResult> {
-    let mut findings = programs::look(session).await;
-    let (found, cluster) = cluster::look(flags, &surroundings.environment).await;
+    let mut findings = programs::check_programs(session).await;
+    let (found, cluster) = cluster::check_cluster(flags, &surroundings.environment).await;
     findings.extend(found);
     let Some(cluster) = cluster else {
-        if !experiments.is_empty() && !experiments.iter().any(|one| needs_a_cluster(surroundings, one)) {
-            findings.iter_mut().for_each(CheckResult::forgive);
+        if !experiments.is_empty() && !experiments.iter().any(|one| needs_cluster(surroundings, one)) {
+            findings.iter_mut().for_each(CheckResult::downgrade);
         }
         return findings;
     };
     if experiments.is_empty() {
-        findings.push(permissions::of_a_trial(&cluster).await);
+        findings.push(permissions::check_trial(&cluster).await);
     } else {
         let place = (cluster.namespace.as_str(), cluster.inside);
-        let needed = permissions::of_experiments(session, surroundings, experiments, place);
-        findings.extend(permissions::of(&cluster, &needed).await);
+        let needed = permissions::collect_needed(session, surroundings, experiments, place);
+        findings.extend(permissions::check_needed(&cluster, &needed).await);
     }
     findings
 }
 
-fn needs_a_cluster(surroundings: &RunContext, experiment: &Experiment) -> bool {
+fn needs_cluster(surroundings: &RunContext, experiment: &Experiment) -> bool {
     experiment.functions().any(|(module, _)| is_module(module))
         || experiment.addresses().any(|address| surroundings.services.has(address))
 }
 
 /// Writes roles. The cluster is only asked who one is, and need not answer.
-async fn role(
+async fn write_role(
     session: &CommandContext,
     surroundings: &RunContext,
     experiments: &[Experiment],
@@ -160,7 +160,7 @@ async fn role(
     let meant = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
     let (namespace, inside) =
         meant.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
-    let needed = permissions::of_experiments(session, surroundings, experiments, (&namespace, inside));
+    let needed = permissions::collect_needed(session, surroundings, experiments, (&namespace, inside));
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
         warn(format!("not known beforehand, and not in the role: {what}"));
@@ -173,7 +173,7 @@ async fn role(
     if user.is_none() {
         warn("the server does not say who you are: --as USER has the role bound to somebody".to_owned());
     }
-    let documents = roles(&needed.rights, user.as_deref());
+    let documents = roles(&needed.permissions, user.as_deref());
     if documents.is_empty() {
         warn("no rights are needed".to_owned());
     }

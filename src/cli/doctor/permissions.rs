@@ -22,7 +22,7 @@ use crate::value::Map;
 const CHECK: &str = "rights";
 
 /// What a trial does: namespaces that come and go, manifests that are applied in them, what becomes of it.
-const OF_A_TRIAL: [&str; 8] = [
+const TRIAL_PERMISSIONS: [&str; 8] = [
     "create namespaces *",
     "get namespaces *",
     "list namespaces *",
@@ -36,13 +36,13 @@ const OF_A_TRIAL: [&str; 8] = [
 /// What experiments need.
 #[derive(Default)]
 pub(super) struct NeededPermissions {
-    pub(super) rights: BTreeSet<Permission>,
+    pub(super) permissions: BTreeSet<Permission>,
     /// Of what it is not known: activities, and why.
     pub(super) unknown: Vec<String>,
 }
 
 /// What experiments need in a namespace. Nothing is run to find out.
-pub(super) fn of_experiments(
+pub(super) fn collect_needed(
     session: &CommandContext,
     surroundings: &RunContext,
     experiments: &[Experiment],
@@ -65,11 +65,13 @@ pub(super) fn of_experiments(
                 Err(why) => Err(why),
                 // it may do anything, with whatever rights it has
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
-                Ok(ResolvedActivity::Http(call)) => Ok(of_request(session, &call, namespace, inside)),
-                Ok(ResolvedActivity::Python(call)) => of_function(&call, namespace),
+                Ok(ResolvedActivity::Http(call)) => {
+                    Ok(request_permissions(session, &call, namespace, inside))
+                }
+                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, namespace),
             };
             match found {
-                Ok(rights) => all.rights.extend(rights),
+                Ok(rights) => all.permissions.extend(rights),
                 Err(why) => all.unknown.push(format!("'{}': {why}", activity.name)),
             }
         }
@@ -78,7 +80,7 @@ pub(super) fn of_experiments(
     all
 }
 
-fn of_function(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, String> {
+fn function_permissions(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, String> {
     if !call.secrets.is_empty() {
         return Err("it has keys of its own, for whatever cluster they mean".to_owned());
     }
@@ -88,7 +90,12 @@ fn of_function(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, St
 }
 
 /// What a request to a Service needs, by the way that it goes.
-fn of_request(session: &CommandContext, call: &HttpCall, namespace: &str, inside: bool) -> Vec<Permission> {
+fn request_permissions(
+    session: &CommandContext,
+    call: &HttpCall,
+    namespace: &str,
+    inside: bool,
+) -> Vec<Permission> {
     let (access, aliases) = session.connection.services();
     let Some((url, wanted)) =
         Url::parse(call.url.trim()).ok().and_then(|url| named(&url, &aliases).map(|wanted| (url, wanted)))
@@ -109,10 +116,10 @@ fn of_request(session: &CommandContext, call: &HttpCall, namespace: &str, inside
 }
 
 /// Which rights of the experiments are missing.
-pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> Vec<CheckResult> {
+pub(super) async fn check_needed(cluster: &ClusterClient, needed: &NeededPermissions) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut missing = 0;
-    for right in &needed.rights {
+    for right in &needed.permissions {
         match is_granted(cluster, right).await {
             Ok((true, _)) => {}
             Ok((false, why)) => {
@@ -120,10 +127,10 @@ pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> V
                 let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
                 let advice =
                     "ask whoever gives rights; `doctor EXPERIMENT --role` writes a role that has them all";
-                findings.push(CheckResult::wrong(CHECK, format!("may not: {right}{why}"), advice));
+                findings.push(CheckResult::error(CHECK, format!("may not: {right}{why}"), advice));
             }
             Err(failure) => {
-                findings.push(unanswered(&failure.brief()));
+                findings.push(no_answer(&failure.brief()));
                 return findings;
             }
         }
@@ -132,7 +139,7 @@ pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> V
         let advice = "it has to be looked at by hand, or given a value with --var";
         findings.push(CheckResult::warning(CHECK, format!("not known beforehand: {what}"), advice));
     }
-    match needed.rights.len() {
+    match needed.permissions.len() {
         0 if findings.is_empty() => findings.push(CheckResult::ok(CHECK, "none is needed")),
         count if missing == 0 && count > 0 => {
             findings.push(CheckResult::ok(CHECK, format!("all {count} that are needed are there")));
@@ -143,14 +150,14 @@ pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> V
 }
 
 /// Whether trials can be held.
-pub(super) async fn of_a_trial(cluster: &ClusterClient) -> CheckResult {
+pub(super) async fn check_trial(cluster: &ClusterClient) -> CheckResult {
     let mut missing = Vec::new();
-    for need in OF_A_TRIAL {
+    for need in TRIAL_PERMISSIONS {
         let right = Permission::parse(need, "");
         match is_granted(cluster, &right).await {
             Ok((true, _)) => {}
             Ok((false, _)) => missing.push(right.to_string()),
-            Err(failure) => return unanswered(&failure.brief()),
+            Err(failure) => return no_answer(&failure.brief()),
         }
     }
     if missing.is_empty() {
@@ -164,6 +171,6 @@ pub(super) async fn of_a_trial(cluster: &ClusterClient) -> CheckResult {
     )
 }
 
-fn unanswered(why: &str) -> CheckResult {
+fn no_answer(why: &str) -> CheckResult {
     CheckResult::warning(CHECK, format!("the server does not say: {why}"), "see `kubectl auth can-i --list`")
 }

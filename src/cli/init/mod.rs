@@ -39,7 +39,7 @@ use spec::{ExperimentSpec, FaultSpec};
 /// The name of standard output.
 const STANDARD_OUTPUT: &str = "-";
 /// How long the cluster may take to say what it has.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `init`. What is missing is asked for at a terminal.
 #[derive(Args, Clone, Debug, Default)]
@@ -117,43 +117,44 @@ type InitRefusal = (ExitStatus, String);
 
 /// Writes an experiment. Gives the exit code.
 pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
-    match session.to_its_end(write(session, args)) {
+    match session.to_its_end(create_experiment(session, args)) {
         Err(code) => code,
         Ok(Ok(text)) => session.answer(&text),
         Ok(Err((exit, why))) => session.refuse(exit, sanitize(&why)),
     }
 }
 
-async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, InitRefusal> {
+async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, InitRefusal> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
-        may_be_written(file, args.force, "--output names another one")?;
+        check_overwrite(file, args.force, "--output names another one")?;
     }
     let mut args = args.clone();
-    let mut person = std::io::stdin().is_terminal().then(Prompter::at_the_terminal);
+    let mut person = std::io::stdin().is_terminal().then(Prompter::from_stdin);
     if let Some(person) = &mut person {
-        person.fill(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
+        person.fill_missing(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
     }
     let surroundings = RunContext::read(session, &VariableArgs::default(), None)
         .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
     let namespace = session.connection.namespace();
-    let beside = look(&surroundings, &args).await;
+    let beside = fetch_target_details(&surroundings, &args).await;
     let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
     if let Some(person) = person.as_mut().filter(|_| unsaid) {
-        if let Some(why) = &beside.why_not {
+        if let Some(why) = &beside.unavailable_reason {
             session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(why)));
         }
-        person.about_replicas(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
+        person.ask_replicas(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
     }
-    let mut wish = ExperimentSpec::of(&args, namespace, &beside).map_err(|why| (ExitStatus::Usage, why))?;
-    let kept = keep(&args, &mut wish, beside.service, file)?;
-    let experiment = generate::experiment(&wish);
-    let text = written(&experiment, file)?;
-    validated(session, &surroundings, &text, file)?;
+    let mut wish =
+        ExperimentSpec::from_args(&args, namespace, &beside).map_err(|why| (ExitStatus::Usage, why))?;
+    let kept = prepare_manifest(&args, &mut wish, beside.service, file)?;
+    let experiment = generate::build_experiment(&wish);
+    let text = serialize(&experiment, file)?;
+    validate(session, &surroundings, &text, file)?;
     let mut beside = String::new();
     if let Some((path, manifest)) = kept {
         let else_what = "--manifest takes it as it is";
-        may_be_written(&path, args.force, else_what)?;
+        check_overwrite(&path, args.force, else_what)?;
         replace(&path, manifest.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
         beside =
             format!("wrote {}, by which the Service is made again\n", sanitize(&path.display().to_string()));
@@ -171,7 +172,7 @@ async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, Init
 }
 
 /// Whether nothing is lost by writing a file. What else could be done is said.
-fn may_be_written(file: &Path, force: bool, else_what: &str) -> Result<(), InitRefusal> {
+fn check_overwrite(file: &Path, force: bool, else_what: &str) -> Result<(), InitRefusal> {
     if file.symlink_metadata().is_ok() && !force {
         let why = format!("{} is there already: --force replaces it, {else_what}", file.display());
         return Err((ExitStatus::Usage, why));
@@ -185,11 +186,11 @@ struct TargetDetails {
     replicas: Option<u32>,
     service: Option<Json>,
     /// Why it says nothing.
-    why_not: Option<String>,
+    unavailable_reason: Option<String>,
 }
 
 /// Asks the cluster what was not said: how many replicas a Deployment has, what a Service is.
-async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
+async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     let (version, kind) = match args.fault {
         Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
         Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
@@ -200,18 +201,20 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     let found = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
-        let object = stands(&cluster, version, kind, name).await?;
+        let object = fetch_object(&cluster, version, kind, name).await?;
         Ok::<_, crate::kubernetes::ClusterError>(object)
     };
-    let found = tokio::time::timeout(PATIENCE, found).await;
+    let found = tokio::time::timeout(CLUSTER_TIMEOUT, found).await;
     let found = found.unwrap_or_else(|_| {
-        let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
+        let why = format!("the cluster did not answer within {} s", CLUSTER_TIMEOUT.as_secs());
         Err(crate::kubernetes::ClusterError::failed(why))
     });
     match found {
-        Err(failure) => TargetDetails { why_not: Some(failure.brief()), ..TargetDetails::default() },
+        Err(failure) => {
+            TargetDetails { unavailable_reason: Some(failure.brief()), ..TargetDetails::default() }
+        }
         Ok(None) => TargetDetails {
-            why_not: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
+            unavailable_reason: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
             ..TargetDetails::default()
         },
         Ok(Some(object)) if kind == "Service" => {
@@ -222,7 +225,7 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
             match replicas.filter(|count| *count > 0) {
                 Some(count) => TargetDetails { replicas: Some(count), ..TargetDetails::default() },
                 None => TargetDetails {
-                    why_not: Some(format!("{kind} {name} has no replicas now")),
+                    unavailable_reason: Some(format!("{kind} {name} has no replicas now")),
                     ..TargetDetails::default()
                 },
             }
@@ -230,7 +233,7 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     }
 }
 
-async fn stands(
+async fn fetch_object(
     cluster: &ClusterClient,
     version: &str,
     kind: &str,
@@ -242,7 +245,7 @@ async fn stands(
 }
 
 /// The manifest by which a Service is made again: the one that was named, or one to be written beside the experiment.
-fn keep(
+fn prepare_manifest(
     args: &InitArgs,
     wish: &mut ExperimentSpec,
     service: Option<Json>,
@@ -277,7 +280,7 @@ fn keep(
 }
 
 /// The experiment as text.
-fn written(experiment: &Json, file: Option<&Path>) -> Result<String, InitRefusal> {
+fn serialize(experiment: &Json, file: Option<&Path>) -> Result<String, InitRefusal> {
     if is_yaml(file) {
         return serde_yaml::to_string(experiment).map_err(|error| (ExitStatus::Usage, error.to_string()));
     }
@@ -297,7 +300,7 @@ fn is_yaml(file: Option<&Path>) -> bool {
 }
 
 /// Reads it as it will be read. What was said may be of a kind that no experiment can have.
-fn validated(
+fn validate(
     session: &CommandContext,
     surroundings: &RunContext,
     text: &str,

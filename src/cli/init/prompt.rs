@@ -4,11 +4,11 @@ use std::io::{BufRead, Write};
 
 use clap::ValueEnum as _;
 
-use super::spec::{address, is_name, of_service, selects, words};
+use super::spec::{check_name, parse_command, parse_selector, parse_service, parse_url};
 use super::{FaultArg, InitArgs};
 
 /// How often something is asked before it is given up.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Somebody who reads questions and writes answers.
 pub(super) struct Prompter<R, W> {
@@ -18,7 +18,7 @@ pub(super) struct Prompter<R, W> {
 
 impl Prompter<std::io::StdinLock<'static>, std::io::Stderr> {
     /// The one at the terminal.
-    pub(super) fn at_the_terminal() -> Self {
+    pub(super) fn from_stdin() -> Self {
         Self { answers: std::io::stdin().lock(), questions: std::io::stderr() }
     }
 }
@@ -31,7 +31,7 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         default: Option<&str>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, String> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
             // who does not see the question sees what is asked for in the end
             let _ = write!(self.questions, "{question}{shown} ").and_then(|()| self.questions.flush());
@@ -54,25 +54,28 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         Err("that is no answer, and nothing was written".to_owned())
     }
 
-    fn about_pods(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    fn ask_pods(&mut self, args: &mut InitArgs) -> Result<(), String> {
         if args.label_selector.is_none() {
-            let found =
-                self.ask("Which Pods may be killed? A label selector, such as app=web:", None, selects)?;
+            let found = self.ask(
+                "Which Pods may be killed? A label selector, such as app=web:",
+                None,
+                parse_selector,
+            )?;
             args.label_selector = Some(found);
         }
         Ok(())
     }
 
-    fn about_the_target(&mut self, args: &mut InitArgs, kind: &str) -> Result<(), String> {
+    fn ask_target(&mut self, args: &mut InitArgs, kind: &str) -> Result<(), String> {
         if args.target.is_none() {
-            let name = |name: &str| is_name(name, kind).map(|()| name.to_owned());
+            let name = |name: &str| check_name(name, kind).map(|()| name.to_owned());
             args.target = Some(self.ask(&format!("Which {kind}?"), None, name)?);
         }
         Ok(())
     }
 
     /// How many replicas a Deployment has of which the cluster says nothing.
-    pub(super) fn about_replicas(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    pub(super) fn ask_replicas(&mut self, args: &mut InitArgs) -> Result<(), String> {
         let count = |text: &str| match text.parse() {
             Ok(0) | Err(_) => Err("a number, and more than 0".to_owned()),
             Ok(count) => Ok(count),
@@ -82,8 +85,8 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         Ok(())
     }
 
-    fn about_the_command(&mut self, args: &mut InitArgs) -> Result<(), String> {
-        let command = |text: &str| words(text).map(|_| text.to_owned());
+    fn ask_command(&mut self, args: &mut InitArgs) -> Result<(), String> {
+        let command = |text: &str| parse_command(text).map(|_| text.to_owned());
         if args.command.is_none() {
             args.command = Some(self.ask("Which command makes it go wrong?", None, command)?);
         }
@@ -99,13 +102,13 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 
 impl<R: BufRead, W: Write> Prompter<R, W> {
     /// Fills in what is missing. An error says what could not be had.
-    pub(super) fn fill(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    pub(super) fn fill_missing(&mut self, args: &mut InitArgs) -> Result<(), String> {
         if args.url.is_none() && args.service.is_none() {
             let either = |text: &str| {
                 if text.contains("://") {
-                    address(text).map(|url| (Some(url), None))
+                    parse_url(text).map(|url| (Some(url), None))
                 } else {
-                    of_service(text).map(|_| (None, Some(text.to_owned())))
+                    parse_service(text).map(|_| (None, Some(text.to_owned())))
                 }
             };
             let question = "What has to go on answering? An address, or a Service, such as web:8080/health:";
@@ -128,10 +131,10 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         };
         args.fault = Some(fault);
         match fault {
-            FaultArg::KillPods => self.about_pods(args),
-            FaultArg::ScaleToZero => self.about_the_target(args, "Deployment"),
-            FaultArg::DeleteService => self.about_the_target(args, "Service"),
-            FaultArg::Process => self.about_the_command(args),
+            FaultArg::KillPods => self.ask_pods(args),
+            FaultArg::ScaleToZero => self.ask_target(args, "Deployment"),
+            FaultArg::DeleteService => self.ask_target(args, "Service"),
+            FaultArg::Process => self.ask_command(args),
         }
     }
 }
@@ -140,16 +143,17 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 mod tests {
     use super::*;
 
-    fn filled(answers: &str, args: InitArgs) -> (Result<(), String>, InitArgs, String) {
+    fn fill_from(answers: &str, args: InitArgs) -> (Result<(), String>, InitArgs, String) {
         let mut args = args;
         let mut questions = Vec::new();
-        let done = Prompter { answers: answers.as_bytes(), questions: &mut questions }.fill(&mut args);
+        let done =
+            Prompter { answers: answers.as_bytes(), questions: &mut questions }.fill_missing(&mut args);
         (done, args, String::from_utf8(questions).unwrap())
     }
 
     #[test]
-    fn what_is_missing_is_asked_for() {
-        let (done, args, asked) = filled("web:8080/health\n\napp=web\n", InitArgs::default());
+    fn missing_values_are_prompted() {
+        let (done, args, asked) = fill_from("web:8080/health\n\napp=web\n", InitArgs::default());
         assert_eq!(done, Ok(()));
         assert_eq!(
             (args.service.as_deref(), args.fault),
@@ -158,24 +162,24 @@ mod tests {
         assert_eq!(args.label_selector.as_deref(), Some("app=web"));
         assert!(asked.contains("or process: [kill-pods] "), "{asked}");
         let mut whole = args.clone();
-        Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }.about_replicas(&mut whole).unwrap();
+        Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }.ask_replicas(&mut whole).unwrap();
         assert_eq!(whole.replicas, Some(3));
-        let (_, args, asked) = filled("web\n", InitArgs { fault: Some(FaultArg::ScaleToZero), ..args });
+        let (_, args, asked) = fill_from("web\n", InitArgs { fault: Some(FaultArg::ScaleToZero), ..args });
         assert_eq!((args.target.as_deref(), asked.as_str()), (Some("web"), "Which Deployment? "));
         let process =
             InitArgs { fault: Some(FaultArg::Process), url: Some("http://x/".into()), ..InitArgs::default() };
-        let (_, args, _) = filled("stop it\n-\n", process.clone());
+        let (_, args, _) = fill_from("stop it\n-\n", process.clone());
         assert_eq!((args.command.as_deref(), args.no_undo), (Some("stop it"), true));
-        let (_, args, _) = filled("stop it\nstart it\n", process);
+        let (_, args, _) = fill_from("stop it\nstart it\n", process);
         assert_eq!((args.undo.as_deref(), args.no_undo), (Some("start it"), false));
     }
 
     #[test]
-    fn a_fault_has_a_name_and_a_number() {
+    fn fault_accepts_name_or_number() {
         let asked = || InitArgs { url: Some("http://x/".into()), ..InitArgs::default() };
-        let (_, args, _) = filled("1\napp=web\n", asked());
+        let (_, args, _) = fill_from("1\napp=web\n", asked());
         assert_eq!(args.fault, Some(FaultArg::KillPods));
-        let (_, args, shown) = filled("0\n9\nScale-To-Zero\nweb\n", asked());
+        let (_, args, shown) = fill_from("0\n9\nScale-To-Zero\nweb\n", asked());
         assert_eq!(args.fault, Some(FaultArg::ScaleToZero));
         assert!(
             shown.contains("'9' is none of kill-pods, scale-to-zero, delete-service, process"),
@@ -184,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_none_are_asked_for_again() {
+    fn invalid_answers_are_asked_again() {
         let url = || InitArgs {
             url: Some("http://x/".into()),
             fault: Some(FaultArg::KillPods),
             ..InitArgs::default()
         };
-        let (done, args, asked) = filled("\na!=b\napp=web\n", url());
+        let (done, args, asked) = fill_from("\na!=b\napp=web\n", url());
         assert_eq!((done, args.label_selector.as_deref()), (Ok(()), Some("app=web")));
         assert!(asked.contains("does not say which Pods are meant"), "{asked}");
-        let (done, ..) = filled("\n\n\n\n", url());
+        let (done, ..) = fill_from("\n\n\n\n", url());
         assert!(done.unwrap_err().contains("no answer"));
-        let (done, ..) = filled("", url());
+        let (done, ..) = fill_from("", url());
         assert!(done.unwrap_err().contains("nothing was written"));
     }
 }

@@ -8,7 +8,7 @@ use super::{FaultArg, InitArgs, TargetDetails};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ExperimentSpec {
     pub(super) title: String,
-    pub(super) asks: EndpointSpec,
+    pub(super) endpoint: EndpointSpec,
     pub(super) fault: FaultSpec,
     /// Where it happens, unless a trial says otherwise; nothing for the namespace of each run.
     pub(super) namespace: Option<String>,
@@ -20,7 +20,7 @@ pub(super) enum EndpointSpec {
     /// An address.
     Url(String),
     /// A Service: its name, and what follows the host in an address.
-    Service { name: String, rest: String },
+    Service { name: String, port_and_path: String },
 }
 
 /// What goes wrong.
@@ -34,37 +34,37 @@ pub(super) enum FaultSpec {
 
 impl ExperimentSpec {
     /// What the flags come to, with what the cluster says beside. An error names every flag that is missing.
-    pub(super) fn of(
+    pub(super) fn from_args(
         args: &InitArgs,
         namespace: Option<&str>,
         beside: &TargetDetails,
     ) -> Result<Self, String> {
         let mut missing: Vec<String> = Vec::new();
         let asks = match (&args.url, &args.service) {
-            (Some(url), _) => Some(EndpointSpec::Url(address(url)?)),
-            (None, Some(service)) => Some(of_service(service)?),
+            (Some(url), _) => Some(EndpointSpec::Url(parse_url(url)?)),
+            (None, Some(service)) => Some(parse_service(service)?),
             (None, None) => {
                 missing.push("--url or --service (what has to go on answering)".to_owned());
                 None
             }
         };
         if let Some(fault) = args.fault {
-            is_of(fault, args)?;
+            check_fault_flags(fault, args)?;
         }
         let fault = match args.fault {
-            Some(fault) => of_fault(fault, args, beside, &mut missing)?,
+            Some(fault) => fault_from_args(fault, args, beside, &mut missing)?,
             None => {
                 missing.push("--fault (kill-pods, scale-to-zero, delete-service or process)".to_owned());
                 None
             }
         };
         if let Some(name) = namespace {
-            is_name(name, "namespace")?;
+            check_name(name, "namespace")?;
         }
         match (asks, fault) {
             (Some(asks), Some(fault)) => {
-                let title = args.title.clone().unwrap_or_else(|| title(&asks, &fault));
-                Ok(Self { title, asks, fault, namespace: namespace.map(str::to_owned) })
+                let title = args.title.clone().unwrap_or_else(|| default_title(&asks, &fault));
+                Ok(Self { title, endpoint: asks, fault, namespace: namespace.map(str::to_owned) })
             }
             _ => Err(format!(
                 "this is missing: {}; say it, or start this at a terminal to be asked",
@@ -75,7 +75,7 @@ impl ExperimentSpec {
 }
 
 /// Whether no flag is given that only other faults look at.
-fn is_of(fault: FaultArg, args: &InitArgs) -> Result<(), String> {
+fn check_fault_flags(fault: FaultArg, args: &InitArgs) -> Result<(), String> {
     use FaultArg::{DeleteService, KillPods, Process, ScaleToZero};
     let given: [(&str, bool, &[FaultArg]); 7] = [
         ("--label-selector", args.label_selector.is_some(), &[KillPods]),
@@ -95,7 +95,7 @@ fn is_of(fault: FaultArg, args: &InitArgs) -> Result<(), String> {
     }
 }
 
-fn of_fault(
+fn fault_from_args(
     fault: FaultArg,
     args: &InitArgs,
     beside: &TargetDetails,
@@ -104,13 +104,13 @@ fn of_fault(
     let before = missing.len();
     let mut lacks = |flag: &str| missing.push(flag.to_owned());
     // what the cluster does not say has to be said
-    let unless = |flag: &str| match &beside.why_not {
+    let unless = |flag: &str| match &beside.unavailable_reason {
         Some(why) => format!("{flag}, as the cluster does not say it: {why}"),
         None => flag.to_owned(),
     };
     let found = match fault {
         FaultArg::KillPods => match &args.label_selector {
-            Some(selector) => Some(FaultSpec::KillPods { selector: selects(selector)? }),
+            Some(selector) => Some(FaultSpec::KillPods { selector: parse_selector(selector)? }),
             None => {
                 lacks("--label-selector (such as app=web)");
                 None
@@ -118,7 +118,7 @@ fn of_fault(
         },
         FaultArg::ScaleToZero => match (&args.target, args.replicas.or(beside.replicas)) {
             (Some(name), Some(replicas)) => {
-                is_name(name, "Deployment")?;
+                check_name(name, "Deployment")?;
                 Some(FaultSpec::ScaleToZero { name: name.clone(), replicas })
             }
             (Some(_), None) => {
@@ -132,7 +132,7 @@ fn of_fault(
         },
         FaultArg::DeleteService => match &args.target {
             Some(name) if args.manifest.is_some() || beside.service.is_some() => {
-                is_name(name, "Service")?;
+                check_name(name, "Service")?;
                 Some(FaultSpec::DeleteService { name: name.clone(), manifest: String::new() })
             }
             Some(_) => {
@@ -151,9 +151,9 @@ fn of_fault(
             if args.undo.is_none() && !args.no_undo {
                 lacks("--undo or --no-undo");
             }
-            let undo = args.undo.as_deref().map(words).transpose()?;
+            let undo = args.undo.as_deref().map(parse_command).transpose()?;
             match &args.command {
-                Some(command) => Some(FaultSpec::Process { command: words(command)?, undo }),
+                Some(command) => Some(FaultSpec::Process { command: parse_command(command)?, undo }),
                 None => None,
             }
         }
@@ -162,7 +162,7 @@ fn of_fault(
 }
 
 /// An address that can be asked.
-pub(super) fn address(text: &str) -> Result<String, String> {
+pub(super) fn parse_url(text: &str) -> Result<String, String> {
     let is_one = Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && !url.host_str().is_none_or(str::is_empty)
     });
@@ -174,21 +174,21 @@ pub(super) fn address(text: &str) -> Result<String, String> {
 }
 
 /// `web`, `web:8080`, `web:8080/health`.
-pub(super) fn of_service(text: &str) -> Result<EndpointSpec, String> {
+pub(super) fn parse_service(text: &str) -> Result<EndpointSpec, String> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
-    is_name(name, "Service")?;
+    check_name(name, "Service")?;
     if name.contains('.') {
         return Err(format!("--service {text}: give the name alone, and its namespace with -n"));
     }
     let rest = if rest.contains('/') { rest.to_owned() } else { format!("{rest}/") };
     // a port that is none, or a path that no address can have
     Url::parse(&format!("http://{name}.svc{rest}")).map_err(|error| format!("--service {text}: {error}"))?;
-    Ok(EndpointSpec::Service { name: name.to_owned(), rest })
+    Ok(EndpointSpec::Service { name: name.to_owned(), port_and_path: rest })
 }
 
 /// Whether a name is one that Kubernetes gives.
-pub(super) fn is_name(name: &str, what: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str, what: &str) -> Result<(), String> {
     let letters =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
     let ends = name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -200,7 +200,7 @@ pub(super) fn is_name(name: &str, what: &str) -> Result<(), String> {
 }
 
 /// A selector that says what is hit: one that only says what is not would hit everything else.
-pub(super) fn selects(text: &str) -> Result<String, String> {
+pub(super) fn parse_selector(text: &str) -> Result<String, String> {
     let text = text.trim();
     let mut depth = 0;
     let parts = text.split(|c: char| {
@@ -229,8 +229,8 @@ pub(super) fn selects(text: &str) -> Result<String, String> {
 }
 
 /// A command as its words. No shell is started: who wants one says so.
-pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
-    if is_a_line_of_a_shell(text) {
+pub(super) fn parse_command(text: &str) -> Result<Vec<String>, String> {
+    if needs_shell(text) {
         let line = shlex::try_quote(text).unwrap_or_default();
         return Err(format!("a command is no line of a shell, which this is: write sh -c {line}"));
     }
@@ -242,7 +242,7 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Whether something stands outside quotation marks that only a shell understands.
-fn is_a_line_of_a_shell(text: &str) -> bool {
+fn needs_shell(text: &str) -> bool {
     let mut quote = None;
     let mut before = ' ';
     let mut rest = text.chars().peekable();
@@ -265,7 +265,7 @@ fn is_a_line_of_a_shell(text: &str) -> bool {
 }
 
 /// The question that an experiment answers, where nobody words it.
-pub(super) fn title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
+pub(super) fn default_title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
     let who = match asks {
         EndpointSpec::Url(url) => {
             Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
@@ -285,16 +285,16 @@ pub(super) fn title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
 mod tests {
     use super::*;
 
-    fn wish(change: impl Fn(&mut InitArgs)) -> Result<ExperimentSpec, String> {
+    fn spec_with(change: impl Fn(&mut InitArgs)) -> Result<ExperimentSpec, String> {
         let mut args = InitArgs { url: Some("http://x/".to_owned()), ..InitArgs::default() };
         change(&mut args);
-        ExperimentSpec::of(&args, None, &TargetDetails::default())
+        ExperimentSpec::from_args(&args, None, &TargetDetails::default())
     }
 
     #[test]
-    fn every_missing_flag_is_named() {
+    fn missing_flags_are_all_named() {
         let check = |change: &dyn Fn(&mut InitArgs), expected: &[&str]| {
-            let why = wish(change).unwrap_err();
+            let why = spec_with(change).unwrap_err();
             for text in expected {
                 assert!(why.contains(text), "{text:?} is not in {why}");
             }
@@ -303,20 +303,23 @@ mod tests {
         check(&|args| args.fault = Some(FaultArg::KillPods), &["--label-selector"]);
         check(&|args| args.fault = Some(FaultArg::ScaleToZero), &["--target"]);
         check(&|args| args.fault = Some(FaultArg::Process), &["--command", "--undo or --no-undo"]);
-        let beside = TargetDetails { why_not: Some("nobody answers".to_owned()), ..TargetDetails::default() };
+        let beside = TargetDetails {
+            unavailable_reason: Some("nobody answers".to_owned()),
+            ..TargetDetails::default()
+        };
         let args = InitArgs {
             url: Some("http://x/".to_owned()),
             fault: Some(FaultArg::ScaleToZero),
             target: Some("web".to_owned()),
             ..InitArgs::default()
         };
-        let why = ExperimentSpec::of(&args, None, &beside).unwrap_err();
+        let why = ExperimentSpec::from_args(&args, None, &beside).unwrap_err();
         assert!(why.contains("--replicas, as the cluster does not say it: nobody answers;"), "{why}");
     }
 
     #[test]
-    fn a_whole_wish() {
-        let found = wish(|args| {
+    fn complete_args_give_a_spec() {
+        let found = spec_with(|args| {
             args.fault = Some(FaultArg::Process);
             args.command = Some("sh -c 'exit 0'".to_owned());
             args.no_undo = true;
@@ -325,7 +328,7 @@ mod tests {
             FaultSpec::Process { command: ["sh", "-c", "exit 0"].map(str::to_owned).to_vec(), undo: None };
         let expected = ExperimentSpec {
             title: "Does x go on answering when sh is run?".to_owned(),
-            asks: EndpointSpec::Url("http://x/".to_owned()),
+            endpoint: EndpointSpec::Url("http://x/".to_owned()),
             fault,
             namespace: None,
         };
@@ -333,9 +336,9 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_other_faults_are_refused() {
+    fn flag_of_other_fault_is_rejected() {
         let check = |change: &dyn Fn(&mut InitArgs), expected: &str| {
-            assert_eq!(wish(change).unwrap_err(), expected);
+            assert_eq!(spec_with(change).unwrap_err(), expected);
         };
         check(
             &|args| {
@@ -354,9 +357,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_no_line_of_a_shell() {
+    fn shell_syntax_in_command_is_rejected() {
         for line in ["a | b && c", "a; b", "a|b", "a && b", "a > b", "a 2> b", "a < b", "a &"] {
-            let why = words(line).unwrap_err();
+            let why = parse_command(line).unwrap_err();
             assert!(why.ends_with(&format!("write sh -c '{line}'")), "{why}");
         }
         for fine in [
@@ -366,24 +369,24 @@ mod tests {
             "echo \"a > b\"",
             r"echo a\|b",
         ] {
-            assert!(words(fine).is_ok(), "{fine}");
+            assert!(parse_command(fine).is_ok(), "{fine}");
         }
     }
 
     #[test]
-    fn selectors_say_what_is_hit() {
+    fn selector_without_positive_term_is_rejected() {
         for good in ["app=web", "app==web", " app = web ", "a!=b,app=web", "tier in (a, b)", "app=web,!old"] {
-            assert_eq!(selects(good).as_deref(), Ok(good.trim()), "{good}");
+            assert_eq!(parse_selector(good).as_deref(), Ok(good.trim()), "{good}");
         }
         for wrong in ["", " ", ",", "app=web,", "a!=b", "!a", "a", "a notin (b)", "=b", "a in (b", "a=b\nc"] {
-            assert!(selects(wrong).is_err(), "{wrong}");
+            assert!(parse_selector(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn services_and_addresses() {
-        let service = |text: &str| match of_service(text) {
-            Ok(EndpointSpec::Service { name, rest }) => Some(format!("{name} {rest}")),
+    fn service_and_url_syntax_is_checked() {
+        let service = |text: &str| match parse_service(text) {
+            Ok(EndpointSpec::Service { name, port_and_path: rest }) => Some(format!("{name} {rest}")),
             _ => None,
         };
         let check =
@@ -395,9 +398,9 @@ mod tests {
         for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b"] {
             check(wrong, None);
         }
-        assert!(address("https://x:1/y").is_ok());
+        assert!(parse_url("https://x:1/y").is_ok());
         for wrong in ["", "x", "ftp://x/", "http://", "/a"] {
-            assert!(address(wrong).is_err(), "{wrong}");
+            assert!(parse_url(wrong).is_err(), "{wrong}");
         }
     }
 }

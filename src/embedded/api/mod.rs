@@ -20,21 +20,21 @@ use super::store::{ObjectKey, ObjectStore};
 use crate::clock::Timestamp;
 use crate::rng::SeededRng;
 
-pub(super) use read::{Listed, Listing, Watch};
-pub(super) use subresource::{budget, share};
-pub(super) use table::Shape;
-pub(super) use write::{Deletion, FOREGROUND, ORPHAN, Writing, remove};
+pub(super) use read::{ListOptions, ListResult, Watch};
+pub(super) use subresource::{compute_budget_status, resolve_int_or_percent};
+pub(super) use table::RequestedForm;
+pub(super) use write::{DeleteOptions, FOREGROUND, ORPHAN, WriteOptions, remove_object};
 
 /// What the API server works on. Everything happens under one lock, and nothing waits while it is held.
 pub(super) struct ApiState {
     /// The objects.
     pub(super) store: ObjectStore,
     /// The kinds that there are.
-    pub(super) kinds: ApiResources,
+    pub(super) resources: ApiResources,
     /// What is left to chance: UIDs, names that are made up.
-    pub(super) lot: SeededRng,
+    pub(super) rng: SeededRng,
     /// How many addresses of Services and Pods were given out.
-    addresses: u32,
+    allocated_addresses: u32,
 }
 
 /// The API server.
@@ -68,12 +68,12 @@ impl ObjectPath {
     }
 
     /// An object of the kind, as this version shows it.
-    pub(super) fn shown(&self, object: &Json) -> Json {
+    pub(super) fn to_requested_version(&self, object: &Json) -> Json {
         let mut shown = object.clone();
         shown["apiVersion"] = json!(self.api_version());
         shown["kind"] = json!(self.kind.name);
-        if self.kind.group == schema::EVENTS {
-            schema::show_event(&mut shown);
+        if self.kind.group == schema::EVENTS_GROUP {
+            schema::rename_to_events_group(&mut shown);
         }
         shown
     }
@@ -85,9 +85,9 @@ impl ApiServer {
     pub(super) fn new(seed: u64, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
         let state = ApiState {
             store: ObjectStore::default(),
-            kinds: ApiResources::default(),
-            lot: SeededRng::new(seed),
-            addresses: 0,
+            resources: ApiResources::default(),
+            rng: SeededRng::new(seed),
+            allocated_addresses: 0,
         };
         let api = Self { state: Mutex::new(state), clock };
         for name in ["default", "kube-system"] {
@@ -104,30 +104,31 @@ impl ApiServer {
     }
 
     /// Says when something has changed.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.lock().store.watch()
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.lock().store.subscribe()
     }
 
     /// What time it is.
-    pub(super) fn time(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
     /// The time as objects have it: whole seconds, in UTC.
-    pub(super) fn now(&self) -> String {
-        seconds(self.time())
+    pub(super) fn now_text(&self) -> String {
+        format_seconds(self.now())
     }
 
     /// The time some seconds from now.
-    pub(super) fn later(&self, after: i64) -> String {
-        let micros = self.time().as_seconds() * 1e6;
+    pub(super) fn text_after(&self, after: i64) -> String {
+        let micros = self.now().as_seconds() * 1e6;
         #[allow(clippy::cast_possible_truncation)] // microseconds of this age fit
-        seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
+        format_seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
     }
 
     /// What and where an object says that it is; in `default` where it says nothing.
-    pub(super) fn at(&self, object: &Json) -> Result<ObjectPath, ApiStatus> {
-        let (kind, version) = self.lock().kinds.of(object).ok_or_else(ApiStatus::no_such_resource)?;
+    pub(super) fn locate(&self, object: &Json) -> Result<ObjectPath, ApiStatus> {
+        let (kind, version) =
+            self.lock().resources.find_for_object(object).ok_or_else(ApiStatus::no_such_resource)?;
         let namespace = match namespace(object) {
             _ if !kind.namespaced => "",
             "" => "default",
@@ -137,31 +138,31 @@ impl ApiServer {
     }
 }
 
-fn seconds(time: Timestamp) -> String {
+fn format_seconds(time: Timestamp) -> String {
     format!("{}Z", &time.iso()[..19])
 }
 
 impl ApiState {
     /// A UID that nothing else has.
-    pub(super) fn uid(&mut self) -> String {
+    pub(super) fn generate_uid(&mut self) -> String {
         let mut part = |digits: usize| {
-            let number = self.lot.draw(1 << 32);
+            let number = self.rng.draw(1 << 32);
             format!("{number:08x}")[..digits].to_owned()
         };
         format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
     }
 
     /// A name that begins so, and that nothing else has.
-    pub(super) fn name(&mut self, prefix: &str) -> String {
+    pub(super) fn generate_name(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.draw(LETTERS.len())]);
-        let ending: String = (0..5).map(|_| letter(&mut self.lot)).collect();
+        let ending: String = (0..5).map(|_| letter(&mut self.rng)).collect();
         format!("{prefix}{ending}")
     }
 
     /// An address in a network of 65,536 that nothing else has; the first two numbers are given.
-    pub(super) fn address(&mut self, network: &str) -> String {
-        self.addresses += 1;
-        format!("{network}.{}.{}", self.addresses / 254 % 256, self.addresses % 254 + 1)
+    pub(super) fn allocate_address(&mut self, network: &str) -> String {
+        self.allocated_addresses += 1;
+        format!("{network}.{}.{}", self.allocated_addresses / 254 % 256, self.allocated_addresses % 254 + 1)
     }
 }

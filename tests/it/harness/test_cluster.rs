@@ -271,7 +271,7 @@ impl ContainerRuntime for Listening {
 /// A container that listens on port 8080.
 pub fn listens<'a>(application: impl Application, end: oneshot::Receiver<()>) -> StartFuture<'a> {
     Box::pin(async {
-        let server = DemoServer::listen(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
+        let server = DemoServer::bind(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
         let real = server.address();
         tokio::spawn(server.serve(application, end));
         Ok(Some(PortBinding { port: 8080, real }))
