@@ -69,7 +69,7 @@
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
 //! | kubernetes | 1 | clock, config, diagnostic, error_code, experiment, mutation, rng, tolerance, value |
-//! | embedded | 1 | clock, error_code, rng |
+//! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
 //! | provider | 1 | config, diagnostic, error_code, experiment, http_client, kubernetes, mutation, series, substitution, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |

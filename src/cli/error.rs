@@ -64,6 +64,7 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         | ErrorCode::CiEventRefused
         | ErrorCode::CiResultsDirectory
         | ErrorCode::CompareInput
+        | ErrorCode::EmbeddedManifest
         | ErrorCode::FileConflict
         | ErrorCode::FileNotReadable
         | ErrorCode::FileUntrusted

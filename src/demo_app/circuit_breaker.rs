@@ -1,50 +1,47 @@
-//! A circuit breaker: after some failures it stops asking for a while, then tries again. Floor 1, pure.
+//! A circuit breaker: rejects calls for a while after consecutive failures, then admits trial calls. Pure.
 //!
 //! ```text
-//!              enough failures in a row
+//!              consecutive failures
 //!   closed ───────────────────────────────► open
 //!      ▲                                    │  ▲
-//!      │ enough trials succeed    long      │  │ a trial fails
+//!      │ trial calls succeed     open_for   │  │ a trial call fails
 //!      └───────────── half-open ◄───────────┘  │
 //!                        └─────────────────────┘
 //! ```
 
 use std::time::{Duration, Instant};
 
-/// When it opens and closes.
+/// The settings of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// How many failures in a row open it.
+    /// How many consecutive failures open the circuit.
     pub failure_threshold: u32,
-    /// How long it stays open.
+    /// How long the circuit stays open.
     pub open_for: Duration,
-    /// How many trials have to succeed before it closes.
+    /// How many trial calls must succeed before the circuit closes.
     pub success_threshold: u32,
 }
 
-/// What it does with a call.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It lets it through.
+    /// Calls are admitted.
     Closed {
-        /// Failures in a row so far.
+        /// Consecutive failures.
         failures: u32,
     },
-    /// It holds it back.
-    Open {
-        /// Since when.
-        since: Instant,
-    },
-    /// It lets one through at a time, to see.
+    /// Calls are rejected.
+    Open { since: Instant },
+    /// One trial call at a time is admitted.
     HalfOpen {
-        /// Trials that succeeded.
+        /// Successful trial calls.
         succeeded: u32,
-        /// When the trial that is under way began. One that never ends counts as failed some day.
+        /// When the running trial call started; after `open_for`, it counts as failed.
         trial: Option<Instant>,
     },
 }
 
-/// The breaker. Time is given to it.
+/// A circuit breaker; the caller provides the time.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     settings: BreakerSettings,
@@ -52,17 +49,17 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// A closed one.
+    /// Creates a closed circuit breaker.
     pub fn new(settings: BreakerSettings) -> Self {
         Self { settings, state: BreakerState::Closed { failures: 0 } }
     }
 
-    /// What it does now.
+    /// Returns the state.
     pub fn state(&self) -> BreakerState {
         self.state
     }
 
-    /// Whether a call may be made. Whoever may has to [`report`](Self::report) what came of it.
+    /// Returns whether a call may be made; the caller then [records](Self::record_result) its result.
     pub fn try_admit(&mut self, now: Instant) -> bool {
         let open_for = self.settings.open_for;
         match self.state {
@@ -82,7 +79,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Takes note of what came of a call.
+    /// Records the result of a call.
     pub fn record_result(&mut self, succeeded: bool, now: Instant) {
         self.state = match (self.state, succeeded) {
             (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failure_threshold => {
@@ -99,7 +96,7 @@ impl CircuitBreaker {
             (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, true) => {
                 BreakerState::Closed { failures: 0 }
             }
-            // a call from before it opened
+            // the call started before the circuit opened
             (open @ BreakerState::Open { .. }, _) => open,
         };
     }
@@ -109,7 +106,7 @@ impl CircuitBreaker {
 mod tests {
     use super::*;
 
-    /// Seconds, and what happens then: `?` may a call be made, `+` it succeeded, `-` it failed.
+    /// Plays events at times in seconds: `?` asks for admission, `+` records a success, `-` a failure.
     fn play(events: &[(u64, char)]) -> (String, BreakerState, Instant) {
         let begin = Instant::now();
         let settings =
@@ -152,9 +149,9 @@ mod tests {
         assert_eq!(admitted, "yny");
         let trial = Some(begin + Duration::from_secs(11));
         assert_eq!(state, BreakerState::HalfOpen { succeeded: 0, trial });
-        // a trial that nothing was heard of does not hold back the rest for ever
+        // a trial call without a result does not block later calls
         assert_eq!(then(&[(5, '?'), (9, '?'), (10, '?')]).0, "yny");
-        // what began before it opened does not close it
+        // a call that started before the circuit opened does not close it
         assert!(matches!(then(&[(1, '+')]).1, BreakerState::Open { .. }));
     }
 }

@@ -1,11 +1,10 @@
-//! The provider: it says hello. Floor 1.
+//! The provider: returns a greeting.
 
 use super::server::{Application, DemoResponse};
 
-/// What it says.
 pub const GREETING: &str = "Hello from the provider!";
 
-/// The provider.
+/// The provider service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoProvider;
 

@@ -1,51 +1,50 @@
-//! The kinds of objects that the embedded cluster knows: a table, and what custom definitions add. Floor 1.
+//! The kinds of objects that the embedded cluster serves: a table of built-in kinds, and custom kinds.
 
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-/// A kind of object.
+/// A kind of object, as discovery describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiResource {
-    /// The API group; empty for the core.
+    /// Empty for the core group.
     pub(super) group: String,
-    /// Its versions, the preferred one first.
+    /// The preferred version first.
     pub(super) versions: Vec<String>,
-    /// Its name: `Pod`.
+    /// The kind: `Pod`.
     pub(super) name: String,
-    /// Its name in addresses: `pods`.
+    /// The name in URLs: `pods`.
     pub(super) plural: String,
-    /// Its names on the command line.
+    /// Short names for the command line.
     pub(super) short: Vec<String>,
-    /// Whether it lives in namespaces.
     pub(super) namespaced: bool,
-    /// Whether `/status` is written by itself.
+    /// Whether `/status` is a subresource.
     pub(super) status: bool,
-    /// Whether it has `/scale`.
+    /// Whether it has the subresource `/scale`.
     pub(super) scale: bool,
-    /// Whether it was defined by a custom definition.
+    /// Whether a `CustomResourceDefinition` defines it.
     pub(super) custom: bool,
-    /// `group/plural`, as keys have it.
+    /// `group/plural`, the first part of object keys.
     pub(super) resource: Arc<str>,
 }
 
 impl ApiResource {
-    /// The resource with its group: `deployments.apps`.
+    /// Returns the resource with its group: `deployments.apps`.
     pub(super) fn qualified_name(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
-    /// What `apiVersion` says for one of its versions.
+    /// Returns the `apiVersion` of objects in this version.
     pub(super) fn api_version(&self, version: &str) -> String {
         if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
-    /// Whether it is one of a version of a group.
+    /// Returns whether the kind belongs to this version of the group.
     fn serves(&self, group: &str, version: &str) -> bool {
         self.group == group && self.versions.iter().any(|known| known == version)
     }
 
-    /// Whether changes of the specification are counted in `metadata.generation`.
+    /// Returns whether changes of `spec` increment `metadata.generation`.
     pub(super) fn has_generation(&self) -> bool {
         !matches!(
             self.group.as_str(),
@@ -53,7 +52,7 @@ impl ApiResource {
         )
     }
 
-    /// One kind out of a custom definition.
+    /// Reads the kind that a `CustomResourceDefinition` defines.
     pub(super) fn from_definition(definition: &Json) -> Option<Self> {
         let spec = &definition["spec"];
         let names = &spec["names"];
@@ -77,7 +76,7 @@ impl ApiResource {
     }
 }
 
-/// Group, versions, kind, plural, short names, and how it is: `n`amespaced, with `s`tatus, with a s`c`ale.
+/// Group, versions, kind, plural, short names, and flags: `n`amespaced, has `s`tatus, has s`c`ale.
 type ResourceRow = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 const TABLE: &[ResourceRow] = &[
@@ -109,9 +108,9 @@ const TABLE: &[ResourceRow] = &[
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd crds", "s"),
 ];
 
-/// The group of questions about rights, which are answered and not kept.
+/// The group of access reviews: they are answered, not stored.
 const AUTHORIZATION_GROUP: &str = "authorization.k8s.io";
-/// What stands below objects: of which kinds, its name, the kind (of another group) that is sent there, its verbs.
+/// A subresource: which kinds have it, its name, the kind of its body (with group and version), its verbs.
 type SubresourceRow = (fn(&ApiResource) -> bool, &'static str, &'static str, &'static str);
 const SUBRESOURCES: &[SubresourceRow] = &[
     (|kind| kind.status, "status", "", "get patch update"),
@@ -121,7 +120,7 @@ const SUBRESOURCES: &[SubresourceRow] = &[
     (|kind| kind.name == "Service", "proxy", "ServiceProxyOptions", "get"),
 ];
 
-/// All kinds that are known.
+/// The kinds that the cluster serves.
 #[derive(Clone, Debug)]
 pub(super) struct ApiResources(Vec<Arc<ApiResource>>);
 
@@ -139,7 +138,7 @@ impl Default for ApiResources {
                 status: how.contains('s'),
                 scale: how.contains('c'),
                 custom: false,
-                // events are the same objects in both of their groups
+                // both event groups serve the same objects
                 resource: if *kind == "Event" {
                     "/events".into()
                 } else {
@@ -152,17 +151,17 @@ impl Default for ApiResources {
 }
 
 impl ApiResources {
-    /// The kind with that name in addresses.
+    /// Finds a kind by its name in URLs.
     pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<ApiResource>> {
         self.0.iter().find(|kind| kind.plural == plural && kind.serves(group, version)).cloned()
     }
 
-    /// Whether a version of a group is the cluster's own, and not one of custom definitions.
+    /// Returns whether the version of a group belongs to built-in kinds.
     pub(super) fn is_built_in(&self, group: &str, version: &str) -> bool {
         self.0.iter().any(|kind| !kind.custom && kind.serves(group, version))
     }
 
-    /// The kind that an object says it is, by `apiVersion` and `kind`.
+    /// Finds the kind of an object by its `apiVersion` and `kind`.
     pub(super) fn find_for_object(&self, object: &Json) -> Option<(Arc<ApiResource>, String)> {
         let api_version = object["apiVersion"].as_str()?;
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -170,23 +169,23 @@ impl ApiResources {
         self.0.iter().find(is).map(|kind| (Arc::clone(kind), version.to_owned()))
     }
 
-    /// The kind with that `group/plural`.
+    /// Finds the kind of a resource, given as `group/plural`.
     pub(super) fn find_by_resource(&self, resource: &str) -> Option<&Arc<ApiResource>> {
         self.0.iter().find(|kind| &*kind.resource == resource)
     }
 
-    /// Adds what a custom definition defines, in place of what it defined before.
+    /// Adds a custom kind, or replaces its earlier definition.
     pub(super) fn define(&mut self, kind: ApiResource) {
         self.undefine(&kind.resource);
         self.0.push(Arc::new(kind));
     }
 
-    /// Forgets what a custom definition defined. What the cluster brings along stays.
+    /// Removes a custom kind. Built-in kinds stay.
     pub(super) fn undefine(&mut self, resource: &str) {
         self.0.retain(|kind| !kind.custom || &*kind.resource != resource);
     }
 
-    /// `/api`, `/apis`, and what is below them; nothing for other addresses.
+    /// Returns the discovery document of a path below `/api` or `/apis`.
     pub(super) fn discovery_document(&self, path: &str) -> Option<Json> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
@@ -270,7 +269,7 @@ impl ApiResources {
     }
 }
 
-/// Each once, in their order.
+/// Removes duplicates and keeps the order.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut unique = Vec::new();
     for name in names {

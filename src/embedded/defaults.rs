@@ -1,4 +1,6 @@
-//! What the API server fills in, and what it refuses, of the kinds that the controllers act on. Floor 1.
+//! Defaults and validation of the kinds that the controllers act on.
+//!
+//! Verbatim: Kubernetes API server
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
@@ -6,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::api_resources::ApiResource;
 use super::json_fields::{entries, items, items_mut, name, set, text};
 
-/// Fills in what was left out.
+/// Sets the fields that the user omitted.
 pub(super) fn apply_defaults(kind: &ApiResource, object: &mut Json) {
     match (kind.group.as_str(), kind.name.as_str()) {
         ("", "Pod") => default_pod_spec(&mut object["spec"], true),
@@ -41,7 +43,7 @@ pub(super) fn apply_defaults(kind: &ApiResource, object: &mut Json) {
     }
 }
 
-/// Sets the fields that are not there, of an object or of nothing.
+/// Sets missing fields of an object; null becomes an object.
 fn set_missing(object: &mut Json, fields: Json) {
     if object.is_null() {
         *object = json!({});
@@ -55,14 +57,14 @@ fn set_missing(object: &mut Json, fields: Json) {
     }
 }
 
-/// Leaves out what says no: a field that is not there says the same.
+/// Removes a field that is false: the API server omits it.
 fn remove_false(object: &mut Json, field: &str) {
     if object[field] == false {
         set(object, field, Json::Null);
     }
 }
 
-/// What was written in plain text is kept in base64 with the rest.
+/// Moves `stringData` into `data`, encoded in base64.
 fn default_secret(secret: &mut Json) {
     set_missing(secret, json!({"type": "Opaque"}));
     if let Json::Object(plain) = secret["stringData"].take() {
@@ -82,7 +84,7 @@ fn default_template(spec: &mut Json) {
     }
 }
 
-/// The specification of a Pod; `itself`: not one in a template, which the admission leaves alone.
+/// Sets the defaults of a Pod specification. Admission defaults apply to Pods only, not to templates.
 fn default_pod_spec(spec: &mut Json, itself: bool) {
     if !spec.is_object() {
         return;
@@ -144,7 +146,7 @@ fn default_service(spec: &mut Json) {
     }
 }
 
-/// What cannot be as it is: where, and why.
+/// Validates an object. Returns field paths and reasons.
 pub(super) fn validate(kind: &ApiResource, object: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let name = name(object);
@@ -197,14 +199,14 @@ fn validate_containers(spec: &Json, path: &str, faults: &mut Vec<(String, String
     for (index, one) in items(&spec["containers"]).enumerate() {
         for field in ["name", "image"] {
             if text(&one[field]).is_empty() {
-                // a template may do without an image, a Pod's container not without either
+                // unlike the API server, this also requires an image in templates
                 faults.push((format!("{path}.containers[{index}].{field}"), "Required value".to_owned()));
             }
         }
     }
 }
 
-/// A name as RFC 1123 has subdomains.
+/// Returns whether the name is an RFC 1123 subdomain.
 fn is_dns_subdomain(name: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     name.len() <= 253
@@ -213,7 +215,7 @@ fn is_dns_subdomain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
 }
 
-/// What may not be changed once it is there: where, and why.
+/// Checks that immutable fields did not change. Returns field paths and reasons.
 pub(super) fn validate_immutable(kind: &ApiResource, old: &Json, new: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut same = |path: &str| {

@@ -1,4 +1,6 @@
-//! The API server over HTTP: addresses to requests, answers to bytes. Floor 1.
+//! The HTTP layer of the API server: routes requests, and encodes responses.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,15 +25,14 @@ use super::protobuf;
 use super::selector::LabelSelector;
 use super::status::ApiStatus;
 
-/// How large a body may be, as at a real API server.
+/// The size limit of request bodies, as in a real API server.
 const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
-/// What most answers are in.
 const JSON_CONTENT_TYPE: &str = "application/json";
 
-/// What is sent back.
+/// The body of every response.
 pub type ApiBody = BoxBody<Bytes, Infallible>;
 
-/// A request, taken apart.
+/// A parsed request.
 struct ApiCall {
     method: Method,
     path: Vec<String>,
@@ -40,7 +41,7 @@ struct ApiCall {
     body: Bytes,
 }
 
-/// An answer before it is bytes.
+/// A response before it is encoded.
 enum ApiResponse {
     Object(StatusCode, Json),
     List(ListResult),
@@ -58,7 +59,7 @@ impl ApiCall {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as a document; nothing for an empty one.
+    /// Parses the body; an empty body becomes null.
     fn parse_body(&self) -> Result<Json, ApiStatus> {
         if self.body.is_empty() {
             return Ok(Json::Null);
@@ -90,12 +91,12 @@ impl ApiCall {
         let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
         Ok(ListOptions {
             selector: self.parse_selector(at)?,
-            limit: limit.map_err(|_| ApiStatus::bad_request("limit is no number"))?,
+            limit: limit.map_err(|_| ApiStatus::bad_request("invalid limit: expected an integer"))?,
             continue_token: self.query("continue").to_owned(),
         })
     }
 
-    /// What the body says; without one, what the query does.
+    /// Reads the options from the body, or from the query if there is no body.
     fn delete_options(&self) -> Result<DeleteOptions, ApiStatus> {
         if !self.body.is_empty() {
             return DeleteOptions::parse(&self.parse_body()?);
@@ -116,7 +117,7 @@ impl ApiCall {
 }
 
 impl EmbeddedCluster {
-    /// Answers a request.
+    /// Handles a request.
     pub async fn handle_request<B>(self: Arc<Self>, request: Request<B>) -> Response<ApiBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
@@ -161,11 +162,12 @@ impl EmbeddedCluster {
         match path.as_slice() {
             ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version_document())),
             ["healthz" | "readyz" | "livez", ..] => return Ok(ApiResponse::Text("ok".to_owned())),
-            // an empty document: clients then know the kinds by themselves
+            // an empty schema: clients fall back to their built-in types
             ["openapi", "v2"] => return Ok(ApiResponse::Proxied(openapi_response(asked.header(ACCEPT)))),
             ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
                 let mut review = asked.parse_body()?;
-                review["status"] = json!({"allowed": true, "reason": "everything is allowed here"});
+                review["status"] =
+                    json!({"allowed": true, "reason": "the embedded cluster allows all requests"});
                 return Ok(ApiResponse::Object(StatusCode::CREATED, review));
             }
             _ => {}
@@ -191,7 +193,7 @@ impl EmbeddedCluster {
                 )?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
-                Err(ApiStatus::not_implemented("way into Pods (exec, attach, port-forward)"))
+                Err(ApiStatus::not_implemented("exec, attach and port-forward"))
             }
             ["proxy", rest @ ..] if at.kind.name == "Service" => {
                 self.proxy_to_service(asked, &at, rest).await
@@ -200,7 +202,7 @@ impl EmbeddedCluster {
         }
     }
 
-    /// Passes a request on to a ready Pod of a Service.
+    /// Forwards a request to a ready Pod of a Service.
     async fn proxy_to_service(
         &self,
         asked: &ApiCall,
@@ -228,18 +230,18 @@ impl EmbeddedCluster {
         })?;
         let shown = endpoint.address;
         let request = Request::builder().method(&asked.method).uri(&path).body(asked.body.clone());
-        let passed = match request {
+        let response = match request {
             Ok(request) => super::network::send_request(endpoint, request).await,
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         };
-        passed.map(ApiResponse::Proxied).map_err(|error| {
+        response.map(ApiResponse::Proxied).map_err(|error| {
             let note = self.simulated_image_note(&at.namespace, shown).unwrap_or_default();
             ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
         })
     }
 }
 
-/// What is asked of objects themselves, or of their status.
+/// Handles requests for objects and for their `/status`.
 fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
     let sub =
         asked.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
@@ -268,7 +270,7 @@ fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Resul
             return Ok(ApiResponse::Object(code, patched));
         }
         (&Method::DELETE, true) => api.delete(&at, &asked.delete_options()?)?,
-        // as a real one: never those of all namespaces at once
+        // like a real API server: no collection delete across all namespaces
         (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
             return Err(ApiStatus::method_not_allowed());
         }
@@ -303,7 +305,7 @@ fn handle_scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Resul
 }
 
 impl ApiServer {
-    /// What an address is about, and what stands behind the name.
+    /// Splits a URL path into the object path and the subresource.
     fn parse_path<'a>(&self, path: &'a [&'a str]) -> Result<(ObjectPath, Vec<&'a str>), ApiStatus> {
         let (group, version, rest) = match path {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -342,7 +344,7 @@ impl ApiServer {
     }
 }
 
-/// The version of Kubernetes whose behaviour is followed.
+/// Returns the Kubernetes version that this API server follows.
 fn version_document() -> Json {
     json!({
         "major": "1", "minor": "33", "gitVersion": concat!("v1.33.0+embedded.", env!("CARGO_PKG_VERSION")),
@@ -352,7 +354,7 @@ fn version_document() -> Json {
 }
 
 fn openapi_response(accept: &str) -> Response<Bytes> {
-    // in protobuf: a document of the version "2.0", with a title
+    // an `OpenAPI` 2.0 document in protobuf that has only a title
     const PROTOBUF: &[u8] = b"\x0a\x032.0\x12\x0c\x0a\x08embedded\x12\x00";
     if accept.contains("protobuf") {
         let mut response = Response::new(Bytes::from_static(PROTOBUF));
@@ -364,10 +366,10 @@ fn openapi_response(accept: &str) -> Response<Bytes> {
     Response::new(document.to_string().into())
 }
 
-/// A refusal as bytes.
+/// Builds the response for an error.
 pub(super) fn error_response(status: &ApiStatus) -> Response<ApiBody> {
     if status.reason.is_empty() {
-        // what is behind all servers has no words of its own
+        // a path that no API server serves gets a plain text
         return build_response(
             StatusCode::NOT_FOUND,
             "text/plain",
@@ -388,7 +390,7 @@ fn build_response(code: StatusCode, content_type: &'static str, body: Bytes) -> 
     response
 }
 
-/// A watch: one document per line, as they come.
+/// Streams a watch, one JSON document per line.
 fn watch_response(watch: Watch, shape: RequestedForm) -> Response<ApiBody> {
     let lines = futures_util::stream::unfold(watch, move |mut watch| async move {
         let line = watch.next(shape).await?;

@@ -1,4 +1,6 @@
-//! What Pods said, and which part of it is asked for. Floor 1.
+//! The logs of Pods, and the selection of lines that a request asks for.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::HashMap;
 
@@ -9,15 +11,16 @@ use super::json_fields::{items, name, namespace, text};
 use super::status::ApiStatus;
 use crate::clock::Timestamp;
 
-/// Lines with their times.
+/// Log lines with their times.
 type LogLines = Vec<(Timestamp, String)>;
 
-/// What the Pods said that there are, by namespace and name. A Pod has one log: of its containers at most one runs.
+/// The logs of the existing Pods, by namespace and name. A Pod has one log, because at most one of its
+/// containers runs.
 #[derive(Default)]
 pub(super) struct PodLogs(Mutex<HashMap<(String, String), LogLines>>);
 
 impl PodLogs {
-    /// A Pod says something; or is forgotten.
+    /// Appends a line to the log of a Pod.
     pub(super) fn append(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
         match line {
@@ -26,8 +29,8 @@ impl PodLogs {
         }
     }
 
-    /// What a Pod said, as `query` (a request's parameters by name, empty where there is none) asks for it. An error
-    /// is the one that a kubelet gives.
+    /// Returns the part of the log that the request parameters select. `query` returns the value of a
+    /// parameter, or an empty text. Errors are those of a kubelet.
     pub(super) fn read<'a>(
         &self,
         pod: &Json,
@@ -63,7 +66,7 @@ impl PodLogs {
     }
 }
 
-/// The container that is meant: the one that is named, or the only one.
+/// Selects the named container, or the only one.
 fn select_container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     let name = name(pod);
     let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
@@ -85,7 +88,7 @@ fn select_container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     }
 }
 
-/// Whether a container has a log.
+/// Checks that the container has started and so has a log.
 fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
     let name = name(pod);
     let refuse = |why: String| Err(ApiStatus::bad_request(why));
@@ -94,11 +97,11 @@ fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiS
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
     };
     if previous {
-        // no container here has lived before
+        // containers are never restarted here
         return refuse(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
     }
     let why = match status["state"]["waiting"]["reason"].as_str() {
-        // after a crash, what was said before is still there
+        // after a crash, the log of the container is still available
         None | Some("CrashLoopBackOff") => return Ok(()),
         Some("ImagePullBackOff") => "trying and failing to pull image",
         Some("ErrImagePull") => "image can't be pulled",

@@ -1,29 +1,25 @@
-//! The four kinds of patches. Floor 1.
+//! The four patch types.
 //!
-//! A strategic merge patch merges lists of objects by a key that the type gives; the keys here are those of the
-//! workloads, Services and Nodes. Server-side apply is taken as such a merge: fields have no managers here, so
-//! that nothing conflicts and nothing that was left out is taken away.
+//! A strategic merge patch merges lists of objects by a key that depends on the type; the keys here are those of
+//! workloads, Services and Nodes. Server-side apply works like such a merge: fields have no managers here. So nothing
+//! conflicts, and fields that are missing in the patch stay.
 
 use serde_json::{Map, Value as Json};
 
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
 
-/// What a patch is.
+/// The type of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiPatchType {
-    /// RFC 6902.
     Json,
-    /// RFC 7386.
     Merge,
-    /// Kubernetes' own.
     Strategic,
-    /// Server-side apply.
     Apply,
 }
 
 impl ApiPatchType {
-    /// By the content type.
+    /// Reads the type from the content type.
     pub(super) fn from_content_type(content_type: &str) -> Result<Self, ApiStatus> {
         const TAKEN: [&str; 4] = [
             "application/json-patch+json",
@@ -44,7 +40,7 @@ impl ApiPatchType {
     }
 }
 
-/// An object as a patch makes it.
+/// Applies a patch to a copy of the object.
 pub(super) fn apply_patch(
     kind: &ApiResource,
     format: ApiPatchType,
@@ -59,7 +55,7 @@ pub(super) fn apply_patch(
             json_patch::patch(&mut patched, &changes).map_err(|_| ApiStatus::unprocessable())?;
         }
         ApiPatchType::Merge => json_patch::merge(&mut patched, patch),
-        // custom resources have no types that keys of lists could stand in
+        // the types of custom resources declare no merge keys
         ApiPatchType::Strategic if kind.custom => {
             let taken = [
                 "application/json-patch+json",
@@ -74,7 +70,7 @@ pub(super) fn apply_patch(
     Ok(patched)
 }
 
-/// The key by which the objects of a list are told apart; nothing for a list that is replaced as a whole.
+/// Returns the key that identifies the items of a list; nothing for lists that are replaced.
 fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
     Some(match list {
         "containers"
@@ -86,7 +82,7 @@ fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
         | "secrets" => "name",
         "volumeMounts" => "mountPath",
         "volumeDevices" => "devicePath",
-        // of a Service by its own port, of a container by the container's
+        // Service ports merge by `port`, container ports by `containerPort`
         "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => "containerPort",
         "ports" => "port",
         "conditions" | "addresses" => "type",
@@ -97,7 +93,7 @@ fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
     })
 }
 
-/// Lists of plain values that are merged as sets.
+/// Returns whether the list of plain values merges as a set.
 fn is_set_list(list: &str) -> bool {
     matches!(list, "finalizers" | "podCIDRs")
 }
@@ -171,7 +167,7 @@ fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
     }
 }
 
-/// Puts a list into the order that was asked for; what is not in it keeps its place behind.
+/// Sorts a list in the given order; other items keep their place at the end.
 fn reorder(items: &mut [Json], order: &[Json], list: &str) {
     let key = merge_key(list, items);
     let place = |item: &Json| {
@@ -189,7 +185,7 @@ fn strip_directives(object: &Map<String, Json>) -> Map<String, Json> {
     kept.map(|(name, value)| (name.clone(), strip_value(value))).collect()
 }
 
-/// A new value, without what only tells how to merge.
+/// Removes the patch directives from a new value.
 fn strip_value(value: &Json) -> Json {
     match value {
         Json::Object(object) => Json::Object(strip_directives(object)),

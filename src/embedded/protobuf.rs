@@ -1,15 +1,14 @@
-//! Bodies in protobuf, of the kinds that `kubectl` sends so: what it creates by name, evictions, and what it asks
-//! about rights. Floor 1.
+//! Decodes protobuf bodies of the kinds that `kubectl` sends: objects created by name, evictions, and access reviews.
 //!
-//! The fields are a table, with the numbers of Kubernetes' own definitions. A field that is not in the table has to be
-//! empty: nothing that was said is dropped. Answers are in JSON, which those clients take as well.
+//! A table holds the field numbers of the Kubernetes API definitions. A field that is not in the table must be empty,
+//! so no data is lost. Responses are in JSON, which these clients accept.
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
 
-/// The kinds, each with its fields: number, name, what it holds. That is one of the `PARTS`, or `text`; `number`;
-/// `port` (a number, zero stands for none); `either` (a number or a text); `texts` or `blobs` by their names;
-/// `nothing` that matters. A star stands behind what there may be several of.
+/// The kinds that can be decoded. Each field has a number, a name and a type: an entry of `MESSAGES`, `text`,
+/// `number`, `port` (zero is omitted), `either` (number or text), `texts` or `blobs` (maps), or `nothing`
+/// (ignored). A star marks repeated fields.
 const KINDS: &[(&str, &str)] = &[
     ("ConfigMap", "1 metadata Metadata, 2 data texts, 3 binaryData blobs"),
     ("DeleteOptions", DELETE_OPTIONS),
@@ -18,7 +17,7 @@ const KINDS: &[(&str, &str)] = &[
     ("Namespace", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
     ("PodDisruptionBudget", "1 metadata Metadata, 2 spec BudgetSpec, 3 status nothing"),
     ("Secret", "1 metadata Metadata, 2 data blobs, 3 type text, 4 stringData texts"),
-    // whatever is asked about is allowed
+    // every request for access is allowed
     ("SelfSubjectAccessReview", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
     ("Service", "1 metadata Metadata, 2 spec ServiceSpec, 3 status nothing"),
     ("ServiceAccount", "1 metadata Metadata"),
@@ -47,10 +46,10 @@ const MESSAGES: &[(&str, &str)] = &[
 const DELETE_OPTIONS: &str =
     "1 gracePeriodSeconds number, 2 preconditions Preconditions, 4 propagationPolicy text, 5 dryRun text*";
 
-/// What stands before a body.
+/// The prefix of a protobuf body.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Reads a body. Nothing for what is of another kind, says what the table does not know, or is broken.
+/// Decodes a body. Returns nothing for an unknown kind, an unknown field, or invalid data.
 pub(super) fn decode(body: &[u8]) -> Option<Json> {
     let envelope = read_fields(body.strip_prefix(MAGIC)?)?;
     let types = read_fields(first_bytes(&envelope, 1)?)?;
@@ -65,7 +64,7 @@ fn find_fields(table: &[(&str, &'static str)], name: &str) -> Option<&'static st
     table.iter().find(|(known, _)| *known == name).map(|(_, fields)| *fields)
 }
 
-/// What a field of a message is on the wire.
+/// The value of a field.
 enum WireType<'a> {
     Number(u64),
     Bytes(&'a [u8]),
@@ -114,7 +113,7 @@ fn parse_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Whether a message has nothing but zeros and empty fields, which are sent for what was not said.
+/// Returns whether a message has only zeros and empty fields: clients send those for unset fields.
 fn is_empty_message(bytes: &[u8]) -> bool {
     read_fields(bytes).is_some_and(|all| {
         all.iter().all(|(_, value)| match value {
@@ -124,7 +123,7 @@ fn is_empty_message(bytes: &[u8]) -> bool {
     })
 }
 
-/// A message that has these fields.
+/// Decodes a message with the fields of this table.
 fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
     let mut object = json!({});
     for (field, value) in read_fields(bytes)? {
@@ -165,7 +164,7 @@ fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
     Some(object)
 }
 
-/// An `IntOrString`: which of both, the number, the text.
+/// Decodes an `IntOrString`: type, number, text.
 fn decode_int_or_string(bytes: &[u8]) -> Option<Json> {
     let fields = read_fields(bytes)?;
     let at = |wanted: u64| {
@@ -184,7 +183,7 @@ fn decode_int_or_string(bytes: &[u8]) -> Option<Json> {
 mod tests {
     use super::*;
 
-    /// A field with bytes.
+    /// Encodes a field with bytes.
     fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
         let mut field = vec![number << 3 | 2, u8::try_from(bytes.len()).unwrap()];
         field.extend(bytes);
@@ -239,7 +238,7 @@ mod tests {
         let deployment =
             [metadata.clone(), field(2, &[vec![8, 0], field(4, &field(1, b""))].concat())].concat();
         check("Deployment", &deployment, Some(json!({"metadata": {"name": "x"}, "spec": {"replicas": 0}})));
-        // what is not known must not get lost, and what is broken is nothing
+        // unknown fields and invalid data are errors
         check("ConfigMap", &[metadata.clone(), field(9, b"more")].concat(), None);
         check("Pod", &metadata, None);
         for end in 0..config.len() {

@@ -1,7 +1,9 @@
-//! Whether objects have the types that they should have. Floor 1.
+//! Checks the types of fields.
 //!
-//! A real API server reads bodies into structures, and refuses what does not fit. Everything else here relies on it:
-//! what was stored has text where text belongs, and lists where lists do.
+//! A real API server decodes bodies into typed structures, and rejects others. The controllers rely on this: text
+//! fields of stored objects are text, and lists are lists.
+//!
+//! Verbatim: Kubernetes API server
 
 use k8s_openapi::api::{apps, batch, core, networking, policy};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
@@ -12,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
 
-/// Whether an object fits its kind; of kinds that are stored as they are, whether its metadata do.
+/// Checks that an object matches the type of its kind. Other kinds only need valid metadata.
 pub(super) fn check_types(kind: &ApiResource, object: &Json) -> Result<(), ApiStatus> {
     let fits = match (kind.group.as_str(), kind.name.as_str()) {
         ("", "Pod") => check_type::<core::v1::Pod>(object),
@@ -28,7 +30,7 @@ pub(super) fn check_types(kind: &ApiResource, object: &Json) -> Result<(), ApiSt
         ("apps", "StatefulSet") => check_type::<apps::v1::StatefulSet>(object),
         ("apps", "DaemonSet") => check_type::<apps::v1::DaemonSet>(object),
         ("batch", "Job") => check_type::<batch::v1::Job>(object),
-        // in its older version it has the same fields
+        // `v1beta1` has the same fields
         ("policy", _) => {
             check_type::<policy::v1::PodDisruptionBudget>(&with_api_version(object, "policy/v1"))
         }
@@ -38,20 +40,20 @@ pub(super) fn check_types(kind: &ApiResource, object: &Json) -> Result<(), ApiSt
     };
     let metadata =
         if object["metadata"].is_null() { Ok(()) } else { check_metadata_type(&object["metadata"]) };
-    fits.and(metadata).map_err(|why| {
+    fits.and(metadata).map_err(|error| {
         let version = object["apiVersion"].as_str().and_then(|version| version.rsplit('/').next());
         let (version, name) = (version.unwrap_or_default(), &kind.name);
         ApiStatus::bad_request(format!(
-            "{name} in version \"{version}\" cannot be handled as a {name}: {why}"
+            "{name} in version \"{version}\" cannot be handled as a {name}: {error}"
         ))
     })
 }
 
-fn check_type<'a, T: Deserialize<'a>>(object: &'a Json) -> Result<(), String> {
-    T::deserialize(object).map(drop).map_err(|error| error.to_string())
+fn check_type<'a, T: Deserialize<'a>>(object: &'a Json) -> Result<(), serde_json::Error> {
+    T::deserialize(object).map(drop)
 }
 
-fn check_metadata_type(metadata: &Json) -> Result<(), String> {
+fn check_metadata_type(metadata: &Json) -> Result<(), serde_json::Error> {
     check_type::<meta::v1::ObjectMeta>(metadata)
 }
 
@@ -63,9 +65,9 @@ fn with_api_version(object: &Json, api_version: &str) -> Json {
     renamed
 }
 
-/// The group in which events have newer names for what is in them. They are kept under the older ones.
+/// The group in which events have newer field names. Events are stored with the core names.
 pub(super) const EVENTS_GROUP: &str = "events.k8s.io";
-/// The older name, and the newer one.
+/// The core name and the newer name of each field.
 const EVENT_FIELDS: [(&str, &str); 6] = [
     ("involvedObject", "regarding"),
     ("message", "note"),
@@ -75,14 +77,14 @@ const EVENT_FIELDS: [(&str, &str); 6] = [
     ("count", "deprecatedCount"),
 ];
 
-/// Gives an event its newer names.
+/// Renames the fields of an event to the newer names.
 pub(super) fn rename_to_events_group(event: &mut Json) {
     for (old, new) in EVENT_FIELDS {
         rename_field(event, old, new);
     }
 }
 
-/// Gives an event the names under which it is kept.
+/// Renames the fields of an event to the stored names.
 pub(super) fn rename_to_core_group(event: &mut Json) {
     for (old, new) in EVENT_FIELDS {
         rename_field(event, new, old);
@@ -97,7 +99,7 @@ fn rename_field(object: &mut Json, from: &str, to: &str) {
     }
 }
 
-/// Writes amounts such as `cpu: 1` as text: both may be said, and text is what is kept.
+/// Converts quantities such as `cpu: 1` to text, the form in which they are stored.
 pub(super) fn normalize_quantities(value: &mut Json) {
     match value {
         Json::Object(object) => {

@@ -1,11 +1,13 @@
-//! Which objects a list, a watch or a controller means: label and field selectors. Floor 1.
+//! Label and field selectors of lists, watches and controllers.
+//!
+//! Verbatim: Kubernetes API server
 
 use serde_json::Value as Json;
 
 use super::json_fields::{entries, items, text};
 use super::status::ApiStatus;
 
-/// A requirement of one label.
+/// A requirement on one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LabelRequirement {
     Among(String, Vec<String>),
@@ -14,7 +16,7 @@ enum LabelRequirement {
     Absent(String),
 }
 
-/// The fields that objects of a kind can be chosen by, beside their names and namespaces.
+/// The field selectors of each kind, besides name and namespace.
 const SELECTABLE_FIELDS: &[(&str, &str)] = &[
     (
         "Pod",
@@ -33,16 +35,16 @@ const SELECTABLE_FIELDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Requirements, all of which have to hold.
+/// A label and field selector; all requirements must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LabelSelector {
     labels: Vec<LabelRequirement>,
-    /// Path, value, whether they have to be equal.
+    /// Path, value, and whether they must be equal.
     fields: Vec<(String, String, bool)>,
 }
 
 impl LabelSelector {
-    /// Reads what a request says. An error says what cannot be read.
+    /// Parses the selectors of a request.
     pub(super) fn parse(labels: &str, fields: &str) -> Result<Self, ApiStatus> {
         let wrong = |what: &str| ApiStatus::bad_request(format!("unable to parse requirement: {what}"));
         let read = |term: &String| parse_requirement(term).ok_or_else(|| wrong(term));
@@ -65,7 +67,7 @@ impl LabelSelector {
         Ok(Self { labels, fields: read })
     }
 
-    /// What a workload or a budget says: `matchLabels` and `matchExpressions`. An empty one means everything.
+    /// Reads `matchLabels` and `matchExpressions`. An empty selector matches everything.
     pub(super) fn from_object(selector: &Json) -> Self {
         let text = |value: &Json| text(value).to_owned();
         let labels = entries(&selector["matchLabels"]);
@@ -84,12 +86,12 @@ impl LabelSelector {
         Self { labels: all, fields: Vec::new() }
     }
 
-    /// Whether everything is meant.
+    /// Returns whether the selector matches everything.
     pub(super) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// Refuses fields that objects of this kind cannot be chosen by.
+    /// Checks that objects of the kind can be selected by these fields.
     pub(super) fn check_fields(&self, kind: &str) -> Result<(), ApiStatus> {
         let more =
             SELECTABLE_FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
@@ -108,13 +110,13 @@ impl LabelSelector {
         }
     }
 
-    /// Whether an object is meant.
+    /// Returns whether the selector matches the object.
     pub(super) fn matches(&self, object: &Json) -> bool {
         self.matches_labels(&object["metadata"]["labels"])
             && self.fields.iter().all(|(path, value, equal)| (field_value(object, path) == *value) == *equal)
     }
 
-    /// Whether something with these labels is meant.
+    /// Returns whether the label requirements match.
     pub(super) fn matches_labels(&self, labels: &Json) -> bool {
         self.labels.iter().all(|requirement| match requirement {
             LabelRequirement::Among(label, values) => {
@@ -129,17 +131,22 @@ impl LabelSelector {
     }
 }
 
+/// Returns whether the selector of a Service matches the labels. An empty selector matches nothing.
+pub(super) fn service_selects(selector: &Json, labels: &Json) -> bool {
+    entries(selector).next().is_some() && entries(selector).all(|(name, value)| labels[name] == *value)
+}
+
 fn field_value(object: &Json, path: &str) -> String {
     match path.split('.').fold(object, |value, part| &value[part]) {
         Json::String(text) => text.clone(),
-        // what is not there is empty, and a flag that is not there is false
+        // a missing field is empty; a missing flag is false
         Json::Null if path == "spec.unschedulable" => "false".to_owned(),
         Json::Null => String::new(),
         other => other.to_string(),
     }
 }
 
-/// The parts between commas that stand in no parenthesis.
+/// Splits a selector at the commas outside parentheses.
 fn split_terms(text: &str) -> Vec<String> {
     let (mut terms, mut term, mut depth) = (Vec::new(), String::new(), 0_u32);
     for c in text.chars() {

@@ -1,8 +1,7 @@
-//! The objects of the embedded cluster: one revision for all of them, what changed lately, and what is to be done
-//! about it. Floor 1.
+//! The objects of the embedded cluster: one revision for all, indexes, and a bounded change history.
 //!
-//! An object is kept twice: as a tree for those who work on it, and as text, which takes a tenth of the room, for
-//! those who ask for it. What it was before is kept as text alone.
+//! Each object is stored twice: as a tree for the controllers, and as text for clients, which takes a tenth of the
+//! memory. The history has text only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -14,35 +13,30 @@ use tokio::sync::watch;
 
 use super::json_fields::{entries, owners, text, uid};
 use super::status::ApiStatus;
-use super::work_queue::Reconcile;
 
-/// How many bytes of changes are kept for watches that begin in the past.
+/// The size limit of the change history, which serves watches that start in the past.
 const MAX_HISTORY_BYTES: usize = 8 << 20;
 
-/// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
+/// The key of an object: resource, namespace (empty if cluster-scoped), name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ObjectKey {
     /// `group/plural`; the core group is empty.
     pub(super) resource: Arc<str>,
-    /// The namespace.
     pub(super) namespace: String,
-    /// The name.
     pub(super) name: String,
 }
 
 impl ObjectKey {
-    /// The key of an object of a resource.
     pub(super) fn new(resource: impl Into<Arc<str>>, namespace: &str, name: &str) -> Self {
         Self { resource: resource.into(), namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }
 
-/// An object as it is kept.
+/// A stored object, as a tree and as text.
 #[derive(Clone, Debug)]
 pub(super) struct StoredObject {
-    /// The whole object.
     pub(super) tree: Arc<Json>,
-    /// The same without its kind and version, which depend on how it is asked for.
+    /// The object without `kind` and `apiVersion`, which depend on the requested version.
     pub(super) text: Arc<str>,
 }
 
@@ -53,7 +47,7 @@ impl StoredObject {
     }
 }
 
-/// The same without the room that was left for more.
+/// Rebuilds a value without spare capacity.
 fn shrink(value: Json) -> Json {
     match value {
         Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, shrink(value))).collect(),
@@ -62,7 +56,7 @@ fn shrink(value: Json) -> Json {
     }
 }
 
-/// An object without its kind and version.
+/// Serializes an object without `kind` and `apiVersion`.
 struct ObjectBody<'a>(&'a Json);
 
 impl Serialize for ObjectBody<'_> {
@@ -73,48 +67,47 @@ impl Serialize for ObjectBody<'_> {
     }
 }
 
-/// What objects are found by, beside their keys.
+/// A secondary index of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum IndexKey {
-    /// The object itself.
+    /// The object with this UID.
     Uid(String),
-    /// What an object owns, by its UID.
+    /// The dependents of an owner, by its UID.
     Owner(String),
-    /// The Pods of a Node; of none, for the empty name.
+    /// The Pods of a Node; the empty name stands for unscheduled Pods.
     Node(String),
-    /// The Pods of a namespace that have a label: its name and its value.
+    /// The Pods of a namespace with a label: namespace, name, value.
     Label(String, String, String),
 }
 
-/// The marks of an object.
+/// Returns the index keys of an object.
 fn index_keys(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
-    let mut marks = vec![IndexKey::Uid(uid(object).to_owned())];
-    marks.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
+    let mut keys = vec![IndexKey::Uid(uid(object).to_owned())];
+    keys.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
     if &*key.resource == "/pods" {
-        marks.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
+        keys.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
         let labels = entries(&object["metadata"]["labels"]);
-        marks.extend(labels.map(|(name, value)| key.label_key(name, value)));
+        keys.extend(labels.map(|(name, value)| key.label_key(name, value)));
     }
-    marks
+    keys
 }
 
 impl ObjectKey {
-    /// The mark of a label in the namespace.
+    /// Returns the index key of a label in the namespace of this object.
     pub(super) fn label_key(&self, name: &str, value: &Json) -> IndexKey {
         IndexKey::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
     }
 }
 
-/// One change of one object.
+/// An entry of the change history.
 #[derive(Clone, Debug)]
 pub(super) struct StoreChange {
-    /// The revision that it made.
+    /// The revision of the change.
     pub(super) revision: u64,
-    /// Which object.
     pub(super) key: Arc<ObjectKey>,
-    /// What it was before; nothing for a new one.
+    /// The object before; nothing for a new object.
     pub(super) before: Option<Arc<str>>,
-    /// What it is; nothing for one that went.
+    /// The object after; nothing for a deleted object.
     pub(super) after: Option<Arc<str>>,
 }
 
@@ -125,7 +118,18 @@ impl StoreChange {
     }
 }
 
-/// All objects.
+/// What a write changed, for the work queue.
+#[derive(Clone, Debug)]
+pub(super) struct ObjectChange {
+    pub(super) key: ObjectKey,
+    /// The object before; nothing for a new object.
+    pub(super) before: Option<Arc<Json>>,
+    /// The object after, or a deleted object with its last resource version.
+    pub(super) object: Arc<Json>,
+    pub(super) is_deleted: bool,
+}
+
+/// The objects of the cluster, with a change history.
 #[derive(Debug)]
 pub(super) struct ObjectStore {
     objects: BTreeMap<Arc<ObjectKey>, StoredObject>,
@@ -133,8 +137,6 @@ pub(super) struct ObjectStore {
     revision: watch::Sender<u64>,
     changes: VecDeque<StoreChange>,
     history_bytes: usize,
-    /// What the controllers have to look at.
-    pub(super) todo: BTreeSet<Reconcile>,
 }
 
 impl Default for ObjectStore {
@@ -142,32 +144,30 @@ impl Default for ObjectStore {
         Self {
             objects: BTreeMap::new(),
             index: HashMap::new(),
-            // no cluster begins at 0, which means "any" in requests
+            // a resource version of 0 means "any" in requests
             revision: watch::Sender::new(1),
             changes: VecDeque::new(),
             history_bytes: 0,
-            todo: BTreeSet::new(),
         }
     }
 }
 
 impl ObjectStore {
-    /// The revision of the last change.
+    /// Returns the revision of the last change.
     pub(super) fn revision(&self) -> u64 {
         *self.revision.borrow()
     }
 
-    /// Says when something has changed.
+    /// Returns a receiver of the current revision.
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
-    /// One object.
     pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<Json>> {
         self.objects.get(key).map(|stored| &stored.tree)
     }
 
-    /// The objects of a resource in the order of namespace and name; in one namespace, or in all when it is empty.
+    /// Lists a resource by namespace and name, in one namespace or (if empty) in all.
     pub(super) fn list<'a>(
         &'a self,
         resource: &'a str,
@@ -177,7 +177,7 @@ impl ObjectStore {
         all.map(|(key, stored)| (key, &stored.tree))
     }
 
-    /// The same as they are kept, behind a key: where a list in pages goes on.
+    /// Lists the stored objects after a key: a page of a list starts there.
     pub(super) fn list_after<'a>(
         &'a self,
         start: ObjectKey,
@@ -189,46 +189,74 @@ impl ObjectStore {
         )
     }
 
-    /// The objects that have a mark.
+    /// Lists the objects of an index key.
     pub(super) fn find_indexed<'a>(
         &'a self,
-        mark: &IndexKey,
+        index_key: &IndexKey,
     ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> + use<'a> {
-        let keys = self.index.get(mark).into_iter().flatten();
+        let keys = self.index.get(index_key).into_iter().flatten();
         keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
-    /// How many those are.
-    pub(super) fn count_indexed(&self, mark: &IndexKey) -> usize {
-        self.index.get(mark).map_or(0, BTreeSet::len)
+    /// Counts the objects of an index key.
+    pub(super) fn count_indexed(&self, index_key: &IndexKey) -> usize {
+        self.index.get(index_key).map_or(0, BTreeSet::len)
     }
 
-    /// Everything in a namespace, whatever it is.
+    /// Returns all objects in a namespace.
     pub(super) fn list_namespace(&self, namespace: &str) -> Vec<Arc<Json>> {
         let inside = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
         inside.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
     }
 
-    /// Writes an object down. Gives it as it now is, with its resource version.
-    pub(super) fn put(&mut self, key: &ObjectKey, mut object: Json) -> Arc<Json> {
+    /// Stores an object with the next resource version.
+    pub(super) fn put(&mut self, key: &ObjectKey, mut object: Json) -> ObjectChange {
         object["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
-        let known = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
-        let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
+        let existing = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
+        let (key, stored) = (existing.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
         let before = self.objects.insert(Arc::clone(&key), stored.clone());
-        let tree = Arc::clone(&stored.tree);
+        let change = ObjectChange {
+            key: ObjectKey::clone(&key),
+            before: before.as_ref().map(|stored| Arc::clone(&stored.tree)),
+            object: Arc::clone(&stored.tree),
+            is_deleted: false,
+        };
+        self.update_index(&key, change.before.as_deref(), Some(&change.object));
         self.record_change(key, before, Some(stored));
-        tree
+        change
     }
 
-    /// Takes an object away. Gives it as it was, with the resource version of its end.
-    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Json>> {
+    /// Removes an object. The change holds it with the resource version of its deletion.
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<ObjectChange> {
         let (key, before) = self.objects.remove_entry(key)?;
         let mut last = Json::clone(&before.tree);
         last["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
         let last = StoredObject::new(last);
-        let tree = Arc::clone(&last.tree);
+        let change = ObjectChange {
+            key: ObjectKey::clone(&key),
+            before: Some(Arc::clone(&last.tree)),
+            object: Arc::clone(&last.tree),
+            is_deleted: true,
+        };
+        self.update_index(&key, Some(&change.object), None);
         self.record_change(key, Some(last), None);
-        Some(tree)
+        Some(change)
+    }
+
+    fn update_index(&mut self, key: &Arc<ObjectKey>, before: Option<&Json>, after: Option<&Json>) {
+        let keys_of = |tree: Option<&Json>| tree.map(|tree| index_keys(key, tree)).unwrap_or_default();
+        let (old, new) = (keys_of(before), keys_of(after));
+        for index_key in old.iter().filter(|index_key| !new.contains(index_key)) {
+            if let Some(keys) = self.index.get_mut(index_key) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.index.remove(index_key);
+                }
+            }
+        }
+        for index_key in new.into_iter().filter(|index_key| !old.contains(index_key)) {
+            self.index.entry(index_key).or_default().insert(Arc::clone(key));
+        }
     }
 
     fn record_change(
@@ -237,23 +265,6 @@ impl ObjectStore {
         before: Option<StoredObject>,
         after: Option<StoredObject>,
     ) {
-        let tree = |stored: &Option<StoredObject>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
-        let (old, new) = (tree(&before), tree(&after));
-        let of =
-            |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| index_keys(&key, tree)).unwrap_or_default();
-        let (gone, come) = (of(&old), of(&new));
-        for mark in gone.iter().filter(|mark| !come.contains(mark)) {
-            if let Some(keys) = self.index.get_mut(mark) {
-                keys.remove(&key);
-                if keys.is_empty() {
-                    self.index.remove(mark);
-                }
-            }
-        }
-        for mark in come.into_iter().filter(|mark| !gone.contains(mark)) {
-            self.index.entry(mark).or_default().insert(Arc::clone(&key));
-        }
-        self.note(&key, old.as_deref(), new.as_deref());
         let revision = self.revision() + 1;
         let text = |stored: Option<StoredObject>| stored.map(|stored| stored.text);
         let change = StoreChange { revision, key, before: text(before), after: text(after) };
@@ -267,7 +278,7 @@ impl ObjectStore {
         self.revision.send_replace(revision);
     }
 
-    /// What changed after a revision. An error when that is no longer known.
+    /// Returns the changes after a revision, or an error if the history is too short.
     pub(super) fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
         let oldest = self.changes.front().map_or(self.revision(), |change| change.revision - 1);
         if revision < oldest {
@@ -298,7 +309,7 @@ mod tests {
             (vec!["y".into(), "z".into(), "x".into()], vec!["y".to_owned(), "z".into()])
         );
         let gone = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
-        assert_eq!(gone["metadata"]["resourceVersion"], (start + 5).to_string());
+        assert_eq!(gone.object["metadata"]["resourceVersion"], (start + 5).to_string());
         let seen: Vec<(u64, bool)> = store
             .changes_since(start + 3)
             .unwrap()
@@ -306,7 +317,7 @@ mod tests {
             .map(|change| (change.revision, change.after.is_some()))
             .collect();
         assert_eq!(seen, [(start + 4, true), (start + 5, false)]);
-        // each change holds two of these, but for the first
+        // each change holds two of these, except the first
         let large = "x".repeat(MAX_HISTORY_BYTES / 7);
         for index in 0..4 {
             store.put(&node, json!({"kind": "Node", "metadata": {"index": index, "large": large}}));
@@ -335,7 +346,7 @@ mod tests {
                 &IndexKey::Owner("o".into()),
                 &IndexKey::Uid("u".into()),
             ]
-            .map(|mark| store.count_indexed(mark))
+            .map(|index_key| store.count_indexed(index_key))
         };
         assert_eq!(counts(&store), [1, 0, 1, 1, 1]);
         store.put(&key, pod("n", "api"));

@@ -1,6 +1,6 @@
-//! What only the outside knows: names of kubeconfig files, of a cluster, of the catalogue. Floor 3.
+//! Dynamic candidates: names from kubeconfig files, from the cluster, and from the function catalogue.
 //!
-//! Whoever presses a key waits for it: a cluster is asked for a second at most, and silence is an answer.
+//! The user waits for the candidates, so a cluster query takes at most one second; a failed query has no candidates.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::kubernetes::{
 };
 use crate::value::Map;
 
-/// How long somebody is kept waiting.
+/// The time limit for a cluster query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The words that are known, by the flags that were written.
+/// Returns the candidates of a source. `given` holds the global flags.
 pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
     if what == DynamicSource::Functions {
         return discover::names().collect();
@@ -29,7 +29,7 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
     let of_files = |names: fn(&KubeconfigNames) -> &Vec<String>| {
         let mut found: Vec<String> = Vec::new();
         for file in kubeconfigs(&flags, environment) {
-            // a file that cannot be read knows nothing
+            // an unreadable file has no candidates
             let names = file.names.iter().flat_map(names);
             found.extend(names.cloned());
         }
@@ -55,7 +55,7 @@ fn without_description(words: Vec<String>) -> Vec<Candidate> {
     words.into_iter().map(|word| (word, String::new())).collect()
 }
 
-/// The flags that were written, as far as they can be understood.
+/// Parses the global flags; nothing if they are incomplete.
 fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
     let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str)).chain(["options"]);
     let cli = Cli::try_parse_from(words).ok()?;
@@ -63,7 +63,8 @@ fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
     Some(ConnectionFlags { unattended: true, request_timeout: Some(QUERY_TIMEOUT), ..flags })
 }
 
-/// Asks a cluster. What starts meanwhile, such as a plugin that logs in, cannot be cut short: it is left behind.
+/// Queries a cluster on another thread. Credential plugins cannot be interrupted, so the thread is abandoned
+/// after the time limit.
 fn query_cluster(
     flags: ConnectionFlags,
     environment: &ProcessEnv,
@@ -77,7 +78,7 @@ fn query_cluster(
             let cluster = connect(&flags, &environment, &Map::new()).await?;
             ask(&cluster).await
         });
-        // nobody may be waiting any more
+        // the receiver may be gone
         let _ = sender.send(found.unwrap_or_default());
     });
     receiver.recv_timeout(QUERY_TIMEOUT).unwrap_or_default()

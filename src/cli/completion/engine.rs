@@ -1,61 +1,61 @@
-//! What the last word of a command line can be, by clap's model of the commands. Floor 3, pure.
+//! Completes the last word of a command line, based on clap's command model. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 
-/// What a shell is to do beside: the bits of Cobra, the library that kubectl is made with.
+/// What the shell does with the candidates: directives of Cobra, kubectl's command library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CobraDirective {
-    /// Take files, where there are no candidates.
+    /// Complete file names if there are no candidates.
     Files = 0,
-    /// No files.
+    /// Do not complete file names.
     NoFiles = 4,
-    /// Go on in the same word, and take no files.
+    /// Add no space, and do not complete file names.
     NoSpace = 6,
-    /// The candidates are endings of files.
+    /// The candidates are file extensions.
     FileExtensions = 8,
-    /// Take folders.
+    /// Complete directory names.
     Directories = 16,
 }
 
-/// What only the outside knows.
+/// Candidates that are not part of the command line model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DynamicSource {
     /// Contexts of the kubeconfig files.
     Contexts,
-    /// Clusters of them.
+    /// Clusters of the kubeconfig files.
     Clusters,
-    /// Users of them.
+    /// Users of the kubeconfig files.
     Users,
     /// Namespaces of the cluster.
     Namespaces,
-    /// Functions that are built in, and their modules.
+    /// Built-in functions and their modules.
     Functions,
-    /// Trials that left something behind.
+    /// Trials that left objects in the cluster.
     Trials,
 }
 
-/// A word, and what it means.
+/// A word and its description.
 pub(super) type Candidate = (String, String);
 
-/// Asks the outside. It is given the flags of every command that were written, each in one word.
+/// Looks up dynamic candidates. It gets the global flags, one word each.
 pub(super) type LookUpFn<'a> = dyn FnMut(DynamicSource, &[String]) -> Vec<Candidate> + 'a;
 
-/// What the last word can be.
+/// The candidates for the last word.
 pub(super) struct Candidates {
     words: Vec<Candidate>,
     directive: CobraDirective,
 }
 
-/// One candidate per line, what it means after a tab; at last what the shell is to do.
+/// Writes one candidate per line, its description after a tab; the directive is the last line.
 impl fmt::Display for Candidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (word, about) in &self.words {
             let about = about.lines().next().unwrap_or_default().replace(|c: char| c.is_control(), " ");
             match about.trim() {
-                // a name that could steer a terminal is no help
+                // skip names that could control a terminal
                 _ if word.is_empty() || word.contains(|c: char| c.is_control()) => {}
                 "" => writeln!(f, "{word}")?,
                 about => writeln!(f, "{word}\t{about}")?,
@@ -65,9 +65,9 @@ impl fmt::Display for Candidates {
     }
 }
 
-/// The candidates for the last word, which may be empty.
+/// Completes the last word, which may be empty.
 pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUpFn<'_>) -> Candidates {
-    // flags of every command are handed down
+    // propagates the global flags
     root.build();
     let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
     let mut place = CursorContext::new(&root);
@@ -77,19 +77,19 @@ pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUp
     place.candidates(last, look_up)
 }
 
-/// Where a command line has come to.
+/// The position of the last word in the command line.
 struct CursorContext<'a> {
     command: &'a Command,
-    /// The flag whose value is next.
+    /// The flag whose value comes next.
     pending: Option<&'a Arg>,
-    /// The flag that takes more values, unless something else comes.
+    /// The flag that accepts more values.
     open: Option<&'a Arg>,
-    /// How many arguments without a flag there were.
+    /// The number of positional arguments.
     passed: usize,
-    /// Whether `--` was passed: no flags any more.
+    /// Whether `--` ended the flags.
     plain: bool,
     used: BTreeSet<String>,
-    /// The flags of every command that were written, each in one word.
+    /// The global flags, one word each.
     given: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> CursorContext<'a> {
         }
     }
 
-    /// Goes past a whole word.
+    /// Processes a complete word.
     fn advance(&mut self, word: &str) {
         if let Some(flag) = self.pending.take() {
             self.record_flag(flag, Some(word));
@@ -124,7 +124,7 @@ impl<'a> CursorContext<'a> {
             self.open = None;
             self.advance_short_flags(&word[1..]);
         } else if self.open.is_some() {
-            // one more value
+            // one more value of the flag
         } else if let Some(inner) = self.find_subcommand(word) {
             (self.command, self.passed) = (inner, 0);
         } else {
@@ -141,7 +141,7 @@ impl<'a> CursorContext<'a> {
         }
     }
 
-    /// Several switches in one word, the last of which may have its value there.
+    /// Processes combined short flags; the last one may have its value attached.
     fn advance_short_flags(&mut self, letters: &str) {
         for (at, letter) in letters.char_indices() {
             let Some(flag) = self.find_flag(&format!("-{letter}")) else { return };
@@ -161,7 +161,7 @@ impl<'a> CursorContext<'a> {
         }
     }
 
-    /// The flag of that name: `--namespace`, `-n`.
+    /// Finds a flag by `--namespace` or `-n`.
     fn find_flag(&self, name: &str) -> Option<&'a Arg> {
         let is_it = |arg: &&Arg| match name.strip_prefix("--") {
             Some(long) => arg.get_long() == Some(long),
@@ -170,20 +170,20 @@ impl<'a> CursorContext<'a> {
         self.command.get_arguments().find(is_it)
     }
 
-    /// The command of that name below this one.
+    /// Finds a subcommand by name.
     fn find_subcommand(&self, name: &str) -> Option<&'a Command> {
         let inner = self.command.find_subcommand(name);
         inner.filter(|_| self.passed == 0)
     }
 
-    /// What can stand here.
+    /// Returns the candidates for the last word.
     fn candidates(&self, last: &str, look_up: &mut LookUpFn<'_>) -> Candidates {
         if let Some(flag) = self.pending {
             return self.value_candidates(flag, last, look_up);
         }
         if !self.plain && last.starts_with('-') {
             return match last.split_once('=') {
-                // the shell keeps what stands before the value
+                // the shell keeps the text before the value
                 Some((name, value)) => match self.find_flag(name) {
                     Some(flag) => self.value_candidates(flag, value, look_up),
                     None => no_candidates(),
@@ -201,7 +201,7 @@ impl<'a> CursorContext<'a> {
             return Candidates { words, directive: CobraDirective::NoFiles };
         }
         let arguments: Vec<&Arg> = self.command.get_positionals().collect();
-        // the last one that takes several takes the rest
+        // a last argument that accepts several values takes the rest
         let rest = arguments.last().filter(|argument| takes_several(argument));
         match arguments.get(self.passed).or(rest) {
             Some(argument) => self.value_candidates(argument, last, look_up),
@@ -226,7 +226,7 @@ impl<'a> CursorContext<'a> {
         all.filter(|(flag, _)| flag.starts_with(last)).collect()
     }
 
-    /// The values that an argument can have.
+    /// Returns the values of an argument.
     fn value_candidates(&self, arg: &Arg, last: &str, look_up: &mut LookUpFn<'_>) -> Candidates {
         let listed: Vec<Candidate> = arg
             .get_possible_values()
@@ -266,7 +266,7 @@ impl<'a> CursorContext<'a> {
     }
 }
 
-/// The values that begin so; of those that are written with commas the last one counts.
+/// Filters the values by prefix; in a comma-separated list, the last item counts.
 fn list_candidates(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
     let (before, begun) = match arg.get_value_delimiter().and_then(|comma| last.rsplit_once(comma)) {
         Some((before, begun)) => (format!("{before},"), begun),
@@ -289,7 +289,7 @@ fn no_candidates() -> Candidates {
     Candidates { words: Vec::new(), directive: CobraDirective::NoFiles }
 }
 
-/// Whether more than one value can follow.
+/// Returns whether the argument accepts several values.
 fn takes_several(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
@@ -304,7 +304,7 @@ mod tests {
     use crate::cli::args::Cli;
     use clap::CommandFactory as _;
 
-    /// Completes a line; its last word ends where the line does.
+    /// Completes the last word of a line.
     fn completed(line: &str) -> (Vec<String>, u8) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let mut look_up = |known: DynamicSource, given: &[String]| {
@@ -317,7 +317,7 @@ mod tests {
         (lines, directive)
     }
 
-    /// The words alone, and what the shell is to do.
+    /// Checks the candidates without descriptions, and the directive.
     fn check(line: &str, expected: &[&str], directive: u8) {
         let (lines, found) = completed(line);
         let words: Vec<&str> = lines.iter().map(|line| line.split('\t').next().unwrap()).collect();

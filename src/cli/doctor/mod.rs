@@ -1,10 +1,10 @@
-//! `kubectl chaos doctor`: what would be in the way, and what to do about it. Floor 3.
+//! `kubectl chaos doctor`: checks the installation, the cluster and the permissions, and suggests fixes.
 //!
 //! ```text
-//!  programs   PATH: this program, those of its name, kubectl, completion
-//!  cluster    kubeconfig files, the context, whether the cluster answers, how old it is
-//!  rights     what experiments need, or a trial does, and what is missing
-//!  finding    what all of them come to                                     ─► a table, an exit code
+//!  programs      PATH: this program, programs of the same name, kubectl, completion
+//!  cluster       kubeconfig files, the context, the connection, the server version
+//!  permissions   what experiments or a trial need, and what is missing
+//!  check_result  the result of each check                                   ─► a table, an exit code
 //! ```
 
 mod check_result;
@@ -18,11 +18,13 @@ use clap::Args;
 
 use super::CommandContext;
 use super::args::VariableArgs;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_faults};
 use super::table::{TableArgs, TableFormat};
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::kubernetes::rbac::{roles, who};
 use crate::kubernetes::{ConnectionFlags, connect, is_module};
@@ -32,23 +34,23 @@ use check_result::CheckResult;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  nothing is wrong
-  1  something is
-  2  the command line is wrong
-  3  the experiment is invalid, or cannot be read
-  4  only the cluster cannot be reached, or refuses";
+  0  no check failed
+  1  a check failed
+  2  the command line is invalid
+  3  an experiment is invalid or cannot be read
+  4  the only failure: the cluster is unreachable or rejects the connection";
 
-/// How long the cluster may take to answer, unless somebody says otherwise.
+/// The default time limit for requests to the cluster.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `doctor`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct DoctorArgs {
-    /// Look for the rights that these experiments need; else for those of a trial
+    /// Check the permissions that these experiments need [default: those of a trial]
     #[arg(value_name = "EXPERIMENT")]
     sources: Vec<String>,
-    /// Write roles that give the experiments the rights that they need, and look for nothing
+    /// Write RBAC roles with the permissions that the experiments need; skip all checks
     #[arg(long, requires = "sources", conflicts_with = "output")]
     role: bool,
     #[command(flatten)]
@@ -58,13 +60,13 @@ pub(super) struct DoctorArgs {
 }
 
 impl DoctorArgs {
-    /// The files that it names.
+    /// Returns the files that the command reads.
     pub(super) fn files(&self) -> PathSet {
         PathSet::default().reads("the experiment", &self.sources).variables(&self.variables)
     }
 }
 
-/// Looks, and tells what was found. Gives the exit code.
+/// Runs all checks. Returns the exit code.
 pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
     session.to_its_end(run_checks(session, args)).unwrap_or_else(|code| code)
 }
@@ -90,13 +92,12 @@ async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
     }
     match session.terminal.result(&text) {
         Ok(()) => session.code(check_result::exit_status(&findings)),
-        Err(error) => {
-            session.refuse(ExitStatus::NotWritten, format!("the answer cannot be written: {error}"))
-        }
+        Err(error) => session
+            .fail(CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))),
     }
 }
 
-/// The experiments. Of the first that cannot be read it is told why.
+/// Reads the experiments; shows the errors of the first invalid one.
 async fn read_experiments(
     session: &CommandContext,
     args: &DoctorArgs,
@@ -149,7 +150,7 @@ fn needs_cluster(surroundings: &RunContext, experiment: &Experiment) -> bool {
         || experiment.addresses().any(|address| surroundings.services.has(address))
 }
 
-/// Writes roles. The cluster is only asked who one is, and need not answer.
+/// Writes RBAC roles. The cluster is only asked for the current user, and need not answer.
 async fn write_role(
     session: &CommandContext,
     surroundings: &RunContext,
@@ -157,13 +158,13 @@ async fn write_role(
     flags: &ConnectionFlags,
 ) -> u8 {
     let cluster = connect(flags, &surroundings.environment, &Map::new()).await.ok();
-    let meant = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
+    let place = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
     let (namespace, inside) =
-        meant.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
+        place.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
     let needed = permissions::collect_needed(session, surroundings, experiments, (&namespace, inside));
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
-        warn(format!("not known beforehand, and not in the role: {what}"));
+        warn(format!("cannot be determined, missing in the role: {what}"));
     }
     let user = match (&flags.impersonate, &cluster) {
         (Some(user), _) => Some(user.clone()),
@@ -171,11 +172,11 @@ async fn write_role(
         (None, None) => None,
     };
     if user.is_none() {
-        warn("the server does not say who you are: --as USER has the role bound to somebody".to_owned());
+        warn("current user is unknown; pass --as USER to generate a RoleBinding".to_owned());
     }
     let documents = roles(&needed.permissions, user.as_deref());
     if documents.is_empty() {
-        warn("no rights are needed".to_owned());
+        warn("no permissions are needed".to_owned());
     }
     let written: Vec<String> =
         documents.iter().map(|document| serde_yaml::to_string(document).unwrap_or_default()).collect();

@@ -1,36 +1,36 @@
-//! An experiment of a wish: its steady state, one fault, and what puts things back. Floor 3, pure.
+//! Generates an experiment from a specification: steady state, one fault, and its rollbacks. Pure.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::spec::{EndpointSpec, ExperimentSpec, FaultSpec};
 use crate::cli::trial::NAMESPACE_VARIABLE;
 
-/// How long the fault lasts before it is looked again, in seconds, unless somebody says otherwise.
+/// The default duration of the fault in seconds.
 const SETTLE_SECONDS: u32 = 10;
 
-/// The experiment, in the order in which one reads it.
-pub(super) fn build_experiment(wish: &ExperimentSpec) -> Json {
+/// Builds the experiment; fields are in reading order.
+pub(super) fn build_experiment(spec: &ExperimentSpec) -> Json {
     let mut configuration = Map::new();
-    if let EndpointSpec::Url(url) = &wish.endpoint {
+    if let EndpointSpec::Url(url) = &spec.endpoint {
         configuration.insert("url".to_owned(), url.as_str().into());
     }
-    if let Some(namespace) = &wish.namespace {
-        // a trial says in which one each of its runs takes place
+    if let Some(namespace) = &spec.namespace {
+        // a trial sets the variable to the namespace of each run
         let entry = json!({"type": "env", "key": NAMESPACE_VARIABLE, "default": namespace});
         configuration.insert("namespace".to_owned(), entry);
     }
-    let (action, rollbacks) = build_steps(wish, &mut configuration);
+    let (action, rollbacks) = build_steps(spec, &mut configuration);
     configuration.insert("settle_seconds".to_owned(), SETTLE_SECONDS.into());
     let mut experiment = json!({
-        "title": wish.title,
-        "description": describe(wish),
+        "title": spec.title,
+        "description": describe(spec),
         "configuration": configuration,
-        "steady-state-hypothesis": {"title": "It answers", "probes": [build_probe(wish)]},
+        "steady-state-hypothesis": {"title": "The endpoint responds", "probes": [build_probe(spec)]},
         "method": [action],
         "rollbacks": rollbacks,
     });
     if !rollbacks_of(&experiment).is_empty() {
-        // whatever becomes of the run
+        // roll back even if the run fails
         experiment["runtime"] = json!({"rollbacks": {"strategy": "always"}});
     }
     experiment
@@ -40,19 +40,21 @@ fn rollbacks_of(experiment: &Json) -> &[Json] {
     experiment["rollbacks"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn describe(wish: &ExperimentSpec) -> String {
-    let back = match &wish.fault {
-        FaultSpec::KillPods { .. } => "What made the Pod makes another one.",
-        FaultSpec::ScaleToZero { .. } | FaultSpec::DeleteService { .. } => "The rollbacks put it back.",
-        FaultSpec::Process { undo: Some(_), .. } => "The rollbacks undo what the command did.",
-        FaultSpec::Process { undo: None, .. } => "Nothing has to be put back.",
+fn describe(spec: &ExperimentSpec) -> String {
+    let recovery = match &spec.fault {
+        FaultSpec::KillPods { .. } => "The Pod's controller replaces it.",
+        FaultSpec::ScaleToZero { .. } | FaultSpec::DeleteService { .. } => "The rollbacks restore it.",
+        FaultSpec::Process { undo: Some(_), .. } => "The rollbacks undo the command.",
+        FaultSpec::Process { undo: None, .. } => "The fault needs no rollback.",
     };
-    format!("It has to answer with 200 before the fault, and settle_seconds after it. {back}")
+    format!(
+        "The endpoint must respond with status 200 before the fault, and settle_seconds after it. {recovery}"
+    )
 }
 
-/// What has to hold.
-fn build_probe(wish: &ExperimentSpec) -> Json {
-    let url = match (&wish.endpoint, &wish.namespace) {
+/// Builds the probe of the steady state.
+fn build_probe(spec: &ExperimentSpec) -> Json {
+    let url = match (&spec.endpoint, &spec.namespace) {
         (EndpointSpec::Url(_), _) => "${url}".to_owned(),
         (EndpointSpec::Service { name, port_and_path: rest }, None) => format!("http://{name}.svc{rest}"),
         (EndpointSpec::Service { name, port_and_path: rest }, Some(_)) => {
@@ -60,15 +62,15 @@ fn build_probe(wish: &ExperimentSpec) -> Json {
         }
     };
     let provider = json!({"type": "http", "url": url, "timeout": 5});
-    json!({"type": "probe", "name": "it-answers", "tolerance": 200, "provider": provider})
+    json!({"type": "probe", "name": "endpoint-responds", "tolerance": 200, "provider": provider})
 }
 
-/// The fault, and what puts things back. What one may want to change goes into the configuration.
-fn build_steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
+/// Builds the fault and its rollbacks. Values that users may change become configuration entries.
+fn build_steps(spec: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
     let mut put = |name: &str, value: Json| drop(configuration.insert(name.to_owned(), value));
     let function = |name: &str, module: &str, function: &str, arguments: Json| {
         let mut arguments = arguments;
-        if wish.namespace.is_some() {
+        if spec.namespace.is_some() {
             arguments["ns"] = "${namespace}".into();
         }
         let module = format!("chaosk8s.{module}");
@@ -77,7 +79,7 @@ fn build_steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> 
             json!({"type": "python", "module": module, "func": function, "arguments": arguments}),
         )
     };
-    let (mut action, rollbacks) = match &wish.fault {
+    let (mut action, rollbacks) = match &spec.fault {
         FaultSpec::KillPods { selector } => {
             put("label_selector", selector.as_str().into());
             let arguments = json!({"label_selector": "${label_selector}", "qty": 1, "rand": true});
@@ -96,18 +98,19 @@ fn build_steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> 
             put("service", name.as_str().into());
             put("manifest", manifest.as_str().into());
             let delete = function(
-                "delete-the-service",
+                "delete-service",
                 "service.actions",
                 "delete_service",
                 json!({"name": "${service}"}),
             );
             let arguments = json!({"spec_path": "${manifest}"});
-            let create = function("make-it-again", "service.actions", "create_service_endpoint", arguments);
+            let create =
+                function("recreate-service", "service.actions", "create_service_endpoint", arguments);
             (delete, vec![create])
         }
         FaultSpec::Process { command, undo } => {
             let run = |name: &str, command: &[String]| build_activity(name, build_process(command));
-            (run("run-the-command", command), undo.iter().map(|undo| run("undo-it", undo)).collect())
+            (run("run-command", command), undo.iter().map(|undo| run("undo-command", undo)).collect())
         }
     };
     action["pauses"] = json!({"after": "${settle_seconds}"});
@@ -118,7 +121,7 @@ fn build_activity(name: &str, provider: Json) -> Json {
     json!({"type": "action", "name": name, "provider": provider})
 }
 
-/// A process. What looks like a placeholder is none: it was meant for the program.
+/// Builds a process provider. Dollar signs are escaped, because they belong to the command.
 fn build_process(command: &[String]) -> Json {
     let (program, rest) = command.split_first().map_or(("", command), |(first, rest)| (first.as_str(), rest));
     let arguments: Vec<String> = rest.iter().map(|word| word.replace('$', "$$")).collect();

@@ -1,60 +1,82 @@
-//! Questions to a person at a terminal, one line each, on standard error. Floor 3.
+//! Prompts for missing values on standard error, one line each.
 
 use std::io::{BufRead, Write};
 
 use clap::ValueEnum as _;
 
-use super::spec::{check_name, parse_command, parse_selector, parse_service, parse_url};
+use super::spec::{SpecError, check_name, parse_command, parse_selector, parse_service, parse_url};
 use super::{FaultArg, InitArgs};
+use crate::console::sanitize;
+use crate::error_code::{Coded, ErrorCode, message_chain};
 
-/// How often something is asked before it is given up.
+/// How many invalid answers are accepted.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Somebody who reads questions and writes answers.
+/// Why a value could not be prompted for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PromptError {
+    #[error("no answer; nothing was written")]
+    NoAnswer,
+    #[error("no valid answer after {MAX_ATTEMPTS} attempts; nothing was written")]
+    InvalidAnswers,
+}
+
+impl Coded for PromptError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InitInput
+    }
+}
+
+/// Asks questions and reads answers.
 pub(super) struct Prompter<R, W> {
     answers: R,
     questions: W,
 }
 
 impl Prompter<std::io::StdinLock<'static>, std::io::Stderr> {
-    /// The one at the terminal.
+    /// Creates a prompter for the terminal.
     pub(super) fn from_stdin() -> Self {
         Self { answers: std::io::stdin().lock(), questions: std::io::stderr() }
     }
 }
 
 impl<R: BufRead, W: Write> Prompter<R, W> {
-    /// Asks until an answer will do. An empty one is the default, where there is one.
+    /// Asks until an answer is valid. An empty answer selects the default.
     fn ask<T>(
         &mut self,
         question: &str,
         default: Option<&str>,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, String> {
+        parse: impl Fn(&str) -> Result<T, SpecError>,
+    ) -> Result<T, PromptError> {
         for _ in 0..MAX_ATTEMPTS {
             let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
-            // who does not see the question sees what is asked for in the end
+            // if the question cannot be shown, reading the answer fails as well
             let _ = write!(self.questions, "{question}{shown} ").and_then(|()| self.questions.flush());
             let mut line = String::new();
             match self.answers.read_line(&mut line) {
-                Ok(0) | Err(_) => return Err("there was no answer, and nothing was written".to_owned()),
+                Ok(0) | Err(_) => return Err(PromptError::NoAnswer),
                 Ok(_) => {}
             }
             let answer = match (line.trim(), default) {
                 ("", Some(default)) => default,
                 (answer, _) => answer,
             };
-            match read(answer) {
+            match parse(answer) {
                 Ok(value) => return Ok(value),
-                Err(why) => {
-                    let _ = writeln!(self.questions, "{}", crate::console::sanitize(&why));
-                }
+                Err(error) => self.explain(&error),
             }
         }
-        Err("that is no answer, and nothing was written".to_owned())
+        Err(PromptError::InvalidAnswers)
     }
 
-    fn ask_pods(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    /// Shows why an answer is invalid.
+    fn explain(&mut self, error: &SpecError) {
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        // if standard error is closed, reading the next answer fails as well
+        let _ = writeln!(self.questions, "{}", sanitize(&format!("{}{hint}", message_chain(error))));
+    }
+
+    fn ask_pods(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
         if args.label_selector.is_none() {
             let found = self.ask(
                 "Which Pods may be killed? A label selector, such as app=web:",
@@ -66,7 +88,7 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         Ok(())
     }
 
-    fn ask_target(&mut self, args: &mut InitArgs, kind: &str) -> Result<(), String> {
+    fn ask_target(&mut self, args: &mut InitArgs, kind: &str) -> Result<(), PromptError> {
         if args.target.is_none() {
             let name = |name: &str| check_name(name, kind).map(|()| name.to_owned());
             args.target = Some(self.ask(&format!("Which {kind}?"), None, name)?);
@@ -74,26 +96,24 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         Ok(())
     }
 
-    /// How many replicas a Deployment has of which the cluster says nothing.
-    pub(super) fn ask_replicas(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    /// Asks for the number of replicas, which the cluster does not know.
+    pub(super) fn ask_replicas(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
         let count = |text: &str| match text.parse() {
-            Ok(0) | Err(_) => Err("a number, and more than 0".to_owned()),
+            Ok(0) | Err(_) => Err(SpecError::Replicas(text.to_owned())),
             Ok(count) => Ok(count),
         };
-        args.replicas =
-            Some(self.ask("How many replicas does it have again afterwards?", Some("1"), count)?);
+        args.replicas = Some(self.ask("Replicas to restore afterwards?", Some("1"), count)?);
         Ok(())
     }
 
-    fn ask_command(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    fn ask_command(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
         let command = |text: &str| parse_command(text).map(|_| text.to_owned());
         if args.command.is_none() {
-            args.command = Some(self.ask("Which command makes it go wrong?", None, command)?);
+            args.command = Some(self.ask("Which command injects the fault?", None, command)?);
         }
         if args.undo.is_none() && !args.no_undo {
             let undo = |text: &str| if text == "-" { Ok(None) } else { command(text).map(Some) };
-            args.undo =
-                self.ask("Which command puts it back? - when there is nothing to put back:", None, undo)?;
+            args.undo = self.ask("Which command undoes the fault? - if none:", None, undo)?;
             args.no_undo = args.undo.is_none();
         }
         Ok(())
@@ -101,8 +121,8 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 }
 
 impl<R: BufRead, W: Write> Prompter<R, W> {
-    /// Fills in what is missing. An error says what could not be had.
-    pub(super) fn fill_missing(&mut self, args: &mut InitArgs) -> Result<(), String> {
+    /// Prompts for missing values.
+    pub(super) fn fill_missing(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
         if args.url.is_none() && args.service.is_none() {
             let either = |text: &str| {
                 if text.contains("://") {
@@ -111,7 +131,7 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
                     parse_service(text).map(|_| (None, Some(text.to_owned())))
                 }
             };
-            let question = "What has to go on answering? An address, or a Service, such as web:8080/health:";
+            let question = "Which endpoint must stay available? A URL, or a Service such as web:8080/health:";
             (args.url, args.service) = self.ask(question, None, either)?;
         }
         let fault = match args.fault {
@@ -122,10 +142,12 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
                     let by_number =
                         text.parse::<usize>().ok().and_then(|number| all.get(number.checked_sub(1)?));
                     let named = by_number.copied().or_else(|| FaultArg::from_str(text, true).ok());
-                    let names: Vec<String> = all.iter().map(|fault| fault.name()).collect();
-                    named.ok_or_else(|| format!("'{text}' is none of {}", names.join(", ")))
+                    named.ok_or_else(|| SpecError::UnknownFault {
+                        name: text.to_owned(),
+                        known: all.iter().map(|fault| fault.name()).collect(),
+                    })
                 };
-                let question = "What is to go wrong? kill-pods, scale-to-zero, delete-service or process:";
+                let question = "Which fault? kill-pods, scale-to-zero, delete-service or process:";
                 self.ask(question, Some("kill-pods"), fault)?
             }
         };
@@ -143,7 +165,7 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 mod tests {
     use super::*;
 
-    fn fill_from(answers: &str, args: InitArgs) -> (Result<(), String>, InitArgs, String) {
+    fn fill_from(answers: &str, args: InitArgs) -> (Result<(), PromptError>, InitArgs, String) {
         let mut args = args;
         let mut questions = Vec::new();
         let done =
@@ -182,7 +204,7 @@ mod tests {
         let (_, args, shown) = fill_from("0\n9\nScale-To-Zero\nweb\n", asked());
         assert_eq!(args.fault, Some(FaultArg::ScaleToZero));
         assert!(
-            shown.contains("'9' is none of kill-pods, scale-to-zero, delete-service, process"),
+            shown.contains("unknown fault '9': expected kill-pods, scale-to-zero, delete-service, process"),
             "{shown}"
         );
     }
@@ -196,10 +218,10 @@ mod tests {
         };
         let (done, args, asked) = fill_from("\na!=b\napp=web\n", url());
         assert_eq!((done, args.label_selector.as_deref()), (Ok(()), Some("app=web")));
-        assert!(asked.contains("does not say which Pods are meant"), "{asked}");
+        assert!(asked.contains("does not limit the Pods"), "{asked}");
         let (done, ..) = fill_from("\n\n\n\n", url());
-        assert!(done.unwrap_err().contains("no answer"));
+        assert_eq!(done, Err(PromptError::InvalidAnswers));
         let (done, ..) = fill_from("", url());
-        assert!(done.unwrap_err().contains("nothing was written"));
+        assert_eq!(done, Err(PromptError::NoAnswer));
     }
 }

@@ -152,7 +152,7 @@ async fn rehearse(session: &CommandContext, args: &RunArgs) -> Result<EmbeddedRu
     })?;
     tokio::select! {
         started = EmbeddedRun::start(session, &args.apply) => {
-            started.map_err(|(exit, error)| RejectedRun::new(terminal, exit, "runtime", error))
+            started.map_err(|error| RejectedRun::new(terminal, error.status, "runtime", error.message))
         }
         signal = interrupted => {
             let why = format!("interrupted by {signal} before the run began");

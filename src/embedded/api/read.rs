@@ -1,4 +1,6 @@
-//! Getting, listing and watching. Floor 1.
+//! Get, list and watch.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,40 +17,36 @@ use crate::embedded::selector::LabelSelector;
 use crate::embedded::status::ApiStatus;
 use crate::embedded::store::{ObjectKey, StoreChange, StoredObject};
 
-/// How often a watch that asked for bookmarks is told how far it is.
+/// How often a watch sends a bookmark, if the client asked for bookmarks.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
 
-/// Which objects of a kind are asked for.
+/// The options of a list request.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct ListOptions {
-    /// Which ones.
     pub(in crate::embedded) selector: LabelSelector,
-    /// How many at once; 0 for all.
+    /// Page size; 0 for all.
     pub(in crate::embedded) limit: usize,
-    /// Where the list goes on: what the last part said.
+    /// The continue token of the previous page.
     pub(in crate::embedded) continue_token: String,
 }
 
-/// Objects of a kind, as they were at one moment.
+/// A list of objects at one revision.
 #[derive(Debug)]
 pub(in crate::embedded) struct ListResult {
-    /// What was asked for.
     pub(in crate::embedded) path: ObjectPath,
-    /// The metadata of the list.
     pub(in crate::embedded) metadata: Json,
-    /// The objects.
     pub(in crate::embedded) items: Vec<(Arc<ObjectKey>, StoredObject)>,
 }
 
 impl ApiServer {
-    /// One object.
+    /// Returns an object.
     pub(in crate::embedded) fn get(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
         let state = self.lock();
         let object = state.store.get(&at.key()).ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
         Ok(at.to_requested_version(object))
     }
 
-    /// Objects of a kind.
+    /// Lists the objects of a kind.
     pub(in crate::embedded) fn list(
         &self,
         at: &ObjectPath,
@@ -75,8 +73,8 @@ impl ApiServer {
         Ok(ListResult { path: at.clone(), metadata, items })
     }
 
-    /// What happens to objects of a kind from a revision on; from now on, after telling what there is, where no
-    /// revision is given. One that is no longer known ends the watch with an event that says so.
+    /// Watches objects of a kind from a revision on. Without a revision, the watch starts with the existing
+    /// objects. A revision that is too old ends the watch with an error event.
     pub(in crate::embedded) fn watch(
         self: &Arc<Self>,
         at: ObjectPath,
@@ -132,7 +130,7 @@ fn decode_continue(resource: &Arc<str>, text: &str) -> Result<(ObjectKey, u64), 
     read().ok_or_else(|| ApiStatus::bad_request(format!("continue key is not valid: {text}")))
 }
 
-/// A watch: events as they come.
+/// A watch: a stream of events.
 pub(in crate::embedded) struct Watch {
     api: Arc<ApiServer>,
     at: ObjectPath,
@@ -145,16 +143,16 @@ pub(in crate::embedded) struct Watch {
     ended: bool,
 }
 
-/// What an event tells of.
+/// The object of an event.
 enum WatchPayload {
-    /// An object of the kind, as it is kept.
+    /// A stored object of the kind.
     Object(Arc<str>),
-    /// Something else, as it is sent.
+    /// A bookmark or an error, complete.
     Other(Json),
 }
 
 impl Watch {
-    /// The next event as it is sent, its object in this form; nothing when the watch is over.
+    /// Returns the next event in the requested form; nothing when the watch ends.
     pub(in crate::embedded) async fn next(&mut self, shape: RequestedForm) -> Option<String> {
         let (what, told) = self.next_event().await?;
         let object = match told {
@@ -206,7 +204,7 @@ impl Watch {
         let state = self.api.lock();
         match state.store.changes_since(self.revision) {
             Ok(changes) => {
-                // a revision of the future is waited for
+                // the client may ask for a future revision
                 self.revision = self.revision.max(state.store.revision());
                 drop(state);
                 let events: Vec<_> = changes.iter().filter_map(|change| self.event_for(change)).collect();
@@ -219,7 +217,7 @@ impl Watch {
         }
     }
 
-    /// What a change is to those who see only what the selector lets them see.
+    /// Returns the event that a change is for a client that sees only selected objects.
     fn event_for(&self, change: &StoreChange) -> Option<(&'static str, WatchPayload)> {
         let ObjectKey { resource, namespace, .. } = &*change.key;
         if *resource != self.at.kind.resource
@@ -237,7 +235,7 @@ impl Watch {
             (Some(_), Some(text)) => ("MODIFIED", Arc::clone(text)),
             (Some(last), None) if change.after.is_none() => ("DELETED", Arc::clone(last)),
             (Some(last), None) => {
-                // what is no longer selected goes with the revision that took it out
+                // an object that the selector no longer matches is deleted at this revision
                 let mut last = read(last);
                 last["metadata"]["resourceVersion"] = json!(change.revision.to_string());
                 ("DELETED", last.to_string().into())
@@ -248,7 +246,7 @@ impl Watch {
 }
 
 impl ListResult {
-    /// The list as it is sent, its objects in this form.
+    /// Formats the list in the requested form.
     pub(in crate::embedded) fn format(&self, shape: RequestedForm, now: Timestamp) -> String {
         shape.format_list(&self.path, &self.metadata, self.items.iter().map(|(_, stored)| stored), now)
     }

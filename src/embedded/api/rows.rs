@@ -1,4 +1,6 @@
-//! What the tables of `kubectl get` show of objects: columns and cells, as a real API server gives them. Floor 1.
+//! The columns and cells of `kubectl get`, as a real API server returns them.
+//!
+//! Verbatim: Kubernetes API server
 
 use serde_json::{Value as Json, json};
 
@@ -7,7 +9,7 @@ use crate::embedded::json_fields::{
     condition, containers, entries, format_labels, is_terminating, items, number, text, to_i64,
 };
 
-/// The columns of a kind; those behind the bar are only wanted in wide tables.
+/// The columns of each kind; those after the bar are shown with `-o wide`.
 const TABLES: &[(&str, &str)] = &[
     ("v1 Pod", "Name,Ready,Status,Restarts,Age|IP,Node,Nominated Node,Readiness Gates"),
     ("v1 Service", "Name,Type,Cluster-IP,External-IP,Port(s),Age|Selector"),
@@ -26,10 +28,10 @@ const TABLES: &[(&str, &str)] = &[
     ("apiextensions.k8s.io/v1 CustomResourceDefinition", "Name,Created At"),
 ];
 const DEFAULT_COLUMNS: &str = "Name,Age";
-/// How many addresses of endpoints are shown.
+/// How many endpoint addresses a table shows.
 const MAX_ENDPOINTS: usize = 3;
 
-/// The table of a kind.
+/// The columns of a kind.
 #[derive(Clone, Copy)]
 pub(super) struct ResourceTable<'a> {
     kind: &'a str,
@@ -37,14 +39,14 @@ pub(super) struct ResourceTable<'a> {
 }
 
 impl<'a> ResourceTable<'a> {
-    /// What is shown of a kind.
+    /// Returns the columns of a kind.
     pub(super) fn for_kind(api_version: &str, kind: &'a str) -> Self {
         let name = format!("{api_version} {kind}");
         let known = TABLES.iter().find(|(known, _)| *known == name);
         Self { kind, columns: known.map_or(DEFAULT_COLUMNS, |(_, columns)| *columns) }
     }
 
-    /// The definitions of its columns.
+    /// Returns the column definitions.
     pub(super) fn columns(self) -> Vec<Json> {
         let (always, wide) = self.columns.split_once('|').unwrap_or((self.columns, ""));
         let column = |name: &str, priority: i32| {
@@ -61,7 +63,7 @@ impl<'a> ResourceTable<'a> {
         always.split(',').map(|name| column(name, 0)).chain(wide).collect()
     }
 
-    /// The cells of one object.
+    /// Returns the cells of an object.
     pub(super) fn cells(self, object: &Json, now: Timestamp) -> Vec<Json> {
         self.columns.split([',', '|']).map(|column| self.cell(column, object, now)).collect()
     }
@@ -125,7 +127,7 @@ impl<'a> ResourceTable<'a> {
     }
 }
 
-/// A text, or that there is none.
+/// Returns the text, or `<none>`.
 fn text_or_none(text: String) -> Json {
     json!(if text.is_empty() { "<none>".to_owned() } else { text })
 }
@@ -142,7 +144,7 @@ fn format_age(object: &Json, now: Timestamp) -> String {
     }
 }
 
-/// A time that passed, as kubectl writes it.
+/// Formats a duration like kubectl.
 fn format_duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     let two = |large: i64, unit: &str, small: i64, of: &str| match small {
@@ -186,7 +188,7 @@ fn format_port(port: &Json) -> String {
     format!("{}{outside}/{}", number(&port["port"]), port["protocol"].as_str().unwrap_or("TCP"))
 }
 
-/// A field of all containers of a workload.
+/// Joins a field of all containers of a workload.
 fn containers_of(spec: &Json, field: &str) -> Json {
     json!(containers(&spec["template"]).map(|one| text(&one[field])).collect::<Vec<_>>().join(","))
 }

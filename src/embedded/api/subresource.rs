@@ -1,4 +1,6 @@
-//! Scaling, and evicting under budgets. Floor 1.
+//! The subresources `scale` and `eviction`.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,31 +16,31 @@ use crate::embedded::selector::LabelSelector;
 use crate::embedded::status::ApiStatus;
 use crate::embedded::store::IndexKey;
 
-/// What a budget comes to.
+/// The computed status of a `PodDisruptionBudget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::embedded) struct DisruptionBudgetStatus {
-    /// How many Pods there should be.
+    /// The expected number of Pods.
     pub(in crate::embedded) expected: i64,
-    /// How many have to be healthy.
+    /// The minimum number of healthy Pods.
     pub(in crate::embedded) desired: i64,
-    /// How many are.
+    /// The number of healthy Pods.
     pub(in crate::embedded) healthy: i64,
 }
 
 impl DisruptionBudgetStatus {
-    /// How many may go now.
+    /// Returns how many Pods may be evicted now.
     pub(in crate::embedded) fn allowed_disruptions(self) -> i64 {
         if self.expected <= 0 { 0 } else { (self.healthy - self.desired).max(0) }
     }
 }
 
 impl ApiServer {
-    /// The `Scale` of a workload.
+    /// Returns the `Scale` of a workload.
     pub(in crate::embedded) fn get_scale(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
         Ok(scale_document(at, &self.get(at)?))
     }
 
-    /// Sets the replicas of a workload as a whole `Scale` says, or as one that is changed by `change` says.
+    /// Sets the replicas of a workload. `change` returns the new `Scale` for the current one.
     pub(in crate::embedded) fn update_scale(
         &self,
         at: &ObjectPath,
@@ -48,7 +50,7 @@ impl ApiServer {
         let workload = self.get(at)?;
         let scale = change(&scale_document(at, &workload))?;
         let asked = &scale["spec"]["replicas"];
-        // what is left out is zero, as ever in Kubernetes
+        // missing replicas mean zero, as in Kubernetes
         let replicas = if asked.is_null() { 0 } else { asked.as_i64().unwrap_or(-1) };
         if replicas < 0 {
             let why = format!("Invalid value: {asked}: must be greater than or equal to 0");
@@ -61,7 +63,7 @@ impl ApiServer {
         Ok(scale_document(at, &written))
     }
 
-    /// Evicts a Pod, if its budget allows that now.
+    /// Evicts a Pod if its disruption budget allows it.
     pub(in crate::embedded) fn evict(&self, at: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
         let how = DeleteOptions::parse(&eviction["deleteOptions"])?;
         let mut state = self.lock();
@@ -108,7 +110,7 @@ fn budget_selector(budget: &Json) -> LabelSelector {
     LabelSelector::from_object(&budget["spec"]["selector"])
 }
 
-/// What a budget comes to now.
+/// Computes the status of a disruption budget.
 pub(in crate::embedded) fn compute_budget_status(state: &ApiState, budget: &Json) -> DisruptionBudgetStatus {
     let (selector, spec) = (budget_selector(budget), &budget["spec"]);
     let pods = state.store.list("/pods", namespace(budget)).map(|(_, pod)| pod);
@@ -129,7 +131,7 @@ pub(in crate::embedded) fn compute_budget_status(state: &ApiState, budget: &Json
     DisruptionBudgetStatus { expected, desired, healthy }
 }
 
-/// How many Pods the workloads want to which these belong, each counted once.
+/// Sums the replicas of the workloads that own these Pods; each workload counts once.
 fn count_expected_pods(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
     let owner = |object: &Json| {
         let mark = IndexKey::Uid(text(&controller_owner(object)?["uid"]).to_owned());
@@ -143,7 +145,7 @@ fn count_expected_pods(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
     workloads.values().sum()
 }
 
-/// A number, or a percentage of another one.
+/// Returns a number, or a percentage of `of`, rounded up or down.
 pub(in crate::embedded) fn resolve_int_or_percent(value: &Json, of: i64, up: bool) -> i64 {
     match value
         .as_str()

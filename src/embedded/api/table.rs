@@ -1,4 +1,4 @@
-//! Objects as they are sent: whole, as tables the way `kubectl get` asks for them, as metadata alone. Floor 1.
+//! The forms of objects in responses: whole, as table rows (`kubectl get`), or metadata only.
 
 use std::borrow::Cow;
 
@@ -11,23 +11,21 @@ use crate::embedded::json_fields::text;
 use crate::embedded::schema::{EVENTS_GROUP, rename_to_events_group};
 use crate::embedded::store::StoredObject;
 
-/// The API version of tables and of metadata.
+/// The API version of tables and partial metadata.
 const META: &str = "meta.k8s.io/v1";
 
-/// In which form objects are wanted.
+/// The form of objects that a client asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::embedded) enum RequestedForm {
-    /// As they are.
     #[default]
     Whole,
-    /// Their metadata.
     Metadata,
-    /// As rows of a table; each with its metadata.
+    /// Table rows, each with its metadata.
     Table,
 }
 
 impl RequestedForm {
-    /// By what a request accepts.
+    /// Reads the form from the `Accept` header.
     pub(in crate::embedded) fn from_accept(accept: &str) -> Self {
         match accept.split(',').find(|one| one.contains("application/json")) {
             Some(first) if first.contains("as=Table") => Self::Table,
@@ -36,7 +34,7 @@ impl RequestedForm {
         }
     }
 
-    /// One object in this form, or what was answered in place of one.
+    /// Converts an object to this form; a `Status` stays as it is.
     pub(in crate::embedded) fn format_object(self, object: Json, now: Timestamp) -> Json {
         match self {
             _ if object["kind"] == "Status" => object,
@@ -52,7 +50,7 @@ impl RequestedForm {
         }
     }
 
-    /// One object as it is kept, in this form.
+    /// Formats a stored object in this form.
     pub(super) fn format_stored(self, at: &ObjectPath, kept: &str, now: Timestamp) -> String {
         if self == Self::Whole {
             return with_type_meta(at, &with_group_fields(at, kept));
@@ -61,7 +59,7 @@ impl RequestedForm {
         self.format_object(at.to_requested_version(&object), now).to_string()
     }
 
-    /// A list in this form. Its objects are written one after the other: together they may be many.
+    /// Formats a list in this form. Objects are formatted one by one, because a list may be large.
     pub(super) fn format_list<'a>(
         self,
         at: &ObjectPath,
@@ -81,7 +79,7 @@ impl RequestedForm {
         };
         list[field] = json!([]);
         let mut written = list.to_string();
-        // up to the end of the empty list, which stands last
+        // reopen the empty list, which is the last field
         written.truncate(written.len() - 2);
         for (index, stored) in items.enumerate() {
             if index > 0 {
@@ -89,7 +87,7 @@ impl RequestedForm {
             }
             match self {
                 Self::Whole if at.kind.custom => written += &with_type_meta(at, &stored.text),
-                // what all have in common is said once
+                // the list declares the type of its items once
                 Self::Whole => written += &with_group_fields(at, &stored.text),
                 Self::Metadata => written += &partial_metadata(&stored.tree).to_string(),
                 Self::Table => written += &table_row(shown, &stored.tree, now).to_string(),
@@ -99,7 +97,7 @@ impl RequestedForm {
     }
 }
 
-/// An object as it is kept, with the names that its group has for what is in it.
+/// Returns a stored object with the field names of the requested group.
 fn with_group_fields<'a>(at: &ObjectPath, kept: &'a str) -> Cow<'a, str> {
     if at.kind.group != EVENTS_GROUP {
         return kept.into();
@@ -109,7 +107,7 @@ fn with_group_fields<'a>(at: &ObjectPath, kept: &'a str) -> Cow<'a, str> {
     event.to_string().into()
 }
 
-/// An object with its kind and version.
+/// Adds kind and API version to a stored object.
 fn with_type_meta(at: &ObjectPath, kept: &str) -> String {
     let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(at.kind.name), json!(at.api_version()));
     head + kept.strip_prefix('{').unwrap_or_default()
@@ -123,7 +121,7 @@ fn table_row(shown: ResourceTable<'_>, object: &Json, now: Timestamp) -> Json {
     json!({"cells": shown.cells(object, now), "object": partial_metadata(object)})
 }
 
-/// A table without rows.
+/// Returns a table without rows.
 fn empty_table(shown: ResourceTable<'_>, metadata: &Json) -> Json {
     json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "columnDefinitions": shown.columns()})
 }

@@ -1,4 +1,6 @@
-//! Creating, replacing, patching, deleting. Floor 1.
+//! Create, update, patch and delete.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::sync::Arc;
 
@@ -19,36 +21,34 @@ use crate::embedded::store::ObjectKey;
 /// Metadata that only the server writes.
 const SERVER_FIELDS: [&str; 6] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
-/// What keeps an object until its dependents are gone, or are let go.
+/// The finalizers of foreground deletion and of orphaning.
 pub(in crate::embedded) const FOREGROUND: &str = "foregroundDeletion";
 pub(in crate::embedded) const ORPHAN: &str = "orphan";
 
-/// How something is written.
+/// The options of a write request.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct WriteOptions {
-    /// Only as if.
     pub(in crate::embedded) dry_run: bool,
-    /// Only the part that is written by itself: `status`.
+    /// Write only the status.
     pub(in crate::embedded) status: bool,
 }
 
-/// How something is deleted.
+/// The options of a delete request.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct DeleteOptions {
-    /// How long it has to end, in seconds; nothing for its own time.
+    /// Grace period in seconds; nothing for the default of the Pod.
     pub(in crate::embedded) grace_period: Option<i64>,
-    /// The UID that it has to have.
+    /// Precondition.
     pub(in crate::embedded) uid: Option<String>,
-    /// The resource version that it has to have.
+    /// Precondition.
     pub(in crate::embedded) resource_version: Option<String>,
-    /// What becomes of what it owns: `Background`, `Foreground`, `Orphan`.
+    /// `Background`, `Foreground` or `Orphan`.
     pub(in crate::embedded) propagation: Option<String>,
-    /// Only as if.
     pub(in crate::embedded) dry_run: bool,
 }
 
 impl DeleteOptions {
-    /// What a request's body says.
+    /// Parses `DeleteOptions`.
     pub(in crate::embedded) fn parse(options: &Json) -> Result<Self, ApiStatus> {
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let propagation = text(&options["propagationPolicy"]);
@@ -68,7 +68,6 @@ impl DeleteOptions {
 }
 
 impl ApiServer {
-    /// Creates an object.
     pub(in crate::embedded) fn create(
         &self,
         at: &ObjectPath,
@@ -78,7 +77,7 @@ impl ApiServer {
         Ok(at.to_requested_version(&*self.create_at(at, object, how)?))
     }
 
-    /// Creates an object that says itself what and where it is.
+    /// Creates an object at the path that its own fields give.
     pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, ApiStatus> {
         let at = ObjectPath { name: String::new(), ..self.locate(&object)? };
         self.create_at(&at, object, &WriteOptions::default())
@@ -138,7 +137,6 @@ impl ApiServer {
         Ok(store_object(&mut state, &at.kind, &key, object))
     }
 
-    /// Replaces an object.
     pub(in crate::embedded) fn update(
         &self,
         at: &ObjectPath,
@@ -150,7 +148,7 @@ impl ApiServer {
         replace_locked(&mut state, at, object, how)
     }
 
-    /// Changes an object. One that is applied and is not there is created.
+    /// Patches an object. Applying a missing object creates it.
     pub(in crate::embedded) fn patch(
         &self,
         at: &ObjectPath,
@@ -173,8 +171,8 @@ impl ApiServer {
         replace_locked(&mut state, at, new, how)
     }
 
-    /// Changes an object as a controller does, who knows what it may be: nothing is filled in or refused. Whether it
-    /// is there.
+    /// Modifies an object on behalf of a controller, without defaults or validation. Returns whether the
+    /// object exists.
     pub(in crate::embedded) fn modify(&self, key: &ObjectKey, change: impl FnOnce(&mut Json)) -> bool {
         let mut state = self.lock();
         let (Some(old), Some(kind)) =
@@ -191,7 +189,7 @@ impl ApiServer {
         true
     }
 
-    /// Deletes an object. Gives what the server answers: the object, or that it is gone.
+    /// Deletes an object. Returns the object or a `Status`, like the API server.
     pub(in crate::embedded) fn delete(
         &self,
         at: &ObjectPath,
@@ -200,7 +198,7 @@ impl ApiServer {
         self.delete_locked(&mut self.lock(), at, how)
     }
 
-    /// Deletes all objects that are listed.
+    /// Deletes all objects of a list.
     pub(in crate::embedded) fn delete_collection(
         &self,
         at: &ObjectPath,
@@ -210,7 +208,7 @@ impl ApiServer {
         let list = self.list(at, listing)?;
         for (key, _) in &list.items {
             let one = ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
-            // what went by itself in the meantime is gone as well
+            // the object may be gone already
             let _ = self.delete(&one, how);
         }
         Ok(list)
@@ -264,7 +262,7 @@ impl ApiServer {
                 None => success(&at.kind, &at.name, uid(&object)),
             });
         }
-        // a shorter time takes the place of a longer one, and never the other way round
+        // a shorter grace period replaces a longer one, never the reverse
         let already = metadata["deletionGracePeriodSeconds"].as_i64();
         if already.is_none_or(|already| grace < already) {
             leaving["metadata"]["deletionTimestamp"] = json!(self.text_after(grace));
@@ -278,7 +276,7 @@ impl ApiServer {
             let metadata = leaving["metadata"].as_object_mut();
             metadata.map(|metadata| metadata.shift_remove("deletionGracePeriodSeconds"));
         }
-        let stored = if leaving == *object { object } else { state.store.put(&key, leaving) };
+        let stored = if leaving == *object { object } else { state.put(&key, leaving) };
         Ok(at.to_requested_version(&stored))
     }
 }
@@ -329,7 +327,7 @@ fn replace_locked(
         }
     }
     if how.status {
-        // everything but the status, and what labels it, stays
+        // a status update changes only the status and the metadata
         for (field, value) in
             entries(&old).filter(|(field, _)| !matches!(field.as_str(), "status" | "metadata"))
         {
@@ -354,7 +352,7 @@ fn replace_locked(
         }
     }
     bump_generation(&at.kind, &old, &mut new);
-    // stored under one version, so that another one changes nothing by itself
+    // keep the stored version, so that an update in another version changes nothing else
     new["apiVersion"] = old["apiVersion"].clone();
     if how.dry_run || new == *old {
         return Ok(at.to_requested_version(&new));
@@ -362,16 +360,16 @@ fn replace_locked(
     Ok(at.to_requested_version(&store_object(state, &at.kind, &key, new)))
 }
 
-/// Counts a change of the specification.
+/// Increments `metadata.generation` if the specification changed.
 fn bump_generation(kind: &ApiResource, old: &Json, new: &mut Json) {
     if kind.has_generation() && new["spec"] != old["spec"] {
         new["metadata"]["generation"] = json!(number(&old["metadata"]["generation"]) + 1);
     }
 }
 
-/// Writes an object down, and does what comes of it at once.
+/// Stores an object and applies its immediate consequences.
 fn store_object(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, object: Json) -> Arc<Json> {
-    let stored = state.store.put(key, object);
+    let stored = state.put(key, object);
     if kind.name == "CustomResourceDefinition" {
         establish_definition(state, key, &stored);
     }
@@ -381,7 +379,7 @@ fn store_object(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, objec
     stored
 }
 
-/// How long an object has to end.
+/// Returns the grace period of a deletion, in seconds.
 fn grace_seconds(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
     if kind.name != "Pod" || is_finished(object) || object["spec"]["nodeName"].is_null() {
         return 0;
@@ -389,7 +387,7 @@ fn grace_seconds(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
     asked.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
 }
 
-/// Whether an object only waited for its finalizers, and has none any more. Pods end in their own time.
+/// Returns whether a terminating object has no finalizers left. Pods end by their own lifecycle.
 fn is_deletable(object: &Json) -> bool {
     is_terminating(object)
         && !has_finalizers(object)
@@ -397,22 +395,22 @@ fn is_deletable(object: &Json) -> bool {
         && object["kind"] != "Namespace"
 }
 
-/// Takes an object away for good.
+/// Removes an object from the store.
 pub(in crate::embedded) fn remove_object(state: &mut ApiState, key: &ObjectKey) -> Option<Arc<Json>> {
-    let last = state.store.remove(key)?;
+    let last = state.remove(key)?;
     if last["kind"] == "CustomResourceDefinition"
         && let Some(kind) = ApiResource::from_definition(&last)
     {
         let there: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
         for key in there {
-            state.store.remove(&key);
+            state.remove(&key);
         }
         state.resources.undefine(&kind.resource);
     }
     Some(last)
 }
 
-/// Takes a custom definition over, and says in its status that it is.
+/// Registers a custom kind, and sets the status of its definition.
 fn establish_definition(state: &mut ApiState, key: &ObjectKey, definition: &Json) {
     let Some(kind) = ApiResource::from_definition(definition) else { return };
     state.resources.define(kind);
@@ -426,11 +424,11 @@ fn establish_definition(state: &mut ApiState, key: &ObjectKey, definition: &Json
     if definition["status"] != status {
         let mut established = definition.clone();
         established["status"] = status;
-        state.store.put(key, established);
+        state.put(key, established);
     }
 }
 
-/// What a new object begins with that depends on chance: addresses.
+/// Sets the initial status and the allocated addresses of a new object.
 fn set_initial_state(kind: &ApiResource, object: &mut Json, state: &mut ApiState) {
     match kind.name.as_str() {
         "Pod" if kind.group.is_empty() => {
@@ -446,13 +444,13 @@ fn set_initial_state(kind: &ApiResource, object: &mut Json, state: &mut ApiState
     }
 }
 
-/// The metadata of an object, which it has from here on.
+/// Returns the metadata, created if missing, without empty fields.
 fn metadata_mut(object: &mut Json) -> &mut Map<String, Json> {
     if !object["metadata"].is_object() {
         object["metadata"] = json!({});
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        // what is empty is left out
+        // remove empty values
         let is_empty = |value: &Json| match value {
             Json::Object(map) => map.is_empty(),
             Json::Array(list) => list.is_empty(),
@@ -466,7 +464,7 @@ fn metadata_mut(object: &mut Json) -> &mut Map<String, Json> {
     }
 }
 
-/// Brings an object into the one form that it may have, and refuses it when it cannot have it.
+/// Normalizes an object, and checks the types of its fields.
 fn normalize(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
@@ -480,7 +478,7 @@ fn normalize(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
     schema::check_types(&at.kind, object)
 }
 
-/// Whether a body is of the kind that the address says.
+/// Checks that the identity in the body matches the URL.
 fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
@@ -502,7 +500,7 @@ fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     Ok(())
 }
 
-/// Whether there is a namespace for a new object, that will stay.
+/// Checks that the namespace exists and is not terminating.
 fn check_namespace(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
     let Some(kind) = state.resources.find_by_resource("/namespaces") else { return Ok(()) };
     match state.store.get(&ObjectKey::new("/namespaces", "", &at.namespace)) {

@@ -1,4 +1,6 @@
-//! Deployments: one set per template, and a rolling update from the old ones to the new one. Floor 1.
+//! The Deployment controller: one `ReplicaSet` per template, and rolling updates.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -11,22 +13,22 @@ use crate::embedded::api::{DeleteOptions, resolve_int_or_percent};
 use crate::embedded::json_fields::{condition, items, name, number, text};
 use crate::embedded::store::ObjectKey;
 
-/// Marks the Pods of one template.
+/// Identifies the Pods of one template.
 const HASH_LABEL: &str = "pod-template-hash";
-/// Which change of the template a set stands for.
+/// The revision of a ReplicaSet's template.
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
-/// How many Pods the Deployment of a set wants, and how many it may have for a while.
+/// The desired replicas of the Deployment, and the maximum during a rollout.
 const DESIRED_ANNOTATION: &str = "deployment.kubernetes.io/desired-replicas";
 const MAX_ANNOTATION: &str = "deployment.kubernetes.io/max-replicas";
 
-/// How many Pods there may be more, and less, than were asked for.
+/// How many Pods a rollout may add, and how many may be unavailable.
 struct RolloutBounds {
     surge: i64,
     unavailable: i64,
 }
 
 impl EmbeddedCluster {
-    /// Brings the sets of a Deployment one step further, and says how far it is.
+    /// Performs the next step of a rollout, and updates the status.
     pub(super) fn reconcile_deployment(&self, key: &ObjectKey) {
         let Some(deployment) = self.get_active(key) else { return };
         let mut sets = self.list_controlled("apps/replicasets", &deployment);
@@ -47,7 +49,7 @@ impl EmbeddedCluster {
             None if paused => None,
             None => {
                 let old_pods: i64 = sets.iter().map(|set| number(&set["status"]["replicas"])).sum();
-                // it begins with as many as it may have: another size would count as a change
+                // create it at its first size: a later scale would count as a change
                 let first = match recreate {
                     true if old_replicas + old_pods > 0 => 0,
                     true => wanted,
@@ -57,7 +59,7 @@ impl EmbeddedCluster {
             }
         };
         if let Some(new) = &new {
-            // a set that is new again counts as the newest
+            // a ReplicaSet that is current again gets the newest revision
             let newest = if revision(new) < last { last + 1 } else { revision(new).max(1) };
             self.set_revision(&deployment, new, newest);
             if sets.iter().all(|set| number(&set["spec"]["replicas"]) == 0) && !recreate {
@@ -77,7 +79,7 @@ impl EmbeddedCluster {
         self.delete_old_replica_sets(&deployment, &sets);
     }
 
-    /// One step of a rolling update: up where there is room, down where enough are available.
+    /// Performs one step of a rolling update: scale up within the surge, scale down what is not needed.
     fn advance_rollout(
         &self,
         old: &[Arc<Json>],
@@ -97,7 +99,7 @@ impl EmbeddedCluster {
         let available = |set: &Json| number(&set["status"]["availableReplicas"]);
         let waiting = (new_replicas - available(new)).max(0);
         let mut spare = old_replicas + new_replicas - least - waiting;
-        // what does not work goes first: that costs nothing
+        // remove unavailable replicas first: that reduces nothing
         let mut sizes: Vec<i64> = old.iter().map(|set| number(&set["spec"]["replicas"])).collect();
         for (set, size) in old.iter().zip(&mut sizes) {
             let broken = (*size - available(set)).clamp(0, spare.max(0));
@@ -144,7 +146,7 @@ impl EmbeddedCluster {
         self.api.create_object(set).ok()
     }
 
-    /// Writes down which revision the newest set is, on the set and on the Deployment.
+    /// Writes the revision to the newest ReplicaSet and to the Deployment.
     fn set_revision(&self, deployment: &Json, set: &Json, revision: i64) {
         let wanted = number(&deployment["spec"]["replicas"]);
         let most = wanted + rollout_bounds(deployment, wanted).surge;
@@ -192,7 +194,7 @@ impl EmbeddedCluster {
         let set = new.map_or("", |set| name(set));
         let complete = updated == wanted && replicas == wanted && available == wanted;
         let before = |one: &Json| condition(&current, text(&one["type"]));
-        // what is complete stays so while it is scaled
+        // a complete Deployment stays complete while it is scaled
         let progress = condition(&current, "Progressing").map(|one| &one["reason"]);
         let was_complete =
             progress.is_some_and(|reason| reason == "NewReplicaSetAvailable") && replicas == updated;
@@ -213,7 +215,7 @@ impl EmbeddedCluster {
             let updated = stays(one).map(|old| old["lastUpdateTime"].clone());
             one["lastUpdateTime"] = updated.unwrap_or_else(|| json!(now));
         }
-        // the one that changed last stands last
+        // the condition that changed last comes last
         let place =
             |one: &Json| items(&current["status"]["conditions"]).position(|old| old["type"] == one["type"]);
         conditions.sort_by_key(|one| stays(one).and_then(|_| place(one)).unwrap_or(usize::MAX));
@@ -221,7 +223,7 @@ impl EmbeddedCluster {
         self.api.modify(key, |deployment| deployment["status"] = status);
     }
 
-    /// Deletes old sets that are empty, but for as many as are to be remembered.
+    /// Deletes old empty ReplicaSets beyond the revision history limit.
     fn delete_old_replica_sets(&self, deployment: &Json, old: &[Arc<Json>]) {
         let empty: Vec<&Arc<Json>> = old
             .iter()
@@ -241,7 +243,7 @@ fn rollout_bounds(deployment: &Json, wanted: i64) -> RolloutBounds {
     }
     let surge = resolve_int_or_percent(&rolling["maxSurge"], wanted, true);
     let unavailable = resolve_int_or_percent(&rolling["maxUnavailable"], wanted, false).min(wanted);
-    // with neither nothing could ever move
+    // if both are zero, no rollout can make progress
     RolloutBounds { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }
 }
 
@@ -249,7 +251,7 @@ fn revision(set: &Json) -> i64 {
     text(&set["metadata"]["annotations"][REVISION_ANNOTATION]).parse().unwrap_or(0)
 }
 
-/// The template without the mark of its set.
+/// Returns the Pod template without the hash label.
 fn template_without_hash(object: &Json) -> Json {
     let mut template = object["spec"]["template"].clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {

@@ -1,4 +1,4 @@
-//! Endpoints: which Pods a Service sends to. Floor 1.
+//! The Endpoints controller: lists the Pods of a Service.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::embedded::api::DeleteOptions;
 use crate::embedded::json_fields::{
     entries, is_ready, is_terminating, items, name, resolve_port, set, set_list, uid,
 };
+use crate::embedded::selector::service_selects;
 use crate::embedded::store::ObjectKey;
-use crate::embedded::work_queue::is_meant;
 
-/// When what led to the last change happened.
+/// When the trigger of the last change happened.
 const CHANGE_TIME_ANNOTATION: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 impl EmbeddedCluster {
-    /// Writes down which Pods a Service has; takes the list away with the Service.
+    /// Updates the endpoints of a Service, or deletes them with the Service.
     pub(super) fn reconcile_endpoints(&self, key: &ObjectKey) {
         let list = ObjectKey::new("/endpoints", &key.namespace, &key.name);
         let Some(service) = self.get_active(key) else {
@@ -25,13 +25,13 @@ impl EmbeddedCluster {
         };
         let selector = &service["spec"]["selector"];
         let Some((label, value)) = entries(selector).next() else { return };
-        // Pods that have the same ports stand together
+        // Pods with the same ports share a subset
         let mut subsets: BTreeMap<String, (Json, Vec<Json>, Vec<Json>)> = BTreeMap::new();
         {
             let state = self.api.lock();
             for (_, pod) in state.store.find_indexed(&key.label_key(label, value)) {
                 let runs = pod["status"]["phase"] == "Running" && pod["status"]["podIP"].is_string();
-                if !runs || is_terminating(pod) || !is_meant(selector, &pod["metadata"]["labels"]) {
+                if !runs || is_terminating(pod) || !service_selects(selector, &pod["metadata"]["labels"]) {
                     continue;
                 }
                 let ports = endpoint_ports(&service, pod);
@@ -69,13 +69,13 @@ impl EmbeddedCluster {
             }
         });
         if !there {
-            // a namespace that is about to go takes nothing more
+            // a terminating namespace rejects new objects
             let _ = self.api.create_object(endpoints);
         }
     }
 }
 
-/// Whether the same Pods are meant: their versions change more often than they matter.
+/// Returns whether two lists name the same Pods; resource versions do not matter.
 fn is_equivalent(old: &Json, new: &Json) -> bool {
     match (old, new) {
         (Json::Object(old), Json::Object(new)) => {
@@ -91,7 +91,7 @@ fn is_equivalent(old: &Json, new: &Json) -> bool {
     }
 }
 
-/// The ports of a Service as a Pod has them.
+/// Resolves the ports of a Service for a Pod.
 fn endpoint_ports(service: &Json, pod: &Json) -> Json {
     let mut ports = Vec::new();
     for port in items(&service["spec"]["ports"]) {

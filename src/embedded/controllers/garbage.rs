@@ -1,4 +1,4 @@
-//! What goes with something else: dependents, and what a namespace holds. Floor 1.
+//! Garbage collection: dependents of deleted owners, and the contents of terminating namespaces.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::embedded::json_fields::{is_terminating, items, namespace, owners, set
 use crate::embedded::store::{IndexKey, ObjectKey};
 
 impl EmbeddedCluster {
-    /// Deletes what an object owned that is gone, where nobody else owns it.
+    /// Deletes the dependents of a deleted owner that have no other owner.
     pub(super) fn collect_orphans(&self, uid: &str) {
         for (_, object) in self.list_dependents(uid) {
             if !owners(&object).any(|owner| self.owner_exists(&object, owner)) {
@@ -19,7 +19,7 @@ impl EmbeddedCluster {
         }
     }
 
-    /// What names an owner with that UID.
+    /// Lists the objects that name this owner.
     fn list_dependents(&self, uid: &str) -> Vec<(Arc<ObjectKey>, Arc<Json>)> {
         let state = self.api.lock();
         let owned = state.store.find_indexed(&IndexKey::Owner(uid.to_owned()));
@@ -30,14 +30,14 @@ impl EmbeddedCluster {
         let state = self.api.lock();
         let mark = IndexKey::Uid(text(&owner["uid"]).to_owned());
         let mut there = state.store.find_indexed(&mark);
-        // an owner is in the same namespace, or in none
+        // an owner is in the same namespace, or cluster-scoped
         there.any(|(key, object)| {
             let near = key.namespace.is_empty() || key.namespace == namespace(dependent);
             near && object["kind"] == owner["kind"] && key.name == text(&owner["name"])
         })
     }
 
-    /// Does what an object that is about to go waits for, and takes it away when nothing holds it.
+    /// Performs the work of the deletion finalizers, then removes them.
     pub(super) fn finalize_deletion(&self, key: &ObjectKey) {
         let Some(object) = self.api.lock().store.get(key).cloned() else { return };
         let holds = |finalizer: &str| items(&object["metadata"]["finalizers"]).any(|one| one == finalizer);
@@ -59,7 +59,7 @@ impl EmbeddedCluster {
             }
             let how =
                 DeleteOptions { propagation: Some("Foreground".to_owned()), ..DeleteOptions::default() };
-            // a Pod owns nothing
+            // Pods own nothing
             let plainly = DeleteOptions::default();
             for (key, one) in dependents.iter().filter(|(_, one)| !is_terminating(one)) {
                 self.delete_object(one, if &*key.resource == "/pods" { &plainly } else { &how });
@@ -72,7 +72,7 @@ impl EmbeddedCluster {
         }
     }
 
-    /// Deletes what is in a namespace that is to go, and the namespace when it is empty.
+    /// Deletes the contents of a terminating namespace, and the namespace once it is empty.
     pub(super) fn reconcile_namespace(&self, name: &str) {
         let key = ObjectKey::new("/namespaces", "", name);
         let inside = {
@@ -82,7 +82,7 @@ impl EmbeddedCluster {
             }
             let inside = state.store.list_namespace(name);
             if inside.is_empty() {
-                state.store.remove(&key);
+                state.remove(&key);
             }
             inside
         };

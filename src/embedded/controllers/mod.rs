@@ -1,7 +1,6 @@
-//! What makes the cluster what its objects say. Floor 1.
+//! The controllers: they bring the cluster to the state that its objects describe.
 //!
-//! One task does the work that changes leave (`work`), each thing once per round; each Pod has a task of its own
-//! (`pod`).
+//! One task processes the work queue, each item once per round. Each Pod has a task of its own (`pod`).
 
 mod deployment;
 mod endpoints;
@@ -24,26 +23,26 @@ use super::work_queue::Reconcile;
 pub(super) use pod::UNHEALTHY_REASON;
 pub use pod::{CRASHING_IMAGE_PREFIX, MISSING_IMAGE_PREFIX};
 
-/// How many rounds are made at once.
+/// The maximum number of rounds without a pause.
 const MAX_ROUNDS: usize = 10;
 
 impl EmbeddedCluster {
-    /// Works until the cluster ends.
+    /// Runs the controllers until the cluster ends.
     pub(super) async fn run_controllers(self: Arc<Self>) {
         let mut changed = self.api.subscribe();
-        // what was there before
+        // reconcile the initial objects
         changed.mark_changed();
         while changed.changed().await.is_ok() {
             let begun = Instant::now();
-            // what one controller does is the next one's to go on with
+            // the work of one controller may queue work for the next
             for _ in 0..MAX_ROUNDS {
                 changed.mark_unchanged();
-                let todo = std::mem::take(&mut self.api.lock().store.todo);
+                let todo = self.api.lock().queue.take();
                 for work in todo {
                     self.reconcile(work);
                 }
             }
-            // others have as long: what they change meanwhile is looked at together
+            // leave other tasks as much time; their changes are handled together
             tokio::time::sleep(begun.elapsed()).await;
         }
     }
@@ -52,7 +51,7 @@ impl EmbeddedCluster {
         match work {
             Reconcile::Namespace(name) => self.reconcile_namespace(&name),
             Reconcile::Orphans(uid) => self.collect_orphans(&uid),
-            Reconcile::Leaving(key) => self.finalize_deletion(&key),
+            Reconcile::Terminating(key) => self.finalize_deletion(&key),
             Reconcile::Pod(key, uid) => self.notify_pod(key, uid),
             Reconcile::Node(name) => self.notify_pods_of_node(&name),
             Reconcile::Deployment(key) => self.reconcile_deployment(&key),
@@ -62,12 +61,12 @@ impl EmbeddedCluster {
         }
     }
 
-    /// What an object is now, unless it is about to go.
+    /// Returns an object unless it is terminating.
     fn get_active(&self, key: &ObjectKey) -> Option<Arc<Json>> {
         self.api.lock().store.get(key).filter(|object| !is_terminating(object)).cloned()
     }
 
-    /// The objects of a resource that are controlled by another one.
+    /// Lists the objects of a resource that `by` controls.
     fn list_controlled(&self, resource: &str, by: &Json) -> Vec<Arc<Json>> {
         let state = self.api.lock();
         let mark = IndexKey::Owner(uid(by).to_owned());
@@ -78,7 +77,7 @@ impl EmbeddedCluster {
         mine.map(|(_, object)| Arc::clone(object)).collect()
     }
 
-    /// Changes an object that was seen, as it now is.
+    /// Modifies the current state of an object.
     fn modify_object(&self, object: &Json, change: impl FnOnce(&mut Json)) {
         if let Ok(at) = self.api.locate(object) {
             self.api.modify(&at.key(), change);
@@ -87,7 +86,7 @@ impl EmbeddedCluster {
 
     fn delete_object(&self, object: &Json, how: &DeleteOptions) {
         if let Ok(at) = self.api.locate(object) {
-            // what went by itself is gone as well
+            // the object may be gone already
             let _ = self.api.delete(&at, how);
         }
     }
@@ -111,7 +110,7 @@ impl EmbeddedCluster {
     }
 }
 
-/// What makes an object the dependent of another one.
+/// Returns the owner references of a dependent.
 fn owner_reference(owner: &Json) -> Json {
     json!([{
         "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
@@ -119,7 +118,7 @@ fn owner_reference(owner: &Json) -> Json {
     }])
 }
 
-/// A condition, whose times are kept when it stays what it was; without a reason where there is none.
+/// Returns a condition; its transition time stays if the status is unchanged. An empty reason is omitted.
 fn updated_condition(now: &str, old: &Json, of: &str, status: &str, reason: &str, message: &str) -> Json {
     let before = condition(old, of);
     let since = before.filter(|one| one["status"] == status).map(|one| one["lastTransitionTime"].clone());

@@ -1,7 +1,9 @@
-//! The life of a Pod: placed, started, ready or not, ended. Floor 1.
+//! The lifecycle of a Pod: scheduled, started, ready or not, terminated.
 //!
-//! Stages are a table: the first whose condition holds comes next, after its delay. A Pod whose stages are through
-//! waits until somebody changes it, or its Node.
+//! The stages are a table: the first stage whose condition holds comes next, after its delay. If no stage applies,
+//! the Pod waits for a change of itself or of its Node.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -21,33 +23,33 @@ use crate::embedded::json_fields::{
 };
 use crate::embedded::network::PodAddress;
 use crate::embedded::store::{IndexKey, ObjectKey};
+use crate::error_code::message_chain;
 
-/// How long a look may wait for others to end theirs.
+/// How long a readiness probe waits for a permit.
 const PROBE_QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Images whose names begin so cannot be pulled.
+/// Images with this prefix cannot be pulled.
 pub const MISSING_IMAGE_PREFIX: &str = "embedded/no-such-image";
-/// Containers of images whose names begin so end again and again.
+/// Containers of images with this prefix crash repeatedly.
 pub const CRASHING_IMAGE_PREFIX: &str = "embedded/crashes";
 
-/// The reason of events that tell of probes that failed.
+/// The reason of events about failed readiness probes.
 pub(in crate::embedded) const UNHEALTHY_REASON: &str = "Unhealthy";
 
-/// What a stage goes by.
+/// The state that lifecycle stages decide by.
 struct PodView<'a> {
     pod: &'a Json,
     node: NodeState,
     containers: &'a [ProbedContainer],
 }
 
-/// What is known of a Pod's Node.
+/// The readiness of a Pod's Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NodeState {
-    /// It is ready; one that is not there does not say otherwise.
+    /// Ready, or there is no such Node.
     Ready,
-    /// It says that it is not: what runs goes on, and nothing begins.
+    /// Not ready: running Pods go on, new ones do not start.
     NotReady,
-    /// Nothing was heard of it lately (its condition is `Unknown`): what runs there is not counted on, and
-    /// nothing ends there either.
+    /// The condition is `Unknown`: Pods count as not ready, and do not terminate.
     Unknown,
 }
 
@@ -61,7 +63,7 @@ impl NodeState {
     }
 }
 
-/// A stage: when it comes, after which time, and what it does.
+/// A stage: its condition, its delay, and its action.
 struct LifecycleStage {
     condition: fn(&PodView<'_>) -> bool,
     delay: StageDelay,
@@ -69,11 +71,11 @@ struct LifecycleStage {
 }
 
 enum StageDelay {
-    /// So many milliseconds.
+    /// Milliseconds.
     Delay(u64),
-    /// When a container is to be looked at.
+    /// Until the next probe of a container.
     NextProbe,
-    /// It ends by a change alone.
+    /// Until the Pod or the Node changes.
     Never,
 }
 
@@ -122,12 +124,12 @@ const STAGES: &[LifecycleStage] = &[
     LifecycleStage {
         condition: |seen| seen.has_image(MISSING_IMAGE_PREFIX),
         delay: StageDelay::Delay(20),
-        action: LifecycleAction::SetWaiting("ImagePullBackOff", "the image cannot be pulled"),
+        action: LifecycleAction::SetWaiting("ImagePullBackOff", "cannot pull the image"),
     },
     LifecycleStage {
         condition: |seen| seen.has_image(CRASHING_IMAGE_PREFIX),
         delay: StageDelay::Delay(20),
-        action: LifecycleAction::SetWaiting("CrashLoopBackOff", "the container ended again"),
+        action: LifecycleAction::SetWaiting("CrashLoopBackOff", "the container crashed again"),
     },
     LifecycleStage {
         condition: |seen| seen.is_pending(),
@@ -164,7 +166,8 @@ impl PodView<'_> {
         self.containers.iter().filter_map(|one| one.next_probe).min()
     }
 
-    /// Whether the status says something else than what is. What was not started here is somebody else's to tell.
+    /// Returns whether the reported readiness differs from the actual one. Containers of other origin are
+    /// ignored.
     fn is_readiness_outdated(&self) -> bool {
         let mut told = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
         let all = self.containers.iter().all(|one| one.is_ready);
@@ -174,18 +177,18 @@ impl PodView<'_> {
     }
 }
 
-/// What runs for a Pod.
+/// The running containers of a Pod.
 #[derive(Default)]
 struct RunningPod {
     stop_senders: Vec<oneshot::Sender<()>>,
     ports: Vec<PodAddress>,
     containers: Vec<ProbedContainer>,
-    /// The stage that is waited for, and since when.
+    /// The current stage, and when the Pod entered it.
     entered: Option<(usize, Instant)>,
 }
 
 impl EmbeddedCluster {
-    /// Tells a Pod's task that something changed; the first time, starts it.
+    /// Wakes the task of a Pod, or starts it.
     pub(super) fn notify_pod(self: &Arc<Self>, key: ObjectKey, uid: String) {
         let mut lives = self.pod_tasks.lock();
         if let Some(changed) = lives.get(&uid) {
@@ -203,7 +206,7 @@ impl EmbeddedCluster {
         });
     }
 
-    /// Tells the Pods of a Node that it changed, and those that wait for one.
+    /// Wakes the tasks of the Pods of a Node, and of unscheduled Pods.
     pub(super) fn notify_pods_of_node(&self, node: &str) {
         let uids: Vec<String> = {
             let state = self.api.lock();
@@ -215,7 +218,7 @@ impl EmbeddedCluster {
         uids.iter().filter_map(|uid| lives.get(uid)).for_each(|changed| changed.notify_one());
     }
 
-    /// A Pod and its Node.
+    /// Returns a Pod and the state of its Node.
     fn get_pod(&self, key: &ObjectKey, of: &str) -> Option<(Arc<Json>, NodeState)> {
         let state = self.api.lock();
         let pod = state.store.get(key).filter(|pod| uid(pod) == of)?;
@@ -225,11 +228,11 @@ impl EmbeddedCluster {
 
     async fn run_pod(self: Arc<Self>, key: &ObjectKey, of: &str, changed: &Notify) {
         let mut running = RunningPod::default();
-        // until it was deleted at once, or replaced
+        // until the Pod is deleted or replaced
         while let Some(next) = self.next_action(key, of, &mut running) {
             match next {
                 None => changed.notified().await,
-                // a change may bring another stage
+                // a change may lead to another stage
                 Some((_, due)) if due > Instant::now() => drop(timeout_at(due, changed.notified()).await),
                 Some((step, _)) => {
                     running.entered = None;
@@ -237,7 +240,7 @@ impl EmbeddedCluster {
                     let done = self.run_action(step, key, of, &mut running);
                     let done = tokio::select! {
                         done = done => done,
-                        // an answer that may not come is not waited for by whoever is to go
+                        // a terminating Pod does not wait for the result of a probe
                         () = self.wait_until_terminating(key, of, changed), if looks => true,
                     };
                     if !done {
@@ -250,7 +253,7 @@ impl EmbeddedCluster {
         self.append_log(key, None);
     }
 
-    /// What comes next for a Pod, and when; nothing for one that is no more.
+    /// Returns the next action of a Pod and its time; nothing for a deleted Pod.
     fn next_action(
         &self,
         key: &ObjectKey,
@@ -272,7 +275,7 @@ impl EmbeddedCluster {
         Some(due.map(|due| (stage.action, due)))
     }
 
-    /// Does what a stage says. Whether it could.
+    /// Performs an action. Returns whether it succeeded.
     async fn run_action(
         self: &Arc<Self>,
         step: LifecycleAction,
@@ -284,7 +287,7 @@ impl EmbeddedCluster {
             LifecycleAction::Idle => false,
             LifecycleAction::Terminate => {
                 for end in running.stop_senders.drain(..) {
-                    // one that ended by itself hears nothing
+                    // the container may have ended already
                     let _ = end.send(());
                 }
                 running.ports.drain(..).for_each(|shown| self.network.unregister(shown));
@@ -319,27 +322,27 @@ impl EmbeddedCluster {
         }
     }
 
-    /// Looks at the containers whose time it is.
+    /// Runs the readiness probes that are due.
     async fn probe_containers(&self, key: &ObjectKey, of: &str, running: &mut RunningPod) {
         let now = Instant::now();
         let is_due = |one: &&mut ProbedContainer| one.next_probe.is_some_and(|next| next <= now);
         for one in running.containers.iter_mut().filter(is_due) {
-            // who waited long goes on without
+            // after a long wait, probe without a permit
             let _permit = timeout(PROBE_QUEUE_TIMEOUT, self.probe_permits.acquire()).await;
-            if let Err(why) = one.run_probe(&self.network).await {
-                self.report_unhealthy(key, of, &format!("Readiness probe failed: {why}"));
+            if let Err(error) = one.run_probe(&self.network).await {
+                self.report_unhealthy(key, of, &format!("Readiness probe failed: {error}"));
             }
         }
     }
 
-    /// Waits until a Pod is to go.
+    /// Waits until a Pod is terminating.
     async fn wait_until_terminating(&self, key: &ObjectKey, of: &str, changed: &Notify) {
         while self.get_pod(key, of).is_some_and(|(pod, _)| !is_terminating(&pod)) {
             changed.notified().await;
         }
     }
 
-    /// Finds a node that takes Pods and has the fewest.
+    /// Assigns a Pod to the schedulable Node with the fewest Pods.
     fn schedule_pod(&self, key: &ObjectKey, of: &str) -> bool {
         let node = {
             let state = self.api.lock();
@@ -352,7 +355,7 @@ impl EmbeddedCluster {
         self.modify_pod(key, of, |pod, now| {
             let (status, reason, message) = match &node {
                 Some(_) => ("True", "", ""),
-                None => ("False", "Unschedulable", "no node takes Pods"),
+                None => ("False", "Unschedulable", "no Node accepts Pods"),
             };
             pod["status"]["conditions"] =
                 json!([pod_condition(pod, now, "PodScheduled", status, reason, message)]);
@@ -377,8 +380,9 @@ impl EmbeddedCluster {
                 running.stop_senders.push(end);
             }
             if let Err(error) = &started {
-                self.append_log(key, Some(error));
-                let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
+                let message = message_chain(error);
+                self.append_log(key, Some(&message));
+                let waiting = json!({"waiting": {"reason": "RunContainerError", "message": message}});
                 return self.modify_pod(key, of, |pod, _| set_containers(pod, &waiting));
             }
             running.containers.push(ProbedContainer::new(
@@ -396,7 +400,7 @@ impl EmbeddedCluster {
         })
     }
 
-    /// Changes a Pod that was seen, unless another one has its name by now. Whether there is one.
+    /// Modifies a Pod unless another one has its name. Returns whether a Pod has that name.
     fn modify_pod(&self, key: &ObjectKey, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
         let now = self.api.now_text();
         self.api.modify(key, |pod| {
@@ -410,7 +414,7 @@ impl EmbeddedCluster {
         self.logs.append(&key.namespace, &key.name, line, self.api.now());
     }
 
-    /// Tells what went wrong with a Pod, in one event however often it does.
+    /// Reports a failed readiness probe as an event; repeated failures increase its count.
     fn report_unhealthy(&self, key: &ObjectKey, of: &str, message: &str) {
         let (now, name) = (self.api.now_text(), format!("{}.unhealthy", key.name));
         let seen = |event: &mut Json| {
@@ -426,13 +430,13 @@ impl EmbeddedCluster {
                     "uid": of},
             });
             seen(&mut event);
-            // a namespace that is about to go takes nothing more
+            // a terminating namespace rejects new objects
             let _ = self.api.create_object(event);
         }
     }
 }
 
-/// What a Pod has as soon as its node has begun with it.
+/// Sets the addresses and the start time.
 fn set_address(pod: &mut Json, address: &str, now: &str) {
     pod["status"]["podIP"] = json!(address);
     pod["status"]["podIPs"] = json!([{"ip": address}]);
@@ -440,7 +444,7 @@ fn set_address(pod: &mut Json, address: &str, now: &str) {
     pod["status"]["startTime"] = json!(now);
 }
 
-/// Its containers, all in the same state and none of them ready.
+/// Sets all containers to the same state, not ready.
 fn set_containers(pod: &mut Json, state: &Json) {
     let status = |container: &Json| {
         json!({
@@ -452,7 +456,7 @@ fn set_containers(pod: &mut Json, state: &Json) {
     pod["status"]["containerStatuses"] = containers(pod).map(status).collect();
 }
 
-/// Whether it is ready: all of its containers are, and something was heard of its Node.
+/// Sets the conditions: a Pod is ready if all containers are ready and its Node is known.
 fn set_readiness(pod: &mut Json, node: NodeState, now: &str) {
     let statuses = items(&pod["status"]["containerStatuses"]);
     let unready: Vec<&str> =
@@ -460,7 +464,7 @@ fn set_readiness(pod: &mut Json, node: NodeState, now: &str) {
     let message = format!("containers with unready status: [{}]", unready.join(" "));
     let of_containers =
         if unready.is_empty() { ("True", "", "") } else { ("False", "ContainersNotReady", &*message) };
-    // nobody says why when it is the Node
+    // the API server gives no reason if the Node is the cause
     let of_pod =
         if unready.is_empty() && node == NodeState::Unknown { ("False", "", "") } else { of_containers };
     let conditions = [

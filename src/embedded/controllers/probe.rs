@@ -1,4 +1,6 @@
-//! Whether a container that runs is ready: its readiness probe, as a kubelet has it. Floor 1.
+//! Readiness probes of running containers, as a kubelet runs them.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,21 +11,41 @@ use serde_json::Value as Json;
 use tokio::time::{Instant, timeout};
 
 use crate::embedded::json_fields::{items, number, resolve_port, text};
-use crate::embedded::network::{ClusterNetwork, NetworkEndpoint, PodAddress, connect, send_request};
+use crate::embedded::network::{
+    ClusterNetwork, NetworkEndpoint, PodAddress, PodRequestError, connect, send_request,
+};
 
-/// A container that runs, and what is known of it.
+/// Why a readiness probe failed, in the words of a kubelet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProbeError {
+    #[error("http: server gave HTTP response to HTTPS client")]
+    Https,
+    #[error("{0}")]
+    InvalidRequest(http::Error),
+    #[error("Get \"http://{address}{path}\": {error}")]
+    Get { address: PodAddress, path: String, error: PodRequestError },
+    #[error("HTTP probe failed with statuscode: {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Connect(PodRequestError),
+    #[error("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")]
+    GetTimeout,
+    #[error("dial tcp {0}: i/o timeout")]
+    ConnectTimeout(PodAddress),
+}
+
+/// A running container and its readiness.
 #[derive(Debug)]
 pub(super) struct ProbedContainer {
-    /// Whether it counts as ready.
     pub(super) is_ready: bool,
-    /// When it is looked at next; never again for one that cannot change.
+    /// When the next probe is due; nothing if readiness cannot change.
     pub(super) next_probe: Option<Instant>,
     probe: Option<ReadinessProbe>,
-    /// What the last looks came to, and how many of them in a row.
+    /// The last result, and how many times in a row it occurred.
     streak: (bool, i64),
 }
 
-/// What is asked, and how often.
+/// A readiness probe.
 #[derive(Debug)]
 struct ReadinessProbe {
     action: ProbeAction,
@@ -36,15 +58,15 @@ struct ReadinessProbe {
 
 #[derive(Debug)]
 enum ProbeAction {
-    /// A GET, whose answer has to have a status below 400.
-    Get(Box<Result<Request<Bytes>, String>>),
-    /// A connection.
+    /// A GET request; a status below 400 passes.
+    Get(Json),
+    /// A TCP connection.
     Connect,
 }
 
 impl ProbedContainer {
-    /// A container of a Pod that has just been started; `listens` where something runs that can be asked. What
-    /// cannot be asked is taken to be ready after its delay.
+    /// Creates the state of a started container. Without a listener or a supported probe, it is ready after
+    /// its initial delay.
     pub(super) fn new(pod: &Json, container: &Json, address: Ipv4Addr, listens: bool) -> Self {
         let spec = &container["readinessProbe"];
         let delay = Duration::from_secs(number(&spec["initialDelaySeconds"]).try_into().unwrap_or(0));
@@ -52,8 +74,8 @@ impl ProbedContainer {
         Self { is_ready: false, next_probe: Some(Instant::now() + delay), probe, streak: (false, 0) }
     }
 
-    /// Looks at it. An error says what went wrong.
-    pub(super) async fn run_probe(&mut self, network: &ClusterNetwork) -> Result<(), String> {
+    /// Runs the probe.
+    pub(super) async fn run_probe(&mut self, network: &ClusterNetwork) -> Result<(), ProbeError> {
         let Some(probe) = &self.probe else {
             (self.is_ready, self.next_probe) = (true, None);
             return Ok(());
@@ -65,7 +87,7 @@ impl ProbedContainer {
         asked
     }
 
-    /// Counts what a look came to; so many in a row are enough.
+    /// Records a result; `enough` equal results in a row change the readiness.
     fn record_result(&mut self, passed: bool, enough: i64) {
         let before = if self.streak.0 == passed { self.streak.1 } else { 0 };
         self.streak = (passed, before + 1);
@@ -78,17 +100,13 @@ impl ProbedContainer {
 impl ReadinessProbe {
     fn from_spec(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
         let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
-        let how = if get.is_object() {
-            ProbeAction::Get(Box::new(build_request(get)))
-        } else {
-            ProbeAction::Connect
-        };
-        // for what else there is, a command or a call of gRPC, there is nobody here
+        let action = if get.is_object() { ProbeAction::Get(get.clone()) } else { ProbeAction::Connect };
+        // `exec` and `grpc` probes are not supported: nothing could answer them
         let said = [get, connect].into_iter().find(|said| said.is_object())?;
         let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
         Some(Self {
-            action: how,
-            // a port that no container names is one where nobody listens
+            action,
+            // an unknown port name becomes port 0, which nothing listens on
             port: PodAddress(address, resolve_port(pod, &said["port"]).unwrap_or(0)),
             period: seconds("periodSeconds"),
             timeout: seconds("timeoutSeconds"),
@@ -97,35 +115,36 @@ impl ReadinessProbe {
         })
     }
 
-    async fn run(&self, network: &ClusterNetwork) -> Result<(), String> {
+    async fn run(&self, network: &ClusterNetwork) -> Result<(), ProbeError> {
         let endpoint = NetworkEndpoint { address: self.port, real: network.find(self.port) };
-        let asking = async {
+        let attempt = async {
             match &self.action {
-                ProbeAction::Get(request) => {
-                    let request = (**request).clone()?;
-                    let failed = format!("Get \"http://{}{}\": ", self.port, request.uri());
-                    let answer = send_request(endpoint, request).await.map_err(|error| failed + &error)?;
-                    let status = answer.status().as_u16();
-                    let failed = format!("HTTP probe failed with statuscode: {status}");
-                    if (200..400).contains(&status) { Ok(()) } else { Err(failed) }
+                ProbeAction::Get(get) => {
+                    let request = build_request(get)?;
+                    let path = request.uri().to_string();
+                    let response = send_request(endpoint, request)
+                        .await
+                        .map_err(|error| ProbeError::Get { address: self.port, path, error })?;
+                    match response.status().as_u16() {
+                        200..400 => Ok(()),
+                        status => Err(ProbeError::Status(status)),
+                    }
                 }
-                ProbeAction::Connect => connect(endpoint).await.map(drop),
+                ProbeAction::Connect => connect(endpoint).await.map(drop).map_err(ProbeError::Connect),
             }
         };
-        let late = |_| match &self.action {
-            ProbeAction::Get(_) => {
-                Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
-            }
-            ProbeAction::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
+        let timed_out = |_| match &self.action {
+            ProbeAction::Get(_) => Err(ProbeError::GetTimeout),
+            ProbeAction::Connect => Err(ProbeError::ConnectTimeout(self.port)),
         };
-        timeout(self.timeout, asking).await.unwrap_or_else(late)
+        timeout(self.timeout, attempt).await.unwrap_or_else(timed_out)
     }
 }
 
-/// The request of an `httpGet`. An error says why there can be none.
-fn build_request(get: &Json) -> Result<Request<Bytes>, String> {
+/// Builds the request of an `httpGet` probe.
+fn build_request(get: &Json) -> Result<Request<Bytes>, ProbeError> {
     if get["scheme"] == "HTTPS" {
-        return Err("http: server gave HTTP response to HTTPS client".to_owned());
+        return Err(ProbeError::Https);
     }
     let path = text(&get["path"]);
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -133,7 +152,7 @@ fn build_request(get: &Json) -> Result<Request<Bytes>, String> {
     for header in items(&get["httpHeaders"]) {
         request = request.header(text(&header["name"]), text(&header["value"]));
     }
-    request.body(Bytes::new()).map_err(|error| error.to_string())
+    request.body(Bytes::new()).map_err(ProbeError::InvalidRequest)
 }
 
 #[cfg(test)]

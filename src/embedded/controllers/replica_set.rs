@@ -1,4 +1,4 @@
-//! `ReplicaSets`: as many Pods as were asked for. Floor 1.
+//! The `ReplicaSet` controller: keeps the desired number of Pods.
 
 use serde_json::{Value as Json, json};
 
@@ -9,7 +9,7 @@ use crate::embedded::json_fields::{entries, is_finished, is_ready, is_terminatin
 use crate::embedded::store::ObjectKey;
 
 impl EmbeddedCluster {
-    /// Creates and deletes Pods of a set, and says how many there are.
+    /// Creates or deletes Pods of a ReplicaSet, and updates its status.
     pub(super) fn reconcile_replica_set(&self, key: &ObjectKey) {
         let Some(set) = self.get_active(key) else { return };
         let mut pods = self.list_controlled("/pods", &set);
@@ -26,7 +26,7 @@ impl EmbeddedCluster {
             pods.extend(self.api.create_object(pod));
         }
         if pods.len() > wanted {
-            // first what does the least: not placed, not running, not ready, the youngest
+            // delete unscheduled, pending, unready and young Pods first
             pods.sort_by_cached_key(|pod| {
                 let placed = !pod["spec"]["nodeName"].is_null();
                 let running = pod["status"]["phase"] == "Running";
@@ -47,7 +47,7 @@ impl EmbeddedCluster {
             ("readyReplicas", ready),
             ("availableReplicas", ready),
         ] {
-            // zero is left out
+            // zero is omitted
             if amount > 0 {
                 status[field] = json!(amount);
             }
