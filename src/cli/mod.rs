@@ -67,8 +67,8 @@ use terminal::Terminal;
 pub fn main() -> ExitCode {
     let environment = ProcessEnv::of_process();
     let words: Vec<OsString> = std::env::args_os().collect();
-    if let Some(words) = completion::asked(&words) {
-        completion::answer(words, &environment);
+    if let Some(words) = completion::completion_words(&words) {
+        completion::print_candidates(words, &environment);
         return ExitCode::SUCCESS;
     }
     let shown = command_line::shown_as(words.first());
