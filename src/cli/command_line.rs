@@ -7,12 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::args::Cli;
-use super::env_inputs;
+use super::{env_inputs, one_command};
 use crate::config::ProcessEnv;
 
 /// Reads a command line, the program's own name first. An error may be the help that was asked for.
 /// What it leaves out, inputs may say.
 pub(super) fn parse(words: Vec<OsString>, environment: &ProcessEnv) -> Result<Cli, clap::Error> {
+    one_command::parse(&words).map_or_else(|| parse_all(words, environment), Ok)
+}
+
+/// Reads a command line with the parser of all commands, which also writes help and errors.
+pub(super) fn parse_all(words: Vec<OsString>, environment: &ProcessEnv) -> Result<Cli, clap::Error> {
     let mut command = command(&shown_as(words.first()));
     let words = with_switches(&command, with_help_in_its_place(words));
     let mut matches =
@@ -91,7 +96,7 @@ fn with_help_in_its_place(mut words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Switches as Go's flags take them: `--quiet=true` is `--quiet`, and `--quiet=false` takes one before it back.
-fn with_switches(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
+pub(super) fn with_switches(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let switches = switches(command);
     let mut out: Vec<OsString> = Vec::new();
     let mut words = words.into_iter();

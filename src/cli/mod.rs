@@ -23,6 +23,7 @@ mod journal_file;
 mod load_journals;
 mod manifest_files;
 mod notify;
+mod one_command;
 mod path_conflicts;
 mod publish;
 mod report;
@@ -39,6 +40,7 @@ mod unknown_command;
 mod validate;
 mod version;
 
+use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -73,8 +75,8 @@ pub fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
         return ExitCode::from(ExitStatus::Fine.code());
     }
-    let command = command_line::command_of(&words);
-    let cli = match command_line::parse(words, &environment) {
+    let command = LazyCell::new(|| command_line::command_of(&words));
+    let cli = match command_line::parse(words.clone(), &environment) {
         Ok(cli) => cli,
         // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
