@@ -25,6 +25,7 @@ mod journal_file;
 mod load_journals;
 mod manifest_files;
 mod notify;
+mod one_command;
 mod parse;
 mod path_conflicts;
 mod publish;
