@@ -6,6 +6,7 @@ mod process;
 mod redaction;
 mod secret_leaks;
 mod server;
+pub mod source_tree;
 mod test_cluster;
 mod tls;
 
