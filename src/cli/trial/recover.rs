@@ -20,10 +20,10 @@ use crate::cli::run_context::RunContext;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::github::WorkflowJob;
-use crate::kubernetes::deploy::{remains, removal};
-use crate::kubernetes::{ClusterClient, Metadata, Resource};
+use crate::k8s::{ClusterClient, Metadata, Resource};
 use crate::mutation::{EffectState, StopToken};
 use crate::trial::{Backup, BackupProof, InvalidBackup, RestoreAction, RestorePlan, TrialCluster};
+use crate::trial::{list_leftovers, plan_removal};
 use leftovers::{Disposition, Leftover, document, foreign, list};
 
 /// How long it may take until what was removed is to be seen to go.
@@ -133,7 +133,7 @@ async fn remove(
         return Err((ExitStatus::Usage, why));
     }
     let (standing, misfits) = standing(&cluster, &meant).await?;
-    let found = remains(&cluster, meant.trial).await;
+    let found = list_leftovers(&cluster, meant.trial).await;
     let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
     let mut kept = Vec::new();
     for one in standing {
@@ -228,7 +228,7 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
     if things.is_empty() {
         return Ok(());
     }
-    let plan = removal(things);
+    let plan = plan_removal(things);
     plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.brief())?;
     match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
@@ -239,7 +239,8 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
 
 /// The trials of which something is left, as their labels say.
 async fn others(cluster: &ClusterClient) -> Result<Vec<String>, TrialRefusal> {
-    let found = remains(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let found =
+        list_leftovers(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
     let trials: BTreeSet<String> =
         found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
     Ok(trials.into_iter().collect())
