@@ -2,6 +2,7 @@
 
 mod cycles;
 mod definitions;
+mod walks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
