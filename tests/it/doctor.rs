@@ -77,7 +77,7 @@ pub fn api(version: &'static str, refuses: &'static [&'static str]) -> Server {
     })
 }
 
-/// Looks at a cluster.
+/// Runs `doctor` against a cluster.
 fn look(chaos: &Chaos, server: &str, code: i32, more: &[&str]) -> Vec<Value> {
     let config = kubeconfig(chaos, server, &json!({}));
     let given = ["doctor", "-o", "json", "--kubeconfig", &config];

@@ -1,4 +1,4 @@
-//! `init`: what it writes is valid, runs, hits what was named, and puts things back.
+//! `init`: the generated experiment is valid, runs, hits its target, and restores it.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,10 +13,10 @@ fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What users of the example ask.
+/// The request of the users of the example.
 const CONSUMER: [&str; 2] = ["--service", "my-consumer-service:8080/invokeConsumedService"];
 
-/// Writes an experiment with these flags; it is valid.
+/// Generates a valid experiment with these flags.
 fn init(chaos: &Chaos, flags: &[&str]) -> Value {
     let told = chaos.run(["init"].iter().chain(flags)).exits(0);
     assert_eq!(told.stderr, "");
@@ -25,7 +25,7 @@ fn init(chaos: &Chaos, flags: &[&str]) -> Value {
     chaos.json("experiment.json")
 }
 
-/// Rehearses it on the example's application. Every fault takes effect, and is taken back.
+/// Runs it on an embedded cluster with the example application. Every fault takes effect and is rolled back.
 fn rehearse(chaos: &Chaos, arm: &str, code: i32) -> Value {
     let given = ["run", "experiment.json", "--embedded", "--var", "settle_seconds:float=0.4"];
     let (services, arm) = (example("services"), example(arm));
@@ -67,7 +67,7 @@ fn delete_service_experiment_restores_from_manifest() {
     let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &manifest];
     init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
     rehearse(&chaos, "01-before", 1);
-    // the manifest has to be that of the Service
+    // the manifest must contain the Service
     let wrong = example("services/consumer-service.yaml");
     let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &wrong];
     let refused = chaos.run(["init", "--force"].iter().chain(&CONSUMER).chain(&fault)).exits(2);
@@ -96,7 +96,7 @@ fn init_reads_missing_values_from_cluster() {
         .says(&format!("there is no Deployment other in the namespace {}", site.namespace));
     init(&["--fault", "delete-service", "--target", "other"], 2)
         .says("--manifest, as the cluster does not say it");
-    // and the Service is really put back by what was read
+    // and the Service is restored from the manifest
     let ok = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let url = ok.url("/");
     let given = ["init", "--kubeconfig", &site.config, "--url", &url, "--force", "-n", &site.namespace];
@@ -104,7 +104,7 @@ fn init_reads_missing_values_from_cluster() {
     let told = site.chaos.run(given.iter().chain(&deletes)).exits(0);
     let made = "wrote web-service.json, by which the Service is made again\n";
     assert!(told.stdout.starts_with(&format!("{made}wrote experiment.json\n")), "{}", told.stdout);
-    // standard output has the experiment alone
+    // standard output contains only the experiment
     let told = site.chaos.run(given.iter().chain(&deletes).chain(&["--output", "-"])).exits(0).says(made);
     assert!(told.stdout.starts_with('{'), "{}", told.stdout);
     let clash =
@@ -139,7 +139,7 @@ fn command_fault_runs_and_rolls_back_as_given() {
     chaos.run(given.iter().chain(&command)).exits(0);
     chaos.run(["validate", "e.yaml"]).exits(0);
     let run = ["run", "e.yaml", "--var", "settle_seconds:int=0", "-o", "json"];
-    // what undoes it fails here, and is seen to
+    // the rollback fails here, which the run reports
     let finished = chaos.run(run).exits(6);
     assert_eq!(
         chaos.read("done"),
@@ -201,7 +201,7 @@ fn generated_experiment_stays_in_trial_namespace() {
     let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service", "-n", "shop"];
     let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
     assert_eq!(experiment["configuration"]["namespace"]["default"], "shop");
-    // nothing of it is outside the namespace of a run
+    // no part of it is outside the namespace of a run
     let (services, arm) = (example("services"), example("03-after"));
     let given =
         ["trial", "experiment.json", "--embedded", "--before", &arm, "--after", &arm, "--common", &services];
