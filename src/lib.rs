@@ -33,7 +33,7 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
+//! | compare | 1 | error_code, event, experiment, journal, mutation, series, statistics, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, value |
 //! | report | 1 | clock, compare, console, error_code, journal, series |
 //! | http_client | 1 | error_code, experiment |
@@ -42,7 +42,7 @@
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
 //! | k8s | 1 | config, error_code, mutation, value |
 //! | chaosk8s | 1 | clock, config, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
-//! | embedded | 1 | clock, error_code, rng |
+//! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
 //! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |

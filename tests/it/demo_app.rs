@@ -1,4 +1,4 @@
-//! The demo application: the responses of its consumer with and without the provider.
+//! The demo application: the consumer with a provider that is up, slow, failing or down.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe tr
 struct Part {
     child: Option<Child>,
     address: String,
-    /// Open but not read further: the part may write more.
+    /// Keeps standard error open: the part may write more.
     _stderr: BufReader<ChildStderr>,
     _home: Chaos,
 }
@@ -102,10 +102,10 @@ fn open_circuit_sends_no_requests() {
         assert_eq!(consumer.ask(), (200, FALLBACK.to_owned()));
     }
     assert_eq!(failing.requests().len(), 2);
-    // and it tries again after the interval
+    // after the open time, it tries again
     let arguments = ["--circuit-breaker", "--failure-threshold", "1", "--open-for", "1ms"];
     let consumer = Part::consumer(&failing.url("/"), &arguments);
-    wait_until("another trial", || {
+    wait_until("another trial call", || {
         consumer.ask();
         failing.requests().len() > 3
     });

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
-use crate::cli::args::SamplingArgs;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
+use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
 use crate::experiment::{Experiment, hash};
@@ -64,7 +65,7 @@ pub(super) async fn read(
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
     }
     let all = |paths: &[std::path::PathBuf]| {
-        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error))?;
+        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
         Ok::<_, TrialRefusal>(without_namespaces(session, manifests))
     };
     let manifests =

@@ -38,7 +38,7 @@ struct Busybox;
 struct Files;
 
 impl Application for Files {
-    async fn answer(&self, path: &str) -> Option<Said> {
+    async fn respond(&self, path: &str) -> Option<Said> {
         if path == "/slow" {
             std::future::pending::<()>().await;
         }

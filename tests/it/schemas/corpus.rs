@@ -32,10 +32,12 @@ pub enum Kind {
     Doctor,
     /// `recover -o json`.
     Recover,
+    /// Any command with `-o json` that fails.
+    Error,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Extension,
         Self::Events,
         Self::Validate,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Comparison,
         Self::Doctor,
         Self::Recover,
+        Self::Error,
     ];
 
     /// The file of its schema.
@@ -55,6 +58,7 @@ impl Kind {
             Self::Comparison => "comparison.v1.json",
             Self::Doctor => "doctor.v1.json",
             Self::Recover => "recover.v1.json",
+            Self::Error => "error.v1.json",
         }
     }
 }
@@ -94,6 +98,7 @@ pub fn produce() -> Vec<Produced> {
     validated(&mut found);
     looked_at(&mut found);
     left_behind(&mut found);
+    failed(&mut found);
     found.extend(crate::compare::spread().into_iter().map(|(from, document)| Produced {
         kind: Kind::Comparison,
         from,
@@ -160,6 +165,20 @@ fn looked_at(found: &mut Vec<Produced>) {
     }
 }
 
+/// Commands that fail before they have a result.
+fn failed(found: &mut Vec<Produced>) {
+    let chaos = Chaos::new();
+    for (arguments, code, error) in [
+        (&["compare", "none.json", "none.json", "-o", "json"][..], 3, "journal.invalid"),
+        (&["compare", "none.json", "-o", "json", "--fail-no", "fixed"], 2, "usage.invalid"),
+        (&["validate", "e.json", "-o", "json", "--log-file", "e.json"], 2, "file.conflict"),
+    ] {
+        let document = chaos.run(arguments).exits(code).json();
+        assert_eq!(document["error"]["code"], error, "{arguments:?}");
+        found.push(Produced { kind: Kind::Error, from: error.to_owned(), document });
+    }
+}
+
 /// Objects that trials left on a cluster.
 fn left_behind(found: &mut Vec<Produced>) {
     let left = |name: &str, namespace: Value, data: Value| {
@@ -195,7 +214,7 @@ fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 fn is_derivable(from: &str, text: &str) {
     let said = Record::read(from, text.to_owned()).unwrap();
     let derived = Record::untrusted(from, text.to_owned()).unwrap_or_else(|error| panic!("{error}"));
-    let verdict = |record: &Record| record.content.own.as_ref().and_then(|own| own.verdict.clone());
+    let verdict = |record: &Record| record.content.extension.as_ref().and_then(|own| own.verdict.clone());
     let (said, derived) = (verdict(&said), verdict(&derived));
     // entries do not show that the run was not strict
     let lenient = from.ends_with("lenient");
@@ -221,7 +240,11 @@ fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut V
     if let Some(finished) = finished.filter(|finished| !finished.stdout.is_empty()) {
         let answer = finished.json();
         let schema = answer.pointer("/0/schema").unwrap_or(&answer["schema"]);
-        let kind = if schema == "kubectl-chaos/validate/v1" { Kind::Validate } else { Kind::Run };
+        let kind = match schema.as_str() {
+            Some("kubectl-chaos/validate/v1") => Kind::Validate,
+            Some("kubectl-chaos/error/v1") => Kind::Error,
+            _ => Kind::Run,
+        };
         add(kind, answer);
     }
 }
