@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognised_and_other_words_are_not() {
+    fn typos_get_suggestions_and_other_words_do_not() {
         let known = ["title", "description", "method", "steady-state-hypothesis", "rollbacks"];
         let check = |word: &str, expected: Option<&str>| assert_eq!(did_you_mean(word, known), expected);
         check("tilte", Some("title"));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_where_what_and_what_to_do() {
+    fn display_has_position_message_and_hint() {
         let mut diagnostic =
             Diagnostic::of_file("e.json", "it is wrong").at(Position { line: 3, column: 7 }).hint("mend it");
         diagnostic.path = "/method/0".to_owned();

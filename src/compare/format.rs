@@ -401,7 +401,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_say_what_matters() {
+    fn significant_digits_drop_trailing_zeros() {
         let check = |value: f64, expected: &str| assert_eq!(digits(value), expected);
         check(0.0, "0");
         check(-0.0001, "0");
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn only_all_is_a_hundred_percent_and_only_nothing_is_none() {
+    fn percent_is_100_or_0_only_when_exact() {
         let check = |share: f64, expected: &str, whole: &str| {
             assert_eq!(
                 (percent(share).as_str(), whole_percent(share).as_str()),
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_said_in_one_way() {
+    fn metric_formats_values_difference_and_result() {
         let side = |values: &[CensoredValue], centre| ArmStats { values: values.to_vec(), centre };
         let known = |values: &[f64], centre| {
             side(

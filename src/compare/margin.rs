@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn margins_are_written_by_name() {
+    fn margin_text_parses_or_is_rejected() {
         let check = |text: &str, expected: Option<(f64, f64, f64)>| {
             let read = Margin::parse(text).ok();
             let expected = expected.map(|(ratio, time, time_least)| Margin { ratio, time, time_least });
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_of_a_time_grows_with_it_from_the_least_on() {
+    fn time_margin_scales_with_value_above_minimum() {
         let margin = Margin::default();
         let check = |measure: Metric, before: f64, expected: f64| {
             assert!((margin.of(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");

@@ -84,7 +84,7 @@ fn compared(before: &[FixtureRun], after: &[FixtureRun]) -> RunComparison {
 }
 
 #[test]
-fn every_line_of_the_table_of_verdicts() {
+fn verdict_follows_from_run_outcomes() {
     let check = |before: &str,
                  after: &str,
                  expected: (ComparisonVerdict, AfterOutcome, Replication),
@@ -124,7 +124,7 @@ fn every_line_of_the_table_of_verdicts() {
 }
 
 #[test]
-fn reasons_have_the_counts() {
+fn reason_states_run_counts() {
     let check = |before: &str, after: &str, expected: &str| {
         assert_eq!(compared(&runs(before), &runs(after)).reason, expected);
     };
@@ -158,7 +158,7 @@ fn reasons_have_the_counts() {
 }
 
 #[test]
-fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
+fn run_is_void_without_baseline_or_confirmed_fault() {
     let check = |change: Json, outcome: RunOutcomeKind, reason: &str| {
         let row =
             &judged(Arm::Before, &[record("r", &FixtureRun { change: change.clone(), samples: vec![] })])[0];
@@ -250,7 +250,7 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
 use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 #[test]
-fn what_is_no_comparison_is_refused() {
+fn incomparable_journals_are_rejected() {
     let check = |before: &[Record], after: &[Record], expected: &str| {
         let error = compare(before, after, &CompareOptions::default()).unwrap_err();
         assert!(error.contains(expected), "{error}");
@@ -302,7 +302,7 @@ fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<FixtureRun> {
 }
 
 #[test]
-fn rows_tell_what_differs_by_more_than_chance_and_margin() {
+fn metric_result_needs_significance_and_margin() {
     let steady = |ratio: f64, p95: f64| -> Vec<(f64, Option<f64>, f64)> {
         (0..6)
             .map(|at| {
@@ -364,7 +364,7 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
 }
 
 #[test]
-fn rows_show_what_was_seen() {
+fn metric_shows_censored_values_and_missing_intervals() {
     let late =
         sampled("held", &[(1.0, None, 1.0), (0.5, None, 1.0), (0.75, Some(3.0), 1.0), (1.0, Some(2.0), 1.0)]);
     let fine = sampled("held", &[(1.0, Some(0.0), 1.0); 4]);
@@ -395,7 +395,7 @@ fn rows_show_what_was_seen() {
 }
 
 #[test]
-fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
+fn unequal_arms_need_fewer_runs_in_the_smaller_arm() {
     let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
     let same = compared(&held(0.9, 3), &held(0.9, 10));
     assert_eq!((same.verdict, same.needed), (ComparisonVerdict::Unchanged, None), "{}", same.reason);
@@ -415,7 +415,7 @@ fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
 }
 
 #[test]
-fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
+fn unrecovered_runs_count_as_observation_window() {
     let of = |from: Option<f64>| {
         let one = |at: u32| (1.0, from.map(|from| from + f64::from(at) / 100.0), 100.0);
         sampled("held", &(0..6).map(one).collect::<Vec<_>>())
@@ -435,7 +435,7 @@ fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
 }
 
 #[test]
-fn rows_are_compared_only_where_that_is_fair() {
+fn metric_without_fair_comparison_is_not_compared() {
     let fine = |change: &dyn Fn(&mut Json)| -> Vec<FixtureRun> {
         let mut one = series("p", 1.0, Some(0.0), 1.0);
         change(&mut one);
@@ -464,7 +464,7 @@ fn rows_are_compared_only_where_that_is_fair() {
 }
 
 #[test]
-fn what_else_differs_is_labelled() {
+fn confounders_are_listed() {
     let with =
         |change: Json| vec![FixtureRun { change: json!({"kubectl-chaos": change}), samples: vec![] }; 3];
     let check = |before: Json, after: Json, expected: &[(ConfounderKind, &str)]| {
@@ -554,7 +554,7 @@ fn what_else_differs_is_labelled() {
 }
 
 #[test]
-fn the_answer_follows_from_the_journals_and_the_seed_alone() {
+fn comparison_is_reproducible_for_a_seed() {
     let of = |seen: &dyn Fn(u32) -> f64| -> Vec<FixtureRun> {
         (0..10)
             .map(|at| FixtureRun {
@@ -579,7 +579,7 @@ fn the_answer_follows_from_the_journals_and_the_seed_alone() {
 }
 
 #[test]
-fn texts_of_others_are_cut() {
+fn untrusted_text_is_truncated() {
     let long = "x".repeat(1_000_000);
     let change = json!({"run": [{"activity": {"type": "action", "name": long}, "status": "failed", "exception": [long]}]});
     let found = compared(&[FixtureRun { change, samples: vec![] }], &runs("held"));

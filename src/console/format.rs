@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_people() {
+    fn text_lines_have_prefix_and_colour() {
         let plain = LineStyle::Text { colour: false };
         check(&ConsoleLine::new(LineLevel::Info, "Probe: h"), &plain, "[TIME INFO] Probe: h\n");
         check(&ConsoleLine::new(LineLevel::Critical, "one\ntwo"), &plain, "[TIME CRITICAL] one\n    two\n");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_machines() {
+    fn json_lines_have_all_fields() {
         let at = Timestamp::from_micros(1_795_415_512_211_695);
         let style = LineStyle::Json { context: "id".to_owned(), process: 7 };
         let text = format(&ConsoleLine::new(LineLevel::Warning, "a\n\u{1b}[31m\"b\""), at, &style);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_cannot_steer_a_terminal() {
+    fn sanitized_text_has_no_control_characters() {
         assert_eq!(sanitize("a\u{1b}[31mb\rc\u{7}\t\u{202e}é🎉"), "a^[[31mb\\rc\\u{7}\t\\u{202e}é🎉");
     }
 }

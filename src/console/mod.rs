@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_outputs_are_clipped_between_characters() {
+    fn long_output_is_truncated_at_character_boundary() {
         assert_eq!(clipped("short"), "short");
         let long = "é".repeat(600);
         assert_eq!(clipped(&long), format!("{}… (600 characters)", "é".repeat(500)));

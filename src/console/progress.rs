@@ -112,7 +112,7 @@ mod tests {
     use crate::event::Signal;
 
     #[test]
-    fn a_pause_counts_down_and_is_over() {
+    fn pause_counts_down_until_it_ends() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let mut progress = ProgressState::default();
         assert_eq!(progress.line(at(0)), None);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn configuration_comes_from_the_file_the_environment_and_variables() {
+    fn configuration_resolves_file_environment_and_variables() {
         let check = |declared: serde_json::Value,
                      variables: serde_json::Value,
                      expected: Result<serde_json::Value, &str>| {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_from_the_file_the_environment_vault_and_variables() {
+    fn secrets_resolve_file_environment_vault_and_variables() {
         use serde_json::json;
         let declared = map(json!({
             "s": {"k": {"type": "env", "key": "SET"}, "inline": "x", "deep": {"er": {"type": "env", "key": "SET"}}},
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_have_types() {
+    fn variable_values_convert_to_their_type() {
         let check = |text: &str, expected: Option<(&str, serde_json::Value)>| {
             let expected = expected.map(|(name, value)| (name.to_owned(), Value::from(value)));
             assert_eq!(variable(text).ok(), expected, "{text}");

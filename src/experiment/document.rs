@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_decoded_or_refused_with_their_place() {
+    fn invalid_utf8_is_rejected_with_its_position() {
         let check = |bytes: &[u8], expected: Result<&str, (u32, u32)>| {
             let got = decode(bytes, "f").map_err(|d| d.position.map(|p| (p.line, p.column)).unwrap());
             assert_eq!(got, expected);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_matters_changes_it() {
+    fn only_hashed_keys_change_the_hash() {
         let base = of(r#"{"title": "t", "method": [{"name": "a", "type": "probe"}], "dry": null}"#);
         let same =
             of(r#"{"method": [{"type": "probe", "name": "a"}], "title": "other", "secrets": {"s": {}}}"#);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_is_told_apart_and_not_kept() {
+    fn variable_digests_differ_and_hide_values() {
         let given = |json: serde_json::Value| {
             let declared = Map::from_iter([("a".to_owned(), Value::Int(0)), ("b".to_owned(), Value::Null)]);
             let Value::Map(given) = json.into() else { panic!("a map") };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_do_not_run_into_each_other() {
+    fn adjacent_values_hash_differently() {
         assert_ne!(of(r#"{"method": ["a", "b"]}"#), of(r#"{"method": ["ab"]}"#));
         assert_ne!(of(r#"{"method": [1]}"#), of(r#"{"method": ["1"]}"#));
     }

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_reads_is_read() {
+    fn json_accepts_what_python_accepts() {
         check(" {\"a\" : [1, -2, 2.50, 1e3, true, null]} \n", r#"{"a":[1,-2,2.5,1000.0,true,null]}"#);
         check(r#""\u00e9\ud83c\udf89\n\/""#, "\"é🎉\\n/\"");
         check("[NaN, Infinity, -Infinity, 1e400]", "[null,1e999,-1e999,1e999]");
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_its_place() {
+    fn json_errors_have_a_position() {
         refused("{\"title\": \"t\",}", 1, 15, "a key in double quotes");
         refused("{\n  \"a\": tru\n}", 2, 8, "unexpected \"tru\"");
         refused("[1, 2", 1, 6, "',' or ']'");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_told() {
+    fn duplicate_json_key_is_a_warning() {
         let document = read("{\"a\": 1,\n \"a\": 2}", "f").unwrap();
         assert_eq!(document.warnings.len(), 1);
         assert_eq!(document.warnings[0].position, Some(Position { line: 2, column: 2 }));

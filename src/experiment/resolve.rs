@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn process_arguments_become_texts() {
+    fn process_arguments_become_strings() {
         let check = |arguments: Json, expected: &[&str]| {
             let provider = json!({"type": "process", "path": "echo", "arguments": arguments});
             match call(&provider, json!({"l": ["x", "y z", 3], "s": "a b", "n": 5})) {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_cannot_take_is_an_error() {
+    fn invalid_process_arguments_are_rejected() {
         let check = |provider: Json, configuration: Json| {
             assert!(call(&provider, configuration).is_err(), "{provider}");
         };
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_in_arguments_stay_when_there_is_nothing_to_fill_in() {
+    fn arguments_stay_unchanged_with_an_empty_scope() {
         let Ok(ResolvedActivity::Http(http)) =
             call(&json!({"type": "http", "url": "http://h/$$", "arguments": {"a": "$$"}}), json!({}))
         else {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read_with_their_types() {
+    fn http_fields_resolve_with_their_types() {
         let provider = json!({"type": "http", "url": "http://h/${n}", "method": "pAtCh", "max_retries": 2,
             "headers": {"A": "v${n}", "B": null}, "timeout": [1, "${half}"], "verify_tls": false,
             "arguments": {"n": "${n}"}});
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_get_their_groups_of_secrets_merged() {
+    fn python_call_merges_secret_groups() {
         let provider = json!({"type": "python", "module": "m", "func": "f", "arguments": {"a": "${n}"}, "secrets": ["a", "b", "none"]});
         let Ok(ResolvedActivity::Python(python)) = call(&provider, json!({"n": 5})) else { panic!() };
         assert_eq!(Value::Map(python.arguments), json!({"a": 5}).into());

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_what_they_name() {
+    fn strategy_names_round_trip() {
         for strategy in HypothesisStrategy::ON_COMMAND_LINE {
             assert_eq!(HypothesisStrategy::named(strategy.name()), Some(strategy));
         }

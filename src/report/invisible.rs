@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hides_is_seen() {
+    fn invisible_characters_are_replaced() {
         let check = |text: &str, expected: &str| assert_eq!(visible(text), expected, "{text:?}");
         check("plain\ttext\n", "plain\ttext\n");
         check("\u{202e}txt.exe", "\u{fffd}txt.exe");

@@ -284,7 +284,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_xml_can_hold_is_left() {
+    fn xml_text_drops_characters_that_xml_forbids() {
         let check = |text: &str, expected: &str| assert_eq!(xml_text(text), expected, "{text:?}");
         check("plain <&> text\n", "plain <&> text\n");
         check("\u{1b}[1;31mred\u{1b}[0m", "red");
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict() {
+    fn confounders_precede_verdict_in_system_out() {
         let xml = render(&crate::report::fixture::labelled("name"));
         let (label, verdict) =
             (xml.find("not the same: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn each_case_says_what_became_of_it() {
+    fn test_cases_report_their_outcome() {
         let xml = rendered("name");
         let found = elements(&xml).unwrap();
         let count = |name: &str| found.get(name).copied().unwrap_or(0);
@@ -348,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in r#".*|[\]\[<>&'"!-]{0,30}(\]\]>)?(</system-out>)?\u{1b}?\PC{0,10}"#) {
+        fn untrusted_text_adds_no_xml_element(text in r#".*|[\]\[<>&'"!-]{0,30}(\]\]>)?(</system-out>)?\u{1b}?\PC{0,10}"#) {
             let xml = rendered(&text);
             let found = elements(&xml);
             prop_assert_eq!(found, elements(&rendered("name")), "{}", xml);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_whole_seconds() {
+    fn timestamps_are_whole_seconds() {
         let check = |start: Option<&str>, expected: i64| {
             assert_eq!(timestamp(start).unix_timestamp(), expected, "{start:?}");
         };

@@ -332,7 +332,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_verdict_stands_first_whatever_the_room() {
+    fn verdict_comes_first_at_every_limit() {
         let summary = summary("deviated");
         let whole = render(&summary, COMMENT);
         assert!(whole.starts_with("### "), "{whole}");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict_whatever_the_room() {
+    fn confounders_precede_verdict_at_every_limit() {
         let summary = crate::report::fixture::labelled("x");
         let whole = render(&summary, COMMENT);
         let said = "> **Not the same on both sides:** Kubernetes:";
@@ -398,7 +398,7 @@ mod tests {
 
     /// A hidden line by which comments are found again would make this one another.
     #[test]
-    fn no_text_hides_a_line() {
+    fn untrusted_text_adds_no_html_comment() {
         let line = "<!-- kubectl-chaos:comment:other -->";
         for text in
             [line.to_owned(), format!("x\n{line}\ny"), format!("'\r\n{line}\r\n"), format!("```\n{line}")]
@@ -411,7 +411,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
+        fn untrusted_text_adds_no_table_cell_or_element(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
             let plain = render(&summary("x"), COMMENT);
             let whole = render(&summary(&text), COMMENT);
             // as many lines of tables, with as many cells each

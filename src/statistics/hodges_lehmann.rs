@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shift_is_the_middle_difference() {
+    fn shift_is_median_of_pairwise_differences() {
         let late = f64::INFINITY;
         let check = |first: &[f64], second: &[f64], expected: Option<f64>| {
             assert_eq!(shift(first, second), expected, "{first:?} {second:?}");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_the_test_turned_round() {
+    fn interval_inverts_the_permutation_test() {
         let check = |first: &[f64], second: &[f64], expected: Option<(f64, f64)>| {
             let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
             let found = interval(first, second);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_rejected_and_what_lies_inside_is_not() {
+    fn test_rejects_shifts_outside_the_interval_only() {
         let first = [3.1, 0.2, 5.5, 1.9, 4.4, 2.7, 9.1, 0.7, 6.3, 3.3, 2.2];
         let second = [4.0, 8.8, 3.7, 7.1, 2.9, 12.4, 5.1, 6.6, 9.9, 1.4, 4.9];
         for size in [4, 5, 6, 8, 11] {

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_p_pays_for_those_that_are_not_less() {
+    fn holm_adjustment_matches_reference() {
         let check = |ps: &[f64], expected: &[f64]| {
             let found = holm(ps);
             assert_eq!(found.len(), expected.len());

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn small_groups_are_gone_through() {
+    fn small_groups_are_enumerated_exactly() {
         let check = |first: &[f64], second: &[f64], far: usize, all: usize| {
             let expected = ratio(far, all);
             assert!(
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn large_groups_are_drawn_for_and_come_close() {
+    fn large_groups_are_sampled_and_approximate_exact_p() {
         let first: Vec<f64> = (0..9).map(f64::from).collect();
         let second: Vec<f64> = (0..9).map(|value| f64::from(value) + 3.5).collect();
         let splits = GroupSplits::new(9, 9, 1);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_p_says_how_large_groups_have_to_be() {
+    fn required_group_size_follows_from_minimum_p() {
         let check =
             |tests: usize, expected: usize| assert_eq!(groups_needed(tests, 0.05), expected, "{tests}");
         check(0, 4);

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_wilsons() {
+    fn wilson_interval_matches_reference() {
         let check = |counted: u32, all: u32, low: f64, high: f64| {
             let (a, b) = wilson(counted, all).unwrap();
             assert!((a - low).abs() < 1e-6 && (b - high).abs() < 1e-6, "{counted} of {all}: {a} {b}");

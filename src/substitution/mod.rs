@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn collections_are_filled_but_their_keys_are_not() {
+    fn collections_are_filled_without_their_keys() {
         let filled = scope().fill(&value(r#"{"${n}": ["${n}", {"k": "n=$n"}], "t": 1}"#));
         assert_eq!(filled, value(r#"{"${n}": [5, {"k": "n=5"}], "t": 1}"#));
     }

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_in_every_form() {
+    fn secrets_are_masked_in_every_encoding() {
         let check = |secrets: &[&str], text: &str, expected: &str| {
             assert_eq!(redactor(secrets).text(text), expected, "{text}");
         };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_masked_whole() {
+    fn secrets_in_values_and_keys_are_masked() {
         let scope = Scope::new(
             Map::from_iter([
                 ("vault_token".to_owned(), "hvs.token".into()),

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_is_exact() {
+    fn decimal_order_is_exact() {
         let check = |a: Value, b: Value, expected: Option<Ordering>| {
             let order = Decimal::of(&a).unwrap().order(&Decimal::of(&b).unwrap());
             assert_eq!(order, expected, "{a:?} <=> {b:?}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_told_apart() {
+    fn invalid_decimals_have_their_error_kind() {
         for no_number in ["many", "", "1e", "0x10", "1,5", "1 2", "--1", "e5", ".", "naN x"] {
             assert_eq!(Decimal::of(&no_number.into()), Err(DecimalError::Text), "{no_number}");
         }

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars() {
+    fn scalar_tolerances_match() {
         check(json!(true), json!(true), Some(true));
         check(json!(true), json!(1), Some(true));
         check(json!(true), process(0, ""), Some(false));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn lists() {
+    fn list_tolerances_match() {
         check(json!([200, 503, 504]), json!({"status": 503}), Some(true));
         check(json!([200, 299]), json!({"status": 204}), Some(false));
         check(json!(["200"]), json!({"status": 200}), Some(false));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
+    fn regex_tolerances_match() {
         let regex =
             |pattern: &str, target: &str| json!({"type": "regex", "pattern": pattern, "target": target});
         check(regex("[0-9]{4}", "stdout"), process(0, "build 1234"), Some(true));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn jsonpath_tolerances_match() {
         let path = |entries: Json| {
             let mut tolerance = json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body"});
             tolerance.as_object_mut().unwrap().extend(entries.as_object().unwrap().clone());
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn header_names_have_no_case() {
+    fn header_names_are_case_insensitive() {
         let path = |path: &str, target: Option<&str>| json!({"type": "jsonpath", "path": path, "target": target, "expect": "text/plain"});
         check(path("$[\"content-type\"]", Some("headers")), http(json!("")), Some(true));
         check(path("$.headers[\"CONTENT-TYPE\"]", None), http(json!("")), Some(true));
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn range_tolerances_match() {
         let range = |low: Json, high: Json, target: &str| json!({"type": "range", "range": [low, high], "target": target});
         check(range(json!(75), json!(80.5), "stdout"), process(0, "75\n"), Some(true));
         check(range(json!(0), json!(8), "stdout"), process(0, "many"), Some(false));
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_gets_the_value() {
+    fn judge_receives_the_value() {
         let tolerance = json!({"type": "probe", "name": "j", "provider": {"type": "process", "path": "true", "arguments": {"a": 1}}});
         match evaluate(&Tolerance::read(&tolerance.into(), "/t"), &json!([1]).into(), &scope()) {
             Ok(Evaluation::Judge(judge)) => {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_says_what_was_expected_and_seen() {
+    fn result_has_expected_and_actual_values() {
         let tolerance =
             Tolerance::read(&json!({"type": "range", "range": [1, 2], "target": "status"}).into(), "/t");
         let Ok(Evaluation::Verdict(verdict)) = evaluate(&tolerance, &process(7, "").into(), &scope()) else {

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_is_pythons() {
+    fn equality_matches_python() {
         let check = |a: &str, b: &str, expected: bool| {
             assert_eq!(value(a).equals(&value(b)), expected, "{a} == {b}");
             assert_eq!(value(b).equals(&value(a)), expected, "{b} == {a}");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_pythons() {
+    fn order_matches_python() {
         let check = |a: &str, b: &str, expected: Option<bool>| {
             assert_eq!(value(a).at_most(&value(b)).ok(), expected, "{a} <= {b}");
         };

@@ -84,7 +84,7 @@ fn check_tolerance(tolerance: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_whole() {
+fn whole_document_is_checked() {
     let strict = LenientRules { strict: true, ..LenientRules::default() };
     assert_eq!(faults("{}", &strict), ["error  an empty experiment is not an experiment"]);
     assert_eq!(faults("null", &strict), ["error  an empty experiment is not an experiment"]);
@@ -103,7 +103,7 @@ fn the_whole() {
 }
 
 #[test]
-fn keys_of_the_experiment() {
+fn experiment_keys_are_checked() {
     check(r#""tags": ["a", "", 5, true]"#, &["error /tags/1 exp", "error /tags/2 exp", "error /tags/3 exp"]);
     check(r#""tags": "abc""#, &["warning /tags tags are a list"]);
     check(r#""tags": 5"#, &["error /tags tags cannot be a number"]);
@@ -143,7 +143,7 @@ fn keys_of_the_experiment() {
 }
 
 #[test]
-fn configuration_and_secrets() {
+fn configuration_and_secrets_are_checked() {
     let none = r#"{"type": "env", "key": "NONE"}"#;
     check(
         &format!(
@@ -176,7 +176,7 @@ fn configuration_and_secrets() {
 }
 
 #[test]
-fn variables_are_seen() {
+fn given_variables_replace_declarations() {
     let variables = Variables {
         configuration: Map::from_iter([("a".to_owned(), "given".into())]),
         secrets: Map::from_iter([("s".to_owned(), Value::Map(Map::new()))]),
@@ -187,7 +187,7 @@ fn variables_are_seen() {
 }
 
 #[test]
-fn activities() {
+fn activities_are_checked() {
     check_activity(
         r#"{"type": "action", "name": "a", "provider": {"type": "process", "path": "true"}}"#,
         &[],
@@ -236,7 +236,7 @@ fn activities() {
 }
 
 #[test]
-fn providers() {
+fn providers_are_checked() {
     let provider = |provider: &str| format!(r#"{{"type": "action", "name": "a", "provider": {provider}}}"#);
     check_activity(&provider("5"), &["error AT/provider a provider cannot be a number"]);
     check_activity(&provider("{\"path\": \"x\"}"), &["error AT/provider a provider must have a type"]);
@@ -278,7 +278,7 @@ fn providers() {
 }
 
 #[test]
-fn references() {
+fn references_are_checked() {
     let activity = r#"{"type": "probe", "name": "known", "provider": {"type": "process", "path": "true"}}"#;
     let check = |steps: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}, {steps}]}}"#);
@@ -303,7 +303,7 @@ fn references() {
 }
 
 #[test]
-fn tolerances() {
+fn tolerances_are_checked() {
     for fine in ["0", "true", "\"x\"", "[]", "[1, 2]"] {
         check_tolerance(fine, &[]);
     }
@@ -359,7 +359,7 @@ fn tolerances() {
 }
 
 #[test]
-fn controls() {
+fn controls_are_checked() {
     check(
         r#""controls": [{"provider": {"type": "python", "module": "native"}}, {"name": "b"},
             {"name": "c", "scope": "post", "provider": {"type": "python", "module": "native"}},
@@ -378,7 +378,7 @@ fn controls() {
 }
 
 #[test]
-fn safeguards() {
+fn safeguards_are_checked() {
     let guards = |probes: &str| {
         format!(
             r#""controls": [{{"name": "s", "provider": {{"type": "python", "module": "{}", "arguments": {probes}}}}}]"#,
@@ -423,7 +423,7 @@ fn safeguards() {
 }
 
 #[test]
-fn leniency_turns_silent_losses_into_warnings() {
+fn without_strict_ignored_features_are_warnings() {
     let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
         "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;
     assert_eq!(
@@ -437,7 +437,7 @@ fn leniency_turns_silent_losses_into_warnings() {
 }
 
 #[test]
-fn seconds_that_would_abort_the_run() {
+fn invalid_seconds_are_errors() {
     let process = |timeout: &str| {
         format!(
             r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true", "timeout": {timeout}}}}}"#
@@ -487,7 +487,7 @@ fn seconds_that_would_abort_the_run() {
 }
 
 #[test]
-fn a_hint_says_how_many_seconds_are_meant() {
+fn duration_text_gets_a_hint_in_seconds() {
     let check = |text: &str, expected: &str| {
         let text = format!(
             r#"{{"title": "t", "description": "d", "method": [{{"type": "action", "name": "a", "provider":
@@ -506,7 +506,7 @@ fn a_hint_says_how_many_seconds_are_meant() {
 }
 
 #[test]
-fn placeholders_name_what_is_declared() {
+fn undeclared_placeholders_are_warnings() {
     let check_with = |declared: &str, activity: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}], {declared}}}"#);
         let found = faults(&text, &LenientRules::default());

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round() {
+    fn ticks_are_round_numbers() {
         let check = |from: f64, to: f64, most: u32, expected: &[f64]| {
             let ticks = Axis { from, to, start: 0.0, end: 1.0 }.ticks(most);
             assert_eq!(ticks.len(), expected.len(), "{ticks:?}");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_round_and_far_enough() {
+    fn scale_end_is_round_and_covers_maximum() {
         let check = |greatest: f64, expected: f64| assert!((round_up(greatest) - expected).abs() < 1e-9);
         check(0.0, 1.0);
         check(7.3, 8.0);
@@ -98,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_signed() {
+    fn moments_have_a_sign() {
         assert_eq!([-5.0, 0.0, 2.5].map(|at| moment(at, "+")), ["-5 s", "0 s", "+2.5 s"]);
         assert_eq!(moment(180.0, ""), "3 min 0 s");
     }
 
     #[test]
-    fn values_outside_stay_within_the_drawing() {
+    fn values_outside_the_scale_are_clamped() {
         let axis = Axis { from: 0.0, to: 10.0, start: 100.0, end: 200.0 };
         assert_eq!([axis.at(-5.0), axis.at(5.0), axis.at(50.0)].map(place), ["100", "150", "200"]);
         assert_eq!(place(Axis { from: 1.0, to: 1.0, start: 3.0, end: 4.0 }.at(1.0)), "3");

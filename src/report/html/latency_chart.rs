@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::float_cmp)] // they are rounded
-    fn powers_are_read_as_they_are() {
+    fn scale_ticks_are_exact_decimals() {
         assert_eq!(powers(0.09, 3.0), [0.1, 0.2, 0.5, 1.0, 2.0]);
         assert_eq!(powers(0.5, 5000.0), [1.0, 10.0, 100.0, 1000.0]);
         assert!(powers(3.0, 4.0).is_empty());

@@ -30,7 +30,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict() {
+    fn confounders_precede_verdict() {
         let page = render(&labelled("x"));
         let (label, verdict) =
             (page.find("Not the same on both sides: "), page.find(r#"<p class="verdict">"#));
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_what_the_other_reports_say() {
+    fn page_has_the_content_of_other_reports() {
         let page = render(&saying("deviated"));
         for part in [
             "<title>deviated: deviated</title>",
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
+        fn untrusted_text_adds_no_html_element(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
             // what says nothing has no element
             let page = render(&saying(&format!("x{text}")));
             prop_assert_eq!(elements(&page), elements(&render(&saying("x"))));
@@ -73,7 +73,7 @@ mod tests {
         }
 
         #[test]
-        fn no_number_brings_it_down(period: f64, from: f64, to: f64, latency: f64) {
+        fn extreme_numbers_render_without_nan(period: f64, from: f64, to: f64, latency: f64) {
             // JSON has no other numbers
             prop_assume!([period, from, to, latency * 3.0].iter().all(|number| number.is_finite()));
             let page = render(&with("x", period, [from, to], latency));

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_fall_into_steps_of_time() {
+    fn samples_are_bucketed_by_time() {
         let raw = [
             RawSample(0.0, Some(3.0), SampleOutcome::Ok),
             RawSample(0.4, Some(1.0), SampleOutcome::Ok),

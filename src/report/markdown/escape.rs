@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_more_than_text() {
+    fn inline_text_is_escaped() {
         let check = |text: &str, expected: &str| assert_eq!(inline(text), expected, "{text:?}");
         check("plain text, 95 % of it", "plain text, 95 % of it");
         check("@everyone", "@\u{2060}everyone");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_made_can_be_copied() {
+    fn generated_values_stay_copyable() {
         let hash = format!("sha256:{}", "0123456789abcdef".repeat(4));
         assert_eq!(value(&hash), format!("`{hash}`"));
         assert_eq!(value("1f2e3d4c-0000-4000-8000-000000000000"), "`1f2e3d4c-0000-4000-8000-000000000000`");
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn elements_hold_text_alone() {
+    fn element_text_is_escaped() {
         assert_eq!(element("a-b </summary>@x\n"), "a-\u{2060}b &lt;/summary&gt;@\u{2060}x");
         assert_eq!(element("0123456"), "012345\u{2060}6");
     }
 
     #[test]
-    fn fences_are_longer_than_what_they_hold() {
+    fn code_fence_is_longer_than_its_content() {
         assert_eq!(code("a"), "```console\na\n```\n");
         assert!(code("```` x").starts_with("`````console\n"));
         assert_eq!(code("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");

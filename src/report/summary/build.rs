@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_show_what_was_seen_against_what_is_tolerated() {
+    fn probe_rows_show_observed_and_tolerated_values() {
         let hypothesis = json!({"probes": [{"name": "a", "tolerance": 200}, {"ref": "b"}]});
         let busy = json!({"status": 503, "headers": {}, "body": "busy"});
         let seen = of(
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_say_whether_they_took_effect() {
+    fn steps_show_whether_they_took_effect() {
         let action = |name: &str, status: &str| {
             json!({"activity": {"type": "action", "name": name}, "status": status,
                 "exception": ["chaoslib.exceptions.ActivityFailed: refused\n"]})
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_bounded() {
+    fn untrusted_text_is_truncated() {
         let long = "é".repeat(1_000_000);
         let seen = of(json!({"experiment": {"title": long}, "status": long, "run": [
             {"activity": {"name": long, "type": "probe"}, "output": {"status": 1, "stdout": long}, "status": "succeeded"}]}));
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn doing_it_again_takes_what_stood_beside_the_experiment() {
+    fn reproduction_lists_variables_and_environment() {
         let own = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
             "cluster": {"context": "embedded", "version": "1"}, "activities": [], "samples": []});
         let env = |key: &str| json!({"type": "env", "key": key});

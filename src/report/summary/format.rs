@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_sample_of_many_is_no_hundred_percent() {
+    fn success_ratio_is_100_percent_only_when_exact() {
         let check = |ok: u64, refused: u64, expected: &str| {
             let outcomes = [(SampleOutcome::Ok, ok), (SampleOutcome::Refused, refused)].into_iter().collect();
             let seen = PhaseStats {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn seconds_have_three_significant_digits() {
         let check = |value: f64, expected: &str| assert_eq!(seconds_shown(value), expected);
         check(0.0, "0 s");
         check(0.0764, "0.076 s");
