@@ -65,7 +65,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A fault of the file as a whole.
-    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn for_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             file: file.into(),
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn display_has_position_message_and_hint() {
         let mut diagnostic =
-            Diagnostic::of_file("e.json", "it is wrong").at(Position { line: 3, column: 7 }).hint("mend it");
+            Diagnostic::for_file("e.json", "it is wrong").at(Position { line: 3, column: 7 }).hint("mend it");
         diagnostic.path = "/method/0".to_owned();
         diagnostic.expected = Some("a list".to_owned());
         assert_eq!(

@@ -107,7 +107,7 @@ impl SpannedValue {
 /// Bytes as text: UTF-8, with or without a byte-order mark.
 pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
-        return Err(Diagnostic::of_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
+        return Err(Diagnostic::for_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
             .hint("an experiment is a small text file: is this the right one?"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -116,7 +116,7 @@ pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> 
         let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let lines = before.iter().filter(|b| **b == b'\n').count();
         let column = String::from_utf8_lossy(&before[line_start..]).chars().count();
-        Diagnostic::of_file(source, "not UTF-8 text")
+        Diagnostic::for_file(source, "not UTF-8 text")
             .at(Position { line: clamp(lines + 1), column: clamp(column + 1) })
             .hint("save the file as UTF-8")
     })

@@ -102,7 +102,7 @@ impl<'a> YamlBuilder<'a> {
     }
 
     fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
-        Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
+        Diagnostic::for_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
     }
 
     /// The place, or the nearest one on its line: in directives the parser counts bytes.

@@ -53,7 +53,7 @@ impl ValidationRules for LenientRules {
 }
 
 /// The faults as "severity path message", or for a whole run of them.
-fn faults(text: &str, rules: &LenientRules) -> Vec<String> {
+fn diagnose(text: &str, rules: &LenientRules) -> Vec<String> {
     let document = json::read(text, "f").unwrap();
     let line = |d: Diagnostic| format!("{} {} {}", d.severity, d.path, d.message);
     validate(&document, rules).into_iter().map(line).collect()
@@ -63,7 +63,7 @@ fn faults(text: &str, rules: &LenientRules) -> Vec<String> {
 fn check(entries: &str, expected: &[&str]) {
     let sound = r#""title": "t", "description": "d", "method": []"#;
     let text = format!("{{{sound}{}{entries}}}", if entries.is_empty() { "" } else { ", " });
-    let found = faults(&text, &LenientRules { strict: true, ..LenientRules::default() });
+    let found = diagnose(&text, &LenientRules { strict: true, ..LenientRules::default() });
     let matches = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
     assert!(matches, "{entries}\nfound: {found:#?}\nexpected: {expected:#?}");
 }
@@ -86,11 +86,11 @@ fn check_tolerance(tolerance: &str, expected: &[&str]) {
 #[test]
 fn whole_document_is_checked() {
     let strict = LenientRules { strict: true, ..LenientRules::default() };
-    assert_eq!(faults("{}", &strict), ["error  an empty experiment is not an experiment"]);
-    assert_eq!(faults("null", &strict), ["error  an empty experiment is not an experiment"]);
-    assert_eq!(faults("[1]", &strict), ["error  an experiment cannot be a list"]);
+    assert_eq!(diagnose("{}", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(diagnose("null", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(diagnose("[1]", &strict), ["error  an experiment cannot be a list"]);
     assert_eq!(
-        faults(r#"{"title": "", "methods": []}"#, &strict),
+        diagnose(r#"{"title": "", "methods": []}"#, &strict),
         [
             "error /title experiment requires a title",
             "error /description experiment requires a description",
@@ -183,7 +183,7 @@ fn given_variables_replace_declarations() {
     };
     let text = r#"{"title": "t", "description": "d", "method": [],
         "configuration": {"a": {"type": "env", "key": "NONE"}}, "secrets": {"s": {"k": {"type": "env", "key": "NONE"}}}}"#;
-    assert_eq!(faults(text, &LenientRules { variables, strict: true }), Vec::<String>::new());
+    assert_eq!(diagnose(text, &LenientRules { variables, strict: true }), Vec::<String>::new());
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn references_are_checked() {
     let activity = r#"{"type": "probe", "name": "known", "provider": {"type": "process", "path": "true"}}"#;
     let check = |steps: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}, {steps}]}}"#);
-        let found = faults(&text, &LenientRules::default());
+        let found = diagnose(&text, &LenientRules::default());
         assert!(
             found.iter().zip(expected).all(|(f, e)| f.starts_with(e)) && found.len() == expected.len(),
             "{found:#?}"
@@ -418,7 +418,7 @@ fn safeguards_are_checked() {
     check("{}", &["error AT control 's' has no list of probes"]);
     check(r#"{"probes": "probes"}"#, &["error AT control 's' has no list of probes"]);
     let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
-    let found = faults(&text, &LenientRules::default());
+    let found = diagnose(&text, &LenientRules::default());
     assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
 }
 
@@ -427,7 +427,7 @@ fn without_strict_ignored_features_are_warnings() {
     let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
         "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;
     assert_eq!(
-        faults(text, &LenientRules::default()),
+        diagnose(text, &LenientRules::default()),
         [
             "warning /controls/0/provider Could not find Python module 'other' in control 'c'. Did you install the Python \
              module? The experiment will carry on running nonetheless.",
@@ -474,7 +474,7 @@ fn invalid_seconds_are_errors() {
     let negative = "error AT/pauses/after a pause after an activity cannot be less than nothing";
     check_activity(&pauses(r#"{"before": true, "after": -3}"#), &[negative]);
     // what the Chaos Toolkit lets pass, leniency lets pass, too
-    let lenient = faults(
+    let lenient = diagnose(
         &format!(r#"{{"title": "t", "description": "d", "method": [{}]}}"#, process("\"3s\"")),
         &LenientRules::default(),
     );
@@ -509,7 +509,7 @@ fn duration_text_gets_a_hint_in_seconds() {
 fn undeclared_placeholders_are_warnings() {
     let check_with = |declared: &str, activity: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}], {declared}}}"#);
-        let found = faults(&text, &LenientRules::default());
+        let found = diagnose(&text, &LenientRules::default());
         let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
         assert!(fits, "{activity}\nfound: {found:#?}\nexpected: {expected:#?}");
     };
@@ -551,7 +551,7 @@ fn undeclared_placeholders_are_warnings() {
     let vault = r#""secrets": {"s": {"type": "vault", "path": "p"}}"#;
     check_with(vault, &request(r#""url": "http://${host}/""#), &[]);
     let titled = r#"{"title": "${who}", "description": "d", "method": []}"#;
-    let found = faults(titled, &LenientRules::default());
+    let found = diagnose(titled, &LenientRules::default());
     let title = "warning /title ${who} stays as it is: neither configuration nor secrets declare who";
     assert_eq!(found, [title]);
     check_tolerance("\"${x}\"", &["warning AT ${x} stays"]);

@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 
 use super::{Acted, Content, Look, Played};
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 
 /// Puts what follows from the entries in the place of what was said.
 pub(super) fn derive(content: &mut Content) {
@@ -19,7 +19,7 @@ pub(super) fn derive(content: &mut Content) {
     content.deviated = looks.during.iter().chain(&looks.after).any(|look| unmet(&look));
     let (verdict, reason) = verdict(content);
     if let Some(own) = &mut content.own {
-        own.experiment_hash = hash(&content.experiment.clone().into());
+        own.experiment_hash = hash_experiment(&content.experiment.clone().into());
         own.verdict = Some(verdict.to_owned()).filter(|_| own.finished);
         own.reason = Some(reason);
     }
