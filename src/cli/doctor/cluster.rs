@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::check_result::CheckResult;
 use super::programs::minor;
 use crate::config::ProcessEnv;
+use crate::error_code::message_chain;
+use crate::k8s;
 use crate::k8s::{
-    ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
-    kubeconfigs,
+    ApiRequest, ClusterClient, ConnectionFlags, KubeconfigSource, NAMESPACES, connect, kubeconfigs,
 };
 use crate::value::Map;
 
@@ -90,7 +91,7 @@ fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
 }
 
 /// No cluster is meant.
-fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
+fn unknown(failure: &k8s::Error, has_files: bool) -> CheckResult {
     let advice = if has_files {
         "choose a context with --context, or for good: kubectl config use-context NAME"
     } else {
@@ -98,13 +99,13 @@ fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
          requests need none"
     };
     let check = if has_files { "context" } else { "cluster" };
-    CheckResult { unreachable: !has_files, ..CheckResult::wrong(check, failure.words(), advice) }
+    CheckResult { unreachable: !has_files, ..CheckResult::wrong(check, message_chain(failure), advice) }
 }
 
 /// A cluster that does not answer, or says no.
-fn refused(failure: &ClusterError, environment: &ProcessEnv) -> CheckResult {
-    let advice = advice(failure.code(), &failure.words(), environment);
-    CheckResult { unreachable: true, ..CheckResult::wrong("cluster", failure.brief(), advice) }
+fn refused(failure: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
+    let advice = advice(failure.status(), &message_chain(failure), environment);
+    CheckResult { unreachable: true, ..CheckResult::wrong("cluster", failure.summary(), advice) }
 }
 
 /// What to do about a cluster that does not answer, or says no, by what was heard.
@@ -172,7 +173,7 @@ fn server(version: &str) -> CheckResult {
 async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
     let name = &cluster.namespace;
     let failure = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
-    match failure.code() {
+    match failure.status() {
         Some(404) => Some(CheckResult::warning(
             "namespace",
             format!("there is no namespace {name}"),
@@ -182,7 +183,7 @@ async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
             let advice = advice(Some(401), "", &ProcessEnv::default());
             Some(CheckResult {
                 unreachable: true,
-                ..CheckResult::wrong("credentials", failure.brief(), advice)
+                ..CheckResult::wrong("credentials", failure.summary(), advice)
             })
         }
         // who may work in a namespace need not be allowed to look at it

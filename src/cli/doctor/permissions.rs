@@ -6,9 +6,10 @@ use url::Url;
 
 use super::check_result::CheckResult;
 use crate::chaosk8s::catalogue::lookup;
-use crate::chaosk8s::needed;
+use crate::chaosk8s::needed_permissions;
 use crate::cli::CommandContext;
 use crate::cli::run_context::RunContext;
+use crate::error_code::message_chain;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::{configuration, is_dynamic};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
@@ -85,7 +86,7 @@ fn of_function(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, St
     }
     let function = lookup(&call.module, &call.function)
         .map_err(|_| format!("{}.{} is not built in", call.module, call.function))?;
-    needed(&function, &call.arguments, namespace)
+    needed_permissions(&function, &call.arguments, namespace).map_err(|reason| message_chain(&reason))
 }
 
 /// What a request to a Service needs, by the way that it goes.
@@ -124,7 +125,7 @@ pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> V
                 findings.push(CheckResult::wrong(CHECK, format!("may not: {right}{why}"), advice));
             }
             Err(failure) => {
-                findings.push(unanswered(&failure.brief()));
+                findings.push(unanswered(&failure.summary()));
                 return findings;
             }
         }
@@ -151,7 +152,7 @@ pub(super) async fn of_a_trial(cluster: &ClusterClient) -> CheckResult {
         match is_granted(cluster, &right).await {
             Ok((true, _)) => {}
             Ok((false, _)) => missing.push(right.to_string()),
-            Err(failure) => return unanswered(&failure.brief()),
+            Err(failure) => return unanswered(&failure.summary()),
         }
     }
     if missing.is_empty() {

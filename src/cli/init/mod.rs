@@ -29,6 +29,7 @@ use super::run_context::{RunContext, is_invalid, tell_faults};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
+use crate::k8s;
 use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
@@ -201,15 +202,14 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = stands(&cluster, version, kind, name).await?;
-        Ok::<_, crate::k8s::ClusterError>(object)
+        Ok::<_, k8s::Error>(object)
     };
-    let found = tokio::time::timeout(PATIENCE, found).await;
-    let found = found.unwrap_or_else(|_| {
+    let Ok(found) = tokio::time::timeout(PATIENCE, found).await else {
         let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
-        Err(crate::k8s::ClusterError::failed(why))
-    });
+        return TargetDetails { why_not: Some(why), ..TargetDetails::default() };
+    };
     match found {
-        Err(failure) => TargetDetails { why_not: Some(failure.brief()), ..TargetDetails::default() },
+        Err(failure) => TargetDetails { why_not: Some(failure.summary()), ..TargetDetails::default() },
         Ok(None) => TargetDetails {
             why_not: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
             ..TargetDetails::default()
@@ -235,7 +235,7 @@ async fn stands(
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::k8s::ClusterError> {
+) -> Result<Option<Json>, k8s::Error> {
     let known = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
     get_object(cluster, &known, &bare).await

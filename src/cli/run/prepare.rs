@@ -15,6 +15,7 @@ use crate::cli::{CommandContext, new_run_id};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, StrategyOverrides};
+use crate::error_code::message_chain;
 use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared;
 use crate::experiment::document::Document;
@@ -22,7 +23,7 @@ use crate::experiment::resolve::{ResolvedActivity, resolve};
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
-use crate::k8s::ClusterError;
+use crate::k8s;
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -148,7 +149,7 @@ async fn reach(
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
-        Ok::<_, ClusterError>((cluster, version))
+        Ok::<_, k8s::Error>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
@@ -164,15 +165,15 @@ async fn reach(
     }
 }
 
-fn refused(session: &CommandContext, failure: &ClusterError) -> RejectedRun {
+fn refused(session: &CommandContext, failure: &k8s::Error) -> RejectedRun {
     refused_at(session, "", failure)
 }
 
 /// The same of a cluster that is known.
-fn refused_at(session: &CommandContext, place: &str, failure: &ClusterError) -> RejectedRun {
+fn refused_at(session: &CommandContext, place: &str, failure: &k8s::Error) -> RejectedRun {
     // of one that cannot be reached it is said where it is
-    let place = if failure.code().is_some() { place } else { "" };
-    let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
+    let place = if failure.status().is_some() { place } else { "" };
+    let message = format!("the cluster{place} cannot be used: {}", message_chain(failure));
     RejectedRun::new(&session.terminal, ExitStatus::Unreachable, "runtime", message)
 }
 
