@@ -50,7 +50,7 @@ use clap::error::ErrorKind;
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::github;
-use crate::github::workflow_command::{Annotation, neutral};
+use crate::github::workflow_command::{Annotation, neutralize};
 use args::{Cli, Command, GlobalArgs};
 use connection_args::ConnectionArgs;
 use error::CliError;
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
             // it repeats what was given, and a runner may listen
             if environment.get("GITHUB_ACTIONS").is_some() {
                 let text = error.render().to_string();
-                let _ = write!(std::io::stderr(), "{}", neutral(&text));
+                let _ = write!(std::io::stderr(), "{}", neutralize(&text));
                 unread(&command, &environment, &text, ExitStatus::Usage.code());
             } else {
                 let _ = error.print();
@@ -135,7 +135,7 @@ pub fn main() -> ExitCode {
 /// Tells a job of GitHub that one of the commands made for it did not even begin: by an annotation, and of what would
 /// have run by the exit code.
 fn unread(command: &str, environment: &ProcessEnv, why: &str, code: u8) {
-    let job = github::WorkflowJob::of(|name| environment.get(name));
+    let job = github::WorkflowJob::from_env(|name| environment.get(name));
     let Some(job) = job.ok().filter(|job| job.is_on_github && ["ci", "publish"].contains(&command)) else {
         return;
     };

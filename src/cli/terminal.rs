@@ -13,7 +13,7 @@ use super::args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel, LineStyle, format};
-use crate::github::workflow_command::neutral;
+use crate::github::workflow_command::neutralize;
 
 /// From this verbosity on, details are shown: what kubectl calls the debug level.
 const DETAILS: u8 = 4;
@@ -110,7 +110,7 @@ impl Terminal {
         let now = Timestamp::now();
         if line.level >= self.least {
             let text = format(line, now, &self.style);
-            let text = if self.overheard { neutral(&text) } else { Cow::Borrowed(text.as_str()) };
+            let text = if self.overheard { neutralize(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
                 let _ = std::io::stderr().lock().write_all(text.as_bytes());
             };
@@ -127,7 +127,7 @@ impl Terminal {
 
     /// Writes a result to standard output. An error is one of a file system, not of a reader who left.
     pub(super) fn result(&self, text: &str) -> Result<(), String> {
-        let text = if self.results_overheard { neutral(text) } else { Cow::Borrowed(text) };
+        let text = if self.results_overheard { neutralize(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut out = std::io::stdout().lock();
             match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// More than GitHub sends.
-const MOST_BYTES: u64 = 32 * 1024 * 1024;
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What is known of the event; of everything else nothing is read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -62,7 +62,7 @@ pub struct WorkflowRun {
     /// Its number.
     pub id: u64,
     /// Which attempt at it.
-    #[serde(default = "first")]
+    #[serde(default = "first_attempt")]
     pub run_attempt: u64,
     /// The name of its workflow, by which `on: workflow_run` chose it.
     #[serde(default)]
@@ -85,7 +85,7 @@ struct Issue {
     pull_request: Option<serde::de::IgnoredAny>,
 }
 
-fn first() -> u64 {
+fn first_attempt() -> u64 {
     1
 }
 
@@ -97,33 +97,32 @@ impl WorkflowEvent {
         };
         let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
         let mut text = String::new();
-        let read = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
-        if read as u64 > MOST_BYTES {
+        let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+        if read as u64 > MAX_BYTES {
             return Err(failed(&"it is too large"));
         }
         serde_json::from_str(&text).map_err(|error| failed(&error))
     }
 
     /// Whether it is about a pull request, whichever way it says so.
-    pub fn is_about_a_pull_request(&self) -> bool {
-        self.pull_request.is_some() || self.is_about_an_issue_that_is_one()
+    pub fn is_pull_request(&self) -> bool {
+        self.pull_request.is_some() || self.is_pull_request_comment()
     }
 
-    fn is_about_an_issue_that_is_one(&self) -> bool {
+    fn is_pull_request_comment(&self) -> bool {
         self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some())
     }
 
     /// Whether it may be about what somebody wrote who may not write to the repository: a pull request from a
     /// fork, or one of which that is not known.
-    pub fn is_of_a_stranger(&self) -> bool {
-        self.is_about_an_issue_that_is_one()
-            || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
+    pub fn is_untrusted(&self) -> bool {
+        self.is_pull_request_comment() || self.pull_request.as_ref().is_some_and(PullRequest::is_from_fork)
     }
 }
 
 impl PullRequest {
     /// Whether it comes from another repository, or from one that is gone.
-    pub fn is_of_a_fork(&self) -> bool {
+    pub fn is_from_fork(&self) -> bool {
         match (&self.head.repo, &self.base.repo) {
             (Some(head), Some(base)) => !head.full_name.eq_ignore_ascii_case(&base.full_name),
             _ => true,
@@ -149,7 +148,7 @@ mod tests {
         };
         let repo = |name: &str| format!(r#"{{"full_name": "{name}", "id": 1}}"#);
         let check = |head: &str, base: &str, stranger: bool| {
-            assert_eq!(pull(head, base).is_of_a_stranger(), stranger, "{head} {base}");
+            assert_eq!(pull(head, base).is_untrusted(), stranger, "{head} {base}");
         };
         check(&repo("shop/web"), &repo("shop/web"), false);
         check(&repo("Shop/Web"), &repo("shop/web"), false);
@@ -160,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_comment_on_a_pull_request_does_not_say_whose_it_is() {
-        assert!(event(r#"{"issue": {"number": 1, "pull_request": {"url": "u"}}}"#).is_of_a_stranger());
-        assert!(!event(r#"{"issue": {"number": 1}}"#).is_of_a_stranger());
-        assert!(!event(r#"{"ref": "refs/heads/main"}"#).is_of_a_stranger());
+        assert!(event(r#"{"issue": {"number": 1, "pull_request": {"url": "u"}}}"#).is_untrusted());
+        assert!(!event(r#"{"issue": {"number": 1}}"#).is_untrusted());
+        assert!(!event(r#"{"ref": "refs/heads/main"}"#).is_untrusted());
     }
 
     #[test]

@@ -60,26 +60,27 @@ pub struct WorkflowRunId {
 
 impl WorkflowJob {
     /// Reads the variables. An error says which of them cannot be used.
-    pub fn of(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let set = |name: &str| get(name).filter(|value| !value.is_empty());
         let number = |name: &str| match set(name) {
             None => Ok(None),
             Some(text) => text
                 .parse::<u64>()
                 .map(Some)
-                .map_err(|_| format!("{name} is a number, not '{}'", shown(&text))),
+                .map_err(|_| format!("{name} is a number, not '{}'", excerpt(&text))),
         };
         let (id, attempt) = (number("GITHUB_RUN_ID")?, number("GITHUB_RUN_ATTEMPT")?);
         Ok(Self {
             is_on_github: set("GITHUB_ACTIONS").as_deref() == Some("true"),
             api: set("GITHUB_API_URL").unwrap_or_else(|| API.to_owned()),
-            server: page(set("GITHUB_SERVER_URL").as_deref().unwrap_or(SERVER)),
+            server: parse_web_url(set("GITHUB_SERVER_URL").as_deref().unwrap_or(SERVER)),
             repository: match set("GITHUB_REPOSITORY") {
                 None => None,
-                Some(text) => Some(
-                    Repository::parse(&text)
-                        .ok_or_else(|| format!("GITHUB_REPOSITORY is OWNER/NAME, not '{}'", shown(&text)))?,
-                ),
+                Some(text) => {
+                    Some(Repository::parse(&text).ok_or_else(|| {
+                        format!("GITHUB_REPOSITORY is OWNER/NAME, not '{}'", excerpt(&text))
+                    })?)
+                }
             },
             event: set("GITHUB_EVENT_NAME"),
             event_file: set("GITHUB_EVENT_PATH").map(PathBuf::from),
@@ -94,11 +95,11 @@ impl WorkflowJob {
 
     /// Where the API is. An error says why a token is not sent there.
     pub fn api(&self) -> Result<Url, String> {
-        address("GITHUB_API_URL", &self.api)
+        parse_api_url("GITHUB_API_URL", &self.api)
     }
 
     /// Where people look at a run of the repository.
-    pub fn page(&self, run: WorkflowRunId) -> Option<String> {
+    pub fn run_url(&self, run: WorkflowRunId) -> Option<String> {
         let Repository { owner, name } = self.repository.as_ref()?;
         let server = self.server.as_ref()?.as_str().trim_end_matches('/');
         let attempt = if run.attempt > 1 { format!("/attempts/{}", run.attempt) } else { String::new() };
@@ -118,7 +119,7 @@ impl Repository {
     }
 
     /// Whether a name as an event has it is this one. Names differ in more than capitals.
-    pub fn is(&self, full_name: &str) -> bool {
+    pub fn has_name(&self, full_name: &str) -> bool {
         self.to_string().eq_ignore_ascii_case(full_name)
     }
 }
@@ -130,17 +131,17 @@ impl std::fmt::Display for Repository {
 }
 
 /// An address that a browser takes.
-fn page(text: &str) -> Option<Url> {
+fn parse_web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.username().is_empty()).then_some(url)
 }
 
 /// An address that a token may be sent to: nobody between is to read it.
-fn address(variable: &str, text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{variable}: '{}': {error}", shown(text)))?;
+fn parse_api_url(variable: &str, text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{variable}: '{}': {error}", excerpt(text)))?;
     let host = url.host_str().unwrap_or_default();
     if url.scheme() != "https" && !(url.scheme() == "http" && LOOPBACK.contains(&host)) {
-        return Err(format!("{variable} is an https address, not '{}'", shown(text)));
+        return Err(format!("{variable} is an https address, not '{}'", excerpt(text)));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return Err(format!("{variable} is an address without a user and without a query"));
@@ -149,7 +150,7 @@ fn address(variable: &str, text: &str) -> Result<Url, String> {
 }
 
 /// The beginning of a value, for a message.
-fn shown(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
@@ -159,7 +160,7 @@ mod tests {
 
     fn job(variables: &[(&str, &str)]) -> Result<WorkflowJob, String> {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        WorkflowJob::of(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        WorkflowJob::from_env(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
         .unwrap();
         assert!(job.is_on_github);
         assert_eq!(job.api().unwrap().as_str(), "https://git.example.com/api/v3");
-        let page = |run: WorkflowRunId| job.page(run).unwrap();
+        let page = |run: WorkflowRunId| job.run_url(run).unwrap();
         assert_eq!(page(job.run.unwrap()), "https://git.example.com/shop/web/actions/runs/7/attempts/2");
         assert_eq!(
             page(WorkflowRunId { id: 8, attempt: 1 }),

@@ -20,6 +20,6 @@ pub mod pull_requests;
 pub mod summary;
 pub mod workflow_command;
 
-pub use api::{ApiFailure, ApiFailureKind, GithubApi};
+pub use api::{GithubApi, RequestError, RequestErrorKind};
 pub use event::WorkflowEvent;
 pub use job::{Repository, WorkflowJob, WorkflowRunId};

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::event::PullRequestEnd;
-use super::{ApiFailure, GithubApi, Repository};
+use super::{GithubApi, Repository, RequestError};
 
 /// What a workflow ran for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +39,17 @@ pub async fn find(
     api: &GithubApi,
     repository: &Repository,
     head: &HeadRef,
-) -> Result<PullRequestMatch, ApiFailure> {
+) -> Result<PullRequestMatch, RequestError> {
     let of = format!("{}:{}", head.repository.owner, head.branch);
-    let open: Vec<Pull> = api.all(repository, &["pulls"], &[("state", "open"), ("head", &of)]).await?;
-    Ok(matching(&open, head))
+    let open: Vec<Pull> = api.get_all(repository, &["pulls"], &[("state", "open"), ("head", &of)]).await?;
+    Ok(select(&open, head))
 }
 
 /// The list is looked through again: who asks for one branch may get more.
-fn matching(open: &[Pull], head: &HeadRef) -> PullRequestMatch {
+fn select(open: &[Pull], head: &HeadRef) -> PullRequestMatch {
     let fits = |pull: &&Pull| {
-        let repository = pull.head.repo.as_ref().is_some_and(|repo| head.repository.is(&repo.full_name));
+        let repository =
+            pull.head.repo.as_ref().is_some_and(|repo| head.repository.has_name(&repo.full_name));
         repository && pull.state == "open" && pull.head.branch == head.branch && pull.head.sha == head.sha
     };
     let found: Vec<&Pull> = open.iter().filter(fits).collect();
@@ -84,11 +85,11 @@ mod tests {
             pull(4, "closed", fork.clone(), "fix", "abc"),
             pull(5, "open", Value::Null, "fix", "abc"),
         ];
-        assert_eq!(matching(&others, &head), PullRequestMatch::None);
+        assert_eq!(select(&others, &head), PullRequestMatch::None);
         let mut pulls = others.to_vec();
         pulls.push(pull(6, "open", fork.clone(), "fix", "abc"));
-        assert_eq!(matching(&pulls, &head), PullRequestMatch::One(6));
+        assert_eq!(select(&pulls, &head), PullRequestMatch::One(6));
         pulls.push(pull(7, "open", fork, "fix", "abc"));
-        assert_eq!(matching(&pulls, &head), PullRequestMatch::Several(2));
+        assert_eq!(select(&pulls, &head), PullRequestMatch::Several(2));
     }
 }

@@ -11,7 +11,7 @@ const LIMIT: u64 = 1024 * 1024;
 const SPARE: u64 = 48 * 1024;
 
 /// How many bytes may be appended.
-pub fn room(path: &Path) -> usize {
+pub fn remaining_bytes(path: &Path) -> usize {
     let there = std::fs::metadata(path).map_or(0, |meta| meta.len());
     usize::try_from(LIMIT.saturating_sub(SPARE).saturating_sub(there)).unwrap_or(usize::MAX)
 }
@@ -32,14 +32,14 @@ mod tests {
     fn what_was_there_stays_and_counts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("summary.md");
-        let empty = room(&path);
+        let empty = remaining_bytes(&path);
         assert_eq!(empty, 976 * 1_024);
         append(&path, "### one\n").unwrap();
         append(&path, "### two").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "### one\n\n\n### two\n");
-        assert_eq!(room(&path), empty - 18);
+        assert_eq!(remaining_bytes(&path), empty - 18);
         std::fs::write(&path, vec![b'x'; 2_000_000]).unwrap();
-        assert_eq!(room(&path), 0);
+        assert_eq!(remaining_bytes(&path), 0);
         assert!(append(folder.path(), "x").unwrap_err().contains("cannot be written"));
     }
 }

@@ -10,9 +10,9 @@ use ring::rand::SecureRandom as _;
 /// Breaks up what would be a command, and is not seen.
 const JOINER: char = '\u{2060}';
 /// Longer messages are cut: an annotation is a hint.
-const LONGEST_MESSAGE: usize = 1_000;
+const MAX_MESSAGE_LENGTH: usize = 1_000;
 /// The same for titles.
-const LONGEST_TITLE: usize = 200;
+const MAX_TITLE_LENGTH: usize = 200;
 
 /// How an annotation is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,19 +55,23 @@ impl Annotation {
         };
         let mut properties = Vec::new();
         if let Some(file) = &self.file {
-            properties.push(format!("file={}", property(file)));
+            properties.push(format!("file={}", escape_property(file)));
             properties.extend(self.line.map(|line| format!("line={line}")));
         }
         if !self.title.is_empty() {
-            properties.push(format!("title={}", property(&clipped(&self.title, LONGEST_TITLE))));
+            properties.push(format!("title={}", escape_property(&truncate(&self.title, MAX_TITLE_LENGTH))));
         }
         let gap = if properties.is_empty() { "" } else { " " };
-        format!("::{name}{gap}{}::{}", properties.join(","), data(&clipped(&self.message, LONGEST_MESSAGE)))
+        format!(
+            "::{name}{gap}{}::{}",
+            properties.join(","),
+            escape_data(&truncate(&self.message, MAX_MESSAGE_LENGTH))
+        )
     }
 }
 
 /// The beginning of a text, without what would steer a terminal or a log.
-fn clipped(text: &str, longest: usize) -> String {
+fn truncate(text: &str, longest: usize) -> String {
     let plain = |c: char| match c {
         '\n' => c,
         '\t' => ' ',
@@ -81,21 +85,21 @@ fn clipped(text: &str, longest: usize) -> String {
     if text.chars().nth(longest).is_some() {
         out.push('…');
     }
-    neutral(&out).into_owned()
+    neutralize(&out).into_owned()
 }
 
 /// A text as what a command says.
-pub fn data(text: &str) -> String {
+pub fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A text as the value of a property of a command.
-pub fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+pub fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// A text of one or more lines in which the runner finds no command.
-pub fn neutral(text: &str) -> Cow<'_, str> {
+pub fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##[") {
         return Cow::Borrowed(text);
     }
@@ -125,7 +129,7 @@ pub struct StopCommands(String);
 impl StopCommands {
     /// One with a name that nobody knows beforehand.
     pub fn new() -> Self {
-        Self(format!("kubectl-chaos-{}", chance()))
+        Self(format!("kubectl-chaos-{}", random_hex()))
     }
 
     /// The line from which on nothing is heard.
@@ -147,16 +151,16 @@ impl Default for StopCommands {
 
 /// Outputs of a step as its file has them. Each value ends at a line that is not in it and that nobody knows
 /// beforehand.
-pub fn outputs(pairs: &[(&str, String)]) -> String {
+pub fn format_outputs(pairs: &[(&str, String)]) -> String {
     let mut out = String::new();
     for (name, value) in pairs {
-        let delimiter = delimiter(value, chance);
+        let delimiter = choose_delimiter(value, random_hex);
         out += &format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
     }
     out
 }
 
-fn delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
+fn choose_delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
     loop {
         let delimiter = format!("ghadelimiter_{}", draw());
         if !value.contains(&delimiter) {
@@ -166,7 +170,7 @@ fn delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
 }
 
 /// A word of 32 hexadecimal digits that nobody knows beforehand.
-fn chance() -> String {
+fn random_hex() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let mut bytes = [0_u8; 16];
     if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
@@ -211,7 +215,7 @@ mod tests {
 
     #[test]
     fn commands_in_texts_are_not_heard() {
-        let check = |text: &str, expected: &str| assert_eq!(neutral(text), expected, "{text:?}");
+        let check = |text: &str, expected: &str| assert_eq!(neutralize(text), expected, "{text:?}");
         check("plain :: text", "plain :: text");
         check("::error::x", ":\u{2060}:error::x");
         check("  \t::set-output name=a::b\nfine", "  \t:\u{2060}:set-output name=a::b\nfine");
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn outputs_end_where_they_end() {
-        let text = outputs(&[("verdict", "fixed".to_owned()), ("journals", "a\nb".to_owned())]);
+        let text = format_outputs(&[("verdict", "fixed".to_owned()), ("journals", "a\nb".to_owned())]);
         let lines: Vec<&str> = text.lines().collect();
         let delimiter = lines[0].strip_prefix("verdict<<").unwrap();
         assert_eq!(lines[1..3], ["fixed", delimiter]);
@@ -244,13 +248,13 @@ mod tests {
     }
 
     fn delimiter_of(value: &str, drawn: &mut dyn Iterator<Item = &'static str>) -> String {
-        delimiter(value, || drawn.next().unwrap().to_owned())
+        choose_delimiter(value, || drawn.next().unwrap().to_owned())
     }
 
     proptest! {
         #[test]
         fn no_text_is_heard(text in "[:# \\[\\n\\r\\ta-c\u{2028}\u{85}\u{a0}]{0,40}") {
-            prop_assert!(!is_heard(&neutral(&text)), "{:?}", neutral(&text));
+            prop_assert!(!is_heard(&neutralize(&text)), "{:?}", neutralize(&text));
             let command = Annotation::new(AnnotationLevel::Error, text.clone(), text.clone()).command();
             prop_assert_eq!(command.lines().count(), 1);
             // the title ends at the first :: after it, and what follows is the message

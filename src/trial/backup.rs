@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::backup_entry::{self, BackupEntry, Provenance, RestoreAction, TrialMark};
 use super::deployment::{PlannedChange, ResolvedManifest};
-use super::manifest::{clean, localise};
+use super::manifest::{localise, remove_server_fields};
 use crate::kubernetes::deploy::{self, Workload};
 use crate::kubernetes::{
     ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, MutationResponse, PlannedMutation,
@@ -22,7 +22,7 @@ pub struct Backup {
     cluster: Arc<ClusterClient>,
     trial: String,
     namespace: String,
-    kept: Vec<BackupEntry>,
+    entries: Vec<BackupEntry>,
     /// Of what is kept: what the trial puts in place bears it.
     digest: String,
     source: BackupSource,
@@ -31,9 +31,9 @@ pub struct Backup {
 /// Where it is known from: that decides how far it is believed.
 enum BackupSource {
     /// This process looked at it: what the Secret is to have, and what was put in place since.
-    Own { data: Json, applied: Mutex<BTreeSet<Workload>> },
+    Live { data: Json, applied: Mutex<BTreeSet<Workload>> },
     /// It was read from a Secret, for which the folder of the trial vouches or not.
-    Secret { metadata: Metadata, is_vouched: bool },
+    Secret { metadata: Metadata, is_confirmed: bool },
 }
 
 /// What the folder of a trial knows of the Secret that the trial has written.
@@ -49,7 +49,7 @@ pub struct InvalidBackup {
     /// What it is.
     pub metadata: Metadata,
     /// By what it is seen.
-    pub why: String,
+    pub reason: String,
 }
 
 /// What becomes of one object that is kept.
@@ -61,12 +61,12 @@ pub struct RestorePlan {
     /// Its name.
     pub name: String,
     /// What becomes of it.
-    pub fate: RestoreAction,
+    pub action: RestoreAction,
 }
 
 impl Backup {
     /// Looks at what stands there. Nothing is changed.
-    pub async fn look(
+    pub async fn capture(
         cluster: Arc<ClusterClient>,
         trial: String,
         namespace: String,
@@ -75,30 +75,30 @@ impl Backup {
         let mut kept: Vec<BackupEntry> = Vec::new();
         for one in resolved {
             let object = localise(&one.manifest, &namespace);
-            let (kind, name) = workload(one);
-            let api_version = one.known.resource.api_version();
+            let (kind, name) = manifest_workload(one);
+            let api_version = one.kind.resource.api_version();
             if kept.iter().any(|known| (&known.kind, &known.name) == (&kind, &name)) {
                 continue;
             }
-            let found = deploy::present(&cluster, &one.known, &object).await;
+            let found = deploy::present(&cluster, &one.kind, &object).await;
             let mut original =
                 found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.brief()))?;
             let uid =
                 original.as_ref().and_then(|found| found["metadata"]["uid"].as_str()).map(str::to_owned);
-            original.iter_mut().for_each(clean);
+            original.iter_mut().for_each(remove_server_fields);
             kept.push(BackupEntry { api_version, kind, name, original, uid });
         }
-        if kept.len() > backup_entry::MOST_OBJECTS {
-            return Err(format!("a trial in place replaces {} objects at most", backup_entry::MOST_OBJECTS));
+        if kept.len() > backup_entry::MAX_OBJECTS {
+            return Err(format!("a trial in place replaces {} objects at most", backup_entry::MAX_OBJECTS));
         }
-        let (data, digest) = backup_entry::write(&kept)?;
-        let source = BackupSource::Own { data, applied: Mutex::default() };
-        Ok(Self { cluster, trial, namespace, kept, digest, source })
+        let (data, digest) = backup_entry::encode(&kept)?;
+        let source = BackupSource::Live { data, applied: Mutex::default() };
+        Ok(Self { cluster, trial, namespace, entries: kept, digest, source })
     }
 
     /// What trials in place left behind in a namespace, or in all of them: of one trial, or of all. What only looks
     /// like it stands beside.
-    pub async fn left(
+    pub async fn find(
         cluster: &Arc<ClusterClient>,
         namespace: Option<&str>,
         trial: Option<&str>,
@@ -106,7 +106,7 @@ impl Backup {
     ) -> Result<(Vec<Self>, Vec<InvalidBackup>), String> {
         let secrets = deploy::kept(cluster, namespace, trial).await.map_err(|failure| failure.brief())?;
         let (mut found, mut misfits) = (Vec::new(), Vec::new());
-        for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_keeper(secret)) {
+        for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_backup(secret)) {
             let namespace = metadata.namespace.clone().unwrap_or_default();
             let voucher = voucher.filter(|voucher| voucher.namespace == namespace);
             let vouched = |(kept, digest): (Vec<BackupEntry>, String)| match voucher {
@@ -115,15 +115,15 @@ impl Backup {
                 }
                 _ => Ok((kept, digest)),
             };
-            match backup_entry::read(&secret).and_then(vouched) {
-                Err(why) => misfits.push(InvalidBackup { metadata, why }),
+            match backup_entry::decode(&secret).and_then(vouched) {
+                Err(why) => misfits.push(InvalidBackup { metadata, reason: why }),
                 Ok((kept, digest)) => found.push(Self {
                     cluster: Arc::clone(cluster),
                     trial: metadata.trial().unwrap_or_default().to_owned(),
                     namespace,
-                    kept,
+                    entries: kept,
                     digest,
-                    source: BackupSource::Secret { metadata, is_vouched: voucher.is_some() },
+                    source: BackupSource::Secret { metadata, is_confirmed: voucher.is_some() },
                 }),
             }
         }
@@ -131,7 +131,7 @@ impl Backup {
     }
 
     /// The name of what it is kept in.
-    pub fn name(&self) -> String {
+    pub fn secret_name(&self) -> String {
         backup_entry::secret_name(&self.trial)
     }
 
@@ -141,9 +141,9 @@ impl Backup {
     }
 
     /// Since when it is kept, where that is known.
-    pub fn since(&self) -> Option<&str> {
+    pub fn created(&self) -> Option<&str> {
         match &self.source {
-            BackupSource::Own { .. } => None,
+            BackupSource::Live { .. } => None,
             BackupSource::Secret { metadata, .. } => metadata.creation_timestamp.as_deref(),
         }
     }
@@ -159,69 +159,69 @@ impl Backup {
     }
 
     /// What will be replaced, and what will be new there: kinds and names.
-    pub fn shown(&self) -> Vec<String> {
+    pub fn describe_changes(&self) -> Vec<String> {
         let what = |one: &BackupEntry| if one.original.is_some() { "replaces" } else { "adds" };
-        self.kept.iter().map(|one| format!("{} {} {}", what(one), one.kind, one.name)).collect()
+        self.entries.iter().map(|one| format!("{} {} {}", what(one), one.kind, one.name)).collect()
     }
 
     /// Everything that is kept, by kind and name.
     pub fn workloads(&self) -> BTreeSet<Workload> {
-        self.kept.iter().map(named).collect()
+        self.entries.iter().map(entry_workload).collect()
     }
 
     /// Keeps it in the cluster.
-    pub fn keep(&self) -> PlannedChange {
+    pub fn creation_plan(&self) -> PlannedChange {
         let data = match &self.source {
-            BackupSource::Own { data, .. } => data.clone(),
+            BackupSource::Live { data, .. } => data.clone(),
             // it is there already, and is refused
             BackupSource::Secret { .. } => json!({}),
         };
-        PlannedChange::new(deploy::secret(&self.name(), &self.namespace, &self.trial, data))
+        PlannedChange::new(deploy::secret(&self.secret_name(), &self.namespace, &self.trial, data))
     }
 
     /// Objects that are put in place. They bear the mark by which it is seen later on that they are the trial's.
-    pub fn objects(&self, resolved: &[&ResolvedManifest]) -> PlannedChange {
-        if let BackupSource::Own { applied, .. } = &self.source {
-            applied.lock().extend(resolved.iter().map(|one| workload(one)));
+    pub fn application_plan(&self, resolved: &[&ResolvedManifest]) -> PlannedChange {
+        if let BackupSource::Live { applied, .. } = &self.source {
+            applied.lock().extend(resolved.iter().map(|one| manifest_workload(one)));
         }
         let marked = |one: &&ResolvedManifest| {
             let mut object = localise(&one.manifest, &self.namespace);
             backup_entry::mark(&mut object, &self.trial, &self.digest);
-            (one.known.clone(), object)
+            (one.kind.clone(), object)
         };
         PlannedChange::new(deploy::application(&resolved.iter().map(marked).collect::<Vec<_>>()))
     }
 
     /// What will become of each object. Nothing is changed.
-    pub async fn outlook(&self) -> Vec<RestorePlan> {
+    pub async fn preview(&self) -> Vec<RestorePlan> {
         let mut kinds = DiscoveredKinds::default();
         let mut found = Vec::new();
-        for one in &self.kept {
-            let fate = match self.see(&mut kinds, one).await {
-                Ok((known, now)) => self.fate(one, &known, now.as_ref()),
-                Err(why) => RestoreAction::LeftAlone(why),
+        for one in &self.entries {
+            let fate = match self.read_live(&mut kinds, one).await {
+                Ok((known, now)) => self.restore_action(one, &known, now.as_ref()),
+                Err(why) => RestoreAction::Skip(why),
             };
-            let (kind, name) = named(one);
-            found.push(RestorePlan { api_version: one.api_version.clone(), kind, name, fate });
+            let (kind, name) = entry_workload(one);
+            found.push(RestorePlan { api_version: one.api_version.clone(), kind, name, action: fate });
         }
         found
     }
 
     /// Puts back what stood there; only what is not among the names that are to stay as they are. Where the trial is
     /// about to put its own under those names, it is an error that somebody else has made something there since.
-    pub async fn put_back(&self, but: &BTreeSet<Workload>) -> Result<PlannedChange, String> {
+    pub async fn restoration_plan(&self, but: &BTreeSet<Workload>) -> Result<PlannedChange, String> {
         let mut kinds = DiscoveredKinds::default();
         let mut operations = Vec::new();
-        for one in &self.kept {
-            let stays = but.contains(&named(one));
-            if stays && !self.is_to_come(one) {
+        for one in &self.entries {
+            let stays = but.contains(&entry_workload(one));
+            if stays && !self.is_not_applied(one) {
                 continue;
             }
-            let seen = self.see(&mut kinds, one).await;
+            let seen = self.read_live(&mut kinds, one).await;
             let (known, now) = seen.map_err(|error| format!("{} {}: {error}", one.kind, one.name))?;
             if !stays {
-                operations.extend(self.back(one, &known, now.as_ref()));
-            } else if !backup_entry::is_the_same(one, now.as_ref()) {
+                operations.extend(self.restore_mutation(one, &known, now.as_ref()));
+            } else if !backup_entry::is_original(one, now.as_ref()) {
                 return Err(format!(
                     "{} {}: somebody has made it since the trial began, so that it is left as it is",
                     one.kind, one.name
@@ -232,7 +232,7 @@ impl Backup {
     }
 
     /// What the server knows of a kind, and what stands there now.
-    async fn see(
+    async fn read_live(
         &self,
         kinds: &mut DiscoveredKinds,
         one: &BackupEntry,
@@ -245,39 +245,44 @@ impl Backup {
     }
 
     /// Whether the trial has yet to put something there.
-    fn is_to_come(&self, one: &BackupEntry) -> bool {
-        matches!(&self.source, BackupSource::Own { applied, .. } if !applied.lock().contains(&named(one)))
+    fn is_not_applied(&self, one: &BackupEntry) -> bool {
+        matches!(&self.source, BackupSource::Live { applied, .. } if !applied.lock().contains(&entry_workload(one)))
     }
 
-    fn fate(&self, one: &BackupEntry, known: &DiscoveredKind, now: Option<&Json>) -> RestoreAction {
-        let mark = now.map_or(TrialMark::None, |now| backup_entry::mark_of(now, &self.trial, &self.digest));
+    fn restore_action(&self, one: &BackupEntry, known: &DiscoveredKind, now: Option<&Json>) -> RestoreAction {
+        let mark = now.map_or(TrialMark::None, |now| backup_entry::read_mark(now, &self.trial, &self.digest));
         let (mark, belief) = match &self.source {
             // an experiment may have made it anew, without the mark
-            BackupSource::Own { applied, .. } if applied.lock().contains(&named(one)) => {
-                (TrialMark::Own, Provenance::Seen)
+            BackupSource::Live { applied, .. } if applied.lock().contains(&entry_workload(one)) => {
+                (TrialMark::Own, Provenance::Observed)
             }
-            BackupSource::Own { .. } => (mark, Provenance::Seen),
-            BackupSource::Secret { is_vouched: true, .. } => (mark, Provenance::Vouched),
-            BackupSource::Secret { is_vouched: false, .. } => (mark, Provenance::Said),
+            BackupSource::Live { .. } => (mark, Provenance::Observed),
+            BackupSource::Secret { is_confirmed: true, .. } => (mark, Provenance::Confirmed),
+            BackupSource::Secret { is_confirmed: false, .. } => (mark, Provenance::Unverified),
         };
-        backup_entry::fate(one, known, now, mark, belief)
+        backup_entry::restore_action(one, known, now, mark, belief)
     }
 
-    fn back(&self, one: &BackupEntry, known: &DiscoveredKind, now: Option<&Json>) -> Option<PlannedMutation> {
-        match (self.fate(one, known, now), &one.original, now) {
-            (RestoreAction::Removed, _, Some(now)) => {
+    fn restore_mutation(
+        &self,
+        one: &BackupEntry,
+        known: &DiscoveredKind,
+        now: Option<&Json>,
+    ) -> Option<PlannedMutation> {
+        match (self.restore_action(one, known, now), &one.original, now) {
+            (RestoreAction::Delete, _, Some(now)) => {
                 let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
                 let namespace = Some(self.namespace.clone());
                 let thing = Metadata { name: one.name.clone(), namespace, uid, ..Metadata::default() };
                 deploy::removal(&[(known.resource.clone(), thing)]).operations.into_iter().next()
             }
-            (RestoreAction::PutBack, Some(original), Some(now)) => {
+            (RestoreAction::Restore, Some(original), Some(now)) => {
                 let mut object = original.clone();
                 // whoever changes it at the same moment is not overruled
                 object["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
                 Some(deploy::restoration(known, &object))
             }
-            (RestoreAction::MadeAgain, Some(original), _) => {
+            (RestoreAction::Recreate, Some(original), _) => {
                 Some(deploy::recreation(known, &self.namespace, original))
             }
             _ => None,
@@ -285,24 +290,24 @@ impl Backup {
     }
 
     /// Forgets it, once it stands there again.
-    pub async fn forget(&self) -> Result<PlannedChange, String> {
+    pub async fn deletion_plan(&self) -> Result<PlannedChange, String> {
         let secrets = match &self.source {
             BackupSource::Secret { metadata, .. } => vec![metadata.clone()],
-            BackupSource::Own { .. } => {
+            BackupSource::Live { .. } => {
                 let found = deploy::kept(&self.cluster, Some(&self.namespace), Some(&self.trial)).await;
                 let found = found.map_err(|failure| failure.brief())?.into_iter();
-                found.map(|(metadata, _)| metadata).filter(|one| one.name == self.name()).collect()
+                found.map(|(metadata, _)| metadata).filter(|one| one.name == self.secret_name()).collect()
             }
         };
         Ok(PlannedChange::new(deploy::forgetting(&secrets)))
     }
 }
 
-fn named(one: &BackupEntry) -> Workload {
+fn entry_workload(one: &BackupEntry) -> Workload {
     (one.kind.clone(), one.name.clone())
 }
 
-fn workload(one: &ResolvedManifest) -> Workload {
+fn manifest_workload(one: &ResolvedManifest) -> Workload {
     let name = one.manifest.object["metadata"]["name"].as_str().unwrap_or_default();
-    (one.known.resource.kind.to_string(), name.to_owned())
+    (one.kind.resource.kind.to_string(), name.to_owned())
 }

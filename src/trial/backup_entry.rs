@@ -10,22 +10,22 @@ use ring::rand::SecureRandom as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::manifest::clean;
+use super::manifest::remove_server_fields;
 use crate::kubernetes::DiscoveredKind;
 use crate::kubernetes::deploy::{self, TRIAL_LABEL};
 
 /// Under which key the Secret has it.
-const KEY: &str = "standing.json";
+const SECRET_KEY: &str = "standing.json";
 /// What the names of such Secrets begin with.
-const PREFIX: &str = "kubectl-chaos-trial-";
+const SECRET_NAME_PREFIX: &str = "kubectl-chaos-trial-";
 /// What things bear that a trial has put in place: the digest of what it keeps.
 pub(super) const DIGEST_ANNOTATION: &str = "kubectl-chaos/kept";
 /// No Secret is larger.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// More are not kept, and not looked for.
-pub(super) const MOST_OBJECTS: usize = 1000;
+pub(super) const MAX_OBJECTS: usize = 1000;
 /// Whose objects give rights: a label on one takes less than what it grants.
-const GIVE_RIGHTS: [&str; 2] = ["rbac.authorization.k8s.io", "authorization.openshift.io"];
+const PERMISSION_GROUPS: [&str; 2] = ["rbac.authorization.k8s.io", "authorization.openshift.io"];
 
 /// One object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,11 +52,11 @@ struct BackupContent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Provenance {
     /// This process has seen it stand there.
-    Seen,
+    Observed,
     /// The folder of the trial knows the digest.
-    Vouched,
+    Confirmed,
     /// It is the word of a Secret.
-    Said,
+    Unverified,
 }
 
 /// Whose mark something bears.
@@ -74,54 +74,54 @@ pub(super) enum TrialMark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoreAction {
     /// There is nothing to do.
-    Stays,
+    None,
     /// The trial added it: it goes.
-    Removed,
+    Delete,
     /// It becomes again what it was.
-    PutBack,
+    Restore,
     /// It is gone, and is made as it was.
-    MadeAgain,
+    Recreate,
     /// It stays as it is, though there would be something to do: why not, and what to do.
-    LeftAlone(String),
+    Skip(String),
 }
 
 /// The name of the Secret of a trial.
 pub(super) fn secret_name(trial: &str) -> String {
-    format!("{PREFIX}{trial}")
+    format!("{SECRET_NAME_PREFIX}{trial}")
 }
 
 /// What is written into the Secret, and its digest.
-pub(super) fn write(objects: &[BackupEntry]) -> Result<(Json, String), String> {
+pub(super) fn encode(objects: &[BackupEntry]) -> Result<(Json, String), String> {
     let mut salt = [0_u8; 32];
     let drawn = ring::rand::SystemRandom::new().fill(&mut salt);
     drawn
         .map_err(|_| "what stands there cannot be kept: there are no random numbers to be had".to_owned())?;
     let content = BackupContent { salt: hex(&salt), objects: objects.to_vec() };
     let text = serde_json::to_vec(&content).unwrap_or_default();
-    Ok((json!({KEY: BASE64_STANDARD.encode(&text)}), digest(&text)))
+    Ok((json!({SECRET_KEY: BASE64_STANDARD.encode(&text)}), digest(&text)))
 }
 
 /// Whether a Secret that bears the label is one that keeps something, or wants to pass for one. Manifests that a trial
 /// has put in place may be Secrets, too.
-pub(super) fn is_keeper(secret: &Json) -> bool {
+pub(super) fn is_backup(secret: &Json) -> bool {
     let name = secret["metadata"]["name"].as_str().unwrap_or_default();
-    name.starts_with(PREFIX) || secret["data"].get(KEY).is_some()
+    name.starts_with(SECRET_NAME_PREFIX) || secret["data"].get(SECRET_KEY).is_some()
 }
 
 /// What a Secret keeps, and the digest of it. An error says why no trial has written that.
-pub(super) fn read(secret: &Json) -> Result<(Vec<BackupEntry>, String), String> {
+pub(super) fn decode(secret: &Json) -> Result<(Vec<BackupEntry>, String), String> {
     let metadata = &secret["metadata"];
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let (name, namespace) = (text(&metadata["name"]), text(&metadata["namespace"]));
     let trial = text(&metadata["labels"][TRIAL_LABEL]);
-    if !is_trial(&trial) {
+    if !is_trial_id(&trial) {
         return Err("its label names no trial".to_owned());
     }
     if name != secret_name(&trial) {
         return Err(format!("its label names the trial {trial}, and its name does not"));
     }
-    let encoded = secret["data"][KEY].as_str().unwrap_or_default();
-    if encoded.len() > MOST_BYTES {
+    let encoded = secret["data"][SECRET_KEY].as_str().unwrap_or_default();
+    if encoded.len() > MAX_BYTES {
         return Err("it keeps more than a Secret can have".to_owned());
     }
     let bytes = BASE64_STANDARD.decode(encoded).unwrap_or_default();
@@ -129,12 +129,12 @@ pub(super) fn read(secret: &Json) -> Result<(Vec<BackupEntry>, String), String> 
     let content: BackupContent =
         serde_json::from_slice(&bytes).map_err(|_| "what it keeps cannot be understood".to_owned())?;
     let mut objects = content.objects;
-    if objects.len() > MOST_OBJECTS {
-        return Err(format!("it keeps more than {MOST_OBJECTS} objects"));
+    if objects.len() > MAX_OBJECTS {
+        return Err(format!("it keeps more than {MAX_OBJECTS} objects"));
     }
     for one in &mut objects {
-        fits(one, &namespace).map_err(|why| format!("it keeps {} {}, {why}", one.kind, one.name))?;
-        one.original.iter_mut().for_each(clean);
+        check_entry(one, &namespace).map_err(|why| format!("it keeps {} {}, {why}", one.kind, one.name))?;
+        one.original.iter_mut().for_each(remove_server_fields);
     }
     for (index, one) in objects.iter().enumerate() {
         if objects[..index].iter().any(|other| (&other.kind, &other.name) == (&one.kind, &one.name)) {
@@ -145,7 +145,7 @@ pub(super) fn read(secret: &Json) -> Result<(Vec<BackupEntry>, String), String> 
 }
 
 /// Whether an object is what it is kept as.
-fn fits(one: &BackupEntry, namespace: &str) -> Result<(), String> {
+fn check_entry(one: &BackupEntry, namespace: &str) -> Result<(), String> {
     if [&one.api_version, &one.kind, &one.name].into_iter().any(String::is_empty) {
         return Err("which names no object".to_owned());
     }
@@ -165,7 +165,7 @@ fn fits(one: &BackupEntry, namespace: &str) -> Result<(), String> {
 }
 
 /// Whether a text can be the name of a trial.
-fn is_trial(text: &str) -> bool {
+fn is_trial_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -176,7 +176,7 @@ pub(super) fn mark(object: &mut Json, trial: &str, digest: &str) {
 }
 
 /// The mark that an object bears.
-pub(super) fn mark_of(object: &Json, trial: &str, digest: &str) -> TrialMark {
+pub(super) fn read_mark(object: &Json, trial: &str, digest: &str) -> TrialMark {
     let metadata = &object["metadata"];
     if metadata["labels"][TRIAL_LABEL] != trial {
         TrialMark::None
@@ -188,12 +188,12 @@ pub(super) fn mark_of(object: &Json, trial: &str, digest: &str) -> TrialMark {
 }
 
 /// Whether an object is still the one that stood there when it was looked at, or none is there.
-pub(super) fn is_the_same(one: &BackupEntry, now: Option<&Json>) -> bool {
+pub(super) fn is_original(one: &BackupEntry, now: Option<&Json>) -> bool {
     now.is_none_or(|now| one.uid.is_some() && now["metadata"]["uid"].as_str() == one.uid.as_deref())
 }
 
 /// What becomes of an object, by the mark of what stands there now.
-pub(super) fn fate(
+pub(super) fn restore_action(
     one: &BackupEntry,
     known: &DiscoveredKind,
     now: Option<&Json>,
@@ -203,41 +203,43 @@ pub(super) fn fate(
     if !known.namespaced {
         let why = "it is a thing of the whole cluster, which no trial replaces; whoever wrote the Secret wants it \
                    changed";
-        return RestoreAction::LeftAlone(why.to_owned());
+        return RestoreAction::Skip(why.to_owned());
     }
     let unsaid = |what: &str| {
-        RestoreAction::LeftAlone(format!(
+        RestoreAction::Skip(format!(
             "{what} on the word of a Secret alone: name the folder that the trial wrote with --from, or apply it \
              yourself"
         ))
     };
     match (&one.original, now) {
-        (None, None) => RestoreAction::Stays,
+        (None, None) => RestoreAction::None,
         (_, Some(_)) if mark == TrialMark::Other => {
             let why = "what the Secret keeps is not what the trial kept, or its mark was changed since: look at both, \
                        and apply it yourself";
-            RestoreAction::LeftAlone(why.to_owned())
+            RestoreAction::Skip(why.to_owned())
         }
         // where the trial never came to it, or where it was put back already
-        (_, Some(_)) if mark == TrialMark::None && (belief == Provenance::Seen || is_the_same(one, now)) => {
-            RestoreAction::Stays
+        (_, Some(_))
+            if mark == TrialMark::None && (belief == Provenance::Observed || is_original(one, now)) =>
+        {
+            RestoreAction::None
         }
         (_, Some(_)) if mark == TrialMark::None => {
             let why = "what stands there now is not the trial's: somebody has made it, or changed it, since";
-            RestoreAction::LeftAlone(why.to_owned())
+            RestoreAction::Skip(why.to_owned())
         }
-        (None, Some(_)) => RestoreAction::Removed,
-        (Some(_), Some(_)) if belief == Provenance::Said && gives_rights(known) => {
+        (None, Some(_)) => RestoreAction::Delete,
+        (Some(_), Some(_)) if belief == Provenance::Unverified && grants_permissions(known) => {
             unsaid("it gives rights, which are not put back")
         }
-        (Some(_), Some(_)) => RestoreAction::PutBack,
-        (Some(_), None) if belief == Provenance::Said => unsaid("it is gone, and is not made again"),
-        (Some(_), None) => RestoreAction::MadeAgain,
+        (Some(_), Some(_)) => RestoreAction::Restore,
+        (Some(_), None) if belief == Provenance::Unverified => unsaid("it is gone, and is not made again"),
+        (Some(_), None) => RestoreAction::Recreate,
     }
 }
 
-fn gives_rights(known: &DiscoveredKind) -> bool {
-    GIVE_RIGHTS.contains(&&*known.resource.group)
+fn grants_permissions(known: &DiscoveredKind) -> bool {
+    PERMISSION_GROUPS.contains(&&*known.resource.group)
 }
 
 fn digest(text: &[u8]) -> String {
@@ -266,21 +268,21 @@ mod tests {
     }
 
     fn secret(objects: &[BackupEntry]) -> Json {
-        let (data, _) = write(objects).unwrap();
+        let (data, _) = encode(objects).unwrap();
         json!({"metadata": {"name": "kubectl-chaos-trial-0a", "namespace": "shop",
             "labels": {"kubectl-chaos/trial": "0a"}}, "data": data})
     }
 
     #[test]
     fn what_was_written_is_read_again_and_has_its_digest() {
-        let (data, digest) = write(&[settings()]).unwrap();
+        let (data, digest) = encode(&[settings()]).unwrap();
         let mut secret = secret(&[]);
         secret["data"] = data;
-        let (objects, again) = read(&secret).unwrap();
+        let (objects, again) = decode(&secret).unwrap();
         assert_eq!((again, objects.len(), &objects[0].name), (digest.clone(), 1, &settings().name));
         assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
         // nothing of it can be guessed
-        assert_ne!(write(&[settings()]).unwrap().1, digest);
+        assert_ne!(encode(&[settings()]).unwrap().1, digest);
     }
 
     #[test]
@@ -290,7 +292,7 @@ mod tests {
             change(&mut Json::Null, &mut objects);
             let mut secret = secret(&objects);
             change(&mut secret, &mut Vec::new());
-            let error = read(&secret).map(drop).unwrap_err();
+            let error = decode(&secret).map(drop).unwrap_err();
             assert!(error.contains(expected), "{expected:?} is not in {error:?}");
         };
         let of_secret = |change: fn(&mut Json)| {
@@ -317,7 +319,7 @@ mod tests {
         );
         check(&of_secret(|it| it["data"] = json!({"standing.json": "W10="})), "cannot be understood");
         check(
-            &of_secret(|it| it["data"] = json!({"standing.json": "x".repeat(MOST_BYTES + 1)})),
+            &of_secret(|it| it["data"] = json!({"standing.json": "x".repeat(MAX_BYTES + 1)})),
             "more than a Secret",
         );
         check(
@@ -343,14 +345,14 @@ mod tests {
         check(&of_object(|one| one.original = Some(json!("x"))), "whose version is none");
         check(&of_object(|one| one.name.clear()), "which names no object");
         check(&|_, objects| objects.extend(objects.clone()), "ConfigMap settings twice");
-        check(&|_, objects| *objects = vec![settings(); MOST_OBJECTS + 1], "more than 1000 objects");
+        check(&|_, objects| *objects = vec![settings(); MAX_OBJECTS + 1], "more than 1000 objects");
     }
 
     #[test]
     fn secrets_that_a_trial_has_put_in_place_keep_nothing() {
-        assert!(is_keeper(&secret(&[])));
-        assert!(is_keeper(&json!({"metadata": {"name": "x"}, "data": {"standing.json": ""}})));
-        assert!(!is_keeper(&json!({"metadata": {"name": "x"}, "data": {"password": ""}})));
+        assert!(is_backup(&secret(&[])));
+        assert!(is_backup(&json!({"metadata": {"name": "x"}, "data": {"standing.json": ""}})));
+        assert!(!is_backup(&json!({"metadata": {"name": "x"}, "data": {"password": ""}})));
     }
 
     #[test]
@@ -374,24 +376,24 @@ mod tests {
                      mark,
                      belief,
                      expected: Result<RestoreAction, &str>| {
-            let found = fate(one, known, now.as_ref(), mark, belief);
+            let found = restore_action(one, known, now.as_ref(), mark, belief);
             match expected {
                 Ok(fate) => assert_eq!(found, fate),
                 Err(words) => {
                     assert!(
-                        matches!(&found, RestoreAction::LeftAlone(why) if why.contains(words)),
+                        matches!(&found, RestoreAction::Skip(why) if why.contains(words)),
                         "{words:?}: {found:?}"
                     );
                 }
             }
         };
-        use Provenance::{Said, Seen, Vouched};
+        use Provenance::{Confirmed, Observed, Unverified};
         use TrialMark::{Other, Own};
-        for belief in [Said, Vouched, Seen] {
-            check(&without, &thing, None, TrialMark::None, belief, Ok(RestoreAction::Stays));
-            check(&without, &thing, now("new"), Own, belief, Ok(RestoreAction::Removed));
-            check(&with, &thing, now("u"), Own, belief, Ok(RestoreAction::PutBack));
-            check(&with, &thing, now("u"), TrialMark::None, belief, Ok(RestoreAction::Stays));
+        for belief in [Unverified, Confirmed, Observed] {
+            check(&without, &thing, None, TrialMark::None, belief, Ok(RestoreAction::None));
+            check(&without, &thing, now("new"), Own, belief, Ok(RestoreAction::Delete));
+            check(&with, &thing, now("u"), Own, belief, Ok(RestoreAction::Restore));
+            check(&with, &thing, now("u"), TrialMark::None, belief, Ok(RestoreAction::None));
             for one in [&with, &without] {
                 check(one, &known("", false), now("u"), Own, belief, Err("a thing of the whole cluster"));
                 check(
@@ -404,23 +406,30 @@ mod tests {
                 );
             }
         }
-        for belief in [Said, Vouched] {
+        for belief in [Unverified, Confirmed] {
             check(&without, &thing, now("new"), TrialMark::None, belief, Err("not the trial's"));
             check(&with, &thing, now("new"), TrialMark::None, belief, Err("not the trial's"));
         }
-        check(&without, &thing, now("new"), TrialMark::None, Seen, Ok(RestoreAction::Stays));
-        check(&with, &thing, now("new"), TrialMark::None, Seen, Ok(RestoreAction::Stays));
+        check(&without, &thing, now("new"), TrialMark::None, Observed, Ok(RestoreAction::None));
+        check(&with, &thing, now("new"), TrialMark::None, Observed, Ok(RestoreAction::None));
         for one in [&with, &without] {
-            check(one, &thing, now("u"), Other, Said, Err("not what the trial kept"));
-            check(one, &thing, now("u"), Other, Vouched, Err("not what the trial kept"));
+            check(one, &thing, now("u"), Other, Unverified, Err("not what the trial kept"));
+            check(one, &thing, now("u"), Other, Confirmed, Err("not what the trial kept"));
         }
-        check(&with, &thing, None, TrialMark::None, Said, Err("not made again on the word of a Secret"));
+        check(
+            &with,
+            &thing,
+            None,
+            TrialMark::None,
+            Unverified,
+            Err("not made again on the word of a Secret"),
+        );
         let role = known("rbac.authorization.k8s.io", true);
-        check(&with, &role, now("u"), Own, Said, Err("it gives rights"));
-        check(&without, &role, now("u"), Own, Said, Ok(RestoreAction::Removed));
-        for belief in [Vouched, Seen] {
-            check(&with, &thing, None, TrialMark::None, belief, Ok(RestoreAction::MadeAgain));
-            check(&with, &role, now("u"), Own, belief, Ok(RestoreAction::PutBack));
+        check(&with, &role, now("u"), Own, Unverified, Err("it gives rights"));
+        check(&without, &role, now("u"), Own, Unverified, Ok(RestoreAction::Delete));
+        for belief in [Confirmed, Observed] {
+            check(&with, &thing, None, TrialMark::None, belief, Ok(RestoreAction::Recreate));
+            check(&with, &role, now("u"), Own, belief, Ok(RestoreAction::Restore));
         }
     }
 
@@ -430,10 +439,10 @@ mod tests {
             [json!({"metadata": {}}), json!({"metadata": {"labels": null, "annotations": {"a": "b"}}})]
         {
             mark(&mut object, "0a", "sha256:1");
-            assert_eq!(mark_of(&object, "0a", "sha256:1"), TrialMark::Own, "{object}");
-            assert_eq!(mark_of(&object, "0b", "sha256:1"), TrialMark::None);
-            assert_eq!(mark_of(&object, "0a", "sha256:2"), TrialMark::Other);
+            assert_eq!(read_mark(&object, "0a", "sha256:1"), TrialMark::Own, "{object}");
+            assert_eq!(read_mark(&object, "0b", "sha256:1"), TrialMark::None);
+            assert_eq!(read_mark(&object, "0a", "sha256:2"), TrialMark::Other);
         }
-        assert_eq!(mark_of(&json!({}), "0a", "sha256:1"), TrialMark::None);
+        assert_eq!(read_mark(&json!({}), "0a", "sha256:1"), TrialMark::None);
     }
 }

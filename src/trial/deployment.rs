@@ -22,17 +22,17 @@ use crate::kubernetes::{
 use crate::mutation::{EffectState, StopToken, Target};
 
 /// How often it is looked whether something is ready, or gone.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long it may take until something that was done is to be seen.
-const SEEN: Duration = Duration::from_secs(15);
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a new namespace may take to get the account that its Pods run as.
-const ACCOUNT: Duration = Duration::from_secs(15);
+const SERVICE_ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A manifest, and what the server knows of its kind.
 #[derive(Clone, Debug)]
 pub struct ResolvedManifest {
     /// What the server knows.
-    pub known: DiscoveredKind,
+    pub kind: DiscoveredKind,
     /// The manifest.
     pub manifest: Manifest,
 }
@@ -43,9 +43,9 @@ pub struct TrialCluster {
     /// Tells trials apart.
     trial: String,
     /// Held by the change that is under way.
-    changing: Arc<AsyncMutex<()>>,
+    in_flight: Arc<AsyncMutex<()>>,
     /// What ends that change early.
-    halt: Mutex<StopToken>,
+    stop: Mutex<StopToken>,
 }
 
 /// A change that is known, and was not made yet: to be recorded first.
@@ -65,13 +65,17 @@ impl PlannedChange {
 impl TrialCluster {
     /// Trials of that name, on that cluster.
     pub fn new(cluster: Arc<ClusterClient>, trial: String) -> Self {
-        Self { cluster, trial, changing: Arc::default(), halt: Mutex::default() }
+        Self { cluster, trial, in_flight: Arc::default(), stop: Mutex::default() }
     }
 
     /// What stands under the names of manifests in a namespace.
-    pub async fn standing(&self, namespace: &str, resolved: &[&ResolvedManifest]) -> Result<Backup, String> {
+    pub async fn capture_backup(
+        &self,
+        namespace: &str,
+        resolved: &[&ResolvedManifest],
+    ) -> Result<Backup, String> {
         let trial = self.trial.clone();
-        Backup::look(Arc::clone(&self.cluster), trial, namespace.to_owned(), resolved).await
+        Backup::capture(Arc::clone(&self.cluster), trial, namespace.to_owned(), resolved).await
     }
 
     /// What the server knows of the kinds of manifests. An error names the one that it does not know.
@@ -85,29 +89,29 @@ impl TrialCluster {
             let text = |key: &str| manifest.object[key].as_str().unwrap_or_default();
             let known = kinds.of(&self.cluster, text("apiVersion"), text("kind")).await;
             let known = known.map_err(|failure| format!("{}: {}", manifest.place, failure.brief()))?;
-            resolved.push(ResolvedManifest { known, manifest: manifest.clone() });
+            resolved.push(ResolvedManifest { kind: known, manifest: manifest.clone() });
         }
         Ok(resolved)
     }
 
     /// A namespace for a run.
-    pub fn namespace(&self, name: &str, arm: &str) -> PlannedChange {
+    pub fn namespace_plan(&self, name: &str, arm: &str) -> PlannedChange {
         PlannedChange(deploy::namespace(name, &self.trial, arm))
     }
 
     /// Objects in a namespace.
-    pub fn objects(resolved: &[&ResolvedManifest], namespace: &str) -> PlannedChange {
-        let fit = |one: &&ResolvedManifest| (one.known.clone(), localise(&one.manifest, namespace));
+    pub fn application_plan(resolved: &[&ResolvedManifest], namespace: &str) -> PlannedChange {
+        let fit = |one: &&ResolvedManifest| (one.kind.clone(), localise(&one.manifest, namespace));
         PlannedChange(deploy::application(&resolved.iter().map(fit).collect::<Vec<_>>()))
     }
 
     /// Objects of the whole cluster, marked as this trial's. What is there already is refused: it is somebody's.
-    pub async fn of_the_cluster(&self, resolved: &[&ResolvedManifest]) -> Result<PlannedChange, String> {
+    pub async fn cluster_scoped_plan(&self, resolved: &[&ResolvedManifest]) -> Result<PlannedChange, String> {
         let mut objects = Vec::new();
         for one in resolved {
             let mut object = one.manifest.object.clone();
-            super::manifest::clean(&mut object);
-            let there = deploy::present(&self.cluster, &one.known, &object).await;
+            super::manifest::remove_server_fields(&mut object);
+            let there = deploy::present(&self.cluster, &one.kind, &object).await;
             match there {
                 Ok(None) => {}
                 Ok(Some(_)) => {
@@ -121,45 +125,45 @@ impl TrialCluster {
                 }
             }
             deploy::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
-            objects.push((one.known.clone(), object));
+            objects.push((one.kind.clone(), object));
         }
         Ok(PlannedChange(deploy::application(&objects)))
     }
 
     /// Makes a change that was recorded, and waits until it is to be seen. Whoever does not wait that long cuts
     /// nothing off that was sent: [`Stage::settle`] waits for it.
-    pub async fn make(&self, intent: PlannedChange) -> Result<(), String> {
+    pub async fn apply(&self, intent: PlannedChange) -> Result<(), String> {
         let PlannedChange(plan) = intent;
         if plan.operations.is_empty() {
             return Ok(());
         }
-        let held = Arc::clone(&self.changing).lock_owned().await;
+        let held = Arc::clone(&self.in_flight).lock_owned().await;
         let halt = StopToken::default();
-        *self.halt.lock() = halt.clone();
+        *self.stop.lock() = halt.clone();
         let (cluster, asked) = (Arc::clone(&self.cluster), plan.clone());
         let applied = tokio::spawn(async move {
-            let applied = apply(&asked, &cluster, &halt).await;
+            let applied = apply_with_retry(&asked, &cluster, &halt).await;
             drop(held);
             applied
         });
         applied.await.unwrap_or_else(|error| Err(format!("the change broke off: {error}")))?;
-        let seen = tokio::time::timeout(SEEN, plan.confirm(Arc::clone(&self.cluster))).await;
+        let seen = tokio::time::timeout(OBSERVE_TIMEOUT, plan.confirm(Arc::clone(&self.cluster))).await;
         match seen {
             Ok((EffectState::Confirmed, _)) => Ok(()),
             Ok((_, why)) => Err(why),
-            Err(_) => Err(format!("it is not to be seen after {} s", SEEN.as_secs())),
+            Err(_) => Err(format!("it is not to be seen after {} s", OBSERVE_TIMEOUT.as_secs())),
         }
     }
 
     /// Lets a change that nobody waits for any more begin nothing else, and waits for what it has asked for. Whether
     /// that came to its end in time: what did not may come about later.
-    pub async fn settle(&self, limit: Duration) -> bool {
-        self.halt.lock().ask();
-        tokio::time::timeout(limit, self.changing.lock()).await.is_ok()
+    pub async fn wait_for_inflight(&self, limit: Duration) -> bool {
+        self.stop.lock().ask();
+        tokio::time::timeout(limit, self.in_flight.lock()).await.is_ok()
     }
 
     /// Waits until everything in a namespace, or these workloads, are complete. An error says what is not.
-    pub async fn ready(
+    pub async fn wait_until_ready(
         &self,
         namespace: &str,
         only: Option<&BTreeSet<Workload>>,
@@ -176,48 +180,51 @@ impl TrialCluster {
             if begun.elapsed() >= limit {
                 return Err(format!("not complete after {} s: {why}", limit.as_secs_f64()));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     /// How many nodes there are; nothing where they may not be listed.
-    pub async fn nodes(&self) -> Option<u32> {
+    pub async fn count_nodes(&self) -> Option<u32> {
         deploy::nodes(&self.cluster).await
     }
 
     /// The namespaces of this trial that are there.
-    pub async fn namespaces(&self) -> Result<Vec<Metadata>, String> {
+    pub async fn list_namespaces(&self) -> Result<Vec<Metadata>, String> {
         let all = deploy::trial_namespaces(&self.cluster, Some(&self.trial)).await;
         all.map_err(|failure| failure.brief())
     }
 
     /// Things that are to go, each only as long as it is the one that was found.
-    pub fn removal(things: &[(Resource, Metadata)]) -> PlannedChange {
+    pub fn deletion_plan(things: &[(Resource, Metadata)]) -> PlannedChange {
         PlannedChange(deploy::removal(things))
     }
 
     /// The same of namespaces.
-    pub fn removal_of(namespaces: &[Metadata]) -> PlannedChange {
+    pub fn namespace_deletion_plan(namespaces: &[Metadata]) -> PlannedChange {
         let things: Vec<_> = namespaces.iter().map(|one| (NAMESPACES, one.clone())).collect();
-        Self::removal(&things)
+        Self::deletion_plan(&things)
     }
 
     /// Waits until no namespace of the trial is there any more. Whether that came about in time.
-    pub async fn gone(&self, limit: Duration) -> bool {
+    pub async fn wait_until_deleted(&self, limit: Duration) -> bool {
         let begun = Instant::now();
         loop {
-            if self.namespaces().await.is_ok_and(|left| left.is_empty()) {
+            if self.list_namespaces().await.is_ok_and(|left| left.is_empty()) {
                 return true;
             }
             if begun.elapsed() >= limit {
                 return false;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     /// Things of the whole cluster that bear the mark of this trial, of these kinds.
-    pub async fn marked(&self, kinds: &[DiscoveredKind]) -> Result<Vec<(Resource, Metadata)>, String> {
+    pub async fn list_cluster_scoped(
+        &self,
+        kinds: &[DiscoveredKind],
+    ) -> Result<Vec<(Resource, Metadata)>, String> {
         let mut found = Vec::new();
         for kind in kinds {
             let things = deploy::labelled(&self.cluster, &kind.resource, None, Some(&self.trial)).await;
@@ -229,14 +236,22 @@ impl TrialCluster {
 }
 
 /// Asks for a change; again where it comes too early.
-async fn apply(plan: &MutationPlan, cluster: &ClusterClient, halt: &StopToken) -> Result<(), String> {
+async fn apply_with_retry(
+    plan: &MutationPlan,
+    cluster: &ClusterClient,
+    halt: &StopToken,
+) -> Result<(), String> {
     let begun = Instant::now();
     loop {
         match plan.apply(cluster, halt, &|_, _| {}).await {
             Ok(_) => return Ok(()),
             // a Pod that is applied before its namespace has the account for it
-            Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT && !halt.is_asked() => {
-                tokio::time::sleep(LOOK_EVERY).await;
+            Err(failure)
+                if is_service_account_missing(&failure)
+                    && begun.elapsed() < SERVICE_ACCOUNT_TIMEOUT
+                    && !halt.is_asked() =>
+            {
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             Err(failure) => return Err(failure.brief()),
         }
@@ -244,12 +259,14 @@ async fn apply(plan: &MutationPlan, cluster: &ClusterClient, halt: &StopToken) -
 }
 
 /// Whether a Pod was refused because its namespace is too young.
-fn is_too_early(failure: &ClusterError) -> bool {
+fn is_service_account_missing(failure: &ClusterError) -> bool {
     let words = failure.words();
     failure.code() == Some(403) && words.contains("serviceaccount") && words.contains("not found")
 }
 
 /// The replicas that manifests ask for.
-pub fn replicas<'a>(manifests: impl Iterator<Item = &'a Json>) -> std::collections::BTreeMap<String, i64> {
-    manifests.filter_map(super::manifest::replicas).collect()
+pub fn replica_counts<'a>(
+    manifests: impl Iterator<Item = &'a Json>,
+) -> std::collections::BTreeMap<String, i64> {
+    manifests.filter_map(super::manifest::replica_count).collect()
 }

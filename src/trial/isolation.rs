@@ -20,9 +20,9 @@ use crate::value::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsolationViolation {
     /// The name of the activity, or the place of a manifest.
-    pub who: String,
+    pub subject: String,
     /// Where it would go.
-    pub place: ReachedScope,
+    pub scope: ReachedScope,
 }
 
 /// Somewhere outside the namespace of a run.
@@ -33,7 +33,7 @@ pub enum ReachedScope {
     /// Things of the whole cluster, or all namespaces.
     Cluster,
     /// Another cluster, or another user, by keys of its own.
-    Keys,
+    Credentials,
     /// A server that is no Service of the cluster.
     Host(String),
     /// A process, which may do anything.
@@ -44,11 +44,11 @@ pub enum ReachedScope {
 
 impl ReachedScope {
     /// The word that allows it.
-    pub fn word(&self) -> &str {
+    pub fn flag_value(&self) -> &str {
         match self {
             Self::Namespace(name) | Self::Host(name) => name,
             Self::Cluster => "cluster",
-            Self::Keys => "keys",
+            Self::Credentials => "keys",
             Self::Process => "process",
             Self::Unknown(_) => "unknown",
         }
@@ -57,15 +57,17 @@ impl ReachedScope {
 
 impl fmt::Display for IsolationViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = &self.who;
-        match &self.place {
+        let who = &self.subject;
+        match &self.scope {
             ReachedScope::Namespace(name) => write!(
                 f,
                 "{who} goes to the namespace {name}: leave the namespace out, or take it from the environment \
                  variable KUBECTL_CHAOS_NAMESPACE"
             ),
             ReachedScope::Cluster => write!(f, "{who} goes to the whole cluster"),
-            ReachedScope::Keys => write!(f, "{who} has keys of its own, for whatever cluster they mean"),
+            ReachedScope::Credentials => {
+                write!(f, "{who} has keys of its own, for whatever cluster they mean")
+            }
             ReachedScope::Host(host) => write!(
                 f,
                 "{who} asks {host}, which is no Service of the trial: ask NAME.svc, or --connect-to {host}=NAME.svc"
@@ -73,7 +75,7 @@ impl fmt::Display for IsolationViolation {
             ReachedScope::Process => write!(f, "{who} starts a process, which may do anything"),
             ReachedScope::Unknown(what) => write!(f, "{who}: {what}, so that it is not known where it goes"),
         }?;
-        write!(f, "; --allow-outside {} allows it", self.place.word())
+        write!(f, "; --allow-outside {} allows it", self.scope.flag_value())
     }
 }
 
@@ -89,7 +91,7 @@ impl AllowedScopes {
 
     /// Whether something is allowed.
     pub fn allows(&self, place: &ReachedScope) -> bool {
-        self.0.contains(place.word())
+        self.0.contains(place.flag_value())
     }
 }
 
@@ -106,11 +108,11 @@ pub struct IsolationContext<'a> {
 }
 
 /// Everything that an experiment would do outside, each once.
-pub fn outside(experiment: &Experiment, bounds: &IsolationContext<'_>) -> Vec<IsolationViolation> {
+pub fn find_violations(experiment: &Experiment, bounds: &IsolationContext<'_>) -> Vec<IsolationViolation> {
     let mut found: Vec<IsolationViolation> = Vec::new();
-    for activity in activities(experiment, bounds.controls) {
-        for place in places(&activity, bounds) {
-            let one = IsolationViolation { who: format!("'{}'", activity.name), place };
+    for activity in list_activities(experiment, bounds.controls) {
+        for place in reached_scopes(&activity, bounds) {
+            let one = IsolationViolation { subject: format!("'{}'", activity.name), scope: place };
             if !found.contains(&one) {
                 found.push(one);
             }
@@ -120,7 +122,7 @@ pub fn outside(experiment: &Experiment, bounds: &IsolationContext<'_>) -> Vec<Is
 }
 
 /// Every activity that a run may carry out: steps, judges, probes of the configuration and of safeguards.
-pub fn activities(experiment: &Experiment, controls: &[ControlDeclaration]) -> Vec<Activity> {
+pub fn list_activities(experiment: &Experiment, controls: &[ControlDeclaration]) -> Vec<Activity> {
     let mut found = Vec::new();
     let probes = experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
     for step in probes.chain(&experiment.method).chain(&experiment.rollbacks) {
@@ -147,21 +149,21 @@ pub fn activities(experiment: &Experiment, controls: &[ControlDeclaration]) -> V
     found
 }
 
-fn places(activity: &Activity, bounds: &IsolationContext<'_>) -> Vec<ReachedScope> {
+fn reached_scopes(activity: &Activity, bounds: &IsolationContext<'_>) -> Vec<ReachedScope> {
     match resolve(activity, bounds.scope) {
         Err(error) => vec![ReachedScope::Unknown(error)],
         Ok(ResolvedActivity::Process(_)) => vec![ReachedScope::Process],
-        Ok(ResolvedActivity::Http(call)) => of_request(&call, bounds).into_iter().collect(),
-        Ok(ResolvedActivity::Python(call)) => of_function(&call, bounds.namespace),
+        Ok(ResolvedActivity::Http(call)) => request_scope(&call, bounds).into_iter().collect(),
+        Ok(ResolvedActivity::Python(call)) => function_scopes(&call, bounds.namespace),
     }
 }
 
-fn of_request(call: &HttpCall, bounds: &IsolationContext<'_>) -> Option<ReachedScope> {
+fn request_scope(call: &HttpCall, bounds: &IsolationContext<'_>) -> Option<ReachedScope> {
     let Ok(url) = Url::parse(call.url.trim()) else {
         return Some(ReachedScope::Unknown("its address is not complete".to_owned()));
     };
     let host = url.host_str().unwrap_or_default().to_owned();
-    if is_open(&host) || is_open(url.as_str()) && host.is_empty() {
+    if has_placeholder(&host) || has_placeholder(url.as_str()) && host.is_empty() {
         return Some(ReachedScope::Unknown("its address is not complete".to_owned()));
     }
     match named(&url, bounds.aliases) {
@@ -174,14 +176,14 @@ fn of_request(call: &HttpCall, bounds: &IsolationContext<'_>) -> Option<ReachedS
 }
 
 /// Whether a text still has placeholders in it.
-fn is_open(text: &str) -> bool {
+fn has_placeholder(text: &str) -> bool {
     text.contains("${") || text.contains("%7B") || text.contains("$%7b")
 }
 
-fn of_function(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
+fn function_scopes(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
     let mut found = Vec::new();
     if !call.secrets.is_empty() {
-        found.push(ReachedScope::Keys);
+        found.push(ReachedScope::Credentials);
     }
     let Ok(function) = lookup(&call.module, &call.function) else {
         found.push(ReachedScope::Unknown(format!("{}.{} is not built in", call.module, call.function)));
@@ -194,10 +196,12 @@ fn of_function(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
     let mut go_to = |name: &str| match name {
         name if name == namespace => {}
         "" | "*" => found.push(ReachedScope::Cluster),
-        name if is_open(name) => found.push(ReachedScope::Unknown("its namespace is not known".to_owned())),
+        name if has_placeholder(name) => {
+            found.push(ReachedScope::Unknown("its namespace is not known".to_owned()))
+        }
         name => found.push(ReachedScope::Namespace(name.to_owned())),
     };
-    for name in namespaces(&function, &call.arguments, namespace) {
+    for name in argument_namespaces(&function, &call.arguments, namespace) {
         go_to(&name);
     }
     found.dedup();
@@ -205,7 +209,7 @@ fn of_function(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
 }
 
 /// The namespaces that the arguments of a function name; an empty text for the whole cluster.
-fn namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> {
+fn argument_namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> {
     const NOWHERE: &str = "";
     let takes = |name: &str| function.arguments.iter().any(|argument| argument.name == name);
     let mut found = Vec::new();
@@ -256,7 +260,7 @@ mod tests {
         let scope = Scope::new(configuration, Map::new());
         let aliases = ["localhost:8080=web.svc".parse().unwrap()];
         let bounds = IsolationContext { namespace: "arm", aliases: &aliases, scope: &scope, controls: &[] };
-        outside(&experiment, &bounds).into_iter().map(|one| one.place).collect()
+        find_violations(&experiment, &bounds).into_iter().map(|one| one.scope).collect()
     }
 
     #[test]
@@ -332,7 +336,7 @@ mod tests {
                 && !allowed.allows(&ReachedScope::Cluster)
         );
         let told =
-            IsolationViolation { who: "'p'".into(), place: ReachedScope::Host("x:1".into()) }.to_string();
+            IsolationViolation { subject: "'p'".into(), scope: ReachedScope::Host("x:1".into()) }.to_string();
         assert!(told.ends_with("; --allow-outside x:1 allows it"), "{told}");
     }
 }

@@ -13,7 +13,7 @@ pub struct Manifest {
 }
 
 /// What belongs to an object in its cluster alone: whoever applies it elsewhere leaves it out.
-const OF_THE_SERVER: [&str; 7] = [
+const SERVER_FIELDS: [&str; 7] = [
     "creationTimestamp",
     "generation",
     "managedFields",
@@ -86,14 +86,14 @@ pub fn modernise(manifest: &mut Manifest) -> Option<String> {
 pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
     let mut object = manifest.object.clone();
     let own = text(&object["metadata"]["namespace"]).to_owned();
-    clean(&mut object);
+    remove_server_fields(&mut object);
     if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     match text(&object["kind"]) {
         "Service" => {
             object.get_mut("spec").into_iter().for_each(localise_service);
-            name_protocols(object.pointer_mut("/spec/ports"));
+            set_default_protocols(object.pointer_mut("/spec/ports"));
         }
         "RoleBinding" => {
             let subjects = object.get_mut("subjects").and_then(Json::as_array_mut);
@@ -110,7 +110,7 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
         for containers in ["containers", "initContainers"] {
             let containers = object.pointer_mut(&format!("{pod}/{containers}")).and_then(Json::as_array_mut);
             for container in containers.into_iter().flatten() {
-                name_protocols(container.get_mut("ports"));
+                set_default_protocols(container.get_mut("ports"));
             }
         }
     }
@@ -118,18 +118,18 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
 }
 
 /// Says that ports are TCP where nothing is said: servers before 1.21 know the default, and not when they apply.
-fn name_protocols(ports: Option<&mut Json>) {
+fn set_default_protocols(ports: Option<&mut Json>) {
     for port in ports.and_then(Json::as_array_mut).into_iter().flatten().filter_map(Json::as_object_mut) {
         port.entry("protocol").or_insert_with(|| "TCP".into());
     }
 }
 
 /// Leaves out what a server adds.
-pub fn clean(object: &mut Json) {
+pub fn remove_server_fields(object: &mut Json) {
     let Some(entries) = object.as_object_mut() else { return };
     entries.shift_remove("status");
     if let Some(metadata) = entries.get_mut("metadata").and_then(Json::as_object_mut) {
-        for key in OF_THE_SERVER {
+        for key in SERVER_FIELDS {
             metadata.shift_remove(key);
         }
     }
@@ -151,9 +151,9 @@ fn localise_service(spec: &mut Json) {
 }
 
 /// The namespaces that texts of an object name, as in `web.shop.svc`: where its Pods would go.
-pub fn named_namespaces(object: &Json) -> Vec<String> {
+pub fn referenced_namespaces(object: &Json) -> Vec<String> {
     let mut found = Vec::new();
-    visit(object, &mut |text| {
+    for_each_text(object, &mut |text| {
         for (at, _) in text.match_indices(".svc") {
             let ends = text[at + 4..].chars().next().is_none_or(|c| !c.is_ascii_alphanumeric() && c != '-');
             let label = |text: &str| -> String {
@@ -172,21 +172,21 @@ pub fn named_namespaces(object: &Json) -> Vec<String> {
     found
 }
 
-fn visit(value: &Json, see: &mut impl FnMut(&str)) {
+fn for_each_text(value: &Json, see: &mut impl FnMut(&str)) {
     match value {
         Json::String(text) => see(text),
-        Json::Array(items) => items.iter().for_each(|item| visit(item, see)),
+        Json::Array(items) => items.iter().for_each(|item| for_each_text(item, see)),
         Json::Object(entries) => visit_all(entries, see),
         _ => {}
     }
 }
 
 fn visit_all(entries: &Map<String, Json>, see: &mut impl FnMut(&str)) {
-    entries.values().for_each(|value| visit(value, see));
+    entries.values().for_each(|value| for_each_text(value, see));
 }
 
 /// How many replicas a workload is to have; nothing for what has none.
-pub fn replicas(object: &Json) -> Option<(String, i64)> {
+pub fn replica_count(object: &Json) -> Option<(String, i64)> {
     let kind = text(&object["kind"]);
     let has = matches!(kind, "Deployment" | "StatefulSet" | "ReplicaSet");
     let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn namespaces_in_addresses_are_found() {
         let check = |text: &str, expected: &[&str]| {
-            assert_eq!(named_namespaces(&json!({"env": [{"value": text}]})), expected, "{text}");
+            assert_eq!(referenced_namespaces(&json!({"env": [{"value": text}]})), expected, "{text}");
         };
         check("http://web.shop.svc:8080/x", &["shop"]);
         check("web.shop.svc.cluster.local,db.data.svc", &["shop", "data"]);

@@ -18,6 +18,8 @@ mod schedule;
 
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
 pub use backup_entry::RestoreAction;
-pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replicas};
-pub use isolation::{AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, activities, outside};
-pub use schedule::{Arm, order};
+pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replica_counts};
+pub use isolation::{
+    AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, find_violations, list_activities,
+};
+pub use schedule::{Arm, schedule_runs};

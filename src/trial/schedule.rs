@@ -20,7 +20,7 @@ impl Arm {
         }
     }
 
-    fn other(self) -> Self {
+    fn opposite(self) -> Self {
         match self {
             Self::Before => Self::After,
             Self::After => Self::Before,
@@ -30,12 +30,12 @@ impl Arm {
 
 /// The runs in their order: arm, and which of its runs, from one. Pairs are interleaved, so that what drifts while
 /// the trial goes on meets both arms alike; the seed draws which one begins, and that alternates.
-pub fn order(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
+pub fn schedule_runs(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
     let mut first = if SeededRng::new(seed).draw(2) == 0 { Arm::Before } else { Arm::After };
     let mut runs = Vec::new();
     for repeat in 1..=repeats {
-        runs.extend([(first, repeat), (first.other(), repeat)]);
-        first = first.other();
+        runs.extend([(first, repeat), (first.opposite(), repeat)]);
+        first = first.opposite();
     }
     runs
 }
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn pairs_alternate_from_the_drawn_one_on() {
         let shown = |seed| {
-            let runs = order(3, seed);
+            let runs = schedule_runs(3, seed);
             let shown: Vec<_> =
                 runs.iter().map(|(arm, repeat)| format!("{}{repeat}", &arm.name()[..1])).collect();
             shown.concat()
@@ -55,6 +55,6 @@ mod tests {
         let both = ["b1a1a2b2b3a3", "a1b1b2a2a3b3"];
         assert!((0..20).all(|seed| both.contains(&shown(seed).as_str())));
         assert!(both.iter().all(|one| (0..20).any(|seed| shown(seed) == *one)), "the seed decides");
-        assert_eq!(order(0, 1), []);
+        assert_eq!(schedule_runs(0, 1), []);
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_variable, whole
 use crate::cli::compare::FailOn;
 use crate::cli::duration::parse_duration;
 use crate::cli::path_conflicts::PathSet;
-use crate::cli::trial::usual;
+use crate::cli::trial::default_reports;
 use crate::compare::Margin;
 
 const EXIT_CODES: &str = "\
@@ -52,16 +52,16 @@ pub(in crate::cli) struct Ci {
     #[command(flatten)]
     pub(super) variables: CiVariables,
     /// Interrupt a run after this time, such as 90s or 5m; rollbacks are not counted
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) timeout: Option<String>,
     /// How long the workloads of a trial's run may take to be complete
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) ready_timeout: Option<String>,
     /// How long to watch for the effect of an action
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) effect_timeout: Option<String>,
     /// Which differences are too small to matter, for a trial
-    #[arg(long, value_name = "MARGINS", value_parser = margin)]
+    #[arg(long, value_name = "MARGINS", value_parser = checked_margin)]
     pub(super) margin: Option<String>,
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = RollbackStrategyArg::Always)]
@@ -89,10 +89,10 @@ pub(in crate::cli) struct Ci {
 #[derive(Args, Clone, Debug)]
 pub(super) struct CiVariables {
     /// Replace a configuration entry that the experiment declares; types: str, int, float, bytes, bool, json
-    #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = given_variable)]
+    #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = checked_variable)]
     pub(super) variables: Vec<String>,
     /// Read configuration and secrets from a .json or .yaml file, or environment variables from any other one
-    #[arg(long = "var-file", value_name = "FILE", value_parser = given_file)]
+    #[arg(long = "var-file", value_name = "FILE", value_parser = checked_file)]
     pub(super) variable_files: Vec<String>,
 }
 
@@ -112,13 +112,13 @@ impl SampleMode {
         match text {
             "true" => Ok(Self::Usual),
             "false" => Ok(Self::Never),
-            period => {
-                duration(period).map(Self::Every).map_err(|error| format!("{error}; or true, or false"))
-            }
+            period => checked_duration(period)
+                .map(Self::Every)
+                .map_err(|error| format!("{error}; or true, or false")),
         }
     }
 
-    fn word(&self) -> Option<String> {
+    fn flag(&self) -> Option<String> {
         match self {
             Self::Never => None,
             Self::Usual => Some("--sample".to_owned()),
@@ -127,30 +127,30 @@ impl SampleMode {
     }
 }
 
-fn duration(text: &str) -> Result<String, String> {
+fn checked_duration(text: &str) -> Result<String, String> {
     parse_duration(text).map(|_| text.to_owned())
 }
 
-fn margin(text: &str) -> Result<String, String> {
+fn checked_margin(text: &str) -> Result<String, String> {
     Margin::parse(text).map(|_| text.to_owned())
 }
 
-fn given_variable(text: &str) -> Result<String, String> {
+fn checked_variable(text: &str) -> Result<String, String> {
     parse_variable(text).map(|_| text.to_owned())
 }
 
-fn given_file(text: &str) -> Result<String, String> {
+fn checked_file(text: &str) -> Result<String, String> {
     existing(text).map(|_| text.to_owned())
 }
 
 impl Ci {
     /// The files that it names: those of the run or the trial that it comes to.
     pub(in crate::cli) fn files(&self) -> PathSet {
-        let parsed = self.words().ok().and_then(|words| Cli::try_parse_from(words).ok());
+        let parsed = self.command_line().ok().and_then(|words| Cli::try_parse_from(words).ok());
         // what does not go together is refused later, with the reason
         let Some(cli) = parsed else { return PathSet::default() };
         let files = PathSet::of(&cli).reads("the base branch's experiment", &self.base_experiment);
-        if self.is_trial() { files } else { files.reports(&usual(&self.output_dir)) }
+        if self.is_trial() { files } else { files.reports(&default_reports(&self.output_dir)) }
     }
 
     /// Whether both arms are to be run.
@@ -159,16 +159,16 @@ impl Ci {
     }
 
     /// The command line of `run` or `trial` that this comes to. An error says what does not go together.
-    pub(super) fn words(&self) -> Result<Vec<String>, String> {
+    pub(super) fn command_line(&self) -> Result<Vec<String>, String> {
         let experiment = self
             .experiment
             .as_ref()
             .ok_or_else(|| "which experiment? Name it with --experiment".to_owned())?;
         let mut words = vec!["kubectl-chaos".to_owned()];
         if self.is_trial() {
-            self.trial(&mut words)?;
+            self.add_trial_args(&mut words)?;
         } else {
-            self.single(&mut words)?;
+            self.add_run_args(&mut words)?;
         }
         let mut add = |flag: &str, values: &[String]| {
             words.extend(values.iter().map(|value| format!("--{flag}={value}")));
@@ -177,14 +177,14 @@ impl Ci {
         add("var-file", &self.variables.variable_files);
         add("timeout", self.timeout.as_slice());
         add("effect-timeout", self.effect_timeout.as_slice());
-        add("rollback-strategy", &[name(self.rollback_strategy)]);
-        words.extend(self.sample.as_ref().and_then(SampleMode::word));
+        add("rollback-strategy", &[value_name(self.rollback_strategy)]);
+        words.extend(self.sample.as_ref().and_then(SampleMode::flag));
         words.extend(self.embedded.then(|| "--embedded".to_owned()));
         words.extend(["--".to_owned(), experiment.clone()]);
         Ok(words)
     }
 
-    fn trial(&self, words: &mut Vec<String>) -> Result<(), String> {
+    fn add_trial_args(&self, words: &mut Vec<String>) -> Result<(), String> {
         for (given, flag) in [(&self.before, "--before"), (&self.after, "--after")] {
             if given.is_empty() {
                 return Err(format!("a trial needs manifests of both arms: {flag} is missing"));
@@ -209,13 +209,13 @@ impl Ci {
         add("allow-outside", &self.allow_outside);
         let usual = [FailOn::Broken, FailOn::Regressed];
         let fail_on = if self.fail_on.is_empty() { &usual[..] } else { &self.fail_on };
-        add("fail-on", &fail_on.iter().map(|verdict| name(*verdict)).collect::<Vec<_>>());
+        add("fail-on", &fail_on.iter().map(|verdict| value_name(*verdict)).collect::<Vec<_>>());
         add("output-dir", &[self.output_dir.display().to_string()]);
         words.extend(self.in_place.then(|| "--in-place".to_owned()));
         Ok(())
     }
 
-    fn single(&self, words: &mut Vec<String>) -> Result<(), String> {
+    fn add_run_args(&self, words: &mut Vec<String>) -> Result<(), String> {
         let of_trials = [
             ("--common", !self.common.is_empty()),
             ("--repeat", self.repeat.is_some()),
@@ -239,7 +239,7 @@ impl Ci {
 }
 
 /// What a value is called on the command line.
-fn name<T: clap::ValueEnum>(value: T) -> String {
+fn value_name<T: clap::ValueEnum>(value: T) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -253,7 +253,7 @@ mod tests {
         let Command::Ci(ci) = Cli::try_parse_from(all).map_err(|error| error.to_string())?.command else {
             panic!("{line:?}")
         };
-        let words = ci.words()?;
+        let words = ci.command_line()?;
         // whatever it comes to is a command line
         Cli::try_parse_from(&words).map_err(|error| panic!("{words:?}: {error}")).unwrap();
         Ok(words[1..].to_vec())

@@ -33,7 +33,7 @@ pub(super) struct StepOutputs {
 
 /// Removes what an earlier run or trial left in the folder: nobody is to take that for what this one came to. What
 /// cleaning up after a killed trial takes stays. An error says what is in the way.
-pub(super) fn clear(args: &Ci) -> Result<(), String> {
+pub(super) fn clear_results(args: &Ci) -> Result<(), String> {
     let folder = &args.output_dir;
     if std::fs::symlink_metadata(folder).is_err() {
         return Ok(());
@@ -50,10 +50,10 @@ pub(super) fn clear(args: &Ci) -> Result<(), String> {
         left.extend(journals(folder, Trust::Known)?);
         left.push(folder.join(COMPARISON));
         for arm in ARMS {
-            gone(folder, std::fs::remove_dir_all(folder.join(arm)))?;
+            ignore_missing(folder, std::fs::remove_dir_all(folder.join(arm)))?;
         }
     } else {
-        if let Some(what) = foreign(folder, args.is_trial())? {
+        if let Some(what) = find_foreign_file(folder, args.is_trial())? {
             return Err(format!(
                 "{} has {what} in it, which no run has left there: remove it, or name another folder with --output-dir",
                 folder.display()
@@ -61,10 +61,10 @@ pub(super) fn clear(args: &Ci) -> Result<(), String> {
         }
         left.push(folder.join(JOURNAL));
     }
-    left.into_iter().try_for_each(|path| gone(folder, std::fs::remove_file(path)))
+    left.into_iter().try_for_each(|path| ignore_missing(folder, std::fs::remove_file(path)))
 }
 
-fn gone(folder: &Path, removed: std::io::Result<()>) -> Result<(), String> {
+fn ignore_missing(folder: &Path, removed: std::io::Result<()>) -> Result<(), String> {
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("{} cannot be written: {error}", folder.display()))
@@ -75,7 +75,7 @@ fn gone(folder: &Path, removed: std::io::Result<()>) -> Result<(), String> {
 
 /// Something that looks like a result, in a folder without the record that every trial leaves, and that a single run
 /// does not leave. A trial wants a folder to itself.
-fn foreign(folder: &Path, for_a_trial: bool) -> Result<Option<String>, String> {
+fn find_foreign_file(folder: &Path, for_a_trial: bool) -> Result<Option<String>, String> {
     if for_a_trial {
         let entries = std::fs::read_dir(folder);
         let mut entries = entries.map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
@@ -107,7 +107,7 @@ impl StepOutputs {
         let reports = reports.filter(|(_, path)| there(path)).collect();
         if !args.is_trial() {
             let journals: Vec<PathBuf> = Some(folder.join(JOURNAL)).filter(there).into_iter().collect();
-            let verdict = journals.first().and_then(|path| of_a_run(path)).unwrap_or_default();
+            let verdict = journals.first().and_then(|path| read_verdict(path)).unwrap_or_default();
             return Self { verdict, after: String::new(), journals, reports };
         }
         let of_arm = |arm: &&str| journals(&folder.join(arm), Trust::Known).unwrap_or_default();
@@ -136,7 +136,7 @@ impl StepOutputs {
 }
 
 /// The verdict of a run, by its journal.
-fn of_a_run(path: &Path) -> Option<String> {
+fn read_verdict(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     Record::read("", text).ok()?.content.own?.verdict
 }

@@ -204,7 +204,7 @@ fn report(
     };
     let comparison =
         judge(&before, &after, &options).map_err(|error| DemoError::Failed(ExitStatus::Stopped, error))?;
-    match trial::leave(session, root, &[before, after].concat(), &comparison).into_iter().next() {
+    match trial::write_results(session, root, &[before, after].concat(), &comparison).into_iter().next() {
         Some(error) => Err(DemoError::Failed(ExitStatus::NotWritten, error)),
         None => Ok(comparison),
     }

@@ -16,7 +16,7 @@ use crate::kubernetes::rbac::{Permission, is_granted, needed};
 use crate::kubernetes::service::named;
 use crate::provider::ServiceAccess;
 use crate::substitution::Scope;
-use crate::trial::activities;
+use crate::trial::list_activities;
 use crate::value::Map;
 
 const CHECK: &str = "rights";
@@ -60,7 +60,7 @@ pub(super) fn of_experiments(
             }
         };
         let scope = Scope::new(known, Map::new());
-        for activity in activities(experiment, &surroundings.settings.controls) {
+        for activity in list_activities(experiment, &surroundings.settings.controls) {
             let found = match resolve(&activity, &scope) {
                 Err(why) => Err(why),
                 // it may do anything, with whatever rights it has

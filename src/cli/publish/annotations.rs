@@ -11,7 +11,7 @@ use crate::report::ReportSummary;
 use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus};
 
 /// So many are shown; of more, how many there are.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// Where an activity stands in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ enum ExperimentSection {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RunProblem {
     level: AnnotationLevel,
-    part: ExperimentSection,
+    section: ExperimentSection,
     name: String,
     what: &'static str,
     detail: String,
@@ -41,7 +41,7 @@ pub(super) struct ExperimentSource {
 impl ExperimentSource {
     /// Reads it. Nothing where it is not below the root of the repository: nothing can be shown at it then.
     pub(super) fn read(path: &Path, job: &WorkflowJob) -> Option<Self> {
-        let file = within(path, job.workspace.as_deref())?;
+        let file = repository_path(path, job.workspace.as_deref())?;
         let root = base_experiment::read(path, &file).ok().map(|document| document.root);
         Some(Self { file, root })
     }
@@ -59,14 +59,16 @@ impl ExperimentSource {
         let SpannedKind::List(items) = &list?.kind else { return None };
         let is_named = |node: &&SpannedValue| {
             let named = node.get("name").or_else(|| node.get("ref"));
-            named.and_then(SpannedValue::as_text).is_some_and(|text| text == name || cut(text) == name)
+            named
+                .and_then(SpannedValue::as_text)
+                .is_some_and(|text| text == name || truncate_name(text) == name)
         };
         items.iter().find(is_named).map(|node| node.position.line)
     }
 }
 
 /// A name as a summary has it, where it is long.
-fn cut(text: &str) -> String {
+fn truncate_name(text: &str) -> String {
     match text.char_indices().nth(240) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -74,7 +76,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A path from the root of the repository on, with the separator that GitHub takes.
-pub(super) fn within(path: &Path, workspace: Option<&Path>) -> Option<String> {
+pub(super) fn repository_path(path: &Path, workspace: Option<&Path>) -> Option<String> {
     let workspace =
         workspace.map_or_else(|| std::env::current_dir().ok(), |folder| Some(folder.to_owned()))?;
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
@@ -87,12 +89,12 @@ pub(super) fn within(path: &Path, workspace: Option<&Path>) -> Option<String> {
 pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSource>) -> Vec<Annotation> {
     let file = source.map(|source| source.file.clone());
     let mut shown: Vec<Annotation> = Vec::new();
-    if let Some(level) = summary.comparison.as_ref().and_then(level_of) {
+    if let Some(level) = summary.comparison.as_ref().and_then(comparison_level) {
         let title = format!("{}: {}", summary.title(), summary.headline());
         shown.push(Annotation { file: file.clone(), ..Annotation::new(level, title, summary.reason()) });
     }
-    for finding in findings(summary) {
-        let line = source.and_then(|source| source.line(finding.part, &finding.name));
+    for finding in collect_problems(summary) {
+        let line = source.and_then(|source| source.line(finding.section, &finding.name));
         let runs = match (summary.runs.len(), finding.runs) {
             (0 | 1, _) => String::new(),
             (all, 1) => format!(" (in one of {all} runs)"),
@@ -107,9 +109,9 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
         });
     }
     shown.sort_by_key(|annotation| annotation.level);
-    if shown.len() > MOST {
-        let more = shown.len() - MOST;
-        shown.truncate(MOST);
+    if shown.len() > MAX_ANNOTATIONS {
+        let more = shown.len() - MAX_ANNOTATIONS;
+        shown.truncate(MAX_ANNOTATIONS);
         shown.push(Annotation::new(
             AnnotationLevel::Notice,
             "kubectl-chaos",
@@ -120,7 +122,7 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
 }
 
 /// How an answer is to be taken that is not what everybody hopes for.
-fn level_of(comparison: &RunComparison) -> Option<AnnotationLevel> {
+fn comparison_level(comparison: &RunComparison) -> Option<AnnotationLevel> {
     match (comparison.verdict, comparison.after) {
         (ComparisonVerdict::Broken | ComparisonVerdict::Regressed, _) => Some(AnnotationLevel::Error),
         (ComparisonVerdict::Inconclusive, _) | (_, AfterOutcome::Fails | AfterOutcome::Mixed) => {
@@ -131,11 +133,12 @@ fn level_of(comparison: &RunComparison) -> Option<AnnotationLevel> {
 }
 
 /// Everything that went wrong, each once.
-fn findings(summary: &ReportSummary) -> Vec<RunProblem> {
+fn collect_problems(summary: &ReportSummary) -> Vec<RunProblem> {
     let mut found: Vec<RunProblem> = Vec::new();
-    for one in summary.runs.iter().flat_map(|run| of_run(run, summary.comparison.is_some())) {
+    for one in summary.runs.iter().flat_map(|run| run_problems(run, summary.comparison.is_some())) {
         let same = |known: &&mut RunProblem| {
-            (known.level, known.part, &known.name, known.what) == (one.level, one.part, &one.name, one.what)
+            (known.level, known.section, &known.name, known.what)
+                == (one.level, one.section, &one.name, one.what)
         };
         match found.iter_mut().find(same) {
             Some(known) => known.runs += 1,
@@ -146,11 +149,14 @@ fn findings(summary: &ReportSummary) -> Vec<RunProblem> {
     found
 }
 
-fn of_run(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
-    let finding =
-        |level: AnnotationLevel, part: ExperimentSection, name: &str, what: &'static str, detail: &str| {
-            RunProblem { level, part, name: name.to_owned(), what, detail: detail.to_owned(), runs: 1 }
-        };
+fn run_problems(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
+    let finding = |level: AnnotationLevel,
+                   part: ExperimentSection,
+                   name: &str,
+                   what: &'static str,
+                   detail: &str| {
+        RunProblem { level, section: part, name: name.to_owned(), what, detail: detail.to_owned(), runs: 1 }
+    };
     let mut found = Vec::new();
     for (part, steps) in
         [(ExperimentSection::Rollbacks, &run.rollbacks), (ExperimentSection::Method, &run.method)]
@@ -262,12 +268,12 @@ mod tests {
         std::fs::create_dir(folder.path().join("chaos")).unwrap();
         std::fs::write(folder.path().join("chaos/e.json"), "{}").unwrap();
         let path = folder.path().join("chaos/e.json");
-        assert_eq!(within(&path, Some(folder.path())).as_deref(), Some("chaos/e.json"));
+        assert_eq!(repository_path(&path, Some(folder.path())).as_deref(), Some("chaos/e.json"));
         assert_eq!(
-            within(&folder.path().join("chaos/../chaos/e.json"), Some(folder.path())).as_deref(),
+            repository_path(&folder.path().join("chaos/../chaos/e.json"), Some(folder.path())).as_deref(),
             Some("chaos/e.json")
         );
-        assert_eq!(within(&path, Some(&folder.path().join("other"))), None);
-        assert_eq!(within(folder.path(), Some(folder.path())), None);
+        assert_eq!(repository_path(&path, Some(&folder.path().join("other"))), None);
+        assert_eq!(repository_path(folder.path(), Some(folder.path())), None);
     }
 }

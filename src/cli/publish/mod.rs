@@ -19,23 +19,23 @@ use super::results_dir::{REPORTS, Trust};
 use super::{CommandContext, base_experiment};
 use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
 use crate::github::comment::{
-    self, CommentContent, CommentMarker, CommentPolicy, CommentResult, CommentTarget, RunStamp, id_of,
+    self, CommentContent, CommentMarker, CommentPolicy, CommentResult, CommentTarget, RunStamp, derive_id,
 };
 use crate::github::pull_requests::{self, PullRequestMatch};
 use crate::github::workflow_command::{self, Annotation};
-use crate::github::{ApiFailure, GithubApi, Repository, WorkflowEvent, WorkflowJob, summary};
+use crate::github::{GithubApi, Repository, RequestError, WorkflowEvent, WorkflowJob, summary};
 use crate::http_client;
 use crate::report::markdown::{inline, render};
-use annotations::{ExperimentSource, annotations, within};
+use annotations::{ExperimentSource, annotations, repository_path};
 use args::{CommentWhen, Publish};
-use pull_request::{PublishTarget, target};
+use pull_request::{PublishTarget, find_target};
 use results::PublishedResults;
 
 /// Why nothing is published: the exit code, and what was said.
 type PublishRefusal = (ExitStatus, String);
 
 /// The variable with the token.
-const TOKEN: &str = "GITHUB_TOKEN";
+const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
 /// The event whose jobs look at artifacts of other runs.
 const WORKFLOW_RUN: &str = "workflow_run";
 /// Another event whose jobs have a token that may write.
@@ -46,7 +46,7 @@ pub(super) fn publish(session: &CommandContext, args: &Publish) -> u8 {
     super::shield();
     let mut session = session.clone();
     session.terminal = session.terminal.for_a_log();
-    match whole(&session, args) {
+    match run_publish(&session, args) {
         Ok(exit) => session.code(exit),
         Err((exit, why)) => {
             session.terminal.command(
@@ -70,10 +70,10 @@ struct PublishContext<'a> {
     notes: Vec<String>,
 }
 
-fn whole(session: &CommandContext, args: &Publish) -> Result<ExitStatus, PublishRefusal> {
+fn run_publish(session: &CommandContext, args: &Publish) -> Result<ExitStatus, PublishRefusal> {
     args.reports.check(args.dry_run).map_err(|error| (ExitStatus::Usage, error))?;
-    let job =
-        WorkflowJob::of(|name| session.environment.get(name)).map_err(|error| (ExitStatus::Usage, error))?;
+    let job = WorkflowJob::from_env(|name| session.environment.get(name))
+        .map_err(|error| (ExitStatus::Usage, error))?;
     let api = job.api().map_err(|error| (ExitStatus::Usage, error))?;
     let name = job.event.as_deref().unwrap_or_default();
     let is_artifact = args.workflow_run || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
@@ -87,21 +87,21 @@ fn whole(session: &CommandContext, args: &Publish) -> Result<ExitStatus, Publish
         None => Ok(WorkflowEvent::default()),
     };
     // a stranger's code may have written everything in this job
-    let is_a_strangers = event.as_ref().map_or(true, WorkflowEvent::is_of_a_stranger);
+    let is_a_strangers = event.as_ref().map_or(true, WorkflowEvent::is_untrusted);
     let hand = if is_artifact || is_a_strangers { Trust::Unknown } else { Trust::Known };
-    let Some(results) = results::read(session, args, hand)? else {
+    let Some(results) = results::read_results(session, args, hand)? else {
         let why = "there are no journals, so that there is nothing to publish: did the run begin?";
-        say(session, workflow_command::AnnotationLevel::Warning, why);
+        report(session, workflow_command::AnnotationLevel::Warning, why);
         return Ok(ExitStatus::Fine);
     };
     let mut publication =
         PublishContext { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
     publication.notes = publication.notes();
-    if args.dry_run { publication.rehearse() } else { Ok(publication.carry_out()) }
+    if args.dry_run { publication.dry_run() } else { Ok(publication.run()) }
 }
 
 /// Says something to whoever reads the log, and to the runner.
-fn say(session: &CommandContext, level: workflow_command::AnnotationLevel, text: &str) {
+fn report(session: &CommandContext, level: workflow_command::AnnotationLevel, text: &str) {
     session.terminal.command(&Annotation::new(level, "kubectl-chaos", text).command());
     let shown =
         if level == workflow_command::AnnotationLevel::Notice { LineLevel::Info } else { LineLevel::Warning };
@@ -116,7 +116,7 @@ impl PublishContext<'_> {
             let whose = if self.is_artifact { HashReference::Publisher } else { HashReference::Base };
             // whatever is wrong with the copy, what the run came to is told
             notes.extend(match base_experiment::hash_of(path) {
-                Ok(base) => self.results.identities().find_map(|ours| base.changed_by(&ours, whose)),
+                Ok(base) => self.results.experiment_hashes().find_map(|ours| base.changed_by(&ours, whose)),
                 Err(error) => Some(format!(
                     "whether the pull request changed the experiment is not known, since the copy to compare it with \
                      cannot be read: {error}"
@@ -129,17 +129,17 @@ impl PublishContext<'_> {
                  are its own"
                     .to_owned(),
             );
-        } else if self.event.as_ref().is_ok_and(WorkflowEvent::is_of_a_stranger) {
+        } else if self.event.as_ref().is_ok_and(WorkflowEvent::is_untrusted) {
             notes.push("the pull request comes from a fork: its own code made these numbers".to_owned());
         }
-        if self.results.half {
+        if self.results.is_one_sided {
             notes.push("only one arm of the trial has journals, so that there is no comparison".to_owned());
         }
         notes
     }
 
     /// The notes, the report and where it comes from, in no more bytes than that.
-    fn text(&self, limit: usize) -> String {
+    fn render(&self, limit: usize) -> String {
         let mut notes = String::new();
         for note in &self.notes {
             notes += &format!("> **Note:** {}\n\n", inline(note));
@@ -151,8 +151,8 @@ impl PublishContext<'_> {
 
     fn footer(&self) -> String {
         let version = concat!("kubectl-chaos ", env!("CARGO_PKG_VERSION"));
-        let run = pull_request::run(&self.job, &self.event);
-        match run.and_then(|run| Some((run, self.job.page(run)?))) {
+        let run = pull_request::journal_run(&self.job, &self.event);
+        match run.and_then(|run| Some((run, self.job.run_url(run)?))) {
             Some((run, page)) if run.attempt > 1 => {
                 format!("[run {}, attempt {}]({page}) · {version}", run.id, run.attempt)
             }
@@ -162,26 +162,26 @@ impl PublishContext<'_> {
     }
 
     /// Everything, each part for itself.
-    fn carry_out(&self) -> ExitStatus {
+    fn run(&self) -> ExitStatus {
         let PublishedResults { records, comparison, .. } = &self.results;
         let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
         failed.extend(self.append_summary().err());
         self.annotate();
-        let address = self.comment().unwrap_or_default();
-        failed.extend(self.tell(&address).err());
+        let address = self.publish_comment().unwrap_or_default();
+        failed.extend(self.write_outputs(&address).err());
         let exit = if failed.is_empty() { ExitStatus::Fine } else { ExitStatus::NotWritten };
         for error in failed {
-            say(self.session, workflow_command::AnnotationLevel::Error, &error);
+            report(self.session, workflow_command::AnnotationLevel::Error, &error);
         }
         exit
     }
 
     fn append_summary(&self) -> Result<(), String> {
         let Some(file) = &self.job.summary else { return Ok(()) };
-        let room = summary::room(file);
-        let text = self.text(room);
+        let room = summary::remaining_bytes(file);
+        let text = self.render(room);
         if text.len() > room {
-            say(
+            report(
                 self.session,
                 workflow_command::AnnotationLevel::Warning,
                 "there is no room for it in the job summary",
@@ -203,7 +203,7 @@ impl PublishContext<'_> {
     }
 
     /// The outputs of the step.
-    fn tell(&self, address: &str) -> Result<(), String> {
+    fn write_outputs(&self, address: &str) -> Result<(), String> {
         let Some(file) = &self.job.outputs else { return Ok(()) };
         let (verdict, after) = self.results.verdict();
         let listed: Vec<String> = self.results.paths.iter().map(|path| path.display().to_string()).collect();
@@ -213,12 +213,12 @@ impl PublishContext<'_> {
             ("journals", listed.join("\n")),
             ("comment-url", address.to_owned()),
         ];
-        pairs.extend(REPORTS.map(|(name, usual)| (name, self.report(name, usual))));
+        pairs.extend(REPORTS.map(|(name, usual)| (name, self.report_path(name, usual))));
         append_outputs(file, &pairs)
     }
 
     /// The report that was asked for, else the one that stands beside the journals.
-    fn report(&self, name: &str, usual: &str) -> String {
+    fn report_path(&self, name: &str, usual: &str) -> String {
         let asked = self.args.reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
         let beside = || {
             let folder = self.results.folder.as_ref().filter(|_| !self.is_artifact)?;
@@ -230,30 +230,30 @@ impl PublishContext<'_> {
 
     /// What the comment is recognised by: what was said, else the experiment's file, else its title. An artifact does
     /// not choose which comment it becomes: there it is the workflow that ran.
-    fn id(&self) -> String {
+    fn comment_id(&self) -> String {
         if let Some(id) = &self.args.comment_id {
             return id.clone();
         }
         if let Some(path) = &self.args.experiment {
-            let inside = within(path, self.job.workspace.as_deref());
+            let inside = repository_path(path, self.job.workspace.as_deref());
             let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return id_of(&inside.unwrap_or_else(name));
+            return derive_id(&inside.unwrap_or_else(name));
         }
         if !self.is_artifact {
             // begins as no other one does, whatever the title is
-            return id_of(&format!("title-{}", self.results.summary.title()));
+            return derive_id(&format!("title-{}", self.results.summary.title()));
         }
         let run = self.event.as_ref().ok().and_then(|event| event.workflow_run.as_ref());
         let name = run.and_then(|run| run.name.as_deref()).unwrap_or_default();
-        id_of(&format!("workflow-{name}"))
+        derive_id(&format!("workflow-{name}"))
     }
 
-    fn news(&self) -> CommentContent {
-        let run = pull_request::run(&self.job, &self.event);
+    fn comment_content(&self) -> CommentContent {
+        let run = pull_request::journal_run(&self.job, &self.event);
         CommentContent {
             stamp: RunStamp { run, state: self.results.state() },
-            is_a_failure: self.results.is_a_failure(),
-            when: match self.args.comment {
+            is_failure: self.results.is_failure(),
+            policy: match self.args.comment {
                 CommentWhen::OnChange => CommentPolicy::OnChange,
                 CommentWhen::OnFailure => CommentPolicy::OnFailure,
                 CommentWhen::Auto | CommentWhen::Always | CommentWhen::Never => CommentPolicy::Always,
@@ -262,20 +262,20 @@ impl PublishContext<'_> {
     }
 
     /// Writes the comment, where there is to be one. Gives its address.
-    fn comment(&self) -> Option<String> {
-        let target = target(self.args, &self.job, &self.event);
+    fn publish_comment(&self) -> Option<String> {
+        let target = find_target(self.args, &self.job, &self.event);
         let why_not = match (&target, self.token()) {
-            (PublishTarget::Nobody(why), _) => {
+            (PublishTarget::None(why), _) => {
                 self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, format!("no comment: {why}")));
                 return None;
             }
-            (PublishTarget::Missing(why), _) => Some(why.as_str()),
+            (PublishTarget::Unknown(why), _) => Some(why.as_str()),
             (_, None) => Some("there is no token: set GITHUB_TOKEN for this step alone"),
             _ if self.job.repository.is_none() => Some("GITHUB_REPOSITORY does not say which repository"),
             _ => None,
         };
         if let Some(why) = why_not {
-            say(
+            report(
                 self.session,
                 workflow_command::AnnotationLevel::Warning,
                 &format!("there is no comment: {why}"),
@@ -285,7 +285,7 @@ impl PublishContext<'_> {
         match self.session.to_its_end(self.write_comment(&target)).ok()? {
             Ok(address) => address,
             Err(why) => {
-                say(
+                report(
                     self.session,
                     workflow_command::AnnotationLevel::Warning,
                     &format!("there is no comment: {why}"),
@@ -298,7 +298,7 @@ impl PublishContext<'_> {
     fn token(&self) -> Option<String> {
         self.session
             .environment
-            .get(TOKEN)
+            .get(TOKEN_VARIABLE)
             .map(|token| token.trim().to_owned())
             .filter(|token| !token.is_empty())
     }
@@ -308,10 +308,10 @@ impl PublishContext<'_> {
         let (Some(token), Some(repository)) = (self.token(), &self.job.repository) else { return Ok(None) };
         let verification = http_client::trust(|name| self.session.environment.get(name));
         let api = GithubApi::new(&self.api, &token, &verification)?;
-        let told = |failure: ApiFailure| format!("{failure}; {}", comment::advice(&failure));
+        let told = |failure: RequestError| format!("{failure}; {}", comment::advice(&failure));
         let number = match target {
-            PublishTarget::Pull(number) => *number,
-            PublishTarget::Find(head) => {
+            PublishTarget::PullRequest(number) => *number,
+            PublishTarget::Search(head) => {
                 match pull_requests::find(&api, repository, head).await.map_err(told)? {
                     PullRequestMatch::One(number) => number,
                     PullRequestMatch::None => {
@@ -329,10 +329,12 @@ impl PublishContext<'_> {
                     }
                 }
             }
-            PublishTarget::Nobody(_) | PublishTarget::Missing(_) => return Ok(None),
+            PublishTarget::None(_) | PublishTarget::Unknown(_) => return Ok(None),
         };
-        let place = self.place(repository, number)?;
-        let done = comment::put(&api, &place, &self.news(), &|limit| self.text(limit)).await.map_err(told)?;
+        let place = self.comment_target(repository, number)?;
+        let done = comment::publish(&api, &place, &self.comment_content(), &|limit| self.render(limit))
+            .await
+            .map_err(told)?;
         let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
         Ok(match done {
             CommentResult::Created { address, by } => {
@@ -343,7 +345,7 @@ impl PublishContext<'_> {
                          another one: set comment-author (--comment-author) to {login}",
                         self.args.comment_author
                     );
-                    say(self.session, workflow_command::AnnotationLevel::Warning, &text);
+                    report(self.session, workflow_command::AnnotationLevel::Warning, &text);
                 }
                 Some(address)
             }
@@ -353,34 +355,34 @@ impl PublishContext<'_> {
                 if is_shared && !self.is_artifact {
                     let text = "the comment told of this very run already, perhaps of another job of a matrix: the last \
                                 one to write wins. Give each job a comment-id (--comment-id) of its own";
-                    say(self.session, workflow_command::AnnotationLevel::Warning, text);
+                    report(self.session, workflow_command::AnnotationLevel::Warning, text);
                 }
                 Some(address)
             }
-            CommentResult::Older(address) => {
+            CommentResult::Superseded(address) => {
                 let text = format!(
                     "the comment on pull request #{number} tells of a later run, and stays: {address}"
                 );
-                say(self.session, workflow_command::AnnotationLevel::Notice, &text);
+                report(self.session, workflow_command::AnnotationLevel::Notice, &text);
                 Some(address)
             }
-            CommentResult::Nothing => {
+            CommentResult::Unchanged => {
                 info(format!("there is nothing new to say on pull request #{number}"));
                 None
             }
         })
     }
 
-    fn place(&self, repository: &Repository, pull_request: u64) -> Result<CommentTarget, String> {
-        let id = self.id();
+    fn comment_target(&self, repository: &Repository, pull_request: u64) -> Result<CommentTarget, String> {
+        let id = self.comment_id();
         let mark =
             CommentMarker::new(&id).ok_or_else(|| format!("'{id}' is nothing to recognise a comment by"))?;
         let author = self.args.comment_author.clone();
-        Ok(CommentTarget { repository: repository.clone(), pull_request, mark, author })
+        Ok(CommentTarget { repository: repository.clone(), pull_request, marker: mark, author })
     }
 
     /// Says what would be done, and does nothing of it.
-    fn rehearse(&self) -> Result<ExitStatus, PublishRefusal> {
+    fn dry_run(&self) -> Result<ExitStatus, PublishRefusal> {
         let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
         let (verdict, after) = self.results.verdict();
         let after = if after.is_empty() { after } else { format!(" (after: {after})") };
@@ -396,23 +398,23 @@ impl PublishContext<'_> {
             info(format!("  {}: {}", annotation.title, annotation.message));
         }
         let repository = self.job.repository.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
-        let id = self.id();
-        match target(self.args, &self.job, &self.event) {
-            PublishTarget::Nobody(why) => info(format!("would not comment: {why}")),
-            PublishTarget::Missing(why) => info(format!("could not comment: {why}")),
-            PublishTarget::Pull(number) => {
+        let id = self.comment_id();
+        match find_target(self.args, &self.job, &self.event) {
+            PublishTarget::None(why) => info(format!("would not comment: {why}")),
+            PublishTarget::Unknown(why) => info(format!("could not comment: {why}")),
+            PublishTarget::PullRequest(number) => {
                 info(format!("would write the comment {id} on pull request #{number} of {repository}"));
             }
-            PublishTarget::Find(head) => info(format!(
+            PublishTarget::Search(head) => info(format!(
                 "would write the comment {id} on the one open pull request of {repository} whose head is at {} of {} \
                  in {}",
                 head.sha, head.branch, head.repository
             )),
         }
         if self.token().is_none() {
-            info(format!("there is no token in {TOKEN}"));
+            info(format!("there is no token in {TOKEN_VARIABLE}"));
         }
-        let text = self.text(comment::LIMIT);
+        let text = self.render(comment::LIMIT);
         let written = self.session.terminal.result(&text);
         written.map_err(|error| (ExitStatus::NotWritten, format!("the comment cannot be shown: {error}")))?;
         Ok(ExitStatus::Fine)

@@ -8,80 +8,80 @@ use crate::github::{Repository, WorkflowEvent, WorkflowJob, WorkflowRunId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PublishTarget {
     /// To this pull request.
-    Pull(u64),
+    PullRequest(u64),
     /// To the one that is open for this.
-    Find(HeadRef),
+    Search(HeadRef),
     /// Nowhere, and nobody expects it.
-    Nobody(&'static str),
+    None(&'static str),
     /// Nowhere, although somebody may expect it.
-    Missing(String),
+    Unknown(String),
 }
 
 /// What the branches of references begin with.
-const BRANCHES: &str = "refs/heads/";
+const BRANCH_PREFIX: &str = "refs/heads/";
 
 /// Finds out where it goes.
-pub(super) fn target(
+pub(super) fn find_target(
     args: &Publish,
     job: &WorkflowJob,
     event: &Result<WorkflowEvent, String>,
 ) -> PublishTarget {
     if args.comment == CommentWhen::Never {
-        return PublishTarget::Nobody("no comment is asked for");
+        return PublishTarget::None("no comment is asked for");
     }
     if let Some(number) = args.pull_request {
-        return PublishTarget::Pull(number);
+        return PublishTarget::PullRequest(number);
     }
     let event = match event {
         Ok(event) => event,
-        Err(error) => return PublishTarget::Missing(error.clone()),
+        Err(error) => return PublishTarget::Unknown(error.clone()),
     };
     if let Some(run) = &event.workflow_run {
-        return of_a_run(run);
+        return target_of_run(run);
     }
     if let Some(pull) = &event.pull_request {
-        return PublishTarget::Pull(pull.number);
+        return PublishTarget::PullRequest(pull.number);
     }
     if args.comment == CommentWhen::Always {
-        return of_a_push(job);
+        return target_of_push(job);
     }
     if args.workflow_run {
-        return PublishTarget::Missing("the event is about no run of another workflow".to_owned());
+        return PublishTarget::Unknown("the event is about no run of another workflow".to_owned());
     }
-    PublishTarget::Nobody("the event is about no pull request")
+    PublishTarget::None("the event is about no pull request")
 }
 
 /// The one that another workflow ran for. What its artifacts say of it does not count.
-fn of_a_run(run: &crate::github::event::WorkflowRun) -> PublishTarget {
+fn target_of_run(run: &crate::github::event::WorkflowRun) -> PublishTarget {
     if run.event != "pull_request" {
-        return PublishTarget::Nobody("the run was for no pull request");
+        return PublishTarget::None("the run was for no pull request");
     }
     let repository = run.head_repository.as_ref().and_then(|home| Repository::parse(&home.full_name));
     match (repository, &run.head_branch) {
         (Some(repository), Some(branch)) if !branch.is_empty() => {
-            PublishTarget::Find(HeadRef { repository, branch: branch.clone(), sha: run.head_sha.clone() })
+            PublishTarget::Search(HeadRef { repository, branch: branch.clone(), sha: run.head_sha.clone() })
         }
-        _ => PublishTarget::Missing("the repository or the branch that the run was for is gone".to_owned()),
+        _ => PublishTarget::Unknown("the repository or the branch that the run was for is gone".to_owned()),
     }
 }
 
 /// The one that a push belongs to.
-fn of_a_push(job: &WorkflowJob) -> PublishTarget {
-    let branch = job.reference.as_deref().and_then(|reference| reference.strip_prefix(BRANCHES));
+fn target_of_push(job: &WorkflowJob) -> PublishTarget {
+    let branch = job.reference.as_deref().and_then(|reference| reference.strip_prefix(BRANCH_PREFIX));
     match (&job.repository, branch, &job.sha) {
-        (Some(repository), Some(branch), Some(sha)) => PublishTarget::Find(HeadRef {
+        (Some(repository), Some(branch), Some(sha)) => PublishTarget::Search(HeadRef {
             repository: repository.clone(),
             branch: branch.to_owned(),
             sha: sha.clone(),
         }),
-        _ => PublishTarget::Missing(
+        _ => PublishTarget::Unknown(
             "the event is about no branch: name a pull request with --pull-request".to_owned(),
         ),
     }
 }
 
 /// The run that made the journals.
-pub(super) fn run(job: &WorkflowJob, event: &Result<WorkflowEvent, String>) -> Option<WorkflowRunId> {
+pub(super) fn journal_run(job: &WorkflowJob, event: &Result<WorkflowEvent, String>) -> Option<WorkflowRunId> {
     let of_another = event.as_ref().ok().and_then(|event| event.workflow_run.as_ref());
     of_another.map(|run| WorkflowRunId { id: run.id, attempt: run.run_attempt }).or(job.run)
 }
@@ -102,7 +102,7 @@ mod tests {
     fn events_say_where_it_goes() {
         let job = |pairs: &[(&str, &str)]| {
             let find = |name: &str| pairs.iter().find(|(known, _)| *known == name);
-            WorkflowJob::of(|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap()
+            WorkflowJob::from_env(|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap()
         };
         let push =
             job(&[("GITHUB_REPOSITORY", "a/b"), ("GITHUB_REF", "refs/heads/x/y"), ("GITHUB_SHA", "1")]);
@@ -117,25 +117,28 @@ mod tests {
         let fork = r#"{"full_name": "eve/b"}"#;
         let head = |repository: &str, branch: &str| {
             let repository = Repository::parse(repository).unwrap();
-            PublishTarget::Find(HeadRef { repository, branch: branch.to_owned(), sha: "1".to_owned() })
+            PublishTarget::Search(HeadRef { repository, branch: branch.to_owned(), sha: "1".to_owned() })
         };
         let check = |line: &[&str], event: &Result<WorkflowEvent, String>, expected: PublishTarget| {
-            assert_eq!(target(&args(line), &push, event), expected, "{line:?}");
+            assert_eq!(find_target(&args(line), &push, event), expected, "{line:?}");
         };
-        check(&[], &event(pull), PublishTarget::Pull(5));
-        check(&["--pull-request", "7"], &event(pull), PublishTarget::Pull(7));
-        check(&["--comment", "never"], &event(pull), PublishTarget::Nobody("no comment is asked for"));
-        check(&[], &event("{}"), PublishTarget::Nobody("the event is about no pull request"));
+        check(&[], &event(pull), PublishTarget::PullRequest(5));
+        check(&["--pull-request", "7"], &event(pull), PublishTarget::PullRequest(7));
+        check(&["--comment", "never"], &event(pull), PublishTarget::None("no comment is asked for"));
+        check(&[], &event("{}"), PublishTarget::None("the event is about no pull request"));
         check(&["--comment", "always"], &event("{}"), head("a/b", "x/y"));
         check(&[], &run("pull_request", fork), head("eve/b", "b"));
-        check(&[], &run("push", fork), PublishTarget::Nobody("the run was for no pull request"));
+        check(&[], &run("push", fork), PublishTarget::None("the run was for no pull request"));
         let missing =
-            |target: PublishTarget| assert!(matches!(target, PublishTarget::Missing(_)), "{target:?}");
-        missing(target(&args(&[]), &push, &run("pull_request", "null")));
-        missing(target(&args(&[]), &push, &Err("unreadable".to_owned())));
-        missing(target(&args(&["--workflow-run"]), &push, &event("{}")));
-        missing(target(&args(&["--comment", "always"]), &job(&[]), &event("{}")));
-        assert_eq!(super::run(&push, &run("pull_request", fork)), Some(WorkflowRunId { id: 9, attempt: 2 }));
-        assert_eq!(super::run(&push, &event("{}")), None);
+            |target: PublishTarget| assert!(matches!(target, PublishTarget::Unknown(_)), "{target:?}");
+        missing(find_target(&args(&[]), &push, &run("pull_request", "null")));
+        missing(find_target(&args(&[]), &push, &Err("unreadable".to_owned())));
+        missing(find_target(&args(&["--workflow-run"]), &push, &event("{}")));
+        missing(find_target(&args(&["--comment", "always"]), &job(&[]), &event("{}")));
+        assert_eq!(
+            super::journal_run(&push, &run("pull_request", fork)),
+            Some(WorkflowRunId { id: 9, attempt: 2 })
+        );
+        assert_eq!(super::journal_run(&push, &event("{}")), None);
     }
 }

@@ -17,9 +17,9 @@ use crate::report::ReportSummary;
 use crate::report::summary::{RunSummary, Sentiment};
 
 /// The word in place of one that is not known: it may be anything, and becomes an output.
-const NOT_KNOWN: &str = "unknown";
+const UNKNOWN_VERDICT: &str = "unknown";
 /// Words for what runs come to, the most serious first. One that is not known is more serious than any.
-const GRAVITY: [&str; 13] = [
+const VERDICTS_BY_SEVERITY: [&str; 13] = [
     "rollback-incomplete",
     "interrupted",
     "stopped",
@@ -45,17 +45,17 @@ pub(super) struct PublishedResults {
     pub(super) comparison: Option<RunComparison>,
     pub(super) summary: ReportSummary,
     /// One arm alone has journals.
-    pub(super) half: bool,
+    pub(super) is_one_sided: bool,
 }
 
 /// Finds and reads the journals. Nothing where there are none.
-pub(super) fn read(
+pub(super) fn read_results(
     session: &CommandContext,
     args: &Publish,
     hand: Trust,
 ) -> Result<Option<PublishedResults>, PublishRefusal> {
     let refused = |error: String| (ExitStatus::Invalid, error);
-    let given = given(session, args);
+    let given = input_paths(session, args);
     if hand == Trust::Unknown
         && let Some(path) = given.iter().find(|path| climbs(path))
     {
@@ -99,10 +99,10 @@ pub(super) fn read(
     };
     let summary = ReportSummary::of(&records, comparison.as_ref());
     let half = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
-    Ok(Some(PublishedResults { paths, folder, records, comparison, summary, half }))
+    Ok(Some(PublishedResults { paths, folder, records, comparison, summary, is_one_sided: half }))
 }
 
-fn given(session: &CommandContext, args: &Publish) -> Vec<PathBuf> {
+fn input_paths(session: &CommandContext, args: &Publish) -> Vec<PathBuf> {
     if !args.paths.is_empty() {
         return args.paths.clone();
     }
@@ -115,7 +115,7 @@ impl PublishedResults {
     pub(super) fn verdict(&self) -> (String, String) {
         match &self.comparison {
             Some(comparison) => (comparison.verdict.name().to_owned(), comparison.after.name().to_owned()),
-            None => (gravest(&self.summary), String::new()),
+            None => (worst_verdict(&self.summary), String::new()),
         }
     }
 
@@ -126,7 +126,7 @@ impl PublishedResults {
     }
 
     /// Whether something is not as it should be.
-    pub(super) fn is_a_failure(&self) -> bool {
+    pub(super) fn is_failure(&self) -> bool {
         match &self.comparison {
             Some(comparison) => {
                 matches!(comparison.verdict, ComparisonVerdict::Broken | ComparisonVerdict::Regressed)
@@ -137,7 +137,7 @@ impl PublishedResults {
     }
 
     /// Which experiments ran.
-    pub(super) fn identities(&self) -> impl Iterator<Item = ExperimentHash> {
+    pub(super) fn experiment_hashes(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
             let own = record.content.own.as_ref().map(|own| own.experiment_hash.clone());
             let said = own.filter(|hash| !hash.is_empty());
@@ -149,10 +149,15 @@ impl PublishedResults {
 }
 
 /// Of several runs the most serious word.
-fn gravest(summary: &ReportSummary) -> String {
-    let gravity = |run: &RunSummary| GRAVITY.iter().position(|known| *known == run.verdict);
+fn worst_verdict(summary: &ReportSummary) -> String {
+    let gravity = |run: &RunSummary| VERDICTS_BY_SEVERITY.iter().position(|known| *known == run.verdict);
     // none comes before any
-    let word = summary.runs.iter().map(gravity).min().map(|at| at.map_or(NOT_KNOWN, |at| GRAVITY[at]));
+    let word = summary
+        .runs
+        .iter()
+        .map(gravity)
+        .min()
+        .map(|at| at.map_or(UNKNOWN_VERDICT, |at| VERDICTS_BY_SEVERITY[at]));
     word.unwrap_or_default().to_owned()
 }
 
@@ -170,7 +175,7 @@ mod tests {
         };
         let check = |verdicts: &[&str], expected: &str| {
             let records: Vec<Record> = verdicts.iter().map(|verdict| record(verdict)).collect();
-            assert_eq!(gravest(&ReportSummary::of(&records, None)), expected);
+            assert_eq!(worst_verdict(&ReportSummary::of(&records, None)), expected);
         };
         check(&["held", "deviated", "held"], "deviated");
         check(&["held", "dry"], "dry");

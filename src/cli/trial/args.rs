@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::state_file::NAME;
-use super::usual;
+use super::default_reports;
+use super::state_file::FILE_NAME;
 use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, whole};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
 use crate::cli::duration::parse_duration;
@@ -98,12 +98,12 @@ impl Trial {
             .reads("a manifest", self.before.iter().chain(&self.after).chain(&self.common))
             .variables(&self.variables)
             .reads("a file of controls", &self.control_files)
-            .writes("the record of the trial", written(NAME))
+            .writes("the record of the trial", written(FILE_NAME))
             .writes("the trial's copy of the experiment", written("experiment.json"))
             .writes("the comparison", written("comparison.json"))
-            .reports(&usual(&self.output_dir))
+            .reports(&default_reports(&self.output_dir))
             .reports(&self.reports);
-        if self.output_dir.join(NAME).is_file() { files.empties(&self.output_dir) } else { files }
+        if self.output_dir.join(FILE_NAME).is_file() { files.empties(&self.output_dir) } else { files }
     }
 }
 

@@ -19,25 +19,25 @@ use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
 use args::Trial;
-use runner::{TrialRuns, conduct};
+use runner::{TrialRuns, execute};
 
 pub(super) use recover::recover;
-pub(super) use state_file::NAME as RECORD;
+pub(super) use state_file::FILE_NAME as RECORD;
 
 /// The variable that tells processes and configurations the namespace of their run.
 pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
 /// Conducts a trial. Gives the exit code.
 pub(super) fn trial(session: &CommandContext, args: &Trial) -> u8 {
-    session.to_its_end(whole(session, args)).unwrap_or_else(|code| code)
+    session.to_its_end(run_trial(session, args)).unwrap_or_else(|code| code)
 }
 
-async fn whole(session: &CommandContext, args: &Trial) -> u8 {
+async fn run_trial(session: &CommandContext, args: &Trial) -> u8 {
     if let Err(error) = args.reports.check(args.output.is_for_machines()) {
         return session.refuse(ExitStatus::Usage, error);
     }
     let rehearsal = if args.embedded {
-        match rehearse(session).await {
+        match start_embedded(session).await {
             Ok(rehearsal) => Some(rehearsal),
             Err((exit, why)) => return session.refuse(exit, why),
         }
@@ -45,14 +45,14 @@ async fn whole(session: &CommandContext, args: &Trial) -> u8 {
         None
     };
     let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path());
-    match on_a_cluster(session, args, kubeconfig).await {
+    match run_on_cluster(session, args, kubeconfig).await {
         Ok(code) => code,
         Err((exit, why)) => session.refuse(exit, why),
     }
 }
 
 /// An empty cluster of its own.
-async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::TrialRefusal> {
+async fn start_embedded(session: &CommandContext) -> Result<EmbeddedRun, prepare::TrialRefusal> {
     let interrupted = session
         .signals
         .end()
@@ -64,7 +64,7 @@ async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::Tria
 }
 
 /// The whole trial on a cluster that is there.
-async fn on_a_cluster(
+async fn run_on_cluster(
     session: &CommandContext,
     args: &Trial,
     kubeconfig: Option<&Path>,
@@ -72,7 +72,7 @@ async fn on_a_cluster(
     // runs have their own exit codes, whose meaning the trial has to know
     let mut inner = session.clone();
     inner.global.exit_code = ExitCodeStyle::Precise;
-    let TrialRuns { records, exit } = conduct(&inner, args, kubeconfig).await?;
+    let TrialRuns { records, exit } = execute(&inner, args, kubeconfig).await?;
     let (before, after): (Vec<_>, Vec<_>) = records.into_iter().partition(|seen| seen.arm == Arm::Before);
     let of = |seen: Vec<TrialJournal>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
     let (before, after) = (of(before), of(after));
@@ -87,7 +87,7 @@ async fn on_a_cluster(
         .map_err(|error| (ExitStatus::Invalid, error))?;
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
-    let mut failed = leave(session, &args.output_dir, &records, &comparison);
+    let mut failed = write_results(session, &args.output_dir, &records, &comparison);
     failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
@@ -101,7 +101,7 @@ async fn on_a_cluster(
 }
 
 /// Leaves the answer and the usual reports in the folder of a trial. What could not be written is told.
-pub(super) fn leave(
+pub(super) fn write_results(
     session: &CommandContext,
     folder: &Path,
     records: &[Record],
@@ -109,11 +109,14 @@ pub(super) fn leave(
 ) -> Vec<String> {
     let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
     let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err();
-    failed.into_iter().chain(usual(folder).write(&session.terminal, records, Some(comparison))).collect()
+    failed
+        .into_iter()
+        .chain(default_reports(folder).write(&session.terminal, records, Some(comparison)))
+        .collect()
 }
 
 /// The reports that every trial leaves in its folder.
-pub(super) fn usual(folder: &Path) -> ReportArgs {
+pub(super) fn default_reports(folder: &Path) -> ReportArgs {
     let file = |name: &str| Some(folder.join(name));
     ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
 }

@@ -15,10 +15,10 @@ use crate::kubernetes::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
-use crate::trial::manifest::{Manifest, named_namespaces};
+use crate::trial::manifest::{Manifest, referenced_namespaces};
 use crate::trial::{
     AllowedScopes, Arm, IsolationContext, IsolationViolation, ReachedScope, ResolvedManifest, TrialCluster,
-    outside,
+    find_violations,
 };
 use crate::value::Map;
 
@@ -41,7 +41,7 @@ pub(super) struct TrialInputs {
 }
 
 /// Reads the experiment and the manifests.
-pub(super) async fn read(
+pub(super) async fn read_inputs(
     session: &CommandContext,
     args: &Trial,
     surroundings: &RunContext,
@@ -65,7 +65,7 @@ pub(super) async fn read(
     }
     let all = |paths: &[std::path::PathBuf]| {
         let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error))?;
-        Ok::<_, TrialRefusal>(without_namespaces(session, manifests))
+        Ok::<_, TrialRefusal>(drop_namespaces(session, manifests))
     };
     let manifests =
         ManifestSet { common: all(&args.common)?, before: all(&args.before)?, after: all(&args.after)? };
@@ -87,7 +87,7 @@ pub(super) async fn read(
 }
 
 /// Every run has a namespace of its own: those of the manifests are passed over.
-fn without_namespaces(session: &CommandContext, manifests: Vec<Manifest>) -> Vec<Manifest> {
+fn drop_namespaces(session: &CommandContext, manifests: Vec<Manifest>) -> Vec<Manifest> {
     let is_namespace = |one: &Manifest| one.object["kind"] == "Namespace" && one.object["apiVersion"] == "v1";
     let (namespaces, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_namespace);
     for one in namespaces {
@@ -98,7 +98,7 @@ fn without_namespaces(session: &CommandContext, manifests: Vec<Manifest>) -> Vec
 }
 
 /// Refuses what the experiment would touch or measure outside the namespace of its run.
-pub(super) fn check_bounds(
+pub(super) fn check_isolation(
     session: &CommandContext,
     args: &Trial,
     surroundings: &RunContext,
@@ -116,18 +116,18 @@ pub(super) fn check_bounds(
     controls.extend(control_files(session, &args.control_files));
     let scope = Scope::new(known, Map::new());
     let bounds = IsolationContext { namespace, aliases: &aliases, scope: &scope, controls: &controls };
-    let mut found = outside(&read.experiment, &bounds);
+    let mut found = find_violations(&read.experiment, &bounds);
     let ManifestSet { common, before, after } = &read.manifests;
     for manifest in common.iter().chain(before).chain(after) {
-        for name in named_namespaces(&manifest.object) {
+        for name in referenced_namespaces(&manifest.object) {
             let one =
-                IsolationViolation { who: manifest.place.clone(), place: ReachedScope::Namespace(name) };
+                IsolationViolation { subject: manifest.place.clone(), scope: ReachedScope::Namespace(name) };
             if !found.contains(&one) {
                 found.push(one);
             }
         }
     }
-    found.retain(|one| !read.allowed.allows(&one.place));
+    found.retain(|one| !read.allowed.allows(&one.scope));
     for one in &found {
         session
             .terminal
@@ -147,7 +147,7 @@ pub(super) fn check_bounds(
 
 /// The manifests, with what the server knows of their kinds.
 pub(super) struct ResolvedManifests {
-    pub(super) of_the_cluster: Vec<ResolvedManifest>,
+    pub(super) cluster_scoped: Vec<ResolvedManifest>,
     common: Vec<ResolvedManifest>,
     before: Vec<ResolvedManifest>,
     after: Vec<ResolvedManifest>,
@@ -155,7 +155,7 @@ pub(super) struct ResolvedManifests {
 
 impl ResolvedManifests {
     /// What an arm has.
-    pub(super) fn of(&self, arm: Arm) -> Vec<&ResolvedManifest> {
+    pub(super) fn for_arm(&self, arm: Arm) -> Vec<&ResolvedManifest> {
         let own = match arm {
             Arm::Before => &self.before,
             Arm::After => &self.after,
@@ -165,7 +165,7 @@ impl ResolvedManifests {
 }
 
 /// Asks the server for the kinds. Things of the whole cluster may only be common ones.
-pub(super) async fn resolve(
+pub(super) async fn resolve_manifests(
     stage: &TrialCluster,
     manifests: &ManifestSet,
 ) -> Result<ResolvedManifests, TrialRefusal> {
@@ -175,19 +175,19 @@ pub(super) async fn resolve(
     };
     let (common, before, after) =
         (all(&manifests.common).await?, all(&manifests.before).await?, all(&manifests.after).await?);
-    if let Some(one) = before.iter().chain(&after).find(|one| !one.known.namespaced) {
+    if let Some(one) = before.iter().chain(&after).find(|one| !one.kind.namespaced) {
         let why = format!(
             "{}: it is a thing of the whole cluster, which both arms would share: put it into --common",
             one.manifest.place
         );
         return Err((ExitStatus::Usage, why));
     }
-    let (common, of_the_cluster) = common.into_iter().partition(|one| one.known.namespaced);
-    Ok(ResolvedManifests { of_the_cluster, common, before, after })
+    let (common, of_the_cluster) = common.into_iter().partition(|one| one.kind.namespaced);
+    Ok(ResolvedManifests { cluster_scoped: of_the_cluster, common, before, after })
 }
 
 /// The cluster.
-pub(super) async fn reach(surroundings: &RunContext) -> Result<Arc<ClusterClient>, TrialRefusal> {
+pub(super) async fn connect(surroundings: &RunContext) -> Result<Arc<ClusterClient>, TrialRefusal> {
     let mut place = String::new();
     let reached = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::report_files::replace;
 
 /// The name of the file; a folder that has it was made by a trial.
-pub(in crate::cli) const NAME: &str = "trial.json";
+pub(in crate::cli) const FILE_NAME: &str = "trial.json";
 
 /// The file, and what it says.
 #[derive(Debug)]
@@ -60,19 +60,19 @@ pub(super) struct InPlaceBackup {
 }
 
 /// The longest file that a trial writes, and more.
-const MOST_BYTES: u64 = 10 * 1024 * 1024;
+const MAX_BYTES: u64 = 10 * 1024 * 1024;
 
 impl RecoveredState {
     /// Reads the file of a folder; nothing where there is none. An error says why it cannot be used.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, String> {
-        let path = folder.join(NAME);
+        let path = folder.join(FILE_NAME);
         let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
         let file = match std::fs::File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|error| failed(&error))?,
         };
         let mut text = String::new();
-        file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
         let left: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
         // it becomes part of a selector
         let fits = !left.trial.is_empty() && left.trial.chars().all(|c| c.is_ascii_hexdigit());
@@ -99,7 +99,7 @@ pub(super) enum TrialProgress {
     /// Everything that it made is gone.
     Finished,
     /// Something that it made may still be there.
-    Left,
+    CleanupIncomplete,
 }
 
 /// A namespace.
@@ -118,7 +118,7 @@ impl TrialStateFile {
     pub(super) fn create(folder: &Path, content: TrialStateContent) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{} cannot be written: {error}", folder.display());
         let is_used = folder.exists() && std::fs::read_dir(folder).map_err(failed)?.next().is_some();
-        if is_used && !folder.join(NAME).is_file() {
+        if is_used && !folder.join(FILE_NAME).is_file() {
             return Err(format!(
                 "{} has something in it that is of no trial: name another folder with --output-dir",
                 folder.display()
@@ -130,7 +130,7 @@ impl TrialStateFile {
         for arm in ["before", "after"] {
             std::fs::create_dir_all(folder.join(arm)).map_err(failed)?;
         }
-        let file = Self { path: folder.join(NAME), content };
+        let file = Self { path: folder.join(FILE_NAME), content };
         file.write()?;
         Ok(file)
     }
@@ -173,8 +173,8 @@ mod tests {
         assert!(!folder.join("before/journal-1.json").exists());
         again.content.state = TrialProgress::Finished;
         again.write().unwrap();
-        assert!(std::fs::read_to_string(folder.join(NAME)).unwrap().contains("\"state\": \"finished\""));
-        std::fs::remove_file(folder.join(NAME)).unwrap();
+        assert!(std::fs::read_to_string(folder.join(FILE_NAME)).unwrap().contains("\"state\": \"finished\""));
+        std::fs::remove_file(folder.join(FILE_NAME)).unwrap();
         std::fs::write(folder.join("mine"), "precious").unwrap();
         assert!(TrialStateFile::create(&folder, content()).unwrap_err().contains("of no trial"));
         assert!(folder.join("mine").exists());
@@ -198,7 +198,7 @@ mod tests {
                 "{name}"
             );
         }
-        std::fs::write(folder.join(NAME), "{}").unwrap();
+        std::fs::write(folder.join(FILE_NAME), "{}").unwrap();
         assert!(RecoveredState::read(&folder).unwrap_err().contains("trial.json cannot be read"));
     }
 }

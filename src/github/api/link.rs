@@ -3,11 +3,11 @@
 use reqwest::header::{HeaderMap, LINK};
 
 /// The address of the next page; none where this one is the last.
-pub(super) fn next(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_of)
+pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(parse_next)
 }
 
-fn next_of(header: &str) -> Option<String> {
+fn parse_next(header: &str) -> Option<String> {
     let mut rest = header;
     loop {
         let (_, opened) = rest.split_once('<')?;
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn the_next_page_is_found_among_others() {
         let check = |header: &str, expected: Option<&str>| {
-            assert_eq!(next_of(header).as_deref(), expected, "{header}");
+            assert_eq!(parse_next(header).as_deref(), expected, "{header}");
         };
         check(
             "<https://h/a?page=2>; rel=\"next\", <https://h/a?page=9>; rel=\"last\"",

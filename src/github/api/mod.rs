@@ -26,9 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A hundred comments of the greatest length, and something to spare.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// A hundred things each: nobody reads a pull request with more comments.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 /// How many things stand on a page.
 const PER_PAGE: &str = "100";
 /// What stands where the token would.
@@ -40,67 +40,67 @@ pub struct GithubApi {
     base: Url,
     token: String,
     authorization: HeaderValue,
-    patience: RetryBudget,
+    retry_budget: RetryBudget,
 }
 
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiFailure {
+pub struct RequestError {
     /// `GET`, `POST`, `PATCH`.
     pub method: String,
     /// The path, without a query.
     pub path: String,
     /// What kind of thing happened.
-    pub trouble: ApiFailureKind,
+    pub kind: RequestErrorKind,
     /// What GitHub says of it. May be anybody's.
-    pub said: String,
+    pub message: String,
 }
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiFailureKind {
+pub enum RequestErrorKind {
     /// It cannot be reached, or broke off.
     Unreachable,
     /// It says no, or that it cannot.
     Status(u16),
     /// There were too many requests, for longer than is waited.
-    Limited,
+    RateLimited,
     /// The answer is none that is understood, or too large.
-    Senseless,
+    InvalidResponse,
 }
 
-impl ApiFailure {
+impl RequestError {
     /// The status, where there was one.
     pub fn status(&self) -> Option<u16> {
-        match self.trouble {
-            ApiFailureKind::Status(status) => Some(status),
+        match self.kind {
+            RequestErrorKind::Status(status) => Some(status),
             _ => None,
         }
     }
 
     /// Whether it may have been done nevertheless.
-    pub fn is_unsure(&self) -> bool {
-        match self.trouble {
-            ApiFailureKind::Unreachable | ApiFailureKind::Senseless => true,
-            ApiFailureKind::Status(status) => status >= 500,
-            ApiFailureKind::Limited => false,
+    pub fn is_ambiguous(&self) -> bool {
+        match self.kind {
+            RequestErrorKind::Unreachable | RequestErrorKind::InvalidResponse => true,
+            RequestErrorKind::Status(status) => status >= 500,
+            RequestErrorKind::RateLimited => false,
         }
     }
 }
 
-impl fmt::Display for ApiFailure {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.path)?;
-        match self.trouble {
-            ApiFailureKind::Unreachable => write!(f, "GitHub cannot be reached")?,
-            ApiFailureKind::Status(status) => {
+        match self.kind {
+            RequestErrorKind::Unreachable => write!(f, "GitHub cannot be reached")?,
+            RequestErrorKind::Status(status) => {
                 let phrase = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 write!(f, "{status} {}", phrase.unwrap_or_default())?;
             }
-            ApiFailureKind::Limited => write!(f, "there are too many requests")?,
-            ApiFailureKind::Senseless => write!(f, "the answer is not understood")?,
+            RequestErrorKind::RateLimited => write!(f, "there are too many requests")?,
+            RequestErrorKind::InvalidResponse => write!(f, "the answer is not understood")?,
         }
-        if self.said.is_empty() { Ok(()) } else { write!(f, " ({})", self.said) }
+        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
     }
 }
 
@@ -129,32 +129,32 @@ impl GithubApi {
             base: base.clone(),
             token: token.to_owned(),
             authorization,
-            patience: RetryBudget::from(Instant::now()),
+            retry_budget: RetryBudget::new(Instant::now()),
         })
     }
 
     /// Everything on all pages.
-    pub(super) async fn all<T: DeserializeOwned>(
+    pub(super) async fn get_all<T: DeserializeOwned>(
         &self,
         repository: &Repository,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Vec<T>, ApiFailure> {
+    ) -> Result<Vec<T>, RequestError> {
         let mut url = self.url(repository, path);
         url.query_pairs_mut().extend_pairs(query).append_pair("per_page", PER_PAGE);
         let path = url.path().to_owned();
-        let failed = |said: &str| ApiFailure {
+        let failed = |said: &str| RequestError {
             method: "GET".to_owned(),
             path: path.clone(),
-            trouble: ApiFailureKind::Senseless,
-            said: said.to_owned(),
+            kind: RequestErrorKind::InvalidResponse,
+            message: said.to_owned(),
         };
         let mut found = Vec::new();
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let answer = self.send(&Method::GET, &url, None).await?;
-            let page: Vec<T> = self.read(&Method::GET, &url, &answer.body)?;
+            let page: Vec<T> = self.parse_body(&Method::GET, &url, &answer.body)?;
             found.extend(page);
-            let Some(next) = link::next(&answer.headers) else { return Ok(found) };
+            let Some(next) = link::next_page(&answer.headers) else { return Ok(found) };
             let next = Url::parse(&next).map_err(|_| failed("its next page has no address"))?;
             if next.origin() != self.base.origin() {
                 return Err(failed("its next page is on another host, which is not asked"));
@@ -165,21 +165,21 @@ impl GithubApi {
     }
 
     /// Sends a document, and reads what comes of it.
-    pub(super) async fn change<T: DeserializeOwned>(
+    pub(super) async fn send_document<T: DeserializeOwned>(
         &self,
         method: Method,
         repository: &Repository,
         path: &[&str],
         body: &Json,
-    ) -> Result<T, ApiFailure> {
+    ) -> Result<T, RequestError> {
         let url = self.url(repository, path);
         let answer = self.send(&method, &url, Some(body)).await?;
-        self.read(&method, &url, &answer.body)
+        self.parse_body(&method, &url, &answer.body)
     }
 
     /// Waits before something is tried anew, if there is time for it.
-    pub(super) async fn pause(&self, tried: u32) -> bool {
-        match self.patience.pause(tried) {
+    pub(super) async fn wait_before_retry(&self, tried: u32) -> bool {
+        match self.retry_budget.backoff(tried) {
             Some(time) => {
                 tokio::time::sleep(time).await;
                 true
@@ -196,15 +196,27 @@ impl GithubApi {
         url
     }
 
-    fn read<T: DeserializeOwned>(&self, method: &Method, url: &Url, body: &[u8]) -> Result<T, ApiFailure> {
-        serde_json::from_slice(body)
-            .map_err(|error| self.failure(method, url, ApiFailureKind::Senseless, &error.to_string()))
+    fn parse_body<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: &[u8],
+    ) -> Result<T, RequestError> {
+        serde_json::from_slice(body).map_err(|error| {
+            self.request_error(method, url, RequestErrorKind::InvalidResponse, &error.to_string())
+        })
     }
 
-    fn failure(&self, method: &Method, url: &Url, trouble: ApiFailureKind, said: &str) -> ApiFailure {
+    fn request_error(
+        &self,
+        method: &Method,
+        url: &Url,
+        trouble: RequestErrorKind,
+        said: &str,
+    ) -> RequestError {
         let said = said.replace(&self.token, MASK);
         let said = said.trim().chars().take(300).collect();
-        ApiFailure { method: method.to_string(), path: url.path().to_owned(), trouble, said }
+        RequestError { method: method.to_string(), path: url.path().to_owned(), kind: trouble, message: said }
     }
 
     /// Sends a request, again where that is of use and cannot do it twice.
@@ -213,31 +225,31 @@ impl GithubApi {
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<GithubResponse, ApiFailure> {
+    ) -> Result<GithubResponse, RequestError> {
         let again = *method != Method::POST;
         let mut tried = 0;
         loop {
             tried += 1;
-            let (failure, next) = match self.once(method, url, body).await {
+            let (failure, next) = match self.send_once(method, url, body).await {
                 Err((trouble, said)) => {
-                    let next = if again && trouble == ApiFailureKind::Unreachable {
-                        self.patience.pause(tried).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
+                    let next = if again && trouble == RequestErrorKind::Unreachable {
+                        self.retry_budget.backoff(tried).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
                     } else {
                         RetryDecision::GiveUp
                     };
-                    (self.failure(method, url, trouble, &said), next)
+                    (self.request_error(method, url, trouble, &said), next)
                 }
                 Ok((status, answer)) if status.is_success() => return Ok(answer),
                 Ok((status, answer)) => {
-                    let said = said(&answer.body);
-                    let limited = retry::is_limited(status, &answer.headers, &said);
+                    let said = error_message(&answer.body);
+                    let limited = retry::is_rate_limited(status, &answer.headers, &said);
                     let trouble = if limited {
-                        ApiFailureKind::Limited
+                        RequestErrorKind::RateLimited
                     } else {
-                        ApiFailureKind::Status(status.as_u16())
+                        RequestErrorKind::Status(status.as_u16())
                     };
-                    let next = self.patience.next(status, &answer.headers, &said, tried, again);
-                    (self.failure(method, url, trouble, &said), next)
+                    let next = self.retry_budget.decide(status, &answer.headers, &said, tried, again);
+                    (self.request_error(method, url, trouble, &said), next)
                 }
             };
             match next {
@@ -247,19 +259,19 @@ impl GithubApi {
         }
     }
 
-    async fn once(
+    async fn send_once(
         &self,
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<(StatusCode, GithubResponse), (ApiFailureKind, String)> {
-        let broken = |error: reqwest::Error| (ApiFailureKind::Unreachable, describe(&error.without_url()));
+    ) -> Result<(StatusCode, GithubResponse), (RequestErrorKind, String)> {
+        let broken = |error: reqwest::Error| (RequestErrorKind::Unreachable, describe(&error.without_url()));
         let mut response = self.request(method, url, body).send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if bytes.len() + chunk.len() > MOST_BYTES {
-                return Err((ApiFailureKind::Senseless, "it is too large".to_owned()));
+            if bytes.len() + chunk.len() > MAX_BYTES {
+                return Err((RequestErrorKind::InvalidResponse, "it is too large".to_owned()));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -281,7 +293,7 @@ impl GithubApi {
 }
 
 /// What GitHub says of an error: its message, else the beginning of what it sent.
-fn said(body: &[u8]) -> String {
+fn error_message(body: &[u8]) -> String {
     let document: Option<Json> = serde_json::from_slice(body).ok();
     let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
     let text =
@@ -313,17 +325,18 @@ mod tests {
     fn errors_name_everything_but_the_token() {
         let api = api("https://h");
         let url = Url::parse("https://h/repos/a/b?head=x").unwrap();
-        let failure = api.failure(&Method::GET, &url, ApiFailureKind::Status(404), "Not Found, tok-en\n");
+        let failure =
+            api.request_error(&Method::GET, &url, RequestErrorKind::Status(404), "Not Found, tok-en\n");
         assert_eq!(failure.to_string(), "GET /repos/a/b: 404 Not Found (Not Found, ***)");
-        let failure = api.failure(&Method::POST, &url, ApiFailureKind::Limited, "");
+        let failure = api.request_error(&Method::POST, &url, RequestErrorKind::RateLimited, "");
         assert_eq!(failure.to_string(), "POST /repos/a/b: there are too many requests");
         assert!(GithubApi::new(&url, "a\nb", &Verification::Full).is_err());
     }
 
     #[test]
     fn messages_are_found_and_cut() {
-        assert_eq!(said(br#"{"message": "no", "documentation_url": "u"}"#), "no");
-        assert_eq!(said(b"<html>"), "<html>");
-        assert_eq!(said(&vec![b'x'; 10_000]).len(), 300);
+        assert_eq!(error_message(br#"{"message": "no", "documentation_url": "u"}"#), "no");
+        assert_eq!(error_message(b"<html>"), "<html>");
+        assert_eq!(error_message(&vec![b'x'; 10_000]).len(), 300);
     }
 }

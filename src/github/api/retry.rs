@@ -8,13 +8,13 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use crate::clock::Timestamp;
 
 /// How often a request is sent in all.
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 /// How long everything together may wait.
-const LONGEST: Duration = Duration::from_secs(150);
+const MAX_WAIT: Duration = Duration::from_secs(150);
 /// How long is waited before the second try; before every further one twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 /// How long is waited where there were too many requests and it is not said for how long.
-const LIMITED: Duration = Duration::from_secs(60);
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 /// What to do after an answer that is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +33,19 @@ pub(super) struct RetryBudget {
 
 impl RetryBudget {
     /// From that moment on.
-    pub(super) fn from(begin: Instant) -> Self {
-        Self { until: begin + LONGEST }
+    pub(super) fn new(begin: Instant) -> Self {
+        Self { until: begin + MAX_WAIT }
     }
 
     /// How long to wait after so many tries; nothing where there is no point in one more.
-    pub(super) fn pause(self, tried: u32) -> Option<Duration> {
-        let pause = FIRST_PAUSE * 2_u32.pow(tried.clamp(1, TRIES) - 1);
-        (tried < TRIES).then_some(pause).filter(|pause| self.allows(*pause))
+    pub(super) fn backoff(self, tried: u32) -> Option<Duration> {
+        let pause = INITIAL_BACKOFF * 2_u32.pow(tried.clamp(1, MAX_ATTEMPTS) - 1);
+        (tried < MAX_ATTEMPTS).then_some(pause).filter(|pause| self.allows(*pause))
     }
 
     /// What to do after an error. Only where it is known that nothing was done, or that doing it again does nothing
     /// more, a request is sent again.
-    pub(super) fn next(
+    pub(super) fn decide(
         self,
         status: StatusCode,
         headers: &HeaderMap,
@@ -54,10 +54,10 @@ impl RetryBudget {
         again: bool,
     ) -> RetryDecision {
         let asked = retry_after(headers);
-        let pause = if is_limited(status, headers, said) {
-            asked.or_else(|| until_reset(headers)).or(Some(LIMITED)).filter(|_| tried < TRIES)
+        let pause = if is_rate_limited(status, headers, said) {
+            asked.or_else(|| until_reset(headers)).or(Some(RATE_LIMIT_WAIT)).filter(|_| tried < MAX_ATTEMPTS)
         } else if status.is_server_error() && again {
-            let pause = self.pause(tried);
+            let pause = self.backoff(tried);
             pause.map(|pause| asked.map_or(pause, |asked| asked.max(pause)))
         } else {
             None
@@ -71,7 +71,7 @@ impl RetryBudget {
 }
 
 /// Whether there were too many requests. A plain 403 is a refusal.
-pub(super) fn is_limited(status: StatusCode, headers: &HeaderMap, said: &str) -> bool {
+pub(super) fn is_rate_limited(status: StatusCode, headers: &HeaderMap, said: &str) -> bool {
     let spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
     match status {
         StatusCode::TOO_MANY_REQUESTS => true,
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn requests_are_sent_again_where_that_is_of_use() {
-        let patience = RetryBudget::from(Instant::now());
+        let patience = RetryBudget::new(Instant::now());
         let check = |status: u16,
                      pairs: &[(&'static str, &str)],
                      said: &str,
@@ -110,7 +110,7 @@ mod tests {
                      again: bool,
                      millis: u64| {
             let next =
-                patience.next(StatusCode::from_u16(status).unwrap(), &headers(pairs), said, tried, again);
+                patience.decide(StatusCode::from_u16(status).unwrap(), &headers(pairs), said, tried, again);
             let expected = if millis == 0 {
                 RetryDecision::GiveUp
             } else {
@@ -136,7 +136,7 @@ mod tests {
         check(422, &[("retry-after", "1")], "", 1, true, 0);
         let spent = RetryBudget { until: Instant::now() };
         assert_eq!(
-            spent.next(StatusCode::BAD_GATEWAY, &HeaderMap::new(), "", 1, true),
+            spent.decide(StatusCode::BAD_GATEWAY, &HeaderMap::new(), "", 1, true),
             RetryDecision::GiveUp
         );
     }

@@ -5,7 +5,7 @@ use ring::digest;
 use crate::github::WorkflowRunId;
 
 /// How long the identity of a comment may be.
-const LONGEST: usize = 64;
+const MAX_ID_LENGTH: usize = 64;
 /// What both lines begin with.
 const OPEN: &str = "<!-- kubectl-chaos:";
 /// What they end with.
@@ -26,15 +26,15 @@ pub struct RunStamp {
 
 /// Whether a text can be the identity of a comment.
 pub fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len()) && text.chars().all(fits)
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(is_id_char)
 }
 
-fn fits(c: char) -> bool {
+fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 /// An identity made of any text: the same for the same text, and another one for another where it had to be changed.
-pub fn id_of(text: &str) -> String {
+pub fn derive_id(text: &str) -> String {
     if is_id(text) {
         return text.to_owned();
     }
@@ -43,12 +43,12 @@ pub fn id_of(text: &str) -> String {
         digest.as_ref()[..4].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut id = String::new();
     for c in text.chars() {
-        if fits(c) {
+        if is_id_char(c) {
             id.push(c);
         } else if !id.ends_with('-') && !id.is_empty() {
             id.push('-');
         }
-        if id.len() + 1 + digest.len() == LONGEST {
+        if id.len() + 1 + digest.len() == MAX_ID_LENGTH {
             break;
         }
     }
@@ -69,7 +69,7 @@ impl CommentMarker {
 
     /// Whether it is the first line of that text, where we write it: anywhere else it may be a quotation, or what
     /// somebody else made the same author say.
-    pub(super) fn is_on_top_of(&self, text: &str) -> bool {
+    pub(super) fn is_first_line_of(&self, text: &str) -> bool {
         text.lines().next() == Some(&self.0)
     }
 }
@@ -88,7 +88,7 @@ impl RunStamp {
     }
 
     /// Reads it from the second line of a comment, where we write it; whatever stands below may be anybody's.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let line = text.lines().nth(1)?;
         let said = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
         let mut parts = said.splitn(3, ':');
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn identities_are_made_of_names() {
         let check = |text: &str, expected: &str| {
-            let id = id_of(text);
+            let id = derive_id(text);
             assert!(is_id(&id), "{id}");
             assert!(id.starts_with(expected), "{text}: {id}");
         };
@@ -116,8 +116,8 @@ mod tests {
         check("Is the service  resilient?", "Is-the-service-resilient-");
         check("вне", "experiment-");
         check("", "experiment-");
-        assert_ne!(id_of("a/b.json"), id_of("a-b.json"));
-        assert_ne!(id_of(&"x".repeat(100)), id_of(&"x".repeat(101)));
+        assert_ne!(derive_id("a/b.json"), derive_id("a-b.json"));
+        assert_ne!(derive_id(&"x".repeat(100)), derive_id(&"x".repeat(101)));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
     fn stamps_are_read_again() {
         let check = |run: Option<WorkflowRunId>, state: &str| {
             let stamp = RunStamp { run, state: state.to_owned() };
-            assert_eq!(RunStamp::read(&format!("x\r\n{}\r\ny", stamp.line())), Some(stamp));
+            assert_eq!(RunStamp::parse(&format!("x\r\n{}\r\ny", stamp.line())), Some(stamp));
         };
         check(Some(WorkflowRunId { id: 12_345_678_901, attempt: 2 }), "fixed/holds");
         check(None, "rollback-incomplete");
@@ -144,11 +144,11 @@ mod tests {
             "<!-- kubectl-chaos:run:1 -->",
             " <!-- kubectl-chaos:run:1:1:x -->",
         ] {
-            assert_eq!(RunStamp::read(&format!("x\n{wrong}")), None, "{wrong}");
+            assert_eq!(RunStamp::parse(&format!("x\n{wrong}")), None, "{wrong}");
         }
         let line = RunStamp { run: None, state: "held".to_owned() }.line();
         for elsewhere in [line.clone(), format!("{line}\nx"), format!("x\ny\n{line}")] {
-            assert_eq!(RunStamp::read(&elsewhere), None, "{elsewhere}");
+            assert_eq!(RunStamp::parse(&elsewhere), None, "{elsewhere}");
         }
         let odd = RunStamp { run: None, state: "--> x\n".to_owned() };
         assert_eq!(odd.line(), "<!-- kubectl-chaos:run:0:0:--x -->");
@@ -157,12 +157,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_makes_an_identity(text in ".{0,200}") {
-            let id = id_of(&text);
+            let id = derive_id(&text);
             prop_assert!(is_id(&id));
             let mark = CommentMarker::new(&id).unwrap();
             let ours = format!("{}\nb", mark.line());
             let quoted = format!("a\n{ours}");
-            prop_assert!(mark.is_on_top_of(&ours) && !mark.is_on_top_of(&quoted));
+            prop_assert!(mark.is_first_line_of(&ours) && !mark.is_first_line_of(&quoted));
         }
     }
 }

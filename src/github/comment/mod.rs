@@ -10,16 +10,16 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ApiFailure, ApiFailureKind, GithubApi, Repository};
+use super::{GithubApi, Repository, RequestError, RequestErrorKind};
 
-pub use markers::{CommentMarker, RunStamp, id_of, is_id};
+pub use markers::{CommentMarker, RunStamp, derive_id, is_id};
 
 /// How long a comment may be, in characters of whatever kind: GitHub takes 65,536.
 pub const LIMIT: usize = 65_000;
 /// How long it may be where that was too long nevertheless.
-const SHORTER: usize = 30_000;
+const SHORT_LIMIT: usize = 30_000;
 /// How often it is looked whether a comment was made of which that is not known.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Which comment.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct CommentTarget {
     /// On which pull request.
     pub pull_request: u64,
     /// What it is recognised by.
-    pub mark: CommentMarker,
+    pub marker: CommentMarker,
     /// Who writes it.
     pub author: String,
 }
@@ -51,9 +51,9 @@ pub struct CommentContent {
     /// Of which run, and what it came to.
     pub stamp: RunStamp,
     /// Whether something is not as it should be.
-    pub is_a_failure: bool,
+    pub is_failure: bool,
     /// When it is to be told.
-    pub when: CommentPolicy,
+    pub policy: CommentPolicy,
 }
 
 /// What became of it.
@@ -74,9 +74,9 @@ pub enum CommentResult {
         is_shared: bool,
     },
     /// The comment tells of a later run, and stays.
-    Older(String),
+    Superseded(String),
     /// There was nothing to say.
-    Nothing,
+    Unchanged,
 }
 
 /// A comment, as far as it is looked at.
@@ -99,33 +99,33 @@ struct User {
 impl Comment {
     fn is_ours(&self, place: &CommentTarget) -> bool {
         let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&place.author));
-        author && place.mark.is_on_top_of(self.body.as_deref().unwrap_or_default())
+        author && place.marker.is_first_line_of(self.body.as_deref().unwrap_or_default())
     }
 
     fn stamp(&self) -> Option<RunStamp> {
-        RunStamp::read(self.body.as_deref()?)
+        RunStamp::parse(self.body.as_deref()?)
     }
 }
 
 /// Writes the comment: the one that is there, else a new one. What stands in it is made to a length in bytes.
-pub async fn put(
+pub async fn publish(
     api: &GithubApi,
     place: &CommentTarget,
     news: &CommentContent,
     text: &dyn Fn(usize) -> String,
-) -> Result<CommentResult, ApiFailure> {
+) -> Result<CommentResult, RequestError> {
     let mut limit = LIMIT;
     let mut tried = 0;
     loop {
         tried += 1;
-        let there = find(api, place).await?;
-        if let Some(later) = there.iter().find(|one| is_later(one, news)) {
-            return Ok(CommentResult::Older(later.html_url.clone()));
+        let there = find_own(api, place).await?;
+        if let Some(later) = there.iter().find(|one| is_newer(one, news)) {
+            return Ok(CommentResult::Superseded(later.html_url.clone()));
         }
         let newest = there.last();
         // what a try before this one has made is wanted
-        if tried == 1 && !wanted(news, newest) {
-            return Ok(CommentResult::Nothing);
+        if tried == 1 && !should_write(news, newest) {
+            return Ok(CommentResult::Unchanged);
         }
         let written = |limit| body(place, news, limit, text);
         if let Some(newest) = newest {
@@ -136,7 +136,7 @@ pub async fn put(
                     return Ok(CommentResult::Updated { address: comment.html_url, is_shared });
                 }
                 Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
-                    limit = SHORTER;
+                    limit = SHORT_LIMIT;
                     tried -= 1;
                     continue;
                 }
@@ -152,27 +152,28 @@ pub async fn put(
                 return Ok(CommentResult::Created { address: comment.html_url, by });
             }
             Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
-                limit = SHORTER;
+                limit = SHORT_LIMIT;
                 tried -= 1;
             }
             // perhaps it is there: two of them would be there for ever
-            Err(failure) if failure.is_unsure() && tried < TRIES && api.pause(tried).await => {}
+            Err(failure)
+                if failure.is_ambiguous() && tried < MAX_ATTEMPTS && api.wait_before_retry(tried).await => {}
             Err(failure) => return Err(failure),
         }
     }
 }
 
 /// Those that are ours, the newest last.
-async fn find(api: &GithubApi, place: &CommentTarget) -> Result<Vec<Comment>, ApiFailure> {
+async fn find_own(api: &GithubApi, place: &CommentTarget) -> Result<Vec<Comment>, RequestError> {
     let number = place.pull_request.to_string();
-    let all: Vec<Comment> = api.all(&place.repository, &["issues", &number, "comments"], &[]).await?;
+    let all: Vec<Comment> = api.get_all(&place.repository, &["issues", &number, "comments"], &[]).await?;
     let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(place)).collect();
     ours.sort_by_key(|comment| comment.id);
     Ok(ours)
 }
 
 /// Whether a comment tells of a later run than this news.
-fn is_later(comment: &Comment, news: &CommentContent) -> bool {
+fn is_newer(comment: &Comment, news: &CommentContent) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
     known.zip(news.stamp.run).is_some_and(|(known, ours)| known > ours)
 }
@@ -183,13 +184,13 @@ fn is_of_the_same_run(comment: &Comment, news: &CommentContent) -> bool {
     known.is_some() && known == news.stamp.run
 }
 
-fn wanted(news: &CommentContent, there: Option<&Comment>) -> bool {
-    match news.when {
+fn should_write(news: &CommentContent, there: Option<&Comment>) -> bool {
+    match news.policy {
         CommentPolicy::Always => true,
         CommentPolicy::OnChange => {
             there.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != news.stamp.state)
         }
-        CommentPolicy::OnFailure => news.is_a_failure || there.is_some(),
+        CommentPolicy::OnFailure => news.is_failure || there.is_some(),
     }
 }
 
@@ -200,43 +201,50 @@ pub fn body(
     limit: usize,
     text: &dyn Fn(usize) -> String,
 ) -> String {
-    let head = format!("{}\n{}\n", place.mark.line(), news.stamp.line());
+    let head = format!("{}\n{}\n", place.marker.line(), news.stamp.line());
     let text = text(limit.saturating_sub(head.len()));
     format!("{head}{text}")
 }
 
-async fn update(api: &GithubApi, place: &CommentTarget, id: u64, body: &str) -> Result<Comment, ApiFailure> {
+async fn update(
+    api: &GithubApi,
+    place: &CommentTarget,
+    id: u64,
+    body: &str,
+) -> Result<Comment, RequestError> {
     let path = ["issues", "comments", &id.to_string()];
-    api.change(Method::PATCH, &place.repository, &path, &json!({"body": body})).await
+    api.send_document(Method::PATCH, &place.repository, &path, &json!({"body": body})).await
 }
 
-async fn create(api: &GithubApi, place: &CommentTarget, body: &str) -> Result<Comment, ApiFailure> {
+async fn create(api: &GithubApi, place: &CommentTarget, body: &str) -> Result<Comment, RequestError> {
     let path = ["issues", &place.pull_request.to_string(), "comments"];
-    api.change(Method::POST, &place.repository, &path, &json!({"body": body})).await
+    api.send_document(Method::POST, &place.repository, &path, &json!({"body": body})).await
 }
 
 /// What to do about a comment that could not be written.
-pub fn advice(failure: &ApiFailure) -> &'static str {
-    match failure.trouble {
-        ApiFailureKind::Status(401) => "the token is not valid, or has expired",
-        ApiFailureKind::Status(403) if failure.said.to_ascii_lowercase().contains("locked") => {
+pub fn advice(failure: &RequestError) -> &'static str {
+    match failure.kind {
+        RequestErrorKind::Status(401) => "the token is not valid, or has expired",
+        RequestErrorKind::Status(403) if failure.message.to_ascii_lowercase().contains("locked") => {
             "somebody has locked the conversation of the pull request: the comment can be written when it is unlocked"
         }
-        ApiFailureKind::Status(403) => {
+        RequestErrorKind::Status(403) => {
             "the job needs `permissions: pull-requests: write`; on pull requests from forks and from Dependabot the \
              token can only read whatever the job asks for, and a second workflow, `on: workflow_run`, can publish \
              for them: see docs/github.md"
         }
-        ApiFailureKind::Status(404) => {
+        RequestErrorKind::Status(404) => {
             "is that the number of a pull request of this repository, and may the token see it? The job needs \
              `permissions: pull-requests: write`"
         }
-        ApiFailureKind::Status(410) => "the comments of the repository are switched off",
-        ApiFailureKind::Status(422) => "GitHub does not take the comment, nor a shorter one",
-        ApiFailureKind::Limited => "run the job again later",
-        ApiFailureKind::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
-        ApiFailureKind::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
-        ApiFailureKind::Status(_) | ApiFailureKind::Senseless => "is GITHUB_API_URL that of GitHub's API?",
+        RequestErrorKind::Status(410) => "the comments of the repository are switched off",
+        RequestErrorKind::Status(422) => "GitHub does not take the comment, nor a shorter one",
+        RequestErrorKind::RateLimited => "run the job again later",
+        RequestErrorKind::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
+        RequestErrorKind::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
+        RequestErrorKind::Status(_) | RequestErrorKind::InvalidResponse => {
+            "is GITHUB_API_URL that of GitHub's API?"
+        }
     }
 }
 
@@ -249,7 +257,7 @@ mod tests {
         CommentTarget {
             repository: Repository::parse("shop/web").unwrap(),
             pull_request: 5,
-            mark: CommentMarker::new("web.json").unwrap(),
+            marker: CommentMarker::new("web.json").unwrap(),
             author: "github-actions[bot]".to_owned(),
         }
     }
@@ -262,8 +270,8 @@ mod tests {
     fn news(run: u64, state: &str, when: CommentPolicy, is_a_failure: bool) -> CommentContent {
         CommentContent {
             stamp: RunStamp { run: Some(WorkflowRunId { id: run, attempt: 1 }), state: state.to_owned() },
-            is_a_failure,
-            when,
+            is_failure: is_a_failure,
+            policy: when,
         }
     }
 
@@ -297,7 +305,7 @@ mod tests {
         let check = |ours: Option<WorkflowRunId>, expected: bool| {
             let mut news = news(0, "x", CommentPolicy::Always, false);
             news.stamp.run = ours;
-            assert_eq!(is_later(&there, &news), expected, "{ours:?}");
+            assert_eq!(is_newer(&there, &news), expected, "{ours:?}");
         };
         check(Some(WorkflowRunId { id: 6, attempt: 9 }), true);
         check(Some(WorkflowRunId { id: 7, attempt: 1 }), false);
@@ -315,7 +323,7 @@ mod tests {
         };
         let check = |when: CommentPolicy, failure: bool, there: Option<&Comment>, expected: bool| {
             assert_eq!(
-                wanted(&news(2, "fixed/holds", when, failure), there),
+                should_write(&news(2, "fixed/holds", when, failure), there),
                 expected,
                 "{when:?} {failure} {there:?}"
             );

@@ -13,32 +13,32 @@ const SCHEMA: &str = "kubectl-chaos/recover/v1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
     /// It goes.
-    Removed,
+    Delete,
     /// It becomes again what it was.
-    PutBack,
+    Restore,
     /// It is gone, and is made as it was.
-    MadeAgain,
+    Recreate,
     /// It is as it should be.
-    Stays,
+    None,
     /// It stays as it is, though there would be something to do.
-    LeftAlone,
+    Skip,
 }
 
 impl Disposition {
     /// As it stands in the table and in the answer.
-    fn words(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Removed => "removed",
-            Self::PutBack => "put back",
-            Self::MadeAgain => "made again",
-            Self::Stays => "stays",
-            Self::LeftAlone => "left alone",
+            Self::Delete => "removed",
+            Self::Restore => "put back",
+            Self::Recreate => "made again",
+            Self::None => "stays",
+            Self::Skip => "left alone",
         }
     }
 
     /// Whether something is done.
-    pub(super) fn is_a_change(self) -> bool {
-        !matches!(self, Self::Stays | Self::LeftAlone)
+    pub(super) fn changes_cluster(self) -> bool {
+        !matches!(self, Self::None | Self::Skip)
     }
 }
 
@@ -48,112 +48,112 @@ pub(super) struct Leftover {
     pub(super) name: String,
     namespace: Option<String>,
     trial: String,
-    since: Option<String>,
-    pub(super) becomes: Disposition,
+    created: Option<String>,
+    pub(super) action: Disposition,
     /// Why it is left alone, and what to do.
-    pub(super) why: Option<String>,
+    pub(super) reason: Option<String>,
     /// The Secret that says so of it.
-    kept_in: Option<String>,
+    backup_secret: Option<String>,
     /// Its group; empty for the core.
     group: String,
 }
 
 impl Leftover {
-    fn of(thing: &Metadata, kind: &str, group: &str, becomes: Disposition) -> Self {
+    fn new(thing: &Metadata, kind: &str, group: &str, becomes: Disposition) -> Self {
         Self {
             kind: kind.to_owned(),
             name: thing.name.clone(),
             namespace: thing.namespace.clone(),
             trial: thing.trial().unwrap_or_default().to_owned(),
-            since: thing.creation_timestamp.clone(),
-            becomes,
-            why: None,
-            kept_in: None,
+            created: thing.creation_timestamp.clone(),
+            action: becomes,
+            reason: None,
+            backup_secret: None,
             group: group.to_owned(),
         }
     }
 
     /// Something that was made for a trial, or looks like it.
-    pub(super) fn made(resource: &Resource, thing: &Metadata) -> Self {
-        let left = Self::of(thing, &resource.kind, &resource.group, Disposition::Removed);
-        match foreign(resource, thing) {
+    pub(super) fn from_object(resource: &Resource, thing: &Metadata) -> Self {
+        let left = Self::new(thing, &resource.kind, &resource.group, Disposition::Delete);
+        match foreign_reason(resource, thing) {
             None => left,
-            Some(why) => Self { becomes: Disposition::LeftAlone, why: Some(why), ..left },
+            Some(why) => Self { action: Disposition::Skip, reason: Some(why), ..left },
         }
     }
 
     /// A Secret that keeps something, and what becomes of everything that it keeps.
-    pub(super) fn kept(standing: &Backup, outlook: &[RestorePlan]) -> Vec<Self> {
-        let objects: Vec<Self> = outlook.iter().map(|one| Self::object(standing, one)).collect();
-        let stays = objects.iter().any(|one| one.becomes == Disposition::LeftAlone);
+    pub(super) fn from_backup(standing: &Backup, outlook: &[RestorePlan]) -> Vec<Self> {
+        let objects: Vec<Self> = outlook.iter().map(|one| Self::from_plan(standing, one)).collect();
+        let stays = objects.iter().any(|one| one.action == Disposition::Skip);
         let secret = Self {
             kind: "Secret".to_owned(),
-            name: standing.name(),
-            becomes: if stays { Disposition::LeftAlone } else { Disposition::Removed },
-            why: stays.then(|| {
+            name: standing.secret_name(),
+            action: if stays { Disposition::Skip } else { Disposition::Delete },
+            reason: stays.then(|| {
                 "something of what it keeps is left alone: once that is settled, delete the Secret".to_owned()
             }),
-            kept_in: None,
+            backup_secret: None,
             group: String::new(),
-            ..Self::within(standing)
+            ..Self::for_backup(standing)
         };
         std::iter::once(secret).chain(objects).collect()
     }
 
-    fn object(standing: &Backup, one: &RestorePlan) -> Self {
-        let (becomes, why) = match &one.fate {
-            RestoreAction::Stays => (Disposition::Stays, None),
-            RestoreAction::Removed => (Disposition::Removed, None),
-            RestoreAction::PutBack => (Disposition::PutBack, None),
-            RestoreAction::MadeAgain => (Disposition::MadeAgain, None),
-            RestoreAction::LeftAlone(why) => (Disposition::LeftAlone, Some(why.clone())),
+    fn from_plan(standing: &Backup, one: &RestorePlan) -> Self {
+        let (becomes, why) = match &one.action {
+            RestoreAction::None => (Disposition::None, None),
+            RestoreAction::Delete => (Disposition::Delete, None),
+            RestoreAction::Restore => (Disposition::Restore, None),
+            RestoreAction::Recreate => (Disposition::Recreate, None),
+            RestoreAction::Skip(why) => (Disposition::Skip, Some(why.clone())),
         };
         let group = one.api_version.split_once('/').map_or("", |(group, _)| group);
         Self {
             kind: one.kind.clone(),
             name: one.name.clone(),
-            becomes,
-            why,
-            kept_in: Some(standing.name()),
+            action: becomes,
+            reason: why,
+            backup_secret: Some(standing.secret_name()),
             group: group.to_owned(),
-            ..Self::within(standing)
+            ..Self::for_backup(standing)
         }
     }
 
     /// What a Secret and everything that it keeps have in common.
-    fn within(standing: &Backup) -> Self {
+    fn for_backup(standing: &Backup) -> Self {
         Self {
             namespace: Some(standing.namespace().to_owned()),
             trial: standing.trial().to_owned(),
-            since: standing.since().map(str::to_owned),
-            ..Self::of(&Metadata::default(), "", "", Disposition::Stays)
+            created: standing.created().map(str::to_owned),
+            ..Self::new(&Metadata::default(), "", "", Disposition::None)
         }
     }
 
     /// A Secret that passes for one of a trial, and is none.
-    pub(super) fn misfit(one: &InvalidBackup) -> Self {
+    pub(super) fn from_invalid_backup(one: &InvalidBackup) -> Self {
         let why = format!(
             "{}: no trial has written it as it is, and nothing of it is put back; look who did, and delete it",
-            one.why
+            one.reason
         );
-        Self { why: Some(why), ..Self::of(&one.metadata, "Secret", "", Disposition::LeftAlone) }
+        Self { reason: Some(why), ..Self::new(&one.metadata, "Secret", "", Disposition::Skip) }
     }
 
     /// Its kind and its name, as kubectl takes them.
-    fn named(&self) -> String {
+    fn qualified_name(&self) -> String {
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
         format!("{}{group}/{}", self.kind.to_lowercase(), self.name)
     }
 
-    fn document(&self) -> Json {
+    fn to_json(&self) -> Json {
         json!({"kind": self.kind, "name": self.name, "namespace": self.namespace, "trial": self.trial,
-            "since": self.since, "becomes": self.becomes.words(), "why": self.why, "kept_in": self.kept_in})
+            "since": self.created, "becomes": self.action.name(), "why": self.reason, "kept_in": self.backup_secret})
     }
 }
 
 /// Why something that bears the label of a trial was not made by one; nothing where it may have been. Things of the
 /// whole cluster have the names that manifests gave them; a namespace has one that only trials give.
-pub(super) fn foreign(resource: &Resource, thing: &Metadata) -> Option<String> {
+pub(super) fn foreign_reason(resource: &Resource, thing: &Metadata) -> Option<String> {
     if *resource != NAMESPACES {
         return None;
     }
@@ -173,29 +173,29 @@ pub(super) fn foreign(resource: &Resource, thing: &Metadata) -> Option<String> {
 }
 
 /// The list of it; names alone are only those of things that trials made, and not of what stood there before them.
-pub(super) fn list(left: &[Leftover], is_of_names: bool) -> Table {
+pub(super) fn to_table(left: &[Leftover], is_of_names: bool) -> Table {
     let line = |one: &Leftover| Row {
-        name: one.named(),
+        name: one.qualified_name(),
         cells: vec![
             one.kind.clone(),
             one.name.clone(),
             one.namespace.clone().unwrap_or_default(),
             one.trial.clone(),
-            one.since.clone().unwrap_or_default(),
-            one.becomes.words().to_owned(),
+            one.created.clone().unwrap_or_default(),
+            one.action.name().to_owned(),
         ],
-        wide_cells: vec![one.why.clone().unwrap_or_default()],
+        wide_cells: vec![one.reason.clone().unwrap_or_default()],
     };
     Table {
         heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "SINCE", "BECOMES"],
         wide_heads: &["WHY"],
-        lines: left.iter().filter(|one| !is_of_names || one.kept_in.is_none()).map(line).collect(),
+        lines: left.iter().filter(|one| !is_of_names || one.backup_secret.is_none()).map(line).collect(),
     }
 }
 
 /// What machines read.
-pub(super) fn document(address: &str, left: &[Leftover]) -> Json {
-    let left: Vec<Json> = left.iter().map(Leftover::document).collect();
+pub(super) fn to_document(address: &str, left: &[Leftover]) -> Json {
+    let left: Vec<Json> = left.iter().map(Leftover::to_json).collect();
     json!({"schema": SCHEMA, "cluster": address, "left": left})
 }
 
@@ -209,9 +209,9 @@ mod tests {
             let thing: Metadata = serde_json::from_value(json!({"name": name, "labels":
                 {"kubectl-chaos/trial": trial}}))
             .unwrap();
-            assert_eq!(foreign(&NAMESPACES, &thing).is_none(), expected, "{name} {trial}");
+            assert_eq!(foreign_reason(&NAMESPACES, &thing).is_none(), expected, "{name} {trial}");
             let other = Resource { kind: "ClusterRole".into(), ..NAMESPACES };
-            assert_eq!(foreign(&other, &thing), None);
+            assert_eq!(foreign_reason(&other, &thing), None);
         };
         check("chaos-trial-0a1b2c3d-before-1", json!("0a1b2c3d"), true);
         check("chaos-trial-0a1b2c3d-after-10", json!("0a1b2c3d"), true);
