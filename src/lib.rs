@@ -13,7 +13,7 @@
 //!            sampling/            looks at the probes over and over beside a run
 //!            trial/               runs of both arms: in which order, with what, within which bounds
 //!                      ▼
-//!  FLOOR 1   ports     provider/  kubernetes/  http_client/  config/  source/       I/O lives here, asynchronous
+//!  FLOOR 1   ports     provider/  chaosk8s/  k8s/  http_client/  config/  source/  I/O lives here, asynchronous
 //!            github/                          the job, its events and commands, one comment on the pull request
 //!            demo_app/  embedded/           the application of the examples; a small Kubernetes of our own
 //!            views     console/  compare/  report/                       pure: events in, lines out; journals in,
@@ -68,15 +68,17 @@
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
-//! | kubernetes | 1 | clock, config, diagnostic, error_code, experiment, mutation, rng, tolerance, value |
+//! | k8s | 1 | config, error_code, mutation, value |
+//! | chaosk8s | 1 | clock, config, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
 //! | embedded | 1 | clock, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
-//! | provider | 1 | config, diagnostic, error_code, experiment, http_client, kubernetes, mutation, series, substitution, value |
+//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
-//! | sampling | 2 | clock, engine, error_code, event, experiment, kubernetes, mutation, provider, series, substitution, tolerance, value |
-//! | trial | 2 | error_code, experiment, kubernetes, mutation, provider, rng, substitution, value |
+//! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, provider, series, substitution, tolerance, value |
+//! | trial | 2 | chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
 //! | cli | 3 | everything |
 
+pub mod chaosk8s;
 pub mod cli;
 pub mod clock;
 pub mod compare;
@@ -92,7 +94,7 @@ pub mod experiment;
 pub mod github;
 pub mod http_client;
 pub mod journal;
-pub mod kubernetes;
+pub mod k8s;
 pub mod mutation;
 pub mod provider;
 pub mod report;

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::args::whole;
 use super::duration::parse_duration;
-use crate::kubernetes::service::ServiceAlias;
-use crate::kubernetes::{ConnectionFlags, ContextAllowlist};
+use crate::k8s::service::ServiceAlias;
+use crate::k8s::{ConnectionFlags, ContextAllowlist};
 use crate::provider::{FunctionOptions, ServiceAccess};
 
 /// Flags of kubectl.

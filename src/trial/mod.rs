@@ -13,7 +13,10 @@ mod backup;
 mod backup_entry;
 mod deployment;
 mod isolation;
+mod leftovers;
 pub mod manifest;
+mod manifest_apply;
+mod readiness;
 mod schedule;
 
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
@@ -22,4 +25,6 @@ pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replica_coun
 pub use isolation::{
     AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, find_violations, list_activities,
 };
+pub use leftovers::{list_leftovers, list_trial_names, plan_removal};
+pub use readiness::Workload;
 pub use schedule::{Arm, schedule_runs};

@@ -11,10 +11,10 @@ use super::engine::{Candidate, DynamicSource};
 use crate::cli::args::Cli;
 use crate::cli::discover;
 use crate::config::ProcessEnv;
-use crate::kubernetes::deploy::trial_names;
-use crate::kubernetes::{
-    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, namespaces,
+use crate::k8s::{
+    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces,
 };
+use crate::trial::list_trial_names;
 use crate::value::Map;
 
 /// How long somebody is kept waiting.
@@ -43,10 +43,10 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         DynamicSource::Clusters => of_files(|names| &names.clusters),
         DynamicSource::Users => of_files(|names| &names.users),
         DynamicSource::Namespaces => {
-            plain(of_a_cluster(flags, environment, async |cluster| namespaces(cluster).await))
+            plain(of_a_cluster(flags, environment, async |cluster| list_namespaces(cluster).await))
         }
         DynamicSource::Trials => {
-            plain(of_a_cluster(flags, environment, async |cluster| trial_names(cluster).await))
+            plain(of_a_cluster(flags, environment, async |cluster| list_trial_names(cluster).await))
         }
     }
 }

@@ -29,8 +29,8 @@ use super::run_context::{RunContext, is_invalid, tell_faults};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
-use crate::kubernetes::deploy::present;
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::k8s::get_object;
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
 use crate::value::Map;
 use prompt::Prompter;
@@ -201,12 +201,12 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = stands(&cluster, version, kind, name).await?;
-        Ok::<_, crate::kubernetes::ClusterError>(object)
+        Ok::<_, crate::k8s::ClusterError>(object)
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
     let found = found.unwrap_or_else(|_| {
         let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
-        Err(crate::kubernetes::ClusterError::failed(why))
+        Err(crate::k8s::ClusterError::failed(why))
     });
     match found {
         Err(failure) => TargetDetails { why_not: Some(failure.brief()), ..TargetDetails::default() },
@@ -235,10 +235,10 @@ async fn stands(
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::kubernetes::ClusterError> {
+) -> Result<Option<Json>, crate::k8s::ClusterError> {
     let known = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
-    present(cluster, &known, &bare).await
+    get_object(cluster, &known, &bare).await
 }
 
 /// The manifest by which a Service is made again: the one that was named, or one to be written beside the experiment.

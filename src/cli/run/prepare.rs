@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::rejected::RejectedRun;
+use crate::chaosk8s::is_module;
 use crate::cli::args::{HypothesisStrategyArg, RollbackStrategyArg, RunArgs};
 use crate::cli::duration::parse_duration;
 use crate::cli::exit_code::ExitStatus;
@@ -21,7 +22,7 @@ use crate::experiment::resolve::{ResolvedActivity, resolve};
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
-use crate::kubernetes;
+use crate::k8s::ClusterError;
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -135,7 +136,7 @@ async fn reach(
     experiment: &Experiment,
 ) -> Result<(Option<String>, Option<ClusterInfo>), RejectedRun> {
     // activities with keys of their own may mean another cluster, which is known when secrets are
-    let acts = experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys);
+    let acts = experiment.functions().any(|(module, keys)| is_module(module) && !keys);
     let asks = || experiment.addresses().any(|address| surroundings.services.has(address));
     if !acts && !asks() {
         return Ok((None, None));
@@ -147,7 +148,7 @@ async fn reach(
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
-        Ok::<_, kubernetes::ClusterError>((cluster, version))
+        Ok::<_, ClusterError>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
@@ -163,12 +164,12 @@ async fn reach(
     }
 }
 
-fn refused(session: &CommandContext, failure: &kubernetes::ClusterError) -> RejectedRun {
+fn refused(session: &CommandContext, failure: &ClusterError) -> RejectedRun {
     refused_at(session, "", failure)
 }
 
 /// The same of a cluster that is known.
-fn refused_at(session: &CommandContext, place: &str, failure: &kubernetes::ClusterError) -> RejectedRun {
+fn refused_at(session: &CommandContext, place: &str, failure: &ClusterError) -> RejectedRun {
     // of one that cannot be reached it is said where it is
     let place = if failure.code().is_some() { place } else { "" };
     let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
@@ -186,7 +187,7 @@ pub(super) async fn check_keys(
     for activity in experiment.activities().filter(|_| session.connection.is_guarded()) {
         // what cannot be filled fails when its turn comes
         let Ok(ResolvedActivity::Python(call)) = resolve(activity, scope) else { continue };
-        if kubernetes::is_module(&call.module) {
+        if is_module(&call.module) {
             let permitted = surroundings.kubernetes.permits(&call.secrets).await;
             permitted.map_err(|failure| refused(session, &failure))?;
         }

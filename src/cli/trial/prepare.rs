@@ -11,7 +11,7 @@ use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
 use crate::experiment::{Experiment, hash};
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -193,7 +193,7 @@ pub(super) async fn connect(surroundings: &RunContext) -> Result<Arc<ClusterClie
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
-        Ok::<_, crate::kubernetes::ClusterError>(cluster)
+        Ok::<_, crate::k8s::ClusterError>(cluster)
     };
     let reached = reached.await;
     reached.map_err(|failure| {

@@ -20,10 +20,10 @@ use crate::cli::run_context::RunContext;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::github::WorkflowJob;
-use crate::kubernetes::deploy::{remains, removal};
-use crate::kubernetes::{ClusterClient, Metadata, Resource};
+use crate::k8s::{ClusterClient, Metadata, Resource};
 use crate::mutation::{EffectState, StopToken};
 use crate::trial::{Backup, BackupProof, InvalidBackup, RestoreAction, RestorePlan, TrialCluster};
+use crate::trial::{list_leftovers, plan_removal};
 use leftovers::{Disposition, Leftover, foreign_reason, to_document, to_table};
 
 /// How long it may take until what was removed is to be seen to go.
@@ -136,7 +136,7 @@ async fn clean_up(
         return Err((ExitStatus::Usage, why));
     }
     let (standing, misfits) = find_backups(&cluster, &meant).await?;
-    let found = remains(&cluster, meant.trial).await;
+    let found = list_leftovers(&cluster, meant.trial).await;
     let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
     let mut kept = Vec::new();
     for one in standing {
@@ -239,7 +239,7 @@ async fn delete_leftovers(
     if things.is_empty() {
         return Ok(());
     }
-    let plan = removal(things);
+    let plan = plan_removal(things);
     plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.brief())?;
     match tokio::time::timeout(DELETION_TIMEOUT, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
@@ -250,7 +250,8 @@ async fn delete_leftovers(
 
 /// The trials of which something is left, as their labels say.
 async fn list_trials(cluster: &ClusterClient) -> Result<Vec<String>, TrialRefusal> {
-    let found = remains(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let found =
+        list_leftovers(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
     let trials: BTreeSet<String> =
         found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
     Ok(trials.into_iter().collect())

@@ -19,9 +19,9 @@ use crate::cli::{CommandContext, new_run_id, run};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::event::Signal;
 use crate::journal::{Environment, Record};
-use crate::kubernetes::deploy::Workload;
-use crate::kubernetes::{Metadata, Resource};
-use crate::trial::{Arm, Backup, TrialCluster, replica_counts, schedule_runs};
+use crate::k8s::{Metadata, Resource};
+use crate::trial::Workload;
+use crate::trial::{Arm, Backup, TrialCluster, order, replica_counts};
 
 /// How long everything that was made may take to be gone after the last run.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(120);

@@ -17,7 +17,7 @@ mod workloads;
 
 use std::collections::BTreeSet;
 
-use kubectl_chaos::kubernetes::catalogue::functions;
+use kubectl_chaos::chaosk8s::catalogue::functions;
 use serde_json::{Value, json};
 
 use crate::harness::{Site, object, pod_spec};

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use kubectl_chaos::kubernetes::catalogue::{ArgumentDefault as Standard, functions};
+use kubectl_chaos::chaosk8s::catalogue::{ArgumentDefault as Standard, functions};
 
 use super::steps::{Step, act, fails, play, play_with};
 use crate::harness::Site;
