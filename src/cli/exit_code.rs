@@ -35,15 +35,15 @@ pub(super) enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// What a verdict comes to.
-    pub(super) fn of(verdict: RunVerdict) -> Self {
+    /// Returns the exit status of a verdict; an interrupted run has the one of its signal.
+    pub(super) fn of(verdict: RunVerdict, signal: Option<Signal>) -> Self {
         match verdict {
             RunVerdict::Held | RunVerdict::Explored | RunVerdict::Dry => Self::Fine,
             RunVerdict::Deviated => Self::Deviated,
             RunVerdict::BaselineNotMet => Self::BaselineNotMet,
             RunVerdict::ActionNotConfirmed => Self::ActionNotConfirmed,
-            RunVerdict::Aborted | RunVerdict::Stopped => Self::Stopped,
-            RunVerdict::Interrupted(signal) => Self::Signal(signal),
+            RunVerdict::Aborted | RunVerdict::Stopped | RunVerdict::Undecided => Self::Stopped,
+            RunVerdict::Interrupted => signal.map_or(Self::Stopped, Self::Signal),
             RunVerdict::RollbackIncomplete => Self::RollbackIncomplete,
         }
     }
@@ -110,7 +110,7 @@ impl ExitStatus {
 
 /// The exit code of a finished run by the Chaos Toolkit's rules: what its status and its deviation say.
 pub(super) fn toolkit_code(journal: &Journal) -> u8 {
-    let completed = journal.status == Some(crate::event::RunStatus::Completed);
+    let completed = journal.status.is(crate::event::RunStatus::Completed);
     u8::from(!completed || journal.deviated)
 }
 

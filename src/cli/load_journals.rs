@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use super::exit_code::ExitStatus;
+use crate::error_code::message_chain;
 use crate::experiment::document;
 use crate::journal::Record;
 
@@ -19,5 +20,5 @@ pub(super) fn one(path: &Path) -> Result<Record, String> {
     let bytes =
         std::fs::read(path).map_err(|error| format!("the journal {shown} cannot be read: {error}"))?;
     let text = document::decode(&bytes, &shown).map_err(|fault| fault.to_string())?;
-    Record::read(&shown, text.to_owned())
+    Record::read(&shown, text.to_owned()).map_err(|error| message_chain(&error))
 }

@@ -7,6 +7,7 @@ use std::fs::Metadata;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::error_code::message_chain;
 use crate::experiment::document::{self, MAX_BYTES};
 use crate::journal::Record;
 
@@ -158,7 +159,7 @@ pub(super) fn read_carefully(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
             ));
         }
         let text = document::decode(&bytes, &shown).map_err(|fault| fault.to_string())?;
-        records.push(Record::untrusted(&shown, text.to_owned())?);
+        records.push(Record::untrusted(&shown, text.to_owned()).map_err(|error| message_chain(&error))?);
     }
     Ok(records)
 }

@@ -60,7 +60,7 @@ pub(super) fn rows(
 }
 
 fn series_of(record: &Record) -> &[Series] {
-    record.content.own.as_ref().map_or(&[], |own| own.samples.as_slice())
+    record.content.extension.as_ref().map_or(&[], |own| own.samples.as_slice())
 }
 
 fn by_probe(record: &Record) -> SampledSeries<'_> {

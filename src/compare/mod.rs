@@ -29,7 +29,7 @@ pub use margin::Margin;
 pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
 
 use crate::experiment::hash;
-use crate::journal::Record;
+use crate::journal::{Keyword, Record};
 use crate::statistics::GroupSplits;
 use format::{clipped, quoted};
 
@@ -151,7 +151,7 @@ fn judged(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
 }
 
 fn run_id(record: &Record) -> Option<&str> {
-    record.content.own.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
+    record.content.extension.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
 }
 
 /// Whether the runs may be compared: the first of them, and the identity of their experiment.
@@ -218,15 +218,15 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
 
 /// When the hypothesis was looked at, which decides what an outcome means; older journals do not say.
 fn strategy(record: &Record) -> Option<&str> {
-    record.content.own.as_ref()?.hypothesis_strategy.as_deref()
+    record.content.extension.as_ref()?.hypothesis_strategy.as_ref().map(Keyword::as_str)
 }
 
 /// The identity of the experiment, which a journal of the Chaos Toolkit does not say.
 fn experiment_hash(record: &Record) -> String {
-    let own = record.content.own.as_ref().map(|own| own.experiment_hash.as_str());
+    let own = record.content.extension.as_ref().map(|own| own.experiment_hash.as_str());
     match own.filter(|hash| !hash.is_empty()) {
         Some(hash) => clipped(hash),
-        None => hash(&record.content.experiment.clone().into()),
+        None => hash(&record.content.experiment),
     }
 }
 

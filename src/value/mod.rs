@@ -6,6 +6,7 @@
 //! beside the data. `serde_json::Value` cannot carry them: it knows neither infinities (`.inf` is a fair
 //! upper bound of a range) nor integers beyond 64 bits, and has no place for the rules themselves.
 
+mod deserialize;
 mod number;
 mod order;
 mod text;

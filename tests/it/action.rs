@@ -67,7 +67,7 @@ fn under<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
 }
 
 #[test]
-fn no_script_has_an_expression_in_it() {
+fn workflow_scripts_contain_no_expressions() {
     for path in executed() {
         let document = yaml(&path);
         let mut scripts = Vec::new();
@@ -79,7 +79,7 @@ fn no_script_has_an_expression_in_it() {
 }
 
 #[test]
-fn every_other_action_is_pinned() {
+fn third_party_actions_are_pinned_by_commit() {
     let pinned = Regex::new(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").unwrap();
     let mut seen = 0;
     for path in executed() {
@@ -94,7 +94,7 @@ fn every_other_action_is_pinned() {
 }
 
 #[test]
-fn no_workflow_has_more_rights_than_it_says_why() {
+fn workflow_permissions_are_minimal_and_explained() {
     for path in executed().into_iter().filter(|path| !path.ends_with("action.yml")) {
         let document = yaml(&path);
         let shown = path.display();
@@ -116,7 +116,7 @@ fn no_workflow_has_more_rights_than_it_says_why() {
 }
 
 #[test]
-fn the_action_hands_on_every_input_as_a_variable() {
+fn action_passes_every_input_as_env_variable() {
     let action = yaml("action.yml");
     let inputs: BTreeSet<&str> =
         action["inputs"].as_mapping().unwrap().keys().filter_map(Value::as_str).collect();
@@ -158,7 +158,7 @@ fn flags(command: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn its_inputs_are_the_flags_of_what_it_starts() {
+fn action_inputs_match_flags_of_ci_and_publish() {
     let action = yaml("action.yml");
     let mut inputs: BTreeSet<String> =
         action["inputs"].as_mapping().unwrap().keys().map(|name| name.as_str().unwrap().to_owned()).collect();
@@ -206,7 +206,7 @@ fn its_inputs_are_the_flags_of_what_it_starts() {
 }
 
 #[test]
-fn the_document_tells_its_inputs_and_outputs() {
+fn action_document_lists_inputs_and_outputs() {
     let action = yaml("action.yml");
     let document = read("docs/action.md");
     let told = |heading: &str| -> Vec<String> {
@@ -230,7 +230,7 @@ fn the_document_tells_its_inputs_and_outputs() {
 
 /// The platforms of releases, wherever they are told.
 #[test]
-fn platforms_are_the_same_everywhere() {
+fn release_platforms_match_in_all_files() {
     let krew = yaml("krew-manifest.yaml");
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
     assert_eq!(krew["spec"]["version"], version);
@@ -276,7 +276,7 @@ fn platforms_are_the_same_everywhere() {
 }
 
 #[test]
-fn every_relative_link_leads_somewhere() {
+fn relative_links_in_documents_resolve() {
     let mut documents = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
     for folder in ["docs", "examples", ".github"] {
         documents.extend(files(folder, ".md"));

@@ -100,7 +100,7 @@ fn modules_use_only_what_the_table_allows() {
 }
 
 #[test]
-fn no_two_modules_use_each_other() {
+fn modules_have_no_cyclic_dependencies() {
     let table = table();
     // a module may only use what stands before it in some order: take away what is free until nothing is left
     let mut left: BTreeMap<_, BTreeSet<String>> = table
@@ -124,7 +124,7 @@ fn no_two_modules_use_each_other() {
 }
 
 #[test]
-fn floor_0_knows_nothing_of_the_world() {
+fn floor_0_performs_no_io() {
     for (module, _) in table().iter().filter(|(_, (floor, _))| *floor == 0) {
         for path in files_of(module) {
             let code = code(&path);
@@ -136,7 +136,7 @@ fn floor_0_knows_nothing_of_the_world() {
 }
 
 #[test]
-fn every_file_says_what_it_is_for() {
+fn source_files_have_module_docs_and_600_lines() {
     for path in files(&root().join("src"), &[".rs"]) {
         let text = read(&path);
         let shown = path.display();
@@ -147,7 +147,7 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
-fn archives_of_a_release_are_found_by_the_target() {
+fn binstall_overrides_match_release_archives() {
     let manifest = read(&root().join("Cargo.toml"));
     let block = Regex::new(r"(?m)^\[package\.metadata\.binstall\.overrides\.(.+)\]\n((?:.+\n)+)").unwrap();
     let mut told = 0;
@@ -167,7 +167,7 @@ fn archives_of_a_release_are_found_by_the_target() {
 }
 
 #[test]
-fn the_address_of_the_project_is_one() {
+fn repository_url_matches_in_all_files() {
     let manifest: Vec<String> = read(&root().join("Cargo.toml")).lines().map(str::to_owned).collect();
     let address = manifest
         .iter()

@@ -25,7 +25,7 @@ fn with_the_program(chaos: &Chaos) -> PathBuf {
 }
 
 #[test]
-fn its_own_name_is_enough() {
+fn kubectl_complete_symlink_answers_completion() {
     let chaos = Chaos::new();
     let beside = chaos.path("kubectl_complete-chaos");
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &beside).unwrap();
@@ -44,7 +44,7 @@ fn its_own_name_is_enough() {
 }
 
 #[test]
-fn names_of_kubeconfig_files_are_known() {
+fn completion_lists_names_from_kubeconfig() {
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
     let other = json!({"contexts": [{"name": "other"}, {"name": "one"}, {"name": "a\u{1b}[2J"}]});
@@ -62,7 +62,7 @@ fn names_of_kubeconfig_files_are_known() {
 }
 
 #[test]
-fn a_cluster_is_asked_for_its_namespaces_and_for_trials() {
+fn completion_lists_namespaces_and_trials_of_cluster() {
     let api = Server::start(|request| {
         let named = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
         let trial = |name: &str| json!({"kubectl-chaos/trial": name, "other": "label"});
@@ -86,7 +86,7 @@ fn a_cluster_is_asked_for_its_namespaces_and_for_trials() {
 }
 
 #[test]
-fn whoever_does_not_answer_was_not_asked() {
+fn unreachable_cluster_gives_no_completions() {
     let check = |chaos: &Chaos, config: &str| {
         let begun = Instant::now();
         assert_eq!(complete(chaos, &["--kubeconfig", config, "run", "-n", ""]).stdout, ":4\n");
@@ -105,7 +105,7 @@ fn whoever_does_not_answer_was_not_asked() {
 }
 
 #[test]
-fn the_file_beside_kubectl_is_written_and_what_is_not_ours_stays() {
+fn completion_install_keeps_files_of_other_programs() {
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);
     let path = bin.join("kubectl_complete-chaos");
@@ -137,7 +137,7 @@ fn the_file_beside_kubectl_is_written_and_what_is_not_ours_stays() {
 }
 
 #[test]
-fn another_folder_can_be_named_and_one_that_nobody_looks_in_is_told() {
+fn completion_install_dir_off_path_causes_warning() {
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);
     let chaos = chaos.env("PATH", bin.display().to_string());
@@ -173,7 +173,7 @@ fn in_a_shell(shell: &Path, script: &str) -> String {
 }
 
 #[test]
-fn bash_completes_the_program_under_its_own_name() {
+fn bash_completes_commands_and_flags() {
     // every machine that has a shell to be completed in
     let Some(bash) = find("bash") else { return };
     let script = r#"
@@ -192,7 +192,7 @@ fn bash_completes_the_program_under_its_own_name() {
 
 #[test]
 #[ignore = "needs fish and zsh"]
-fn fish_and_zsh_complete_it_too() {
+fn fish_and_zsh_complete_commands_and_flags() {
     let fish = in_a_shell(
         &find("fish").expect("fish"),
         "kubectl-chaos completion fish | source
@@ -215,7 +215,7 @@ fn fish_and_zsh_complete_it_too() {
 }
 
 #[test]
-fn powershell_gets_a_script_that_knows_the_commands() {
+fn powershell_script_contains_commands() {
     let script = Chaos::new().run(["completion", "powershell"]).exits(0).stdout;
     assert!(script.contains("Register-ArgumentCompleter -Native -CommandName 'kubectl-chaos'"), "{script}");
     assert!(script.contains("'recover'") && script.contains("'--kubeconfig'"));
@@ -223,7 +223,7 @@ fn powershell_gets_a_script_that_knows_the_commands() {
 
 #[test]
 #[ignore = "needs kubectl"]
-fn kubectl_asks_for_it() {
+fn kubectl_plugin_completion_works() {
     let kubectl = find("kubectl").expect("kubectl").canonicalize().unwrap();
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);

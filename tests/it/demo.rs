@@ -61,24 +61,24 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
 }
 
 #[test]
-fn a_circuit_breaker_helps() {
+fn circuit_breaker_demo_reports_fixed() {
     show("circuit-breaker", "500 \"", "200 \"Hmm, no one available", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn a_circuit_breaker_that_does_not_help_is_called_one() {
+fn unread_switch_demo_reports_inconclusive() {
     show("unread-switch", "500 \"", "500 \"", ["deviated", "deviated"], "inconclusive");
     let shown = home().run(["demo", "--scenario", "unread-switch"]).exits(0).stdout;
     assert!(shown.contains("did NOT help"), "{shown}");
 }
 
 #[test]
-fn a_second_pod_keeps_a_service_there() {
+fn killed_pod_demo_reports_fixed() {
     show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn an_interrupted_demo_leaves_nothing() {
+fn interrupted_demo_removes_its_files() {
     let chaos = home();
     let child = chaos.start(["demo"]);
     let begun = || {
@@ -94,7 +94,7 @@ fn an_interrupted_demo_leaves_nothing() {
 }
 
 #[test]
-fn a_kept_cluster_stays_until_a_signal() {
+fn demo_keep_serves_cluster_until_signal() {
     let chaos = home();
     let child = chaos.start(["demo", "--scenario", "killed-pod", "--keep"]);
     let kubeconfig = || {
@@ -112,7 +112,7 @@ fn a_kept_cluster_stays_until_a_signal() {
 }
 
 #[test]
-fn a_folder_of_somebody_else_stays_what_it_is() {
+fn demo_does_not_overwrite_foreign_folder() {
     let chaos = home();
     fs::create_dir(chaos.path("chaos-demo")).unwrap();
     chaos.write("chaos-demo/mine", "x");

@@ -85,7 +85,7 @@ fn look(chaos: &Chaos, server: &str, code: i32, more: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn a_machine_on_which_all_is_well() {
+fn healthy_machine_passes_all_checks() {
     let (chaos, api) = (machine(&["own"]), api("v1.30.0", &[]));
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
     let finished = chaos.run(["doctor", "--kubeconfig", &config]).exits(0);
@@ -108,7 +108,7 @@ fn a_machine_on_which_all_is_well() {
 }
 
 #[test]
-fn another_program_of_the_same_name_is_found() {
+fn duplicate_plugin_on_path_is_reported() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["other", "own"]);
     script(&chaos, "other/kubectl-chaos", "echo kubectl-chaos v0.1.1");
@@ -134,7 +134,7 @@ fn another_program_of_the_same_name_is_found() {
 }
 
 #[test]
-fn what_anybody_could_have_put_there_is_not_started() {
+fn program_in_world_writable_folder_is_not_executed() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["other", "own"]);
     let mark = chaos.path("started");
@@ -155,7 +155,7 @@ fn what_anybody_could_have_put_there_is_not_started() {
 }
 
 #[test]
-fn programs_that_take_our_commands_are_found_and_what_is_missing_is_told() {
+fn shadowing_plugins_and_missing_files_are_reported() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["own"]);
     script(&chaos, "own/kubectl-chaos-run", "exit 0");
@@ -172,7 +172,7 @@ fn programs_that_take_our_commands_are_found_and_what_is_missing_is_told() {
 }
 
 #[test]
-fn kubeconfig_files_are_looked_at_one_by_one() {
+fn kubeconfig_files_are_checked_individually() {
     let chaos = machine(&["own"]);
     let doctor = |chaos: &Chaos, code: i32| found(&chaos.run(["doctor", "-o", "json"]).exits(code));
     has(&doctor(&chaos, 4), "cluster", "wrong", &["no cluster is known", "--kubeconfig or KUBECONFIG"]);
@@ -194,7 +194,7 @@ fn kubeconfig_files_are_looked_at_one_by_one() {
 }
 
 #[test]
-fn each_way_of_not_answering_has_its_own_advice() {
+fn each_connection_failure_has_its_own_hint() {
     let chaos = machine(&["own"]);
     let check = |server: &str, words: &[&str]| has(&look(&chaos, server, 4, &[]), "cluster", "wrong", words);
     check("http://127.0.0.1:1", &["nothing listens there"]);
@@ -218,7 +218,7 @@ fn each_way_of_not_answering_has_its_own_advice() {
 }
 
 #[test]
-fn old_servers_and_namespaces_that_are_not_there_are_told() {
+fn old_server_and_missing_namespace_are_reported() {
     let chaos = machine(&["own"]);
     let old = api("v1.19.16", &[]);
     has(&look(&chaos, &old.url(""), 0, &[]), "server", "warning", &["older than 1.20"]);
@@ -247,7 +247,7 @@ pub fn experiment() -> Value {
 }
 
 #[test]
-fn the_rights_that_an_experiment_needs_are_looked_for() {
+fn permissions_of_experiment_are_checked() {
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());
     let api = api("v1.30.0", &["delete pods shop", "list pods shelf"]);
@@ -277,7 +277,7 @@ fn the_rights_that_an_experiment_needs_are_looked_for() {
 }
 
 #[test]
-fn rights_of_a_trial_are_looked_for_where_no_experiment_is_named() {
+fn permissions_of_trial_are_checked_without_experiment() {
     let (chaos, api) = (machine(&["own"]), api("v1.30.0", &["create namespaces", "list pods"]));
     let findings = look(&chaos, &api.url(""), 0, &[]);
     has(&findings, "rights", "warning", &["create namespaces -A, list pods -A", "--in-place"]);
@@ -290,7 +290,7 @@ fn rights_of_a_trial_are_looked_for_where_no_experiment_is_named() {
 }
 
 #[test]
-fn a_role_with_these_rights_is_written() {
+fn doctor_writes_role_with_needed_permissions() {
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());
     let read = |finished: &Finished| -> Vec<Value> {
@@ -321,7 +321,7 @@ fn a_role_with_these_rights_is_written() {
 }
 
 /// On a real cluster the tests are its master, on an embedded one everything is allowed.
-fn a_cluster_is_looked_at(site: &Site) {
+fn cluster_is_checked(site: &Site) {
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());
     let look = |more: &[&str]| {
@@ -334,17 +334,17 @@ fn a_cluster_is_looked_at(site: &Site) {
     has(&look(&["e.json"]), "rights", "ok", &["are there"]);
 }
 
-mod here {
+mod on_embedded {
     #[test]
-    fn a_cluster_is_looked_at() {
-        super::a_cluster_is_looked_at(&super::Site::embedded());
+    fn cluster_is_checked() {
+        super::cluster_is_checked(&super::Site::embedded());
     }
 }
 
-mod there {
+mod on_real {
     #[test]
     #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-    fn a_cluster_is_looked_at() {
-        super::a_cluster_is_looked_at(&super::Site::real());
+    fn cluster_is_checked() {
+        super::cluster_is_checked(&super::Site::real());
     }
 }

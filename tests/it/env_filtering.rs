@@ -41,7 +41,7 @@ fn sh(script: &str) -> Value {
 }
 
 #[test]
-fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
+fn ci_tokens_are_removed_from_process_environment() {
     let chaos = job();
     // in the method, as the shell's text, in a hypothesis, for the configuration, in a rollback, in a judge
     let dump = |file: &str| sh(&format!("env > {file}"));
@@ -67,7 +67,7 @@ fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
 /// Programs of a kubeconfig that log in are processes, too, that an experiment's author may have chosen.
 #[test]
 #[cfg(unix)]
-fn nor_do_they_reach_programs_that_log_in() {
+fn ci_tokens_are_removed_from_credential_plugins() {
     let server = Server::start(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),

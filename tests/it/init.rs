@@ -39,7 +39,7 @@ fn rehearse(chaos: &Chaos, arm: &str, code: i32) -> Value {
 }
 
 #[test]
-fn a_deployment_that_is_down_shows_a_weakness_and_comes_back() {
+fn scale_to_zero_experiment_deviates_and_restores() {
     let chaos = Chaos::new();
     let fault = ["--fault", "scale-to-zero", "--target", "my-provider-app", "--replicas", "1"];
     let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -50,7 +50,7 @@ fn a_deployment_that_is_down_shows_a_weakness_and_comes_back() {
 }
 
 #[test]
-fn a_pod_that_dies_is_replaced() {
+fn kill_pods_experiment_holds_when_pods_are_replaced() {
     let chaos = Chaos::new();
     let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service"];
     init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -61,7 +61,7 @@ fn a_pod_that_dies_is_replaced() {
 }
 
 #[test]
-fn a_service_that_is_gone_is_made_again_from_its_manifest() {
+fn delete_service_experiment_restores_from_manifest() {
     let chaos = Chaos::new();
     let manifest = example("services/provider-service.yaml");
     let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &manifest];
@@ -78,7 +78,7 @@ fn a_service_that_is_gone_is_made_again_from_its_manifest() {
 }
 
 #[test]
-fn what_was_not_said_is_read_from_the_cluster() {
+fn init_reads_missing_values_from_cluster() {
     let site = Site::embedded();
     let spec = json!({"replicas": 3, "selector": {"matchLabels": {"app": "web"}},
         "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("suite/inert:1")}});
@@ -123,7 +123,7 @@ fn what_was_not_said_is_read_from_the_cluster() {
 }
 
 #[test]
-fn a_command_is_run_and_undone_as_it_was_written() {
+fn command_fault_runs_and_rolls_back_as_given() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let chaos = Chaos::new();
     let url = server.url("/health");
@@ -153,7 +153,7 @@ fn a_command_is_run_and_undone_as_it_was_written() {
 }
 
 #[test]
-fn what_is_missing_is_named_and_what_is_there_stays() {
+fn init_names_missing_flags_and_keeps_existing_file() {
     let chaos = Chaos::new();
     let check = |flags: &[&str], words: &[&str]| {
         let refused = chaos.run(["init"].iter().chain(flags)).exits(2);
@@ -196,7 +196,7 @@ fn what_is_missing_is_named_and_what_is_there_stays() {
 }
 
 #[test]
-fn a_trial_says_in_which_namespace_it_is() {
+fn generated_experiment_stays_in_trial_namespace() {
     let chaos = Chaos::new();
     let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service", "-n", "shop"];
     let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -212,7 +212,7 @@ fn a_trial_says_in_which_namespace_it_is() {
 }
 
 #[test]
-fn at_a_terminal_it_asks() {
+fn init_prompts_on_terminal() {
     let chaos = Chaos::new();
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();

@@ -15,7 +15,7 @@ mod action;
 mod architecture;
 mod bad_input;
 mod cluster;
-mod comparing;
+mod compare;
 mod completion;
 mod console;
 mod controls;

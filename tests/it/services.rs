@@ -48,7 +48,7 @@ fn passed_on(api: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_service_is_reached_through_the_api_server() {
+fn service_is_reached_through_api_server() {
     let check = |url: &str, arguments: &[&str], path: &str| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
         ask(&chaos, &api, get(url), arguments).exits(0).says("reached the Service shop/web:8080 by proxy");
@@ -66,7 +66,7 @@ fn a_service_is_reached_through_the_api_server() {
 }
 
 #[test]
-fn what_the_service_answers_is_an_answer() {
+fn error_status_of_service_is_output() {
     let (chaos, api) = (Chaos::new(), api(|_| Response::new(503, "application/json", r#"{"busy": true}"#)));
     ask(&chaos, &api, get("http://web.svc/"), &[]).exits(8);
     let probe = outcome(&chaos);
@@ -75,7 +75,7 @@ fn what_the_service_answers_is_an_answer() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_a_failure_of_the_probe() {
+fn unreachable_service_fails_probe() {
     let check = |url: &str, answer: fn() -> Response, words: &str| {
         let (chaos, api) = (Chaos::new(), api(move |_| answer()));
         ask(&chaos, &api, get(url), &[]).exits(8);
@@ -110,7 +110,7 @@ fn what_stands_in_the_way_is_a_failure_of_the_probe() {
 }
 
 #[test]
-fn redirects_stay_with_the_service_and_never_carry_the_clusters_credentials() {
+fn redirects_never_carry_cluster_credentials() {
     let elsewhere = Server::start(|_| Response::new(200, "text/plain", "elsewhere"));
     let there = elsewhere.url("/there");
     let behind = move |request: &Request| match request.path.strip_prefix(PROXY).unwrap() {
@@ -133,7 +133,7 @@ fn redirects_stay_with_the_service_and_never_carry_the_clusters_credentials() {
 }
 
 #[test]
-fn what_the_api_server_would_take_for_its_own_is_not_passed_on() {
+fn requests_with_credentials_or_body_are_not_proxied() {
     let check = |more: Value| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
         // there is no endpoint to forward to on this server
@@ -157,7 +157,7 @@ fn what_the_api_server_would_take_for_its_own_is_not_passed_on() {
 }
 
 #[test]
-fn a_name_can_be_taken_as_any_other() {
+fn url_outside_aliases_is_requested_directly() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let (chaos, api) = (Chaos::new(), api(|_| Response::nothing()));
     // no alias and no Service: nothing but the address itself is asked
@@ -169,7 +169,7 @@ fn a_name_can_be_taken_as_any_other() {
 }
 
 #[test]
-fn a_service_needs_a_cluster() {
+fn service_url_without_cluster_is_rejected() {
     let chaos = Chaos::new();
     chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster is known");
     for wrong in ["web", "a:1=web", "a=web.svc"] {

@@ -138,5 +138,5 @@ impl StepOutputs {
 /// The verdict of a run, by its journal.
 fn read_verdict(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    Record::read("", text).ok()?.content.own?.verdict
+    Some(Record::read("", text).ok()?.content.extension?.verdict?.as_str().to_owned())
 }

@@ -139,11 +139,9 @@ impl PublishedResults {
     /// Which experiments ran.
     pub(super) fn experiment_hashes(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
-            let own = record.content.own.as_ref().map(|own| own.experiment_hash.clone());
+            let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
             let said = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(
-                said.unwrap_or_else(|| hash(&record.content.experiment.clone().into())),
-            )
+            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash(&record.content.experiment)))
         })
     }
 }

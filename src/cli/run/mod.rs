@@ -18,10 +18,11 @@ use super::run_context::{RunContext, control_files};
 use super::terminal::Terminal;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::engine::{Engine, EventBus, EventWatcher, RunOptions, configure};
+use crate::error_code::message_chain;
 use crate::event::{RunStatus, Signal};
 use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
-use crate::journal::{Journal, OutputContext, Record, RunDocument, answer, judge};
+use crate::journal::{Journal, Keyword, OutputContext, Record, RunDocument, Strictness, answer, judge};
 use crate::sampling::{PhaseTracker, Sampling, sampled};
 use crate::series::Series;
 use crate::substitution::Scope;
@@ -95,7 +96,7 @@ pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, there: Opt
                 break;
             }
         }
-        let last = ended.last().map(|one| (one.exit, one.journal.status));
+        let last = ended.last().map(|one| (one.exit, one.journal.status.known()));
         let over = matches!(
             last,
             Some(
@@ -140,7 +141,7 @@ fn reported(session: &CommandContext, args: &RunArgs, ended: &[FinishedRun]) -> 
         |one: &FinishedRun| Record::read(&one.journal_path.display().to_string(), one.journal.to_json());
     match ended.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => args.reports.write(&session.terminal, &records, None),
-        Err(error) => vec![format!("the reports cannot be written: {error}")],
+        Err(error) => vec![format!("the reports cannot be written: {}", message_chain(&error))],
     }
 }
 
@@ -321,20 +322,20 @@ fn finish(
     signal: Option<Signal>,
     events_failure: Option<String>,
 ) -> FinishedRun {
-    let strict = session.global.strict;
-    let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
-    let ((verdict, reason), toolkit) = ready.journal.look(look);
+    let strictness = if session.global.strict { Strictness::Strict } else { Strictness::Lenient };
+    let look = |journal: &Journal| (judge(journal, strictness), journal.signal(), toolkit_code(journal));
+    let ((verdict, reason), interrupted_by, toolkit) = ready.journal.look(look);
     let by = |exit: ExitStatus| match session.global.exit_code {
         ExitCodeStyle::Precise => exit.code(),
         ExitCodeStyle::Chaostoolkit => {
             toolkit.max(u8::from(matches!(exit, ExitStatus::NotWritten | ExitStatus::Signal(_))))
         }
     };
-    let mut exit = ExitStatus::of(verdict);
+    let mut exit = ExitStatus::of(verdict, interrupted_by);
     if let Some(signal) = signal {
         exit = exit.worst(ExitStatus::Signal(signal));
     }
-    let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
+    let (journal, written) = ready.journal.finish(verdict, Some(reason), by(exit));
     for error in written.err().into_iter().chain(events_failure) {
         session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
         exit = exit.worst(ExitStatus::NotWritten);
@@ -346,8 +347,8 @@ fn finish(
 /// What was not put back is said, where somebody may have expected it.
 fn hint_at_rollbacks(session: &CommandContext, journal: &Journal) {
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
-    let cut = journal.status != Some(RunStatus::Completed);
-    if cut && declared > 0 && !journal.run.is_empty() && !journal.extension.rollbacks_begun {
+    let cut = !journal.status.is(RunStatus::Completed);
+    if cut && declared > 0 && !journal.run.is_empty() && !journal.unwritten.rollbacks_begun {
         let text = "the rollbacks were not played; --rollback-strategy=always plays them whatever happens";
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
@@ -355,7 +356,7 @@ fn hint_at_rollbacks(session: &CommandContext, journal: &Journal) {
 
 async fn tell_channels(session: &CommandContext, surroundings: &RunContext, journal: &Journal) {
     let notifier = Notifier::new(session, &surroundings.settings);
-    let completed = journal.status == Some(RunStatus::Completed);
+    let completed = journal.status.is(RunStatus::Completed);
     notifier.tell(if completed { "run-completed" } else { "run-failed" }, "run", journal, None).await;
     if journal.deviated {
         notifier.tell("run-deviated", "run", journal, None).await;
@@ -387,10 +388,10 @@ fn tell(
 
 /// What a run came to, for a person.
 fn sentence(ended: &FinishedRun) -> String {
-    let extension = &ended.journal.extension;
-    let verdict = extension.verdict.map(crate::journal::RunVerdict::name).unwrap_or_default();
-    let reason =
-        extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
+    let extension = ended.journal.extension.as_ref();
+    let verdict = extension.and_then(|extension| extension.verdict.as_ref()).map_or("", Keyword::as_str);
+    let reason = extension.and_then(|extension| extension.reason.as_ref());
+    let reason = reason.map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
     format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))
 }
 

@@ -156,7 +156,7 @@ async fn reach(
                 format!("cluster: {} ({}), namespace {}", cluster.address, cluster.source, cluster.namespace);
             session.terminal.say(&ConsoleLine::note(LineLevel::Info, shown));
             let uid = cluster.identity().await;
-            let identity = ClusterInfo { context: cluster.context.clone(), uid, version };
+            let identity = ClusterInfo { context: cluster.context.clone(), uid, version: Some(version) };
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !session.global.strict => Ok((None, None)),

@@ -17,8 +17,9 @@ use crate::cli::report_files::{ReportArgs, replace};
 use crate::cli::run_context::RunContext;
 use crate::cli::{CommandContext, new_run_id, run};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::error_code::message_chain;
 use crate::event::Signal;
-use crate::journal::{Environment, Record};
+use crate::journal::{Environment, Keyword, Record};
 use crate::k8s::{Metadata, Resource};
 use crate::trial::Workload;
 use crate::trial::{Arm, Backup, TrialCluster, order, replica_counts};
@@ -360,11 +361,12 @@ impl TrialRunner<'_> {
         let unread = |error: String| (ExitStatus::NotWritten, error);
         let text = std::fs::read_to_string(path)
             .map_err(|error| unread(format!("{} cannot be read: {error}", path.display())))?;
-        let record = Record::read(&path.display().to_string(), text).map_err(unread)?;
-        let own = record.content.own.as_ref();
+        let record =
+            Record::read(&path.display().to_string(), text).map_err(|error| unread(message_chain(&error)))?;
+        let own = record.content.extension.as_ref();
         let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
         let (verdict, reason) = (
-            text(own.and_then(|own| own.verdict.as_deref())),
+            text(own.and_then(|own| own.verdict.as_ref().map(Keyword::as_str))),
             text(own.and_then(|own| own.reason.as_deref())),
         );
         self.log(&format!("  {verdict}: {reason}"));

@@ -1,14 +1,16 @@
 //! Makes a summary of a journal: ours, or the Chaos Toolkit's. Floor 1.
 
-use serde_json::Value as Json;
-
 use super::{
     ProbeCheck, ProbeCheckState, ProbeRow, ReproductionInputs, RunSummary, Sentiment, StepStatus,
     SummaryStep, TimelineEvent, TimelineEventKind,
 };
 use crate::clock::Timestamp;
 use crate::journal::Record;
-use crate::journal::record::{Hit, Look as Seen, Played};
+use crate::journal::{
+    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+};
+use crate::mutation::EffectState;
+use crate::value::Value;
 
 /// How long texts may be, in characters.
 const LONGEST: usize = 240;
@@ -22,7 +24,7 @@ const MOST_MOMENTS: usize = 500;
 /// What one run came to.
 pub(super) fn run(record: &Record) -> RunSummary {
     let content = &record.content;
-    let own = content.own.as_ref();
+    let own = content.extension.as_ref();
     let (verdict, reason) = verdict(record);
     let environment = own.and_then(|own| own.environment.as_ref());
     let arm = environment.and_then(|stood| Some((short(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
@@ -54,54 +56,39 @@ fn again(record: &Record) -> ReproductionInputs {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.len() <= 100 && name.chars().all(fits)
     };
-    let entries = |section: &str| experiment[section].as_object().into_iter().flatten();
+    let entries = |section: &str| experiment[section].as_map().into_iter().flatten();
     let names = |names: Vec<&String>| -> Vec<String> {
         names.into_iter().filter(is_plain).take(MOST_TARGETS).cloned().collect()
     };
     let secrets = entries("secrets").flat_map(|(_, group)| {
-        let inner = group.as_object().into_iter().flatten().map(|(_, entry)| entry);
+        let inner = group.as_map().into_iter().flatten().map(|(_, entry)| entry);
         std::iter::once(group).chain(inner)
     });
     let of_environment =
         entries("configuration").map(|(_, entry)| entry).chain(secrets).filter_map(|entry| {
             match (&entry["type"], &entry["key"]) {
-                (Json::String(kind), Json::String(key)) if kind == "env" => Some(key),
+                (Value::Text(kind), Value::Text(key)) if kind == "env" => Some(key),
                 _ => None,
             }
         });
     ReproductionInputs {
         configuration: names(entries("configuration").map(|(name, _)| name).collect()),
         environment: names(of_environment.collect()),
-        masked: experiment.to_string().contains(MASK),
+        masked: compact_json(experiment).contains(MASK),
         dry: record.dry().map(short),
     }
 }
 
-/// What it came to in one word, and why. A journal that does not say so itself is read as the Chaos Toolkit means it.
+/// Returns the verdict, and why. A journal of the Chaos Toolkit has none and is judged here.
 fn verdict(record: &Record) -> (String, String) {
-    let content = &record.content;
-    if let Some(own) = &content.own {
-        return match &own.verdict {
-            Some(verdict) => (short(verdict), short(own.reason.as_deref().unwrap_or_default())),
-            None => ("unfinished".to_owned(), "the run was killed, or goes on".to_owned()),
-        };
-    }
-    let before = content.steady_states.before.as_ref().and_then(|look| look.steady_state_met);
-    let (verdict, reason) = match content.status.as_str() {
-        _ if content.deviated => ("deviated", "the steady state was not met after the method"),
-        "failed" if before == Some(false) => {
-            ("baseline-not-met", "the steady state was not met before the method")
-        }
-        "completed" if record.dry().is_some() => ("dry", "what was left out was not tried"),
-        "completed" if content.steady_states.after.is_some() => {
-            ("held", "the steady state was met; the journal does not say whether the actions took effect")
-        }
-        "completed" => ("explored", "there was no steady state to judge"),
-        "interrupted" => ("interrupted", "the run was interrupted"),
-        "aborted" => ("aborted", "an unexpected error ended the run"),
-        other => (other, "as its journal says"),
+    let Some(extension) = &record.content.extension else {
+        let (verdict, reason) = judge(&record.content, Strictness::Lenient);
+        return (verdict.name().to_owned(), short(&reason));
     };
-    (short(verdict), reason.to_owned())
+    match &extension.verdict {
+        Some(verdict) => (short(verdict.as_str()), short(extension.reason.as_deref().unwrap_or_default())),
+        None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
+    }
 }
 
 fn tone(verdict: &str) -> Sentiment {
@@ -120,7 +107,7 @@ fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
             pairs.push((name, short(value)));
         }
     };
-    let own = content.own.as_ref();
+    let own = content.extension.as_ref();
     let cluster = own.and_then(|own| own.cluster.as_ref());
     add("context", cluster.and_then(|cluster| cluster.context.as_deref()));
     add("Kubernetes", cluster.and_then(|cluster| cluster.version.as_deref()));
@@ -131,7 +118,7 @@ fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
         add("service", Some(&format!("{} by {}", way.service, way.access)));
     }
     for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MOST_TARGETS) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_text().map_or_else(|| compact_json(value), str::to_owned);
         add("annotation", Some(&format!("{name}: {value}")));
     }
     add("kubectl-chaos", own.map(|own| own.version.as_str()));
@@ -142,13 +129,14 @@ fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
 }
 
 /// The names of what an experiment declares under a key, references included.
-fn declared(experiment: &Json) -> Vec<(String, bool, String)> {
-    let entry = |one: &Json| {
-        let name = one["name"].as_str().or(one["ref"].as_str()).unwrap_or("(no name)");
-        let tolerated = if one["tolerance"].is_null() { String::new() } else { compact(&one["tolerance"]) };
-        (short(name), one["type"] == "action", tolerated)
+fn declared(experiment: &Value) -> Vec<(String, bool, String)> {
+    let entry = |one: &Value| {
+        let name = one["name"].as_text().or(one["ref"].as_text()).unwrap_or("(no name)");
+        let tolerated =
+            if one["tolerance"] == Value::Null { String::new() } else { compact(&one["tolerance"]) };
+        (short(name), one["type"].as_text() == Some("action"), tolerated)
     };
-    experiment.as_array().into_iter().flatten().map(entry).collect()
+    experiment.as_list().into_iter().flatten().map(entry).collect()
 }
 
 fn is_left_out(record: &Record, is_action: bool) -> bool {
@@ -190,7 +178,7 @@ fn summed(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
     Some(look)
 }
 
-fn look(played: Option<&Played>, dry: bool) -> ProbeCheck {
+fn look(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
     let Some(played) = played else {
         return ProbeCheck {
             state: ProbeCheckState::NotReached,
@@ -213,7 +201,7 @@ fn look(played: Option<&Played>, dry: bool) -> ProbeCheck {
     ProbeCheck { state, observed, duration: played.duration, looks: (1, unmet) }
 }
 
-fn steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec<SummaryStep> {
+fn steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) -> Vec<SummaryStep> {
     let mut missing = declared(&record.content.experiment[key]);
     let mut found = Vec::new();
     for (index, one) in played.iter().enumerate() {
@@ -237,17 +225,19 @@ fn steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec<Summary
     found
 }
 
-fn step(record: &Record, played: &Played, name: String, at: &str) -> SummaryStep {
-    let acted = record.acted(at);
+fn step(record: &Record, played: &JournalEntry, name: String, at: &str) -> SummaryStep {
+    let acted = record.action(at);
     let is_action = played.is_action();
     let effect = acted.and_then(|acted| acted.effect.as_ref());
-    let state = match (played.status.as_deref(), effect) {
+    let state = match (played.status.as_ref().and_then(Keyword::known), effect) {
         _ if is_left_out(record, is_action) => StepStatus::Dry,
-        (Some("succeeded"), Some(effect)) if effect.state == "confirmed" => StepStatus::TookEffect,
-        (Some("succeeded"), Some(_)) => StepStatus::Unconfirmed,
-        (Some("succeeded"), None) if !is_action => StepStatus::Done,
-        (Some("succeeded"), None) => StepStatus::NotKnown,
-        (Some("failed"), _) => StepStatus::Failed,
+        (Some(EntryStatus::Succeeded), Some(effect)) if effect.state.is(EffectState::Confirmed) => {
+            StepStatus::TookEffect
+        }
+        (Some(EntryStatus::Succeeded), Some(_)) => StepStatus::Unconfirmed,
+        (Some(EntryStatus::Succeeded), None) if !is_action => StepStatus::Done,
+        (Some(EntryStatus::Succeeded), None) => StepStatus::NotKnown,
+        (Some(EntryStatus::Failed), _) => StepStatus::Failed,
         _ => StepStatus::Cut,
     };
     let detail = match (played.error(), effect) {
@@ -260,8 +250,8 @@ fn step(record: &Record, played: &Played, name: String, at: &str) -> SummaryStep
     SummaryStep { name, is_action, state, detail, targets, duration: played.duration }
 }
 
-fn targets(hits: &[Hit]) -> Vec<(String, Option<bool>)> {
-    let shown = |hit: &Hit| {
+fn targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {
+    let shown = |hit: &TargetRecord| {
         let place = hit.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         (short(&format!("{} {place}{}", hit.kind, hit.name)), hit.done)
     };
@@ -283,7 +273,7 @@ fn timeline(record: &Record) -> Vec<TimelineEvent> {
             moments.push(TimelineEvent { at: at.since(begin).max(0.0), what, kind, tone });
         }
     };
-    let done = |played: &Played| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
+    let done = |played: &JournalEntry| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
     let looks = &content.steady_states;
     let all = looks.before.iter().map(|look| (look, "before"));
     let all = all.chain(looks.during.iter().map(|look| (look, "during")));
@@ -299,8 +289,8 @@ fn timeline(record: &Record) -> Vec<TimelineEvent> {
     for (index, played) in content.run.iter().enumerate() {
         let kind = if played.is_action() { TimelineEventKind::Action } else { TimelineEventKind::Probe };
         add(played.start.as_deref(), kind, done(played), short(played.name()));
-        let effect = record.acted(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
-        if let Some(effect) = effect.filter(|effect| effect.state == "confirmed") {
+        let effect = record.action(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
+        if let Some(effect) = effect.filter(|effect| effect.state.is(EffectState::Confirmed)) {
             let what = format!("{} took effect: {}", short(played.name()), short(&effect.detail));
             add(effect.effective_at.as_deref(), TimelineEventKind::Effect, Sentiment::Good, what);
         }
@@ -314,15 +304,15 @@ fn timeline(record: &Record) -> Vec<TimelineEvent> {
 }
 
 /// What came out, in short: the status of a response or a process, and the beginning of what it said.
-fn observed(output: &Json) -> String {
-    let said = |value: &Json| value.as_str().map_or_else(|| compact(value), short);
-    let Some(status) = output["status"].as_i64() else {
-        return if output.is_null() { String::new() } else { said(output) };
+fn observed(output: &Value) -> String {
+    let said = |value: &Value| value.as_text().map_or_else(|| compact(value), short);
+    let Value::Int(status) = &output["status"] else {
+        return if *output == Value::Null { String::new() } else { said(output) };
     };
     let parts = if output.get("headers").is_some() {
         [format!("status {status}"), said(&output["body"])]
     } else {
-        let text = |key: &str| output[key].as_str().map(str::trim).filter(|text| !text.is_empty());
+        let text = |key: &str| output[key].as_text().map(str::trim).filter(|text| !text.is_empty());
         let told = text("stderr").or(text("stdout")).map(short).unwrap_or_default();
         [format!("exit code {status}"), told]
     };
@@ -330,19 +320,25 @@ fn observed(output: &Json) -> String {
 }
 
 /// As JSON on one line.
-fn compact(value: &Json) -> String {
-    short(&serde_json::to_string(&bounded(value, 4)).unwrap_or_default())
+fn compact(value: &Value) -> String {
+    short(&compact_json(&bounded(value, 4)))
+}
+
+fn compact_json(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A value without what would be cut anyway: a body may be large.
-fn bounded(value: &Json, depth: usize) -> Json {
+fn bounded(value: &Value, depth: usize) -> Value {
     match value {
-        Json::String(text) => short(text).into(),
-        Json::Array(_) | Json::Object(_) if depth == 0 => "…".into(),
-        Json::Array(items) => items.iter().take(LONGEST).map(|item| bounded(item, depth - 1)).collect(),
-        Json::Object(entries) => {
-            let entry = |(key, value): (&String, &Json)| (short(key), bounded(value, depth - 1));
-            Json::Object(entries.iter().take(LONGEST).map(entry).collect())
+        Value::Text(text) => short(text).into(),
+        Value::List(_) | Value::Map(_) if depth == 0 => "…".into(),
+        Value::List(items) => {
+            Value::List(items.iter().take(LONGEST).map(|item| bounded(item, depth - 1)).collect())
+        }
+        Value::Map(entries) => {
+            let entry = |(key, value): (&String, &Value)| (short(key), bounded(value, depth - 1));
+            Value::Map(entries.iter().take(LONGEST).map(entry).collect())
         }
         other => other.clone(),
     }
@@ -359,7 +355,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     fn of(journal: Json) -> RunSummary {
         run(&Record::read("j.json", journal.to_string()).unwrap())

@@ -38,14 +38,14 @@ fn made(seed: u64) -> BTreeSet<String> {
 }
 
 #[test]
-fn chance_goes_by_the_seed() {
+fn generated_names_depend_on_seed() {
     let seven = made(7);
     assert_eq!(seven, made(7));
     assert!(seven.is_disjoint(&made(8)));
 }
 
 #[test]
-fn time_goes_by_the_clock() {
+fn timestamps_come_from_clock() {
     let now = Arc::new(AtomicI64::new(THEN));
     let shown = Arc::clone(&now);
     let clock = Arc::new(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
@@ -73,7 +73,7 @@ fn time_goes_by_the_clock() {
 }
 
 #[test]
-fn the_seed_is_told() {
+fn embedded_run_prints_seed() {
     let chaos = Chaos::new();
     let line = |seed: &str| format!("a fresh embedded cluster, seed {seed}: nothing else is touched");
     let experiment = json!({"title": "t", "description": "d", "method": []});

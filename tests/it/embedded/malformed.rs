@@ -60,7 +60,7 @@ fn objects() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Every place of every object is replaced by what does not belong there, created, changed, and looked at.
-pub async fn whatever_stands_in_a_body_is_answered(world: &World) {
+pub async fn malformed_request_bodies_are_answered(world: &World) {
     let odd = [
         json!(null),
         json!("x"),

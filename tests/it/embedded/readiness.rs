@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::contract::{is_ready, is_rolled_out, pod};
 use super::fixture::{Answer, World};
-use super::rehearsal::example;
+use super::run::example;
 use crate::harness::{Chaos, is_written, signal, wait_until};
 
 fn condition(object: &Value, of: &str) -> Value {
@@ -35,7 +35,7 @@ fn service(port: &Value) -> Value {
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": port}]}})
 }
 
-pub async fn what_is_not_ready_says_why(world: &World) {
+pub async fn unready_pod_states_reason(world: &World) {
     world.post(&world.at("v1", "services"), &service(&json!("http"))).await.ok();
     let get = |path: &str| json!({"httpGet": {"path": path, "port": "http"}});
     for (name, mut probe) in [
@@ -102,7 +102,7 @@ pub async fn what_is_not_ready_says_why(world: &World) {
 }
 
 /// A Node that says it is not ready keeps its Pods as they are; of one that says nothing more nobody knows.
-pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
+pub async fn pods_on_unreachable_nodes_are_not_ready(world: &World) {
     let name = format!("{}-silent", world.namespace);
     let (node, nodes) = (format!("/api/v1/nodes/{name}"), "/api/v1/nodes");
     world.forgets(&node);
@@ -168,7 +168,7 @@ pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
 
 /// In this process there is somebody who looks after the Pods of any Node.
 #[test]
-fn pods_come_back_with_their_node() {
+fn pods_become_ready_with_their_node() {
     World::embedded(async |world| {
         let service = service(&json!(80));
         world.post(&world.at("v1", "services"), &service).await.ok();
@@ -213,7 +213,7 @@ fn slow(name: &str, patience: u32) -> Value {
 }
 
 #[test]
-fn nobody_waits_for_an_answer_longer_than_was_said() {
+fn readiness_probe_respects_timeout() {
     World::embedded(async |world| {
         for (name, patience) in [("short", 1), ("long", 1000)] {
             world.post(&world.at("v1", "pods"), &slow(name, patience)).await.ok();
@@ -259,7 +259,7 @@ fn deployment(part: &str, path: &str) -> Value {
 }
 
 #[test]
-fn the_sample_application_is_asked_whether_it_is_ready() {
+fn readiness_probe_reaches_demo_app() {
     let chaos = Chaos::new();
     let _server = Served(chaos.start(["embedded", "serve", "--kubeconfig", "config"]));
     wait_until("the kubeconfig", || is_written(&chaos.path("config")));

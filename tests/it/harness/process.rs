@@ -53,7 +53,7 @@ pub fn is_running_in(file: &Path) -> bool {
 }
 
 #[test]
-fn is_running_tells_running_ended_and_reaped_processes_apart() {
+fn is_running_is_false_for_zombie_and_reaped_process() {
     assert!(is_running(std::process::id()));
     let mut child = Command::new("sleep").arg("300").spawn().expect("sleep");
     assert!(is_running(child.id()));

@@ -94,7 +94,7 @@ pub fn produce() -> Vec<Produced> {
     validated(&mut found);
     looked_at(&mut found);
     left_behind(&mut found);
-    found.extend(crate::comparing::spread().into_iter().map(|(from, document)| Produced {
+    found.extend(crate::compare::spread().into_iter().map(|(from, document)| Produced {
         kind: Kind::Comparison,
         from,
         document,
@@ -195,7 +195,7 @@ fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 fn is_derivable(from: &str, text: &str) {
     let said = Record::read(from, text.to_owned()).unwrap();
     let derived = Record::untrusted(from, text.to_owned()).unwrap_or_else(|error| panic!("{error}"));
-    let verdict = |record: &Record| record.content.own.as_ref().and_then(|own| own.verdict.clone());
+    let verdict = |record: &Record| record.content.extension.as_ref().and_then(|own| own.verdict.clone());
     let (said, derived) = (verdict(&said), verdict(&derived));
     // entries do not show that it was to be lenient
     let lenient = from.ends_with("lenient");

@@ -46,7 +46,7 @@ fn produced(kind: Kind) -> impl Iterator<Item = &'static Produced> {
 }
 
 #[test]
-fn each_is_a_schema_at_its_address_that_explains_every_property() {
+fn schemas_are_valid_and_describe_every_property() {
     for kind in Kind::ALL {
         let schema = schema(kind);
         assert!(jsonschema::draft202012::meta::is_valid(&schema), "{kind:?}");
@@ -63,7 +63,7 @@ fn each_is_a_schema_at_its_address_that_explains_every_property() {
 }
 
 #[test]
-fn everything_that_is_written_keeps_to_its_schema() {
+fn written_documents_match_their_schema() {
     for kind in Kind::ALL {
         let validator = validator(kind);
         for produced in produced(kind) {
@@ -78,7 +78,7 @@ fn everything_that_is_written_keeps_to_its_schema() {
 }
 
 #[test]
-fn the_spread_covers_every_outcome() {
+fn corpus_covers_every_outcome() {
     let values = |kind: Kind, pointer: &str| -> BTreeSet<String> {
         let found = produced(kind).filter_map(|produced| produced.document.pointer(pointer));
         found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
@@ -128,7 +128,7 @@ fn the_spread_covers_every_outcome() {
 }
 
 #[test]
-fn every_property_occurs_or_is_known_to_be_rare() {
+fn corpus_covers_every_property_or_lists_it_as_rare() {
     let mut wrong = Vec::new();
     for kind in Kind::ALL {
         let schema = schema(kind);
@@ -152,7 +152,7 @@ fn every_property_occurs_or_is_known_to_be_rare() {
 }
 
 #[test]
-fn schemas_refuse_what_is_not_theirs() {
+fn schemas_reject_unknown_values() {
     for kind in Kind::ALL {
         let (schema, validator) = (schema(kind), validator(kind));
         // one place in a document per place in the schema will do

@@ -13,7 +13,7 @@ fn look(said: &mut Transcript, chaos: &Chaos, server: &str, more: &str) {
 }
 
 #[test]
-fn programs() {
+fn doctor_program_checks_match() {
     let (api, mut said) = (api("v1.30.0", &[]), Transcript::new());
     let url = api.url("");
     said.heading("a machine without faults");
@@ -62,7 +62,7 @@ fn programs() {
 }
 
 #[test]
-fn kubeconfig_files() {
+fn doctor_kubeconfig_checks_match() {
     let (api, mut said) = (api("v1.30.0", &[]), Transcript::new());
     let chaos = machine(&["own"]);
     said.heading("no kubeconfig");
@@ -82,7 +82,7 @@ fn kubeconfig_files() {
 }
 
 #[test]
-fn clusters() {
+fn doctor_cluster_checks_match() {
     let mut said = Transcript::new();
     let chaos = machine(&["own"]);
     said.heading("nothing listens");
@@ -127,7 +127,7 @@ fn clusters() {
 }
 
 #[test]
-fn rights() {
+fn doctor_permission_checks_match() {
     let mut said = Transcript::new();
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());

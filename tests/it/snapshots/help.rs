@@ -36,7 +36,7 @@ fn walk(chaos: &Chaos, path: &[String], found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn help_of_every_command() {
+fn help_of_every_command_matches() {
     let chaos = Chaos::new();
     let mut found = Vec::new();
     walk(&chaos, &[], &mut found);
@@ -46,7 +46,7 @@ fn help_of_every_command() {
 }
 
 #[test]
-fn every_hidden_command_is_known() {
+fn hidden_commands_are_covered() {
     fn hidden(folder: &Path) -> usize {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let count = |path: &Path| match fs::read_to_string(path) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Transcript, check_all};
-use crate::comparing::{Seen, journal, kinds, write};
+use crate::compare::{Seen, journal, kinds, write};
 use crate::harness::Chaos;
 use crate::reports::golden::without_bulk;
 
@@ -27,7 +27,7 @@ fn read(page: &str) -> String {
 }
 
 #[test]
-fn comparisons_of_every_kind() {
+fn comparisons_of_every_verdict_match() {
     let mut all = Vec::new();
     for (name, before, after) in kinds() {
         let (chaos, mut said) = (Chaos::new(), Transcript::new());
@@ -50,7 +50,7 @@ fn comparisons_of_every_kind() {
 
 /// Verdicts that no journal of `tests/reports` has.
 #[test]
-fn reports_of_single_runs() {
+fn single_run_reports_match() {
     let chaos = Chaos::new();
     let mut said = Transcript::new();
     let of = |verdict: &str, reason: &str, change: &dyn Fn(&mut Value)| {

@@ -17,7 +17,7 @@ use script::{Script, redacted};
 
 #[test]
 #[ignore = "needs kubectl"]
-fn it_shows_the_logs_of_what_runs() {
+fn kubectl_logs_shows_container_output() {
     let site = Site::embedded();
     let mut deployment = deployment(1);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
@@ -36,7 +36,7 @@ fn it_shows_the_logs_of_what_runs() {
 
 #[test]
 #[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn it_answers_as_a_real_cluster_does() {
+fn embedded_cluster_answers_like_real_cluster() {
     let (here, there) = (Site::embedded(), Site::real());
     let (ours, theirs) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| drive(&there));

@@ -25,7 +25,7 @@ fn folder() -> Chaos {
 }
 
 #[test]
-fn kubeconfig_files() {
+fn kubeconfig_errors_match() {
     let mut said = Transcript::new();
     let chaos = folder();
     let config = |name: &str, content: Value| drop(chaos.write(name, content.to_string()));
@@ -107,7 +107,7 @@ fn pods() -> Response {
 }
 
 #[test]
-fn servers_that_refuse() {
+fn api_server_errors_match() {
     let mut said = Transcript::new();
     for code in [401, 403, 404, 500, 503] {
         against(&mut said, &format!("every request is answered with {code}"), "run count.json", move |_| {
@@ -151,7 +151,7 @@ fn servers_that_refuse() {
 }
 
 #[test]
-fn services() {
+fn service_errors_match() {
     let mut said = Transcript::new();
     let service = |spec: Value| Response::json(&json!({"spec": spec}));
     for (url, flags, code, body) in [

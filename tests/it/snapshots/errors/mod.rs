@@ -31,7 +31,7 @@ fn sound() -> Value {
 
 /// The snapshots together hold many messages that differ.
 #[test]
-fn many_messages_are_held() {
+fn error_snapshots_hold_many_messages() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/snapshots");
     let mut seen = std::collections::BTreeSet::new();
     for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
