@@ -96,6 +96,7 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::DemoFailed => ExitStatus::Deviated,
         ErrorCode::FileNotWritable | ErrorCode::GithubApi => ExitStatus::NotWritten,
         ErrorCode::InternalPanic | ErrorCode::RunInterrupted => ExitStatus::Stopped,
+        ErrorCode::TrialCleanup => ExitStatus::RollbackIncomplete,
         ErrorCode::TrialNotReady => ExitStatus::BaselineNotMet,
     }
 }

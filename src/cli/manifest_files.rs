@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::message_chain;
 use crate::trial::manifest::{Manifest, modernise, parse};
 
 /// Files that are larger are no manifests.
@@ -55,7 +56,7 @@ fn read(path: &Path) -> Result<Vec<Manifest>, String> {
             return Err(failed(file, &"it is larger than 64 MiB"));
         }
         let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
-        found.extend(parse(&file.display().to_string(), &text)?);
+        found.extend(parse(&file.display().to_string(), &text).map_err(|error| message_chain(&error))?);
     }
     if found.is_empty() {
         return Err(format!("there is no manifest in {}: experiments are none", path.display()));

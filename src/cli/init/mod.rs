@@ -252,7 +252,8 @@ fn keep(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|error| (ExitStatus::Usage, format!("{} cannot be read: {error}", path.display())))?;
-        let found = parse(&path.display().to_string(), &text).map_err(|why| (ExitStatus::Usage, why))?;
+        let found = parse(&path.display().to_string(), &text)
+            .map_err(|error| (ExitStatus::Usage, crate::error_code::message_chain(&error)))?;
         let is_it =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if found.len() != 1 || !is_it(&found[0]) {

@@ -1,24 +1,25 @@
-//! The journals that are published, and what they come to. Floor 3.
+//! Reads the journals to publish, and determines the result.
 
 use std::path::PathBuf;
 
-use super::PublishRefusal;
 use super::args::Publish;
 use crate::cli::base_experiment::ExperimentHash;
 use crate::cli::ci::OUTPUT_DIR;
 use crate::cli::env_inputs::variable;
+use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
 use crate::cli::{CommandContext, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
+use crate::error_code::ErrorCode;
 use crate::experiment::hash;
 use crate::journal::Record;
 use crate::report::ReportSummary;
 use crate::report::summary::{RunSummary, Sentiment};
 
-/// The word in place of one that is not known: it may be anything, and becomes an output.
+/// Replaces an unknown verdict, which is untrusted text and would become an output.
 const UNKNOWN_VERDICT: &str = "unknown";
-/// Words for what runs come to, the most serious first. One that is not known is more serious than any.
+/// Verdicts of runs, worst first. An unknown verdict is worse than any.
 const VERDICTS_BY_SEVERITY: [&str; 13] = [
     "rollback-incomplete",
     "interrupted",
@@ -35,83 +36,81 @@ const VERDICTS_BY_SEVERITY: [&str; 13] = [
     "held",
 ];
 
-/// What is published.
+/// Results to publish.
 pub(super) struct PublishedResults {
-    /// Where the journals are, for outputs.
+    /// Paths of the journals, for outputs.
     pub(super) paths: Vec<PathBuf>,
-    /// The folder that they are in, where one was named.
-    pub(super) folder: Option<PathBuf>,
+    /// Directory of the journals, unless they are listed one by one.
+    pub(super) dir: Option<PathBuf>,
     pub(super) records: Vec<Record>,
     pub(super) comparison: Option<RunComparison>,
     pub(super) summary: ReportSummary,
-    /// One arm alone has journals.
+    /// Whether only one arm has journals.
     pub(super) is_one_sided: bool,
 }
 
-/// Finds and reads the journals. Nothing where there are none.
+/// Finds and reads the journals; `None` if there are none.
 pub(super) fn read_results(
     session: &CommandContext,
     args: &Publish,
-    hand: Trust,
-) -> Result<Option<PublishedResults>, PublishRefusal> {
-    let refused = |error: String| (ExitStatus::Invalid, error);
-    let given = input_paths(session, args);
-    if hand == Trust::Unknown
-        && let Some(path) = given.iter().find(|path| climbs(path))
+    trust: Trust,
+) -> Result<Option<PublishedResults>, CliError> {
+    let invalid =
+        |code: ErrorCode| move |error: String| CliError::new(code, error).with_status(ExitStatus::Invalid);
+    let inputs = input_paths(session, args);
+    if trust == Trust::Unknown
+        && let Some(path) = inputs.iter().find(|path| climbs(path))
     {
-        return Err((
-            ExitStatus::Usage,
-            format!("{}: a path to an artifact has no .. in it", path.display()),
-        ));
+        let message = format!("invalid path '{}': expected a path without ..", path.display());
+        return Err(CliError::new(ErrorCode::PublishInput, message));
     }
-    let folder = match given.as_slice() {
-        // a folder that ought to be there may not have been made
+    let dir = match inputs.as_slice() {
+        // the default directory may not exist
         [one] if one.is_dir() || args.paths.is_empty() => Some(one.clone()),
         several if several.iter().any(|path| path.is_dir()) => {
-            return Err((
-                ExitStatus::Usage,
-                "journals are named one by one, or one folder is named".to_owned(),
-            ));
+            let message = "cannot combine a directory with other paths";
+            return Err(CliError::new(ErrorCode::PublishInput, message)
+                .with_hint("pass journal files, or one directory"));
         }
         _ => None,
     };
-    let found = match &folder {
-        None => FoundJournals::Runs(given),
-        Some(folder) if std::fs::symlink_metadata(folder).is_err() => return Ok(None),
-        Some(folder) => look(folder, hand).map_err(refused)?,
+    let found = match &dir {
+        None => FoundJournals::Runs(inputs),
+        Some(dir) if std::fs::symlink_metadata(dir).is_err() => return Ok(None),
+        Some(dir) => look(dir, trust).map_err(invalid(ErrorCode::FileUntrusted))?,
     };
     let paths = found.all();
     if paths.is_empty() {
         return Ok(None);
     }
-    let records = match hand {
+    let records = match trust {
         Trust::Unknown => read_carefully(&paths),
         Trust::Known => paths.iter().map(|path| load_journals::one(path)).collect(),
     };
-    let records = records.map_err(refused)?;
+    let records = records.map_err(invalid(ErrorCode::JournalInvalid))?;
     let comparison = match &found {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
             let options = args.rules.options(session.connection.seed());
-            Some(compare(before, after, &options).map_err(refused)?)
+            Some(compare(before, after, &options).map_err(invalid(ErrorCode::CompareInput))?)
         }
         _ => None,
     };
     let summary = ReportSummary::of(&records, comparison.as_ref());
-    let half = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
-    Ok(Some(PublishedResults { paths, folder, records, comparison, summary, is_one_sided: half }))
+    let is_one_sided = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
+    Ok(Some(PublishedResults { paths, dir, records, comparison, summary, is_one_sided }))
 }
 
 fn input_paths(session: &CommandContext, args: &Publish) -> Vec<PathBuf> {
     if !args.paths.is_empty() {
         return args.paths.clone();
     }
-    let input = session.environment.get(&variable("output-dir")).filter(|folder| !folder.trim().is_empty());
+    let input = session.environment.get(&variable("output-dir")).filter(|dir| !dir.trim().is_empty());
     vec![PathBuf::from(input.as_deref().map_or(OUTPUT_DIR, str::trim))]
 }
 
 impl PublishedResults {
-    /// What it came to, and how the experiment ends with the change.
+    /// Returns the verdict, and for a trial the state after the change.
     pub(super) fn verdict(&self) -> (String, String) {
         match &self.comparison {
             Some(comparison) => (comparison.verdict.name().to_owned(), comparison.after.name().to_owned()),
@@ -119,13 +118,13 @@ impl PublishedResults {
         }
     }
 
-    /// The same in a word for machines.
+    /// Returns verdict and state as one word: `fixed/holds`.
     pub(super) fn state(&self) -> String {
         let (verdict, after) = self.verdict();
         if after.is_empty() { verdict } else { format!("{verdict}/{after}") }
     }
 
-    /// Whether something is not as it should be.
+    /// Whether the result is a failure.
     pub(super) fn is_failure(&self) -> bool {
         match &self.comparison {
             Some(comparison) => {
@@ -136,24 +135,24 @@ impl PublishedResults {
         }
     }
 
-    /// Which experiments ran.
+    /// Returns the hash of the experiment of each run.
     pub(super) fn experiment_hashes(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
             let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
-            let said = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash(&record.content.experiment)))
+            let recorded = own.filter(|hash| !hash.is_empty());
+            ExperimentHash::of_a_journal(recorded.unwrap_or_else(|| hash(&record.content.experiment)))
         })
     }
 }
 
-/// Of several runs the most serious word.
+/// Returns the worst verdict of several runs.
 fn worst_verdict(summary: &ReportSummary) -> String {
-    let gravity = |run: &RunSummary| VERDICTS_BY_SEVERITY.iter().position(|known| *known == run.verdict);
-    // none comes before any
+    let severity = |run: &RunSummary| VERDICTS_BY_SEVERITY.iter().position(|known| *known == run.verdict);
+    // an unknown verdict sorts first
     let word = summary
         .runs
         .iter()
-        .map(gravity)
+        .map(severity)
         .min()
         .map(|at| at.map_or(UNKNOWN_VERDICT, |at| VERDICTS_BY_SEVERITY[at]));
     word.unwrap_or_default().to_owned()
@@ -165,7 +164,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn of_several_runs_the_most_serious_counts() {
+    fn worst_verdict_of_several_runs_counts() {
         let record = |verdict: &str| {
             let own = json!({"schema": 1, "finished": true, "verdict": verdict});
             let journal = json!({"experiment": {"title": "t"}, "status": "completed", "kubectl-chaos": own});

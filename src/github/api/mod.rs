@@ -1,8 +1,9 @@
-//! The few endpoints of GitHub that are used: bounded answers, bounded patience, one host. Floor 1.
+//! Client of the GitHub API: bounded responses, bounded retries, one host.
 //!
-//! An error names the method, the path and the status, and never the token.
+//! An error names the method, the path and the status, never the token.
 
 mod link;
+mod refusal;
 mod retry;
 
 use std::fmt;
@@ -14,27 +15,27 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::Repository;
+use super::{Error, Repository};
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use retry::{RetryBudget, RetryDecision};
 
-/// The version of the API.
+/// Version of the API.
 const VERSION: &str = "2022-11-28";
-/// How long one request may take.
+/// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made.
+/// Time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A hundred comments of the greatest length, and something to spare.
+/// Maximum size of a response: 100 comments of maximum length fit.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// A hundred things each: nobody reads a pull request with more comments.
+/// Maximum number of pages.
 const MAX_PAGES: usize = 100;
-/// How many things stand on a page.
 const PER_PAGE: &str = "100";
-/// What stands where the token would.
+/// Replacement for the token in messages.
 const MASK: &str = "***";
 
-/// GitHub, as far as it is used.
+/// Client of the GitHub API.
 pub struct GithubApi {
     client: reqwest::Client,
     base: Url,
@@ -43,47 +44,47 @@ pub struct GithubApi {
     retry_budget: RetryBudget,
 }
 
-/// Why something was not done.
+/// Error of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestError {
-    /// `GET`, `POST`, `PATCH`.
     pub method: String,
-    /// The path, without a query.
+    /// Path of the URL, without the query.
     pub path: String,
-    /// What kind of thing happened.
     pub kind: RequestErrorKind,
-    /// What GitHub says of it. May be anybody's.
+    /// Message of GitHub; untrusted.
     pub message: String,
 }
 
-/// What kind of thing happened.
+/// Kind of a request error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestErrorKind {
-    /// It cannot be reached, or broke off.
+    /// No connection, or the connection broke.
     Unreachable,
-    /// It says no, or that it cannot.
+    /// Error status without a more specific kind.
     Status(u16),
-    /// There were too many requests, for longer than is waited.
+    /// Status 403: the conversation of the pull request is locked.
+    Locked,
+    /// Rate limit exceeded for longer than the retry budget.
     RateLimited,
-    /// The answer is none that is understood, or too large.
+    /// Response that cannot be parsed, or is too large.
     InvalidResponse,
 }
 
 impl RequestError {
-    /// The status, where there was one.
     pub fn status(&self) -> Option<u16> {
         match self.kind {
             RequestErrorKind::Status(status) => Some(status),
+            RequestErrorKind::Locked => Some(403),
             _ => None,
         }
     }
 
-    /// Whether it may have been done nevertheless.
+    /// Whether the request may have taken effect.
     pub fn is_ambiguous(&self) -> bool {
         match self.kind {
             RequestErrorKind::Unreachable | RequestErrorKind::InvalidResponse => true,
             RequestErrorKind::Status(status) => status >= 500,
-            RequestErrorKind::RateLimited => false,
+            RequestErrorKind::Locked | RequestErrorKind::RateLimited => false,
         }
     }
 }
@@ -91,20 +92,54 @@ impl RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.path)?;
-        match self.kind {
-            RequestErrorKind::Unreachable => write!(f, "GitHub cannot be reached")?,
-            RequestErrorKind::Status(status) => {
+        match (self.kind, self.status()) {
+            (_, Some(status)) => {
                 let phrase = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 write!(f, "{status} {}", phrase.unwrap_or_default())?;
             }
-            RequestErrorKind::RateLimited => write!(f, "there are too many requests")?,
-            RequestErrorKind::InvalidResponse => write!(f, "the answer is not understood")?,
+            (RequestErrorKind::Unreachable, _) => write!(f, "cannot reach GitHub")?,
+            (RequestErrorKind::RateLimited, _) => write!(f, "rate limit exceeded")?,
+            _ => write!(f, "invalid response")?,
         }
         if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
     }
 }
 
-/// An answer.
+impl std::error::Error for RequestError {}
+
+impl Coded for RequestError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::GithubApi
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self.kind {
+            RequestErrorKind::Status(401) => {
+                "pass a valid token in GITHUB_TOKEN; this one is invalid or expired"
+            }
+            RequestErrorKind::Locked => "unlock the conversation of the pull request",
+            RequestErrorKind::Status(403) => {
+                "grant `permissions: pull-requests: write`; for forks and Dependabot publish with `on: workflow_run` \
+                 (docs/github.md)"
+            }
+            RequestErrorKind::Status(404) => {
+                "check the pull-request number and that the token can read it (`permissions: pull-requests: write`)"
+            }
+            RequestErrorKind::Status(410) => "enable issues and comments for the repository",
+            RequestErrorKind::Status(422) => return None,
+            RequestErrorKind::RateLimited => "run the job again later",
+            RequestErrorKind::Status(status) if status >= 500 => {
+                "run the job again later; GitHub has a problem"
+            }
+            RequestErrorKind::Unreachable => "check GITHUB_API_URL and the network of the runner",
+            RequestErrorKind::Status(_) | RequestErrorKind::InvalidResponse => {
+                "check that GITHUB_API_URL is the API of GitHub"
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
 struct GithubResponse {
     headers: HeaderMap,
     body: Vec<u8>,
@@ -112,18 +147,18 @@ struct GithubResponse {
 
 impl GithubApi {
     /// GitHub at that address, with that token. An error is about the token or the certificates.
-    pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, String> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| "the token has characters that no token has".to_owned())?;
+    pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, Error> {
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::InvalidToken)?;
         authorization.set_sensitive(true);
         let options = ClientOptions {
             connect_timeout: Some(CONNECT_TIMEOUT),
             timeout: Some(TIMEOUT),
-            // a token goes where it was meant to go, and nowhere else
+            // never follow redirects with the token
             stay: true,
             ..ClientOptions::default()
         };
-        let client = http_client::build(verification, options)?;
+        let client = http_client::build(verification, options).map_err(Error::Client)?;
         Ok(Self {
             client,
             base: base.clone(),
@@ -133,7 +168,7 @@ impl GithubApi {
         })
     }
 
-    /// Everything on all pages.
+    /// Gets the items of all pages.
     pub(super) async fn get_all<T: DeserializeOwned>(
         &self,
         repository: &Repository,
@@ -143,28 +178,28 @@ impl GithubApi {
         let mut url = self.url(repository, path);
         url.query_pairs_mut().extend_pairs(query).append_pair("per_page", PER_PAGE);
         let path = url.path().to_owned();
-        let failed = |said: &str| RequestError {
+        let failed = |message: &str| RequestError {
             method: "GET".to_owned(),
             path: path.clone(),
             kind: RequestErrorKind::InvalidResponse,
-            message: said.to_owned(),
+            message: message.to_owned(),
         };
-        let mut found = Vec::new();
+        let mut items = Vec::new();
         for _ in 0..MAX_PAGES {
-            let answer = self.send(&Method::GET, &url, None).await?;
-            let page: Vec<T> = self.parse_body(&Method::GET, &url, &answer.body)?;
-            found.extend(page);
-            let Some(next) = link::next_page(&answer.headers) else { return Ok(found) };
-            let next = Url::parse(&next).map_err(|_| failed("its next page has no address"))?;
+            let response = self.send(&Method::GET, &url, None).await?;
+            let page: Vec<T> = self.parse_body(&Method::GET, &url, &response.body)?;
+            items.extend(page);
+            let Some(next) = link::next_page(&response.headers) else { return Ok(items) };
+            let next = Url::parse(&next).map_err(|_| failed("invalid URL of the next page"))?;
             if next.origin() != self.base.origin() {
-                return Err(failed("its next page is on another host, which is not asked"));
+                return Err(failed("the next page is on another host"));
             }
             url = next;
         }
-        Err(failed("there are too many pages"))
+        Err(failed("too many pages"))
     }
 
-    /// Sends a document, and reads what comes of it.
+    /// Sends a document and parses the response.
     pub(super) async fn send_document<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -173,13 +208,13 @@ impl GithubApi {
         body: &Json,
     ) -> Result<T, RequestError> {
         let url = self.url(repository, path);
-        let answer = self.send(&method, &url, Some(body)).await?;
-        self.parse_body(&method, &url, &answer.body)
+        let response = self.send(&method, &url, Some(body)).await?;
+        self.parse_body(&method, &url, &response.body)
     }
 
-    /// Waits before something is tried anew, if there is time for it.
-    pub(super) async fn wait_before_retry(&self, tried: u32) -> bool {
-        match self.retry_budget.backoff(tried) {
+    /// Waits before the next attempt. Returns whether the retry budget allows one.
+    pub(super) async fn wait_before_retry(&self, attempts: u32) -> bool {
+        match self.retry_budget.backoff(attempts) {
             Some(time) => {
                 tokio::time::sleep(time).await;
                 true
@@ -211,50 +246,48 @@ impl GithubApi {
         &self,
         method: &Method,
         url: &Url,
-        trouble: RequestErrorKind,
-        said: &str,
+        kind: RequestErrorKind,
+        message: &str,
     ) -> RequestError {
-        let said = said.replace(&self.token, MASK);
-        let said = said.trim().chars().take(300).collect();
-        RequestError { method: method.to_string(), path: url.path().to_owned(), kind: trouble, message: said }
+        let message = message.replace(&self.token, MASK);
+        let message = message.trim().chars().take(300).collect();
+        RequestError { method: method.to_string(), path: url.path().to_owned(), kind, message }
     }
 
-    /// Sends a request, again where that is of use and cannot do it twice.
+    /// Sends a request. Retries it if that can help and cannot repeat an effect.
     async fn send(
         &self,
         method: &Method,
         url: &Url,
         body: Option<&Json>,
     ) -> Result<GithubResponse, RequestError> {
-        let again = *method != Method::POST;
-        let mut tried = 0;
+        let is_idempotent = *method != Method::POST;
+        let mut attempts = 0;
         loop {
-            tried += 1;
-            let (failure, next) = match self.send_once(method, url, body).await {
-                Err((trouble, said)) => {
-                    let next = if again && trouble == RequestErrorKind::Unreachable {
-                        self.retry_budget.backoff(tried).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
+            attempts += 1;
+            let (error, decision) = match self.send_once(method, url, body).await {
+                Err((kind, message)) => {
+                    let wait = if is_idempotent && kind == RequestErrorKind::Unreachable {
+                        self.retry_budget.backoff(attempts)
                     } else {
-                        RetryDecision::GiveUp
+                        None
                     };
-                    (self.request_error(method, url, trouble, &said), next)
+                    (
+                        self.request_error(method, url, kind, &message),
+                        wait.map_or(RetryDecision::GiveUp, RetryDecision::Wait),
+                    )
                 }
-                Ok((status, answer)) if status.is_success() => return Ok(answer),
-                Ok((status, answer)) => {
-                    let said = error_message(&answer.body);
-                    let limited = retry::is_rate_limited(status, &answer.headers, &said);
-                    let trouble = if limited {
-                        RequestErrorKind::RateLimited
-                    } else {
-                        RequestErrorKind::Status(status.as_u16())
-                    };
-                    let next = self.retry_budget.decide(status, &answer.headers, &said, tried, again);
-                    (self.request_error(method, url, trouble, &said), next)
+                Ok((status, response)) if status.is_success() => return Ok(response),
+                Ok((status, response)) => {
+                    let message = error_message(&response.body);
+                    let kind = refusal::classify(status, &response.headers, &message);
+                    let decision = self.retry_budget.decide(kind, &response.headers, attempts, is_idempotent);
+                    (self.request_error(method, url, kind, &message), decision)
                 }
             };
-            match next {
+            match decision {
                 RetryDecision::Wait(time) => tokio::time::sleep(time).await,
-                RetryDecision::GiveUp => return Err(failure),
+                RetryDecision::GiveUp => return Err(error),
             }
         }
     }
@@ -271,7 +304,7 @@ impl GithubApi {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err((RequestErrorKind::InvalidResponse, "it is too large".to_owned()));
+                return Err((RequestErrorKind::InvalidResponse, "response too large".to_owned()));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -292,7 +325,7 @@ impl GithubApi {
     }
 }
 
-/// What GitHub says of an error: its message, else the beginning of what it sent.
+/// Returns the message of an error response, or the beginning of its body.
 fn error_message(body: &[u8]) -> String {
     let document: Option<Json> = serde_json::from_slice(body).ok();
     let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
@@ -310,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_stand_below_that_of_the_api() {
+    fn urls_extend_the_path_of_the_api() {
         let repository = Repository::parse("shop/web").unwrap();
         let check = |base: &str, expected: &str| {
             let url = api(base).url(&repository, &["issues", "5", "comments"]);
@@ -322,19 +355,19 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_everything_but_the_token() {
+    fn error_masks_the_token() {
         let api = api("https://h");
         let url = Url::parse("https://h/repos/a/b?head=x").unwrap();
         let failure =
             api.request_error(&Method::GET, &url, RequestErrorKind::Status(404), "Not Found, tok-en\n");
         assert_eq!(failure.to_string(), "GET /repos/a/b: 404 Not Found (Not Found, ***)");
         let failure = api.request_error(&Method::POST, &url, RequestErrorKind::RateLimited, "");
-        assert_eq!(failure.to_string(), "POST /repos/a/b: there are too many requests");
+        assert_eq!(failure.to_string(), "POST /repos/a/b: rate limit exceeded");
         assert!(GithubApi::new(&url, "a\nb", &Verification::Full).is_err());
     }
 
     #[test]
-    fn messages_are_found_and_cut() {
+    fn error_message_is_found_and_truncated() {
         assert_eq!(error_message(br#"{"message": "no", "documentation_url": "u"}"#), "no");
         assert_eq!(error_message(b"<html>"), "<html>");
         assert_eq!(error_message(&vec![b'x'; 10_000]).len(), 300);

@@ -1,30 +1,28 @@
-//! The hidden lines of a comment: which one it is, and of which run it tells. Floor 1, pure.
+//! Hidden lines of a comment: its ID, and the run that it records. Pure.
 
 use ring::digest;
 
 use crate::github::WorkflowRunId;
 
-/// How long the identity of a comment may be.
+/// Maximum length of a comment ID.
 const MAX_ID_LENGTH: usize = 64;
-/// What both lines begin with.
 const OPEN: &str = "<!-- kubectl-chaos:";
-/// What they end with.
 const CLOSE: &str = " -->";
 
-/// The line that a comment is recognised by.
+/// First line of a comment: its ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommentMarker(String);
 
-/// The line that says of which run a comment tells, and what that came to.
+/// Second line of a comment: the run and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunStamp {
-    /// The run; none where somebody publishes by hand.
+    /// `None` if the comment is published outside a workflow.
     pub run: Option<WorkflowRunId>,
-    /// What it came to, in a word or two: `fixed/holds`.
+    /// Verdict, and state after the change: `fixed/holds`.
     pub state: String,
 }
 
-/// Whether a text can be the identity of a comment.
+/// Whether a text is a valid comment ID.
 pub fn is_id(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(is_id_char)
 }
@@ -33,7 +31,7 @@ fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// An identity made of any text: the same for the same text, and another one for another where it had to be changed.
+/// Derives a valid ID from a text. Adds a digest if it changes the text, so that different texts have different IDs.
 pub fn derive_id(text: &str) -> String {
     if is_id(text) {
         return text.to_owned();
@@ -57,25 +55,22 @@ pub fn derive_id(text: &str) -> String {
 }
 
 impl CommentMarker {
-    /// Of a comment with that identity; nothing where it can be none.
+    /// Creates the marker of an ID; `None` if the ID is invalid.
     pub fn new(id: &str) -> Option<Self> {
         is_id(id).then(|| Self(format!("{OPEN}comment:{id}{CLOSE}")))
     }
 
-    /// The line.
     pub fn line(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the first line of that text, where we write it: anywhere else it may be a quotation, or what
-    /// somebody else made the same author say.
+    /// Whether it is the first line of a text. Elsewhere it can be a quotation.
     pub(super) fn is_first_line_of(&self, text: &str) -> bool {
         text.lines().next() == Some(&self.0)
     }
 }
 
 impl RunStamp {
-    /// The line.
     pub fn line(&self) -> String {
         let state: String = self
             .state
@@ -87,11 +82,11 @@ impl RunStamp {
         format!("{OPEN}run:{id}:{attempt}:{state}{CLOSE}")
     }
 
-    /// Reads it from the second line of a comment, where we write it; whatever stands below may be anybody's.
+    /// Parses the second line of a comment. Later lines are untrusted.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let line = text.lines().nth(1)?;
-        let said = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
-        let mut parts = said.splitn(3, ':');
+        let fields = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
+        let mut parts = fields.splitn(3, ':');
         let id = parts.next()?.parse().ok()?;
         let attempt = parts.next()?.parse().ok()?;
         let state = parts.next()?.to_owned();
@@ -105,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn identities_are_made_of_names() {
+    fn derived_id_is_valid_and_starts_with_the_text() {
         let check = |text: &str, expected: &str| {
             let id = derive_id(text);
             assert!(is_id(&id), "{id}");
@@ -121,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_identity_makes_no_mark() {
+    fn invalid_id_has_no_marker() {
         for wrong in ["", "a b", "a\n", "a-->", "<!--", "é", &"x".repeat(65)] {
             assert_eq!(CommentMarker::new(wrong), None, "{wrong:?}");
         }
@@ -129,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn stamps_are_read_again() {
+    fn stamp_round_trips() {
         let check = |run: Option<WorkflowRunId>, state: &str| {
             let stamp = RunStamp { run, state: state.to_owned() };
             assert_eq!(RunStamp::parse(&format!("x\r\n{}\r\ny", stamp.line())), Some(stamp));
@@ -156,13 +151,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_makes_an_identity(text in ".{0,200}") {
+        fn every_text_has_a_valid_id(text in ".{0,200}") {
             let id = derive_id(&text);
             prop_assert!(is_id(&id));
-            let mark = CommentMarker::new(&id).unwrap();
-            let ours = format!("{}\nb", mark.line());
+            let marker = CommentMarker::new(&id).unwrap();
+            let ours = format!("{}\nb", marker.line());
             let quoted = format!("a\n{ours}");
-            prop_assert!(mark.is_first_line_of(&ours) && !mark.is_first_line_of(&quoted));
+            prop_assert!(marker.is_first_line_of(&ours) && !marker.is_first_line_of(&quoted));
         }
     }
 }
