@@ -141,9 +141,9 @@ mod tests {
         unknown(find_target(&args(&["--workflow-run"]), &push, &event("{}")));
         unknown(find_target(&args(&["--comment", "always"]), &job(&[]), &event("{}")));
         assert_eq!(
-            super::journal_run(&push, &run("pull_request", fork)),
+            journal_run(&push, &run("pull_request", fork)),
             Some(WorkflowRunId { id: 9, attempt: 2 })
         );
-        assert_eq!(super::journal_run(&push, &event("{}")), None);
+        assert_eq!(journal_run(&push, &event("{}")), None);
     }
 }

@@ -245,7 +245,7 @@ fn ci_allows_only_local_test_clusters_by_default() {
     may(&own(), &["minikube"], &[], true, "");
     let refused = "the context 'prod' may not be touched";
     may(&own(), &["prod"], &[], false, refused);
-    may(&own(), &["prod"], &[], false, "--allow-context NAME");
+    may(&own(), &["prod"], &[], false, "--allow-context prod");
     may(&own(), &["my-kind-ci"], &[], false, "the context 'my-kind-ci' may not be touched");
     may(&own(), &["prod"], &["--allow-context", "pre*", "--allow-context", "prod"], true, "");
     may(&own(), &["kind-ci", "prod"], &["--context", "prod"], false, refused);
