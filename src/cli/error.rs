@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::exit_code::ExitStatus;
 use crate::console::ConsoleLine;
 use crate::error_code::{Coded, ErrorCode, message_chain};
@@ -15,6 +17,27 @@ pub(super) struct CliError {
     pub(super) message: String,
     /// What the user can do, in the imperative.
     pub(super) hint: Option<String>,
+}
+
+/// Name of the schema of the error document.
+const SCHEMA: &str = "kubectl-chaos/error/v1";
+
+/// Machine-readable format of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DocumentFormat {
+    Json,
+    Yaml,
+}
+
+impl DocumentFormat {
+    /// Parses the value of `-o`; `None` for formats that people read.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        match value.to_ascii_lowercase().as_str() {
+            "json" | "agent" => Some(Self::Json),
+            "yaml" => Some(Self::Yaml),
+            _ => None,
+        }
+    }
 }
 
 impl CliError {
@@ -35,6 +58,16 @@ impl CliError {
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Returns the document that replaces the result of the command.
+    pub(super) fn document(&self, format: DocumentFormat) -> String {
+        let error = json!({"code": self.code, "message": self.message, "hint": self.hint});
+        let document = json!({"schema": SCHEMA, "error": error});
+        match format {
+            DocumentFormat::Json => serde_json::to_string_pretty(&document).unwrap_or_default() + "\n",
+            DocumentFormat::Yaml => serde_yaml::to_string(&document).unwrap_or_default(),
+        }
     }
 
     /// Returns the line that the terminal shows.
@@ -63,22 +96,23 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::CiContextRefused
         | ErrorCode::CiEventRefused
         | ErrorCode::CiResultsDirectory
-        | ErrorCode::CompareInput
+        | ErrorCode::EmbeddedManifest
         | ErrorCode::FileConflict
         | ErrorCode::FileNotReadable
-        | ErrorCode::FileUntrusted
         | ErrorCode::GithubEvent
         | ErrorCode::InitInput
         | ErrorCode::InternalRuntime
-        | ErrorCode::JournalInvalid
         | ErrorCode::PublishInput
         | ErrorCode::RecoverRefused
         | ErrorCode::SettingsInvalid
         | ErrorCode::TrialManifest
         | ErrorCode::TrialState
         | ErrorCode::UsageInvalid => ExitStatus::Usage,
-        ErrorCode::ExperimentInvalid
+        ErrorCode::CompareInput
+        | ErrorCode::ExperimentInvalid
         | ErrorCode::ExperimentNotReadable
+        | ErrorCode::FileUntrusted
+        | ErrorCode::JournalInvalid
         | ErrorCode::TrialIsolation
         | ErrorCode::VariablesInvalid
         | ErrorCode::VaultFailed => ExitStatus::Invalid,

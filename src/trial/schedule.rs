@@ -30,7 +30,7 @@ impl Arm {
 /// Pairs are interleaved, so a drift during the trial affects both arms alike. The seed draws the arm that begins, and
 /// the arms alternate after that.
 pub fn schedule_runs(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
-    let mut first = if SeededRng::new(seed).draw(2) == 0 { Arm::Before } else { Arm::After };
+    let mut first = if SeededRng::new(seed).below(2) == 0 { Arm::Before } else { Arm::After };
     let mut runs = Vec::new();
     for repeat in 1..=repeats {
         runs.extend([(first, repeat), (first.opposite(), repeat)]);

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser as _};
 
-use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_variable, whole};
+use crate::cli::command::Cli;
 use crate::cli::compare::FailOn;
 use crate::cli::duration::parse_duration;
 use crate::cli::error::CliError;
+use crate::cli::parse::{existing_path, integer_in, parse_variable};
 use crate::cli::path_conflicts::PathSet;
+use crate::cli::shared_args::RollbackStrategyArg;
 use crate::cli::trial::default_reports;
 use crate::compare::Margin;
 use crate::error_code::ErrorCode;
@@ -35,7 +37,7 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<String>,
     /// Number of runs per arm of a trial [default: 3]
-    #[arg(long, value_name = "N", value_parser = whole(1..=100_u32))]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=100_u32))]
     pub(super) repeat: Option<u32>,
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -138,7 +140,7 @@ fn checked_variable(text: &str) -> Result<String, String> {
 }
 
 fn checked_file(text: &str) -> Result<String, String> {
-    existing(text).map(|_| text.to_owned())
+    existing_path(text).map(|_| text.to_owned())
 }
 
 impl Ci {
@@ -147,7 +149,7 @@ impl Ci {
         let parsed = self.command_line().ok().and_then(|words| Cli::try_parse_from(words).ok());
         // invalid combinations are reported later, with the reason
         let Some(cli) = parsed else { return PathSet::default() };
-        let files = PathSet::of(&cli).reads("the base branch's experiment", &self.base_experiment);
+        let files = cli.paths().reads("the base branch's experiment", &self.base_experiment);
         if self.is_trial() { files } else { files.reports(&default_reports(&self.output_dir)) }
     }
 
@@ -249,7 +251,7 @@ fn value_name<T: clap::ValueEnum>(value: T) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::command::{Cli, Command};
     use clap::Parser as _;
 
     fn words(line: &[&str]) -> Result<Vec<String>, String> {

@@ -11,14 +11,14 @@ use std::path::Path;
 use clap::Parser as _;
 
 use super::CommandContext;
-use super::args::{Cli, Command};
 use super::base_experiment::HashReference;
+use super::command::{Cli, Command};
 use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::publish::error_annotation;
 use super::{base_experiment, run, trial};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::ErrorCode;
+use crate::error_code::{ErrorCode, message_chain};
 use crate::github::workflow_command::{Annotation, AnnotationLevel, StopCommands, format_outputs};
 use crate::github::{self, WorkflowJob};
 use args::Ci;
@@ -110,7 +110,7 @@ fn warn_if_changed(session: &CommandContext, args: &Ci) {
         .and_then(|base| Ok((base, base_experiment::hash_of(Path::new(experiment))?)));
     let note = match hashes {
         Ok((base, ours)) => base.changed_by(&ours, HashReference::Base),
-        Err(error) => Some(format!("cannot tell whether the experiment changed: {error}")),
+        Err(error) => Some(format!("cannot tell whether the experiment changed: {}", message_chain(&error))),
     };
     if let Some(note) = note {
         let annotation = Annotation::new(AnnotationLevel::Warning, "kubectl-chaos", note.clone());

@@ -68,7 +68,7 @@ pub(super) fn clear_results(args: &Ci) -> Result<(), CliError> {
 }
 
 fn list_journals(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
-    journals(dir, Trust::Known).map_err(refused)
+    Ok(journals(dir, Trust::Known)?)
 }
 
 fn ignore_missing(dir: &Path, removed: std::io::Result<()>) -> Result<(), CliError> {

@@ -26,7 +26,7 @@ use crate::github::pull_requests::{self, PullRequestMatch};
 use crate::github::workflow_command::{Annotation, AnnotationLevel};
 use crate::github::{self, GithubApi, Repository, WorkflowEvent, WorkflowJob, summary};
 use crate::http_client;
-use crate::report::markdown::{inline, render};
+use crate::report::markdown::{escape_inline, render};
 use annotations::{ExperimentSource, annotations, repository_path};
 use args::{CommentWhen, Publish};
 use pull_request::{PublishTarget, find_target};
@@ -77,9 +77,7 @@ struct PublishContext<'a> {
 }
 
 fn run_publish(session: &CommandContext, args: &Publish) -> Result<ExitStatus, CliError> {
-    let checked = args.reports.check(args.dry_run);
-    checked
-        .map_err(|error| CliError::new(ErrorCode::FileNotWritable, error).with_status(ExitStatus::Usage))?;
+    args.reports.check(args.dry_run)?;
     let job = WorkflowJob::from_env(|name| session.environment.get(name))?;
     let api = job.api()?;
     let name = job.event.as_deref().unwrap_or_default();
@@ -130,7 +128,8 @@ impl PublishContext<'_> {
                     self.results.experiment_hashes().find_map(|ours| base.changed_by(&ours, reference))
                 }
                 Err(error) => Some(format!(
-                    "cannot tell whether the experiment changed: failed to read the base copy: {error}"
+                    "cannot tell whether the experiment changed: failed to read the base copy: {}",
+                    message_chain(&error)
                 )),
             });
         }
@@ -152,7 +151,7 @@ impl PublishContext<'_> {
     fn render(&self, limit: usize) -> String {
         let mut notes = String::new();
         for note in &self.notes {
-            notes += &format!("> **Note:** {}\n\n", inline(note));
+            notes += &format!("> **Note:** {}\n\n", escape_inline(note));
         }
         let footer = format!("\n---\n{}\n", self.footer());
         let report = render(&self.results.summary, limit.saturating_sub(notes.len() + footer.len()));
@@ -175,13 +174,13 @@ impl PublishContext<'_> {
     fn run(&self) -> ExitStatus {
         let PublishedResults { records, comparison, .. } = &self.results;
         let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
-        failed.extend(self.append_summary().err().map(|error| message_chain(&error)));
+        failed.extend(self.append_summary().err().map(CliError::from));
         self.annotate();
         let url = self.publish_comment().unwrap_or_default();
-        failed.extend(self.write_outputs(&url).err().map(|error| message_chain(&error)));
+        failed.extend(self.write_outputs(&url).err().map(CliError::from));
         let exit = if failed.is_empty() { ExitStatus::Fine } else { ExitStatus::NotWritten };
         for error in failed {
-            report(self.session, AnnotationLevel::Error, &error, None);
+            report(self.session, AnnotationLevel::Error, &error.message, error.hint.as_deref());
         }
         exit
     }
@@ -418,9 +417,7 @@ impl PublishContext<'_> {
         }
         let text = self.render(comment::LIMIT);
         let written = self.session.terminal.result(&text);
-        written.map_err(|error| {
-            CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))
-        })?;
+        written?;
         Ok(ExitStatus::Fine)
     }
 }

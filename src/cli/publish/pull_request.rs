@@ -89,7 +89,7 @@ pub(super) fn journal_run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::command::{Cli, Command};
     use clap::Parser as _;
 
     fn args(line: &[&str]) -> Publish {
@@ -140,10 +140,7 @@ mod tests {
         unknown(find_target(&args(&[]), &push, &Err(github::Error::InvalidToken)));
         unknown(find_target(&args(&["--workflow-run"]), &push, &event("{}")));
         unknown(find_target(&args(&["--comment", "always"]), &job(&[]), &event("{}")));
-        assert_eq!(
-            journal_run(&push, &run("pull_request", fork)),
-            Some(WorkflowRunId { id: 9, attempt: 2 })
-        );
+        assert_eq!(journal_run(&push, &run("pull_request", fork)), Some(WorkflowRunId { id: 9, attempt: 2 }));
         assert_eq!(journal_run(&push, &event("{}")), None);
     }
 }

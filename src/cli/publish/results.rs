@@ -12,7 +12,7 @@ use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully
 use crate::cli::{CommandContext, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
 use crate::error_code::ErrorCode;
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 use crate::journal::Record;
 use crate::report::ReportSummary;
 use crate::report::summary::{RunSummary, Sentiment};
@@ -55,8 +55,7 @@ pub(super) fn read_results(
     args: &Publish,
     trust: Trust,
 ) -> Result<Option<PublishedResults>, CliError> {
-    let invalid =
-        |code: ErrorCode| move |error: String| CliError::new(code, error).with_status(ExitStatus::Invalid);
+    let invalid = |error: CliError| error.with_status(ExitStatus::Invalid);
     let inputs = input_paths(session, args);
     if trust == Trust::Unknown
         && let Some(path) = inputs.iter().find(|path| climbs(path))
@@ -77,26 +76,26 @@ pub(super) fn read_results(
     let found = match &dir {
         None => FoundJournals::Runs(inputs),
         Some(dir) if std::fs::symlink_metadata(dir).is_err() => return Ok(None),
-        Some(dir) => look(dir, trust).map_err(invalid(ErrorCode::FileUntrusted))?,
+        Some(dir) => look(dir, trust).map_err(|error| invalid(error.into()))?,
     };
     let paths = found.all();
     if paths.is_empty() {
         return Ok(None);
     }
     let records = match trust {
-        Trust::Unknown => read_carefully(&paths),
-        Trust::Known => paths.iter().map(|path| load_journals::one(path)).collect(),
+        Trust::Unknown => read_carefully(&paths).map_err(|error| invalid(error.into()))?,
+        Trust::Known => load_journals::load_all(&paths).map_err(|error| invalid(error.into()))?,
     };
-    let records = records.map_err(invalid(ErrorCode::JournalInvalid))?;
     let comparison = match &found {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
             let options = args.rules.options(session.connection.seed());
-            Some(compare(before, after, &options).map_err(invalid(ErrorCode::CompareInput))?)
+            let comparison = compare(before, after, &options);
+            Some(comparison.map_err(|error| CliError::new(ErrorCode::CompareInput, error))?)
         }
         _ => None,
     };
-    let summary = ReportSummary::of(&records, comparison.as_ref());
+    let summary = ReportSummary::from_records(&records, comparison.as_ref());
     let is_one_sided = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
     Ok(Some(PublishedResults { paths, dir, records, comparison, summary, is_one_sided }))
 }
@@ -131,7 +130,7 @@ impl PublishedResults {
                 matches!(comparison.verdict, ComparisonVerdict::Broken | ComparisonVerdict::Regressed)
                     || matches!(comparison.after, AfterOutcome::Fails | AfterOutcome::Mixed)
             }
-            None => self.summary.tone() == Sentiment::Bad,
+            None => self.summary.sentiment() == Sentiment::Bad,
         }
     }
 
@@ -140,7 +139,9 @@ impl PublishedResults {
         self.records.iter().map(|record| {
             let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
             let recorded = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(recorded.unwrap_or_else(|| hash(&record.content.experiment)))
+            ExperimentHash::of_a_journal(
+                recorded.unwrap_or_else(|| hash_experiment(&record.content.experiment)),
+            )
         })
     }
 }
@@ -172,7 +173,7 @@ mod tests {
         };
         let check = |verdicts: &[&str], expected: &str| {
             let records: Vec<Record> = verdicts.iter().map(|verdict| record(verdict)).collect();
-            assert_eq!(worst_verdict(&ReportSummary::of(&records, None)), expected);
+            assert_eq!(worst_verdict(&ReportSummary::from_records(&records, None)), expected);
         };
         check(&["held", "deviated", "held"], "deviated");
         check(&["held", "dry"], "dry");

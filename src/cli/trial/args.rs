@@ -7,11 +7,12 @@ use clap::{Args, ValueHint};
 
 use super::default_reports;
 use super::state_file::FILE_NAME;
-use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, whole};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
 use crate::cli::duration::parse_duration;
+use crate::cli::parse::{existing_path, integer_in};
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
+use crate::cli::shared_args::{RollbackStrategyArg, SamplingArgs, VariableArgs};
 use crate::cli::table::TableArgs;
 
 const EXIT_CODES: &str = "\
@@ -42,7 +43,7 @@ pub(in crate::cli) struct Trial {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<PathBuf>,
     /// Number of runs per arm
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1..=100_u32))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = integer_in(1..=100_u32))]
     pub(super) repeat: u32,
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -63,7 +64,7 @@ pub(in crate::cli) struct Trial {
     #[command(flatten)]
     pub(super) variables: VariableArgs,
     /// Read controls for every run from a JSON or YAML file. Repeatable
-    #[arg(long = "control-file", value_name = "FILE", value_parser = existing)]
+    #[arg(long = "control-file", value_name = "FILE", value_parser = existing_path)]
     pub(super) control_files: Vec<PathBuf>,
     /// When to run rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]

@@ -9,11 +9,11 @@ mod state_file;
 use std::path::Path;
 
 use super::CommandContext;
-use super::args::ExitCodeStyle;
 use super::embedded::EmbeddedRun;
 use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::report_files::{ReportArgs, replace};
+use super::shared_args::ExitCodeStyle;
 use crate::compare::{RunComparison, compare};
 use crate::console::sanitize;
 use crate::error_code::ErrorCode;
@@ -42,9 +42,7 @@ async fn run_trial(session: &CommandContext, args: &Trial) -> u8 {
 }
 
 async fn try_trial(session: &CommandContext, args: &Trial) -> Result<u8, CliError> {
-    let checked = args.reports.check(args.output.is_for_machines());
-    checked
-        .map_err(|error| CliError::new(ErrorCode::FileNotWritable, error).with_status(ExitStatus::Usage))?;
+    args.reports.check(args.output.is_for_machines())?;
     let embedded = if args.embedded { Some(start_embedded(session).await?) } else { None };
     run_on_cluster(session, args, embedded.as_ref().map(|embedded| embedded.kubeconfig.as_path())).await
 }
@@ -53,9 +51,7 @@ async fn try_trial(session: &CommandContext, args: &Trial) -> Result<u8, CliErro
 async fn start_embedded(session: &CommandContext) -> Result<EmbeddedRun, CliError> {
     let shutdown = shutdown_signal(session)?;
     tokio::select! {
-        started = EmbeddedRun::start(session, &[]) => {
-            started.map_err(|(status, error)| CliError::new(ErrorCode::EmbeddedFailed, error).with_status(status))
-        }
+        started = EmbeddedRun::start(session, &[]) => started,
         signal = shutdown => Err(interrupted(signal)),
     }
 }
@@ -109,10 +105,10 @@ async fn run_on_cluster(
     failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
-        failed.extend(written.err().map(|error| format!("failed to write output: {error}")));
+        failed.extend(written.err().map(CliError::from));
     }
     for error in failed {
-        session.terminal.say(&CliError::new(ErrorCode::FileNotWritable, error).line());
+        session.terminal.say(&error.line());
         exit = exit.worst(ExitStatus::NotWritten);
     }
     Ok(session.code(exit))
@@ -124,9 +120,9 @@ pub(super) fn write_results(
     dir: &Path,
     records: &[Record],
     comparison: &RunComparison,
-) -> Vec<String> {
+) -> Vec<CliError> {
     let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
-    let failed = replace(&dir.join("comparison.json"), text.as_bytes()).err();
+    let failed = replace(&dir.join("comparison.json"), text.as_bytes()).err().map(CliError::from);
     failed
         .into_iter()
         .chain(default_reports(dir).write(&session.terminal, records, Some(comparison)))

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
-use crate::cli::args::SamplingArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
+use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::ErrorCode;
-use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
-use crate::experiment::{Experiment, hash};
+use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
+use crate::experiment::{Experiment, hash_experiment};
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
@@ -66,14 +66,11 @@ pub(super) async fn read_inputs(
     // runs of a trial are always sampled
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
     let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
-    for warning in doubts.into_iter().chain(undeclared(&experiment, &context.variables)) {
+    for warning in doubts.into_iter().chain(undeclared_warnings(&experiment, &context.variables)) {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }
-    let load = |paths: &[std::path::PathBuf]| {
-        let manifests = read_all(session, paths);
-        let manifests = manifests.map_err(|error| CliError::new(ErrorCode::TrialManifest, error))?;
-        Ok::<_, CliError>(drop_namespaces(session, manifests))
-    };
+    let load =
+        |paths: &[std::path::PathBuf]| Ok::<_, CliError>(drop_namespaces(session, read_all(session, paths)?));
     let manifests =
         ManifestSet { common: load(&args.common)?, before: load(&args.before)?, after: load(&args.after)? };
     for (flag, arm) in [("--before", &manifests.before), ("--after", &manifests.after)] {
@@ -82,7 +79,7 @@ pub(super) async fn read_inputs(
             return Err(CliError::new(ErrorCode::TrialManifest, message));
         }
     }
-    let hash = hash(&experiment.document);
+    let hash = hash_experiment(&experiment.document);
     Ok(TrialInputs {
         hash,
         experiment,
@@ -114,7 +111,7 @@ pub(super) fn check_isolation(
     environment.set(super::NAMESPACE_VARIABLE, namespace);
     let get = |key: &str| environment.get(key);
     let experiment = &inputs.experiment;
-    let known = configuration(&experiment.configuration, &context.variables.configuration, &get);
+    let known = resolve_configuration(&experiment.configuration, &context.variables.configuration, &get);
     let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let (_, aliases) = session.connection.services();
     let mut controls = context.settings.controls.clone();

@@ -13,11 +13,11 @@ use super::prepare::connect;
 use super::runner::restore_with_retry;
 use super::state_file::{InPlaceBackup, RecoveredState, TrialProgress};
 use crate::cli::CommandContext;
-use crate::cli::args::VariableArgs;
 use crate::cli::ci::context_allowlist;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::run_context::RunContext;
+use crate::cli::shared_args::VariableArgs;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{ErrorCode, message_chain};
@@ -112,9 +112,7 @@ fn restrict_contexts(session: &CommandContext, args: &Recover) -> Result<(Comman
 }
 
 fn write_output(session: &CommandContext, text: &str) -> Result<(), CliError> {
-    session.terminal.result(text).map_err(|error| {
-        CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))
-    })
+    Ok(session.terminal.result(text)?)
 }
 
 fn unreachable(error: impl Into<trial::Error>) -> CliError {
@@ -123,8 +121,7 @@ fn unreachable(error: impl Into<trial::Error>) -> CliError {
 
 /// Cleans up one trial or all; only on the expected cluster, if it is known.
 async fn clean_up(session: &CommandContext, args: &Recover, scope: CleanupScope<'_>) -> Result<(), CliError> {
-    let context = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|_| CliError::new(ErrorCode::SettingsInvalid, "cannot use the settings"))?;
+    let context = RunContext::read(session, &VariableArgs::default(), None)?;
     let cluster = connect(&context).await?;
     if let Some(expected) = scope.address.filter(|address| *address != cluster.address) {
         let message = format!("the trial ran on {expected}, but the current cluster is {}", cluster.address);

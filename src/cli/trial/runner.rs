@@ -9,11 +9,12 @@ use super::args::Trial;
 use super::prepare::{ResolvedManifests, check_isolation, connect, read_inputs, resolve_manifests};
 use super::state_file::{InPlaceState, TrialNamespace, TrialProgress, TrialStateContent, TrialStateFile};
 use super::{NAMESPACE_VARIABLE, TrialJournal, interrupted, sanitized, shutdown_signal, signal_of};
-use crate::cli::args::{RunArgs, RunOutputFormat};
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::report_files::{ReportArgs, replace};
+use crate::cli::run::args::RunArgs;
 use crate::cli::run_context::RunContext;
+use crate::cli::shared_args::RunOutputFormat;
 use crate::cli::{CommandContext, new_run_id, run};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{ErrorCode, message_chain};
@@ -107,10 +108,7 @@ async fn prepare<'a>(
     trial: &str,
     seed: u64,
 ) -> Result<TrialRunner<'a>, CliError> {
-    let context = RunContext::read(session, &args.variables, kubeconfig).map_err(|code| {
-        let code = if code == 2 { ErrorCode::SettingsInvalid } else { ErrorCode::VariablesInvalid };
-        CliError::new(code, "nothing was created")
-    })?;
+    let context = RunContext::read(session, &args.variables, kubeconfig)?;
     let inputs = read_inputs(session, args, &context).await?;
     let client = connect(&context).await?;
     let namespace =
@@ -151,8 +149,7 @@ async fn prepare<'a>(
     // every run reads this copy, so later changes of the source have no effect
     let experiment = args.output_dir.join("experiment.json");
     let text = serde_json::to_string_pretty(&inputs.experiment.document).unwrap_or_default() + "\n";
-    replace(&experiment, text.as_bytes())
-        .map_err(|error| usage(CliError::new(ErrorCode::FileNotWritable, error)))?;
+    replace(&experiment, text.as_bytes()).map_err(|error| usage(error.into()))?;
     let (records, became_ready) = (Vec::new(), BTreeMap::new());
     let runner = TrialRunner {
         session,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::report_files::replace;
+use crate::cli::report_files::{WriteError, replace};
 use crate::error_code::{Coded, ErrorCode};
 
 /// Name of the file; it identifies the directory of a trial.
@@ -38,8 +38,8 @@ pub(super) enum StateError {
     },
     #[error("directory {} is not empty and not of a trial", .dir.display())]
     ForeignDirectory { dir: PathBuf },
-    #[error("{0}")]
-    Write(String),
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl Coded for StateError {
@@ -180,7 +180,7 @@ impl TrialStateFile {
     pub(super) fn write(&self) -> Result<(), StateError> {
         let mut text = serde_json::to_string_pretty(&self.content).unwrap_or_default();
         text.push('\n');
-        replace(&self.path, text.as_bytes()).map_err(StateError::Write)
+        Ok(replace(&self.path, text.as_bytes())?)
     }
 }
 
