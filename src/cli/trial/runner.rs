@@ -86,7 +86,7 @@ pub(super) async fn execute(
             return Err(error);
         }
     };
-    let mut exit = match runner.run_schedule(&mut shutdown, seed).await {
+    let mut exit = match Box::pin(runner.run_schedule(&mut shutdown, seed)).await {
         Ok(()) => ExitStatus::Fine,
         Err(error) => {
             let status = error.status;
