@@ -27,7 +27,7 @@ use super::report::RenderArgs;
 use super::report_files::ReportArgs;
 use super::trial::args::{Recover, Trial};
 use super::version::VERSION;
-use crate::experiment::configuration::{TYPES, variable};
+use crate::experiment::configuration::{VARIABLE_TYPES, parse_var};
 use crate::journal::Environment;
 use crate::sampling;
 use crate::value::Value;
@@ -401,7 +401,7 @@ pub(super) enum RunOutputFormat {
 }
 
 pub(super) fn parse_variable(text: &str) -> Result<(String, Value), String> {
-    variable(text).map_err(|error| format!("{error} (types: {})", TYPES.join(", ")))
+    parse_var(text).map_err(|error| format!("{error} (types: {})", VARIABLE_TYPES.join(", ")))
 }
 
 fn parse_annotation(text: &str) -> Result<(String, String), String> {

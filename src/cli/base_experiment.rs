@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::experiment::document::{self, MAX_BYTES};
-use crate::experiment::{hash, json, yaml};
+use crate::experiment::{hash_experiment, json, yaml};
 
 /// What is known of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub(super) fn hash_of(path: &Path) -> Result<ExperimentHash, String> {
         return Ok(ExperimentHash(None));
     }
     let document = read(path, &shown).map_err(|fault| fault.to_string())?;
-    Ok(ExperimentHash(Some(hash(&document.root.to_value()))))
+    Ok(ExperimentHash(Some(hash_experiment(&document.root.to_value()))))
 }
 
 /// Reads an experiment from a file.
 pub(super) fn read(path: &Path, shown: &str) -> Result<document::Document, Diagnostic> {
     use std::io::Read as _;
-    let failed = |error: std::io::Error| Diagnostic::of_file(shown, format!("cannot be read: {error}"));
+    let failed = |error: std::io::Error| Diagnostic::for_file(shown, format!("cannot be read: {error}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -38,7 +38,7 @@ pub(super) fn report(session: &CommandContext, args: &RenderArgs) -> u8 {
     };
     let mut failed = args.reports.write(&session.terminal, &records, None);
     if !args.reports.is_on_standard_output() {
-        let written = session.terminal.result(&text::render(&ReportSummary::of(&records, None)));
+        let written = session.terminal.result(&text::render(&ReportSummary::from_records(&records, None)));
         failed.extend(written.err().map(|error| format!("the report cannot be written: {error}")));
     }
     match failed.len() {

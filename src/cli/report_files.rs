@@ -8,7 +8,7 @@ use clap::Args;
 use super::terminal::Terminal;
 use crate::compare::RunComparison;
 use crate::journal::Record;
-use crate::report::markdown::COMMENT;
+use crate::report::markdown::MAX_COMMENT_BYTES;
 use crate::report::{self, ReportSummary};
 
 /// The name of standard output.
@@ -66,7 +66,7 @@ impl ReportArgs {
         if self.files().next().is_none() {
             return Vec::new();
         }
-        let summary = ReportSummary::of(records, comparison);
+        let summary = ReportSummary::from_records(records, comparison);
         let mut failed = Vec::new();
         let mut put = |file: &Option<PathBuf>, render: &dyn Fn(&ReportSummary) -> String| {
             let Some(file) = file else { return };
@@ -79,7 +79,7 @@ impl ReportArgs {
             failed.extend(written.err());
         };
         put(&self.junit, &report::junit::render);
-        put(&self.markdown, &|summary| report::markdown::render(summary, COMMENT));
+        put(&self.markdown, &|summary| report::markdown::render(summary, MAX_COMMENT_BYTES));
         put(&self.html, &report::html::render);
         failed
     }

@@ -139,7 +139,7 @@ pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<
 
 fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
     let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| Diagnostic::of_file(&shown, error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::for_file(&shown, error.to_string()))?;
     let text = document::decode(&bytes, &shown)?;
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -149,7 +149,7 @@ fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
     match document.root.to_value() {
         Value::Map(controls) => Ok(ControlDeclaration::read_named(&controls)),
         other => {
-            Err(Diagnostic::of_file(&shown, format!("controls are a mapping by name, not {}", other.kind())))
+            Err(Diagnostic::for_file(&shown, format!("controls are a mapping by name, not {}", other.kind())))
         }
     }
 }
@@ -164,7 +164,7 @@ pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
         terminal.say(&ConsoleLine {
             level,
             text: fault.to_string(),
-            head: LinePrefix::None,
+            prefix: LinePrefix::None,
             code: None,
             hint: None,
         });

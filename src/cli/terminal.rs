@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
-use crate::console::{ConsoleLine, LineLevel, LineStyle, format};
+use crate::console::{ConsoleLine, LineLevel, LineStyle, format_line};
 use crate::github::workflow_command::neutral;
 
 /// From this verbosity on, details are shown: what kubectl calls the debug level.
@@ -109,7 +109,7 @@ impl Terminal {
     pub(super) fn say(&self, line: &ConsoleLine) {
         let now = Timestamp::now();
         if line.level >= self.least {
-            let text = format(line, now, &self.style);
+            let text = format_line(line, now, &self.style);
             let text = if self.overheard { neutral(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
                 let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -120,7 +120,7 @@ impl Terminal {
             }
         }
         if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_least) {
-            let text = format(line, now, &LineStyle::Text { colour: false });
+            let text = format_line(line, now, &LineStyle::Text { colour: false });
             let _ = log.lock().write_all(text.as_bytes());
         }
     }

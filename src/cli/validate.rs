@@ -10,7 +10,7 @@ use super::run_context::{RunContext, is_invalid, tell_inherited};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::experiment::Experiment;
-use crate::experiment::configuration::undeclared;
+use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::SpannedValue;
 use crate::http_client::shown;
 use crate::source;
@@ -91,8 +91,8 @@ async fn check(
     let mut faults = surroundings.faults(&document, session.global.strict);
     let given = !surroundings.variables.is_empty();
     if let Some(experiment) = given.then(|| Experiment::read(&document)).and_then(Result::ok) {
-        faults.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
-            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(shown(source), message) }
+        faults.extend(undeclared_warnings(&experiment, &surroundings.variables).into_iter().map(|message| {
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::for_file(shown(source), message) }
         }));
     }
     tell_inherited(terminal, &faults);

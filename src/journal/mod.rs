@@ -21,6 +21,7 @@ mod untrusted;
 mod verdict;
 
 pub use crate::event::{NOT_READY, RunStatus};
+pub use crate::mutation::EffectState;
 pub use builder::{JournalBuilder, JournalDelta, JournalHeader};
 pub use event_lines::EventSerializer;
 pub use keyword::{EntryStatus, Keyword};

@@ -25,7 +25,7 @@ fn quick() -> Value {
 }
 
 #[test]
-fn colour_is_for_terminals_unless_it_is_asked_for() {
+fn colour_is_used_on_terminals_or_when_forced() {
     let coloured = |chaos: Chaos, arguments: &[&str]| {
         let finished = chaos.experiment(&quick(), arguments).exits(0);
         assert!(!finished.stdout.contains('\u{1b}'));
@@ -69,7 +69,7 @@ fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_terminal_shows_what_is_under_way() {
+fn terminal_shows_progress() {
     let seen = on_a_terminal(&Chaos::new(), &[]);
     assert!(seen.contains("\u{1b}[32m["), "colour: {seen:?}");
     assert!(seen.contains("Pausing"), "{seen:?}");
@@ -90,7 +90,7 @@ fn a_terminal_shows_what_is_under_way() {
 }
 
 #[test]
-fn levels_choose_the_lines() {
+fn verbosity_selects_lines() {
     let lines = |arguments: &[&str]| Chaos::new().experiment(&quick(), arguments).exits(0).stderr;
     assert_eq!(lines(&["-q"]), "");
     assert!(!lines(&[]).contains("DEBUG"));
@@ -101,7 +101,7 @@ fn levels_choose_the_lines() {
 }
 
 #[test]
-fn flags_of_every_command_stand_before_it_or_after_it() {
+fn global_flags_work_before_and_after_the_command() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     let before = chaos.run(["-q", "--strict=false", "--log-format", "json", "run", "e.json"]).exits(0);
@@ -110,7 +110,7 @@ fn flags_of_every_command_stand_before_it_or_after_it() {
 }
 
 #[test]
-fn switches_are_written_as_gos_and_the_last_flag_counts() {
+fn boolean_flags_follow_go_and_the_last_one_wins() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     let lines = |arguments: &[&str]| chaos.run(["run", "e.json"].iter().chain(arguments)).exits(0).stderr;
@@ -123,7 +123,7 @@ fn switches_are_written_as_gos_and_the_last_flag_counts() {
 }
 
 #[test]
-fn the_version_names_the_release_and_the_kind_of_machine() {
+fn version_names_release_and_platform() {
     let said = |arguments: &[&str]| Chaos::new().run(arguments).exits(0).stdout;
     let version = said(&["--version"]);
     let form = fancy_regex::Regex::new(
@@ -134,7 +134,7 @@ fn the_version_names_the_release_and_the_kind_of_machine() {
 }
 
 #[test]
-fn a_log_file_has_the_details_and_is_appended_to() {
+fn log_file_has_debug_lines_and_is_appended() {
     let chaos = Chaos::new();
     chaos.experiment(&quick(), ["-q", "--log-file", "log"]).exits(0);
     let once = chaos.read("log");
@@ -149,7 +149,7 @@ fn a_log_file_has_the_details_and_is_appended_to() {
 }
 
 #[test]
-fn lines_for_machines_are_objects() {
+fn json_log_lines_are_objects() {
     let finished = Chaos::new().experiment(&quick(), ["--log-format", "json"]).exits(0);
     let lines: Vec<Value> = finished.stderr.lines().map(|line| line.parse().unwrap()).collect();
     assert!(lines.len() > 5);
@@ -161,7 +161,7 @@ fn lines_for_machines_are_objects() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_panic() {
+fn closed_pipe_does_not_panic() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     for arguments in
@@ -183,7 +183,7 @@ fn a_reader_that_leaves_is_no_panic() {
 }
 
 #[test]
-fn what_an_experiment_says_cannot_steer_the_terminal() {
+fn experiment_text_cannot_control_the_terminal() {
     let mut experiment = quick();
     experiment["title"] = "\u{1b}[2J\u{1b}]0;owned\u{7}t\rx\u{202e}".into();
     let finished = Chaos::new().experiment(&experiment, NONE).exits(0);
@@ -194,7 +194,7 @@ fn what_an_experiment_says_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn annotations_and_the_events_file() {
+fn annotations_and_events_file_are_written() {
     let chaos = Chaos::new();
     let arguments = ["--annotation", "who=me", "--annotation", "ticket=A-1=2", "--events-file", "events"];
     chaos.experiment(&quick(), arguments).exits(0);
@@ -205,7 +205,7 @@ fn annotations_and_the_events_file() {
 }
 
 #[test]
-fn another_folder_can_be_gone_to() {
+fn change_dir_applies_before_reading_files() {
     let chaos = Chaos::new();
     chaos.write("there/e.json", quick().to_string());
     chaos.run(["run", "e.json", "--change-dir", "there"]).exits(0).says("Moving to there");

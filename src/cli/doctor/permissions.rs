@@ -8,7 +8,7 @@ use super::check_result::CheckResult;
 use crate::cli::CommandContext;
 use crate::cli::run_context::RunContext;
 use crate::experiment::Experiment;
-use crate::experiment::configuration::{configuration, is_dynamic};
+use crate::experiment::configuration::{is_dynamic, resolve_configuration};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
 use crate::kubernetes::ClusterClient;
 use crate::kubernetes::catalogue::lookup;
@@ -52,7 +52,7 @@ pub(super) fn of_experiments(
     for experiment in experiments {
         let get = |key: &str| surroundings.environment.get(key);
         let declared = &experiment.configuration;
-        let known = match configuration(declared, &surroundings.variables.configuration, &get) {
+        let known = match resolve_configuration(declared, &surroundings.variables.configuration, &get) {
             Ok(known) => known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
             Err(why) => {
                 all.unknown.push(why);

@@ -145,7 +145,7 @@ impl ApiState {
     /// A UID that nothing else has.
     pub(super) fn uid(&mut self) -> String {
         let mut part = |digits: usize| {
-            let number = self.lot.draw(1 << 32);
+            let number = self.lot.below(1 << 32);
             format!("{number:08x}")[..digits].to_owned()
         };
         format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
@@ -154,7 +154,7 @@ impl ApiState {
     /// A name that begins so, and that nothing else has.
     pub(super) fn name(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.draw(LETTERS.len())]);
+        let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.below(LETTERS.len())]);
         let ending: String = (0..5).map(|_| letter(&mut self.lot)).collect();
         format!("{prefix}{ending}")
     }

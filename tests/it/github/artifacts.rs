@@ -309,7 +309,7 @@ fn what_is_forged_is_refused() {
             write(job, "journal.json", text);
         }
     };
-    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
+    refused(&bare("completed"), 3, "missing key kubectl-chaos");
     refused(&bare("held"), 3, "unknown status, expected completed");
     refused(
         &changed("/status", json!("held\nafter=x\n::error::pwn")),
