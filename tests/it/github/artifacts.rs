@@ -290,17 +290,17 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", journal.to_string());
         }
     };
-    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "this is no journal");
-    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "this is no JSON");
-    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "this is no JSON");
-    refused(&changed("/run", json!({"0": 1})), 3, "this is no journal");
-    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "no run writes such a journal");
+    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "invalid journal");
+    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "invalid JSON");
+    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "invalid JSON");
+    refused(&changed("/run", json!({"0": 1})), 3, "invalid journal");
+    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "invalid untrusted journal");
     refused(
         &changed("/kubectl-chaos/samples/0/probe", json!("x".repeat(9_000_000))),
         3,
-        "no run writes such a journal",
+        "invalid untrusted journal",
     );
-    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "use a newer kubectl-chaos");
+    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "unsupported journal schema 2");
     // without our key its own words would count
     let bare = |status: &'static str| {
         move |job: &Job| {
@@ -309,9 +309,13 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", text);
         }
     };
-    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
-    refused(&bare("held"), 3, "its status is none of completed, failed");
-    refused(&changed("/status", json!("held\nafter=x\n::error::pwn")), 3, "its status is none of completed");
+    refused(&bare("completed"), 3, "missing key kubectl-chaos");
+    refused(&bare("held"), 3, "unknown status, expected completed");
+    refused(
+        &changed("/status", json!("held\nafter=x\n::error::pwn")),
+        3,
+        "unknown status, expected completed",
+    );
     refused(
         &|job| {
             for number in 1..=150 {
