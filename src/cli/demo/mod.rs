@@ -71,19 +71,19 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         DemoError::Failed(CliError::new(ErrorCode::InternalRuntime, message))
     })?;
     let mut end = std::pin::pin!(end);
-    let place = Path::new(OUTPUT_DIR);
-    if place.exists() && !place.join(MARKER_FILE).exists() {
+    let output_dir = Path::new(OUTPUT_DIR);
+    if output_dir.exists() && !output_dir.join(MARKER_FILE).exists() {
         let message = format!("./{OUTPUT_DIR} exists and was not written by the demo");
         let error = CliError::new(ErrorCode::FileConflict, message)
             .with_hint("move it, or change to another directory");
         return Err(DemoError::Failed(error));
     }
     // the output stays in a temporary directory until it is complete
-    let folder = tempfile::Builder::new()
+    let temp_dir = tempfile::Builder::new()
         .prefix(".chaos-demo-")
         .tempdir_in(".")
         .map_err(|error| unwritten(&reason(&error)))?;
-    let root = std::path::absolute(folder.path()).map_err(|error| unwritten(&error))?;
+    let root = std::path::absolute(temp_dir.path()).map_err(|error| unwritten(&error))?;
     let no_settings = root.join("settings.yaml");
     write_file(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
     let more = [("experiment.json", scenario.experiment), (MARKER_FILE, "")];
@@ -116,10 +116,10 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     let after = run_arm(session, &cluster, &root, &scenario, Arm::After).await?;
     let comparison = write_reports(session, &root, &before, &after)?;
     let _ = fs::remove_file(&no_settings);
-    if place.exists() {
-        fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
+    if output_dir.exists() {
+        fs::remove_dir_all(output_dir).map_err(|error| unwritten(&error))?;
     }
-    fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
+    fs::rename(temp_dir.keep(), output_dir).map_err(|error| unwritten(&error))?;
     let failed = |error: &dyn std::fmt::Display| {
         let message = format!("failed to write output: {error}");
         DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message))
@@ -136,8 +136,8 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
 }
 
 fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
     }
     fs::write(path, text)
 }
@@ -263,9 +263,9 @@ fn describe_last_probe(journal: &Json) -> String {
     let Some(probe) = probes.and_then(|probes| probes.last()) else { return "nothing".to_owned() };
     let output = &probe["output"];
     let body = &output["body"];
-    let said = body["message"].as_str().or(body.as_str()).unwrap_or_default();
+    let message = body["message"].as_str().or(body.as_str()).unwrap_or_default();
     let text = match output["status"].as_u64() {
-        Some(status) => format!("{status} \"{said}\""),
+        Some(status) => format!("{status} \"{message}\""),
         None => {
             probe["exception"].as_array().and_then(|lines| lines.last()).and_then(Json::as_str).map_or_else(
                 || "no response".to_owned(),

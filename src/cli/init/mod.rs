@@ -185,10 +185,10 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     if let Some(prompter) = &mut prompter {
         prompter.fill_missing(&mut args)?;
     }
-    let surroundings =
+    let run_context =
         RunContext::read(session, &VariableArgs::default(), None).map_err(|_| InitError::Settings)?;
     let namespace = session.connection.namespace();
-    let details = fetch_target_details(&surroundings, &args).await;
+    let details = fetch_target_details(&run_context, &args).await;
     let lacks_replicas =
         args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(details.replicas).is_none();
     if let Some(prompter) = prompter.as_mut().filter(|_| lacks_replicas) {
@@ -200,7 +200,7 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     let mut spec = ExperimentSpec::from_args(&args, namespace, &details)?;
     let manifest = prepare_manifest(&args, &mut spec, details.service, file)?;
     let text = serialize(&generate::build_experiment(&spec), file)?;
-    validate(session, &surroundings, &text, file)?;
+    validate(session, &run_context, &text, file)?;
     let mut report = String::new();
     if let Some((path, manifest)) = manifest {
         check_overwrite(&path, args.force, "use it with --manifest")?;
@@ -214,9 +214,9 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
         return Ok(text);
     };
     write_file(file, &text)?;
-    let shown = file.display().to_string();
-    let word = shlex::try_quote(&shown).unwrap_or_default();
-    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
+    let path_text = file.display().to_string();
+    let word = shlex::try_quote(&path_text).unwrap_or_default();
+    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&path_text), session.shown, sanitize(&word)))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), InitError> {
@@ -241,7 +241,7 @@ struct TargetDetails {
 }
 
 /// Reads what the flags omit: the replicas of a Deployment, or the manifest of a Service.
-async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
+async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> TargetDetails {
     let (version, kind) = match args.fault {
         Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
         Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
@@ -250,17 +250,17 @@ async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> Tar
     let Some(name) = args.target.as_deref() else { return TargetDetails::default() };
     let mut namespace = String::new();
     let read = async {
-        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = fetch_object(&cluster, version, kind, name).await?;
         Ok::<_, crate::kubernetes::ClusterError>(object)
     };
-    let found = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
-    let found = found.unwrap_or_else(|_| {
+    let result = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
+    let result = result.unwrap_or_else(|_| {
         let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
         Err(crate::kubernetes::ClusterError::failed(message))
     });
-    match found {
+    match result {
         Err(failure) => {
             TargetDetails { unavailable_reason: Some(failure.brief()), ..TargetDetails::default() }
         }
@@ -349,7 +349,7 @@ fn is_yaml(file: Option<&Path>) -> bool {
 /// Validates the text as `run` would: flag values may not fit into an experiment.
 fn validate(
     session: &CommandContext,
-    surroundings: &RunContext,
+    run_context: &RunContext,
     text: &str,
     file: Option<&Path>,
 ) -> Result<(), InitError> {
@@ -357,7 +357,7 @@ fn validate(
     let document = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
     let document: Document =
         document.map_err(|diagnostic| InitError::NotReadable { message: diagnostic.to_string() })?;
-    let diagnostics = surroundings.faults(&document, true);
+    let diagnostics = run_context.faults(&document, true);
     if is_invalid(&diagnostics) {
         tell_faults(&session.terminal, &diagnostics);
         return Err(InitError::Invalid);

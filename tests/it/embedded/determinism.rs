@@ -1,4 +1,4 @@
-//! The same once more: the seed and the clock are given from outside, and the seed is told.
+//! Determinism: the caller provides the seed and the clock, and the seed is shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::harness::{Chaos, finish, is_written, signal, wait_until};
 /// 2026-11-23T06:31:52Z, in seconds.
 const THEN: i64 = 1_795_415_512;
 
-/// What a Deployment comes to in a cluster with that seed, at a time that stands still: names and UIDs.
-fn made(seed: u64) -> BTreeSet<String> {
+/// Returns the names and UIDs that a Deployment gets with this seed and a stopped clock.
+fn generated_names(seed: u64) -> BTreeSet<String> {
     let clock = Arc::new(|| Timestamp::from_micros(THEN * 1_000_000));
     let mut made = BTreeSet::new();
     World::with(EmbeddedOptions { seed, clock, ..EmbeddedOptions::default() }, "again", async |world| {
@@ -38,14 +38,14 @@ fn made(seed: u64) -> BTreeSet<String> {
 }
 
 #[test]
-fn chance_goes_by_the_seed() {
-    let seven = made(7);
-    assert_eq!(seven, made(7));
-    assert!(seven.is_disjoint(&made(8)));
+fn seed_determines_names_and_uids() {
+    let seven = generated_names(7);
+    assert_eq!(seven, generated_names(7));
+    assert!(seven.is_disjoint(&generated_names(8)));
 }
 
 #[test]
-fn time_goes_by_the_clock() {
+fn clock_determines_timestamps() {
     let now = Arc::new(AtomicI64::new(THEN));
     let shown = Arc::clone(&now);
     let clock = Arc::new(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
@@ -60,7 +60,7 @@ fn time_goes_by_the_clock() {
         assert_eq!((started, &ready["status"]["startTime"]), (&then, &then));
         now.fetch_add(125, Ordering::Relaxed);
         assert_eq!(table(world, &one).await.1[4], "2m5s");
-        // what it said, it said then
+        // log lines keep their time
         let log = async |since: u32| {
             world.get(&format!("{one}/log?timestamps=true&sinceSeconds={since}")).await.body
         };
@@ -68,14 +68,17 @@ fn time_goes_by_the_clock() {
         assert!(said.starts_with("2026-11-23T06:31:52Z listening on "), "{said}");
         assert_eq!(log(124).await, "");
         let leaving = world.delete(&one, &Value::Null).await.ok();
-        assert_eq!(leaving["metadata"]["deletionTimestamp"], "2026-11-23T06:33:58Z", "a second to end in");
+        assert_eq!(
+            leaving["metadata"]["deletionTimestamp"], "2026-11-23T06:33:58Z",
+            "a grace period of one second"
+        );
     });
 }
 
 #[test]
-fn the_seed_is_told() {
+fn seed_is_shown() {
     let chaos = Chaos::new();
-    let line = |seed: &str| format!("a fresh embedded cluster, seed {seed}: nothing else is touched");
+    let line = |seed: &str| format!("starting an embedded cluster, seed {seed};");
     let experiment = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&experiment, ["--embedded"]).exits(0).says(&line("0"));
     chaos.experiment(&experiment, ["--embedded", "--seed", "7"]).exits(0).says(&line("7"));

@@ -1,4 +1,4 @@
-//! Where the contract is held: a cluster in this process, or a real one; and a namespace in it.
+//! The test fixture: a namespace in an embedded or a real cluster.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -18,23 +18,23 @@ use tokio::sync::oneshot;
 
 use crate::harness::listens;
 
-/// How long something may take that a cluster does by itself.
+/// The time limit for changes that the cluster makes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster, and a namespace of the test's own.
+/// A cluster with a namespace for one test.
 pub struct World {
     client: kube::Client,
     pub namespace: String,
-    /// Whether it is a cluster in this process.
+    /// Whether the cluster is embedded.
     pub is_embedded: bool,
-    /// What is in no namespace and goes with the test.
+    /// Cluster-scoped objects to delete after the test.
     made: RefCell<Vec<String>>,
 }
 
-/// Containers of the test's image listen when they are told to, as busybox does: a server of files that has but one.
+/// Runs containers with the command `httpd`: they serve one file, like busybox.
 struct Busybox;
 
-/// What there is: in containers of a real cluster, a file.
+/// The served file; a real file in containers of a real cluster.
 struct Files;
 
 impl Application for Files {
@@ -61,7 +61,7 @@ impl ContainerRuntime for Busybox {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub code: u16,
@@ -69,13 +69,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The object, where there is one.
+    /// Returns the body of a successful response.
     pub fn ok(self) -> Value {
         assert!((200..300).contains(&self.code), "{self:?}");
         self.body
     }
 
-    /// Holds that it was refused so.
+    /// Asserts that the request was rejected with this code, reason and message.
     pub fn refused(&self, code: u16, reason: &str, message: &str) {
         let said = self.body["message"].as_str().unwrap_or_default();
         assert_eq!((self.code, self.body["reason"].as_str()), (code, Some(reason)), "{said}");
@@ -85,12 +85,12 @@ impl Answer {
 }
 
 impl World {
-    /// A fresh cluster in this process.
+    /// Runs a test on a new embedded cluster.
     pub fn embedded(test: impl AsyncFnOnce(&World)) {
         Self::with(Self::options(), &unique(), test);
     }
 
-    /// One that is begun in a certain way, and a namespace of that name.
+    /// Runs a test on an embedded cluster with these options, in the named namespace.
     pub fn with(options: EmbeddedOptions, namespace: &str, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, namespace, async || {
             let handle = EmbeddedCluster::start(options);
@@ -99,12 +99,12 @@ impl World {
         });
     }
 
-    /// How those begin otherwise.
+    /// Returns the default options.
     pub fn options() -> EmbeddedOptions {
         EmbeddedOptions { workloads: Box::new(Busybox), ..EmbeddedOptions::default() }
     }
 
-    /// The cluster that the tests are for.
+    /// Runs a test on the real cluster.
     pub fn real(test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
@@ -112,7 +112,7 @@ impl World {
         });
     }
 
-    /// A cluster that is served by the shipped program, by its kubeconfig.
+    /// Runs a test on an embedded cluster that the program serves.
     pub fn served(kubeconfig: &Path, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             (client(Kubeconfig::read_from(kubeconfig).expect("a kubeconfig"), None).await, None)
@@ -133,7 +133,7 @@ impl World {
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
             world.post("/api/v1/namespaces", &namespace).await.ok();
             if handle.is_none() {
-                // a real cluster lets no Pod in before its account is there, whole
+                // a real cluster rejects Pods until the service account is complete
                 let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"},
                     "spec": {"containers": [{"name": "x", "image": "x"}]}});
                 let path = world.at("v1", "pods?dryRun=All");
@@ -155,12 +155,12 @@ impl World {
         });
     }
 
-    /// Deletes that at the end, whatever becomes of the test.
+    /// Deletes the object after the test, even if the test fails.
     pub fn forgets(&self, path: &str) {
         self.made.borrow_mut().push(path.to_owned());
     }
 
-    /// The address of objects of a resource in the namespace: `core/v1`-style groups are spelled as they are.
+    /// Returns the URL path of a resource in the namespace.
     pub fn at(&self, group: &str, rest: &str) -> String {
         let root = if group.contains('/') { "apis" } else { "api" };
         format!("/{root}/{group}/namespaces/{}/{rest}", self.namespace)
@@ -202,7 +202,7 @@ impl World {
         self.ask(Method::PUT, path, "", Some(body)).await
     }
 
-    /// By `json`, `merge`, `strategic-merge`.
+    /// Patches with the type `json`, `merge` or `strategic-merge`.
     pub async fn patch(&self, how: &str, path: &str, body: &Value) -> Answer {
         self.ask(Method::PATCH, path, &format!("application/{how}-patch+json"), Some(body)).await
     }
@@ -211,7 +211,7 @@ impl World {
         self.ask(Method::DELETE, path, "", Some(options)).await
     }
 
-    /// Asks until the answer is as it should be.
+    /// Polls until the response matches.
     pub async fn until(&self, path: &str, is: impl Fn(&Answer) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -225,7 +225,7 @@ impl World {
     }
 }
 
-/// A name that no other namespace has.
+/// Returns a unique namespace name.
 fn unique() -> String {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     format!("contract-{}-{nanos:x}", std::process::id())
@@ -234,7 +234,7 @@ fn unique() -> String {
 async fn client(kubeconfig: Kubeconfig, context: Option<String>) -> kube::Client {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("the context");
-    // a refusal is what is asked for
+    // the tests expect error responses
     config.default_retry = false;
     kube::Client::try_from(config).expect("a client")
 }

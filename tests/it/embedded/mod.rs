@@ -1,5 +1,5 @@
-//! The embedded cluster. The contract is one suite that holds for it and for a real API server: where they differ,
-//! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
+//! The embedded cluster. The contract is one test suite for it and for a real API server: where they differ, the
+//! embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the context of the real cluster.
 
 mod contract;
 mod determinism;
@@ -12,10 +12,10 @@ mod tables;
 
 use fixture::World;
 
-/// Runs each part of the contract in a world of its own.
+/// Runs each part of the contract in its own namespace.
 macro_rules! contract {
     ($($part:ident),+ $(,)?) => {
-        /// In this process.
+        /// On the embedded cluster.
         mod here {
             $(#[test]
             fn $part() {
@@ -35,26 +35,26 @@ macro_rules! contract {
 
 contract!(
     objects_are_created_once,
-    writes_are_guarded_by_versions,
-    four_ways_to_patch,
-    lists_select_and_come_in_pages,
-    watches_tell_what_happens_in_order,
-    what_is_left_out_is_filled_in,
-    what_makes_no_sense_is_refused,
+    outdated_writes_conflict,
+    all_patch_types_are_applied,
+    lists_are_selected_and_paged,
+    watches_send_events_in_order,
+    omitted_fields_get_defaults,
+    invalid_requests_are_rejected,
     deployments_roll_out_and_scale,
-    pods_go_in_their_time,
-    budgets_hold_evictions_back,
-    dependents_go_with_their_owners,
+    pods_terminate_after_their_grace_period,
+    disruption_budgets_block_evictions,
+    dependents_are_deleted_with_their_owners,
     services_without_pods_have_no_endpoints,
-    namespaces_take_everything_along,
-    tables_are_what_kubectl_shows,
-    tables_show_what_objects_hold,
-    dry_runs_leave_nothing,
-    what_is_not_ready_says_why,
-    pods_of_silent_nodes_are_not_counted_on,
+    namespaces_are_deleted_with_their_contents,
+    tables_match_kubectl,
+    tables_show_object_fields,
+    dry_runs_change_nothing,
+    unready_pods_report_the_reason,
+    pods_of_unknown_nodes_are_not_ready,
 );
 
 #[test]
-fn whatever_stands_in_a_body_is_answered() {
-    World::embedded(malformed::whatever_stands_in_a_body_is_answered);
+fn malformed_bodies_get_a_response() {
+    World::embedded(malformed::malformed_bodies_get_a_response);
 }

@@ -1,4 +1,4 @@
-//! `run --embedded`: an experiment is rehearsed on a cluster of its own.
+//! `run --embedded`: rehearses an experiment on an embedded cluster.
 
 use serde_json::json;
 
@@ -18,8 +18,8 @@ fn rehearse(chaos: &Chaos, manifests: &str, code: i32) {
 }
 
 #[test]
-fn the_weakness_shows_before_and_is_gone_after() {
-    // proxies that lead nowhere: nothing of this leaves the machine
+fn example_deviates_before_and_holds_after() {
+    // unreachable proxies: no request leaves the machine
     let nowhere = "http://127.0.0.1:1";
     let before = Chaos::new().env("HTTPS_PROXY", nowhere).env("http_proxy", nowhere);
     rehearse(&before, "01-before", 1);
@@ -37,7 +37,7 @@ fn the_weakness_shows_before_and_is_gone_after() {
 }
 
 #[test]
-fn a_rehearsal_that_cannot_begin_says_why() {
+fn unready_deployment_ends_the_run_with_its_reason() {
     let chaos = Chaos::new();
     let text = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     let wrong =
@@ -49,7 +49,7 @@ fn a_rehearsal_that_cannot_begin_says_why() {
 }
 
 #[test]
-fn what_a_rehearsal_starts_sees_the_same_cluster_and_no_other() {
+fn processes_get_the_embedded_kubeconfig() {
     let chaos = Chaos::new().env("KUBECONFIG", "/nowhere");
     let look = json!({"title": "t", "description": "d", "method": [{"type": "probe", "name": "p", "provider":
         {"type": "process", "path": "sh", "arguments": ["-c", "cat \"$KUBECONFIG\""]}}]});
@@ -59,7 +59,7 @@ fn what_a_rehearsal_starts_sees_the_same_cluster_and_no_other() {
 }
 
 #[test]
-fn a_rehearsal_names_no_other_cluster() {
+fn embedded_conflicts_with_other_clusters() {
     let experiment = json!({"title": "t", "description": "d", "method": []});
     Chaos::new()
         .experiment(&experiment, ["--embedded", "--context", "x"])
@@ -71,7 +71,7 @@ fn a_rehearsal_names_no_other_cluster() {
 }
 
 #[test]
-fn what_is_no_manifest_is_refused_as_a_wrong_command_line() {
+fn invalid_manifest_is_a_usage_error() {
     let chaos = Chaos::new();
     let experiment = json!({"title": "t", "description": "d", "method": []});
     chaos.write("tab.yaml", "kind:\tService\n\tx: 1\n");
@@ -79,19 +79,16 @@ fn what_is_no_manifest_is_refused_as_a_wrong_command_line() {
     let refuses = |manifest: &str, text: &str| {
         chaos.experiment(&experiment, ["--embedded", "--apply", manifest]).exits(2).says(text);
     };
-    refuses("experiment.json", "there is no manifest in experiment.json: experiments are none");
-    refuses("tab.yaml", "the manifests in tab.yaml cannot be read");
-    refuses("no-kind.yaml", "a manifest has to have apiVersion and kind");
+    refuses("experiment.json", "experiment.json");
+    refuses("tab.yaml", "tab.yaml");
+    refuses("no-kind.yaml", "no-kind.yaml");
     chaos.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n");
     let trial = ["trial", "experiment.json", "--embedded", "--before", "namespace.yaml", "--after"];
-    chaos
-        .run(trial.into_iter().chain(["namespace.yaml"]))
-        .exits(2)
-        .says("--before names nothing that could be deployed for a run");
+    chaos.run(trial.into_iter().chain(["namespace.yaml"])).exits(2).says("--before");
 }
 
 #[test]
-fn a_pod_that_only_seems_to_run_is_told_from_one_that_refuses() {
+fn simulated_image_is_named_in_the_error() {
     let chaos = Chaos::new();
     let labels = json!({"app": "web"});
     let pod = json!({"metadata": {"labels": labels},
@@ -105,19 +102,19 @@ fn a_pod_that_only_seems_to_run_is_told_from_one_that_refuses() {
     let look = json!({"title": "t", "description": "d", "method": [{"type": "probe", "name": "p", "provider":
         {"type": "http", "url": "http://web.default.svc/"}}]});
     let finished = chaos.experiment(&look, ["--embedded", "--apply", "k8s"]);
-    let told = chaos.journal()["run"][0].to_string();
+    let activity = chaos.journal()["run"][0].to_string();
     assert!(
-        told.contains("(Pods of the image nginx:1.27 only seem to run here)"),
-        "{told}\n{}",
+        activity.contains("(image nginx:1.27 is simulated; nothing listens)"),
+        "{activity}\n{}",
         finished.stderr
     );
 }
 
 #[test]
-fn a_kubeconfig_that_is_there_stays() {
+fn existing_kubeconfig_is_kept() {
     let chaos = Chaos::new();
     chaos.write("mine", "precious");
-    let why = "mine is there already: remove it, or name another one with --kubeconfig";
-    chaos.run(["embedded", "serve", "--kubeconfig", "mine"]).exits(2).says(why);
+    let message = "mine already exists";
+    chaos.run(["embedded", "serve", "--kubeconfig", "mine"]).exits(2).says(message);
     assert_eq!(chaos.read("mine"), "precious");
 }

@@ -26,7 +26,7 @@ fn commands_are_run_in_pods() {
 /// Whoever may do nothing is told so by every probe, with what shows it.
 #[test]
 #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn every_probe_says_which_right_is_missing() {
+fn every_probe_reports_missing_permissions() {
     let steps: Vec<Step> = functions()
         .filter(|function| !function.is_action && !function.needs.is_empty())
         .map(|probe| {

@@ -9,7 +9,8 @@ use http_body_util::BodyExt as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kubectl_chaos::demo_app::{Application, DemoProvider, DemoServer};
 use kubectl_chaos::embedded::{
-    ContainerRuntime, EmbeddedCluster, EmbeddedOptions, Listener, NoopRuntime, PortBinding, StartFuture,
+    ContainerError, ContainerRuntime, EmbeddedCluster, EmbeddedOptions, Listener, NoopRuntime, PortBinding,
+    StartFuture,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -271,7 +272,7 @@ impl ContainerRuntime for Listening {
 /// A container that listens on port 8080.
 pub fn listens<'a>(application: impl Application, end: oneshot::Receiver<()>) -> StartFuture<'a> {
     Box::pin(async {
-        let server = DemoServer::bind(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
+        let server = DemoServer::bind(([127, 0, 0, 1], 0).into()).await.map_err(ContainerError::Listen)?;
         let real = server.address();
         tokio::spawn(server.serve(application, end));
         Ok(Some(PortBinding { port: 8080, real }))

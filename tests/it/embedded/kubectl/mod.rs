@@ -1,9 +1,9 @@
-//! `kubectl` drives the embedded cluster: the same commands there and on a real one, and the same answers, but for
-//! ids, times, ages, addresses, names of nodes and what makes names unique.
+//! Runs the same `kubectl` commands on the embedded and on a real cluster, and compares the output. Ids, times, ages,
+//! addresses, Node names and generated name suffixes are redacted.
 //!
-//! Left out, as the embedded cluster does not claim it: `exec`, `attach`, `cp`, `debug`, `port-forward`, `top`,
-//! `logs -f`, `explain` (it has no schemas), `create job NAME` and others that come in protobuf, what stands in
-//! `describe`, the accounts, tokens and certificates that controllers put into every namespace.
+//! Not compared, because the embedded cluster does not support it: `exec`, `attach`, `cp`, `debug`, `port-forward`,
+//! `top`, `logs -f`, `explain` (no schemas), `create job NAME` and other protobuf bodies, the text of `describe`, and
+//! the accounts, tokens and certificates that controllers add to each namespace.
 
 mod commands;
 mod script;
@@ -17,7 +17,7 @@ use script::{Script, redacted};
 
 #[test]
 #[ignore = "needs kubectl"]
-fn it_shows_the_logs_of_what_runs() {
+fn logs_of_running_pods_are_shown() {
     let site = Site::embedded();
     let mut deployment = deployment(1);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
@@ -36,7 +36,7 @@ fn it_shows_the_logs_of_what_runs() {
 
 #[test]
 #[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn it_answers_as_a_real_cluster_does() {
+fn kubectl_output_matches_a_real_cluster() {
     let (here, there) = (Site::embedded(), Site::real());
     let (ours, theirs) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| drive(&there));
