@@ -5,11 +5,11 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, TableArgs, TableFormat, TableRow};
 use super::{CommandContext, new_run_id};
+use crate::chaosk8s::catalogue::{Argument, Function, functions};
+use crate::chaosk8s::to_json;
 use crate::clock::Timestamp;
 use crate::diagnostic::suggestion;
 use crate::error_code::{Coded, ErrorCode};
-use crate::kubernetes::catalogue::{Argument, Function, functions};
-use crate::kubernetes::to_json;
 
 /// The Chaos Toolkit package whose functions are built in, and its version.
 const PACKAGE: (&str, &str) = ("chaostoolkit-kubernetes", "0.39.0");

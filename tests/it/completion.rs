@@ -25,7 +25,7 @@ fn with_the_program(chaos: &Chaos) -> PathBuf {
 }
 
 #[test]
-fn helper_name_starts_completion() {
+fn kubectl_complete_symlink_answers_completion() {
     let chaos = Chaos::new();
     let beside = chaos.path("kubectl_complete-chaos");
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &beside).unwrap();
@@ -46,7 +46,7 @@ fn helper_name_starts_completion() {
 }
 
 #[test]
-fn kubeconfig_names_are_completed() {
+fn completion_lists_names_from_kubeconfig() {
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
     let other = json!({"contexts": [{"name": "other"}, {"name": "one"}, {"name": "a\u{1b}[2J"}]});
@@ -64,7 +64,7 @@ fn kubeconfig_names_are_completed() {
 }
 
 #[test]
-fn namespaces_and_trials_are_read_from_the_cluster() {
+fn completion_lists_namespaces_and_trials_of_cluster() {
     let api = Server::start(|request| {
         let named = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
         let trial = |name: &str| json!({"kubectl-chaos/trial": name, "other": "label"});
@@ -88,7 +88,7 @@ fn namespaces_and_trials_are_read_from_the_cluster() {
 }
 
 #[test]
-fn silent_cluster_gives_no_candidates() {
+fn unreachable_cluster_gives_no_completions() {
     let check = |chaos: &Chaos, config: &str| {
         let begun = Instant::now();
         assert_eq!(complete(chaos, &["--kubeconfig", config, "run", "-n", ""]).stdout, ":4\n");
@@ -107,7 +107,7 @@ fn silent_cluster_gives_no_candidates() {
 }
 
 #[test]
-fn helper_is_installed_and_foreign_files_are_kept() {
+fn completion_install_keeps_files_of_other_programs() {
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);
     let path = bin.join("kubectl_complete-chaos");
@@ -139,7 +139,7 @@ fn helper_is_installed_and_foreign_files_are_kept() {
 }
 
 #[test]
-fn install_directory_off_path_gives_a_warning() {
+fn completion_install_dir_off_path_causes_warning() {
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);
     let chaos = chaos.env("PATH", bin.display().to_string());
@@ -175,7 +175,7 @@ fn in_a_shell(shell: &Path, script: &str) -> String {
 }
 
 #[test]
-fn bash_script_completes_command_lines() {
+fn bash_completes_commands_and_flags() {
     // skip machines without Bash
     let Some(bash) = find("bash") else { return };
     let script = r#"
@@ -194,7 +194,7 @@ fn bash_script_completes_command_lines() {
 
 #[test]
 #[ignore = "needs fish and zsh"]
-fn fish_and_zsh_scripts_complete_command_lines() {
+fn fish_and_zsh_complete_commands_and_flags() {
     let fish = in_a_shell(
         &find("fish").expect("fish"),
         "kubectl-chaos completion fish | source
@@ -217,7 +217,7 @@ fn fish_and_zsh_scripts_complete_command_lines() {
 }
 
 #[test]
-fn powershell_script_has_all_commands() {
+fn powershell_script_contains_commands() {
     let script = Chaos::new().run(["completion", "powershell"]).exits(0).stdout;
     assert!(script.contains("Register-ArgumentCompleter -Native -CommandName 'kubectl-chaos'"), "{script}");
     assert!(script.contains("'recover'") && script.contains("'--kubeconfig'"));
@@ -225,7 +225,7 @@ fn powershell_script_has_all_commands() {
 
 #[test]
 #[ignore = "needs kubectl"]
-fn kubectl_completes_through_the_helper() {
+fn kubectl_plugin_completion_works() {
     let kubectl = find("kubectl").expect("kubectl").canonicalize().unwrap();
     let chaos = Chaos::new();
     let bin = with_the_program(&chaos);

@@ -61,24 +61,24 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
 }
 
 #[test]
-fn circuit_breaker_scenario_is_fixed() {
+fn circuit_breaker_demo_reports_fixed() {
     show("circuit-breaker", "500 \"", "200 \"Hmm, no one available", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn unread_switch_scenario_is_inconclusive() {
+fn unread_switch_demo_reports_inconclusive() {
     show("unread-switch", "500 \"", "500 \"", ["deviated", "deviated"], "inconclusive");
     let shown = home().run(["demo", "--scenario", "unread-switch"]).exits(0).stdout;
     assert!(shown.contains("did NOT help"), "{shown}");
 }
 
 #[test]
-fn killed_pod_scenario_is_fixed() {
+fn killed_pod_demo_reports_fixed() {
     show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn interrupted_demo_leaves_no_files() {
+fn interrupted_demo_removes_its_files() {
     let chaos = home();
     let child = chaos.start(["demo"]);
     let begun = || {
@@ -94,7 +94,7 @@ fn interrupted_demo_leaves_no_files() {
 }
 
 #[test]
-fn kept_cluster_runs_until_a_signal() {
+fn demo_keep_serves_cluster_until_signal() {
     let chaos = home();
     let child = chaos.start(["demo", "--scenario", "killed-pod", "--keep"]);
     let kubeconfig = || {
@@ -112,7 +112,7 @@ fn kept_cluster_runs_until_a_signal() {
 }
 
 #[test]
-fn foreign_output_directory_is_kept() {
+fn demo_does_not_overwrite_foreign_folder() {
     let chaos = home();
     fs::create_dir(chaos.path("chaos-demo")).unwrap();
     chaos.write("chaos-demo/mine", "x");

@@ -60,7 +60,7 @@ impl Drop for Part {
 }
 
 #[test]
-fn consumer_forwards_the_provider_response() {
+fn consumer_forwards_provider_response() {
     let provider = Part::start(Chaos::new(), &["provider"]);
     let hello = (200, "Hello from the provider!".to_owned());
     assert_eq!(provider.get("/"), hello);
@@ -73,7 +73,7 @@ fn consumer_forwards_the_provider_response() {
 }
 
 #[test]
-fn consumer_fails_or_falls_back_without_provider() {
+fn consumer_without_provider_fails_or_falls_back() {
     let gone = {
         let provider = Part::start(Chaos::new(), &["provider"]);
         format!("http://{}/", provider.address)
@@ -87,14 +87,14 @@ fn consumer_fails_or_falls_back_without_provider() {
 }
 
 #[test]
-fn slow_provider_counts_as_failed() {
+fn slow_provider_times_out() {
     let silent = Server::holding(|_| Response::nothing());
     let (status, body) = Part::consumer(&silent.url("/"), &["--timeout", "100ms"]).ask();
     assert!(status == 500 && body.contains("timed out executing GET"), "{status} {body}");
 }
 
 #[test]
-fn open_circuit_stops_calls_to_the_provider() {
+fn open_circuit_sends_no_requests() {
     let failing = Server::start(|_| Response::new(503, "text/plain", "no"));
     let arguments = ["--circuit-breaker", "--failure-threshold", "2", "--open-for", "1h"];
     let consumer = Part::consumer(&failing.url("/"), &arguments);
@@ -112,7 +112,7 @@ fn open_circuit_stops_calls_to_the_provider() {
 }
 
 #[test]
-fn sigterm_stops_the_application() {
+fn provider_exits_0_on_sigterm() {
     let mut provider = Part::start(Chaos::new(), &["provider"]);
     let child = provider.child.take().unwrap();
     signal(child.id(), rustix::process::Signal::TERM);
@@ -120,7 +120,7 @@ fn sigterm_stops_the_application() {
 }
 
 #[test]
-fn invalid_flags_are_rejected() {
+fn invalid_demo_app_arguments_are_rejected() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     Chaos::new().run(["sample-app", "provider", "--listen", &address]).exits(2).says("cannot listen on");

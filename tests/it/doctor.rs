@@ -84,7 +84,7 @@ fn look(chaos: &Chaos, server: &str, code: i32, more: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn healthy_installation_passes_all_checks() {
+fn healthy_machine_passes_all_checks() {
     let (chaos, api) = (machine(&["own"]), api("v1.30.0", &[]));
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
     let finished = chaos.run(["doctor", "--kubeconfig", &config]).exits(0);
@@ -108,7 +108,7 @@ fn healthy_installation_passes_all_checks() {
 }
 
 #[test]
-fn other_program_of_the_same_name_is_reported() {
+fn duplicate_plugin_on_path_is_reported() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["other", "own"]);
     script(&chaos, "other/kubectl-chaos", "echo kubectl-chaos v0.1.1");
@@ -134,7 +134,7 @@ fn other_program_of_the_same_name_is_reported() {
 }
 
 #[test]
-fn untrusted_program_is_not_started() {
+fn program_in_world_writable_folder_is_not_executed() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["other", "own"]);
     let mark = chaos.path("started");
@@ -155,7 +155,7 @@ fn untrusted_program_is_not_started() {
 }
 
 #[test]
-fn shadowing_and_missing_programs_are_reported() {
+fn shadowing_plugins_and_missing_files_are_reported() {
     let api = api("v1.30.0", &[]);
     let chaos = machine(&["own"]);
     script(&chaos, "own/kubectl-chaos-run", "exit 0");
@@ -172,7 +172,7 @@ fn shadowing_and_missing_programs_are_reported() {
 }
 
 #[test]
-fn kubeconfig_files_are_checked_one_by_one() {
+fn kubeconfig_files_are_checked_individually() {
     let chaos = machine(&["own"]);
     let doctor = |chaos: &Chaos, code: i32| findings_of(&chaos.run(["doctor", "-o", "json"]).exits(code));
     has(&doctor(&chaos, 4), "cluster", "error", &["--kubeconfig or KUBECONFIG"]);
@@ -194,7 +194,7 @@ fn kubeconfig_files_are_checked_one_by_one() {
 }
 
 #[test]
-fn connection_errors_have_specific_hints() {
+fn each_connection_failure_has_its_own_hint() {
     let chaos = machine(&["own"]);
     let check = |server: &str, words: &[&str]| has(&look(&chaos, server, 4, &[]), "cluster", "error", words);
     check("http://127.0.0.1:1", &["nothing listens"]);
@@ -252,7 +252,7 @@ pub fn experiment() -> Value {
 }
 
 #[test]
-fn permissions_of_an_experiment_are_checked() {
+fn permissions_of_experiment_are_checked() {
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());
     let api = api("v1.30.0", &["delete pods shop", "list pods shelf"]);
@@ -283,7 +283,7 @@ fn permissions_of_an_experiment_are_checked() {
 }
 
 #[test]
-fn permissions_of_a_trial_are_checked_by_default() {
+fn permissions_of_trial_are_checked_without_experiment() {
     let (chaos, api) = (machine(&["own"]), api("v1.30.0", &["create namespaces", "list pods"]));
     let findings = look(&chaos, &api.url(""), 0, &[]);
     has(&findings, "permissions", "warning", &["create namespaces -A, list pods -A", "--in-place"]);
@@ -292,7 +292,7 @@ fn permissions_of_a_trial_are_checked_by_default() {
 }
 
 #[test]
-fn role_with_needed_permissions_is_written() {
+fn doctor_writes_role_with_needed_permissions() {
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());
     let read = |finished: &Finished| -> Vec<Value> {
@@ -336,14 +336,14 @@ fn cluster_is_checked(site: &Site) {
     has(&look(&["e.json"]), "permissions", "ok", &["are granted"]);
 }
 
-mod here {
+mod on_embedded {
     #[test]
     fn cluster_is_checked() {
         super::cluster_is_checked(&super::Site::embedded());
     }
 }
 
-mod there {
+mod on_real {
     #[test]
     #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
     fn cluster_is_checked() {

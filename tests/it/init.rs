@@ -39,7 +39,7 @@ fn rehearse(chaos: &Chaos, arm: &str, code: i32) -> Value {
 }
 
 #[test]
-fn scale_to_zero_shows_the_weakness_and_is_rolled_back() {
+fn scale_to_zero_experiment_deviates_and_restores() {
     let chaos = Chaos::new();
     let fault = ["--fault", "scale-to-zero", "--target", "my-provider-app", "--replicas", "1"];
     let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -50,7 +50,7 @@ fn scale_to_zero_shows_the_weakness_and_is_rolled_back() {
 }
 
 #[test]
-fn kill_pods_kills_one_pod() {
+fn kill_pods_experiment_holds_when_pods_are_replaced() {
     let chaos = Chaos::new();
     let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service"];
     init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -61,7 +61,7 @@ fn kill_pods_kills_one_pod() {
 }
 
 #[test]
-fn deleted_service_is_recreated_from_its_manifest() {
+fn delete_service_experiment_restores_from_manifest() {
     let chaos = Chaos::new();
     let manifest = example("services/provider-service.yaml");
     let fault = ["--fault", "delete-service", "--target", "my-provider-service", "--manifest", &manifest];
@@ -75,7 +75,7 @@ fn deleted_service_is_recreated_from_its_manifest() {
 }
 
 #[test]
-fn omitted_values_are_read_from_the_cluster() {
+fn init_reads_missing_values_from_cluster() {
     let site = Site::embedded();
     let spec = json!({"replicas": 3, "selector": {"matchLabels": {"app": "web"}},
         "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("suite/inert:1")}});
@@ -117,7 +117,7 @@ fn omitted_values_are_read_from_the_cluster() {
 }
 
 #[test]
-fn command_runs_and_is_undone_verbatim() {
+fn command_fault_runs_and_rolls_back_as_given() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let chaos = Chaos::new();
     let url = server.url("/health");
@@ -147,7 +147,7 @@ fn command_runs_and_is_undone_verbatim() {
 }
 
 #[test]
-fn missing_flags_are_named_and_files_are_kept() {
+fn init_names_missing_flags_and_keeps_existing_file() {
     let chaos = Chaos::new();
     let check = |flags: &[&str], words: &[&str]| {
         let refused = chaos.run(["init"].iter().chain(flags)).exits(2);
@@ -187,7 +187,7 @@ fn missing_flags_are_named_and_files_are_kept() {
 }
 
 #[test]
-fn trial_sets_the_namespace_of_each_run() {
+fn generated_experiment_stays_in_trial_namespace() {
     let chaos = Chaos::new();
     let fault = ["--fault", "kill-pods", "-l", "service=my-provider-service", "-n", "shop"];
     let experiment = init(&chaos, &[CONSUMER.as_slice(), &fault].concat());
@@ -203,7 +203,7 @@ fn trial_sets_the_namespace_of_each_run() {
 }
 
 #[test]
-fn missing_values_are_prompted_at_a_terminal() {
+fn init_prompts_on_terminal() {
     let chaos = Chaos::new();
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();

@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use super::engine::{Candidate, DynamicSource};
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::discover;
 use crate::config::ProcessEnv;
-use crate::kubernetes::deploy::trial_names;
-use crate::kubernetes::{
-    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, namespaces,
+use crate::k8s::{
+    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces,
 };
+use crate::trial::list_trial_names;
 use crate::value::Map;
 
 /// The time limit for a cluster query.
@@ -43,11 +43,13 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         DynamicSource::Clusters => of_files(|names| &names.clusters),
         DynamicSource::Users => of_files(|names| &names.users),
         DynamicSource::Namespaces => {
-            without_description(query_cluster(flags, environment, async |cluster| namespaces(cluster).await))
+            without_description(query_cluster(flags, environment, async |cluster| {
+                list_namespaces(cluster).await
+            }))
         }
-        DynamicSource::Trials => {
-            without_description(query_cluster(flags, environment, async |cluster| trial_names(cluster).await))
-        }
+        DynamicSource::Trials => without_description(query_cluster(flags, environment, async |cluster| {
+            list_trial_names(cluster).await
+        })),
     }
 }
 

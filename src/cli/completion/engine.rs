@@ -301,7 +301,7 @@ fn plain_text(about: Option<&clap::builder::StyledStr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::command::Cli;
     use clap::CommandFactory as _;
 
     /// Completes the last word of a line.

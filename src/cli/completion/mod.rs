@@ -24,7 +24,7 @@ use clap::{Args, CommandFactory as _, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::CommandContext;
-use super::args::Cli;
+use super::command::Cli;
 use crate::config::ProcessEnv;
 
 /// The name of the completion helper, without the plugin name.

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser as _};
 use serde_json::Value as Json;
 
-use super::args::{Cli, Command, RunArgs};
+use super::command::{Cli, Command};
 use super::embedded::EmbeddedRun;
 use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::report_files::reason;
+use super::run::args::RunArgs;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -147,7 +148,7 @@ fn isolated_context(session: &CommandContext, settings: &Path) -> CommandContext
     let mut stranger = session.clone();
     stranger.global.settings = settings.display().to_string();
     stranger.global.strict = true;
-    stranger.global.exit_code = super::args::ExitCodeStyle::Precise;
+    stranger.global.exit_code = super::shared_args::ExitCodeStyle::Precise;
     stranger.connection = super::connection_args::ConnectionArgs::default();
     stranger
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check_result::CheckResult;
 use super::programs::parse_minor;
 use crate::config::ProcessEnv;
-use crate::kubernetes::{
+use crate::k8s::{
     ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
     kubeconfigs,
 };

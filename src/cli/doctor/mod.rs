@@ -17,17 +17,18 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::args::VariableArgs;
 use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::shared_args::VariableArgs;
 use super::table::{TableArgs, TableFormat};
+use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
-use crate::kubernetes::rbac::{roles, who};
-use crate::kubernetes::{ConnectionFlags, connect, is_module};
+use crate::k8s::rbac::{roles, who};
+use crate::k8s::{ConnectionFlags, connect};
 use crate::source;
 use crate::value::Map;
 use check_result::CheckResult;
@@ -74,7 +75,7 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
 async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
     let run_context = match RunContext::read(session, &args.variables, None) {
         Ok(run_context) => run_context,
-        Err(code) => return code,
+        Err(error) => return session.fail(error),
     };
     let experiments = match read_experiments(session, args, &run_context).await {
         Ok(experiments) => experiments,

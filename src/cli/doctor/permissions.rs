@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::check_result::CheckResult;
+use crate::chaosk8s::catalogue::lookup;
+use crate::chaosk8s::needed;
 use crate::cli::CommandContext;
 use crate::cli::run_context::RunContext;
 use crate::experiment::Experiment;
-use crate::experiment::configuration::{configuration, is_dynamic};
+use crate::experiment::configuration::{is_dynamic, resolve_configuration};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
-use crate::kubernetes::ClusterClient;
-use crate::kubernetes::catalogue::lookup;
-use crate::kubernetes::rbac::{Permission, is_granted, needed};
-use crate::kubernetes::service::named;
+use crate::k8s::ClusterClient;
+use crate::k8s::rbac::{Permission, is_granted};
+use crate::k8s::service::named;
 use crate::provider::ServiceAccess;
 use crate::substitution::Scope;
 use crate::trial::activities;
@@ -63,7 +64,7 @@ pub(super) fn collect_needed(
     for experiment in experiments {
         let get = |key: &str| run_context.environment.get(key);
         let declared = &experiment.configuration;
-        let values = match configuration(declared, &run_context.variables.configuration, &get) {
+        let values = match resolve_configuration(declared, &run_context.variables.configuration, &get) {
             Ok(values) => values.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
             Err(reason) => {
                 all.unknown.push(reason.to_string());

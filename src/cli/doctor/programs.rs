@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::check_result::CheckResult;
 use crate::cli::CommandContext;
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::completion::HELPER_PREFIX;
 use crate::cli::search_path::{distrusted, find, folders, is_runnable, program_name, said};
 use crate::cli::version::VERSION;

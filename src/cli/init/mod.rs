@@ -21,16 +21,17 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
-use super::args::{VariableArgs, whole};
+use super::parse::integer_in;
 use super::path_conflicts::PathSet;
 use super::report_files::replace;
 use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
-use crate::kubernetes::deploy::present;
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::k8s::get_object;
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
 use crate::value::Map;
 use prompt::{PromptError, Prompter};
@@ -62,7 +63,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// scale-to-zero: replicas to restore [default: the current number]
-    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=u32::MAX))]
     replicas: Option<u32>,
     /// delete-service: manifest to recreate the Service from [default: read from the cluster]
     #[arg(long, value_name = "FILE")]
@@ -253,12 +254,12 @@ async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> Targ
         let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = fetch_object(&cluster, version, kind, name).await?;
-        Ok::<_, crate::kubernetes::ClusterError>(object)
+        Ok::<_, crate::k8s::ClusterError>(object)
     };
     let result = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
     let result = result.unwrap_or_else(|_| {
         let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
-        Err(crate::kubernetes::ClusterError::failed(message))
+        Err(crate::k8s::ClusterError::failed(message))
     });
     match result {
         Err(failure) => {
@@ -289,10 +290,10 @@ async fn fetch_object(
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::kubernetes::ClusterError> {
+) -> Result<Option<Json>, crate::k8s::ClusterError> {
     let kind = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
-    present(cluster, &kind, &bare).await
+    get_object(cluster, &kind, &bare).await
 }
 
 /// Prepares the manifest that recreates the Service: the given file, or a new file next to the experiment.

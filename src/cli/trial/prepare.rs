@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
-use crate::cli::args::SamplingArgs;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
+use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
-use crate::experiment::{Experiment, hash};
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
+use crate::experiment::{Experiment, hash_experiment};
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -60,11 +61,11 @@ pub(super) async fn read(
     // every run is sampled, whether somebody says so or not
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
     let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
-    for doubt in doubts.into_iter().chain(undeclared(&experiment, &surroundings.variables)) {
+    for doubt in doubts.into_iter().chain(undeclared_warnings(&experiment, &surroundings.variables)) {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
     }
     let all = |paths: &[std::path::PathBuf]| {
-        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error))?;
+        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
         Ok::<_, TrialRefusal>(without_namespaces(session, manifests))
     };
     let manifests =
@@ -77,7 +78,7 @@ pub(super) async fn read(
             ));
         }
     }
-    let hash = hash(&experiment.document);
+    let hash = hash_experiment(&experiment.document);
     Ok(TrialInputs {
         hash,
         experiment,
@@ -108,8 +109,9 @@ pub(super) fn check_bounds(
     let mut environment = (*surroundings.environment).clone();
     environment.set(super::NAMESPACE_VARIABLE, namespace);
     let get = |key: &str| environment.get(key);
-    let known = configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
-        .map_err(|error| (ExitStatus::Invalid, error))?;
+    let known =
+        resolve_configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
+            .map_err(|error| (ExitStatus::Invalid, error))?;
     let known: Map = known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let (_, aliases) = session.connection.services();
     let mut controls = surroundings.settings.controls.clone();
@@ -193,7 +195,7 @@ pub(super) async fn reach(surroundings: &RunContext) -> Result<Arc<ClusterClient
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
-        Ok::<_, crate::kubernetes::ClusterError>(cluster)
+        Ok::<_, crate::k8s::ClusterError>(cluster)
     };
     let reached = reached.await;
     reached.map_err(|failure| {

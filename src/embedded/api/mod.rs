@@ -160,7 +160,7 @@ impl ApiState {
     /// Generates a UID.
     pub(super) fn generate_uid(&mut self) -> String {
         let mut part = |digits: usize| {
-            let number = self.rng.draw(1 << 32);
+            let number = self.rng.below(1 << 32);
             format!("{number:08x}")[..digits].to_owned()
         };
         format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
@@ -169,7 +169,7 @@ impl ApiState {
     /// Generates a name with this prefix.
     pub(super) fn generate_name(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.draw(LETTERS.len())]);
+        let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.below(LETTERS.len())]);
         let ending: String = (0..5).map(|_| letter(&mut self.rng)).collect();
         format!("{prefix}{ending}")
     }

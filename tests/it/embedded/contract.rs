@@ -1,12 +1,12 @@
-//! The contract: responses of a real API server and its controllers, and of the embedded cluster.
+//! The contract: responses of a real API server and its controllers, which the embedded cluster must match.
 
 use ::http::Method;
 use serde_json::{Value, json};
 
 use super::fixture::{Answer, World};
 
-pub use super::readiness::{pods_of_unknown_nodes_are_not_ready, unready_pods_report_the_reason};
-pub use super::tables::{tables_match_kubectl, tables_show_object_fields};
+pub use super::readiness::{pods_on_unreachable_nodes_are_not_ready, unready_pod_states_reason};
+pub use super::tables::{table_cells_show_object_fields, tables_have_columns_of_kubectl};
 
 const NO_OPTIONS: Value = Value::Null;
 
@@ -52,7 +52,7 @@ pub fn is_rolled_out(answer: &Answer) -> bool {
             .all(|field| number(&status[field]) == number(&spec["replicas"]))
 }
 
-pub async fn objects_are_created_once(world: &World) {
+pub async fn object_is_created_only_once(world: &World) {
     let all = world.at("v1", "configmaps");
     let answer = world.post(&all, &config_map("one", &json!({}))).await;
     assert_eq!(answer.code, 201);
@@ -83,7 +83,7 @@ pub async fn objects_are_created_once(world: &World) {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "resourceVersion": "7"}});
     let refused = world.post(&all, &with_version).await;
     assert!(refused.body["message"].as_str().unwrap().contains("resourceVersion"), "{refused:?}");
-    // a deleted object is gone; its last state is returned
+    // the object is deleted, and the response contains it
     let gone = world.delete(&format!("{all}/one"), &NO_OPTIONS).await.ok();
     assert_eq!((&gone["status"], &gone["details"]["name"]), (&json!("Success"), &json!("one")));
     assert_eq!(gone["details"]["uid"], created["metadata"]["uid"]);
@@ -94,7 +94,7 @@ pub async fn objects_are_created_once(world: &World) {
     );
 }
 
-pub async fn outdated_writes_conflict(world: &World) {
+pub async fn stale_resource_version_causes_conflict(world: &World) {
     let all = world.at("v1", "configmaps");
     let one = format!("{all}/one");
     let created = world.post(&all, &config_map("one", &json!({}))).await.ok();
@@ -112,11 +112,11 @@ pub async fn outdated_writes_conflict(world: &World) {
         "Conflict",
         "the object has been modified; please apply your changes to the latest version",
     );
-    // a write without a version replaces any version
+    // a write without a version overwrites the object
     changed["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     world.put(&one, &changed).await.ok();
     changed["metadata"]["uid"] = json!("11111111-1111-4111-a111-111111111111");
-    // the message differs if the server reads its cache first
+    // the message differs when the server reads its cache first
     world.put(&one, &changed).await.refused(409, "Conflict", "UID in ");
     changed["metadata"].as_object_mut().unwrap().remove("uid");
     changed["metadata"]["name"] = json!("two");
@@ -168,7 +168,7 @@ pub async fn all_patch_types_are_applied(world: &World) {
         "NotFound",
         "services \"none\" not found",
     );
-    // apply: creates a missing object, merges into an existing one
+    // applied: created if missing, merged otherwise
     let mut applied = config_map("applied", &json!({"a": "1"}));
     let path = world.at("v1", "configmaps/applied?fieldManager=contract");
     let kind = "application/apply-patch+yaml";
@@ -179,7 +179,7 @@ pub async fn all_patch_types_are_applied(world: &World) {
     assert_eq!((second.code, &second.body["data"]), (200, &json!({"a": "1", "b": "2"})));
 }
 
-pub async fn lists_are_selected_and_paged(world: &World) {
+pub async fn lists_support_selectors_and_pages(world: &World) {
     let all = world.at("v1", "configmaps");
     for (name, tier) in [("a", "front"), ("b", "back"), ("c", "front")] {
         world.post(&all, &config_map(name, &json!({"tier": tier, "mine": "yes"}))).await.ok();
@@ -216,7 +216,7 @@ pub async fn lists_are_selected_and_paged(world: &World) {
     assert_eq!(names(&world.get(&format!("{all}?labelSelector=mine")).await.ok()), ["b"]);
 }
 
-pub async fn watches_send_events_in_order(world: &World) {
+pub async fn watch_reports_events_in_order(world: &World) {
     let all = world.at("v1", "configmaps");
     world.post(&all, &config_map("old", &json!({"seen": "yes"}))).await.ok();
     let from = version(&world.get(&all).await.ok());
@@ -251,12 +251,12 @@ pub async fn watches_send_events_in_order(world: &World) {
     let expected =
         [("ADDED", "new"), ("MODIFIED", "old"), ("DELETED", "new"), ("ADDED", "hidden"), ("DELETED", "old")];
     assert_eq!(events(world.get(&path).await), told(&expected));
-    // without a version, the watch starts with existing objects
+    // without a version: the current objects
     let path = format!("{all}?watch=true&labelSelector=seen&timeoutSeconds=1");
     assert_eq!(events(world.get(&path).await), told(&[("ADDED", "hidden")]));
 }
 
-pub async fn omitted_fields_get_defaults(world: &World) {
+pub async fn missing_fields_get_default_values(world: &World) {
     let made = world.post(&world.at("apps/v1", "deployments"), &deployment("web", 0)).await.ok();
     let spec = &made["spec"];
     assert_eq!(
@@ -303,7 +303,7 @@ pub async fn omitted_fields_get_defaults(world: &World) {
     assert!(service["spec"]["clusterIP"].as_str().unwrap().parse::<std::net::Ipv4Addr>().is_ok());
 }
 
-pub async fn invalid_requests_are_rejected(world: &World) {
+pub async fn invalid_objects_are_rejected(world: &World) {
     let all = world.at("apps/v1", "deployments");
     let mut negative = deployment("web", 1);
     negative["spec"]["replicas"] = json!(-1);
@@ -405,7 +405,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
         .collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [0, 3]);
-    // Pods that cannot run do not replace running Pods
+    // a Pod that cannot run does not replace a running one
     let broken = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "embedded/no-such-image:1"}]}}}});
     world.patch("strategic-merge", &one, &broken).await.ok();
     let pods = world.at("v1", "pods?labelSelector=app%3Dweb");
@@ -419,7 +419,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
     assert_eq!(list["items"].as_array().unwrap().iter().filter(stays).count(), 3);
 }
 
-pub async fn pods_terminate_after_their_grace_period(world: &World) {
+pub async fn pods_terminate_after_grace_period(world: &World) {
     let all = world.at("v1", "pods");
     let one = format!("{all}/one");
     let created = world.post(&all, &pod("one", &json!({}))).await.ok();
@@ -432,7 +432,7 @@ pub async fn pods_terminate_after_their_grace_period(world: &World) {
     assert_eq!(leaving["metadata"]["deletionGracePeriodSeconds"], 1);
     assert!(leaving["metadata"]["deletionTimestamp"].is_string());
     world.until(&one, |answer| answer.code == 404).await;
-    // without a grace period
+    // immediately
     world.post(&all, &pod("two", &json!({}))).await.ok();
     let two = format!("{all}/two");
     world.until(&two, |answer| is_ready(&answer.body)).await;
@@ -440,7 +440,7 @@ pub async fn pods_terminate_after_their_grace_period(world: &World) {
     world.get(&two).await.refused(404, "NotFound", "pods \"two\" not found");
 }
 
-pub async fn disruption_budgets_block_evictions(world: &World) {
+pub async fn disruption_budget_blocks_eviction(world: &World) {
     let pods = world.at("v1", "pods");
     for name in ["a", "b"] {
         world.post(&pods, &pod(name, &json!({"app": "web"}))).await.ok();
@@ -475,7 +475,7 @@ pub async fn disruption_budgets_block_evictions(world: &World) {
     evict("c").await.refused(404, "NotFound", "pods \"c\" not found");
 }
 
-pub async fn dependents_are_deleted_with_their_owners(world: &World) {
+pub async fn dependents_are_deleted_with_owner(world: &World) {
     let all = world.at("apps/v1", "deployments");
     let pods = |app: &str| world.at("v1", &format!("pods?labelSelector=app%3D{app}"));
     let none = |answer: &Answer| names(&answer.body).is_empty();
@@ -501,7 +501,7 @@ pub async fn dependents_are_deleted_with_their_owners(world: &World) {
     assert_eq!(names(&world.get(&pods("orphan")).await.ok()).len(), 1);
 }
 
-pub async fn services_without_pods_have_no_endpoints(world: &World) {
+pub async fn service_without_pods_has_no_endpoints(world: &World) {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}});
     world.post(&world.at("v1", "services"), &service).await.ok();
@@ -523,7 +523,7 @@ pub async fn services_without_pods_have_no_endpoints(world: &World) {
     world.until(&endpoints, |answer| answer.code == 404).await;
 }
 
-pub async fn namespaces_are_deleted_with_their_contents(world: &World) {
+pub async fn namespace_deletion_deletes_its_objects(world: &World) {
     let name = format!("{}-x", world.namespace);
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     let made = world.post("/api/v1/namespaces", &namespace).await.ok();
@@ -540,7 +540,7 @@ pub async fn namespaces_are_deleted_with_their_contents(world: &World) {
     kept.refused(403, "Forbidden", "this namespace may not be deleted");
 }
 
-pub async fn dry_runs_change_nothing(world: &World) {
+pub async fn dry_run_request_changes_nothing(world: &World) {
     let all = world.at("v1", "configmaps");
     let shown = world.post(&format!("{all}?dryRun=All"), &config_map("one", &json!({}))).await.ok();
     assert_eq!(shown["metadata"]["name"], "one");

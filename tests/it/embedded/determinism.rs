@@ -1,4 +1,4 @@
-//! Determinism: the caller provides the seed and the clock, and the seed is shown.
+//! Reproducibility: callers set the seed and the clock, and the output contains the seed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::harness::{Chaos, finish, is_written, signal, wait_until};
 /// 2026-11-23T06:31:52Z, in seconds.
 const THEN: i64 = 1_795_415_512;
 
-/// Returns the names and UIDs that a Deployment gets with this seed and a stopped clock.
-fn generated_names(seed: u64) -> BTreeSet<String> {
+/// The names and UIDs of a Deployment and its Pods in a cluster with this seed and a fixed clock.
+fn made(seed: u64) -> BTreeSet<String> {
     let clock = Arc::new(|| Timestamp::from_micros(THEN * 1_000_000));
     let mut made = BTreeSet::new();
     World::with(EmbeddedOptions { seed, clock, ..EmbeddedOptions::default() }, "again", async |world| {
@@ -38,14 +38,14 @@ fn generated_names(seed: u64) -> BTreeSet<String> {
 }
 
 #[test]
-fn seed_determines_names_and_uids() {
-    let seven = generated_names(7);
-    assert_eq!(seven, generated_names(7));
-    assert!(seven.is_disjoint(&generated_names(8)));
+fn generated_names_depend_on_seed() {
+    let seven = made(7);
+    assert_eq!(seven, made(7));
+    assert!(seven.is_disjoint(&made(8)));
 }
 
 #[test]
-fn clock_determines_timestamps() {
+fn timestamps_come_from_clock() {
     let now = Arc::new(AtomicI64::new(THEN));
     let shown = Arc::clone(&now);
     let clock = Arc::new(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
@@ -60,7 +60,7 @@ fn clock_determines_timestamps() {
         assert_eq!((started, &ready["status"]["startTime"]), (&then, &then));
         now.fetch_add(125, Ordering::Relaxed);
         assert_eq!(table(world, &one).await.1[4], "2m5s");
-        // log lines keep their time
+        // the log line has the time of the clock
         let log = async |since: u32| {
             world.get(&format!("{one}/log?timestamps=true&sinceSeconds={since}")).await.body
         };
@@ -68,15 +68,12 @@ fn clock_determines_timestamps() {
         assert!(said.starts_with("2026-11-23T06:31:52Z listening on "), "{said}");
         assert_eq!(log(124).await, "");
         let leaving = world.delete(&one, &Value::Null).await.ok();
-        assert_eq!(
-            leaving["metadata"]["deletionTimestamp"], "2026-11-23T06:33:58Z",
-            "a grace period of one second"
-        );
+        assert_eq!(leaving["metadata"]["deletionTimestamp"], "2026-11-23T06:33:58Z", "a second to end in");
     });
 }
 
 #[test]
-fn seed_is_shown() {
+fn embedded_run_prints_seed() {
     let chaos = Chaos::new();
     let line = |seed: &str| format!("starting an embedded cluster, seed {seed};");
     let experiment = json!({"title": "t", "description": "d", "method": []});

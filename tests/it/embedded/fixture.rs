@@ -1,4 +1,4 @@
-//! The test fixture: a namespace in an embedded or a real cluster.
+//! The cluster of the contract: one in this process, or a real one, with a namespace for the test.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -18,23 +18,23 @@ use tokio::sync::oneshot;
 
 use crate::harness::listens;
 
-/// The time limit for changes that the cluster makes.
+/// The time limit for what a cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster with a namespace for one test.
+/// A cluster and a namespace for the test.
 pub struct World {
     client: kube::Client,
     pub namespace: String,
-    /// Whether the cluster is embedded.
+    /// Whether the cluster runs in this process.
     pub is_embedded: bool,
-    /// Cluster-scoped objects to delete after the test.
+    /// Cluster-scoped objects that are deleted after the test.
     made: RefCell<Vec<String>>,
 }
 
-/// Runs containers with the command `httpd`: they serve one file, like busybox.
+/// Containers of the test image listen if their command says so, like the file server of busybox.
 struct Busybox;
 
-/// The served file; a real file in containers of a real cluster.
+/// The path that exists: in containers of a real cluster, a file.
 struct Files;
 
 impl Application for Files {
@@ -61,7 +61,7 @@ impl ContainerRuntime for Busybox {
     }
 }
 
-/// A response.
+/// A response of the API server.
 #[derive(Debug)]
 pub struct Answer {
     pub code: u16,
@@ -69,13 +69,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Returns the body of a successful response.
+    /// Asserts success, and returns the object.
     pub fn ok(self) -> Value {
         assert!((200..300).contains(&self.code), "{self:?}");
         self.body
     }
 
-    /// Asserts that the request was rejected with this code, reason and message.
+    /// Asserts an error with this code, reason and message.
     pub fn refused(&self, code: u16, reason: &str, message: &str) {
         let said = self.body["message"].as_str().unwrap_or_default();
         assert_eq!((self.code, self.body["reason"].as_str()), (code, Some(reason)), "{said}");
@@ -85,12 +85,12 @@ impl Answer {
 }
 
 impl World {
-    /// Runs a test on a new embedded cluster.
+    /// Runs a test on a new cluster in this process.
     pub fn embedded(test: impl AsyncFnOnce(&World)) {
         Self::with(Self::options(), &unique(), test);
     }
 
-    /// Runs a test on an embedded cluster with these options, in the named namespace.
+    /// Runs a test on a new cluster with these options and a namespace of this name.
     pub fn with(options: EmbeddedOptions, namespace: &str, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, namespace, async || {
             let handle = EmbeddedCluster::start(options);
@@ -99,12 +99,12 @@ impl World {
         });
     }
 
-    /// Returns the default options.
+    /// The default options of these clusters.
     pub fn options() -> EmbeddedOptions {
         EmbeddedOptions { workloads: Box::new(Busybox), ..EmbeddedOptions::default() }
     }
 
-    /// Runs a test on the real cluster.
+    /// Runs a test on the cluster of `KUBECTL_CHAOS_TEST_CONTEXT`.
     pub fn real(test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
@@ -112,7 +112,7 @@ impl World {
         });
     }
 
-    /// Runs a test on an embedded cluster that the program serves.
+    /// Runs a test on a cluster that the binary serves, through its kubeconfig.
     pub fn served(kubeconfig: &Path, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             (client(Kubeconfig::read_from(kubeconfig).expect("a kubeconfig"), None).await, None)
@@ -133,7 +133,7 @@ impl World {
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
             world.post("/api/v1/namespaces", &namespace).await.ok();
             if handle.is_none() {
-                // a real cluster rejects Pods until the service account is complete
+                // a real cluster rejects Pods until the service account exists
                 let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"},
                     "spec": {"containers": [{"name": "x", "image": "x"}]}});
                 let path = world.at("v1", "pods?dryRun=All");
@@ -155,12 +155,12 @@ impl World {
         });
     }
 
-    /// Deletes the object after the test, even if the test fails.
+    /// Deletes the object at the end, even if the test fails.
     pub fn forgets(&self, path: &str) {
         self.made.borrow_mut().push(path.to_owned());
     }
 
-    /// Returns the URL path of a resource in the namespace.
+    /// The address of objects of a resource in the namespace: `core/v1`-style groups are spelled as they are.
     pub fn at(&self, group: &str, rest: &str) -> String {
         let root = if group.contains('/') { "apis" } else { "api" };
         format!("/{root}/{group}/namespaces/{}/{rest}", self.namespace)
@@ -202,7 +202,7 @@ impl World {
         self.ask(Method::PUT, path, "", Some(body)).await
     }
 
-    /// Patches with the type `json`, `merge` or `strategic-merge`.
+    /// Patches an object with `json`, `merge` or `strategic-merge`.
     pub async fn patch(&self, how: &str, path: &str, body: &Value) -> Answer {
         self.ask(Method::PATCH, path, &format!("application/{how}-patch+json"), Some(body)).await
     }
@@ -211,7 +211,7 @@ impl World {
         self.ask(Method::DELETE, path, "", Some(options)).await
     }
 
-    /// Polls until the response matches.
+    /// Reads an object until it fulfils a condition.
     pub async fn until(&self, path: &str, is: impl Fn(&Answer) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -225,7 +225,7 @@ impl World {
     }
 }
 
-/// Returns a unique namespace name.
+/// A unique name for a namespace.
 fn unique() -> String {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     format!("contract-{}-{nanos:x}", std::process::id())
@@ -234,7 +234,7 @@ fn unique() -> String {
 async fn client(kubeconfig: Kubeconfig, context: Option<String>) -> kube::Client {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("the context");
-    // the tests expect error responses
+    // an error status is a valid result
     config.default_retry = false;
     kube::Client::try_from(config).expect("a client")
 }

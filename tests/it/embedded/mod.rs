@@ -1,5 +1,6 @@
-//! The embedded cluster. The contract is one test suite for it and for a real API server: where they differ, the
-//! embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the context of the real cluster.
+//! The embedded cluster. The contract is a suite for the embedded cluster and for a real API server: where
+//! they differ,
+//! the embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the real one.
 
 mod contract;
 mod determinism;
@@ -7,23 +8,23 @@ mod fixture;
 mod kubectl;
 mod malformed;
 mod readiness;
-mod rehearsal;
+mod run;
 mod tables;
 
 use fixture::World;
 
-/// Runs each part of the contract in its own namespace.
+/// Runs each part of the contract on its own cluster.
 macro_rules! contract {
     ($($part:ident),+ $(,)?) => {
-        /// On the embedded cluster.
-        mod here {
+        /// On a cluster in this process.
+        mod on_embedded {
             $(#[test]
             fn $part() {
                 super::World::embedded(super::contract::$part);
             })+
         }
         /// On a real cluster.
-        mod there {
+        mod on_real {
             $(#[test]
             #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT"]
             fn $part() {
@@ -34,27 +35,27 @@ macro_rules! contract {
 }
 
 contract!(
-    objects_are_created_once,
-    outdated_writes_conflict,
+    object_is_created_only_once,
+    stale_resource_version_causes_conflict,
     all_patch_types_are_applied,
-    lists_are_selected_and_paged,
-    watches_send_events_in_order,
-    omitted_fields_get_defaults,
-    invalid_requests_are_rejected,
+    lists_support_selectors_and_pages,
+    watch_reports_events_in_order,
+    missing_fields_get_default_values,
+    invalid_objects_are_rejected,
     deployments_roll_out_and_scale,
-    pods_terminate_after_their_grace_period,
-    disruption_budgets_block_evictions,
-    dependents_are_deleted_with_their_owners,
-    services_without_pods_have_no_endpoints,
-    namespaces_are_deleted_with_their_contents,
-    tables_match_kubectl,
-    tables_show_object_fields,
-    dry_runs_change_nothing,
-    unready_pods_report_the_reason,
-    pods_of_unknown_nodes_are_not_ready,
+    pods_terminate_after_grace_period,
+    disruption_budget_blocks_eviction,
+    dependents_are_deleted_with_owner,
+    service_without_pods_has_no_endpoints,
+    namespace_deletion_deletes_its_objects,
+    tables_have_columns_of_kubectl,
+    table_cells_show_object_fields,
+    dry_run_request_changes_nothing,
+    unready_pod_states_reason,
+    pods_on_unreachable_nodes_are_not_ready,
 );
 
 #[test]
-fn malformed_bodies_get_a_response() {
-    World::embedded(malformed::malformed_bodies_get_a_response);
+fn malformed_request_bodies_are_answered() {
+    World::embedded(malformed::malformed_request_bodies_are_answered);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::contract::{is_ready, is_rolled_out, pod};
 use super::fixture::{Answer, World};
-use super::rehearsal::example;
+use super::run::example;
 use crate::harness::{Chaos, is_written, signal, wait_until};
 
 fn condition(object: &Value, of: &str) -> Value {
@@ -16,7 +16,7 @@ fn condition(object: &Value, of: &str) -> Value {
     all.into_iter().find(|one| one["type"] == of).cloned().unwrap_or_default()
 }
 
-/// Returns the names of the ready and of the unready Pods of a Service.
+/// The names of the ready and unready Pods of a Service.
 fn served(endpoints: &Value) -> (Vec<String>, Vec<String>) {
     let names = |list: &str| {
         let subsets = endpoints["subsets"].as_array().into_iter().flatten();
@@ -34,7 +34,7 @@ fn service(port: &Value) -> Value {
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": port}]}})
 }
 
-pub async fn unready_pods_report_the_reason(world: &World) {
+pub async fn unready_pod_states_reason(world: &World) {
     world.post(&world.at("v1", "services"), &service(&json!("http"))).await.ok();
     let get = |path: &str| json!({"httpGet": {"path": path, "port": "http"}});
     for (name, mut probe) in [
@@ -73,7 +73,7 @@ pub async fn unready_pods_report_the_reason(world: &World) {
         let status = &pod["status"]["containerStatuses"][0];
         assert_eq!((&status["ready"], &status["started"]), (&json!(false), &json!(true)), "{name}");
     }
-    // each failure is reported with its reason; a Pod in its initial delay has not failed
+    // each failure has a cause; a probe within its initial delay has not failed
     for (name, why) in [
         ("wrong", "Readiness probe failed: HTTP probe failed with statuscode: 404"),
         ("refused", ":81: connect: connection refused"),
@@ -100,12 +100,12 @@ pub async fn unready_pods_report_the_reason(world: &World) {
     world.until(&world.at("v1", "endpoints/web"), |answer| served(&answer.body) == expected).await;
 }
 
-/// A Node that is not ready keeps its Pods; the Pods of an unknown Node are not ready.
-pub async fn pods_of_unknown_nodes_are_not_ready(world: &World) {
+/// The Pods of an unready Node keep their status; those of an unreachable Node become unready.
+pub async fn pods_on_unreachable_nodes_are_not_ready(world: &World) {
     let name = format!("{}-silent", world.namespace);
     let (node, nodes) = (format!("/api/v1/nodes/{name}"), "/api/v1/nodes");
     world.forgets(&node);
-    // keeps the Pods of other tests away
+    // Pods of other tests must not be scheduled here
     let taints = json!([{"key": "contract", "value": "yes", "effect": "NoSchedule"}]);
     world
         .post(nodes, &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints}}))
@@ -129,7 +129,7 @@ pub async fn pods_of_unknown_nodes_are_not_ready(world: &World) {
     let tenant = world.at("v1", "pods/tenant");
     world.forgets(&tenant);
     if !world.is_embedded {
-        // no kubelet runs there: writes the status of one
+        // no kubelet runs it: this is the status that a kubelet would set
         let holds =
             |of: &str| json!({"type": of, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         let conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map(holds);
@@ -141,7 +141,7 @@ pub async fn pods_of_unknown_nodes_are_not_ready(world: &World) {
     let (mine, none) = (vec!["tenant".to_owned()], Vec::new());
     let endpoints = world.at("v1", "endpoints/web");
     world.until(&endpoints, |answer| served(&answer.body) == (mine.clone(), none.clone())).await;
-    // a kubelet that is not ready still manages its Pods
+    // an unready kubelet still manages its Pods
     tell("False").await;
     tokio::time::sleep(Duration::from_secs(if world.is_embedded { 1 } else { 8 })).await;
     assert!(is_ready(&world.get(&tenant).await.ok()));
@@ -149,7 +149,7 @@ pub async fn pods_of_unknown_nodes_are_not_ready(world: &World) {
     if world.is_embedded {
         tell("Unknown").await;
     }
-    // a real cluster waits this long for a heartbeat
+    // a real cluster waits this long for the kubelet
     world.until(&node, |answer| condition(&answer.body, "Ready")["status"] == "Unknown").await;
     let lost = world.until(&tenant, |answer| !is_ready(&answer.body)).await;
     assert_eq!(condition(&lost, "Ready")["status"], "False");
@@ -159,13 +159,13 @@ pub async fn pods_of_unknown_nodes_are_not_ready(world: &World) {
         (&json!("True"), &json!("Running"))
     );
     world.until(&endpoints, |answer| served(&answer.body) == (none.clone(), mine.clone())).await;
-    // Pods of an unknown Node do not terminate
+    // without a kubelet no Pod terminates
     world.delete(&tenant, &Value::Null).await.ok();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(world.get(&tenant).await.ok()["metadata"]["deletionTimestamp"].is_string());
 }
 
-/// The embedded cluster manages the Pods of all Nodes.
+/// The embedded cluster manages the Pods of every Node.
 #[test]
 fn pods_become_ready_with_their_node() {
     World::embedded(async |world| {
@@ -181,7 +181,7 @@ fn pods_become_ready_with_their_node() {
         };
         tell("Unknown").await;
         world.until(&one, |answer| !is_ready(&answer.body)).await;
-        // the other Node takes new Pods
+        // meanwhile the other Pod receives the requests
         world.post(&world.at("v1", "pods"), &pod("two", &json!({"app": "web"}))).await.ok();
         let two = world.until(&world.at("v1", "pods/two"), |answer| is_ready(&answer.body)).await;
         assert_ne!(two["spec"]["nodeName"], there["spec"]["nodeName"]);
@@ -201,7 +201,7 @@ fn pods_become_ready_with_their_node() {
     });
 }
 
-/// A container whose probe gets no response.
+/// A container with a readiness probe that gets no response.
 fn slow(name: &str, patience: u32) -> Value {
     let mut slow = pod(name, &json!({}));
     let container = &mut slow["spec"]["containers"][0];
@@ -212,7 +212,7 @@ fn slow(name: &str, patience: u32) -> Value {
 }
 
 #[test]
-fn probe_timeouts_are_respected() {
+fn readiness_probe_respects_timeout() {
     World::embedded(async |world| {
         for (name, patience) in [("short", 1), ("long", 1000)] {
             world.post(&world.at("v1", "pods"), &slow(name, patience)).await.ok();
@@ -249,7 +249,7 @@ fn manifest(file: &str) -> Value {
     serde_yaml::from_str(&std::fs::read_to_string(example(file)).unwrap()).unwrap()
 }
 
-/// A Deployment of the example with this path as its readiness probe.
+/// A Deployment of the example with a readiness probe on this path.
 fn deployment(part: &str, path: &str) -> Value {
     let mut deployment = manifest(&format!("01-before/{part}-deployment.yaml"));
     deployment["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] =
@@ -258,7 +258,7 @@ fn deployment(part: &str, path: &str) -> Value {
 }
 
 #[test]
-fn demo_application_readiness_is_probed() {
+fn readiness_probe_reaches_demo_app() {
     let chaos = Chaos::new();
     let _server = Served(chaos.start(["embedded", "serve", "--kubeconfig", "config"]));
     wait_until("the kubeconfig", || is_written(&chaos.path("config")));
@@ -283,7 +283,7 @@ fn demo_application_readiness_is_probed() {
             world.until(&world.at("v1", "events?fieldSelector=reason%3DUnhealthy"), told).await;
             assert!(world.get(&at(part)).await.ok()["status"]["availableReplicas"].is_null(), "{part}");
         }
-        // the consumer is ready while its provider is available
+        // the consumer is ready while it can reach a provider
         world.patch("strategic-merge", &at("provider"), &deployment("provider", "/health")).await.ok();
         world.until(&at("provider"), is_rolled_out).await;
         world.until(&at("consumer"), is_rolled_out).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::contract::{config_map, deployment, is_rolled_out};
 use super::fixture::World;
 
-/// Returns the columns of a table with their priorities, and the cells of the first row.
+/// The columns of a table, each with its priority, and the cells of its first row.
 pub async fn table(world: &World, path: &str) -> (String, Vec<Value>) {
     let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     let answer = world.asked(Method::GET, path, "", None, accept).await.ok();
@@ -20,7 +20,7 @@ pub async fn table(world: &World, path: &str) -> (String, Vec<Value>) {
     (columns.join(" "), cells)
 }
 
-pub async fn tables_match_kubectl(world: &World) {
+pub async fn tables_have_columns_of_kubectl(world: &World) {
     world.post(&world.at("apps/v1", "deployments"), &deployment("web", 1)).await.ok();
     world.until(&world.at("apps/v1", "deployments/web"), is_rolled_out).await;
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
@@ -45,7 +45,7 @@ pub async fn tables_match_kubectl(world: &World) {
     );
 }
 
-pub async fn tables_show_object_fields(world: &World) {
+pub async fn table_cells_show_object_fields(world: &World) {
     world.post(&world.at("apps/v1", "deployments"), &deployment("web", 1)).await.ok();
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});

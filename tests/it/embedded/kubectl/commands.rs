@@ -1,4 +1,4 @@
-//! The kubectl commands, in order.
+//! The kubectl commands in their order.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn settings(value: &str) -> Value {
     )
 }
 
-/// Deletes a cluster-scoped object after the test.
+/// Cluster-scoped objects that are deleted after the test if they exist.
 struct Made<'a>(&'a Site, String);
 
 impl Drop for Made<'_> {
@@ -181,7 +181,7 @@ fn looking(script: &mut Script<'_>) {
     ] {
         script.say(Code, words);
     }
-    // headers of tables whose rows differ
+    // the table headers of resources with different rows
     for kind in ["nodes", "nodes -o wide", "namespaces", "pods -A", "services -A -o wide"] {
         script.say(Code, &format!("get {kind}"));
         let (words, _, told) = script.said.last_mut().unwrap();
@@ -262,7 +262,7 @@ fn changing(script: &mut Script<'_>) {
     ]);
 }
 
-/// Objects created by name: kubectl sends them in protobuf.
+/// Objects that kubectl creates by name, and sends as protobuf.
 fn naming(script: &mut Script<'_>) {
     let space = format!("{}-typed", script.site.namespace);
     let _made = Made(script.site, format!("/api/v1/namespaces/{space}"));
@@ -288,7 +288,7 @@ fn naming(script: &mut Script<'_>) {
     ]);
 }
 
-/// On a Node of the test without a kubelet.
+/// Commands on a Node without a kubelet.
 fn nodes(script: &mut Script<'_>) {
     let site = script.site;
     let node = format!("{}-node", site.namespace);
@@ -349,7 +349,7 @@ fn deleting(script: &mut Script<'_>) {
         "wait --for=condition=Ready pod/lone --timeout=60s",
         "delete pod lone --wait=false",
     ]);
-    // the deletion may complete before or after this request
+    // it may be deleted before or after the request
     script.say(Code, "wait --for=delete pod/lone --timeout=60s");
     script.all(&["wait --for=delete pod/lone --timeout=1s"]);
 }

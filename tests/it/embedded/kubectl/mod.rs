@@ -1,9 +1,11 @@
-//! Runs the same `kubectl` commands on the embedded and on a real cluster, and compares the output. Ids, times, ages,
-//! addresses, Node names and generated name suffixes are redacted.
+//! `kubectl` on the embedded cluster: the same commands as on a real one, and the same output, except for
+//! ids, times, ages, addresses, names of nodes and generated name suffixes.
 //!
-//! Not compared, because the embedded cluster does not support it: `exec`, `attach`, `cp`, `debug`, `port-forward`,
-//! `top`, `logs -f`, `explain` (no schemas), `create job NAME` and other protobuf bodies, the text of `describe`, and
-//! the accounts, tokens and certificates that controllers add to each namespace.
+//! Not tested, because the embedded cluster does not support it: `exec`, `attach`, `cp`, `debug`,
+//! `port-forward`, `top`,
+//! `logs -f`, `explain` (it has no schemas), `create job NAME` and other commands that send protobuf, the
+//! text of
+//! `describe`, the accounts, tokens and certificates that controllers create in every namespace.
 
 mod commands;
 mod script;
@@ -17,7 +19,7 @@ use script::{Script, redacted};
 
 #[test]
 #[ignore = "needs kubectl"]
-fn logs_of_running_pods_are_shown() {
+fn kubectl_logs_shows_container_output() {
     let site = Site::embedded();
     let mut deployment = deployment(1);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
@@ -36,7 +38,7 @@ fn logs_of_running_pods_are_shown() {
 
 #[test]
 #[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn kubectl_output_matches_a_real_cluster() {
+fn embedded_cluster_answers_like_real_cluster() {
     let (here, there) = (Site::embedded(), Site::real());
     let (ours, theirs) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| drive(&there));

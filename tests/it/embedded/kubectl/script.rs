@@ -1,4 +1,4 @@
-//! Runs kubectl commands in sequence, and records the output.
+//! A sequence of kubectl commands and their output.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Finished, Site, finish, signal, wait_until};
 
-/// Which part of two outputs must be equal.
+/// The part of two outputs that must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alike {
     /// All of it.
@@ -18,17 +18,18 @@ pub enum Alike {
     Ending,
     /// The first line: Go structures follow.
     Opening,
-    /// The exit status only: the output depends on permissions, versions and kinds.
+    /// The exit code: the text differs by permissions, versions and kinds.
     Code,
 }
 
 use Alike::Whole;
 
-/// A command, the part to compare, and the output.
+/// A command, the part of its output that must be equal, and the result.
 pub type Said = (String, Alike, Finished);
 
-/// Returns the path of kubectl. A dispatcher, such as that of Google Cloud, selects a client by server version; both
-/// clusters must use the same client, so this returns its newest one.
+/// The path of kubectl. Some installations, such as Google Cloud's, select a kubectl by the version of the
+/// server:
+/// then the newest of them, so that both clusters are tested with the same one.
 fn program() -> PathBuf {
     let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let found =
@@ -41,7 +42,7 @@ fn program() -> PathBuf {
     beside.filter(|path| minor(path).is_some()).max_by_key(minor).unwrap_or(found)
 }
 
-/// A cluster, and the recorded output.
+/// A cluster and the outputs on it.
 pub struct Script<'a> {
     pub site: &'a Site,
     program: PathBuf,
@@ -78,7 +79,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Waits until a Deployment has exactly its desired number of ready Pods.
+    /// Waits until a Deployment has exactly its desired Pods, all ready.
     pub fn settle(&self, name: &str) {
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let path = self.site.at("apps/v1", &format!("deployments/{name}"));
@@ -102,7 +103,8 @@ impl<'a> Script<'a> {
         });
     }
 
-    /// Runs a watch command while another command makes a change; ends when the expected text appears.
+    /// The output of a watching command: the other commands cause events, and the watch ends when its output
+    /// contains the expected line.
     pub fn watch(&mut self, words: &str, then: &str, until: &str) {
         let mut child = self.command(words).spawn().expect("kubectl");
         let (id, lines) = (child.id(), BufReader::new(child.stdout.take().unwrap()).lines());
@@ -121,7 +123,7 @@ impl<'a> Script<'a> {
         });
         signal(id, rustix::process::Signal::KILL);
         let _ = child.wait();
-        // skip repeated rows: a hidden field changed
+        // a repeated row has a change in a hidden column
         let mut lines: Vec<String> = seen.iter().map(|line| redacted(self.site, line)).collect();
         lines.dedup();
         let told = Finished { code: Some(0), stdout: lines.join("\n"), stderr: String::new() };
@@ -129,7 +131,9 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Removes what the embedded cluster does not have: container and image ids, and mounted tokens.
+/// Removes what the embedded cluster does not have: container states, images, and the mounted token of the
+/// service
+/// account.
 fn plain(document: &mut Value) {
     let token = |one: &Value| one["name"].as_str().is_some_and(|name| name.starts_with("default-token-"));
     match document {
@@ -155,7 +159,7 @@ fn plain(document: &mut Value) {
     }
 }
 
-/// Redacts what may differ.
+/// Removes what may differ.
 pub fn redacted(site: &Site, text: &str) -> String {
     let read: Option<Value> = match text {
         json if json.starts_with("{\n") => serde_json::from_str(json).ok(),
@@ -182,11 +186,11 @@ pub fn redacted(site: &Site, text: &str) -> String {
         (r"\((LIVE|MERGED)-\d+", "$1"),
         (r"/tmp/(LIVE|MERGED)-\d+", "$1"),
         (r"https://IP:\d+", "https://IP:PORT"),
-        // on a real cluster the order varies
+        // on a real cluster the two may come in either order
         ("ErrImagePull", "ImagePullBackOff"),
         ("image can't be pulled", "trying and failing to pull image"),
         (r"(?m) +$", ""),
-        // column widths depend on their content
+        // the width of a column depends on its cells
         (r" {2,}(?=\S)", "  "),
     ];
     let mut text = text;
