@@ -84,7 +84,7 @@ impl Backup {
             }
             let found = get_object(&cluster, &one.known, &object).await;
             let mut original =
-                found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.brief()))?;
+                found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.summary()))?;
             let uid =
                 original.as_ref().and_then(|found| found["metadata"]["uid"].as_str()).map(str::to_owned);
             original.iter_mut().for_each(clean);
@@ -107,7 +107,7 @@ impl Backup {
         voucher: Option<&BackupProof>,
     ) -> Result<(Vec<Self>, Vec<InvalidBackup>), String> {
         let secrets =
-            leftovers::list_secrets(cluster, namespace, trial).await.map_err(|failure| failure.brief())?;
+            leftovers::list_secrets(cluster, namespace, trial).await.map_err(|failure| failure.summary())?;
         let (mut found, mut misfits) = (Vec::new(), Vec::new());
         for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_keeper(secret)) {
             let namespace = metadata.namespace.clone().unwrap_or_default();
@@ -241,10 +241,10 @@ impl Backup {
         one: &BackupEntry,
     ) -> Result<(DiscoveredKind, Option<Json>), String> {
         let known = kinds.of(&self.cluster, &one.api_version, &one.kind).await;
-        let known = known.map_err(|failure| failure.brief())?;
+        let known = known.map_err(|failure| failure.summary())?;
         let bare = json!({"metadata": {"name": one.name, "namespace": self.namespace}});
         let now = get_object(&self.cluster, &known, &bare).await;
-        Ok((known, now.map_err(|failure| failure.brief())?))
+        Ok((known, now.map_err(|failure| failure.summary())?))
     }
 
     /// Whether the trial has yet to put something there.
@@ -294,7 +294,7 @@ impl Backup {
             BackupSource::Own { .. } => {
                 let found =
                     leftovers::list_secrets(&self.cluster, Some(&self.namespace), Some(&self.trial)).await;
-                let found = found.map_err(|failure| failure.brief())?.into_iter();
+                let found = found.map_err(|failure| failure.summary())?.into_iter();
                 found.map(|(metadata, _)| metadata).filter(|one| one.name == self.name()).collect()
             }
         };

@@ -18,8 +18,7 @@ use super::manifest_apply::TRIAL_LABEL;
 use super::readiness::Workload;
 use super::{leftovers, manifest_apply, readiness};
 use crate::k8s::{
-    ClusterClient, ClusterError, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES,
-    Resource, get_object,
+    ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES, Resource, get_object,
 };
 use crate::mutation::{EffectState, StopToken, Target};
 
@@ -27,8 +26,6 @@ use crate::mutation::{EffectState, StopToken, Target};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long it may take until something that was done is to be seen.
 const SEEN: Duration = Duration::from_secs(15);
-/// How long a new namespace may take to get the account that its Pods run as.
-const ACCOUNT: Duration = Duration::from_secs(15);
 
 /// A manifest, and what the server knows of its kind.
 #[derive(Clone, Debug)]
@@ -86,7 +83,7 @@ impl TrialCluster {
         for manifest in manifests {
             let text = |key: &str| manifest.object[key].as_str().unwrap_or_default();
             let known = kinds.of(&self.cluster, text("apiVersion"), text("kind")).await;
-            let known = known.map_err(|failure| format!("{}: {}", manifest.place, failure.brief()))?;
+            let known = known.map_err(|failure| format!("{}: {}", manifest.place, failure.summary()))?;
             resolved.push(ResolvedManifest { known, manifest: manifest.clone() });
         }
         Ok(resolved)
@@ -119,7 +116,7 @@ impl TrialCluster {
                     ));
                 }
                 Err(failure) => {
-                    return Err(format!("{}: {}", one.manifest.place, failure.brief()));
+                    return Err(format!("{}: {}", one.manifest.place, failure.summary()));
                 }
             }
             manifest_apply::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
@@ -173,7 +170,7 @@ impl TrialCluster {
             let why = match unfinished {
                 Ok(unfinished) if unfinished.is_empty() => return Ok(()),
                 Ok(unfinished) => unfinished.join(", "),
-                Err(failure) => failure.brief(),
+                Err(failure) => failure.summary(),
             };
             if begun.elapsed() >= limit {
                 return Err(format!("not complete after {} s: {why}", limit.as_secs_f64()));
@@ -190,7 +187,7 @@ impl TrialCluster {
     /// The namespaces of this trial that are there.
     pub async fn namespaces(&self) -> Result<Vec<Metadata>, String> {
         let all = leftovers::list_namespaces(&self.cluster, Some(&self.trial)).await;
-        all.map_err(|failure| failure.brief())
+        all.map_err(|failure| failure.summary())
     }
 
     /// Things that are to go, each only as long as it is the one that was found.
@@ -224,32 +221,17 @@ impl TrialCluster {
         for kind in kinds {
             let things =
                 leftovers::list_labelled(&self.cluster, &kind.resource, None, Some(&self.trial)).await;
-            let things = things.map_err(|failure| failure.brief())?;
+            let things = things.map_err(|failure| failure.summary())?;
             found.extend(things.into_iter().map(|thing| (kind.resource.clone(), thing)));
         }
         Ok(found)
     }
 }
 
-/// Asks for a change; again where it comes too early.
+/// Applies a change, once the service accounts of its Pods exist.
 async fn apply(plan: &MutationPlan, cluster: &ClusterClient, halt: &StopToken) -> Result<(), String> {
-    let begun = Instant::now();
-    loop {
-        match plan.apply(cluster, halt, &|_, _| {}).await {
-            Ok(_) => return Ok(()),
-            // a Pod that is applied before its namespace has the account for it
-            Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT && !halt.is_asked() => {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            Err(failure) => return Err(failure.brief()),
-        }
-    }
-}
-
-/// Whether a Pod was refused because its namespace is too young.
-fn is_too_early(failure: &ClusterError) -> bool {
-    let words = failure.words();
-    failure.code() == Some(403) && words.contains("serviceaccount") && words.contains("not found")
+    readiness::wait_for_service_accounts(plan, cluster, halt).await;
+    plan.apply(cluster, halt, &|_, _| {}).await.map(drop).map_err(|error| error.summary())
 }
 
 /// The replicas that manifests ask for.

@@ -11,10 +11,11 @@ use serde_json::Value as Json;
 
 use super::command::{Cli, Command};
 use super::embedded::EmbeddedRun;
-use super::error::CliError;
+use super::error::{CliError, error_text};
 use super::exit_code::ExitStatus;
 use super::report_files::reason;
 use super::run::args::RunArgs;
+use super::terminal::OutputError;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -67,11 +68,8 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         let message = format!("cannot write to the current directory: {error}");
         DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message).with_status(ExitStatus::Usage))
     };
-    let end = session.signals.end().map_err(|error| {
-        let message = format!("failed to install signal handler: {error}");
-        DemoError::Failed(CliError::new(ErrorCode::InternalRuntime, message))
-    })?;
-    let mut end = std::pin::pin!(end);
+    let shutdown = session.signals.end().map_err(|error| DemoError::Failed(error.into()))?;
+    let mut shutdown = std::pin::pin!(shutdown);
     let output_dir = Path::new(OUTPUT_DIR);
     if output_dir.exists() && !output_dir.join(MARKER_FILE).exists() {
         let message = format!("./{OUTPUT_DIR} exists and was not written by the demo");
@@ -97,13 +95,13 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     let manifests = [root.join("services"), root.join("01-before")];
     let cluster = tokio::select! {
         cluster = EmbeddedRun::start(session, &manifests) => cluster.map_err(DemoError::Failed)?,
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     };
     let before = run_arm(session, &cluster, &root, &scenario, Arm::Before).await?;
     // check for a signal that the first run did not handle
     tokio::select! {
         biased;
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
         () = std::future::ready(()) => {}
     }
     say(format!("\n2. After: {}", scenario.after));
@@ -112,7 +110,7 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         applied = cluster.apply(session, &changed) => {
             applied.map_err(|error| DemoError::Failed(error.with_status(ExitStatus::Unreachable)))?;
         }
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     }
     let after = run_arm(session, &cluster, &root, &scenario, Arm::After).await?;
     let comparison = write_reports(session, &root, &before, &after)?;
@@ -121,17 +119,11 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         fs::remove_dir_all(output_dir).map_err(|error| unwritten(&error))?;
     }
     fs::rename(temp_dir.keep(), output_dir).map_err(|error| unwritten(&error))?;
-    let failed = |error: &dyn std::fmt::Display| {
-        let message = format!("failed to write output: {error}");
-        DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message))
-    };
-    session
-        .terminal
-        .result(&format_summary(&scenario, &before, &after, &comparison))
-        .map_err(|error| failed(&error))?;
+    let failed = |error: OutputError| DemoError::Failed(error.into());
+    session.terminal.result(&format_summary(&scenario, &before, &after, &comparison)).map_err(failed)?;
     if args.keep {
-        session.terminal.result(&format_next_steps(&cluster.kubeconfig)).map_err(|error| failed(&error))?;
-        end.await;
+        session.terminal.result(&format_next_steps(&cluster.kubeconfig)).map_err(failed)?;
+        shutdown.await;
     }
     Ok(())
 }
@@ -186,7 +178,7 @@ async fn run_arm(
             return Err(failed(&reason));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&error))?;
+    let mut record = load_journals::one(&journal).map_err(|error| failed(&error_text(error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)

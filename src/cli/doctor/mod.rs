@@ -17,7 +17,6 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_faults};
@@ -25,7 +24,6 @@ use super::shared_args::VariableArgs;
 use super::table::{TableArgs, TableFormat};
 use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::k8s::rbac::{roles, who};
 use crate::k8s::{ConnectionFlags, connect};
@@ -93,8 +91,7 @@ async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
     }
     match session.terminal.result(&text) {
         Ok(()) => session.code(check_result::exit_status(&findings)),
-        Err(error) => session
-            .fail(CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))),
+        Err(error) => session.fail(error),
     }
 }
 

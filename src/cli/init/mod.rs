@@ -23,13 +23,14 @@ use serde_json::Value as Json;
 use super::CommandContext;
 use super::parse::integer_in;
 use super::path_conflicts::PathSet;
-use super::report_files::replace;
+use super::report_files::{WriteError, replace};
 use super::run_context::{RunContext, is_invalid, tell_faults};
 use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
+use crate::k8s;
 use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
@@ -137,8 +138,8 @@ enum InitError {
     NotReadable { message: String },
     #[error("the experiment would be invalid; nothing was written")]
     Invalid,
-    #[error("{message}")]
-    NotWritten { message: String },
+    #[error(transparent)]
+    NotWritten(#[from] WriteError),
 }
 
 impl Coded for InitError {
@@ -154,13 +155,14 @@ impl Coded for InitError {
             | Self::Extension(_)
             | Self::Yaml(_) => ErrorCode::InitInput,
             Self::NotReadable { .. } | Self::Invalid => ErrorCode::ExperimentInvalid,
-            Self::NotWritten { .. } => ErrorCode::FileNotWritable,
+            Self::NotWritten(error) => error.code(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Spec(error) => error.hint(),
+            Self::NotWritten(error) => error.hint(),
             Self::Exists { alternative, .. } => Some(format!("overwrite it with --force, or {alternative}")),
             _ => None,
         }
@@ -205,7 +207,7 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     let mut report = String::new();
     if let Some((path, manifest)) = manifest {
         check_overwrite(&path, args.force, "use it with --manifest")?;
-        write_file(&path, &manifest)?;
+        replace(&path, manifest.as_bytes())?;
         report = format!("wrote {} (recreates the Service)\n", sanitize(&path.display().to_string()));
     }
     let Some(file) = file else {
@@ -214,14 +216,10 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
         }
         return Ok(text);
     };
-    write_file(file, &text)?;
+    replace(file, text.as_bytes())?;
     let path_text = file.display().to_string();
     let word = shlex::try_quote(&path_text).unwrap_or_default();
     Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&path_text), session.shown, sanitize(&word)))
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), InitError> {
-    replace(path, text.as_bytes()).map_err(|error| InitError::NotWritten { message: error.to_string() })
 }
 
 /// Checks that writing a file overwrites nothing, unless forced.
@@ -254,16 +252,15 @@ async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> Targ
         let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = fetch_object(&cluster, version, kind, name).await?;
-        Ok::<_, crate::k8s::ClusterError>(object)
+        Ok::<_, k8s::Error>(object)
     };
-    let result = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
-    let result = result.unwrap_or_else(|_| {
-        let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
-        Err(crate::k8s::ClusterError::failed(message))
-    });
+    let Ok(result) = tokio::time::timeout(CLUSTER_TIMEOUT, read).await else {
+        let reason = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
+        return TargetDetails { unavailable_reason: Some(reason), ..TargetDetails::default() };
+    };
     match result {
         Err(failure) => {
-            TargetDetails { unavailable_reason: Some(failure.brief()), ..TargetDetails::default() }
+            TargetDetails { unavailable_reason: Some(failure.summary()), ..TargetDetails::default() }
         }
         Ok(None) => TargetDetails {
             unavailable_reason: Some(format!("{kind} {name} does not exist in namespace {namespace}")),
@@ -290,7 +287,7 @@ async fn fetch_object(
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::k8s::ClusterError> {
+) -> Result<Option<Json>, k8s::Error> {
     let kind = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
     get_object(cluster, &kind, &bare).await

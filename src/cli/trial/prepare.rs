@@ -12,6 +12,7 @@ use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
+use crate::k8s;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
@@ -195,12 +196,12 @@ pub(super) async fn reach(surroundings: &RunContext) -> Result<Arc<ClusterClient
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
-        Ok::<_, crate::k8s::ClusterError>(cluster)
+        Ok::<_, k8s::Error>(cluster)
     };
     let reached = reached.await;
     reached.map_err(|failure| {
         // of one that cannot be reached it is said where it is
-        let place = if failure.code().is_some() { place.as_str() } else { "" };
-        (ExitStatus::Unreachable, format!("the cluster{place} cannot be used: {}", failure.brief()))
+        let place = if failure.status().is_some() { place.as_str() } else { "" };
+        (ExitStatus::Unreachable, format!("the cluster{place} cannot be used: {}", failure.summary()))
     })
 }

@@ -135,7 +135,7 @@ async fn remove(
     }
     let (standing, misfits) = standing(&cluster, &meant).await?;
     let found = list_leftovers(&cluster, meant.trial).await;
-    let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
     let mut kept = Vec::new();
     for one in standing {
         let outlook = one.outlook().await;
@@ -230,7 +230,7 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
         return Ok(());
     }
     let plan = plan_removal(things);
-    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.brief())?;
+    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.summary())?;
     match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
         Ok((_, why)) => Err(why),
@@ -240,8 +240,9 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
 
 /// The trials of which something is left, as their labels say.
 async fn others(cluster: &ClusterClient) -> Result<Vec<String>, TrialRefusal> {
-    let found =
-        list_leftovers(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let found = list_leftovers(cluster, None)
+        .await
+        .map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
     let trials: BTreeSet<String> =
         found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
     Ok(trials.into_iter().collect())
