@@ -318,7 +318,7 @@ impl PreparedActivity for PreparedFunction {
                 "what became of the command is not known: there was no answer".to_owned(),
             ),
             Some(PreparedWork::Commands(commands)) => {
-                let (state, detail) = commands.judge(&crate::chaosk8s::to_json(output));
+                let (state, detail) = commands.judge(&chaosk8s::to_json(output));
                 EffectCheck::Known(state, detail)
             }
             Some(PreparedWork::Look(_)) => EffectCheck::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),
