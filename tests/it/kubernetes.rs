@@ -1,5 +1,6 @@
-//! Faults in Kubernetes: on an embedded cluster, and on a real one where `KUBECTL_CHAOS_TEST_CONTEXT` names it, never by
-//! chance on the current one. Each test has a namespace of its own.
+//! Faults in Kubernetes: on an embedded cluster, and on a real one if `KUBECTL_CHAOS_TEST_CONTEXT` names it,
+//! never on
+//! the current context by accident. Each test has its own namespace.
 
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ fn unreachable_cluster_is_detected_before_run() {
     let chaos = Chaos::new();
     let list = format!("nowhere:{}", chaos.write("config", described("http://127.0.0.1:1")).display());
     refused(chaos.env("KUBECONFIG", list), &[], "context one");
-    // what is wrong with flags names them, and what could be said instead
+    // errors in flags name the flag and the valid values
     let with_config = |arguments: &[&str], text: &str| {
         let chaos = Chaos::new();
         chaos.write("config", described("http://127.0.0.1:1"));
@@ -50,15 +51,15 @@ fn unreachable_cluster_is_detected_before_run() {
     let named = format!("the cluster at {} (config, context one) cannot be used: ", server.url(""));
     refused(chaos, &config(&[]), &named);
     with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
-    // lenient runs find out when they get there, as in the Chaos Toolkit
+    // runs that are not strict detect it during the activity, like the Chaos Toolkit
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);
     assert_eq!(chaos.journal()["run"][1]["status"], "failed");
-    // and an experiment that touches no cluster needs none
+    // an experiment without Kubernetes activities needs no cluster
     Chaos::new().experiment(&experiment(&json!([])), NONE).exits(0);
 }
 
-/// A Pod that was killed is seen to be gone, and another one comes; what proves nothing is no success.
+/// A killed Pod is confirmed gone and replaced; an action without targets is no success.
 fn killed_pod_is_confirmed_gone(site: &Site) {
     let path = site.at("apps/v1", "deployments/web");
     let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
@@ -87,11 +88,11 @@ fn killed_pod_is_confirmed_gone(site: &Site) {
         |pod: &Value| pod["metadata"]["uid"] == *uid && pod["metadata"]["deletionTimestamp"].is_null();
     assert!(uid.is_string() && !pods["items"].as_array().unwrap().iter().any(stays), "{uid} in {pods:#}");
 
-    // nothing matched: nothing was tried, and nothing is proven
+    // no Pod matched: nothing was attempted, and nothing is proven
     let (_, told) = run(json!([kill("app=nobody")]), 5);
     assert_eq!(told["activities"][0]["effect"]["state"], "mismatch");
 
-    // scaling is seen, too
+    // scaling is confirmed, too
     let scale =
         function("action", "deployment.actions", "scale_deployment", &json!({"name": "web", "replicas": 1}));
     let (_, told) = run(json!([scale]), 0);

@@ -1,4 +1,4 @@
-//! Probes that ask a Service by its name, through the API server.
+//! Probes that request a Service by its name, through the API server.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub fn service_without_pods_reports_no_endpoints(site: &Site) {
     assert!(asked["exception"].to_string().contains("has no port 81"), "{asked:#}");
 }
 
-/// A real cluster has no image here that listens: the tests of the image ask there.
+/// Embedded only: the real cluster has no image here that listens. The tests in `image` cover it.
 pub fn service_is_reached_through_its_pods(site: &Site) {
     create(site);
     let deployment = workload("Deployment", "web", 2, LISTENS);
