@@ -56,7 +56,7 @@ impl Chance {
     pub fn even(&mut self) -> f64 {
         const STEPS: usize = 1 << 52;
         #[allow(clippy::cast_precision_loss)] // exact
-        let (at, steps) = (self.lot.draw(STEPS) as f64, STEPS as f64);
+        let (at, steps) = (self.lot.below(STEPS) as f64, STEPS as f64);
         (at + 0.5) / steps
     }
 
@@ -157,7 +157,7 @@ fn play(
     if let Some(after) = &mut record.content.steady_states.after {
         after.steady_state_met = Some(!failed);
     }
-    let Some(own) = &mut record.content.own else { return };
+    let Some(own) = &mut record.content.extension else { return };
     for (at, series) in own.samples.iter_mut().enumerate() {
         let middle = nature.latency.ln() + effect + RUN_EFFECT * chance.normal();
         // a share of errors by odds, so that it stays a share; a run that fails has many

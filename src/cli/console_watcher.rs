@@ -1,4 +1,4 @@
-//! What shows a run to a person: the console's lines, and live progress. Floor 3.
+//! Shows the events of a run: console lines and live progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::terminal::Terminal;
 use crate::clock::Timestamp;
-use crate::console::{ProgressState, lines};
+use crate::console::{ProgressState, event_lines};
 use crate::engine::EventWatcher;
 use crate::event::RunEvent;
 
-/// How often live progress is drawn.
+/// Redraw interval of live progress.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Shows the lines of every event.
@@ -21,41 +21,41 @@ pub(super) struct ConsoleWatcher(pub(super) Arc<Terminal>);
 
 impl EventWatcher for ConsoleWatcher {
     fn watch(&mut self, event: &RunEvent) {
-        for line in lines(event) {
+        for line in event_lines(event) {
             self.0.say(&line);
         }
     }
 }
 
-/// Shows what is going on, several times a second, on a terminal.
+/// Redraws live progress on a terminal.
 pub(super) struct LiveProgress {
     progress: Arc<Mutex<ProgressState>>,
-    over: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LiveProgress {
-    /// Nothing is shown, and no thread started, where there is no terminal.
+    /// Starts the thread; `None` without a terminal.
     pub(super) fn start(terminal: &Arc<Terminal>) -> Option<Self> {
         if !terminal.is_live() {
             return None;
         }
         let progress = Arc::new(Mutex::new(ProgressState::default()));
-        let over = Arc::new(AtomicBool::new(false));
-        let (shown, ended, terminal) = (Arc::clone(&progress), Arc::clone(&over), Arc::clone(terminal));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (state, ended, terminal) = (Arc::clone(&progress), Arc::clone(&is_over), Arc::clone(terminal));
         let draw = move || {
             while !ended.load(Ordering::Relaxed) {
-                let line = shown.lock().line(Timestamp::now());
+                let line = state.lock().line(Timestamp::now());
                 terminal.progress(line.as_deref());
                 std::thread::sleep(TICK);
             }
             terminal.progress(None);
         };
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok()?;
-        Some(Self { progress, over, thread: Some(thread) })
+        Some(Self { progress, is_over, thread: Some(thread) })
     }
 
-    /// What is to be told of events.
+    /// Returns a watcher for the events of the run.
     pub(super) fn watcher(&self) -> impl EventWatcher + use<> {
         ProgressWatcher(Arc::clone(&self.progress))
     }
@@ -63,7 +63,7 @@ impl LiveProgress {
 
 impl Drop for LiveProgress {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -74,6 +74,6 @@ struct ProgressWatcher(Arc<Mutex<ProgressState>>);
 
 impl EventWatcher for ProgressWatcher {
     fn watch(&mut self, event: &RunEvent) {
-        self.0.lock().watch(event, Timestamp::now());
+        self.0.lock().update(event, Timestamp::now());
     }
 }

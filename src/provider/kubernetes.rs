@@ -9,8 +9,9 @@ use tokio::sync::Mutex;
 use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
 use crate::chaosk8s;
 use crate::chaosk8s::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
-use crate::chaosk8s::{Arguments, FunctionContext, PreparedWork, prepare};
-use crate::chaosk8s::{PythonException, python_exception};
+use crate::chaosk8s::{
+    Arguments, FunctionContext, PreparedWork, PythonException, prepare, python_exception, to_json,
+};
 use crate::config::ProcessEnv;
 use crate::experiment::resolve::{PythonCall, ResolvedActivity};
 use crate::experiment::{ActivityKind, ProviderUsage, ValidationFinding};
@@ -318,7 +319,7 @@ impl PreparedActivity for PreparedFunction {
                 "what became of the command is not known: there was no answer".to_owned(),
             ),
             Some(PreparedWork::Commands(commands)) => {
-                let (state, detail) = commands.judge(&crate::chaosk8s::to_json(output));
+                let (state, detail) = commands.judge(&to_json(output));
                 EffectCheck::Known(state, detail)
             }
             Some(PreparedWork::Look(_)) => EffectCheck::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),

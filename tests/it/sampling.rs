@@ -30,7 +30,7 @@ fn phase<'a>(series: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn what_came_of_samples_is_told_apart() {
+fn sample_outcomes_are_counted_by_kind() {
     let server = Server::start(|request| match request.path.as_str() {
         "/busy" => Response::new(503, "text/plain", "busy"),
         "/cut" => Response::nothing(),
@@ -91,7 +91,7 @@ fn switched() -> Server {
 }
 
 #[test]
-fn each_phase_shows_what_was_seen_in_it() {
+fn phases_contain_their_own_samples() {
     let server = switched();
     let turn = |name: &str, pause: f64| {
         json!({"type": "action", "name": name, "pauses": {"after": pause},
@@ -129,7 +129,7 @@ fn each_phase_shows_what_was_seen_in_it() {
 }
 
 #[test]
-fn only_what_looks_is_sampled_unless_it_is_named() {
+fn only_safe_or_named_probes_are_sampled() {
     let server = Server::start(|_| Response::new(200, "text/plain", "fine"));
     let mut post = probe("post", &server.url("/post"), &json!(200));
     post["provider"]["method"] = json!("POST");
@@ -174,7 +174,7 @@ fn hanging(over: &Arc<AtomicBool>) -> Server {
 }
 
 #[test]
-fn a_signal_ends_the_recovery_and_is_what_the_program_ends_with() {
+fn signal_ends_recovery_and_sets_exit_code() {
     // while recovery is watched, and while samples are waited for when that is over
     for recovery in ["1h", "100ms"] {
         let over = Arc::new(AtomicBool::new(false));
@@ -214,7 +214,7 @@ fn a_signal_ends_the_recovery_and_is_what_the_program_ends_with() {
 }
 
 #[test]
-fn the_time_of_a_run_is_not_that_of_its_recovery() {
+fn run_timeout_excludes_recovery() {
     let server = switched();
     let turn = |name: &str, pause: f64| {
         json!({"type": "action", "name": name, "pauses": {"before": pause},
@@ -229,7 +229,7 @@ fn the_time_of_a_run_is_not_that_of_its_recovery() {
 }
 
 #[test]
-fn a_signal_ends_the_baseline() {
+fn signal_ends_baseline() {
     let server = Server::start(|_| Response::new(500, "text/plain", "never fine"));
     let chaos = Chaos::new();
     let touch = json!([{"type": "action", "name": "touch",
@@ -246,7 +246,7 @@ fn a_signal_ends_the_baseline() {
 }
 
 #[test]
-fn what_will_not_come_of_sampling_is_said() {
+fn sampling_without_effect_causes_warning() {
     let chaos = Chaos::new();
     let steady = json!({"type": "probe", "name": "steady", "tolerance": 0,
         "provider": {"type": "process", "path": "true"}});

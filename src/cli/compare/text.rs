@@ -1,30 +1,29 @@
-//! A comparison for a person at a terminal. Floor 3.
+//! A comparison as text for the terminal.
 
 use crate::compare::{ComparedRun, RunComparison};
 use crate::console::sanitize;
 
-/// Longer texts of others are cut in a table.
-const WIDEST: usize = 60;
+/// Maximum width of a table cell.
+const MAX_WIDTH: usize = 60;
 
-/// What else differs, the verdict and why, the table of what was sampled, and the runs that do not count; all runs
-/// where it is to be wide.
+/// Renders confounders, verdict, metrics and void runs; with `wide` all runs.
 pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
         out += &sanitize(text);
         out.push('\n');
     };
-    for label in &comparison.labels {
+    for label in &comparison.confounders {
         line(&format!("not the same: {}", label.text));
     }
     line(&comparison.headline());
     line(&comparison.reason);
-    line(&comparison.shown_counts());
-    if let Some(needed) = &comparison.needed {
+    line(&comparison.format_counts());
+    if let Some(needed) = &comparison.required_runs {
         line(&needed.reason);
     }
     if wide {
-        line(&comparison.shown_settings());
+        line(&comparison.format_settings());
     }
     out += &rows(comparison, wide);
     let listed: Vec<&ComparedRun> =
@@ -34,25 +33,25 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
 }
 
 fn rows(comparison: &RunComparison, wide: bool) -> String {
-    if comparison.rows.is_empty() {
+    if comparison.metrics.is_empty() {
         return String::new();
     }
-    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "SO IT IS"];
+    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
     if wide {
-        head.push("CHANCE");
+        head.push("P");
     }
-    let cells = comparison.rows.iter().map(|row| {
+    let cells = comparison.metrics.iter().map(|row| {
         let mut cells = vec![
             row.probe.clone(),
-            row.measure.shown().to_owned(),
-            row.shown_before(),
-            row.shown_after(),
-            row.shown_difference(),
-            row.shown_interval(),
-            row.shown_standing(),
+            row.metric.label().to_owned(),
+            row.format_before(),
+            row.format_after(),
+            row.format_difference(),
+            row.format_interval(),
+            row.format_result(),
         ];
         if wide {
-            cells.push(row.shown_p());
+            cells.push(row.format_p());
         }
         cells
     });
@@ -71,21 +70,21 @@ fn runs(runs: &[&ComparedRun]) -> String {
             run.reason.clone(),
         ]
     });
-    table(&["RUN", "JOURNAL", "OUTCOME", "WHY"], cells.collect())
+    table(&["RUN", "JOURNAL", "OUTCOME", "REASON"], cells.collect())
 }
 
-/// An empty line, the heads and the lines; long texts of others are cut, but in the last column.
+/// Renders an empty line and a table; truncates long cells, except in the last column.
 fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
-    let clip = |text: String, last: bool| {
+    let truncate = |text: String, last: bool| {
         let text = sanitize(&text);
-        if last || text.chars().count() <= WIDEST {
+        if last || text.chars().count() <= MAX_WIDTH {
             return text;
         }
-        text.chars().take(WIDEST - 1).chain(['…']).collect()
+        text.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
     };
-    let clipped = lines.into_iter().map(|line| {
+    let truncated = lines.into_iter().map(|line| {
         let last = line.len() - 1;
-        line.into_iter().enumerate().map(|(at, cell)| clip(cell, at == last)).collect()
+        line.into_iter().enumerate().map(|(at, cell)| truncate(cell, at == last)).collect()
     });
-    "\n".to_owned() + &crate::cli::table::table(heads, clipped.collect())
+    "\n".to_owned() + &crate::cli::table::table(heads, truncated.collect())
 }

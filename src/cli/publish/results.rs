@@ -7,11 +7,12 @@ use super::args::Publish;
 use crate::cli::base_experiment::ExperimentHash;
 use crate::cli::ci::OUTPUT_DIR;
 use crate::cli::env_inputs::variable;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
 use crate::cli::{CommandContext, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 use crate::journal::Record;
 use crate::report::ReportSummary;
 use crate::report::summary::{RunSummary, Sentiment};
@@ -78,15 +79,15 @@ pub(super) fn read(
     let found = match &folder {
         None => FoundJournals::Runs(given),
         Some(folder) if std::fs::symlink_metadata(folder).is_err() => return Ok(None),
-        Some(folder) => look(folder, hand).map_err(refused)?,
+        Some(folder) => look(folder, hand).map_err(error_text).map_err(refused)?,
     };
     let paths = found.all();
     if paths.is_empty() {
         return Ok(None);
     }
     let records = match hand {
-        Trust::Unknown => read_carefully(&paths),
-        Trust::Known => paths.iter().map(|path| load_journals::one(path)).collect(),
+        Trust::Unknown => read_carefully(&paths).map_err(error_text),
+        Trust::Known => load_journals::load_all(&paths).map_err(error_text),
     };
     let records = records.map_err(refused)?;
     let comparison = match &found {
@@ -97,7 +98,7 @@ pub(super) fn read(
         }
         _ => None,
     };
-    let summary = ReportSummary::of(&records, comparison.as_ref());
+    let summary = ReportSummary::from_records(&records, comparison.as_ref());
     let half = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
     Ok(Some(PublishedResults { paths, folder, records, comparison, summary, half }))
 }
@@ -132,18 +133,16 @@ impl PublishedResults {
                 matches!(comparison.verdict, ComparisonVerdict::Broken | ComparisonVerdict::Regressed)
                     || matches!(comparison.after, AfterOutcome::Fails | AfterOutcome::Mixed)
             }
-            None => self.summary.tone() == Sentiment::Bad,
+            None => self.summary.sentiment() == Sentiment::Bad,
         }
     }
 
     /// Which experiments ran.
     pub(super) fn identities(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
-            let own = record.content.own.as_ref().map(|own| own.experiment_hash.clone());
+            let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
             let said = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(
-                said.unwrap_or_else(|| hash(&record.content.experiment.clone().into())),
-            )
+            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash_experiment(&record.content.experiment)))
         })
     }
 }
@@ -170,7 +169,7 @@ mod tests {
         };
         let check = |verdicts: &[&str], expected: &str| {
             let records: Vec<Record> = verdicts.iter().map(|verdict| record(verdict)).collect();
-            assert_eq!(gravest(&ReportSummary::of(&records, None)), expected);
+            assert_eq!(gravest(&ReportSummary::from_records(&records, None)), expected);
         };
         check(&["held", "deviated", "held"], "deviated");
         check(&["held", "dry"], "dry");

@@ -13,10 +13,11 @@ use super::prepare::{TrialRefusal, reach};
 use super::runner::restore;
 use super::state_file::{InPlaceBackup, RecoveredState as Noted, TrialProgress};
 use crate::cli::CommandContext;
-use crate::cli::args::VariableArgs;
 use crate::cli::ci::guard;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::run_context::RunContext;
+use crate::cli::shared_args::VariableArgs;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::github::WorkflowJob;
@@ -113,7 +114,7 @@ fn within_bounds(session: &CommandContext, args: &Recover) -> Result<(CommandCon
 
 fn written(session: &CommandContext, text: &str) -> Result<(), TrialRefusal> {
     let written = session.terminal.result(text);
-    written.map_err(|error| (ExitStatus::NotWritten, format!("the answer cannot be written: {error}")))
+    written.map_err(|error| (ExitStatus::NotWritten, error_text(error)))
 }
 
 /// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
@@ -123,7 +124,7 @@ async fn remove(
     meant: CleanupScope<'_>,
 ) -> Result<(), TrialRefusal> {
     let surroundings = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
+        .map_err(|error| (error.status, error.message))?;
     let cluster = reach(&surroundings).await?;
     if let Some(address) = meant.address.filter(|address| *address != cluster.address) {
         let why = format!(
@@ -274,7 +275,7 @@ fn confirmed(session: &CommandContext) -> Result<bool, TrialRefusal> {
     }
     let asked =
         session.terminal.result("do all of this? A trial that is under way would be destroyed. [y/N] ");
-    asked.map_err(|error| (ExitStatus::NotWritten, error))?;
+    asked.map_err(|error| (ExitStatus::NotWritten, error_text(error)))?;
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))

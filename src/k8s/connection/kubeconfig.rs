@@ -8,6 +8,7 @@ use kube::config::Kubeconfig;
 use super::super::error::Cause;
 use super::ConnectionFlags;
 use super::error::ConfigError;
+use super::kubeconfig_file;
 use crate::config::ProcessEnv;
 
 /// What the files say together.
@@ -49,7 +50,7 @@ pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<Kub
 }
 
 fn names(path: &Path) -> Result<KubeconfigNames, ConfigError> {
-    let kubeconfig = Kubeconfig::read_from(path)
+    let kubeconfig = kubeconfig_file::read(path)
         .map_err(|error| ConfigError::Invalid { path: path.to_owned(), source: Cause::new(error) })?;
     Ok(KubeconfigNames {
         contexts: kubeconfig.contexts.into_iter().map(|named| named.name).collect(),
@@ -70,14 +71,14 @@ pub(super) fn read(
     };
     let mut merged = Kubeconfig::default();
     for path in &paths {
-        let invalid = |error: kube::config::KubeconfigError| ConfigError::Invalid {
+        let invalid = |error: kubeconfig_file::Error| ConfigError::Invalid {
             path: path.clone(),
             source: Cause::new(error),
         };
         // the parser's own message for a missing file is for programmers
         std::fs::metadata(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        let next = Kubeconfig::read_from(path).map_err(invalid)?;
-        merged = merged.merge(next).map_err(invalid)?;
+        let next = kubeconfig_file::read(path).map_err(invalid)?;
+        merged = merged.merge(next).map_err(|error| invalid(error.into()))?;
     }
     let says_nothing = merged.contexts.is_empty() && merged.clusters.is_empty();
     if paths.is_empty() || says_nothing && flags.kubeconfig.is_none() {

@@ -15,6 +15,7 @@ mod context_allowlist;
 mod env_credentials;
 mod error;
 mod kubeconfig;
+mod kubeconfig_file;
 mod proxy;
 
 use std::collections::HashMap;

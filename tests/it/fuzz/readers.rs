@@ -2,7 +2,7 @@
 
 use kubectl_chaos::config::{ProcessEnv, Settings, VariableFile, read_variables};
 use kubectl_chaos::diagnostic::Diagnostic;
-use kubectl_chaos::experiment::configuration::{TYPES, convert, variable};
+use kubectl_chaos::experiment::configuration::{VARIABLE_TYPES, convert, parse_var};
 use kubectl_chaos::experiment::document::Document;
 use kubectl_chaos::experiment::{json, yaml};
 use kubectl_chaos::value::{Map, Value};
@@ -171,13 +171,13 @@ fn check_json(text: String) -> TestCaseResult {
 }
 
 #[test]
-fn json_texts() {
+fn json_reader_handles_any_text() {
     let texts = || prop_oneof![pieces(&JSON_SIGNS, 30), damaged(&JSON_SIGNS), any::<String>()];
     fuzz("JSON texts", texts, check_json);
 }
 
 #[test]
-fn values_come_back_from_json() {
+fn values_round_trip_through_json() {
     fuzz("values to JSON and back", value, |value| {
         let text = serde_json::to_string(&value).unwrap();
         let read = json::read(&text, "f");
@@ -189,13 +189,13 @@ fn values_come_back_from_json() {
 }
 
 #[test]
-fn yaml_texts() {
+fn yaml_reader_handles_any_text() {
     let texts = || prop_oneof![pieces(&YAML_SIGNS, 30), damaged(&YAML_SIGNS), any::<String>()];
     fuzz("YAML texts", texts, |text| check_read(&yaml::read(&text, "f"), &text));
 }
 
 #[test]
-fn values_come_back_from_yaml() {
+fn values_round_trip_through_yaml() {
     // texts that YAML 1.1 takes for nothing else; numbers with an exponent are no numbers there without a point
     let plain = || "t[g-mz -]{0,12}z".boxed();
     let values = move || tree(plain().prop_map(Value::Text).boxed(), plain());
@@ -211,7 +211,7 @@ fn values_come_back_from_yaml() {
 }
 
 #[test]
-fn settings_and_variables() {
+fn settings_and_variables_handle_any_content() {
     let signs = || pieces(&YAML_SIGNS, 20);
     let lines = vec((text(), select(&["=", " = ", "", "export ", "\n", "\"", "#"][..])), 0..8)
         .prop_map(|lines| lines.into_iter().map(|(text, sign)| text + sign).collect::<String>());
@@ -223,7 +223,7 @@ fn settings_and_variables() {
     ]
     .boxed();
     let name = select(&["v.json", "v.yaml", "v.yml", "v.env", "v"][..]);
-    let kind = prop_oneof![select(&TYPES[..]).prop_map(str::to_owned), text()].boxed();
+    let kind = prop_oneof![select(&VARIABLE_TYPES[..]).prop_map(str::to_owned), text()].boxed();
     let cases = move || (content.clone(), name.clone(), kind.clone(), value(), text());
     fuzz("settings and variables", cases, |(content, name, kind, value, text)| {
         if let Err(fault) = Settings::read(&content, "settings.yaml")
@@ -236,7 +236,7 @@ fn settings_and_variables() {
         let _ = convert(&kind, &value);
         let given = format!("name:{kind}={text}");
         let (ours, expected) =
-            (variable(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
+            (parse_var(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
         if !kind.contains('=') {
             prop_assert_eq!(ours.is_ok(), expected.is_ok(), "{}", given);
         }

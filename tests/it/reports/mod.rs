@@ -26,7 +26,7 @@ fn folder() -> Chaos {
 }
 
 #[test]
-fn a_run_and_its_journal_give_the_same_reports() {
+fn run_and_report_write_identical_reports() {
     let chaos = folder();
     chaos.experiment(&deviating(), ["--junit", "a.xml", "--markdown", "a.md", "--html", "a.html"]).exits(1);
     let again = chaos
@@ -50,7 +50,7 @@ fn a_run_and_its_journal_give_the_same_reports() {
 }
 
 #[test]
-fn several_runs_are_in_one_report() {
+fn several_runs_are_combined_in_one_report() {
     let chaos = folder();
     chaos.write("one.json", deviating().to_string());
     chaos.write("two.json", json!({"title": "two", "description": "d", "method": []}).to_string());
@@ -60,7 +60,7 @@ fn several_runs_are_in_one_report() {
 }
 
 #[test]
-fn what_cannot_be_written_is_known_before_anything_runs() {
+fn unwritable_report_path_is_detected_before_run() {
     let refused = |arguments: &[&str], why: &str| {
         let chaos = folder();
         chaos.experiment(&deviating(), arguments).exits(2).says(why);
@@ -73,7 +73,7 @@ fn what_cannot_be_written_is_known_before_anything_runs() {
 }
 
 #[test]
-fn what_was_there_is_replaced_whole() {
+fn existing_report_is_replaced_atomically() {
     let chaos = folder();
     chaos.write("report.md", "x".repeat(1_000_000));
     chaos.experiment(&deviating(), ["--markdown", "report.md"]).exits(1);
@@ -83,7 +83,7 @@ fn what_was_there_is_replaced_whole() {
 }
 
 #[test]
-fn what_is_no_journal_is_refused() {
+fn invalid_journal_is_rejected() {
     let chaos = Chaos::new();
     chaos.write("x.json", "{}");
     chaos.run(["report", "x.json"]).exits(3).says("x.json: this is no journal");

@@ -1,4 +1,4 @@
-//! `run --embedded`: an experiment is rehearsed on a cluster of its own.
+//! `run --embedded`: an experiment runs on an in-process cluster.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Rehearses the example with these manifests.
+/// Runs the example on an embedded cluster with these manifests.
 fn rehearse(chaos: &Chaos, manifests: &str, code: i32) {
     let (services, manifests) = (example("services"), example(manifests));
     let arguments =
@@ -18,8 +18,8 @@ fn rehearse(chaos: &Chaos, manifests: &str, code: i32) {
 }
 
 #[test]
-fn the_weakness_shows_before_and_is_gone_after() {
-    // proxies that lead nowhere: nothing of this leaves the machine
+fn example_deviates_before_and_holds_after_fix() {
+    // unreachable proxies: no request may leave the machine
     let nowhere = "http://127.0.0.1:1";
     let before = Chaos::new().env("HTTPS_PROXY", nowhere).env("http_proxy", nowhere);
     rehearse(&before, "01-before", 1);
@@ -37,7 +37,7 @@ fn the_weakness_shows_before_and_is_gone_after() {
 }
 
 #[test]
-fn a_rehearsal_that_cannot_begin_says_why() {
+fn invalid_manifest_reports_cause() {
     let chaos = Chaos::new();
     let text = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     let wrong =
@@ -49,7 +49,7 @@ fn a_rehearsal_that_cannot_begin_says_why() {
 }
 
 #[test]
-fn what_a_rehearsal_starts_sees_the_same_cluster_and_no_other() {
+fn child_process_gets_embedded_kubeconfig() {
     let chaos = Chaos::new().env("KUBECONFIG", "/nowhere");
     let look = json!({"title": "t", "description": "d", "method": [{"type": "probe", "name": "p", "provider":
         {"type": "process", "path": "sh", "arguments": ["-c", "cat \"$KUBECONFIG\""]}}]});
@@ -59,7 +59,7 @@ fn what_a_rehearsal_starts_sees_the_same_cluster_and_no_other() {
 }
 
 #[test]
-fn a_rehearsal_names_no_other_cluster() {
+fn embedded_flag_conflicts_with_cluster_flags() {
     let experiment = json!({"title": "t", "description": "d", "method": []});
     Chaos::new()
         .experiment(&experiment, ["--embedded", "--context", "x"])
@@ -71,7 +71,7 @@ fn a_rehearsal_names_no_other_cluster() {
 }
 
 #[test]
-fn what_is_no_manifest_is_refused_as_a_wrong_command_line() {
+fn malformed_manifest_exits_with_usage_error() {
     let chaos = Chaos::new();
     let experiment = json!({"title": "t", "description": "d", "method": []});
     chaos.write("tab.yaml", "kind:\tService\n\tx: 1\n");
@@ -91,7 +91,7 @@ fn what_is_no_manifest_is_refused_as_a_wrong_command_line() {
 }
 
 #[test]
-fn a_pod_that_only_seems_to_run_is_told_from_one_that_refuses() {
+fn unsupported_image_is_named_in_connection_error() {
     let chaos = Chaos::new();
     let labels = json!({"app": "web"});
     let pod = json!({"metadata": {"labels": labels},
@@ -114,7 +114,7 @@ fn a_pod_that_only_seems_to_run_is_told_from_one_that_refuses() {
 }
 
 #[test]
-fn a_kubeconfig_that_is_there_stays() {
+fn existing_kubeconfig_is_not_overwritten() {
     let chaos = Chaos::new();
     chaos.write("mine", "precious");
     let why = "mine is there already: remove it, or name another one with --kubeconfig";

@@ -46,7 +46,7 @@ fn slow(time: Duration, log: &Arc<Mutex<Vec<String>>>) -> Server {
 }
 
 #[test]
-fn a_fault_that_was_there_before_it_was_made_is_none() {
+fn fault_already_present_has_no_effect() {
     let log = Arc::default();
     let api = slow(Duration::ZERO, &log);
     let chaos = Chaos::new();
@@ -64,7 +64,7 @@ fn a_fault_that_was_there_before_it_was_made_is_none() {
 }
 
 #[test]
-fn a_change_that_is_under_way_is_not_overtaken_by_what_puts_it_back() {
+fn inflight_mutation_completes_before_rollback() {
     let log = Arc::default();
     let api = slow(Duration::from_millis(1500), &log);
     let chaos = Chaos::new();
@@ -82,7 +82,7 @@ fn a_change_that_is_under_way_is_not_overtaken_by_what_puts_it_back() {
 }
 
 #[test]
-fn a_change_without_an_answer_is_looked_for() {
+fn mutation_without_response_is_confirmed_by_reading() {
     let log = Arc::default();
     let api = slow(Duration::from_millis(1500), &log);
     let chaos = Chaos::new();
@@ -98,7 +98,7 @@ fn a_change_without_an_answer_is_looked_for() {
 }
 
 #[test]
-fn a_name_that_is_none_hits_nothing() {
+fn empty_name_is_rejected() {
     let api = api(|_| Some(Response::json(&json!({"metadata": {}, "items": []}))));
     let chaos = Chaos::new();
     let custom = |name: &str| {
@@ -117,7 +117,7 @@ fn a_name_that_is_none_hits_nothing() {
 }
 
 #[test]
-fn a_fault_of_chaos_mesh_is_seen_when_it_is_injected() {
+fn chaos_mesh_fault_is_confirmed_by_conditions() {
     for (conditions, code) in [
         (json!([{"type": "Selected", "status": "True"}, {"type": "AllInjected", "status": "True"}]), 0),
         (json!([{"type": "Selected", "status": "False"}, {"type": "AllInjected", "status": "True"}]), 5),

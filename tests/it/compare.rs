@@ -152,7 +152,7 @@ pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
 }
 
 #[test]
-fn the_breaker_is_seen_to_help_in_runs_that_were_run() {
+fn compare_of_real_runs_reports_fixed() {
     let script = |script: &str| json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
     let experiment = json!({
         "title": "Lose a replica",
@@ -192,7 +192,7 @@ fn the_breaker_is_seen_to_help_in_runs_that_were_run() {
 }
 
 #[test]
-fn exit_codes_say_whether_there_is_an_answer() {
+fn compare_exit_code_reflects_verdict() {
     let check = |before: &str, after: &str, arguments: &[&str], code: i32| {
         compare(&runs("b", before, &[]), &runs("a", after, &[]), arguments).exits(code);
     };
@@ -213,7 +213,7 @@ fn exit_codes_say_whether_there_is_an_answer() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_by_name() {
+fn compare_rejects_incomparable_journals_by_name() {
     let chaos = Chaos::new();
     chaos.write("fine.json", journal("1", "held", &[]).to_string());
     chaos.write("experiment.json", r#"{"title": "t", "method": []}"#);
@@ -236,7 +236,7 @@ fn what_cannot_be_compared_is_refused_by_name() {
 }
 
 #[test]
-fn a_person_reads_the_verdict_and_a_table() {
+fn compare_text_shows_verdict_and_table() {
     let slow = Seen { p95: 300.0, recovered: None, ok: 900 };
     let before = runs("b", "held held held held held", &[("ask", slow)]);
     let after =
@@ -267,7 +267,7 @@ ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100,
 }
 
 #[test]
-fn what_else_differs_stands_above_the_verdict() {
+fn compare_reports_confounders_above_verdict() {
     let mut after = runs("a", "held held held", &[]);
     for journal in &mut after {
         journal["kubectl-chaos"]["cluster"]["version"] = json!("v1.31.0");
@@ -278,7 +278,7 @@ fn what_else_differs_stands_above_the_verdict() {
 }
 
 #[test]
-fn what_decides_the_outcome_beside_the_experiment_is_part_of_the_comparison() {
+fn compare_detects_different_variables_and_strategy() {
     let script = |script: &str| json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
     let experiment = json!({
         "title": "t",
@@ -315,7 +315,7 @@ fn what_decides_the_outcome_beside_the_experiment_is_part_of_the_comparison() {
 }
 
 #[test]
-fn formats_say_the_same_and_texts_of_others_stay_texts() {
+fn compare_formats_agree_and_escape_untrusted_text() {
     let hostile = "p\u{1b}[31m\n\u{202e}<script>";
     let (before, after) = (runs("b", "held held", &[(hostile, Seen::FINE)]), runs("a", "held", &[]));
     let of = |format: &str| compare(&before, &after, &["-o", format]).exits(8).stdout;

@@ -58,7 +58,7 @@ fn delete(site: &Site, path: &str) {
     site.until(path, |answer| answer.code == 404);
 }
 
-fn a_secret_is_not_taken_at_its_word(site: &Site) {
+fn backup_secret_is_verified_before_use(site: &Site) {
     let trial = trial_of(site);
     let here = |mut object: Value| {
         object["metadata"]["namespace"] = json!(site.namespace);
@@ -157,7 +157,7 @@ fn killed(site: &Site) -> String {
     site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned()
 }
 
-fn what_somebody_made_since_is_left_alone(site: &Site) {
+fn object_created_since_backup_is_kept(site: &Site) {
     let trial = killed(site);
     for name in ["settings", "extra"] {
         delete(site, &site.at("v1", &format!("configmaps/{name}")));
@@ -191,7 +191,7 @@ fn what_somebody_made_since_is_left_alone(site: &Site) {
     stands_again(site);
 }
 
-fn what_was_kept_and_then_changed_is_not_put_back(site: &Site) {
+fn modified_backup_is_not_restored(site: &Site) {
     let trial = killed(site);
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json();
     assert_eq!(becomes(&listed, "Deployment", "web"), "put back");
@@ -215,7 +215,7 @@ fn what_was_kept_and_then_changed_is_not_put_back(site: &Site) {
     stands_again(site);
 }
 
-fn a_trial_leaves_alone_what_somebody_made_before_it_came_to_it(site: &Site) {
+fn object_created_before_apply_is_kept(site: &Site) {
     let check = |more: &[&str], ends: &dyn Fn(std::process::Child)| {
         // the arm that adds something comes second
         let child = begin(site, &[&["--seed=3"], more].concat());
@@ -241,7 +241,7 @@ fn a_trial_leaves_alone_what_somebody_made_before_it_came_to_it(site: &Site) {
     });
 }
 
-fn what_cannot_be_put_back_does_not_keep_the_rest_from_going(site: &Site) {
+fn failed_restore_does_not_block_cleanup(site: &Site) {
     furnish(site);
     let group = format!("{}.example.com", site.namespace);
     let definition = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}");
@@ -273,9 +273,9 @@ fn what_cannot_be_put_back_does_not_keep_the_rest_from_going(site: &Site) {
 }
 
 suite!(
-    a_secret_is_not_taken_at_its_word,
-    what_somebody_made_since_is_left_alone,
-    what_was_kept_and_then_changed_is_not_put_back,
-    a_trial_leaves_alone_what_somebody_made_before_it_came_to_it,
-    what_cannot_be_put_back_does_not_keep_the_rest_from_going,
+    backup_secret_is_verified_before_use,
+    object_created_since_backup_is_kept,
+    modified_backup_is_not_restored,
+    object_created_before_apply_is_kept,
+    failed_restore_does_not_block_cleanup,
 );
