@@ -1,4 +1,4 @@
-//! Chaos Mesh. Floor 1, data.
+//! Chaos Mesh.
 
 use super::FunctionId::{
     AddLatency, CorruptPackets, DeleteNetworkFault, DeleteStressor, DuplicatePackets, GetNetworkFault,
@@ -9,33 +9,38 @@ use super::FunctionKind::{Integer, List, Mapping, Object, Text, TextOrList, Text
 use super::{Function, NS, action, optional, probe, required, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    action("chaosk8s.chaosmesh.network.actions", "add_latency", AddLatency, "Delays packets, by Chaos Mesh")
-        .takes(&[
-            required("name", Text),
-            NS,
-            optional("namespaces_selectors", TextOrList),
-            optional("label_selectors", TextOrMapping),
-            optional("annotations_selectors", TextOrMapping),
-            text("mode", "one"),
-            optional("mode_value", Object),
-            text("direction", "to"),
-            optional("latency", Text),
-            optional("correlation", Text),
-            optional("jitter", Text),
-            optional("external_targets", TextOrList),
-            text("target_mode", "one"),
-            optional("target_mode_value", Object),
-            optional("target_namespaces_selectors", TextOrList),
-            optional("target_label_selectors", TextOrMapping),
-            optional("target_annotations_selectors", TextOrMapping),
-        ])
-        .gives(Mapping)
-        .needs(&["create networkchaos.chaos-mesh.org"]),
+    action(
+        "chaosk8s.chaosmesh.network.actions",
+        "add_latency",
+        AddLatency,
+        "Delays packets, with Chaos Mesh",
+    )
+    .takes(&[
+        required("name", Text),
+        NS,
+        optional("namespaces_selectors", TextOrList),
+        optional("label_selectors", TextOrMapping),
+        optional("annotations_selectors", TextOrMapping),
+        text("mode", "one"),
+        optional("mode_value", Object),
+        text("direction", "to"),
+        optional("latency", Text),
+        optional("correlation", Text),
+        optional("jitter", Text),
+        optional("external_targets", TextOrList),
+        text("target_mode", "one"),
+        optional("target_mode_value", Object),
+        optional("target_namespaces_selectors", TextOrList),
+        optional("target_label_selectors", TextOrMapping),
+        optional("target_annotations_selectors", TextOrMapping),
+    ])
+    .gives(Mapping)
+    .needs(&["create networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
         "corrupt_packets",
         CorruptPackets,
-        "Corrupts packets, by Chaos Mesh",
+        "Corrupts packets, with Chaos Mesh",
     )
     .takes(&[
         required("name", Text),
@@ -61,7 +66,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "delete_network_fault",
         DeleteNetworkFault,
-        "Ends a fault of the network, by Chaos Mesh",
+        "Deletes a network fault of Chaos Mesh",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
@@ -70,7 +75,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "duplicate_packets",
         DuplicatePackets,
-        "Duplicates packets, by Chaos Mesh",
+        "Duplicates packets, with Chaos Mesh",
     )
     .takes(&[
         required("name", Text),
@@ -96,7 +101,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "reorder_packets",
         ReorderPackets,
-        "Reorders packets, by Chaos Mesh",
+        "Reorders packets, with Chaos Mesh",
     )
     .takes(&[
         required("name", Text),
@@ -123,7 +128,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "set_bandwidth",
         SetBandwidth,
-        "Limits bandwidth, by Chaos Mesh",
+        "Limits bandwidth, with Chaos Mesh",
     )
     .takes(&[
         required("name", Text),
@@ -148,7 +153,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ])
     .gives(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
-    action("chaosk8s.chaosmesh.network.actions", "set_loss", SetLoss, "Loses packets, by Chaos Mesh")
+    action("chaosk8s.chaosmesh.network.actions", "set_loss", SetLoss, "Loses packets, with Chaos Mesh")
         .takes(&[
             required("name", Text),
             NS,
@@ -173,7 +178,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.probes",
         "get_network_fault",
         GetNetworkFault,
-        "Reads a fault of the network, of Chaos Mesh",
+        "Reads a network fault of Chaos Mesh",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
@@ -182,7 +187,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.probes",
         "get_network_faults",
         GetNetworkFaults,
-        "Lists faults of the network, of Chaos Mesh",
+        "Lists network faults of Chaos Mesh",
     )
     .takes(&[NS])
     .gives(List)
@@ -191,41 +196,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.stress.actions",
         "delete_stressor",
         DeleteStressor,
-        "Ends a stressor, by Chaos Mesh",
+        "Deletes a stressor of Chaos Mesh",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
     .needs(&["delete stresschaos.chaos-mesh.org"]),
-    action(
-        "chaosk8s.chaosmesh.stress.actions",
-        "stress_cpu",
-        StressCpu,
-        "Keeps processors busy, by Chaos Mesh",
-    )
-    .takes(&[
-        required("name", Text),
-        required("workers", Integer),
-        required("load", Integer),
-        NS,
-        optional("namespaces_selectors", TextOrList),
-        optional("label_selectors", TextOrMapping),
-        optional("annotations_selectors", TextOrMapping),
-        text("mode", "one"),
-        optional("mode_value", Object),
-        text("direction", "to"),
-        text("duration", "30s"),
-        optional("container_names", TextOrList),
-        optional("stressng_stressors", Text),
-    ])
-    .gives(Mapping)
-    .needs(&["create stresschaos.chaos-mesh.org"]),
-    action("chaosk8s.chaosmesh.stress.actions", "stress_memory", StressMemory, "Takes memory, by Chaos Mesh")
+    action("chaosk8s.chaosmesh.stress.actions", "stress_cpu", StressCpu, "Stresses the CPU, with Chaos Mesh")
         .takes(&[
             required("name", Text),
-            optional("workers", Integer),
-            optional("size", Text),
-            optional("oom_score", Integer),
-            optional("time_to_get_to_size", Text),
+            required("workers", Integer),
+            required("load", Integer),
             NS,
             optional("namespaces_selectors", TextOrList),
             optional("label_selectors", TextOrMapping),
@@ -239,6 +219,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ])
         .gives(Mapping)
         .needs(&["create stresschaos.chaos-mesh.org"]),
+    action(
+        "chaosk8s.chaosmesh.stress.actions",
+        "stress_memory",
+        StressMemory,
+        "Stresses memory, with Chaos Mesh",
+    )
+    .takes(&[
+        required("name", Text),
+        optional("workers", Integer),
+        optional("size", Text),
+        optional("oom_score", Integer),
+        optional("time_to_get_to_size", Text),
+        NS,
+        optional("namespaces_selectors", TextOrList),
+        optional("label_selectors", TextOrMapping),
+        optional("annotations_selectors", TextOrMapping),
+        text("mode", "one"),
+        optional("mode_value", Object),
+        text("direction", "to"),
+        text("duration", "30s"),
+        optional("container_names", TextOrList),
+        optional("stressng_stressors", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["create stresschaos.chaos-mesh.org"]),
     probe("chaosk8s.chaosmesh.stress.probes", "get_stressor", GetStressor, "Reads a stressor of Chaos Mesh")
         .takes(&[required("name", Text), NS])
         .gives(Mapping)

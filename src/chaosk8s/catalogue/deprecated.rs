@@ -1,4 +1,4 @@
-//! The old modules, whose names are still the most copied ones. Floor 1, data.
+//! The old modules, whose names are still the most copied ones.
 
 use super::FunctionId::{
     AllPodsHealthy, CreateDeployment, DeleteService, DeploymentAvailableAndHealthy, DeploymentFullyAvailable,
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .takes(&[required("spec_path", Text), NS])
         .needs(&["create deployments.apps"])
         .deprecated_for("chaosk8s.deployment.actions.create_deployment"),
-    probe("chaosk8s.probes", "all_microservices_healthy", AllPodsHealthy, "Whether every Pod of a namespace runs, or ran to its end")
+    probe("chaosk8s.probes", "all_microservices_healthy", AllPodsHealthy, "Whether every Pod of a namespace is running or succeeded")
         .takes(&[NS])
         .gives(Boolean)
         .needs(&["list pods"])

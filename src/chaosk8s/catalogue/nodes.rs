@@ -1,4 +1,4 @@
-//! Nodes. Floor 1, data.
+//! Nodes.
 
 use super::FunctionId::{
     AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,
@@ -8,7 +8,7 @@ use super::FunctionKind::{Boolean, Integer, List, Mapping, Text};
 use super::{Function, LABELS, action, flag, number, optional, probe, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Keeps new Pods off Nodes")
+    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Cordons Nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),
@@ -32,7 +32,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.node.actions",
         "drain_nodes",
         DrainNodes,
-        "Evicts the Pods of Nodes, and keeps new ones off them",
+        "Drains Nodes: cordons them and evicts their Pods",
     )
     .takes(&[
         optional("name", Text),
@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "create pods/eviction",
         "get pods",
     ]),
-    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Lets Pods onto Nodes again")
+    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Uncordons Nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),

@@ -1,4 +1,4 @@
-//! Pods. Floor 1, data.
+//! Pods.
 
 use super::FunctionId::{
     AllPodsHealthy, CountMinPods, CountPods, DeletePods, ExecInPods, PodIsNotAvailable, PodsInConditions,
@@ -114,7 +114,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.pod.probes",
         "all_pods_healthy",
         AllPodsHealthy,
-        "Whether every Pod of a namespace runs, or ran to its end",
+        "Whether every Pod of a namespace is running or succeeded",
     )
     .takes(&[NS, flag("raise_on_any_unhealthy", true)])
     .gives(Boolean)

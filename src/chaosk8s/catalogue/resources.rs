@@ -1,4 +1,4 @@
-//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`. Floor 1, data.
+//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`.
 
 use super::FunctionId::{
     AllowDnsAccess, CreateIngress, CreateNamespace, CreateNetworkPolicy, CreateSecret, CreateServiceEndpoint,
@@ -54,7 +54,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .takes(&[optional("name", Text), NS, LABELS])
         .gives(Boolean)
         .needs(&["list secrets"]),
-    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Lets Pods ask for names")
+    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Allows DNS egress")
         .takes(&[optional("label_selectors", Mapping), NS])
         .needs(&["create networkpolicies.networking.k8s.io"]),
     action("chaosk8s.networking.actions", "create_ingress", CreateIngress, "Creates an Ingress from a file")
@@ -81,7 +81,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.networking.actions",
         "remove_allow_dns_access",
         RemoveAllowDnsAccess,
-        "Removes the leave to ask for names",
+        "Removes the DNS egress policy",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
@@ -89,7 +89,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.networking.actions",
         "remove_deny_all_egress",
         RemoveDenyAllEgress,
-        "Lets traffic out again",
+        "Allows egress traffic again",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
@@ -97,7 +97,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.networking.actions",
         "remove_deny_all_ingress",
         RemoveDenyAllIngress,
-        "Lets traffic in again",
+        "Allows ingress traffic again",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
