@@ -354,6 +354,6 @@ fn recover_without_leftovers_does_nothing() {
     chaos.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
     chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("invalid trial ID 'a,b'");
     chaos.write("out/trial.json", record("running", false).unwrap().to_string());
-    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster is known");
+    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster configured");
     chaos.run(["recover", "x", "--from", "out"]).exits(2);
 }
