@@ -29,7 +29,7 @@ use crate::mutation::{EffectState, StopToken, Target};
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Time allowed until a change is observed.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time allowed until a new namespace has the ServiceAccount of its Pods.
+/// Time allowed until a new namespace has the `ServiceAccount` of its Pods.
 const SERVICE_ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Manifest with the kind that the API server knows.
@@ -230,7 +230,7 @@ impl TrialCluster {
     }
 }
 
-/// Sends the requests of a change, and repeats them while the ServiceAccount of a new namespace is missing.
+/// Sends the requests of a change, and repeats them while the `ServiceAccount` of a new namespace is missing.
 async fn apply_with_retry(
     plan: &MutationPlan,
     cluster: &ClusterClient,
@@ -252,7 +252,7 @@ async fn apply_with_retry(
     }
 }
 
-/// Whether the API server refuses a Pod because its namespace has no ServiceAccount yet.
+/// Whether the API server refuses a Pod because its namespace has no `ServiceAccount` yet.
 fn is_service_account_missing(failure: &ClusterError) -> bool {
     let words = failure.words();
     failure.code() == Some(403) && words.contains("serviceaccount") && words.contains("not found")

@@ -43,6 +43,7 @@ pub enum Error {
 
 impl Error {
     /// Adds the operation and its object.
+    #[must_use]
     pub fn of_object(self, verb: &'static str, object: impl Into<String>) -> Self {
         Self::Object { verb, object: object.into(), source: Box::new(self) }
     }
