@@ -119,12 +119,15 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::ClusterApi
         | ErrorCode::ClusterConflict
         | ErrorCode::ClusterForbidden
+        | ErrorCode::ClusterLogin
         | ErrorCode::ClusterNotFound
+        | ErrorCode::ClusterService
         | ErrorCode::ClusterTimeout
         | ErrorCode::ClusterTls
         | ErrorCode::ClusterUnauthorized
         | ErrorCode::ClusterUnreachable
         | ErrorCode::EmbeddedFailed
+        | ErrorCode::FunctionFailed
         | ErrorCode::KubeconfigInvalid
         | ErrorCode::TrialCluster => ExitStatus::Unreachable,
         ErrorCode::DemoFailed => ExitStatus::Deviated,

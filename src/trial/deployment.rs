@@ -20,8 +20,7 @@ use super::readiness::Workload;
 use super::{leftovers, manifest_apply, readiness};
 use crate::error_code::message_chain;
 use crate::k8s::{
-    ClusterClient, ClusterError, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES,
-    Resource, get_object,
+    ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES, Resource, get_object,
 };
 use crate::mutation::{EffectState, StopToken, Target};
 
@@ -29,8 +28,6 @@ use crate::mutation::{EffectState, StopToken, Target};
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Time allowed until a change is observed.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time allowed until a new namespace has the `ServiceAccount` of its Pods.
-const SERVICE_ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Manifest with the kind that the API server knows.
 #[derive(Clone, Debug)]
@@ -138,7 +135,7 @@ impl TrialCluster {
         *self.stop.lock() = stop.clone();
         let (cluster, requested) = (Arc::clone(&self.cluster), plan.clone());
         let task = tokio::spawn(async move {
-            let applied = apply_with_retry(&requested, &cluster, &stop).await;
+            let applied = send_change(&requested, &cluster, &stop).await;
             drop(guard);
             applied
         });
@@ -230,32 +227,11 @@ impl TrialCluster {
     }
 }
 
-/// Sends the requests of a change, and repeats them while the `ServiceAccount` of a new namespace is missing.
-async fn apply_with_retry(
-    plan: &MutationPlan,
-    cluster: &ClusterClient,
-    stop: &StopToken,
-) -> Result<(), Error> {
-    let begin = Instant::now();
-    loop {
-        match plan.apply(cluster, stop, &|_, _| {}).await {
-            Ok(_) => return Ok(()),
-            Err(error)
-                if is_service_account_missing(&error)
-                    && begin.elapsed() < SERVICE_ACCOUNT_TIMEOUT
-                    && !stop.is_asked() =>
-            {
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Whether the API server refuses a Pod because its namespace has no `ServiceAccount` yet.
-fn is_service_account_missing(failure: &ClusterError) -> bool {
-    let words = failure.words();
-    failure.code() == Some(403) && words.contains("serviceaccount") && words.contains("not found")
+/// Sends the requests of a change, once the service accounts of its Pods exist.
+async fn send_change(plan: &MutationPlan, cluster: &ClusterClient, stop: &StopToken) -> Result<(), Error> {
+    readiness::wait_for_service_accounts(plan, cluster, stop).await;
+    plan.apply(cluster, stop, &|_, _| {}).await?;
+    Ok(())
 }
 
 /// Returns the replicas of workloads in manifests, by kind and name.

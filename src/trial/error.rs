@@ -1,14 +1,14 @@
 //! Errors of trials on a cluster.
 
 use crate::error_code::{Coded, ErrorCode};
-use crate::k8s::ClusterError;
+use crate::k8s;
 
 /// Error of a step of a trial.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refuses a request, or does not answer.
-    #[error("{}", .0.brief())]
-    Cluster(ClusterError),
+    #[error(transparent)]
+    Cluster(#[from] k8s::Error),
     #[error("cannot {verb} {object}")]
     Object {
         verb: &'static str,
@@ -51,7 +51,7 @@ impl Error {
     /// Whether another client changed the object at the same time.
     pub fn is_conflict(&self) -> bool {
         match self {
-            Self::Cluster(error) => error.code() == Some(http::StatusCode::CONFLICT.as_u16()),
+            Self::Cluster(error) => error.status() == Some(http::StatusCode::CONFLICT.as_u16()),
             Self::Object { source, .. } => source.is_conflict(),
             _ => false,
         }
@@ -63,12 +63,6 @@ fn join(errors: &[Error]) -> String {
     messages.join("; ")
 }
 
-impl From<ClusterError> for Error {
-    fn from(error: ClusterError) -> Self {
-        Self::Cluster(error)
-    }
-}
-
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
@@ -76,6 +70,7 @@ impl Coded for Error {
             Self::ClusterScopedExists { .. } | Self::TooManyObjects { .. } => ErrorCode::TrialManifest,
             Self::NoRandomNumbers => ErrorCode::InternalRuntime,
             Self::Object { source, .. } => source.code(),
+            Self::Cluster(error) => error.code(),
             _ => ErrorCode::TrialCluster,
         }
     }
@@ -84,6 +79,7 @@ impl Coded for Error {
         match self {
             Self::ClusterScopedExists { .. } => Some("remove it from --common".to_owned()),
             Self::Object { source, .. } => source.hint(),
+            Self::Cluster(error) => error.hint(),
             _ => None,
         }
     }
@@ -108,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_status_409_is_a_conflict() {
-        assert!(!Error::Cluster(ClusterError::failed("conflict (409)")).is_conflict());
+        assert!(!Error::Cluster(k8s::Error::Interrupted).is_conflict());
         assert!(!Error::InFlight.of_object("restore", "x").is_conflict());
     }
 }

@@ -13,6 +13,7 @@ use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::ErrorCode;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
+use crate::k8s;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
@@ -202,13 +203,14 @@ pub(super) async fn connect(context: &RunContext) -> Result<Arc<ClusterClient>, 
         let cluster = context.kubernetes.cluster(&Map::new()).await?;
         location = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
-        Ok::<_, crate::k8s::ClusterError>(cluster)
+        Ok::<_, k8s::Error>(cluster)
     };
     let connected = connected.await;
     connected.map_err(|error| {
         // connection errors name the address themselves
-        let location = if error.code().is_some() { location.as_str() } else { "" };
-        let message = format!("cannot use the cluster{location}: {}", error.brief());
-        CliError::new(ErrorCode::TrialCluster, message)
+        let location = if error.status().is_some() { location.as_str() } else { "" };
+        let mut error = CliError::from(error).with_status(ExitStatus::Unreachable);
+        error.message = format!("cannot use the cluster{location}: {}", error.message);
+        error
     })
 }
