@@ -36,8 +36,8 @@ fn kubectl_complete_symlink_answers_completion() {
         assert_eq!(finished.stderr, "");
         finished.stdout
     };
-    assert_eq!(ask(&["val"]), "validate\tFind every fault of experiments, without running anything\n:4\n");
-    assert_eq!(ask(&["run", "--output", "y"]), "yaml\tThe answer as YAML\n:4\n");
+    assert_eq!(ask(&["val"]), "validate\tReport all errors in experiments without running them\n:4\n");
+    assert_eq!(ask(&["run", "--output", "y"]), "yaml\tThe full document as YAML\n:4\n");
     assert_eq!(ask(&["run", ""]), "json\nyaml\nyml\n:8\n");
     assert_eq!(ask(&["nothing", "of", "this"]), ":4\n");
     assert!(ask(&["discover", "terminate"]).starts_with("terminate_pods\t"));
@@ -118,7 +118,7 @@ fn completion_install_keeps_files_of_other_programs() {
     let mut command = Command::new(&path);
     command.args(["run", "-o", "y"]).env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     let asked = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).exits(0);
-    assert_eq!((asked.stdout.as_str(), asked.stderr.as_str()), ("yaml\tThe answer as YAML\n:4\n", ""));
+    assert_eq!((asked.stdout.as_str(), asked.stderr.as_str()), ("yaml\tThe full document as YAML\n:4\n", ""));
     assert!(install(&[]).exits(0).stdout.starts_with("wrote anew"));
     // somebody else's
     std::fs::write(&path, "#!/bin/sh\necho mine\n").unwrap();
@@ -245,7 +245,7 @@ fn kubectl_plugin_completion_works() {
     let completed = |words: &[&str]| ask(&[&["__complete", "chaos"], words].concat()).exits(0).stdout;
     // the file is two lines for a shell, which is no part of PATH either
     assert!(completed(&["run", "-o", ""]).starts_with("text\t"), "{}", completed(&["run", "-o", ""]));
-    assert!(completed(&["run", "-o", ""]).contains("\njson\tThe answer as JSON\n"));
+    assert!(completed(&["run", "-o", ""]).contains("\njson\tThe full document as JSON\n"));
     assert!(completed(&["run", "-o", ""]).ends_with(":4\n"));
     assert_eq!(completed(&["run", ""]), "json\nyaml\nyml\n:8\n");
     assert_eq!(completed(&["run", "--kubeconfig", &config, "--context", ""]), "one\n:4\n");

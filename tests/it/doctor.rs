@@ -141,7 +141,7 @@ fn program_in_world_writable_folder_is_not_executed() {
     script(&chaos, "other/kubectl-chaos", &format!("touch {}", mark.display()));
     mode(&chaos, "other", 0o777);
     let findings = look(&chaos, &api.url(""), 1, &[]);
-    has(&findings, "plugin", "wrong", &["was not asked who it is: everybody can write there", "off PATH"]);
+    has(&findings, "plugin", "wrong", &["it is world-writable", "off PATH"]);
     // nor what stands in the folder that one happens to be in, under whatever name PATH has it
     mode(&chaos, "other", 0o755);
     let here = chaos.path("other").display().to_string();

@@ -41,13 +41,16 @@ fn unreachable_cluster_is_detected_before_run() {
     with_config(&config(&["--user", "nope"]), "--user nope: config has no such user (there are: u)");
     let authority = config(&["--certificate-authority", "nope.pem"]);
     with_config(&authority, "--certificate-authority nope.pem cannot be read: ");
-    with_config(&["--kubeconfig", "nope"], "the cluster cannot be used: nope cannot be read: No such file");
+    with_config(&["--kubeconfig", "nope"], "cannot use cluster: nope cannot be read: No such file");
     with_config(&["--kubeconfig", "none"], "(there are none: is it a kubeconfig?)");
-    with_config(&config(&[]), "cannot be used: http://127.0.0.1:1 cannot be reached (config, context one): ");
+    with_config(
+        &config(&[]),
+        "cannot use cluster: http://127.0.0.1:1 cannot be reached (config, context one): ",
+    );
     let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
     let chaos = Chaos::new();
     chaos.write("config", described(&server.url("")));
-    let named = format!("the cluster at {} (config, context one) cannot be used: ", server.url(""));
+    let named = format!("cannot use cluster at {} (config, context one): ", server.url(""));
     refused(chaos, &config(&[]), &named);
     with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
     // lenient runs find out when they get there, as in the Chaos Toolkit

@@ -200,7 +200,7 @@ fn signal_ends_recovery_and_sets_exit_code() {
         wait_until("the end of the run", is_over);
         std::thread::sleep(Duration::from_millis(500));
         signal(child.id(), Signal::INT);
-        let finished = finish(child).exits(130).says("SIGINT ends it");
+        let finished = finish(child).exits(130).says("stopped by SIGINT");
         over.store(true, Ordering::Relaxed);
         assert_eq!(finished.json()["exit_code"], 130);
         let journal = chaos.journal();
