@@ -65,7 +65,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A fault of the file as a whole.
-    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn for_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             file: file.into(),
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognised_and_other_words_are_not() {
+    fn typos_get_suggestions_and_other_words_do_not() {
         let known = ["title", "description", "method", "steady-state-hypothesis", "rollbacks"];
         let check = |word: &str, expected: Option<&str>| assert_eq!(did_you_mean(word, known), expected);
         check("tilte", Some("title"));
@@ -149,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn it_says_where_what_and_what_to_do() {
+    fn display_has_position_message_and_hint() {
         let mut diagnostic =
-            Diagnostic::of_file("e.json", "it is wrong").at(Position { line: 3, column: 7 }).hint("mend it");
+            Diagnostic::for_file("e.json", "it is wrong").at(Position { line: 3, column: 7 }).hint("mend it");
         diagnostic.path = "/method/0".to_owned();
         diagnostic.expected = Some("a list".to_owned());
         assert_eq!(

@@ -13,7 +13,7 @@ impl SeededRng {
     }
 
     /// A number below another one, which is not zero. By `SplitMix64`.
-    pub fn draw(&mut self, below: usize) -> usize {
+    pub fn below(&mut self, below: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -56,7 +56,7 @@ impl Chance {
     pub fn even(&mut self) -> f64 {
         const STEPS: usize = 1 << 52;
         #[allow(clippy::cast_precision_loss)] // exact
-        let (at, steps) = (self.lot.draw(STEPS) as f64, STEPS as f64);
+        let (at, steps) = (self.lot.below(STEPS) as f64, STEPS as f64);
         (at + 0.5) / steps
     }
 

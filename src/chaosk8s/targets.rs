@@ -72,7 +72,7 @@ pub(super) fn select(
     let amount = amount.min(candidates.len());
     if quota.random {
         for drawn in 0..amount {
-            let other = drawn + lot.draw(candidates.len() - drawn);
+            let other = drawn + lot.below(candidates.len() - drawn);
             candidates.swap(drawn, other);
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::{self, MAX_BYTES};
-use crate::experiment::{hash, json, yaml};
+use crate::experiment::{hash_experiment, json, yaml};
 
 /// An experiment cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +29,13 @@ pub(super) fn hash_of(path: &Path) -> Result<ExperimentHash, UnreadableExperimen
         return Ok(ExperimentHash(None));
     }
     let document = read(path, &name).map_err(|diagnostic| UnreadableExperiment(Box::new(diagnostic)))?;
-    Ok(ExperimentHash(Some(hash(&document.root.to_value()))))
+    Ok(ExperimentHash(Some(hash_experiment(&document.root.to_value()))))
 }
 
 /// Reads an experiment from a file.
 pub(super) fn read(path: &Path, name: &str) -> Result<document::Document, Diagnostic> {
     use std::io::Read as _;
-    let failed = |error: std::io::Error| Diagnostic::of_file(name, format!("cannot read the file: {error}"));
+    let failed = |error: std::io::Error| Diagnostic::for_file(name, format!("cannot read the file: {error}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -7,17 +7,28 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::command::Cli;
-use super::env_inputs;
 use super::error::DocumentFormat;
+use super::{env_inputs, one_command};
 use crate::config::ProcessEnv;
+
+/// A parsed command line, and the machine-readable format of standard output, if one is requested.
+pub(super) type ParsedCommandLine = (Cli, Option<DocumentFormat>);
 
 /// Parses a command line, the program's name first, with the inputs of the environment as defaults.
 ///
-/// Returns the machine-readable format of standard output, if one is requested. An error may be requested help.
+/// An error may be requested help.
 pub(super) fn parse(
     words: Vec<OsString>,
     environment: &ProcessEnv,
-) -> Result<(Cli, Option<DocumentFormat>), clap::Error> {
+) -> Result<ParsedCommandLine, clap::Error> {
+    one_command::parse(&words).map_or_else(|| parse_all(words, environment), Ok)
+}
+
+/// Parses a command line with the parser of all commands, which also writes help and errors.
+pub(super) fn parse_all(
+    words: Vec<OsString>,
+    environment: &ProcessEnv,
+) -> Result<ParsedCommandLine, clap::Error> {
     let mut command = command(&shown_as(words.first()));
     let words = convert_booleans(&command, move_help(words));
     let mut matches =
@@ -32,7 +43,7 @@ pub(super) fn parse(
 }
 
 /// Returns the format that `--output` requests, whatever the command.
-fn document_format(matches: &ArgMatches) -> Option<DocumentFormat> {
+pub(super) fn document_format(matches: &ArgMatches) -> Option<DocumentFormat> {
     let (_, matches) = matches.subcommand()?;
     let mut values = matches.try_get_raw("output").ok().flatten()?;
     DocumentFormat::parse(values.next()?.to_str()?)
@@ -106,7 +117,7 @@ fn move_help(mut words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Converts boolean flags of Go: `--quiet=true` becomes `--quiet`, and `--quiet=false` removes an earlier `--quiet`.
-fn convert_booleans(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
+pub(super) fn convert_booleans(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let switches = switches(command);
     let mut out: Vec<OsString> = Vec::new();
     let mut words = words.into_iter();

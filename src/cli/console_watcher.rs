@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::terminal::Terminal;
 use crate::clock::Timestamp;
-use crate::console::{ProgressState, lines};
+use crate::console::{ProgressState, event_lines};
 use crate::engine::EventWatcher;
 use crate::event::RunEvent;
 
@@ -21,7 +21,7 @@ pub(super) struct ConsoleWatcher(pub(super) Arc<Terminal>);
 
 impl EventWatcher for ConsoleWatcher {
     fn watch(&mut self, event: &RunEvent) {
-        for line in lines(event) {
+        for line in event_lines(event) {
             self.0.say(&line);
         }
     }
@@ -74,6 +74,6 @@ struct ProgressWatcher(Arc<Mutex<ProgressState>>);
 
 impl EventWatcher for ProgressWatcher {
     fn watch(&mut self, event: &RunEvent) {
-        self.0.lock().watch(event, Timestamp::now());
+        self.0.lock().update(event, Timestamp::now());
     }
 }

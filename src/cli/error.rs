@@ -101,6 +101,7 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::CiContextRefused
         | ErrorCode::CiEventRefused
         | ErrorCode::CiResultsDirectory
+        | ErrorCode::EmbeddedManifest
         | ErrorCode::FileConflict
         | ErrorCode::FileNotReadable
         | ErrorCode::GithubEvent

@@ -25,6 +25,7 @@ mod journal_file;
 mod load_journals;
 mod manifest_files;
 mod notify;
+mod one_command;
 mod parse;
 mod path_conflicts;
 mod publish;
@@ -67,8 +68,8 @@ use terminal::Terminal;
 pub fn main() -> ExitCode {
     let environment = ProcessEnv::of_process();
     let words: Vec<OsString> = std::env::args_os().collect();
-    if let Some(words) = completion::asked(&words) {
-        completion::answer(words, &environment);
+    if let Some(words) = completion::completion_words(&words) {
+        completion::print_candidates(words, &environment);
         return ExitCode::SUCCESS;
     }
     let shown = command_line::shown_as(words.first());

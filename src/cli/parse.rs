@@ -7,13 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration::parse_duration;
-use crate::experiment::configuration::{TYPES, variable};
+use crate::experiment::configuration::{VARIABLE_TYPES, parse_var};
 use crate::sampling::{LONGEST_PERIOD, SHORTEST_PERIOD};
 use crate::value::Value;
 
 /// Parses `NAME[:TYPE]=VALUE`.
 pub(super) fn parse_variable(text: &str) -> Result<(String, Value), String> {
-    variable(text).map_err(|error| format!("{error} (types: {})", TYPES.join(", ")))
+    parse_var(text).map_err(|error| format!("{error} (types: {})", VARIABLE_TYPES.join(", ")))
 }
 
 /// Parses `KEY=VALUE`; the key is not empty.

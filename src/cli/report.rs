@@ -44,7 +44,7 @@ fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<CliError>, 
     let records = load_journals::load_all(&args.journals)?;
     let mut errors = args.reports.write(&session.terminal, &records, None);
     if !args.reports.is_on_standard_output() {
-        let written = session.terminal.result(&text::render(&ReportSummary::of(&records, None)));
+        let written = session.terminal.result(&text::render(&ReportSummary::from_records(&records, None)));
         errors.extend(written.err().map(CliError::from));
     }
     Ok(errors)

@@ -11,7 +11,7 @@ use super::terminal::Terminal;
 use crate::compare::RunComparison;
 use crate::error_code::{Coded, ErrorCode};
 use crate::journal::Record;
-use crate::report::markdown::COMMENT;
+use crate::report::markdown::MAX_COMMENT_BYTES;
 use crate::report::{self, ReportSummary};
 
 /// Name of standard output.
@@ -94,7 +94,7 @@ impl ReportArgs {
         if self.files().next().is_none() {
             return Vec::new();
         }
-        let summary = ReportSummary::of(records, comparison);
+        let summary = ReportSummary::from_records(records, comparison);
         let mut errors = Vec::new();
         let mut write = |file: &Option<PathBuf>, render: &dyn Fn(&ReportSummary) -> String| {
             let Some(file) = file else { return };
@@ -107,7 +107,7 @@ impl ReportArgs {
             errors.extend(result.err());
         };
         write(&self.junit, &report::junit::render);
-        write(&self.markdown, &|summary| report::markdown::render(summary, COMMENT));
+        write(&self.markdown, &|summary| report::markdown::render(summary, MAX_COMMENT_BYTES));
         write(&self.html, &report::html::render);
         errors
     }

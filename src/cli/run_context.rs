@@ -138,7 +138,7 @@ pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<
 
 fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| Diagnostic::of_file(&name, error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::for_file(&name, error.to_string()))?;
     let text = document::decode(&bytes, &name)?;
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -149,7 +149,7 @@ fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
         Value::Map(controls) => Ok(ControlDeclaration::read_named(&controls)),
         other => {
             let message = format!("expected a mapping of controls by name, not {}", other.kind());
-            Err(Diagnostic::of_file(&name, message))
+            Err(Diagnostic::for_file(&name, message))
         }
     }
 }
@@ -165,7 +165,7 @@ pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
         terminal.say(&ConsoleLine {
             level,
             text: fault.to_string(),
-            head: LinePrefix::None,
+            prefix: LinePrefix::None,
             code: None,
             hint: None,
         });

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::shared_args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
-use crate::console::{ConsoleLine, LineLevel, LineStyle, format};
+use crate::console::{ConsoleLine, LineLevel, LineStyle, format_line};
 use crate::error_code::{Coded, ErrorCode};
 use crate::github::workflow_command::neutral;
 
@@ -131,7 +131,7 @@ impl Terminal {
     pub(super) fn say(&self, line: &ConsoleLine) {
         let now = Timestamp::now();
         if line.level >= self.least {
-            let text = format(line, now, &self.style);
+            let text = format_line(line, now, &self.style);
             let text = if self.overheard { neutral(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
                 let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -142,7 +142,7 @@ impl Terminal {
             }
         }
         if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_least) {
-            let text = format(line, now, &LineStyle::Text { colour: false });
+            let text = format_line(line, now, &LineStyle::Text { colour: false });
             let _ = log.lock().write_all(text.as_bytes());
         }
     }

@@ -10,7 +10,7 @@ use super::error::{CliError, DocumentFormat};
 use super::{annotate_failure, new_run_id};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
-use crate::console::{LineStyle, format};
+use crate::console::{LineStyle, format_line};
 use crate::error_code::ErrorCode;
 use crate::github::workflow_command::neutral;
 
@@ -29,7 +29,7 @@ pub(super) fn report(error: &clap::Error, words: &[OsString], environment: &Proc
     let formats = Formats::scan(words);
     if formats.is_log_json {
         let style = LineStyle::Json { context: new_run_id(), process: std::process::id() };
-        let _ = write!(std::io::stderr(), "{}", format(&usage.line(), Timestamp::now(), &style));
+        let _ = write!(std::io::stderr(), "{}", format_line(&usage.line(), Timestamp::now(), &style));
     } else if environment.get("GITHUB_ACTIONS").is_some() {
         // the text repeats arguments, and the runner parses it for workflow commands
         let _ = write!(std::io::stderr(), "{}", neutral(&error.render().to_string()));

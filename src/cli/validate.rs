@@ -15,7 +15,7 @@ use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
-use crate::experiment::configuration::undeclared;
+use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::SpannedValue;
 use crate::http_client::shown;
 use crate::source;
@@ -127,9 +127,12 @@ async fn check(
     let mut diagnostics = surroundings.faults(&document, session.global.strict);
     let has_variables = !surroundings.variables.is_empty();
     if let Some(experiment) = has_variables.then(|| Experiment::read(&document)).and_then(Result::ok) {
-        diagnostics.extend(undeclared(&experiment, &surroundings.variables).into_iter().map(|message| {
-            Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file(shown(source), message) }
-        }));
+        diagnostics.extend(undeclared_warnings(&experiment, &surroundings.variables).into_iter().map(
+            |message| Diagnostic {
+                severity: Severity::Warning,
+                ..Diagnostic::for_file(shown(source), message)
+            },
+        ));
     }
     tell_inherited(terminal, &diagnostics);
     match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {

@@ -126,7 +126,7 @@ pub enum ConfounderKind {
     /// Which probes were sampled, how often, and how long an answer might take.
     Sampling,
     /// By which way requests reached a Service.
-    Vantage,
+    Route,
     /// What was given for the configuration beside the experiment.
     Variables,
 }
@@ -163,9 +163,9 @@ pub struct RunComparison {
     /// How often it was seen.
     pub evidence: Replication,
     /// How many valid runs per arm a firmer answer would take; none where more of them would not help.
-    pub needed: Option<RequiredRuns>,
+    pub required_runs: Option<RequiredRuns>,
     /// What else was different; to be shown above the verdict.
-    pub labels: Vec<Confounder>,
+    pub confounders: Vec<Confounder>,
     /// The title of the experiment. Not to be trusted.
     pub title: String,
     /// Its identity, the same in every run.
@@ -175,7 +175,7 @@ pub struct RunComparison {
     /// The runs: those before, then those after, in the order in which they were given.
     pub runs: Vec<ComparedRun>,
     /// What was measured, by probe and measure; the probes in the order of the first run that sampled them.
-    pub rows: Vec<MetricResult>,
+    pub metrics: Vec<MetricResult>,
     /// The level of every test.
     pub level: f64,
     /// What draws by chance began with.
@@ -192,12 +192,12 @@ impl RunComparison {
         let fewest = before.valid.min(after.valid);
         let is_mixed = [before, after].iter().any(|arm| arm.held > 0 && arm.failed > 0);
         self.verdict == ComparisonVerdict::Inconclusive
-            && fewest < super::ENOUGH_RUNS
+            && fewest < super::MIN_RUNS_PER_ARM
             && (fewest == 0 || !is_mixed)
     }
 
     /// The runs of an arm.
-    pub fn runs_of(&self, arm: Arm) -> impl Iterator<Item = &ComparedRun> {
+    pub fn runs_in_arm(&self, arm: Arm) -> impl Iterator<Item = &ComparedRun> {
         self.runs.iter().filter(move |run| run.arm == arm)
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::format::{amount, clipped, quoted};
+use super::format::{clipped, format_number, quote};
 use super::{Arm, Confounder, ConfounderKind};
 use crate::journal::Record;
 use crate::series::Series;
 
 /// So many differences of one kind are told; of more, how many there are.
-const TOLD: usize = 3;
+const MAX_LISTED: usize = 3;
 
 /// What an aspect of the surroundings was in the runs of each arm.
 #[derive(Default)]
@@ -22,7 +22,7 @@ type ObservedFactors = BTreeMap<String, ObservedFactor>;
 
 /// What differs between the valid runs. What is not known of a run differs from nothing; what is known of one arm
 /// only may differ, and that is said. An arm without runs differs from nothing.
-pub(super) fn labels(before: &[&Record], after: &[&Record]) -> Vec<Confounder> {
+pub(super) fn find_confounders(before: &[&Record], after: &[&Record]) -> Vec<Confounder> {
     if before.is_empty() || after.is_empty() {
         // there are no two sides
         return Vec::new();
@@ -33,36 +33,36 @@ pub(super) fn labels(before: &[&Record], after: &[&Record]) -> Vec<Confounder> {
         .chain(after.iter().map(|record| (Arm::After, *record)))
         .collect();
     let found = [
-        (ConfounderKind::KubernetesVersion, versions(&runs)),
-        (ConfounderKind::Nodes, nodes(&runs)),
-        (ConfounderKind::Replicas, replicas(&runs)),
-        (ConfounderKind::Sampling, sampling(&runs)),
-        (ConfounderKind::Vantage, vantages(&runs)),
-        (ConfounderKind::Variables, variables(&runs)),
+        (ConfounderKind::KubernetesVersion, collect_versions(&runs)),
+        (ConfounderKind::Nodes, collect_nodes(&runs)),
+        (ConfounderKind::Replicas, collect_replicas(&runs)),
+        (ConfounderKind::Sampling, collect_sampling(&runs)),
+        (ConfounderKind::Route, collect_routes(&runs)),
+        (ConfounderKind::Variables, collect_variables(&runs)),
     ];
-    found.into_iter().filter_map(|(kind, aspects)| label(kind, &aspects)).collect()
+    found.into_iter().filter_map(|(kind, aspects)| describe_factor(kind, &aspects)).collect()
 }
 
-fn label(kind: ConfounderKind, aspects: &ObservedFactors) -> Option<Confounder> {
+fn describe_factor(kind: ConfounderKind, aspects: &ObservedFactors) -> Option<Confounder> {
     let is_different = |aspect: &ObservedFactor| aspect.before.union(&aspect.after).count() > 1;
     let different = aspects.iter().filter(|(_, aspect)| is_different(aspect));
     if kind == ConfounderKind::Variables {
         // their values may be secret: what is known of them is a digest, which says nothing to anybody
-        let names = told(different.map(|(name, _)| name.clone()).collect(), ", ");
+        let names = join_first(different.map(|(name, _)| name.clone()).collect(), ", ");
         return (!names.is_empty())
             .then(|| Confounder { kind, text: format!("what was given for {names} differs") });
     }
     let different = different.map(|(what, aspect)| {
-        format!("{what}: {} before, {} after", list(&aspect.before), list(&aspect.after))
+        format!("{what}: {} before, {} after", join_values(&aspect.before), join_values(&aspect.after))
     });
-    let text = told(different.chain(of_one_side(kind, aspects, is_different)).collect(), "; ");
+    let text = join_first(different.chain(known_in_one_arm(kind, aspects, is_different)).collect(), "; ");
     (!text.is_empty()).then_some(Confounder { kind, text })
 }
 
 /// The first few of them.
-fn told(all: Vec<String>, between: &str) -> String {
-    let more = all.len().saturating_sub(TOLD);
-    let mut text = all.into_iter().take(TOLD).collect::<Vec<_>>().join(between);
+fn join_first(all: Vec<String>, between: &str) -> String {
+    let more = all.len().saturating_sub(MAX_LISTED);
+    let mut text = all.into_iter().take(MAX_LISTED).collect::<Vec<_>>().join(between);
     if more > 0 {
         text += &format!("{between}and {more} more");
     }
@@ -70,7 +70,7 @@ fn told(all: Vec<String>, between: &str) -> String {
 }
 
 /// What is known of the runs of one arm, and of no run of the other, so that nobody can say whether it differs.
-fn of_one_side(
+fn known_in_one_arm(
     kind: ConfounderKind,
     aspects: &ObservedFactors,
     is_different: impl Fn(&ObservedFactor) -> bool,
@@ -81,19 +81,19 @@ fn of_one_side(
         ConfounderKind::KubernetesVersion => "the version of Kubernetes",
         ConfounderKind::Nodes => "the number of nodes",
         ConfounderKind::Replicas => "the number of replicas",
-        ConfounderKind::Sampling | ConfounderKind::Vantage | ConfounderKind::Variables => return Vec::new(),
+        ConfounderKind::Sampling | ConfounderKind::Route | ConfounderKind::Variables => return Vec::new(),
     };
     half.next().map(|_| format!("{what} is known of one side only")).into_iter().collect()
 }
 
-fn list(values: &BTreeSet<String>) -> String {
+fn join_values(values: &BTreeSet<String>) -> String {
     if values.is_empty() {
         return "not known".to_owned();
     }
-    values.iter().take(TOLD).cloned().collect::<Vec<_>>().join(" or ")
+    values.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(" or ")
 }
 
-fn note(aspects: &mut ObservedFactors, what: String, arm: Arm, value: String) {
+fn record_value(aspects: &mut ObservedFactors, what: String, arm: Arm, value: String) {
     let aspect = aspects.entry(what).or_default();
     match arm {
         Arm::Before => aspect.before.insert(value),
@@ -101,29 +101,29 @@ fn note(aspects: &mut ObservedFactors, what: String, arm: Arm, value: String) {
     };
 }
 
-fn versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
         let cluster = record.content.extension.as_ref().and_then(|own| own.cluster.as_ref());
         if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
-            note(&mut aspects, "Kubernetes".to_owned(), *arm, clipped(version));
+            record_value(&mut aspects, "Kubernetes".to_owned(), *arm, clipped(version));
         }
     }
     aspects
 }
 
-fn nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
         let environment = record.content.extension.as_ref().and_then(|own| own.environment.as_ref());
         if let Some(nodes) = environment.and_then(|environment| environment.nodes) {
-            note(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
+            record_value(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
         }
     }
     aspects
 }
 
-fn replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let of = |record: &'_ Record| record.content.extension.as_ref()?.environment.clone();
     let known: Vec<_> = runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
     let workloads: BTreeSet<&String> = known.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
@@ -131,15 +131,15 @@ fn replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
     for workload in workloads {
         for (arm, replicas) in &known {
             let count = replicas.get(workload).map_or_else(|| "none".to_owned(), i64::to_string);
-            note(&mut aspects, format!("replicas of {}", clipped(workload)), *arm, count);
+            record_value(&mut aspects, format!("replicas of {}", clipped(workload)), *arm, count);
         }
     }
     aspects
 }
 
-fn sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let way = |series: &Series| {
-        format!("every {} s for up to {} s", amount(series.period), amount(series.deadline))
+        format!("every {} s for up to {} s", format_number(series.period), format_number(series.deadline))
     };
     let known: Vec<(Arm, HashMap<&str, String>)> = runs
         .iter()
@@ -153,14 +153,14 @@ fn sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
     for probe in probes {
         for (arm, ways) in &known {
             let way = ways.get(probe).cloned().unwrap_or_else(|| "not sampled".to_owned());
-            note(&mut aspects, format!("sampling of {}", quoted(probe)), *arm, way);
+            record_value(&mut aspects, format!("sampling of {}", quote(probe)), *arm, way);
         }
     }
     aspects
 }
 
 /// What was given for the configuration, by the digests of the values. Journals that do not say so differ from none.
-fn variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let known: Vec<(Arm, &BTreeMap<String, String>)> = runs
         .iter()
         .filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?.variables.as_ref()?)))
@@ -169,13 +169,13 @@ fn variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for name in names {
         for (arm, given) in &known {
-            note(&mut aspects, quoted(name), *arm, given.get(name).cloned().unwrap_or_default());
+            record_value(&mut aspects, quote(name), *arm, given.get(name).cloned().unwrap_or_default());
         }
     }
     aspects
 }
 
-fn vantages(runs: &[(Arm, &Record)]) -> ObservedFactors {
+fn collect_routes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     let all = || runs.iter().filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?)));
     for (arm, own) in all() {
@@ -183,20 +183,20 @@ fn vantages(runs: &[(Arm, &Record)]) -> ObservedFactors {
         let sampled =
             own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.vantage.as_deref()?)));
         for (activity, access) in asked.chain(sampled) {
-            note(&mut aspects, way(activity), arm, clipped(access));
+            record_value(&mut aspects, route_name(activity), arm, clipped(access));
         }
     }
     // a probe that asks a Service in some runs and none in others goes another way there, whatever it is
     for (arm, own) in all() {
         for series in own.samples.iter().filter(|series| series.vantage.is_none()) {
-            if aspects.contains_key(&way(&series.probe)) {
-                note(&mut aspects, way(&series.probe), arm, "not known".to_owned());
+            if aspects.contains_key(&route_name(&series.probe)) {
+                record_value(&mut aspects, route_name(&series.probe), arm, "not known".to_owned());
             }
         }
     }
     aspects
 }
 
-fn way(activity: &str) -> String {
-    format!("way of {}", quoted(activity))
+fn route_name(activity: &str) -> String {
+    format!("way of {}", quote(activity))
 }

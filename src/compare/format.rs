@@ -6,7 +6,7 @@ use super::{
 };
 
 /// From so many values on, the least and the greatest stand for all of them.
-const MANY_VALUES: usize = 6;
+const MAX_LISTED_VALUES: usize = 6;
 
 impl Arm {
     /// Its name.
@@ -77,7 +77,7 @@ impl ConfounderKind {
             Self::Nodes => "nodes",
             Self::Replicas => "replicas",
             Self::Sampling => "sampling",
-            Self::Vantage => "vantage",
+            Self::Route => "vantage",
             Self::Variables => "variables",
         }
     }
@@ -91,7 +91,7 @@ impl MetricVerdict {
             Self::Worse => "worse",
             Self::Equivalent => "equivalent",
             Self::WithinMargin => "within-margin",
-            Self::NotToldApart => "not-told-apart",
+            Self::NotSignificant => "not-told-apart",
             Self::NotCompared => "not-compared",
         }
     }
@@ -109,7 +109,7 @@ impl Metric {
     }
 
     /// What a person calls it.
-    pub fn shown(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success ratio",
             Self::TimeToRecover => "time to recover",
@@ -119,23 +119,23 @@ impl Metric {
     }
 
     /// A value without its unit.
-    fn number(self, value: f64) -> String {
+    fn format_value(self, value: f64) -> String {
         match self {
-            Self::SuccessRatio => percent(value),
-            _ => digits(value),
+            Self::SuccessRatio => format_percent(value),
+            _ => format_significant(value),
         }
     }
 
     /// A difference without its unit and its sign.
-    fn distance(self, value: f64) -> String {
+    fn format_magnitude(self, value: f64) -> String {
         match self {
-            Self::SuccessRatio => digits(value * 100.0),
-            _ => digits(value),
+            Self::SuccessRatio => format_significant(value * 100.0),
+            _ => format_significant(value),
         }
     }
 
     /// The unit as a person reads it after a value.
-    fn shown_unit(self) -> &'static str {
+    fn display_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "%",
             other => other.unit(),
@@ -143,17 +143,17 @@ impl Metric {
     }
 
     /// The unit as a person reads it after a difference.
-    fn shown_unit_of_differences(self) -> &'static str {
+    fn difference_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "points",
             other => other.unit(),
         }
     }
 
-    fn observed(self, observed: CensoredValue) -> String {
-        match (observed.value, observed.above) {
-            (Some(value), _) => self.number(value),
-            (None, Some(above)) => format!("> {}", self.number(above)),
+    fn format_censored(self, observed: CensoredValue) -> String {
+        match (observed.value, observed.lower_bound) {
+            (Some(value), _) => self.format_value(value),
+            (None, Some(above)) => format!("> {}", self.format_value(above)),
             (None, None) => "–".to_owned(),
         }
     }
@@ -161,48 +161,48 @@ impl Metric {
 
 impl ArmCounts {
     /// How many of the valid runs held: `3 of 3`.
-    pub fn shown_held(&self) -> String {
+    pub fn format_held(&self) -> String {
         format!("{} of {}", self.held, self.valid)
     }
 
     /// How many of the valid runs failed: `0 of 3`.
-    pub fn shown_failed(&self) -> String {
+    pub fn format_failed(&self) -> String {
         format!("{} of {}", self.failed, self.valid)
     }
 
     /// The interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
-    pub fn shown_interval(&self) -> Option<String> {
+    pub fn format_held_interval(&self) -> Option<String> {
         let (low, high) = self.held_interval?;
-        Some(format!("{} to {} %", whole_percent(low), whole_percent(high)))
+        Some(format!("{} to {} %", format_whole_percent(low), format_whole_percent(high)))
     }
 }
 
 impl RunComparison {
     /// The verdict with what always stands beside it: `fixed, seen once (after: holds)`.
     pub fn headline(&self) -> String {
-        let once = if self.is_seen_once() { ", seen once" } else { "" };
+        let once = if self.is_unreplicated() { ", seen once" } else { "" };
         format!("{}{once} (after: {})", self.verdict.name(), self.after.name())
     }
 
     /// Whether the verdict is one that says so where it rests on too few runs.
-    pub fn is_seen_once(&self) -> bool {
+    pub fn is_unreplicated(&self) -> bool {
         matches!(self.verdict, ComparisonVerdict::Fixed | ComparisonVerdict::Broken)
             && self.evidence == Replication::Single
     }
 
     /// How many valid runs held, and within which limits the share of such runs lies with 95 % confidence:
     /// `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
-    pub fn shown_counts(&self) -> String {
+    pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
-            let limits = arm.shown_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
-            format!("{}{what}{limits}", arm.shown_held())
+            let limits = arm.format_held_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
+            format!("{}{what}{limits}", arm.format_held())
         };
         let Arms { before, after } = &self.arms;
         format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
     }
 
     /// How many runs were void: `1 of 4 runs before and 0 of 3 after were void`; none where none was.
-    pub fn shown_void(&self) -> Option<String> {
+    pub fn format_void(&self) -> Option<String> {
         let Arms { before, after } = &self.arms;
         (before.void + after.void > 0).then(|| {
             format!(
@@ -213,14 +213,14 @@ impl RunComparison {
     }
 
     /// Margins, level and seed: what has to be known to get the same answer again.
-    pub fn shown_settings(&self) -> String {
+    pub fn format_settings(&self) -> String {
         let margin = &self.margin;
         format!(
             "level {}, margins ratio={}%,time={}%,time-min={}ms, seed {}",
             self.level,
-            digits(margin.ratio * 100.0),
-            digits(margin.time * 100.0),
-            digits(margin.time_least * 1000.0),
+            format_significant(margin.ratio * 100.0),
+            format_significant(margin.time * 100.0),
+            format_significant(margin.time_min * 1000.0),
             self.seed
         )
     }
@@ -228,65 +228,68 @@ impl RunComparison {
 
 impl MetricResult {
     /// What it was before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
-    pub fn shown_before(&self) -> String {
-        self.shown_side(&self.before)
+    pub fn format_before(&self) -> String {
+        self.format_arm(&self.before)
     }
 
     /// What it was after.
-    pub fn shown_after(&self) -> String {
-        self.shown_side(&self.after)
+    pub fn format_after(&self) -> String {
+        self.format_arm(&self.after)
     }
 
     /// The median before, alone: `98.5 %`.
-    pub fn shown_before_centre(&self) -> String {
-        self.shown_centre(&self.before)
+    pub fn format_before_median(&self) -> String {
+        self.format_median(&self.before)
     }
 
     /// The median after, alone.
-    pub fn shown_after_centre(&self) -> String {
-        self.shown_centre(&self.after)
+    pub fn format_after_median(&self) -> String {
+        self.format_median(&self.after)
     }
 
     /// How much more it is after: `+97.5 points`, `-12 ms`; a dash where that is not known.
-    pub fn shown_difference(&self) -> String {
-        let unit = self.measure.shown_unit_of_differences();
-        self.difference.map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.signed(value)))
+    pub fn format_difference(&self) -> String {
+        let unit = self.metric.difference_unit();
+        self.difference
+            .map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
     }
 
     /// The interval of the difference: `+90 to +98 points`, or why there is none.
-    pub fn shown_interval(&self) -> String {
-        let unit = self.measure.shown_unit_of_differences();
+    pub fn format_interval(&self) -> String {
+        let unit = self.metric.difference_unit();
         match (self.interval, &self.interval_note) {
-            (Some((low, high)), _) => format!("{} to {} {unit}", self.signed(low), self.signed(high)),
+            (Some((low, high)), _) => {
+                format!("{} to {} {unit}", self.format_signed(low), self.format_signed(high))
+            }
             (None, Some(note)) => note.clone(),
             (None, None) => "–".to_owned(),
         }
     }
 
     /// How often chance alone gives as much, with all rows in view: `p = 0.008`; a dash where nothing was compared.
-    pub fn shown_p(&self) -> String {
+    pub fn format_p(&self) -> String {
         match self.p_adjusted {
             None => "–".to_owned(),
             Some(p) if p < 0.001 => "p < 0.001".to_owned(),
-            Some(p) => format!("p = {}", digits(p)),
+            Some(p) => format!("p = {}", format_significant(p)),
         }
     }
 
     /// What follows: `better`, `not told apart`, `not compared: too few successes`.
-    pub fn shown_standing(&self) -> String {
-        let name = match self.standing {
+    pub fn format_result(&self) -> String {
+        let name = match self.result {
             MetricVerdict::Better => "better",
             MetricVerdict::Worse => "worse",
             MetricVerdict::Equivalent => "equivalent",
             MetricVerdict::WithinMargin => "different, within the margin",
-            MetricVerdict::NotToldApart => "not told apart",
+            MetricVerdict::NotSignificant => "not told apart",
             MetricVerdict::NotCompared => "not compared",
         };
         self.reason.as_ref().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
     }
 
-    fn signed(&self, value: f64) -> String {
-        let number = self.measure.distance(value.abs());
+    fn format_signed(&self, value: f64) -> String {
+        let number = self.metric.format_magnitude(value.abs());
         // what is shown as nothing has no sign
         let sign = if number == "0" {
             ""
@@ -298,22 +301,22 @@ impl MetricResult {
         format!("{sign}{number}")
     }
 
-    fn shown_centre(&self, side: &ArmStats) -> String {
-        match self.measure.observed(side.centre) {
+    fn format_median(&self, side: &ArmStats) -> String {
+        match self.metric.format_censored(side.median) {
             dash if dash == "–" => dash,
-            number => format!("{number} {}", self.measure.shown_unit()),
+            number => format!("{number} {}", self.metric.display_unit()),
         }
     }
 
-    fn shown_side(&self, side: &ArmStats) -> String {
-        let centre = self.shown_centre(side);
+    fn format_arm(&self, side: &ArmStats) -> String {
+        let centre = self.format_median(side);
         let known: Vec<CensoredValue> =
             side.values.iter().copied().filter(|value| *value != CensoredValue::default()).collect();
         if known.len() < 2 {
             return centre;
         }
-        let shown = |value: &CensoredValue| self.measure.observed(*value);
-        if side.values.len() < MANY_VALUES {
+        let shown = |value: &CensoredValue| self.metric.format_censored(*value);
+        if side.values.len() < MAX_LISTED_VALUES {
             let all: Vec<String> = side.values.iter().map(shown).collect();
             return format!("{centre} ({})", all.join(", "));
         }
@@ -341,22 +344,22 @@ pub(super) fn clipped(text: &str) -> String {
 }
 
 /// A name of others in a sentence.
-pub(super) fn quoted(name: &str) -> String {
+pub(super) fn quote(name: &str) -> String {
     format!("'{}'", clipped(name))
 }
 
 /// A number in a sentence.
-pub(super) fn amount(value: f64) -> String {
-    digits(value)
+pub(super) fn format_number(value: f64) -> String {
+    format_significant(value)
 }
 
 /// `1 run`, `3 runs`.
-pub(super) fn several(count: usize, what: &str) -> String {
+pub(super) fn pluralize(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Three digits that say something, and no noughts behind the point.
-fn digits(value: f64) -> String {
+fn format_significant(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
@@ -376,17 +379,17 @@ fn digits(value: f64) -> String {
 }
 
 /// A share in percent. Only all of it is 100, and only nothing of it is 0.
-pub fn percent(share: f64) -> String {
-    honest(share, digits(share * 100.0), 2)
+pub fn format_percent(share: f64) -> String {
+    avoid_false_extremes(share, format_significant(share * 100.0), 2)
 }
 
 /// The same without a fraction, where that says enough.
-fn whole_percent(share: f64) -> String {
-    honest(share, format!("{:.0}", share * 100.0), 1)
+fn format_whole_percent(share: f64) -> String {
+    avoid_false_extremes(share, format!("{:.0}", share * 100.0), 1)
 }
 
 /// What was rounded to all or nothing gets as many places as it takes not to be.
-fn honest(share: f64, rounded: String, places: usize) -> String {
+fn avoid_false_extremes(share: f64, rounded: String, places: usize) -> String {
     // nearer than this it is an error of arithmetic
     const NEAREST: f64 = 1e-12;
     let is_false = rounded == "100" && share < 1.0 - NEAREST || rounded == "0" && share > NEAREST;
@@ -401,8 +404,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_say_what_matters() {
-        let check = |value: f64, expected: &str| assert_eq!(digits(value), expected);
+    fn significant_digits_drop_trailing_zeros() {
+        let check = |value: f64, expected: &str| assert_eq!(format_significant(value), expected);
         check(0.0, "0");
         check(-0.0001, "0");
         check(0.0123, "0.012");
@@ -415,10 +418,10 @@ mod tests {
     }
 
     #[test]
-    fn only_all_is_a_hundred_percent_and_only_nothing_is_none() {
+    fn percent_is_100_or_0_only_when_exact() {
         let check = |share: f64, expected: &str, whole: &str| {
             assert_eq!(
-                (percent(share).as_str(), whole_percent(share).as_str()),
+                (format_percent(share).as_str(), format_whole_percent(share).as_str()),
                 (expected, whole),
                 "{share}"
             );
@@ -438,18 +441,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_said_in_one_way() {
-        let side = |values: &[CensoredValue], centre| ArmStats { values: values.to_vec(), centre };
+    fn metric_formats_values_difference_and_result() {
+        let side = |values: &[CensoredValue], centre| ArmStats { values: values.to_vec(), median: centre };
         let known = |values: &[f64], centre| {
             side(
-                &values.iter().map(|value| CensoredValue::of(*value)).collect::<Vec<_>>(),
-                CensoredValue::of(centre),
+                &values.iter().map(|value| CensoredValue::exact(*value)).collect::<Vec<_>>(),
+                CensoredValue::exact(centre),
             )
         };
-        let late = CensoredValue::more_than(12.0);
+        let late = CensoredValue::censored(12.0);
         let mut row = MetricResult {
             probe: "p".to_owned(),
-            measure: Metric::SuccessRatio,
+            metric: Metric::SuccessRatio,
             unit: "ratio",
             before: known(&[0.0, 0.025, 0.05], 0.025),
             after: known(&[1.0, 0.99, 0.98, 0.97, 0.96, 0.95], 0.975),
@@ -459,29 +462,29 @@ mod tests {
             margin: Some(0.01),
             p: Some(0.0119),
             p_adjusted: Some(0.0357),
-            standing: MetricVerdict::Better,
+            result: MetricVerdict::Better,
             reason: None,
         };
-        assert_eq!(row.shown_before(), "2.5 % (0, 2.5, 5)");
-        assert_eq!(row.shown_after(), "97.5 % (95 to 100)");
-        assert_eq!(row.shown_difference(), "+95 points");
-        assert_eq!(row.shown_interval(), "no 95 % interval from 3 runs");
-        assert_eq!((row.shown_p().as_str(), row.shown_standing().as_str()), ("p = 0.036", "better"));
+        assert_eq!(row.format_before(), "2.5 % (0, 2.5, 5)");
+        assert_eq!(row.format_after(), "97.5 % (95 to 100)");
+        assert_eq!(row.format_difference(), "+95 points");
+        assert_eq!(row.format_interval(), "no 95 % interval from 3 runs");
+        assert_eq!((row.format_p().as_str(), row.format_result().as_str()), ("p = 0.036", "better"));
         row = MetricResult {
-            measure: Metric::TimeToRecover,
-            before: side(&[late, CensoredValue::default(), CensoredValue::of(3.0)], late),
+            metric: Metric::TimeToRecover,
+            before: side(&[late, CensoredValue::default(), CensoredValue::exact(3.0)], late),
             after: known(&[0.5], 0.5),
             difference: None,
             interval: Some((-3.0, 0.0)),
-            standing: MetricVerdict::NotCompared,
+            result: MetricVerdict::NotCompared,
             reason: Some("too few".to_owned()),
             p_adjusted: Some(0.0001),
             ..row
         };
-        assert_eq!(row.shown_before(), "> 12 s (> 12, –, 3)");
-        assert_eq!((row.shown_after().as_str(), row.shown_after_centre().as_str()), ("0.5 s", "0.5 s"));
-        assert_eq!((row.shown_difference().as_str(), row.shown_interval().as_str()), ("–", "-3 to 0 s"));
-        assert_eq!(row.shown_standing(), "not compared: too few");
-        assert_eq!(row.shown_p(), "p < 0.001");
+        assert_eq!(row.format_before(), "> 12 s (> 12, –, 3)");
+        assert_eq!((row.format_after().as_str(), row.format_after_median().as_str()), ("0.5 s", "0.5 s"));
+        assert_eq!((row.format_difference().as_str(), row.format_interval().as_str()), ("–", "-3 to 0 s"));
+        assert_eq!(row.format_result(), "not compared: too few");
+        assert_eq!(row.format_p(), "p < 0.001");
     }
 }

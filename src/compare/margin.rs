@@ -12,22 +12,22 @@ pub struct Margin {
     /// Of times, as a share of the time before.
     pub time: f64,
     /// Of times, in seconds: no margin is less than that.
-    pub time_least: f64,
+    pub time_min: f64,
 }
 
 impl Default for Margin {
     fn default() -> Self {
-        Self { ratio: 0.01, time: 0.1, time_least: 0.005 }
+        Self { ratio: 0.01, time: 0.1, time_min: 0.005 }
     }
 }
 
 impl Margin {
     /// The margin of a measure that was `before`, in the unit of the measure.
-    pub fn of(&self, measure: Metric, before: f64) -> f64 {
+    pub fn for_metric(&self, measure: Metric, before: f64) -> f64 {
         let least = match measure {
             Metric::SuccessRatio => return self.ratio,
-            Metric::TimeToRecover => self.time_least,
-            Metric::P95Latency | Metric::P99Latency => self.time_least * 1000.0,
+            Metric::TimeToRecover => self.time_min,
+            Metric::P95Latency | Metric::P99Latency => self.time_min * 1000.0,
         };
         (self.time * before).max(least)
     }
@@ -46,7 +46,7 @@ impl Margin {
             let (place, unit, scale) = match name.trim() {
                 "ratio" => (&mut margin.ratio, "%", 100.0),
                 "time" => (&mut margin.time, "%", 100.0),
-                "time-min" => (&mut margin.time_least, "ms", 1000.0),
+                "time-min" => (&mut margin.time_min, "ms", 1000.0),
                 _ => return Err(wrong()),
             };
             let number = value.trim().strip_suffix(unit).ok_or_else(wrong)?.trim_end();
@@ -65,10 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn margins_are_written_by_name() {
+    fn margin_text_parses_or_is_rejected() {
         let check = |text: &str, expected: Option<(f64, f64, f64)>| {
             let read = Margin::parse(text).ok();
-            let expected = expected.map(|(ratio, time, time_least)| Margin { ratio, time, time_least });
+            let expected =
+                expected.map(|(ratio, time, time_least)| Margin { ratio, time, time_min: time_least });
             assert_eq!(read, expected, "{text}");
         };
         check("ratio=2%", Some((0.02, 0.1, 0.005)));
@@ -80,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_of_a_time_grows_with_it_from_the_least_on() {
+    fn time_margin_scales_with_value_above_minimum() {
         let margin = Margin::default();
         let check = |measure: Metric, before: f64, expected: f64| {
-            assert!((margin.of(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");
+            assert!((margin.for_metric(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");
         };
         check(Metric::SuccessRatio, 0.5, 0.01);
         check(Metric::P95Latency, 20.0, 5.0);

@@ -23,7 +23,7 @@ pub struct CensoredValue {
     /// The value; none where it is not known.
     pub value: Option<f64>,
     /// What it is more than, where that is all that is known: recovery was not seen within that time.
-    pub above: Option<f64>,
+    pub lower_bound: Option<f64>,
 }
 
 /// What a measure was in one arm.
@@ -32,7 +32,7 @@ pub struct ArmStats {
     /// In each valid run, in their order.
     pub values: Vec<CensoredValue>,
     /// The median of them; `above` where runs that did not recover leave no more than a bound of it.
-    pub centre: CensoredValue,
+    pub median: CensoredValue,
 }
 
 /// How the arms stand to each other.
@@ -48,7 +48,7 @@ pub enum MetricVerdict {
     /// Different, hardly by chance, and by no more than the margin.
     WithinMargin,
     /// What there is can be chance.
-    NotToldApart,
+    NotSignificant,
     /// There is no fair comparison; the row's `reason` says why.
     NotCompared,
 }
@@ -59,7 +59,7 @@ pub struct MetricResult {
     /// The name of the probe. Not to be trusted.
     pub probe: String,
     /// What was measured.
-    pub measure: Metric,
+    pub metric: Metric,
     /// The unit of values and differences: `ratio`, `s`, `ms`.
     pub unit: &'static str,
     /// Before the change.
@@ -80,7 +80,7 @@ pub struct MetricResult {
     /// The same with all rows in view (Holm).
     pub p_adjusted: Option<f64>,
     /// What follows.
-    pub standing: MetricVerdict,
+    pub result: MetricVerdict,
     /// Why it was not compared, or could not be told apart.
     pub reason: Option<String>,
 }
@@ -90,7 +90,7 @@ impl Metric {
     pub const ALL: [Self; 4] = [Self::SuccessRatio, Self::TimeToRecover, Self::P95Latency, Self::P99Latency];
 
     /// Whether more of it is better.
-    pub fn more_is_better(self) -> bool {
+    pub fn is_higher_better(self) -> bool {
         self == Self::SuccessRatio
     }
 
@@ -111,17 +111,17 @@ impl Metric {
 
 impl CensoredValue {
     /// A value that is known.
-    pub fn of(value: f64) -> Self {
-        Self { value: Some(value), above: None }
+    pub fn exact(value: f64) -> Self {
+        Self { value: Some(value), lower_bound: None }
     }
 
     /// More than a value, and nothing else is known.
-    pub fn more_than(above: f64) -> Self {
-        Self { value: None, above: Some(above) }
+    pub fn censored(above: f64) -> Self {
+        Self { value: None, lower_bound: Some(above) }
     }
 
     /// What it is at least.
-    pub fn at_least(self) -> Option<f64> {
-        self.value.or(self.above)
+    pub fn minimum(self) -> Option<f64> {
+        self.value.or(self.lower_bound)
     }
 }

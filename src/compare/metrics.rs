@@ -2,22 +2,24 @@
 
 use std::collections::HashMap;
 
-use super::format::several;
+use super::format::pluralize;
 use super::metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
-use super::{LEVEL, Margin};
+use super::{Margin, SIGNIFICANCE_LEVEL};
 use crate::journal::Record;
 use crate::series::{SamplePhase, Series};
-use crate::statistics::{GroupSplits, can_differ, groups_needed, holm, median, shift, shift_interval};
+use crate::statistics::{
+    GroupSplits, can_differ, holm_adjust, median, required_group_size, shift, shift_interval,
+};
 
 /// So many good samples per run make a 95th percentile, and so many a 99th.
-const ENOUGH_FOR_P95: u64 = 100;
-const ENOUGH_FOR_P99: u64 = 1000;
+const MIN_SAMPLES_FOR_P95: u64 = 100;
+const MIN_SAMPLES_FOR_P99: u64 = 1000;
 /// The fewest runs per arm that an interval is made of.
-const ENOUGH_FOR_INTERVAL: usize = 4;
+const MIN_RUNS_FOR_INTERVAL: usize = 4;
 /// More probes than any hypothesis has.
 const MAX_PROBES: usize = 1000;
 /// Differences that exceed the margin by no more than this share of it do so by rounding.
-const ROUNDING: f64 = 1e-9;
+const ROUNDING_TOLERANCE: f64 = 1e-9;
 
 /// How rows are made.
 pub(super) struct MetricConfig<'a> {
@@ -31,7 +33,7 @@ pub(super) struct MetricConfig<'a> {
 type SampledSeries<'a> = HashMap<&'a str, &'a Series>;
 
 /// The rows of the valid runs of both arms. An error says that there are too many.
-pub(super) fn rows(
+pub(super) fn compute_metrics(
     before: &[&Record],
     after: &[&Record],
     rules: &MetricConfig,
@@ -47,15 +49,15 @@ pub(super) fn rows(
     if probes.len() > MAX_PROBES {
         return Err(format!("the journals have samples of {} probes, which is too many", probes.len()));
     }
-    let before: Vec<SampledSeries> = before.iter().map(|record| by_probe(record)).collect();
-    let after: Vec<SampledSeries> = after.iter().map(|record| by_probe(record)).collect();
+    let before: Vec<SampledSeries> = before.iter().map(|record| index_by_probe(record)).collect();
+    let after: Vec<SampledSeries> = after.iter().map(|record| index_by_probe(record)).collect();
     let mut rows = Vec::new();
     for probe in probes {
-        for measure in Metric::ALL {
-            rows.extend(row(probe, measure, &before, &after, rules));
+        for metric in Metric::ALL {
+            rows.extend(compute_metric(probe, metric, &before, &after, rules));
         }
     }
-    judge(&mut rows);
+    assign_results(&mut rows);
     Ok(rows)
 }
 
@@ -63,15 +65,15 @@ fn series_of(record: &Record) -> &[Series] {
     record.content.extension.as_ref().map_or(&[], |own| own.samples.as_slice())
 }
 
-fn by_probe(record: &Record) -> SampledSeries<'_> {
+fn index_by_probe(record: &Record) -> SampledSeries<'_> {
     // of two of one name the first counts
     series_of(record).iter().rev().map(|series| (series.probe.as_str(), series)).collect()
 }
 
-/// One row, not yet judged; none where the measure needs more samples than there are.
-fn row(
+/// One row, not yet judged; none where the metric needs more samples than there are.
+fn compute_metric(
     probe: &str,
-    measure: Metric,
+    metric: Metric,
     before: &[SampledSeries],
     after: &[SampledSeries],
     rules: &MetricConfig,
@@ -79,23 +81,24 @@ fn row(
     let before: Vec<Option<&Series>> = before.iter().map(|sampled| sampled.get(probe).copied()).collect();
     let after: Vec<Option<&Series>> = after.iter().map(|sampled| sampled.get(probe).copied()).collect();
     let all = || before.iter().chain(&after).copied();
-    let least = all().map(|series| good(series?)).map(Option::unwrap_or_default).min().unwrap_or(0);
-    if measure == Metric::P99Latency && least < ENOUGH_FOR_P99 {
+    let least =
+        all().map(|series| count_good_samples(series?)).map(Option::unwrap_or_default).min().unwrap_or(0);
+    if metric == Metric::P99Latency && least < MIN_SAMPLES_FOR_P99 {
         return None;
     }
     let observed = |runs: &[Option<&Series>]| -> Vec<CensoredValue> {
         runs.iter()
-            .map(|series| series.map_or_else(CensoredValue::default, |series| measured(series, measure)))
+            .map(|series| series.map_or_else(CensoredValue::default, |series| measured_value(series, metric)))
             .collect()
     };
-    let (before_side, after_side) = (side(observed(&before)), side(observed(&after)));
+    let (before_side, after_side) = (arm_stats(observed(&before)), arm_stats(observed(&after)));
     let reason = if before.is_empty() || after.is_empty() {
         Some("an arm has no valid run".to_owned())
     } else if all().any(|series| series.is_none()) {
         Some("it was not sampled in every run".to_owned())
-    } else if measure.is_latency() && least < ENOUGH_FOR_P95 {
+    } else if metric.is_latency() && least < MIN_SAMPLES_FOR_P95 {
         Some("too few successes".to_owned())
-    } else if measure.is_latency() && !is_one(all().flatten().map(|series| series.vantage.as_deref())) {
+    } else if metric.is_latency() && !all_equal(all().flatten().map(|series| series.vantage.as_deref())) {
         Some("requests went different ways".to_owned())
     } else if before_side
         .values
@@ -109,16 +112,16 @@ fn row(
     };
     // when something was back is known by the sample that saw it, and no better
     let grid = all().flatten().map(|series| series.period).filter(|period| period.is_finite());
-    let grid = if measure == Metric::TimeToRecover { grid.fold(0.0, f64::max) } else { 0.0 };
+    let grid = if metric == Metric::TimeToRecover { grid.fold(0.0, f64::max) } else { 0.0 };
     let mut row = MetricResult {
         probe: probe.to_owned(),
-        measure,
-        unit: measure.unit(),
+        metric,
+        unit: metric.unit(),
         margin: before_side
-            .centre
+            .median
             .value
-            .or(before_side.centre.above)
-            .map(|value| rules.margin.of(measure, value).max(grid)),
+            .or(before_side.median.lower_bound)
+            .map(|value| rules.margin.for_metric(metric, value).max(grid)),
         before: before_side,
         after: after_side,
         difference: None,
@@ -126,74 +129,73 @@ fn row(
         interval_note: None,
         p: None,
         p_adjusted: None,
-        standing: MetricVerdict::NotCompared,
+        result: MetricVerdict::NotCompared,
         reason,
     };
     if row.reason.is_none() {
-        compare(&mut row, rules);
+        run_test(&mut row, rules);
     }
     Some(row)
 }
 
 /// How many good samples there were while the fault lasted.
-fn good(series: &Series) -> Option<u64> {
+fn count_good_samples(series: &Series) -> Option<u64> {
     Some(series.seen(SamplePhase::Fault)?.latency.as_ref()?.samples)
 }
 
-fn is_one<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
+fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
     let first = values.next();
     values.all(|value| Some(value) == first)
 }
 
-fn measured(series: &Series, measure: Metric) -> CensoredValue {
+fn measured_value(series: &Series, metric: Metric) -> CensoredValue {
     let fault = series.seen(SamplePhase::Fault);
     let latency = || fault.and_then(|seen| seen.latency.as_ref());
-    let value = match measure {
+    let value = match metric {
         Metric::SuccessRatio => fault.and_then(crate::series::PhaseStats::success_ratio),
         Metric::P95Latency => latency().map(|latency| latency.p95),
         Metric::P99Latency => latency().map(|latency| latency.p99),
         Metric::TimeToRecover => match (series.recovered_after, series.seen(SamplePhase::Recovery)) {
-            (None, Some(_)) => return CensoredValue::more_than(series.recovery_watched),
+            (None, Some(_)) => return CensoredValue::censored(series.recovery_watched),
             (recovered_after, _) => recovered_after,
         },
     };
-    CensoredValue { value, above: None }
+    CensoredValue { value, lower_bound: None }
 }
 
-fn side(values: Vec<CensoredValue>) -> ArmStats {
-    let centre = centre(&values);
-    ArmStats { values, centre }
+fn arm_stats(values: Vec<CensoredValue>) -> ArmStats {
+    let centre = censored_median(&values);
+    ArmStats { values, median: centre }
 }
 
 /// The median of what is known. Where some are only bounds it lies between the median of what they are at least, and
 /// of what they can be: unless both are the same it is more than the first, and that is all that is known.
-fn centre(values: &[CensoredValue]) -> CensoredValue {
+fn censored_median(values: &[CensoredValue]) -> CensoredValue {
     let known = || values.iter().filter(|value| **value != CensoredValue::default());
-    let least: Vec<f64> = known().filter_map(|value| value.at_least()).collect();
+    let least: Vec<f64> = known().filter_map(|value| value.minimum()).collect();
     let most: Vec<f64> = known().map(|value| value.value.unwrap_or(f64::INFINITY)).collect();
     match (median(&least), median(&most)) {
-        (Some(least), Some(most)) if least.total_cmp(&most).is_eq() => CensoredValue::of(least),
-        (Some(least), _) => CensoredValue::more_than(least),
+        (Some(least), Some(most)) if least.total_cmp(&most).is_eq() => CensoredValue::exact(least),
+        (Some(least), _) => CensoredValue::censored(least),
         (None, _) => CensoredValue::default(),
     }
 }
 
 /// What ranks go by. Where recovery was not seen it ranks last; and so does what took longer than the shortest
 /// time for which somebody watched in vain.
-fn ranked(row: &MetricResult) -> (Vec<f64>, Vec<f64>, usize) {
+fn rank_values(row: &MetricResult) -> (Vec<f64>, Vec<f64>, usize) {
     let all = || row.before.values.iter().chain(&row.after.values);
-    let watched = all().filter_map(|value| value.above).fold(f64::INFINITY, f64::min);
+    let watched = all().filter_map(|value| value.lower_bound).fold(f64::INFINITY, f64::min);
     let rank = |value: &CensoredValue| value.value.filter(|value| *value <= watched).unwrap_or(f64::INFINITY);
     let ranks = |side: &ArmStats| side.values.iter().map(rank).collect::<Vec<_>>();
-    (ranks(&row.before), ranks(&row.after), all().filter(|value| value.above.is_some()).count())
+    (ranks(&row.before), ranks(&row.after), all().filter(|value| value.lower_bound.is_some()).count())
 }
 
 /// By how much the arms differ at least, as ranks order their runs: a run that was not seen to recover took as long
 /// as was watched, and of two that share the last rank none took longer.
-fn at_least(row: &MetricResult) -> Option<f64> {
-    let (before, after, _) = ranked(row);
-    let known =
-        |side: &ArmStats| side.values.iter().map(|value| value.at_least()).collect::<Option<Vec<_>>>();
+fn min_difference(row: &MetricResult) -> Option<f64> {
+    let (before, after, _) = rank_values(row);
+    let known = |side: &ArmStats| side.values.iter().map(|value| value.minimum()).collect::<Option<Vec<_>>>();
     let (low, high) = (known(&row.before)?, known(&row.after)?);
     let differences: Vec<f64> = low
         .iter()
@@ -208,28 +210,28 @@ fn at_least(row: &MetricResult) -> Option<f64> {
 }
 
 /// Finds the difference, what chance would give, and within which limits it lies.
-fn compare(row: &mut MetricResult, rules: &MetricConfig) {
-    let (before, after, censored) = ranked(row);
-    row.p = Some(rules.splits.p(&before, &after));
-    row.standing = MetricVerdict::NotToldApart;
+fn run_test(row: &mut MetricResult, rules: &MetricConfig) {
+    let (before, after, censored) = rank_values(row);
+    row.p = Some(rules.splits.p_value(&before, &after));
+    row.result = MetricVerdict::NotSignificant;
     row.difference = shift(&before, &after);
     if !rules.intervals {
         return;
     }
     let (fewer, more) = (before.len().min(after.len()), before.len().max(after.len()));
-    if fewer < ENOUGH_FOR_INTERVAL {
+    if fewer < MIN_RUNS_FOR_INTERVAL {
         let sizes = if fewer == more {
-            several(fewer, "run")
+            pluralize(fewer, "run")
         } else {
-            format!("{} and {}", before.len(), several(after.len(), "run"))
+            format!("{} and {}", before.len(), pluralize(after.len(), "run"))
         };
         row.interval_note = Some(format!("no 95 % interval from {sizes}"));
         return;
     }
-    row.interval = shift_interval(&before, &after, rules.splits, LEVEL);
+    row.interval = shift_interval(&before, &after, rules.splits, SIGNIFICANCE_LEVEL);
     if row.interval.is_none() {
         row.interval_note = Some(if censored > 0 {
-            format!("no 95 % interval: recovery was not seen in {}", several(censored, "run"))
+            format!("no 95 % interval: recovery was not seen in {}", pluralize(censored, "run"))
         } else {
             "no 95 % interval from these values".to_owned()
         });
@@ -237,21 +239,21 @@ fn compare(row: &mut MetricResult, rules: &MetricConfig) {
 }
 
 /// Says of all rows together how they stand.
-fn judge(rows: &mut [MetricResult]) {
+fn assign_results(rows: &mut [MetricResult]) {
     let (places, ps): (Vec<usize>, Vec<f64>) =
         rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.p?))).unzip();
-    let needed = groups_needed(ps.len(), LEVEL);
-    for (place, p) in places.into_iter().zip(holm(&ps)) {
+    let needed = required_group_size(ps.len(), SIGNIFICANCE_LEVEL);
+    for (place, p) in places.into_iter().zip(holm_adjust(&ps)) {
         let row = &mut rows[place];
         row.p_adjusted = Some(p);
-        row.standing = standing(row, p);
+        row.result = classify_metric(row, p);
         let (before, after) = (row.before.values.len(), row.after.values.len());
-        if row.standing == MetricVerdict::NotToldApart {
-            row.reason = if p <= LEVEL {
+        if row.result == MetricVerdict::NotSignificant {
+            row.reason = if p <= SIGNIFICANCE_LEVEL {
                 Some(
                     "recovery was not watched long enough to tell whether by more than the margin".to_owned(),
                 )
-            } else if !can_differ(before, after, ps.len(), LEVEL) && before.min(after) < needed {
+            } else if !can_differ(before, after, ps.len(), SIGNIFICANCE_LEVEL) && before.min(after) < needed {
                 Some(format!("that takes {needed} runs per arm"))
             } else {
                 None
@@ -262,16 +264,16 @@ fn judge(rows: &mut [MetricResult]) {
     }
 }
 
-fn standing(row: &MetricResult, p: f64) -> MetricVerdict {
+fn classify_metric(row: &MetricResult, p: f64) -> MetricVerdict {
     let (Some(difference), Some(margin)) = (row.difference, row.margin) else {
-        return MetricVerdict::NotToldApart;
+        return MetricVerdict::NotSignificant;
     };
-    let edge = margin * (1.0 + ROUNDING);
-    let significant = p <= LEVEL;
+    let edge = margin * (1.0 + ROUNDING_TOLERANCE);
+    let significant = p <= SIGNIFICANCE_LEVEL;
     let within = row.interval.is_some_and(|(low, high)| -edge <= low && high <= edge);
-    let beyond = at_least(row).is_some_and(|least| least.abs() > edge);
+    let beyond = min_difference(row).is_some_and(|least| least.abs() > edge);
     if significant && beyond {
-        if (difference > 0.0) == row.measure.more_is_better() {
+        if (difference > 0.0) == row.metric.is_higher_better() {
             MetricVerdict::Better
         } else {
             MetricVerdict::Worse
@@ -281,6 +283,6 @@ fn standing(row: &MetricResult, p: f64) -> MetricVerdict {
     } else if significant && difference.abs() <= edge {
         MetricVerdict::WithinMargin
     } else {
-        MetricVerdict::NotToldApart
+        MetricVerdict::NotSignificant
     }
 }

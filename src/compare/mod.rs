@@ -24,21 +24,21 @@ pub use comparison::{
     AfterOutcome, Arm, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind,
     Replication, RequiredRuns, RunComparison, RunOutcomeKind,
 };
-pub use format::percent;
+pub use format::format_percent;
 pub use margin::Margin;
 pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
 
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 use crate::journal::{Keyword, Record};
 use crate::statistics::GroupSplits;
-use format::{clipped, quoted};
+use format::{clipped, quote};
 
 /// The name of the schema of a [`Comparison`] as JSON.
 pub const SCHEMA: &str = "kubectl-chaos/comparison/v1";
 /// The level of every test: what is called a difference comes by chance in at most this share of comparisons.
-pub const LEVEL: f64 = 0.05;
+pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 /// From how many valid runs per arm on an answer is more than seen once.
-pub const ENOUGH_RUNS: u32 = 3;
+pub const MIN_RUNS_PER_ARM: u32 = 3;
 
 /// More runs per arm than anybody waits for.
 const MAX_RUNS: usize = 1000;
@@ -91,33 +91,33 @@ impl Comparer {
 
     /// What [`compare`] does.
     pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<RunComparison, String> {
-        let (first, experiment_hash) = comparable(before, after)?;
-        let mut runs = judged(Arm::Before, before);
-        runs.extend(judged(Arm::After, after));
+        let (first, experiment_hash) = check_comparable(before, after)?;
+        let mut runs = classify_runs(Arm::Before, before);
+        runs.extend(classify_runs(Arm::After, after));
         let (valid_before, valid_after) =
-            (valid(&runs, Arm::Before, before), valid(&runs, Arm::After, after));
-        let count = |arm: Arm| verdict::count(runs.iter().filter(|run| run.arm == arm));
+            (valid_records(&runs, Arm::Before, before), valid_records(&runs, Arm::After, after));
+        let count = |arm: Arm| verdict::count_runs(runs.iter().filter(|run| run.arm == arm));
         let arms = Arms { before: count(Arm::Before), after: count(Arm::After) };
         let sizes = (valid_before.len(), valid_after.len());
         let CompareOptions { seed, margin } = self.options.clone();
         let splits = self.splits.entry(sizes).or_insert_with(|| GroupSplits::new(sizes.0, sizes.1, seed));
         let rules = metrics::MetricConfig { margin, splits, intervals: self.intervals };
-        let rows = metrics::rows(&valid_before, &valid_after, &rules)?;
-        let judgement = verdict::judge(&arms, &rows);
+        let rows = metrics::compute_metrics(&valid_before, &valid_after, &rules)?;
+        let judgement = verdict::decide_verdict(&arms, &rows);
         Ok(RunComparison {
             schema: SCHEMA,
             verdict: judgement.verdict,
             reason: judgement.reason,
             after: judgement.after,
             evidence: judgement.evidence,
-            needed: judgement.needed,
-            labels: confounders::labels(&valid_before, &valid_after),
+            required_runs: judgement.required_runs,
+            confounders: confounders::find_confounders(&valid_before, &valid_after),
             title: first.title().to_owned(),
             experiment_hash,
             arms,
             runs,
-            rows,
-            level: LEVEL,
+            metrics: rows,
+            level: SIGNIFICANCE_LEVEL,
             seed,
             margin,
         })
@@ -125,7 +125,7 @@ impl Comparer {
 }
 
 /// The runs of an arm that count.
-fn valid<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
+fn valid_records<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
     let runs = runs.iter().filter(|run| run.arm == arm);
     runs.zip(records)
         .filter(|(run, _)| run.outcome != RunOutcomeKind::Void)
@@ -134,9 +134,9 @@ fn valid<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> Vec<&'a R
 }
 
 /// The outcome of every run of an arm.
-fn judged(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
+fn classify_runs(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
     let row = |(repeat, record): (u32, &Record)| {
-        let (outcome, reason) = outcome::outcome(record);
+        let (outcome, reason) = outcome::classify_run(record);
         ComparedRun {
             arm,
             repeat,
@@ -155,7 +155,7 @@ fn run_id(record: &Record) -> Option<&str> {
 }
 
 /// Whether the runs may be compared: the first of them, and the identity of their experiment.
-fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Record, String), String> {
+fn check_comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Record, String), String> {
     for (records, arm) in [(before, Arm::Before), (after, Arm::After)] {
         if records.is_empty() {
             return Err(format!(
@@ -182,7 +182,7 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
                 other.source, record.source
             ));
         }
-        match (looked, strategy(record)) {
+        match (looked, hypothesis_strategy(record)) {
             (_, None) => {}
             (None, Some(strategy)) => looked = Some((record, strategy)),
             (Some((_, known)), Some(strategy)) if known == strategy => {}
@@ -206,9 +206,9 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
                     "{} ({}) and {} ({}) are runs of two experiments, or of one that was changed in between: \
                      compare runs of one experiment",
                     other.source,
-                    quoted(other.title()),
+                    quote(other.title()),
                     record.source,
-                    quoted(record.title())
+                    quote(record.title())
                 ));
             }
         }
@@ -217,7 +217,7 @@ fn comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Reco
 }
 
 /// When the hypothesis was looked at, which decides what an outcome means; older journals do not say.
-fn strategy(record: &Record) -> Option<&str> {
+fn hypothesis_strategy(record: &Record) -> Option<&str> {
     record.content.extension.as_ref()?.hypothesis_strategy.as_ref().map(Keyword::as_str)
 }
 
@@ -226,7 +226,7 @@ fn experiment_hash(record: &Record) -> String {
     let own = record.content.extension.as_ref().map(|own| own.experiment_hash.as_str());
     match own.filter(|hash| !hash.is_empty()) {
         Some(hash) => clipped(hash),
-        None => hash(&record.content.experiment),
+        None => hash_experiment(&record.content.experiment),
     }
 }
 

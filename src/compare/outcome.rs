@@ -5,29 +5,29 @@
 use std::collections::HashMap;
 
 use super::RunOutcomeKind;
-use super::format::{clipped, quoted};
+use super::format::{clipped, quote};
 use crate::event::RunStatus;
 use crate::journal::{ActionRecord, EffectRecord, HypothesisCheck, JournalEntry, Keyword, NOT_READY, Record};
 use crate::mutation::{EffectState, NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 /// Held, failed, or void; and why: part of a sentence.
-pub(super) fn outcome(record: &Record) -> (RunOutcomeKind, String) {
-    let void = cut(record)
-        .or_else(|| no_baseline(record.content.steady_states.before.as_ref()))
-        .or_else(|| no_fault(record))
-        .or_else(|| not_settled(record));
+pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
+    let void = ended_early(record)
+        .or_else(|| missing_baseline(record.content.steady_states.before.as_ref()))
+        .or_else(|| missing_fault(record))
+        .or_else(|| unsettled_probe(record));
     if let Some(reason) = void {
         return (RunOutcomeKind::Void, reason);
     }
     let looks = &record.content.steady_states;
     if let Some(look) = looks.during.iter().find(|look| look.steady_state_met == Some(false)) {
-        return (RunOutcomeKind::Failed, format!("{} during the method", unmet(look)));
+        return (RunOutcomeKind::Failed, format!("{} during the method", describe_unmet_probe(look)));
     }
     match &looks.after {
         Some(look) if look.steady_state_met == Some(false) => {
-            (RunOutcomeKind::Failed, format!("{} after the method", unmet(look)))
+            (RunOutcomeKind::Failed, format!("{} after the method", describe_unmet_probe(look)))
         }
-        Some(look) if look.steady_state_met == Some(true) => match not_all_begun(record) {
+        Some(look) if look.steady_state_met == Some(true) => match missing_actions(record) {
             Some(reason) => (RunOutcomeKind::Void, reason),
             None => (RunOutcomeKind::Held, "the hypothesis was met before and after the method".to_owned()),
         },
@@ -36,9 +36,9 @@ pub(super) fn outcome(record: &Record) -> (RunOutcomeKind, String) {
 }
 
 /// A run that was dry, or did not come to its end by itself.
-fn cut(record: &Record) -> Option<String> {
+fn ended_early(record: &Record) -> Option<String> {
     if let Some(what) = record.dry() {
-        return Some(format!("the run was dry: {} left out", quoted(what)));
+        return Some(format!("the run was dry: {} left out", quote(what)));
     }
     let content = &record.content;
     if content.extension.as_ref().is_some_and(|own| !own.finished) {
@@ -57,11 +57,11 @@ fn cut(record: &Record) -> Option<String> {
             let why = why.map(|why| format!(": {}", clipped(why))).unwrap_or_default();
             Some(format!("the run was interrupted{why}"))
         }
-        Keyword::Unknown(other) => Some(format!("nobody knows what the status {} means", quoted(other))),
+        Keyword::Unknown(other) => Some(format!("nobody knows what the status {} means", quote(other))),
     }
 }
 
-fn no_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
+fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
     let Some(look) = before else {
         return Some("the hypothesis was not looked at before the method".to_owned());
     };
@@ -70,13 +70,13 @@ fn no_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
             Some("the hypothesis has no probes: nothing was looked at".to_owned())
         }
         Some(true) => None,
-        Some(false) => Some(format!("{} to begin with", unmet(look))),
+        Some(false) => Some(format!("{} to begin with", describe_unmet_probe(look))),
         None => Some("the hypothesis was not looked at to its end before the method".to_owned()),
     }
 }
 
 /// A fault that was not seen to take effect, or did nothing.
-fn no_fault(record: &Record) -> Option<String> {
+fn missing_fault(record: &Record) -> Option<String> {
     let Some(own) = &record.content.extension else {
         return Some(
             "the journal is not one of kubectl-chaos, and does not say whether actions took effect"
@@ -89,9 +89,9 @@ fn no_fault(record: &Record) -> Option<String> {
     for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
         let acted = known.get(format!("/run/{place}").as_str()).copied();
         let effect = match acted.and_then(|acted| acted.effect.as_ref()) {
-            _ if !action.succeeded() => return Some(failed(action)),
+            _ if !action.succeeded() => return Some(describe_failure(action)),
             Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
-            effect => return Some(unconfirmed(action, effect)),
+            effect => return Some(describe_unconfirmed(action, effect)),
         };
         begun = true;
         match effect.detail.as_str() {
@@ -112,13 +112,13 @@ fn no_fault(record: &Record) -> Option<String> {
     })
 }
 
-fn failed(action: &JournalEntry) -> String {
+fn describe_failure(action: &JournalEntry) -> String {
     let why = action.error().map(|why| format!(": {}", clipped(why))).unwrap_or_default();
-    format!("action {} failed{why}", quoted(action.name()))
+    format!("action {} failed{why}", quote(action.name()))
 }
 
-fn unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) -> String {
-    let name = quoted(action.name());
+fn describe_unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) -> String {
+    let name = quote(action.name());
     match effect {
         Some(effect) if effect.state.is(EffectState::Mismatch) => {
             format!("action {name} did not take effect: {}", clipped(&effect.detail))
@@ -129,14 +129,14 @@ fn unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) -> String {
 }
 
 /// Where sampling looked and the steady state did not become steady.
-fn not_settled(record: &Record) -> Option<String> {
+fn unsettled_probe(record: &Record) -> Option<String> {
     let samples = &record.content.extension.as_ref()?.samples;
     let series = samples.iter().find(|series| !series.settled)?;
-    Some(format!("probe {} did not settle before the method", quoted(&series.probe)))
+    Some(format!("probe {} did not settle before the method", quote(&series.probe)))
 }
 
 /// Actions that the run never came to.
-fn not_all_begun(record: &Record) -> Option<String> {
+fn missing_actions(record: &Record) -> Option<String> {
     let declared = record.content.experiment["method"].as_list()?;
     let declared = declared.iter().filter(|activity| activity["type"].as_text() == Some("action")).count();
     let begun = record.content.run.iter().filter(|played| played.is_action()).count();
@@ -144,8 +144,8 @@ fn not_all_begun(record: &Record) -> Option<String> {
 }
 
 /// Which probe decided.
-fn unmet(look: &HypothesisCheck) -> String {
+fn describe_unmet_probe(look: &HypothesisCheck) -> String {
     let Some(probe) = look.probes.last() else { return "the hypothesis was not met".to_owned() };
     let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
-    format!("probe {} {what}", quoted(probe.name()))
+    format!("probe {} {what}", quote(probe.name()))
 }

@@ -84,7 +84,7 @@ fn compared(before: &[FixtureRun], after: &[FixtureRun]) -> RunComparison {
 }
 
 #[test]
-fn every_line_of_the_table_of_verdicts() {
+fn verdict_follows_from_run_outcomes() {
     let check = |before: &str,
                  after: &str,
                  expected: (ComparisonVerdict, AfterOutcome, Replication),
@@ -92,7 +92,7 @@ fn every_line_of_the_table_of_verdicts() {
         let found = compared(&runs(before), &runs(after));
         let said = (found.verdict, found.after, found.evidence);
         assert_eq!(said, expected, "{before} | {after}: {}", found.reason);
-        assert_eq!(found.needed.map(|needed| needed.repeats), needed, "{before} | {after}");
+        assert_eq!(found.required_runs.map(|needed| needed.repeats), needed, "{before} | {after}");
     };
     use AfterOutcome::{Fails, Holds, Mixed, Unknown};
     use ComparisonVerdict::{Broken, Fixed, Inconclusive, Unchanged};
@@ -124,7 +124,7 @@ fn every_line_of_the_table_of_verdicts() {
 }
 
 #[test]
-fn reasons_have_the_counts() {
+fn reason_states_run_counts() {
     let check = |before: &str, after: &str, expected: &str| {
         assert_eq!(compared(&runs(before), &runs(after)).reason, expected);
     };
@@ -144,7 +144,7 @@ fn reasons_have_the_counts() {
     let found = compared(&runs("failed"), &runs("held"));
     assert_eq!(found.headline(), "fixed, seen once (after: holds)");
     assert_eq!(
-        found.shown_counts(),
+        found.format_counts(),
         "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
@@ -153,15 +153,17 @@ fn reasons_have_the_counts() {
     assert!(compared(&runs("held failed"), &runs("void")).has_too_few_runs());
     let found = compared(&runs("held void"), &runs("held"));
     assert!(found.has_too_few_runs());
-    assert_eq!(found.shown_void().unwrap(), "1 of 2 runs before and 0 of 1 after were void");
-    assert_eq!(found.arms.before.shown_interval().unwrap(), "21 to 100 %");
+    assert_eq!(found.format_void().unwrap(), "1 of 2 runs before and 0 of 1 after were void");
+    assert_eq!(found.arms.before.format_held_interval().unwrap(), "21 to 100 %");
 }
 
 #[test]
-fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
+fn run_is_void_without_baseline_or_confirmed_fault() {
     let check = |change: Json, outcome: RunOutcomeKind, reason: &str| {
-        let row =
-            &judged(Arm::Before, &[record("r", &FixtureRun { change: change.clone(), samples: vec![] })])[0];
+        let row = &classify_runs(
+            Arm::Before,
+            &[record("r", &FixtureRun { change: change.clone(), samples: vec![] })],
+        )[0];
         assert_eq!(row.outcome, outcome, "{change}: {}", row.reason);
         assert!(row.reason.contains(reason), "{change}: {}", row.reason);
     };
@@ -183,7 +185,7 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
     check(stopped, Void, "interrupted: out of time");
     check(json!({"status": "interrupted"}), Void, "interrupted");
     let unready = json!({"kind": "not-ready", "name": "trial", "reason": "after did not become ready: no"});
-    let row = &judged(
+    let row = &classify_runs(
         Arm::Before,
         &[record(
             "r",
@@ -250,7 +252,7 @@ fn a_run_counts_only_where_the_fault_took_effect_on_something_that_was_fine() {
 use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 #[test]
-fn what_is_no_comparison_is_refused() {
+fn incomparable_journals_are_rejected() {
     let check = |before: &[Record], after: &[Record], expected: &str| {
         let error = compare(before, after, &CompareOptions::default()).unwrap_err();
         assert!(error.contains(expected), "{error}");
@@ -302,7 +304,7 @@ fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<FixtureRun> {
 }
 
 #[test]
-fn rows_tell_what_differs_by_more_than_chance_and_margin() {
+fn metric_result_needs_significance_and_margin() {
     let steady = |ratio: f64, p95: f64| -> Vec<(f64, Option<f64>, f64)> {
         (0..6)
             .map(|at| {
@@ -319,7 +321,7 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
                  verdict: ComparisonVerdict,
                  standings: [&str; 3]| {
         let found = compared(&sampled("held", before), &sampled("held", after));
-        let shown: Vec<String> = found.rows.iter().map(MetricResult::shown_standing).collect();
+        let shown: Vec<String> = found.metrics.iter().map(MetricResult::format_result).collect();
         assert_eq!(
             (found.verdict, shown),
             (verdict, standings.map(str::to_owned).to_vec()),
@@ -364,66 +366,66 @@ fn rows_tell_what_differs_by_more_than_chance_and_margin() {
 }
 
 #[test]
-fn rows_show_what_was_seen() {
+fn metric_shows_censored_values_and_missing_intervals() {
     let late =
         sampled("held", &[(1.0, None, 1.0), (0.5, None, 1.0), (0.75, Some(3.0), 1.0), (1.0, Some(2.0), 1.0)]);
     let fine = sampled("held", &[(1.0, Some(0.0), 1.0); 4]);
     let found = compared(&late, &fine);
-    let row = &found.rows[1];
-    assert_eq!(row.shown_before(), "> 7.5 s (> 12, > 12, 3, 2)");
-    assert_eq!(row.shown_after(), "0 s (0, 0, 0, 0)");
-    assert_eq!(row.shown_interval(), "no 95 % interval: recovery was not seen in 2 runs");
+    let row = &found.metrics[1];
+    assert_eq!(row.format_before(), "> 7.5 s (> 12, > 12, 3, 2)");
+    assert_eq!(row.format_after(), "0 s (0, 0, 0, 0)");
+    assert_eq!(row.format_interval(), "no 95 % interval: recovery was not seen in 2 runs");
     assert_eq!((row.difference, row.p), (None, Some(2.0 / 70.0)));
-    assert_eq!(found.needed.unwrap().repeats, 5);
+    assert_eq!(found.required_runs.unwrap().repeats, 5);
     let found = compared(&late[..3], &fine[..3]);
-    assert_eq!(found.rows[0].shown_before(), "75 % (100, 50, 75)");
-    assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 3 runs");
-    assert_eq!(found.rows[0].shown_standing(), "not told apart: that takes 5 runs per arm");
+    assert_eq!(found.metrics[0].format_before(), "75 % (100, 50, 75)");
+    assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 3 runs");
+    assert_eq!(found.metrics[0].format_result(), "not told apart: that takes 5 runs per arm");
     assert_eq!(
         found.reason,
         "All 3 valid runs before held, and all 3 after held; so few runs cannot show whether \
         what was sampled differs."
     );
     let found = compared(&late[..2], &fine);
-    assert_eq!(found.rows[0].shown_interval(), "no 95 % interval from 2 and 4 runs");
+    assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 2 and 4 runs");
     // one that was watched for less time than another took may be the middle one
     let mut mixed = sampled("held", &[(1.0, Some(5.0), 1.0), (1.0, Some(30.0), 1.0), (1.0, None, 1.0)]);
     mixed[2].samples[0]["recovery_watched"] = json!(10);
-    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "> 10 s (5, 30, > 10)");
+    assert_eq!(compared(&mixed, &fine).metrics[1].format_before(), "> 10 s (5, 30, > 10)");
     mixed[1] = mixed[0].clone();
-    assert_eq!(compared(&mixed, &fine).rows[1].shown_before(), "5 s (5, 5, > 10)");
+    assert_eq!(compared(&mixed, &fine).metrics[1].format_before(), "5 s (5, 5, > 10)");
 }
 
 #[test]
-fn arms_of_two_sizes_are_told_apart_by_what_they_can_tell() {
+fn unequal_arms_need_fewer_runs_in_the_smaller_arm() {
     let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
     let same = compared(&held(0.9, 3), &held(0.9, 10));
-    assert_eq!((same.verdict, same.needed), (ComparisonVerdict::Unchanged, None), "{}", same.reason);
+    assert_eq!((same.verdict, same.required_runs), (ComparisonVerdict::Unchanged, None), "{}", same.reason);
     assert!(same.reason.ends_with("nothing that was sampled is better or worse."), "{}", same.reason);
-    assert_eq!(same.rows[0].shown_standing(), "not told apart");
+    assert_eq!(same.metrics[0].format_result(), "not told apart");
     assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, ComparisonVerdict::Improved);
     // two runs against ten do for three rows, and not for more
     let few = compared(&held(0.5, 2), &held(0.9, 10));
     assert_eq!(
-        (few.verdict, few.evidence, few.is_seen_once()),
+        (few.verdict, few.evidence, few.is_unreplicated()),
         (ComparisonVerdict::Improved, Replication::Single, false)
     );
-    let why = few.needed.unwrap();
+    let why = few.required_runs.unwrap();
     assert!(why.repeats == 3 && !why.reason.contains("3.1 %"), "{}", why.reason);
     let fixed = compared(&runs("failed failed"), &runs("held"));
-    assert!(fixed.is_seen_once() && fixed.needed.unwrap().reason.contains("3.1 %"));
+    assert!(fixed.is_unreplicated() && fixed.required_runs.unwrap().reason.contains("3.1 %"));
 }
 
 #[test]
-fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
+fn unrecovered_runs_count_as_observation_window() {
     let of = |from: Option<f64>| {
         let one = |at: u32| (1.0, from.map(|from| from + f64::from(at) / 100.0), 100.0);
         sampled("held", &(0..6).map(one).collect::<Vec<_>>())
     };
     let check = |before: Option<f64>, after: Option<f64>, expected: &str| {
         let found = compared(&of(before), &of(after));
-        assert_eq!(found.rows[1].shown_standing(), expected, "{before:?} {after:?}");
-        assert!(found.rows[1].p_adjusted.unwrap() <= LEVEL);
+        assert_eq!(found.metrics[1].format_result(), expected, "{before:?} {after:?}");
+        assert!(found.metrics[1].p_adjusted.unwrap() <= SIGNIFICANCE_LEVEL);
     };
     // the time that was watched is 12 s, and the margin a tenth of the time before
     check(Some(8.0), None, "worse");
@@ -435,7 +437,7 @@ fn what_was_not_seen_to_recover_counts_as_what_was_watched() {
 }
 
 #[test]
-fn rows_are_compared_only_where_that_is_fair() {
+fn metric_without_fair_comparison_is_not_compared() {
     let fine = |change: &dyn Fn(&mut Json)| -> Vec<FixtureRun> {
         let mut one = series("p", 1.0, Some(0.0), 1.0);
         change(&mut one);
@@ -443,7 +445,7 @@ fn rows_are_compared_only_where_that_is_fair() {
     };
     let same = fine(&|_| ());
     let standings = |after: &[FixtureRun]| -> Vec<String> {
-        compared(&same, after).rows.iter().map(MetricResult::shown_standing).collect()
+        compared(&same, after).metrics.iter().map(MetricResult::format_result).collect()
     };
     let way = "not compared: requests went different ways";
     // 1,000 good samples per run make a 99th percentile
@@ -464,11 +466,11 @@ fn rows_are_compared_only_where_that_is_fair() {
 }
 
 #[test]
-fn what_else_differs_is_labelled() {
+fn confounders_are_listed() {
     let with =
         |change: Json| vec![FixtureRun { change: json!({"kubectl-chaos": change}), samples: vec![] }; 3];
     let check = |before: Json, after: Json, expected: &[(ConfounderKind, &str)]| {
-        let found = compared(&with(before), &with(after)).labels;
+        let found = compared(&with(before), &with(after)).confounders;
         let found: Vec<(ConfounderKind, &str)> =
             found.iter().map(|label| (label.kind, label.text.as_str())).collect();
         assert_eq!(found, expected);
@@ -488,7 +490,7 @@ fn what_else_differs_is_labelled() {
         change: json!({"status": "aborted", "kubectl-chaos": version("v1.31.0")}),
         samples: vec![],
     };
-    assert_eq!(compared(&with(version("v1.30.0")), &[void]).labels, []);
+    assert_eq!(compared(&with(version("v1.30.0")), &[void]).confounders, []);
     let environment =
         |nodes: u32, replicas: Json| json!({"environment": {"nodes": nodes, "replicas": replicas}});
     check(
@@ -535,7 +537,7 @@ fn what_else_differs_is_labelled() {
                 "sampling of 'p': every 0.1 s for up to 2 s before, every 1 s for up to 2 s after",
             ),
             (
-                ConfounderKind::Vantage,
+                ConfounderKind::Route,
                 "way of 'p': proxy before, direct after; way of 'q': proxy before, direct after",
             ),
         ],
@@ -543,18 +545,18 @@ fn what_else_differs_is_labelled() {
     let mut nowhere = samples(0.1, "proxy");
     nowhere["samples"][0]["vantage"] = Json::Null;
     let said = "way of 'p': proxy before, not known after";
-    check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Vantage, said)]);
+    check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Route, said)]);
     let many = |way: &str| {
         let services: Vec<Json> =
             (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();
         json!({"services": services})
     };
-    let found = compared(&with(many("proxy")), &with(many("direct"))).labels;
+    let found = compared(&with(many("proxy")), &with(many("direct"))).confounders;
     assert!(found[0].text.ends_with("; and 6 more"), "{}", found[0].text);
 }
 
 #[test]
-fn the_answer_follows_from_the_journals_and_the_seed_alone() {
+fn comparison_is_reproducible_for_a_seed() {
     let of = |seen: &dyn Fn(u32) -> f64| -> Vec<FixtureRun> {
         (0..10)
             .map(|at| FixtureRun {
@@ -571,15 +573,15 @@ fn the_answer_follows_from_the_journals_and_the_seed_alone() {
     };
     let ((first, mut quick), (again, _), (other, _)) = (of(1), of(1), of(2));
     assert_eq!(serde_json::to_string(&first).unwrap(), serde_json::to_string(&again).unwrap());
-    assert_ne!(first.rows[0].p, other.rows[0].p);
+    assert_ne!(first.metrics[0].p, other.metrics[0].p);
     // no verdict depends on intervals
     let quick = quick.compare(&before, &after).unwrap();
-    assert_eq!((quick.verdict, quick.rows[0].p_adjusted), (first.verdict, first.rows[0].p_adjusted));
-    assert!(quick.rows[0].interval.is_none() && first.rows[0].interval.is_some());
+    assert_eq!((quick.verdict, quick.metrics[0].p_adjusted), (first.verdict, first.metrics[0].p_adjusted));
+    assert!(quick.metrics[0].interval.is_none() && first.metrics[0].interval.is_some());
 }
 
 #[test]
-fn texts_of_others_are_cut() {
+fn untrusted_text_is_truncated() {
     let long = "x".repeat(1_000_000);
     let change = json!({"run": [{"activity": {"type": "action", "name": long}, "status": "failed", "exception": [long]}]});
     let found = compared(&[FixtureRun { change, samples: vec![] }], &runs("held"));

@@ -1,14 +1,14 @@
 //! What it all comes to. Floor 1.
 
-use super::format::{quoted, several};
+use super::format::{pluralize, quote};
 use super::{
-    AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, ENOUGH_RUNS, LEVEL, MetricResult,
-    MetricVerdict, Replication, RequiredRuns, RunOutcomeKind,
+    AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, MIN_RUNS_PER_ARM, MetricResult,
+    MetricVerdict, Replication, RequiredRuns, RunOutcomeKind, SIGNIFICANCE_LEVEL,
 };
-use crate::statistics::{can_differ, groups_needed, wilson};
+use crate::statistics::{can_differ, required_group_size, wilson_interval};
 
 /// So many rows are named in a reason; of more, how many there are.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// The verdict, and what stands beside it.
 pub(super) struct VerdictDetails {
@@ -16,11 +16,11 @@ pub(super) struct VerdictDetails {
     pub(super) reason: String,
     pub(super) after: AfterOutcome,
     pub(super) evidence: Replication,
-    pub(super) needed: Option<RequiredRuns>,
+    pub(super) required_runs: Option<RequiredRuns>,
 }
 
 /// How many runs came to what.
-pub(super) fn count<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> ArmCounts {
+pub(super) fn count_runs<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> ArmCounts {
     let (mut held, mut failed, mut void) = (0, 0, 0);
     for run in runs {
         match run.outcome {
@@ -30,11 +30,11 @@ pub(super) fn count<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> ArmCount
         }
     }
     let valid = held + failed;
-    ArmCounts { runs: valid + void, valid, held, failed, void, held_interval: wilson(held, valid) }
+    ArmCounts { runs: valid + void, valid, held, failed, void, held_interval: wilson_interval(held, valid) }
 }
 
 /// How the runs of an arm ended.
-fn state(arm: &ArmCounts) -> AfterOutcome {
+fn arm_outcome(arm: &ArmCounts) -> AfterOutcome {
     match (arm.held, arm.failed) {
         (0, 0) => AfterOutcome::Unknown,
         (_, 0) => AfterOutcome::Holds,
@@ -44,49 +44,52 @@ fn state(arm: &ArmCounts) -> AfterOutcome {
 }
 
 /// Judges by the counts and the rows.
-pub(super) fn judge(arms: &Arms, rows: &[MetricResult]) -> VerdictDetails {
-    let (before, after) = (state(&arms.before), state(&arms.after));
-    let enough = arms.before.valid.min(arms.after.valid) >= ENOUGH_RUNS;
+pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetails {
+    let (before, after) = (arm_outcome(&arms.before), arm_outcome(&arms.after));
+    let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
     let evidence = if enough { Replication::Repeated } else { Replication::Single };
-    let of = |standing: MetricVerdict| rows.iter().filter(|row| row.standing == standing).collect::<Vec<_>>();
+    let of = |standing: MetricVerdict| rows.iter().filter(|row| row.result == standing).collect::<Vec<_>>();
     let (better, worse) = (of(MetricVerdict::Better), of(MetricVerdict::Worse));
     let (verdict, reason) = match (before, after) {
         (AfterOutcome::Unknown, _) | (_, AfterOutcome::Unknown) => {
-            (ComparisonVerdict::Inconclusive, without_runs(arms))
+            (ComparisonVerdict::Inconclusive, describe_missing_runs(arms))
         }
         (AfterOutcome::Mixed, _) | (_, AfterOutcome::Mixed) => {
             let why = "outcomes within an arm are mixed";
-            (ComparisonVerdict::Inconclusive, format!("{}: {why}", outcomes(arms)))
+            (ComparisonVerdict::Inconclusive, format!("{}: {why}", describe_outcomes(arms)))
         }
-        (AfterOutcome::Fails, AfterOutcome::Holds) => (ComparisonVerdict::Fixed, outcomes(arms)),
-        (AfterOutcome::Holds, AfterOutcome::Fails) => (ComparisonVerdict::Broken, outcomes(arms)),
+        (AfterOutcome::Fails, AfterOutcome::Holds) => (ComparisonVerdict::Fixed, describe_outcomes(arms)),
+        (AfterOutcome::Holds, AfterOutcome::Fails) => (ComparisonVerdict::Broken, describe_outcomes(arms)),
         _ => match (better.is_empty(), worse.is_empty()) {
-            (false, true) => {
-                (ComparisonVerdict::Improved, format!("{}; better: {}", outcomes(arms), named(&better)))
-            }
-            (true, false) => {
-                (ComparisonVerdict::Regressed, format!("{}; worse: {}", outcomes(arms), named(&worse)))
-            }
+            (false, true) => (
+                ComparisonVerdict::Improved,
+                format!("{}; better: {}", describe_outcomes(arms), list_metrics(&better)),
+            ),
+            (true, false) => (
+                ComparisonVerdict::Regressed,
+                format!("{}; worse: {}", describe_outcomes(arms), list_metrics(&worse)),
+            ),
             (false, false) => {
-                let rows = format!("better: {}; worse: {}", named(&better), named(&worse));
-                (ComparisonVerdict::Inconclusive, format!("{}; {rows}", outcomes(arms)))
+                let rows = format!("better: {}; worse: {}", list_metrics(&better), list_metrics(&worse));
+                (ComparisonVerdict::Inconclusive, format!("{}; {rows}", describe_outcomes(arms)))
             }
-            (true, true) if enough => {
-                (ComparisonVerdict::Unchanged, format!("{}; {}", outcomes(arms), no_row(arms, rows)))
-            }
+            (true, true) if enough => (
+                ComparisonVerdict::Unchanged,
+                format!("{}; {}", describe_outcomes(arms), describe_no_difference(arms, rows)),
+            ),
             (true, true) => {
-                let least = format!("an answer takes {ENOUGH_RUNS} valid runs per arm");
-                (ComparisonVerdict::Inconclusive, format!("{}; {least}", outcomes(arms)))
+                let least = format!("an answer takes {MIN_RUNS_PER_ARM} valid runs per arm");
+                (ComparisonVerdict::Inconclusive, format!("{}; {least}", describe_outcomes(arms)))
             }
         },
     };
     let mixed = before == AfterOutcome::Mixed || after == AfterOutcome::Mixed;
-    let needed = if mixed { None } else { needed(verdict, arms, rows) };
-    VerdictDetails { verdict, reason: sentence(&reason), after, evidence, needed }
+    let needed = if mixed { None } else { required_runs(verdict, arms, rows) };
+    VerdictDetails { verdict, reason: to_sentence(&reason), after, evidence, required_runs: needed }
 }
 
 /// `all 3 valid runs before failed, and all 3 after held`.
-fn outcomes(arms: &Arms) -> String {
+fn describe_outcomes(arms: &Arms) -> String {
     let (before, after) = (&arms.before, &arms.after);
     let some = |arm: &ArmCounts, what: &str, runs: &str| match (arm.held, arm.failed) {
         (1, 0) | (0, 1) => format!("the one {runs}{what}"),
@@ -104,8 +107,8 @@ fn outcomes(arms: &Arms) -> String {
     )
 }
 
-fn without_runs(arms: &Arms) -> String {
-    let valid = |arm: &ArmCounts| format!("{} of {}", arm.valid, several(arm.runs as usize, "run"));
+fn describe_missing_runs(arms: &Arms) -> String {
+    let valid = |arm: &ArmCounts| format!("{} of {}", arm.valid, pluralize(arm.runs as usize, "run"));
     format!(
         "{} before and {} after are valid, and both arms need one",
         valid(&arms.before),
@@ -114,73 +117,76 @@ fn without_runs(arms: &Arms) -> String {
 }
 
 /// `success ratio of 'p' (+12 points)`, for the first few.
-fn named(rows: &[&MetricResult]) -> String {
+fn list_metrics(rows: &[&MetricResult]) -> String {
     let one = |row: &&MetricResult| {
-        let difference = row.difference.map(|_| format!(" ({})", row.shown_difference())).unwrap_or_default();
-        format!("{} of {}{difference}", row.measure.shown(), quoted(&row.probe))
+        let difference =
+            row.difference.map(|_| format!(" ({})", row.format_difference())).unwrap_or_default();
+        format!("{} of {}{difference}", row.metric.label(), quote(&row.probe))
     };
-    let mut text = rows.iter().take(NAMED).map(one).collect::<Vec<_>>().join(", ");
-    if rows.len() > NAMED {
-        text += &format!(" and {} more", rows.len() - NAMED);
+    let mut text = rows.iter().take(MAX_NAMED).map(one).collect::<Vec<_>>().join(", ");
+    if rows.len() > MAX_NAMED {
+        text += &format!(" and {} more", rows.len() - MAX_NAMED);
     }
     text
 }
 
-fn compared(rows: &[MetricResult]) -> usize {
+fn count_compared(rows: &[MetricResult]) -> usize {
     rows.iter().filter(|row| row.p.is_some()).count()
 }
 
 /// From how many runs per arm on one of the rows can be told apart; none where these runs can do that, or no rows.
-fn runs_for_rows(arms: &Arms, rows: &[MetricResult]) -> Option<u32> {
-    let compared = compared(rows);
+fn required_runs_for_metrics(arms: &Arms, rows: &[MetricResult]) -> Option<u32> {
+    let compared = count_compared(rows);
     let (before, after) = (arms.before.valid as usize, arms.after.valid as usize);
-    let least = groups_needed(compared, LEVEL);
-    let too_few = !can_differ(before, after, compared, LEVEL) && before.min(after) < least;
+    let least = required_group_size(compared, SIGNIFICANCE_LEVEL);
+    let too_few = !can_differ(before, after, compared, SIGNIFICANCE_LEVEL) && before.min(after) < least;
     u32::try_from(least).ok().filter(|_| compared > 0 && too_few)
 }
 
-fn no_row(arms: &Arms, rows: &[MetricResult]) -> String {
+fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
     if rows.is_empty() {
         "nothing was sampled".to_owned()
-    } else if compared(rows) == 0 {
+    } else if count_compared(rows) == 0 {
         "nothing that was sampled could be compared".to_owned()
-    } else if runs_for_rows(arms, rows).is_some() {
+    } else if required_runs_for_metrics(arms, rows).is_some() {
         "so few runs cannot show whether what was sampled differs".to_owned()
     } else {
         "nothing that was sampled is better or worse".to_owned()
     }
 }
 
-fn needed(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult]) -> Option<RequiredRuns> {
-    let enough = arms.before.valid.min(arms.after.valid) >= ENOUGH_RUNS;
-    let for_rows = runs_for_rows(arms, rows)
+fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult]) -> Option<RequiredRuns> {
+    let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
+    let for_rows = required_runs_for_metrics(arms, rows)
         .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::Unchanged));
     let rows = for_rows.map(|least| format!("from {least} on, what was sampled can be told apart"));
     if enough {
         let repeats = for_rows?;
         return Some(RequiredRuns {
             repeats,
-            reason: sentence(&rows.map(|why| format!("of valid runs per arm, {why}"))?),
+            reason: to_sentence(&rows.map(|why| format!("of valid runs per arm, {why}"))?),
         });
     }
     let why = match verdict {
         // how often two arms are split that cleanly by chance is known of outcomes, and of nothing else
         ComparisonVerdict::Fixed | ComparisonVerdict::Broken => format!(
-            "from {ENOUGH_RUNS} valid runs per arm on, chance alone gives as much in at most 3.1 % of comparisons"
+            "from {MIN_RUNS_PER_ARM} valid runs per arm on, chance alone gives as much in at most 3.1 % of comparisons"
         ),
         ComparisonVerdict::Improved | ComparisonVerdict::Regressed => {
-            format!("from {ENOUGH_RUNS} valid runs per arm on, no arm stands for itself by one run or two")
+            format!(
+                "from {MIN_RUNS_PER_ARM} valid runs per arm on, no arm stands for itself by one run or two"
+            )
         }
         ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => {
-            format!("an answer takes {ENOUGH_RUNS} valid runs per arm")
+            format!("an answer takes {MIN_RUNS_PER_ARM} valid runs per arm")
         }
     };
     let reason = rows.map_or_else(|| why.clone(), |rows| format!("{why}; {rows}"));
-    Some(RequiredRuns { repeats: ENOUGH_RUNS, reason: sentence(&reason) })
+    Some(RequiredRuns { repeats: MIN_RUNS_PER_ARM, reason: to_sentence(&reason) })
 }
 
 /// With a capital and a full stop.
-fn sentence(text: &str) -> String {
+fn to_sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters
         .next()

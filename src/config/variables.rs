@@ -67,7 +67,7 @@ fn read_lines(text: &str, path: &str, environment: &mut ProcessEnv) -> Result<()
         }
         let Some((name, value)) = line.split_once('=') else {
             let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            return Err(Diagnostic::of_file(path, "a line without \"=\"")
+            return Err(Diagnostic::for_file(path, "a line without \"=\"")
                 .at(crate::diagnostic::Position { line, column: 1 })
                 .hint("write NAME=value, or name the file .json or .yaml"));
         };

@@ -26,9 +26,9 @@ pub enum LineStyle {
 }
 
 /// A line as text, with a line break at its end.
-pub fn format(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
+pub fn format_line(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
     match style {
-        LineStyle::Text { colour } => text(line, at, *colour),
+        LineStyle::Text { colour } => format_text(line, at, *colour),
         LineStyle::Json { context, process } => {
             let mut object = json!({
                 "process": process,
@@ -49,8 +49,8 @@ pub fn format(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
     }
 }
 
-fn text(line: &ConsoleLine, at: Timestamp, colour: bool) -> String {
-    let head = match (line.head, line.level) {
+fn format_text(line: &ConsoleLine, at: Timestamp, colour: bool) -> String {
+    let head = match (line.prefix, line.level) {
         (LinePrefix::Time, level) => format!("[{} {}]", at.local(), level.name()),
         (LinePrefix::None, _) | (LinePrefix::Level, LineLevel::Debug | LineLevel::Info) => String::new(),
         (LinePrefix::Level, LineLevel::Warning) => "Warning:".to_owned(),
@@ -113,12 +113,12 @@ mod tests {
 
     fn check(line: &ConsoleLine, style: &LineStyle, expected: &str) {
         let at = Timestamp::from_micros(1_795_415_512_211_695);
-        let got = format(line, at, style).replace(&at.local(), "TIME");
+        let got = format_line(line, at, style).replace(&at.local(), "TIME");
         assert_eq!(got, expected);
     }
 
     #[test]
-    fn lines_for_people() {
+    fn text_lines_have_prefix_and_colour() {
         let plain = LineStyle::Text { colour: false };
         check(&ConsoleLine::new(LineLevel::Info, "Probe: h"), &plain, "[TIME INFO] Probe: h\n");
         check(&ConsoleLine::new(LineLevel::Critical, "one\ntwo"), &plain, "[TIME CRITICAL] one\n    two\n");
@@ -131,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_machines() {
+    fn json_lines_have_all_fields() {
         let at = Timestamp::from_micros(1_795_415_512_211_695);
         let style = LineStyle::Json { context: "id".to_owned(), process: 7 };
-        let text = format(&ConsoleLine::new(LineLevel::Warning, "a\n\u{1b}[31m\"b\""), at, &style);
+        let text = format_line(&ConsoleLine::new(LineLevel::Warning, "a\n\u{1b}[31m\"b\""), at, &style);
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(object["message"], "a\n\u{1b}[31m\"b\"");
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_cannot_steer_a_terminal() {
+    fn sanitized_text_has_no_control_characters() {
         assert_eq!(sanitize("a\u{1b}[31mb\rc\u{7}\t\u{202e}é🎉"), "a^[[31mb\\rc\\u{7}\t\\u{202e}é🎉");
     }
 }

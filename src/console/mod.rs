@@ -12,7 +12,7 @@ use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 use crate::mutation::{EffectState, Target};
 use crate::value::Value;
 
-pub use format::{LineStyle, format, sanitize, sanitize_lines};
+pub use format::{LineStyle, format_line, sanitize, sanitize_lines};
 pub use progress::ProgressState;
 
 /// How important a line is.
@@ -51,7 +51,7 @@ pub struct ConsoleLine {
     /// The text.
     pub text: String,
     /// What people see before the text.
-    pub head: LinePrefix,
+    pub prefix: LinePrefix,
     /// The stable code of an error.
     pub code: Option<ErrorCode>,
     /// What the user can do, on a line of its own.
@@ -72,23 +72,23 @@ pub enum LinePrefix {
 impl ConsoleLine {
     /// A line that the Chaos Toolkit has as well.
     pub fn new(level: LineLevel, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), head: LinePrefix::Time, code: None, hint: None }
+        Self { level, text: text.into(), prefix: LinePrefix::Time, code: None, hint: None }
     }
 
     /// A line of our own.
     pub fn note(level: LineLevel, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), head: LinePrefix::Level, code: None, hint: None }
+        Self { level, text: text.into(), prefix: LinePrefix::Level, code: None, hint: None }
     }
 
     /// Creates the line of an error that ends a command.
     pub fn error(code: ErrorCode, text: impl Into<String>, hint: Option<String>) -> Self {
         let head = LinePrefix::Level;
-        Self { level: LineLevel::Error, text: text.into(), head, code: Some(code), hint }
+        Self { level: LineLevel::Error, text: text.into(), prefix: head, code: Some(code), hint }
     }
 }
 
 /// What an action is about to touch: the first few by name, the rest by their number.
-fn targeted(targets: &[Target]) -> Vec<ConsoleLine> {
+fn target_lines(targets: &[Target]) -> Vec<ConsoleLine> {
     const SHOWN: usize = 10;
     let target = |target: &Target| {
         let place = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
@@ -117,10 +117,10 @@ fn debug(text: impl Into<String>) -> ConsoleLine {
 }
 
 /// The lines of an event.
-pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
+pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
     match event {
         RunEvent::ActivityCalled { activity, name, outcome } => {
-            let doubt = SuspiciousOutput::about(activity, outcome).map(doubt);
+            let doubt = SuspiciousOutput::about(activity, outcome).map(suspicious_output_line);
             let failed = match outcome {
                 ActivityOutcome::Failed(error) | ActivityOutcome::Errored(error) => {
                     Some(debug(format!("'{name}' failed: {error}")))
@@ -140,13 +140,15 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
                 format!("without a value, so their placeholders stay: {}", failed.join(", ")),
             ),
         ],
-        RunEvent::RunStarted(run) => started(run),
+        RunEvent::RunStarted(run) => run_started_lines(run),
         RunEvent::ContinuousStarted { frequency } => vec![info(format!(
             "Executing the steady-state hypothesis continuously every {} seconds",
             frequency.python_text()
         ))],
         RunEvent::HypothesisStarted { title, .. } => vec![info(format!("Steady state hypothesis: {title}"))],
-        RunEvent::HypothesisFinished { phase, outcome, probe, .. } => looked(*phase, *outcome, probe),
+        RunEvent::HypothesisFinished { phase, outcome, probe, .. } => {
+            hypothesis_lines(*phase, *outcome, probe)
+        }
         RunEvent::FailedFast { ratio } => vec![info(format!(
             "Terminating immediately the experiment after {ratio:.1}% hypothesis deviated"
         ))],
@@ -159,7 +161,7 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
             let nothing = (*activities == 0).then(|| info("No declared activities, let's move on."));
             [info("Playing your experiment's method now...")].into_iter().chain(nothing).collect()
         }
-        RunEvent::RollbacksDecided { strategy, played, .. } => decided(strategy, *played),
+        RunEvent::RollbacksDecided { strategy, played, .. } => rollback_decision_lines(strategy, *played),
         RunEvent::RollbacksStarted { activities } => {
             let nothing = (*activities == 0).then(|| info("No declared rollbacks, let's move on."));
             [info("Let's rollback...")].into_iter().chain(nothing).collect()
@@ -173,14 +175,14 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
         }
         RunEvent::ActivityStarted(started) => {
             let background = if started.activity.background { " [in background]" } else { "" };
-            vec![info(format!("{}: {}{background}", started.activity.kind, name(&started.document)))]
+            vec![info(format!("{}: {}{background}", started.activity.kind, activity_name(&started.document)))]
         }
-        RunEvent::TargetsRecorded { targets, .. } => targeted(targets),
+        RunEvent::TargetsRecorded { targets, .. } => target_lines(targets),
         RunEvent::ServiceReached { reached, .. } => {
             let pod = reached.pod.as_ref().map(|pod| format!(" to Pod {pod}")).unwrap_or_default();
             vec![debug(format!("  reached the Service {} by {}{pod}", reached.service, reached.access))]
         }
-        RunEvent::ActivityFinished(finished) => ended(finished),
+        RunEvent::ActivityFinished(finished) => activity_finished_lines(finished),
         RunEvent::EffectObserved { name, effect, .. } => match effect.state {
             EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],
             EffectState::Mismatch => {
@@ -199,7 +201,7 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
         }
         RunEvent::ToleranceChecked { verdict: Some(verdict), .. } => {
             let met = if verdict.met { "within" } else { "not within" };
-            let actual = clipped(verdict.actual.python_text().trim_end());
+            let actual = shorten_output(verdict.actual.python_text().trim_end());
             let text = format!("  {met} its tolerance: expected {}, got {actual}", verdict.expected);
             vec![if verdict.met { debug(text) } else { ConsoleLine::note(LineLevel::Info, text) }]
         }
@@ -212,7 +214,7 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
         RunEvent::SignalReceived { signal: Signal::Hup } => {
             vec![warning("Caught SIGHUP signal, interrupting experiment now")]
         }
-        RunEvent::Interrupted { phase, interrupt } => interrupted(*phase, interrupt),
+        RunEvent::Interrupted { phase, interrupt } => interrupt_lines(*phase, interrupt),
         RunEvent::Aborted { error, .. } => {
             vec![critical(format!("Experiment ran into an un expected fatal error, aborting now.\n{error}"))]
         }
@@ -230,7 +232,7 @@ pub fn lines(event: &RunEvent) -> Vec<ConsoleLine> {
     }
 }
 
-fn started(run: &RunStarted) -> Vec<ConsoleLine> {
+fn run_started_lines(run: &RunStarted) -> Vec<ConsoleLine> {
     let mut lines = vec![info(format!("Running experiment: {}", run.title))];
     lines.extend(run.dry.map(|dry| warning(format!("Running experiment with dry {}", dry.name()))));
     lines.push(info(format!("Steady-state strategy: {}", run.plan.hypothesis)));
@@ -243,7 +245,7 @@ fn started(run: &RunStarted) -> Vec<ConsoleLine> {
     lines
 }
 
-fn looked(phase: RunPhase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<ConsoleLine> {
+fn hypothesis_lines(phase: RunPhase, outcome: Option<HypothesisOutcome>, probe: &str) -> Vec<ConsoleLine> {
     match (phase, outcome) {
         (_, None) => Vec::new(),
         (_, Some(HypothesisOutcome::Met)) => vec![info("Steady state hypothesis is met!")],
@@ -256,7 +258,7 @@ fn looked(phase: RunPhase, outcome: Option<HypothesisOutcome>, probe: &str) -> V
     }
 }
 
-fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<ConsoleLine> {
+fn rollback_decision_lines(strategy: &RollbackStrategy, played: bool) -> Vec<ConsoleLine> {
     let text = match (strategy, played) {
         (RollbackStrategy::Always, _) => "Rollbacks were explicitly requested to be played",
         (RollbackStrategy::Never, _) => "Rollbacks were explicitly requested to not be played",
@@ -270,13 +272,13 @@ fn decided(strategy: &RollbackStrategy, played: bool) -> Vec<ConsoleLine> {
     vec![warning(text)]
 }
 
-fn ended(finished: &ActivityFinished) -> Vec<ConsoleLine> {
-    let doubt = SuspiciousOutput::about(&finished.activity, &finished.outcome).map(doubt);
+fn activity_finished_lines(finished: &ActivityFinished) -> Vec<ConsoleLine> {
+    let doubt = SuspiciousOutput::about(&finished.activity, &finished.outcome).map(suspicious_output_line);
     let outcome = match &finished.outcome {
         _ if finished.dry => debug("  => not carried out: the run is dry"),
         ActivityOutcome::Succeeded(Value::Null) => debug("  => succeeded without any result value"),
         ActivityOutcome::Succeeded(output) => {
-            debug(format!("  => succeeded with '{}'", clipped(&output.python_text())))
+            debug(format!("  => succeeded with '{}'", shorten_output(&output.python_text())))
         }
         ActivityOutcome::Failed(error) => ConsoleLine::new(LineLevel::Error, format!("  => failed: {error}")),
         ActivityOutcome::Errored(error) => debug(format!("  => an unexpected error: {error}")),
@@ -285,7 +287,7 @@ fn ended(finished: &ActivityFinished) -> Vec<ConsoleLine> {
     doubt.into_iter().chain([outcome]).collect()
 }
 
-fn doubt(doubt: SuspiciousOutput) -> ConsoleLine {
+fn suspicious_output_line(doubt: SuspiciousOutput) -> ConsoleLine {
     warning(match doubt {
         SuspiciousOutput::ExitCode => {
             "This process returned a non-zero exit code. This may indicate some error and not what you expected. \
@@ -298,7 +300,7 @@ fn doubt(doubt: SuspiciousOutput) -> ConsoleLine {
     })
 }
 
-fn interrupted(phase: RunPhase, interrupt: &Interrupt) -> Vec<ConsoleLine> {
+fn interrupt_lines(phase: RunPhase, interrupt: &Interrupt) -> Vec<ConsoleLine> {
     match (interrupt.signal, phase) {
         (Some(signal @ (Signal::Term | Signal::Hup)), _) => {
             vec![critical(format!("{signal} signal received"))]
@@ -320,12 +322,12 @@ fn interrupted(phase: RunPhase, interrupt: &Interrupt) -> Vec<ConsoleLine> {
     }
 }
 
-fn name(document: &Value) -> String {
+fn activity_name(document: &Value) -> String {
     document.get("name").unwrap_or(&Value::Null).python_text().into_owned()
 }
 
 /// Long outputs are for the journal.
-fn clipped(text: &str) -> String {
+fn shorten_output(text: &str) -> String {
     const LONGEST: usize = 500;
     match text.char_indices().nth(LONGEST) {
         None => text.to_owned(),
@@ -338,9 +340,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_outputs_are_clipped_between_characters() {
-        assert_eq!(clipped("short"), "short");
+    fn long_output_is_truncated_at_character_boundary() {
+        assert_eq!(shorten_output("short"), "short");
         let long = "é".repeat(600);
-        assert_eq!(clipped(&long), format!("{}… (600 characters)", "é".repeat(500)));
+        assert_eq!(shorten_output(&long), format!("{}… (600 characters)", "é".repeat(500)));
     }
 }

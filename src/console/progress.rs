@@ -12,18 +12,18 @@ pub struct ProgressState {
     background: BTreeMap<ActivityId, String>,
     pause: Option<(String, Timestamp, f64)>,
     /// Looks at the hypothesis during the method: how many there were, and how many were not met.
-    looks: Option<(u64, u64)>,
+    checks: Option<(u64, u64)>,
     interrupted: bool,
     finished: bool,
 }
 
 impl ProgressState {
     /// Takes in one event.
-    pub fn watch(&mut self, event: &RunEvent, now: Timestamp) {
+    pub fn update(&mut self, event: &RunEvent, now: Timestamp) {
         match event {
             RunEvent::ActivityStarted(started) => {
                 // the document's name, which has its secrets masked
-                let name = super::name(&started.document);
+                let name = super::activity_name(&started.document);
                 let what = format!("{} {name}", started.activity.kind);
                 if started.background {
                     self.background.insert(started.id, name);
@@ -46,10 +46,10 @@ impl ProgressState {
                     self.pause = None;
                 }
             }
-            RunEvent::ContinuousStarted { .. } => self.looks = Some((0, 0)),
-            RunEvent::ContinuousFinished { .. } => self.looks = None,
+            RunEvent::ContinuousStarted { .. } => self.checks = Some((0, 0)),
+            RunEvent::ContinuousFinished { .. } => self.checks = None,
             RunEvent::HypothesisFinished { phase: RunPhase::During, outcome, .. } => {
-                if let Some((looks, unmet)) = &mut self.looks {
+                if let Some((looks, unmet)) = &mut self.checks {
                     *looks += 1;
                     *unmet += u64::from(*outcome != Some(crate::event::HypothesisOutcome::Met));
                 }
@@ -94,7 +94,7 @@ impl ProgressState {
             (None, Some((_, what, since))) => parts.push(format!("{what}: {:.1} s", now.since(*since))),
             (None, None) => {}
         }
-        if let Some((looks, unmet)) = self.looks.filter(|(looks, _)| *looks > 0) {
+        if let Some((looks, unmet)) = self.checks.filter(|(looks, _)| *looks > 0) {
             parts.push(format!("steady state {} of {looks} times met", looks - unmet));
         }
         if !self.background.is_empty() {
@@ -112,22 +112,22 @@ mod tests {
     use crate::event::Signal;
 
     #[test]
-    fn a_pause_counts_down_and_is_over() {
+    fn pause_counts_down_until_it_ends() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let mut progress = ProgressState::default();
         assert_eq!(progress.line(at(0)), None);
         let pause =
             RunEvent::PauseStarted { name: "a".to_owned(), before: true, seconds: 10.into(), slept: true };
-        progress.watch(&pause, at(0));
+        progress.update(&pause, at(0));
         assert_eq!(progress.line(at(3)).as_deref(), Some("pause a: 7 s left"));
         assert_eq!(progress.line(at(30)).as_deref(), Some("pause a: 0 s left"));
         progress.background.insert(1, "bg".to_owned());
-        progress.watch(&RunEvent::SignalReceived { signal: Signal::Int }, at(4));
+        progress.update(&RunEvent::SignalReceived { signal: Signal::Int }, at(4));
         assert_eq!(
             progress.line(at(4)).as_deref(),
             Some("pause a: 6 s left · in background: bg (Ctrl-C again: do not wait)")
         );
-        progress.watch(&RunEvent::PauseFinished { name: "a".to_owned() }, at(5));
+        progress.update(&RunEvent::PauseFinished { name: "a".to_owned() }, at(5));
         progress.background.clear();
         assert_eq!(progress.line(at(5)), None);
     }

@@ -132,8 +132,8 @@ impl Engine {
         cut: Cancellation,
     ) -> Option<StepResult> {
         let pause = pause?;
-        let name = || self.redactor.text(&activity.name).into_owned();
-        let seconds = self.redactor.value(&pause.seconds);
+        let name = || self.redactor.redact_text(&activity.name).into_owned();
+        let seconds = self.redactor.redact_value(&pause.seconds);
         self.emit(&RunEvent::PauseStarted { name: name(), before, seconds, slept });
         if !slept {
             return None;
@@ -160,7 +160,7 @@ impl Engine {
         self.emit(&RunEvent::ActivityStarted(ActivityStarted {
             id,
             activity: Arc::clone(activity),
-            document: self.redactor.shared(&activity.document),
+            document: self.redactor.redact_shared(&activity.document),
             phase: place.phase,
             background: place.background,
             at,
@@ -183,7 +183,7 @@ impl Engine {
                 match last {
                     InFlightResult::Done(applied) => self.confirm(id, activity, place.phase, prepared, &applied, at),
                     InFlightResult::UnderWay => {
-                        let name = self.redactor.text(&activity.name).into_owned();
+                        let name = self.redactor.redact_text(&activity.name).into_owned();
                         let detail = "it was cut while it was under way, and may come about yet";
                         self.observed(id, name, EffectState::Unknown, detail, at);
                     }
@@ -194,10 +194,10 @@ impl Engine {
             applied = &mut applying => applied,
         };
         drop(applying);
-        let masked = |error: &str| self.redactor.text(error).into_owned();
+        let masked = |error: &str| self.redactor.redact_text(error).into_owned();
         let (outcome, executed) = match &applied {
             Ok(output) => (
-                ActivityOutcome::Succeeded(self.redactor.value(output)),
+                ActivityOutcome::Succeeded(self.redactor.redact_value(output)),
                 StepResult::Finished(CompletedActivity {
                     id,
                     activity: Arc::clone(activity),
@@ -243,7 +243,7 @@ impl Engine {
             step.apply(&told).await
         };
         if let Some(reached) = step.reached() {
-            let name = self.redactor.text(&activity.name).into_owned();
+            let name = self.redactor.redact_text(&activity.name).into_owned();
             self.emit(&RunEvent::ServiceReached { id, name, reached });
         }
         *prepared = Some(step);
@@ -283,14 +283,14 @@ impl Engine {
         applied: &Result<Value, ActivityError>,
         asked_at: Timestamp,
     ) {
-        let name = self.redactor.text(&activity.name).into_owned();
+        let name = self.redactor.redact_text(&activity.name).into_owned();
         let confirmation = match (prepared, applied) {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
                 EffectCheck::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
             // what is put back need not have been away, but a fault that was there before it was made is none
             (Some(prepared), Ok(_)) if !prepared.changed() && phase == RunPhase::Method => {
-                let allowed = self.experiment.extension.may_be_empty(&activity.name);
+                let allowed = self.experiment.extension.allows_empty(&activity.name);
                 let state = if allowed { EffectState::Confirmed } else { EffectState::Mismatch };
                 EffectCheck::Known(state, NOTHING_CHANGED.to_owned())
             }
@@ -320,12 +320,12 @@ impl Engine {
     }
 
     fn may_be_empty(&self, activity: &Activity, prepared: &dyn PreparedActivity) -> bool {
-        prepared.targets().is_empty() && self.experiment.extension.may_be_empty(&activity.name)
+        prepared.targets().is_empty() && self.experiment.extension.allows_empty(&activity.name)
     }
 
     fn observed(&self, id: ActivityId, name: String, state: EffectState, detail: &str, asked_at: Timestamp) {
         let effective_at = (state == EffectState::Confirmed).then(Timestamp::now);
-        let detail = self.redactor.text(detail).into_owned();
+        let detail = self.redactor.redact_text(detail).into_owned();
         self.emit(&RunEvent::EffectObserved {
             id,
             name,

@@ -30,10 +30,12 @@ pub async fn configure(
     plain: bool,
 ) -> Result<ResolvedConfiguration, String> {
     let get = |key: &str| environment.get(key);
-    let static_ = configuration::configuration(&experiment.configuration, &variables.configuration, &get)?;
+    let static_ =
+        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
     let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
     let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
-    let secrets = configuration::secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
+    let secrets =
+        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
 
     // dynamic entries see what is declared before them, and nothing else
     let mut scope = Scope::new(crate::value::Map::new(), secrets);
@@ -70,7 +72,7 @@ async fn look_up(
     let activity = Arc::new(Activity::from_value(entry, &format!("/configuration/{name}"), &[]).ok()?);
     let outcome = match providers.look(&activity, scope).await {
         Ok(output) => ActivityOutcome::Succeeded(output),
-        Err(error) => ActivityOutcome::Failed(redactor.text(error.text()).into_owned()),
+        Err(error) => ActivityOutcome::Failed(redactor.redact_text(error.text()).into_owned()),
     };
     let value = match (&outcome, activity.provider) {
         (ActivityOutcome::Succeeded(output), Some(ProviderKind::Process)) => {
@@ -83,10 +85,10 @@ async fn look_up(
         _ => None,
     };
     let outcome = match outcome {
-        ActivityOutcome::Succeeded(output) => ActivityOutcome::Succeeded(redactor.value(&output)),
+        ActivityOutcome::Succeeded(output) => ActivityOutcome::Succeeded(redactor.redact_value(&output)),
         other => other,
     };
-    let name = redactor.text(&activity.name).into_owned();
+    let name = redactor.redact_text(&activity.name).into_owned();
     bus.emit(&RunEvent::ActivityCalled { activity, name, outcome });
     value
 }

@@ -69,7 +69,7 @@ impl Engine {
                 }
                 HypothesisResult::Aborted(unexpected) => {
                     self.state.lock().status = Some(RunStatus::Aborted);
-                    error = Some(self.redactor.text(&unexpected).into_owned());
+                    error = Some(self.redactor.redact_text(&unexpected).into_owned());
                     break;
                 }
             }
@@ -89,7 +89,7 @@ impl Engine {
         iteration: u64,
         cut: Cancellation,
     ) -> HypothesisResult {
-        let title = self.redactor.text(&hypothesis.title).into_owned();
+        let title = self.redactor.redact_text(&hypothesis.title).into_owned();
         self.emit(&RunEvent::HypothesisStarted { phase, title });
         let mut look =
             match self.controls.apply(&ControlPoint::before(ControlScope::Hypothesis(hypothesis))).await {
@@ -103,7 +103,7 @@ impl Engine {
         }
         let (outcome, probe) = match &look {
             HypothesisResult::Decided(outcome, probe) => {
-                (Some(*outcome), self.redactor.text(probe).into_owned())
+                (Some(*outcome), self.redactor.redact_text(probe).into_owned())
             }
             _ => (None, String::new()),
         };
@@ -153,8 +153,8 @@ impl Engine {
             let met = verdict.met;
             let verdict = ToleranceResult {
                 met,
-                expected: self.redactor.text(&verdict.expected).into_owned(),
-                actual: self.redactor.value(&verdict.actual),
+                expected: self.redactor.redact_text(&verdict.expected).into_owned(),
+                actual: self.redactor.redact_value(&verdict.actual),
             };
             self.emit(&RunEvent::ToleranceChecked { id, verdict: Some(verdict), judged });
             met
@@ -174,10 +174,10 @@ impl Engine {
             interrupt = self.board.wait(cut.known, cut.by) => return Err(HypothesisResult::Interrupted(interrupt)),
         };
         let outcome = match &judged {
-            Ok(result) => ActivityOutcome::Succeeded(self.redactor.value(result)),
-            Err(error) => ActivityOutcome::Failed(self.redactor.text(error.text()).into_owned()),
+            Ok(result) => ActivityOutcome::Succeeded(self.redactor.redact_value(result)),
+            Err(error) => ActivityOutcome::Failed(self.redactor.redact_text(error.text()).into_owned()),
         };
-        let name = self.redactor.text(&judge.name).into_owned();
+        let name = self.redactor.redact_text(&judge.name).into_owned();
         let expected = format!("what the probe '{name}' accepts");
         self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), name, outcome });
         let met = match judged {
@@ -185,7 +185,7 @@ impl Engine {
             Err(ActivityError::Failed(_)) => false,
             Err(ActivityError::Unexpected(error)) => return Err(aborted(error)),
         };
-        let judged = self.redactor.value(output);
+        let judged = self.redactor.redact_value(output);
         Ok(tell(ToleranceResult { met, expected, actual: output.clone() }, Some(judged)))
     }
 }

@@ -206,8 +206,8 @@ impl Engine {
             entries.insert("dry".to_owned(), self.options.dry.map_or(Value::Null, |dry| dry.name().into()));
         }
         RunStarted {
-            experiment: Arc::new(self.redactor.owned(document)),
-            title: self.redactor.text(&title.python_text()).into_owned(),
+            experiment: Arc::new(self.redactor.redact_owned(document)),
+            title: self.redactor.redact_text(&title.python_text()).into_owned(),
             plan: self.options.plan.clone(),
             dry: self.options.dry,
             at: Timestamp::now(),
@@ -271,7 +271,7 @@ impl Engine {
     /// An unexpected error ended a phase.
     fn aborted(&self, phase: RunPhase, error: &str) {
         self.state.lock().status = Some(RunStatus::Aborted);
-        self.emit(&RunEvent::Aborted { phase, error: self.redactor.text(error).into_owned() });
+        self.emit(&RunEvent::Aborted { phase, error: self.redactor.redact_text(error).into_owned() });
     }
 
     /// Waits until every effect was seen or its time is up. A signal ends the wait; so does one that came before, where

@@ -115,7 +115,7 @@ impl RunControl for Safeguards {
 impl Safeguard {
     /// A probe that cannot be carried out guards nothing, so it ends the run as well.
     async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
-        let masked = |text: &str| engine.redactor.text(text).into_owned();
+        let masked = |text: &str| engine.redactor.redact_text(text).into_owned();
         let activity =
             self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", masked(error)))?;
         let triggered = |why: String| {

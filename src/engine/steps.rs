@@ -27,7 +27,7 @@ impl Engine {
         let (stop, stopped) = watch::channel(false);
         let plan = &self.options.plan;
         let mut continuous = None;
-        if plan.has_hypothesis && plan.hypothesis.during() {
+        if plan.has_hypothesis && plan.hypothesis.checks_during() {
             let mut watching = Box::pin(Arc::clone(self).watch_continuously(stopped));
             if begin(&mut watching).await.is_pending() {
                 continuous = Some(tokio::spawn(watching));
@@ -107,7 +107,7 @@ impl Engine {
             if phase == RunPhase::Rollbacks {
                 let name =
                     step.name.as_ref().filter(|_| step.activity.as_ref().is_ok_and(|a| a.at == step.at));
-                let name = name.map(|name| self.redactor.text(name).into_owned());
+                let name = name.map(|name| self.redactor.redact_text(name).into_owned());
                 self.emit(&RunEvent::RollbackReached { name });
             }
             if step.background {

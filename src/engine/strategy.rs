@@ -28,14 +28,13 @@ pub fn plan(
     };
     let hypothesis = match (asked.hypothesis, hypothesis) {
         (Some(asked), _) => asked,
-        (None, Some(name)) => {
-            HypothesisStrategy::named(name).ok_or_else(|| format!("unknown hypothesis strategy '{name}'"))?
-        }
+        (None, Some(name)) => HypothesisStrategy::from_name(name)
+            .ok_or_else(|| format!("unknown hypothesis strategy '{name}'"))?,
         (None, None) => HypothesisStrategy::Default,
     };
     let rollbacks = match (&asked.rollbacks, rollbacks) {
         (Some(asked), _) => asked.clone(),
-        (None, Some(name)) => RollbackStrategy::named(name),
+        (None, Some(name)) => RollbackStrategy::from_name(name),
         (None, None) => RollbackStrategy::Default,
     };
     Ok(RunPlan {

@@ -147,12 +147,12 @@ pub fn next_stage(
     let stopped = cut || matches!(state.status, Some(RunStatus::Interrupted | RunStatus::Aborted));
     match done {
         None if stopped => rollbacks(plan, state, interrupt),
-        None if plan.has_hypothesis && plan.hypothesis.before() => RunStage::Before,
+        None if plan.has_hypothesis && plan.hypothesis.checks_before() => RunStage::Before,
         Some(RunStage::Before) if stopped || state.baseline_met == Some(false) => {
             rollbacks(plan, state, interrupt)
         }
         None | Some(RunStage::Before) => RunStage::Method,
-        Some(RunStage::Method) if !stopped && plan.has_hypothesis && plan.hypothesis.after() => {
+        Some(RunStage::Method) if !stopped && plan.has_hypothesis && plan.hypothesis.checks_after() => {
             RunStage::After
         }
         Some(RunStage::Method | RunStage::After) => rollbacks(plan, state, interrupt),
@@ -427,8 +427,8 @@ mod tests {
                                         // the hypothesis is looked at only where there is one that wants it
                                         let wanted = has_hypothesis
                                             && match next {
-                                                RunStage::Before => hypothesis.before(),
-                                                RunStage::After => hypothesis.after(),
+                                                RunStage::Before => hypothesis.checks_before(),
+                                                RunStage::After => hypothesis.checks_after(),
                                                 _ => true,
                                             };
                                         assert!(

@@ -20,7 +20,7 @@ pub enum ActivityKind {
 
 impl ActivityKind {
     /// The kind of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         [Self::Action, Self::Probe].into_iter().find(|kind| kind.name() == name)
     }
 
@@ -59,7 +59,7 @@ impl ProviderKind {
     pub const ALL: [Self; 3] = [Self::Python, Self::Process, Self::Http];
 
     /// The kind of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -141,7 +141,7 @@ impl MethodStep {
     }
 
     fn read(node: &SpannedValue, at: String, names: &NameList, controls: &[ControlDeclaration]) -> Self {
-        let activity = match reference(node) {
+        let activity = match reference_name(node) {
             Some(name) => names
                 .0
                 .get(name)
@@ -168,17 +168,17 @@ impl MethodStep {
 }
 
 /// The name that an object refers to, if it refers at all.
-pub(super) fn reference(node: &SpannedValue) -> Option<&str> {
+pub(super) fn reference_name(node: &SpannedValue) -> Option<&str> {
     node.get("ref").and_then(SpannedValue::as_text).filter(|name| !name.is_empty())
 }
 
 impl Activity {
     /// Reads a first-class activity, leniently: what is wrong with its provider shows when it runs.
     fn read(node: &SpannedValue, at: &str, controls: &[ControlDeclaration]) -> Result<Self, String> {
-        if reference(node).is_some() {
+        if reference_name(node).is_some() {
             return Err("a reference is no activity of its own".to_owned());
         }
-        Self::of(Arc::new(node.to_value()), at, controls)
+        Self::from_document(Arc::new(node.to_value()), at, controls)
     }
 
     /// The name that references find a first-class activity by.
@@ -187,7 +187,7 @@ impl Activity {
         let name = || {
             node.get("name").map_or_else(|| "None".to_owned(), |n| n.to_value().python_text().into_owned())
         };
-        (known && reference(node).is_none()).then(name)
+        (known && reference_name(node).is_none()).then(name)
     }
 
     /// The same from a plain value, such as a tolerance or a dynamic configuration that is an activity.
@@ -196,10 +196,14 @@ impl Activity {
         at: &str,
         controls: &[ControlDeclaration],
     ) -> Result<Self, String> {
-        Self::of(Arc::new(document.clone()), at, controls)
+        Self::from_document(Arc::new(document.clone()), at, controls)
     }
 
-    fn of(document: Arc<Value>, at: &str, controls: &[ControlDeclaration]) -> Result<Self, String> {
+    fn from_document(
+        document: Arc<Value>,
+        at: &str,
+        controls: &[ControlDeclaration],
+    ) -> Result<Self, String> {
         let kind = match document.get("type").and_then(Value::as_text) {
             Some("action") => ActivityKind::Action,
             Some("probe") => ActivityKind::Probe,
@@ -211,7 +215,7 @@ impl Activity {
             at: at.to_owned(),
             kind,
             name: document.get("name").map_or_else(|| "None".to_owned(), |n| n.python_text().into_owned()),
-            provider: kind_name.and_then(ProviderKind::named),
+            provider: kind_name.and_then(ProviderKind::from_name),
             arguments: provider.and_then(Value::as_map).cloned().unwrap_or_default(),
             pauses: match document.get("pauses") {
                 None => Ok(None),
@@ -228,7 +232,7 @@ impl Activity {
 }
 
 /// The items of a list under `key`, and none for anything else.
-pub(super) fn items<'a>(node: &'a SpannedValue, key: &str) -> &'a [SpannedValue] {
+pub(super) fn list_items<'a>(node: &'a SpannedValue, key: &str) -> &'a [SpannedValue] {
     match node.get(key).map(|n| &n.kind) {
         Some(SpannedKind::List(items)) => items,
         _ => &[],
@@ -236,6 +240,6 @@ pub(super) fn items<'a>(node: &'a SpannedValue, key: &str) -> &'a [SpannedValue]
 }
 
 /// The pointer of an entry.
-pub(super) fn child(at: &str, key: &str) -> String {
+pub(super) fn child_pointer(at: &str, key: &str) -> String {
     format!("{at}/{}", pointer_token(key))
 }

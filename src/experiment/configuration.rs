@@ -28,19 +28,24 @@ impl Variables {
 }
 
 /// The types that `env_var_type` and `--var name:type=value` know.
-pub const TYPES: [&str; 9] = ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
+pub const VARIABLE_TYPES: [&str; 9] =
+    ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
 
 /// The configuration without its dynamic entries run: those are still the mappings they were.
-pub fn configuration(declared: &Map, variables: &Map, environment: &Environment<'_>) -> Result<Map, String> {
+pub fn resolve_configuration(
+    declared: &Map,
+    variables: &Map,
+    environment: &Environment<'_>,
+) -> Result<Map, String> {
     let resolve = |(name, declaration): (&String, &Value)| {
         let declaration = variables.get(name).unwrap_or(declaration);
-        configuration_entry(declaration, environment).map(|value| (name.clone(), value))
+        resolve_configuration_entry(declaration, environment).map(|value| (name.clone(), value))
     };
     declared.iter().map(resolve).collect()
 }
 
 /// One configuration entry.
-pub(super) fn configuration_entry(
+pub(super) fn resolve_configuration_entry(
     declaration: &Value,
     environment: &Environment<'_>,
 ) -> Result<Value, String> {
@@ -85,14 +90,14 @@ pub struct VaultSecret {
 pub fn vault_secrets(declared: &Map, variables: &Map) -> Vec<VaultSecret> {
     let mut found = Vec::new();
     for (name, declaration) in declared {
-        if !replaced(variables, name) {
-            find_vault(declaration, &format!("/{}", pointer_token(name)), &mut found);
+        if !is_replaced(variables, name) {
+            collect_vault_secrets(declaration, &format!("/{}", pointer_token(name)), &mut found);
         }
     }
     found
 }
 
-fn find_vault(declaration: &Value, at: &str, found: &mut Vec<VaultSecret>) {
+fn collect_vault_secrets(declaration: &Value, at: &str, found: &mut Vec<VaultSecret>) {
     let Some(entries) = declaration.as_map() else { return };
     let text = |key: &str| entries.get(key).map(|v| v.python_text().into_owned());
     match entries.get("type").and_then(Value::as_text) {
@@ -101,13 +106,13 @@ fn find_vault(declaration: &Value, at: &str, found: &mut Vec<VaultSecret>) {
             found.push(VaultSecret { at: at.to_owned(), path: text("path"), field: text("key") });
         }
         _ => entries.iter().for_each(|(name, inner)| {
-            find_vault(inner, &format!("{at}/{}", pointer_token(name)), found);
+            collect_vault_secrets(inner, &format!("{at}/{}", pointer_token(name)), found);
         }),
     }
 }
 
 /// The secrets. `fetched` holds what Vault answered, by the place of the declaration.
-pub fn secrets(
+pub fn resolve_secrets(
     declared: &Map,
     variables: &Map,
     environment: &Environment<'_>,
@@ -115,8 +120,8 @@ pub fn secrets(
 ) -> Result<Map, String> {
     let resolve = |(name, declaration): (&String, &Value)| {
         let value = match variables.get(name) {
-            Some(given) if replaced(variables, name) => given.clone(),
-            _ => secret(declaration, &format!("/{}", pointer_token(name)), environment, fetched)?,
+            Some(given) if is_replaced(variables, name) => given.clone(),
+            _ => resolve_secret(declaration, &format!("/{}", pointer_token(name)), environment, fetched)?,
         };
         Ok((name.clone(), value))
     };
@@ -124,11 +129,11 @@ pub fn secrets(
 }
 
 /// Whether a variable replaces a group; null does not.
-fn replaced(variables: &Map, name: &str) -> bool {
+fn is_replaced(variables: &Map, name: &str) -> bool {
     variables.get(name).is_some_and(|value| *value != Value::Null)
 }
 
-fn secret(
+fn resolve_secret(
     declaration: &Value,
     at: &str,
     environment: &Environment<'_>,
@@ -146,7 +151,7 @@ fn secret(
         _ => entries
             .iter()
             .map(|(name, inner)| {
-                secret(inner, &format!("{at}/{}", pointer_token(name)), environment, fetched)
+                resolve_secret(inner, &format!("{at}/{}", pointer_token(name)), environment, fetched)
                     .map(|value| (name.clone(), value))
             })
             .collect::<Result<Map, String>>()
@@ -218,7 +223,7 @@ fn python_digits(text: &str) -> Option<String> {
 }
 
 /// Reads one `--var`: `name=value` or `name:type=value`.
-pub fn variable(text: &str) -> Result<(String, Value), String> {
+pub fn parse_var(text: &str) -> Result<(String, Value), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err("var needs to be in the format name[:type]=value".to_owned());
     };
@@ -229,7 +234,7 @@ pub fn variable(text: &str) -> Result<(String, Value), String> {
 }
 
 /// Variables that the experiment does not declare, and that therefore have no effect.
-pub fn undeclared(experiment: &Experiment, variables: &Variables) -> Vec<String> {
+pub fn undeclared_warnings(experiment: &Experiment, variables: &Variables) -> Vec<String> {
     let configuration =
         variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
     let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
@@ -264,11 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn configuration_comes_from_the_file_the_environment_and_variables() {
+    fn configuration_resolves_file_environment_and_variables() {
         let check = |declared: serde_json::Value,
                      variables: serde_json::Value,
                      expected: Result<serde_json::Value, &str>| {
-            let got = configuration(&map(declared.clone()), &map(variables), &environment);
+            let got = resolve_configuration(&map(declared.clone()), &map(variables), &environment);
             assert_eq!(got.map(Value::Map), expected.map(Value::from).map_err(str::to_owned), "{declared}");
         };
         use serde_json::json;
@@ -305,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_from_the_file_the_environment_vault_and_variables() {
+    fn secrets_resolve_file_environment_vault_and_variables() {
         use serde_json::json;
         let declared = map(json!({
             "s": {"k": {"type": "env", "key": "SET"}, "inline": "x", "deep": {"er": {"type": "env", "key": "SET"}}},
@@ -318,7 +323,7 @@ mod tests {
         let places: Vec<_> = wanted.iter().map(|v| (v.at.as_str(), v.field.as_deref())).collect();
         assert_eq!(places, [("/v/t", Some("token")), ("/v/all", None)]);
         let fetched = map(json!({"/v/t": "hvs", "/v/all": {"a": 1}}));
-        let got = secrets(&declared, &variables, &environment, &fetched).unwrap();
+        let got = resolve_secrets(&declared, &variables, &environment, &fetched).unwrap();
         assert_eq!(
             Value::Map(got),
             json!({
@@ -329,16 +334,16 @@ mod tests {
         );
         let missing = map(json!({"s": {"k": {"type": "env", "key": "NONE"}}}));
         assert_eq!(
-            secrets(&missing, &Map::new(), &environment, &Map::new()).unwrap_err(),
+            resolve_secrets(&missing, &Map::new(), &environment, &Map::new()).unwrap_err(),
             "Secrets make reference to an environment key that does not exist: NONE"
         );
     }
 
     #[test]
-    fn variables_have_types() {
+    fn variable_values_convert_to_their_type() {
         let check = |text: &str, expected: Option<(&str, serde_json::Value)>| {
             let expected = expected.map(|(name, value)| (name.to_owned(), Value::from(value)));
-            assert_eq!(variable(text).ok(), expected, "{text}");
+            assert_eq!(parse_var(text).ok(), expected, "{text}");
         };
         use serde_json::json;
         check("a=1", Some(("a", json!("1"))));

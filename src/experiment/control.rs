@@ -1,6 +1,6 @@
 //! Controls as declared: what watches, and may stop, a run. Floor 0.
 
-use super::activity::child;
+use super::activity::child_pointer;
 use crate::value::{Map, Value};
 
 /// The module of the safeguards, whose arguments are probes.
@@ -38,7 +38,9 @@ impl ControlDeclaration {
         let declared = parent.get("controls").and_then(Value::as_list).unwrap_or_default();
         let read = |(index, value): (usize, &Value)| match value.get("ref").and_then(Value::as_text) {
             Some(name) => known.iter().find(|control| control.name == name).cloned(),
-            None => Some(Self::read(value, child(&child(at, "controls"), &index.to_string()))),
+            None => {
+                Some(Self::read(value, child_pointer(&child_pointer(at, "controls"), &index.to_string())))
+            }
         };
         declared.iter().enumerate().filter_map(read).collect()
     }

@@ -107,7 +107,7 @@ impl SpannedValue {
 /// Bytes as text: UTF-8, with or without a byte-order mark.
 pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
-        return Err(Diagnostic::of_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
+        return Err(Diagnostic::for_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
             .hint("an experiment is a small text file: is this the right one?"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -116,7 +116,7 @@ pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> 
         let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let lines = before.iter().filter(|b| **b == b'\n').count();
         let column = String::from_utf8_lossy(&before[line_start..]).chars().count();
-        Diagnostic::of_file(source, "not UTF-8 text")
+        Diagnostic::for_file(source, "not UTF-8 text")
             .at(Position { line: clamp(lines + 1), column: clamp(column + 1) })
             .hint("save the file as UTF-8")
     })
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_decoded_or_refused_with_their_place() {
+    fn invalid_utf8_is_rejected_with_its_position() {
         let check = |bytes: &[u8], expected: Result<&str, (u32, u32)>| {
             let got = decode(bytes, "f").map_err(|d| d.position.map(|p| (p.line, p.column)).unwrap());
             assert_eq!(got, expected);

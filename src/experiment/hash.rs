@@ -8,46 +8,46 @@ use crate::value::{Map, Value};
 
 /// The parts that decide what a run does and measures. Titles, descriptions, tags, contributions and
 /// extensions may change without making it another experiment; secrets have no place in a published digest.
-const WHAT_MATTERS: [&str; 6] =
+const HASHED_KEYS: [&str; 6] =
     ["configuration", "controls", "method", "rollbacks", "runtime", "steady-state-hypothesis"];
 
 /// `sha256:` and the digest of what matters in an experiment, written as JSON with sorted keys.
-pub fn hash(experiment: &Value) -> String {
+pub fn hash_experiment(experiment: &Value) -> String {
     let mut text = String::new();
-    for key in WHAT_MATTERS {
+    for key in HASHED_KEYS {
         if let Some(part) = experiment.get(key) {
             text.push_str(key);
-            canonical(part, &mut text);
+            write_canonical(part, &mut text);
         }
     }
-    "sha256:".to_owned() + &hexadecimal(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    "sha256:".to_owned() + &to_hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
 /// So many bytes of a digest tell values apart, and are too few to be sure of one that was guessed.
-const TOLD_APART: usize = 4;
+const VARIABLE_DIGEST_BYTES: usize = 4;
 
 /// A digest of each value that replaces a declaration, by its name. The value may be a secret, so that no more of it
 /// is to be kept; what replaces nothing decides nothing.
-pub fn digests(declared: &Map, given: &Map) -> BTreeMap<String, String> {
+pub fn variable_digests(declared: &Map, given: &Map) -> BTreeMap<String, String> {
     let digest = |(name, value): (&String, &Value)| {
         let mut text = name.clone() + "=";
-        canonical(value, &mut text);
+        write_canonical(value, &mut text);
         let digest = digest::digest(&digest::SHA256, text.as_bytes());
-        (name.clone(), hexadecimal(&digest.as_ref()[..TOLD_APART]))
+        (name.clone(), to_hex(&digest.as_ref()[..VARIABLE_DIGEST_BYTES]))
     };
     given.iter().filter(|(name, _)| declared.contains_key(*name)).map(digest).collect()
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
-fn canonical(value: &Value, out: &mut String) {
+fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::List(items) => {
             out.push('[');
             for item in items {
-                canonical(item, out);
+                write_canonical(item, out);
                 out.push(',');
             }
             out.push(']');
@@ -57,9 +57,9 @@ fn canonical(value: &Value, out: &mut String) {
             keys.sort_unstable();
             out.push('{');
             for key in keys {
-                canonical(&Value::Text(key.clone()), out);
+                write_canonical(&Value::Text(key.clone()), out);
                 out.push(':');
-                canonical(&entries[key], out);
+                write_canonical(&entries[key], out);
                 out.push(',');
             }
             out.push('}');
@@ -74,11 +74,11 @@ mod tests {
     use super::*;
 
     fn of(json: &str) -> String {
-        hash(&serde_json::from_str::<serde_json::Value>(json).unwrap().into())
+        hash_experiment(&serde_json::from_str::<serde_json::Value>(json).unwrap().into())
     }
 
     #[test]
-    fn only_what_matters_changes_it() {
+    fn only_hashed_keys_change_the_hash() {
         let base = of(r#"{"title": "t", "method": [{"name": "a", "type": "probe"}], "dry": null}"#);
         let same =
             of(r#"{"method": [{"type": "probe", "name": "a"}], "title": "other", "secrets": {"s": {}}}"#);
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_is_told_apart_and_not_kept() {
+    fn variable_digests_differ_and_hide_values() {
         let given = |json: serde_json::Value| {
             let declared = Map::from_iter([("a".to_owned(), Value::Int(0)), ("b".to_owned(), Value::Null)]);
             let Value::Map(given) = json.into() else { panic!("a map") };
-            digests(&declared, &given)
+            variable_digests(&declared, &given)
         };
         let one = given(serde_json::json!({"a": "secret", "b": {"x": 1, "y": 2}, "undeclared": 1}));
         assert_eq!(one.keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_do_not_run_into_each_other() {
+    fn adjacent_values_hash_differently() {
         assert_ne!(of(r#"{"method": ["a", "b"]}"#), of(r#"{"method": ["ab"]}"#));
         assert_ne!(of(r#"{"method": [1]}"#), of(r#"{"method": ["1"]}"#));
     }

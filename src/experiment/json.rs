@@ -26,14 +26,14 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     };
     reader.skip_blanks();
     if reader.peek().is_none() {
-        return Err(Diagnostic::of_file(source, "empty")
+        return Err(Diagnostic::for_file(source, "empty")
             .hint("an experiment needs a title, a description and a method"));
     }
     let root = reader.value()?;
     reader.skip_blanks();
     match reader.peek() {
         None => Ok(Document { source: source.to_owned(), root, warnings: reader.warnings }),
-        Some(_) => Err(reader.fault("text after the end of the document", "nothing more")),
+        Some(_) => Err(reader.error("text after the end of the document", "nothing more")),
     }
 }
 
@@ -84,25 +84,25 @@ impl JsonReader<'_> {
         Position { line: clamp(self.line), column: clamp(count + 1) }
     }
 
-    fn fault(&self, message: impl Into<String>, expected: &str) -> Diagnostic {
+    fn error(&self, message: impl Into<String>, expected: &str) -> Diagnostic {
         let mut diagnostic =
-            Diagnostic::of_file(self.source, format!("broken JSON: {}", message.into())).at(self.position());
+            Diagnostic::for_file(self.source, format!("broken JSON: {}", message.into())).at(self.position());
         diagnostic.expected = Some(expected.to_owned());
         diagnostic
     }
 
     /// What stands here instead of what should.
-    fn unexpected(&self, expected: &str) -> Diagnostic {
+    fn unexpected_error(&self, expected: &str) -> Diagnostic {
         match self.peek() {
-            None => self.fault("the text ends too early", expected),
-            Some(c) => self.fault(format!("unexpected {c:?}"), expected),
+            None => self.error("the text ends too early", expected),
+            Some(c) => self.error(format!("unexpected {c:?}"), expected),
         }
     }
 
     fn value(&mut self) -> Result<SpannedValue, Diagnostic> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(self.fault(format!("more than {MAX_NODES} values"), "a smaller document"));
+            return Err(self.error(format!("more than {MAX_NODES} values"), "a smaller document"));
         }
         let position = self.position();
         let kind = match self.peek() {
@@ -111,7 +111,7 @@ impl JsonReader<'_> {
             Some('"') => SpannedKind::Scalar(Value::Text(self.string()?)),
             Some('-' | '0'..='9') => SpannedKind::Scalar(self.number()?),
             Some(c) if c.is_ascii_alphabetic() => SpannedKind::Scalar(self.word()?),
-            _ => return Err(self.unexpected("a value")),
+            _ => return Err(self.unexpected_error("a value")),
         };
         Ok(SpannedValue { position, kind })
     }
@@ -121,7 +121,7 @@ impl JsonReader<'_> {
         read: fn(&mut Self) -> Result<SpannedKind, Diagnostic>,
     ) -> Result<SpannedKind, Diagnostic> {
         if self.depth == MAX_DEPTH {
-            return Err(self.fault(format!("nested more than {MAX_DEPTH} deep"), "a flatter document"));
+            return Err(self.error(format!("nested more than {MAX_DEPTH} deep"), "a flatter document"));
         }
         self.depth += 1;
         self.next();
@@ -146,7 +146,7 @@ impl JsonReader<'_> {
                     self.next();
                     return Ok(SpannedKind::List(items));
                 }
-                _ => return Err(self.unexpected("',' or ']'")),
+                _ => return Err(self.unexpected_error("',' or ']'")),
             };
             self.skip_blanks();
         }
@@ -161,12 +161,12 @@ impl JsonReader<'_> {
         loop {
             let key_position = self.position();
             if self.peek() != Some('"') {
-                return Err(self.unexpected("a key in double quotes"));
+                return Err(self.unexpected_error("a key in double quotes"));
             }
             let key = self.string()?;
             self.skip_blanks();
             if self.peek() != Some(':') {
-                return Err(self.unexpected("':'"));
+                return Err(self.unexpected_error("':'"));
             }
             self.next();
             self.skip_blanks();
@@ -184,7 +184,7 @@ impl JsonReader<'_> {
                     entries.shrink_to_fit();
                     return Ok(SpannedKind::Map(entries));
                 }
-                _ => return Err(self.unexpected("',' or '}'")),
+                _ => return Err(self.unexpected_error("',' or '}'")),
             };
             self.skip_blanks();
         }
@@ -195,14 +195,14 @@ impl JsonReader<'_> {
         let mut out = String::new();
         loop {
             match self.peek() {
-                None => return Err(self.unexpected("'\"' at the end of the text")),
+                None => return Err(self.unexpected_error("'\"' at the end of the text")),
                 Some('"') => {
                     self.next();
                     return Ok(out);
                 }
                 Some('\\') => out.push(self.escape()?),
                 Some(c) if c < ' ' => {
-                    return Err(self.fault("a control character in a text", "an escape such as \\n or \\t"));
+                    return Err(self.error("a control character in a text", "an escape such as \\n or \\t"));
                 }
                 Some(c) => {
                     self.next();
@@ -214,7 +214,7 @@ impl JsonReader<'_> {
 
     fn escape(&mut self) -> Result<char, Diagnostic> {
         self.next();
-        let Some(c) = self.peek() else { return Err(self.unexpected("an escape")) };
+        let Some(c) = self.peek() else { return Err(self.unexpected_error("an escape")) };
         let plain = match c {
             '"' | '\\' | '/' => c,
             'b' => '\u{8}',
@@ -226,7 +226,7 @@ impl JsonReader<'_> {
                 self.next();
                 return self.unicode_escape();
             }
-            _ => return Err(self.unexpected("one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u")),
+            _ => return Err(self.unexpected_error("one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u")),
         };
         self.next();
         Ok(plain)
@@ -246,14 +246,14 @@ impl JsonReader<'_> {
             first
         };
         char::from_u32(code)
-            .ok_or_else(|| self.fault(format!("half a character (\\u{first:04x})"), "a surrogate pair"))
+            .ok_or_else(|| self.error(format!("half a character (\\u{first:04x})"), "a surrogate pair"))
     }
 
     fn hex4(&mut self) -> Result<u32, Diagnostic> {
         let digits = self.text.get(self.at..self.at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        let Some(digits) = digits else { return Err(self.unexpected("four hexadecimal digits")) };
+        let Some(digits) = digits else { return Err(self.unexpected_error("four hexadecimal digits")) };
         self.at += 4;
-        u32::from_str_radix(digits, 16).map_err(|_| self.unexpected("four hexadecimal digits"))
+        u32::from_str_radix(digits, 16).map_err(|_| self.unexpected_error("four hexadecimal digits"))
     }
 
     fn word(&mut self) -> Result<Value, Diagnostic> {
@@ -267,7 +267,7 @@ impl JsonReader<'_> {
             "Infinity" => Value::Float(f64::INFINITY),
             word => {
                 return Err(
-                    self.fault(format!("unexpected {word:?}"), "a value; texts stand in double quotes")
+                    self.error(format!("unexpected {word:?}"), "a value; texts stand in double quotes")
                 );
             }
         };
@@ -286,7 +286,7 @@ impl JsonReader<'_> {
         let whole = if rest[start..].starts_with('0') { 1 } else { digits(start) };
         if whole == 0 {
             self.at += start;
-            return Err(self.unexpected("a digit"));
+            return Err(self.unexpected_error("a digit"));
         }
         let mut end = start + whole;
         let integer = end;
@@ -301,7 +301,7 @@ impl JsonReader<'_> {
         let token = &rest[..end];
         let value = if end == integer { whole_number(token) } else { token.parse().ok().map(Value::Float) };
         let value =
-            value.ok_or_else(|| self.fault("a number with more than 38 digits", "a smaller number"))?;
+            value.ok_or_else(|| self.error("a number with more than 38 digits", "a smaller number"))?;
         self.at += end;
         Ok(value)
     }
@@ -314,7 +314,7 @@ pub(super) fn whole_number(token: &str) -> Option<Value> {
 
 /// The doubt about a key that a mapping has twice.
 pub(super) fn duplicate_key(source: &str, key: &str, earlier: Position, later: Position) -> Diagnostic {
-    let mut diagnostic = Diagnostic::of_file(
+    let mut diagnostic = Diagnostic::for_file(
         source,
         format!("the key \"{key}\" is given twice; the one at {earlier} is lost"),
     )
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_reads_is_read() {
+    fn json_accepts_what_python_accepts() {
         check(" {\"a\" : [1, -2, 2.50, 1e3, true, null]} \n", r#"{"a":[1,-2,2.5,1000.0,true,null]}"#);
         check(r#""\u00e9\ud83c\udf89\n\/""#, "\"é🎉\\n/\"");
         check("[NaN, Infinity, -Infinity, 1e400]", "[null,1e999,-1e999,1e999]");
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_its_place() {
+    fn json_errors_have_a_position() {
         refused("{\"title\": \"t\",}", 1, 15, "a key in double quotes");
         refused("{\n  \"a\": tru\n}", 2, 8, "unexpected \"tru\"");
         refused("[1, 2", 1, 6, "',' or ']'");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_told() {
+    fn duplicate_json_key_is_a_warning() {
         let document = read("{\"a\": 1,\n \"a\": 2}", "f").unwrap();
         assert_eq!(document.warnings.len(), 1);
         assert_eq!(document.warnings[0].position, Some(Position { line: 2, column: 2 }));

@@ -17,7 +17,7 @@ mod validate;
 pub mod yaml;
 mod yaml_scalar;
 
-use activity::{NameList, items, reference};
+use activity::{NameList, list_items, reference_name};
 use document::{Document, SpannedKind, SpannedValue};
 
 use crate::diagnostic::Diagnostic;
@@ -26,7 +26,7 @@ use crate::value::{Map, Value};
 pub use activity::{Activity, ActivityKind, MethodStep, ProviderKind};
 pub use control::{ControlDeclaration, ControlSide, SAFEGUARDS};
 pub use extension::ExperimentExtension;
-pub use hash::{digests, hash};
+pub use hash::{hash_experiment, variable_digests};
 pub use strategy::{DryRun, HypothesisStrategy, RollbackStrategy};
 pub use tolerance::Tolerance;
 pub use validate::{ProviderUsage, ValidationFinding, ValidationRules, validate};
@@ -84,7 +84,7 @@ impl Experiment {
     pub fn read(document: &Document) -> Result<Self, Diagnostic> {
         let root = &document.root;
         let refuse = |node: &SpannedValue, message: &str| {
-            Err(Diagnostic::of_file(&document.source, message).at(node.position))
+            Err(Diagnostic::for_file(&document.source, message).at(node.position))
         };
         if !matches!(root.kind, SpannedKind::Map(_)) {
             return refuse(root, "an experiment is a mapping");
@@ -103,13 +103,13 @@ impl Experiment {
         }
         let document = root.to_value();
         let controls = ControlDeclaration::read_all(&document, "", &[]);
-        let probes = hypothesis.map(|node| items(node, "probes")).unwrap_or_default();
-        let (method, rollbacks) = (items(root, "method"), items(root, "rollbacks"));
+        let probes = hypothesis.map(|node| list_items(node, "probes")).unwrap_or_default();
+        let (method, rollbacks) = (list_items(root, "method"), list_items(root, "rollbacks"));
         let mut names = NameList::default();
         // each is read once more for them, so only where one is asked for
-        if probes.iter().chain(method).chain(rollbacks).any(|node| reference(node).is_some()) {
+        if probes.iter().chain(method).chain(rollbacks).any(|node| reference_name(node).is_some()) {
             names.add(method, "/method", &controls);
-            names.add(probes, PROBES, &controls);
+            names.add(probes, PROBES_POINTER, &controls);
         }
         let map = |key: &str| {
             root.get(key).map(SpannedValue::to_value).and_then(|v| v.as_map().cloned()).unwrap_or_default()
@@ -157,7 +157,7 @@ impl Experiment {
 }
 
 /// Where the probes of the hypothesis stand.
-const PROBES: &str = "/steady-state-hypothesis/probes";
+const PROBES_POINTER: &str = "/steady-state-hypothesis/probes";
 
 impl Hypothesis {
     fn read(node: &SpannedValue, names: &NameList, controls: &[ControlDeclaration]) -> Self {
@@ -165,7 +165,7 @@ impl Hypothesis {
             title: node
                 .get("title")
                 .map_or_else(|| "None".to_owned(), |t| t.to_value().python_text().into_owned()),
-            probes: MethodStep::read_all(items(node, "probes"), PROBES, names, controls),
+            probes: MethodStep::read_all(list_items(node, "probes"), PROBES_POINTER, names, controls),
             controls: ControlDeclaration::read_all(&node.to_value(), "/steady-state-hypothesis", controls),
         }
     }

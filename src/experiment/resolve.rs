@@ -80,9 +80,9 @@ pub struct PythonCall {
 pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, String> {
     let arguments = &activity.arguments;
     match activity.provider {
-        Some(ProviderKind::Process) => process(arguments, scope).map(ResolvedActivity::Process),
-        Some(ProviderKind::Http) => http(arguments, scope).map(ResolvedActivity::Http),
-        Some(ProviderKind::Python) => python(arguments, scope).map(ResolvedActivity::Python),
+        Some(ProviderKind::Process) => resolve_process(arguments, scope).map(ResolvedActivity::Process),
+        Some(ProviderKind::Http) => resolve_http(arguments, scope).map(ResolvedActivity::Http),
+        Some(ProviderKind::Python) => resolve_python(arguments, scope).map(ResolvedActivity::Python),
         None => Err(match arguments.get("type") {
             Some(kind) => format!("unknown provider type '{}'", kind.python_text()),
             None => "an activity requires a provider".to_owned(),
@@ -91,7 +91,7 @@ pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, S
 }
 
 /// Arguments are only looked at where there is anything to fill in: otherwise even `$$` stays.
-fn filled(value: Option<&Value>, scope: &Scope) -> Value {
+fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
     match value {
         None => Value::Null,
         Some(value) if scope.is_empty() => value.clone(),
@@ -99,7 +99,7 @@ fn filled(value: Option<&Value>, scope: &Scope) -> Value {
     }
 }
 
-fn process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
+fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
     let path = match provider.get("path") {
         Some(Value::Text(path)) => path.clone(),
         Some(other) => return Err(format!("the path of a process is a text, not {}", other.kind())),
@@ -109,7 +109,7 @@ fn process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
         let given = values.filter(|value| !matches!(value, Value::Null) && value.as_text() != Some(""));
         ProcessArguments::List(given.map(|value| value.python_text().into_owned()).collect())
     };
-    let arguments = match filled(provider.get("arguments"), scope) {
+    let arguments = match fill_argument(provider.get("arguments"), scope) {
         Value::Null if !provider.contains_key("arguments") => ProcessArguments::List(Vec::new()),
         Value::Text(text) => ProcessArguments::Shell(text),
         Value::List(list) => items(&mut list.iter()),
@@ -135,7 +135,7 @@ fn seconds(value: &Value) -> Option<f64> {
     value.as_f64().filter(|seconds| !seconds.is_nan())
 }
 
-fn http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
+fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
     let field = |key: &str| provider.get(key).filter(|value| **value != Value::Null);
     let url = match field("url").map(|url| scope.fill(url)) {
         Some(Value::Text(url)) => url,
@@ -160,15 +160,15 @@ fn http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
     Ok(HttpCall {
         url,
         method,
-        headers: headers(field("headers").map(|headers| scope.fill(headers)))?,
-        arguments: filled(provider.get("arguments"), scope),
-        timeout: http_timeout(field("timeout").map(|timeout| scope.fill(timeout)))?,
+        headers: resolve_headers(field("headers").map(|headers| scope.fill(headers)))?,
+        arguments: fill_argument(provider.get("arguments"), scope),
+        timeout: resolve_http_timeout(field("timeout").map(|timeout| scope.fill(timeout)))?,
         verification,
         max_retries,
     })
 }
 
-fn headers(headers: Option<Value>) -> Result<Vec<(String, String)>, String> {
+fn resolve_headers(headers: Option<Value>) -> Result<Vec<(String, String)>, String> {
     let headers = match headers {
         None => return Ok(Vec::new()),
         Some(Value::Map(headers)) => headers,
@@ -186,7 +186,7 @@ fn headers(headers: Option<Value>) -> Result<Vec<(String, String)>, String> {
     headers.into_iter().filter_map(header).collect()
 }
 
-fn http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), String> {
+fn resolve_http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), String> {
     let part = |value: &Value| match value {
         Value::Null => Ok(None),
         value => match seconds(value) {
@@ -205,9 +205,9 @@ fn http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), St
     }
 }
 
-fn python(provider: &Map, scope: &Scope) -> Result<PythonCall, String> {
+fn resolve_python(provider: &Map, scope: &Scope) -> Result<PythonCall, String> {
     let text = |key: &str| provider.get(key).and_then(Value::as_text).map(str::to_owned);
-    let arguments = match filled(provider.get("arguments"), scope) {
+    let arguments = match fill_argument(provider.get("arguments"), scope) {
         Value::Null => Map::new(),
         Value::Map(arguments) => arguments,
         other => return Err(format!("the arguments of a function are a mapping, not {}", other.kind())),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn process_arguments_become_texts() {
+    fn process_arguments_become_strings() {
         let check = |arguments: Json, expected: &[&str]| {
             let provider = json!({"type": "process", "path": "echo", "arguments": arguments});
             match call(&provider, json!({"l": ["x", "y z", 3], "s": "a b", "n": 5})) {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_cannot_take_is_an_error() {
+    fn invalid_process_arguments_are_rejected() {
         let check = |provider: Json, configuration: Json| {
             assert!(call(&provider, configuration).is_err(), "{provider}");
         };
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_in_arguments_stay_when_there_is_nothing_to_fill_in() {
+    fn arguments_stay_unchanged_with_an_empty_scope() {
         let Ok(ResolvedActivity::Http(http)) =
             call(&json!({"type": "http", "url": "http://h/$$", "arguments": {"a": "$$"}}), json!({}))
         else {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read_with_their_types() {
+    fn http_fields_resolve_with_their_types() {
         let provider = json!({"type": "http", "url": "http://h/${n}", "method": "pAtCh", "max_retries": 2,
             "headers": {"A": "v${n}", "B": null}, "timeout": [1, "${half}"], "verify_tls": false,
             "arguments": {"n": "${n}"}});
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_get_their_groups_of_secrets_merged() {
+    fn python_call_merges_secret_groups() {
         let provider = json!({"type": "python", "module": "m", "func": "f", "arguments": {"a": "${n}"}, "secrets": ["a", "b", "none"]});
         let Ok(ResolvedActivity::Python(python)) = call(&provider, json!({"n": 5})) else { panic!() };
         assert_eq!(Value::Map(python.arguments), json!({"a": 5}).into());

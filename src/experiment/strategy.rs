@@ -31,7 +31,7 @@ impl HypothesisStrategy {
     ];
 
     /// The strategy of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ON_COMMAND_LINE.into_iter().chain([Self::Skip]).find(|strategy| strategy.name() == name)
     }
 
@@ -48,17 +48,17 @@ impl HypothesisStrategy {
     }
 
     /// Whether the hypothesis is a gate before the method.
-    pub fn before(self) -> bool {
+    pub fn checks_before(self) -> bool {
         matches!(self, Self::Default | Self::BeforeMethodOnly | Self::Continuously)
     }
 
     /// Whether it is looked at while the method runs.
-    pub fn during(self) -> bool {
+    pub fn checks_during(self) -> bool {
         matches!(self, Self::DuringMethodOnly | Self::Continuously)
     }
 
     /// Whether it is looked at after the method.
-    pub fn after(self) -> bool {
+    pub fn checks_after(self) -> bool {
         matches!(self, Self::Default | Self::AfterMethodOnly | Self::Continuously)
     }
 }
@@ -91,7 +91,7 @@ impl RollbackStrategy {
     pub const ALL: [Self; 4] = [Self::Default, Self::Always, Self::Never, Self::Deviated];
 
     /// The strategy of that name; an unknown one is kept as such.
-    pub fn named(name: &str) -> Self {
+    pub fn from_name(name: &str) -> Self {
         Self::ALL
             .into_iter()
             .find(|strategy| strategy.name() == name)
@@ -143,15 +143,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_what_they_name() {
+    fn strategy_names_round_trip() {
         for strategy in HypothesisStrategy::ON_COMMAND_LINE {
-            assert_eq!(HypothesisStrategy::named(strategy.name()), Some(strategy));
+            assert_eq!(HypothesisStrategy::from_name(strategy.name()), Some(strategy));
         }
-        assert_eq!(HypothesisStrategy::named("skip"), Some(HypothesisStrategy::Skip));
-        assert_eq!(HypothesisStrategy::named("continuous"), None);
+        assert_eq!(HypothesisStrategy::from_name("skip"), Some(HypothesisStrategy::Skip));
+        assert_eq!(HypothesisStrategy::from_name("continuous"), None);
         for strategy in RollbackStrategy::ALL {
-            assert_eq!(RollbackStrategy::named(strategy.name()), strategy);
+            assert_eq!(RollbackStrategy::from_name(strategy.name()), strategy);
         }
-        assert_eq!(RollbackStrategy::named("sometimes").name(), "sometimes");
+        assert_eq!(RollbackStrategy::from_name("sometimes").name(), "sometimes");
     }
 }

@@ -102,7 +102,7 @@ impl<'a> YamlBuilder<'a> {
     }
 
     fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
-        Diagnostic::of_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
+        Diagnostic::for_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
     }
 
     /// The place, or the nearest one on its line: in directives the parser counts bytes.
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_yaml_1_1_unless_quoted() {
+    fn unquoted_scalars_follow_yaml_1_1() {
         check("[no, 'no', \"010\", 010, 1:30, 1_000, ~, yes]", r#"[false,"no","010",8,90,1000,null,true]"#);
         check("a: |\n  1\n", r#"{"a":"1\n"}"#);
         check("a: !!str 1\nb: !!int '7'\nc: ! 5", r#"{"a":"1","b":7,"c":"5"}"#);
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_their_place() {
+    fn yaml_errors_have_a_position() {
         refused("title: [t\ndescription: d\n", 2, "while parsing a flow sequence");
         refused("a: b: c", 1, "mapping values are not allowed here");
         refused("a: 1\n---\nb: 2", 2, "single document");
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused_quickly() {
+    fn yaml_bombs_are_rejected() {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_told() {
+    fn duplicate_yaml_key_is_a_warning() {
         let document = read("a: 1\nb: 2\na: 3\n", "f").unwrap();
         assert_eq!(document.warnings[0].position, Some(Position { line: 3, column: 1 }));
     }

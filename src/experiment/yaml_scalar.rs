@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_scalars_are_what_pyyaml_makes_of_them() {
+    fn plain_scalars_match_pyyaml() {
         let check = |text: &str, expected: &str| {
             let got = resolve(text).map(|v| serde_json::to_string(&v).unwrap());
             assert_eq!(got.as_deref(), Ok(expected), "{text}");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_tags_are_obeyed() {
+    fn standard_tags_set_the_type() {
         let check = |tag: &str, text: &str, expected: Option<Value>| {
             assert_eq!(construct(tag, text).ok(), expected, "!!{tag} {text}");
         };

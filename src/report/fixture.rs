@@ -6,12 +6,12 @@ use super::ReportSummary;
 use crate::journal::Record;
 
 /// A run that deviated, with a text wherever one can stand.
-pub(super) fn saying(text: &str) -> ReportSummary {
-    with(text, 0.1, [3.0, 5.0], 1.5)
+pub(super) fn summary_with_text(text: &str) -> ReportSummary {
+    summary_with_numbers(text, 0.1, [3.0, 5.0], 1.5)
 }
 
 /// The same with a period, the begin and the end of the fault in seconds, and a latency in milliseconds.
-pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> ReportSummary {
+pub(super) fn summary_with_numbers(text: &str, period: f64, fault: [f64; 2], latency: f64) -> ReportSummary {
     let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
         "output": {"status": 500, "headers": {}, "body": text}});
     let action = json!({"activity": {"type": "action", "name": text}, "status": "succeeded",
@@ -32,11 +32,11 @@ pub(super) fn with(text: &str, period: f64, fault: [f64; 2], latency: f64) -> Re
             "annotations": {text: text}, "activities": [{"at": "/run/0", "phase": "method", "targets": [target],
             "effect": {"state": "confirmed", "detail": text, "effective_at": "2026-01-01T00:00:02"}}],
             "samples": samples}});
-    ReportSummary::of(&[Record::read(text, journal.to_string()).unwrap()], None)
+    ReportSummary::from_records(&[Record::read(text, journal.to_string()).unwrap()], None)
 }
 
 /// A comparison of runs of which none differs but in what they stood, with a text wherever one can stand.
-pub(super) fn labelled(text: &str) -> ReportSummary {
+pub(super) fn comparison_with_confounder(text: &str) -> ReportSummary {
     let run = |id: &str, version: &str| {
         let action = json!({"type": "action", "name": text});
         let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": true});
@@ -52,5 +52,5 @@ pub(super) fn labelled(text: &str) -> ReportSummary {
     let (before, after) = ([run("b", "v1.30")], [run("a", "v1.31")]);
     let comparison =
         crate::compare::compare(&before, &after, &crate::compare::CompareOptions::default()).unwrap();
-    ReportSummary::of(&[before, after].concat(), Some(&comparison))
+    ReportSummary::from_records(&[before, after].concat(), Some(&comparison))
 }

@@ -12,23 +12,23 @@ use junit_report::{
 
 use super::ReportSummary;
 use super::summary::{
-    ProbeCheck, ProbeCheckState, ProbeRow, RunSummary, StepStatus, SummaryStep, counts, reaction,
-    seconds_shown,
+    ProbeCheck, ProbeCheckState, ProbeRow, RunSummary, StepStatus, SummaryStep, format_reaction,
+    format_sample_counts, format_seconds,
 };
 use crate::clock::Timestamp;
 use crate::compare::{ComparisonVerdict, MetricResult, MetricVerdict, RunComparison};
 
 /// How long what stands beside a suite may be, in bytes.
-const LONGEST_OUT: usize = 64 * 1024;
+const MAX_SYSTEM_OUT: usize = 64 * 1024;
 
 /// The report.
 pub fn render(summary: &ReportSummary) -> String {
     let mut suites: Vec<TestSuite> = Vec::new();
     if let Some(comparison) = &summary.comparison {
-        suites.push(of_comparison(comparison));
+        suites.push(comparison_suite(comparison));
     }
     let names = suite_names(summary);
-    suites.extend(summary.runs.iter().zip(names).map(|(run, name)| of_run(run, &name)));
+    suites.extend(summary.runs.iter().zip(names).map(|(run, name)| run_suite(run, &name)));
     let mut report = Report::new();
     report.add_testsuites(suites);
     let mut bytes = Vec::new();
@@ -53,19 +53,19 @@ fn suite_names(summary: &ReportSummary) -> Vec<String> {
 /// The test cases of a suite, each with a name of its own within its class.
 struct CaseCollector {
     suite: String,
-    known: HashMap<(String, String), usize>,
-    written: Vec<TestCase>,
+    name_counts: HashMap<(String, String), usize>,
+    cases: Vec<TestCase>,
 }
 
 impl CaseCollector {
     fn new(suite: &str) -> Self {
-        Self { suite: xml_text(suite), known: HashMap::new(), written: Vec::new() }
+        Self { suite: sanitize_xml(suite), name_counts: HashMap::new(), cases: Vec::new() }
     }
 
     /// A case of a section such as `before`.
     fn add(&mut self, section: &str, name: &str, result: CaseOutcome, seconds: Option<f64>) {
-        let name = xml_text(name);
-        let count = self.known.entry((section.to_owned(), name.clone())).or_default();
+        let name = sanitize_xml(name);
+        let count = self.name_counts.entry((section.to_owned(), name.clone())).or_default();
         *count += 1;
         let name = if *count > 1 { format!("{name} ({count})") } else { name };
         // in whole milliseconds: not every reader takes more digits
@@ -76,23 +76,23 @@ impl CaseCollector {
         let mut case = match &result {
             CaseOutcome::Passed => TestCaseBuilder::success(&name, time),
             CaseOutcome::Failure(kind, message) => {
-                TestCaseBuilder::failure(&name, time, kind, &xml_text(message))
+                TestCaseBuilder::failure(&name, time, kind, &sanitize_xml(message))
             }
             CaseOutcome::Error(kind, message) => {
-                TestCaseBuilder::error(&name, time, kind, &xml_text(message))
+                TestCaseBuilder::error(&name, time, kind, &sanitize_xml(message))
             }
             CaseOutcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
         };
         // dots would be taken for packages
         case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
-        self.written.push(case.build());
+        self.cases.push(case.build());
     }
 
     fn suite(self, start: Option<&str>, out: &str) -> TestSuite {
         let mut suite = TestSuiteBuilder::new(&self.suite);
-        suite.add_testcases(self.written).set_timestamp(timestamp(start));
+        suite.add_testcases(self.cases).set_timestamp(timestamp(start));
         if !out.is_empty() {
-            suite.set_system_out(&cdata(&bounded(out)));
+            suite.set_system_out(&escape_cdata(&truncate_output(out)));
         }
         suite.build()
     }
@@ -108,30 +108,30 @@ enum CaseOutcome {
     Skipped(&'static str),
 }
 
-fn of_run(run: &RunSummary, name: &str) -> TestSuite {
+fn run_suite(run: &RunSummary, name: &str) -> TestSuite {
     let mut cases = CaseCollector::new(name);
     for probe in &run.probes {
-        cases.look("steady state before", probe, &probe.before);
+        cases.add_check("steady state before", probe, &probe.before);
     }
     for step in run.method.iter().filter(|step| step.is_action) {
-        cases.step("actions", step);
+        cases.add_step("actions", step);
     }
     for probe in &run.probes {
         if let Some(during) = &probe.during {
-            cases.look("steady state during", probe, during);
+            cases.add_check("steady state during", probe, during);
         }
     }
     for probe in &run.probes {
-        cases.look("steady state after", probe, &probe.after);
+        cases.add_check("steady state after", probe, &probe.after);
     }
     for step in &run.rollbacks {
-        cases.step("rollbacks", step);
+        cases.add_step("rollbacks", step);
     }
-    cases.suite(run.start.as_deref(), &said(run))
+    cases.suite(run.start.as_deref(), &system_out(run))
 }
 
 impl CaseCollector {
-    fn look(&mut self, section: &str, probe: &ProbeRow, look: &ProbeCheck) {
+    fn add_check(&mut self, section: &str, probe: &ProbeRow, look: &ProbeCheck) {
         let seen = || format!("{}, tolerated: {}", look.observed, probe.tolerated);
         let result = match look.state {
             ProbeCheckState::Met => CaseOutcome::Passed,
@@ -145,9 +145,9 @@ impl CaseCollector {
         self.add(section, &probe.name, result, look.duration);
     }
 
-    fn step(&mut self, section: &str, step: &SummaryStep) {
+    fn add_step(&mut self, section: &str, step: &SummaryStep) {
         let name = if step.is_action { format!("{} took effect", step.name) } else { step.name.clone() };
-        let why = if step.detail.is_empty() { step.state.shown().to_owned() } else { step.detail.clone() };
+        let why = if step.detail.is_empty() { step.state.label().to_owned() } else { step.detail.clone() };
         let result = match step.state {
             StepStatus::TookEffect | StepStatus::Done => CaseOutcome::Passed,
             StepStatus::Unconfirmed => CaseOutcome::Error("NotSeenToTakeEffect", why),
@@ -160,30 +160,30 @@ impl CaseCollector {
         self.add(section, &name, result, step.duration);
     }
 
-    fn row(&mut self, row: &MetricResult) {
-        let name = format!("{}: {}", row.probe, row.measure.shown());
+    fn add_metric(&mut self, row: &MetricResult) {
+        let name = format!("{}: {}", row.probe, row.metric.label());
         let what = || {
             format!(
                 "{} before, {} after; difference {}; {}",
-                row.shown_before(),
-                row.shown_after(),
-                row.shown_difference(),
-                row.shown_standing()
+                row.format_before(),
+                row.format_after(),
+                row.format_difference(),
+                row.format_result()
             )
         };
-        let result = match row.standing {
+        let result = match row.result {
             MetricVerdict::Worse => CaseOutcome::Failure("Worse", what()),
             MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
                 CaseOutcome::Passed
             }
-            MetricVerdict::NotToldApart => CaseOutcome::Skipped("not told apart"),
+            MetricVerdict::NotSignificant => CaseOutcome::Skipped("not told apart"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };
         self.add("rows", &name, result, None);
     }
 }
 
-fn of_comparison(comparison: &RunComparison) -> TestSuite {
+fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     let mut cases = CaseCollector::new(&format!("{} (before and after)", comparison.title));
     let why = || format!("{}: {}", comparison.headline(), comparison.reason);
     let result = match comparison.verdict {
@@ -194,20 +194,20 @@ fn of_comparison(comparison: &RunComparison) -> TestSuite {
         ComparisonVerdict::Inconclusive => CaseOutcome::Skipped("inconclusive"),
     };
     cases.add("verdict", &comparison.headline(), result, None);
-    for row in &comparison.rows {
-        cases.row(row);
+    for row in &comparison.metrics {
+        cases.add_metric(row);
     }
     let mut out = String::new();
-    for label in &comparison.labels {
+    for label in &comparison.confounders {
         let _ = writeln!(out, "not the same: {}", label.text);
     }
-    let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.shown_counts());
+    let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.format_counts());
     let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();
     cases.suite(first, &out)
 }
 
 /// What stands beside the cases of a run.
-fn said(run: &RunSummary) -> String {
+fn system_out(run: &RunSummary) -> String {
     let mut out = format!("{}: {}\n", run.verdict, run.reason);
     for (name, value) in &run.environment {
         let _ = writeln!(out, "{name}: {value}");
@@ -220,14 +220,14 @@ fn said(run: &RunSummary) -> String {
     }
     for series in &run.samples {
         for seen in &series.phases {
-            let _ = writeln!(out, "{}, {}: {}", series.probe, seen.phase.name(), counts(seen));
+            let _ = writeln!(out, "{}, {}: {}", series.probe, seen.phase.name(), format_sample_counts(seen));
         }
-        for text in reaction(series) {
+        for text in format_reaction(series) {
             let _ = writeln!(out, "{}: {text}", series.probe);
         }
     }
     for moment in &run.timeline {
-        let _ = writeln!(out, "{}: {}", seconds_shown(moment.at), moment.what);
+        let _ = writeln!(out, "{}: {}", format_seconds(moment.at), moment.description);
     }
     out
 }
@@ -242,7 +242,7 @@ fn timestamp(start: Option<&str>) -> OffsetDateTime {
 
 /// What XML 1.0 can hold of a text: without the sequences that colour a terminal, and a replacement for every
 /// character that it has no place for.
-pub fn xml_text(text: &str) -> String {
+pub fn sanitize_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -261,16 +261,16 @@ pub fn xml_text(text: &str) -> String {
 }
 
 /// The same, where the text stands in a section that its end would close.
-fn cdata(text: &str) -> String {
-    xml_text(text).replace("]]>", "]]]]><![CDATA[>")
+fn escape_cdata(text: &str) -> String {
+    sanitize_xml(text).replace("]]>", "]]]]><![CDATA[>")
 }
 
 /// The beginning of a long text.
-fn bounded(text: &str) -> String {
-    if text.len() <= LONGEST_OUT {
+fn truncate_output(text: &str) -> String {
+    if text.len() <= MAX_SYSTEM_OUT {
         return text.to_owned();
     }
-    let mut end = LONGEST_OUT;
+    let mut end = MAX_SYSTEM_OUT;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -284,14 +284,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_xml_can_hold_is_left() {
-        let check = |text: &str, expected: &str| assert_eq!(xml_text(text), expected, "{text:?}");
+    fn xml_text_drops_characters_that_xml_forbids() {
+        let check = |text: &str, expected: &str| assert_eq!(sanitize_xml(text), expected, "{text:?}");
         check("plain <&> text\n", "plain <&> text\n");
         check("\u{1b}[1;31mred\u{1b}[0m", "red");
         check("\u{1b}x\0", "\u{fffd}x\u{fffd}");
         check("\u{85}\u{fffe}é😀", "\u{fffd}\u{fffd}é😀");
         check("\u{1b}[", "");
-        assert_eq!(cdata("a]]>b"), "a]]]]><![CDATA[>b");
+        assert_eq!(escape_cdata("a]]>b"), "a]]]]><![CDATA[>b");
     }
 
     /// How many elements there are of each name; nothing where the text is not well-formed.
@@ -324,19 +324,19 @@ mod tests {
             "run": [failed], "rollbacks": [failed], "kubectl-chaos": {"schema": 1, "verdict": text, "reason": text,
                 "annotations": {"a": text}}});
         let record = crate::journal::Record::read(text, journal.to_string()).unwrap();
-        render(&ReportSummary::of(&[record.clone(), record], None))
+        render(&ReportSummary::from_records(&[record.clone(), record], None))
     }
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict() {
-        let xml = render(&crate::report::fixture::labelled("name"));
+    fn confounders_precede_verdict_in_system_out() {
+        let xml = render(&crate::report::fixture::comparison_with_confounder("name"));
         let (label, verdict) =
             (xml.find("not the same: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
         assert!(label.is_some() && label < verdict, "{xml}");
     }
 
     #[test]
-    fn each_case_says_what_became_of_it() {
+    fn test_cases_report_their_outcome() {
         let xml = rendered("name");
         let found = elements(&xml).unwrap();
         let count = |name: &str| found.get(name).copied().unwrap_or(0);
@@ -348,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in r#".*|[\]\[<>&'"!-]{0,30}(\]\]>)?(</system-out>)?\u{1b}?\PC{0,10}"#) {
+        fn untrusted_text_adds_no_xml_element(text in r#".*|[\]\[<>&'"!-]{0,30}(\]\]>)?(</system-out>)?\u{1b}?\PC{0,10}"#) {
             let xml = rendered(&text);
             let found = elements(&xml);
             prop_assert_eq!(found, elements(&rendered("name")), "{}", xml);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_whole_seconds() {
+    fn timestamps_are_whole_seconds() {
         let check = |start: Option<&str>, expected: i64| {
             assert_eq!(timestamp(start).unix_timestamp(), expected, "{start:?}");
         };

@@ -10,19 +10,20 @@ use std::fmt::Write as _;
 
 use super::ReportSummary;
 use super::summary::{
-    ProbeCheck, RunSummary, Sentiment, SummaryStep, counts, ratio, reaction, seconds_shown,
+    ProbeCheck, RunSummary, Sentiment, SummaryStep, format_reaction, format_sample_counts, format_seconds,
+    format_success_ratio,
 };
 use crate::compare::RunComparison;
 use crate::series::{RawSample, SampleOutcome, Series};
 
-pub use escape::{cell, code, element, inline};
+pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 
 /// How long a comment on GitHub may be, with something to spare.
-pub const COMMENT: usize = 65_000;
+pub const MAX_COMMENT_BYTES: usize = 65_000;
 /// How many bars a sparkline has.
-const BARS: usize = 40;
+const SPARKLINE_BARS: usize = 40;
 /// The heights of bars.
-const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const BAR_CHARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Parts of the report that can be left out, the first to go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,54 +65,56 @@ impl OptionalSection {
 /// and what stands above it always stand, cut where even that is too long.
 pub fn render(summary: &ReportSummary, limit: usize) -> String {
     for left_out in 0..=OptionalSection::ALL.len() {
-        let text = written(summary, left_out);
+        let text = render_without(summary, left_out);
         if text.len() <= limit {
             return text;
         }
     }
     // what differed is then named, and not told: the verdict is not to go because of it
-    let mut text = labels(summary, true) + &headline(summary);
+    let mut text = confounder_lines(summary, true) + &format_headline(summary);
     while text.len() > limit {
         text.pop();
     }
     text
 }
 
-fn written(summary: &ReportSummary, left_out: usize) -> String {
+fn render_without(summary: &ReportSummary, left_out: usize) -> String {
     let has = |part: OptionalSection| !OptionalSection::ALL[..left_out].contains(&part);
-    let mut out = labels(summary, false) + &headline(summary);
+    let mut out = confounder_lines(summary, false) + &format_headline(summary);
     if has(OptionalSection::Reason) {
-        reason(summary, &mut out);
+        write_reason(summary, &mut out);
     }
     match &summary.comparison {
-        Some(comparison) if has(OptionalSection::Table) => rows(comparison, &mut out),
-        None if has(OptionalSection::Table) => summary.runs.iter().for_each(|run| probes(run, &mut out)),
+        Some(comparison) if has(OptionalSection::Table) => write_metrics(comparison, &mut out),
+        None if has(OptionalSection::Table) => {
+            summary.runs.iter().for_each(|run| write_probes(run, &mut out))
+        }
         _ => {}
     }
     if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(OptionalSection::Runs)) {
-        runs(comparison, &mut out);
+        write_runs(comparison, &mut out);
     }
     for run in &summary.runs {
         let mut details = String::new();
         if has(OptionalSection::Steps) {
-            steps(run, &mut details);
+            write_steps(run, &mut details);
         }
         if has(OptionalSection::Samples) {
-            samples(run, &mut details);
+            write_samples(run, &mut details);
         }
         if has(OptionalSection::Timeline) {
-            timeline(run, &mut details);
+            write_timeline(run, &mut details);
         }
         if has(OptionalSection::Environment) {
-            environment(run, &mut details);
+            write_environment(run, &mut details);
         }
         if !details.is_empty() {
             let _ = write!(
                 out,
                 "\n<details><summary>{} <b>{}</b>: {}</summary>\n{details}\n</details>\n",
-                mark(run.tone),
-                element(&run.shown()),
-                element(&run.verdict)
+                sentiment_emoji(run.sentiment),
+                escape_element(&run.label()),
+                escape_element(&run.verdict)
             );
         }
     }
@@ -123,24 +126,29 @@ fn written(summary: &ReportSummary, left_out: usize) -> String {
 }
 
 /// What was not the same on both sides; in brief, only what it is about.
-fn labels(summary: &ReportSummary, in_brief: bool) -> String {
+fn confounder_lines(summary: &ReportSummary, in_brief: bool) -> String {
     let labels =
-        summary.comparison.as_ref().map(|comparison| comparison.labels.as_slice()).unwrap_or_default();
+        summary.comparison.as_ref().map(|comparison| comparison.confounders.as_slice()).unwrap_or_default();
     let line = |text: &str| format!("> **Not the same on both sides:** {text}\n\n");
     if labels.is_empty() {
         String::new()
     } else if in_brief {
         line(&labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
     } else {
-        labels.iter().map(|label| line(&inline(&label.text))).collect()
+        labels.iter().map(|label| line(&escape_inline(&label.text))).collect()
     }
 }
 
-fn headline(summary: &ReportSummary) -> String {
-    format!("### {} {}: {}\n", mark(summary.tone()), inline(&summary.title()), inline(&summary.headline()))
+fn format_headline(summary: &ReportSummary) -> String {
+    format!(
+        "### {} {}: {}\n",
+        sentiment_emoji(summary.sentiment()),
+        escape_inline(&summary.title()),
+        escape_inline(&summary.headline())
+    )
 }
 
-fn mark(tone: Sentiment) -> &'static str {
+fn sentiment_emoji(tone: Sentiment) -> &'static str {
     match tone {
         Sentiment::Good => "✅",
         Sentiment::Bad => "❌",
@@ -148,59 +156,59 @@ fn mark(tone: Sentiment) -> &'static str {
     }
 }
 
-fn reason(summary: &ReportSummary, out: &mut String) {
+fn write_reason(summary: &ReportSummary, out: &mut String) {
     let text = summary.reason();
     if !text.is_empty() {
-        let _ = write!(out, "\n{}\n", inline(&text));
+        let _ = write!(out, "\n{}\n", escape_inline(&text));
     }
     if let Some(comparison) = &summary.comparison {
-        let _ = write!(out, "\n{}\n", inline(&comparison.shown_counts()));
-        if comparison.is_seen_once() {
+        let _ = write!(out, "\n{}\n", escape_inline(&comparison.format_counts()));
+        if comparison.is_unreplicated() {
             out.push_str("\nThat was seen once: it shows what can happen, and not how often it does.\n");
         }
-        if let Some(needed) = &comparison.needed {
-            let _ = write!(out, "\n{}\n", inline(&needed.reason));
+        if let Some(needed) = &comparison.required_runs {
+            let _ = write!(out, "\n{}\n", escape_inline(&needed.reason));
         }
     }
 }
 
-fn rows(comparison: &RunComparison, out: &mut String) {
-    if comparison.rows.is_empty() {
+fn write_metrics(comparison: &RunComparison, out: &mut String) {
+    if comparison.metrics.is_empty() {
         return;
     }
     out.push_str("\n| probe | measure | before | after | difference | 95 % interval | so it is |\n");
     out.push_str("|---|---|---|---|---|---|---|\n");
-    for row in &comparison.rows {
+    for row in &comparison.metrics {
         let cells = [
             row.probe.clone(),
-            row.measure.shown().to_owned(),
-            row.shown_before(),
-            row.shown_after(),
-            row.shown_difference(),
-            row.shown_interval(),
-            row.shown_standing(),
+            row.metric.label().to_owned(),
+            row.format_before(),
+            row.format_after(),
+            row.format_difference(),
+            row.format_interval(),
+            row.format_result(),
         ];
-        line(&cells, out);
+        write_table_row(&cells, out);
     }
 }
 
 /// One line of a table.
-fn line(cells: &[String], out: &mut String) {
+fn write_table_row(cells: &[String], out: &mut String) {
     for text in cells {
-        let _ = write!(out, "| {} ", cell(text));
+        let _ = write!(out, "| {} ", escape_cell(text));
     }
     out.push_str("|\n");
 }
 
-fn runs(comparison: &RunComparison, out: &mut String) {
+fn write_runs(comparison: &RunComparison, out: &mut String) {
     out.push_str("\n| run | outcome | why |\n|---|---|---|\n");
     for run in &comparison.runs {
         let name = format!("{} {}", run.arm.name(), run.repeat);
-        line(&[name, run.outcome.name().to_owned(), run.reason.clone()], out);
+        write_table_row(&[name, run.outcome.name().to_owned(), run.reason.clone()], out);
     }
 }
 
-fn probes(run: &RunSummary, out: &mut String) {
+fn write_probes(run: &RunSummary, out: &mut String) {
     if run.probes.is_empty() {
         return;
     }
@@ -208,18 +216,18 @@ fn probes(run: &RunSummary, out: &mut String) {
     let (head, rule) = if during { (" during |", "---|") } else { ("", "") };
     let _ = write!(out, "\n| steady state | tolerated | before |{head} after |\n|---|---|---|{rule}---|\n");
     for probe in &run.probes {
-        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), looked(&probe.before)];
+        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), format_check(&probe.before)];
         if during {
-            cells.push(probe.during.as_ref().map(looked).unwrap_or_default());
+            cells.push(probe.during.as_ref().map(format_check).unwrap_or_default());
         }
-        cells.push(looked(&probe.after));
-        line(&cells, out);
+        cells.push(format_check(&probe.after));
+        write_table_row(&cells, out);
     }
 }
 
-fn looked(look: &ProbeCheck) -> String {
-    let mark = mark(look.state.tone());
-    let shown = look.state.shown();
+fn format_check(look: &ProbeCheck) -> String {
+    let mark = sentiment_emoji(look.state.sentiment());
+    let shown = look.state.label();
     if look.observed.is_empty() {
         format!("{mark} {shown}")
     } else {
@@ -227,24 +235,24 @@ fn looked(look: &ProbeCheck) -> String {
     }
 }
 
-fn steps(run: &RunSummary, out: &mut String) {
+fn write_steps(run: &RunSummary, out: &mut String) {
     for (name, steps) in [("What was done", &run.method), ("Rollbacks", &run.rollbacks)] {
         if steps.is_empty() {
             continue;
         }
         let _ = write!(out, "\n**{name}**\n\n| step | | hit |\n|---|---|---|\n");
         for step in steps {
-            line(&[step.name.clone(), stepped(step), hits(step)], out);
+            write_table_row(&[step.name.clone(), format_step(step), format_targets(step)], out);
         }
     }
 }
 
-fn stepped(step: &SummaryStep) -> String {
-    let shown = format!("{} {}", mark(step.state.tone()), step.state.shown());
+fn format_step(step: &SummaryStep) -> String {
+    let shown = format!("{} {}", sentiment_emoji(step.state.sentiment()), step.state.label());
     if step.detail.is_empty() { shown } else { format!("{shown}: {}", step.detail) }
 }
 
-fn hits(step: &SummaryStep) -> String {
+fn format_targets(step: &SummaryStep) -> String {
     const MOST: usize = 10;
     let shown = |(target, done): &(String, Option<bool>)| {
         if *done == Some(false) { format!("{target} (not done)") } else { target.clone() }
@@ -256,7 +264,7 @@ fn hits(step: &SummaryStep) -> String {
     all.join(", ")
 }
 
-fn samples(run: &RunSummary, out: &mut String) {
+fn write_samples(run: &RunSummary, out: &mut String) {
     if run.samples.is_empty() {
         return;
     }
@@ -269,17 +277,23 @@ fn samples(run: &RunSummary, out: &mut String) {
             let cells = [
                 series.probe.clone(),
                 seen.phase.name().to_owned(),
-                counts(seen),
-                ratio(seen).unwrap_or_default(),
+                format_sample_counts(seen),
+                format_success_ratio(seen).unwrap_or_default(),
                 latency(|latency| latency.p50),
                 latency(|latency| latency.p95),
             ];
-            line(&cells, out);
+            write_table_row(&cells, out);
         }
     }
     for series in &run.samples {
-        let told = reaction(series).join(", ");
-        let _ = write!(out, "\n{}: `{}` {}\n", inline(&series.probe), sparkline(series), inline(&told));
+        let told = format_reaction(series).join(", ");
+        let _ = write!(
+            out,
+            "\n{}: `{}` {}\n",
+            escape_inline(&series.probe),
+            sparkline(series),
+            escape_inline(&told)
+        );
     }
 }
 
@@ -289,7 +303,7 @@ fn sparkline(series: &Series) -> String {
     if raw.is_empty() {
         return String::new();
     }
-    let wide = raw.len().div_ceil(BARS).max(1);
+    let wide = raw.len().div_ceil(SPARKLINE_BARS).max(1);
     let good = |sample: &&RawSample| sample.2 == SampleOutcome::Ok;
     let height = |chunk: &[RawSample]| -> Option<f64> {
         let latencies: Vec<f64> = chunk.iter().filter(good).filter_map(|sample| sample.1).collect();
@@ -301,40 +315,42 @@ fn sparkline(series: &Series) -> String {
     let bar = |height: &Option<f64>| match height {
         None => '×',
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a small number
-        Some(height) if highest > 0.0 => HEIGHTS[((height / highest * 7.0).round().clamp(0.0, 7.0)) as usize],
-        Some(_) => HEIGHTS[0],
+        Some(height) if highest > 0.0 => {
+            BAR_CHARS[((height / highest * 7.0).round().clamp(0.0, 7.0)) as usize]
+        }
+        Some(_) => BAR_CHARS[0],
     };
     heights.iter().map(bar).collect()
 }
 
-fn timeline(run: &RunSummary, out: &mut String) {
+fn write_timeline(run: &RunSummary, out: &mut String) {
     if run.timeline.is_empty() {
         return;
     }
     out.push_str("\n**Timeline**\n\n| at | |\n|---|---|\n");
     for moment in run.timeline.iter().take(100) {
-        line(&[seconds_shown(moment.at), moment.what.clone()], out);
+        write_table_row(&[format_seconds(moment.at), moment.description.clone()], out);
     }
 }
 
-fn environment(run: &RunSummary, out: &mut String) {
+fn write_environment(run: &RunSummary, out: &mut String) {
     out.push_str("\n**Where, and how to do it again**\n\n");
     for (name, value) in &run.environment {
-        let _ = writeln!(out, "- {name}: {}", escape::value(value));
+        let _ = writeln!(out, "- {name}: {}", escape::copyable_value(value));
     }
-    let _ = write!(out, "\n{}", code(&run.reproduce().join("\n")));
+    let _ = write!(out, "\n{}", code_block(&run.reproduction_commands().join("\n")));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::saying as summary;
+    use crate::report::fixture::summary_with_text as summary;
     use proptest::prelude::*;
 
     #[test]
-    fn the_verdict_stands_first_whatever_the_room() {
+    fn verdict_comes_first_at_every_limit() {
         let summary = summary("deviated");
-        let whole = render(&summary, COMMENT);
+        let whole = render(&summary, MAX_COMMENT_BYTES);
         assert!(whole.starts_with("### "), "{whole}");
         assert!(whole.contains("**Timeline**") && !whole.contains("no room"), "{whole}");
         for limit in [whole.len() - 1, 600, 400, 300, 200] {
@@ -347,9 +363,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict_whatever_the_room() {
-        let summary = crate::report::fixture::labelled("x");
-        let whole = render(&summary, COMMENT);
+    fn confounders_precede_verdict_at_every_limit() {
+        let summary = crate::report::fixture::comparison_with_confounder("x");
+        let whole = render(&summary, MAX_COMMENT_BYTES);
         let said = "> **Not the same on both sides:** Kubernetes:";
         assert!(
             whole.starts_with(said) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
@@ -364,7 +380,7 @@ mod tests {
             );
         }
         // where that is too long it is named, and not told
-        let text = render(&crate::report::fixture::labelled(&"long ".repeat(20)), 250);
+        let text = render(&crate::report::fixture::comparison_with_confounder(&"long ".repeat(20)), 250);
         let said = "> **Not the same on both sides:** kubernetes-version\n\n### ⚪ long";
         assert!(text.starts_with(said) && text.len() <= 250, "{text}");
     }
@@ -398,12 +414,12 @@ mod tests {
 
     /// A hidden line by which comments are found again would make this one another.
     #[test]
-    fn no_text_hides_a_line() {
+    fn untrusted_text_adds_no_html_comment() {
         let line = "<!-- kubectl-chaos:comment:other -->";
         for text in
             [line.to_owned(), format!("x\n{line}\ny"), format!("'\r\n{line}\r\n"), format!("```\n{line}")]
         {
-            let whole = render(&summary(&text), COMMENT);
+            let whole = render(&summary(&text), MAX_COMMENT_BYTES);
             assert!(!whole.contains("<!"), "{whole}");
             assert!(whole.contains("comment:"), "{whole}");
         }
@@ -411,9 +427,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
-            let plain = render(&summary("x"), COMMENT);
-            let whole = render(&summary(&text), COMMENT);
+        fn untrusted_text_adds_no_table_cell_or_element(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
+            let plain = render(&summary("x"), MAX_COMMENT_BYTES);
+            let whole = render(&summary(&text), MAX_COMMENT_BYTES);
             // as many lines of tables, with as many cells each
             let shape = |text: &str| live(text).lines().filter(|line| line.starts_with('|'))
                 .map(|line| line.matches('|').count()).collect::<Vec<_>>();

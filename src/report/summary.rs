@@ -9,7 +9,7 @@ use crate::compare::RunComparison;
 use crate::journal::Record;
 use crate::series::Series;
 
-pub use format::{counts, ratio, reaction, seconds_shown};
+pub use format::{format_reaction, format_sample_counts, format_seconds, format_success_ratio};
 
 /// One run, or several, and what a comparison of them came to.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ pub struct RunSummary {
     /// The arm of a trial or a comparison, and which of its runs: `before`, 1.
     pub arm: Option<(String, u32)>,
     /// Whether a trial made it, in a place of its own.
-    pub is_of_a_trial: bool,
+    pub is_trial_run: bool,
     /// What it came to, in one word: `held`, `deviated`…
     pub verdict: String,
     /// How that is to be taken.
-    pub tone: Sentiment,
+    pub sentiment: Sentiment,
     /// Why it came to that.
     pub reason: String,
     /// When it began, ISO 8601.
@@ -54,7 +54,7 @@ pub struct RunSummary {
     /// What sampling saw.
     pub samples: Vec<Series>,
     /// What it takes to do it again.
-    pub again: ReproductionInputs,
+    pub reproduction: ReproductionInputs,
     /// The journal as it was read.
     pub journal: String,
 }
@@ -108,7 +108,7 @@ pub struct ProbeCheck {
     /// How long it took, in seconds.
     pub duration: Option<f64>,
     /// How many looks there were, and how many of them were not met.
-    pub looks: (usize, usize),
+    pub checks: (usize, usize),
 }
 
 /// What became of a look.
@@ -170,18 +170,18 @@ pub struct TimelineEvent {
     /// Seconds since the run began.
     pub at: f64,
     /// What happened.
-    pub what: String,
+    pub description: String,
     /// What kind of thing.
     pub kind: TimelineEventKind,
     /// How it is to be taken.
-    pub tone: Sentiment,
+    pub sentiment: Sentiment,
 }
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimelineEventKind {
     /// A look at the steady state.
-    Look,
+    HypothesisCheck,
     /// An action.
     Action,
     /// An action was seen to take effect.
@@ -196,8 +196,8 @@ pub enum TimelineEventKind {
 
 impl ReportSummary {
     /// Of records, and what their comparison came to: that of those before and those after, in this order.
-    pub fn of(records: &[Record], comparison: Option<&RunComparison>) -> Self {
-        let mut runs: Vec<RunSummary> = records.iter().map(build::run).collect();
+    pub fn from_records(records: &[Record], comparison: Option<&RunComparison>) -> Self {
+        let mut runs: Vec<RunSummary> = records.iter().map(build::summarize_run).collect();
         // what a run was in the trial that made it counts for less than what it is in this answer
         let compared = comparison.into_iter().flat_map(|comparison| &comparison.runs);
         for (run, compared) in runs.iter_mut().zip(compared) {

@@ -3,7 +3,9 @@
 //! What comes from journals is written so that it cannot move the cursor or colour anything.
 
 use super::ReportSummary;
-use super::summary::{ProbeCheck, RunSummary, SummaryStep, counts, reaction, seconds_shown};
+use super::summary::{
+    ProbeCheck, RunSummary, SummaryStep, format_reaction, format_sample_counts, format_seconds,
+};
 use crate::console::sanitize;
 
 /// The report. A comparison stands above the runs, in the words of `kubectl chaos compare`.
@@ -13,20 +15,20 @@ pub fn render(summary: &ReportSummary) -> String {
         if index > 0 {
             out.push('\n');
         }
-        one(run, &mut out);
+        write_run(run, &mut out);
     }
     out
 }
 
-fn one(run: &RunSummary, out: &mut String) {
+fn write_run(run: &RunSummary, out: &mut String) {
     let mut line = |text: String| {
         *out += sanitize(&text).trim_end();
         out.push('\n');
     };
-    line(format!("{}: {}", run.shown(), run.title));
+    line(format!("{}: {}", run.label(), run.title));
     line(format!("{}: {}", run.verdict, run.reason));
     let begun = run.start.as_deref().map(|start| format!("begun {start}"));
-    let took = run.duration.map(|seconds| format!("took {}", seconds_shown(seconds)));
+    let took = run.duration.map(|seconds| format!("took {}", format_seconds(seconds)));
     let known: Vec<String> = begun.into_iter().chain(took).collect();
     if !known.is_empty() {
         line(known.join(", "));
@@ -39,19 +41,19 @@ fn one(run: &RunSummary, out: &mut String) {
     }
     for probe in &run.probes {
         line(format!("  {} (tolerated: {})", probe.name, probe.tolerated));
-        line(format!("    before: {}", looked(&probe.before)));
+        line(format!("    before: {}", format_check(&probe.before)));
         if let Some(during) = &probe.during {
-            let (looks, unmet) = during.looks;
-            line(format!("    during: {}; {unmet} of {looks} looks not met", looked(during)));
+            let (looks, unmet) = during.checks;
+            line(format!("    during: {}; {unmet} of {looks} looks not met", format_check(during)));
         }
-        line(format!("    after: {}", looked(&probe.after)));
+        line(format!("    after: {}", format_check(&probe.after)));
     }
     for (name, steps) in [("method", &run.method), ("rollbacks", &run.rollbacks)] {
         if !steps.is_empty() {
             line(name.to_owned());
         }
         for step in steps {
-            line(format!("  {}: {}", step.name, stepped(step)));
+            line(format!("  {}: {}", step.name, format_step(step)));
             for (target, done) in &step.targets {
                 let refused = if *done == Some(false) { " (not done)" } else { "" };
                 line(format!("    {target}{refused}"));
@@ -68,22 +70,22 @@ fn one(run: &RunSummary, out: &mut String) {
             let latency = seen.latency.as_ref();
             let latency =
                 latency.map(|l| format!("; p50 {:.1} ms, p95 {:.1} ms", l.p50, l.p95)).unwrap_or_default();
-            line(format!("    {}: {}{latency}", seen.phase.name(), counts(seen)));
+            line(format!("    {}: {}{latency}", seen.phase.name(), format_sample_counts(seen)));
         }
-        for text in reaction(series) {
+        for text in format_reaction(series) {
             line(format!("    {text}"));
         }
     }
 }
 
-fn looked(look: &ProbeCheck) -> String {
-    with(look.state.shown(), &look.observed)
+fn format_check(look: &ProbeCheck) -> String {
+    join_detail(look.state.label(), &look.observed)
 }
 
-fn stepped(step: &SummaryStep) -> String {
-    with(step.state.shown(), &step.detail)
+fn format_step(step: &SummaryStep) -> String {
+    join_detail(step.state.label(), &step.detail)
 }
 
-fn with(what: &str, more: &str) -> String {
+fn join_detail(what: &str, more: &str) -> String {
     if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") }
 }

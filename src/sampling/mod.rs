@@ -167,7 +167,7 @@ impl Sampling {
             let activity = Arc::clone(step.activity.as_ref().ok()?);
             let kind = activity.provider?;
             let head = ProbeInfo {
-                probe: redactor.text(&activity.name).into_owned(),
+                probe: redactor.redact_text(&activity.name).into_owned(),
                 provider: kind.name(),
                 period: options.period.unwrap_or(usual_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
                 deadline: deadline(&activity, scope),

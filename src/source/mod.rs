@@ -53,10 +53,10 @@ pub async fn read(
             parse(&bytes, format, &shown)
         }
         Ok(url) if source.contains("://") => {
-            Err(Diagnostic::of_file(shown, format!("'{}' is not a supported source scheme.", url.scheme()))
+            Err(Diagnostic::for_file(shown, format!("'{}' is not a supported source scheme.", url.scheme()))
                 .hint("an experiment is a file, - for standard input, or an http or https address"))
         }
-        _ => Err(Diagnostic::of_file(source, format!("Path \"{source}\" does not exist."))
+        _ => Err(Diagnostic::for_file(source, format!("Path \"{source}\" does not exist."))
             .hint("an experiment is a file, an http or https address, or - for standard input")),
     }
 }
@@ -73,11 +73,11 @@ fn by_extension(path: &Path) -> SourceFormat {
 fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
     if path.is_dir() {
         return Err(
-            Diagnostic::of_file(source, "this is a folder, not an experiment").hint("name the file in it")
+            Diagnostic::for_file(source, "this is a folder, not an experiment").hint("name the file in it")
         );
     }
     let file = std::fs::File::open(path)
-        .map_err(|error| Diagnostic::of_file(source, format!("cannot be read: {error}")))?;
+        .map_err(|error| Diagnostic::for_file(source, format!("cannot be read: {error}")))?;
     read_all(file, source)
 }
 
@@ -85,7 +85,7 @@ fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
 fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
     let read = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Diagnostic::of_file(source, format!("cannot be read: {error}")))?;
+    read.map_err(|error| Diagnostic::for_file(source, format!("cannot be read: {error}")))?;
     Ok(bytes)
 }
 
@@ -118,7 +118,7 @@ async fn fetch(
     environment: &ProcessEnv,
     verify_tls: bool,
 ) -> Result<(Vec<u8>, SourceFormat), Diagnostic> {
-    let fault = |message: String| Diagnostic::of_file(shown, message);
+    let fault = |message: String| Diagnostic::for_file(shown, message);
     let verification =
         if verify_tls { http_client::trust(|name| environment.get(name)) } else { Verification::None };
     let options = ClientOptions {

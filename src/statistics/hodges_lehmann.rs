@@ -4,7 +4,7 @@ use super::permutation::{GroupSplits, doubled_ranks};
 use super::quantile::median_of_sorted;
 
 /// Differences that are no further apart, as a share of the greatest value, are the same but for rounding.
-const ROUNDING: f64 = 1e-9;
+const ROUNDING_TOLERANCE: f64 = 1e-9;
 
 /// How much greater the second group is: the median of the differences of each of its values with each of the
 /// first group (Hodges and Lehmann). Two infinite values do not differ. None where a group is empty.
@@ -18,7 +18,7 @@ pub fn shift(first: &[f64], second: &[f64]) -> Option<f64> {
 /// level, to the greatest. None where the groups are too small for a limit, or a value is infinite.
 pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level: f64) -> Option<(f64, f64)> {
     let test = ShiftedSample::new(first, second)?;
-    let rejects = |step: usize| splits.p_of_ranks(&test.ranks(step)) <= level;
+    let rejects = |step: usize| splits.p_value_of_ranks(&test.ranks(step)) <= level;
     let last = test.last_step();
     if !rejects(0) || !rejects(last) {
         return None;
@@ -57,7 +57,7 @@ struct ShiftedSample<'a> {
 impl<'a> ShiftedSample<'a> {
     fn new(first: &'a [f64], second: &'a [f64]) -> Option<Self> {
         let scale = first.iter().chain(second).fold(0.0_f64, |scale, value| scale.max(value.abs()));
-        let tolerance = scale * ROUNDING;
+        let tolerance = scale * ROUNDING_TOLERANCE;
         let mut points = sorted_differences(first, second);
         if points.is_empty() || points.iter().any(|point| !point.is_finite()) {
             return None;
@@ -80,7 +80,7 @@ impl<'a> ShiftedSample<'a> {
             for (y, upper) in self.second.iter().zip(&mut *upper) {
                 let difference = y - x;
                 // which of the two is greater once the second is shifted; at a point both may be equal
-                let (to_lower, to_upper) = if step % 2 == 1 && self.is(difference, at) {
+                let (to_lower, to_upper) = if step % 2 == 1 && self.is_at_point(difference, at) {
                     (1, 1)
                 } else if at < self.points.len() && difference >= self.points[at] - self.tolerance {
                     (0, 2)
@@ -95,7 +95,7 @@ impl<'a> ShiftedSample<'a> {
     }
 
     /// Whether a difference is that of a point.
-    fn is(&self, difference: f64, point: usize) -> bool {
+    fn is_at_point(&self, difference: f64, point: usize) -> bool {
         (difference - self.points[point]).abs() <= self.tolerance
     }
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shift_is_the_middle_difference() {
+    fn shift_is_median_of_pairwise_differences() {
         let late = f64::INFINITY;
         let check = |first: &[f64], second: &[f64], expected: Option<f64>| {
             assert_eq!(shift(first, second), expected, "{first:?} {second:?}");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_the_test_turned_round() {
+    fn interval_inverts_the_permutation_test() {
         let check = |first: &[f64], second: &[f64], expected: Option<(f64, f64)>| {
             let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
             let found = interval(first, second);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_rejected_and_what_lies_inside_is_not() {
+    fn test_rejects_shifts_outside_the_interval_only() {
         let first = [3.1, 0.2, 5.5, 1.9, 4.4, 2.7, 9.1, 0.7, 6.3, 3.3, 2.2];
         let second = [4.0, 8.8, 3.7, 7.1, 2.9, 12.4, 5.1, 6.6, 9.9, 1.4, 4.9];
         for size in [4, 5, 6, 8, 11] {
@@ -183,7 +183,7 @@ mod tests {
             let (low, high) = shift_interval(first, second, &splits, 0.05).unwrap();
             let p = |by: f64| {
                 let moved: Vec<f64> = second.iter().map(|value| value - by).collect();
-                splits.p(first, &moved)
+                splits.p_value(first, &moved)
             };
             assert!(p(low - 1e-6) <= 0.05 && p(high + 1e-6) <= 0.05, "{size}");
             assert!(p(low + 1e-6) > 0.05 && p(high - 1e-6) > 0.05, "{size}: {low} {high}");

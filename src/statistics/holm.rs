@@ -2,7 +2,7 @@
 
 /// What is left of each p where all are looked at together (Holm): at any level, the chance that one of them says
 /// of groups that do not differ that they do is no more than that level.
-pub fn holm(ps: &[f64]) -> Vec<f64> {
+pub fn holm_adjust(ps: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|a, b| ps[*a].total_cmp(&ps[*b]));
     let mut adjusted = vec![1.0; ps.len()];
@@ -20,9 +20,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_p_pays_for_those_that_are_not_less() {
+    fn holm_adjustment_matches_reference() {
         let check = |ps: &[f64], expected: &[f64]| {
-            let found = holm(ps);
+            let found = holm_adjust(ps);
             assert_eq!(found.len(), expected.len());
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{ps:?}: {found:?}");
         };

@@ -16,7 +16,7 @@ mod quantile;
 mod wilson;
 
 pub use hodges_lehmann::{shift, shift_interval};
-pub use holm::holm;
-pub use permutation::{GroupSplits, MAX_SPLITS, can_differ, groups_needed, least_p};
+pub use holm::holm_adjust;
+pub use permutation::{GroupSplits, MAX_SPLITS, can_differ, min_p_value, required_group_size};
 pub use quantile::{median, quantile};
-pub use wilson::wilson;
+pub use wilson::wilson_interval;

@@ -16,17 +16,17 @@ pub struct GroupSplits {
     first: usize,
     second: usize,
     /// The places of the smaller group, split by split.
-    places: Vec<u32>,
-    drawn: bool,
+    members: Vec<u32>,
+    sampled: bool,
 }
 
 impl GroupSplits {
     /// For two groups of these sizes. Draws begin with the seed.
     pub fn new(first: usize, second: usize, seed: u64) -> Self {
         let (all, size) = (first + second, first.min(second));
-        let drawn = ways(all, size).is_none();
-        let places = if drawn { draw(all, size, seed) } else { every(all, size) };
-        Self { first, second, places, drawn }
+        let drawn = count_splits(all, size).is_none();
+        let places = if drawn { sample_splits(all, size, seed) } else { enumerate_splits(all, size) };
+        Self { first, second, members: places, sampled: drawn }
     }
 
     /// The sizes of the groups.
@@ -35,19 +35,19 @@ impl GroupSplits {
     }
 
     /// Whether the splits were drawn, and are not all there are.
-    pub fn are_drawn(&self) -> bool {
-        self.drawn
+    pub fn are_sampled(&self) -> bool {
+        self.sampled
     }
 
     /// How often chance alone puts two groups as far apart as these, either way; one where a group is empty.
     /// The sizes of the groups must be those of the splits. Values may be infinite; they are no NaN.
-    pub fn p(&self, first: &[f64], second: &[f64]) -> f64 {
+    pub fn p_value(&self, first: &[f64], second: &[f64]) -> f64 {
         debug_assert_eq!((first.len(), second.len()), self.sizes());
-        self.p_of_ranks(&doubled_ranks(first, second))
+        self.p_value_of_ranks(&doubled_ranks(first, second))
     }
 
     /// The same of ranks, each twice, those of the first group first.
-    pub(super) fn p_of_ranks(&self, ranks: &[u64]) -> f64 {
+    pub(super) fn p_value_of_ranks(&self, ranks: &[u64]) -> f64 {
         let size = self.first.min(self.second);
         if size == 0 {
             return 1.0;
@@ -60,18 +60,18 @@ impl GroupSplits {
             let sum: u64 = split.iter().map(|place| ranks[*place as usize]).sum();
             sum.abs_diff(middle) >= seen
         };
-        let splits = self.places.chunks_exact(size);
+        let splits = self.members.chunks_exact(size);
         let all = splits.len();
         let far = splits.filter(|split| far(split)).count();
         // what was seen is one of the ways: where they are drawn it has to be added
-        let more = usize::from(self.drawn);
+        let more = usize::from(self.sampled);
         ratio(far + more, all + more)
     }
 }
 
 /// The least p that two groups of these sizes can have.
-pub fn least_p(first: usize, second: usize) -> f64 {
-    match ways(first + second, first.min(second)) {
+pub fn min_p_value(first: usize, second: usize) -> f64 {
+    match count_splits(first + second, first.min(second)) {
         _ if first.min(second) == 0 => 1.0,
         // when both are of one size, the other way round is as far
         Some(ways) if first == second => ratio(2, ways).min(1.0),
@@ -82,14 +82,14 @@ pub fn least_p(first: usize, second: usize) -> f64 {
 
 /// Whether one of so many tests can say at all that two groups of these sizes differ.
 pub fn can_differ(first: usize, second: usize, tests: usize, level: f64) -> bool {
-    least_p(first, second) <= level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX))
+    min_p_value(first, second) <= level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX))
 }
 
 /// How large two groups of one size have to be for one of so many tests to be able to say that they differ.
-pub fn groups_needed(tests: usize, level: f64) -> usize {
+pub fn required_group_size(tests: usize, level: f64) -> usize {
     let mut size = 1;
     // beyond this size the least p does not become less
-    while !can_differ(size, size, tests, level) && ways(2 * size, size).is_some() {
+    while !can_differ(size, size, tests, level) && count_splits(2 * size, size).is_some() {
         size += 1;
     }
     size
@@ -115,7 +115,7 @@ pub(super) fn doubled_ranks(first: &[f64], second: &[f64]) -> Vec<u64> {
 }
 
 /// In how many ways so many of all can be chosen; none where they are more than are gone through.
-fn ways(all: usize, chosen: usize) -> Option<usize> {
+fn count_splits(all: usize, chosen: usize) -> Option<usize> {
     let mut ways = 1_usize;
     for step in 0..chosen.min(all - chosen) {
         // each intermediate value is a number of ways itself, and they grow
@@ -128,7 +128,7 @@ fn ways(all: usize, chosen: usize) -> Option<usize> {
 }
 
 /// Every choice of so many of all, in order.
-fn every(all: usize, size: usize) -> Vec<u32> {
+fn enumerate_splits(all: usize, size: usize) -> Vec<u32> {
     let mut found = Vec::new();
     let mut choice: Vec<u32> = (0..to_u32(size)).collect();
     loop {
@@ -146,13 +146,13 @@ fn every(all: usize, size: usize) -> Vec<u32> {
 }
 
 /// Choices of so many of all, drawn by chance.
-fn draw(all: usize, size: usize, seed: u64) -> Vec<u32> {
+fn sample_splits(all: usize, size: usize, seed: u64) -> Vec<u32> {
     let mut lot = SeededRng::new(seed);
     let mut places: Vec<u32> = (0..to_u32(all)).collect();
     let mut found = Vec::with_capacity(MAX_SPLITS.saturating_mul(size));
     for _ in 0..MAX_SPLITS {
         for at in 0..size {
-            places.swap(at, at + lot.draw(all - at));
+            places.swap(at, at + lot.below(all - at));
         }
         found.extend(&places[..size]);
     }
@@ -177,11 +177,11 @@ mod tests {
     use super::*;
 
     fn p(first: &[f64], second: &[f64]) -> f64 {
-        GroupSplits::new(first.len(), second.len(), 1).p(first, second)
+        GroupSplits::new(first.len(), second.len(), 1).p_value(first, second)
     }
 
     #[test]
-    fn small_groups_are_gone_through() {
+    fn small_groups_are_enumerated_exactly() {
         let check = |first: &[f64], second: &[f64], far: usize, all: usize| {
             let expected = ratio(far, all);
             assert!(
@@ -209,19 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn large_groups_are_drawn_for_and_come_close() {
+    fn large_groups_are_sampled_and_approximate_exact_p() {
         let first: Vec<f64> = (0..9).map(f64::from).collect();
         let second: Vec<f64> = (0..9).map(|value| f64::from(value) + 3.5).collect();
         let splits = GroupSplits::new(9, 9, 1);
-        assert!(splits.are_drawn() && !GroupSplits::new(8, 8, 1).are_drawn());
+        assert!(splits.are_sampled() && !GroupSplits::new(8, 8, 1).are_sampled());
         // of all splits 1,188 are as far
         let exact = 1188.0 / 48620.0;
-        assert!((splits.p(&first, &second) - exact).abs() < 0.004, "{}", splits.p(&first, &second));
-        assert_eq!(
-            splits.p(&first, &second).to_bits(),
-            GroupSplits::new(9, 9, 1).p(&first, &second).to_bits()
+        assert!(
+            (splits.p_value(&first, &second) - exact).abs() < 0.004,
+            "{}",
+            splits.p_value(&first, &second)
         );
-        assert_ne!(splits.places, GroupSplits::new(9, 9, 2).places);
+        assert_eq!(
+            splits.p_value(&first, &second).to_bits(),
+            GroupSplits::new(9, 9, 1).p_value(&first, &second).to_bits()
+        );
+        assert_ne!(splits.members, GroupSplits::new(9, 9, 2).members);
         // what was seen is one of the ways: p is never zero
         let apart: Vec<f64> = (0..40).map(|value| f64::from(value) + 100.0).collect();
         let none: Vec<f64> = (0..40).map(f64::from).collect();
@@ -229,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn the_least_p_says_how_large_groups_have_to_be() {
+    fn required_group_size_follows_from_minimum_p() {
         let check =
-            |tests: usize, expected: usize| assert_eq!(groups_needed(tests, 0.05), expected, "{tests}");
+            |tests: usize, expected: usize| assert_eq!(required_group_size(tests, 0.05), expected, "{tests}");
         check(0, 4);
         check(1, 4);
         check(2, 5);
@@ -239,8 +243,8 @@ mod tests {
         check(7, 6);
         check(18, 6);
         check(24, 7);
-        assert!((least_p(3, 3) - 0.1).abs() < 1e-12 && (least_p(1, 1) - 1.0).abs() < 1e-12);
-        assert!((least_p(0, 3) - 1.0).abs() < 1e-12);
+        assert!((min_p_value(3, 3) - 0.1).abs() < 1e-12 && (min_p_value(1, 1) - 1.0).abs() < 1e-12);
+        assert!((min_p_value(0, 3) - 1.0).abs() < 1e-12);
         // groups of two sizes are told apart by fewer in the smaller one
         assert!(!can_differ(3, 3, 1, 0.05) && can_differ(3, 10, 14, 0.05) && !can_differ(3, 10, 15, 0.05));
         assert!(can_differ(1, 19, 1, 0.05) && !can_differ(1, 18, 1, 0.05) && !can_differ(0, 50, 1, 0.05));

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_lie_between_neighbours() {
+    fn quantile_interpolates_between_neighbours() {
         let check = |values: &[f64], share: f64, expected: Option<f64>| {
             assert_eq!(quantile(values, share), expected, "{values:?} {share}");
         };

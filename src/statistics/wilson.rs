@@ -5,7 +5,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Within which limits a share lies with 95 % confidence (Wilson's interval), when so many of all were counted.
 /// None where there were none at all.
-pub fn wilson(counted: u32, all: u32) -> Option<(f64, f64)> {
+pub fn wilson_interval(counted: u32, all: u32) -> Option<(f64, f64)> {
     if all == 0 {
         return None;
     }
@@ -24,15 +24,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_wilsons() {
+    fn wilson_interval_matches_reference() {
         let check = |counted: u32, all: u32, low: f64, high: f64| {
-            let (a, b) = wilson(counted, all).unwrap();
+            let (a, b) = wilson_interval(counted, all).unwrap();
             assert!((a - low).abs() < 1e-6 && (b - high).abs() < 1e-6, "{counted} of {all}: {a} {b}");
         };
         check(3, 3, 0.438_503, 1.0);
         check(0, 3, 0.0, 0.561_497);
         check(1, 2, 0.094_531, 0.905_469);
         check(5, 10, 0.236_593, 0.763_407);
-        assert_eq!(wilson(0, 0), None);
+        assert_eq!(wilson_interval(0, 0), None);
     }
 }

@@ -64,7 +64,7 @@ impl Scope {
 
     /// The text with every placeholder filled. Unknown and malformed ones stay as they are.
     pub fn fill_text(&self, text: &str) -> Value {
-        if let Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) = token(text)
+        if let Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) = parse_token(text)
             && length == text.len()
             && let Some(value) = self.lookup(name)
         {
@@ -75,7 +75,7 @@ impl Scope {
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let length = match token(rest) {
+            let length = match parse_token(rest) {
                 Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => {
                     out.push('$');
                     length
@@ -117,7 +117,7 @@ pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         rest = &rest[at..];
-        let length = match token(rest) {
+        let length = match parse_token(rest) {
             Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => length,
             Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) => {
                 found.push(Placeholder { name, braced: true });
@@ -150,7 +150,7 @@ enum PlaceholderTokenKind<'a> {
     Named(&'a str),
 }
 
-fn token(text: &str) -> Option<PlaceholderToken<'_>> {
+fn parse_token(text: &str) -> Option<PlaceholderToken<'_>> {
     let rest = text.strip_prefix('$')?;
     if rest.starts_with('$') {
         return Some(PlaceholderToken { length: 2, kind: PlaceholderTokenKind::Dollar });
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn collections_are_filled_but_their_keys_are_not() {
+    fn collections_are_filled_without_their_keys() {
         let filled = scope().fill(&value(r#"{"${n}": ["${n}", {"k": "n=$n"}], "t": 1}"#));
         assert_eq!(filled, value(r#"{"${n}": [5, {"k": "n=5"}], "t": 1}"#));
     }

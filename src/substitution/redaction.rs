@@ -10,7 +10,7 @@ use crate::value::{Map, Value, json_text};
 const MASK: &str = "***";
 /// Shorter secrets are masked only where they are a whole text: masked inside texts they would mask half the
 /// journal, and hide nothing that could not be guessed.
-const SHORTEST_PART: usize = 4;
+const MIN_PART_LENGTH: usize = 4;
 /// Configuration that the Chaos Toolkit's format knows to be secret although it is not among the secrets.
 const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
 
@@ -26,24 +26,24 @@ impl Redactor {
     /// A redactor of everything secret in `scope`.
     pub fn new(scope: &Scope) -> Self {
         let mut secrets = Vec::new();
-        collect(&Value::Map(scope.secrets().clone()), &mut secrets);
+        collect_secrets(&Value::Map(scope.secrets().clone()), &mut secrets);
         let configuration = SECRET_CONFIGURATION.iter().filter_map(|key| scope.configuration().get(*key));
-        configuration.for_each(|value| collect(value, &mut secrets));
-        Self::of(&secrets)
+        configuration.for_each(|value| collect_secrets(value, &mut secrets));
+        Self::from_secrets(&secrets)
     }
 
-    fn of(secrets: &[String]) -> Self {
+    fn from_secrets(secrets: &[String]) -> Self {
         let mut redactor = Self::default();
         for secret in secrets {
-            if secret.chars().count() < SHORTEST_PART {
+            if secret.chars().count() < MIN_PART_LENGTH {
                 redactor.wholes.push(secret.clone());
                 continue;
             }
             redactor.parts.push(secret.clone());
-            redactor.parts.extend(written_forms(secret));
+            redactor.parts.extend(encoded_forms(secret));
             if secret.trim().contains('\n') {
                 // a key printed line by line is as secret as in one piece
-                let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 2 * SHORTEST_PART);
+                let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 2 * MIN_PART_LENGTH);
                 redactor.parts.extend(lines.map(str::to_owned));
             }
         }
@@ -58,7 +58,7 @@ impl Redactor {
     }
 
     /// The text with every secret in it masked.
-    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.wholes.iter().any(|whole| whole == text.trim()) {
             return Cow::Borrowed(MASK);
         }
@@ -72,22 +72,22 @@ impl Redactor {
     }
 
     /// The same of a value that is not needed any more as it is.
-    pub fn owned(&self, value: Value) -> Value {
-        if self.is_empty() { value } else { self.value(&value) }
+    pub fn redact_owned(&self, value: Value) -> Value {
+        if self.is_empty() { value } else { self.redact_value(&value) }
     }
 
     /// The same of a value that others share.
-    pub fn shared(&self, value: &Arc<Value>) -> Arc<Value> {
-        if self.is_empty() { Arc::clone(value) } else { Arc::new(self.value(value)) }
+    pub fn redact_shared(&self, value: &Arc<Value>) -> Arc<Value> {
+        if self.is_empty() { Arc::clone(value) } else { Arc::new(self.redact_value(value)) }
     }
 
     /// The value with every secret in its texts, numbers and keys masked.
-    pub fn value(&self, value: &Value) -> Value {
+    pub fn redact_value(&self, value: &Value) -> Value {
         if self.is_empty() {
             return value.clone();
         }
         match value {
-            Value::Text(text) => Value::Text(self.text(text).into_owned()),
+            Value::Text(text) => Value::Text(self.redact_text(text).into_owned()),
             Value::Int(_) | Value::Float(_) => {
                 let text = value.python_text();
                 // short numbers are left alone: a secret 1 must not hide every status 1
@@ -97,30 +97,33 @@ impl Redactor {
                     value.clone()
                 }
             }
-            Value::List(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
-            Value::Map(entries) => Value::Map(self.map(entries)),
+            Value::List(items) => Value::List(items.iter().map(|item| self.redact_value(item)).collect()),
+            Value::Map(entries) => Value::Map(self.redact_map(entries)),
             other => other.clone(),
         }
     }
 
-    fn map(&self, entries: &Map) -> Map {
-        entries.iter().map(|(key, item)| (self.text(key).into_owned(), self.value(item))).collect()
+    fn redact_map(&self, entries: &Map) -> Map {
+        entries
+            .iter()
+            .map(|(key, item)| (self.redact_text(key).into_owned(), self.redact_value(item)))
+            .collect()
     }
 }
 
 /// Every text and number in a secret. Booleans and null are no secrets.
-fn collect(value: &Value, secrets: &mut Vec<String>) {
+fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
     match value {
         Value::Text(text) if !text.trim().is_empty() => secrets.push(text.trim().to_owned()),
         Value::Int(_) | Value::Float(_) => secrets.push(value.python_text().into_owned()),
-        Value::List(items) => items.iter().for_each(|item| collect(item, secrets)),
-        Value::Map(entries) => entries.values().for_each(|item| collect(item, secrets)),
+        Value::List(items) => items.iter().for_each(|item| collect_secrets(item, secrets)),
+        Value::Map(entries) => entries.values().for_each(|item| collect_secrets(item, secrets)),
         _ => {}
     }
 }
 
 /// How a secret may also be written: inside JSON, inside a URL.
-fn written_forms(secret: &str) -> Vec<String> {
+fn encoded_forms(secret: &str) -> Vec<String> {
     let json = |text: Result<String, String>| text.ok().map(|t| t[1..t.len() - 1].to_owned());
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![encoded.replace('+', "%20"), encoded];
@@ -140,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_in_every_form() {
+    fn secrets_are_masked_in_every_encoding() {
         let check = |secrets: &[&str], text: &str, expected: &str| {
-            assert_eq!(redactor(secrets).text(text), expected, "{text}");
+            assert_eq!(redactor(secrets).redact_text(text), expected, "{text}");
         };
         check(&["s3cret"], "token s3cret, again s3cret", "token ***, again ***");
         check(&["s3cret", "s3cret-and-more"], "s3cret-and-more", "***");
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_masked_whole() {
+    fn secrets_in_values_and_keys_are_masked() {
         let scope = Scope::new(
             Map::from_iter([
                 ("vault_token".to_owned(), "hvs.token".into()),
@@ -172,6 +175,6 @@ mod tests {
                 .into();
         let expected: Value =
             serde_json::json!({"***": ["x ***", "***", 1.5, true], "open": "pin *** open"}).into();
-        assert_eq!(Redactor::new(&scope).value(&value), expected);
+        assert_eq!(Redactor::new(&scope).redact_value(&value), expected);
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum DecimalError {
 
 impl Decimal {
     /// The number that a value is, as exactly as it is: a float counts with all its binary digits.
-    pub(super) fn of(value: &Value) -> Result<Self, DecimalError> {
+    pub(super) fn from_value(value: &Value) -> Result<Self, DecimalError> {
         match value {
             Value::Bool(b) => Ok(Self::finite(false, &[u8::from(*b)], 1)),
             Value::Int(number) => Self::parse(&number.to_string()).ok_or(DecimalError::Text),
@@ -81,7 +81,7 @@ impl Decimal {
     }
 
     /// The exact order; `None` where a NaN is involved.
-    pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::NotANumber, _) | (_, Self::NotANumber) => None,
             (Self::Infinite { negative: a }, Self::Infinite { negative: b }) => Some(b.cmp(a)),
@@ -124,9 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_is_exact() {
+    fn decimal_order_is_exact() {
         let check = |a: Value, b: Value, expected: Option<Ordering>| {
-            let order = Decimal::of(&a).unwrap().order(&Decimal::of(&b).unwrap());
+            let order = Decimal::from_value(&a).unwrap().compare(&Decimal::from_value(&b).unwrap());
             assert_eq!(order, expected, "{a:?} <=> {b:?}");
         };
         let text = |t: &str| Value::from(t);
@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_told_apart() {
+    fn invalid_decimals_have_their_error_kind() {
         for no_number in ["many", "", "1e", "0x10", "1,5", "1 2", "--1", "e5", ".", "naN x"] {
-            assert_eq!(Decimal::of(&no_number.into()), Err(DecimalError::Text), "{no_number}");
+            assert_eq!(Decimal::from_value(&no_number.into()), Err(DecimalError::Text), "{no_number}");
         }
         for other in [Value::Null, Value::List(Vec::new())] {
-            assert_eq!(Decimal::of(&other), Err(DecimalError::Type));
+            assert_eq!(Decimal::from_value(&other), Err(DecimalError::Type));
         }
     }
 }

@@ -49,46 +49,48 @@ pub fn check_json_path(path: &str) -> Result<(), String> {
 pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, String> {
     let verdict = match tolerance {
         Tolerance::Text(text) => match scope.fill_text(text) {
-            Value::Text(expected) => plain(value, &Value::Text(expected)),
+            Value::Text(expected) => match_value(value, &Value::Text(expected)),
             // what is filled in decides the kind
-            other => return evaluate(&unfilled(&other), value, scope),
+            other => return evaluate(&parse_filled(&other), value, scope),
         },
         Tolerance::Absent | Tolerance::Unsupported => {
-            verdict(false, "nothing: there is no tolerance of that kind", value)
+            tolerance_result(false, "nothing: there is no tolerance of that kind", value)
         }
-        Tolerance::Bool(b) => plain(value, &Value::Bool(*b)),
+        Tolerance::Bool(b) => match_value(value, &Value::Bool(*b)),
         Tolerance::Int(number) => {
             let looked_at = value.get("status").unwrap_or(value);
-            plain(looked_at, &Value::Int(*number))
+            match_value(looked_at, &Value::Int(*number))
         }
-        Tolerance::List(items) => list(items, value)?,
-        Tolerance::Regex { pattern, target } => regex(pattern, targeted(value, target.as_deref())?, scope)?,
+        Tolerance::List(items) => match_list(items, value)?,
+        Tolerance::Regex { pattern, target } => {
+            match_regex(pattern, select_target(value, target.as_deref())?, scope)?
+        }
         Tolerance::JsonPath { path, target, count, expect } => {
             let folded = fold_headers(value, target.as_deref(), path, scope);
-            let looked_at = targeted(folded.as_ref().unwrap_or(value), target.as_deref())?;
-            json_path(path, looked_at, count.as_ref(), expect.as_ref(), scope)?
+            let looked_at = select_target(folded.as_ref().unwrap_or(value), target.as_deref())?;
+            match_json_path(path, looked_at, count.as_ref(), expect.as_ref(), scope)?
         }
-        Tolerance::Range { bounds, target } => range(bounds, targeted(value, target.as_deref())?)?,
-        Tolerance::Probe(judge) => return judging(judge.as_deref(), value),
+        Tolerance::Range { bounds, target } => match_range(bounds, select_target(value, target.as_deref())?)?,
+        Tolerance::Probe(judge) => return prepare_judge(judge.as_deref(), value),
     };
     Ok(Evaluation::Verdict(verdict))
 }
 
-fn verdict(met: bool, expected: impl Into<String>, actual: &Value) -> ToleranceResult {
+fn tolerance_result(met: bool, expected: impl Into<String>, actual: &Value) -> ToleranceResult {
     ToleranceResult { met, expected: expected.into(), actual: actual.clone() }
 }
 
-fn plain(value: &Value, expected: &Value) -> ToleranceResult {
-    verdict(value.equals(expected), expected.python_text(), value)
+fn match_value(value: &Value, expected: &Value) -> ToleranceResult {
+    tolerance_result(value.equals(expected), expected.python_text(), value)
 }
 
 /// A tolerance that came out of a placeholder; text in it is not filled once more.
-fn unfilled(value: &Value) -> Tolerance {
+fn parse_filled(value: &Value) -> Tolerance {
     Tolerance::read(value, "")
 }
 
 /// The entry that a tolerance looks at, or the whole where there is none of that name.
-fn targeted<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
+fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
     match (target.filter(|target| !target.is_empty()), value) {
         (None, _) => Ok(value),
         (Some(target), Value::Map(entries)) => Ok(entries.get(target).unwrap_or(value)),
@@ -97,19 +99,21 @@ fn targeted<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, Str
 }
 
 /// A set of statuses where there is a status; else a range of two, or a set.
-fn list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
+fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
     if let Some(status) = value.get("status") {
-        return Ok(verdict(member(status), format!("one of {texts}"), status));
+        return Ok(tolerance_result(member(status), format!("one of {texts}"), status));
     }
-    let [low, high] = items else { return Ok(verdict(member(value), format!("one of {texts}"), value)) };
+    let [low, high] = items else {
+        return Ok(tolerance_result(member(value), format!("one of {texts}"), value));
+    };
     let within = low.at_most(value).and_then(|above| Ok(above && value.at_most(high)?));
     let within = within.map_err(|error| error.to_string())?;
-    Ok(verdict(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
+    Ok(tolerance_result(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
 }
 
-fn regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, String> {
+fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, String> {
     let Value::Text(pattern) = scope.fill(pattern) else {
         return Err("first argument must be string or compiled pattern".to_owned());
     };
@@ -117,10 +121,10 @@ fn regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResul
     let Value::Text(text) = value else {
         return Err(format!("expected string or bytes-like object, got '{}'", value.python_type()));
     };
-    Ok(verdict(compiled.search(text)?, format!("a match of {pattern}"), value))
+    Ok(tolerance_result(compiled.search(text)?, format!("a match of {pattern}"), value))
 }
 
-fn json_path(
+fn match_json_path(
     path: &Value,
     value: &Value,
     count: Option<&Value>,
@@ -170,28 +174,28 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
     Some(Value::Map(entries))
 }
 
-fn range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, String> {
+fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, String> {
     let [low, high] = bounds else { return Err("list index out of range".to_owned()) };
     let expected = format!("between {} and {}", low.python_text(), high.python_text());
-    let number = match Decimal::of(value) {
+    let number = match Decimal::from_value(value) {
         Ok(number) => number,
-        Err(DecimalError::Text) => return Ok(verdict(false, expected, value)),
+        Err(DecimalError::Text) => return Ok(tolerance_result(false, expected, value)),
         Err(DecimalError::Type) => {
             return Err(format!("conversion from {} to Decimal is not supported", value.python_type()));
         }
     };
     let bound = |bound: &Value| {
-        Decimal::of(bound)
+        Decimal::from_value(bound)
             .map_err(|_| format!("conversion from {} to Decimal is not supported", bound.python_type()))
     };
-    let order = |bound: Decimal| bound.order(&number).ok_or("comparison involving NaN");
+    let order = |bound: Decimal| bound.compare(&number).ok_or("comparison involving NaN");
     let above = order(bound(low)?)? != Ordering::Greater;
     let within = above && order(bound(high)?)? != Ordering::Less;
-    Ok(verdict(within, expected, value))
+    Ok(tolerance_result(within, expected, value))
 }
 
 /// The judge with the value among its arguments.
-fn judging(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
+fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
     let mut judge = judge.map_err(Clone::clone)?.clone();
     match judge.arguments.get_mut("arguments") {
         Some(Value::Map(arguments)) => {
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars() {
+    fn scalar_tolerances_match() {
         check(json!(true), json!(true), Some(true));
         check(json!(true), json!(1), Some(true));
         check(json!(true), process(0, ""), Some(false));
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn lists() {
+    fn list_tolerances_match() {
         check(json!([200, 503, 504]), json!({"status": 503}), Some(true));
         check(json!([200, 299]), json!({"status": 204}), Some(false));
         check(json!(["200"]), json!({"status": 200}), Some(false));
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
+    fn regex_tolerances_match() {
         let regex =
             |pattern: &str, target: &str| json!({"type": "regex", "pattern": pattern, "target": target});
         check(regex("[0-9]{4}", "stdout"), process(0, "build 1234"), Some(true));
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn jsonpath_tolerances_match() {
         let path = |entries: Json| {
             let mut tolerance = json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body"});
             tolerance.as_object_mut().unwrap().extend(entries.as_object().unwrap().clone());
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn header_names_have_no_case() {
+    fn header_names_are_case_insensitive() {
         let path = |path: &str, target: Option<&str>| json!({"type": "jsonpath", "path": path, "target": target, "expect": "text/plain"});
         check(path("$[\"content-type\"]", Some("headers")), http(json!("")), Some(true));
         check(path("$.headers[\"CONTENT-TYPE\"]", None), http(json!("")), Some(true));
@@ -338,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn range_tolerances_match() {
         let range = |low: Json, high: Json, target: &str| json!({"type": "range", "range": [low, high], "target": target});
         check(range(json!(75), json!(80.5), "stdout"), process(0, "75\n"), Some(true));
         check(range(json!(0), json!(8), "stdout"), process(0, "many"), Some(false));
@@ -352,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_gets_the_value() {
+    fn judge_receives_the_value() {
         let tolerance = json!({"type": "probe", "name": "j", "provider": {"type": "process", "path": "true", "arguments": {"a": 1}}});
         match evaluate(&Tolerance::read(&tolerance.into(), "/t"), &json!([1]).into(), &scope()) {
             Ok(Evaluation::Judge(judge)) => {
@@ -367,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_says_what_was_expected_and_seen() {
+    fn result_has_expected_and_actual_values() {
         let tolerance =
             Tolerance::read(&json!({"type": "range", "range": [1, 2], "target": "status"}).into(), "/t");
         let Ok(Evaluation::Verdict(verdict)) = evaluate(&tolerance, &process(7, "").into(), &scope()) else {

@@ -31,7 +31,7 @@ impl Arm {
 /// The runs in their order: arm, and which of its runs, from one. Pairs are interleaved, so that what drifts while
 /// the trial goes on meets both arms alike; the seed draws which one begins, and that alternates.
 pub fn order(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
-    let mut first = if SeededRng::new(seed).draw(2) == 0 { Arm::Before } else { Arm::After };
+    let mut first = if SeededRng::new(seed).below(2) == 0 { Arm::Before } else { Arm::After };
     let mut runs = Vec::new();
     for repeat in 1..=repeats {
         runs.extend([(first, repeat), (first.other(), repeat)]);

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_strict_json() {
+    fn value_serializes_as_strict_json() {
         let check = |value: Value, expected: &str| {
             assert_eq!(serde_json::to_string(&value).unwrap(), expected);
         };
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn truth_is_pythons() {
+    fn truthiness_matches_python() {
         let check = |json: &str, expected: bool| {
             let value = Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap());
             assert_eq!(value.is_truthy(), expected, "{json}");

@@ -25,7 +25,7 @@ mod tests {
     use super::float_text;
 
     #[test]
-    fn floats_are_written_as_python_writes_them() {
+    fn float_text_matches_python_repr() {
         let check = |number: f64, expected: &str| assert_eq!(float_text(number), expected);
         check(1.0, "1.0");
         check(2.5, "2.5");

@@ -29,7 +29,7 @@ impl Value {
             (Self::Map(a), Self::Map(b)) => {
                 a.len() == b.len() && a.iter().all(|(k, x)| b.get(k).is_some_and(|y| x.equals(y)))
             }
-            _ => number_order(self, other) == Some(Some(Ordering::Equal)),
+            _ => compare_numbers(self, other) == Some(Some(Ordering::Equal)),
         }
     }
 
@@ -42,7 +42,7 @@ impl Value {
                 Some((x, y)) => x.at_most(y),
                 None => Ok(a.len() <= b.len()),
             },
-            _ => match number_order(self, other) {
+            _ => match compare_numbers(self, other) {
                 Some(order) => Ok(matches!(order, Some(Ordering::Less | Ordering::Equal))),
                 None => Err(refused),
             },
@@ -51,7 +51,7 @@ impl Value {
 }
 
 /// The exact order of two numbers: `None` when one is no number, `Some(None)` when one is a NaN.
-fn number_order(a: &Value, b: &Value) -> Option<Option<Ordering>> {
+fn compare_numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     #[derive(Clone, Copy)]
     enum Number {
         Whole(i128),
@@ -66,13 +66,13 @@ fn number_order(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     Some(match (number(a)?, number(b)?) {
         (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),
         (Number::Real(a), Number::Real(b)) => a.partial_cmp(&b),
-        (Number::Whole(a), Number::Real(b)) => whole_and_real(a, b),
-        (Number::Real(a), Number::Whole(b)) => whole_and_real(b, a).map(Ordering::reverse),
+        (Number::Whole(a), Number::Real(b)) => compare_int_with_float(a, b),
+        (Number::Real(a), Number::Whole(b)) => compare_int_with_float(b, a).map(Ordering::reverse),
     })
 }
 
 /// Compares without rounding the whole number to the nearest float first, as Python does.
-fn whole_and_real(whole: i128, real: f64) -> Option<Ordering> {
+fn compare_int_with_float(whole: i128, real: f64) -> Option<Ordering> {
     const LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0; // 2^127
     if real.is_nan() {
         None
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_is_pythons() {
+    fn equality_matches_python() {
         let check = |a: &str, b: &str, expected: bool| {
             assert_eq!(value(a).equals(&value(b)), expected, "{a} == {b}");
             assert_eq!(value(b).equals(&value(a)), expected, "{b} == {a}");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_pythons() {
+    fn order_matches_python() {
         let check = |a: &str, b: &str, expected: Option<bool>| {
             assert_eq!(value(a).at_most(&value(b)).ok(), expected, "{a} <= {b}");
         };

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_pythons() {
+    fn text_matches_python_str() {
         let check = |json: &str, expected: &str| assert_eq!(value(json).python_text(), expected);
         check("null", "None");
         check("true", "True");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_pythons() {
+    fn json_matches_python_dumps() {
         let check = |json: &str, expected: &str| assert_eq!(json_text(&value(json)).unwrap(), expected);
         check(r#"{"a":[1,2],"b":{"c":null}}"#, r#"{"a": [1, 2], "b": {"c": null}}"#);
         check(r#""é🎉\u007f\"""#, r#""\u00e9\ud83c\udf89\u007f\"""#);

@@ -1,4 +1,4 @@
-//! Controls: the built-in safeguards, where controls are declared, and what is refused.
+//! Controls: the built-in safeguards, where controls are declared, and which are rejected.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn unmet_safeguard_stops_run() {
     };
     // before anything runs
     check(guard("false", &json!({})), "touch acted", &[]);
-    // beside the run: it is what the method does that is not tolerated
+    // during the run: the method causes the unmet tolerance
     let wait = "touch acted; sleep 60";
     check(guard("test ! -e acted", &json!({"frequency": 0.05})), wait, &["act"]);
     check(

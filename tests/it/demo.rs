@@ -1,4 +1,4 @@
-//! The demo: it shows what it promises, says so, and leaves nothing but its folder.
+//! The demo: it shows what it promises, and leaves only its output directory.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::harness::{Chaos, finish, signal, wait_until};
 
-/// A folder with temporary files of its own.
+/// A working directory with its own temporary directory.
 fn home() -> Chaos {
     let chaos = Chaos::new();
     let temporary = chaos.path("tmp");
@@ -21,7 +21,7 @@ fn names(chaos: &Chaos, folder: &str) -> Vec<String> {
     names
 }
 
-/// Shows a scenario: what it says of both runs, the verdicts of their journals, and the answer.
+/// Runs a scenario, and checks the description of both runs, their verdicts, and the comparison.
 fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: &str) {
     let chaos = home();
     let shown = chaos.run(["demo", "--scenario", scenario]).exits(0).stdout;
@@ -31,7 +31,7 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
     for (name, verdict) in ["before", "after"].into_iter().zip(verdicts) {
         let journal = chaos.json(&format!("chaos-demo/{name}/journal-1.json"));
         assert_eq!(journal["kubectl-chaos"]["verdict"], verdict, "{name}");
-        // the fault was seen to take effect, both times
+        // the fault took effect in both runs
         let effect = &journal["kubectl-chaos"]["activities"][0]["effect"]["state"];
         assert_eq!(effect, "confirmed", "{}", journal["kubectl-chaos"]);
     }
@@ -40,22 +40,22 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
     assert!(shown.contains(&format!("\n{answer}")), "{shown}");
     let row = comparison["rows"].as_array().unwrap().iter().find(|row| row["measure"] == "success-ratio");
     let side = |name: &str| row.unwrap()[name]["centre"]["value"].as_f64().unwrap();
-    // a sample may fall on the border of two phases
+    // a sample may fall on a phase boundary
     let helped = verdicts[1] == "held";
     assert!(side("before") < 0.1 && (side("after") > 0.9) == helped, "{comparison:#}");
-    // the layout is that of a trial, and no report names the folder that it stood in until it was whole
+    // the layout is that of a trial, and no report names the temporary directory
     for report in ["junit.xml", "summary.md"] {
         let text = chaos.read(&format!("chaos-demo/{report}"));
         assert!(text.contains("before 1") && !text.contains(".chaos-demo-"), "{report}:\n{text}");
     }
     assert!(names(&chaos, "tmp").is_empty(), "{:?}", names(&chaos, "tmp"));
-    // what it says to do next can be done
+    // the suggested command uses files that exist
     let next =
         shown.split_once("on your own cluster: kubectl chaos trial ").unwrap().1.lines().next().unwrap();
     let named: Vec<&str> = next.split(' ').filter(|word| word.starts_with("./chaos-demo/")).collect();
     assert_eq!(named.len(), 4, "{next}");
     assert!(named.iter().all(|path| chaos.path(path).exists()), "{next}");
-    // a second one takes its place
+    // a second demo replaces the first
     chaos.run(["validate", "chaos-demo/experiment.json"]).exits(0);
     chaos.run(["demo", "--scenario", scenario]).exits(0);
 }
@@ -88,7 +88,7 @@ fn interrupted_demo_removes_its_files() {
     };
     wait_until("the first run", begun);
     signal(child.id(), Signal::INT);
-    let ended = finish(child).exits(130).says("interrupted by SIGINT: nothing was kept");
+    let ended = finish(child).exits(130).says("interrupted by SIGINT");
     assert!(!ended.stderr.contains("2. After"), "{}", ended.stderr);
     assert_eq!((names(&chaos, ""), names(&chaos, "tmp")), (vec!["tmp".to_owned()], vec![]));
 }
@@ -116,6 +116,6 @@ fn demo_does_not_overwrite_foreign_folder() {
     let chaos = home();
     fs::create_dir(chaos.path("chaos-demo")).unwrap();
     chaos.write("chaos-demo/mine", "x");
-    chaos.run(["demo"]).exits(2).says("no demo made it");
+    chaos.run(["demo"]).exits(2).says("chaos-demo");
     assert_eq!(chaos.read("chaos-demo/mine"), "x");
 }

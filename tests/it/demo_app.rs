@@ -1,4 +1,4 @@
-//! The sample application: what its consumer answers when its provider is well, and when it is gone.
+//! The demo application: the consumer with a provider that is up, slow, failing or down.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,11 +10,11 @@ use crate::harness::{Chaos, Response, Server, finish, signal, wait_until};
 
 const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
 
-/// A part of the application that listens on a port of its own, until the test ends.
+/// A part of the application that listens on its own port until the test ends.
 struct Part {
     child: Option<Child>,
     address: String,
-    /// Read no further, but open: the part may have more to say.
+    /// Keeps standard error open: the part may write more.
     _stderr: BufReader<ChildStderr>,
     _home: Chaos,
 }
@@ -102,10 +102,10 @@ fn open_circuit_sends_no_requests() {
         assert_eq!(consumer.ask(), (200, FALLBACK.to_owned()));
     }
     assert_eq!(failing.requests().len(), 2);
-    // and it tries again when its time has come
+    // after the open time, it tries again
     let arguments = ["--circuit-breaker", "--failure-threshold", "1", "--open-for", "1ms"];
     let consumer = Part::consumer(&failing.url("/"), &arguments);
-    wait_until("another trial", || {
+    wait_until("another trial call", || {
         consumer.ask();
         failing.requests().len() > 3
     });

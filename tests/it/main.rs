@@ -47,5 +47,6 @@ mod services;
 mod signals;
 mod snapshots;
 mod source;
+mod style;
 mod trial;
 mod vault;

@@ -1,4 +1,4 @@
-//! What happens in which order: every strategy, every outcome, as the events tell it.
+//! The order of a run for every strategy and every outcome, as its events show.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn shell(kind: &str, name: &str, script: &str) -> Value {
         "arguments": ["-c", script], "timeout": 5}})
 }
 
-/// What the experiment comes to: the names of the outcomes stand in the table.
+/// An experiment with one of the outcomes in the table.
 fn experiment(outcome: &str) -> Value {
     let look = |script: &str| shell("probe", "look", script);
     let slow = json!({"type": "probe", "name": "look", "tolerance": 0, "provider": {"type": "process", "path": "sh",
@@ -115,7 +115,7 @@ fn strategies_and_outcomes_select_executed_steps() {
 fn continuous_hypothesis_fail_fast_stops_method() {
     let mut experiment = experiment("deviates");
     experiment["rollbacks"] = json!([]);
-    // each waits for what the other one does: neither could end if they did not run at the same time
+    // each waits for the other: neither could end if they did not run concurrently
     experiment["steady-state-hypothesis"]["probes"] =
         json!([shell("probe", "look", "if [ -e begun ]; then touch seen; exit 1; fi")]);
     experiment["method"] = json!([
@@ -159,7 +159,7 @@ fn background_activities_end_before_final_hypothesis() {
     };
     let experiment = json!({"title": "t", "description": "d",
         "steady-state-hypothesis": {"title": "h", "probes": [shell("probe", "look", "cat met 2>/dev/null; true")]},
-        // three that wait for each other in a circle, one of them in the foreground
+        // three that wait for each other, one of them in the foreground
         "method": [meet("one", "two"), meet("two", "three"), shell("action", "three",
             "touch three; while [ ! -e one ]; do sleep 0.01; done")]});
     let chaos = Chaos::new();

@@ -1,4 +1,4 @@
-//! Probes that reach a Service of a cluster by its name: which way they take, and what comes of it. The API server
+//! Probes that reach a Service of a cluster by its name: the route and the result. The API server
 //! is a mock; port-forwarding is proven on a real cluster, in `kubernetes`.
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::{
 
 const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
 
-/// An API server that has one Service, and passes requests on to what `behind` says.
+/// An API server that has one Service, and forwards requests to `behind`.
 fn api(behind: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
     Server::start(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.20.2"})),
@@ -25,14 +25,14 @@ fn get(url: &str) -> Value {
     json!({"type": "http", "url": url, "timeout": 20})
 }
 
-/// An experiment whose hypothesis is one request that has to be answered with 200.
+/// An experiment whose hypothesis is one request that must return 200.
 fn hypothesis(provider: &Value) -> Value {
     let probe = json!({"type": "probe", "name": "asked", "tolerance": 200, "provider": provider});
     let hypothesis = json!({"title": "It answers", "probes": [probe]});
     with(experiment(&json!([])), &json!({"steady-state-hypothesis": hypothesis}))
 }
 
-/// Runs an experiment whose hypothesis is one request that has to be answered with 200.
+/// Runs an experiment whose hypothesis is one request that must return 200.
 fn ask(chaos: &Chaos, api: &Server, provider: Value, arguments: &[&str]) -> Finished {
     let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "-v", "4"];
@@ -126,7 +126,7 @@ fn redirects_never_carry_cluster_credentials() {
     for request in elsewhere.requests() {
         assert_eq!((request.path.as_str(), request.header("authorization")), ("/there", None));
     }
-    // a Service cannot have the API server asked for anything else
+    // a Service cannot cause other requests to the API server
     ask(&chaos, &cluster, get("http://web.svc/evil"), &[]).exits(8);
     assert_eq!(outcome(&chaos)["output"]["status"], 302);
     assert!(!cluster.requests().iter().any(|request| request.path.contains("secrets")));
@@ -136,7 +136,7 @@ fn redirects_never_carry_cluster_credentials() {
 fn requests_with_credentials_or_body_are_not_proxied() {
     let check = |more: Value| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
-        // there is no endpoint to forward to on this server
+        // this server has no endpoint to forward to
         ask(&chaos, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
         assert!(outcome(&chaos)["exception"].to_string().contains("no endpoints"), "{more}");
         assert_eq!(passed_on(&api), [""; 0], "{more}");
@@ -160,10 +160,10 @@ fn requests_with_credentials_or_body_are_not_proxied() {
 fn url_outside_aliases_is_requested_directly() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let (chaos, api) = (Chaos::new(), api(|_| Response::nothing()));
-    // no alias and no Service: nothing but the address itself is asked
+    // no alias and no Service: the request goes to the address itself
     ask(&chaos, &api, get(&server.url("/")), &[]).exits(0);
     assert!(api.requests().is_empty(), "the cluster has nothing to do with it");
-    // the DNS of this machine knows no Services
+    // DNS on this machine does not resolve Services
     ask(&chaos, &api, get("http://web.svc:8080/"), &["--service-access=direct"]).exits(8);
     assert_eq!(passed_on(&api), [""; 0]);
 }

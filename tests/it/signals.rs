@@ -10,12 +10,13 @@ const SIGNALS: &[(Signal, i32)] = &[
     (Signal::TERM, 143),
     (Signal::USR1, 138),
     (Signal::USR2, 140),
-    // elsewhere it may be ignored, which cannot be known
+    // a parent process may ignore it, which the test cannot detect
     #[cfg(target_os = "linux")]
     (Signal::HUP, 129),
 ];
 
-/// A shell activity that leaves its process id in `started`, and that of a process it starts, and then hangs.
+/// A shell activity that writes its process id to `started`, and that of its child to `child`, and then
+/// hangs.
 fn hang(name: &str, kind: &str) -> Value {
     json!({"type": kind, "name": name, "tolerance": 0, "provider": {"type": "process", "path": "sh", "arguments":
         ["-c", "sleep 300 & echo $! > child; echo $$ > started.new; mv started.new started; wait"]}})
@@ -147,7 +148,7 @@ fn signal_during_rollbacks_skips_the_rest() {
 
 #[test]
 fn background_is_awaited_unless_usr2_or_second_signal() {
-    // the background activity ends when it may: when the file `go` is there
+    // the background activity ends when the file `go` exists
     let mut background =
         quick("behind", "echo $$ > behind; while [ ! -e go ]; do sleep 0.02; done; touch done");
     background["background"] = true.into();
@@ -224,7 +225,7 @@ fn sighup_ends_run_with_rollbacks() {
     assert!(chaos.path("undone").exists());
     wait_until("the process ends", || !is_running_in(&chaos.path("child")));
 
-    // whoever starts it under nohup wants it to go on
+    // a process under nohup must ignore SIGHUP
     let chaos = Chaos::new();
     let waits = quick("wait", "echo $$ > started; while [ ! -e go ]; do sleep 0.02; done");
     chaos.write("experiment.json", experiment(&[], &[waits], &[]).to_string());
@@ -250,7 +251,7 @@ fn signal_affects_only_the_current_run() {
     wait_until("the activity starts", || is_written(&chaos.path("started")));
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    // of both runs, each line whole, and the signal once
+    // complete lines of both runs, and the signal once
     let events = chaos.read("events");
     let events: Vec<Value> =
         events.lines().map(|line| line.parse().unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect();

@@ -1,4 +1,4 @@
-//! Experiments that come from an address.
+//! Experiments from a URL.
 
 use serde_json::{Value, json};
 
@@ -17,12 +17,12 @@ fn document() -> String {
 
 const YAML: &str = "title: A test\ndescription: What a test looks at.\nmethod: []\n";
 
-/// A server that has an experiment for everybody.
+/// A server that returns an experiment for every request.
 fn library() -> Server {
     Server::start(|_| Response::new(200, JSON, &document()))
 }
 
-/// Insists that an experiment is refused, for this reason, and that nothing was touched.
+/// Asserts that an experiment is rejected for this reason before anything runs.
 #[track_caller]
 fn refused(chaos: &Chaos, url: &str, text: &str) {
     let finished = chaos.run(["run", "--output=json", url]).exits(3).says(text);
@@ -95,7 +95,7 @@ fn oversized_experiment_is_rejected() {
     refused(&Chaos::new(), &endless.url("/"), "larger than 10 MiB");
 }
 
-/// An address that takes a request and gives no answer.
+/// A server that accepts a request and sends no response.
 fn silent() -> Server {
     Server::holding(|_| Response::nothing())
 }
@@ -106,10 +106,10 @@ fn pending_experiment_request_can_be_interrupted() {
     let chaos = Chaos::new();
     let child = chaos.start(["run", &server.url("/e")]);
     wait_until("it asks", || !server.requests().is_empty());
-    // not SIGINT: what a shell starts in the background is told to ignore it
+    // not SIGINT: shells make background processes ignore it
     signal(child.id(), rustix::process::Signal::TERM);
     let finished = finish(child);
-    // ended by the signal, which a shell knows as 143
+    // ended by the signal, which shells report as 143
     assert!(matches!(finished.code, None | Some(143)), "{finished:?}");
     assert!(!is_written(&chaos.path("journal.json")));
 }

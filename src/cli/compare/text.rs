@@ -13,17 +13,17 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
         out += &sanitize(text);
         out.push('\n');
     };
-    for label in &comparison.labels {
-        line(&format!("differs: {}", label.text));
+    for label in &comparison.confounders {
+        line(&format!("not the same: {}", label.text));
     }
     line(&comparison.headline());
     line(&comparison.reason);
-    line(&comparison.shown_counts());
-    if let Some(needed) = &comparison.needed {
+    line(&comparison.format_counts());
+    if let Some(needed) = &comparison.required_runs {
         line(&needed.reason);
     }
     if wide {
-        line(&comparison.shown_settings());
+        line(&comparison.format_settings());
     }
     out += &rows(comparison, wide);
     let listed: Vec<&ComparedRun> =
@@ -33,25 +33,25 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
 }
 
 fn rows(comparison: &RunComparison, wide: bool) -> String {
-    if comparison.rows.is_empty() {
+    if comparison.metrics.is_empty() {
         return String::new();
     }
     let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
     if wide {
         head.push("P");
     }
-    let cells = comparison.rows.iter().map(|row| {
+    let cells = comparison.metrics.iter().map(|row| {
         let mut cells = vec![
             row.probe.clone(),
-            row.measure.shown().to_owned(),
-            row.shown_before(),
-            row.shown_after(),
-            row.shown_difference(),
-            row.shown_interval(),
-            row.shown_standing(),
+            row.metric.label().to_owned(),
+            row.format_before(),
+            row.format_after(),
+            row.format_difference(),
+            row.format_interval(),
+            row.format_result(),
         ];
         if wide {
-            cells.push(row.shown_p());
+            cells.push(row.format_p());
         }
         cells
     });

@@ -222,7 +222,7 @@ mod tests {
         let source = source(
             "title: t\nsteady-state-hypothesis:\n  probes:\n    - name: answers\nmethod:\n  - ref: x\n  - name: kill\n",
         );
-        let summary = ReportSummary::of(
+        let summary = ReportSummary::from_records(
             &[run(&[("answers", false)], &[("kill", "failed"), ("fine", "succeeded")])],
             None,
         );
@@ -243,7 +243,7 @@ mod tests {
         let names: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
         let probes: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
         let records = [run(&probes, &[]), run(&probes, &[("kill", "failed")])];
-        let shown = annotations(&ReportSummary::of(&records, None), None);
+        let shown = annotations(&ReportSummary::from_records(&records, None), None);
         assert_eq!(shown.len(), 11);
         assert_eq!(
             (shown[0].title.as_str(), shown[0].message.as_str()),

@@ -27,7 +27,7 @@ use crate::github::pull_requests::{self, PullRequestMatch};
 use crate::github::workflow_command::{self, Annotation};
 use crate::github::{ApiFailure, GithubApi, Repository, WorkflowEvent, WorkflowJob, summary};
 use crate::http_client;
-use crate::report::markdown::{inline, render};
+use crate::report::markdown::{escape_inline, render};
 use annotations::{ExperimentSource, annotations, within};
 use args::{CommentWhen, Publish};
 use pull_request::{PublishTarget, target};
@@ -144,7 +144,7 @@ impl PublishContext<'_> {
     fn text(&self, limit: usize) -> String {
         let mut notes = String::new();
         for note in &self.notes {
-            notes += &format!("> **Note:** {}\n\n", inline(note));
+            notes += &format!("> **Note:** {}\n\n", escape_inline(note));
         }
         let footer = format!("\n---\n{}\n", self.footer());
         let report = render(&self.results.summary, limit.saturating_sub(notes.len() + footer.len()));

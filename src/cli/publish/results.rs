@@ -12,7 +12,7 @@ use crate::cli::exit_code::ExitStatus;
 use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
 use crate::cli::{CommandContext, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 use crate::journal::Record;
 use crate::report::ReportSummary;
 use crate::report::summary::{RunSummary, Sentiment};
@@ -98,7 +98,7 @@ pub(super) fn read(
         }
         _ => None,
     };
-    let summary = ReportSummary::of(&records, comparison.as_ref());
+    let summary = ReportSummary::from_records(&records, comparison.as_ref());
     let half = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
     Ok(Some(PublishedResults { paths, folder, records, comparison, summary, half }))
 }
@@ -133,7 +133,7 @@ impl PublishedResults {
                 matches!(comparison.verdict, ComparisonVerdict::Broken | ComparisonVerdict::Regressed)
                     || matches!(comparison.after, AfterOutcome::Fails | AfterOutcome::Mixed)
             }
-            None => self.summary.tone() == Sentiment::Bad,
+            None => self.summary.sentiment() == Sentiment::Bad,
         }
     }
 
@@ -142,7 +142,7 @@ impl PublishedResults {
         self.records.iter().map(|record| {
             let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
             let said = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash(&record.content.experiment)))
+            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash_experiment(&record.content.experiment)))
         })
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         };
         let check = |verdicts: &[&str], expected: &str| {
             let records: Vec<Record> = verdicts.iter().map(|verdict| record(verdict)).collect();
-            assert_eq!(gravest(&ReportSummary::of(&records, None)), expected);
+            assert_eq!(gravest(&ReportSummary::from_records(&records, None)), expected);
         };
         check(&["held", "deviated", "held"], "deviated");
         check(&["held", "dry"], "dry");

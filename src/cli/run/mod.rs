@@ -162,10 +162,9 @@ async fn start_embedded(session: &CommandContext, args: &RunArgs) -> Result<Embe
     let terminal = &session.terminal;
     let interrupted = session.signals.end().map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
     tokio::select! {
-        started = EmbeddedRun::start(session, &args.apply) => started.map_err(|(exit, error)| {
-            let error = CliError::new(ErrorCode::EmbeddedFailed, error).with_status(exit);
-            RejectedRun::new(terminal, "runtime", error)
-        }),
+        started = EmbeddedRun::start(session, &args.apply) => {
+            started.map_err(|error| RejectedRun::new(terminal, "runtime", error))
+        }
         signal = interrupted => Err(RejectedRun::new(terminal, "runtime", interrupted_by(signal))),
     }
 }

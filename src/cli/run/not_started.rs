@@ -43,8 +43,8 @@ pub(in crate::cli) async fn not_begun(
     }
     let at = Timestamp::now();
     bus.emit(&RunEvent::RunStarted(Box::new(RunStarted {
-        experiment: Arc::new(redactor.owned(document)),
-        title: redactor.text(&title.python_text()).into_owned(),
+        experiment: Arc::new(redactor.redact_owned(document)),
+        title: redactor.redact_text(&title.python_text()).into_owned(),
         plan: ready.plan.clone(),
         dry: None,
         at,

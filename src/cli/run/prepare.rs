@@ -19,10 +19,12 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{self, StrategyOverrides};
 use crate::error_code::ErrorCode;
 use crate::event::RunPlan;
-use crate::experiment::configuration::undeclared;
+use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::Document;
 use crate::experiment::resolve::{ResolvedActivity, resolve};
-use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy, digests, hash};
+use crate::experiment::{
+    Experiment, HypothesisStrategy, RollbackStrategy, hash_experiment, variable_digests,
+};
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
 use crate::k8s::ClusterError;
@@ -86,7 +88,7 @@ pub(super) async fn opened(
         RejectedRun::invalid(terminal, "validation", ErrorCode::ExperimentInvalid, vec![fault])
     })?;
     drop(document);
-    for message in undeclared(&experiment, &surroundings.variables) {
+    for message in undeclared_warnings(&experiment, &surroundings.variables) {
         terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
     }
     if args.hypothesis_strategy == Some(HypothesisStrategyArg::Continously) {
@@ -111,9 +113,9 @@ pub(super) async fn opened(
         node: node(),
         run_id: if index == 0 { session.run_id.clone() } else { new_run_id() },
         version: env!("CARGO_PKG_VERSION"),
-        experiment_hash: hash(&experiment.document),
+        experiment_hash: hash_experiment(&experiment.document),
         hypothesis_strategy: plan.hypothesis,
-        variables: digests(&experiment.configuration, &surroundings.variables.configuration),
+        variables: variable_digests(&experiment.configuration, &surroundings.variables.configuration),
         annotations: args
             .annotations
             .iter()

@@ -59,7 +59,7 @@ async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::Tria
         .end()
         .map_err(|error| (ExitStatus::Usage, format!("signals cannot be heard: {error}")))?;
     tokio::select! {
-        started = EmbeddedRun::start(session, &[]) => started,
+        started = EmbeddedRun::start(session, &[]) => started.map_err(|error| (error.status, error.message)),
         signal = interrupted => Err((ExitStatus::Signal(signal), format!("interrupted by {signal}"))),
     }
 }

@@ -10,8 +10,8 @@ use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
 use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::experiment::configuration::{configuration, is_dynamic, undeclared};
-use crate::experiment::{Experiment, hash};
+use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
+use crate::experiment::{Experiment, hash_experiment};
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
@@ -61,7 +61,7 @@ pub(super) async fn read(
     // every run is sampled, whether somebody says so or not
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
     let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
-    for doubt in doubts.into_iter().chain(undeclared(&experiment, &surroundings.variables)) {
+    for doubt in doubts.into_iter().chain(undeclared_warnings(&experiment, &surroundings.variables)) {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
     }
     let all = |paths: &[std::path::PathBuf]| {
@@ -78,7 +78,7 @@ pub(super) async fn read(
             ));
         }
     }
-    let hash = hash(&experiment.document);
+    let hash = hash_experiment(&experiment.document);
     Ok(TrialInputs {
         hash,
         experiment,
@@ -109,8 +109,9 @@ pub(super) fn check_bounds(
     let mut environment = (*surroundings.environment).clone();
     environment.set(super::NAMESPACE_VARIABLE, namespace);
     let get = |key: &str| environment.get(key);
-    let known = configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
-        .map_err(|error| (ExitStatus::Invalid, error))?;
+    let known =
+        resolve_configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
+            .map_err(|error| (ExitStatus::Invalid, error))?;
     let known: Map = known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let (_, aliases) = session.connection.services();
     let mut controls = surroundings.settings.controls.clone();

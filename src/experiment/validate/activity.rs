@@ -3,7 +3,7 @@
 use super::placeholder::PlaceholderConsumer;
 use super::{ProviderUsage, Validator};
 use crate::diagnostic::{Severity, suggestion};
-use crate::experiment::activity::child;
+use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{ActivityKind, ProviderKind};
 use crate::value::Value;
@@ -40,9 +40,9 @@ const SHELLS: [&str; 2] = ["cmd", "command"];
 const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
 impl<'a> Validator<'a> {
-    pub(super) fn activity(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+    pub(super) fn check_activity(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         if !matches!(node.kind, SpannedKind::Map(_)) && node.is_truthy() {
-            self.wrong_shape(node, at, "an activity", "a mapping with a type, a name and a provider");
+            self.report_wrong_shape(node, at, "an activity", "a mapping with a type, a name and a provider");
             return;
         }
         if !node.is_truthy() {
@@ -52,52 +52,60 @@ impl<'a> Validator<'a> {
         }
         if let Some(reference) = node.get("ref").filter(|reference| !reference.is_null()) {
             if reference.as_text().is_none_or(str::is_empty) {
-                self.error(reference, &child(at, "ref"), "reference to activity must be non-empty strings");
+                self.error(
+                    reference,
+                    &child_pointer(at, "ref"),
+                    "reference to activity must be non-empty strings",
+                );
             }
-            self.beside_a_reference(node, at, place);
+            self.warn_ignored_beside_reference(node, at, place);
             return;
         }
-        self.kind(node, at);
+        self.check_kind(node, at);
         if !node.get("name").is_some_and(SpannedValue::is_truthy) {
             self.error(
                 node.get("name").unwrap_or(node),
-                &child(at, "name"),
+                &child_pointer(at, "name"),
                 "an activity must have a name",
             )
             .expected = Some("a text that is not empty".to_owned());
         }
-        let provider = self.provider_kind(node, at);
-        self.timeout(node, at);
-        self.pauses(node, at);
+        let provider = self.check_provider_kind(node, at);
+        self.check_timeout(node, at);
+        self.check_pauses(node, at);
         if let Some(background) =
             node.get("background").filter(|b| !matches!(b.kind, SpannedKind::Scalar(Value::Bool(_))))
         {
-            self.error(background, &child(at, "background"), "activity background must be a boolean")
-                .expected = Some("true or false".to_owned());
+            self.error(
+                background,
+                &child_pointer(at, "background"),
+                "activity background must be a boolean",
+            )
+            .expected = Some("true or false".to_owned());
         }
         if let Some((kind, provider)) = provider {
-            self.provider(kind, node, provider, at, place);
+            self.check_provider(kind, node, provider, at, place);
         }
-        self.without_effect(node, at, place);
+        self.warn_without_effect(node, at, place);
         if place == ActivityPosition::Safeguard {
-            self.unknown_keys(node, at, &[&ACTIVITY_KEYS[..], &["frequency"]].concat());
+            self.warn_unknown_keys(node, at, &[&ACTIVITY_KEYS[..], &["frequency"]].concat());
         } else {
-            self.unknown_keys(node, at, &ACTIVITY_KEYS);
+            self.warn_unknown_keys(node, at, &ACTIVITY_KEYS);
         }
     }
 
     /// Everything beside a reference is ignored, but for two keys in two places.
-    fn beside_a_reference(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+    fn warn_ignored_beside_reference(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         let kept = if place == ActivityPosition::Hypothesis { "tolerance" } else { "background" };
         for (key, entry) in entries.iter().filter(|(key, _)| *key != "ref" && *key != kept) {
             let message = format!("\"{key}\" beside a \"ref\" is ignored");
-            self.report(Severity::Warning, entry.key, &child(at, key), message);
+            self.report(Severity::Warning, entry.key, &child_pointer(at, key), message);
         }
     }
 
-    fn kind(&mut self, node: &'a SpannedValue, at: &str) {
-        let at = child(at, "type");
+    fn check_kind(&mut self, node: &'a SpannedValue, at: &str) {
+        let at = child_pointer(at, "type");
         match node.get("type").filter(|kind| kind.is_truthy()) {
             None => {
                 self.error(node.get("type").unwrap_or(node), &at, "an activity must have a type").expected =
@@ -114,20 +122,20 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn provider_kind(
+    fn check_provider_kind(
         &mut self,
         node: &'a SpannedValue,
         at: &str,
     ) -> Option<(ProviderKind, &'a SpannedValue)> {
         let known: Vec<_> = ProviderKind::ALL.into_iter().map(ProviderKind::name).collect();
-        let at = child(at, "provider");
+        let at = child_pointer(at, "provider");
         let Some(provider) = node.get("provider").filter(|provider| provider.is_truthy()) else {
             self.error(node.get("provider").unwrap_or(node), &at, "an activity requires a provider")
                 .expected = Some("a mapping with a type".to_owned());
             return None;
         };
         if !matches!(provider.kind, SpannedKind::Map(_)) {
-            self.wrong_shape(provider, &at, "a provider", "a mapping with a type");
+            self.report_wrong_shape(provider, &at, "a provider", "a mapping with a type");
             return None;
         }
         let Some(kind) = provider.get("type").filter(|kind| kind.is_truthy()) else {
@@ -136,26 +144,27 @@ impl<'a> Validator<'a> {
             return None;
         };
         let name = kind.to_value().python_text().into_owned();
-        let found = kind.as_text().and_then(ProviderKind::named);
+        let found = kind.as_text().and_then(ProviderKind::from_name);
         if found.is_none() {
-            let fault = self.error(kind, &child(&at, "type"), format!("unknown provider type '{name}'"));
+            let fault =
+                self.error(kind, &child_pointer(&at, "type"), format!("unknown provider type '{name}'"));
             fault.expected = Some(format!("one of {}", known.join(", ")));
             fault.hint = suggestion(&name, known.iter().copied());
         }
         found.map(|kind| (kind, provider))
     }
 
-    fn timeout(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_timeout(&mut self, node: &'a SpannedValue, at: &str) {
         let number =
             |value: &Value| matches!(value, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_));
         if let Some(timeout) = node.get("timeout").filter(|timeout| !number(&timeout.to_value())) {
-            self.error(timeout, &child(at, "timeout"), "activity timeout must be a number");
+            self.error(timeout, &child_pointer(at, "timeout"), "activity timeout must be a number");
         }
     }
 
-    fn pauses(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_pauses(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(pauses) = node.get("pauses") else { return };
-        let at = child(at, "pauses");
+        let at = child_pointer(at, "pauses");
         match &pauses.kind {
             SpannedKind::Map(_) => {}
             // the Chaos Toolkit lets null pass and aborts the run when it gets there
@@ -165,21 +174,21 @@ impl<'a> Validator<'a> {
                 return;
             }
             _ => {
-                self.wrong_shape(pauses, &at, "pauses", "a mapping with before and after");
+                self.report_wrong_shape(pauses, &at, "pauses", "a mapping with before and after");
                 return;
             }
         }
         for side in ["before", "after"] {
             let Some(pause) = pauses.get(side) else { continue };
-            let at = child(&at, side);
+            let at = child_pointer(&at, side);
             let fits = match &pause.kind {
                 SpannedKind::Scalar(Value::Text(text)) => text.starts_with("${") && text.ends_with('}'),
                 SpannedKind::Scalar(_) => true,
                 _ => false,
             };
             if fits {
-                self.pause_length(pause, &at, side);
-                self.placeholders(pause, &at, PlaceholderConsumer::Nobody);
+                self.check_pause_length(pause, &at, side);
+                self.check_placeholders(pause, &at, PlaceholderConsumer::None);
                 continue;
             }
             let message = format!(
@@ -187,10 +196,10 @@ impl<'a> Validator<'a> {
             );
             self.error(pause, &at, message).expected = Some("a number of seconds, or \"${name}\"".to_owned());
         }
-        self.unknown_keys(pauses, &at, &["before", "after"]);
+        self.warn_unknown_keys(pauses, &at, &["before", "after"]);
     }
 
-    fn provider(
+    fn check_provider(
         &mut self,
         kind: ProviderKind,
         activity: &'a SpannedValue,
@@ -198,7 +207,7 @@ impl<'a> Validator<'a> {
         at: &str,
         place: ActivityPosition,
     ) {
-        let at = child(at, "provider");
+        let at = child_pointer(at, "provider");
         let keys: &[&str] = match kind {
             ProviderKind::Process => &PROCESS_KEYS,
             ProviderKind::Http => &HTTP_KEYS,
@@ -206,61 +215,61 @@ impl<'a> Validator<'a> {
         };
         match kind {
             ProviderKind::Process => {
-                self.required(provider, &at, "path", "a process activity must have a path");
+                self.check_required(provider, &at, "path", "a process activity must have a path");
                 if matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
                     let message = "Process arguments should now be a list to keep the ordering of the arguments. \
                                    Dictionary arguments are deprecated for process activities.";
                     let arguments = provider.get("arguments").unwrap_or(provider);
-                    let warning = self.warning(arguments, &child(&at, "arguments"), message);
+                    let warning = self.warning(arguments, &child_pointer(&at, "arguments"), message);
                     warning.inherited = !matches!(
                         place,
                         ActivityPosition::Configuration
                             | ActivityPosition::Tolerance
                             | ActivityPosition::Safeguard
                     );
-                    self.postpone();
+                    self.defer_last();
                 }
             }
             ProviderKind::Http => {
-                self.required(provider, &at, "url", "a HTTP activity must have a URL");
+                self.check_required(provider, &at, "url", "a HTTP activity must have a URL");
                 if let Some(headers) = provider.get("headers").filter(|h| h.is_truthy())
                     && !matches!(headers.kind, SpannedKind::Map(_))
                 {
                     self.error(
                         headers,
-                        &child(&at, "headers"),
+                        &child_pointer(&at, "headers"),
                         "a HTTP activities expect headers as a mapping",
                     );
                 }
             }
             ProviderKind::Python => {
-                self.required(provider, &at, "module", "a Python activity must have a module path");
-                self.required(provider, &at, "func", "a Python activity must have a function name");
+                self.check_required(provider, &at, "module", "a Python activity must have a module path");
+                self.check_required(provider, &at, "func", "a Python activity must have a function name");
             }
         }
         let name = activity.get("name").map(|n| n.to_value().python_text().into_owned()).unwrap_or_default();
         let plain = provider.to_value();
-        let acts = activity.get("type").and_then(SpannedValue::as_text).and_then(ActivityKind::named);
+        let acts = activity.get("type").and_then(SpannedValue::as_text).and_then(ActivityKind::from_name);
         let usage = ProviderUsage { activity: &name, kind: acts };
         let findings = plain.as_map().map(|map| self.rules.provider(kind, usage, map)).unwrap_or_default();
-        self.findings(provider, &at, findings);
-        self.provider_timeout(kind, provider, &at);
-        self.filled(kind, provider, &at);
-        self.unknown_keys(provider, &at, keys);
+        self.add_findings(provider, &at, findings);
+        self.check_provider_timeout(kind, provider, &at);
+        self.check_filled_arguments(kind, provider, &at);
+        self.warn_unknown_keys(provider, &at, keys);
     }
 
     /// The placeholders of what is filled: of a process its arguments alone, in which a shell may have its own.
-    fn filled(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
+    fn check_filled_arguments(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
         let keys: &[&str] = match kind {
             ProviderKind::Http => &["url", "headers", "timeout", "arguments"],
             ProviderKind::Process | ProviderKind::Python => &["arguments"],
         };
         for key in keys {
             let Some(part) = provider.get(key) else { continue };
-            let at = child(at, key);
+            let at = child_pointer(at, key);
             match &part.kind {
                 _ if kind == ProviderKind::Process => {
-                    self.placeholders(part, &at, PlaceholderConsumer::Shell)
+                    self.check_placeholders(part, &at, PlaceholderConsumer::Shell)
                 }
                 SpannedKind::Map(entries) if kind == ProviderKind::Python => {
                     for (name, entry) in entries {
@@ -268,30 +277,30 @@ impl<'a> Validator<'a> {
                         let reader = if SHELLS.contains(&name.as_str()) {
                             PlaceholderConsumer::Shell
                         } else {
-                            PlaceholderConsumer::Nobody
+                            PlaceholderConsumer::None
                         };
-                        self.placeholders(&entry.value, &child(&at, name), reader);
+                        self.check_placeholders(&entry.value, &child_pointer(&at, name), reader);
                     }
                 }
-                _ => self.placeholders(part, &at, PlaceholderConsumer::Nobody),
+                _ => self.check_placeholders(part, &at, PlaceholderConsumer::None),
             }
         }
     }
 
-    fn required(&mut self, provider: &'a SpannedValue, at: &str, key: &str, message: &str) {
+    fn check_required(&mut self, provider: &'a SpannedValue, at: &str, key: &str, message: &str) {
         match provider.get(key).filter(|value| value.is_truthy()) {
             None => {
-                self.error(provider.get(key).unwrap_or(provider), &child(at, key), message);
+                self.error(provider.get(key).unwrap_or(provider), &child_pointer(at, key), message);
             }
             Some(value) if value.as_text().is_none() => {
-                self.wrong_shape(value, &child(at, key), &format!("\"{key}\""), "a text");
+                self.report_wrong_shape(value, &child_pointer(at, key), &format!("\"{key}\""), "a text");
             }
             Some(_) => {}
         }
     }
 
     /// Keys that are part of the format and mean nothing where they stand: what people fall for.
-    fn without_effect(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+    fn warn_without_effect(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         let hint = match place {
             ActivityPosition::Method | ActivityPosition::Rollbacks
                 if node.get("tolerance").is_some_and(|t| !t.is_null()) =>
@@ -307,7 +316,7 @@ impl<'a> Validator<'a> {
             node.get("timeout").filter(|t| !t.is_null()).map(|_| ("timeout", "put it into the provider"));
         for (key, hint) in hint.into_iter().chain(timeout) {
             let target = node.get(key).unwrap_or(node);
-            self.warning(target, &child(at, key), format!("\"{key}\" has no effect here")).hint =
+            self.warning(target, &child_pointer(at, key), format!("\"{key}\" has no effect here")).hint =
                 Some(hint.to_owned());
         }
     }

@@ -1,60 +1,61 @@
 //! The faults of configuration and secrets. Floor 0.
 
 use super::{Validator, activity};
-use crate::experiment::activity::child;
-use crate::experiment::configuration::{configuration_entry, is_dynamic};
+use crate::experiment::activity::child_pointer;
+use crate::experiment::configuration::{is_dynamic, resolve_configuration_entry};
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
-    pub(super) fn configuration(&mut self, root: &'a SpannedValue) {
+    pub(super) fn check_configuration(&mut self, root: &'a SpannedValue) {
         let Some(configuration) = root.get("configuration") else { return };
         let SpannedKind::Map(entries) = &configuration.kind else {
-            self.wrong_shape(configuration, "/configuration", "configuration", "a mapping");
+            self.report_wrong_shape(configuration, "/configuration", "configuration", "a mapping");
             return;
         };
         let rules = self.rules;
         for (name, entry) in entries {
             let given = rules.variables().configuration.get(name);
             let declaration = entry.value.to_value();
-            let resolved = configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
-            let at = child("/configuration", name);
+            let resolved =
+                resolve_configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
+            let at = child_pointer("/configuration", name);
             if let Err(message) = resolved {
                 let hint = format!("set the variable, give the entry a default, or say --var {name}=VALUE");
                 self.error(&entry.value, &at, message).hint = Some(hint);
             }
             if given.is_none() && is_dynamic(&declaration) {
-                self.activity(&entry.value, &at, activity::ActivityPosition::Configuration);
+                self.check_activity(&entry.value, &at, activity::ActivityPosition::Configuration);
             }
         }
     }
 
-    pub(super) fn secrets(&mut self, root: &'a SpannedValue) {
+    pub(super) fn check_secrets(&mut self, root: &'a SpannedValue) {
         let Some(secrets) = root.get("secrets") else { return };
         let SpannedKind::Map(groups) = &secrets.kind else {
-            self.wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
+            self.report_wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
             return;
         };
         for (name, entry) in groups {
             let given = self.rules.variables().secrets.get(name);
             if given.is_none_or(|value| *value == Value::Null) {
-                let at = child("/secrets", name);
+                let at = child_pointer("/secrets", name);
                 if !matches!(entry.value.kind, SpannedKind::Map(_)) {
                     self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
                         "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
                     ));
                 }
-                self.secret(&entry.value, &at);
+                self.check_secret(&entry.value, &at);
             }
         }
     }
 
-    fn secret(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_secret(&mut self, node: &'a SpannedValue, at: &str) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         let text = |key: &str| node.get(key).and_then(SpannedValue::as_text);
         match text("type") {
             Some("env") => match text("key") {
-                None => self.wrong_shape(
+                None => self.report_wrong_shape(
                     node,
                     at,
                     "a secret of type env without a key",
@@ -76,10 +77,12 @@ impl<'a> Validator<'a> {
                                'key': 'foo'}} now becomes: {'my-key': {'type': 'vault', 'path': 'foo'}}";
                 let inherited = text("key").is_some();
                 self.warning(node, at, message).inherited = inherited;
-                self.postpone();
+                self.defer_last();
             }
             Some("vault") => {}
-            _ => entries.iter().for_each(|(name, entry)| self.secret(&entry.value, &child(at, name))),
+            _ => entries
+                .iter()
+                .for_each(|(name, entry)| self.check_secret(&entry.value, &child_pointer(at, name))),
         }
     }
 }

@@ -3,44 +3,44 @@
 use super::Validator;
 use super::activity::ActivityPosition;
 use super::placeholder::PlaceholderConsumer;
-use crate::experiment::activity::{child, items};
+use crate::experiment::activity::{child_pointer, list_items};
 use crate::experiment::document::{SpannedKind, SpannedValue};
-use crate::experiment::{PROBES, SAFEGUARDS};
+use crate::experiment::{PROBES_POINTER, SAFEGUARDS};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
     /// All controls: of the experiment, the hypothesis, then each activity.
-    pub(super) fn controls(&mut self, root: &'a SpannedValue) {
-        self.controls_of(root, "");
+    pub(super) fn check_controls(&mut self, root: &'a SpannedValue) {
+        self.check_controls_of(root, "");
         let hypothesis = root.get("steady-state-hypothesis");
         if let Some(hypothesis) = hypothesis {
-            self.controls_of(hypothesis, "/steady-state-hypothesis");
+            self.check_controls_of(hypothesis, "/steady-state-hypothesis");
         }
-        let probes = hypothesis.map(|hypothesis| (items(hypothesis, "probes"), PROBES));
-        let others = [(items(root, "method"), "/method"), (items(root, "rollbacks"), "/rollbacks")];
+        let probes = hypothesis.map(|hypothesis| (list_items(hypothesis, "probes"), PROBES_POINTER));
+        let others = [(list_items(root, "method"), "/method"), (list_items(root, "rollbacks"), "/rollbacks")];
         for (activities, at) in probes.into_iter().chain(others) {
             for (index, activity) in activities.iter().enumerate() {
-                self.controls_of(activity, &format!("{at}/{index}"));
+                self.check_controls_of(activity, &format!("{at}/{index}"));
             }
         }
     }
 
     /// The controls declared on the experiment, the hypothesis or an activity.
-    fn controls_of(&mut self, owner: &'a SpannedValue, at: &str) {
+    fn check_controls_of(&mut self, owner: &'a SpannedValue, at: &str) {
         let Some(controls) = owner.get("controls") else { return };
-        let path = child(at, "controls");
+        let path = child_pointer(at, "controls");
         let SpannedKind::List(controls) = &controls.kind else {
-            self.wrong_shape(controls, &path, "controls", "a list of mappings");
+            self.report_wrong_shape(controls, &path, "controls", "a list of mappings");
             return;
         };
         for (index, control) in controls.iter().enumerate() {
-            self.control(control, &format!("{path}/{index}"));
+            self.check_control(control, &format!("{path}/{index}"));
         }
     }
 
-    fn control(&mut self, control: &'a SpannedValue, at: &str) {
+    fn check_control(&mut self, control: &'a SpannedValue, at: &str) {
         if let Some(name) = control.get("ref").and_then(SpannedValue::as_text) {
-            let declared = items(&self.document.root, "controls").iter();
+            let declared = list_items(&self.document.root, "controls").iter();
             if !declared
                 .filter_map(|c| c.get("name").and_then(SpannedValue::as_text))
                 .any(|known| known == name)
@@ -61,35 +61,35 @@ impl<'a> Validator<'a> {
             && !matches!(scope.as_text(), Some("before" | "after"))
         {
             let message = format!("Control '{name}' scope property must be 'before' or 'after' only");
-            self.error(scope, &child(at, "scope"), message);
+            self.error(scope, &child_pointer(at, "scope"), message);
         }
-        self.unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
+        self.warn_unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
         if provider.get("type").and_then(SpannedValue::as_text) != Some("python") {
             let message = format!("control '{name}' has no provider of type python, so it would do nothing");
-            self.warning(provider, &child(at, "provider"), message);
+            self.warning(provider, &child_pointer(at, "provider"), message);
             return;
         }
         if let Some(arguments) = provider.get("arguments") {
-            self.placeholders(
+            self.check_placeholders(
                 arguments,
-                &child(&child(at, "provider"), "arguments"),
-                PlaceholderConsumer::Nobody,
+                &child_pointer(&child_pointer(at, "provider"), "arguments"),
+                PlaceholderConsumer::None,
             );
         }
         match provider.get("module").and_then(SpannedValue::as_text).filter(|module| !module.is_empty()) {
             None => {
                 self.error(
                     provider,
-                    &child(at, "provider"),
+                    &child_pointer(at, "provider"),
                     format!("Control '{name}' must have a module path"),
                 );
             }
-            Some(SAFEGUARDS) => self.safeguards(&name, provider, &child(at, "provider")),
+            Some(SAFEGUARDS) => self.check_safeguards(&name, provider, &child_pointer(at, "provider")),
             Some(module) if self.rules.control(module) => {}
             Some(module) if self.rules.strict() => {
                 let message =
                     format!("control '{name}' needs the Python module '{module}', and no Python runs here");
-                self.error(provider, &child(at, "provider"), message).hint =
+                self.error(provider, &child_pointer(at, "provider"), message).hint =
                     Some("remove the control, or say --strict=false to run without it".to_owned());
             }
             Some(module) => {
@@ -97,14 +97,14 @@ impl<'a> Validator<'a> {
                     "Could not find Python module '{module}' in control '{name}'. Did you install the Python module? \
                      The experiment will carry on running nonetheless."
                 );
-                self.warning(provider, &child(at, "provider"), message).inherited = true;
+                self.warning(provider, &child_pointer(at, "provider"), message).inherited = true;
             }
         }
     }
 
     /// What guards is a probe like any other, but for when it runs.
-    fn safeguards(&mut self, name: &str, provider: &'a SpannedValue, at: &str) {
-        let at = child(&child(at, "arguments"), "probes");
+    fn check_safeguards(&mut self, name: &str, provider: &'a SpannedValue, at: &str) {
+        let at = child_pointer(&child_pointer(at, "arguments"), "probes");
         let probes = provider.get("arguments").and_then(|arguments| arguments.get("probes"));
         let Some(SpannedKind::List(probes)) = probes.map(|probes| &probes.kind) else {
             let message = format!("control '{name}' has no list of probes, so it would guard nothing");
@@ -113,25 +113,30 @@ impl<'a> Validator<'a> {
             return;
         };
         for (index, probe) in probes.iter().enumerate() {
-            self.safeguard(probe, &child(&at, &index.to_string()));
+            self.check_safeguard(probe, &child_pointer(&at, &index.to_string()));
         }
     }
 
-    fn safeguard(&mut self, probe: &'a SpannedValue, at: &str) {
+    fn check_safeguard(&mut self, probe: &'a SpannedValue, at: &str) {
         if probe.get("ref").is_some_and(|reference| !reference.is_null()) {
             let message = "a safeguard cannot refer to another probe";
-            self.doubt(probe, &child(at, "ref"), message).hint = Some("write the probe out here".to_owned());
+            self.doubt(probe, &child_pointer(at, "ref"), message).hint =
+                Some("write the probe out here".to_owned());
             return;
         }
-        self.activity(probe, at, ActivityPosition::Safeguard);
+        self.check_activity(probe, at, ActivityPosition::Safeguard);
         if probe.get("type").and_then(SpannedValue::as_text) == Some("action") {
             let kind = probe.get("type").unwrap_or(probe);
-            self.doubt(kind, &child(at, "type"), "a safeguard only looks: it is a probe, and no action")
-                .hint = Some("make the activity an action of the method".to_owned());
+            self.doubt(
+                kind,
+                &child_pointer(at, "type"),
+                "a safeguard only looks: it is a probe, and no action",
+            )
+            .hint = Some("make the activity an action of the method".to_owned());
         }
-        let tolerance = child(at, "tolerance");
+        let tolerance = child_pointer(at, "tolerance");
         match probe.get("tolerance") {
-            Some(given) => self.tolerance(given, &tolerance),
+            Some(given) => self.check_tolerance(given, &tolerance),
             None if matches!(probe.kind, SpannedKind::Map(_)) => {
                 self.doubt(probe, &tolerance, "a safeguard needs a tolerance to be judged by").expected =
                     Some("an entry \"tolerance\"".to_owned());
@@ -143,7 +148,7 @@ impl<'a> Validator<'a> {
         };
         if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
             let message = "the frequency of a safeguard is no number, so that it would look once only";
-            self.doubt(frequency, &child(at, "frequency"), message).expected =
+            self.doubt(frequency, &child_pointer(at, "frequency"), message).expected =
                 Some("the seconds from one look to the next".to_owned());
         }
     }

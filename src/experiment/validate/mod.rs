@@ -15,10 +15,10 @@ mod tolerance;
 
 use std::collections::BTreeSet;
 
-use super::activity::{Activity, ActivityKind, child, items, reference};
+use super::activity::{Activity, ActivityKind, child_pointer, list_items, reference_name};
 use super::configuration::Variables;
 use super::document::{Document, SpannedKind, SpannedValue};
-use super::{PROBES, ProviderKind};
+use super::{PROBES_POINTER, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
 use placeholder::{DeclaredNames, PlaceholderConsumer};
@@ -110,11 +110,11 @@ impl ValidationFinding {
 
 /// Every fault and doubt of a document, in order; those of reading it first.
 pub fn validate(document: &Document, rules: &dyn ValidationRules) -> Vec<Diagnostic> {
-    let declared = DeclaredNames::of(&document.root, rules.variables());
+    let declared = DeclaredNames::from_root(&document.root, rules.variables());
     let found = document.warnings.clone();
-    let mut validator = Validator { document, rules, declared, found, postponed: Vec::new() };
-    validator.experiment();
-    validator.found
+    let mut validator = Validator { document, rules, declared, diagnostics: found, deferred: Vec::new() };
+    validator.check_experiment();
+    validator.diagnostics
 }
 
 struct Validator<'a> {
@@ -122,9 +122,9 @@ struct Validator<'a> {
     rules: &'a dyn ValidationRules,
     /// What placeholders can name.
     declared: DeclaredNames,
-    found: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     /// Warnings that come after everything but the controls was looked at.
-    postponed: Vec<Diagnostic>,
+    deferred: Vec<Diagnostic>,
 }
 
 const EXPERIMENT_KEYS: [&str; 14] = [
@@ -152,12 +152,12 @@ impl<'a> Validator<'a> {
         path: &str,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        let mut diagnostic = Diagnostic::of_file(&self.document.source, message).at(at);
+        let mut diagnostic = Diagnostic::for_file(&self.document.source, message).at(at);
         diagnostic.severity = severity;
         path.clone_into(&mut diagnostic.path);
-        self.found.push(diagnostic);
-        let last = self.found.len() - 1;
-        &mut self.found[last]
+        self.diagnostics.push(diagnostic);
+        let last = self.diagnostics.len() - 1;
+        &mut self.diagnostics[last]
     }
 
     fn error(&mut self, node: &SpannedValue, path: &str, message: impl Into<String>) -> &mut Diagnostic {
@@ -174,18 +174,18 @@ impl<'a> Validator<'a> {
         self.report(severity, node.position, path, message)
     }
 
-    fn wrong_shape(&mut self, node: &SpannedValue, path: &str, what: &str, expected: &str) {
+    fn report_wrong_shape(&mut self, node: &SpannedValue, path: &str, what: &str, expected: &str) {
         self.error(node, path, format!("{what} cannot be {}", node.kind_name())).expected =
             Some(expected.to_owned());
     }
 
     /// Warns of keys that mean nothing. Keys that begin with `x-` are the writer's own.
-    fn unknown_keys(&mut self, node: &SpannedValue, path: &str, known: &[&str]) {
+    fn warn_unknown_keys(&mut self, node: &SpannedValue, path: &str, known: &[&str]) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         for (key, entry) in entries.iter().filter(|(key, _)| !key.starts_with("x-")) {
             if !known.contains(&key.as_str()) {
                 let hint = suggestion(key, known.iter().copied());
-                let at = child(path, key);
+                let at = child_pointer(path, key);
                 self.report(
                     Severity::Warning,
                     entry.key,
@@ -197,11 +197,11 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn experiment(&mut self) {
+    fn check_experiment(&mut self) {
         let root = &self.document.root;
         if !matches!(root.kind, SpannedKind::Map(_)) {
             if root.is_truthy() {
-                self.wrong_shape(
+                self.report_wrong_shape(
                     root,
                     "",
                     "an experiment",
@@ -217,23 +217,23 @@ impl<'a> Validator<'a> {
                 Some("a title, a description and a method".to_owned());
             return;
         }
-        self.texts(root);
-        self.tags(root);
-        self.extensions(root);
-        self.extension(root);
-        self.configuration(root);
-        self.secrets(root);
-        let names = names(root);
-        self.hypothesis(root, &names);
-        self.method(root, &names);
-        self.rollbacks(root, &names);
-        self.found.append(&mut self.postponed);
-        self.controls(root);
-        self.runtime(root);
-        self.unknown_keys(root, "", &EXPERIMENT_KEYS);
+        self.check_texts(root);
+        self.check_tags(root);
+        self.check_extensions(root);
+        self.check_own_extension(root);
+        self.check_configuration(root);
+        self.check_secrets(root);
+        let names = referable_names(root);
+        self.check_hypothesis(root, &names);
+        self.check_method(root, &names);
+        self.check_rollbacks(root, &names);
+        self.diagnostics.append(&mut self.deferred);
+        self.check_controls(root);
+        self.check_runtime(root);
+        self.warn_unknown_keys(root, "", &EXPERIMENT_KEYS);
     }
 
-    fn texts(&mut self, root: &'a SpannedValue) {
+    fn check_texts(&mut self, root: &'a SpannedValue) {
         for key in ["title", "description"] {
             if !root.get(key).is_some_and(SpannedValue::is_truthy) {
                 let position = root.get(key).unwrap_or(root);
@@ -242,11 +242,11 @@ impl<'a> Validator<'a> {
             }
         }
         if let Some(title) = root.get("title") {
-            self.placeholders(title, "/title", PlaceholderConsumer::Nobody);
+            self.check_placeholders(title, "/title", PlaceholderConsumer::None);
         }
     }
 
-    fn tags(&mut self, root: &'a SpannedValue) {
+    fn check_tags(&mut self, root: &'a SpannedValue) {
         let Some(tags) = root.get("tags").filter(|tags| tags.is_truthy()) else { return };
         match &tags.kind {
             SpannedKind::List(items) => {
@@ -267,14 +267,19 @@ impl<'a> Validator<'a> {
                 self.warning(tags, "/tags", "tags are a list, not one thing").expected =
                     Some("a list of texts".to_owned());
             }
-            SpannedKind::Scalar(_) => self.wrong_shape(tags, "/tags", "tags", "a list of texts"),
+            SpannedKind::Scalar(_) => self.report_wrong_shape(tags, "/tags", "tags", "a list of texts"),
         }
     }
 
-    fn extensions(&mut self, root: &'a SpannedValue) {
+    fn check_extensions(&mut self, root: &'a SpannedValue) {
         let Some(extensions) = root.get("extensions").filter(|node| node.is_truthy()) else { return };
         let SpannedKind::List(items) = &extensions.kind else {
-            self.wrong_shape(extensions, "/extensions", "extensions", "a list of mappings, each with a name");
+            self.report_wrong_shape(
+                extensions,
+                "/extensions",
+                "extensions",
+                "a list of mappings, each with a name",
+            );
             return;
         };
         for (index, item) in items.iter().enumerate() {
@@ -289,11 +294,11 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn hypothesis(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    fn check_hypothesis(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         const AT: &str = "/steady-state-hypothesis";
         let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
         if !matches!(hypothesis.kind, SpannedKind::Map(_)) {
-            self.wrong_shape(
+            self.report_wrong_shape(
                 hypothesis,
                 AT,
                 "a steady-state-hypothesis",
@@ -305,28 +310,28 @@ impl<'a> Validator<'a> {
             self.error(hypothesis, AT, "hypothesis requires a title").expected =
                 Some("an entry \"title\"".to_owned());
         }
-        self.unknown_keys(hypothesis, AT, &["title", "probes", "controls"]);
+        self.warn_unknown_keys(hypothesis, AT, &["title", "probes", "controls"]);
         let Some(probes) = hypothesis.get("probes").filter(|probes| probes.is_truthy()) else { return };
         let SpannedKind::List(probes) = &probes.kind else {
-            self.wrong_shape(probes, PROBES, "probes", "a list of probes");
+            self.report_wrong_shape(probes, PROBES_POINTER, "probes", "a list of probes");
             return;
         };
         for (index, probe) in probes.iter().enumerate() {
-            let at = format!("{PROBES}/{index}");
-            self.step(probe, &at, activity::ActivityPosition::Hypothesis, names);
+            let at = format!("{PROBES_POINTER}/{index}");
+            self.check_step(probe, &at, activity::ActivityPosition::Hypothesis, names);
             if matches!(probe.kind, SpannedKind::Map(_)) && probe.is_truthy() {
                 match probe.get("tolerance") {
                     None => {
                         self.error(probe, &at, "hypothesis probe must have a tolerance entry").expected =
                             Some("\"tolerance\": the value that holds, or a mapping with a type".to_owned());
                     }
-                    Some(tolerance) => self.tolerance(tolerance, &child(&at, "tolerance")),
+                    Some(tolerance) => self.check_tolerance(tolerance, &child_pointer(&at, "tolerance")),
                 }
             }
         }
     }
 
-    fn method(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    fn check_method(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         match root.get("method").filter(|method| !method.is_null()) {
             None => {
                 // with the blank at its end, which the Chaos Toolkit's text has
@@ -338,7 +343,7 @@ impl<'a> Validator<'a> {
             Some(method) => match &method.kind {
                 SpannedKind::List(steps) => {
                     for (index, step) in steps.iter().enumerate() {
-                        self.step(
+                        self.check_step(
                             step,
                             &format!("/method/{index}"),
                             activity::ActivityPosition::Method,
@@ -346,15 +351,15 @@ impl<'a> Validator<'a> {
                         );
                     }
                 }
-                _ => self.wrong_shape(method, "/method", "a method", "a list of activities"),
+                _ => self.report_wrong_shape(method, "/method", "a method", "a list of activities"),
             },
         }
     }
 
-    fn rollbacks(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    fn check_rollbacks(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         let Some(rollbacks) = root.get("rollbacks") else { return };
         let SpannedKind::List(steps) = &rollbacks.kind else {
-            self.wrong_shape(
+            self.report_wrong_shape(
                 rollbacks,
                 "/rollbacks",
                 "rollbacks",
@@ -363,26 +368,31 @@ impl<'a> Validator<'a> {
             return;
         };
         for (index, step) in steps.iter().enumerate() {
-            self.step(step, &format!("/rollbacks/{index}"), activity::ActivityPosition::Rollbacks, names);
+            self.check_step(
+                step,
+                &format!("/rollbacks/{index}"),
+                activity::ActivityPosition::Rollbacks,
+                names,
+            );
         }
     }
 
-    fn step(
+    fn check_step(
         &mut self,
         node: &'a SpannedValue,
         at: &str,
         place: activity::ActivityPosition,
         names: &BTreeSet<String>,
     ) {
-        self.activity(node, at, place);
-        if let Some(name) = reference(node).filter(|name| !names.contains(*name)) {
+        self.check_activity(node, at, place);
+        if let Some(name) = reference_name(node).filter(|name| !names.contains(*name)) {
             let hint = suggestion(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
                 "references name activities of the method or probes of the hypothesis".to_owned()
             });
             let target = node.get("ref").unwrap_or(node);
             self.error(
                 target,
-                &child(at, "ref"),
+                &child_pointer(at, "ref"),
                 format!("referenced activity '{name}' could not be found in the experiment"),
             )
             .hint = Some(hint);
@@ -390,17 +400,17 @@ impl<'a> Validator<'a> {
     }
 
     /// Moves the last finding to where it belongs in the order.
-    fn postpone(&mut self) {
-        self.postponed.extend(self.found.pop());
+    fn defer_last(&mut self) {
+        self.deferred.extend(self.diagnostics.pop());
     }
 
     /// Puts findings about a part where they belong in the whole.
-    fn findings(&mut self, part: &'a SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
+    fn add_findings(&mut self, part: &'a SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
         for finding in findings {
             let mut node = part;
             let mut path = at.to_owned();
             for key in &finding.at {
-                path = child(&path, key);
+                path = child_pointer(&path, key);
                 node = node.get(key).unwrap_or(node);
             }
             let severity = match finding.weight {
@@ -416,9 +426,13 @@ impl<'a> Validator<'a> {
 }
 
 /// The names of the activities that references can name.
-fn names(root: &SpannedValue) -> BTreeSet<String> {
-    let probes = root.get("steady-state-hypothesis").map(|hypothesis| items(hypothesis, "probes"));
-    items(root, "method").iter().chain(probes.unwrap_or_default()).filter_map(Activity::name_of).collect()
+fn referable_names(root: &SpannedValue) -> BTreeSet<String> {
+    let probes = root.get("steady-state-hypothesis").map(|hypothesis| list_items(hypothesis, "probes"));
+    list_items(root, "method")
+        .iter()
+        .chain(probes.unwrap_or_default())
+        .filter_map(Activity::name_of)
+        .collect()
 }
 
 #[cfg(test)]

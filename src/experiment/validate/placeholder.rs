@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::diagnostic::did_you_mean;
-use crate::experiment::activity::child;
+use crate::experiment::activity::child_pointer;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::substitution::{Placeholder, placeholders};
@@ -12,7 +12,7 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlaceholderConsumer {
     /// Nobody.
-    Nobody,
+    None,
     /// A shell, with variables of its own.
     Shell,
 }
@@ -27,7 +27,7 @@ pub(super) struct DeclaredNames {
 
 impl DeclaredNames {
     /// The configuration's entries, and the entries of the groups of secrets.
-    pub(super) fn of(root: &SpannedValue, given: &Variables) -> Self {
+    pub(super) fn from_root(root: &SpannedValue, given: &Variables) -> Self {
         let mut declared = Self::default();
         if let Some(SpannedKind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
             declared.names.extend(entries.keys().cloned());
@@ -55,31 +55,36 @@ impl DeclaredNames {
 
 impl<'a> Validator<'a> {
     /// Warns of placeholders that name nothing, in every text of a part.
-    pub(super) fn placeholders(&mut self, node: &'a SpannedValue, at: &str, reader: PlaceholderConsumer) {
+    pub(super) fn check_placeholders(
+        &mut self,
+        node: &'a SpannedValue,
+        at: &str,
+        reader: PlaceholderConsumer,
+    ) {
         match &node.kind {
             SpannedKind::Scalar(value) => {
                 let mut told = Vec::new();
                 for placeholder in value.as_text().map(placeholders).unwrap_or_default() {
                     if !told.contains(&placeholder.name) {
                         told.push(placeholder.name);
-                        self.placeholder(node, at, &placeholder, reader);
+                        self.check_placeholder(node, at, &placeholder, reader);
                     }
                 }
             }
             SpannedKind::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.placeholders(item, &child(at, &index.to_string()), reader);
+                    self.check_placeholders(item, &child_pointer(at, &index.to_string()), reader);
                 }
             }
             SpannedKind::Map(entries) => {
                 for (key, entry) in entries {
-                    self.placeholders(&entry.value, &child(at, key), reader);
+                    self.check_placeholders(&entry.value, &child_pointer(at, key), reader);
                 }
             }
         }
     }
 
-    fn placeholder(
+    fn check_placeholder(
         &mut self,
         node: &'a SpannedValue,
         at: &str,
@@ -93,9 +98,9 @@ impl<'a> Validator<'a> {
         let nearest = self.declared.nearest(name).map(str::to_owned);
         let meant = match reader {
             // $word may be part of a password or a pattern
-            PlaceholderConsumer::Nobody => braced || nearest.is_some(),
+            PlaceholderConsumer::None => braced || nearest.is_some(),
             PlaceholderConsumer::Shell => {
-                nearest.as_deref().is_some_and(|nearest| !self.is_of_the_shell(node, name, nearest))
+                nearest.as_deref().is_some_and(|nearest| !self.is_shell_variable(node, name, nearest))
             }
         };
         if !meant {
@@ -112,7 +117,7 @@ impl<'a> Validator<'a> {
 
     /// Whether a shell has a variable of that name: of the environment, one that the text itself sets, or one that is
     /// written as those of the environment are.
-    fn is_of_the_shell(&self, node: &SpannedValue, name: &str, nearest: &str) -> bool {
+    fn is_shell_variable(&self, node: &SpannedValue, name: &str, nearest: &str) -> bool {
         let text = node.as_text().unwrap_or_default();
         let is_set = |before: &str, after: &str| text.contains(&format!("{before}{name}{after}"));
         let is_loud = |text: &str| !text.chars().any(|c| c.is_ascii_lowercase());

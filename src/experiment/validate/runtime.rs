@@ -2,41 +2,43 @@
 
 use super::Validator;
 use crate::diagnostic::suggestion;
-use crate::experiment::activity::child;
+use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 
 impl<'a> Validator<'a> {
-    pub(super) fn runtime(&mut self, root: &'a SpannedValue) {
+    pub(super) fn check_runtime(&mut self, root: &'a SpannedValue) {
         let Some(runtime) = root.get("runtime") else { return };
         if !matches!(runtime.kind, SpannedKind::Map(_)) {
             if runtime.is_truthy() {
-                self.wrong_shape(runtime, "/runtime", "runtime", "a mapping");
+                self.report_wrong_shape(runtime, "/runtime", "runtime", "a mapping");
             }
             return;
         }
-        self.unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
+        self.warn_unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
         if let Some(python) = runtime.get("python") {
             self.warning(python, "/runtime/python", "runtime.python is ignored: no Python runs here");
         }
         for part in ["hypothesis", "rollbacks"] {
             let Some(node) = runtime.get(part) else { continue };
-            let at = child("/runtime", part);
+            let at = child_pointer("/runtime", part);
             if !matches!(node.kind, SpannedKind::Map(_)) {
-                self.wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
+                self.report_wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
                 continue;
             }
             let Some(strategy) = node.get("strategy") else { continue };
             let name = strategy.to_value().python_text().into_owned();
-            let at = child(&at, "strategy");
-            if part == "hypothesis" && HypothesisStrategy::named(&name).is_none() {
+            let at = child_pointer(&at, "strategy");
+            if part == "hypothesis" && HypothesisStrategy::from_name(&name).is_none() {
                 let known = HypothesisStrategy::ON_COMMAND_LINE.into_iter().chain([HypothesisStrategy::Skip]);
                 let known: Vec<_> = known.map(HypothesisStrategy::name).collect();
                 let fault = self.error(strategy, &at, format!("unknown hypothesis strategy '{name}'"));
                 fault.expected = Some(format!("one of {}", known.join(", ")));
                 fault.hint = suggestion(&name, known.iter().copied());
             }
-            if part == "rollbacks" && matches!(RollbackStrategy::named(&name), RollbackStrategy::Unknown(_)) {
+            if part == "rollbacks"
+                && matches!(RollbackStrategy::from_name(&name), RollbackStrategy::Unknown(_))
+            {
                 let known = RollbackStrategy::ALL;
                 let known: Vec<_> = known.iter().map(RollbackStrategy::name).collect();
                 let fault = self.doubt(
@@ -47,7 +49,7 @@ impl<'a> Validator<'a> {
                 fault.expected = Some(format!("one of {}", known.join(", ")));
                 fault.hint = suggestion(&name, known.iter().copied());
             }
-            self.unknown_keys(node, &child("/runtime", part), &["strategy"]);
+            self.warn_unknown_keys(node, &child_pointer("/runtime", part), &["strategy"]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::experiment::ProviderKind;
-use crate::experiment::activity::child;
+use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::value::Value;
 
@@ -20,33 +20,38 @@ const UNITS: [(&str, f64); 8] = [
 
 impl<'a> Validator<'a> {
     /// The timeout of a provider. Of a process it is never filled, of a request it is; functions have none.
-    pub(super) fn provider_timeout(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
+    pub(super) fn check_provider_timeout(
+        &mut self,
+        kind: ProviderKind,
+        provider: &'a SpannedValue,
+        at: &str,
+    ) {
         let Some(timeout) = provider.get("timeout").filter(|timeout| !timeout.is_null()) else { return };
-        let at = child(at, "timeout");
+        let at = child_pointer(at, "timeout");
         match (kind, &timeout.kind) {
             (ProviderKind::Python, _) => {}
             (ProviderKind::Process, SpannedKind::Scalar(value)) => {
                 if value.as_f64().is_none_or(f64::is_nan) {
-                    self.no_seconds(timeout, &at, "the timeout of a process");
+                    self.report_not_seconds(timeout, &at, "the timeout of a process");
                 }
             }
-            (ProviderKind::Process, _) => self.no_seconds(timeout, &at, "the timeout of a process"),
+            (ProviderKind::Process, _) => self.report_not_seconds(timeout, &at, "the timeout of a process"),
             (ProviderKind::Http, SpannedKind::List(parts)) if parts.len() == 2 => {
                 for (index, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_null()) {
-                    self.request_timeout(part, &child(&at, &index.to_string()));
+                    self.check_request_timeout(part, &child_pointer(&at, &index.to_string()));
                 }
             }
             (ProviderKind::Http, SpannedKind::List(_)) => {
                 let message = "a timeout in two parts is [connect, read], which aborts the run otherwise";
                 self.doubt(timeout, &at, message).expected = Some("two numbers of seconds".to_owned());
             }
-            (ProviderKind::Http, _) => self.request_timeout(timeout, &at),
+            (ProviderKind::Http, _) => self.check_request_timeout(timeout, &at),
         }
     }
 
-    fn request_timeout(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_request_timeout(&mut self, node: &'a SpannedValue, at: &str) {
         let SpannedKind::Scalar(value) = &node.kind else {
-            self.no_seconds(node, at, "the timeout of a request");
+            self.report_not_seconds(node, at, "the timeout of a request");
             return;
         };
         match value.as_f64() {
@@ -58,12 +63,12 @@ impl<'a> Validator<'a> {
             }
             // it may become a number when it is filled
             None if value.as_text().is_some_and(|text| text.contains('$')) => {}
-            None => self.no_seconds(node, at, "the timeout of a request"),
+            None => self.report_not_seconds(node, at, "the timeout of a request"),
         }
     }
 
     /// A pause that is a number.
-    pub(super) fn pause_length(&mut self, node: &'a SpannedValue, at: &str, side: &str) {
+    pub(super) fn check_pause_length(&mut self, node: &'a SpannedValue, at: &str, side: &str) {
         let SpannedKind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
         if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
             let message =
@@ -72,10 +77,10 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn no_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
+    fn report_not_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
         let message =
             format!("{what} is a number of seconds, not {}, which aborts the run", node.kind_name());
-        let meant = node.as_text().and_then(meant);
+        let meant = node.as_text().and_then(parse_seconds);
         let fault = self.doubt(node, at, message);
         fault.hint = Some(match meant {
             Some(seconds) => format!("a number of seconds: {seconds}"),
@@ -85,7 +90,7 @@ impl<'a> Validator<'a> {
 }
 
 /// How many seconds a text is meant to be.
-fn meant(text: &str) -> Option<f64> {
+fn parse_seconds(text: &str) -> Option<f64> {
     let text = text.trim();
     let is_plain = |number: &str| number.chars().all(|c| c.is_ascii_digit() || c == '.');
     let number = |number: &str| number.trim().parse::<f64>().ok().filter(|_| is_plain(number.trim()));

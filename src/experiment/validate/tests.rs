@@ -53,7 +53,7 @@ impl ValidationRules for LenientRules {
 }
 
 /// The faults as "severity path message", or for a whole run of them.
-fn faults(text: &str, rules: &LenientRules) -> Vec<String> {
+fn diagnose(text: &str, rules: &LenientRules) -> Vec<String> {
     let document = json::read(text, "f").unwrap();
     let line = |d: Diagnostic| format!("{} {} {}", d.severity, d.path, d.message);
     validate(&document, rules).into_iter().map(line).collect()
@@ -63,7 +63,7 @@ fn faults(text: &str, rules: &LenientRules) -> Vec<String> {
 fn check(entries: &str, expected: &[&str]) {
     let sound = r#""title": "t", "description": "d", "method": []"#;
     let text = format!("{{{sound}{}{entries}}}", if entries.is_empty() { "" } else { ", " });
-    let found = faults(&text, &LenientRules { strict: true, ..LenientRules::default() });
+    let found = diagnose(&text, &LenientRules { strict: true, ..LenientRules::default() });
     let matches = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
     assert!(matches, "{entries}\nfound: {found:#?}\nexpected: {expected:#?}");
 }
@@ -84,13 +84,13 @@ fn check_tolerance(tolerance: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_whole() {
+fn whole_document_is_checked() {
     let strict = LenientRules { strict: true, ..LenientRules::default() };
-    assert_eq!(faults("{}", &strict), ["error  an empty experiment is not an experiment"]);
-    assert_eq!(faults("null", &strict), ["error  an empty experiment is not an experiment"]);
-    assert_eq!(faults("[1]", &strict), ["error  an experiment cannot be a list"]);
+    assert_eq!(diagnose("{}", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(diagnose("null", &strict), ["error  an empty experiment is not an experiment"]);
+    assert_eq!(diagnose("[1]", &strict), ["error  an experiment cannot be a list"]);
     assert_eq!(
-        faults(r#"{"title": "", "methods": []}"#, &strict),
+        diagnose(r#"{"title": "", "methods": []}"#, &strict),
         [
             "error /title experiment requires a title",
             "error /description experiment requires a description",
@@ -103,7 +103,7 @@ fn the_whole() {
 }
 
 #[test]
-fn keys_of_the_experiment() {
+fn experiment_keys_are_checked() {
     check(r#""tags": ["a", "", 5, true]"#, &["error /tags/1 exp", "error /tags/2 exp", "error /tags/3 exp"]);
     check(r#""tags": "abc""#, &["warning /tags tags are a list"]);
     check(r#""tags": 5"#, &["error /tags tags cannot be a number"]);
@@ -143,7 +143,7 @@ fn keys_of_the_experiment() {
 }
 
 #[test]
-fn configuration_and_secrets() {
+fn configuration_and_secrets_are_checked() {
     let none = r#"{"type": "env", "key": "NONE"}"#;
     check(
         &format!(
@@ -176,18 +176,18 @@ fn configuration_and_secrets() {
 }
 
 #[test]
-fn variables_are_seen() {
+fn given_variables_replace_declarations() {
     let variables = Variables {
         configuration: Map::from_iter([("a".to_owned(), "given".into())]),
         secrets: Map::from_iter([("s".to_owned(), Value::Map(Map::new()))]),
     };
     let text = r#"{"title": "t", "description": "d", "method": [],
         "configuration": {"a": {"type": "env", "key": "NONE"}}, "secrets": {"s": {"k": {"type": "env", "key": "NONE"}}}}"#;
-    assert_eq!(faults(text, &LenientRules { variables, strict: true }), Vec::<String>::new());
+    assert_eq!(diagnose(text, &LenientRules { variables, strict: true }), Vec::<String>::new());
 }
 
 #[test]
-fn activities() {
+fn activities_are_checked() {
     check_activity(
         r#"{"type": "action", "name": "a", "provider": {"type": "process", "path": "true"}}"#,
         &[],
@@ -236,7 +236,7 @@ fn activities() {
 }
 
 #[test]
-fn providers() {
+fn providers_are_checked() {
     let provider = |provider: &str| format!(r#"{{"type": "action", "name": "a", "provider": {provider}}}"#);
     check_activity(&provider("5"), &["error AT/provider a provider cannot be a number"]);
     check_activity(&provider("{\"path\": \"x\"}"), &["error AT/provider a provider must have a type"]);
@@ -278,11 +278,11 @@ fn providers() {
 }
 
 #[test]
-fn references() {
+fn references_are_checked() {
     let activity = r#"{"type": "probe", "name": "known", "provider": {"type": "process", "path": "true"}}"#;
     let check = |steps: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}, {steps}]}}"#);
-        let found = faults(&text, &LenientRules::default());
+        let found = diagnose(&text, &LenientRules::default());
         assert!(
             found.iter().zip(expected).all(|(f, e)| f.starts_with(e)) && found.len() == expected.len(),
             "{found:#?}"
@@ -303,7 +303,7 @@ fn references() {
 }
 
 #[test]
-fn tolerances() {
+fn tolerances_are_checked() {
     for fine in ["0", "true", "\"x\"", "[]", "[1, 2]"] {
         check_tolerance(fine, &[]);
     }
@@ -359,7 +359,7 @@ fn tolerances() {
 }
 
 #[test]
-fn controls() {
+fn controls_are_checked() {
     check(
         r#""controls": [{"provider": {"type": "python", "module": "native"}}, {"name": "b"},
             {"name": "c", "scope": "post", "provider": {"type": "python", "module": "native"}},
@@ -378,7 +378,7 @@ fn controls() {
 }
 
 #[test]
-fn safeguards() {
+fn safeguards_are_checked() {
     let guards = |probes: &str| {
         format!(
             r#""controls": [{{"name": "s", "provider": {{"type": "python", "module": "{}", "arguments": {probes}}}}}]"#,
@@ -418,16 +418,16 @@ fn safeguards() {
     check("{}", &["error AT control 's' has no list of probes"]);
     check(r#"{"probes": "probes"}"#, &["error AT control 's' has no list of probes"]);
     let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
-    let found = faults(&text, &LenientRules::default());
+    let found = diagnose(&text, &LenientRules::default());
     assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
 }
 
 #[test]
-fn leniency_turns_silent_losses_into_warnings() {
+fn without_strict_ignored_features_are_warnings() {
     let text = r#"{"title": "t", "description": "d", "method": [], "runtime": {"rollbacks": {"strategy": "sometimes"}},
         "controls": [{"name": "c", "provider": {"type": "python", "module": "other"}}]}"#;
     assert_eq!(
-        faults(text, &LenientRules::default()),
+        diagnose(text, &LenientRules::default()),
         [
             "warning /controls/0/provider Could not find Python module 'other' in control 'c'. Did you install the Python \
              module? The experiment will carry on running nonetheless.",
@@ -437,7 +437,7 @@ fn leniency_turns_silent_losses_into_warnings() {
 }
 
 #[test]
-fn seconds_that_would_abort_the_run() {
+fn invalid_seconds_are_errors() {
     let process = |timeout: &str| {
         format!(
             r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true", "timeout": {timeout}}}}}"#
@@ -474,7 +474,7 @@ fn seconds_that_would_abort_the_run() {
     let negative = "error AT/pauses/after a pause after an activity cannot be less than nothing";
     check_activity(&pauses(r#"{"before": true, "after": -3}"#), &[negative]);
     // what the Chaos Toolkit lets pass, leniency lets pass, too
-    let lenient = faults(
+    let lenient = diagnose(
         &format!(r#"{{"title": "t", "description": "d", "method": [{}]}}"#, process("\"3s\"")),
         &LenientRules::default(),
     );
@@ -487,7 +487,7 @@ fn seconds_that_would_abort_the_run() {
 }
 
 #[test]
-fn a_hint_says_how_many_seconds_are_meant() {
+fn duration_text_gets_a_hint_in_seconds() {
     let check = |text: &str, expected: &str| {
         let text = format!(
             r#"{{"title": "t", "description": "d", "method": [{{"type": "action", "name": "a", "provider":
@@ -506,10 +506,10 @@ fn a_hint_says_how_many_seconds_are_meant() {
 }
 
 #[test]
-fn placeholders_name_what_is_declared() {
+fn undeclared_placeholders_are_warnings() {
     let check_with = |declared: &str, activity: &str, expected: &[&str]| {
         let text = format!(r#"{{"title": "t", "description": "d", "method": [{activity}], {declared}}}"#);
-        let found = faults(&text, &LenientRules::default());
+        let found = diagnose(&text, &LenientRules::default());
         let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
         assert!(fits, "{activity}\nfound: {found:#?}\nexpected: {expected:#?}");
     };
@@ -551,7 +551,7 @@ fn placeholders_name_what_is_declared() {
     let vault = r#""secrets": {"s": {"type": "vault", "path": "p"}}"#;
     check_with(vault, &request(r#""url": "http://${host}/""#), &[]);
     let titled = r#"{"title": "${who}", "description": "d", "method": []}"#;
-    let found = faults(titled, &LenientRules::default());
+    let found = diagnose(titled, &LenientRules::default());
     let title = "warning /title ${who} stays as it is: neither configuration nor secrets declare who";
     assert_eq!(found, [title]);
     check_tolerance("\"${x}\"", &["warning AT ${x} stays"]);

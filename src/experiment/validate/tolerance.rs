@@ -3,13 +3,13 @@
 use super::placeholder::PlaceholderConsumer;
 use super::{Validator, activity::ActivityPosition};
 use crate::diagnostic::suggestion;
-use crate::experiment::activity::child;
+use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::tolerance::KINDS;
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
-    pub(super) fn tolerance(&mut self, node: &'a SpannedValue, at: &str) {
+    pub(super) fn check_tolerance(&mut self, node: &'a SpannedValue, at: &str) {
         match &node.kind {
             SpannedKind::Scalar(Value::Null | Value::Float(_)) => {
                 self.error(
@@ -21,36 +21,36 @@ impl<'a> Validator<'a> {
                 )
                 .hint = Some("for a number with a fraction: {\"type\": \"range\", \"range\": [LOW, HIGH]}".to_owned());
             }
-            SpannedKind::Scalar(_) => self.placeholders(node, at, PlaceholderConsumer::Nobody),
+            SpannedKind::Scalar(_) => self.check_placeholders(node, at, PlaceholderConsumer::None),
             SpannedKind::List(_) => {}
-            SpannedKind::Map(_) => self.structured(node, at),
+            SpannedKind::Map(_) => self.check_structured_tolerance(node, at),
         }
     }
 
-    fn structured(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_structured_tolerance(&mut self, node: &'a SpannedValue, at: &str) {
         let kind = node.get("type").map_or(Value::Null, SpannedValue::to_value);
         let known: &[&str] = match kind.as_text() {
             Some("regex") => {
-                self.pattern(node, at);
+                self.check_pattern(node, at);
                 &["type", "pattern", "target"]
             }
             Some("jsonpath") => {
-                self.json_path(node, at);
+                self.check_json_path(node, at);
                 &["type", "path", "target", "count", "expect"]
             }
             Some("range") => {
-                self.range(node, at);
+                self.check_range(node, at);
                 &["type", "range", "target"]
             }
             Some("probe") => {
-                self.activity(node, at, ActivityPosition::Tolerance);
-                self.judge(node, at);
+                self.check_activity(node, at, ActivityPosition::Tolerance);
+                self.check_judge(node, at);
                 return;
             }
             _ => {
                 let name = kind.python_text().into_owned();
                 let message = format!("hypothesis probe tolerance type '{name}' is unsupported");
-                let fault = self.error(node.get("type").unwrap_or(node), &child(at, "type"), message);
+                let fault = self.error(node.get("type").unwrap_or(node), &child_pointer(at, "type"), message);
                 fault.expected = Some(format!("one of {}", KINDS.join(", ")));
                 fault.hint = suggestion(&name, KINDS);
                 return;
@@ -58,18 +58,18 @@ impl<'a> Validator<'a> {
         };
         for key in ["pattern", "path", "expect"] {
             if let Some(part) = node.get(key).filter(|_| known.contains(&key)) {
-                self.placeholders(part, &child(at, key), PlaceholderConsumer::Nobody);
+                self.check_placeholders(part, &child_pointer(at, key), PlaceholderConsumer::None);
             }
         }
-        self.unknown_keys(node, at, known);
+        self.warn_unknown_keys(node, at, known);
     }
 
-    fn pattern(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_pattern(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(pattern) = node.get("pattern") else {
             self.error(node, at, "hypothesis regex probe tolerance must have a `pattern` key");
             return;
         };
-        let at = child(at, "pattern");
+        let at = child_pointer(at, "pattern");
         match pattern.as_text() {
             None => {
                 let text = pattern.to_value().python_text().into_owned();
@@ -86,12 +86,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn json_path(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_json_path(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(path) = node.get("path") else {
             self.error(node, at, "hypothesis jsonpath probe tolerance must have a `path` key");
             return;
         };
-        let at = child(at, "path");
+        let at = child_pointer(at, "path");
         match path.as_text().map(str::trim) {
             None => {
                 let text = path.to_value().python_text().into_owned();
@@ -110,12 +110,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn range(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_range(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(range) = node.get("range") else {
             self.error(node, at, "hypothesis range probe tolerance must have a `range` key");
             return;
         };
-        let at = child(at, "range");
+        let at = child_pointer(at, "range");
         let SpannedKind::List(bounds) = &range.kind else {
             self.error(range, &at, "hypothesis range must be a sequence").expected =
                 Some("[LOW, HIGH]".to_owned());
@@ -129,14 +129,14 @@ impl<'a> Validator<'a> {
         for (index, (bound, side)) in bounds.iter().zip(["lower", "upper"]).enumerate() {
             if !matches!(bound.kind, SpannedKind::Scalar(Value::Bool(_) | Value::Int(_) | Value::Float(_))) {
                 let message = format!("hypothesis range {side} boundary must be a number");
-                self.error(bound, &child(&at, &index.to_string()), message);
+                self.error(bound, &child_pointer(&at, &index.to_string()), message);
             }
         }
     }
 
     /// A judge gets the value as an argument, so it needs arguments to put it into. One whose result is never
     /// false judges nothing.
-    fn judge(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_judge(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(provider) =
             node.get("provider").filter(|provider| matches!(provider.kind, SpannedKind::Map(_)))
         else {
@@ -144,8 +144,8 @@ impl<'a> Validator<'a> {
         };
         if !matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
             let message = "a probe that judges needs arguments, a mapping, into which the value is put";
-            self.error(provider, &child(&child(at, "provider"), "arguments"), message).expected =
-                Some("\"arguments\": {}".to_owned());
+            self.error(provider, &child_pointer(&child_pointer(at, "provider"), "arguments"), message)
+                .expected = Some("\"arguments\": {}".to_owned());
         }
         if matches!(provider.get("type").and_then(SpannedValue::as_text), Some("process" | "http")) {
             let message = "a process or http probe as a tolerance is met whatever it answers";

@@ -1,6 +1,6 @@
 //! Recomputes the results of an untrusted journal from its entries, whatever it claims.
 
-use crate::experiment::hash;
+use crate::experiment::hash_experiment;
 use crate::journal::{HypothesisCheck, Journal, JournalEntry, Strictness, judge};
 
 /// Replaces every result that follows from the entries: checks, deviation, experiment hash, verdict and reason.
@@ -14,7 +14,7 @@ pub(in crate::journal) fn recompute(journal: &mut Journal) {
     journal.deviated = states.during.iter().chain(&states.after).any(HypothesisCheck::is_unmet);
     let (verdict, reason) = judge(journal, Strictness::Complete);
     if let Some(extension) = &mut journal.extension {
-        extension.experiment_hash = hash(&journal.experiment);
+        extension.experiment_hash = hash_experiment(&journal.experiment);
         extension.verdict = extension.finished.then_some(verdict.into());
         extension.reason = Some(reason);
     }

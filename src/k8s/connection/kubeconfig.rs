@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kube::config::Kubeconfig;
 
-use super::{ConnectionFlags, config_error, with_causes};
+use super::{ConnectionFlags, config_error, kubeconfig_file, with_causes};
 use crate::config::ProcessEnv;
 use crate::k8s::error::ClusterError;
 
@@ -49,7 +49,7 @@ pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<Kub
 }
 
 fn names(path: &Path) -> Result<KubeconfigNames, String> {
-    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| with_causes(&error))?;
+    let kubeconfig = kubeconfig_file::read(path).map_err(|error| with_causes(&error))?;
     Ok(KubeconfigNames {
         contexts: kubeconfig.contexts.into_iter().map(|named| named.name).collect(),
         clusters: kubeconfig.clusters.into_iter().map(|named| named.name).collect(),
@@ -69,14 +69,14 @@ pub(super) fn read(
     };
     let mut merged = Kubeconfig::default();
     for path in &paths {
-        let wrong = |error: kube::config::KubeconfigError| {
+        let wrong = |error: kubeconfig_file::Error| {
             config_error(format!("{} cannot be read: {}", path.display(), with_causes(&error)))
         };
         // the parser's words for a file that is not there are for programmers
         std::fs::metadata(path)
             .map_err(|error| config_error(format!("{} cannot be read: {error}", path.display())))?;
-        let next = Kubeconfig::read_from(path).map_err(wrong)?;
-        merged = merged.merge(next).map_err(wrong)?;
+        let next = kubeconfig_file::read(path).map_err(wrong)?;
+        merged = merged.merge(next).map_err(|error| wrong(error.into()))?;
     }
     let says_nothing = merged.contexts.is_empty() && merged.clusters.is_empty();
     if paths.is_empty() || says_nothing && flags.kubeconfig.is_none() {

@@ -14,6 +14,7 @@
 mod context_allowlist;
 mod env_credentials;
 mod kubeconfig;
+mod kubeconfig_file;
 mod proxy;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! From values to places in a drawing. Floor 1.
 
-use crate::report::summary::seconds_shown;
+use crate::report::summary::format_seconds;
 
 /// A linear scale. Values outside of it are drawn at its ends.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// The place of a value.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub(super) fn position(&self, value: f64) -> f64 {
         let span = self.to - self.from;
         let share = if span > 0.0 { ((value - self.from) / span).clamp(0.0, 1.0) } else { 0.0 };
         self.start + share * (self.end - self.start)
@@ -23,7 +23,7 @@ impl Axis {
 
     /// Round values within the scale, no more than `most` and one.
     pub(super) fn ticks(&self, most: u32) -> Vec<f64> {
-        let step = step((self.to - self.from) / f64::from(most.max(1)));
+        let step = tick_step((self.to - self.from) / f64::from(most.max(1)));
         if !step.is_finite() || step <= 0.0 {
             return Vec::new();
         }
@@ -34,7 +34,7 @@ impl Axis {
 }
 
 /// The least of 1, 2 and 5 times a power of ten that is not less.
-fn step(least: f64) -> f64 {
+fn tick_step(least: f64) -> f64 {
     if !least.is_finite() || least <= 0.0 {
         return f64::NAN;
     }
@@ -44,26 +44,26 @@ fn step(least: f64) -> f64 {
 }
 
 /// The end of a scale that begins with nothing: round, and not less than the greatest value.
-pub(super) fn round_up(greatest: f64) -> f64 {
+pub(super) fn round_up_scale(greatest: f64) -> f64 {
     if !greatest.is_finite() || greatest <= 0.0 {
         return 1.0;
     }
-    let step = step(greatest / 4.0);
+    let step = tick_step(greatest / 4.0);
     ((greatest / step).ceil() * step).min(f64::MAX)
 }
 
 /// A moment at an axis: `-5 s`, `0 s`, `10 s`; later ones begin with `later`.
-pub(super) fn moment(seconds: f64, later: &str) -> String {
+pub(super) fn format_moment(seconds: f64, later: &str) -> String {
     let sign = match seconds {
         s if s.abs() < 1e-9 => "",
         s if s < 0.0 => "-",
         _ => later,
     };
-    format!("{sign}{}", seconds_shown(seconds.abs()))
+    format!("{sign}{}", format_seconds(seconds.abs()))
 }
 
 /// A place in a drawing, as SVG has it: to a tenth.
-pub(super) fn place(value: f64) -> String {
+pub(super) fn format_coordinate(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round() {
+    fn ticks_are_round_numbers() {
         let check = |from: f64, to: f64, most: u32, expected: &[f64]| {
             let ticks = Axis { from, to, start: 0.0, end: 1.0 }.ticks(most);
             assert_eq!(ticks.len(), expected.len(), "{ticks:?}");
@@ -88,8 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_round_and_far_enough() {
-        let check = |greatest: f64, expected: f64| assert!((round_up(greatest) - expected).abs() < 1e-9);
+    fn scale_end_is_round_and_covers_maximum() {
+        let check =
+            |greatest: f64, expected: f64| assert!((round_up_scale(greatest) - expected).abs() < 1e-9);
         check(0.0, 1.0);
         check(7.3, 8.0);
         check(12.0, 15.0);
@@ -98,16 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_signed() {
-        assert_eq!([-5.0, 0.0, 2.5].map(|at| moment(at, "+")), ["-5 s", "0 s", "+2.5 s"]);
-        assert_eq!(moment(180.0, ""), "3 min 0 s");
+    fn moments_have_a_sign() {
+        assert_eq!([-5.0, 0.0, 2.5].map(|at| format_moment(at, "+")), ["-5 s", "0 s", "+2.5 s"]);
+        assert_eq!(format_moment(180.0, ""), "3 min 0 s");
     }
 
     #[test]
-    fn values_outside_stay_within_the_drawing() {
+    fn values_outside_the_scale_are_clamped() {
         let axis = Axis { from: 0.0, to: 10.0, start: 100.0, end: 200.0 };
-        assert_eq!([axis.at(-5.0), axis.at(5.0), axis.at(50.0)].map(place), ["100", "150", "200"]);
-        assert_eq!(place(Axis { from: 1.0, to: 1.0, start: 3.0, end: 4.0 }.at(1.0)), "3");
-        assert_eq!(place(1.25), "1.2");
+        assert_eq!(
+            [axis.position(-5.0), axis.position(5.0), axis.position(50.0)].map(format_coordinate),
+            ["100", "150", "200"]
+        );
+        assert_eq!(format_coordinate(Axis { from: 1.0, to: 1.0, start: 3.0, end: 4.0 }.position(1.0)), "3");
+        assert_eq!(format_coordinate(1.25), "1.2");
     }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, place};
-use super::layout::scrolling;
-use crate::report::invisible::visible;
-use crate::report::summary::{counts, ratio, reaction};
+use super::axis::{Axis, format_coordinate};
+use super::layout::scroll_region;
+use crate::report::invisible::replace_invisible;
+use crate::report::summary::{format_reaction, format_sample_counts, format_success_ratio};
 use crate::series::{LatencyStats, PhaseStats, Series};
 
 const WIDTH: f64 = 960.0;
@@ -19,20 +19,20 @@ const HEIGHT: f64 = 46.0;
 const STEP: f64 = 1.25;
 
 /// What was seen of a probe in each phase.
-pub(super) fn spread(series: &Series) -> Markup {
-    let told = reaction(series).join(", ");
+pub(super) fn latency_section(series: &Series) -> Markup {
+    let told = format_reaction(series).join(", ");
     html! {
-        h4 { (visible(&series.probe)) }
+        h4 { (replace_invisible(&series.probe)) }
         @if !series.settled { p .note { "It did not settle before the run began." } }
         @if !told.is_empty() { p { (told) "." } }
-        (histograms(series))
-        (scrolling("samples by phase", &html! {
+        (histogram_chart(series))
+        (scroll_region("samples by phase", &html! {
             table {
                 thead { tr {
                     @for head in ["phase", "samples", "ok"] { th scope="col" { (head) } }
                     @for head in ["p50", "p90", "p95", "p99", "max"] { th scope="col" .number { (head) } }
                 } }
-                tbody { @for seen in &series.phases { (numbers(seen)) } }
+                tbody { @for seen in &series.phases { (phase_row(seen)) } }
             }
         }))
         @if series.raw_left_out > 0 {
@@ -41,15 +41,15 @@ pub(super) fn spread(series: &Series) -> Markup {
     }
 }
 
-fn numbers(seen: &PhaseStats) -> Markup {
+fn phase_row(seen: &PhaseStats) -> Markup {
     let of = |value: fn(&LatencyStats) -> f64| {
         seen.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| format!("{:.1} ms", value(latency)))
     };
     html! {
         tr {
             th scope="row" { (seen.phase.name()) }
-            td { (counts(seen)) }
-            td { (ratio(seen).unwrap_or_default()) }
+            td { (format_sample_counts(seen)) }
+            td { (format_success_ratio(seen).unwrap_or_default()) }
             @for text in [of(|l| l.p50), of(|l| l.p90), of(|l| l.p95), of(|l| l.p99), of(|l| l.max)] {
                 td .number { (text) }
             }
@@ -58,7 +58,7 @@ fn numbers(seen: &PhaseStats) -> Markup {
 }
 
 /// One histogram per phase, all on one scale that goes up by factors.
-fn histograms(series: &Series) -> Markup {
+fn histogram_chart(series: &Series) -> Markup {
     let known: Vec<(&PhaseStats, &LatencyStats)> =
         series.phases.iter().filter_map(|seen| Some((seen, seen.latency.as_ref()?))).collect();
     let all = || known.iter().flat_map(|(_, latency)| latency.histogram.iter()).map(|step| step.0);
@@ -74,43 +74,43 @@ fn histograms(series: &Series) -> Markup {
     #[allow(clippy::cast_precision_loss)] // three phases
     let (bottom, line) = (HEIGHT * known.len() as f64 + 4.0, |number: usize| HEIGHT * (number + 1) as f64);
     let label = format!("latency of good samples of {}, by phase; the table has the numbers", series.probe);
-    scrolling(
+    scroll_region(
         "latency by phase",
         &html! {
-            svg .chart viewBox=(format!("0 0 {WIDTH} {}", bottom + 22.0)) role="img" aria-label=(visible(&label)) {
+            svg .chart viewBox=(format!("0 0 {WIDTH} {}", bottom + 22.0)) role="img" aria-label=(replace_invisible(&label)) {
                 @for (number, (seen, latency)) in known.iter().enumerate() {
-                    text .small text-anchor="end" x=(place(LEFT - 8.0)) y=(place(line(number) - 4.0)) { (seen.phase.name()) }
-                    path .(format!("steps {}", seen.phase.name())) d=(steps(latency, &scale, line(number))) {}
-                    line .grid x1=(place(LEFT)) x2=(place(RIGHT)) y1=(place(line(number))) y2=(place(line(number))) {}
+                    text .small text-anchor="end" x=(format_coordinate(LEFT - 8.0)) y=(format_coordinate(line(number) - 4.0)) { (seen.phase.name()) }
+                    path .(format!("steps {}", seen.phase.name())) d=(histogram_path(latency, &scale, line(number))) {}
+                    line .grid x1=(format_coordinate(LEFT)) x2=(format_coordinate(RIGHT)) y1=(format_coordinate(line(number))) y2=(format_coordinate(line(number))) {}
                     @for (name, value) in [("p50", latency.p50), ("p95", latency.p95)] {
-                        @let x = scale.at(value.max(f64::MIN_POSITIVE).ln());
-                        line .quantile x1=(place(x)) x2=(place(x)) y1=(place(line(number) - HEIGHT + 12.0)) y2=(place(line(number))) {}
-                        text .small text-anchor="middle" x=(place(x)) y=(place(line(number) - HEIGHT + 10.0)) { (name) }
+                        @let x = scale.position(value.max(f64::MIN_POSITIVE).ln());
+                        line .quantile x1=(format_coordinate(x)) x2=(format_coordinate(x)) y1=(format_coordinate(line(number) - HEIGHT + 12.0)) y2=(format_coordinate(line(number))) {}
+                        text .small text-anchor="middle" x=(format_coordinate(x)) y=(format_coordinate(line(number) - HEIGHT + 10.0)) { (name) }
                     }
                 }
-                @for tick in powers(least, most) {
-                    text .small text-anchor="middle" x=(place(scale.at(tick.ln()))) y=(place(bottom + 14.0)) { (tick) " ms" }
+                @for tick in scale_ticks(least, most) {
+                    text .small text-anchor="middle" x=(format_coordinate(scale.position(tick.ln()))) y=(format_coordinate(bottom + 14.0)) { (tick) " ms" }
                 }
             }
         },
     )
 }
 
-fn steps(latency: &LatencyStats, scale: &Axis, bottom: f64) -> String {
+fn histogram_path(latency: &LatencyStats, scale: &Axis, bottom: f64) -> String {
     let most = latency.histogram.iter().map(|step| step.1).max().unwrap_or(1).max(1);
     let mut path = String::new();
     for (upto, count) in latency.histogram.iter().filter(|step| step.0 > 0.0 && step.0.is_finite()) {
-        let (x, next) = (scale.at((upto / STEP).ln()), scale.at(upto.ln()));
+        let (x, next) = (scale.position((upto / STEP).ln()), scale.position(upto.ln()));
         #[allow(clippy::cast_precision_loss)] // a share
         let height = (HEIGHT - 14.0) * (*count as f64 / most as f64);
-        let (w, h) = (place((next - x - 1.0).max(1.0)), place(height.max(1.0)));
-        let _ = write!(path, "M{} {}h{w}v-{h}h-{w}z", place(x), place(bottom));
+        let (w, h) = (format_coordinate((next - x - 1.0).max(1.0)), format_coordinate(height.max(1.0)));
+        let _ = write!(path, "M{} {}h{w}v-{h}h-{w}z", format_coordinate(x), format_coordinate(bottom));
     }
     path
 }
 
 /// 1, 2 and 5 times powers of ten between two numbers; powers alone where that would be many.
-fn powers(least: f64, most: f64) -> Vec<f64> {
+fn scale_ticks(least: f64, most: f64) -> Vec<f64> {
     let factors: &[f64] = if most / least > 2000.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let decades = (-3..=6).flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
     // as they are read: without what a computer makes of a tenth
@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     #[allow(clippy::float_cmp)] // they are rounded
-    fn powers_are_read_as_they_are() {
-        assert_eq!(powers(0.09, 3.0), [0.1, 0.2, 0.5, 1.0, 2.0]);
-        assert_eq!(powers(0.5, 5000.0), [1.0, 10.0, 100.0, 1000.0]);
-        assert!(powers(3.0, 4.0).is_empty());
+    fn scale_ticks_are_exact_decimals() {
+        assert_eq!(scale_ticks(0.09, 3.0), [0.1, 0.2, 0.5, 1.0, 2.0]);
+        assert_eq!(scale_ticks(0.5, 5000.0), [1.0, 10.0, 100.0, 1000.0]);
+        assert!(scale_ticks(3.0, 4.0).is_empty());
     }
 }

@@ -2,20 +2,20 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::latency_chart::spread;
-use super::run_strips::{courses, marks, strip};
-use super::timeline::{self, of, timeline};
+use super::latency_chart::latency_section;
+use super::run_strips::{run_marks, run_timelines, value_strip};
+use super::timeline::{self, sentiment_class, timeline_chart};
 use crate::compare::RunComparison;
 use crate::report::ReportSummary;
-use crate::report::invisible::visible;
-use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, seconds_shown};
+use crate::report::invisible::replace_invisible;
+use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, format_seconds};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing is loaded, nothing runs, nothing is sent; the style stands in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The whole page.
-pub(super) fn page(summary: &ReportSummary) -> Markup {
+pub(super) fn render_page(summary: &ReportSummary) -> Markup {
     let title = format!("{}: {}", summary.headline(), summary.title());
     html! {
         (DOCTYPE)
@@ -25,25 +25,25 @@ pub(super) fn page(summary: &ReportSummary) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="color-scheme" content="light dark";
-                title { (visible(&title)) }
+                title { (replace_invisible(&title)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header .(of(summary.tone())) {
+                header .(sentiment_class(summary.sentiment())) {
                     @if let Some(comparison) = &summary.comparison {
-                        @for label in &comparison.labels {
-                            p .label { strong { "Not the same on both sides: " } (visible(&label.text)) }
+                        @for label in &comparison.confounders {
+                            p .label { strong { "Not the same on both sides: " } (replace_invisible(&label.text)) }
                         }
                     }
-                    p .verdict { span .sign aria-hidden="true" { (sign(summary.tone())) } " " (visible(&summary.headline())) }
-                    h1 { (visible(&summary.title())) }
+                    p .verdict { span .sign aria-hidden="true" { (sentiment_symbol(summary.sentiment())) } " " (replace_invisible(&summary.headline())) }
+                    h1 { (replace_invisible(&summary.title())) }
                     @let reason = summary.reason();
-                    @if !reason.is_empty() { p { (visible(&reason)) } }
+                    @if !reason.is_empty() { p { (replace_invisible(&reason)) } }
                 }
                 main {
-                    @if let Some(comparison) = &summary.comparison { (compared(summary, comparison)) }
+                    @if let Some(comparison) = &summary.comparison { (comparison_section(summary, comparison)) }
                     @let alone = summary.runs.len() == 1;
-                    @for (number, run) in (1..).zip(&summary.runs) { (one(run, number, alone)) }
+                    @for (number, run) in (1..).zip(&summary.runs) { (run_section(run, number, alone)) }
                 }
                 footer { p { "Written by kubectl-chaos. Everything that is known of a run stands in its journal." } }
             }
@@ -51,7 +51,7 @@ pub(super) fn page(summary: &ReportSummary) -> Markup {
     }
 }
 
-fn sign(tone: Sentiment) -> &'static str {
+fn sentiment_symbol(tone: Sentiment) -> &'static str {
     match tone {
         Sentiment::Good => "✓",
         Sentiment::Bad => "✗",
@@ -60,12 +60,12 @@ fn sign(tone: Sentiment) -> &'static str {
 }
 
 /// A table or a drawing that may be wider than the window; whoever has only keys can scroll it, too.
-pub(super) fn scrolling(label: &str, content: &Markup) -> Markup {
+pub(super) fn scroll_region(label: &str, content: &Markup) -> Markup {
     html! { div .scroll tabindex="0" role="group" aria-label=(label) { (content) } }
 }
 
 fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
-    scrolling(
+    scroll_region(
         label,
         &html! {
             table {
@@ -77,32 +77,32 @@ fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
 }
 
 /// What the comparison came to.
-fn compared(summary: &ReportSummary, comparison: &RunComparison) -> Markup {
+fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Markup {
     html! {
         section aria-labelledby="comparison" {
             h2 #comparison { "Before and after" }
-            (marks(comparison))
-            p { (comparison.shown_counts()) "." }
-            @if comparison.is_seen_once() {
+            (run_marks(comparison))
+            p { (comparison.format_counts()) "." }
+            @if comparison.is_unreplicated() {
                 p .note { "That was seen once: it shows what can happen, and not how often it does." }
             }
-            @if let Some(needed) = &comparison.needed { p .note { (visible(&needed.reason)) } }
-            (courses(summary))
-            @if !comparison.rows.is_empty() {
+            @if let Some(needed) = &comparison.required_runs { p .note { (replace_invisible(&needed.reason)) } }
+            (run_timelines(summary))
+            @if !comparison.metrics.is_empty() {
                 h3 { "What was measured" }
                 @let heads = ["probe", "measure", "before", "after", "run by run", "difference", "95 % interval", "chance", "so it is"];
                 (table("what was measured", &heads, &html! {
-                    @for row in &comparison.rows {
+                    @for row in &comparison.metrics {
                         tr {
-                            th scope="row" { (visible(&row.probe)) }
-                            td { (row.measure.shown()) }
-                            td { (row.shown_before()) }
-                            td { (row.shown_after()) }
-                            td { (strip(row)) }
-                            td { (row.shown_difference()) }
-                            td { (row.shown_interval()) }
-                            td { (row.shown_p()) }
-                            td { (visible(&row.shown_standing())) }
+                            th scope="row" { (replace_invisible(&row.probe)) }
+                            td { (row.metric.label()) }
+                            td { (row.format_before()) }
+                            td { (row.format_after()) }
+                            td { (value_strip(row)) }
+                            td { (row.format_difference()) }
+                            td { (row.format_interval()) }
+                            td { (row.format_p()) }
+                            td { (replace_invisible(&row.format_result())) }
                         }
                     }
                 }))
@@ -117,55 +117,55 @@ fn compared(summary: &ReportSummary, comparison: &RunComparison) -> Markup {
                     tr {
                         th scope="row" { (run.arm.name()) " " (run.repeat) }
                         td { (run.outcome.name()) }
-                        td { (visible(&run.reason)) }
-                        td { (visible(&run.source)) }
+                        td { (replace_invisible(&run.reason)) }
+                        td { (replace_invisible(&run.source)) }
                     }
                 }
             }))
-            p .note { (comparison.shown_settings()) "." }
+            p .note { (comparison.format_settings()) "." }
         }
     }
 }
 
 /// One run: open where it is the only one.
-fn one(run: &RunSummary, number: usize, alone: bool) -> Markup {
+fn run_section(run: &RunSummary, number: usize, alone: bool) -> Markup {
     let head = html! {
-        span .(format!("sign {}", of(run.tone))) aria-hidden="true" { (sign(run.tone)) }
-        " " (visible(&run.shown())) ": " (visible(&run.verdict))
+        span .(format!("sign {}", sentiment_class(run.sentiment))) aria-hidden="true" { (sentiment_symbol(run.sentiment)) }
+        " " (replace_invisible(&run.label())) ": " (replace_invisible(&run.verdict))
     };
     let id = format!("run-{number}");
     html! {
         section aria-labelledby=(id) {
             @if alone {
                 h2 #(id) { (head) }
-                (content(run))
+                (run_details(run))
             } @else {
                 details {
-                    summary { h2 #(id) { (head) } span .why { (visible(&run.reason)) } }
-                    (content(run))
+                    summary { h2 #(id) { (head) } span .why { (replace_invisible(&run.reason)) } }
+                    (run_details(run))
                 }
             }
         }
     }
 }
 
-fn content(run: &RunSummary) -> Markup {
+fn run_details(run: &RunSummary) -> Markup {
     html! {
         p {
-            (visible(&run.reason)) "."
-            @if let Some(start) = &run.start { " Begun " (visible(start)) "." }
-            @if let Some(seconds) = run.duration { " Took " (seconds_shown(seconds)) "." }
+            (replace_invisible(&run.reason)) "."
+            @if let Some(start) = &run.start { " Begun " (replace_invisible(start)) "." }
+            @if let Some(seconds) = run.duration { " Took " (format_seconds(seconds)) "." }
         }
-        (probes(run))
+        (probe_table(run))
         h3 { "What happened when" }
-        (timeline(run))
+        (timeline_chart(run))
         p .key {
             "Lines: an action (red), its effect as it was seen (dotted), a rollback (green), by the numbers of the table. Diamonds: looks at the steady state. For each probe that was sampled the latency of good answers, their range and median; below it a thin strip where all were good, a high one where they were not."
         }
-        (moments(run))
+        (timeline_table(run))
         @if !run.samples.is_empty() {
             h3 { "How long good answers took" }
-            @for series in &run.samples { (spread(series)) }
+            @for series in &run.samples { (latency_section(series)) }
         }
         @for (name, list) in [("What was done", &run.method), ("Rollbacks", &run.rollbacks)] {
             @if !list.is_empty() {
@@ -175,18 +175,18 @@ fn content(run: &RunSummary) -> Markup {
         }
         h3 { "Where" }
         dl {
-            @for (name, value) in &run.environment { dt { (name) } dd { (visible(value)) } }
+            @for (name, value) in &run.environment { dt { (name) } dd { (replace_invisible(value)) } }
         }
         h3 { "How to do it again" }
-        pre tabindex="0" { (visible(&run.reproduce().join("\n"))) }
+        pre tabindex="0" { (replace_invisible(&run.reproduction_commands().join("\n"))) }
         details .journal {
             summary { "The journal (" (run.journal.len() / 1024 + 1) " KiB)" }
-            pre tabindex="0" { (visible(&run.journal)) }
+            pre tabindex="0" { (replace_invisible(&run.journal)) }
         }
     }
 }
 
-fn probes(run: &RunSummary) -> Markup {
+fn probe_table(run: &RunSummary) -> Markup {
     if run.probes.is_empty() {
         return html! {};
     }
@@ -198,13 +198,13 @@ fn probes(run: &RunSummary) -> Markup {
     let row = |probe: &ProbeRow| {
         html! {
             tr {
-                th scope="row" { (visible(&probe.name)) }
-                td { code { (visible(&probe.tolerated)) } }
-                (looked(&probe.before))
+                th scope="row" { (replace_invisible(&probe.name)) }
+                td { code { (replace_invisible(&probe.tolerated)) } }
+                (check_cell(&probe.before))
                 @if during {
-                    @if let Some(look) = &probe.during { (looked(look)) } @else { td {} }
+                    @if let Some(look) = &probe.during { (check_cell(look)) } @else { td {} }
                 }
-                (looked(&probe.after))
+                (check_cell(&probe.after))
             }
         }
     };
@@ -214,16 +214,16 @@ fn probes(run: &RunSummary) -> Markup {
     }
 }
 
-fn looked(look: &ProbeCheck) -> Markup {
-    stated(look.state.tone(), look.state.shown(), &look.observed)
+fn check_cell(look: &ProbeCheck) -> Markup {
+    status_cell(look.state.sentiment(), look.state.label(), &look.observed)
 }
 
 /// A cell that says how something is, and what was seen.
-fn stated(tone: Sentiment, shown: &str, more: &str) -> Markup {
+fn status_cell(tone: Sentiment, shown: &str, more: &str) -> Markup {
     html! {
         td {
-            span .(format!("sign {}", of(tone))) aria-hidden="true" { (sign(tone)) } " " (shown)
-            @if !more.is_empty() { ": " span .seen { (visible(more)) } }
+            span .(format!("sign {}", sentiment_class(tone))) aria-hidden="true" { (sentiment_symbol(tone)) } " " (shown)
+            @if !more.is_empty() { ": " span .seen { (replace_invisible(more)) } }
         }
     }
 }
@@ -231,12 +231,12 @@ fn stated(tone: Sentiment, shown: &str, more: &str) -> Markup {
 fn step_row(step: &SummaryStep) -> Markup {
     html! {
         tr {
-            th scope="row" { (visible(&step.name)) }
-            (stated(step.state.tone(), step.state.shown(), &step.detail))
+            th scope="row" { (replace_invisible(&step.name)) }
+            (status_cell(step.state.sentiment(), step.state.label(), &step.detail))
             td {
                 @if !step.targets.is_empty() {
                     ul { @for (target, done) in &step.targets {
-                        li { (visible(target)) @if *done == Some(false) { " (not done)" } }
+                        li { (replace_invisible(target)) @if *done == Some(false) { " (not done)" } }
                     } }
                 }
             }
@@ -245,11 +245,11 @@ fn step_row(step: &SummaryStep) -> Markup {
 }
 
 /// The timeline as a table, with the numbers of the drawing.
-fn moments(run: &RunSummary) -> Markup {
+fn timeline_table(run: &RunSummary) -> Markup {
     if run.timeline.is_empty() {
         return html! {};
     }
-    let marks = timeline::marks(run);
+    let marks = timeline::numbered_events(run);
     let number = |index: usize| marks.iter().find(|(at, _)| *at == index).map(|(_, mark)| mark.number);
     table(
         "what happened when",
@@ -258,12 +258,12 @@ fn moments(run: &RunSummary) -> Markup {
             @for (index, moment) in run.timeline.iter().enumerate() {
                 tr {
                     td .number { @if let Some(number) = number(index) { (number) } }
-                    td .number { (seconds_shown(moment.at)) }
+                    td .number { (format_seconds(moment.at)) }
                     td {
-                        @if moment.tone != Sentiment::Unclear {
-                            span .(format!("sign {}", of(moment.tone))) aria-hidden="true" { (sign(moment.tone)) } " "
+                        @if moment.sentiment != Sentiment::Unclear {
+                            span .(format!("sign {}", sentiment_class(moment.sentiment))) aria-hidden="true" { (sentiment_symbol(moment.sentiment)) } " "
                         }
-                        (visible(&moment.what))
+                        (replace_invisible(&moment.description))
                     }
                 }
             }

@@ -20,18 +20,18 @@ use super::ReportSummary;
 
 /// The report.
 pub fn render(summary: &ReportSummary) -> String {
-    layout::page(summary).into_string()
+    layout::render_page(summary).into_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::report::fixture::{labelled, saying, with};
+    use crate::report::fixture::{comparison_with_confounder, summary_with_numbers, summary_with_text};
     use proptest::prelude::*;
 
     #[test]
-    fn what_was_not_the_same_stands_above_the_verdict() {
-        let page = render(&labelled("x"));
+    fn confounders_precede_verdict() {
+        let page = render(&comparison_with_confounder("x"));
         let (label, verdict) =
             (page.find("Not the same on both sides: "), page.find(r#"<p class="verdict">"#));
         assert!(label.is_some() && label < verdict, "{page}");
@@ -45,8 +45,8 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_what_the_other_reports_say() {
-        let page = render(&saying("deviated"));
+    fn page_has_the_content_of_other_reports() {
+        let page = render(&summary_with_text("deviated"));
         for part in [
             "<title>deviated: deviated</title>",
             "✗</span> not met: <span class=\"seen\">status 500: deviated",
@@ -65,18 +65,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_text(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
+        fn untrusted_text_adds_no_html_element(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
             // what says nothing has no element
-            let page = render(&saying(&format!("x{text}")));
-            prop_assert_eq!(elements(&page), elements(&render(&saying("x"))));
+            let page = render(&summary_with_text(&format!("x{text}")));
+            prop_assert_eq!(elements(&page), elements(&render(&summary_with_text("x"))));
             prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
         }
 
         #[test]
-        fn no_number_brings_it_down(period: f64, from: f64, to: f64, latency: f64) {
+        fn extreme_numbers_render_without_nan(period: f64, from: f64, to: f64, latency: f64) {
             // JSON has no other numbers
             prop_assume!([period, from, to, latency * 3.0].iter().all(|number| number.is_finite()));
-            let page = render(&with("x", period, [from, to], latency));
+            let page = render(&summary_with_numbers("x", period, [from, to], latency));
             prop_assert!(page.len() < 200_000);
             prop_assert!(!page.contains("NaN") && !page.contains("inf"));
         }

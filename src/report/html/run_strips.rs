@@ -4,32 +4,32 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, moment, place, round_up};
-use super::layout::scrolling;
-use super::timeline::{buckets, steps_of};
+use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
+use super::layout::scroll_region;
+use super::timeline::{bucket_count, bucket_samples};
 use crate::compare::{Arm, CensoredValue, ComparedRun, Metric, MetricResult, RunComparison, RunOutcomeKind};
 use crate::report::ReportSummary;
-use crate::report::invisible::visible;
+use crate::report::invisible::replace_invisible;
 use crate::report::summary::RunSummary;
 use crate::series::{SampleOutcome as Sampled, SamplePhase, Series};
 
 /// How many runs are drawn one below the other.
-const MOST_RUNS: usize = 40;
+const MAX_RUNS: usize = 40;
 /// How many probes are drawn so.
-const MOST_PROBES: usize = 10;
+const MAX_PROBES: usize = 10;
 /// Into how many steps of time the samples of a run are put together at most.
 const STEPS: u16 = 160;
 
 /// A mark for each run of an arm: what it came to.
-pub(super) fn marks(comparison: &RunComparison) -> Markup {
+pub(super) fn run_marks(comparison: &RunComparison) -> Markup {
     html! {
         div .arms {
             @for arm in [Arm::Before, Arm::After] {
                 p {
                     span .arm { (arm.name()) }
-                    @for run in comparison.runs_of(arm).take(MOST_RUNS) {
-                        @let (class, sign) = sign(run);
-                        " " span .(format!("dot {class}")) title=(visible(&run.reason)) { (sign) " " (run.outcome.name()) }
+                    @for run in comparison.runs_in_arm(arm).take(MAX_RUNS) {
+                        @let (class, sign) = outcome_symbol(run);
+                        " " span .(format!("dot {class}")) title=(replace_invisible(&run.reason)) { (sign) " " (run.outcome.name()) }
                     }
                 }
             }
@@ -37,7 +37,7 @@ pub(super) fn marks(comparison: &RunComparison) -> Markup {
     }
 }
 
-fn sign(run: &ComparedRun) -> (&'static str, &'static str) {
+fn outcome_symbol(run: &ComparedRun) -> (&'static str, &'static str) {
     match run.outcome {
         RunOutcomeKind::Held => ("good", "✓"),
         RunOutcomeKind::Failed => ("bad", "✗"),
@@ -46,23 +46,23 @@ fn sign(run: &ComparedRun) -> (&'static str, &'static str) {
 }
 
 /// The values of a row, run by run, on one line: before above, after below.
-pub(super) fn strip(row: &MetricResult) -> Markup {
+pub(super) fn value_strip(row: &MetricResult) -> Markup {
     const WIDTH: f64 = 130.0;
-    let value = |seen: &CensoredValue| seen.value.or(seen.above);
+    let value = |seen: &CensoredValue| seen.value.or(seen.lower_bound);
     let all = || row.before.values.iter().chain(&row.after.values).filter_map(value);
     let greatest = all().filter(|value| value.is_finite()).fold(0.0, f64::max);
     if all().next().is_none() {
         return html! {};
     }
-    let to = if row.measure == Metric::SuccessRatio { 1.0 } else { round_up(greatest) };
+    let to = if row.metric == Metric::SuccessRatio { 1.0 } else { round_up_scale(greatest) };
     let axis = Axis { from: 0.0, to, start: 8.0, end: WIDTH - 8.0 };
-    let label = format!("before {}, after {}", row.shown_before(), row.shown_after());
+    let label = format!("before {}, after {}", row.format_before(), row.format_after());
     html! {
         svg .strip viewBox=(format!("0 0 {WIDTH} 32")) role="img" aria-label=(label) {
-            line .grid x1="8" x2=(place(WIDTH - 8.0)) y1="16" y2="16" {}
+            line .grid x1="8" x2=(format_coordinate(WIDTH - 8.0)) y1="16" y2="16" {}
             @for (side, y, class) in [(&row.before, "9", "before"), (&row.after, "23", "after")] {
                 @for seen in side.values.iter().filter_map(value) {
-                    circle .(class) cx=(place(axis.at(seen))) cy=(y) r="4.5" {}
+                    circle .(class) cx=(format_coordinate(axis.position(seen))) cy=(y) r="4.5" {}
                 }
             }
         }
@@ -70,12 +70,12 @@ pub(super) fn strip(row: &MetricResult) -> Markup {
 }
 
 /// For every probe that was sampled: the outcomes of every run over time, the begin of the fault in one line.
-pub(super) fn courses(summary: &ReportSummary) -> Markup {
+pub(super) fn run_timelines(summary: &ReportSummary) -> Markup {
     let runs: Vec<&RunSummary> = summary
         .runs
         .iter()
         .filter(|run| run.arm.is_some() && !run.samples.is_empty())
-        .take(MOST_RUNS)
+        .take(MAX_RUNS)
         .collect();
     let mut probes: Vec<&str> = Vec::new();
     for series in runs.iter().flat_map(|run| &run.samples) {
@@ -90,11 +90,11 @@ pub(super) fn courses(summary: &ReportSummary) -> Markup {
     };
     probes.sort_by_key(wrong);
     html! {
-        @for probe in probes.into_iter().take(MOST_PROBES) {
+        @for probe in probes.into_iter().take(MAX_PROBES) {
             @let series: Vec<(&RunSummary, &Series)> = runs.iter().filter_map(|run| {
                 Some((*run, run.samples.iter().find(|series| series.probe == probe)?))
             }).collect();
-            (course(probe, &series))
+            (probe_runs_chart(probe, &series))
         }
         @if !runs.is_empty() {
             p .key { "Each line is a run. Low and green: every sample was as it should be. High and red: some, or all, were not." }
@@ -103,16 +103,16 @@ pub(super) fn courses(summary: &ReportSummary) -> Markup {
 }
 
 /// The moment that a run's samples are counted from: the begin of the fault, else the end of what there is.
-fn fault(series: &Series) -> f64 {
+fn fault_start(series: &Series) -> f64 {
     let begin = series.seen(SamplePhase::Fault).map(|fault| fault.from);
     begin.or(series.phases.last().map(|phase| phase.to)).filter(|at| at.is_finite()).unwrap_or(0.0)
 }
 
-fn course(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
+fn probe_runs_chart(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
     const WIDTH: f64 = 960.0;
     const LINE: f64 = 24.0;
     let ends = |series: &Series| {
-        let begin = fault(series);
+        let begin = fault_start(series);
         let last = series.phases.last().map_or(begin, |phase| phase.to);
         let first = series.phases.first().map_or(begin, |phase| phase.from);
         (first - begin, last - begin)
@@ -128,19 +128,19 @@ fn course(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
     let bottom = top(runs.len()) + 2.0;
     let label = format!("outcomes of {probe} in {} runs over time", runs.len());
     html! {
-        h3 { (visible(probe)) }
-        (scrolling("every run over time", &html! {
-            svg .chart viewBox=(format!("0 0 {WIDTH} {}", bottom + 22.0)) role="img" aria-label=(visible(&label)) {
+        h3 { (replace_invisible(probe)) }
+        (scroll_region("every run over time", &html! {
+            svg .chart viewBox=(format!("0 0 {WIDTH} {}", bottom + 22.0)) role="img" aria-label=(replace_invisible(&label)) {
                 @for (number, (run, series)) in runs.iter().enumerate() {
-                    text .small text-anchor="end" x="78" y=(place(top(number) + 14.0)) { (visible(&run.shown())) }
-                    @let (fine, poor) = outcomes(series, &time, top(number) + LINE - 5.0);
+                    text .small text-anchor="end" x="78" y=(format_coordinate(top(number) + 14.0)) { (replace_invisible(&run.label())) }
+                    @let (fine, poor) = outcome_paths(series, &time, top(number) + LINE - 5.0);
                     path .fine d=(fine) {}
                     path .poor d=(poor) {}
                 }
-                line .mark .action x1=(place(time.at(0.0))) x2=(place(time.at(0.0))) y1="14" y2=(place(bottom)) {}
-                text .small text-anchor="middle" x=(place(time.at(0.0))) y="11" { "the fault begins" }
+                line .mark .action x1=(format_coordinate(time.position(0.0))) x2=(format_coordinate(time.position(0.0))) y1="14" y2=(format_coordinate(bottom)) {}
+                text .small text-anchor="middle" x=(format_coordinate(time.position(0.0))) y="11" { "the fault begins" }
                 @for tick in time.ticks(9) {
-                    text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(bottom + 14.0)) { (moment(tick, "+")) }
+                    text .small text-anchor="middle" x=(format_coordinate(time.position(tick))) y=(format_coordinate(bottom + 14.0)) { (format_moment(tick, "+")) }
                 }
             }
         }))
@@ -148,25 +148,31 @@ fn course(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
 }
 
 /// The steps in which all was well, and the others, which are higher the more was not.
-fn outcomes(series: &Series, time: &Axis, bottom: f64) -> (String, String) {
-    let begin = fault(series);
+fn outcome_paths(series: &Series, time: &Axis, bottom: f64) -> (String, String) {
+    let begin = fault_start(series);
     let (mut fine, mut poor) = (String::new(), String::new());
     let first = series.phases.first().map_or(0.0, |phase| phase.from);
     let last = series.phases.last().map_or(0.0, |phase| phase.to);
-    let count = steps_of(series, last - first, STEPS);
+    let count = bucket_count(series, last - first, STEPS);
     let step = (last - first) / f64::from(count);
-    for (number, bucket) in (0_u16..).zip(buckets(&series.raw, first, last, count)) {
+    for (number, bucket) in (0_u16..).zip(bucket_samples(&series.raw, first, last, count)) {
         let total = bucket.good + bucket.bad;
         if total == 0 {
             continue;
         }
         let at = first + f64::from(number) * step - begin;
-        let (x, next) = (time.at(at), time.at(at + step));
+        let (x, next) = (time.position(at), time.position(at + step));
         let share = f64::from(bucket.bad) / f64::from(total);
         let height = if bucket.bad > 0 { 6.0 + 10.0 * share } else { 3.0 };
         let path = if bucket.bad > 0 { &mut poor } else { &mut fine };
-        let width = place((next - x).max(0.8) + 0.2);
-        let _ = write!(path, "M{} {}h{width}v-{}h-{width}z", place(x), place(bottom), place(height));
+        let width = format_coordinate((next - x).max(0.8) + 0.2);
+        let _ = write!(
+            path,
+            "M{} {}h{width}v-{}h-{width}z",
+            format_coordinate(x),
+            format_coordinate(bottom),
+            format_coordinate(height)
+        );
     }
     (fine, poor)
 }

@@ -7,10 +7,12 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, moment, place, round_up};
+use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
 use crate::clock::Timestamp;
-use crate::report::invisible::visible;
-use crate::report::summary::{RunSummary, Sentiment, TimelineEventKind, ratio, seconds_shown};
+use crate::report::invisible::replace_invisible;
+use crate::report::summary::{
+    RunSummary, Sentiment, TimelineEventKind, format_seconds, format_success_ratio,
+};
 use crate::series::{RawSample, SampleOutcome, SamplePhase, Series};
 
 /// The width of the drawing.
@@ -18,16 +20,16 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 948.0;
 /// Where the lane of what was done ends.
-const DONE: f64 = 56.0;
+const ACTION_LANE_END: f64 = 56.0;
 /// How high a probe's lane is, its name included.
-const LANE: f64 = 150.0;
+const LANE_HEIGHT: f64 = 150.0;
 /// Within it: where latencies begin and end, and where outcomes stand.
 const LATENCY: (f64, f64) = (28.0, 112.0);
 const OUTCOME: (f64, f64) = (118.0, 134.0);
 /// How many probes are drawn.
-const MOST_LANES: usize = 20;
+const MAX_LANES: usize = 20;
 /// How many things are numbered.
-const MOST_MARKS: usize = 40;
+const MAX_MARKS: usize = 40;
 /// Into how many steps of time samples are put together at most.
 const STEPS: u16 = 220;
 
@@ -39,19 +41,19 @@ pub(super) struct TimelineMark {
 }
 
 /// What is numbered of a run's timeline, by its place there.
-pub(super) fn marks(run: &RunSummary) -> Vec<(usize, TimelineMark)> {
+pub(super) fn numbered_events(run: &RunSummary) -> Vec<(usize, TimelineMark)> {
     let is_done = |kind: TimelineEventKind| {
         matches!(kind, TimelineEventKind::Action | TimelineEventKind::Effect | TimelineEventKind::Rollback)
     };
     let done = run.timeline.iter().enumerate().filter(|(_, moment)| is_done(moment.kind));
     (1..)
-        .zip(done.take(MOST_MARKS))
+        .zip(done.take(MAX_MARKS))
         .map(|(number, (index, moment))| (index, TimelineMark { number, at: moment.at, kind: moment.kind }))
         .collect()
 }
 
 /// Seconds from the begin of sampling to the begin of the run.
-fn lead(run: &RunSummary, series: &Series) -> f64 {
+fn sampling_lead(run: &RunSummary, series: &Series) -> f64 {
     let moment = |text: Option<&str>| text.and_then(Timestamp::parse);
     if let (Some(run), Some(sampling)) = (moment(run.start.as_deref()), moment(series.began.as_deref())) {
         return run.since(sampling);
@@ -65,10 +67,10 @@ fn lead(run: &RunSummary, series: &Series) -> f64 {
 }
 
 /// The drawing; nothing where nothing is known of times.
-pub(super) fn timeline(run: &RunSummary) -> Markup {
+pub(super) fn timeline_chart(run: &RunSummary) -> Markup {
     let end = run.timeline.last().map_or(0.0, |moment| moment.at).max(run.duration.unwrap_or(0.0));
-    let lanes: Vec<&Series> = run.samples.iter().take(MOST_LANES).collect();
-    let leads: Vec<f64> = lanes.iter().map(|series| lead(run, series)).collect();
+    let lanes: Vec<&Series> = run.samples.iter().take(MAX_LANES).collect();
+    let leads: Vec<f64> = lanes.iter().map(|series| sampling_lead(run, series)).collect();
     let phases = || {
         lanes
             .iter()
@@ -82,45 +84,45 @@ pub(super) fn timeline(run: &RunSummary) -> Markup {
     }
     let time = Axis { from, to, start: LEFT, end: RIGHT };
     #[allow(clippy::cast_precision_loss)] // a few lanes
-    let lane = |number: usize| DONE + LANE * number as f64;
+    let lane = |number: usize| ACTION_LANE_END + LANE_HEIGHT * number as f64;
     let height = lane(lanes.len()) + 24.0;
-    let marks = marks(run);
+    let marks = numbered_events(run);
     html! {
         div .scroll tabindex="0" role="group" aria-label="timeline" {
-            svg .chart viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(described(run)) {
+            svg .chart viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(chart_description(run)) {
                 @if let (Some(series), Some(lead)) = (lanes.first(), leads.first()) {
-                    (bands(series, *lead, &time, height - 24.0))
+                    (phase_bands(series, *lead, &time, height - 24.0))
                 }
-                @for (_, mark) in &marks { (drawn(mark, &time, height - 24.0)) }
-                @for moment in run.timeline.iter().filter(|moment| moment.kind == TimelineEventKind::Look) {
-                    path .(of(moment.tone)) d=(diamond(time.at(moment.at), DONE - 10.0)) {
-                        title { (visible(&moment.what)) ", at " (seconds_shown(moment.at)) }
+                @for (_, mark) in &marks { (event_mark(mark, &time, height - 24.0)) }
+                @for moment in run.timeline.iter().filter(|moment| moment.kind == TimelineEventKind::HypothesisCheck) {
+                    path .(sentiment_class(moment.sentiment)) d=(diamond(time.position(moment.at), ACTION_LANE_END - 10.0)) {
+                        title { (replace_invisible(&moment.description)) ", at " (format_seconds(moment.at)) }
                     }
                 }
                 @for (number, (series, lead)) in lanes.iter().zip(&leads).enumerate() {
-                    (probe(series, *lead, &time, lane(number)))
+                    (probe_lane(series, *lead, &time, lane(number)))
                 }
-                (ruler(&time, height - 24.0))
+                (time_axis(&time, height - 24.0))
             }
         }
     }
 }
 
 /// The drawing in words.
-fn described(run: &RunSummary) -> String {
-    let mut text = format!("{}: {}.", run.shown(), run.verdict);
-    for series in run.samples.iter().take(MOST_LANES) {
+fn chart_description(run: &RunSummary) -> String {
+    let mut text = format!("{}: {}.", run.label(), run.verdict);
+    for series in run.samples.iter().take(MAX_LANES) {
         for seen in &series.phases {
-            if let Some(ratio) = ratio(seen) {
+            if let Some(ratio) = format_success_ratio(seen) {
                 let _ = write!(text, " {}, {}: {ratio} ok.", series.probe, seen.phase.name());
             }
         }
     }
-    visible(&text)
+    replace_invisible(&text)
 }
 
 /// The class of a tone.
-pub(super) fn of(tone: Sentiment) -> &'static str {
+pub(super) fn sentiment_class(tone: Sentiment) -> &'static str {
     match tone {
         Sentiment::Good => "good",
         Sentiment::Bad => "bad",
@@ -128,20 +130,20 @@ pub(super) fn of(tone: Sentiment) -> &'static str {
     }
 }
 
-fn bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
+fn phase_bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
     html! {
         @for seen in &series.phases {
-            @let (from, to) = (time.at(seen.from - lead), time.at(seen.to - lead));
-            rect .(format!("band {}", seen.phase.name())) x=(place(from)) y="0" width=(place((to - from).max(0.0))) height=(place(bottom)) {}
+            @let (from, to) = (time.position(seen.from - lead), time.position(seen.to - lead));
+            rect .(format!("band {}", seen.phase.name())) x=(format_coordinate(from)) y="0" width=(format_coordinate((to - from).max(0.0))) height=(format_coordinate(bottom)) {}
             @if to - from > 48.0 {
-                text .small x=(place(from + 4.0)) y="12" { (seen.phase.name()) }
+                text .small x=(format_coordinate(from + 4.0)) y="12" { (seen.phase.name()) }
             }
         }
     }
 }
 
-fn drawn(mark: &TimelineMark, time: &Axis, bottom: f64) -> Markup {
-    let x = time.at(mark.at);
+fn event_mark(mark: &TimelineMark, time: &Axis, bottom: f64) -> Markup {
+    let x = time.position(mark.at);
     // neighbours stand on other lines
     let y = 26.0 + 11.0 * [0.0, 1.0][mark.number % 2];
     let kind = match mark.kind {
@@ -150,22 +152,22 @@ fn drawn(mark: &TimelineMark, time: &Axis, bottom: f64) -> Markup {
         _ => "action",
     };
     html! {
-        line .(format!("mark {kind}")) x1=(place(x)) x2=(place(x)) y1=(place(y)) y2=(place(bottom)) {}
-        text .number x=(place(x + 2.0)) y=(place(y)) { (mark.number) }
+        line .(format!("mark {kind}")) x1=(format_coordinate(x)) x2=(format_coordinate(x)) y1=(format_coordinate(y)) y2=(format_coordinate(bottom)) {}
+        text .number x=(format_coordinate(x + 2.0)) y=(format_coordinate(y)) { (mark.number) }
     }
 }
 
 fn diamond(x: f64, y: f64) -> String {
-    format!("M{} {}l5 5 -5 5 -5 -5z", place(x), place(y - 5.0))
+    format!("M{} {}l5 5 -5 5 -5 -5z", format_coordinate(x), format_coordinate(y - 5.0))
 }
 
-fn ruler(time: &Axis, y: f64) -> Markup {
+fn time_axis(time: &Axis, y: f64) -> Markup {
     html! {
-        line .axis x1=(place(LEFT)) x2=(place(RIGHT)) y1=(place(y)) y2=(place(y)) {}
+        line .axis x1=(format_coordinate(LEFT)) x2=(format_coordinate(RIGHT)) y1=(format_coordinate(y)) y2=(format_coordinate(y)) {}
         @for tick in time.ticks(9) {
-            line .axis x1=(place(time.at(tick))) x2=(place(time.at(tick))) y1=(place(y)) y2=(place(y + 4.0)) {}
-            text .small text-anchor="middle" x=(place(time.at(tick))) y=(place(y + 17.0)) {
-                (moment(tick, ""))
+            line .axis x1=(format_coordinate(time.position(tick))) x2=(format_coordinate(time.position(tick))) y1=(format_coordinate(y)) y2=(format_coordinate(y + 4.0)) {}
+            text .small text-anchor="middle" x=(format_coordinate(time.position(tick))) y=(format_coordinate(y + 17.0)) {
+                (format_moment(tick, ""))
             }
         }
     }
@@ -182,20 +184,20 @@ pub(super) struct TimeBucket {
 }
 
 impl TimeBucket {
-    fn middle(&self) -> Option<f64> {
+    fn median(&self) -> Option<f64> {
         self.latencies.get(self.latencies.len() / 2).copied()
     }
 }
 
 /// How many steps there are in a time: `most`, or fewer where samples come less often.
-pub(super) fn steps_of(series: &Series, seconds: f64, most: u16) -> u16 {
+pub(super) fn bucket_count(series: &Series, seconds: f64, most: u16) -> u16 {
     let slots = (seconds / series.period).round();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is within bounds
     if slots >= 1.0 && slots < f64::from(most) { slots as u16 } else { most }
 }
 
 /// Puts samples together: `count` equal steps of time from one moment to another.
-pub(super) fn buckets(raw: &[RawSample], from: f64, to: f64, count: u16) -> Vec<TimeBucket> {
+pub(super) fn bucket_samples(raw: &[RawSample], from: f64, to: f64, count: u16) -> Vec<TimeBucket> {
     let count = count.max(1);
     let mut buckets = vec![TimeBucket::default(); usize::from(count)];
     let step = (to - from) / f64::from(count);
@@ -222,14 +224,14 @@ pub(super) fn buckets(raw: &[RawSample], from: f64, to: f64, count: u16) -> Vec<
 
 /// The lane of a probe: its name, latencies of good samples from the least to the greatest with their median, and the
 /// share of those that were not good.
-fn probe(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
+fn probe_lane(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
     let span = (series.raw.iter().map(|sample| sample.0)).filter(|due| due.is_finite());
     let (from, to) = span.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), due| (a.min(due), b.max(due)));
     let to = to + series.period.max(1e-3);
-    let count = steps_of(series, to - from, STEPS);
-    let steps = buckets(&series.raw, from, to, count);
+    let count = bucket_count(series, to - from, STEPS);
+    let steps = bucket_samples(&series.raw, from, to, count);
     let greatest = steps.iter().filter_map(|step| step.latencies.last()).copied().fold(0.0, f64::max);
-    let most = round_up(greatest);
+    let most = round_up_scale(greatest);
     let height = Axis { from: 0.0, to: most, start: top + LATENCY.1, end: top + LATENCY.0 };
     let width = (to - from) / f64::from(count);
     let (mut range, mut middle, mut bad, mut good) =
@@ -237,48 +239,71 @@ fn probe(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
     let mut drawing = false;
     for (number, step) in (0_u16..).zip(&steps) {
         let begin = from + f64::from(number) * width;
-        let (x, next) = (time.at(begin - lead), time.at(begin + width - lead));
+        let (x, next) = (time.position(begin - lead), time.position(begin + width - lead));
         let total = step.good + step.bad;
         if total == 0 {
             continue;
         }
-        outcome(step, x, (next - x).max(0.6) + 0.2, top, if step.bad > 0 { &mut bad } else { &mut good });
+        append_outcome(
+            step,
+            x,
+            (next - x).max(0.6) + 0.2,
+            top,
+            if step.bad > 0 { &mut bad } else { &mut good },
+        );
         let (Some(least), Some(median), Some(most)) =
-            (step.latencies.first(), step.middle(), step.latencies.last())
+            (step.latencies.first(), step.median(), step.latencies.last())
         else {
             drawing = false;
             continue;
         };
-        let at = place(x.midpoint(next));
-        let _ = write!(range, "M{at} {}V{}", place(height.at(*least)), place(height.at(*most)));
-        let _ = write!(middle, "{}{at} {}", if drawing { 'L' } else { 'M' }, place(height.at(median)));
+        let at = format_coordinate(x.midpoint(next));
+        let _ = write!(
+            range,
+            "M{at} {}V{}",
+            format_coordinate(height.position(*least)),
+            format_coordinate(height.position(*most))
+        );
+        let _ = write!(
+            middle,
+            "{}{at} {}",
+            if drawing { 'L' } else { 'M' },
+            format_coordinate(height.position(median))
+        );
         drawing = true;
     }
     html! {
-        text .name x=(place(LEFT)) y=(place(top + 16.0)) { (visible(&series.probe)) }
+        text .name x=(format_coordinate(LEFT)) y=(format_coordinate(top + 16.0)) { (replace_invisible(&series.probe)) }
         @for tick in [0.0, most / 2.0, most] {
-            line .grid x1=(place(LEFT)) x2=(place(RIGHT)) y1=(place(height.at(tick))) y2=(place(height.at(tick))) {}
-            text .small text-anchor="end" x=(place(LEFT - 6.0)) y=(place(height.at(tick) + 3.5)) { (milliseconds(tick)) }
+            line .grid x1=(format_coordinate(LEFT)) x2=(format_coordinate(RIGHT)) y1=(format_coordinate(height.position(tick))) y2=(format_coordinate(height.position(tick))) {}
+            text .small text-anchor="end" x=(format_coordinate(LEFT - 6.0)) y=(format_coordinate(height.position(tick) + 3.5)) { (format_latency(tick)) }
         }
         path .range d=(range) {}
         path .middle d=(middle) {}
         path .fine d=(good) {}
         path .poor d=(bad) {}
-        text .small text-anchor="end" x=(place(LEFT - 6.0)) y=(place(top + OUTCOME.1 - 3.0)) { "ok" }
+        text .small text-anchor="end" x=(format_coordinate(LEFT - 6.0)) y=(format_coordinate(top + OUTCOME.1 - 3.0)) { "ok" }
     }
 }
 
 /// One step of the strip of outcomes: low where all were good, and higher the more were not.
-fn outcome(step: &TimeBucket, x: f64, width: f64, top: f64, path: &mut String) {
+fn append_outcome(step: &TimeBucket, x: f64, width: f64, top: f64, path: &mut String) {
     let (begin, end) = (top + OUTCOME.0, top + OUTCOME.1);
     let share = f64::from(step.bad) / f64::from(step.good + step.bad);
     let height = if step.bad > 0 { 5.0 + share * (end - begin - 5.0) } else { 3.0 };
-    let _ = write!(path, "M{} {}h{w}v{}h-{w}z", place(x), place(end), place(-height), w = place(width));
+    let _ = write!(
+        path,
+        "M{} {}h{w}v{}h-{w}z",
+        format_coordinate(x),
+        format_coordinate(end),
+        format_coordinate(-height),
+        w = format_coordinate(width)
+    );
 }
 
 /// A latency at an axis.
-fn milliseconds(value: f64) -> String {
-    if value >= 1000.0 { seconds_shown(value / 1000.0) } else { format!("{} ms", place(value)) }
+fn format_latency(value: f64) -> String {
+    if value >= 1000.0 { format_seconds(value / 1000.0) } else { format!("{} ms", format_coordinate(value)) }
 }
 
 #[cfg(test)]
@@ -286,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_fall_into_steps_of_time() {
+    fn samples_are_bucketed_by_time() {
         let raw = [
             RawSample(0.0, Some(3.0), SampleOutcome::Ok),
             RawSample(0.4, Some(1.0), SampleOutcome::Ok),
@@ -294,10 +319,10 @@ mod tests {
             RawSample(1.0, Some(2.0), SampleOutcome::Ok),
             RawSample(9.0, Some(9.0), SampleOutcome::Timeout),
         ];
-        let steps = buckets(&raw, 0.0, 2.0, 2);
-        assert_eq!((steps[0].good, steps[0].bad, steps[0].middle()), (2, 1, Some(3.0)));
+        let steps = bucket_samples(&raw, 0.0, 2.0, 2);
+        assert_eq!((steps[0].good, steps[0].bad, steps[0].median()), (2, 1, Some(3.0)));
         assert_eq!((steps[1].good, steps[1].bad, steps[1].latencies.as_slice()), (1, 1, [2.0].as_slice()));
-        assert_eq!(buckets(&raw, 0.0, f64::INFINITY, 2), vec![TimeBucket::default(); 2]);
-        assert_eq!(buckets(&raw, 0.0, 1.0, 0).len(), 1);
+        assert_eq!(bucket_samples(&raw, 0.0, f64::INFINITY, 2), vec![TimeBucket::default(); 2]);
+        assert_eq!(bucket_samples(&raw, 0.0, 1.0, 0).len(), 1);
     }
 }

@@ -4,21 +4,23 @@
 //! backslash; what has a meaning without marks (mentions, references, commits, addresses) is broken up by an invisible
 //! mark.
 
-use crate::report::invisible::{hides, visible};
+use crate::report::invisible::{is_invisible, replace_invisible};
 
 /// Separates without being seen, so that `@name` is no mention.
-const JOINER: char = '\u{2060}';
+const WORD_JOINER: char = '\u{2060}';
 /// As many hexadecimal digits as GitHub takes for a commit, at least.
-const COMMIT: usize = 7;
+const MIN_COMMIT_DIGITS: usize = 7;
 
 /// Where a text has to be broken up so that no word of it is a commit: before these characters.
-fn breaks(text: &[char]) -> Vec<bool> {
+fn commit_breaks(text: &[char]) -> Vec<bool> {
     let mut found = vec![false; text.len()];
     let mut from = 0;
     while from < text.len() {
         let length = text[from..].iter().take_while(|c| c.is_ascii_alphanumeric()).count();
-        if length >= COMMIT && text[from..from + length].iter().all(char::is_ascii_hexdigit) {
-            (from + COMMIT - 1..from + length).step_by(COMMIT - 1).for_each(|at| found[at] = true);
+        if length >= MIN_COMMIT_DIGITS && text[from..from + length].iter().all(char::is_ascii_hexdigit) {
+            (from + MIN_COMMIT_DIGITS - 1..from + length)
+                .step_by(MIN_COMMIT_DIGITS - 1)
+                .for_each(|at| found[at] = true);
         }
         from += length.max(1);
     }
@@ -26,17 +28,17 @@ fn breaks(text: &[char]) -> Vec<bool> {
 }
 
 /// A text within a line.
-pub fn inline(text: &str) -> String {
+pub fn escape_inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut before = ' ';
     let chars: Vec<char> = text.trim().chars().collect();
-    for (at, (c, breaks)) in chars.iter().copied().zip(breaks(&chars)).enumerate() {
+    for (at, (c, breaks)) in chars.iter().copied().zip(commit_breaks(&chars)).enumerate() {
         if breaks {
-            out.push(JOINER);
+            out.push(WORD_JOINER);
         }
         match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            c if hides(c) || c.is_control() => out.push('\u{fffd}'),
+            c if is_invisible(c) || c.is_control() => out.push('\u{fffd}'),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
@@ -48,7 +50,7 @@ pub fn inline(text: &str) -> String {
             // mentions, references, addresses, emoji
             '@' | '#' | ':' => {
                 out.push(c);
-                out.push(JOINER);
+                out.push(WORD_JOINER);
             }
             // the beginning of a list or a rule
             '+' | '-' if before == ' ' => {
@@ -60,11 +62,11 @@ pub fn inline(text: &str) -> String {
                 || before.is_ascii_uppercase() && chars.get(at + 1).is_some_and(char::is_ascii_digit) =>
             {
                 out.push(c);
-                out.push(JOINER);
+                out.push(WORD_JOINER);
             }
             // www.example.com would be a link
             '.' if out.len() >= 3 && out.as_bytes()[out.len() - 3..].eq_ignore_ascii_case(b"www") => {
-                out.push(JOINER);
+                out.push(WORD_JOINER);
                 out.push(c);
             }
             c => out.push(c),
@@ -75,12 +77,12 @@ pub fn inline(text: &str) -> String {
 }
 
 /// A text in an HTML element, where marks of Markdown mean nothing.
-pub fn element(text: &str) -> String {
+pub fn escape_element(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let chars: Vec<char> = text.trim().chars().collect();
-    for (c, breaks) in chars.iter().copied().zip(breaks(&chars)) {
+    for (c, breaks) in chars.iter().copied().zip(commit_breaks(&chars)) {
         if breaks {
-            out.push(JOINER);
+            out.push(WORD_JOINER);
         }
         match c {
             '<' => out.push_str("&lt;"),
@@ -88,10 +90,10 @@ pub fn element(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '\\' => out.push_str("&#92;"),
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            c if hides(c) || c.is_control() => out.push('\u{fffd}'),
+            c if is_invisible(c) || c.is_control() => out.push('\u{fffd}'),
             '@' | '#' | ':' | '.' | '-' => {
                 out.push(c);
-                out.push(JOINER);
+                out.push(WORD_JOINER);
             }
             c => out.push(c),
         }
@@ -100,20 +102,24 @@ pub fn element(text: &str) -> String {
 }
 
 /// A value that somebody may want to copy: what would be broken up is written as code, where nothing refers to anything.
-pub(super) fn value(text: &str) -> String {
+pub(super) fn copyable_value(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-');
     let chars: Vec<char> = text.chars().collect();
-    if text.chars().all(plain) && breaks(&chars).contains(&true) { format!("`{text}`") } else { inline(text) }
+    if text.chars().all(plain) && commit_breaks(&chars).contains(&true) {
+        format!("`{text}`")
+    } else {
+        escape_inline(text)
+    }
 }
 
 /// A text in a cell of a table.
-pub fn cell(text: &str) -> String {
-    inline(text)
+pub fn escape_cell(text: &str) -> String {
+    escape_inline(text)
 }
 
 /// A block of code, fenced by more backticks than there are in it. No line of it begins a comment of HTML, hidden
 /// lines of ours included.
-pub fn code(text: &str) -> String {
+pub fn code_block(text: &str) -> String {
     let mut longest = 0;
     let mut run = 0;
     for c in text.chars() {
@@ -121,7 +127,7 @@ pub fn code(text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    let shown = visible(text).replace("<!", &format!("<{JOINER}!"));
+    let shown = replace_invisible(text).replace("<!", &format!("<{WORD_JOINER}!"));
     format!("{fence}console\n{shown}\n{fence}\n")
 }
 
@@ -130,8 +136,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_more_than_text() {
-        let check = |text: &str, expected: &str| assert_eq!(inline(text), expected, "{text:?}");
+    fn inline_text_is_escaped() {
+        let check = |text: &str, expected: &str| assert_eq!(escape_inline(text), expected, "{text:?}");
         check("plain text, 95 % of it", "plain text, 95 % of it");
         check("@everyone", "@\u{2060}everyone");
         check("fixes #1 and a/b#2", "fixes #\u{2060}1 and a/b#\u{2060}2");
@@ -156,24 +162,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_made_can_be_copied() {
+    fn generated_values_stay_copyable() {
         let hash = format!("sha256:{}", "0123456789abcdef".repeat(4));
-        assert_eq!(value(&hash), format!("`{hash}`"));
-        assert_eq!(value("1f2e3d4c-0000-4000-8000-000000000000"), "`1f2e3d4c-0000-4000-8000-000000000000`");
-        assert_eq!(value("kind-kind"), "kind-kind");
-        assert_eq!(value("0123456` x"), "012345\u{2060}6\\` x");
+        assert_eq!(copyable_value(&hash), format!("`{hash}`"));
+        assert_eq!(
+            copyable_value("1f2e3d4c-0000-4000-8000-000000000000"),
+            "`1f2e3d4c-0000-4000-8000-000000000000`"
+        );
+        assert_eq!(copyable_value("kind-kind"), "kind-kind");
+        assert_eq!(copyable_value("0123456` x"), "012345\u{2060}6\\` x");
     }
 
     #[test]
-    fn elements_hold_text_alone() {
-        assert_eq!(element("a-b </summary>@x\n"), "a-\u{2060}b &lt;/summary&gt;@\u{2060}x");
-        assert_eq!(element("0123456"), "012345\u{2060}6");
+    fn element_text_is_escaped() {
+        assert_eq!(escape_element("a-b </summary>@x\n"), "a-\u{2060}b &lt;/summary&gt;@\u{2060}x");
+        assert_eq!(escape_element("0123456"), "012345\u{2060}6");
     }
 
     #[test]
-    fn fences_are_longer_than_what_they_hold() {
-        assert_eq!(code("a"), "```console\na\n```\n");
-        assert!(code("```` x").starts_with("`````console\n"));
-        assert_eq!(code("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");
+    fn code_fence_is_longer_than_its_content() {
+        assert_eq!(code_block("a"), "```console\na\n```\n");
+        assert!(code_block("```` x").starts_with("`````console\n"));
+        assert_eq!(code_block("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");
     }
 }

@@ -13,44 +13,44 @@ use crate::mutation::EffectState;
 use crate::value::Value;
 
 /// How long texts may be, in characters.
-const LONGEST: usize = 240;
+const MAX_TEXT: usize = 240;
 /// How many targets are told one by one.
-const MOST_TARGETS: usize = 50;
+const MAX_TARGETS: usize = 50;
 /// What secrets are masked by.
 const MASK: &str = "***";
 /// How many moments are told.
-const MOST_MOMENTS: usize = 500;
+const MAX_EVENTS: usize = 500;
 
 /// What one run came to.
-pub(super) fn run(record: &Record) -> RunSummary {
+pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
     let own = content.extension.as_ref();
     let (verdict, reason) = verdict(record);
     let environment = own.and_then(|own| own.environment.as_ref());
-    let arm = environment.and_then(|stood| Some((short(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
+    let arm = environment.and_then(|stood| Some((shorten(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
     RunSummary {
-        title: short(record.title()),
+        title: shorten(record.title()),
         source: record.source.clone(),
-        is_of_a_trial: arm.is_some(),
+        is_trial_run: arm.is_some(),
         arm,
-        tone: tone(&verdict),
+        sentiment: verdict_sentiment(&verdict),
         verdict,
         reason,
         start: content.start.clone(),
         duration: content.duration,
-        environment: environment_of(record),
-        probes: probes(record),
-        method: steps(record, &content.run, "/run", "method"),
-        rollbacks: steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
-        timeline: timeline(record),
+        environment: run_environment(record),
+        probes: probe_rows(record),
+        method: summary_steps(record, &content.run, "/run", "method"),
+        rollbacks: summary_steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
+        timeline: timeline_events(record),
         samples: own.map(|own| own.samples.clone()).unwrap_or_default(),
-        again: again(record),
+        reproduction: reproduction_inputs(record),
         journal: record.text.clone(),
     }
 }
 
 /// What it takes to do it again. Names that are more than a name are left out: somebody pastes them into a shell.
-fn again(record: &Record) -> ReproductionInputs {
+fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     let experiment = &record.content.experiment;
     let is_plain = |name: &&String| {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -58,7 +58,7 @@ fn again(record: &Record) -> ReproductionInputs {
     };
     let entries = |section: &str| experiment[section].as_map().into_iter().flatten();
     let names = |names: Vec<&String>| -> Vec<String> {
-        names.into_iter().filter(is_plain).take(MOST_TARGETS).cloned().collect()
+        names.into_iter().filter(is_plain).take(MAX_TARGETS).cloned().collect()
     };
     let secrets = entries("secrets").flat_map(|(_, group)| {
         let inner = group.as_map().into_iter().flatten().map(|(_, entry)| entry);
@@ -75,7 +75,7 @@ fn again(record: &Record) -> ReproductionInputs {
         configuration: names(entries("configuration").map(|(name, _)| name).collect()),
         environment: names(of_environment.collect()),
         masked: compact_json(experiment).contains(MASK),
-        dry: record.dry().map(short),
+        dry: record.dry().map(shorten),
     }
 }
 
@@ -83,15 +83,17 @@ fn again(record: &Record) -> ReproductionInputs {
 fn verdict(record: &Record) -> (String, String) {
     let Some(extension) = &record.content.extension else {
         let (verdict, reason) = judge(&record.content, Strictness::Lenient);
-        return (verdict.name().to_owned(), short(&reason));
+        return (verdict.name().to_owned(), shorten(&reason));
     };
     match &extension.verdict {
-        Some(verdict) => (short(verdict.as_str()), short(extension.reason.as_deref().unwrap_or_default())),
+        Some(verdict) => {
+            (shorten(verdict.as_str()), shorten(extension.reason.as_deref().unwrap_or_default()))
+        }
         None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
     }
 }
 
-fn tone(verdict: &str) -> Sentiment {
+fn verdict_sentiment(verdict: &str) -> Sentiment {
     match verdict {
         "held" => Sentiment::Good,
         "deviated" | "action-not-confirmed" | "rollback-incomplete" | "aborted" | "failed" => Sentiment::Bad,
@@ -99,12 +101,12 @@ fn tone(verdict: &str) -> Sentiment {
     }
 }
 
-fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
+fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
     let content = &record.content;
     let mut pairs: Vec<(&'static str, String)> = Vec::new();
     let mut add = |name: &'static str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            pairs.push((name, short(value)));
+            pairs.push((name, shorten(value)));
         }
     };
     let own = content.extension.as_ref();
@@ -114,10 +116,10 @@ fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
     add("namespace", own.and_then(|own| own.namespace.as_deref()));
     let stood = own.and_then(|own| own.environment.as_ref());
     add("nodes", stood.and_then(|stood| stood.nodes).map(|nodes| nodes.to_string()).as_deref());
-    for way in own.iter().flat_map(|own| &own.services).take(MOST_TARGETS) {
+    for way in own.iter().flat_map(|own| &own.services).take(MAX_TARGETS) {
         add("service", Some(&format!("{} by {}", way.service, way.access)));
     }
-    for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MOST_TARGETS) {
+    for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
         let value = value.as_text().map_or_else(|| compact_json(value), str::to_owned);
         add("annotation", Some(&format!("{name}: {value}")));
     }
@@ -129,17 +131,17 @@ fn environment_of(record: &Record) -> Vec<(&'static str, String)> {
 }
 
 /// The names of what an experiment declares under a key, references included.
-fn declared(experiment: &Value) -> Vec<(String, bool, String)> {
+fn declared_activities(experiment: &Value) -> Vec<(String, bool, String)> {
     let entry = |one: &Value| {
         let name = one["name"].as_text().or(one["ref"].as_text()).unwrap_or("(no name)");
         let tolerated =
-            if one["tolerance"] == Value::Null { String::new() } else { compact(&one["tolerance"]) };
-        (short(name), one["type"].as_text() == Some("action"), tolerated)
+            if one["tolerance"] == Value::Null { String::new() } else { format_json(&one["tolerance"]) };
+        (shorten(name), one["type"].as_text() == Some("action"), tolerated)
     };
     experiment.as_list().into_iter().flatten().map(entry).collect()
 }
 
-fn is_left_out(record: &Record, is_action: bool) -> bool {
+fn is_skipped_by_dry_run(record: &Record, is_action: bool) -> bool {
     match record.dry() {
         Some("activities") => true,
         Some("actions") => is_action,
@@ -148,16 +150,16 @@ fn is_left_out(record: &Record, is_action: bool) -> bool {
     }
 }
 
-fn probes(record: &Record) -> Vec<ProbeRow> {
+fn probe_rows(record: &Record) -> Vec<ProbeRow> {
     let looks = &record.content.steady_states;
-    let declared = declared(&record.content.experiment["steady-state-hypothesis"]["probes"]);
-    let dry = is_left_out(record, false);
+    let declared = declared_activities(&record.content.experiment["steady-state-hypothesis"]["probes"]);
+    let dry = is_skipped_by_dry_run(record, false);
     let row = |(at, (name, _, tolerated)): (usize, (String, bool, String))| {
-        let one = |seen: Option<&Seen>| look(seen.and_then(|seen| seen.probes.get(at)), dry);
+        let one = |seen: Option<&Seen>| probe_check(seen.and_then(|seen| seen.probes.get(at)), dry);
         let during: Vec<ProbeCheck> = looks.during.iter().map(|seen| one(Some(seen))).collect();
         ProbeRow {
             before: one(looks.before.as_ref()),
-            during: summed(during),
+            during: worst_check(during),
             after: one(looks.after.as_ref()),
             tolerated,
             name,
@@ -167,24 +169,24 @@ fn probes(record: &Record) -> Vec<ProbeRow> {
 }
 
 /// Of several looks the first that was not met, else the last that was looked at.
-fn summed(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
-    let unmet = looks.iter().filter(|look| look.state.tone() == Sentiment::Bad).count();
+fn worst_check(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
+    let unmet = looks.iter().filter(|look| look.state.sentiment() == Sentiment::Bad).count();
     let seen = looks.iter().filter(|look| look.state != ProbeCheckState::NotReached).count();
-    let first = looks.iter().position(|look| look.state.tone() == Sentiment::Bad);
+    let first = looks.iter().position(|look| look.state.sentiment() == Sentiment::Bad);
     let last = looks.iter().rposition(|look| look.state != ProbeCheckState::NotReached);
     let chosen = first.or(last).or(looks.len().checked_sub(1))?;
     let mut look = looks.into_iter().nth(chosen)?;
-    look.looks = (seen, unmet);
+    look.checks = (seen, unmet);
     Some(look)
 }
 
-fn look(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
+fn probe_check(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
     let Some(played) = played else {
         return ProbeCheck {
             state: ProbeCheckState::NotReached,
             observed: String::new(),
             duration: None,
-            looks: (0, 0),
+            checks: (0, 0),
         };
     };
     let state = match (played.succeeded(), played.tolerance_met) {
@@ -194,22 +196,22 @@ fn look(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
         (false, _) => ProbeCheckState::Failed,
     };
     let observed = match played.error() {
-        Some(error) if !played.succeeded() => short(error),
-        _ => observed(&played.output),
+        Some(error) if !played.succeeded() => shorten(error),
+        _ => format_output(&played.output),
     };
-    let unmet = usize::from(state.tone() == Sentiment::Bad);
-    ProbeCheck { state, observed, duration: played.duration, looks: (1, unmet) }
+    let unmet = usize::from(state.sentiment() == Sentiment::Bad);
+    ProbeCheck { state, observed, duration: played.duration, checks: (1, unmet) }
 }
 
-fn steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) -> Vec<SummaryStep> {
-    let mut missing = declared(&record.content.experiment[key]);
+fn summary_steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) -> Vec<SummaryStep> {
+    let mut missing = declared_activities(&record.content.experiment[key]);
     let mut found = Vec::new();
     for (index, one) in played.iter().enumerate() {
-        let name = short(one.name());
+        let name = shorten(one.name());
         if let Some(at) = missing.iter().position(|(declared, ..)| *declared == name) {
             missing.remove(at);
         }
-        found.push(step(record, one, name, &format!("{at}/{index}")));
+        found.push(summary_step(record, one, name, &format!("{at}/{index}")));
     }
     // rollbacks that were never begun were not asked for, or could not be played
     for (name, is_action, _) in missing {
@@ -225,12 +227,12 @@ fn steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) -> Vec<S
     found
 }
 
-fn step(record: &Record, played: &JournalEntry, name: String, at: &str) -> SummaryStep {
+fn summary_step(record: &Record, played: &JournalEntry, name: String, at: &str) -> SummaryStep {
     let acted = record.action(at);
     let is_action = played.is_action();
     let effect = acted.and_then(|acted| acted.effect.as_ref());
     let state = match (played.status.as_ref().and_then(Keyword::known), effect) {
-        _ if is_left_out(record, is_action) => StepStatus::Dry,
+        _ if is_skipped_by_dry_run(record, is_action) => StepStatus::Dry,
         (Some(EntryStatus::Succeeded), Some(effect)) if effect.state.is(EffectState::Confirmed) => {
             StepStatus::TookEffect
         }
@@ -241,36 +243,41 @@ fn step(record: &Record, played: &JournalEntry, name: String, at: &str) -> Summa
         _ => StepStatus::Cut,
     };
     let detail = match (played.error(), effect) {
-        (Some(error), _) if !played.succeeded() => short(error),
-        (_, Some(effect)) => short(&effect.detail),
+        (Some(error), _) if !played.succeeded() => shorten(error),
+        (_, Some(effect)) => shorten(&effect.detail),
         _ if is_action => String::new(),
-        _ => observed(&played.output),
+        _ => format_output(&played.output),
     };
-    let targets = acted.map(|acted| targets(&acted.targets)).unwrap_or_default();
+    let targets = acted.map(|acted| format_targets(&acted.targets)).unwrap_or_default();
     SummaryStep { name, is_action, state, detail, targets, duration: played.duration }
 }
 
-fn targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {
+fn format_targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {
     let shown = |hit: &TargetRecord| {
         let place = hit.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        (short(&format!("{} {place}{}", hit.kind, hit.name)), hit.done)
+        (shorten(&format!("{} {place}{}", hit.kind, hit.name)), hit.done)
     };
-    let mut found: Vec<_> = hits.iter().take(MOST_TARGETS).map(shown).collect();
-    if hits.len() > MOST_TARGETS {
-        found.push((format!("and {} more", hits.len() - MOST_TARGETS), None));
+    let mut found: Vec<_> = hits.iter().take(MAX_TARGETS).map(shown).collect();
+    if hits.len() > MAX_TARGETS {
+        found.push((format!("and {} more", hits.len() - MAX_TARGETS), None));
     }
     found
 }
 
-fn timeline(record: &Record) -> Vec<TimelineEvent> {
+fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     let content = &record.content;
     let Some(begin) = content.start.as_deref().and_then(Timestamp::parse) else { return Vec::new() };
     let mut moments = Vec::new();
     let mut add = |when: Option<&str>, kind: TimelineEventKind, tone: Sentiment, what: String| {
         if let Some(at) = when.and_then(Timestamp::parse)
-            && moments.len() < MOST_MOMENTS
+            && moments.len() < MAX_EVENTS
         {
-            moments.push(TimelineEvent { at: at.since(begin).max(0.0), what, kind, tone });
+            moments.push(TimelineEvent {
+                at: at.since(begin).max(0.0),
+                description: what,
+                kind,
+                sentiment: tone,
+            });
         }
     };
     let done = |played: &JournalEntry| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
@@ -284,28 +291,28 @@ fn timeline(record: &Record) -> Vec<TimelineEvent> {
             None => (Sentiment::Unclear, "not decided"),
         };
         let at = look.probes.first().and_then(|probe| probe.start.as_deref());
-        add(at, TimelineEventKind::Look, tone, format!("steady state {when} the method: {met}"));
+        add(at, TimelineEventKind::HypothesisCheck, tone, format!("steady state {when} the method: {met}"));
     }
     for (index, played) in content.run.iter().enumerate() {
         let kind = if played.is_action() { TimelineEventKind::Action } else { TimelineEventKind::Probe };
-        add(played.start.as_deref(), kind, done(played), short(played.name()));
+        add(played.start.as_deref(), kind, done(played), shorten(played.name()));
         let effect = record.action(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
         if let Some(effect) = effect.filter(|effect| effect.state.is(EffectState::Confirmed)) {
-            let what = format!("{} took effect: {}", short(played.name()), short(&effect.detail));
+            let what = format!("{} took effect: {}", shorten(played.name()), shorten(&effect.detail));
             add(effect.effective_at.as_deref(), TimelineEventKind::Effect, Sentiment::Good, what);
         }
     }
     for played in &content.rollbacks {
-        add(played.start.as_deref(), TimelineEventKind::Rollback, done(played), short(played.name()));
+        add(played.start.as_deref(), TimelineEventKind::Rollback, done(played), shorten(played.name()));
     }
     add(content.end.as_deref(), TimelineEventKind::End, Sentiment::Unclear, "the run ended".to_owned());
     moments.sort_by(|a, b| a.at.total_cmp(&b.at));
     moments
 }
 
-/// What came out, in short: the status of a response or a process, and the beginning of what it said.
-fn observed(output: &Value) -> String {
-    let said = |value: &Value| value.as_text().map_or_else(|| compact(value), short);
+/// The output in short: the status of a response or a process, and the beginning of what it said.
+fn format_output(output: &Value) -> String {
+    let said = |value: &Value| value.as_text().map_or_else(|| format_json(value), shorten);
     let Value::Int(status) = &output["status"] else {
         return if *output == Value::Null { String::new() } else { said(output) };
     };
@@ -313,15 +320,15 @@ fn observed(output: &Value) -> String {
         [format!("status {status}"), said(&output["body"])]
     } else {
         let text = |key: &str| output[key].as_text().map(str::trim).filter(|text| !text.is_empty());
-        let told = text("stderr").or(text("stdout")).map(short).unwrap_or_default();
+        let told = text("stderr").or(text("stdout")).map(shorten).unwrap_or_default();
         [format!("exit code {status}"), told]
     };
     parts.into_iter().filter(|part| !part.is_empty() && part != "null").collect::<Vec<_>>().join(": ")
 }
 
-/// As JSON on one line.
-fn compact(value: &Value) -> String {
-    short(&compact_json(&bounded(value, 4)))
+/// Formats a value as JSON on one line, truncated.
+fn format_json(value: &Value) -> String {
+    shorten(&compact_json(&shorten_json(value, 4)))
 }
 
 fn compact_json(value: &Value) -> String {
@@ -329,24 +336,24 @@ fn compact_json(value: &Value) -> String {
 }
 
 /// A value without what would be cut anyway: a body may be large.
-fn bounded(value: &Value, depth: usize) -> Value {
+fn shorten_json(value: &Value, depth: usize) -> Value {
     match value {
-        Value::Text(text) => short(text).into(),
+        Value::Text(text) => shorten(text).into(),
         Value::List(_) | Value::Map(_) if depth == 0 => "…".into(),
         Value::List(items) => {
-            Value::List(items.iter().take(LONGEST).map(|item| bounded(item, depth - 1)).collect())
+            Value::List(items.iter().take(MAX_TEXT).map(|item| shorten_json(item, depth - 1)).collect())
         }
         Value::Map(entries) => {
-            let entry = |(key, value): (&String, &Value)| (short(key), bounded(value, depth - 1));
-            Value::Map(entries.iter().take(LONGEST).map(entry).collect())
+            let entry = |(key, value): (&String, &Value)| (shorten(key), shorten_json(value, depth - 1));
+            Value::Map(entries.iter().take(MAX_TEXT).map(entry).collect())
         }
         other => other.clone(),
     }
 }
 
 /// The beginning of a text.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
     }
@@ -358,7 +365,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     fn of(journal: Json) -> RunSummary {
-        run(&Record::read("j.json", journal.to_string()).unwrap())
+        summarize_run(&Record::read("j.json", journal.to_string()).unwrap())
     }
 
     fn probe(name: &str, status: &str, met: bool, output: Json) -> Json {
@@ -368,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_show_what_was_seen_against_what_is_tolerated() {
+    fn probe_rows_show_observed_and_tolerated_values() {
         let hypothesis = json!({"probes": [{"name": "a", "tolerance": 200}, {"ref": "b"}]});
         let busy = json!({"status": 503, "headers": {}, "body": "busy"});
         let seen = of(
@@ -379,7 +386,7 @@ mod tests {
                     probe("b", "succeeded", true, json!({"status": 0, "stdout": "fine\n", "stderr": ""}))]},
                 "during": [], "after": {"steady_state_met": false, "probes": [probe("a", "succeeded", false, busy)]}}}),
         );
-        assert_eq!((seen.verdict.as_str(), seen.tone), ("deviated", Sentiment::Bad));
+        assert_eq!((seen.verdict.as_str(), seen.sentiment), ("deviated", Sentiment::Bad));
         let [a, b] = seen.probes.as_slice() else { panic!("{:?}", seen.probes) };
         assert_eq!((a.tolerated.as_str(), a.after.observed.as_str()), ("200", "status 503: busy"));
         assert_eq!((a.before.state, a.after.state), (ProbeCheckState::Met, ProbeCheckState::Unmet));
@@ -393,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_say_whether_they_took_effect() {
+    fn steps_show_whether_they_took_effect() {
         let action = |name: &str, status: &str| {
             json!({"activity": {"type": "action", "name": name}, "status": status,
                 "exception": ["chaoslib.exceptions.ActivityFailed: refused\n"]})
@@ -418,24 +425,24 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_bounded() {
+    fn untrusted_text_is_truncated() {
         let long = "é".repeat(1_000_000);
         let seen = of(json!({"experiment": {"title": long}, "status": long, "run": [
             {"activity": {"name": long, "type": "probe"}, "output": {"status": 1, "stdout": long}, "status": "succeeded"}]}));
-        assert!(seen.title.chars().count() <= LONGEST + 1 && seen.verdict.chars().count() <= LONGEST + 1);
-        assert!(seen.method[0].detail.chars().count() < LONGEST + 20);
+        assert!(seen.title.chars().count() <= MAX_TEXT + 1 && seen.verdict.chars().count() <= MAX_TEXT + 1);
+        assert!(seen.method[0].detail.chars().count() < MAX_TEXT + 20);
     }
 
     #[test]
-    fn doing_it_again_takes_what_stood_beside_the_experiment() {
+    fn reproduction_lists_variables_and_environment() {
         let own = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
             "cluster": {"context": "embedded", "version": "1"}, "activities": [], "samples": []});
         let env = |key: &str| json!({"type": "env", "key": key});
         let experiment = json!({"title": "t", "dry": "pause", "method": [],
             "configuration": {"a": 1, "b": env("B"), "c\n; rm -rf": env("$(rm)")},
             "secrets": {"g": {"k": env("K"), "other": "***"}}});
-        let lines =
-            of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": own})).reproduce();
+        let lines = of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": own}))
+            .reproduction_commands();
         assert_eq!(
             lines[1..],
             [

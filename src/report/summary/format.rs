@@ -1,11 +1,11 @@
 //! The words that all reports use. Floor 1.
 
 use super::{ProbeCheckState, ReportSummary, ReproductionInputs, RunSummary, Sentiment, StepStatus};
-use crate::compare::{ComparisonVerdict, percent};
+use crate::compare::{ComparisonVerdict, format_percent};
 use crate::series::{MISSED, PhaseStats, SampleOutcome, SamplePhase, Series};
 
 /// The context of a rehearsal.
-const EMBEDDED: &str = "embedded";
+const EMBEDDED_CONTEXT: &str = "embedded";
 
 impl ReportSummary {
     /// The one line that stands above everything: `fixed (after: holds)`, `deviated`.
@@ -14,7 +14,7 @@ impl ReportSummary {
             (Some(comparison), _) => comparison.headline(),
             (None, [run]) => run.verdict.clone(),
             (None, runs) => {
-                let held = runs.iter().filter(|run| run.tone == Sentiment::Good).count();
+                let held = runs.iter().filter(|run| run.sentiment == Sentiment::Good).count();
                 format!("{held} of {} runs as they should be", runs.len())
             }
         }
@@ -30,15 +30,15 @@ impl ReportSummary {
     }
 
     /// How it is to be taken.
-    pub fn tone(&self) -> Sentiment {
+    pub fn sentiment(&self) -> Sentiment {
         match &self.comparison {
             Some(comparison) => match comparison.verdict {
                 ComparisonVerdict::Fixed | ComparisonVerdict::Improved => Sentiment::Good,
                 ComparisonVerdict::Broken | ComparisonVerdict::Regressed => Sentiment::Bad,
                 ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => Sentiment::Unclear,
             },
-            None if self.runs.iter().any(|run| run.tone == Sentiment::Bad) => Sentiment::Bad,
-            None if self.runs.iter().all(|run| run.tone == Sentiment::Good) => Sentiment::Good,
+            None if self.runs.iter().any(|run| run.sentiment == Sentiment::Bad) => Sentiment::Bad,
+            None if self.runs.iter().all(|run| run.sentiment == Sentiment::Good) => Sentiment::Good,
             None => Sentiment::Unclear,
         }
     }
@@ -55,7 +55,7 @@ impl ReportSummary {
 
 impl RunSummary {
     /// Which run it is among several: `before 1`, else where its journal came from.
-    pub fn shown(&self) -> String {
+    pub fn label(&self) -> String {
         match &self.arm {
             Some((arm, repeat)) => format!("{arm} {repeat}"),
             None => self.source.clone(),
@@ -64,9 +64,9 @@ impl RunSummary {
 
     /// How to run the same again, as far as the journal says. Neither the experiment's own file nor the journal is
     /// written over.
-    pub fn reproduce(&self) -> Vec<String> {
-        let ReproductionInputs { configuration, environment, masked, dry } = &self.again;
-        let mut lines = vec![format!("jq .experiment {} > again.json", quoted(&self.source))];
+    pub fn reproduction_commands(&self) -> Vec<String> {
+        let ReproductionInputs { configuration, environment, masked, dry } = &self.reproduction;
+        let mut lines = vec![format!("jq .experiment {} > again.json", shell_quote(&self.source))];
         let mut note = |holds: bool, text: &str, names: &[String]| {
             if holds {
                 lines.push(format!("# {text}{}", names.join(", ")));
@@ -78,22 +78,22 @@ impl RunSummary {
         let mut command = "kubectl chaos run again.json --journal-path again-journal.json".to_owned();
         let stood = |wanted: &str| self.environment.iter().find(|(name, _)| *name == wanted);
         // one that a trial made for the run is gone with it
-        if let Some((_, name)) = stood("namespace").filter(|_| !self.is_of_a_trial) {
-            command += &format!(" -n {}", quoted(name));
+        if let Some((_, name)) = stood("namespace").filter(|_| !self.is_trial_run) {
+            command += &format!(" -n {}", shell_quote(name));
         }
-        if stood("context").is_some_and(|(_, context)| context == EMBEDDED) {
+        if stood("context").is_some_and(|(_, context)| context == EMBEDDED_CONTEXT) {
             command += " --embedded --apply MANIFESTS";
         }
         if let Some(what) = dry {
-            command += &format!(" --dry {}", quoted(what));
+            command += &format!(" --dry {}", shell_quote(what));
         }
-        command += &self.sampling();
+        command += &self.sampling_flag();
         lines.push(command);
         lines
     }
 
     /// The flag by which it was sampled.
-    fn sampling(&self) -> String {
+    fn sampling_flag(&self) -> String {
         let Some(first) = self.samples.first() else { return String::new() };
         let alike = self.samples.iter().all(|series| series.period.to_bits() == first.period.to_bits());
         let milliseconds = (first.period * 1000.0).round();
@@ -107,13 +107,13 @@ impl RunSummary {
 }
 
 /// As a shell takes it.
-fn quoted(text: &str) -> String {
+fn shell_quote(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| "FILE".to_owned(), std::borrow::Cow::into_owned)
 }
 
 impl ProbeCheckState {
     /// What is said of it.
-    pub fn shown(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Met => "met",
             Self::Unmet => "not met",
@@ -124,7 +124,7 @@ impl ProbeCheckState {
     }
 
     /// How it is to be taken.
-    pub fn tone(self) -> Sentiment {
+    pub fn sentiment(self) -> Sentiment {
         match self {
             Self::Met => Sentiment::Good,
             Self::Unmet | Self::Failed => Sentiment::Bad,
@@ -135,7 +135,7 @@ impl ProbeCheckState {
 
 impl StepStatus {
     /// What is said of it.
-    pub fn shown(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::TookEffect => "took effect",
             Self::Unconfirmed => "not seen to take effect",
@@ -149,7 +149,7 @@ impl StepStatus {
     }
 
     /// How it is to be taken.
-    pub fn tone(self) -> Sentiment {
+    pub fn sentiment(self) -> Sentiment {
         match self {
             Self::TookEffect | Self::Done => Sentiment::Good,
             Self::Unconfirmed | Self::Failed | Self::Cut => Sentiment::Bad,
@@ -159,7 +159,7 @@ impl StepStatus {
 }
 
 /// `48 of 50 ok, 2 answered with another status`.
-pub fn counts(seen: &PhaseStats) -> String {
+pub fn format_sample_counts(seen: &PhaseStats) -> String {
     let mut text = format!("{} of {} ok", seen.count(SampleOutcome::Ok), seen.total());
     for (outcome, count) in seen.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok) {
         text += &format!(", {count} {}", outcome.words());
@@ -171,30 +171,30 @@ pub fn counts(seen: &PhaseStats) -> String {
 }
 
 /// `96 %`; nothing where there were no samples.
-pub fn ratio(seen: &PhaseStats) -> Option<String> {
-    seen.success_ratio().map(|ratio| format!("{} %", percent(ratio)))
+pub fn format_success_ratio(seen: &PhaseStats) -> Option<String> {
+    seen.success_ratio().map(|ratio| format!("{} %", format_percent(ratio)))
 }
 
 /// When it was noticed, and when it was over: `noticed after 0.1 s`, `recovered after 2.1 s`, `not recovered after 10 s`.
-pub fn reaction(series: &Series) -> Vec<String> {
+pub fn format_reaction(series: &Series) -> Vec<String> {
     let mut text = Vec::new();
     if let Some(seconds) = series.detected_after {
-        text.push(format!("noticed after {}", seconds_shown(seconds)));
+        text.push(format!("noticed after {}", format_seconds(seconds)));
     }
     match (series.seen(SamplePhase::Recovery), series.recovered_after) {
         (None, _) => {}
-        (Some(_), Some(seconds)) => text.push(format!("recovered after {}", seconds_shown(seconds))),
+        (Some(_), Some(seconds)) => text.push(format!("recovered after {}", format_seconds(seconds))),
         (Some(_), None) => {
-            text.push(format!("not recovered after {}", seconds_shown(series.recovery_watched)));
+            text.push(format!("not recovered after {}", format_seconds(series.recovery_watched)));
         }
     }
     text
 }
 
 /// A time as people read it: `12.3 s`, `2 min 5 s`.
-pub fn seconds_shown(seconds: f64) -> String {
+pub fn format_seconds(seconds: f64) -> String {
     if seconds < 120.0 {
-        return format!("{} s", digits(seconds));
+        return format!("{} s", format_significant(seconds));
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is a positive number of seconds
     let whole = seconds.round() as u64;
@@ -202,7 +202,7 @@ pub fn seconds_shown(seconds: f64) -> String {
 }
 
 /// Three significant digits, and none of them for nothing.
-fn digits(value: f64) -> String {
+fn format_significant(value: f64) -> String {
     let decimals = match value.abs() {
         v if v >= 100.0 => 0,
         v if v >= 10.0 => 1,
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_sample_of_many_is_no_hundred_percent() {
+    fn success_ratio_is_100_percent_only_when_exact() {
         let check = |ok: u64, refused: u64, expected: &str| {
             let outcomes = [(SampleOutcome::Ok, ok), (SampleOutcome::Refused, refused)].into_iter().collect();
             let seen = PhaseStats {
@@ -230,7 +230,7 @@ mod tests {
                 outcomes,
                 latency: None,
             };
-            assert_eq!(ratio(&seen).unwrap(), expected);
+            assert_eq!(format_success_ratio(&seen).unwrap(), expected);
         };
         check(5000, 0, "100 %");
         check(4999, 1, "99.98 %");
@@ -240,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        let check = |value: f64, expected: &str| assert_eq!(seconds_shown(value), expected);
+    fn seconds_have_three_significant_digits() {
+        let check = |value: f64, expected: &str| assert_eq!(format_seconds(value), expected);
         check(0.0, "0 s");
         check(0.0764, "0.076 s");
         check(1.0, "1 s");

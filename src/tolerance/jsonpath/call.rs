@@ -17,7 +17,7 @@ impl Function {
     pub(super) const ALL: [Self; 6] =
         [Self::CharAt, Self::Entries, Self::Keys, Self::Length, Self::Substring, Self::Values];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|function| function.name() == name)
     }
 
@@ -34,7 +34,7 @@ impl Function {
 
     /// What it makes of a node; nothing for a node or arguments that it is not for.
     pub(super) fn call(self, node: &Value, arguments: &[Value]) -> Option<Value> {
-        let numbers: Option<Vec<i128>> = arguments.iter().map(whole).collect();
+        let numbers: Option<Vec<i128>> = arguments.iter().map(as_whole_number).collect();
         match (self, node, numbers?.as_slice()) {
             (Self::CharAt, Value::Text(text), [at]) => {
                 let chars: Vec<char> = text.chars().collect();
@@ -75,7 +75,7 @@ fn indexes(list: &[Value]) -> impl Iterator<Item = Value> {
 }
 
 /// A whole number, by Python's lights: a boolean is one.
-pub(super) fn whole(value: &Value) -> Option<i128> {
+pub(super) fn as_whole_number(value: &Value) -> Option<i128> {
     match value {
         Value::Int(number) => Some(*number),
         Value::Bool(b) => Some((*b).into()),

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::call::whole;
+use super::call::as_whole_number;
 use super::{ComparisonOperator, Expression, InnerPath, Operand, PathStep, Subscript};
 use crate::value::Value;
 
 /// After so many looks at a node a path is given up: `$..*..*..*` selects more than anybody can want.
-const MAX_LOOKS: usize = 2_000_000;
+const MAX_VISITS: usize = 2_000_000;
 
 /// Everything that the steps select from the root, in the dialect's order: depth first.
 pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, String> {
-    let mut walk = PathWalk { root, looks: 0 };
+    let mut walk = PathWalk { root, visits: 0 };
     let mut found = Vec::new();
     walk.follow(steps, &Cow::Borrowed(root), &mut found)?;
     Ok(found.into_iter().map(Cow::into_owned).collect())
@@ -19,16 +19,16 @@ pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, Str
 
 struct PathWalk<'v> {
     root: &'v Value,
-    looks: usize,
+    visits: usize,
 }
 
 /// A node: part of the document, or made by a function.
 type PathNode<'v> = Cow<'v, Value>;
 
 impl<'v> PathWalk<'v> {
-    fn look(&mut self) -> Result<(), String> {
-        self.looks += 1;
-        if self.looks > MAX_LOOKS { Err("the path selects too much".to_owned()) } else { Ok(()) }
+    fn count_visit(&mut self) -> Result<(), String> {
+        self.visits += 1;
+        if self.visits > MAX_VISITS { Err("the path selects too much".to_owned()) } else { Ok(()) }
     }
 
     fn follow(
@@ -37,7 +37,7 @@ impl<'v> PathWalk<'v> {
         node: &PathNode<'v>,
         found: &mut Vec<PathNode<'v>>,
     ) -> Result<(), String> {
-        self.look()?;
+        self.count_visit()?;
         let Some((step, rest)) = steps.split_first() else {
             found.push(node.clone());
             return Ok(());
@@ -58,39 +58,39 @@ impl<'v> PathWalk<'v> {
 
     fn apply(&mut self, subscript: &Subscript, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
         Ok(match subscript {
-            Subscript::Name(name) => named(node, name).into_iter().collect(),
-            Subscript::Index(index) => indexed(node, *index).into_iter().collect(),
+            Subscript::Name(name) => child_by_name(node, name).into_iter().collect(),
+            Subscript::Index(index) => child_by_index(node, *index).into_iter().collect(),
             Subscript::Slice { start, end, step } => match &**node {
                 Value::List(list) => {
-                    let indexes = slice(list.len() as i128, *start, *end, step.unwrap_or(1))?;
-                    indexes.into_iter().filter_map(|index| indexed(node, index)).collect()
+                    let indexes = slice_indexes(list.len() as i128, *start, *end, step.unwrap_or(1))?;
+                    indexes.into_iter().filter_map(|index| child_by_index(node, index)).collect()
                 }
                 _ => Vec::new(),
             },
             Subscript::Wildcard => children(node),
             Subscript::Filter(filter) => {
-                if self.holds(filter, node)? {
+                if self.matches_filter(filter, node)? {
                     vec![node.clone()]
                 } else {
                     Vec::new()
                 }
             }
             Subscript::Path(inner) => {
-                let keys = self.inner(inner, node)?;
+                let keys = self.select_inner(inner, node)?;
                 let child = |key: PathNode<'v>| match &*key {
-                    Value::Text(name) => named(node, name),
-                    other => whole(other).and_then(|index| indexed(node, index)),
+                    Value::Text(name) => child_by_name(node, name),
+                    other => as_whole_number(other).and_then(|index| child_by_index(node, index)),
                 };
                 keys.into_iter().filter_map(child).collect()
             }
             Subscript::Call(function, arguments) => {
                 let mut combinations: Vec<Vec<Value>> = vec![Vec::new()];
                 for argument in arguments {
-                    let values = self.operand(argument, node)?;
+                    let values = self.operand_values(argument, node)?;
                     let mut longer = Vec::new();
                     for combination in &combinations {
                         for value in &values {
-                            self.look()?;
+                            self.count_visit()?;
                             longer.push(
                                 combination.iter().cloned().chain([value.clone().into_owned()]).collect(),
                             );
@@ -103,43 +103,51 @@ impl<'v> PathWalk<'v> {
         })
     }
 
-    fn inner(&mut self, inner: &InnerPath, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
+    fn select_inner(&mut self, inner: &InnerPath, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
         let mut found = Vec::new();
         let from = if inner.from_root { &Cow::Borrowed(self.root) } else { node };
         self.follow(&inner.steps, from, &mut found)?;
         Ok(found)
     }
 
-    fn operand(&mut self, operand: &Operand, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
+    fn operand_values(
+        &mut self,
+        operand: &Operand,
+        node: &PathNode<'v>,
+    ) -> Result<Vec<PathNode<'v>>, String> {
         match operand {
-            Operand::Path(inner) => self.inner(inner, node),
+            Operand::Path(inner) => self.select_inner(inner, node),
             Operand::Literal(value) => Ok(vec![Cow::Owned(value.clone())]),
         }
     }
 
-    fn holds(&mut self, expression: &Expression, node: &PathNode<'v>) -> Result<bool, String> {
+    fn matches_filter(&mut self, expression: &Expression, node: &PathNode<'v>) -> Result<bool, String> {
         Ok(match expression {
-            Expression::And(left, right) => self.holds(left, node)? && self.holds(right, node)?,
-            Expression::Or(left, right) => self.holds(left, node)? || self.holds(right, node)?,
-            Expression::Not(inner) => !self.holds(inner, node)?,
+            Expression::And(left, right) => {
+                self.matches_filter(left, node)? && self.matches_filter(right, node)?
+            }
+            Expression::Or(left, right) => {
+                self.matches_filter(left, node)? || self.matches_filter(right, node)?
+            }
+            Expression::Not(inner) => !self.matches_filter(inner, node)?,
             Expression::Exists(Operand::Literal(value)) => value.is_truthy(),
-            Expression::Exists(Operand::Path(inner)) => !self.inner(inner, node)?.is_empty(),
+            Expression::Exists(Operand::Path(inner)) => !self.select_inner(inner, node)?.is_empty(),
             Expression::Compare(comparison, left, right) => {
-                let (left, right) = (self.operand(left, node)?, self.operand(right, node)?);
+                let (left, right) = (self.operand_values(left, node)?, self.operand_values(right, node)?);
                 left.iter().any(|left| right.iter().any(|right| compare(*comparison, left, right)))
             }
         })
     }
 }
 
-fn named<'v>(node: &PathNode<'v>, name: &str) -> Option<PathNode<'v>> {
+fn child_by_name<'v>(node: &PathNode<'v>, name: &str) -> Option<PathNode<'v>> {
     match node {
         Cow::Borrowed(value) => value.get(name).map(Cow::Borrowed),
         Cow::Owned(value) => value.get(name).cloned().map(Cow::Owned),
     }
 }
 
-fn indexed<'v>(node: &PathNode<'v>, index: i128) -> Option<PathNode<'v>> {
+fn child_by_index<'v>(node: &PathNode<'v>, index: i128) -> Option<PathNode<'v>> {
     let list = node.as_list()?;
     let index = if index < 0 { index + list.len() as i128 } else { index };
     let index = usize::try_from(index).ok()?;
@@ -165,7 +173,12 @@ fn children<'v>(node: &PathNode<'v>) -> Vec<PathNode<'v>> {
 
 /// The indexes of a slice. They are the library's, not Python's: a negative step does not turn the defaults
 /// around, and a bound below the beginning stays negative, so that it counts from the end again.
-fn slice(length: i128, start: Option<i128>, end: Option<i128>, step: i128) -> Result<Vec<i128>, String> {
+fn slice_indexes(
+    length: i128,
+    start: Option<i128>,
+    end: Option<i128>,
+    step: i128,
+) -> Result<Vec<i128>, String> {
     if step == 0 {
         return Err("range() arg 3 must not be zero".to_owned());
     }

@@ -101,7 +101,7 @@ impl PathParser {
             }
             arguments.push(self.operand()?);
         }
-        let function = Function::named(name).ok_or_else(|| {
+        let function = Function::from_name(name).ok_or_else(|| {
             format!(
                 "there is no function {name}(); there are {}",
                 Function::ALL.map(Function::name).join(", ")

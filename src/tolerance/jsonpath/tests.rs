@@ -11,7 +11,7 @@ fn recorded() -> (Value, Vec<(String, Value)>) {
 }
 
 #[test]
-fn paths_select_what_jsonpath2_selects() {
+fn selection_matches_jsonpath2() {
     let (document, cases) = recorded();
     assert!(cases.len() > 100);
     for (path, expected) in cases {
@@ -32,7 +32,7 @@ fn paths_select_what_jsonpath2_selects() {
 }
 
 #[test]
-fn standard_paths_are_accepted_where_the_dialect_has_none() {
+fn rfc_9535_paths_are_accepted_as_fallback() {
     let (document, _) = recorded();
     let check = |path: &str, expected: &str| {
         let path = JsonPath::parse(path).unwrap_or_else(|e| panic!("{path}: {e}"));
@@ -47,7 +47,7 @@ fn standard_paths_are_accepted_where_the_dialect_has_none() {
 }
 
 #[test]
-fn what_neither_reads_is_refused_with_the_place() {
+fn invalid_paths_are_rejected_with_their_position() {
     let check = |path: &str, expected: &str| assert_eq!(JsonPath::parse(path).unwrap_err(), expected);
     check("count", "\"count\" stands where \"$\" is expected; a path begins with $, as in $.count");
     check("$.", "the path ends where a name or * is expected");
@@ -62,13 +62,13 @@ fn what_neither_reads_is_refused_with_the_place() {
 }
 
 #[test]
-fn names_of_a_path_are_known() {
+fn path_names_are_listed() {
     let path = JsonPath::parse("$.headers[\"X-A\", 0]..b[?(@.c)]").unwrap();
     assert_eq!(path.names(), ["headers", "X-A", "b"]);
 }
 
 #[test]
-fn a_path_that_selects_too_much_is_given_up() {
+fn path_that_selects_too_much_is_rejected() {
     let wide = Value::List(vec![Value::List(vec![Value::Null; 60]); 60]);
     let path = JsonPath::parse(&format!("${}", "..*".repeat(3))).unwrap();
     assert!(path.select(&wide).is_ok());

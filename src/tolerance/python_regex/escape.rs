@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{MatchWidth, RegexFlags, RegexItem, RegexReader, coded};
+use super::{MatchWidth, RegexFlags, RegexItem, RegexReader, escape_code_point};
 
 /// What an escape stands for.
 enum Escape {
@@ -119,7 +119,7 @@ impl RegexReader {
                 let written = |from: usize, to: usize| self.chars[from..to].iter().collect::<String>();
                 match (low, high) {
                     (Escape::Char(low), Escape::Char(high)) if low <= high => {
-                        let _ = write!(text, "{}-{}", coded(low), coded(high));
+                        let _ = write!(text, "{}-{}", escape_code_point(low), escape_code_point(high));
                     }
                     _ => {
                         let (low, high) = (written(from, middle), written(middle + 1, self.at));
@@ -132,7 +132,7 @@ impl RegexReader {
                 return Err(unterminated());
             }
             match low {
-                Escape::Char(c) => text.push_str(&coded(c)),
+                Escape::Char(c) => text.push_str(&escape_code_point(c)),
                 Escape::Class(inside) => text.push_str(&inside),
                 _ => {}
             }

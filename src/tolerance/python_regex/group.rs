@@ -35,11 +35,11 @@ impl RegexReader {
                     Some(_) => {}
                 }
             },
-            '=' => self.look("(?=", *flags).map(Some),
-            '!' => self.look("(?!", *flags).map(Some),
+            '=' => self.lookaround("(?=", *flags).map(Some),
+            '!' => self.lookaround("(?!", *flags).map(Some),
             '<' => match self.next().ok_or("unexpected end of pattern")? {
-                '=' => self.look("(?<=", *flags).map(Some),
-                '!' => self.look("(?<!", *flags).map(Some),
+                '=' => self.lookaround("(?<=", *flags).map(Some),
+                '!' => self.lookaround("(?<!", *flags).map(Some),
                 other => Err(format!("unknown extension ?<{other}")),
             },
             '(' => self.conditional(*flags).map(Some),
@@ -64,7 +64,7 @@ impl RegexReader {
         Ok(RegexItem::plain(format!("{opening}{})", item.text), item.width))
     }
 
-    fn look(&mut self, opening: &str, flags: RegexFlags) -> Result<RegexItem, String> {
+    fn lookaround(&mut self, opening: &str, flags: RegexFlags) -> Result<RegexItem, String> {
         let item = self.enclosed(opening, flags)?;
         if opening.contains('<') && item.width.most != Some(item.width.least) {
             return Err("look-behind requires fixed-width pattern".to_owned());
@@ -137,7 +137,7 @@ impl RegexReader {
         } else {
             return Err(format!("bad character in group name '{name}'"));
         };
-        self.wanted.push(group);
+        self.pending_groups.push(group);
         let yes = self.sequence(&mut flags.clone(), false)?;
         let no = if self.eat('|') {
             self.sequence(&mut flags.clone(), false)?

@@ -41,7 +41,7 @@ fn translate(pattern: &str) -> Result<String, String> {
         chars: pattern.chars().collect(),
         at: 0,
         groups: Vec::new(),
-        wanted: Vec::new(),
+        pending_groups: Vec::new(),
         depth: 0,
         global: RegexFlags::default(),
     };
@@ -49,7 +49,7 @@ fn translate(pattern: &str) -> Result<String, String> {
     if reader.at < reader.chars.len() {
         return Err("unbalanced parenthesis".to_owned());
     }
-    if let Some(group) = reader.wanted.iter().find(|group| **group > reader.groups.len()) {
+    if let Some(group) = reader.pending_groups.iter().find(|group| **group > reader.groups.len()) {
         return Err(format!("invalid group reference {group}"));
     }
     let prefix = if reader.global.ignore_case { "(?i)" } else { "" };
@@ -134,7 +134,7 @@ impl RegexItem {
     }
 
     fn literal(c: char) -> Self {
-        Self::plain(escaped(c), MatchWidth::ONE)
+        Self::plain(escape_literal(c), MatchWidth::ONE)
     }
 }
 
@@ -149,7 +149,7 @@ struct RegexReader {
     at: usize,
     groups: Vec<RegexGroup>,
     /// Groups that conditions name before they exist.
-    wanted: Vec<usize>,
+    pending_groups: Vec<usize>,
     depth: usize,
     /// The flags set for the whole pattern.
     global: RegexFlags,
@@ -210,7 +210,7 @@ impl RegexReader {
                     None => continue,
                 },
                 '?' | '*' | '+' | '{' => match self.bounds(c)? {
-                    Some((least, most)) => self.repeated(items.pop(), least, most)?,
+                    Some((least, most)) => self.repeat_item(items.pop(), least, most)?,
                     None => RegexItem::literal('{'),
                 },
                 c => RegexItem::literal(c),
@@ -257,7 +257,7 @@ impl RegexReader {
         digits
     }
 
-    fn repeated(
+    fn repeat_item(
         &mut self,
         item: Option<RegexItem>,
         least: u64,
@@ -288,11 +288,15 @@ impl RegexReader {
 }
 
 /// A character that means itself anywhere.
-fn escaped(c: char) -> String {
-    if c.is_ascii_alphanumeric() || (!c.is_ascii() && c.is_alphabetic()) { c.to_string() } else { coded(c) }
+fn escape_literal(c: char) -> String {
+    if c.is_ascii_alphanumeric() || (!c.is_ascii() && c.is_alphabetic()) {
+        c.to_string()
+    } else {
+        escape_code_point(c)
+    }
 }
 
-fn coded(c: char) -> String {
+fn escape_code_point(c: char) -> String {
     format!("\\x{{{:x}}}", u32::from(c))
 }
 

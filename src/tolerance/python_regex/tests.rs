@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn patterns_find_what_python_finds() {
+fn patterns_match_like_python() {
     // each line was run through Python's re.search
     let check = |pattern: &str, text: &str, expected: bool| {
         let compiled = Pattern::compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
@@ -78,7 +78,7 @@ fn patterns_find_what_python_finds() {
 }
 
 #[test]
-fn complaints_are_pythons() {
+fn pattern_errors_match_python() {
     let check = |pattern: &str, expected: &str| {
         assert_eq!(Pattern::compile(pattern).err().as_deref(), Some(expected), "{pattern}");
     };
@@ -137,7 +137,7 @@ fn complaints_are_pythons() {
 }
 
 #[test]
-fn a_search_without_end_is_given_up() {
+fn endless_search_is_aborted() {
     let pattern = Pattern::compile("^(?:(a|aa)+)\\1b?$").unwrap();
     let text = "a".repeat(60) + "!";
     assert!(pattern.search(&text).is_err_and(|e| e.contains("given up")));

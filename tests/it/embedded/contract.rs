@@ -1,4 +1,4 @@
-//! The contract: what a real API server and its controllers answer, and the embedded cluster as well.
+//! The contract: responses of a real API server and its controllers, which the embedded cluster must match.
 
 use ::http::Method;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ pub async fn object_is_created_only_once(world: &World) {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "resourceVersion": "7"}});
     let refused = world.post(&all, &with_version).await;
     assert!(refused.body["message"].as_str().unwrap().contains("resourceVersion"), "{refused:?}");
-    // gone is gone, and what was there is told
+    // the object is deleted, and the response contains it
     let gone = world.delete(&format!("{all}/one"), &NO_OPTIONS).await.ok();
     assert_eq!((&gone["status"], &gone["details"]["name"]), (&json!("Success"), &json!("one")));
     assert_eq!(gone["details"]["uid"], created["metadata"]["uid"]);
@@ -112,11 +112,11 @@ pub async fn stale_resource_version_causes_conflict(world: &World) {
         "Conflict",
         "the object has been modified; please apply your changes to the latest version",
     );
-    // who names no version writes over whatever there is
+    // a write without a version overwrites the object
     changed["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     world.put(&one, &changed).await.ok();
     changed["metadata"]["uid"] = json!("11111111-1111-4111-a111-111111111111");
-    // in other words when it looks into its cache first
+    // the message differs when the server reads its cache first
     world.put(&one, &changed).await.refused(409, "Conflict", "UID in ");
     changed["metadata"].as_object_mut().unwrap().remove("uid");
     changed["metadata"]["name"] = json!("two");
@@ -168,7 +168,7 @@ pub async fn all_patch_types_are_applied(world: &World) {
         "NotFound",
         "services \"none\" not found",
     );
-    // applied: created when it is not there, merged when it is
+    // applied: created if missing, merged otherwise
     let mut applied = config_map("applied", &json!({"a": "1"}));
     let path = world.at("v1", "configmaps/applied?fieldManager=contract");
     let kind = "application/apply-patch+yaml";
@@ -251,7 +251,7 @@ pub async fn watch_reports_events_in_order(world: &World) {
     let expected =
         [("ADDED", "new"), ("MODIFIED", "old"), ("DELETED", "new"), ("ADDED", "hidden"), ("DELETED", "old")];
     assert_eq!(events(world.get(&path).await), told(&expected));
-    // without a version: what there is
+    // without a version: the current objects
     let path = format!("{all}?watch=true&labelSelector=seen&timeoutSeconds=1");
     assert_eq!(events(world.get(&path).await), told(&[("ADDED", "hidden")]));
 }
@@ -375,7 +375,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
         assert_eq!((&owner["uid"], &owner["controller"]), (&set["metadata"]["uid"], &json!(true)));
         assert!(pod["metadata"]["name"].as_str().unwrap().starts_with(&format!("web-{hash}-")));
     }
-    // by its scale
+    // through its scale subresource
     let scale = world.get(&format!("{one}/scale")).await.ok();
     assert_eq!((&scale["kind"], &scale["apiVersion"]), (&json!("Scale"), &json!("autoscaling/v1")));
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(2), &json!("app=web")));
@@ -391,7 +391,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
     world.until(&one, is_rolled_out).await;
     scale["spec"]["replicas"] = json!(1);
     assert_eq!(world.put(&format!("{one}/scale"), &scale).await.code, 409, "a scale of before");
-    // a new template, a new set
+    // a new template creates a new ReplicaSet
     let change = json!({"spec": {"template": {"metadata": {"labels": {"color": "green"}}}}});
     world.patch("strategic-merge", &one, &change).await.ok();
     let rolled = world.until(&one, is_rolled_out).await;
@@ -405,7 +405,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
         .collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [0, 3]);
-    // what cannot run does not take away what does
+    // a Pod that cannot run does not replace a running one
     let broken = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "embedded/no-such-image:1"}]}}}});
     world.patch("strategic-merge", &one, &broken).await.ok();
     let pods = world.at("v1", "pods?labelSelector=app%3Dweb");
@@ -432,7 +432,7 @@ pub async fn pods_terminate_after_grace_period(world: &World) {
     assert_eq!(leaving["metadata"]["deletionGracePeriodSeconds"], 1);
     assert!(leaving["metadata"]["deletionTimestamp"].is_string());
     world.until(&one, |answer| answer.code == 404).await;
-    // at once
+    // immediately
     world.post(&all, &pod("two", &json!({}))).await.ok();
     let two = format!("{all}/two");
     world.until(&two, |answer| is_ready(&answer.body)).await;

@@ -1,5 +1,6 @@
-//! The embedded cluster. The contract is one suite that holds for it and for a real API server: where they differ,
-//! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
+//! The embedded cluster. The contract is a suite for the embedded cluster and for a real API server: where
+//! they differ,
+//! the embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the real one.
 
 mod contract;
 mod determinism;
@@ -12,10 +13,10 @@ mod tables;
 
 use fixture::World;
 
-/// Runs each part of the contract in a world of its own.
+/// Runs each part of the contract on its own cluster.
 macro_rules! contract {
     ($($part:ident),+ $(,)?) => {
-        /// In this process.
+        /// On a cluster in this process.
         mod on_embedded {
             $(#[test]
             fn $part() {

@@ -1,4 +1,4 @@
-//! `run --embedded`: an experiment is rehearsed on a cluster of its own.
+//! `run --embedded`: an experiment runs on an in-process cluster.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Rehearses the example with these manifests.
+/// Runs the example on an embedded cluster with these manifests.
 fn rehearse(chaos: &Chaos, manifests: &str, code: i32) {
     let (services, manifests) = (example("services"), example(manifests));
     let arguments =
@@ -19,7 +19,7 @@ fn rehearse(chaos: &Chaos, manifests: &str, code: i32) {
 
 #[test]
 fn example_deviates_before_and_holds_after_fix() {
-    // proxies that lead nowhere: nothing of this leaves the machine
+    // unreachable proxies: no request may leave the machine
     let nowhere = "http://127.0.0.1:1";
     let before = Chaos::new().env("HTTPS_PROXY", nowhere).env("http_proxy", nowhere);
     rehearse(&before, "01-before", 1);

@@ -1,4 +1,4 @@
-//! The part of the contract that is about tables: what `kubectl get` shows, column by column.
+//! The part of the contract about tables: the columns of `kubectl get`.
 
 use ::http::Method;
 use serde_json::{Value, json};

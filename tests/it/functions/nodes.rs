@@ -13,7 +13,7 @@ impl<'a> Nodes<'a> {
     fn create(site: &'a Site, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| format!("{}-{name}", site.namespace)).collect();
         for name in &names {
-            // no other test's Pods are to come here
+            // Pods of other tests must not be scheduled here
             let taint = json!({"key": "suite", "value": "yes", "effect": "NoSchedule"});
             let metadata = json!({"name": name, "labels": {"made-for": site.namespace}});
             site.create(

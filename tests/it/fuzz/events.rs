@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kubectl_chaos::clock::Timestamp;
-use kubectl_chaos::console::{ProgressState, lines};
+use kubectl_chaos::console::{ProgressState, event_lines};
 use kubectl_chaos::event::{
     ActivityFinished, ActivityOutcome, ActivityStarted, HypothesisOutcome, Interrupt, RunEvent, RunPhase,
     RunPlan, RunStarted, RunStatus, Signal,
@@ -221,8 +221,8 @@ fn events_in_any_order_give_valid_journal() {
                 let read = json::read(line, "events");
                 prop_assert!(read.is_ok_and(|line| line.root.get("type").is_some()), "{line}");
             }
-            lines(&event);
-            progress.watch(&event, Timestamp::from_micros(seed.at));
+            event_lines(&event);
+            progress.update(&event, Timestamp::from_micros(seed.at));
             progress.line(Timestamp::from_micros(seed.at));
             if seed.written {
                 let written = copies.update(&mut live, &recorder)?;

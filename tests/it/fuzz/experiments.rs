@@ -6,9 +6,9 @@ use kubectl_chaos::config::{ProcessEnv, Settings};
 use kubectl_chaos::diagnostic::Severity;
 use kubectl_chaos::engine::{RunRules, StrategyOverrides, plan};
 use kubectl_chaos::experiment::configuration::Variables;
-use kubectl_chaos::experiment::configuration::undeclared;
+use kubectl_chaos::experiment::configuration::undeclared_warnings;
 use kubectl_chaos::experiment::resolve::resolve;
-use kubectl_chaos::experiment::{Experiment, ProviderKind, hash, json, validate};
+use kubectl_chaos::experiment::{Experiment, ProviderKind, hash_experiment, json, validate};
 use kubectl_chaos::provider::{HttpProvider, ProcessProvider, Providers};
 use kubectl_chaos::substitution::{Redactor, Scope};
 use kubectl_chaos::tolerance::evaluate;
@@ -245,10 +245,10 @@ fn experiments_of_any_shape_are_handled() {
             }
         };
         let _ = plan(&read, &Settings::default(), &StrategyOverrides::default());
-        undeclared(&read, &variables);
-        prop_assert_eq!(hash(&read.document), hash(&document.root.to_value()));
+        undeclared_warnings(&read, &variables);
+        prop_assert_eq!(hash_experiment(&read.document), hash_experiment(&document.root.to_value()));
         let scope = Scope::new(map([("a", first.clone()), ("b", second.clone())]), read.secrets.clone());
-        Redactor::new(&scope).value(&read.document);
+        Redactor::new(&scope).redact_value(&read.document);
         let probes = read.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
         for step in read.method.iter().chain(&read.rollbacks).chain(probes) {
             let _ = evaluate(&step.tolerance, &second, &scope);

@@ -2,7 +2,7 @@
 
 use kubectl_chaos::config::{ProcessEnv, Settings, VariableFile, read_variables};
 use kubectl_chaos::diagnostic::Diagnostic;
-use kubectl_chaos::experiment::configuration::{TYPES, convert, variable};
+use kubectl_chaos::experiment::configuration::{VARIABLE_TYPES, convert, parse_var};
 use kubectl_chaos::experiment::document::Document;
 use kubectl_chaos::experiment::{json, yaml};
 use kubectl_chaos::value::{Map, Value};
@@ -223,7 +223,7 @@ fn settings_and_variables_handle_any_content() {
     ]
     .boxed();
     let name = select(&["v.json", "v.yaml", "v.yml", "v.env", "v"][..]);
-    let kind = prop_oneof![select(&TYPES[..]).prop_map(str::to_owned), text()].boxed();
+    let kind = prop_oneof![select(&VARIABLE_TYPES[..]).prop_map(str::to_owned), text()].boxed();
     let cases = move || (content.clone(), name.clone(), kind.clone(), value(), text());
     fuzz("settings and variables", cases, |(content, name, kind, value, text)| {
         if let Err(fault) = Settings::read(&content, "settings.yaml")
@@ -236,7 +236,7 @@ fn settings_and_variables_handle_any_content() {
         let _ = convert(&kind, &value);
         let given = format!("name:{kind}={text}");
         let (ours, expected) =
-            (variable(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
+            (parse_var(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
         if !kind.contains('=') {
             prop_assert_eq!(ours.is_ok(), expected.is_ok(), "{}", given);
         }

@@ -1,6 +1,6 @@
 //! Placeholders and secrets.
 
-use kubectl_chaos::experiment::configuration::{configuration, secrets, vault_secrets};
+use kubectl_chaos::experiment::configuration::{resolve_configuration, resolve_secrets, vault_secrets};
 use kubectl_chaos::substitution::{Redactor, Scope};
 use kubectl_chaos::value::{Map, Value, map};
 use proptest::collection::vec;
@@ -55,14 +55,14 @@ fn configuration_handles_any_declaration() {
     let cases = move || (declared(), declared(), declared());
     fuzz("declarations", cases, |(declared, given, fetched)| {
         let environment = |name: &str| (name == "A").then(|| "1".to_owned());
-        if let Ok(resolved) = configuration(&declared, &given, &environment) {
+        if let Ok(resolved) = resolve_configuration(&declared, &given, &environment) {
             prop_assert!(resolved.keys().eq(declared.keys()));
         }
         let wanted = vault_secrets(&declared, &given);
         prop_assert!(wanted.iter().all(|secret| secret.at.starts_with('/')));
         let answered = wanted.iter().zip(fetched.values().cycle());
         let fetched: Map = answered.map(|(secret, value)| (secret.at.clone(), value.clone())).collect();
-        let _ = secrets(&declared, &given, &environment, &fetched);
+        let _ = resolve_secrets(&declared, &given, &environment, &fetched);
         Ok(())
     });
 }
@@ -89,13 +89,13 @@ fn secrets_are_masked_in_any_text() {
         for secret in [first.trim(), second.trim()] {
             let text = format!("{before}{secret}{after}{secret}");
             prop_assert!(
-                !redactor.text(&text).contains(secret),
+                !redactor.redact_text(&text).contains(secret),
                 "{:?} shows in {:?}",
                 secret,
-                redactor.text(&text)
+                redactor.redact_text(&text)
             );
             let within = Value::Map(map([("k", Value::from(text.as_str())), (text.as_str(), other.clone())]));
-            let masked = redactor.value(&Value::List(vec![within, other.clone()]));
+            let masked = redactor.redact_value(&Value::List(vec![within, other.clone()]));
             let mut shown = false;
             masked.for_each_text(&mut |text| shown |= text.contains(secret));
             prop_assert!(!shown, "{secret:?} shows in {masked:?}");
@@ -105,10 +105,10 @@ fn secrets_are_masked_in_any_text() {
             let escaped = serde_json::to_string(secret).unwrap();
             let escaped = &escaped[1..escaped.len() - 1];
             prop_assert!(
-                !redactor.text(&written).contains(escaped),
+                !redactor.redact_text(&written).contains(escaped),
                 "{:?} shows in JSON {:?}",
                 secret,
-                redactor.text(&written)
+                redactor.redact_text(&written)
             );
         }
         Ok(())

@@ -32,7 +32,7 @@ fn is_zombie(id: u32) -> bool {
     }
 }
 
-/// Asks `ps`, which every other Unix has.
+/// Runs `ps`, which every other Unix has.
 #[cfg(not(target_os = "linux"))]
 fn is_zombie(id: u32) -> bool {
     let told = Command::new("ps").args(["-o", "stat=", "-p", &id.to_string()]).output().expect("ps");

@@ -1,4 +1,4 @@
-//! The published schemas: whatever is written conforms to them, and they describe nothing else.
+//! The published schemas: every written document conforms to them, and they describe nothing else.
 
 mod corpus;
 mod schema_walk;
@@ -15,10 +15,10 @@ use schema_walk::{broken, described, properties};
 
 pub use corpus::Kind;
 
-/// What was written by a spread of runs. Made once: the tests look at it from different sides.
+/// The documents of many runs, created once for all tests.
 static PRODUCED: LazyLock<Vec<Produced>> = LazyLock::new(corpus::produce);
 
-/// Properties that nothing here produces, or only as null, and why.
+/// Properties that no run here produces, or only as null, and why.
 const RARE: [(Kind, &str, &str); 3] = [
     (Kind::Events, "/oneOf/15/properties/pod", "nothing is forwarded to on the mock of a cluster"),
     (Kind::Extension, "/properties/environment", "trials look at it"),
@@ -35,7 +35,7 @@ fn validator(kind: Kind) -> Validator {
     jsonschema::draft202012::new(&schema(kind)).expect("a schema")
 }
 
-/// What is wrong with a document of that kind.
+/// The schema errors of a document.
 pub fn faults(kind: Kind, document: &Value) -> Vec<String> {
     let validator = validator(kind);
     validator.iter_errors(document).map(|fault| format!("{fault} at {}", fault.instance_path())).collect()
@@ -155,7 +155,7 @@ fn corpus_covers_every_property_or_lists_it_as_rare() {
 fn schemas_reject_unknown_values() {
     for kind in Kind::ALL {
         let (schema, validator) = (schema(kind), validator(kind));
-        // one place in a document per place in the schema will do
+        // one place in a document for each place in the schema is enough
         let mut places = BTreeMap::new();
         for produced in produced(kind) {
             for part in described(&schema, &produced.document) {

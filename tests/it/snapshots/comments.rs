@@ -9,7 +9,7 @@ use crate::github::ci::{deviating, touching};
 use crate::github::mock::{GitHub, REPOSITORY, US};
 use crate::github::{Job, pull_request, shown};
 
-/// Publishes what a job has, and writes down everything that GitHub shows of it.
+/// Publishes the results of a job, and adds everything that GitHub shows.
 fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
     let words = shlex::split(line).unwrap();
     let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());

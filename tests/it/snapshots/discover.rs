@@ -1,4 +1,4 @@
-//! The built-in functions: as lists, and one by one.
+//! The built-in functions, in lists and in detail.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The findings of `doctor`, for each of its causes.
+//! The findings of `doctor` for each cause.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::Transcript;
 use crate::doctor::{api, experiment, machine, mode, script};
 use crate::harness::{Chaos, Request, Response, Server, TlsServer, kubeconfig, refused};
 
-/// Looks at a cluster.
+/// Runs `doctor` against a cluster.
 fn look(said: &mut Transcript, chaos: &Chaos, server: &str, more: &str) {
     let config = kubeconfig(chaos, server, &json!({}));
     said.call(chaos, &format!("doctor {more} --kubeconfig {config}"));

@@ -1,4 +1,4 @@
-//! Comparisons and reports. `tests/reports` has those of fixed journals; here are those of every verdict.
+//! Comparisons and reports for every verdict. `tests/reports` has those of fixed journals.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::compare::{Seen, journal, kinds, write};
 use crate::harness::Chaos;
 use crate::reports::golden::without_bulk;
 
-/// The text of a page, a line for each of its texts.
+/// The text of a page, one line per text node.
 fn read(page: &str) -> String {
     let mut text = String::new();
     let mut is_tag = false;
@@ -48,7 +48,7 @@ fn comparisons_of_every_verdict_match() {
     check_all("compare-", &all);
 }
 
-/// Verdicts that no journal of `tests/reports` has.
+/// Verdicts that `tests/reports` does not contain.
 #[test]
 fn single_run_reports_match() {
     let chaos = Chaos::new();

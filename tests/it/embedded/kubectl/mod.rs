@@ -1,9 +1,11 @@
-//! `kubectl` drives the embedded cluster: the same commands there and on a real one, and the same answers, but for
-//! ids, times, ages, addresses, names of nodes and what makes names unique.
+//! `kubectl` on the embedded cluster: the same commands as on a real one, and the same output, except for
+//! ids, times, ages, addresses, names of nodes and generated name suffixes.
 //!
-//! Left out, as the embedded cluster does not claim it: `exec`, `attach`, `cp`, `debug`, `port-forward`, `top`,
-//! `logs -f`, `explain` (it has no schemas), `create job NAME` and others that come in protobuf, what stands in
-//! `describe`, the accounts, tokens and certificates that controllers put into every namespace.
+//! Not tested, because the embedded cluster does not support it: `exec`, `attach`, `cp`, `debug`,
+//! `port-forward`, `top`,
+//! `logs -f`, `explain` (it has no schemas), `create job NAME` and other commands that send protobuf, the
+//! text of
+//! `describe`, the accounts, tokens and certificates that controllers create in every namespace.
 
 mod commands;
 mod script;

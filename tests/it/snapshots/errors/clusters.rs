@@ -1,4 +1,4 @@
-//! Clusters that are not found, not reached, or refuse.
+//! Clusters that are missing, unreachable, or return errors.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ fn count() -> Value {
     experiment(&json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}))]))
 }
 
-/// An experiment that kills all Pods of a label.
+/// An experiment that kills all Pods with a label.
 fn kill() -> Value {
     let arguments = json!({"label_selector": "app=web", "all": true});
     experiment(&json!([function("action", "pod.actions", "terminate_pods", &arguments)]))
 }
 
-/// A folder with both.
+/// A sandbox with both experiments.
 fn folder() -> Chaos {
     let chaos = Chaos::new();
     chaos.write("count.json", count().to_string());
@@ -81,7 +81,7 @@ fn kubeconfig_errors_match() {
     said.check("errors-kubeconfig");
 }
 
-/// Runs on a server that answers so.
+/// Runs against a server with these responses.
 fn against(
     said: &mut Transcript,
     heading: &str,
@@ -95,7 +95,7 @@ fn against(
     said.call(&chaos, &format!("{line} --kubeconfig {config} --effect-timeout 1s"));
 }
 
-/// The version that every server tells.
+/// The version that every server reports.
 fn version() -> Response {
     Response::json(&json!({"gitVersion": "v1.30.0"}))
 }

@@ -1,11 +1,11 @@
-//! Experiments that cannot be read, and experiments with faults.
+//! Unreadable and invalid experiments.
 
 use serde_json::{Value, json};
 
 use super::{Transcript, folder, sound};
 use crate::harness::{Chaos, Response, Server, with};
 
-/// Validates a text, and writes down what is wrong with it.
+/// Validates a text, and adds the errors to the transcript.
 fn file(said: &mut Transcript, name: &str, content: &[u8]) {
     let chaos = Chaos::new();
     chaos.write(name, content);
@@ -104,7 +104,7 @@ fn experiment_source_errors_match() {
     said.check("errors-experiment-sources");
 }
 
-/// Validates the sound experiment with other entries.
+/// Validates the valid experiment with other entries.
 fn entries(said: &mut Transcript, chaos: &Chaos, entries: &Value) {
     said.heading(&entries.to_string());
     chaos.write("x.json", with(sound(), entries).to_string());

@@ -1,4 +1,4 @@
-//! Jobs that may not run, clusters that they may not touch, and a GitHub that refuses.
+//! Jobs that must not run, clusters that they must not use, and errors of the GitHub API.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Journals that are no journals, and journals that cannot be compared or published.
+//! Invalid journals, and journals that cannot be compared or published.
 
 use serde_json::{Value, json};
 

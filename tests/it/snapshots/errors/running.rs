@@ -1,4 +1,4 @@
-//! What goes wrong beside an experiment or while it runs: files, variables, controls, sampling, activities.
+//! Errors before and during a run: files, variables, controls, sampling, activities.
 
 use serde_json::{Value, json};
 
@@ -141,7 +141,7 @@ fn sampling_errors_match() {
     let never = hypothesis(json!([probe("p", process("false", &[]))]));
     chaos.write("never.json", with(sound(), &never).to_string());
     said.call(&chaos, "run never.json --sample=20ms --sample-probe p --settle 300ms --recovery 300ms");
-    // how many fit into the time is not the same on every machine
+    // the number of samples depends on the machine
     let counts = [
         (r"\d+ of \d+ ok", "N of N ok"),
         (r", \d+ not taken in time", ""),

@@ -1,4 +1,4 @@
-//! Trials, what recovers them, `init`, and the embedded cluster.
+//! Trials, `recover`, `init`, and the embedded cluster.
 
 use serde_json::{Value, json};
 

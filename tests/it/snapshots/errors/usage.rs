@@ -1,4 +1,4 @@
-//! Command lines that cannot be read.
+//! Invalid command lines.
 
 use super::{Transcript, folder};
 

@@ -1,10 +1,15 @@
 //! The code keeps to the picture in `src/lib.rs`: who uses whom, what a floor may know, what heads a file.
 
+mod cycles;
+mod definitions;
+mod walks;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fancy_regex::Regex;
+
+use crate::harness::source_tree::{code, files_below, read, relative, root};
 
 /// What floor 0 must not know: it is pure.
 const WORLD: [&str; 13] = [
@@ -22,28 +27,6 @@ const WORLD: [&str; 13] = [
     "std::thread",
     "std::io::std",
 ];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Every file below a folder with one of these endings.
-fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            found.extend(files(&entry, ends));
-        } else if ends.iter().any(|end| entry.to_str().unwrap().ends_with(end)) {
-            found.push(entry);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// The table of `src/lib.rs`: module, floor, what it may use.
 fn table() -> BTreeMap<String, (u8, Option<BTreeSet<String>>)> {
@@ -64,12 +47,7 @@ fn table() -> BTreeMap<String, (u8, Option<BTreeSet<String>>)> {
 /// The files of a module.
 fn files_of(module: &str) -> Vec<PathBuf> {
     let single = root().join(format!("src/{module}.rs"));
-    if single.exists() { vec![single] } else { files(&root().join("src").join(module), &[".rs"]) }
-}
-
-/// The code of a file, without its comments.
-fn code(path: &Path) -> String {
-    read(path).lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+    if single.exists() { vec![single] } else { files_below(&root().join("src").join(module), &[".rs"]) }
 }
 
 #[test]
@@ -137,13 +115,44 @@ fn floor_0_performs_no_io() {
 
 #[test]
 fn source_files_have_module_docs_and_600_lines() {
-    for path in files(&root().join("src"), &[".rs"]) {
+    for path in files_below(&root().join("src"), &[".rs"]) {
         let text = read(&path);
         let shown = path.display();
         assert!(text.starts_with("//! "), "{shown}: begins with no `//!`");
         let lines = text.lines().count();
         assert!(lines <= 600, "{shown}: {lines} lines ask for a split");
     }
+}
+
+#[test]
+fn only_cli_uses_clap_and_prints() {
+    let clap = Regex::new(r"\bclap(?:_\w+)?::").unwrap();
+    // a macro that prints, or a standard stream taken to write to
+    let printing = Regex::new(
+        r"\b(?:e?print(?:ln)?|dbg)!|\bio::std(?:out|err)\b|\bcli::terminal\b|: &?(?:mut )?Terminal\b",
+    )
+    .unwrap();
+    for path in files_below(&root().join("src"), &[".rs"]) {
+        let name = relative(&path);
+        if name.starts_with("src/cli/") || name == "src/main.rs" {
+            continue;
+        }
+        let code = code(&path);
+        for (pattern, use_) in [(&clap, "clap"), (&printing, "the terminal")] {
+            if let Some(found) = pattern.find(code.as_str()).unwrap() {
+                panic!("{name} uses {use_}, which only src/cli may: {}", found.as_str());
+            }
+        }
+    }
+}
+
+#[test]
+fn kubernetes_client_knows_no_experiments() {
+    // the client of the API can be used without the rest
+    let above = ["chaosk8s", "engine", "experiment", "provider", "trial"];
+    let Some((_, uses)) = table().remove("k8s") else { return };
+    let uses = uses.expect("a list of modules");
+    assert!(above.iter().all(|module| !uses.contains(*module)), "k8s uses {uses:?}");
 }
 
 #[test]
@@ -176,9 +185,9 @@ fn repository_url_matches_in_all_files() {
     assert!(manifest.contains(&format!("homepage = \"{address}\"")));
     // wherever it is repeated, because the place cannot read Cargo.toml, it is the same
     let other = Regex::new(r"github\.com/[\w.-]+/kubectl-chaos[\w-]*").unwrap();
-    let mut texts = files(&root().join("src"), &[".rs"]);
+    let mut texts = files_below(&root().join("src"), &[".rs"]);
     for folder in ["docs", "examples", ".github"] {
-        texts.extend(files(
+        texts.extend(files_below(
             &root().join(folder),
             &[".md", ".json", ".yaml", ".yml", ".sh", ".py", ".txt", ".toml"],
         ));
