@@ -223,8 +223,8 @@ fn compare_rejects_incomparable_journals_by_name() {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
     check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
-    check(&["fine.json", "experiment.json"], 3, "experiment.json: this is no journal");
-    check(&["text", "fine.json"], 3, "text: this is no JSON");
+    check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
+    check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
     check(&["fine.json", "."], 3, "cannot read journal .");
     check(&[], 2, "required");
@@ -274,7 +274,7 @@ fn compare_reports_confounders_above_verdict() {
     }
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
     let first: Vec<&str> = text.lines().take(2).collect();
-    assert_eq!(first, ["differs: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+    assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
 }
 
 #[test]
@@ -306,8 +306,8 @@ fn compare_detects_different_variables_and_strategy() {
         let told = chaos.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
-    assert_eq!(first("plain.json", "file.json"), "differs: what was given for 'pin' differs");
-    assert_eq!(first("file.json", "other.json"), "differs: what was given for 'other', 'pin' differs");
+    assert_eq!(first("plain.json", "file.json"), "not the same: what was given for 'pin' differs");
+    assert_eq!(first("file.json", "other.json"), "not the same: what was given for 'other', 'pin' differs");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);

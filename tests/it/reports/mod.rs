@@ -67,7 +67,7 @@ fn unwritable_report_path_is_detected_before_run() {
         assert!(chaos.path("it").exists() && !chaos.path("journal.json").exists(), "nothing ran");
     };
     refused(&["--junit", "no/such/folder/x.xml"], "cannot write no/such/folder/x.xml");
-    refused(&["--markdown", "."], "it is a folder");
+    refused(&["--markdown", "."], "is a directory");
     refused(&["--junit", "-", "--markdown", "-"], "two results cannot both go to standard output");
     refused(&["-o", "json", "--junit", "-"], "two results cannot both go to standard output");
 }
@@ -86,7 +86,7 @@ fn existing_report_is_replaced_atomically() {
 fn invalid_journal_is_rejected() {
     let chaos = Chaos::new();
     chaos.write("x.json", "{}");
-    chaos.run(["report", "x.json"]).exits(3).says("x.json: this is no journal");
+    chaos.run(["report", "x.json"]).exits(3).says("x.json: invalid journal");
     chaos.run(["report", "gone.json"]).exits(3).says("gone.json");
     chaos.run(["report"].iter().chain(&NONE)).exits(2);
 }
