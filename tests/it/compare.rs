@@ -222,11 +222,11 @@ fn compare_rejects_incomparable_journals_by_name() {
     let check = |arguments: &[&str], code: i32, says: &str| {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
-    check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
+    check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
     check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
     check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
-    check(&["fine.json", "."], 3, "cannot be read");
+    check(&["fine.json", "."], 3, "cannot read journal .");
     check(&[], 2, "required");
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
@@ -248,7 +248,7 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         SO IT IS
+PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
     // the words of the table, without the widths of its columns
