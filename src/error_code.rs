@@ -48,6 +48,7 @@ error_codes! {
     CompareInput, "compare.input", "The journals to compare are missing, mixed up, or of different experiments.";
     DemoFailed, "demo.failed", "A step of the demo did not end as promised.";
     EmbeddedFailed, "embedded.failed", "The embedded cluster cannot start or cannot apply its manifests.";
+    EmbeddedManifest, "embedded.manifest", "A manifest for the embedded cluster cannot be read or applied.";
     ExperimentInvalid, "experiment.invalid", "The experiment has errors; the diagnostics list them.";
     ExperimentNotReadable, "experiment.not-readable", "The experiment cannot be read from its file or address.";
     FileConflict, "file.conflict", "Two files or directories of the command line are in each other's way.";

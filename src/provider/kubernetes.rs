@@ -7,14 +7,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
+use crate::chaosk8s::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
+use crate::chaosk8s::{Arguments, FunctionContext, PreparedWork, prepare};
 use crate::config::ProcessEnv;
 use crate::experiment::resolve::{PythonCall, ResolvedActivity};
 use crate::experiment::{ActivityKind, ProviderUsage, ValidationFinding};
-use crate::kubernetes::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
-use crate::kubernetes::{
-    AppliedMutation, Arguments, ClusterClient, ClusterError, ConnectionFlags, FunctionContext, PreparedWork,
-    connect, permitted, prepare,
-};
+use crate::k8s::{AppliedMutation, ClusterClient, ClusterError, ConnectionFlags, connect, permitted};
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
 
@@ -315,7 +313,7 @@ impl PreparedActivity for PreparedFunction {
                 "what became of the command is not known: there was no answer".to_owned(),
             ),
             Some(PreparedWork::Commands(commands)) => {
-                let (state, detail) = commands.judge(&crate::kubernetes::to_json(output));
+                let (state, detail) = commands.judge(&crate::chaosk8s::to_json(output));
                 EffectCheck::Known(state, detail)
             }
             Some(PreparedWork::Look(_)) => EffectCheck::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),

@@ -17,10 +17,10 @@ use super::client::{SendError, execute};
 use super::response::{BodySource, HttpResponse};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, MAX_REDIRECTS};
-use crate::kubernetes::service::{
+use crate::k8s::service::{
     PortForward, ResolvedService, ServiceAlias, ServiceRef, find, is_no_endpoints, named, proxy_refusal,
 };
-use crate::kubernetes::{ClusterClient, ClusterError};
+use crate::k8s::{ClusterClient, ClusterError};
 use crate::mutation::ServiceRoute;
 use crate::provider::KubernetesProvider;
 use crate::series::SampleOutcome;

@@ -206,7 +206,7 @@ fn items(journal: &Value, way: &[&str]) -> Option<usize> {
 }
 
 #[test]
-fn any_order() {
+fn events_in_any_order_give_valid_journal() {
     let seeds = || vec(seed(), 0..40);
     fuzz("events", seeds, |seeds| {
         let activities = activities();

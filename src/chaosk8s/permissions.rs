@@ -1,0 +1,148 @@
+//! Permissions that a call of a function needs.
+
+use serde_json::Value as Json;
+
+use super::arguments::Arguments;
+use super::catalogue::Function;
+use crate::k8s::rbac::Permission;
+use crate::value::Map;
+
+impl Function {
+    /// The rights that it needs, in the catalogue's words; those to see that it took effect among them.
+    pub fn rights(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.needs.iter().map(|need| (*need).to_owned()).collect();
+        for need in self.needs.iter().filter(|_| self.is_action) {
+            let (verb, of) = need.split_once(' ').unwrap_or((need, ""));
+            let look = match verb {
+                _ if of.contains('/') => continue,
+                // what is gone is missing in a list, what was changed is read
+                "delete" => format!("list {of}"),
+                "create" | "patch" | "update" => format!("get {of}"),
+                _ => continue,
+            };
+            if !all.contains(&look) {
+                all.push(look);
+            }
+        }
+        all
+    }
+}
+
+/// The rights that a call of a function needs. An error says why they are not known beforehand.
+pub fn needed(function: &Function, given: &Map, namespace: &str) -> Result<Vec<Permission>, String> {
+    let bound = Arguments::bind(function, given, namespace).map_err(|failure| failure.words())?;
+    let takes_namespace = function.arguments.iter().any(|argument| argument.name == "ns");
+    let own = bound.text("ns").unwrap_or_else(|| namespace.to_owned());
+    let (kind, of_the_object) = match (bound.text("group"), bound.text("plural"), bound.text("resource")) {
+        (Some(group), Some(plural), _) => (Some((plural, group)), None),
+        (_, _, Some(text)) if !takes_namespace => kind_of(&text)?,
+        _ => (None, None),
+    };
+    let place = of_the_object.unwrap_or(own);
+    let mut rights = Vec::new();
+    for need in function.rights() {
+        let mut right = Permission::parse(&need, &place);
+        if right.resource == "*" {
+            let Some((plural, group)) = &kind else {
+                return Err("the kind of the object is not known beforehand".to_owned());
+            };
+            (right.resource, right.group) = (plural.clone(), group.clone());
+        }
+        let open = [Some(&right.resource), Some(&right.group), right.namespace.as_ref()];
+        if open.into_iter().flatten().any(|text| text.contains('$')) {
+            return Err("its namespace or its kind is not known beforehand".to_owned());
+        }
+        rights.push(right);
+    }
+    Ok(rights)
+}
+
+type ResourceScope = (Option<(String, String)>, Option<String>);
+
+/// The kind of an object that is written out, in the plural that kinds usually have, and its group and namespace.
+fn kind_of(text: &str) -> Result<ResourceScope, String> {
+    let object: Json = serde_yaml::from_str(text).map_err(|error| format!("the object: {error}"))?;
+    let word = |at: &str| object.pointer(at).and_then(Json::as_str).map(str::to_owned);
+    let (Some(version), Some(kind)) = (word("/apiVersion"), word("/kind")) else {
+        return Err("the object has no apiVersion and kind".to_owned());
+    };
+    let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    let kind = kind.to_lowercase();
+    let plural = if kind.ends_with('s') {
+        kind + "es"
+    } else if let Some(stem) = kind.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        kind + "s"
+    };
+    Ok((Some((plural, group)), word("/metadata/namespace")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::chaosk8s::catalogue::{functions, lookup};
+    use crate::value::Value;
+
+    fn rights(module: &str, name: &str, given: Json) -> Result<Vec<String>, String> {
+        let function = lookup(&format!("chaosk8s.{module}"), name).unwrap();
+        let given = Value::from(given).as_map().unwrap().clone();
+        needed(&function, &given, "shop").map(|rights| rights.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_a_call_needs() {
+        let check = |module: &str, name: &str, given: Json, expected: &[&str]| {
+            assert_eq!(rights(module, name, given).unwrap(), expected, "{name}");
+        };
+        check("pod.actions", "terminate_pods", json!({}), &["list pods -n shop", "delete pods -n shop"]);
+        check("pod.probes", "count_pods", json!({"label_selector": "a=b", "ns": "x"}), &["list pods -n x"]);
+        // to see that it is scaled, it has to be read
+        let scale = json!({"name": "web", "replicas": 0});
+        let expected = ["patch deployments.apps -n shop", "get deployments.apps -n shop"];
+        check("deployment.actions", "scale_deployment", scale, &expected);
+        let cordon = ["list nodes -A", "patch nodes -A", "get nodes -A"];
+        check("node.actions", "cordon_node", json!({"name": "n"}), &cordon);
+        let object = json!({"group": "g.io", "version": "v1", "plural": "things", "name": "x"});
+        check("crd.probes", "get_custom_object", object, &["get things.g.io -n shop"]);
+        let object = json!({"resource": "{apiVersion: g.io/v1, kind: Policy, metadata: {namespace: x}}"});
+        check(
+            "crd.actions",
+            "apply_from_yaml",
+            object,
+            &["create policies.g.io -n x", "get policies.g.io -n x"],
+        );
+        let logs = ["list pods -n shop", "get pods --subresource=log -n shop"];
+        check("pod.probes", "read_pod_logs", json!({"name": "web"}), &logs);
+        check("pod.probes", "should_be_found_in_logs", json!({"pattern": "x"}), &[]);
+    }
+
+    #[test]
+    fn what_is_not_known_beforehand_is_said() {
+        let check = |module: &str, name: &str, given: Json, text: &str| {
+            let why = rights(module, name, given).unwrap_err();
+            assert!(why.contains(text), "{why}");
+        };
+        check("pod.actions", "terminate_pods", json!({"ns": "${where}"}), "not known beforehand");
+        check("crd.actions", "apply_from_yaml", json!({}), "not known beforehand");
+        check("crd.actions", "apply_from_json", json!({"resource": "{}"}), "no apiVersion");
+        check("pod.actions", "terminate_pods", json!({"what": 1}), "unexpected keyword");
+    }
+
+    #[test]
+    fn every_need_of_the_catalogue_is_understood() {
+        for function in functions() {
+            for need in function.rights() {
+                let right = Permission::parse(&need, "shop");
+                let words = need.split(' ').count();
+                assert!(
+                    matches!(words, 2 | 3) && !right.verb.is_empty() && !right.resource.is_empty(),
+                    "{need}"
+                );
+                assert_eq!(right.namespace.is_none(), words == 3, "{need}");
+            }
+        }
+    }
+}
