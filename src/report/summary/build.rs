@@ -7,8 +7,9 @@ use super::{
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::{
-    EffectState, EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
 };
+use crate::mutation::EffectState;
 use crate::value::Value;
 
 /// How long texts may be, in characters.
@@ -330,7 +331,7 @@ fn compact_json(value: &Value) -> String {
     shorten(&to_json(&shorten_json(value, 4)))
 }
 
-fn to_json(value: &Value) -> String {
+fn compact_json(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
