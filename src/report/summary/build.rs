@@ -331,7 +331,7 @@ fn compact_json(value: &Value) -> String {
     shorten(&to_json(&shorten_json(value, 4)))
 }
 
-fn compact_json(value: &Value) -> String {
+fn to_json(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
