@@ -21,7 +21,7 @@
 //!                      ▼
 //!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
 //!            value/  series/  statistics/  mutation  diagnostic  clock   no runtime, no terminal
-//!            rng  error_code
+//!            rng  error_code  text/
 //! ```
 //!
 //! # One activity, from file to journal
@@ -53,17 +53,18 @@
 //! | diagnostic | 0 | – |
 //! | mutation | 0 | clock |
 //! | rng | 0 | – |
+//! | text | 0 | – |
 //! | statistics | 0 | rng |
 //! | substitution | 0 | value |
-//! | experiment | 0 | diagnostic, error_code, substitution, value |
+//! | experiment | 0 | diagnostic, error_code, substitution, text, value |
 //! | tolerance | 0 | error_code, experiment, substitution, value |
 //! | event | 0 | clock, mutation, experiment, tolerance, value |
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
-//! | console | 1 | clock, error_code, mutation, event, experiment, value |
-//! | report | 1 | clock, compare, console, error_code, journal, series |
+//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, text, value |
+//! | console | 1 | clock, error_code, mutation, event, experiment, text, value |
+//! | report | 1 | clock, compare, error_code, journal, series, text |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
@@ -102,6 +103,7 @@ pub mod series;
 pub mod source;
 pub mod statistics;
 pub mod substitution;
+pub mod text;
 pub mod tolerance;
 pub mod trial;
 pub mod value;

@@ -1,9 +1,10 @@
-//! The one way in which every report says it. Floor 1.
+//! The one way in which every report says it.
 
 use super::{
     AfterOutcome, Arm, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
     MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
 };
+use crate::text::{format_percent, format_significant, format_whole_percent};
 
 /// From so many values on, the least and the greatest stand for all of them.
 const MAX_LISTED_VALUES: usize = 6;
@@ -77,7 +78,7 @@ impl ConfounderKind {
             Self::Nodes => "nodes",
             Self::Replicas => "replicas",
             Self::Sampling => "sampling",
-            Self::Route => "vantage",
+            Self::Route => "route",
             Self::Variables => "variables",
         }
     }
@@ -91,7 +92,7 @@ impl MetricVerdict {
             Self::Worse => "worse",
             Self::Equivalent => "equivalent",
             Self::WithinMargin => "within-margin",
-            Self::NotSignificant => "not-told-apart",
+            Self::NotSignificant => "not-significant",
             Self::NotCompared => "not-compared",
         }
     }
@@ -275,14 +276,14 @@ impl MetricResult {
         }
     }
 
-    /// What follows: `better`, `not told apart`, `not compared: too few successes`.
+    /// What follows: `better`, `not significant`, `not compared: too few successes`.
     pub fn format_result(&self) -> String {
         let name = match self.result {
             MetricVerdict::Better => "better",
             MetricVerdict::Worse => "worse",
             MetricVerdict::Equivalent => "equivalent",
             MetricVerdict::WithinMargin => "different, within the margin",
-            MetricVerdict::NotSignificant => "not told apart",
+            MetricVerdict::NotSignificant => "not significant",
             MetricVerdict::NotCompared => "not compared",
         };
         self.reason.as_ref().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
@@ -330,115 +331,9 @@ impl MetricResult {
     }
 }
 
-/// Longer texts of others are cut where they stand in a sentence.
-const CLIPPED: usize = 120;
-
-/// The begin of a text of others, on one line.
-pub(super) fn clipped(text: &str) -> String {
-    let line = |letter: char| if letter.is_control() { ' ' } else { letter };
-    let mut short: String = text.chars().take(CLIPPED).map(line).collect();
-    if text.chars().nth(CLIPPED).is_some() {
-        short.push('…');
-    }
-    short
-}
-
-/// A name of others in a sentence.
-pub(super) fn quote(name: &str) -> String {
-    format!("'{}'", clipped(name))
-}
-
-/// A number in a sentence.
-pub(super) fn format_number(value: f64) -> String {
-    format_significant(value)
-}
-
-/// `1 run`, `3 runs`.
-pub(super) fn pluralize(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Three digits that say something, and no noughts behind the point.
-fn format_significant(value: f64) -> String {
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
-    let size = value.abs();
-    let places = if size >= 100.0 {
-        0
-    } else if size >= 10.0 {
-        1
-    } else if size >= 1.0 {
-        2
-    } else {
-        3
-    };
-    let text = format!("{value:.places$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// A share in percent. Only all of it is 100, and only nothing of it is 0.
-pub fn format_percent(share: f64) -> String {
-    avoid_false_extremes(share, format_significant(share * 100.0), 2)
-}
-
-/// The same without a fraction, where that says enough.
-fn format_whole_percent(share: f64) -> String {
-    avoid_false_extremes(share, format!("{:.0}", share * 100.0), 1)
-}
-
-/// What was rounded to all or nothing gets as many places as it takes not to be.
-fn avoid_false_extremes(share: f64, rounded: String, places: usize) -> String {
-    // nearer than this it is an error of arithmetic
-    const NEAREST: f64 = 1e-12;
-    let is_false = rounded == "100" && share < 1.0 - NEAREST || rounded == "0" && share > NEAREST;
-    let exact = (places..=10).map(|places| format!("{:.places$}", share * 100.0));
-    let mut exact = exact
-        .filter(|text| text.trim_end_matches('0') != "100." && text.contains(|c| matches!(c, '1'..='9')));
-    if is_false { exact.next().unwrap_or(rounded) } else { rounded }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn significant_digits_drop_trailing_zeros() {
-        let check = |value: f64, expected: &str| assert_eq!(format_significant(value), expected);
-        check(0.0, "0");
-        check(-0.0001, "0");
-        check(0.0123, "0.012");
-        check(1.0, "1");
-        check(9.876, "9.88");
-        check(98.76, "98.8");
-        check(100.0, "100");
-        check(1234.5, "1234");
-        check(f64::NAN, "–");
-    }
-
-    #[test]
-    fn percent_is_100_or_0_only_when_exact() {
-        let check = |share: f64, expected: &str, whole: &str| {
-            assert_eq!(
-                (format_percent(share).as_str(), format_whole_percent(share).as_str()),
-                (expected, whole),
-                "{share}"
-            );
-        };
-        check(1.0, "100", "100");
-        check(0.0, "0", "0");
-        check(0.5, "50", "50");
-        check(0.9876, "98.8", "99");
-        check(0.9996, "99.96", "99.96");
-        check(0.99999, "99.999", "99.999");
-        check(0.9983, "99.8", "99.8");
-        check(0.0004, "0.04", "0.04");
-        check(0.000_001, "0.0001", "0.0001");
-        // what arithmetic leaves over is nothing
-        check(1.0 - 1e-16, "100", "100");
-        check(1e-17, "0", "0");
-    }
 
     #[test]
     fn metric_formats_values_difference_and_result() {

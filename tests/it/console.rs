@@ -1,4 +1,4 @@
-//! What people see: colour, progress, levels, log files; and what machines read.
+//! Console output: colour, progress, levels, log files and JSON lines.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -39,7 +39,7 @@ fn colour_is_used_on_terminals_or_when_forced() {
     assert!(!coloured(Chaos::new().env("FORCE_COLOR", "1"), &["--no-color"]));
 }
 
-/// Runs the binary with a terminal as its standard error, and gives everything that was written to it.
+/// Runs the binary with a terminal as standard error. Returns everything written to it.
 fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();
@@ -55,7 +55,7 @@ fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
     let mut reader = File::from(controller);
     let reading = std::thread::spawn(move || {
         let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
-        // the end of a terminal is an error
+        // reading a closed terminal is an error
         while let Ok(count) = reader.read(&mut buffer) {
             if count == 0 {
                 break;
@@ -73,12 +73,12 @@ fn terminal_shows_progress() {
     let seen = on_a_terminal(&Chaos::new(), &[]);
     assert!(seen.contains("\u{1b}[32m["), "colour: {seen:?}");
     assert!(seen.contains("Pausing"), "{seen:?}");
-    assert!(seen.contains("look") && seen.contains("wait"), "the activity under way: {seen:?}");
-    assert!(seen.contains("background"), "what is in the background: {seen:?}");
+    assert!(seen.contains("look") && seen.contains("wait"), "the running activity: {seen:?}");
+    assert!(seen.contains("background"), "the background activity: {seen:?}");
     for left in ["2 s left", "1 s left"] {
         assert!(seen.contains(&format!("pause rest: {left}")), "a countdown: {seen:?}");
     }
-    // what is shown for a while is taken away again: every line of it is erased
+    // progress is temporary: every line of it is erased
     let stays: Vec<&str> =
         seen.split(['\n', '\r']).map(|part| part.trim_start_matches("\u{1b}[2K").trim()).collect();
     let shown: Vec<&&str> =
@@ -174,7 +174,7 @@ fn closed_pipe_does_not_panic() {
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
         assert!(finished.code.is_some(), "{arguments:?}");
     }
-    // nobody reads the lines either
+    // a closed standard error does not panic either
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let child = chaos.command(["run", "e.json"]).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();

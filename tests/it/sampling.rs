@@ -1,4 +1,4 @@
-//! Probes of the hypothesis are sampled beside a run: often, in all its phases, and what came of each sample is told.
+//! Sampling of hypothesis probes during a run, in all phases, with the outcome of each sample.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn sample_outcomes_are_distinguished() {
     for (series, (expected, ..)) in samples.iter().zip(&probes) {
         let baseline = phase(series, "baseline");
         let outcomes = baseline["outcomes"].as_object().unwrap();
-        // names that are slow to be found not to be there may be given up
+        // slow DNS lookups may time out
         let others =
             outcomes.keys().filter(|key| key != expected && !(*expected == "dns" && *key == "timeout"));
         assert_eq!(others.count(), 0, "{expected}: {series:#}");
@@ -76,7 +76,7 @@ fn sample_outcomes_are_distinguished() {
     }
 }
 
-/// A server that answers well until it is asked to be down, and again when it is asked to be up.
+/// Starts a server that `/down` makes fail, and `/up` makes respond again.
 fn switched() -> Server {
     let down = AtomicBool::new(false);
     Server::start(move |request| {
@@ -106,7 +106,7 @@ fn phases_have_their_own_outcomes() {
     let [series] = samples.as_slice() else { panic!("{samples:#?}") };
     assert_eq!((&series["probe"], &series["provider"]), (&json!("answers"), &json!("http")));
     let baseline = phase(series, "baseline");
-    // one that was due just before the fault may have met it
+    // a sample that was due just before the fault may fail
     let others = baseline["due"].as_u64().unwrap() - baseline["outcomes"]["ok"].as_u64().unwrap();
     assert!(others <= 2, "{series:#}");
     assert!(baseline["to"].as_f64().unwrap() - baseline["from"].as_f64().unwrap() >= 3.0);
@@ -158,7 +158,7 @@ fn read_only_probes_are_sampled_by_default() {
     Chaos::new().experiment(&document, NONE).exits(0);
 }
 
-/// A server that answers until it is asked to be down, and then never ends an answer, until the flag says so.
+/// Starts a server that `/down` makes hang, until the flag is set.
 fn hanging(over: &Arc<AtomicBool>) -> Server {
     let (down, over) = (AtomicBool::new(false), Arc::clone(over));
     Server::start(move |request| {
@@ -175,7 +175,7 @@ fn hanging(over: &Arc<AtomicBool>) -> Server {
 
 #[test]
 fn signal_ends_recovery_and_sets_exit_code() {
-    // while recovery is watched, and while samples are waited for when that is over
+    // during recovery, and while the last samples are in flight
     for recovery in ["1h", "100ms"] {
         let over = Arc::new(AtomicBool::new(false));
         let server = hanging(&over);
@@ -222,7 +222,7 @@ fn timeout_excludes_recovery() {
     };
     let mut document =
         experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 0.0)]));
-    // the time is up while things are put back
+    // the timeout expires during the rollbacks
     document["rollbacks"] = json!([turn("up", 6.0)]);
     let chaos = Chaos::new();
     chaos.experiment(&document, ["--sample=20ms", "--timeout", "5s"]).exits(1).says("recovered after");

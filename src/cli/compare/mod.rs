@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::report_files::ReportArgs;
@@ -149,7 +150,7 @@ pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
     };
     let comparison = match judge(&before, &after, &args.rules.options(session.connection.seed())) {
         Ok(comparison) => comparison,
-        Err(why) => return session.refuse(ExitStatus::Invalid, why),
+        Err(error) => return session.fail(CliError::from(error).with_status(ExitStatus::Invalid)),
     };
     let mut exit = exit(&comparison, &args.fail_on);
     let records = [before, after].concat();

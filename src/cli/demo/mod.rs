@@ -202,8 +202,8 @@ fn report(
         seed: session.connection.seed().unwrap_or(CompareOptions::default().seed),
         ..CompareOptions::default()
     };
-    let comparison =
-        judge(&before, &after, &options).map_err(|error| DemoError::Failed(ExitStatus::Stopped, error))?;
+    let comparison = judge(&before, &after, &options)
+        .map_err(|error| DemoError::Failed(ExitStatus::Stopped, error.to_string()))?;
     match trial::leave(session, root, &[before, after].concat(), &comparison).into_iter().next() {
         Some(error) => Err(DemoError::Failed(ExitStatus::NotWritten, error)),
         None => Ok(comparison),

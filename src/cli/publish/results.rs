@@ -93,7 +93,7 @@ pub(super) fn read(
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
             let options = args.rules.options(session.connection.seed());
-            Some(compare(before, after, &options).map_err(refused)?)
+            Some(compare(before, after, &options).map_err(|error| refused(error.to_string()))?)
         }
         _ => None,
     };

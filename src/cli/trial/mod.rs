@@ -84,7 +84,7 @@ async fn on_a_cluster(
         return Ok(session.code(exit.worst(ExitStatus::BaselineNotMet)));
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
-        .map_err(|error| (ExitStatus::Invalid, error))?;
+        .map_err(|error| (ExitStatus::Invalid, error.to_string()))?;
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
     let mut failed = leave(session, &args.output_dir, &records, &comparison);

@@ -1,4 +1,4 @@
-//! Makes a summary of a journal: ours, or the Chaos Toolkit's. Floor 1.
+//! Summarizes a journal, of kubectl-chaos or of the Chaos Toolkit.
 
 use serde_json::Value as Json;
 
@@ -9,17 +9,18 @@ use super::{
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::record::{Hit, Look as Seen, Played};
+use crate::text::truncate;
 
-/// How long texts may be, in characters.
+/// The maximum length of a text, in characters.
 const MAX_TEXT: usize = 240;
-/// How many targets are told one by one.
+/// The maximum number of listed targets.
 const MAX_TARGETS: usize = 50;
-/// What secrets are masked by.
+/// The mask of secrets.
 const MASK: &str = "***";
-/// How many moments are told.
+/// The maximum number of events.
 const MAX_EVENTS: usize = 500;
 
-/// What one run came to.
+/// Summarizes one run.
 pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
     let own = content.own.as_ref();
@@ -47,7 +48,7 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
     }
 }
 
-/// What it takes to do it again. Names that are more than a name are left out: somebody pastes them into a shell.
+/// Collects the inputs of a reproduction. Unusual names are omitted: users paste the commands into a shell.
 fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     let experiment = &record.content.experiment;
     let is_plain = |name: &&String| {
@@ -77,13 +78,13 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     }
 }
 
-/// What it came to in one word, and why. A journal that does not say so itself is read as the Chaos Toolkit means it.
+/// Returns verdict and reason; for a journal without them, with the Chaos Toolkit's meaning.
 fn verdict(record: &Record) -> (String, String) {
     let content = &record.content;
     if let Some(own) = &content.own {
         return match &own.verdict {
             Some(verdict) => (shorten(verdict), shorten(own.reason.as_deref().unwrap_or_default())),
-            None => ("unfinished".to_owned(), "the run was killed, or goes on".to_owned()),
+            None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
         };
     }
     let before = content.steady_states.before.as_ref().and_then(|look| look.steady_state_met);
@@ -92,14 +93,14 @@ fn verdict(record: &Record) -> (String, String) {
         "failed" if before == Some(false) => {
             ("baseline-not-met", "the steady state was not met before the method")
         }
-        "completed" if record.dry().is_some() => ("dry", "what was left out was not tried"),
+        "completed" if record.dry().is_some() => ("dry", "dry run"),
         "completed" if content.steady_states.after.is_some() => {
             ("held", "the steady state was met; the journal does not say whether the actions took effect")
         }
         "completed" => ("explored", "there was no steady state to judge"),
         "interrupted" => ("interrupted", "the run was interrupted"),
         "aborted" => ("aborted", "an unexpected error ended the run"),
-        other => (other, "as its journal says"),
+        other => (other, "status of the journal"),
     };
     (shorten(verdict), reason.to_owned())
 }
@@ -128,7 +129,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
     let stood = own.and_then(|own| own.environment.as_ref());
     add("nodes", stood.and_then(|stood| stood.nodes).map(|nodes| nodes.to_string()).as_deref());
     for way in own.iter().flat_map(|own| &own.services).take(MAX_TARGETS) {
-        add("service", Some(&format!("{} by {}", way.service, way.access)));
+        add("service", Some(&format!("{} via {}", way.service, way.access)));
     }
     for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -141,7 +142,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
     pairs
 }
 
-/// The names of what an experiment declares under a key, references included.
+/// Returns the declared activities of a list, including references: name, whether it is an action, tolerance.
 fn declared_activities(experiment: &Json) -> Vec<(String, bool, String)> {
     let entry = |one: &Json| {
         let name = one["name"].as_str().or(one["ref"].as_str()).unwrap_or("(no name)");
@@ -179,7 +180,7 @@ fn probe_rows(record: &Record) -> Vec<ProbeRow> {
     declared.into_iter().enumerate().map(row).collect()
 }
 
-/// Of several looks the first that was not met, else the last that was looked at.
+/// Returns the first failed check, or else the last that was reached.
 fn worst_check(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
     let unmet = looks.iter().filter(|look| look.state.sentiment() == Sentiment::Bad).count();
     let seen = looks.iter().filter(|look| look.state != ProbeCheckState::NotReached).count();
@@ -224,7 +225,7 @@ fn summary_steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec
         }
         found.push(summary_step(record, one, name, &format!("{at}/{index}")));
     }
-    // rollbacks that were never begun were not asked for, or could not be played
+    // also rollbacks that the strategy skipped
     for (name, is_action, _) in missing {
         found.push(SummaryStep {
             name,
@@ -319,7 +320,7 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     moments
 }
 
-/// What came out, in short: the status of a response or a process, and the beginning of what it said.
+/// Formats an output: the status of a response or a process, and the start of its text.
 fn format_output(output: &Json) -> String {
     let said = |value: &Json| value.as_str().map_or_else(|| compact_json(value), shorten);
     let Some(status) = output["status"].as_i64() else {
@@ -335,12 +336,12 @@ fn format_output(output: &Json) -> String {
     parts.into_iter().filter(|part| !part.is_empty() && part != "null").collect::<Vec<_>>().join(": ")
 }
 
-/// As JSON on one line.
+/// Formats a value as JSON on one line.
 fn compact_json(value: &Json) -> String {
     shorten(&serde_json::to_string(&shorten_json(value, 4)).unwrap_or_default())
 }
 
-/// A value without what would be cut anyway: a body may be large.
+/// Shortens a value before it is formatted: a body may be large.
 fn shorten_json(value: &Json, depth: usize) -> Json {
     match value {
         Json::String(text) => shorten(text).into(),
@@ -354,12 +355,9 @@ fn shorten_json(value: &Json, depth: usize) -> Json {
     }
 }
 
-/// The beginning of a text.
+/// Shortens a text.
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
+    truncate(text, MAX_TEXT)
 }
 
 #[cfg(test)]
@@ -449,9 +447,9 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "# *** in it stands for secrets: put them back, or run the experiment's own file",
-                "# with the same --var, where any were given: a, b",
-                "# with these in the environment: B, K",
+                "# *** masks secrets: restore them, or run the original file",
+                "# pass the original --var for: a, b",
+                "# set in the environment: B, K",
                 "kubectl chaos run again.json --journal-path again-journal.json -n shop --embedded --apply MANIFESTS --dry \
                  pause",
             ]

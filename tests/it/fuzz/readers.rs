@@ -2,7 +2,7 @@
 
 use kubectl_chaos::config::{ProcessEnv, Settings, VariableFile, read_variables};
 use kubectl_chaos::diagnostic::Diagnostic;
-use kubectl_chaos::experiment::configuration::{VARIABLE_TYPES, convert, parse_variable};
+use kubectl_chaos::experiment::configuration::{VARIABLE_TYPES, convert, parse_var};
 use kubectl_chaos::experiment::document::Document;
 use kubectl_chaos::experiment::{json, yaml};
 use kubectl_chaos::value::{Map, Value};
@@ -236,7 +236,7 @@ fn settings_and_variables() {
         let _ = convert(&kind, &value);
         let given = format!("name:{kind}={text}");
         let (ours, expected) =
-            (parse_variable(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
+            (parse_var(&given), convert(kind.rsplit(':').next().unwrap(), &text.as_str().into()));
         if !kind.contains('=') {
             prop_assert_eq!(ours.is_ok(), expected.is_ok(), "{}", given);
         }

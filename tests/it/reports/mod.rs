@@ -1,4 +1,4 @@
-//! Reports: written whole or not at all, where they were asked for; the same from a journal as from the run.
+//! Reports: written atomically, and identical from a run and from its journal.
 
 pub mod golden;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, NONE};
 
-/// A run that deviates: a file that is there before and gone after.
+/// Creates an experiment that deviates: it removes the file that its hypothesis checks.
 fn deviating() -> Value {
     let process = |name: &str, path: &str, arguments: &[&str]| {
         json!({"type": "probe", "name": name, "tolerance": 0,
