@@ -40,7 +40,9 @@ error_codes! {
     ClusterApi, "cluster.api", "The API server answers with an error that has no code of its own.";
     ClusterConflict, "cluster.conflict", "The object was changed, or exists already.";
     ClusterForbidden, "cluster.forbidden", "The API server denies the request: a permission is missing.";
+    ClusterLogin, "cluster.login", "The credentials for the cluster cannot be obtained.";
     ClusterNotFound, "cluster.not-found", "The object or the kind does not exist in the cluster.";
+    ClusterService, "cluster.service", "A Service cannot be reached: it or its port is missing, or no Pod of it is ready.";
     ClusterTimeout, "cluster.timeout", "The API server does not answer in time.";
     ClusterTls, "cluster.tls", "The certificate of the API server is not trusted.";
     ClusterUnauthorized, "cluster.unauthorized", "The API server does not accept the credentials.";
@@ -48,12 +50,14 @@ error_codes! {
     CompareInput, "compare.input", "The journals to compare are missing, mixed up, or of different experiments.";
     DemoFailed, "demo.failed", "A step of the demo did not end as promised.";
     EmbeddedFailed, "embedded.failed", "The embedded cluster cannot start or cannot apply its manifests.";
+    EmbeddedManifest, "embedded.manifest", "A manifest for the embedded cluster cannot be read or applied.";
     ExperimentInvalid, "experiment.invalid", "The experiment has errors; the diagnostics list them.";
     ExperimentNotReadable, "experiment.not-readable", "The experiment cannot be read from its file or address.";
     FileConflict, "file.conflict", "Two files or directories of the command line are in each other's way.";
     FileNotReadable, "file.not-readable", "A file or directory cannot be read.";
     FileNotWritable, "file.not-writable", "A file or directory cannot be written.";
     FileUntrusted, "file.untrusted", "A file of an untrusted directory is not a plain file, or is too large.";
+    FunctionFailed, "function.failed", "A function of the Chaos Toolkit fails.";
     GithubApi, "github.api", "GitHub refuses a request, or does not answer.";
     GithubEvent, "github.event", "The event file or the environment of the GitHub job cannot be used.";
     InitInput, "init.input", "A value for the new experiment is missing or does not fit.";

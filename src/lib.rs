@@ -1,50 +1,22 @@
-//! kubectl-chaos runs chaos experiments in the Chaos Toolkit format, natively, and never calls a fault that did
-//! nothing a success.
+//! Runs chaos experiments in the Chaos Toolkit format, and verifies that every fault took effect.
 //!
-//! # The house
+//! # Floors
 //!
-//! Arrows point down only: a floor uses those below it.
-//!
-//! ```text
-//!  FLOOR 3   main ─► cli/        what the user types, files and terminal, exit codes; puts the rest together
-//!                      │
-//!  FLOOR 2   engine/   the run: order, strategies, background, controls, interrupts. Emits RunEvents;
-//!                      │         knows the trait Provider, and no provider
-//!            sampling/            looks at the probes over and over beside a run
-//!            trial/               runs of both arms: in which order, with what, within which bounds
-//!                      ▼
-//!  FLOOR 1   ports     provider/  kubernetes/  http_client/  config/  source/       I/O lives here, asynchronous
-//!            github/                          the job, its events and commands, one comment on the pull request
-//!            demo_app/  embedded/           the application of the examples; a small Kubernetes of our own
-//!            views     console/  compare/  report/                       pure: events in, lines out; journals in,
-//!                                                                        an answer out
-//!                      ▼
-//!  FLOOR 0   experiment/  tolerance/  substitution/  journal/  event/    the vocabulary: pure, no I/O,
-//!            value/  series/  statistics/  mutation  diagnostic  clock   no runtime, no terminal
-//!            rng  error_code  text/
-//! ```
-//!
-//! # One activity, from file to journal
+//! A module uses modules of its own floor and of the floors below it. `docs/architecture.md` follows an experiment and
+//! a trial through the files.
 //!
 //! ```text
-//!  source      bytes from a file, standard input, or a server
-//!  experiment  ├─ document + json, yaml   values that know their line and column
-//!              ├─ validate                every fault at once, each with its place     ─► Diagnostic
-//!              ├─ Experiment              what the engine runs: activities, strategies, controls
-//!              └─ resolve                 one activity, its placeholders filled        ─► Call
-//!  provider    prepare ─► (engine records) ─► apply ─► confirm                         ─► Output | ActivityError, Effect
-//!  tolerance   evaluate                   is the output within it?                     ─► Verdict
-//!  engine      bus                        one stream of RunEvents, in order
-//!              ├─► journal    a fold of the events, on disk soon after, whatever kills the run; judged at the end
-//!              ├─► console    lines for a person, progress on a terminal
-//!              └─► controls   the only watchers that may interrupt
+//!  3  commands   cli                            command line, files, terminal, exit codes
+//!  2  runs       engine  sampling  trial        order of activities, samples, variants; no provider, no printing
+//!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
+//!     views      console  compare  report       text from events and journals
+//!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics
+//!                value  diagnostic  error_code  clock  rng  text        pure: no I/O, no async runtime
 //! ```
 //!
-//! An activity that fails is data in the journal. An `Err` out of a run means only that it could not start.
+//! # Dependencies
 //!
-//! # Who may use whom
-//!
-//! A test reads `src` and holds it to this table.
+//! `tests/it/architecture` compares the code with this table.
 //!
 //! | module | floor | may use |
 //! |---|---|---|
@@ -62,22 +34,24 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, text, value |
+//! | compare | 1 | error_code, event, experiment, journal, mutation, series, statistics, text, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, text, value |
-//! | report | 1 | clock, compare, error_code, journal, series, text |
+//! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
-//! | kubernetes | 1 | clock, config, diagnostic, error_code, experiment, mutation, rng, tolerance, value |
-//! | embedded | 1 | clock, error_code, rng |
+//! | k8s | 1 | config, error_code, http_client, mutation, value |
+//! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
+//! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
-//! | provider | 1 | config, diagnostic, error_code, experiment, http_client, kubernetes, mutation, series, substitution, value |
+//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
-//! | sampling | 2 | clock, engine, error_code, event, experiment, kubernetes, mutation, provider, series, substitution, tolerance, value |
-//! | trial | 2 | error_code, experiment, kubernetes, mutation, provider, rng, substitution, value |
+//! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, provider, series, substitution, tolerance, value |
+//! | trial | 2 | chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
 //! | cli | 3 | everything |
 
+pub mod chaosk8s;
 pub mod cli;
 pub mod clock;
 pub mod compare;
@@ -93,7 +67,7 @@ pub mod experiment;
 pub mod github;
 pub mod http_client;
 pub mod journal;
-pub mod kubernetes;
+pub mod k8s;
 pub mod mutation;
 pub mod provider;
 pub mod report;

@@ -157,7 +157,7 @@ fn play(
     if let Some(after) = &mut record.content.steady_states.after {
         after.steady_state_met = Some(!failed);
     }
-    let Some(own) = &mut record.content.own else { return };
+    let Some(own) = &mut record.content.extension else { return };
     for (at, series) in own.samples.iter_mut().enumerate() {
         let middle = nature.latency.ln() + effect + RUN_EFFECT * chance.normal();
         // the share of errors in log odds, to stay between 0 and 1; a failing run has many

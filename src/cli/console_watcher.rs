@@ -1,4 +1,4 @@
-//! What shows a run to a person: the console's lines, and live progress. Floor 3.
+//! Shows the events of a run: console lines and live progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::console::{ProgressState, event_lines};
 use crate::engine::EventWatcher;
 use crate::event::RunEvent;
 
-/// How often live progress is drawn.
+/// Redraw interval of live progress.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Shows the lines of every event.
@@ -27,35 +27,35 @@ impl EventWatcher for ConsoleWatcher {
     }
 }
 
-/// Shows what is going on, several times a second, on a terminal.
+/// Redraws live progress on a terminal.
 pub(super) struct LiveProgress {
     progress: Arc<Mutex<ProgressState>>,
-    over: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LiveProgress {
-    /// Nothing is shown, and no thread started, where there is no terminal.
+    /// Starts the thread; `None` without a terminal.
     pub(super) fn start(terminal: &Arc<Terminal>) -> Option<Self> {
         if !terminal.is_live() {
             return None;
         }
         let progress = Arc::new(Mutex::new(ProgressState::default()));
-        let over = Arc::new(AtomicBool::new(false));
-        let (shown, ended, terminal) = (Arc::clone(&progress), Arc::clone(&over), Arc::clone(terminal));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (state, ended, terminal) = (Arc::clone(&progress), Arc::clone(&is_over), Arc::clone(terminal));
         let draw = move || {
             while !ended.load(Ordering::Relaxed) {
-                let line = shown.lock().line(Timestamp::now());
+                let line = state.lock().line(Timestamp::now());
                 terminal.progress(line.as_deref());
                 std::thread::sleep(TICK);
             }
             terminal.progress(None);
         };
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(draw).ok()?;
-        Some(Self { progress, over, thread: Some(thread) })
+        Some(Self { progress, is_over, thread: Some(thread) })
     }
 
-    /// What is to be told of events.
+    /// Returns a watcher for the events of the run.
     pub(super) fn watcher(&self) -> impl EventWatcher + use<> {
         ProgressWatcher(Arc::clone(&self.progress))
     }
@@ -63,7 +63,7 @@ impl LiveProgress {
 
 impl Drop for LiveProgress {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

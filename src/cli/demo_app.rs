@@ -1,37 +1,38 @@
-//! The hidden command `sample-app`: the application of the examples. Floor 3.
+//! The hidden command `sample-app`: runs the demo application.
 
+use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::CommandContext;
 use super::duration::parse_duration;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::demo_app::{Application, BreakerSettings, DemoConsumer, DemoProvider, DemoServer};
+use crate::demo_app::{
+    Application, BreakerSettings, DEFAULT_PROVIDER, DemoAppConfig, DemoConsumer, DemoProvider, DemoServer,
+    PROVIDER_ENV,
+};
+use crate::error_code::ErrorCode;
 
-/// The environment's name for the provider's address.
-pub(super) const PROVIDER: &str = "PROVIDER_URL";
-/// Where the provider is when nobody says.
-pub(super) const DEFAULT: &str = "http://my-provider-service:8080/";
-
-/// Which part of the application.
+/// The part of the application.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum DemoAppCommand {
-    /// Say hello on /
+    /// Respond with a greeting on /
     Provider {
         #[command(flatten)]
         listen: ListenArgs,
     },
-    /// Ask the provider on /invokeConsumedService
+    /// Call the provider on /invokeConsumedService
     Consumer(Box<ConsumerArgs>),
 }
 
-/// Where to listen.
+/// The address to listen on.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ListenArgs {
-    /// The address to listen on
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
 }
@@ -41,77 +42,98 @@ pub(super) struct ListenArgs {
 pub(super) struct ConsumerArgs {
     #[command(flatten)]
     listen: ListenArgs,
-    /// How long the provider may take
+    /// Timeout of calls to the provider
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s")]
     timeout: Duration,
-    /// Answer with a fallback in place of an error, and leave a provider alone that fails
+    /// Respond with a fallback instead of an error, and stop calling a failing provider
     #[arg(long)]
     circuit_breaker: bool,
-    /// How many failures in a row open the circuit
+    /// Consecutive failures that open the circuit
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     failure_threshold: u32,
     /// How long the circuit stays open
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "5s")]
     open_for: Duration,
-    /// How many trials have to succeed before the circuit closes
+    /// Successful trial calls that close the circuit
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     success_threshold: u32,
 }
 
-/// Serves until a signal comes. Gives the exit code.
+/// The arguments of a container, parsed like those of this program.
+#[derive(Parser)]
+struct ContainerCommandLine {
+    #[command(subcommand)]
+    command: ContainerCommand,
+}
+
+#[derive(Subcommand)]
+enum ContainerCommand {
+    SampleApp {
+        #[command(subcommand)]
+        part: DemoAppCommand,
+    },
+}
+
+/// Parses the arguments of a container of the embedded cluster.
+pub(super) fn parse_container(arguments: &[&str]) -> Result<DemoAppConfig, Box<dyn StdError + Send + Sync>> {
+    let words = std::iter::once("kubectl-chaos").chain(arguments.iter().copied());
+    let ContainerCommand::SampleApp { part } = ContainerCommandLine::try_parse_from(words)?.command;
+    Ok(part.config())
+}
+
+/// Serves until a signal arrives. Returns the exit code.
 pub(super) fn sample_app(session: &CommandContext, part: &DemoAppCommand) -> u8 {
-    match session.to_its_end(start(session, part)) {
+    match session.to_its_end(run(session, &part.config())) {
         Err(code) => code,
         Ok(Ok(())) => session.code(ExitStatus::Fine),
-        Ok(Err(error)) => session.refuse(ExitStatus::Usage, error),
+        Ok(Err(error)) => session.fail(error),
     }
 }
 
-async fn start(session: &CommandContext, part: &DemoAppCommand) -> Result<(), String> {
-    match part {
-        DemoAppCommand::Provider { listen } => serve(session, listen, DemoProvider).await,
-        DemoAppCommand::Consumer(args) => {
-            let provider = session.environment.get(PROVIDER);
-            serve(session, &args.listen, args.consumer(provider.as_deref().unwrap_or(DEFAULT))?).await
+async fn run(session: &CommandContext, config: &DemoAppConfig) -> Result<(), CliError> {
+    match config {
+        DemoAppConfig::Provider { address } => serve(session, *address, DemoProvider).await,
+        DemoAppConfig::Consumer { address, timeout, breaker } => {
+            let provider = session.environment.get(PROVIDER_ENV);
+            let provider = provider.as_deref().unwrap_or(DEFAULT_PROVIDER);
+            serve(session, *address, DemoConsumer::new(provider, *timeout, *breaker)?).await
         }
     }
 }
 
-impl ConsumerArgs {
-    /// The consumer that was asked for, and the provider that it asks.
-    pub(super) fn consumer(&self, provider: &str) -> Result<DemoConsumer, String> {
-        let breaker = self.circuit_breaker.then_some(BreakerSettings {
-            failures: self.failure_threshold,
-            open_for: self.open_for,
-            trials: self.success_threshold,
-        });
-        DemoConsumer::new(provider, self.timeout, breaker)
-    }
-}
-
 impl DemoAppCommand {
-    /// Where it would listen.
-    pub(super) fn address(&self) -> SocketAddr {
+    fn config(&self) -> DemoAppConfig {
         match self {
-            Self::Provider { listen } => listen.listen,
-            Self::Consumer(args) => args.listen.listen,
+            Self::Provider { listen } => DemoAppConfig::Provider { address: listen.listen },
+            Self::Consumer(args) => DemoAppConfig::Consumer {
+                address: args.listen.listen,
+                timeout: args.timeout,
+                breaker: args.circuit_breaker.then_some(BreakerSettings {
+                    failure_threshold: args.failure_threshold,
+                    open_for: args.open_for,
+                    success_threshold: args.success_threshold,
+                }),
+            },
         }
     }
 }
 
 async fn serve(
     session: &CommandContext,
-    listen: &ListenArgs,
+    address: SocketAddr,
     application: impl Application,
-) -> Result<(), String> {
-    // from the first moment on: whoever starts it may end it at once. In a container this is the first process,
-    // which no signal ends by itself
-    let end = session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
-    let server = DemoServer::listen(listen.listen).await;
-    let server = server.map_err(|error| format!("cannot listen on {}: {error}", listen.listen))?;
+) -> Result<(), CliError> {
+    // register first: a signal may arrive at once. In a container this is process 1, which signals do not end by
+    // default
+    let shutdown = session.signals.end().map_err(|error| {
+        CliError::new(ErrorCode::InternalRuntime, format!("failed to install signal handler: {error}"))
+    })?;
+    let server = DemoServer::bind(address).await.map_err(|error| {
+        CliError::new(ErrorCode::InternalRuntime, format!("cannot listen on {address}: {error}"))
+    })?;
     session
         .terminal
         .say(&ConsoleLine::note(LineLevel::Info, format!("listening on http://{}/", server.address())));
-    server.serve(application, end).await;
+    server.serve(application, shutdown).await;
     Ok(())
 }

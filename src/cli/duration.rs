@@ -1,38 +1,38 @@
-//! Durations on the command line. Floor 3.
+//! Durations on the command line.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// Parses a number of seconds, or numbers with units: `90`, `90s`, `1m30s`, `1.5h`, `200ms`, `1 hour 30 minutes`.
+/// Parses seconds, or numbers with units: `90`, `90s`, `1m30s`, `1.5h`, `200ms`, `1 hour 30 minutes`.
 ///
-/// jiff reads the units, one term at a time: Go allows the units of a duration in any order and more than once, with
-/// fractions of any length, and jiff does not.
+/// jiff parses the units, one term at a time: unlike jiff, Go allows units in any order, repeated, and with fractions of
+/// any length.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no duration: write 90s, 5m, 1h30m, or a number of seconds");
+    let invalid = || format!("invalid duration '{text}': expected 90s, 5m, 1h30m, or seconds");
     let number = |digits: &str| {
         let digits = digits.trim();
         let is_unsigned = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        digits.parse::<f64>().ok().filter(|_| is_unsigned).ok_or_else(wrong)
+        digits.parse::<f64>().ok().filter(|_| is_unsigned).ok_or_else(invalid)
     };
     let seconds = match text.parse::<f64>() {
         Ok(seconds) => seconds,
-        Err(_) if text.is_empty() => return Err(wrong()),
+        Err(_) if text.is_empty() => return Err(invalid()),
         Err(_) => {
             let mut rest = text;
             let mut total = 0.0;
             while !rest.is_empty() {
-                let (digits, tail) = rest.split_at(rest.find(char::is_alphabetic).ok_or_else(wrong)?);
+                let (digits, tail) = rest.split_at(rest.find(char::is_alphabetic).ok_or_else(invalid)?);
                 let (unit, tail) =
                     tail.split_at(tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len()));
-                let one: SignedDuration = format!("1{unit}").parse().map_err(|_| wrong())?;
+                let one: SignedDuration = format!("1{unit}").parse().map_err(|_| invalid())?;
                 total += number(digits)? * one.as_secs_f64();
                 rest = tail;
             }
             total
         }
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
             parse_duration("10000000000000000000s").ok(),
             Some(Duration::from_secs(10_000_000_000_000_000_000))
         );
-        for wrong in [
+        for invalid in [
             "",
             " ",
             "-1",
@@ -117,7 +117,7 @@ mod tests {
             "PT1H",
             "1m 30",
         ] {
-            check(wrong, None);
+            check(invalid, None);
         }
     }
 }

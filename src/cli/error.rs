@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::exit_code::ExitStatus;
 use crate::console::ConsoleLine;
 use crate::error_code::{Coded, ErrorCode, message_chain};
@@ -15,6 +17,27 @@ pub(super) struct CliError {
     pub(super) message: String,
     /// What the user can do, in the imperative.
     pub(super) hint: Option<String>,
+}
+
+/// Name of the schema of the error document.
+const SCHEMA: &str = "kubectl-chaos/error/v1";
+
+/// Machine-readable format of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DocumentFormat {
+    Json,
+    Yaml,
+}
+
+impl DocumentFormat {
+    /// Parses the value of `-o`; `None` for formats that people read.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        match value.to_ascii_lowercase().as_str() {
+            "json" | "agent" => Some(Self::Json),
+            "yaml" => Some(Self::Yaml),
+            _ => None,
+        }
+    }
 }
 
 impl CliError {
@@ -37,6 +60,16 @@ impl CliError {
         self
     }
 
+    /// Returns the document that replaces the result of the command.
+    pub(super) fn document(&self, format: DocumentFormat) -> String {
+        let error = json!({"code": self.code, "message": self.message, "hint": self.hint});
+        let document = json!({"schema": SCHEMA, "error": error});
+        match format {
+            DocumentFormat::Json => serde_json::to_string_pretty(&document).unwrap_or_default() + "\n",
+            DocumentFormat::Yaml => serde_yaml::to_string(&document).unwrap_or_default(),
+        }
+    }
+
     /// Returns the line that the terminal shows.
     pub(super) fn line(&self) -> ConsoleLine {
         ConsoleLine::error(self.code, self.message.clone(), self.hint.clone())
@@ -57,40 +90,49 @@ impl fmt::Display for CliError {
     }
 }
 
+/// Returns the message of a typed error, for callers whose own errors are still text.
+pub(super) fn error_text(error: impl Into<CliError>) -> String {
+    error.into().message
+}
+
 /// Returns the exit status of an error that ends a command before anything was changed.
 fn default_status(code: ErrorCode) -> ExitStatus {
     match code {
         ErrorCode::CiContextRefused
         | ErrorCode::CiEventRefused
         | ErrorCode::CiResultsDirectory
-        | ErrorCode::CompareInput
+        | ErrorCode::EmbeddedManifest
         | ErrorCode::FileConflict
         | ErrorCode::FileNotReadable
-        | ErrorCode::FileUntrusted
         | ErrorCode::GithubEvent
         | ErrorCode::InitInput
         | ErrorCode::InternalRuntime
-        | ErrorCode::JournalInvalid
         | ErrorCode::PublishInput
         | ErrorCode::RecoverRefused
         | ErrorCode::SettingsInvalid
         | ErrorCode::TrialManifest
         | ErrorCode::TrialState
         | ErrorCode::UsageInvalid => ExitStatus::Usage,
-        ErrorCode::ExperimentInvalid
+        ErrorCode::CompareInput
+        | ErrorCode::ExperimentInvalid
         | ErrorCode::ExperimentNotReadable
+        | ErrorCode::FileUntrusted
+        | ErrorCode::JournalInvalid
         | ErrorCode::TrialIsolation
         | ErrorCode::VariablesInvalid
         | ErrorCode::VaultFailed => ExitStatus::Invalid,
         ErrorCode::ClusterApi
         | ErrorCode::ClusterConflict
         | ErrorCode::ClusterForbidden
+        | ErrorCode::ClusterLogin
         | ErrorCode::ClusterNotFound
+        | ErrorCode::ClusterService
         | ErrorCode::ClusterTimeout
         | ErrorCode::ClusterTls
         | ErrorCode::ClusterUnauthorized
         | ErrorCode::ClusterUnreachable
         | ErrorCode::EmbeddedFailed
+        | ErrorCode::FunctionFailed
         | ErrorCode::KubeconfigInvalid
         | ErrorCode::TrialCluster => ExitStatus::Unreachable,
         ErrorCode::DemoFailed => ExitStatus::Deviated,

@@ -1,54 +1,67 @@
-//! The exit codes, in one place. Floor 3.
+//! Exit codes of all commands.
 
 use crate::event::Signal;
 use crate::journal::{Journal, RunVerdict};
 
-use super::args::ExitCodeStyle;
+use super::shared_args::ExitCodeStyle;
 
-/// How the program ends.
+/// Exit codes of runs, as the help shows them.
+pub(super) const EXIT_CODE_HELP: &str = "\
+Exit codes (by precedence; 2, 3 and 4 guarantee that nothing was changed):
+  2    the command line is invalid
+  3    the experiment is invalid or cannot be read
+  4    the cluster is unreachable or denies a request
+  6    a rollback is incomplete
+  130  interrupted by SIGINT (143 by SIGTERM, 129 by SIGHUP)
+  9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
+  5    an action failed, or its effect was not observed
+  8    the steady state was not met, or could not be measured, before the method
+  1    deviated: the steady state was not met during or after the method
+  7    a journal or another file could not be written
+  0    the steady state was met and every action took effect";
+
+/// Result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExitStatus {
-    /// Everything held.
+    /// The steady state was met, or the command succeeded.
     Fine,
-    /// The steady state was not met during or after the method; or the answer is one to fail on;
-    /// or something is wrong that was looked for.
+    /// The steady state was not met during or after the method, the verdict is one of `--fail-on`, or a check failed.
     Deviated,
-    /// The command line is wrong. Nothing was touched.
+    /// The command line is invalid. Nothing was changed.
     Usage,
-    /// The experiment is invalid, or cannot be read. Nothing was touched.
+    /// The experiment is invalid or cannot be read. Nothing was changed.
     Invalid,
-    /// An action failed, or was not seen to take effect.
+    /// An action failed, or its effect was not observed.
     ActionNotConfirmed,
     /// A rollback is incomplete.
     RollbackIncomplete,
     /// A file could not be written.
     NotWritten,
-    /// The cluster cannot be reached, or refuses.
+    /// The cluster is unreachable or denies a request.
     Unreachable,
-    /// The steady state was not met, or could not be measured, to begin with; or there are too few runs in which
-    /// it was.
+    /// The steady state was not met, or could not be measured, before the method; or too few runs met it.
     BaselineNotMet,
-    /// Something stopped the run, or an unexpected error aborted it.
+    /// A control, a safeguard or a timeout stopped the run, or an unexpected error aborted it.
     Stopped,
     /// A signal interrupted the run.
     Signal(Signal),
 }
 
 impl ExitStatus {
-    /// What a verdict comes to.
-    pub(super) fn of(verdict: RunVerdict) -> Self {
+    /// Returns the exit status of a verdict; an interrupted run has the one of its signal.
+    pub(super) fn of(verdict: RunVerdict, signal: Option<Signal>) -> Self {
         match verdict {
             RunVerdict::Held | RunVerdict::Explored | RunVerdict::Dry => Self::Fine,
             RunVerdict::Deviated => Self::Deviated,
             RunVerdict::BaselineNotMet => Self::BaselineNotMet,
             RunVerdict::ActionNotConfirmed => Self::ActionNotConfirmed,
-            RunVerdict::Aborted | RunVerdict::Stopped => Self::Stopped,
-            RunVerdict::Interrupted(signal) => Self::Signal(signal),
+            RunVerdict::Aborted | RunVerdict::Stopped | RunVerdict::Undecided => Self::Stopped,
+            RunVerdict::Interrupted => signal.map_or(Self::Stopped, Self::Signal),
             RunVerdict::RollbackIncomplete => Self::RollbackIncomplete,
         }
     }
 
-    /// The number.
+    /// Returns the precise exit code.
     pub(super) fn code(self) -> u8 {
         match self {
             Self::Fine => 0,
@@ -69,7 +82,7 @@ impl ExitStatus {
         }
     }
 
-    /// The number by the Chaos Toolkit's rules: 2 for the command line, 1 for everything else that is not fine.
+    /// Returns the Chaos Toolkit's exit code: 2 for an invalid command line, 1 for every other failure.
     pub(super) fn toolkit_code(self) -> u8 {
         match self {
             Self::Fine => 0,
@@ -78,7 +91,7 @@ impl ExitStatus {
         }
     }
 
-    /// The number by the rules that were asked for.
+    /// Returns the exit code in the requested style.
     pub(super) fn by(self, codes: ExitCodeStyle) -> u8 {
         match codes {
             ExitCodeStyle::Precise => self.code(),
@@ -86,7 +99,7 @@ impl ExitStatus {
         }
     }
 
-    /// How serious it is: of several, the more serious one counts. The order is the one of the help.
+    /// Returns the precedence among several results. The order is that of the help.
     pub(super) fn gravity(self) -> u8 {
         match self {
             Self::Usage => 10,
@@ -102,15 +115,15 @@ impl ExitStatus {
         }
     }
 
-    /// Of several, the one that counts.
+    /// Returns the status with the higher precedence.
     pub(super) fn worst(self, other: Self) -> Self {
         if other.gravity() > self.gravity() { other } else { self }
     }
 }
 
-/// The exit code of a finished run by the Chaos Toolkit's rules: what its status and its deviation say.
+/// Returns the Chaos Toolkit's exit code of a finished run, from its status and its deviation.
 pub(super) fn toolkit_code(journal: &Journal) -> u8 {
-    let completed = journal.status == Some(crate::event::RunStatus::Completed);
+    let completed = journal.status.is(crate::event::RunStatus::Completed);
     u8::from(!completed || journal.deviated)
 }
 
@@ -137,7 +150,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_code_is_its_own() {
+    fn exit_codes_are_unique() {
         let mut codes: Vec<u8> = ALL.iter().map(|exit| exit.code()).collect();
         codes.sort_unstable();
         codes.dedup();
@@ -146,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_serious_counts() {
+    fn worst_status_follows_the_precedence() {
         assert_eq!(ExitStatus::Fine.worst(ExitStatus::NotWritten), ExitStatus::NotWritten);
         assert_eq!(ExitStatus::Deviated.worst(ExitStatus::NotWritten), ExitStatus::Deviated);
         assert_eq!(

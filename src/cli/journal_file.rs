@@ -1,14 +1,13 @@
-//! The journal on disk. Floor 3.
+//! The journal on disk, crash-safe.
 //!
-//! From the first event on there is a file that is valid JSON at every instant and not more than
-//! [`DELAY`] behind, whatever ends the program. Two hidden copies lie beside it; an update is applied to the one
-//! that cannot be seen, which is then put in the journal's place by a hard link and a rename, and neither of
-//! those can be seen half done. At the end the journal is written once more, for people, and the copies go.
+//! From the first event on the file is valid JSON at every instant and at most [`DELAY`] behind, however the program
+//! ends. Two hidden copies lie next to it. An update changes the copy that is not published. A hard link and a rename
+//! then publish that copy atomically. At the end the journal is written once more, formatted, and the copies are deleted.
 //!
-//! Where there are no hard links the whole file is copied at every update instead, which costs more the longer it is.
+//! Without hard links every update copies the whole file, at a cost that grows with the journal.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,16 +16,48 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::engine::{EventWatcher, JournalSync};
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
 use crate::journal::{
     FilePatch, Journal, JournalBuilder, JournalDelta, JournalHeader, LiveLayout, RunVerdict,
 };
 use crate::series::Series;
 
-/// How long a change may wait before it is written.
+/// Maximum delay of a change before it is written.
 const DELAY: Duration = Duration::from_millis(100);
 
-/// A journal that is being written.
+/// The journal cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalFileError {
+    #[error("cannot write journal {}", path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("cannot start the journal thread")]
+    Thread(#[source] std::io::Error),
+    #[error("cannot write journal {} ({saved})", path.display())]
+    Finish { path: PathBuf, saved: SavedJournal, source: std::io::Error },
+}
+
+impl Coded for JournalFileError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Open { .. } | Self::Finish { .. } => ErrorCode::FileNotWritable,
+            Self::Thread(_) => ErrorCode::InternalRuntime,
+        }
+    }
+}
+
+/// What remains of a journal that cannot be written at the end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SavedJournal {
+    #[error("saved to {} instead", .0.display())]
+    Elsewhere(PathBuf),
+    #[error("the last saved state is still in place")]
+    LastState,
+    #[error("nothing was saved")]
+    Nothing,
+}
+
+/// Journal that is being written.
 pub(super) struct JournalFile {
     shared: Arc<SharedJournal>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +65,7 @@ pub(super) struct JournalFile {
 
 struct SharedJournal {
     state: Mutex<JournalFileState>,
-    /// Something changed, or the run is over.
+    /// Signalled when something changed or the run is over.
     changed: Condvar,
 }
 
@@ -42,65 +73,66 @@ struct JournalFileState {
     recorder: JournalBuilder,
     live: LiveLayout,
     files: JournalPaths,
-    /// Whether anything changed since the last update.
+    /// Whether there are changes since the last update.
     behind: bool,
-    /// Why the last update failed, if it did.
-    lost: Option<String>,
+    /// The error of the last update.
+    error: Option<std::io::Error>,
     over: bool,
 }
 
-/// Tells the journal of events.
+/// Records events in the journal.
 pub(super) struct JournalWatcher(Arc<SharedJournal>);
 
-/// Knows whether the journal is written.
+/// Flushes the journal before a mutation.
 pub(super) struct JournalRecord(Arc<SharedJournal>);
 
 impl JournalFile {
-    /// Makes sure that the journal can be written, before anything else happens.
-    pub(super) fn open(path: &Path, header: JournalHeader) -> Result<Self, String> {
+    /// Opens the journal, before anything else happens.
+    pub(super) fn open(path: &Path, header: JournalHeader) -> Result<Self, JournalFileError> {
         let files = JournalPaths::open(path)?;
         let state = JournalFileState {
             recorder: JournalBuilder::new(header),
             live: LiveLayout::default(),
             files,
             behind: false,
-            lost: None,
+            error: None,
             over: false,
         };
         let shared = Arc::new(SharedJournal { state: Mutex::new(state), changed: Condvar::new() });
         let flusher = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || flusher.keep_up());
-        let thread = thread.map_err(|error| format!("the journal cannot be kept up to date: {error}"))?;
+        let thread =
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || flusher.flush_until_over());
+        let thread = thread.map_err(JournalFileError::Thread)?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// What is to be told of events.
+    /// Returns a watcher for the events of the run.
     pub(super) fn watcher(&self) -> JournalWatcher {
         JournalWatcher(Arc::clone(&self.shared))
     }
 
-    /// For whoever has to know that something is written down.
+    /// Returns a handle to flush and check the journal before a mutation.
     pub(super) fn record(&self) -> JournalRecord {
         JournalRecord(Arc::clone(&self.shared))
     }
 
-    /// Looks at the journal as it is now.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Journal) -> T) -> T {
-        look(self.shared.state.lock().recorder.journal())
+    /// Calls a function with the current journal.
+    pub(super) fn with_journal<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
+        read(self.shared.state.lock().recorder.journal())
     }
 
-    /// Notes what sampling saw.
+    /// Adds the results of sampling.
     pub(super) fn sampled(&self, samples: Vec<Series>) {
         self.shared.state.lock().recorder.sampled(samples);
     }
 
-    /// Writes the journal for good. Gives the journal, and what went wrong.
+    /// Writes the final journal. Returns the journal and the result of writing it.
     pub(super) fn finish(
         mut self,
         verdict: RunVerdict,
         reason: Option<String>,
         exit_code: u8,
-    ) -> (Journal, Result<(), String>) {
+    ) -> (Journal, Result<(), JournalFileError>) {
         self.stop();
         let mut state = self.shared.state.lock();
         let recorder = std::mem::replace(&mut state.recorder, JournalBuilder::new(JournalHeader::default()));
@@ -118,7 +150,7 @@ impl JournalFile {
     }
 }
 
-/// A journal that was never begun leaves nothing behind.
+/// Deletes the hidden copies of a journal that was not finished.
 impl Drop for JournalFile {
     fn drop(&mut self) {
         if self.thread.is_some() {
@@ -148,17 +180,19 @@ impl EventWatcher for JournalWatcher {
 impl JournalSync for JournalRecord {
     fn is_kept(&self) -> Result<(), String> {
         let mut state = self.0.state.lock();
-        if state.behind || state.lost.is_some() {
+        if state.behind || state.error.is_some() {
             state.update();
         }
-        let path = || state.files.path.display();
-        state.lost.as_ref().map_or(Ok(()), |error| Err(format!("{} cannot be written: {error}", path())))
+        match &state.error {
+            None => Ok(()),
+            Some(error) => Err(format!("cannot write journal {}: {error}", state.files.path.display())),
+        }
     }
 }
 
 impl SharedJournal {
-    /// Writes what changed, a little after it did, until the run is over.
-    fn keep_up(&self) {
+    /// Writes changes, at most [`DELAY`] late, until the run is over.
+    fn flush_until_over(&self) {
         let mut state = self.state.lock();
         while !state.over {
             if !state.behind {
@@ -179,51 +213,48 @@ impl JournalFileState {
         self.behind = false;
         let copy = self.files.next;
         let patch = self.live.patch(copy, &self.recorder);
-        self.lost = self.files.update(patch).err();
-        if self.lost.is_some() {
-            // the next change tries again; whether it worked out is told at the end, and to whom it matters before
+        self.error = self.files.update(patch).err();
+        if self.error.is_some() {
+            // the next change tries again; `is_kept` and `finish` report the error
             self.live.forget(copy);
         }
     }
 }
 
-/// The journal's file and its hidden copies.
+/// Paths and handles of the journal and its hidden copies.
 struct JournalPaths {
     path: PathBuf,
     copies: [PathBuf; 2],
-    /// Where a link is made before it takes the journal's place.
+    /// Temporary link that replaces the journal by a rename.
     link: PathBuf,
     open: [Option<File>; 2],
-    /// The copy that is not to be seen, and gets the next update.
+    /// The copy that is not published and gets the next update.
     next: usize,
     kind: JournalCopy,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum JournalCopy {
-    /// Two copies that take turns.
+    /// Two copies that are published in turn.
     Turns,
-    /// Where there are no hard links: a copy of the whole file, by rename.
+    /// Without hard links: a copy of the whole file, published by a rename.
     Whole,
-    /// Something that is no file, such as a device: written once, at the end.
+    /// A device, for example: written once, at the end.
     AtTheEnd,
 }
 
 impl JournalPaths {
-    fn open(path: &Path) -> Result<Self, String> {
-        let fault = |what: String| format!("the journal cannot be written to {}: {what}", path.display());
+    fn open(path: &Path) -> Result<Self, JournalFileError> {
+        let error = |source| JournalFileError::Open { path: path.to_owned(), source };
         if path.is_dir() {
-            return Err(fault("it is a folder".to_owned()));
+            return Err(error(ErrorKind::IsADirectory.into()));
         }
-        // a link stays a link: what it leads to is written
+        // write to the target of a symbolic link
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let name = path
-            .file_name()
-            .ok_or_else(|| fault("it has no name".to_owned()))?
-            .to_string_lossy()
-            .into_owned();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let hidden = |part: &str| folder.join(format!(".{name}.live-{part}"));
+        let name = path.file_name().ok_or_else(|| error(ErrorKind::InvalidFilename.into()))?;
+        let name = name.to_string_lossy().into_owned();
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let hidden = |part: &str| dir.join(format!(".{name}.live-{part}"));
         let special = path.exists() && !path.is_file();
         let mut files = Self {
             copies: [hidden("a"), hidden("b")],
@@ -234,74 +265,72 @@ impl JournalPaths {
             path,
         };
         if special {
-            OpenOptions::new().write(true).open(&files.path).map_err(|error| fault(error.to_string()))?;
+            OpenOptions::new().write(true).open(&files.path).map_err(error)?;
         } else {
-            files.file(0).map_err(fault)?;
+            files.file(0).map_err(error)?;
             if files.path.exists() {
-                OpenOptions::new().append(true).open(&files.path).map_err(|error| {
+                OpenOptions::new().append(true).open(&files.path).map_err(|source| {
                     files.remove_copies();
-                    fault(error.to_string())
+                    error(source)
                 })?;
             }
         }
         Ok(files)
     }
 
-    /// The handle of a copy, which is made where it is not there.
-    fn file(&mut self, copy: usize) -> Result<&mut File, String> {
+    /// Returns the handle of a copy; creates the copy if it is missing.
+    fn file(&mut self, copy: usize) -> std::io::Result<&mut File> {
         let slot = &mut self.open[copy];
         match slot {
             Some(file) => Ok(file),
             None => {
-                // what a killed run left behind may be the journal itself, under its other name: never write into it
+                // a copy that a killed run left may be a hard link to the journal: never write into it
                 let _ = std::fs::remove_file(&self.copies[copy]);
                 let opened = OpenOptions::new().create_new(true).write(true).open(&self.copies[copy]);
-                Ok(slot.insert(opened.map_err(|error| error.to_string())?))
+                Ok(slot.insert(opened?))
             }
         }
     }
 
-    fn update(&mut self, patch: FilePatch) -> Result<(), String> {
+    fn update(&mut self, patch: FilePatch) -> std::io::Result<()> {
         let copy = self.next;
         match patch {
             FilePatch::Nothing => return Ok(()),
             _ if self.kind == JournalCopy::AtTheEnd => return Ok(()),
             FilePatch::Whole(bytes) => {
                 let file = self.file(copy)?;
-                let written = file.set_len(0).and_then(|()| write_at(file, 0, &bytes));
-                written.map_err(|error| error.to_string())?;
+                file.set_len(0).and_then(|()| write_at(file, 0, &bytes))?;
             }
             FilePatch::Parts(parts) => {
                 let file = self.file(copy)?;
                 for (offset, bytes) in parts {
-                    write_at(file, offset, &bytes).map_err(|error| error.to_string())?;
+                    write_at(file, offset, &bytes)?;
                 }
             }
         }
         self.publish(copy)
     }
 
-    /// Puts a copy in the journal's place.
-    fn publish(&mut self, copy: usize) -> Result<(), String> {
+    /// Replaces the journal by a copy.
+    fn publish(&mut self, copy: usize) -> std::io::Result<()> {
         if self.kind == JournalCopy::Turns {
             let _ = std::fs::remove_file(&self.link);
             match std::fs::hard_link(&self.copies[copy], &self.link) {
                 Ok(()) => {
-                    std::fs::rename(&self.link, &self.path).map_err(|error| error.to_string())?;
+                    std::fs::rename(&self.link, &self.path)?;
                     self.next = 1 - copy;
                     return Ok(());
                 }
                 Err(_) => self.kind = JournalCopy::Whole,
             }
         }
-        let copied = std::fs::copy(&self.copies[copy], &self.link)
-            .and_then(|_| std::fs::rename(&self.link, &self.path));
-        copied.map_err(|error| error.to_string())
+        std::fs::copy(&self.copies[copy], &self.link)?;
+        std::fs::rename(&self.link, &self.path)
     }
 
-    /// Writes the journal for good. Where that fails, it is put where there is room, so that it is not lost.
-    fn finish(&mut self, text: &str) -> Result<(), String> {
-        // first, as there may be no room but theirs
+    /// Writes the final journal; on failure saves it to the temporary directory.
+    fn finish(&mut self, text: &str) -> Result<(), JournalFileError> {
+        // frees disk space that the journal may need
         self.remove_copies();
         let written = if self.kind == JournalCopy::AtTheEnd {
             OpenOptions::new()
@@ -311,17 +340,16 @@ impl JournalPaths {
         } else {
             std::fs::write(&self.link, text).and_then(|()| std::fs::rename(&self.link, &self.path))
         };
-        let failed = written.map_err(|error| error.to_string()).err();
-        let Some(error) = failed else { return Ok(()) };
+        let Err(source) = written else { return Ok(()) };
         let _ = std::fs::remove_file(&self.link);
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let elsewhere = std::env::temp_dir().join(format!("kubectl-chaos-{}-{name}", std::process::id()));
         let saved = match std::fs::write(&elsewhere, text) {
-            Ok(()) => format!("it is in {}", elsewhere.display()),
-            Err(_) if self.path.exists() => "what was written of it before is still there".to_owned(),
-            Err(_) => "nothing of it could be written anywhere".to_owned(),
+            Ok(()) => SavedJournal::Elsewhere(elsewhere),
+            Err(_) if self.path.exists() => SavedJournal::LastState,
+            Err(_) => SavedJournal::Nothing,
         };
-        Err(format!("the journal could not be written to {}: {error}; {saved}", self.path.display()))
+        Err(JournalFileError::Finish { path: self.path.clone(), saved, source })
     }
 
     fn remove_copies(&mut self) {

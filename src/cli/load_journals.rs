@@ -1,23 +1,39 @@
-//! Journals that are read back. Floor 3.
+//! Reads journals from files.
 
 use std::path::{Path, PathBuf};
 
-use super::CommandContext;
-use super::exit_code::ExitStatus;
+use crate::diagnostic::Diagnostic;
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::document;
 use crate::journal::Record;
 
-/// Reads journals, ours or the Chaos Toolkit's. Of the first that cannot be read it is told why, and the exit code
-/// for it is given.
-pub(super) fn read(session: &CommandContext, paths: &[PathBuf]) -> Result<Vec<Record>, u8> {
-    paths.iter().map(|path| one(path).map_err(|why| session.refuse(ExitStatus::Invalid, why))).collect()
+/// A journal cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error("cannot read journal {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Encoding(Box<Diagnostic>),
+    #[error("{0}")]
+    Invalid(String),
 }
 
-/// Reads one journal. An error says which it is, and what is wrong.
-pub(super) fn one(path: &Path) -> Result<Record, String> {
-    let shown = path.display().to_string();
-    let bytes =
-        std::fs::read(path).map_err(|error| format!("the journal {shown} cannot be read: {error}"))?;
-    let text = document::decode(&bytes, &shown).map_err(|fault| fault.to_string())?;
-    Record::read(&shown, text.to_owned())
+impl Coded for LoadError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::JournalInvalid
+    }
+}
+
+/// Loads journals of kubectl-chaos or of the Chaos Toolkit.
+pub(super) fn load_all(paths: &[PathBuf]) -> Result<Vec<Record>, LoadError> {
+    paths.iter().map(|path| one(path)).collect()
+}
+
+/// Loads one journal.
+pub(super) fn one(path: &Path) -> Result<Record, LoadError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let text =
+        document::decode(&bytes, &name).map_err(|diagnostic| LoadError::Encoding(Box::new(diagnostic)))?;
+    Record::read(&name, text.to_owned()).map_err(|error| LoadError::Invalid(message_chain(&error)))
 }

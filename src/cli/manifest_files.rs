@@ -1,41 +1,70 @@
-//! Reads manifests from files, as `kubectl apply -f` does. Floor 3.
+//! Reads manifests from files, as `kubectl apply -f` does.
 
 use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::{Coded, ErrorCode};
 use crate::trial::manifest::{Manifest, modernise, parse};
 
-/// Files that are larger are no manifests.
-const LARGEST: u64 = 64 * 1024 * 1024;
+const MAX_MIB: u64 = 64;
 
-/// Reads all of them, each a file or a folder: of a folder the .json, .yaml and .yml files, without its subfolders.
-/// What others live in comes first. Objects of old versions are made new ones, with a warning.
-pub(super) fn read_all(session: &CommandContext, paths: &[PathBuf]) -> Result<Vec<Manifest>, String> {
-    let mut found = Vec::new();
-    for path in paths {
-        found.extend(read(path)?);
+/// Manifests cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ManifestFileError {
+    #[error("cannot read manifests in {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("manifest file {} is larger than {MAX_MIB} MiB", path.display())]
+    TooLarge { path: PathBuf },
+    #[error("no .json, .yaml or .yml file in {}", path.display())]
+    NoFiles { path: PathBuf },
+    #[error("no manifest in {}", path.display())]
+    NoManifests { path: PathBuf },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Coded for ManifestFileError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::TrialManifest
     }
-    for manifest in &mut found {
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::NoManifests { .. })
+            .then(|| "a manifest has apiVersion and kind; experiments are not manifests".to_owned())
+    }
+}
+
+/// Reads manifest files; of a directory the .json, .yaml and .yml files, not its subdirectories.
+///
+/// Returns namespaces and custom resource definitions first. Converts objects of removed API versions, with a warning.
+pub(super) fn read_all(
+    session: &CommandContext,
+    paths: &[PathBuf],
+) -> Result<Vec<Manifest>, ManifestFileError> {
+    let mut manifests = Vec::new();
+    for path in paths {
+        manifests.extend(read(path)?);
+    }
+    for manifest in &mut manifests {
         if let Some(warning) = modernise(manifest) {
             session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
         }
     }
-    found.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
+    manifests.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
         Some("Namespace" | "CustomResourceDefinition") => 0,
         _ => 1,
     });
-    Ok(found)
+    Ok(manifests)
 }
 
-fn read(path: &Path) -> Result<Vec<Manifest>, String> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| {
-        format!("the manifests in {} cannot be read: {error}", path.display())
-    };
+fn read(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
+    use ManifestFileError as Error;
+    let failed = |path: &Path, source| Error::Read { path: path.to_owned(), source };
     let mut files = Vec::new();
     if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(|error| failed(path, &error))? {
-            let file = entry.map_err(|error| failed(path, &error))?.path();
+        for entry in std::fs::read_dir(path).map_err(|error| failed(path, error))? {
+            let file = entry.map_err(|error| failed(path, error))?.path();
             let extension = file.extension().unwrap_or_default().to_string_lossy().into_owned();
             if file.is_file() && matches!(extension.as_str(), "json" | "yaml" | "yml") {
                 files.push(file);
@@ -43,24 +72,25 @@ fn read(path: &Path) -> Result<Vec<Manifest>, String> {
         }
         files.sort();
         if files.is_empty() {
-            return Err(format!("{} has no .json, .yaml or .yml files", path.display()));
+            return Err(Error::NoFiles { path: path.to_owned() });
         }
     } else {
         files.push(path.to_owned());
     }
-    let mut found = Vec::new();
+    let mut manifests = Vec::new();
     for file in &files {
-        let size = std::fs::metadata(file).map_err(|error| failed(file, &error))?.len();
-        if size > LARGEST {
-            return Err(failed(file, &"it is larger than 64 MiB"));
+        let size = std::fs::metadata(file).map_err(|error| failed(file, error))?.len();
+        if size > MAX_MIB * 1024 * 1024 {
+            return Err(Error::TooLarge { path: file.clone() });
         }
-        let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
-        found.extend(parse(&file.display().to_string(), &text)?);
+        let text = std::fs::read_to_string(file).map_err(|error| failed(file, error))?;
+        let parsed = parse(&file.display().to_string(), &text);
+        manifests.extend(parsed.map_err(|error| Error::Invalid(error.to_string()))?);
     }
-    if found.is_empty() {
-        return Err(format!("there is no manifest in {}: experiments are none", path.display()));
+    if manifests.is_empty() {
+        return Err(Error::NoManifests { path: path.to_owned() });
     }
-    Ok(found)
+    Ok(manifests)
 }
 
 #[cfg(test)]
@@ -69,24 +99,24 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn folders_are_read_as_kubectl_reads_them() {
-        let folder = TempDir::new().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    fn directory_is_read_without_subdirectories_and_other_files() {
+        let dir = TempDir::new().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         write("b.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n");
         write("a.json", r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}"#);
         write("experiment.json", r#"{"title": "t", "description": "d", "method": []}"#);
         write("notes.txt", "{");
-        std::fs::create_dir(folder.path().join("sub.yaml")).unwrap();
+        std::fs::create_dir(dir.path().join("sub.yaml")).unwrap();
         let kinds: Vec<_> =
-            read(folder.path()).unwrap().iter().map(|one| one.object["kind"].clone()).collect();
+            read(dir.path()).unwrap().iter().map(|manifest| manifest.object["kind"].clone()).collect();
         assert_eq!(kinds, ["ConfigMap", "Service"]);
-        // what is named itself is not passed over
-        let why = read(&folder.path().join("experiment.json")).err().unwrap();
-        assert!(why.contains("there is no manifest in") && why.contains("experiment.json"), "{why}");
+        // a file that is named itself is not skipped
+        let error = read(&dir.path().join("experiment.json")).err().unwrap();
+        assert!(matches!(error, ManifestFileError::NoManifests { .. }), "{error}");
         write("z.yaml", "a: [");
-        assert!(read(folder.path()).err().unwrap().contains("z.yaml"));
-        assert!(read(&folder.path().join("gone")).is_err());
+        assert!(read(dir.path()).err().unwrap().to_string().contains("z.yaml"));
+        assert!(read(&dir.path().join("gone")).is_err());
         let empty = TempDir::new().unwrap();
-        assert!(read(empty.path()).err().unwrap().contains("has no .json"));
+        assert!(matches!(read(empty.path()), Err(ManifestFileError::NoFiles { .. })));
     }
 }

@@ -1,8 +1,8 @@
-//! What the user types, and what comes back: composition, files, the terminal, exit codes. Floor 3.
+//! The command line interface: flags, files, the terminal, exit codes.
 
-mod args;
 mod base_experiment;
 mod ci;
+mod command;
 mod command_line;
 mod compare;
 mod completion;
@@ -12,6 +12,8 @@ mod demo;
 mod demo_app;
 mod discover;
 mod doctor;
+#[cfg(test)]
+mod documentation;
 mod duration;
 mod embedded;
 mod env_inputs;
@@ -23,6 +25,8 @@ mod journal_file;
 mod load_journals;
 mod manifest_files;
 mod notify;
+mod one_command;
+mod parse;
 mod path_conflicts;
 mod publish;
 mod report;
@@ -31,11 +35,13 @@ mod results_dir;
 mod run;
 mod run_context;
 mod search_path;
+mod shared_args;
 mod signals;
 mod table;
 mod terminal;
 mod trial;
 mod unknown_command;
+mod usage_error;
 mod validate;
 mod version;
 
@@ -45,72 +51,60 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::ErrorCode;
 use crate::github;
-use crate::github::workflow_command::{Annotation, neutral};
-use args::{Cli, Command, GlobalArgs};
+use crate::github::workflow_command::Annotation;
+use command::{Cli, Command};
 use connection_args::ConnectionArgs;
-use error::CliError;
+use error::{CliError, DocumentFormat};
 use exit_code::ExitStatus;
-use path_conflicts::PathSet;
+use shared_args::GlobalArgs;
 use signals::Signals;
 use terminal::Terminal;
 
-/// The program: reads the command line, does what it says, and gives the exit code.
+/// Runs the program. Returns its exit code.
 pub fn main() -> ExitCode {
     let environment = ProcessEnv::of_process();
     let words: Vec<OsString> = std::env::args_os().collect();
-    if let Some(words) = completion::asked(&words) {
-        completion::answer(words, &environment);
+    if let Some(words) = completion::completion_words(&words) {
+        completion::print_candidates(words, &environment);
         return ExitCode::SUCCESS;
     }
     let shown = command_line::shown_as(words.first());
-    // nothing is to be faster
+    // fast path without clap
     if words.len() == 2 && (words[1] == "--version" || words[1] == "-V") {
         let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
-        return ExitCode::from(ExitStatus::Fine.code());
+        return ExitCode::SUCCESS;
     }
-    let command = command_line::command_of(&words);
-    let cli = match command_line::parse(words, &environment) {
-        Ok(cli) => cli,
-        // help and versions go to standard output and are no error; who says nothing is helped, as by kubectl
-        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = write!(std::io::stdout(), "{}", error.render());
-            return ExitCode::from(ExitStatus::Fine.code());
-        }
-        Err(error) => {
-            if !error.use_stderr() {
-                let _ = error.print();
-                return ExitCode::from(ExitStatus::Fine.code());
-            }
-            // it repeats what was given, and a runner may listen
-            if environment.get("GITHUB_ACTIONS").is_some() {
-                let text = error.render().to_string();
-                let _ = write!(std::io::stderr(), "{}", neutral(&text));
-                unread(&command, &environment, &text, ExitStatus::Usage.code());
-            } else {
-                let _ = error.print();
-            }
-            return ExitCode::from(ExitStatus::Usage.code());
-        }
-    };
+    match command_line::parse(words.clone(), &environment) {
+        Ok((cli, document)) => ExitCode::from(run_command(shown, cli, document, environment, &words)),
+        Err(error) => ExitCode::from(usage_error::report(&error, &words, &environment)),
+    }
+}
+
+fn run_command(
+    shown: String,
+    cli: Cli,
+    document: Option<DocumentFormat>,
+    environment: ProcessEnv,
+    words: &[OsString],
+) -> u8 {
     let run_id = new_run_id();
-    let terminal = match prepare(&cli, &environment, &run_id) {
-        Ok(terminal) => terminal,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            let code = ExitStatus::Usage.by(cli.global.exit_code);
-            unread(&command, &environment, &error, code);
-            return ExitCode::from(code);
-        }
-    };
+    let mut terminal = Terminal::new(&cli.global, &environment, &run_id);
+    let prepared = prepare(&cli, &mut terminal);
     let Cli { global, connection, command } = cli;
-    let signals = Signals::default();
-    let session = CommandContext { shown, global, connection, environment, terminal, run_id, signals };
-    let code = match command {
+    let (terminal, signals) = (Arc::new(terminal), Signals::default());
+    let session =
+        CommandContext { shown, global, connection, environment, terminal, run_id, signals, document };
+    if let Err(error) = prepared {
+        let message = error.message.clone();
+        let code = session.fail(error);
+        annotate_failure(&command_line::command_of(words), &session.environment, &message, code);
+        return code;
+    }
+    match command {
         Command::Run(args) => run::run(&session, &args),
         Command::Ci(args) => ci::ci(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
@@ -128,111 +122,130 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::report(&session, &args),
         Command::Trial(args) => trial::trial(&session, &args),
         Command::Other(words) => unknown_command::refuse(&session, &words),
-    };
-    ExitCode::from(code)
+    }
 }
 
-/// Tells a job of GitHub that one of the commands made for it did not even begin: by an annotation, and of what would
-/// have run by the exit code.
-fn unread(command: &str, environment: &ProcessEnv, why: &str, code: u8) {
+/// Reports to a GitHub job that `ci` or `publish` could not start: an annotation, and for `ci` the step output
+/// `exit-code`.
+fn annotate_failure(command: &str, environment: &ProcessEnv, message: &str, code: u8) {
     let job = github::WorkflowJob::of(|name| environment.get(name));
     let Some(job) = job.ok().filter(|job| job.is_on_github && ["ci", "publish"].contains(&command)) else {
         return;
     };
-    let why = why.trim().trim_start_matches("error: ");
-    let said =
-        Annotation::new(github::workflow_command::AnnotationLevel::Error, "kubectl-chaos", why).command();
-    let _ = writeln!(std::io::stdout(), "{said}");
+    let message = message.trim().trim_start_matches("error: ");
+    let annotation =
+        Annotation::new(github::workflow_command::AnnotationLevel::Error, "kubectl-chaos", message).command();
+    let _ = writeln!(std::io::stdout(), "{annotation}");
     if let Some(file) = job.outputs.filter(|_| command == "ci") {
-        // that they are not written is the least of it
+        // the job fails anyway
         let _ = ci::append_outputs(&file, &[("exit-code", code.to_string())]);
     }
 }
 
-/// What every command works with.
+/// Everything that a command works with.
 #[derive(Clone)]
 struct CommandContext {
-    /// How the program is known: `kubectl chaos`.
+    /// Name of the program as shown: `kubectl chaos`.
     shown: String,
     global: GlobalArgs,
     connection: ConnectionArgs,
     environment: ProcessEnv,
     terminal: Arc<Terminal>,
-    /// Tells runs of the program apart.
+    /// Identifier of this invocation.
     run_id: String,
     signals: Signals,
+    /// Machine-readable format of standard output, if one was requested.
+    document: Option<DocumentFormat>,
 }
 
 impl CommandContext {
-    /// The exit code by the rules that were asked for.
+    /// Returns the exit code in the requested style.
     fn code(&self, exit: ExitStatus) -> u8 {
         exit.by(self.global.exit_code)
     }
 
-    /// The name of the program as a file: `kubectl-chaos`.
+    /// Returns the name of the program as a file: `kubectl-chaos`.
     fn program(&self) -> String {
         self.shown.replace(' ', "-")
     }
 
-    /// The name of the plugin: `chaos`.
+    /// Returns the name of the plugin: `chaos`.
     fn plugin(&self) -> String {
         self.shown.strip_prefix("kubectl ").unwrap_or(&self.shown).to_owned()
     }
 
-    /// Writes the answer to standard output, and gives the exit code for it.
+    /// Writes the result to standard output. Returns the exit code.
     fn answer(&self, text: &str) -> u8 {
         match self.terminal.result(text) {
             Ok(()) => self.code(ExitStatus::Fine),
-            Err(error) => {
-                self.refuse(ExitStatus::NotWritten, format!("the answer cannot be written: {error}"))
-            }
+            Err(error) => self.fail(error),
         }
     }
 
-    /// Works until something is through. An error is the exit code of a program that cannot start; it was said why.
+    /// Runs a future to completion. An error is an exit code, and already shown.
     ///
-    /// One thread: nearly all the time it waits, and waking another one for each step of a request takes longer than
-    /// the step. What still goes on at the end is not waited for: it was cut, or nobody asked for it.
+    /// One thread: the program waits nearly all the time, and waking another thread for each step of a request takes
+    /// longer than the step. Tasks that still run at the end are dropped.
     fn to_its_end<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| self.refuse(ExitStatus::Usage, format!("the program cannot start: {error}")))?;
-        let done = runtime.block_on(work);
+        let runtime = runtime.map_err(|error| {
+            let message = format!("failed to start async runtime: {error}");
+            self.fail(CliError::new(ErrorCode::InternalRuntime, message))
+        })?;
+        let result = runtime.block_on(work);
         runtime.shutdown_timeout(Duration::from_millis(100));
-        Ok(done)
+        Ok(result)
     }
 
-    /// Shows an error that ends the command, and returns the exit code.
+    /// Shows an error that ends the command. Returns the exit code.
+    ///
+    /// With `-o json` or `-o yaml` an error document takes the place of the result, unless there is one.
     fn fail(&self, error: impl Into<CliError>) -> u8 {
         let error = error.into();
+        let document = self.document.filter(|_| !self.terminal.has_result());
+        let code = self.show_error(&error);
+        if let Some(format) = document {
+            // the exit code reports the failure already
+            let _ = self.terminal.result(&error.document(format));
+        }
+        code
+    }
+
+    /// Shows an error on standard error. Returns the exit code.
+    fn show_error(&self, error: &CliError) -> u8 {
         self.terminal.say(&error.line());
         self.code(error.status)
     }
 
-    /// Says why nothing was done, and gives the exit code for it.
-    fn refuse(&self, exit: ExitStatus, why: impl Into<String>) -> u8 {
-        self.terminal.say(&ConsoleLine::note(LineLevel::Error, why));
+    /// Shows an error without a code. Returns the exit code.
+    fn refuse(&self, exit: ExitStatus, message: impl Into<String>) -> u8 {
+        self.terminal.say(&ConsoleLine::note(LineLevel::Error, message));
         self.code(exit)
     }
 }
 
-/// Goes where the flags say, and opens what they name, where that loses nothing.
-fn prepare(cli: &Cli, environment: &ProcessEnv, run_id: &str) -> Result<Arc<Terminal>, String> {
+/// Changes the directory, checks the paths of the command line and opens the log file.
+fn prepare(cli: &Cli, terminal: &mut Terminal) -> Result<(), CliError> {
     let global = &cli.global;
-    if let Some(folder) = &global.change_dir {
-        std::env::set_current_dir(folder)
-            .map_err(|error| format!("the folder {} cannot be gone to: {error}", folder.display()))?;
+    if let Some(dir) = &global.change_dir {
+        std::env::set_current_dir(dir).map_err(|error| {
+            let message = format!("cannot change to directory {}: {error}", dir.display());
+            CliError::new(ErrorCode::FileNotReadable, message)
+        })?;
     }
-    PathSet::of(cli).check()?;
-    let terminal = Terminal::new(global, environment, run_id)?;
-    if let Some(folder) = &global.change_dir {
-        terminal.say(&ConsoleLine::new(LineLevel::Warning, format!("Moving to {}", folder.display())));
+    cli.paths().check()?;
+    // nothing was changed yet
+    let opened = terminal.open_log(global);
+    opened.map_err(|error| CliError::from(error).with_status(ExitStatus::Usage))?;
+    if let Some(dir) = &global.change_dir {
+        terminal.say(&ConsoleLine::new(LineLevel::Warning, format!("Moving to {}", dir.display())));
     }
-    Ok(terminal)
+    Ok(())
 }
 
-/// Nobody of the same user reads this process's memory and environment, in which there may be a token: not even what
-/// an experiment left running. Where the system has no such thing, or the user may do everything, it does not help.
+/// Prevents same-user ptrace and /proc access, since the environment may contain a token.
+///
+/// Protects against processes that an experiment left running. Has no effect on other systems or against root.
 fn shield() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

@@ -1,4 +1,4 @@
-//! Tells the channels of the settings what happens, over HTTP. Floor 3.
+//! Sends notifications to the channels of the settings, over HTTP.
 
 use std::time::Duration;
 
@@ -16,34 +16,32 @@ use crate::value::{Map, Value};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(7);
 
-/// The channels, and where to say that one could not be told.
+/// Sends notifications.
 pub(super) struct Notifier<'a> {
     session: &'a CommandContext,
     channels: &'a [NotificationChannel],
 }
 
 impl<'a> Notifier<'a> {
-    /// Channels that cannot be told over HTTP are named once.
     pub(super) fn new(session: &'a CommandContext, settings: &'a Settings) -> Self {
         Self { session, channels: &settings.channels }
     }
 
-    /// Whether anybody is told: what nobody hears need not be made.
+    /// Returns whether there is a channel of type http.
     pub(super) fn is_heard(&self) -> bool {
         self.channels.iter().any(|channel| channel.kind == "http")
     }
 
-    /// Says which channels are of no use here.
+    /// Warns about channels of other types.
     pub(super) fn warn(&self) {
         for channel in self.channels.iter().filter(|channel| channel.kind != "http") {
             let kind = &channel.kind;
-            let message =
-                format!("the notification channel of type '{kind}' is passed over: only http ones are told");
+            let message = format!("ignoring notification channel of type '{kind}': only http is supported");
             self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
         }
     }
 
-    /// Tells of one event. Nothing that goes wrong here matters to the run.
+    /// Sends one event. Errors do not affect the run.
     pub(super) async fn tell(&self, event: &str, phase: &str, payload: &impl Serialize, error: Option<&str>) {
         for channel in self.channels.iter().filter(|channel| channel.kind == "http" && channel.wants(event)) {
             let verification = if channel.verify_tls {
@@ -52,11 +50,24 @@ impl<'a> Notifier<'a> {
                 Verification::None
             };
             if let Err(error) = post(channel, &verification, event, phase, payload, error).await {
-                let message = format!("a notification of {event} was not delivered: {error}");
+                let message = format!("failed to send notification {event}: {error}");
                 self.session.terminal.say(&ConsoleLine::note(LineLevel::Debug, message));
             }
         }
     }
+}
+
+/// A notification cannot be sent.
+#[derive(Debug, thiserror::Error)]
+enum NotifyError {
+    #[error("the channel has no url")]
+    NoUrl,
+    #[error("cannot create the HTTP client: {0}")]
+    Client(String),
+    #[error("cannot encode the payload")]
+    Payload(#[from] serde_json::Error),
+    #[error("{0}")]
+    Request(String),
 }
 
 async fn post(
@@ -66,14 +77,15 @@ async fn post(
     phase: &str,
     payload: &impl Serialize,
     error: Option<&str>,
-) -> Result<(), String> {
-    let url = channel.url.as_deref().ok_or("the channel has no url")?;
+) -> Result<(), NotifyError> {
+    let url = channel.url.as_deref().ok_or(NotifyError::NoUrl)?;
     let options = ClientOptions {
         connect_timeout: Some(CONNECT_TIMEOUT),
         timeout: Some(TIMEOUT),
         ..ClientOptions::default()
     };
-    let client = http_client::build(verification, options)?;
+    let client =
+        http_client::build(verification, options).map_err(|error| NotifyError::Client(error.to_string()))?;
     let mut request = if channel.with_payload { client.post(url) } else { client.get(url) };
     for (name, value) in &channel.headers {
         request = request.header(name, value.python_text().as_ref());
@@ -90,28 +102,28 @@ async fn post(
         }
         let message =
             NotificationPayload { name: event, payload, phase, ts: Timestamp::now().as_seconds(), error };
-        let body = serde_json::to_string(&message).map_err(|error| error.to_string())?;
+        let body = serde_json::to_string(&message)?;
         if !channel.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             request = request.header("Content-Type", "application/json");
         }
         request = request.body(body);
     }
-    let response = request.send().await.map_err(|error| describe(&error.without_url()))?;
-    response.error_for_status().map(drop).map_err(|error| describe(&error.without_url()))
+    let failed = |error: reqwest::Error| NotifyError::Request(describe(&error.without_url()));
+    request.send().await.and_then(reqwest::Response::error_for_status).map(drop).map_err(failed)
 }
 
-/// An experiment as it may be sent: secrets written into it are masked.
+/// Returns the experiment with inline secrets masked.
 pub(super) fn without_secrets(experiment: &Value) -> Value {
     let secrets = experiment.get("secrets").and_then(Value::as_map).cloned().unwrap_or_default();
     let inline: Map = secrets.iter().map(|(group, value)| (group.clone(), inline(value))).collect();
     Redactor::new(&Scope::new(Map::new(), inline)).redact_value(experiment)
 }
 
-/// What is written out of a secret; names of variables and paths in Vault are none.
+/// Returns the inline values of a secret; references to variables and Vault are none.
 fn inline(value: &Value) -> Value {
-    let fetched = matches!(value.get("type").and_then(Value::as_text), Some("env" | "vault"));
+    let is_reference = matches!(value.get("type").and_then(Value::as_text), Some("env" | "vault"));
     match value {
-        _ if fetched => Value::Null,
+        _ if is_reference => Value::Null,
         Value::Map(entries) => {
             Value::Map(entries.iter().map(|(key, value)| (key.clone(), inline(value))).collect())
         }
@@ -124,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_in_the_file_are_masked_and_their_sources_are_not() {
+    fn inline_secrets_are_masked_and_references_are_not() {
         let experiment: Value = serde_json::json!({
             "title": "uses hunter2",
             "secrets": {"a": {"inline": "hunter2", "env": {"type": "env", "key": "HOME_TOKEN"}}},

@@ -1,19 +1,19 @@
-//! `kubectl chaos report`. Floor 3.
+//! `kubectl chaos report`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::report_files::ReportArgs;
 use super::{CommandContext, load_journals};
 use crate::report::{ReportSummary, text};
 
-/// `report`.
 #[derive(Args, Debug)]
 pub(super) struct RenderArgs {
-    /// Journals, of kubectl-chaos or of the Chaos Toolkit
+    /// Journals of kubectl-chaos or of the Chaos Toolkit
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
     #[command(flatten)]
@@ -21,32 +21,31 @@ pub(super) struct RenderArgs {
 }
 
 impl RenderArgs {
-    /// The files that it names.
+    /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
         PathSet::default().reads("a journal", &self.journals).reports(&self.reports)
     }
 }
 
-/// Renders journals again. Gives the exit code.
+/// Renders journals. Returns the exit code.
 pub(super) fn report(session: &CommandContext, args: &RenderArgs) -> u8 {
-    if let Err(error) = args.reports.check(false) {
-        return session.refuse(ExitStatus::Usage, error);
+    match render(session, args) {
+        Err(error) => session.fail(error),
+        Ok(errors) => {
+            let codes = errors.iter().map(|error| session.show_error(error));
+            codes.max().unwrap_or_else(|| session.code(ExitStatus::Fine))
+        }
     }
-    let records = match load_journals::read(session, &args.journals) {
-        Ok(records) => records,
-        Err(code) => return code,
-    };
-    let mut failed = args.reports.write(&session.terminal, &records, None);
+}
+
+/// Writes the reports. Returns the errors of writing.
+fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<CliError>, CliError> {
+    args.reports.check(false)?;
+    let records = load_journals::load_all(&args.journals)?;
+    let mut errors = args.reports.write(&session.terminal, &records, None);
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&text::render(&ReportSummary::from_records(&records, None)));
-        failed.extend(written.err().map(|error| format!("the report cannot be written: {error}")));
+        errors.extend(written.err().map(CliError::from));
     }
-    match failed.len() {
-        0 => session.code(ExitStatus::Fine),
-        _ => failed
-            .into_iter()
-            .map(|error| session.refuse(ExitStatus::NotWritten, error))
-            .max()
-            .unwrap_or_default(),
-    }
+    Ok(errors)
 }

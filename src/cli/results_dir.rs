@@ -1,48 +1,98 @@
-//! The folder that `ci` and `trial` write: which journals and reports there are in it. Floor 3.
+//! The directory that `ci` and `trial` write: finds its journals and reports.
 //!
-//! A folder of an unknown hand is looked at with care: only regular files with the names that we give them, no links
-//! followed, so many files, so many bytes.
+//! An untrusted directory is read with limits: only regular files with expected names, no symbolic links, a limited
+//! number of files and bytes.
 
 use std::fs::Metadata;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::diagnostic::Diagnostic;
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::document::{self, MAX_BYTES};
 use crate::journal::Record;
 
-/// The arms, as the folders are called that hold their journals.
+/// Names of the arms: the directories of their journals.
 pub(super) const ARMS: [&str; 2] = ["before", "after"];
-/// The most entries that a folder of an unknown hand may have.
-const MOST_ENTRIES: usize = 1_000;
-/// The most journals in it, all together.
-const MOST_JOURNALS: usize = 200;
-/// The most bytes of all of them.
-const MOST_BYTES: usize = 8 * MAX_BYTES;
+/// Maximum number of entries in an untrusted directory.
+const MAX_ENTRIES: usize = 1_000;
+/// Maximum number of journals in an untrusted directory.
+const MAX_JOURNALS: usize = 200;
+/// Maximum total size of the journals in an untrusted directory.
+const MAX_TOTAL_BYTES: usize = 8 * MAX_BYTES;
 
-/// Reports of a folder: the output that names one, and its file.
+/// Reports in the directory: name of the step output, and file name.
 pub(super) const REPORTS: [(&str, &str); 3] =
     [("junit", "junit.xml"), ("markdown", "summary.md"), ("html", "report.html")];
 
-/// Who wrote what is read.
+/// Results cannot be read from a directory.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ResultsDirError {
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is not a directory", path.display())]
+    NotADirectory { path: PathBuf },
+    #[error("refusing to follow symbolic link {}", path.display())]
+    SymbolicLink { path: PathBuf },
+    #[error("{} is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{} is larger than {} MiB", path.display(), MAX_BYTES / 1024 / 1024)]
+    FileTooLarge { path: PathBuf },
+    #[error("{} has more than {MAX_ENTRIES} entries", path.display())]
+    TooManyEntries { path: PathBuf },
+    #[error("{} has more than {MAX_JOURNALS} journals", path.display())]
+    TooManyJournals { path: PathBuf },
+    #[error("journals up to {} are larger than {} MiB in total", path.display(), MAX_TOTAL_BYTES / 1024 / 1024)]
+    TotalTooLarge { path: PathBuf },
+    #[error("{} has journals of a trial and of single runs", path.display())]
+    Mixed { path: PathBuf },
+    #[error("{0}")]
+    Encoding(Box<Diagnostic>),
+    #[error("{0}")]
+    InvalidJournal(String),
+}
+
+impl Coded for ResultsDirError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Read { .. } | Self::NotADirectory { .. } => ErrorCode::FileNotReadable,
+            Self::SymbolicLink { .. }
+            | Self::NotAFile { .. }
+            | Self::FileTooLarge { .. }
+            | Self::TooManyEntries { .. }
+            | Self::TooManyJournals { .. }
+            | Self::TotalTooLarge { .. } => ErrorCode::FileUntrusted,
+            Self::Mixed { .. } => ErrorCode::PublishInput,
+            Self::Encoding(_) | Self::InvalidJournal(_) => ErrorCode::JournalInvalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::Mixed { .. })
+            .then(|| "name the journals, or use one directory for each".to_owned())
+    }
+}
+
+/// Origin of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// This very job.
+    /// Written by this job.
     Known,
-    /// Whoever made an artifact.
+    /// An artifact, perhaps of a pull request's code.
     Unknown,
 }
 
-/// The journals that there are, in their order.
+/// Journals of a directory, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FoundJournals {
-    /// Of single runs.
+    /// Journals of single runs.
     Runs(Vec<PathBuf>),
-    /// Of both arms.
+    /// Journals of both arms of a trial.
     Arms([Vec<PathBuf>; 2]),
 }
 
 impl FoundJournals {
-    /// All of them, those before first.
+    /// Returns all journals, those of arm `before` first.
     pub(super) fn all(&self) -> Vec<PathBuf> {
         match self {
             Self::Runs(runs) => runs.clone(),
@@ -51,69 +101,67 @@ impl FoundJournals {
     }
 }
 
-/// Looks for journals in a folder. An error says what is not right with it.
-pub(super) fn look(folder: &Path, hand: Trust) -> Result<FoundJournals, String> {
-    check_folder(folder, hand)?;
-    let runs = journals(folder, hand)?;
+/// Finds the journals of a directory.
+pub(super) fn look(dir: &Path, trust: Trust) -> Result<FoundJournals, ResultsDirError> {
+    check_dir(dir, trust)?;
+    let runs = journals(dir, trust)?;
     let mut arms = [Vec::new(), Vec::new()];
-    for (found, name) in arms.iter_mut().zip(ARMS) {
-        let arm = folder.join(name);
-        if std::fs::symlink_metadata(&arm).is_ok() {
-            check_folder(&arm, hand)?;
-            *found = journals(&arm, hand)?;
+    for (arm, name) in arms.iter_mut().zip(ARMS) {
+        let arm_dir = dir.join(name);
+        if std::fs::symlink_metadata(&arm_dir).is_ok() {
+            check_dir(&arm_dir, trust)?;
+            *arm = journals(&arm_dir, trust)?;
         }
     }
-    let of_arms = arms.iter().map(Vec::len).sum::<usize>();
-    if of_arms > 0 && !runs.is_empty() {
-        return Err(format!(
-            "{} has journals of a trial and of single runs: which of them are meant?",
-            folder.display()
-        ));
+    let in_arms = arms.iter().map(Vec::len).sum::<usize>();
+    if in_arms > 0 && !runs.is_empty() {
+        return Err(ResultsDirError::Mixed { path: dir.to_owned() });
     }
-    if hand == Trust::Unknown && of_arms + runs.len() > MOST_JOURNALS {
-        return Err(format!("{} has more than {MOST_JOURNALS} journals", folder.display()));
+    if trust == Trust::Unknown && in_arms + runs.len() > MAX_JOURNALS {
+        return Err(ResultsDirError::TooManyJournals { path: dir.to_owned() });
     }
-    Ok(if of_arms > 0 { FoundJournals::Arms(arms) } else { FoundJournals::Runs(runs) })
+    Ok(if in_arms > 0 { FoundJournals::Arms(arms) } else { FoundJournals::Runs(runs) })
 }
 
-/// Whether a folder is one.
-fn check_folder(folder: &Path, hand: Trust) -> Result<(), String> {
-    let failed = |what: &str| format!("{} cannot be read: {what}", folder.display());
-    let meta = match hand {
-        Trust::Known => std::fs::metadata(folder),
-        Trust::Unknown => std::fs::symlink_metadata(folder),
+fn check_dir(dir: &Path, trust: Trust) -> Result<(), ResultsDirError> {
+    let path = dir.to_owned();
+    let meta = match trust {
+        Trust::Known => std::fs::metadata(dir),
+        Trust::Unknown => std::fs::symlink_metadata(dir),
     };
-    match meta.map_err(|error| failed(&error.to_string()))? {
-        meta if meta.is_dir() => Ok(()),
-        meta if meta.is_symlink() => Err(failed("it is a link, which is not followed")),
-        _ => Err(failed("it is no folder")),
+    match meta {
+        Err(source) => Err(ResultsDirError::Read { path, source }),
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(meta) if meta.is_symlink() => Err(ResultsDirError::SymbolicLink { path }),
+        Ok(_) => Err(ResultsDirError::NotADirectory { path }),
     }
 }
 
-/// The journals directly in a folder, by their numbers.
-pub(super) fn journals(folder: &Path, hand: Trust) -> Result<Vec<PathBuf>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", folder.display());
-    let mut found = Vec::new();
-    for (count, entry) in std::fs::read_dir(folder).map_err(|error| failed(&error))?.enumerate() {
-        if hand == Trust::Unknown && count >= MOST_ENTRIES {
-            return Err(failed(&format!("it has more than {MOST_ENTRIES} entries")));
+/// Returns the journals directly in a directory, ordered by number.
+pub(super) fn journals(dir: &Path, trust: Trust) -> Result<Vec<PathBuf>, ResultsDirError> {
+    let error = |source| ResultsDirError::Read { path: dir.to_owned(), source };
+    let mut numbered = Vec::new();
+    for (count, entry) in std::fs::read_dir(dir).map_err(error)?.enumerate() {
+        if trust == Trust::Unknown && count >= MAX_ENTRIES {
+            return Err(ResultsDirError::TooManyEntries { path: dir.to_owned() });
         }
-        let entry = entry.map_err(|error| failed(&error))?;
+        let entry = entry.map_err(error)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(number) = number(&name, hand) else { continue };
-        if hand == Trust::Unknown {
-            let meta = std::fs::symlink_metadata(entry.path()).map_err(|error| failed(&error))?;
+        let Some(number) = journal_number(&name, trust) else { continue };
+        if trust == Trust::Unknown {
+            let meta = std::fs::symlink_metadata(entry.path()).map_err(error)?;
             check_file(&entry.path(), &meta)?;
         }
-        found.push((number, name));
+        numbered.push((number, name));
     }
-    found.sort();
-    Ok(found.into_iter().map(|(_, name)| folder.join(name)).collect())
+    numbered.sort();
+    Ok(numbered.into_iter().map(|(_, name)| dir.join(name)).collect())
 }
 
-/// The number of a journal, by its name; nothing where the name is none that we give. `journal.json` has none, and
-/// several experiments of one run have their names behind it.
-fn number(name: &str, hand: Trust) -> Option<u32> {
+/// Returns the number in the file name of a journal, 0 for `journal.json`; `None` for other files.
+///
+/// The journals of several experiments in one run have their names after the number.
+fn journal_number(name: &str, trust: Trust) -> Option<u32> {
     let rest = name.strip_prefix("journal")?.strip_suffix(".json")?;
     if rest.is_empty() {
         return Some(0);
@@ -121,7 +169,7 @@ fn number(name: &str, hand: Trust) -> Option<u32> {
     let rest = rest.strip_prefix('-')?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let number = rest[..digits].parse().ok().filter(|_| digits <= 4);
-    match hand {
+    match trust {
         Trust::Known => Some(number.unwrap_or(u32::MAX)),
         Trust::Unknown => {
             number.filter(|number| digits == rest.len() && *number > 0 && !rest.starts_with('0'))
@@ -129,65 +177,64 @@ fn number(name: &str, hand: Trust) -> Option<u32> {
     }
 }
 
-/// Whether something is a plain file of a size that journals have.
-fn check_file(path: &Path, meta: &Metadata) -> Result<(), String> {
-    let failed = |what: &str| Err(format!("{} is not read: {what}", path.display()));
+/// Checks that a path is a regular file of at most the size of a journal.
+fn check_file(path: &Path, meta: &Metadata) -> Result<(), ResultsDirError> {
+    let path = path.to_owned();
     if meta.is_symlink() {
-        failed("it is a link")
+        Err(ResultsDirError::SymbolicLink { path })
     } else if !meta.is_file() {
-        failed("it is no plain file")
+        Err(ResultsDirError::NotAFile { path })
     } else if meta.len() > MAX_BYTES as u64 {
-        failed(&format!("it is larger than {} MiB", MAX_BYTES / 1024 / 1024))
+        Err(ResultsDirError::FileTooLarge { path })
     } else {
         Ok(())
     }
 }
 
-/// Reads journals of an unknown hand. An error says which is not right, and what is not right with it.
-pub(super) fn read_carefully(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
-    let mut bytes_read = 0;
+/// Reads untrusted journals.
+pub(super) fn read_carefully(paths: &[PathBuf]) -> Result<Vec<Record>, ResultsDirError> {
+    let mut total_bytes = 0;
     let mut records = Vec::new();
     for path in paths {
-        let shown = path.display().to_string();
-        let bytes = read_plain(path)?;
-        bytes_read += bytes.len();
-        if bytes_read > MOST_BYTES {
-            return Err(format!(
-                "the journals up to {shown} are larger than {} MiB",
-                MOST_BYTES / 1024 / 1024
-            ));
+        let name = path.display().to_string();
+        let bytes = read_regular_file(path)?;
+        total_bytes += bytes.len();
+        if total_bytes > MAX_TOTAL_BYTES {
+            return Err(ResultsDirError::TotalTooLarge { path: path.clone() });
         }
-        let text = document::decode(&bytes, &shown).map_err(|fault| fault.to_string())?;
-        records.push(Record::untrusted(&shown, text.to_owned())?);
+        let text = document::decode(&bytes, &name)
+            .map_err(|diagnostic| ResultsDirError::Encoding(Box::new(diagnostic)))?;
+        let record = Record::untrusted(&name, text.to_owned());
+        records.push(record.map_err(|error| ResultsDirError::InvalidJournal(message_chain(&error)))?);
     }
     Ok(records)
 }
 
-/// The bytes of a file that is one, and no link to one: what was opened counts, and not what stood there before.
-fn read_plain(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{} is not read: {error}", path.display());
-    // what is no plain file may wait for somebody when it is opened
-    check_file(path, &std::fs::symlink_metadata(path).map_err(failed)?)?;
-    let file = open_plain(path).map_err(failed)?;
-    check_file(path, &file.metadata().map_err(failed)?)?;
+/// Reads a regular file without following links. Checks the opened file, since the path may change in between.
+fn read_regular_file(path: &Path) -> Result<Vec<u8>, ResultsDirError> {
+    let error = |source| ResultsDirError::Read { path: path.to_owned(), source };
+    // opening a named pipe would block
+    check_file(path, &std::fs::symlink_metadata(path).map_err(error)?)?;
+    let file = open_no_follow(path).map_err(error)?;
+    check_file(path, &file.metadata().map_err(error)?)?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(error)?;
     Ok(bytes)
 }
 
 #[cfg(unix)]
-fn open_plain(path: &Path) -> std::io::Result<std::fs::File> {
+fn open_no_follow(path: &Path) -> std::io::Result<std::fs::File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 #[cfg(not(unix))]
-fn open_plain(path: &Path) -> std::io::Result<std::fs::File> {
+fn open_no_follow(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::open(path)
 }
 
-/// Whether a path leads out of where it begins.
+/// Returns whether a path contains `..`.
 pub(super) fn climbs(path: &Path) -> bool {
     path.components().any(|part| part == std::path::Component::ParentDir)
 }
@@ -197,10 +244,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn journals_are_known_by_their_names() {
+    fn journal_number_depends_on_trust() {
         let check = |name: &str, known: Option<u32>, unknown: Option<u32>| {
             assert_eq!(
-                (number(name, Trust::Known), number(name, Trust::Unknown)),
+                (journal_number(name, Trust::Known), journal_number(name, Trust::Unknown)),
                 (known, unknown),
                 "{name}"
             );
@@ -220,94 +267,95 @@ mod tests {
         check("trial.json", None, None);
     }
 
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+    fn dir_with(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
         for file in files {
-            let path = folder.path().join(file);
+            let path = dir.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "{}").unwrap();
         }
-        folder
+        dir
     }
 
     #[test]
-    fn arms_and_runs_are_told_apart_and_put_in_order() {
-        let names = |found: FoundJournals, folder: &Path| -> Vec<String> {
+    fn journals_are_sorted_by_arm_and_number() {
+        let names = |found: FoundJournals, dir: &Path| -> Vec<String> {
             let all = found.all();
-            all.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
+            all.iter().map(|path| path.strip_prefix(dir).unwrap().display().to_string()).collect()
         };
-        let trial = folder(&[
+        let trial = dir_with(&[
             "before/journal-10.json",
             "before/journal-2.json",
             "after/journal-1.json",
             "trial.json",
         ]);
-        for hand in [Trust::Known, Trust::Unknown] {
-            let found = look(trial.path(), hand).unwrap();
+        for trust in [Trust::Known, Trust::Unknown] {
+            let found = look(trial.path(), trust).unwrap();
             assert!(matches!(found, FoundJournals::Arms(_)));
             let expected = ["before/journal-2.json", "before/journal-10.json", "after/journal-1.json"];
             assert_eq!(names(found, trial.path()), expected);
         }
-        let runs = folder(&["journal.json", "junit.xml"]);
+        let runs = dir_with(&["journal.json", "junit.xml"]);
         assert_eq!(names(look(runs.path(), Trust::Known).unwrap(), runs.path()), ["journal.json"]);
-        let both = folder(&["journal.json", "after/journal-1.json"]);
-        assert!(look(both.path(), Trust::Known).unwrap_err().contains("which of them are meant?"));
-        assert_eq!(look(folder(&["x"]).path(), Trust::Known).unwrap(), FoundJournals::Runs(Vec::new()));
+        let both = dir_with(&["journal.json", "after/journal-1.json"]);
+        assert!(matches!(look(both.path(), Trust::Known), Err(ResultsDirError::Mixed { .. })));
+        assert_eq!(look(dir_with(&["x"]).path(), Trust::Known).unwrap(), FoundJournals::Runs(Vec::new()));
         assert!(look(Path::new("nowhere"), Trust::Known).is_err());
     }
 
     #[test]
     #[cfg(unix)]
-    fn links_and_what_is_no_file_are_refused() {
+    fn links_and_special_files_are_rejected_if_untrusted() {
         use std::os::unix::fs::symlink;
-        let refused = |folder: &tempfile::TempDir, expected: &str| {
-            let error = look(folder.path(), Trust::Unknown).unwrap_err();
+        let check = |dir: &tempfile::TempDir, expected: &str| {
+            let error = look(dir.path(), Trust::Unknown).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        let linked = folder(&["other.json"]);
+        let linked = dir_with(&["other.json"]);
         symlink(linked.path().join("other.json"), linked.path().join("journal.json")).unwrap();
-        refused(&linked, "journal.json is not read: it is a link");
+        check(&linked, "refusing to follow symbolic link");
         assert!(look(linked.path(), Trust::Known).is_ok());
-        assert!(read_carefully(&[linked.path().join("journal.json")]).unwrap_err().contains("it is a link"));
-        let arm = folder(&["x/journal-1.json"]);
+        let error = read_carefully(&[linked.path().join("journal.json")]).unwrap_err();
+        assert!(matches!(error, ResultsDirError::SymbolicLink { .. }), "{error}");
+        let arm = dir_with(&["x/journal-1.json"]);
         symlink("..", arm.path().join("before")).unwrap();
-        refused(&arm, "before cannot be read: it is a link, which is not followed");
-        let strange = folder(&["journal-1.json/inner"]);
-        refused(&strange, "journal-1.json is not read: it is no plain file");
-        let pipe = folder(&["x"]);
-        // rustix makes none on macOS
-        let made = std::process::Command::new("mkfifo").arg(pipe.path().join("journal.json")).status();
-        assert!(made.unwrap().success());
-        refused(&pipe, "it is no plain file");
+        check(&arm, "before");
+        let strange = dir_with(&["journal-1.json/inner"]);
+        check(&strange, "journal-1.json is not a regular file");
+        let pipe = dir_with(&["x"]);
+        // rustix cannot create one on macOS
+        let status = std::process::Command::new("mkfifo").arg(pipe.path().join("journal.json")).status();
+        assert!(status.unwrap().success());
+        check(&pipe, "is not a regular file");
     }
 
     #[test]
-    fn there_are_limits() {
+    fn limits_apply_only_if_untrusted() {
         let many: Vec<String> = (1..=201).map(|number| format!("journal-{number}.json")).collect();
-        let many = folder(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(look(many.path(), Trust::Unknown).unwrap_err().contains("more than 200 journals"));
+        let many = dir_with(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(matches!(look(many.path(), Trust::Unknown), Err(ResultsDirError::TooManyJournals { .. })));
         assert_eq!(look(many.path(), Trust::Known).unwrap().all().len(), 201);
-        let full: Vec<String> = (0..=MOST_ENTRIES).map(|number| format!("x{number}")).collect();
-        let full = folder(&full.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(look(full.path(), Trust::Unknown).unwrap_err().contains("more than 1000 entries"));
-        let large = folder(&[]);
+        let full: Vec<String> = (0..=MAX_ENTRIES).map(|number| format!("x{number}")).collect();
+        let full = dir_with(&full.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(matches!(look(full.path(), Trust::Unknown), Err(ResultsDirError::TooManyEntries { .. })));
+        let large = dir_with(&[]);
         let file = std::fs::File::create(large.path().join("journal.json")).unwrap();
         file.set_len(MAX_BYTES as u64 + 1).unwrap();
-        assert!(look(large.path(), Trust::Unknown).unwrap_err().contains("larger than 10 MiB"));
-        // each is fine, and all together are too much
+        assert!(matches!(look(large.path(), Trust::Unknown), Err(ResultsDirError::FileTooLarge { .. })));
+        // each is within the limit, all together are not
         let text = format!(
             "{{\"experiment\": {{}}, \"status\": \"completed\", \"kubectl-chaos\": {{\"schema\": 1}}}}{}",
             " ".repeat(MAX_BYTES - 100)
         );
-        let heavy = folder(&[]);
+        let heavy = dir_with(&[]);
         let path = heavy.path().join("journal.json");
         std::fs::write(&path, text).unwrap();
         assert!(read_carefully(&vec![path.clone(); 8]).is_ok());
-        assert!(read_carefully(&vec![path; 9]).unwrap_err().contains("larger than 80 MiB"));
+        assert!(matches!(read_carefully(&vec![path; 9]), Err(ResultsDirError::TotalTooLarge { .. })));
     }
 
     #[test]
-    fn paths_that_climb_are_known() {
+    fn parent_components_are_detected() {
         assert!(climbs(Path::new("../x")) && climbs(Path::new("a/../../b")));
         assert!(!climbs(Path::new("a/b..c/...")));
     }

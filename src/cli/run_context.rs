@@ -1,69 +1,68 @@
-//! What a command reads before it does anything: settings, variables, the experiment, its faults. Floor 3.
+//! Settings, variables and providers of a run; validation of experiments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CommandContext;
-use super::args::VariableArgs;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
+use super::shared_args::VariableArgs;
 use super::terminal::Terminal;
 use crate::config::{DEFAULT_PATH, ProcessEnv, Settings, VariableFile, read_variables};
 use crate::console::{ConsoleLine, LineLevel, LinePrefix};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::RunRules;
+use crate::error_code::ErrorCode;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::Document;
 use crate::experiment::{ControlDeclaration, ProviderKind, document, json, validate, yaml};
 use crate::provider::{HttpProvider, KubernetesProvider, ProcessProvider, Providers, ServiceRouter};
 use crate::value::Value;
 
-/// What stands beside an experiment.
+/// Settings, variables and providers of a run.
 pub(super) struct RunContext {
     pub(super) settings: Settings,
     pub(super) variables: Variables,
     pub(super) environment: Arc<ProcessEnv>,
     pub(super) providers: Providers,
-    /// The one of the providers that has a cluster to be reached.
+    /// The provider that reaches the cluster.
     pub(super) kubernetes: Arc<KubernetesProvider>,
-    /// What requests may be sent to in it.
+    /// Routes of HTTP requests to Services in the cluster.
     pub(super) services: Arc<ServiceRouter>,
 }
 
 impl RunContext {
-    /// Reads settings and variables. What cannot be read of them is told; a missing file was told by clap.
-    /// With a kubeconfig of a cluster to rehearse on, that is the cluster of everything that runs.
+    /// Reads settings and variables. An embedded cluster is reached by its kubeconfig, whatever the flags say.
     pub(super) fn read(
         session: &CommandContext,
         args: &VariableArgs,
-        rehearsal: Option<&Path>,
-    ) -> Result<Self, u8> {
+        embedded: Option<&Path>,
+    ) -> Result<Self, CliError> {
         let mut environment = session.environment.clone();
         let settings = settings(session);
         let mut files = Vec::new();
         for path in &args.variable_files {
             let bytes = std::fs::read(path).map_err(|error| {
-                session.refuse(
-                    ExitStatus::Usage,
-                    format!("the variables in {} cannot be read: {error}", path.display()),
-                )
+                let message = format!("cannot read variable file {}: {error}", path.display());
+                CliError::new(ErrorCode::VariablesInvalid, message).with_status(ExitStatus::Usage)
             })?;
             files.push(VariableFile { path: path.display().to_string(), bytes });
         }
         let single = args.variables.iter().cloned().collect();
-        let (variables, faults) = read_variables(&files, single, &mut environment);
-        for fault in faults {
-            let message = format!("a variable file is passed over: {fault}");
+        let (variables, skipped) = read_variables(&files, single, &mut environment);
+        for diagnostic in skipped {
+            let message = format!("skipping a variable file: {diagnostic}");
             session.terminal.say(&ConsoleLine::note(LineLevel::Error, message));
         }
         let mut connection = session.connection.clone();
-        if let Some(kubeconfig) = rehearsal {
+        if let Some(kubeconfig) = embedded {
             connection = connection.to(kubeconfig.to_owned());
             environment.set("KUBECONFIG", &kubeconfig.display().to_string());
-            // it is on loopback, where no proxy leads
+            // a proxy cannot reach the loopback address
             for name in ["no_proxy", "NO_PROXY"] {
-                let known = environment.get(name).filter(|known| !known.is_empty());
+                let hosts = environment.get(name).filter(|hosts| !hosts.is_empty());
                 environment
-                    .set(name, &known.map_or_else(|| "127.0.0.1".to_owned(), |known| known + ",127.0.0.1"));
+                    .set(name, &hosts.map_or_else(|| "127.0.0.1".to_owned(), |hosts| hosts + ",127.0.0.1"));
             }
         }
         let environment = Arc::new(environment);
@@ -79,7 +78,7 @@ impl RunContext {
         Ok(Self { settings, variables, environment, providers, kubernetes, services })
     }
 
-    /// Every fault and doubt of a document.
+    /// Validates a document.
     pub(super) fn faults(&self, document: &Document, strict: bool) -> Vec<Diagnostic> {
         let rules = RunRules {
             environment: &self.environment,
@@ -91,7 +90,7 @@ impl RunContext {
     }
 }
 
-/// The settings file; broken ones are told and passed over, as the Chaos Toolkit does.
+/// Reads the settings file. Reports and skips an invalid one, like the Chaos Toolkit.
 fn settings(session: &CommandContext) -> Settings {
     let path = match session.global.settings.strip_prefix("~/") {
         None => PathBuf::from(&session.global.settings),
@@ -102,18 +101,18 @@ fn settings(session: &CommandContext) -> Settings {
             }
         }
     };
-    let given = session.global.settings != format!("~/{DEFAULT_PATH}");
-    let shown = path.display().to_string();
+    let is_explicit = session.global.settings != format!("~/{DEFAULT_PATH}");
+    let name = path.display().to_string();
     match std::fs::read(&path) {
-        Ok(bytes) => Settings::read(&bytes, &shown).unwrap_or_else(|fault| {
+        Ok(bytes) => Settings::read(&bytes, &name).unwrap_or_else(|fault| {
             let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
             let message = format!("Failed parsing YAML settings: {what}");
             session.terminal.say(&ConsoleLine::new(LineLevel::Error, message));
             session.terminal.say(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
             Settings::default()
         }),
-        Err(error) if given || error.kind() != std::io::ErrorKind::NotFound => {
-            let message = format!("the settings in {shown} cannot be read: {error}");
+        Err(error) if is_explicit || error.kind() != std::io::ErrorKind::NotFound => {
+            let message = format!("cannot read settings file {name}: {error}");
             session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
             Settings::default()
         }
@@ -121,7 +120,7 @@ fn settings(session: &CommandContext) -> Settings {
     }
 }
 
-/// The controls of control files; what cannot be parsed is told and passed over.
+/// Reads control files. Reports and skips invalid ones.
 pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<ControlDeclaration> {
     let mut controls = Vec::new();
     for path in paths {
@@ -138,26 +137,28 @@ pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<
 }
 
 fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
-    let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| Diagnostic::for_file(&shown, error.to_string()))?;
-    let text = document::decode(&bytes, &shown)?;
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::for_file(&name, error.to_string()))?;
+    let text = document::decode(&bytes, &name)?;
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let document = if is_json { json::read(text, &shown)? } else { yaml::read(text, &shown)? };
+    let document = if is_json { json::read(text, &name)? } else { yaml::read(text, &name)? };
     match document.root.to_value() {
         Value::Map(controls) => Ok(ControlDeclaration::read_named(&controls)),
         other => {
-            Err(Diagnostic::for_file(&shown, format!("controls are a mapping by name, not {}", other.kind())))
+            let message = format!("expected a mapping of controls by name, not {}", other.kind());
+            Err(Diagnostic::for_file(&name, message))
         }
     }
 }
 
-/// Tells faults: the first one in the console's way, all of them with their places.
+/// Shows diagnostics: the first error as the Chaos Toolkit does, then all with their positions.
 pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
     if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
-        terminal.say(&ConsoleLine::new(LineLevel::Error, first.message.clone()));
+        let line = ConsoleLine::new(LineLevel::Error, first.message.clone());
+        terminal.say(&ConsoleLine { code: Some(ErrorCode::ExperimentInvalid), ..line });
     }
     for fault in faults.iter().filter(|fault| !fault.inherited) {
         let level = if fault.severity == Severity::Error { LineLevel::Error } else { LineLevel::Warning };
@@ -171,19 +172,19 @@ pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
     }
 }
 
-/// Tells the warnings that the Chaos Toolkit has too, each once, up to the first error: it knows of no more.
+/// Shows the warnings that the Chaos Toolkit has too, each once, up to the first error, where it stops.
 pub(super) fn tell_inherited(terminal: &Terminal, faults: &[Diagnostic]) {
-    let mut told: Vec<&str> = Vec::new();
-    let known = faults.iter().take_while(|fault| fault.severity == Severity::Warning);
-    for fault in known.filter(|fault| fault.inherited) {
-        if !told.contains(&fault.message.as_str()) {
-            told.push(&fault.message);
+    let mut shown: Vec<&str> = Vec::new();
+    let warnings = faults.iter().take_while(|fault| fault.severity == Severity::Warning);
+    for fault in warnings.filter(|fault| fault.inherited) {
+        if !shown.contains(&fault.message.as_str()) {
+            shown.push(&fault.message);
             terminal.say(&ConsoleLine::new(LineLevel::Warning, fault.message.clone()));
         }
     }
 }
 
-/// Whether nothing may run.
+/// Returns whether an error prevents the run.
 pub(super) fn is_invalid(faults: &[Diagnostic]) -> bool {
     faults.iter().any(|fault| fault.severity == Severity::Error)
 }

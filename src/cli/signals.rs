@@ -1,7 +1,6 @@
-//! Signals: what they are is the system's business, what they mean the engine's. Floor 3.
+//! Signals of the operating system, handed to the run.
 //!
-//! What was heard stays heard, for whoever asks later: between two steps nobody may be listening, and somebody who
-//! wants the program to end is not to be told twice.
+//! Received signals are latched, so a signal that arrives between two steps is not lost.
 
 use std::sync::Arc;
 
@@ -9,25 +8,38 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::Signal;
 
-/// What the system has asked of this program since somebody first wanted to know. Until then every signal does what
-/// it does to any program; from then on all those that a run takes in are listened for, so that none ends the program
-/// between two steps. Where there is no run, those that ask for no end do nothing.
-#[derive(Clone, Default)]
-pub(super) struct Signals {
-    heard: watch::Sender<Vec<Signal>>,
-    /// What is listened for.
-    expected: Arc<Mutex<Vec<Signal>>>,
+/// A signal handler cannot be installed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot install signal handlers")]
+pub(super) struct SignalError(#[from] std::io::Error);
+
+impl Coded for SignalError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InternalRuntime
+    }
 }
 
-/// Those that ask for the end of the program.
-const ENDS: [Signal; 3] = [Signal::Int, Signal::Term, Signal::Hup];
-/// Those that a run takes in.
-const OF_A_RUN: [Signal; 5] = [Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Usr2];
+/// All signals received since the first subscriber.
+///
+/// Signals keep their default action until the first subscription. From then on all signals that a run handles are
+/// caught, so that none ends the program between two steps. Without a run, USR1 and USR2 do nothing.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    received: watch::Sender<Vec<Signal>>,
+    /// Signals with an installed handler.
+    handled: Arc<Mutex<Vec<Signal>>>,
+}
 
-/// As long as it is there, signals are handed to a run: a later run's are none of its business.
-#[must_use = "signals are handed on for as long as it is kept"]
+/// Signals that end the program.
+const TERMINATION_SIGNALS: [Signal; 3] = [Signal::Int, Signal::Term, Signal::Hup];
+/// Signals that a run handles.
+const RUN_SIGNALS: [Signal; 5] = [Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Usr2];
+
+/// RAII guard: forwards signals to the current run until dropped.
+#[must_use = "signals are forwarded until it is dropped"]
 pub(super) struct SignalForwarder(AbortHandle);
 
 impl Drop for SignalForwarder {
@@ -37,66 +49,68 @@ impl Drop for SignalForwarder {
 }
 
 impl Signals {
-    /// Ends when the system asks for the end, or has asked already, with what it sent.
-    pub(super) fn end(&self) -> std::io::Result<impl Future<Output = Signal> + use<>> {
-        self.expect(&OF_A_RUN)?;
-        let mut heard = self.heard.subscribe();
+    /// Returns a future of the first termination signal, received before or after the call.
+    pub(super) fn end(&self) -> Result<impl Future<Output = Signal> + use<>, SignalError> {
+        self.handle_all(&RUN_SIGNALS)?;
+        let mut received = self.received.subscribe();
         Ok(async move {
-            let asked = |heard: &Vec<Signal>| heard.iter().copied().find(|signal| ENDS.contains(signal));
-            let waited = heard.wait_for(|heard| asked(heard).is_some()).await.ok();
-            match waited.and_then(|heard| asked(&heard)) {
+            let first = |received: &Vec<Signal>| {
+                received.iter().copied().find(|signal| TERMINATION_SIGNALS.contains(signal))
+            };
+            let waited = received.wait_for(|received| first(received).is_some()).await.ok();
+            match waited.and_then(|received| first(&received)) {
                 Some(signal) => signal,
-                // nobody is left who could hear one
+                // the sender is gone
                 None => std::future::pending().await,
             }
         })
     }
 
-    /// Hands every signal to a run, those included that came before it.
+    /// Forwards every signal to a run, including those received before the call.
     pub(super) fn hand_to(
         &self,
         mut run: impl FnMut(Signal) + Send + 'static,
-    ) -> std::io::Result<SignalForwarder> {
-        self.expect(&OF_A_RUN)?;
-        let mut heard = self.heard.subscribe();
+    ) -> Result<SignalForwarder, SignalError> {
+        self.handle_all(&RUN_SIGNALS)?;
+        let mut received = self.received.subscribe();
         let mut count = 0;
-        let mut hand = move |heard: &mut watch::Receiver<Vec<Signal>>| {
-            let new = heard.borrow_and_update()[count..].to_vec();
+        let mut forward = move |received: &mut watch::Receiver<Vec<Signal>>| {
+            let new = received.borrow_and_update()[count..].to_vec();
             count += new.len();
             new.into_iter().for_each(&mut run);
         };
-        hand(&mut heard);
-        let handing = tokio::spawn(async move {
-            while heard.changed().await.is_ok() {
-                hand(&mut heard);
+        forward(&mut received);
+        let task = tokio::spawn(async move {
+            while received.changed().await.is_ok() {
+                forward(&mut received);
             }
         });
-        Ok(SignalForwarder(handing.abort_handle()))
+        Ok(SignalForwarder(task.abort_handle()))
     }
 
-    /// Listens for some from now on.
-    fn expect(&self, wanted: &[Signal]) -> std::io::Result<()> {
-        let mut expected = self.expected.lock();
-        for signal in wanted {
-            if !expected.contains(signal) {
-                self.listen(*signal)?;
-                expected.push(*signal);
+    /// Installs the handlers that are missing.
+    fn handle_all(&self, signals: &[Signal]) -> std::io::Result<()> {
+        let mut handled = self.handled.lock();
+        for signal in signals {
+            if !handled.contains(signal) {
+                self.handle(*signal)?;
+                handled.push(*signal);
             }
         }
         Ok(())
     }
 
-    fn hear(&self, signal: Signal) {
-        self.heard.send_modify(|heard| heard.push(signal));
+    fn push(&self, signal: Signal) {
+        self.received.send_modify(|received| received.push(signal));
     }
 
     #[cfg(unix)]
-    fn listen(&self, wanted: Signal) -> std::io::Result<()> {
+    fn handle(&self, kind: Signal) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        if wanted == Signal::Hup && outlives_its_terminal() {
+        if kind == Signal::Hup && ignores_hangup() {
             return Ok(());
         }
-        let mut stream = signal(match wanted {
+        let mut stream = signal(match kind {
             Signal::Int => SignalKind::interrupt(),
             Signal::Term => SignalKind::terminate(),
             Signal::Hup => SignalKind::hangup(),
@@ -106,21 +120,21 @@ impl Signals {
         let signals = self.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                signals.hear(wanted);
+                signals.push(kind);
             }
         });
         Ok(())
     }
 
-    /// Elsewhere there is Ctrl-C.
+    /// Handles Ctrl-C, the only signal on other platforms.
     #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "the same signature as elsewhere")]
-    fn listen(&self, wanted: Signal) -> std::io::Result<()> {
-        if wanted == Signal::Int {
+    #[expect(clippy::unnecessary_wraps, reason = "same signature as on Unix")]
+    fn handle(&self, kind: Signal) -> std::io::Result<()> {
+        if kind == Signal::Int {
             let signals = self.clone();
             tokio::spawn(async move {
                 while tokio::signal::ctrl_c().await.is_ok() {
-                    signals.hear(wanted);
+                    signals.push(kind);
                 }
             });
         }
@@ -128,22 +142,22 @@ impl Signals {
     }
 }
 
-/// Whether the program is to go on when its terminal is gone, as whoever starts it under `nohup` wants it to.
+/// Returns whether the process ignores SIGHUP, as it does under `nohup`.
 #[cfg(target_os = "linux")]
-fn outlives_its_terminal() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangups(&status))
+fn ignores_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_hangup_ignored(&status))
 }
 
-/// Elsewhere a process is not told what it ignores; but `nohup` leaves it no terminal to write to.
+/// Returns whether standard error is no terminal, as under `nohup`: other systems do not show ignored signals.
 #[cfg(all(unix, not(target_os = "linux")))]
-fn outlives_its_terminal() -> bool {
+fn ignores_hangup() -> bool {
     use std::io::IsTerminal as _;
     !std::io::stderr().is_terminal()
 }
 
-/// Whether a process ignores SIGHUP, by what Linux says of it: a bit for each signal, the first one the lowest.
+/// Reads the `SigIgn` mask of `/proc/self/status`: one bit per signal, the lowest is SIGHUP.
 #[cfg(target_os = "linux")]
-fn ignores_hangups(status: &str) -> bool {
+fn is_hangup_ignored(status: &str) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits & 1 == 1)
 }
@@ -154,60 +168,60 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_ignored_is_known() {
-        assert!(ignores_hangups("Name:\tx\nSigIgn:\t0000000000001001\n"));
-        assert!(!ignores_hangups("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
-        assert!(!ignores_hangups(""));
+    fn ignored_hangup_is_read_from_the_mask() {
+        assert!(is_hangup_ignored("Name:\tx\nSigIgn:\t0000000000001001\n"));
+        assert!(!is_hangup_ignored("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+        assert!(!is_hangup_ignored(""));
     }
 
     #[tokio::test]
-    async fn a_run_that_is_over_hears_nothing() {
+    async fn dropped_forwarder_receives_nothing() {
         let signals = Signals::default();
-        let taken = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Vec::new()));
         for number in [1, 2] {
-            let run = Arc::clone(&taken);
-            let handing = signals.hand_to(move |signal| run.lock().push((number, signal))).unwrap();
+            let run = Arc::clone(&received);
+            let forwarder = signals.hand_to(move |signal| run.lock().push((number, signal))).unwrap();
             if number == 2 {
-                signals.hear(Signal::Int);
-                while taken.lock().is_empty() {
+                signals.push(Signal::Int);
+                while received.lock().is_empty() {
                     tokio::task::yield_now().await;
                 }
             }
-            drop(handing);
+            drop(forwarder);
         }
         tokio::task::yield_now().await;
-        assert_eq!(*taken.lock(), [(2, Signal::Int)]);
+        assert_eq!(*received.lock(), [(2, Signal::Int)]);
     }
 
     #[tokio::test]
-    async fn what_came_while_nobody_listened_is_heard() {
+    async fn signal_before_subscription_is_delivered() {
         let signals = Signals::default();
-        signals.hear(Signal::Usr1);
-        signals.hear(Signal::Term);
-        signals.hear(Signal::Int);
+        signals.push(Signal::Usr1);
+        signals.push(Signal::Term);
+        signals.push(Signal::Int);
         for _ in 0..2 {
             assert_eq!(signals.end().unwrap().await, Signal::Term);
         }
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let run = Arc::clone(&taken);
-        let _handing = signals.hand_to(move |signal| run.lock().push(signal)).unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let run = Arc::clone(&received);
+        let _forwarder = signals.hand_to(move |signal| run.lock().push(signal)).unwrap();
         // before anything of the run begins
-        assert_eq!(*taken.lock(), [Signal::Usr1, Signal::Term, Signal::Int]);
-        signals.hear(Signal::Int);
-        while taken.lock().len() < 4 {
+        assert_eq!(*received.lock(), [Signal::Usr1, Signal::Term, Signal::Int]);
+        signals.push(Signal::Int);
+        while received.lock().len() < 4 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(taken.lock()[3], Signal::Int);
+        assert_eq!(received.lock()[3], Signal::Int);
     }
 
     #[tokio::test]
-    async fn other_signals_end_nothing() {
+    async fn usr2_does_not_end_the_program() {
         let signals = Signals::default();
         let end = tokio::spawn(signals.end().unwrap());
-        signals.hear(Signal::Usr2);
+        signals.push(Signal::Usr2);
         tokio::task::yield_now().await;
         assert!(!end.is_finished());
-        signals.hear(Signal::Int);
+        signals.push(Signal::Int);
         assert_eq!(end.await.unwrap(), Signal::Int);
     }
 }

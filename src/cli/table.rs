@@ -1,4 +1,4 @@
-//! Lists as kubectl writes them: tables without borders, `-o json|yaml|wide|name`. Floor 3.
+//! Tables like kubectl's: no borders, `-o json|yaml|wide|name`.
 
 use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
@@ -6,62 +6,60 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::console::sanitize;
 
-/// What stands between two columns, at least; and how narrow a column can be with it.
+/// Minimum gap between columns, and minimum width of a column with its gap.
 const GAP: usize = 3;
-const NARROWEST: usize = 6;
+const MIN_WIDTH: usize = 6;
 
-/// How a list is to be written.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TableArgs {
-    /// What to write to standard output
+    /// Format of standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = TableFormat::Table)]
     pub(super) output: TableFormat,
-    /// Leave out the heads of tables
+    /// Omit the header row of tables
     #[arg(long)]
     pub(super) no_headers: bool,
 }
 
-/// What to write to standard output.
+/// Format of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum TableFormat {
     /// A table.
     #[value(alias = "text")]
     Table,
-    /// The table with more columns.
+    /// A table with more columns.
     Wide,
-    /// Names alone, one per line.
+    /// Names, one per line.
     Name,
-    /// Everything, as JSON.
+    /// The full document as JSON.
     #[value(alias = "agent")]
     Json,
-    /// Everything, as YAML.
+    /// The full document as YAML.
     Yaml,
 }
 
 impl TableFormat {
-    /// Whether a program reads it, so that nobody is asked and nothing else stands beside it.
+    /// Returns whether a program reads it: no prompts, nothing else on standard output.
     pub(super) fn is_for_machines(self) -> bool {
         matches!(self, Self::Name | Self::Json | Self::Yaml)
     }
 }
 
-/// A list: what stands in the table, and what is added where it is to be wide.
+/// A table, with additional columns for `-o wide`.
 pub(super) struct Table {
     pub(super) heads: &'static [&'static str],
     pub(super) wide_heads: &'static [&'static str],
     pub(super) lines: Vec<TableRow>,
 }
 
-/// A line of a list.
 pub(super) struct TableRow {
-    /// By which it can be named elsewhere.
+    /// Name for `-o name`.
     pub(super) name: String,
     pub(super) cells: Vec<String>,
     pub(super) wide_cells: Vec<String>,
 }
 
 impl TableArgs {
-    /// The list, as it was asked for; `document` is what machines read.
+    /// Renders the table in the requested format; `document` is the JSON or YAML form.
     pub(super) fn write(&self, list: Table, document: impl FnOnce() -> Json) -> String {
         let (heads, lines): (Vec<&str>, Vec<Vec<String>>) = match self.output {
             TableFormat::Json => return serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n",
@@ -83,7 +81,7 @@ impl TableArgs {
     }
 }
 
-/// The heads, where there are any, and the lines; columns as wide as what stands in them.
+/// Renders an optional header row and rows, with columns as wide as their widest cell.
 pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     let heads = (!heads.is_empty()).then(|| heads.iter().map(|head| (*head).to_owned()).collect());
     let all: Vec<Vec<String>> = heads
@@ -94,7 +92,7 @@ pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     let columns = all.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let widest = all.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max();
-        (widest.unwrap_or(0) + GAP).max(NARROWEST)
+        (widest.unwrap_or(0) + GAP).max(MIN_WIDTH)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
@@ -110,7 +108,7 @@ pub(super) fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     out
 }
 
-/// A text that can stand in a table: one line of it, that cannot steer a terminal.
+/// Returns the first line of a text without terminal control characters.
 fn cell(text: &str) -> String {
     let mut lines = text.trim().split(['\n', '\u{c}']);
     let first = sanitize(&lines.next().unwrap_or_default().replace('\t', " "));
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_look_as_kubectls() {
+    fn table_looks_like_kubectl() {
         let check = |output: TableFormat, no_headers: bool, expected: &str| {
             assert_eq!(TableArgs { output, no_headers }.write(list(), || json!({"a": 1})), expected);
         };
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_one_line_that_steers_nothing() {
+    fn cell_is_one_sanitized_line() {
         let check = |text: &str, expected: &str| assert_eq!(cell(text), expected, "{text:?}");
         check("a\nb", "a…");
         check("a\u{c}b", "a…");
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_a_terminal_shows_them() {
+    fn column_width_is_the_display_width() {
         let check = |cell: &str, expected: &str| {
             let lines = vec![vec![cell.to_owned(), "d".to_owned()]];
             assert_eq!(table(&["B", "C"], lines), expected);

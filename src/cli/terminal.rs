@@ -1,46 +1,60 @@
-//! The terminal: lines on standard error, results on standard output, the log file. Floor 3.
+//! The terminal: lines on standard error, results on standard output, the log file.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
+use super::shared_args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel, LineStyle, format_line};
+use crate::error_code::{Coded, ErrorCode};
 use crate::github::workflow_command::neutral;
 
-/// From this verbosity on, details are shown: what kubectl calls the debug level.
-const DETAILS: u8 = 4;
+/// Verbosity from which debug lines are shown, as in kubectl.
+const DEBUG_VERBOSITY: u8 = 4;
 
-/// Where everything that a person reads goes through.
+/// An output cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    #[error("cannot write to standard output")]
+    StandardOutput(#[source] std::io::Error),
+    #[error("cannot write log file {}", path.display())]
+    LogFile { path: PathBuf, source: std::io::Error },
+}
+
+impl Coded for OutputError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::FileNotWritable
+    }
+}
+
+/// Writes everything that a person reads.
 pub(super) struct Terminal {
     style: LineStyle,
     least: LineLevel,
-    /// Whether standard error is a terminal that live progress can be shown on.
+    /// Whether standard error is a terminal that can show live progress.
     live: bool,
     log: Option<Mutex<File>>,
     log_least: LineLevel,
     bar: Mutex<Option<ProgressBar>>,
-    /// Whether a runner listens for commands in what is said, so that texts of others must not be taken for some.
+    /// Whether a GitHub runner parses the lines for workflow commands, so that untrusted text must be neutralized.
     overheard: bool,
-    /// Whether that is so of results, too: elsewhere somebody may have asked for them as they are.
+    /// Whether results are neutralized, too. Otherwise they are written verbatim.
     results_overheard: bool,
+    /// Whether a result was written to standard output.
+    has_result: Arc<AtomicBool>,
 }
 
 impl Terminal {
-    /// The terminal that the flags ask for. An error is about the log file.
-    pub(super) fn new(
-        global: &GlobalArgs,
-        environment: &ProcessEnv,
-        context: &str,
-    ) -> Result<Arc<Self>, String> {
-        let log = global.log_file.as_deref().map(open_log).transpose()?;
+    /// Creates the terminal without a log file.
+    pub(super) fn new(global: &GlobalArgs, environment: &ProcessEnv, context: &str) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let style = match global.log_format {
             LogFormat::Json => LineStyle::Json { context: context.to_owned(), process: std::process::id() },
@@ -48,17 +62,17 @@ impl Terminal {
         };
         let least = if global.quiet {
             LineLevel::Error
-        } else if global.verbose || global.verbosity >= DETAILS {
+        } else if global.verbose || global.verbosity >= DEBUG_VERBOSITY {
             LineLevel::Debug
         } else {
             LineLevel::Info
         };
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
-        Ok(Arc::new(Self {
+        Self {
             live: terminal && !dumb && !global.quiet && global.log_format == LogFormat::String,
             style,
             least,
-            log: log.map(Mutex::new),
+            log: None,
             log_least: match global.log_file_level {
                 LogLevel::Debug => LineLevel::Debug,
                 LogLevel::Info => LineLevel::Info,
@@ -68,17 +82,24 @@ impl Terminal {
             bar: Mutex::new(None),
             overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             results_overheard: false,
-        }))
+            has_result: Arc::default(),
+        }
     }
 
-    /// One that shows what needs attention only, unless details were asked for.
+    /// Opens the log file, if the flags name one.
+    pub(super) fn open_log(&mut self, global: &GlobalArgs) -> Result<(), OutputError> {
+        self.log = global.log_file.as_deref().map(open_log).transpose()?.map(Mutex::new);
+        Ok(())
+    }
+
+    /// Returns a terminal that shows only warnings and errors, unless debug lines are shown.
     pub(super) fn quieter(&self) -> Arc<Self> {
         let least =
             if self.least > LineLevel::Debug { self.least.max(LineLevel::Warning) } else { self.least };
         Arc::new(Self { least, ..self.copy() })
     }
 
-    /// One whose results are for the log of a job.
+    /// Returns a terminal whose results go to the log of a CI job.
     pub(super) fn for_a_log(&self) -> Arc<Self> {
         Arc::new(Self { results_overheard: self.overheard, ..self.copy() })
     }
@@ -94,10 +115,11 @@ impl Terminal {
             bar: Mutex::new(None),
             overheard: self.overheard,
             results_overheard: self.results_overheard,
+            has_result: Arc::clone(&self.has_result),
         }
     }
 
-    /// Says a command to the runner, if one listens.
+    /// Sends a workflow command to the GitHub runner, if there is one.
     pub(super) fn command(&self, command: &str) {
         if self.overheard {
             let mut out = std::io::stdout().lock();
@@ -105,7 +127,7 @@ impl Terminal {
         }
     }
 
-    /// Shows a line, and logs it. Nobody may be looking any more: that is no reason to stop.
+    /// Shows a line and logs it. Ignores a closed standard error.
     pub(super) fn say(&self, line: &ConsoleLine) {
         let now = Timestamp::now();
         if line.level >= self.least {
@@ -125,13 +147,16 @@ impl Terminal {
         }
     }
 
-    /// Writes a result to standard output. An error is one of a file system, not of a reader who left.
-    pub(super) fn result(&self, text: &str) -> Result<(), String> {
+    /// Writes a result to standard output. A closed pipe is no error.
+    pub(super) fn result(&self, text: &str) -> Result<(), OutputError> {
+        self.has_result.store(true, Ordering::Relaxed);
         let text = if self.results_overheard { neutral(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut out = std::io::stdout().lock();
             match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Err(OutputError::StandardOutput(error))
+                }
                 _ => Ok(()),
             }
         };
@@ -141,12 +166,17 @@ impl Terminal {
         }
     }
 
-    /// Whether live progress can be shown.
+    /// Returns whether a result was written to standard output.
+    pub(super) fn has_result(&self) -> bool {
+        self.has_result.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether live progress can be shown.
     pub(super) fn is_live(&self) -> bool {
         self.live
     }
 
-    /// Shows what is going on, in place; nothing takes it away.
+    /// Shows a progress line in place; `None` removes it.
     pub(super) fn progress(&self, line: Option<&str>) {
         let mut bar = self.bar.lock();
         match (line, bar.as_ref()) {
@@ -172,15 +202,14 @@ impl Terminal {
     }
 }
 
-/// Opens a log file for more, and draws the line that the Chaos Toolkit puts before each run.
-fn open_log(path: &Path) -> Result<File, String> {
+/// Opens a log file for appending, and writes the line that the Chaos Toolkit puts before each run.
+fn open_log(path: &Path) -> Result<File, OutputError> {
     let opened = File::options().create(true).append(true).open(path);
-    let drawn = opened.and_then(|mut file| writeln!(file, "{}", "#".repeat(79)).map(|()| file));
-    drawn.map_err(|error| format!("the log file {} cannot be written: {error}", path.display()))
+    let written = opened.and_then(|mut file| writeln!(file, "{}", "#".repeat(79)).map(|()| file));
+    written.map_err(|source| OutputError::LogFile { path: path.to_owned(), source })
 }
 
-/// Whether to use colour: as the flags say; else `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`; else on a
-/// terminal.
+/// Decides on colour by the flags, then by `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE`, then by the terminal.
 fn colour(global: &GlobalArgs, environment: &ProcessEnv, terminal: bool) -> bool {
     let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
     match global.color {

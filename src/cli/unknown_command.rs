@@ -1,35 +1,33 @@
-//! Commands that do not exist: those of the Chaos Toolkit are refused with what to do instead. Floor 3.
+//! Unknown commands: an error with a hint.
 
 use clap::CommandFactory as _;
 
 use super::CommandContext;
-use super::args::Cli;
-use super::exit_code::ExitStatus;
+use super::command::Cli;
+use super::error::CliError;
+use crate::console::sanitize;
 use crate::diagnostic::suggestion;
+use crate::error_code::ErrorCode;
 
-/// Commands of the Chaos Toolkit that are not taken over, and what to do instead.
-const NOT_TAKEN_OVER: [(&str, &str); 4] = [
-    ("info", "say --version for the version; the settings are in ~/.chaostoolkit/settings.yaml"),
-    ("settings", "edit ~/.chaostoolkit/settings.yaml; --settings names another file"),
-    ("version", "say --version"),
-    (
-        "skills",
-        "guides for coding agents are not installed by this program; say -o json for answers that machines read",
-    ),
+/// Commands of the Chaos Toolkit that do not exist here, with a hint.
+const CHAOS_TOOLKIT_COMMANDS: [(&str, &str); 4] = [
+    ("info", "use --version; the settings are in ~/.chaostoolkit/settings.yaml"),
+    ("settings", "edit ~/.chaostoolkit/settings.yaml, or use --settings FILE"),
+    ("version", "use --version"),
+    ("skills", "use -o json for machine-readable output; there are no guides for coding agents to install"),
 ];
 
-/// Says that there is no such command. Gives the exit code.
+/// Reports an unknown command. Returns the exit code.
 pub(super) fn refuse(session: &CommandContext, words: &[String]) -> u8 {
     let word = words.first().map(String::as_str).unwrap_or_default();
-    let why = match NOT_TAKEN_OVER.iter().find(|(name, _)| *name == word) {
-        Some((_, instead)) => format!("there is no command \"{word}\" here: {instead}"),
+    let hint = match CHAOS_TOOLKIT_COMMANDS.iter().find(|(name, _)| *name == word) {
+        Some((_, hint)) => (*hint).to_owned(),
         None => {
-            let commands = Cli::command();
-            let known = commands.get_subcommands().filter(|command| !command.is_hide_set());
-            let hint = suggestion(word, known.map(clap::Command::get_name))
-                .unwrap_or_else(|| "see --help".to_owned());
-            format!("unknown command \"{}\": {hint}", crate::console::sanitize(word))
+            let root = Cli::command();
+            let commands = root.get_subcommands().filter(|command| !command.is_hide_set());
+            suggestion(word, commands.map(clap::Command::get_name)).unwrap_or_else(|| "see --help".to_owned())
         }
     };
-    session.refuse(ExitStatus::Usage, why)
+    let message = format!("unknown command '{}'", sanitize(word));
+    session.fail(CliError::new(ErrorCode::UsageInvalid, message).with_hint(hint))
 }

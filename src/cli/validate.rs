@@ -1,14 +1,19 @@
-//! `kubectl chaos validate`. Floor 3.
+//! `kubectl chaos validate`.
 
+use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::CommandContext;
-use super::args::{RunOutputFormat, ValidateArgs};
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::notify::{Notifier, without_secrets};
+use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_inherited};
+use super::shared_args::{RunOutputFormat, VariableArgs};
+use super::terminal::Terminal;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::SpannedValue;
@@ -16,49 +21,80 @@ use crate::http_client::shown;
 use crate::source;
 use crate::value::Value;
 
-/// The schema of the answer.
+/// Name of the schema of the output.
 const SCHEMA: &str = "kubectl-chaos/validate/v1";
-/// The schema of the answer with the Chaos Toolkit's keys alone.
+/// Name of the Chaos Toolkit's schema.
 const AGENT_SCHEMA: &str = "chaostoolkit/agent/validate/v1";
 
-/// What was found in one file.
+#[derive(Args, Debug)]
+pub(super) struct ValidateArgs {
+    /// Experiment: a JSON or YAML file, an http or https URL, or - for standard input
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    sources: Vec<String>,
+    /// Do not verify the TLS certificate of the server that the experiment is loaded from
+    #[arg(long)]
+    no_verify_tls: bool,
+    #[command(flatten)]
+    variables: VariableArgs,
+    /// Format of standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = RunOutputFormat::Text)]
+    output: RunOutputFormat,
+}
+
+impl ValidateArgs {
+    /// Returns the files that the flags name.
+    pub(super) fn files(&self) -> PathSet {
+        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables)
+    }
+}
+
+/// Result for one file.
 struct ValidatedFile {
     source: String,
     title: Value,
-    faults: Vec<Diagnostic>,
-    /// Where the first error arose.
+    diagnostics: Vec<Diagnostic>,
+    /// Stage of the first error.
     stage: &'static str,
 }
 
-/// Finds every fault of every file. Gives the exit code.
+impl ValidatedFile {
+    fn first_error(&self) -> Option<&Diagnostic> {
+        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    fn code(&self) -> ErrorCode {
+        if self.stage == "load" { ErrorCode::ExperimentNotReadable } else { ErrorCode::ExperimentInvalid }
+    }
+}
+
+/// Reports all errors of all files. Returns the exit code.
 pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
     let surroundings = match RunContext::read(session, &args.variables, None) {
         Ok(surroundings) => surroundings,
-        Err(code) => return code,
+        Err(error) => return session.fail(error),
     };
-    let every = async {
-        let mut checked: Vec<ValidatedFile> = Vec::new();
+    let validation = async {
+        let mut files: Vec<ValidatedFile> = Vec::new();
         for source in &args.sources {
-            checked.push(check(session, &surroundings, source, args).await);
+            files.push(check(session, &surroundings, source, args).await);
         }
-        checked
+        files
     };
-    let checked = match session.to_its_end(every) {
-        Ok(checked) => checked,
+    let files = match session.to_its_end(validation) {
+        Ok(files) => files,
         Err(code) => return code,
     };
     let text = match args.output {
-        RunOutputFormat::Text => checked.iter().map(text).collect(),
-        RunOutputFormat::Json => pretty(&answer(&checked)),
-        RunOutputFormat::Yaml => serde_yaml::to_string(&answer(&checked)).unwrap_or_default(),
-        RunOutputFormat::Agent => checked.iter().map(|checked| pretty(&agent(checked))).collect(),
+        RunOutputFormat::Text => files.iter().map(text).collect(),
+        RunOutputFormat::Json => pretty(&document(&files)),
+        RunOutputFormat::Yaml => serde_yaml::to_string(&document(&files)).unwrap_or_default(),
+        RunOutputFormat::Agent => files.iter().map(|file| pretty(&agent_document(file))).collect(),
     };
-    let invalid = checked.iter().any(|checked| is_invalid(&checked.faults));
-    let exit = if invalid { ExitStatus::Invalid } else { ExitStatus::Fine };
+    let is_any_invalid = files.iter().any(|file| is_invalid(&file.diagnostics));
+    let exit = if is_any_invalid { ExitStatus::Invalid } else { ExitStatus::Fine };
     match session.terminal.result(&text) {
         Ok(()) => session.code(exit),
-        Err(error) => session
-            .refuse(exit.worst(ExitStatus::NotWritten), format!("the result cannot be written: {error}")),
+        Err(error) => session.fail(CliError::from(error).with_status(exit.worst(ExitStatus::NotWritten))),
     }
 }
 
@@ -74,94 +110,105 @@ async fn check(
     let document = match read {
         Ok(document) => document,
         Err(fault) => {
-            terminal.say(&ConsoleLine::new(LineLevel::Error, fault.message.clone()));
+            show_error(terminal, ErrorCode::ExperimentNotReadable, &fault);
             return ValidatedFile {
                 source: shown(source),
                 title: Value::Null,
-                faults: vec![fault],
+                diagnostics: vec![fault],
                 stage: "load",
             };
         }
     };
     let notifier = Notifier::new(session, &surroundings.settings);
-    // what nobody hears need not be made
-    let told = if notifier.is_heard() { without_secrets(&document.root.to_value()) } else { Value::Null };
-    notifier.tell("validate-started", "validate", &told, None).await;
+    // skip the copy without listeners
+    let payload = if notifier.is_heard() { without_secrets(&document.root.to_value()) } else { Value::Null };
+    notifier.tell("validate-started", "validate", &payload, None).await;
     terminal.say(&ConsoleLine::new(LineLevel::Info, "Validating the experiment's syntax"));
-    let mut faults = surroundings.faults(&document, session.global.strict);
-    let given = !surroundings.variables.is_empty();
-    if let Some(experiment) = given.then(|| Experiment::read(&document)).and_then(Result::ok) {
-        faults.extend(undeclared_warnings(&experiment, &surroundings.variables).into_iter().map(|message| {
-            Diagnostic { severity: Severity::Warning, ..Diagnostic::for_file(shown(source), message) }
-        }));
+    let mut diagnostics = surroundings.faults(&document, session.global.strict);
+    let has_variables = !surroundings.variables.is_empty();
+    if let Some(experiment) = has_variables.then(|| Experiment::read(&document)).and_then(Result::ok) {
+        diagnostics.extend(undeclared_warnings(&experiment, &surroundings.variables).into_iter().map(
+            |message| Diagnostic {
+                severity: Severity::Warning,
+                ..Diagnostic::for_file(shown(source), message)
+            },
+        ));
     }
-    tell_inherited(terminal, &faults);
-    match faults.iter().find(|fault| fault.severity == Severity::Error) {
+    tell_inherited(terminal, &diagnostics);
+    match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
-            terminal.say(&ConsoleLine::new(LineLevel::Error, first.message.clone()));
-            notifier.tell("validate-failed", "validate", &told, Some(&first.message)).await;
+            show_error(terminal, ErrorCode::ExperimentInvalid, first);
+            notifier.tell("validate-failed", "validate", &payload, Some(&first.message)).await;
         }
         None => {
             terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
-            notifier.tell("validate-completed", "validate", &told, None).await;
+            notifier.tell("validate-completed", "validate", &payload, None).await;
             terminal.say(&ConsoleLine::new(LineLevel::Info, "experiment syntax and semantic look valid"));
         }
     }
     let title = document.root.get("title").map(SpannedValue::to_value).unwrap_or_default();
-    ValidatedFile { source: shown(source), title, faults, stage: "validation" }
+    ValidatedFile { source: shown(source), title, diagnostics, stage: "validation" }
 }
 
-/// Every fault with its place, then what they come to.
-fn text(checked: &ValidatedFile) -> String {
+fn show_error(terminal: &Terminal, code: ErrorCode, diagnostic: &Diagnostic) {
+    let line = ConsoleLine::new(LineLevel::Error, diagnostic.message.clone());
+    terminal.say(&ConsoleLine { code: Some(code), ..line });
+}
+
+/// Renders all diagnostics with their positions, then a summary.
+fn text(file: &ValidatedFile) -> String {
     let mut out = String::new();
-    for fault in &checked.faults {
-        for line in fault.to_string().split('\n') {
+    for diagnostic in &file.diagnostics {
+        for line in diagnostic.to_string().split('\n') {
             out += &crate::console::sanitize(line);
             out.push('\n');
         }
     }
-    let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
-    let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let count = |severity| file.diagnostics.iter().filter(|fault| fault.severity == severity).count();
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let found = match (errors, warnings) {
+    let summary = match (errors, warnings) {
         (0, 0) => "valid".to_owned(),
-        (0, _) => format!("valid, with {}", several(warnings, "warning")),
-        (_, 0) => several(errors, "error"),
-        (..) => format!("{}, {}", several(errors, "error"), several(warnings, "warning")),
+        (0, _) => format!("valid, with {}", plural(warnings, "warning")),
+        (_, 0) => plural(errors, "error"),
+        (..) => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
     };
-    out + &crate::console::sanitize(&checked.source) + ": " + &found + "\n"
+    out + &crate::console::sanitize(&file.source) + ": " + &summary + "\n"
 }
 
-fn answer(checked: &[ValidatedFile]) -> Json {
-    let file = |checked: &ValidatedFile| {
+fn document(files: &[ValidatedFile]) -> Json {
+    let file = |file: &ValidatedFile| {
+        let error =
+            |error: &Diagnostic| json!({"code": file.code(), "message": error.message, "hint": error.hint});
         json!({
-            "source": checked.source,
-            "title": serde_json::to_value(&checked.title).unwrap_or_default(),
-            "valid": !is_invalid(&checked.faults),
-            "diagnostics": checked.faults,
+            "source": file.source,
+            "title": serde_json::to_value(&file.title).unwrap_or_default(),
+            "valid": !is_invalid(&file.diagnostics),
+            "error": file.first_error().map(error),
+            "diagnostics": file.diagnostics,
         })
     };
-    let valid = checked.iter().all(|checked| !is_invalid(&checked.faults));
-    json!({"schema": SCHEMA, "valid": valid, "files": checked.iter().map(file).collect::<Vec<_>>()})
+    let is_valid = files.iter().all(|file| !is_invalid(&file.diagnostics));
+    json!({"schema": SCHEMA, "valid": is_valid, "files": files.iter().map(file).collect::<Vec<_>>()})
 }
 
-/// The Chaos Toolkit's report for agents, which knows one fault.
-fn agent(checked: &ValidatedFile) -> Json {
-    let first = checked.faults.iter().find(|fault| fault.severity == Severity::Error);
+/// Returns the Chaos Toolkit's report for agents, with the first error.
+fn agent_document(file: &ValidatedFile) -> Json {
+    let first = file.first_error();
     let error = first
-        .map(|fault| json!({"stage": checked.stage, "type": "InvalidExperiment", "message": fault.message}));
-    let source = if checked.source.contains("://") {
-        checked.source.clone()
+        .map(|error| json!({"stage": file.stage, "type": "InvalidExperiment", "message": error.message}));
+    let source = if file.source.contains("://") {
+        file.source.clone()
     } else {
-        std::path::absolute(&checked.source)
-            .map_or_else(|_| checked.source.clone(), |path| path.display().to_string())
+        std::path::absolute(&file.source)
+            .map_or_else(|_| file.source.clone(), |path| path.display().to_string())
     };
     json!({
         "schema": AGENT_SCHEMA,
         "command": "validate",
         "valid": first.is_none(),
         "source": source,
-        "title": serde_json::to_value(&checked.title).unwrap_or_default(),
+        "title": serde_json::to_value(&file.title).unwrap_or_default(),
         "error": error,
     })
 }

@@ -1,24 +1,27 @@
-//! What `--version` says: which release, of which commit, for which kind of machine. Floor 3, pure.
+//! The version: release, commit and target.
 
 use std::sync::LazyLock;
 
-/// The version, as `--version` says it after the name.
-pub(super) static VERSION: LazyLock<String> =
-    LazyLock::new(|| told(env!("CARGO_PKG_VERSION"), option_env!("KUBECTL_CHAOS_COMMIT"), &target()));
+/// Version, as `--version` shows it after the name.
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format_version(env!("CARGO_PKG_VERSION"), option_env!("KUBECTL_CHAOS_COMMIT"), &target())
+});
 
-/// How much of a commit's name is shown.
-const ENOUGH: usize = 12;
+/// Number of shown digits of the commit.
+const COMMIT_DIGITS: usize = 12;
 
-fn told(version: &str, commit: Option<&str>, target: &str) -> String {
-    // a release sets it; who builds it by hand knows what he built
+fn format_version(version: &str, commit: Option<&str>, target: &str) -> String {
+    // only release builds set it
     let commit = commit.filter(|commit| commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_hexdigit()));
     match commit {
-        Some(commit) => format!("{version} (commit {}, {target})", &commit[..commit.len().min(ENOUGH)]),
+        Some(commit) => {
+            format!("{version} (commit {}, {target})", &commit[..commit.len().min(COMMIT_DIGITS)])
+        }
         None => format!("{version} ({target})"),
     }
 }
 
-/// The target by its usual name, as far as the compiler tells.
+/// Returns the target triple, as far as the compiler knows it.
 fn target() -> String {
     let system = if cfg!(target_os = "macos") {
         "apple-darwin"
@@ -41,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_named_where_it_is_known() {
+    fn version_contains_a_valid_commit() {
         let check = |commit: Option<&str>, expected: &str| {
-            assert_eq!(told("1.2.3", commit, "x86_64-unknown-linux-musl"), expected);
+            assert_eq!(format_version("1.2.3", commit, "x86_64-unknown-linux-musl"), expected);
         };
         check(None, "1.2.3 (x86_64-unknown-linux-musl)");
         check(Some(""), "1.2.3 (x86_64-unknown-linux-musl)");

@@ -104,7 +104,7 @@ fn record_value(aspects: &mut ObservedFactors, what: String, arm: Arm, value: St
 fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let cluster = record.content.own.as_ref().and_then(|own| own.cluster.as_ref());
+        let cluster = record.content.extension.as_ref().and_then(|own| own.cluster.as_ref());
         if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
             record_value(&mut aspects, "Kubernetes".to_owned(), *arm, shorten(version));
         }
@@ -115,7 +115,7 @@ fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let environment = record.content.own.as_ref().and_then(|own| own.environment.as_ref());
+        let environment = record.content.extension.as_ref().and_then(|own| own.environment.as_ref());
         if let Some(nodes) = environment.and_then(|environment| environment.nodes) {
             record_value(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
         }
@@ -124,7 +124,7 @@ fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
 }
 
 fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
-    let of = |record: &'_ Record| record.content.own.as_ref()?.environment.clone();
+    let of = |record: &'_ Record| record.content.extension.as_ref()?.environment.clone();
     let known: Vec<_> = runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
     let workloads: BTreeSet<&String> = known.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
     let mut aspects = ObservedFactors::new();
@@ -148,7 +148,7 @@ fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let known: Vec<(Arm, HashMap<&str, String>)> = runs
         .iter()
         .map(|(arm, record)| {
-            let samples = record.content.own.iter().flat_map(|own| &own.samples);
+            let samples = record.content.extension.iter().flat_map(|own| &own.samples);
             (*arm, samples.map(|series| (series.probe.as_str(), way(series))).collect())
         })
         .collect();
@@ -167,7 +167,7 @@ fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let known: Vec<(Arm, &BTreeMap<String, String>)> = runs
         .iter()
-        .filter_map(|(arm, record)| Some((*arm, record.content.own.as_ref()?.variables.as_ref()?)))
+        .filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?.variables.as_ref()?)))
         .collect();
     let names: BTreeSet<&String> = known.iter().flat_map(|(_, given)| given.keys()).collect();
     let mut aspects = ObservedFactors::new();
@@ -181,7 +181,7 @@ fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
 
 fn collect_routes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
-    let all = || runs.iter().filter_map(|(arm, record)| Some((*arm, record.content.own.as_ref()?)));
+    let all = || runs.iter().filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?)));
     for (arm, own) in all() {
         let asked = own.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
         let sampled =

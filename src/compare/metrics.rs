@@ -62,7 +62,7 @@ pub(super) fn compute_metrics(
 }
 
 fn series_of(record: &Record) -> &[Series] {
-    record.content.own.as_ref().map_or(&[], |own| own.samples.as_slice())
+    record.content.extension.as_ref().map_or(&[], |own| own.samples.as_slice())
 }
 
 fn index_by_probe(record: &Record) -> SampledSeries<'_> {

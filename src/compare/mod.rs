@@ -30,7 +30,7 @@ pub use margin::Margin;
 pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
 
 use crate::experiment::hash_experiment;
-use crate::journal::Record;
+use crate::journal::{Keyword, Record};
 use crate::statistics::GroupSplits;
 use crate::text::{quote, shorten};
 
@@ -151,7 +151,7 @@ fn classify_runs(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
 }
 
 fn run_id(record: &Record) -> Option<&str> {
-    record.content.own.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
+    record.content.extension.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
 }
 
 /// Checks that the runs can be compared. Returns the first of them, and the hash of the experiment.
@@ -204,15 +204,15 @@ fn check_comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'
 
 /// Returns when the hypothesis was checked, which decides what an outcome means; none in older journals.
 fn hypothesis_strategy(record: &Record) -> Option<&str> {
-    record.content.own.as_ref()?.hypothesis_strategy.as_deref()
+    record.content.extension.as_ref()?.hypothesis_strategy.as_ref().map(Keyword::as_str)
 }
 
 /// Returns the hash of the experiment; computed for a journal of the Chaos Toolkit.
 fn experiment_hash(record: &Record) -> String {
-    let own = record.content.own.as_ref().map(|own| own.experiment_hash.as_str());
+    let own = record.content.extension.as_ref().map(|own| own.experiment_hash.as_str());
     match own.filter(|hash| !hash.is_empty()) {
         Some(hash) => shorten(hash),
-        None => hash_experiment(&record.content.experiment.clone().into()),
+        None => hash_experiment(&record.content.experiment),
     }
 }
 

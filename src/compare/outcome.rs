@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use super::RunOutcomeKind;
-use crate::journal::record::{Acted, Look, Played};
-use crate::journal::{NOT_READY, Record, record};
-use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
+use crate::event::RunStatus;
+use crate::journal::{ActionRecord, EffectRecord, HypothesisCheck, JournalEntry, Keyword, NOT_READY, Record};
+use crate::mutation::{EffectState, NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 use crate::text::{quote, shorten};
 
 /// Classifies a run as held, failed or void, with the reason as a phrase.
@@ -41,26 +41,27 @@ fn ended_early(record: &Record) -> Option<String> {
         return Some(format!("dry run: {} skipped", quote(what)));
     }
     let content = &record.content;
-    if content.own.as_ref().is_some_and(|own| !own.finished) {
+    if content.extension.as_ref().is_some_and(|own| !own.finished) {
         return Some("the run is unfinished: it was killed, or is still running".to_owned());
     }
-    match content.status.as_str() {
-        "completed" | "failed" => None,
-        "aborted" => Some("an unexpected error ended the run".to_owned()),
-        "interrupted" => {
+    match &content.status {
+        Keyword::Known(RunStatus::Completed | RunStatus::Failed) => None,
+        Keyword::Known(RunStatus::Aborted) => Some("an unexpected error ended the run".to_owned()),
+        Keyword::Known(RunStatus::Interrupted) => {
             if let Some(cut) = content.interruption.as_ref().filter(|cut| cut.kind == NOT_READY) {
                 return Some(shorten(&cut.reason));
             }
             let why = content.interruption.as_ref().map(|cut| cut.reason.as_str());
-            let why = why.or_else(|| content.own.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
+            let why =
+                why.or_else(|| content.extension.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
             let why = why.map(|why| format!(": {}", shorten(why))).unwrap_or_default();
             Some(format!("the run was interrupted{why}"))
         }
-        other => Some(format!("unknown status {}", quote(other))),
+        Keyword::Unknown(other) => Some(format!("unknown status {}", quote(other))),
     }
 }
 
-fn missing_baseline(before: Option<&Look>) -> Option<String> {
+fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
     let Some(look) = before else {
         return Some("the hypothesis was not checked before the method".to_owned());
     };
@@ -74,19 +75,19 @@ fn missing_baseline(before: Option<&Look>) -> Option<String> {
 
 /// Returns why the fault does not count: its effect was not confirmed, or it changed nothing.
 fn missing_fault(record: &Record) -> Option<String> {
-    let Some(own) = &record.content.own else {
+    let Some(own) = &record.content.extension else {
         return Some(
             "not a journal of kubectl-chaos: it does not state whether actions took effect".to_owned(),
         );
     };
-    let known: HashMap<&str, &Acted> =
+    let known: HashMap<&str, &ActionRecord> =
         own.activities.iter().map(|acted| (acted.at.as_str(), acted)).collect();
     let (mut begun, mut hit, mut helped, mut missed) = (false, false, false, false);
     for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
         let acted = known.get(format!("/run/{place}").as_str()).copied();
         let effect = match acted.and_then(|acted| acted.effect.as_ref()) {
             _ if !action.succeeded() => return Some(describe_failure(action)),
-            Some(effect) if effect.state == "confirmed" => effect,
+            Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
             effect => return Some(describe_unconfirmed(action, effect)),
         };
         begun = true;
@@ -108,15 +109,15 @@ fn missing_fault(record: &Record) -> Option<String> {
     })
 }
 
-fn describe_failure(action: &Played) -> String {
+fn describe_failure(action: &JournalEntry) -> String {
     let why = action.error().map(|why| format!(": {}", shorten(why))).unwrap_or_default();
     format!("action {} failed{why}", quote(action.name()))
 }
 
-fn describe_unconfirmed(action: &Played, effect: Option<&record::Came>) -> String {
+fn describe_unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) -> String {
     let name = quote(action.name());
     match effect {
-        Some(effect) if effect.state == "mismatch" => {
+        Some(effect) if effect.state.is(EffectState::Mismatch) => {
             format!("action {name} did not take effect: {}", shorten(&effect.detail))
         }
         Some(effect) => format!("the effect of action {name} was not observed: {}", shorten(&effect.detail)),
@@ -126,21 +127,21 @@ fn describe_unconfirmed(action: &Played, effect: Option<&record::Came>) -> Strin
 
 /// Returns the sampled probe that did not settle.
 fn unsettled_probe(record: &Record) -> Option<String> {
-    let samples = &record.content.own.as_ref()?.samples;
+    let samples = &record.content.extension.as_ref()?.samples;
     let series = samples.iter().find(|series| !series.settled)?;
     Some(format!("probe {} did not settle before the method", quote(&series.probe)))
 }
 
 /// Returns how many actions did not start.
 fn missing_actions(record: &Record) -> Option<String> {
-    let declared = record.content.experiment["method"].as_array()?;
-    let declared = declared.iter().filter(|activity| activity["type"] == "action").count();
+    let declared = record.content.experiment["method"].as_list()?;
+    let declared = declared.iter().filter(|activity| activity["type"].as_text() == Some("action")).count();
     let begun = record.content.run.iter().filter(|played| played.is_action()).count();
     (begun < declared).then(|| format!("only {begun} of {declared} actions started"))
 }
 
 /// Describes the probe that decided.
-fn describe_unmet_probe(look: &Look) -> String {
+fn describe_unmet_probe(look: &HypothesisCheck) -> String {
     let Some(probe) = look.probes.last() else { return "the hypothesis was not met".to_owned() };
     let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
     format!("probe {} {what}", quote(probe.name()))

@@ -1,50 +1,47 @@
-//! A circuit breaker: after some failures it stops asking for a while, then tries again. Floor 1, pure.
+//! A circuit breaker: rejects calls for a while after consecutive failures, then admits trial calls. Pure.
 //!
 //! ```text
-//!              enough failures in a row
+//!              consecutive failures
 //!   closed ───────────────────────────────► open
 //!      ▲                                    │  ▲
-//!      │ enough trials succeed    long      │  │ a trial fails
+//!      │ trial calls succeed     open_for   │  │ a trial call fails
 //!      └───────────── half-open ◄───────────┘  │
 //!                        └─────────────────────┘
 //! ```
 
 use std::time::{Duration, Instant};
 
-/// When it opens and closes.
+/// The settings of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// How many failures in a row open it.
-    pub failures: u32,
-    /// How long it stays open.
+    /// How many consecutive failures open the circuit.
+    pub failure_threshold: u32,
+    /// How long the circuit stays open.
     pub open_for: Duration,
-    /// How many trials have to succeed before it closes.
-    pub trials: u32,
+    /// How many trial calls must succeed before the circuit closes.
+    pub success_threshold: u32,
 }
 
-/// What it does with a call.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It lets it through.
+    /// Calls are admitted.
     Closed {
-        /// Failures in a row so far.
+        /// Consecutive failures.
         failures: u32,
     },
-    /// It holds it back.
-    Open {
-        /// Since when.
-        since: Instant,
-    },
-    /// It lets one through at a time, to see.
+    /// Calls are rejected.
+    Open { since: Instant },
+    /// One trial call at a time is admitted.
     HalfOpen {
-        /// Trials that succeeded.
+        /// Successful trial calls.
         succeeded: u32,
-        /// When the trial that is under way began. One that never ends counts as failed some day.
+        /// When the running trial call started; after `open_for`, it counts as failed.
         trial: Option<Instant>,
     },
 }
 
-/// The breaker. Time is given to it.
+/// A circuit breaker; the caller provides the time.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     settings: BreakerSettings,
@@ -52,18 +49,18 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// A closed one.
+    /// Creates a closed circuit breaker.
     pub fn new(settings: BreakerSettings) -> Self {
         Self { settings, state: BreakerState::Closed { failures: 0 } }
     }
 
-    /// What it does now.
+    /// Returns the state.
     pub fn state(&self) -> BreakerState {
         self.state
     }
 
-    /// Whether a call may be made. Whoever may has to [`report`](Self::report) what came of it.
-    pub fn admits(&mut self, now: Instant) -> bool {
+    /// Returns whether a call may be made; the caller then [records](Self::record_result) its result.
+    pub fn try_admit(&mut self, now: Instant) -> bool {
         let open_for = self.settings.open_for;
         match self.state {
             BreakerState::Closed { .. } => true,
@@ -82,22 +79,24 @@ impl CircuitBreaker {
         }
     }
 
-    /// Takes note of what came of a call.
-    pub fn report(&mut self, succeeded: bool, now: Instant) {
+    /// Records the result of a call.
+    pub fn record_result(&mut self, succeeded: bool, now: Instant) {
         self.state = match (self.state, succeeded) {
-            (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failures => {
+            (BreakerState::Closed { failures }, false) if failures + 1 < self.settings.failure_threshold => {
                 BreakerState::Closed { failures: failures + 1 }
             }
             (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, false) => {
                 BreakerState::Open { since: now }
             }
-            (BreakerState::HalfOpen { succeeded, .. }, true) if succeeded + 1 < self.settings.trials => {
+            (BreakerState::HalfOpen { succeeded, .. }, true)
+                if succeeded + 1 < self.settings.success_threshold =>
+            {
                 BreakerState::HalfOpen { succeeded: succeeded + 1, trial: None }
             }
             (BreakerState::Closed { .. } | BreakerState::HalfOpen { .. }, true) => {
                 BreakerState::Closed { failures: 0 }
             }
-            // a call from before it opened
+            // the call started before the circuit opened
             (open @ BreakerState::Open { .. }, _) => open,
         };
     }
@@ -107,24 +106,25 @@ impl CircuitBreaker {
 mod tests {
     use super::*;
 
-    /// Seconds, and what happens then: `?` may a call be made, `+` it succeeded, `-` it failed.
+    /// Plays events at times in seconds: `?` asks for admission, `+` records a success, `-` a failure.
     fn play(events: &[(u64, char)]) -> (String, BreakerState, Instant) {
         let begin = Instant::now();
-        let settings = BreakerSettings { failures: 2, open_for: Duration::from_secs(5), trials: 2 };
+        let settings =
+            BreakerSettings { failure_threshold: 2, open_for: Duration::from_secs(5), success_threshold: 2 };
         let mut breaker = CircuitBreaker::new(settings);
         let mut admitted = String::new();
         for (seconds, event) in events {
             let now = begin + Duration::from_secs(*seconds);
             match event {
-                '?' => admitted.push(if breaker.admits(now) { 'y' } else { 'n' }),
-                event => breaker.report(*event == '+', now),
+                '?' => admitted.push(if breaker.try_admit(now) { 'y' } else { 'n' }),
+                event => breaker.record_result(*event == '+', now),
             }
         }
         (admitted, breaker.state(), begin)
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row() {
+    fn breaker_opens_after_consecutive_failures() {
         let check = |events: &[(u64, char)], expected: BreakerState| {
             assert_eq!(play(events).1, expected, "{events:?}")
         };
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tries_again_one_call_at_a_time() {
+    fn half_open_breaker_admits_one_call_at_a_time() {
         let open = [(0, '-'), (0, '-')];
         let then = |events: &[(u64, char)]| play(&[&open, events].concat());
         let (admitted, state, _) =
@@ -149,9 +149,9 @@ mod tests {
         assert_eq!(admitted, "yny");
         let trial = Some(begin + Duration::from_secs(11));
         assert_eq!(state, BreakerState::HalfOpen { succeeded: 0, trial });
-        // a trial that nothing was heard of does not hold back the rest for ever
+        // a trial call without a result does not block later calls
         assert_eq!(then(&[(5, '?'), (9, '?'), (10, '?')]).0, "yny");
-        // what began before it opened does not close it
+        // a call that started before the circuit opened does not close it
         assert!(matches!(then(&[(1, '+')]).1, BreakerState::Open { .. }));
     }
 }

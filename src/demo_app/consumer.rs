@@ -1,4 +1,4 @@
-//! The consumer: it asks the provider, with or without a circuit breaker. Floor 1.
+//! The consumer: calls the provider, with or without a circuit breaker.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -10,15 +10,44 @@ use serde_json::json;
 use super::circuit_breaker::{BreakerSettings, CircuitBreaker};
 use super::server::{Application, DemoResponse};
 use crate::clock::Timestamp;
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 
-/// What it says in place of a provider that does not answer.
+/// The response if the provider does not answer and the circuit breaker is on.
 pub const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
-/// Where it asks the provider.
-const PATH: &str = "/invokeConsumedService";
+/// The path that calls the provider.
+const CONSUMER_PATH: &str = "/invokeConsumedService";
 
-/// The consumer.
+/// Why the demo application cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoAppError {
+    #[error("cannot create the HTTP client: {0}")]
+    HttpClient(String),
+}
+
+impl Coded for DemoAppError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::HttpClient(_) => ErrorCode::InternalRuntime,
+        }
+    }
+}
+
+/// Why a call to the provider failed. The error document of the consumer shows it.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("timed out executing GET {url}")]
+    Timeout { url: String },
+    #[error("{reason} executing GET {url}")]
+    Transport { reason: String, url: String },
+    #[error("status {status} executing GET {url}")]
+    Status { status: u16, url: String },
+    #[error("the circuit is open")]
+    CircuitOpen,
+}
+
+/// The consumer service.
 pub struct DemoConsumer {
     client: Client,
     provider: String,
@@ -26,9 +55,13 @@ pub struct DemoConsumer {
 }
 
 impl DemoConsumer {
-    /// One that asks the provider at that address, and gives up after that time. An error is about the client.
-    pub fn new(provider: &str, timeout: Duration, breaker: Option<BreakerSettings>) -> Result<Self, String> {
-        // the provider is a neighbour, whatever proxies the environment names
+    /// Creates a consumer that calls the provider with this timeout.
+    pub fn new(
+        provider: &str,
+        timeout: Duration,
+        breaker: Option<BreakerSettings>,
+    ) -> Result<Self, DemoAppError> {
+        // the provider is local: ignore the proxies of the environment
         let direct = reqwest::Proxy::custom(|_| None::<reqwest::Url>);
         let limit = Some(timeout);
         let options = ClientOptions {
@@ -37,60 +70,59 @@ impl DemoConsumer {
             proxy: Some(direct),
             ..ClientOptions::default()
         };
-        let client = http_client::build(&Verification::Full, options)?;
+        let client = http_client::build(&Verification::Full, options)
+            .map_err(|error| DemoAppError::HttpClient(error.to_string()))?;
         let breaker = breaker.map(|settings| Mutex::new(CircuitBreaker::new(settings)));
         Ok(Self { client, provider: provider.to_owned(), breaker })
     }
 
-    async fn ask(&self) -> Result<String, String> {
-        let failed = |error: reqwest::Error| {
-            let why = match error.source() {
-                _ if error.is_timeout() => "timed out".to_owned(),
-                Some(cause) => describe(cause),
-                None => error.to_string(),
-            };
-            format!("{why} executing GET {}", self.provider)
+    async fn fetch(&self) -> Result<String, CallError> {
+        let url = || self.provider.clone();
+        let failed = |error: reqwest::Error| match error.source() {
+            _ if error.is_timeout() => CallError::Timeout { url: url() },
+            Some(cause) => CallError::Transport { reason: describe(cause), url: url() },
+            None => CallError::Transport { reason: error.to_string(), url: url() },
         };
-        let answer = self.client.get(&self.provider).send().await.map_err(failed)?;
-        match answer.status() {
-            status if status.is_success() => answer.text().await.map_err(failed),
-            status => Err(format!("status {} executing GET {}", status.as_u16(), self.provider)),
+        let response = self.client.get(&self.provider).send().await.map_err(failed)?;
+        match response.status() {
+            status if status.is_success() => response.text().await.map_err(failed),
+            status => Err(CallError::Status { status: status.as_u16(), url: url() }),
         }
     }
 
-    async fn ask_carefully(&self, breaker: &Mutex<CircuitBreaker>) -> Result<String, String> {
-        if !breaker.lock().admits(Instant::now()) {
-            return Err("the circuit is open".to_owned());
+    async fn fetch_with_breaker(&self, breaker: &Mutex<CircuitBreaker>) -> Result<String, CallError> {
+        if !breaker.lock().try_admit(Instant::now()) {
+            return Err(CallError::CircuitOpen);
         }
-        let asked = self.ask().await;
-        breaker.lock().report(asked.is_ok(), Instant::now());
-        asked
+        let result = self.fetch().await;
+        breaker.lock().record_result(result.is_ok(), Instant::now());
+        result
     }
 }
 
 impl Application for DemoConsumer {
-    async fn answer(&self, path: &str) -> Option<DemoResponse> {
-        if path != PATH {
+    async fn respond(&self, path: &str) -> Option<DemoResponse> {
+        if path != CONSUMER_PATH {
             return None;
         }
-        let answer = match &self.breaker {
-            Some(breaker) => self.ask_carefully(breaker).await.or_else(|_| Ok(FALLBACK.to_owned())),
-            None => self.ask().await,
+        let result = match &self.breaker {
+            Some(breaker) => self.fetch_with_breaker(breaker).await.or_else(|_| Ok(FALLBACK.to_owned())),
+            None => self.fetch().await,
         };
-        Some(match answer {
+        Some(match result {
             Ok(text) => DemoResponse::text(200, text),
-            Err(why) => DemoResponse::json(500, &failure(&why)),
+            Err(error) => DemoResponse::json(500, &error_document(&error)),
         })
     }
 }
 
-/// The document that a Spring application answers with, as the sample's own did.
-fn failure(why: &str) -> serde_json::Value {
+/// Returns the error document of a Spring application, as in the original sample.
+fn error_document(error: &CallError) -> serde_json::Value {
     json!({
         "timestamp": Timestamp::now().iso(),
         "status": 500,
         "error": "Internal Server Error",
-        "message": why,
-        "path": PATH,
+        "message": error.to_string(),
+        "path": CONSUMER_PATH,
     })
 }

@@ -1,14 +1,16 @@
-//! The application of the examples: a provider that says hello, and a consumer that asks it. Floor 1.
+//! The demo application of the examples: a provider that returns a greeting, and a consumer that calls it.
 //!
-//! The consumer is the one that the examples improve: without a circuit breaker it answers with an error when the
-//! provider is gone, with one it falls back to a text.
+//! The examples improve the consumer. Without a circuit breaker, it responds with an error when the provider is down;
+//! with one, it responds with a fallback text.
 
 mod circuit_breaker;
+mod config;
 mod consumer;
 mod provider;
 mod server;
 
 pub use circuit_breaker::{BreakerSettings, BreakerState, CircuitBreaker};
-pub use consumer::{DemoConsumer, FALLBACK};
-pub use provider::{DemoProvider, HELLO};
+pub use config::{DEFAULT_PROVIDER, DemoAppConfig, PROVIDER_ENV};
+pub use consumer::{DemoAppError, DemoConsumer, FALLBACK};
+pub use provider::{DemoProvider, GREETING};
 pub use server::{Application, DemoResponse, DemoServer};

@@ -1,16 +1,15 @@
-//! The provider: it says hello. Floor 1.
+//! The provider: returns a greeting.
 
 use super::server::{Application, DemoResponse};
 
-/// What it says.
-pub const HELLO: &str = "Hello from the provider!";
+pub const GREETING: &str = "Hello from the provider!";
 
-/// The provider.
+/// The provider service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoProvider;
 
 impl Application for DemoProvider {
-    async fn answer(&self, path: &str) -> Option<DemoResponse> {
-        (path == "/").then(|| DemoResponse::text(200, HELLO))
+    async fn respond(&self, path: &str) -> Option<DemoResponse> {
+        (path == "/").then(|| DemoResponse::text(200, GREETING))
     }
 }

@@ -1,51 +1,50 @@
-//! The kinds of objects that the embedded cluster knows: a table, and what custom definitions add. Floor 1.
+//! The kinds of objects that the embedded cluster serves: a table of built-in kinds, and custom kinds.
 
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-/// A kind of object.
+/// A kind of object, as discovery describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiResource {
-    /// The API group; empty for the core.
+    /// Empty for the core group.
     pub(super) group: String,
-    /// Its versions, the preferred one first.
+    /// The preferred version first.
     pub(super) versions: Vec<String>,
-    /// Its name: `Pod`.
+    /// The kind: `Pod`.
     pub(super) name: String,
-    /// Its name in addresses: `pods`.
+    /// The name in URLs: `pods`.
     pub(super) plural: String,
-    /// Its names on the command line.
+    /// Short names for the command line.
     pub(super) short: Vec<String>,
-    /// Whether it lives in namespaces.
     pub(super) namespaced: bool,
-    /// Whether `/status` is written by itself.
+    /// Whether `/status` is a subresource.
     pub(super) status: bool,
-    /// Whether it has `/scale`.
+    /// Whether it has the subresource `/scale`.
     pub(super) scale: bool,
-    /// Whether it was defined by a custom definition.
+    /// Whether a `CustomResourceDefinition` defines it.
     pub(super) custom: bool,
-    /// `group/plural`, as keys have it.
+    /// `group/plural`, the first part of object keys.
     pub(super) resource: Arc<str>,
 }
 
 impl ApiResource {
-    /// The resource with its group: `deployments.apps`.
-    pub(super) fn qualified(&self) -> String {
+    /// Returns the resource with its group: `deployments.apps`.
+    pub(super) fn qualified_name(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
-    /// What `apiVersion` says for one of its versions.
+    /// Returns the `apiVersion` of objects in this version.
     pub(super) fn api_version(&self, version: &str) -> String {
         if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
-    /// Whether it is one of a version of a group.
+    /// Returns whether the kind belongs to this version of the group.
     fn serves(&self, group: &str, version: &str) -> bool {
         self.group == group && self.versions.iter().any(|known| known == version)
     }
 
-    /// Whether changes of the specification are counted in `metadata.generation`.
+    /// Returns whether changes of `spec` increment `metadata.generation`.
     pub(super) fn has_generation(&self) -> bool {
         !matches!(
             self.group.as_str(),
@@ -53,8 +52,8 @@ impl ApiResource {
         )
     }
 
-    /// One kind out of a custom definition.
-    pub(super) fn of_definition(definition: &Json) -> Option<Self> {
+    /// Reads the kind that a `CustomResourceDefinition` defines.
+    pub(super) fn from_definition(definition: &Json) -> Option<Self> {
         let spec = &definition["spec"];
         let names = &spec["names"];
         let text = |value: &Json| value.as_str().map(str::to_owned);
@@ -77,7 +76,7 @@ impl ApiResource {
     }
 }
 
-/// Group, versions, kind, plural, short names, and how it is: `n`amespaced, with `s`tatus, with a s`c`ale.
+/// Group, versions, kind, plural, short names, and flags: `n`amespaced, has `s`tatus, has s`c`ale.
 type ResourceRow = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 const TABLE: &[ResourceRow] = &[
@@ -109,11 +108,11 @@ const TABLE: &[ResourceRow] = &[
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd crds", "s"),
 ];
 
-/// The group of questions about rights, which are answered and not kept.
-const REVIEWS: &str = "authorization.k8s.io";
-/// What stands below objects: of which kinds, its name, the kind (of another group) that is sent there, its verbs.
+/// The group of access reviews: they are answered, not stored.
+const AUTHORIZATION_GROUP: &str = "authorization.k8s.io";
+/// A subresource: which kinds have it, its name, the kind of its body (with group and version), its verbs.
 type SubresourceRow = (fn(&ApiResource) -> bool, &'static str, &'static str, &'static str);
-const BELOW: &[SubresourceRow] = &[
+const SUBRESOURCES: &[SubresourceRow] = &[
     (|kind| kind.status, "status", "", "get patch update"),
     (|kind| kind.scale, "scale", "autoscaling/v1/Scale", "get patch update"),
     (|kind| kind.name == "Pod", "eviction", "policy/v1/Eviction", "create"),
@@ -121,7 +120,7 @@ const BELOW: &[SubresourceRow] = &[
     (|kind| kind.name == "Service", "proxy", "ServiceProxyOptions", "get"),
 ];
 
-/// All kinds that are known.
+/// The kinds that the cluster serves.
 #[derive(Clone, Debug)]
 pub(super) struct ApiResources(Vec<Arc<ApiResource>>);
 
@@ -139,7 +138,7 @@ impl Default for ApiResources {
                 status: how.contains('s'),
                 scale: how.contains('c'),
                 custom: false,
-                // events are the same objects in both of their groups
+                // both event groups serve the same objects
                 resource: if *kind == "Event" {
                     "/events".into()
                 } else {
@@ -152,69 +151,70 @@ impl Default for ApiResources {
 }
 
 impl ApiResources {
-    /// The kind with that name in addresses.
+    /// Finds a kind by its name in URLs.
     pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<ApiResource>> {
         self.0.iter().find(|kind| kind.plural == plural && kind.serves(group, version)).cloned()
     }
 
-    /// Whether a version of a group is the cluster's own, and not one of custom definitions.
+    /// Returns whether the version of a group belongs to built-in kinds.
     pub(super) fn is_built_in(&self, group: &str, version: &str) -> bool {
         self.0.iter().any(|kind| !kind.custom && kind.serves(group, version))
     }
 
-    /// The kind that an object says it is, by `apiVersion` and `kind`.
-    pub(super) fn of(&self, object: &Json) -> Option<(Arc<ApiResource>, String)> {
+    /// Finds the kind of an object by its `apiVersion` and `kind`.
+    pub(super) fn find_for_object(&self, object: &Json) -> Option<(Arc<ApiResource>, String)> {
         let api_version = object["apiVersion"].as_str()?;
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let is = |kind: &&Arc<ApiResource>| object["kind"] == kind.name && kind.serves(group, version);
         self.0.iter().find(is).map(|kind| (Arc::clone(kind), version.to_owned()))
     }
 
-    /// The kind with that `group/plural`.
-    pub(super) fn of_resource(&self, resource: &str) -> Option<&Arc<ApiResource>> {
+    /// Finds the kind of a resource, given as `group/plural`.
+    pub(super) fn find_by_resource(&self, resource: &str) -> Option<&Arc<ApiResource>> {
         self.0.iter().find(|kind| &*kind.resource == resource)
     }
 
-    /// Adds what a custom definition defines, in place of what it defined before.
+    /// Adds a custom kind, or replaces its earlier definition.
     pub(super) fn define(&mut self, kind: ApiResource) {
-        self.forget(&kind.resource);
+        self.undefine(&kind.resource);
         self.0.push(Arc::new(kind));
     }
 
-    /// Forgets what a custom definition defined. What the cluster brings along stays.
-    pub(super) fn forget(&mut self, resource: &str) {
+    /// Removes a custom kind. Built-in kinds stay.
+    pub(super) fn undefine(&mut self, resource: &str) {
         self.0.retain(|kind| !kind.custom || &*kind.resource != resource);
     }
 
-    /// `/api`, `/apis`, and what is below them; nothing for other addresses.
-    pub(super) fn discover(&self, path: &str) -> Option<Json> {
+    /// Returns the discovery document of a path below `/api` or `/apis`.
+    pub(super) fn discovery_document(&self, path: &str) -> Option<Json> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
             ["api"] => {
                 Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}))
             }
-            ["api", version] => self.resources("", version),
+            ["api", version] => self.resource_list("", version),
             ["apis"] => {
-                let groups: Vec<Json> = self.groups().iter().map(|group| self.group(group)).collect();
+                let groups: Vec<Json> =
+                    self.groups().iter().map(|group| self.group_document(group)).collect();
                 Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
             }
             ["apis", group] if self.groups().contains(group) => {
-                let mut found = self.group(group);
+                let mut found = self.group_document(group);
                 found["kind"] = json!("APIGroup");
                 found["apiVersion"] = json!("v1");
                 Some(found)
             }
-            ["apis", group, version] => self.resources(group, version),
+            ["apis", group, version] => self.resource_list(group, version),
             _ => None,
         }
     }
 
     fn groups(&self) -> Vec<&str> {
         let groups = self.0.iter().map(|kind| kind.group.as_str()).filter(|group| !group.is_empty());
-        unique(std::iter::once(REVIEWS).chain(groups))
+        unique(std::iter::once(AUTHORIZATION_GROUP).chain(groups))
     }
 
-    fn group(&self, group: &str) -> Json {
+    fn group_document(&self, group: &str) -> Json {
         let versions = self.0.iter().filter(|kind| kind.group == group).flat_map(|kind| &kind.versions);
         let mut versions = unique(versions.map(String::as_str));
         if versions.is_empty() {
@@ -226,7 +226,7 @@ impl ApiResources {
         json!({"name": group, "versions": all, "preferredVersion": all[0]})
     }
 
-    fn resources(&self, group: &str, version: &str) -> Option<Json> {
+    fn resource_list(&self, group: &str, version: &str) -> Option<Json> {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut resources = Vec::new();
         for kind in self.0.iter().filter(|kind| kind.serves(group, version)) {
@@ -245,7 +245,7 @@ impl ApiResources {
                 resource["shortNames"] = json!(kind.short);
             }
             resources.push(resource);
-            for (_, name, of, verbs) in BELOW.iter().filter(|(has, ..)| has(kind)) {
+            for (_, name, of, verbs) in SUBRESOURCES.iter().filter(|(has, ..)| has(kind)) {
                 let (group, of) = of.rsplit_once('/').unwrap_or(("", of));
                 let of = if of.is_empty() { kind.name.as_str() } else { of };
                 let mut below = shown(&format!("{}/{name}", kind.plural), of, verbs);
@@ -256,7 +256,7 @@ impl ApiResources {
                 resources.push(below);
             }
         }
-        if (group, version) == (REVIEWS, "v1") {
+        if (group, version) == (AUTHORIZATION_GROUP, "v1") {
             resources.push(json!({
                 "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
                 "kind": "SelfSubjectAccessReview", "verbs": ["create"],
@@ -269,7 +269,7 @@ impl ApiResources {
     }
 }
 
-/// Each once, in their order.
+/// Removes duplicates and keeps the order.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut unique = Vec::new();
     for name in names {
@@ -285,17 +285,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_served_is_told() {
+    fn discovery_lists_served_resources() {
         let kinds = ApiResources::default();
         let names = |path: &str| {
-            let found = kinds.discover(path)?;
+            let found = kinds.discovery_document(path)?;
             let list = found["resources"].as_array()?;
             Some(list.iter().filter_map(|one| one["name"].as_str().map(str::to_owned)).collect::<Vec<_>>())
         };
         assert!(names("/api/v1").unwrap().contains(&"pods/eviction".to_owned()));
         assert!(names("/apis/apps/v1/").unwrap().contains(&"deployments/scale".to_owned()));
         assert_eq!(names("/apis/apps/v2"), None);
-        assert_eq!(kinds.discover("/apis/policy").unwrap()["preferredVersion"]["version"], "v1");
+        assert_eq!(kinds.discovery_document("/apis/policy").unwrap()["preferredVersion"]["version"], "v1");
         for (group, version, plural, known) in [
             ("", "v1", "pods", true),
             ("policy", "v1beta1", "poddisruptionbudgets", true),
@@ -306,21 +306,21 @@ mod tests {
     }
 
     #[test]
-    fn definitions_come_and_go() {
+    fn custom_definitions_are_added_and_removed() {
         let mut kinds = ApiResources::default();
         let definition = json!({"spec": {
             "group": "shop.example", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
             "versions": [{"name": "v1", "served": true, "subresources": {"status": {}}}, {"name": "v0", "served": false}],
         }});
-        let kind = ApiResource::of_definition(&definition).unwrap();
+        let kind = ApiResource::from_definition(&definition).unwrap();
         assert_eq!((kind.namespaced, kind.status, kind.versions.len()), (true, true, 1));
         kinds.define(kind);
         assert!(kinds.find("shop.example", "v1", "widgets").is_some());
-        kinds.forget("shop.example/widgets");
-        kinds.forget("/pods");
+        kinds.undefine("shop.example/widgets");
+        kinds.undefine("/pods");
         assert!(
             kinds.find("shop.example", "v1", "widgets").is_none() && kinds.find("", "v1", "pods").is_some()
         );
-        assert_eq!(ApiResource::of_definition(&json!({"spec": {}})), None);
+        assert_eq!(ApiResource::from_definition(&json!({"spec": {}})), None);
     }
 }

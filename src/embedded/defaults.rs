@@ -1,4 +1,6 @@
-//! What the API server fills in, and what it refuses, of the kinds that the controllers act on. Floor 1.
+//! Defaults and validation of the kinds that the controllers act on.
+//!
+//! Verbatim: Kubernetes API server
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
@@ -6,43 +8,43 @@ use serde_json::{Value as Json, json};
 use super::api_resources::ApiResource;
 use super::json_fields::{entries, items, items_mut, name, set, text};
 
-/// Fills in what was left out.
-pub(super) fn fill(kind: &ApiResource, object: &mut Json) {
+/// Sets the fields that the user omitted.
+pub(super) fn apply_defaults(kind: &ApiResource, object: &mut Json) {
     match (kind.group.as_str(), kind.name.as_str()) {
-        ("", "Pod") => pod(&mut object["spec"], true),
-        ("", "Service") => service(&mut object["spec"]),
+        ("", "Pod") => default_pod_spec(&mut object["spec"], true),
+        ("", "Service") => default_service(&mut object["spec"]),
         ("", "Namespace") => {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
-            complete(&mut object["status"], json!({"phase": "Active"}));
+            set_missing(&mut object["status"], json!({"phase": "Active"}));
         }
         ("apps", "Deployment") => {
             let spec = &mut object["spec"];
-            without_no(spec, "paused");
-            complete(
+            remove_false(spec, "paused");
+            set_missing(
                 spec,
                 json!({"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "strategy": {}}),
             );
             let strategy = &mut spec["strategy"];
-            complete(strategy, json!({"type": "RollingUpdate"}));
+            set_missing(strategy, json!({"type": "RollingUpdate"}));
             if strategy["type"] == "RollingUpdate" {
                 let bounds = json!({"maxSurge": "25%", "maxUnavailable": "25%"});
-                complete(&mut strategy["rollingUpdate"], bounds);
+                set_missing(&mut strategy["rollingUpdate"], bounds);
             }
-            template(spec);
+            default_template(spec);
         }
         ("apps", "ReplicaSet" | "StatefulSet") | ("", "ReplicationController") => {
-            complete(&mut object["spec"], json!({"replicas": 1}));
-            template(&mut object["spec"]);
+            set_missing(&mut object["spec"], json!({"replicas": 1}));
+            default_template(&mut object["spec"]);
         }
-        ("", "Secret") => secret(object),
-        ("", "Node") => without_no(&mut object["spec"], "unschedulable"),
-        ("apps", "DaemonSet") | ("batch", "Job") => template(&mut object["spec"]),
+        ("", "Secret") => default_secret(object),
+        ("", "Node") => remove_false(&mut object["spec"], "unschedulable"),
+        ("apps", "DaemonSet") | ("batch", "Job") => default_template(&mut object["spec"]),
         _ => {}
     }
 }
 
-/// Sets the fields that are not there, of an object or of nothing.
-fn complete(object: &mut Json, fields: Json) {
+/// Sets missing fields of an object; null becomes an object.
+fn set_missing(object: &mut Json, fields: Json) {
     if object.is_null() {
         *object = json!({});
     }
@@ -55,16 +57,16 @@ fn complete(object: &mut Json, fields: Json) {
     }
 }
 
-/// Leaves out what says no: a field that is not there says the same.
-fn without_no(object: &mut Json, field: &str) {
+/// Removes a field that is false: the API server omits it.
+fn remove_false(object: &mut Json, field: &str) {
     if object[field] == false {
         set(object, field, Json::Null);
     }
 }
 
-/// What was written in plain text is kept in base64 with the rest.
-fn secret(secret: &mut Json) {
-    complete(secret, json!({"type": "Opaque"}));
+/// Moves `stringData` into `data`, encoded in base64.
+fn default_secret(secret: &mut Json) {
+    set_missing(secret, json!({"type": "Opaque"}));
     if let Json::Object(plain) = secret["stringData"].take() {
         for (name, value) in plain {
             secret["data"][&name] = json!(base64::prelude::BASE64_STANDARD.encode(text(&value)));
@@ -73,24 +75,24 @@ fn secret(secret: &mut Json) {
     set(secret, "stringData", Json::Null);
 }
 
-fn template(spec: &mut Json) {
+fn default_template(spec: &mut Json) {
     if let Some(template) = spec.get_mut("template").filter(|template| template.is_object()) {
-        complete(&mut template["metadata"], json!({"creationTimestamp": null}));
+        set_missing(&mut template["metadata"], json!({"creationTimestamp": null}));
         if let Some(spec) = template.get_mut("spec") {
-            pod(spec, false);
+            default_pod_spec(spec, false);
         }
     }
 }
 
-/// The specification of a Pod; `itself`: not one in a template, which the admission leaves alone.
-fn pod(spec: &mut Json, itself: bool) {
+/// Sets the defaults of a Pod specification. Admission defaults apply to Pods only, not to templates.
+fn default_pod_spec(spec: &mut Json, itself: bool) {
     if !spec.is_object() {
         return;
     }
     for list in ["initContainers", "containers"] {
-        items_mut(spec.get_mut(list)).filter(|one| one.is_object()).for_each(container);
+        items_mut(spec.get_mut(list)).filter(|one| one.is_object()).for_each(default_container);
     }
-    complete(
+    set_missing(
         spec,
         json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
             "securityContext": {}, "schedulerName": "default-scheduler"}),
@@ -98,7 +100,7 @@ fn pod(spec: &mut Json, itself: bool) {
     if !itself {
         return;
     }
-    complete(
+    set_missing(
         spec,
         json!({"serviceAccountName": "default", "serviceAccount": "default", "enableServiceLinks": true,
             "priority": 0, "preemptionPolicy": "PreemptLowerPriority", "tolerations": []}),
@@ -114,49 +116,51 @@ fn pod(spec: &mut Json, itself: bool) {
     }
 }
 
-fn container(container: &mut Json) {
+fn default_container(container: &mut Json) {
     let last = text(&container["image"]).rsplit('/').next().unwrap_or_default();
     let newest = !last.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest");
     let policy = if newest { "Always" } else { "IfNotPresent" };
-    complete(
+    set_missing(
         container,
         json!({"imagePullPolicy": policy, "resources": {}, "terminationMessagePath": "/dev/termination-log",
             "terminationMessagePolicy": "File"}),
     );
-    items_mut(container.get_mut("ports")).for_each(|port| complete(port, json!({"protocol": "TCP"})));
+    items_mut(container.get_mut("ports")).for_each(|port| set_missing(port, json!({"protocol": "TCP"})));
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe) = container.get_mut(name).filter(|probe| probe.is_object()) else { continue };
-        complete(
+        set_missing(
             probe,
             json!({"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}),
         );
         if let Some(get) = probe.get_mut("httpGet") {
-            complete(get, json!({"path": "/", "scheme": "HTTP"}));
+            set_missing(get, json!({"path": "/", "scheme": "HTTP"}));
         }
     }
 }
 
-fn service(spec: &mut Json) {
-    complete(spec, json!({"type": "ClusterIP", "sessionAffinity": "None"}));
+fn default_service(spec: &mut Json) {
+    set_missing(spec, json!({"type": "ClusterIP", "sessionAffinity": "None"}));
     for port in items_mut(spec.get_mut("ports")) {
         let number = port["port"].clone();
-        complete(port, json!({"protocol": "TCP", "targetPort": number}));
+        set_missing(port, json!({"protocol": "TCP", "targetPort": number}));
     }
 }
 
-/// What cannot be as it is: where, and why.
-pub(super) fn faults(kind: &ApiResource, object: &Json) -> Vec<(String, String)> {
+/// Validates an object. Returns field paths and reasons.
+pub(super) fn validate(kind: &ApiResource, object: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let name = name(object);
-    if !is_name(name) {
+    if !is_dns_subdomain(name) {
         let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
                     and must start and end with an alphanumeric character";
         faults.push(("metadata.name".to_owned(), format!("Invalid value: \"{name}\": {rule}")));
     }
     let spec = &object["spec"];
     match kind.name.as_str() {
-        "Pod" => containers(spec, "spec", &mut faults),
-        "Deployment" | "ReplicaSet" | "StatefulSet" if kind.group == "apps" => workload(spec, &mut faults),
+        "Pod" => validate_containers(spec, "spec", &mut faults),
+        "Deployment" | "ReplicaSet" | "StatefulSet" if kind.group == "apps" => {
+            validate_workload(spec, &mut faults)
+        }
         "Service" if items(&spec["ports"]).next().is_some() => {}
         "Service" if spec["clusterIP"] != "None" && spec["type"] != "ExternalName" => {
             faults.push(("spec.ports".to_owned(), "Required value".to_owned()));
@@ -166,7 +170,7 @@ pub(super) fn faults(kind: &ApiResource, object: &Json) -> Vec<(String, String)>
     faults
 }
 
-fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
+fn validate_workload(spec: &Json, faults: &mut Vec<(String, String)>) {
     if let Some(replicas) = spec["replicas"].as_i64().filter(|replicas| *replicas < 0) {
         let why = format!("Invalid value: {replicas}: must be greater than or equal to 0");
         faults.push(("spec.replicas".to_owned(), why));
@@ -174,7 +178,7 @@ fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
     let selector = &spec["selector"];
     if selector.is_null() {
         faults.push(("spec.selector".to_owned(), "Required value".to_owned()));
-    } else if !super::selector::LabelSelector::of(selector)
+    } else if !super::selector::LabelSelector::from_object(selector)
         .matches_labels(&spec["template"]["metadata"]["labels"])
     {
         let labels = entries(&spec["template"]["metadata"]["labels"]);
@@ -185,25 +189,25 @@ fn workload(spec: &Json, faults: &mut Vec<(String, String)>) {
         );
         faults.push(("spec.template.metadata.labels".to_owned(), why));
     }
-    containers(&spec["template"]["spec"], "spec.template.spec", faults);
+    validate_containers(&spec["template"]["spec"], "spec.template.spec", faults);
 }
 
-fn containers(spec: &Json, path: &str, faults: &mut Vec<(String, String)>) {
+fn validate_containers(spec: &Json, path: &str, faults: &mut Vec<(String, String)>) {
     if items(&spec["containers"]).next().is_none() {
         faults.push((format!("{path}.containers"), "Required value".to_owned()));
     }
     for (index, one) in items(&spec["containers"]).enumerate() {
         for field in ["name", "image"] {
             if text(&one[field]).is_empty() {
-                // a template may do without an image, a Pod's container not without either
+                // unlike the API server, this also requires an image in templates
                 faults.push((format!("{path}.containers[{index}].{field}"), "Required value".to_owned()));
             }
         }
     }
 }
 
-/// A name as RFC 1123 has subdomains.
-fn is_name(name: &str) -> bool {
+/// Returns whether the name is an RFC 1123 subdomain.
+fn is_dns_subdomain(name: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     name.len() <= 253
         && edge(name.chars().next())
@@ -211,8 +215,8 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
 }
 
-/// What may not be changed once it is there: where, and why.
-pub(super) fn fixed(kind: &ApiResource, old: &Json, new: &Json) -> Vec<(String, String)> {
+/// Checks that immutable fields did not change. Returns field paths and reasons.
+pub(super) fn validate_immutable(kind: &ApiResource, old: &Json, new: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut same = |path: &str| {
         let get = |object: &Json| path.split('.').fold(object, |value, part| &value[part]).clone();

@@ -1,4 +1,6 @@
-//! The API server over HTTP: addresses to requests, answers to bytes. Floor 1.
+//! The HTTP layer of the API server: routes requests, and encodes responses.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,22 +16,23 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
 use super::EmbeddedCluster;
-use super::api::{ApiServer, Deletion, Listed, Listing, ObjectPath, Shape, Watch, Writing};
+use super::api::{
+    ApiServer, DeleteOptions, ListOptions, ListResult, ObjectPath, RequestedForm, Watch, WriteOptions,
+};
 use super::network::RouteError;
-use super::patch::{ApiPatchType, patched};
+use super::patch::{ApiPatchType, apply_patch};
 use super::protobuf;
 use super::selector::LabelSelector;
 use super::status::ApiStatus;
 
-/// How large a body may be, as at a real API server.
-const LIMIT: usize = 3 * 1024 * 1024;
-/// What most answers are in.
-const JSON: &str = "application/json";
+/// The size limit of request bodies, as in a real API server.
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+const JSON_CONTENT_TYPE: &str = "application/json";
 
-/// What is sent back.
+/// The body of every response.
 pub type ApiBody = BoxBody<Bytes, Infallible>;
 
-/// A request, taken apart.
+/// A parsed request.
 struct ApiCall {
     method: Method,
     path: Vec<String>,
@@ -38,13 +41,13 @@ struct ApiCall {
     body: Bytes,
 }
 
-/// An answer before it is bytes.
+/// A response before it is encoded.
 enum ApiResponse {
     Object(StatusCode, Json),
-    List(Listed),
+    List(ListResult),
     Text(String),
     Watch(Box<Watch>),
-    Passed(Response<Bytes>),
+    Proxied(Response<Bytes>),
 }
 
 impl ApiCall {
@@ -56,15 +59,15 @@ impl ApiCall {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as a document; nothing for an empty one.
-    fn document(&self) -> Result<Json, ApiStatus> {
+    /// Parses the body; an empty body becomes null.
+    fn parse_body(&self) -> Result<Json, ApiStatus> {
         if self.body.is_empty() {
             return Ok(Json::Null);
         }
         let content_type = self.header(CONTENT_TYPE);
         if content_type.contains("protobuf") {
             let taken = ["application/json", "application/yaml"];
-            return protobuf::read(&self.body).ok_or_else(|| ApiStatus::unsupported_media_type(&taken));
+            return protobuf::decode(&self.body).ok_or_else(|| ApiStatus::unsupported_media_type(&taken));
         }
         if content_type.contains("yaml") {
             return serde_yaml::from_slice(&self.body)
@@ -73,30 +76,30 @@ impl ApiCall {
         serde_json::from_slice(&self.body).map_err(|error| ApiStatus::bad_request(error.to_string()))
     }
 
-    fn writing(&self, subresource: &str) -> Writing {
-        Writing { dry_run: !self.query("dryRun").is_empty(), status: subresource == "status" }
+    fn write_options(&self, subresource: &str) -> WriteOptions {
+        WriteOptions { dry_run: !self.query("dryRun").is_empty(), status: subresource == "status" }
     }
 
-    fn selector(&self, at: &ObjectPath) -> Result<LabelSelector, ApiStatus> {
-        let selector = LabelSelector::read(self.query("labelSelector"), self.query("fieldSelector"))?;
-        selector.fits(&at.kind.name)?;
+    fn parse_selector(&self, at: &ObjectPath) -> Result<LabelSelector, ApiStatus> {
+        let selector = LabelSelector::parse(self.query("labelSelector"), self.query("fieldSelector"))?;
+        selector.check_fields(&at.kind.name)?;
         Ok(selector)
     }
 
-    fn listing(&self, at: &ObjectPath) -> Result<Listing, ApiStatus> {
+    fn list_options(&self, at: &ObjectPath) -> Result<ListOptions, ApiStatus> {
         let limit = self.query("limit");
         let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
-        Ok(Listing {
-            selector: self.selector(at)?,
-            limit: limit.map_err(|_| ApiStatus::bad_request("limit is no number"))?,
-            from: self.query("continue").to_owned(),
+        Ok(ListOptions {
+            selector: self.parse_selector(at)?,
+            limit: limit.map_err(|_| ApiStatus::bad_request("invalid limit: expected an integer"))?,
+            continue_token: self.query("continue").to_owned(),
         })
     }
 
-    /// What the body says; without one, what the query does.
-    fn deletion(&self) -> Result<Deletion, ApiStatus> {
+    /// Reads the options from the body, or from the query if there is no body.
+    fn delete_options(&self) -> Result<DeleteOptions, ApiStatus> {
         if !self.body.is_empty() {
-            return Deletion::read(&self.document()?);
+            return DeleteOptions::parse(&self.parse_body()?);
         }
         let mut options = json!({});
         if let Ok(seconds) = self.query("gracePeriodSeconds").parse::<i64>() {
@@ -109,23 +112,24 @@ impl ApiCall {
         if !self.query("dryRun").is_empty() {
             options["dryRun"] = json!(["All"]);
         }
-        Deletion::read(&options)
+        DeleteOptions::parse(&options)
     }
 }
 
 impl EmbeddedCluster {
-    /// Answers a request.
-    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<ApiBody>
+    /// Handles a request.
+    pub async fn handle_request<B>(self: Arc<Self>, request: Request<B>) -> Response<ApiBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-        let shape =
-            Shape::of(head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default());
-        let answer = match Limited::new(body, LIMIT).collect().await {
-            Err(error) if error.is::<LengthLimitError>() => Err(ApiStatus::too_large(LIMIT)),
+        let shape = RequestedForm::from_accept(
+            head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default(),
+        );
+        let answer = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiStatus::too_large(MAX_BODY_BYTES)),
             Err(error) => Err(ApiStatus::bad_request(error.to_string())),
             Ok(body) => {
                 let query = head.uri.query().unwrap_or_default();
@@ -136,45 +140,48 @@ impl EmbeddedCluster {
                     headers: head.headers,
                     body: body.to_bytes(),
                 };
-                self.respond(&asked).await
+                self.dispatch(&asked).await
             }
         };
         match answer {
-            Ok(ApiResponse::Object(code, object)) => document(code, &shape.object(object, self.api.time())),
-            Ok(ApiResponse::List(list)) => {
-                response(StatusCode::OK, JSON, list.text(shape, self.api.time()).into())
+            Ok(ApiResponse::Object(code, object)) => {
+                json_response(code, &shape.format_object(object, self.api.now()))
             }
-            Ok(ApiResponse::Text(text)) => response(StatusCode::OK, "text/plain", text.into()),
-            Ok(ApiResponse::Watch(watch)) => stream(*watch, shape),
-            Ok(ApiResponse::Passed(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
-            Err(status) => refuse(&status),
+            Ok(ApiResponse::List(list)) => {
+                build_response(StatusCode::OK, JSON_CONTENT_TYPE, list.format(shape, self.api.now()).into())
+            }
+            Ok(ApiResponse::Text(text)) => build_response(StatusCode::OK, "text/plain", text.into()),
+            Ok(ApiResponse::Watch(watch)) => watch_response(*watch, shape),
+            Ok(ApiResponse::Proxied(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
+            Err(status) => error_response(&status),
         }
     }
 
-    async fn respond(self: &Arc<Self>, asked: &ApiCall) -> Result<ApiResponse, ApiStatus> {
+    async fn dispatch(self: &Arc<Self>, asked: &ApiCall) -> Result<ApiResponse, ApiStatus> {
         let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
         match path.as_slice() {
-            ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version())),
+            ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version_document())),
             ["healthz" | "readyz" | "livez", ..] => return Ok(ApiResponse::Text("ok".to_owned())),
-            // an empty document: clients then know the kinds by themselves
-            ["openapi", "v2"] => return Ok(ApiResponse::Passed(openapi(asked.header(ACCEPT)))),
+            // an empty schema: clients fall back to their built-in types
+            ["openapi", "v2"] => return Ok(ApiResponse::Proxied(openapi_response(asked.header(ACCEPT)))),
             ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
-                let mut review = asked.document()?;
-                review["status"] = json!({"allowed": true, "reason": "everything is allowed here"});
+                let mut review = asked.parse_body()?;
+                review["status"] =
+                    json!({"allowed": true, "reason": "the embedded cluster allows all requests"});
                 return Ok(ApiResponse::Object(StatusCode::CREATED, review));
             }
             _ => {}
         }
-        if let Some(found) = self.api.lock().kinds.discover(&path.join("/")) {
+        if let Some(found) = self.api.lock().resources.discovery_document(&path.join("/")) {
             return Ok(ApiResponse::Object(StatusCode::OK, found));
         }
-        let (at, subresource) = self.api.address(&path)?;
+        let (at, subresource) = self.api.parse_path(&path)?;
         match subresource.as_slice() {
-            [] => whole(&self.api, asked, at),
-            ["status"] if at.kind.status => whole(&self.api, asked, at),
-            ["scale"] if at.kind.scale => scale(&self.api, asked, &at),
+            [] => handle_object(&self.api, asked, at),
+            ["status"] if at.kind.status => handle_object(&self.api, asked, at),
+            ["scale"] if at.kind.scale => handle_scale(&self.api, asked, &at),
             ["eviction"] if at.kind.name == "Pod" && asked.method == Method::POST => {
-                let gone = self.api.evict(&at, &asked.document()?)?;
+                let gone = self.api.evict(&at, &asked.parse_body()?)?;
                 Ok(ApiResponse::Object(StatusCode::CREATED, gone))
             }
             ["log"] if at.kind.name == "Pod" => {
@@ -182,19 +189,26 @@ impl EmbeddedCluster {
                 Ok(ApiResponse::Text(self.logs.read(
                     &pod,
                     |parameter| asked.query(parameter),
-                    self.api.time(),
+                    self.api.now(),
                 )?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
-                Err(ApiStatus::not_implemented("way into Pods (exec, attach, port-forward)"))
+                Err(ApiStatus::not_implemented("exec, attach and port-forward"))
             }
-            ["proxy", rest @ ..] if at.kind.name == "Service" => self.pass(asked, &at, rest).await,
+            ["proxy", rest @ ..] if at.kind.name == "Service" => {
+                self.proxy_to_service(asked, &at, rest).await
+            }
             _ => Err(ApiStatus::no_such_resource()),
         }
     }
 
-    /// Passes a request on to a ready Pod of a Service.
-    async fn pass(&self, asked: &ApiCall, at: &ObjectPath, rest: &[&str]) -> Result<ApiResponse, ApiStatus> {
+    /// Forwards a request to a ready Pod of a Service.
+    async fn proxy_to_service(
+        &self,
+        asked: &ApiCall,
+        at: &ObjectPath,
+        rest: &[&str],
+    ) -> Result<ApiResponse, ApiStatus> {
         let parts: Vec<&str> = at.name.split(':').collect();
         let (name, port) = match parts.as_slice() {
             [name] => (*name, ""),
@@ -208,77 +222,82 @@ impl EmbeddedCluster {
             path.push('?');
             path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&asked.query).finish();
         }
-        let endpoint = self.endpoint(&at.namespace, name, port).map_err(|unreached| {
+        let endpoint = self.next_endpoint(&at.namespace, name, port).map_err(|unreached| {
             ApiStatus::unavailable(match unreached {
                 RouteError::NoEndpoints => format!("no endpoints available for service \"{name}\""),
                 RouteError::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
             })
         })?;
-        let shown = endpoint.shown;
+        let shown = endpoint.address;
         let request = Request::builder().method(&asked.method).uri(&path).body(asked.body.clone());
-        let passed = match request {
-            Ok(request) => super::network::ask(endpoint, request).await,
-            Err(error) => Err(error.to_string()),
+        let response = match request {
+            Ok(request) => super::network::send_request(endpoint, request).await,
+            Err(error) => Err(error.into()),
         };
-        passed.map(ApiResponse::Passed).map_err(|error| {
-            let note = self.seeming(&at.namespace, shown).unwrap_or_default();
+        response.map(ApiResponse::Proxied).map_err(|error| {
+            let note = self.simulated_image_note(&at.namespace, shown).unwrap_or_default();
             ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
         })
     }
 }
 
-/// What is asked of objects themselves, or of their status.
-fn whole(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
+/// Handles requests for objects and for their `/status`.
+fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
     let sub =
         asked.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
-    let writing = asked.writing(sub);
+    let writing = asked.write_options(sub);
     let one = !at.name.is_empty();
     let object = match (&asked.method, one) {
         (&Method::GET, _) if !asked.query("watch").is_empty() && asked.query("watch") != "false" => {
-            let selector = asked.selector(&at)?;
+            let selector = asked.parse_selector(&at)?;
             let timeout = asked.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
             let bookmarks = asked.query("allowWatchBookmarks") == "true";
             let watch = api.watch(at, selector, asked.query("resourceVersion"), bookmarks, timeout)?;
             return Ok(ApiResponse::Watch(Box::new(watch)));
         }
         (&Method::GET, true) => api.get(&at)?,
-        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &asked.listing(&at)?)?)),
+        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &asked.list_options(&at)?)?)),
         (&Method::POST, false) => {
-            let created = api.create(&at, asked.document()?, &writing)?;
+            let created = api.create(&at, asked.parse_body()?, &writing)?;
             return Ok(ApiResponse::Object(StatusCode::CREATED, created));
         }
-        (&Method::PUT, true) => api.update(&at, asked.document()?, &writing)?,
+        (&Method::PUT, true) => api.update(&at, asked.parse_body()?, &writing)?,
         (&Method::PATCH, true) => {
-            let format = ApiPatchType::of(asked.header(CONTENT_TYPE))?;
+            let format = ApiPatchType::from_content_type(asked.header(CONTENT_TYPE))?;
             let is_new = format == ApiPatchType::Apply && api.get(&at).is_err();
-            let patched = api.patch(&at, format, &asked.document()?, &writing)?;
+            let patched = api.patch(&at, format, &asked.parse_body()?, &writing)?;
             let code = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             return Ok(ApiResponse::Object(code, patched));
         }
-        (&Method::DELETE, true) => api.delete(&at, &asked.deletion()?)?,
-        // as a real one: never those of all namespaces at once
+        (&Method::DELETE, true) => api.delete(&at, &asked.delete_options()?)?,
+        // like a real API server: no collection delete across all namespaces
         (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
             return Err(ApiStatus::method_not_allowed());
         }
         (&Method::DELETE, false) => {
-            return Ok(ApiResponse::List(api.delete_all(&at, &asked.listing(&at)?, &asked.deletion()?)?));
+            return Ok(ApiResponse::List(api.delete_collection(
+                &at,
+                &asked.list_options(&at)?,
+                &asked.delete_options()?,
+            )?));
         }
         _ => return Err(ApiStatus::method_not_allowed()),
     };
     Ok(ApiResponse::Object(StatusCode::OK, object))
 }
 
-fn scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
-    let dry_run = asked.writing("").dry_run;
+fn handle_scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
+    let dry_run = asked.write_options("").dry_run;
     let scale = match asked.method {
-        Method::GET => api.scale(at)?,
+        Method::GET => api.get_scale(at)?,
         Method::PUT => {
-            let scale = asked.document()?;
-            api.rescale(at, |_| Ok(scale), dry_run)?
+            let scale = asked.parse_body()?;
+            api.update_scale(at, |_| Ok(scale), dry_run)?
         }
         Method::PATCH => {
-            let (format, patch) = (ApiPatchType::of(asked.header(CONTENT_TYPE))?, asked.document()?);
-            api.rescale(at, |scale| patched(&at.kind, format, scale, &patch), dry_run)?
+            let (format, patch) =
+                (ApiPatchType::from_content_type(asked.header(CONTENT_TYPE))?, asked.parse_body()?);
+            api.update_scale(at, |scale| apply_patch(&at.kind, format, scale, &patch), dry_run)?
         }
         _ => return Err(ApiStatus::method_not_allowed()),
     };
@@ -286,30 +305,30 @@ fn scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Result<ApiRe
 }
 
 impl ApiServer {
-    /// What an address is about, and what stands behind the name.
-    fn address<'a>(&self, path: &'a [&'a str]) -> Result<(ObjectPath, Vec<&'a str>), ApiStatus> {
+    /// Splits a URL path into the object path and the subresource.
+    fn parse_path<'a>(&self, path: &'a [&'a str]) -> Result<(ObjectPath, Vec<&'a str>), ApiStatus> {
         let (group, version, rest) = match path {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Err(ApiStatus::no_such_page()),
+            _ => return Err(ApiStatus::path_not_found()),
         };
         let (namespace, plural, rest) = match rest {
             ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
                 (*namespace, *plural, rest)
             }
             [plural, rest @ ..] => ("", *plural, rest),
-            [] => return Err(ApiStatus::no_such_page()),
+            [] => return Err(ApiStatus::path_not_found()),
         };
         let kind = {
             let state = self.lock();
             let missing = || {
-                if state.kinds.is_built_in(group, version) {
+                if state.resources.is_built_in(group, version) {
                     ApiStatus::no_such_resource()
                 } else {
-                    ApiStatus::no_such_page()
+                    ApiStatus::path_not_found()
                 }
             };
-            state.kinds.find(group, version, plural).ok_or_else(missing)?
+            state.resources.find(group, version, plural).ok_or_else(missing)?
         };
         if kind.namespaced == namespace.is_empty() && !(kind.namespaced && rest.is_empty()) {
             return Err(ApiStatus::no_such_resource());
@@ -325,8 +344,8 @@ impl ApiServer {
     }
 }
 
-/// The version of Kubernetes whose behaviour is followed.
-fn version() -> Json {
+/// Returns the Kubernetes version that this API server follows.
+fn version_document() -> Json {
     json!({
         "major": "1", "minor": "33", "gitVersion": concat!("v1.33.0+embedded.", env!("CARGO_PKG_VERSION")),
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "", "goVersion": "", "compiler": "",
@@ -334,8 +353,8 @@ fn version() -> Json {
     })
 }
 
-fn openapi(accept: &str) -> Response<Bytes> {
-    // in protobuf: a document of the version "2.0", with a title
+fn openapi_response(accept: &str) -> Response<Bytes> {
+    // an `OpenAPI` 2.0 document in protobuf that has only a title
     const PROTOBUF: &[u8] = b"\x0a\x032.0\x12\x0c\x0a\x08embedded\x12\x00";
     if accept.contains("protobuf") {
         let mut response = Response::new(Bytes::from_static(PROTOBUF));
@@ -347,33 +366,37 @@ fn openapi(accept: &str) -> Response<Bytes> {
     Response::new(document.to_string().into())
 }
 
-/// A refusal as bytes.
-pub(super) fn refuse(status: &ApiStatus) -> Response<ApiBody> {
+/// Builds the response for an error.
+pub(super) fn error_response(status: &ApiStatus) -> Response<ApiBody> {
     if status.reason.is_empty() {
-        // what is behind all servers has no words of its own
-        return response(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"404 page not found\n"));
+        // a path that no API server serves gets a plain text
+        return build_response(
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            Bytes::from_static(b"404 page not found\n"),
+        );
     }
-    document(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
+    json_response(StatusCode::from_u16(status.code).unwrap_or_default(), &status.to_json())
 }
 
-fn document(code: StatusCode, document: &Json) -> Response<ApiBody> {
-    response(code, JSON, document.to_string().into())
+fn json_response(code: StatusCode, document: &Json) -> Response<ApiBody> {
+    build_response(code, JSON_CONTENT_TYPE, document.to_string().into())
 }
 
-fn response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<ApiBody> {
+fn build_response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<ApiBody> {
     let mut response = Response::new(Full::new(body).boxed());
     *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     response
 }
 
-/// A watch: one document per line, as they come.
-fn stream(watch: Watch, shape: Shape) -> Response<ApiBody> {
+/// Streams a watch, one JSON document per line.
+fn watch_response(watch: Watch, shape: RequestedForm) -> Response<ApiBody> {
     let lines = futures_util::stream::unfold(watch, move |mut watch| async move {
         let line = watch.next(shape).await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), watch))
     });
     let mut response = Response::new(StreamBody::new(lines).boxed());
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(JSON));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(JSON_CONTENT_TYPE));
     response
 }

@@ -1,5 +1,4 @@
-//! The cluster on a port of loopback, with TLS and a token, for `kubectl` and for whatever else takes a kubeconfig.
-//! Floor 1.
+//! Serves the cluster on a loopback port with TLS and a token, for `kubectl` and other clients with a kubeconfig.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,31 +18,27 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::error::EmbeddedError;
 use super::status::ApiStatus;
 use super::{EmbeddedCluster, EmbeddedHandle};
 
-/// How long a client may take for its handshake and its headers.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for the TLS handshake and for request headers.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the cluster, the user and the context in the kubeconfig.
 pub const NAME: &str = "embedded";
 
-/// A cluster that listens.
+/// A TLS listener on loopback that serves the cluster.
 pub struct Listener {
-    /// Where.
     pub address: SocketAddr,
     certificate: String,
     token: String,
 }
 
 impl Listener {
-    /// Listens on a port of loopback that the system chooses, as long as the cluster lives. An error says why not.
-    pub async fn start(handle: &EmbeddedHandle) -> Result<Self, String> {
-        let wrong = |what: &str, error: &dyn std::fmt::Display| {
-            format!("the embedded cluster cannot {what}: {error}")
-        };
+    /// Listens on a free loopback port for as long as the cluster runs.
+    pub async fn start(handle: &EmbeddedHandle) -> Result<Self, EmbeddedError> {
         let names = vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
-        let own =
-            rcgen::generate_simple_self_signed(names).map_err(|error| wrong("make a certificate", &error))?;
+        let own = rcgen::generate_simple_self_signed(names).map_err(EmbeddedError::Certificate)?;
         let certificate = own.cert.pem();
         let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -52,32 +47,32 @@ impl Listener {
             .and_then(|config| {
                 config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key)
             })
-            .map_err(|error| wrong("use its certificate", &error))?;
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| wrong("listen", &error))?;
-        let address = listener.local_addr().map_err(|error| wrong("listen", &error))?;
-        let token = token().ok_or("the embedded cluster has no random numbers for a token")?;
+            .map_err(EmbeddedError::Tls)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(EmbeddedError::Listen)?;
+        let address = listener.local_addr().map_err(EmbeddedError::Listen)?;
+        let token = generate_token().ok_or(EmbeddedError::Token)?;
         let cluster = Arc::clone(&handle.cluster);
         let expected: Arc<str> = format!("Bearer {token}").into();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         handle.cluster.spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
-                    // too many open files, for a moment
+                    // too many open files: try again soon
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 };
                 let (acceptor, expected) = (acceptor.clone(), Arc::clone(&expected));
                 let served = Arc::clone(&cluster);
                 cluster.spawn(async move {
-                    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else {
+                    let Ok(Ok(stream)) = tokio::time::timeout(CLIENT_TIMEOUT, acceptor.accept(stream)).await
+                    else {
                         return;
                     };
                     let service =
                         service_fn(move |request| serve(Arc::clone(&served), Arc::clone(&expected), request));
                     let mut http = http1::Builder::new();
-                    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-                    // a client that goes away is its own business
+                    http.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
+                    // a client may disconnect at any time
                     let _ = http.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -85,7 +80,7 @@ impl Listener {
         Ok(Self { address, certificate, token })
     }
 
-    /// The kubeconfig of the one user that there is.
+    /// Returns a kubeconfig with the only user.
     pub fn kubeconfig(&self) -> Json {
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": NAME, "preferences": {},
@@ -106,12 +101,12 @@ async fn serve(
 ) -> Result<http::Response<super::ApiBody>, Infallible> {
     let given = request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     if given != expected.as_bytes() {
-        return Ok(super::http::refuse(&ApiStatus::unauthorized()));
+        return Ok(super::http::error_response(&ApiStatus::unauthorized()));
     }
-    Ok(cluster.answer(request).await)
+    Ok(cluster.handle_request(request).await)
 }
 
-fn token() -> Option<String> {
+fn generate_token() -> Option<String> {
     let mut bytes = [0_u8; 24];
     ring::rand::SystemRandom::new().fill(&mut bytes).ok()?;
     Some(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes))

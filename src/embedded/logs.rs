@@ -1,4 +1,6 @@
-//! What Pods said, and which part of it is asked for. Floor 1.
+//! The logs of Pods, and the selection of lines that a request asks for.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::HashMap;
 
@@ -9,16 +11,17 @@ use super::json_fields::{items, name, namespace, text};
 use super::status::ApiStatus;
 use crate::clock::Timestamp;
 
-/// Lines with their times.
+/// Log lines with their times.
 type LogLines = Vec<(Timestamp, String)>;
 
-/// What the Pods said that there are, by namespace and name. A Pod has one log: of its containers at most one runs.
+/// The logs of the existing Pods, by namespace and name. A Pod has one log, because at most one of its
+/// containers runs.
 #[derive(Default)]
 pub(super) struct PodLogs(Mutex<HashMap<(String, String), LogLines>>);
 
 impl PodLogs {
-    /// A Pod says something; or is forgotten.
-    pub(super) fn say(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
+    /// Appends a line to the log of a Pod.
+    pub(super) fn append(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
         match line {
             Some(line) => self.0.lock().entry(pod).or_default().push((at, line.to_owned())),
@@ -26,8 +29,8 @@ impl PodLogs {
         }
     }
 
-    /// What a Pod said, as `query` (a request's parameters by name, empty where there is none) asks for it. An error
-    /// is the one that a kubelet gives.
+    /// Returns the part of the log that the request parameters select. `query` returns the value of a
+    /// parameter, or an empty text. Errors are those of a kubelet.
     pub(super) fn read<'a>(
         &self,
         pod: &Json,
@@ -35,11 +38,11 @@ impl PodLogs {
         now: Timestamp,
     ) -> Result<String, ApiStatus> {
         let (namespace, name) = (namespace(pod).to_owned(), name(pod).to_owned());
-        let container = container(pod, query("container"))?;
+        let container = select_container(pod, query("container"))?;
         if pod["spec"]["nodeName"].is_null() {
             return Ok(String::new());
         }
-        has_begun(pod, &container, query("previous") == "true")?;
+        check_started(pod, &container, query("previous") == "true")?;
         let number = |parameter: &str| query(parameter).parse::<usize>().ok();
         let since = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
         let begin = since.map(|seconds| now.as_seconds() - f64::from(seconds));
@@ -63,8 +66,8 @@ impl PodLogs {
     }
 }
 
-/// The container that is meant: the one that is named, or the only one.
-fn container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
+/// Selects the named container, or the only one.
+fn select_container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     let name = name(pod);
     let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
     let (containers, initial) = (of("containers"), of("initContainers"));
@@ -85,8 +88,8 @@ fn container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
     }
 }
 
-/// Whether a container has a log.
-fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
+/// Checks that the container has started and so has a log.
+fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
     let name = name(pod);
     let refuse = |why: String| Err(ApiStatus::bad_request(why));
     let mut statuses = items(&pod["status"]["containerStatuses"]);
@@ -94,11 +97,11 @@ fn has_begun(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatu
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
     };
     if previous {
-        // no container here has lived before
+        // containers are never restarted here
         return refuse(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
     }
     let why = match status["state"]["waiting"]["reason"].as_str() {
-        // after a crash, what was said before is still there
+        // after a crash, the log of the container is still available
         None | Some("CrashLoopBackOff") => return Ok(()),
         Some("ImagePullBackOff") => "trying and failing to pull image",
         Some("ErrImagePull") => "image can't be pulled",
@@ -113,12 +116,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_part_is_asked_for() {
+    fn log_query_selects_lines() {
         let logs = PodLogs::default();
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-        logs.say("shop", "web", Some("one"), at(1000));
-        logs.say("shop", "web", Some("two"), at(1050));
-        logs.say("shop", "other", Some("nothing"), at(1050));
+        logs.append("shop", "web", Some("one"), at(1000));
+        logs.append("shop", "web", Some("two"), at(1050));
+        logs.append("shop", "other", Some("nothing"), at(1050));
         let status = json!({"name": "main", "state": {"running": {}}});
         let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
             "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});

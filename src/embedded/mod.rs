@@ -1,47 +1,51 @@
-//! A small Kubernetes in this process: to try experiments on, and to test against. Floor 1.
+//! An embedded Kubernetes cluster: rehearses experiments in this process, and serves as a test double.
 //!
 //! ```text
-//!  http         addresses to requests, answers to bytes ◄── a tower::Service, or a listener with TLS
-//!  api          get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
-//!  │  kinds     which kinds there are     defaults   what is filled in, what is refused
-//!  │  selector  which objects are meant   patch      four ways of changing one
-//!  │  protobuf  the few bodies that come so
-//!  │  shape     whether objects have the types that they should have
-//!  store        objects, one revision for all, what changed lately             fields   how objects are read
-//!  └─ work      what a change leaves to do
-//!  controllers  Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the life of each Pod
-//!  network      Pods that listen on loopback, Services that pass connections on     logs   what Pods said
+//!  http            routes requests, encodes responses ◄── a tower::Service, or a listener with TLS
+//!  api             get, list, watch, create, update, patch, delete, scale, evict: pure, under one lock
+//!  │  api_resources  the kinds                        defaults  defaults and validation
+//!  │  selector       label and field selectors        patch     the four patch types
+//!  │  protobuf       the few protobuf bodies          schema    type checks of objects
+//!  ├─ work_queue   the work that follows from a change
+//!  └─ store        objects, one revision for all, the change history          json_fields  accessors
+//!  controllers     Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the lifecycle of Pods
+//!  network         Pods that listen on loopback, Services that forward connections    logs  logs of Pods
 //! ```
 //!
-//! Chance goes by a seed, and the time that objects, tables and logs tell by a clock; both are given from outside.
-//! Delays pass by the runtime's own time. What is kept of the past is bounded in bytes. A change of one Pod makes its
-//! set and its Services look at their Pods, and nothing at all Pods but the budgets of its namespace.
+//! The caller provides the seed of all random values and the clock of all timestamps. Delays use the time of the
+//! runtime. The change history is bounded in bytes. A change of one Pod reconciles its `ReplicaSet`, its Services,
+//! and the disruption budgets of its namespace; no other work reads all Pods.
 //!
-//! Pods of the sample application run: they listen, and their readiness probes (`httpGet`, `tcpSocket`) are asked.
-//! Pods with other images are Pods in name only: nothing listens, and they are ready as soon as their probes would
-//! ask for the first time.
+//! Pods of the demo application run: they listen, and their readiness probes (`httpGet`, `tcpSocket`) are executed.
+//! Pods of other images are simulated: nothing listens, and they are ready after the initial delay of their probes.
 //!
-//! Nothing beats the heart of a Node: whoever writes into its `Ready` condition decides. One that is `Unknown` stands
-//! for a Node of which nothing is heard: its Pods are not ready, and do not end, until it is heard of again. One that
-//! is `False` takes no Pods and begins none, and those that run stay as they are, as in a real cluster.
+//! There are no kubelet heartbeats: the condition `Ready` of a Node is whatever was written to it. `Unknown` stands
+//! for a lost Node: its Pods are not ready and do not terminate until the condition changes. `False` keeps new Pods
+//! away; running Pods stay as they are, as in a real cluster.
 //!
-//! It is a means, and stays small. What a real cluster has and this one has not: users and rights (everything is
-//! allowed), managers of fields (server-side apply merges), admission beyond defaults, validation beyond what the
-//! controllers rely on, controllers of any other workload, adoption of Pods, exec, attach and port-forward, logs that
-//! go on while they are read, schemas (`kubectl explain`), lists in pages that show one moment, what controllers put
-//! into every namespace (accounts, tokens, certificates), network policies, volumes, containers. Containers do not
-//! end by themselves, and are not started again: liveness and startup probes are kept and not asked, and readiness
-//! probes by `exec` or `grpc` count as passed; a redirection passes, and is not followed. Events are told of readiness
-//! probes that fail, and of nothing else. Taints are kept, and neither set nor heeded, so that no Pod is evicted from
-//! a Node that is not ready; Pods of a Node that was deleted stay; room and requests are not reckoned with; a Pod is
-//! available as soon as it is ready (`minReadySeconds`, `progressDeadlineSeconds` do nothing). Of what kubectl sends
-//! in protobuf it reads `ConfigMaps`, Secrets, Deployments, Services, namespaces, accounts, budgets, evictions and
-//! questions about rights; other kinds are created from files.
+//! It is a test double and stays small. Compared with a real cluster, it lacks:
+//!
+//! - Access: users and RBAC (all requests are allowed), field managers (server-side apply merges), admission beyond
+//!   defaults, validation beyond the needs of the controllers.
+//! - API: exec, attach, port-forward, following logs, schemas (`kubectl explain`), consistent paging, volumes,
+//!   network policies, the objects that controllers add to each namespace (accounts, tokens, certificates).
+//! - Controllers: those of other workloads, and the adoption of Pods.
+//! - Containers: they do not exit or restart. Liveness and startup probes are stored but not run. `exec` and `grpc`
+//!   readiness probes pass. A redirect passes and is not followed.
+//! - Events: only those of failed readiness probes.
+//! - Scheduling: taints are stored but ignored, so no Pod is evicted from a Node that is not ready. Pods of a deleted
+//!   Node stay. Capacity and resource requests are ignored.
+//! - Availability: a Pod is available once it is ready (`minReadySeconds` and `progressDeadlineSeconds` are ignored).
+//! - Protobuf: only `ConfigMaps`, Secrets, Deployments, Services, namespaces, service accounts, disruption budgets,
+//!   evictions and access reviews; kubectl creates other kinds from files only.
 
 mod api;
 mod api_resources;
+mod bootstrap;
 mod controllers;
 mod defaults;
+mod demo_runtime;
+mod error;
 mod http;
 mod json_fields;
 mod listener;
@@ -70,35 +74,38 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::ApiServer;
-use controllers::UNHEALTHY;
+use controllers::UNHEALTHY_REASON;
 use json_fields::{number, text};
 use logs::PodLogs;
 use network::ClusterNetwork;
 use store::ObjectKey;
 
-pub use controllers::{CRASHES, NO_IMAGE};
+pub use bootstrap::SourcedObject;
+pub use controllers::{CRASHING_IMAGE_PREFIX, MISSING_IMAGE_PREFIX};
+pub use demo_runtime::{DemoAppRuntime, ParseArguments};
+pub use error::{ContainerError, EmbeddedError};
 pub use http::ApiBody;
 pub use listener::{Listener, NAME};
 pub use status::ApiStatus;
 
-/// How many containers are looked at at once: each takes two ends of a connection.
-const LOOKS: usize = 50;
+/// How many readiness probes run at once: each takes two file descriptors.
+const MAX_CONCURRENT_PROBES: usize = 50;
 
-/// What comes of starting a container: nothing for an image that only seems to run. An error says why it cannot run.
-pub type StartFuture<'a> = BoxFuture<'a, Result<Option<PortBinding>, String>>;
+/// The result of starting a container: the port that it listens on, or nothing for a simulated image.
+pub type StartFuture<'a> = BoxFuture<'a, Result<Option<PortBinding>, ContainerError>>;
 
-/// Where something that runs for a container listens: the port that it has in its Pod, and the real address.
+/// A container port, and the loopback address that really listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortBinding {
     /// The port in the Pod.
     pub port: u16,
-    /// On loopback.
+    /// The loopback address.
     pub real: SocketAddr,
 }
 
-/// What runs for containers.
+/// Runs containers.
 pub trait ContainerRuntime: Send + Sync {
-    /// Starts what a container asks for, until `end`.
+    /// Starts a container; it runs until `end`.
     fn start<'a>(
         &'a self,
         cluster: &'a Arc<EmbeddedCluster>,
@@ -108,7 +115,7 @@ pub trait ContainerRuntime: Send + Sync {
     ) -> StartFuture<'a>;
 }
 
-/// Workloads of which none runs.
+/// Runs nothing: all containers are simulated.
 pub struct NoopRuntime;
 
 impl ContainerRuntime for NoopRuntime {
@@ -123,15 +130,14 @@ impl ContainerRuntime for NoopRuntime {
     }
 }
 
-/// How a cluster begins.
+/// The options of a new cluster.
 pub struct EmbeddedOptions {
-    /// What is left to chance goes by it.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// How many nodes there are.
+    /// The number of Nodes.
     pub nodes: usize,
-    /// What time it is.
+    /// The clock of timestamps in objects, tables and logs.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// What runs for containers.
     pub workloads: Box<dyn ContainerRuntime>,
 }
 
@@ -141,20 +147,20 @@ impl Default for EmbeddedOptions {
     }
 }
 
-/// A cluster. It lives as long as its handle.
+/// The cluster. It runs for as long as its handle exists.
 pub struct EmbeddedCluster {
     api: Arc<ApiServer>,
     network: ClusterNetwork,
     logs: PodLogs,
     workloads: Box<dyn ContainerRuntime>,
     tasks: Mutex<JoinSet<()>>,
-    /// What tells the task of a Pod that something changed, by the UIDs of the Pods.
-    lives: Mutex<HashMap<String, Arc<Notify>>>,
-    /// Lets so many containers be looked at at once.
-    looks: Semaphore,
+    /// Wakes the task of a Pod, by the UID of the Pod.
+    pod_tasks: Mutex<HashMap<String, Arc<Notify>>>,
+    /// Limits how many readiness probes run at once.
+    probe_permits: Semaphore,
 }
 
-/// Keeps a cluster alive; with it everything ends that runs in the cluster.
+/// Keeps the cluster running; dropping it ends all its tasks.
 pub struct EmbeddedHandle {
     cluster: Arc<EmbeddedCluster>,
     control: AbortHandle,
@@ -173,8 +179,8 @@ impl EmbeddedCluster {
         let EmbeddedOptions { seed, nodes, clock, workloads } = options;
         let api = Arc::new(ApiServer::new(seed, clock));
         for number in 1..=nodes {
-            // nothing of it can be wrong
-            let _ = api.create_object(node(&format!("embedded-{number}"), &api.now()));
+            // a valid object: creation cannot fail
+            let _ = api.create_object(node_object(&format!("embedded-{number}"), &api.now_text()));
         }
         let tasks = Mutex::new(JoinSet::new());
         let cluster = Arc::new(Self {
@@ -183,68 +189,70 @@ impl EmbeddedCluster {
             logs: PodLogs::default(),
             workloads,
             tasks,
-            lives: Mutex::default(),
-            looks: Semaphore::new(LOOKS),
+            pod_tasks: Mutex::default(),
+            probe_permits: Semaphore::new(MAX_CONCURRENT_PROBES),
         });
-        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).control());
+        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).run_controllers());
         EmbeddedHandle { cluster, control }
     }
 
-    /// Lets something run as long as the cluster.
+    /// Runs a task until the cluster ends.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock();
-        // those that ended are forgotten here: nobody waits for them
+        // remove the finished tasks; their results are not needed
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 }
 
 impl EmbeddedHandle {
-    /// The cluster.
     pub fn cluster(&self) -> &Arc<EmbeddedCluster> {
         &self.cluster
     }
 
-    /// The cluster as what answers requests.
+    /// Returns the cluster as a `tower::Service`.
     pub fn service(&self) -> EmbeddedService {
         EmbeddedService(Arc::clone(&self.cluster))
     }
 
-    /// Applies an object, as `kubectl apply --server-side` does; what has no namespace goes to `namespace`.
+    /// Applies an object like `kubectl apply --server-side`. Objects without a namespace go to `namespace`.
     pub fn apply(&self, mut object: Json, namespace: &str) -> Result<(), ApiStatus> {
         let api = &self.cluster.api;
-        if object["metadata"]["namespace"].is_null() && api.at(&object)?.kind.namespaced {
+        if object["metadata"]["namespace"].is_null() && api.locate(&object)?.kind.namespaced {
             object["metadata"]["namespace"] = json!(namespace);
         }
-        let at = api.at(&object)?;
-        api.patch(&at, patch::ApiPatchType::Apply, &object, &api::Writing::default()).map(drop)
+        let at = api.locate(&object)?;
+        api.patch(&at, patch::ApiPatchType::Apply, &object, &api::WriteOptions::default()).map(drop)
     }
 
-    /// What keeps Deployments from being complete: each that is not, with how far it is and what was told of its Pods.
-    pub fn unfinished(&self) -> Vec<String> {
+    /// Describes every Deployment that is not ready: available replicas, and the last probe failure of its
+    /// Pods.
+    pub fn unready_deployments(&self) -> Vec<String> {
         let state = self.cluster.api.lock();
-        let mut unfinished = Vec::new();
+        let mut unready = Vec::new();
         for (key, object) in state.store.list("apps/deployments", "") {
-            let (wanted, status) = (number(&object["spec"]["replicas"]), &object["status"]);
+            let (desired, status) = (number(&object["spec"]["replicas"]), &object["status"]);
             let counted = ["replicas", "updatedReplicas", "availableReplicas"];
-            let seen = number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
-            if !seen || counted.iter().any(|field| number(&status[field]) != wanted) {
+            let is_observed =
+                number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
+            if !is_observed || counted.iter().any(|field| number(&status[field]) != desired) {
                 let ObjectKey { namespace, name, .. } = &**key;
                 let available = number(&status["availableReplicas"]);
-                let of_it =
+                let belongs =
                     |event: &Json| text(&event["involvedObject"]["name"]).starts_with(&format!("{name}-"));
                 let mut events = state.store.list("/events", namespace).map(|(_, event)| event);
-                let why = events.find(|event| event["reason"] == UNHEALTHY && of_it(event));
-                let why = why.map(|event| format!(": {}", text(&event["message"]))).unwrap_or_default();
-                unfinished
-                    .push(format!("Deployment {namespace}/{name} ({available} of {wanted} available{why})"));
+                let event = events.find(|event| event["reason"] == UNHEALTHY_REASON && belongs(event));
+                let reason = event.map(|event| format!(": {}", text(&event["message"]))).unwrap_or_default();
+                unready.push(format!(
+                    "Deployment {namespace}/{name} ({available} of {desired} available{reason})"
+                ));
             }
         }
-        unfinished
+        unready
     }
 }
 
-/// A cluster as a `tower::Service`: what a `kube::Client` talks to, without a port.
+/// The cluster as a `tower::Service`, which a `kube::Client` can use without a port.
 #[derive(Clone)]
 pub struct EmbeddedService(Arc<EmbeddedCluster>);
 
@@ -263,13 +271,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let cluster = Arc::clone(&self.0);
-        Box::pin(async move { Ok(cluster.answer(request).await) })
+        Box::pin(async move { Ok(cluster.handle_request(request).await) })
     }
 }
 
-fn node(name: &str, now: &str) -> Json {
+fn node_object(name: &str, now: &str) -> Json {
     let condition = json!({
-        "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "it seems to run",
+        "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the Node is simulated",
         "lastHeartbeatTime": now, "lastTransitionTime": now,
     });
     json!({

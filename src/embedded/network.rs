@@ -1,4 +1,6 @@
-//! The network of the embedded cluster: Pods that listen on loopback, Services that pass connections on. Floor 1.
+//! The network of the embedded cluster: Pods listen on loopback, Services forward connections.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::HashMap;
 use std::io;
@@ -18,23 +20,23 @@ use serde_json::Value as Json;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::EmbeddedCluster;
-use super::json_fields::{is_leaving, is_ready, items, text};
+use super::json_fields::{is_ready, is_terminating, items, text};
 use super::store::ObjectKey;
 
-/// How long a Pod may take to answer what is passed on to it, and how much it may say.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LARGEST: usize = 8 * 1024 * 1024;
+/// The time and size limits of a response that is forwarded from a Pod.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
-/// One port of one Pod: where it is for the cluster, and where it really is.
+/// A port of a Pod: its cluster address, and its real one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NetworkEndpoint {
-    /// Its address in the cluster.
-    pub(super) shown: PodAddress,
-    /// Where it listens; nothing for Pods that only seem to run.
+    /// The address in the cluster.
+    pub(super) address: PodAddress,
+    /// The loopback address; nothing for simulated Pods.
     pub(super) real: Option<SocketAddr>,
 }
 
-/// An address of a Pod in the cluster.
+/// A Pod address and port in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PodAddress(pub(super) Ipv4Addr, pub(super) u16);
 
@@ -44,77 +46,103 @@ impl std::fmt::Display for PodAddress {
     }
 }
 
-/// Why a Service is not reached.
+/// Why no Pod of a Service can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RouteError {
     /// No Pod is ready.
     NoEndpoints,
-    /// It has no such port.
+    /// The Service has no such port.
     NoPort,
 }
 
-/// What listens where.
+/// Why a Pod cannot be reached, in the words of Go's network library.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PodRequestError {
+    #[error("dial tcp {address}: connect: connection refused")]
+    NotListening { address: PodAddress },
+    // the source is part of the message: both end up in one field of a `Status`
+    #[error("dial tcp {address}: connect: {error}")]
+    Connect { address: PodAddress, error: io::Error },
+    #[error(transparent)]
+    Request(#[from] http::Error),
+    #[error(transparent)]
+    Host(#[from] http::header::InvalidHeaderValue),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error("{0}")]
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("i/o timeout")]
+    Timeout,
+}
+
+/// Maps cluster addresses to loopback addresses.
 #[derive(Default)]
 pub(super) struct ClusterNetwork {
-    /// Pods that run, by their address in the cluster.
+    /// The running Pods, by their cluster address.
     pods: Mutex<HashMap<PodAddress, SocketAddr>>,
     /// The loopback addresses of Services, by namespace, name and port.
-    fronts: Mutex<HashMap<(String, String, u16), SocketAddr>>,
-    turn: AtomicUsize,
+    service_listeners: Mutex<HashMap<(String, String, u16), SocketAddr>>,
+    next_index: AtomicUsize,
 }
 
 impl ClusterNetwork {
-    /// A Pod listens from now on.
-    pub(super) fn open(&self, shown: PodAddress, real: SocketAddr) {
+    /// Adds a listening Pod.
+    pub(super) fn register(&self, shown: PodAddress, real: SocketAddr) {
         self.pods.lock().insert(shown, real);
     }
 
-    /// It does not any more.
-    pub(super) fn close(&self, shown: PodAddress) {
+    /// Removes a Pod.
+    pub(super) fn unregister(&self, shown: PodAddress) {
         self.pods.lock().remove(&shown);
     }
 
-    /// Whether anything of a Pod listens.
-    fn has(&self, address: Ipv4Addr) -> bool {
+    /// Returns whether a port of the Pod listens.
+    fn has_listener(&self, address: Ipv4Addr) -> bool {
         self.pods.lock().keys().any(|shown| shown.0 == address)
     }
 
-    /// Where it really listens.
+    /// Returns the loopback address of a Pod.
     pub(super) fn find(&self, shown: PodAddress) -> Option<SocketAddr> {
         self.pods.lock().get(&shown).copied()
     }
 }
 
 impl EmbeddedCluster {
-    /// A ready endpoint of a Service, another one each time. The port is a number or a name; none for the only one.
-    pub(super) fn endpoint(
+    /// Returns a ready endpoint of a Service, round robin. The port is a number or a name; empty for the only
+    /// port.
+    pub(super) fn next_endpoint(
         &self,
         namespace: &str,
         service: &str,
         port: &str,
     ) -> Result<NetworkEndpoint, RouteError> {
-        let ready = self.endpoints(namespace, service, port)?;
+        let ready = self.ready_endpoints(namespace, service, port)?;
         if ready.is_empty() {
             return Err(RouteError::NoEndpoints);
         }
-        let turn = self.network.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.network.next_index.fetch_add(1, Ordering::Relaxed);
         let shown = ready[turn % ready.len()];
-        Ok(NetworkEndpoint { shown, real: self.network.find(shown) })
+        Ok(NetworkEndpoint { address: shown, real: self.network.find(shown) })
     }
 
-    /// What to know of a Pod that refuses connections: its image may be one that only seems to run.
-    pub(super) fn seeming(&self, namespace: &str, at: PodAddress) -> Option<String> {
-        if self.network.has(at.0) {
+    /// Explains why a Pod refuses connections, if its image is simulated.
+    pub(super) fn simulated_image_note(&self, namespace: &str, at: PodAddress) -> Option<String> {
+        if self.network.has_listener(at.0) {
             return None;
         }
         let state = self.api.lock();
         let mut pods = state.store.list("/pods", namespace).map(|(_, pod)| pod);
         let pod = pods.find(|pod| pod["status"]["podIP"] == at.0.to_string())?;
         let image = text(&pod["spec"]["containers"][0]["image"]);
-        Some(format!(" (Pods of the image {image} only seem to run here)"))
+        Some(format!(" (image {image} is simulated; nothing listens)"))
     }
 
-    fn endpoints(&self, namespace: &str, service: &str, port: &str) -> Result<Vec<PodAddress>, RouteError> {
+    fn ready_endpoints(
+        &self,
+        namespace: &str,
+        service: &str,
+        port: &str,
+    ) -> Result<Vec<PodAddress>, RouteError> {
         let state = self.api.lock();
         let find = |resource: &str| state.store.get(&ObjectKey::new(resource, namespace, service));
         let object = find("/services").ok_or(RouteError::NoPort)?;
@@ -133,10 +161,10 @@ impl EmbeddedCluster {
             let number = port.and_then(|one| u16::try_from(one["port"].as_u64()?).ok());
             let Some(number) = number else { continue };
             for address in items(&subset["addresses"]) {
-                // the list may be a moment behind
+                // the Endpoints object may be outdated
                 let pod =
                     state.store.get(&ObjectKey::new("/pods", namespace, text(&address["targetRef"]["name"])));
-                if !pod.is_some_and(|pod| is_ready(pod) && !is_leaving(pod)) {
+                if !pod.is_some_and(|pod| is_ready(pod) && !is_terminating(pod)) {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
@@ -147,23 +175,27 @@ impl EmbeddedCluster {
         Ok(found)
     }
 
-    /// The loopback address of a Service: it passes connections on to ready Pods, and refuses them when there are
-    /// none. It is the same as long as the cluster lives, whether the Service is there or not.
-    pub fn front(self: &Arc<Self>, namespace: &str, service: &str, port: u16) -> io::Result<SocketAddr> {
+    /// Returns the loopback address of a Service, which forwards connections to ready Pods.
+    pub fn service_address(
+        self: &Arc<Self>,
+        namespace: &str,
+        service: &str,
+        port: u16,
+    ) -> io::Result<SocketAddr> {
         let key = (namespace.to_owned(), service.to_owned(), port);
-        if let Some(known) = self.network.fronts.lock().get(&key) {
+        if let Some(known) = self.network.service_listeners.lock().get(&key) {
             return Ok(*known);
         }
-        let socket = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let socket = bind_socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
-        self.network.fronts.lock().insert(key.clone(), address);
+        self.network.service_listeners.lock().insert(key.clone(), address);
         let cluster = Arc::clone(self);
-        self.spawn(async move { cluster.stand_at(socket, address, &key).await });
+        self.spawn(async move { cluster.forward_service(socket, address, &key).await });
         Ok(address)
     }
 
-    /// The loopback address that a host name has for a Pod of a namespace: `NAME`, `NAME.NAMESPACE`, and what may
-    /// stand behind those. Nothing for what is no name of a Service.
+    /// Returns the loopback address of the Service that a host name means, seen from a Pod of `namespace`.
+    /// Names are `NAME`, `NAME.NAMESPACE`, and the longer forms of cluster DNS.
     pub fn resolve(
         self: &Arc<Self>,
         host: &str,
@@ -177,19 +209,20 @@ impl EmbeddedCluster {
             }
             _ => return None,
         };
-        Some(self.front(namespace, service, port))
+        Some(self.service_address(namespace, service, port))
     }
 
-    /// A socket that is bound and does not listen refuses connections, and keeps its port from others.
-    async fn stand_at(
+    /// Forwards connections to ready Pods, and refuses them if there are none. A socket that is bound but
+    /// does not listen refuses connections and reserves its port.
+    async fn forward_service(
         self: Arc<Self>,
         mut socket: TcpSocket,
         address: SocketAddr,
         key: &(String, String, u16),
     ) {
         let (namespace, service, port) = (&key.0, &key.1, key.2.to_string());
-        let is_open = || self.endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
-        let mut changed = self.api.changes();
+        let is_open = || self.ready_endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
+        let mut changed = self.api.subscribe();
         loop {
             while !is_open() {
                 if changed.changed().await.is_err() {
@@ -201,8 +234,8 @@ impl EmbeddedCluster {
                 tokio::select! {
                     accepted = listener.accept() => {
                         if let Ok((stream, _)) = accepted {
-                            let endpoint = self.endpoint(namespace, service, &port);
-                            self.spawn(join(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
+                            let endpoint = self.next_endpoint(namespace, service, &port);
+                            self.spawn(pipe_to_pod(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
                         }
                     }
                     changed = changed.changed() => {
@@ -213,7 +246,7 @@ impl EmbeddedCluster {
             }
             drop(listener);
             socket = loop {
-                match bound(address) {
+                match bind_socket(address) {
                     Ok(socket) => break socket,
                     Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
@@ -222,60 +255,59 @@ impl EmbeddedCluster {
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+fn bind_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Joins a connection with a Pod, until one of them ends it.
-async fn join(mut from: TcpStream, to: Option<SocketAddr>) {
+/// Copies data between a client and a Pod until one of them closes the connection.
+async fn pipe_to_pod(mut from: TcpStream, to: Option<SocketAddr>) {
     if let Some(to) = to
         && let Ok(mut pod) = TcpStream::connect(to).await
     {
-        // whose end it was is told to the other by closing
+        // closing both streams tells the other side
         let _ = tokio::io::copy_bidirectional(&mut from, &mut pod).await;
     }
 }
 
-/// Connects with a Pod.
-pub(super) async fn connect(endpoint: NetworkEndpoint) -> Result<TcpStream, String> {
-    let NetworkEndpoint { shown, real } = endpoint;
-    let real = real.ok_or_else(|| format!("dial tcp {shown}: connect: connection refused"))?;
-    TcpStream::connect(real).await.map_err(|error| format!("dial tcp {shown}: connect: {error}"))
+/// Connects to a Pod.
+pub(super) async fn connect(endpoint: NetworkEndpoint) -> Result<TcpStream, PodRequestError> {
+    let NetworkEndpoint { address, real } = endpoint;
+    let real = real.ok_or(PodRequestError::NotListening { address })?;
+    TcpStream::connect(real).await.map_err(|error| PodRequestError::Connect { address, error })
 }
 
-/// Sends a request to a Pod.
-pub(super) async fn ask(
+/// Sends a request to a Pod, and reads the whole response.
+pub(super) async fn send_request(
     endpoint: NetworkEndpoint,
     mut request: Request<Bytes>,
-) -> Result<Response<Bytes>, String> {
-    let shown = HeaderValue::from_str(&endpoint.shown.to_string()).map_err(|error| error.to_string())?;
-    request.headers_mut().entry(HOST).or_insert(shown);
+) -> Result<Response<Bytes>, PodRequestError> {
+    let host = HeaderValue::from_str(&endpoint.address.to_string())?;
+    request.headers_mut().entry(HOST).or_insert(host);
     let request = request.map(Full::new);
-    let asking = async {
+    let exchange = async {
         let stream = connect(endpoint).await?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        let answer = async {
-            let (head, body) =
-                sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await.map_err(|error| error.to_string())?;
-            // this answer has all its bytes; how they came is nobody's business
-            let mut answer = Response::new(body.to_bytes());
-            *answer.status_mut() = head.status;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let response = async {
+            let (head, body) = sender.send_request(request).await?.into_parts();
+            let body =
+                Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(PodRequestError::Body)?;
+            // the body is complete now: transfer headers no longer apply
+            let mut response = Response::new(body.to_bytes());
+            *response.status_mut() = head.status;
             if let Some(content_type) = head.headers.get(CONTENT_TYPE) {
-                answer.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+                response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
             }
-            Ok::<_, String>(answer)
+            Ok::<_, PodRequestError>(response)
         };
-        let mut answer = std::pin::pin!(answer);
+        let mut response = std::pin::pin!(response);
         tokio::select! {
-            answer = &mut answer => answer,
-            // an end of the connection is an end of the answer, which says why
-            _ = connection => answer.await,
+            response = &mut response => response,
+            // if the connection ends first, the response future returns the reason
+            _ = connection => response.await,
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.map_err(|_| "i/o timeout".to_owned())?
+    tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| PodRequestError::Timeout)?
 }

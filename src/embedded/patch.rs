@@ -1,30 +1,26 @@
-//! The four kinds of patches. Floor 1.
+//! The four patch types.
 //!
-//! A strategic merge patch merges lists of objects by a key that the type gives; the keys here are those of the
-//! workloads, Services and Nodes. Server-side apply is taken as such a merge: fields have no managers here, so
-//! that nothing conflicts and nothing that was left out is taken away.
+//! A strategic merge patch merges lists of objects by a key that depends on the type; the keys here are those of
+//! workloads, Services and Nodes. Server-side apply works like such a merge: fields have no managers here. So nothing
+//! conflicts, and fields that are missing in the patch stay.
 
 use serde_json::{Map, Value as Json};
 
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
 
-/// What a patch is.
+/// The type of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiPatchType {
-    /// RFC 6902.
     Json,
-    /// RFC 7386.
     Merge,
-    /// Kubernetes' own.
     Strategic,
-    /// Server-side apply.
     Apply,
 }
 
 impl ApiPatchType {
-    /// By the content type.
-    pub(super) fn of(content_type: &str) -> Result<Self, ApiStatus> {
+    /// Reads the type from the content type.
+    pub(super) fn from_content_type(content_type: &str) -> Result<Self, ApiStatus> {
         const TAKEN: [&str; 4] = [
             "application/json-patch+json",
             "application/merge-patch+json",
@@ -44,8 +40,8 @@ impl ApiPatchType {
     }
 }
 
-/// An object as a patch makes it.
-pub(super) fn patched(
+/// Applies a patch to a copy of the object.
+pub(super) fn apply_patch(
     kind: &ApiResource,
     format: ApiPatchType,
     object: &Json,
@@ -59,7 +55,7 @@ pub(super) fn patched(
             json_patch::patch(&mut patched, &changes).map_err(|_| ApiStatus::unprocessable())?;
         }
         ApiPatchType::Merge => json_patch::merge(&mut patched, patch),
-        // custom resources have no types that keys of lists could stand in
+        // the types of custom resources declare no merge keys
         ApiPatchType::Strategic if kind.custom => {
             let taken = [
                 "application/json-patch+json",
@@ -69,12 +65,12 @@ pub(super) fn patched(
             return Err(ApiStatus::unsupported_media_type(&taken));
         }
         ApiPatchType::Apply if kind.custom => json_patch::merge(&mut patched, patch),
-        ApiPatchType::Strategic | ApiPatchType::Apply => strategic(&mut patched, patch, ""),
+        ApiPatchType::Strategic | ApiPatchType::Apply => merge_strategic(&mut patched, patch, ""),
     }
     Ok(patched)
 }
 
-/// The key by which the objects of a list are told apart; nothing for a list that is replaced as a whole.
+/// Returns the key that identifies the items of a list; nothing for lists that are replaced.
 fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
     Some(match list {
         "containers"
@@ -86,7 +82,7 @@ fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
         | "secrets" => "name",
         "volumeMounts" => "mountPath",
         "volumeDevices" => "devicePath",
-        // of a Service by its own port, of a container by the container's
+        // Service ports merge by `port`, container ports by `containerPort`
         "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => "containerPort",
         "ports" => "port",
         "conditions" | "addresses" => "type",
@@ -97,16 +93,16 @@ fn merge_key(list: &str, items: &[Json]) -> Option<&'static str> {
     })
 }
 
-/// Lists of plain values that are merged as sets.
-fn is_set(list: &str) -> bool {
+/// Returns whether the list of plain values merges as a set.
+fn is_set_list(list: &str) -> bool {
     matches!(list, "finalizers" | "podCIDRs")
 }
 
-fn strategic(target: &mut Json, patch: &Json, field: &str) {
+fn merge_strategic(target: &mut Json, patch: &Json, field: &str) {
     match (patch, &mut *target) {
         (Json::Object(changes), Json::Object(object)) => {
             if changes.get("$patch").is_some_and(|how| how == "replace") {
-                *target = Json::Object(without_directives(changes));
+                *target = Json::Object(strip_directives(changes));
                 return;
             }
             if changes.get("$patch").is_some_and(|how| how == "delete") {
@@ -127,8 +123,8 @@ fn strategic(target: &mut Json, patch: &Json, field: &str) {
             for (name, value) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
                 match object.get_mut(name) {
                     _ if value.is_null() => drop(object.shift_remove(name)),
-                    Some(old) => strategic(old, value, name),
-                    None => drop(object.insert(name.clone(), cleaned(value))),
+                    Some(old) => merge_strategic(old, value, name),
+                    None => drop(object.insert(name.clone(), strip_value(value))),
                 }
             }
             for (name, order) in changes {
@@ -136,26 +132,26 @@ fn strategic(target: &mut Json, patch: &Json, field: &str) {
                 if let (Some(items), Some(order)) =
                     (object.get_mut(list).and_then(Json::as_array_mut), order.as_array())
                 {
-                    arrange(items, order, list);
+                    reorder(items, order, list);
                 }
             }
         }
         (Json::Array(changes), Json::Array(items)) => merge_lists(items, changes, field),
-        _ => *target = cleaned(patch),
+        _ => *target = strip_value(patch),
     }
 }
 
 fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
     if changes.iter().any(|change| change["$patch"] == "replace") {
-        *items = changes.iter().filter(|change| change.get("$patch").is_none()).map(cleaned).collect();
+        *items = changes.iter().filter(|change| change.get("$patch").is_none()).map(strip_value).collect();
         return;
     }
     let Some(key) = merge_key(field, if changes.is_empty() { items } else { changes }) else {
-        if is_set(field) {
+        if is_set_list(field) {
             let new: Vec<Json> = changes.iter().filter(|change| !items.contains(change)).cloned().collect();
             items.extend(new);
         } else {
-            *items = changes.iter().map(cleaned).collect();
+            *items = changes.iter().map(strip_value).collect();
         }
         return;
     };
@@ -164,15 +160,15 @@ fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
         if change["$patch"] == "delete" {
             items.retain(|item| !same(item));
         } else if let Some(item) = items.iter_mut().find(|item| same(item)) {
-            strategic(item, change, "");
+            merge_strategic(item, change, "");
         } else {
-            items.push(cleaned(change));
+            items.push(strip_value(change));
         }
     }
 }
 
-/// Puts a list into the order that was asked for; what is not in it keeps its place behind.
-fn arrange(items: &mut [Json], order: &[Json], list: &str) {
+/// Sorts a list in the given order; other items keep their place at the end.
+fn reorder(items: &mut [Json], order: &[Json], list: &str) {
     let key = merge_key(list, items);
     let place = |item: &Json| {
         let same = |wanted: &Json| match key {
@@ -184,16 +180,18 @@ fn arrange(items: &mut [Json], order: &[Json], list: &str) {
     items.sort_by_key(place);
 }
 
-fn without_directives(object: &Map<String, Json>) -> Map<String, Json> {
+fn strip_directives(object: &Map<String, Json>) -> Map<String, Json> {
     let kept = object.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-    kept.map(|(name, value)| (name.clone(), cleaned(value))).collect()
+    kept.map(|(name, value)| (name.clone(), strip_value(value))).collect()
 }
 
-/// A new value, without what only tells how to merge.
-fn cleaned(value: &Json) -> Json {
+/// Removes the patch directives from a new value.
+fn strip_value(value: &Json) -> Json {
     match value {
-        Json::Object(object) => Json::Object(without_directives(object)),
-        Json::Array(items) => items.iter().filter(|item| item["$patch"] != "delete").map(cleaned).collect(),
+        Json::Object(object) => Json::Object(strip_directives(object)),
+        Json::Array(items) => {
+            items.iter().filter(|item| item["$patch"] != "delete").map(strip_value).collect()
+        }
         other => other.clone(),
     }
 }
@@ -204,10 +202,10 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn strategic_patches_merge_by_key() {
+    fn strategic_patch_merges_lists_by_key() {
         let check = |object: Json, patch: Json, expected: Json| {
             let mut merged = object;
-            strategic(&mut merged, &patch, "");
+            merge_strategic(&mut merged, &patch, "");
             assert_eq!(merged, expected, "{patch}");
         };
         check(
@@ -255,8 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn formats_go_by_their_content_type() {
-        assert_eq!(ApiPatchType::of("application/merge-patch+json; charset=utf-8"), Ok(ApiPatchType::Merge));
-        assert_eq!(ApiPatchType::of("application/json").unwrap_err().code, 415);
+    fn patch_type_follows_content_type() {
+        assert_eq!(
+            ApiPatchType::from_content_type("application/merge-patch+json; charset=utf-8"),
+            Ok(ApiPatchType::Merge)
+        );
+        assert_eq!(ApiPatchType::from_content_type("application/json").unwrap_err().code, 415);
     }
 }

@@ -1,33 +1,32 @@
-//! Bodies in protobuf, of the kinds that `kubectl` sends so: what it creates by name, evictions, and what it asks
-//! about rights. Floor 1.
+//! Decodes protobuf bodies of the kinds that `kubectl` sends: objects created by name, evictions, and access reviews.
 //!
-//! The fields are a table, with the numbers of Kubernetes' own definitions. A field that is not in the table has to be
-//! empty: nothing that was said is dropped. Answers are in JSON, which those clients take as well.
+//! A table holds the field numbers of the Kubernetes API definitions. A field that is not in the table must be empty,
+//! so no data is lost. Responses are in JSON, which these clients accept.
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
 
-/// The kinds, each with its fields: number, name, what it holds. That is one of the `PARTS`, or `text`; `number`;
-/// `port` (a number, zero stands for none); `either` (a number or a text); `texts` or `blobs` by their names;
-/// `nothing` that matters. A star stands behind what there may be several of.
+/// The kinds that can be decoded. Each field has a number, a name and a type: an entry of `MESSAGES`, `text`,
+/// `number`, `port` (zero is omitted), `either` (number or text), `texts` or `blobs` (maps), or `nothing`
+/// (ignored). A star marks repeated fields.
 const KINDS: &[(&str, &str)] = &[
     ("ConfigMap", "1 metadata Metadata, 2 data texts, 3 binaryData blobs"),
-    ("DeleteOptions", OPTIONS),
+    ("DeleteOptions", DELETE_OPTIONS),
     ("Deployment", "1 metadata Metadata, 2 spec DeploymentSpec, 3 status nothing"),
     ("Eviction", "1 metadata Metadata, 2 deleteOptions DeleteOptions"),
     ("Namespace", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
     ("PodDisruptionBudget", "1 metadata Metadata, 2 spec BudgetSpec, 3 status nothing"),
     ("Secret", "1 metadata Metadata, 2 data blobs, 3 type text, 4 stringData texts"),
-    // whatever is asked about is allowed
+    // every request for access is allowed
     ("SelfSubjectAccessReview", "1 metadata Metadata, 2 spec nothing, 3 status nothing"),
     ("Service", "1 metadata Metadata, 2 spec ServiceSpec, 3 status nothing"),
     ("ServiceAccount", "1 metadata Metadata"),
 ];
-const PARTS: &[(&str, &str)] = &[
+const MESSAGES: &[(&str, &str)] = &[
     ("BudgetSpec", "1 minAvailable either, 2 selector Selector, 3 maxUnavailable either"),
     ("Container", "1 name text, 2 image text, 3 command text*, 4 args text*, 6 ports ContainerPort*"),
     ("ContainerPort", "3 containerPort number, 4 protocol text"),
-    ("DeleteOptions", OPTIONS),
+    ("DeleteOptions", DELETE_OPTIONS),
     ("DeploymentSpec", "1 replicas number, 2 selector Selector, 3 template Template"),
     (
         "Metadata",
@@ -44,41 +43,41 @@ const PARTS: &[(&str, &str)] = &[
     ),
     ("Template", "1 metadata Metadata, 2 spec PodSpec"),
 ];
-const OPTIONS: &str =
+const DELETE_OPTIONS: &str =
     "1 gracePeriodSeconds number, 2 preconditions Preconditions, 4 propagationPolicy text, 5 dryRun text*";
 
-/// What stands before a body.
+/// The prefix of a protobuf body.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Reads a body. Nothing for what is of another kind, says what the table does not know, or is broken.
-pub(super) fn read(body: &[u8]) -> Option<Json> {
-    let envelope = fields(body.strip_prefix(MAGIC)?)?;
-    let types = fields(first(&envelope, 1)?)?;
-    let (api_version, kind) = (text(first(&types, 1)?)?, text(first(&types, 2)?)?);
-    let mut object = message(first(&envelope, 2)?, found(KINDS, kind)?)?;
+/// Decodes a body. Returns nothing for an unknown kind, an unknown field, or invalid data.
+pub(super) fn decode(body: &[u8]) -> Option<Json> {
+    let envelope = read_fields(body.strip_prefix(MAGIC)?)?;
+    let types = read_fields(first_bytes(&envelope, 1)?)?;
+    let (api_version, kind) = (parse_text(first_bytes(&types, 1)?)?, parse_text(first_bytes(&types, 2)?)?);
+    let mut object = decode_message(first_bytes(&envelope, 2)?, find_fields(KINDS, kind)?)?;
     object["apiVersion"] = json!(api_version);
     object["kind"] = json!(kind);
     Some(object)
 }
 
-fn found(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+fn find_fields(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
     table.iter().find(|(known, _)| *known == name).map(|(_, fields)| *fields)
 }
 
-/// What a field of a message is on the wire.
+/// The value of a field.
 enum WireType<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, WireType<'_>)>> {
+fn read_fields(mut bytes: &[u8]) -> Option<Vec<(u64, WireType<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
-        let key = number(&mut bytes)?;
+        let key = read_varint(&mut bytes)?;
         let value = match key & 7 {
-            0 => WireType::Number(number(&mut bytes)?),
+            0 => WireType::Number(read_varint(&mut bytes)?),
             2 => {
-                let length = usize::try_from(number(&mut bytes)?).ok()?;
+                let length = usize::try_from(read_varint(&mut bytes)?).ok()?;
                 let (value, rest) = bytes.split_at_checked(length)?;
                 bytes = rest;
                 WireType::Bytes(value)
@@ -90,7 +89,7 @@ fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, WireType<'_>)>> {
     Some(fields)
 }
 
-fn number(bytes: &mut &[u8]) -> Option<u64> {
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -103,36 +102,36 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn first<'a>(fields: &[(u64, WireType<'a>)], wanted: u64) -> Option<&'a [u8]> {
+fn first_bytes<'a>(fields: &[(u64, WireType<'a>)], wanted: u64) -> Option<&'a [u8]> {
     fields.iter().find_map(|(field, value)| match value {
         WireType::Bytes(bytes) if *field == wanted => Some(*bytes),
         _ => None,
     })
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+fn parse_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Whether a message has nothing but zeros and empty fields, which are sent for what was not said.
-fn says_nothing(bytes: &[u8]) -> bool {
-    fields(bytes).is_some_and(|all| {
+/// Returns whether a message has only zeros and empty fields: clients send those for unset fields.
+fn is_empty_message(bytes: &[u8]) -> bool {
+    read_fields(bytes).is_some_and(|all| {
         all.iter().all(|(_, value)| match value {
             WireType::Number(number) => *number == 0,
-            WireType::Bytes(bytes) => says_nothing(bytes),
+            WireType::Bytes(bytes) => is_empty_message(bytes),
         })
     })
 }
 
-/// A message that has these fields.
-fn message(bytes: &[u8], table: &str) -> Option<Json> {
+/// Decodes a message with the fields of this table.
+fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
     let mut object = json!({});
-    for (field, value) in fields(bytes)? {
+    for (field, value) in read_fields(bytes)? {
         let known = table.split(", ").find_map(|one| one.strip_prefix(&format!("{field} ")));
         let Some((name, holds)) = known.and_then(|known| known.split_once(' ')) else {
             match value {
                 WireType::Number(0) => continue,
-                WireType::Bytes(bytes) if says_nothing(bytes) => continue,
+                WireType::Bytes(bytes) if is_empty_message(bytes) => continue,
                 _ => return None,
             }
         };
@@ -141,18 +140,19 @@ fn message(bytes: &[u8], table: &str) -> Option<Json> {
             ("nothing", _) | ("port", WireType::Number(0)) => continue,
             ("number" | "port", WireType::Number(number)) => json!(number.cast_signed()),
             ("text", WireType::Bytes([])) if !several => continue,
-            ("text", WireType::Bytes(bytes)) => json!(text(bytes)?),
+            ("text", WireType::Bytes(bytes)) => json!(parse_text(bytes)?),
             ("texts" | "blobs", WireType::Bytes(bytes)) => {
-                let entry = fields(bytes)?;
-                let (key, value) = (text(first(&entry, 1)?)?, first(&entry, 2).unwrap_or_default());
+                let entry = read_fields(bytes)?;
+                let (key, value) =
+                    (parse_text(first_bytes(&entry, 1)?)?, first_bytes(&entry, 2).unwrap_or_default());
                 object[name][key] = match holds {
                     "blobs" => json!(base64::prelude::BASE64_STANDARD.encode(value)),
-                    _ => json!(text(value)?),
+                    _ => json!(parse_text(value)?),
                 };
                 continue;
             }
-            ("either", WireType::Bytes(bytes)) => either(bytes)?,
-            (part, WireType::Bytes(bytes)) => message(bytes, found(PARTS, part)?)?,
+            ("either", WireType::Bytes(bytes)) => decode_int_or_string(bytes)?,
+            (part, WireType::Bytes(bytes)) => decode_message(bytes, find_fields(MESSAGES, part)?)?,
             _ => return None,
         };
         match object[name].as_array_mut() {
@@ -164,9 +164,9 @@ fn message(bytes: &[u8], table: &str) -> Option<Json> {
     Some(object)
 }
 
-/// An `IntOrString`: which of both, the number, the text.
-fn either(bytes: &[u8]) -> Option<Json> {
-    let fields = fields(bytes)?;
+/// Decodes an `IntOrString`: type, number, text.
+fn decode_int_or_string(bytes: &[u8]) -> Option<Json> {
+    let fields = read_fields(bytes)?;
     let at = |wanted: u64| {
         fields.iter().find_map(|(field, value)| match value {
             WireType::Number(number) if *field == wanted => Some(number.cast_signed()),
@@ -175,7 +175,7 @@ fn either(bytes: &[u8]) -> Option<Json> {
     };
     match at(1).unwrap_or(0) {
         0 => Some(json!(at(2).unwrap_or(0))),
-        _ => Some(json!(text(first(&fields, 3)?)?)),
+        _ => Some(json!(parse_text(first_bytes(&fields, 3)?)?)),
     }
 }
 
@@ -183,7 +183,7 @@ fn either(bytes: &[u8]) -> Option<Json> {
 mod tests {
     use super::*;
 
-    /// A field with bytes.
+    /// Encodes a field with bytes.
     fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
         let mut field = vec![number << 3 | 2, u8::try_from(bytes.len()).unwrap()];
         field.extend(bytes);
@@ -196,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_nothing_that_is_not_there() {
-        for (name, fields) in KINDS.iter().chain(PARTS) {
+    fn tables_reference_known_types() {
+        for (name, fields) in KINDS.iter().chain(MESSAGES) {
             for field in fields.split(", ") {
                 let [number, _, holds] = field.split(' ').collect::<Vec<_>>()[..] else {
                     panic!("{name}: {field}")
@@ -205,20 +205,20 @@ mod tests {
                 let plain = ["text", "number", "port", "either", "texts", "blobs", "nothing"];
                 let holds = holds.trim_end_matches('*');
                 assert!(number.parse::<u64>().is_ok(), "{name}: {field}");
-                assert!(plain.contains(&holds) || found(PARTS, holds).is_some(), "{name}: {field}");
+                assert!(plain.contains(&holds) || find_fields(MESSAGES, holds).is_some(), "{name}: {field}");
             }
         }
     }
 
     #[test]
-    fn what_kubectl_sends_is_read() {
+    fn kubectl_bodies_are_decoded() {
         let check = |kind: &str, message: &[u8], expected: Option<Json>| {
             let expected = expected.map(|mut expected| {
                 expected["apiVersion"] = json!("v1");
                 expected["kind"] = json!(kind);
                 expected
             });
-            assert_eq!(read(&body(kind, message)), expected, "{kind}");
+            assert_eq!(decode(&body(kind, message)), expected, "{kind}");
         };
         let metadata = field(1, &[field(1, b"x"), field(2, b""), field(8, b"")].concat());
         let entry = field(2, &[field(1, b"a"), field(2, b"1")].concat());
@@ -238,12 +238,12 @@ mod tests {
         let deployment =
             [metadata.clone(), field(2, &[vec![8, 0], field(4, &field(1, b""))].concat())].concat();
         check("Deployment", &deployment, Some(json!({"metadata": {"name": "x"}, "spec": {"replicas": 0}})));
-        // what is not known must not get lost, and what is broken is nothing
+        // unknown fields and invalid data are errors
         check("ConfigMap", &[metadata.clone(), field(9, b"more")].concat(), None);
         check("Pod", &metadata, None);
         for end in 0..config.len() {
-            let _ = read(&body("ConfigMap", &config)[..end]);
+            let _ = decode(&body("ConfigMap", &config)[..end]);
         }
-        assert_eq!(read(b"{}"), None);
+        assert_eq!(decode(b"{}"), None);
     }
 }

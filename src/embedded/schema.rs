@@ -1,7 +1,9 @@
-//! Whether objects have the types that they should have. Floor 1.
+//! Checks the types of fields.
 //!
-//! A real API server reads bodies into structures, and refuses what does not fit. Everything else here relies on it:
-//! what was stored has text where text belongs, and lists where lists do.
+//! A real API server decodes bodies into typed structures, and rejects others. The controllers rely on this: text
+//! fields of stored objects are text, and lists are lists.
+//!
+//! Verbatim: Kubernetes API server
 
 use k8s_openapi::api::{apps, batch, core, networking, policy};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
@@ -12,47 +14,50 @@ use serde_json::{Map, Value as Json, json};
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
 
-/// Whether an object fits its kind; of kinds that are stored as they are, whether its metadata do.
-pub(super) fn check(kind: &ApiResource, object: &Json) -> Result<(), ApiStatus> {
+/// Checks that an object matches the type of its kind. Other kinds only need valid metadata.
+pub(super) fn check_types(kind: &ApiResource, object: &Json) -> Result<(), ApiStatus> {
     let fits = match (kind.group.as_str(), kind.name.as_str()) {
-        ("", "Pod") => fits::<core::v1::Pod>(object),
-        ("", "Service") => fits::<core::v1::Service>(object),
-        ("", "Endpoints") => fits::<core::v1::Endpoints>(object),
-        ("", "Namespace") => fits::<core::v1::Namespace>(object),
-        ("", "Node") => fits::<core::v1::Node>(object),
-        ("", "ConfigMap") => fits::<core::v1::ConfigMap>(object),
-        ("", "Secret") => fits::<core::v1::Secret>(object),
-        ("", "ReplicationController") => fits::<core::v1::ReplicationController>(object),
-        ("apps", "Deployment") => fits::<apps::v1::Deployment>(object),
-        ("apps", "ReplicaSet") => fits::<apps::v1::ReplicaSet>(object),
-        ("apps", "StatefulSet") => fits::<apps::v1::StatefulSet>(object),
-        ("apps", "DaemonSet") => fits::<apps::v1::DaemonSet>(object),
-        ("batch", "Job") => fits::<batch::v1::Job>(object),
-        // in its older version it has the same fields
-        ("policy", _) => fits::<policy::v1::PodDisruptionBudget>(&renamed(object, "policy/v1")),
-        ("networking.k8s.io", "NetworkPolicy") => fits::<networking::v1::NetworkPolicy>(object),
-        ("apiextensions.k8s.io", _) => fits::<apiextensions::v1::CustomResourceDefinition>(object),
+        ("", "Pod") => check_type::<core::v1::Pod>(object),
+        ("", "Service") => check_type::<core::v1::Service>(object),
+        ("", "Endpoints") => check_type::<core::v1::Endpoints>(object),
+        ("", "Namespace") => check_type::<core::v1::Namespace>(object),
+        ("", "Node") => check_type::<core::v1::Node>(object),
+        ("", "ConfigMap") => check_type::<core::v1::ConfigMap>(object),
+        ("", "Secret") => check_type::<core::v1::Secret>(object),
+        ("", "ReplicationController") => check_type::<core::v1::ReplicationController>(object),
+        ("apps", "Deployment") => check_type::<apps::v1::Deployment>(object),
+        ("apps", "ReplicaSet") => check_type::<apps::v1::ReplicaSet>(object),
+        ("apps", "StatefulSet") => check_type::<apps::v1::StatefulSet>(object),
+        ("apps", "DaemonSet") => check_type::<apps::v1::DaemonSet>(object),
+        ("batch", "Job") => check_type::<batch::v1::Job>(object),
+        // `v1beta1` has the same fields
+        ("policy", _) => {
+            check_type::<policy::v1::PodDisruptionBudget>(&with_api_version(object, "policy/v1"))
+        }
+        ("networking.k8s.io", "NetworkPolicy") => check_type::<networking::v1::NetworkPolicy>(object),
+        ("apiextensions.k8s.io", _) => check_type::<apiextensions::v1::CustomResourceDefinition>(object),
         _ => Ok(()),
     };
-    let metadata = if object["metadata"].is_null() { Ok(()) } else { fits_metadata(&object["metadata"]) };
-    fits.and(metadata).map_err(|why| {
+    let metadata =
+        if object["metadata"].is_null() { Ok(()) } else { check_metadata_type(&object["metadata"]) };
+    fits.and(metadata).map_err(|error| {
         let version = object["apiVersion"].as_str().and_then(|version| version.rsplit('/').next());
         let (version, name) = (version.unwrap_or_default(), &kind.name);
         ApiStatus::bad_request(format!(
-            "{name} in version \"{version}\" cannot be handled as a {name}: {why}"
+            "{name} in version \"{version}\" cannot be handled as a {name}: {error}"
         ))
     })
 }
 
-fn fits<'a, T: Deserialize<'a>>(object: &'a Json) -> Result<(), String> {
-    T::deserialize(object).map(drop).map_err(|error| error.to_string())
+fn check_type<'a, T: Deserialize<'a>>(object: &'a Json) -> Result<(), serde_json::Error> {
+    T::deserialize(object).map(drop)
 }
 
-fn fits_metadata(metadata: &Json) -> Result<(), String> {
-    fits::<meta::v1::ObjectMeta>(metadata)
+fn check_metadata_type(metadata: &Json) -> Result<(), serde_json::Error> {
+    check_type::<meta::v1::ObjectMeta>(metadata)
 }
 
-fn renamed(object: &Json, api_version: &str) -> Json {
+fn with_api_version(object: &Json, api_version: &str) -> Json {
     let mut renamed = object.clone();
     if let Some(object) = renamed.as_object_mut() {
         object.insert("apiVersion".to_owned(), json!(api_version));
@@ -60,10 +65,10 @@ fn renamed(object: &Json, api_version: &str) -> Json {
     renamed
 }
 
-/// The group in which events have newer names for what is in them. They are kept under the older ones.
-pub(super) const EVENTS: &str = "events.k8s.io";
-/// The older name, and the newer one.
-const RENAMED: [(&str, &str); 6] = [
+/// The group in which events have newer field names. Events are stored with the core names.
+pub(super) const EVENTS_GROUP: &str = "events.k8s.io";
+/// The core name and the newer name of each field.
+const EVENT_FIELDS: [(&str, &str); 6] = [
     ("involvedObject", "regarding"),
     ("message", "note"),
     ("source", "deprecatedSource"),
@@ -72,21 +77,21 @@ const RENAMED: [(&str, &str); 6] = [
     ("count", "deprecatedCount"),
 ];
 
-/// Gives an event its newer names.
-pub(super) fn show_event(event: &mut Json) {
-    for (old, new) in RENAMED {
-        rename(event, old, new);
+/// Renames the fields of an event to the newer names.
+pub(super) fn rename_to_events_group(event: &mut Json) {
+    for (old, new) in EVENT_FIELDS {
+        rename_field(event, old, new);
     }
 }
 
-/// Gives an event the names under which it is kept.
-pub(super) fn settle_event(event: &mut Json) {
-    for (old, new) in RENAMED {
-        rename(event, new, old);
+/// Renames the fields of an event to the stored names.
+pub(super) fn rename_to_core_group(event: &mut Json) {
+    for (old, new) in EVENT_FIELDS {
+        rename_field(event, new, old);
     }
 }
 
-fn rename(object: &mut Json, from: &str, to: &str) {
+fn rename_field(object: &mut Json, from: &str, to: &str) {
     if let Some(object) = object.as_object_mut()
         && let Some(value) = object.shift_remove(from)
     {
@@ -94,25 +99,25 @@ fn rename(object: &mut Json, from: &str, to: &str) {
     }
 }
 
-/// Writes amounts such as `cpu: 1` as text: both may be said, and text is what is kept.
-pub(super) fn settle_amounts(value: &mut Json) {
+/// Converts quantities such as `cpu: 1` to text, the form in which they are stored.
+pub(super) fn normalize_quantities(value: &mut Json) {
     match value {
         Json::Object(object) => {
             for (name, value) in object.iter_mut() {
                 if matches!(name.as_str(), "limits" | "requests")
                     && let Some(amounts) = value.as_object_mut()
                 {
-                    amounts_as_text(amounts);
+                    quantities_to_text(amounts);
                 }
-                settle_amounts(value);
+                normalize_quantities(value);
             }
         }
-        Json::Array(items) => items.iter_mut().for_each(settle_amounts),
+        Json::Array(items) => items.iter_mut().for_each(normalize_quantities),
         _ => {}
     }
 }
 
-fn amounts_as_text(amounts: &mut Map<String, Json>) {
+fn quantities_to_text(amounts: &mut Map<String, Json>) {
     for amount in amounts.values_mut().filter(|amount| amount.is_number()) {
         *amount = json!(amount.to_string());
     }

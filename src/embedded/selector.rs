@@ -1,11 +1,13 @@
-//! Which objects a list, a watch or a controller means: label and field selectors. Floor 1.
+//! Label and field selectors of lists, watches and controllers.
+//!
+//! Verbatim: Kubernetes API server
 
 use serde_json::Value as Json;
 
 use super::json_fields::{entries, items, text};
 use super::status::ApiStatus;
 
-/// A requirement of one label.
+/// A requirement on one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LabelRequirement {
     Among(String, Vec<String>),
@@ -14,8 +16,8 @@ enum LabelRequirement {
     Absent(String),
 }
 
-/// The fields that objects of a kind can be chosen by, beside their names and namespaces.
-const FIELDS: &[(&str, &str)] = &[
+/// The field selectors of each kind, besides name and namespace.
+const SELECTABLE_FIELDS: &[(&str, &str)] = &[
     (
         "Pod",
         "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName status.phase status.podIP \
@@ -33,20 +35,20 @@ const FIELDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Requirements, all of which have to hold.
+/// A label and field selector; all requirements must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LabelSelector {
     labels: Vec<LabelRequirement>,
-    /// Path, value, whether they have to be equal.
+    /// Path, value, and whether they must be equal.
     fields: Vec<(String, String, bool)>,
 }
 
 impl LabelSelector {
-    /// Reads what a request says. An error says what cannot be read.
-    pub(super) fn read(labels: &str, fields: &str) -> Result<Self, ApiStatus> {
+    /// Parses the selectors of a request.
+    pub(super) fn parse(labels: &str, fields: &str) -> Result<Self, ApiStatus> {
         let wrong = |what: &str| ApiStatus::bad_request(format!("unable to parse requirement: {what}"));
-        let read = |term: &String| requirement(term).ok_or_else(|| wrong(term));
-        let labels = terms(labels).iter().map(read).collect::<Result<_, _>>()?;
+        let read = |term: &String| parse_requirement(term).ok_or_else(|| wrong(term));
+        let labels = split_terms(labels).iter().map(read).collect::<Result<_, _>>()?;
         let mut read = Vec::new();
         for term in fields.split(',').filter(|term| !term.is_empty()) {
             let (path, value, equal) = match term.split_once("!=") {
@@ -65,8 +67,8 @@ impl LabelSelector {
         Ok(Self { labels, fields: read })
     }
 
-    /// What a workload or a budget says: `matchLabels` and `matchExpressions`. An empty one means everything.
-    pub(super) fn of(selector: &Json) -> Self {
+    /// Reads `matchLabels` and `matchExpressions`. An empty selector matches everything.
+    pub(super) fn from_object(selector: &Json) -> Self {
         let text = |value: &Json| text(value).to_owned();
         let labels = entries(&selector["matchLabels"]);
         let mut all: Vec<LabelRequirement> =
@@ -84,14 +86,15 @@ impl LabelSelector {
         Self { labels: all, fields: Vec::new() }
     }
 
-    /// Whether everything is meant.
-    pub(super) fn is_everything(&self) -> bool {
+    /// Returns whether the selector matches everything.
+    pub(super) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// Refuses fields that objects of this kind cannot be chosen by.
-    pub(super) fn fits(&self, kind: &str) -> Result<(), ApiStatus> {
-        let more = FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
+    /// Checks that objects of the kind can be selected by these fields.
+    pub(super) fn check_fields(&self, kind: &str) -> Result<(), ApiStatus> {
+        let more =
+            SELECTABLE_FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
         let known = |path: &str| {
             matches!(path, "metadata.name" | "metadata.namespace") || more.split(' ').any(|one| one == path)
         };
@@ -107,13 +110,13 @@ impl LabelSelector {
         }
     }
 
-    /// Whether an object is meant.
+    /// Returns whether the selector matches the object.
     pub(super) fn matches(&self, object: &Json) -> bool {
         self.matches_labels(&object["metadata"]["labels"])
-            && self.fields.iter().all(|(path, value, equal)| (field(object, path) == *value) == *equal)
+            && self.fields.iter().all(|(path, value, equal)| (field_value(object, path) == *value) == *equal)
     }
 
-    /// Whether something with these labels is meant.
+    /// Returns whether the label requirements match.
     pub(super) fn matches_labels(&self, labels: &Json) -> bool {
         self.labels.iter().all(|requirement| match requirement {
             LabelRequirement::Among(label, values) => {
@@ -128,18 +131,23 @@ impl LabelSelector {
     }
 }
 
-fn field(object: &Json, path: &str) -> String {
+/// Returns whether the selector of a Service matches the labels. An empty selector matches nothing.
+pub(super) fn service_selects(selector: &Json, labels: &Json) -> bool {
+    entries(selector).next().is_some() && entries(selector).all(|(name, value)| labels[name] == *value)
+}
+
+fn field_value(object: &Json, path: &str) -> String {
     match path.split('.').fold(object, |value, part| &value[part]) {
         Json::String(text) => text.clone(),
-        // what is not there is empty, and a flag that is not there is false
+        // a missing field is empty; a missing flag is false
         Json::Null if path == "spec.unschedulable" => "false".to_owned(),
         Json::Null => String::new(),
         other => other.to_string(),
     }
 }
 
-/// The parts between commas that stand in no parenthesis.
-fn terms(text: &str) -> Vec<String> {
+/// Splits a selector at the commas outside parentheses.
+fn split_terms(text: &str) -> Vec<String> {
     let (mut terms, mut term, mut depth) = (Vec::new(), String::new(), 0_u32);
     for c in text.chars() {
         match c {
@@ -157,7 +165,7 @@ fn terms(text: &str) -> Vec<String> {
     terms.iter().map(|term| term.trim().to_owned()).filter(|term| !term.is_empty()).collect()
 }
 
-fn requirement(term: &str) -> Option<LabelRequirement> {
+fn parse_requirement(term: &str) -> Option<LabelRequirement> {
     let is_label = |text: &str| {
         !text.is_empty()
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
@@ -196,7 +204,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn labels_choose() {
+    fn label_selector_matches_labels() {
         let object = json!({"metadata": {"labels": {"app": "web", "tier": "front"}}});
         for (selector, expected) in [
             ("", true),
@@ -210,15 +218,15 @@ mod tests {
             ("app=", false),
             ("gone!=x", true),
         ] {
-            assert_eq!(LabelSelector::read(selector, "").unwrap().matches(&object), expected, "{selector}");
+            assert_eq!(LabelSelector::parse(selector, "").unwrap().matches(&object), expected, "{selector}");
         }
         for wrong in ["app in web", "a b", "=x", "app=(x", "app near (x)", "app=a=b"] {
-            assert_eq!(LabelSelector::read(wrong, "").unwrap_err().code, 400, "{wrong}");
+            assert_eq!(LabelSelector::parse(wrong, "").unwrap_err().code, 400, "{wrong}");
         }
     }
 
     #[test]
-    fn fields_choose() {
+    fn field_selector_matches_fields() {
         let pod =
             json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}});
         for (fields, expected) in [
@@ -227,23 +235,25 @@ mod tests {
             ("status.phase=Failed", false),
             ("status.podIP=", true),
         ] {
-            assert_eq!(LabelSelector::read("", fields).unwrap().matches(&pod), expected, "{fields}");
+            assert_eq!(LabelSelector::parse("", fields).unwrap().matches(&pod), expected, "{fields}");
         }
-        assert!(LabelSelector::read("", "metadata.name").is_err());
-        assert!(LabelSelector::read("", "spec.nodeName=n").unwrap().fits("Service").is_err());
-        assert!(LabelSelector::read("", "spec.nodeName=n").unwrap().fits("Pod").is_ok());
-        let free = LabelSelector::read("", "spec.unschedulable=false").unwrap();
+        assert!(LabelSelector::parse("", "metadata.name").is_err());
+        assert!(LabelSelector::parse("", "spec.nodeName=n").unwrap().check_fields("Service").is_err());
+        assert!(LabelSelector::parse("", "spec.nodeName=n").unwrap().check_fields("Pod").is_ok());
+        let free = LabelSelector::parse("", "spec.unschedulable=false").unwrap();
         assert!(
             free.matches(&json!({"spec": {}})) && !free.matches(&json!({"spec": {"unschedulable": true}}))
         );
     }
 
     #[test]
-    fn workloads_choose() {
+    fn workload_selector_matches_labels() {
         let selector = json!({"matchLabels": {"app": "web"}, "matchExpressions": [
             {"key": "tier", "operator": "NotIn", "values": ["back"]}, {"key": "gone", "operator": "DoesNotExist"}]});
-        assert!(LabelSelector::of(&selector).matches_labels(&json!({"app": "web"})));
-        assert!(!LabelSelector::of(&selector).matches_labels(&json!({"app": "web", "tier": "back"})));
-        assert!(LabelSelector::of(&json!({})).matches_labels(&Json::Null));
+        assert!(LabelSelector::from_object(&selector).matches_labels(&json!({"app": "web"})));
+        assert!(
+            !LabelSelector::from_object(&selector).matches_labels(&json!({"app": "web", "tier": "back"}))
+        );
+        assert!(LabelSelector::from_object(&json!({})).matches_labels(&Json::Null));
     }
 }

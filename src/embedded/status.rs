@@ -1,17 +1,19 @@
-//! Answers that are no objects: Kubernetes' `Status`, with its codes and reasons. Floor 1.
+//! Error responses: the Kubernetes `Status` with its codes and reasons.
+//!
+//! Verbatim: Kubernetes API server
 
 use serde_json::{Value as Json, json};
 
 use super::api_resources::ApiResource;
 
-/// Why a request was not met.
+/// An error response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiStatus {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub code: u16,
-    /// One word for machines.
+    /// The machine-readable reason.
     pub reason: &'static str,
-    /// A sentence for people.
+    /// The message.
     pub message: String,
     details: Json,
 }
@@ -21,150 +23,158 @@ impl ApiStatus {
         Self { code, reason, message: message.into(), details: Json::Null }
     }
 
-    /// With details that say nothing.
-    fn bare(code: u16, reason: &'static str, message: &str) -> Self {
+    /// Creates an error with empty details.
+    fn with_empty_details(code: u16, reason: &'static str, message: &str) -> Self {
         Self { details: json!({}), ..Self::new(code, reason, message) }
     }
 
-    fn of(code: u16, reason: &'static str, kind: &ApiResource, name: &str, message: String) -> Self {
+    fn for_object(code: u16, reason: &'static str, kind: &ApiResource, name: &str, message: String) -> Self {
         Self { code, reason, message, details: details(kind, name) }
     }
 
-    /// There is no such object.
     pub(super) fn not_found(kind: &ApiResource, name: &str) -> Self {
-        Self::of(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
+        Self::for_object(
+            404,
+            "NotFound",
+            kind,
+            name,
+            format!("{} \"{name}\" not found", kind.qualified_name()),
+        )
     }
 
-    /// There is no such resource.
     pub(super) fn no_such_resource() -> Self {
-        Self::bare(404, "NotFound", "the server could not find the requested resource")
+        Self::with_empty_details(404, "NotFound", "the server could not find the requested resource")
     }
 
-    /// No server is behind that address.
-    pub(super) fn no_such_page() -> Self {
+    /// Creates the error for a path outside all API groups.
+    pub(super) fn path_not_found() -> Self {
         Self::new(404, "", "404 page not found")
     }
 
-    /// The name is taken.
-    pub(super) fn exists(kind: &ApiResource, name: &str) -> Self {
-        let message = format!("{} \"{name}\" already exists", kind.qualified());
-        Self::of(409, "AlreadyExists", kind, name, message)
+    pub(super) fn already_exists(kind: &ApiResource, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", kind.qualified_name());
+        Self::for_object(409, "AlreadyExists", kind, name, message)
     }
 
-    /// Somebody else was faster.
-    pub(super) fn conflict(kind: &ApiResource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
-        Self::of(409, "Conflict", kind, name, message)
+    /// Creates the error for a write that is based on an outdated object.
+    pub(super) fn conflict(kind: &ApiResource, name: &str, cause: &str) -> Self {
+        let message =
+            format!("Operation cannot be fulfilled on {} \"{name}\": {cause}", kind.qualified_name());
+        Self::for_object(409, "Conflict", kind, name, message)
     }
 
-    /// The object is not what it may be: where, and why.
+    /// Creates the error for invalid fields: paths and reasons.
     pub(super) fn invalid(kind: &ApiResource, name: &str, faults: &[(String, String)]) -> Self {
-        let told: Vec<String> = faults.iter().map(|(path, why)| format!("{path}: {why}")).collect();
-        let told = if told.len() == 1 { told.concat() } else { format!("[{}]", told.join(", ")) };
+        let causes: Vec<String> = faults.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
+        let causes = if causes.len() == 1 { causes.concat() } else { format!("[{}]", causes.join(", ")) };
         let singular =
             if kind.group.is_empty() { kind.name.clone() } else { format!("{}.{}", kind.name, kind.group) };
-        let message = format!("{singular} \"{name}\" is invalid: {told}");
-        let mut status = Self::of(422, "Invalid", kind, name, message);
+        let message = format!("{singular} \"{name}\" is invalid: {causes}");
+        let mut status = Self::for_object(422, "Invalid", kind, name, message);
         status.details["kind"] = json!(kind.name);
-        let cause = |(path, why): &(String, String)| {
-            let reason = match why {
-                why if why.starts_with("Required") => "FieldValueRequired",
-                why if why.starts_with("Forbidden") => "FieldValueForbidden",
+        let cause = |(path, message): &(String, String)| {
+            let reason = match message {
+                message if message.starts_with("Required") => "FieldValueRequired",
+                message if message.starts_with("Forbidden") => "FieldValueForbidden",
                 _ => "FieldValueInvalid",
             };
-            json!({"reason": reason, "message": why, "field": path})
+            json!({"reason": reason, "message": message, "field": path})
         };
         status.details["causes"] = faults.iter().map(cause).collect();
         status
     }
 
-    /// The same for one place.
-    pub(super) fn invalid_field(kind: &ApiResource, name: &str, path: &str, why: &str) -> Self {
-        Self::invalid(kind, name, &[(path.to_owned(), why.to_owned())])
+    /// Creates the error for one invalid field.
+    pub(super) fn invalid_field(kind: &ApiResource, name: &str, path: &str, cause: &str) -> Self {
+        Self::invalid(kind, name, &[(path.to_owned(), cause.to_owned())])
     }
 
-    /// Another object than the one that is meant.
-    pub(super) fn precondition(kind: &ApiResource, name: &str, what: &str, asked: &str, is: &str) -> Self {
-        let why =
+    /// Creates the error for a UID or resource version that does not match.
+    pub(super) fn precondition_failed(
+        kind: &ApiResource,
+        name: &str,
+        what: &str,
+        asked: &str,
+        is: &str,
+    ) -> Self {
+        let cause =
             format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
-        Self::conflict(kind, name, &why)
+        Self::conflict(kind, name, &cause)
     }
 
-    /// A patch that does not fit what there is. A real API server does not say why either.
+    /// Creates the error for a patch that does not apply. A real API server gives no reason either.
     pub(super) fn unprocessable() -> Self {
-        Self::bare(422, "Invalid", "the server rejected our request due to an error in our request")
+        Self::with_empty_details(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+        )
     }
 
-    /// The request makes no sense.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
 
-    /// Nobody is known by these credentials.
     pub(super) fn unauthorized() -> Self {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// What is not allowed, whoever asks.
-    pub(super) fn forbidden(kind: &ApiResource, name: &str, why: &str) -> Self {
-        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
-        Self::of(403, "Forbidden", kind, name, message)
+    pub(super) fn forbidden(kind: &ApiResource, name: &str, cause: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {cause}", kind.qualified_name());
+        Self::for_object(403, "Forbidden", kind, name, message)
     }
 
-    /// The resource has no such verb.
     pub(super) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::bare(405, "MethodNotAllowed", message)
+        Self::with_empty_details(405, "MethodNotAllowed", message)
     }
 
-    /// The body is in a format that is not taken here.
+    /// Creates the error for a content type that the kind does not accept.
     pub(super) fn unsupported_media_type(taken: &[&str]) -> Self {
         let unknown = "the body of the request was in an unknown format - accepted media types include";
         Self::new(415, "UnsupportedMediaType", format!("{unknown}: {}", taken.join(", ")))
     }
 
-    /// No resource takes a body in that format.
+    /// Creates the error for a content type that no kind accepts.
     pub(super) fn unknown_media_type() -> Self {
         Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     }
 
-    /// The body is too large.
     pub(super) fn too_large(limit: usize) -> Self {
         Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
     }
 
-    /// That revision is no longer known.
+    /// Creates the error for a resource version that is no longer stored.
     pub(super) fn expired(asked: u64, oldest: u64) -> Self {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
-    /// A budget does not allow it now.
+    /// Creates the error for an eviction that the `PodDisruptionBudget` does not allow.
     pub(super) fn over_budget(budget: &str, needed: i64, healthy: i64) -> Self {
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-        let why =
+        let cause =
             format!("The disruption budget {budget} needs {needed} healthy pods and has {healthy} currently");
-        let details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
+        let details = json!({"causes": [{"reason": "DisruptionBudget", "message": cause}]});
         Self { details, ..Self::new(429, "TooManyRequests", message) }
     }
 
-    /// Several budgets concern one Pod.
+    /// Creates the error for a Pod that several `PodDisruptionBudgets` select.
     pub(super) fn several_budgets() -> Self {
-        let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-        Self::new(500, "InternalError", why)
+        let cause = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+        Self::new(500, "InternalError", cause)
     }
 
-    /// Nobody is there to answer.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(503, "ServiceUnavailable", message)
     }
 
-    /// What this cluster does not do.
+    /// Creates the error for a feature that the embedded cluster does not have.
     pub(super) fn not_implemented(what: &str) -> Self {
-        let why = format!("the embedded cluster has no {what}: use a real cluster for that");
-        Self::new(501, "NotImplemented", why)
+        let cause = format!("the embedded cluster does not support {what}; use a real cluster");
+        Self::new(501, "NotImplemented", cause)
     }
 
-    /// As it is sent.
+    /// Returns the `Status` object.
     pub(super) fn to_json(&self) -> Json {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -178,7 +188,7 @@ impl ApiStatus {
     }
 }
 
-/// That something is gone.
+/// Returns the `Status` object of a successful deletion.
 pub(super) fn success(kind: &ApiResource, name: &str, uid: &str) -> Json {
     let mut details = details(kind, name);
     details["uid"] = json!(uid);

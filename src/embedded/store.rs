@@ -1,8 +1,7 @@
-//! The objects of the embedded cluster: one revision for all of them, what changed lately, and what is to be done
-//! about it. Floor 1.
+//! The objects of the embedded cluster: one revision for all, indexes, and a bounded change history.
 //!
-//! An object is kept twice: as a tree for those who work on it, and as text, which takes a tenth of the room, for
-//! those who ask for it. What it was before is kept as text alone.
+//! Each object is stored twice: as a tree for the controllers, and as text for clients, which takes a tenth of the
+//! memory. The history has text only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -14,55 +13,50 @@ use tokio::sync::watch;
 
 use super::json_fields::{entries, owners, text, uid};
 use super::status::ApiStatus;
-use super::work_queue::Reconcile;
 
-/// How many bytes of changes are kept for watches that begin in the past.
-const KEPT: usize = 8 << 20;
+/// The size limit of the change history, which serves watches that start in the past.
+const MAX_HISTORY_BYTES: usize = 8 << 20;
 
-/// Which object: its resource as `group/plural`, its namespace (empty for the whole cluster), its name.
+/// The key of an object: resource, namespace (empty if cluster-scoped), name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ObjectKey {
     /// `group/plural`; the core group is empty.
     pub(super) resource: Arc<str>,
-    /// The namespace.
     pub(super) namespace: String,
-    /// The name.
     pub(super) name: String,
 }
 
 impl ObjectKey {
-    /// The key of an object of a resource.
     pub(super) fn new(resource: impl Into<Arc<str>>, namespace: &str, name: &str) -> Self {
         Self { resource: resource.into(), namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }
 
-/// An object as it is kept.
+/// A stored object, as a tree and as text.
 #[derive(Clone, Debug)]
 pub(super) struct StoredObject {
-    /// The whole object.
     pub(super) tree: Arc<Json>,
-    /// The same without its kind and version, which depend on how it is asked for.
+    /// The object without `kind` and `apiVersion`, which depend on the requested version.
     pub(super) text: Arc<str>,
 }
 
 impl StoredObject {
     fn new(object: Json) -> Self {
         let text = serde_json::to_string(&ObjectBody(&object)).unwrap_or_default();
-        Self { tree: Arc::new(packed(object)), text: text.into() }
+        Self { tree: Arc::new(shrink(object)), text: text.into() }
     }
 }
 
-/// The same without the room that was left for more.
-fn packed(value: Json) -> Json {
+/// Rebuilds a value without spare capacity.
+fn shrink(value: Json) -> Json {
     match value {
-        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, packed(value))).collect(),
-        Json::Array(items) => items.into_iter().map(packed).collect(),
+        Json::Object(fields) => fields.into_iter().map(|(field, value)| (field, shrink(value))).collect(),
+        Json::Array(items) => items.into_iter().map(shrink).collect(),
         other => other,
     }
 }
 
-/// An object without its kind and version.
+/// Serializes an object without `kind` and `apiVersion`.
 struct ObjectBody<'a>(&'a Json);
 
 impl Serialize for ObjectBody<'_> {
@@ -73,48 +67,47 @@ impl Serialize for ObjectBody<'_> {
     }
 }
 
-/// What objects are found by, beside their keys.
+/// A secondary index of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum IndexKey {
-    /// The object itself.
+    /// The object with this UID.
     Uid(String),
-    /// What an object owns, by its UID.
+    /// The dependents of an owner, by its UID.
     Owner(String),
-    /// The Pods of a Node; of none, for the empty name.
+    /// The Pods of a Node; the empty name stands for unscheduled Pods.
     Node(String),
-    /// The Pods of a namespace that have a label: its name and its value.
+    /// The Pods of a namespace with a label: namespace, name, value.
     Label(String, String, String),
 }
 
-/// The marks of an object.
-fn marks(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
-    let mut marks = vec![IndexKey::Uid(uid(object).to_owned())];
-    marks.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
+/// Returns the index keys of an object.
+fn index_keys(key: &ObjectKey, object: &Json) -> Vec<IndexKey> {
+    let mut keys = vec![IndexKey::Uid(uid(object).to_owned())];
+    keys.extend(owners(object).map(|owner| IndexKey::Owner(text(&owner["uid"]).to_owned())));
     if &*key.resource == "/pods" {
-        marks.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
+        keys.push(IndexKey::Node(text(&object["spec"]["nodeName"]).to_owned()));
         let labels = entries(&object["metadata"]["labels"]);
-        marks.extend(labels.map(|(name, value)| key.label(name, value)));
+        keys.extend(labels.map(|(name, value)| key.label_key(name, value)));
     }
-    marks
+    keys
 }
 
 impl ObjectKey {
-    /// The mark of a label in the namespace.
-    pub(super) fn label(&self, name: &str, value: &Json) -> IndexKey {
+    /// Returns the index key of a label in the namespace of this object.
+    pub(super) fn label_key(&self, name: &str, value: &Json) -> IndexKey {
         IndexKey::Label(self.namespace.clone(), name.to_owned(), text(value).to_owned())
     }
 }
 
-/// One change of one object.
+/// An entry of the change history.
 #[derive(Clone, Debug)]
 pub(super) struct StoreChange {
-    /// The revision that it made.
+    /// The revision of the change.
     pub(super) revision: u64,
-    /// Which object.
     pub(super) key: Arc<ObjectKey>,
-    /// What it was before; nothing for a new one.
+    /// The object before; nothing for a new object.
     pub(super) before: Option<Arc<str>>,
-    /// What it is; nothing for one that went.
+    /// The object after; nothing for a deleted object.
     pub(super) after: Option<Arc<str>>,
 }
 
@@ -125,60 +118,67 @@ impl StoreChange {
     }
 }
 
-/// All objects.
+/// What a write changed, for the work queue.
+#[derive(Clone, Debug)]
+pub(super) struct ObjectChange {
+    pub(super) key: ObjectKey,
+    /// The object before; nothing for a new object.
+    pub(super) before: Option<Arc<Json>>,
+    /// The object after, or a deleted object with its last resource version.
+    pub(super) object: Arc<Json>,
+    pub(super) is_deleted: bool,
+}
+
+/// The objects of the cluster, with a change history.
 #[derive(Debug)]
 pub(super) struct ObjectStore {
     objects: BTreeMap<Arc<ObjectKey>, StoredObject>,
-    marked: HashMap<IndexKey, BTreeSet<Arc<ObjectKey>>>,
+    index: HashMap<IndexKey, BTreeSet<Arc<ObjectKey>>>,
     revision: watch::Sender<u64>,
     changes: VecDeque<StoreChange>,
-    kept: usize,
-    /// What the controllers have to look at.
-    pub(super) todo: BTreeSet<Reconcile>,
+    history_bytes: usize,
 }
 
 impl Default for ObjectStore {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
-            marked: HashMap::new(),
-            // no cluster begins at 0, which means "any" in requests
+            index: HashMap::new(),
+            // a resource version of 0 means "any" in requests
             revision: watch::Sender::new(1),
             changes: VecDeque::new(),
-            kept: 0,
-            todo: BTreeSet::new(),
+            history_bytes: 0,
         }
     }
 }
 
 impl ObjectStore {
-    /// The revision of the last change.
+    /// Returns the revision of the last change.
     pub(super) fn revision(&self) -> u64 {
         *self.revision.borrow()
     }
 
-    /// Says when something has changed.
-    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+    /// Returns a receiver of the current revision.
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
-    /// One object.
     pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<Json>> {
         self.objects.get(key).map(|stored| &stored.tree)
     }
 
-    /// The objects of a resource in the order of namespace and name; in one namespace, or in all when it is empty.
+    /// Lists a resource by namespace and name, in one namespace or (if empty) in all.
     pub(super) fn list<'a>(
         &'a self,
         resource: &'a str,
         namespace: &'a str,
     ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> {
-        let all = self.after(ObjectKey::new(resource, namespace, ""), namespace);
+        let all = self.list_after(ObjectKey::new(resource, namespace, ""), namespace);
         all.map(|(key, stored)| (key, &stored.tree))
     }
 
-    /// The same as they are kept, behind a key: where a list in pages goes on.
-    pub(super) fn after<'a>(
+    /// Lists the stored objects after a key: a page of a list starts there.
+    pub(super) fn list_after<'a>(
         &'a self,
         start: ObjectKey,
         namespace: &'a str,
@@ -189,80 +189,97 @@ impl ObjectStore {
         )
     }
 
-    /// The objects that have a mark.
-    pub(super) fn marked<'a>(
+    /// Lists the objects of an index key.
+    pub(super) fn find_indexed<'a>(
         &'a self,
-        mark: &IndexKey,
+        index_key: &IndexKey,
     ) -> impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Json>)> + use<'a> {
-        let keys = self.marked.get(mark).into_iter().flatten();
+        let keys = self.index.get(index_key).into_iter().flatten();
         keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
-    /// How many those are.
-    pub(super) fn count(&self, mark: &IndexKey) -> usize {
-        self.marked.get(mark).map_or(0, BTreeSet::len)
+    /// Counts the objects of an index key.
+    pub(super) fn count_indexed(&self, index_key: &IndexKey) -> usize {
+        self.index.get(index_key).map_or(0, BTreeSet::len)
     }
 
-    /// Everything in a namespace, whatever it is.
-    pub(super) fn within(&self, namespace: &str) -> Vec<Arc<Json>> {
+    /// Returns all objects in a namespace.
+    pub(super) fn list_namespace(&self, namespace: &str) -> Vec<Arc<Json>> {
         let inside = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
         inside.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
     }
 
-    /// Writes an object down. Gives it as it now is, with its resource version.
-    pub(super) fn put(&mut self, key: &ObjectKey, mut object: Json) -> Arc<Json> {
+    /// Stores an object with the next resource version.
+    pub(super) fn put(&mut self, key: &ObjectKey, mut object: Json) -> ObjectChange {
         object["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
-        let known = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
-        let (key, stored) = (known.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
+        let existing = self.objects.get_key_value(key).map(|(key, _)| Arc::clone(key));
+        let (key, stored) = (existing.unwrap_or_else(|| Arc::new(key.clone())), StoredObject::new(object));
         let before = self.objects.insert(Arc::clone(&key), stored.clone());
-        let tree = Arc::clone(&stored.tree);
-        self.changed(key, before, Some(stored));
-        tree
+        let change = ObjectChange {
+            key: ObjectKey::clone(&key),
+            before: before.as_ref().map(|stored| Arc::clone(&stored.tree)),
+            object: Arc::clone(&stored.tree),
+            is_deleted: false,
+        };
+        self.update_index(&key, change.before.as_deref(), Some(&change.object));
+        self.record_change(key, before, Some(stored));
+        change
     }
 
-    /// Takes an object away. Gives it as it was, with the resource version of its end.
-    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Json>> {
+    /// Removes an object. The change holds it with the resource version of its deletion.
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<ObjectChange> {
         let (key, before) = self.objects.remove_entry(key)?;
         let mut last = Json::clone(&before.tree);
         last["metadata"]["resourceVersion"] = json!((self.revision() + 1).to_string());
         let last = StoredObject::new(last);
-        let tree = Arc::clone(&last.tree);
-        self.changed(key, Some(last), None);
-        Some(tree)
+        let change = ObjectChange {
+            key: ObjectKey::clone(&key),
+            before: Some(Arc::clone(&last.tree)),
+            object: Arc::clone(&last.tree),
+            is_deleted: true,
+        };
+        self.update_index(&key, Some(&change.object), None);
+        self.record_change(key, Some(last), None);
+        Some(change)
     }
 
-    fn changed(&mut self, key: Arc<ObjectKey>, before: Option<StoredObject>, after: Option<StoredObject>) {
-        let tree = |stored: &Option<StoredObject>| stored.as_ref().map(|stored| Arc::clone(&stored.tree));
-        let (old, new) = (tree(&before), tree(&after));
-        let of = |tree: &Option<Arc<Json>>| tree.as_ref().map(|tree| marks(&key, tree)).unwrap_or_default();
-        let (gone, come) = (of(&old), of(&new));
-        for mark in gone.iter().filter(|mark| !come.contains(mark)) {
-            if let Some(keys) = self.marked.get_mut(mark) {
-                keys.remove(&key);
+    fn update_index(&mut self, key: &Arc<ObjectKey>, before: Option<&Json>, after: Option<&Json>) {
+        let keys_of = |tree: Option<&Json>| tree.map(|tree| index_keys(key, tree)).unwrap_or_default();
+        let (old, new) = (keys_of(before), keys_of(after));
+        for index_key in old.iter().filter(|index_key| !new.contains(index_key)) {
+            if let Some(keys) = self.index.get_mut(index_key) {
+                keys.remove(key);
                 if keys.is_empty() {
-                    self.marked.remove(mark);
+                    self.index.remove(index_key);
                 }
             }
         }
-        for mark in come.into_iter().filter(|mark| !gone.contains(mark)) {
-            self.marked.entry(mark).or_default().insert(Arc::clone(&key));
+        for index_key in new.into_iter().filter(|index_key| !old.contains(index_key)) {
+            self.index.entry(index_key).or_default().insert(Arc::clone(key));
         }
-        self.note(&key, old.as_deref(), new.as_deref());
+    }
+
+    fn record_change(
+        &mut self,
+        key: Arc<ObjectKey>,
+        before: Option<StoredObject>,
+        after: Option<StoredObject>,
+    ) {
         let revision = self.revision() + 1;
         let text = |stored: Option<StoredObject>| stored.map(|stored| stored.text);
         let change = StoreChange { revision, key, before: text(before), after: text(after) };
-        self.kept += change.size();
+        self.history_bytes += change.size();
         self.changes.push_back(change);
-        while self.kept > KEPT
+        while self.history_bytes > MAX_HISTORY_BYTES
             && let Some(oldest) = self.changes.pop_front()
         {
-            self.kept -= oldest.size();
+            self.history_bytes -= oldest.size();
         }
         self.revision.send_replace(revision);
     }
 
-    /// What changed after a revision. An error when that is no longer known.
-    pub(super) fn since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
+    /// Returns the changes after a revision, or an error if the history is too short.
+    pub(super) fn changes_since(&self, revision: u64) -> Result<Vec<StoreChange>, ApiStatus> {
         let oldest = self.changes.front().map_or(self.revision(), |change| change.revision - 1);
         if revision < oldest {
             return Err(ApiStatus::expired(revision, oldest));
@@ -277,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_revision_counts_for_all_and_the_past_is_bounded() {
+    fn revision_is_global_and_history_is_bounded() {
         let mut store = ObjectStore::default();
         let start = store.revision();
         for (namespace, name) in [("b", "x"), ("a", "y"), ("a", "z")] {
@@ -292,27 +309,27 @@ mod tests {
             (vec!["y".into(), "z".into(), "x".into()], vec!["y".to_owned(), "z".into()])
         );
         let gone = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
-        assert_eq!(gone["metadata"]["resourceVersion"], (start + 5).to_string());
+        assert_eq!(gone.object["metadata"]["resourceVersion"], (start + 5).to_string());
         let seen: Vec<(u64, bool)> = store
-            .since(start + 3)
+            .changes_since(start + 3)
             .unwrap()
             .iter()
             .map(|change| (change.revision, change.after.is_some()))
             .collect();
         assert_eq!(seen, [(start + 4, true), (start + 5, false)]);
-        // each change holds two of these, but for the first
-        let large = "x".repeat(KEPT / 7);
+        // each change holds two of these, except the first
+        let large = "x".repeat(MAX_HISTORY_BYTES / 7);
         for index in 0..4 {
             store.put(&node, json!({"kind": "Node", "metadata": {"index": index, "large": large}}));
         }
-        assert_eq!(store.since(start + 5).unwrap_err().reason, "Expired");
-        let last = store.since(start + 6).unwrap();
+        assert_eq!(store.changes_since(start + 5).unwrap_err().reason, "Expired");
+        let last = store.changes_since(start + 6).unwrap();
         assert_eq!(last.len(), 3);
         assert!(last[0].after.as_ref().unwrap().starts_with(r#"{"metadata":{"index":1,"#));
     }
 
     #[test]
-    fn marks_follow_what_objects_say() {
+    fn index_follows_object_changes() {
         let mut store = ObjectStore::default();
         let key = ObjectKey::new("/pods", "a", "x");
         let pod = |node: &str, app: &str| {
@@ -320,7 +337,7 @@ mod tests {
                 "spec": {"nodeName": node}})
         };
         store.put(&key, pod("", "web"));
-        let (none, web) = (IndexKey::Node(String::new()), key.label("app", &json!("web")));
+        let (none, web) = (IndexKey::Node(String::new()), key.label_key("app", &json!("web")));
         let counts = |store: &ObjectStore| {
             [
                 &none,
@@ -329,13 +346,13 @@ mod tests {
                 &IndexKey::Owner("o".into()),
                 &IndexKey::Uid("u".into()),
             ]
-            .map(|mark| store.count(mark))
+            .map(|index_key| store.count_indexed(index_key))
         };
         assert_eq!(counts(&store), [1, 0, 1, 1, 1]);
         store.put(&key, pod("n", "api"));
         assert_eq!(counts(&store), [0, 1, 0, 1, 1]);
         store.remove(&key);
         assert_eq!(counts(&store), [0; 5]);
-        assert!(store.marked.is_empty(), "nothing is left of what is gone");
+        assert!(store.index.is_empty(), "nothing is left of what is gone");
     }
 }

@@ -1,84 +1,90 @@
-//! What a change leaves to do: it is noted with the change, and done by the controllers. Floor 1.
+//! The work queue of the controllers: derives the work that follows from a change of the store.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::json_fields::{controller, entries, is_leaving, owners, text, uid};
-use super::store::{IndexKey, ObjectKey, ObjectStore};
+use super::json_fields::{controller_owner, is_terminating, owners, text, uid};
+use super::selector::service_selects;
+use super::store::{IndexKey, ObjectChange, ObjectKey, ObjectStore};
 
-/// Something to look at.
+/// A piece of work for the controllers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reconcile {
-    /// What a namespace holds that is about to go.
+    /// Delete the contents of a terminating namespace.
     Namespace(String),
-    /// What was owned by an object that is gone, by its UID.
+    /// Delete the dependents of a deleted owner, by its UID.
     Orphans(String),
-    /// An object that may wait for its dependents.
-    Leaving(ObjectKey),
-    /// A Pod, by its UID as well: another one may have its name.
+    /// Continue a deletion that may wait for dependents.
+    Terminating(ObjectKey),
+    /// Update a Pod; the UID tells it from a later Pod of the same name.
     Pod(ObjectKey, String),
-    /// The Pods of a Node, and those that have none.
+    /// Update the Pods of a Node, and the unscheduled Pods.
     Node(String),
-    /// A Deployment.
     Deployment(ObjectKey),
-    /// A `ReplicaSet`.
     ReplicaSet(ObjectKey),
-    /// The endpoints of a Service.
+    /// Update the endpoints of a Service.
     Endpoints(ObjectKey),
-    /// The budgets of a namespace.
+    /// Update the disruption budgets of a namespace.
     Budgets(String),
 }
 
-impl ObjectStore {
-    /// Notes what a change leaves to do. Each thing is done once, however many changes ask for it.
-    pub(super) fn note(&mut self, key: &Arc<ObjectKey>, before: Option<&Json>, after: Option<&Json>) {
-        let Some(object) = after.or(before) else { return };
-        let mut todo = Vec::new();
-        let key = ObjectKey::clone(key);
-        if after.is_none() {
-            todo.push(Reconcile::Orphans(uid(object).to_owned()));
-            for owner in owners(object) {
-                let owner = self.marked(&IndexKey::Uid(text(&owner["uid"]).to_owned()));
-                todo.extend(owner.map(|(key, _)| Reconcile::Leaving(ObjectKey::clone(key))));
+/// The pending work. Each item is queued once, however many changes ask for it.
+#[derive(Debug, Default)]
+pub(super) struct WorkQueue(BTreeSet<Reconcile>);
+
+impl WorkQueue {
+    /// Takes all pending work.
+    pub(super) fn take(&mut self) -> BTreeSet<Reconcile> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Queues the work that follows from a change.
+    pub(super) fn enqueue(&mut self, store: &ObjectStore, change: ObjectChange) {
+        let ObjectChange { key, before, object, is_deleted } = change;
+        let after = (!is_deleted).then_some(&*object);
+        if is_deleted {
+            self.0.insert(Reconcile::Orphans(uid(&object).to_owned()));
+            for owner in owners(&object) {
+                let owner = store.find_indexed(&IndexKey::Uid(text(&owner["uid"]).to_owned()));
+                self.0.extend(owner.map(|(key, _)| Reconcile::Terminating(ObjectKey::clone(key))));
             }
-            todo.push(Reconcile::Namespace(key.namespace.clone()));
-        } else if is_leaving(object) {
-            todo.push(Reconcile::Leaving(key.clone()));
+            self.0.insert(Reconcile::Namespace(key.namespace.clone()));
+        } else if is_terminating(&object) {
+            self.0.insert(Reconcile::Terminating(key.clone()));
         }
-        let both = || before.into_iter().chain(after);
-        let owner = |resource: &str, kind: &str| {
-            let mine = both().filter_map(controller).filter(|owner| owner["kind"] == kind);
-            mine.map(|owner| ObjectKey::new(resource, &key.namespace, text(&owner["name"])))
+        let states = || before.as_deref().into_iter().chain(after);
+        let controllers = |resource: &str, kind: &str| {
+            let owners = states().filter_map(controller_owner).filter(|owner| owner["kind"] == kind);
+            owners
+                .map(|owner| ObjectKey::new(resource, &key.namespace, text(&owner["name"])))
                 .collect::<Vec<_>>()
         };
         match &*key.resource {
-            "/namespaces" => todo.push(Reconcile::Namespace(key.name)),
-            "/nodes" => todo.push(Reconcile::Node(key.name)),
+            "/namespaces" => self.0.extend([Reconcile::Namespace(key.name)]),
+            "/nodes" => self.0.extend([Reconcile::Node(key.name)]),
             "/pods" => {
-                todo.extend(owner("apps/replicasets", "ReplicaSet").into_iter().map(Reconcile::ReplicaSet));
-                let selects = |service: &Json| {
-                    both().any(|pod| is_meant(&service["spec"]["selector"], &pod["metadata"]["labels"]))
+                let replica_sets = controllers("apps/replicasets", "ReplicaSet");
+                self.0.extend(replica_sets.into_iter().map(Reconcile::ReplicaSet));
+                let is_selected = |service: &Json| {
+                    states()
+                        .any(|pod| service_selects(&service["spec"]["selector"], &pod["metadata"]["labels"]))
                 };
-                let services = self.list("/services", &key.namespace).filter(|(_, service)| selects(service));
-                todo.extend(services.map(|(key, _)| Reconcile::Endpoints(ObjectKey::clone(key))));
-                todo.push(Reconcile::Budgets(key.namespace.clone()));
-                todo.push(Reconcile::Pod(key, uid(object).to_owned()));
+                let services =
+                    store.list("/services", &key.namespace).filter(|(_, service)| is_selected(service));
+                self.0.extend(services.map(|(key, _)| Reconcile::Endpoints(ObjectKey::clone(key))));
+                self.0.insert(Reconcile::Budgets(key.namespace.clone()));
+                self.0.insert(Reconcile::Pod(key, uid(&object).to_owned()));
             }
-            "/services" => todo.push(Reconcile::Endpoints(key)),
-            "policy/poddisruptionbudgets" => todo.push(Reconcile::Budgets(key.namespace)),
-            "apps/deployments" => todo.push(Reconcile::Deployment(key)),
+            "/services" => self.0.extend([Reconcile::Endpoints(key)]),
+            "policy/poddisruptionbudgets" => self.0.extend([Reconcile::Budgets(key.namespace)]),
+            "apps/deployments" => self.0.extend([Reconcile::Deployment(key)]),
             "apps/replicasets" => {
-                todo.extend(owner("apps/deployments", "Deployment").into_iter().map(Reconcile::Deployment));
-                todo.push(Reconcile::ReplicaSet(key));
+                let deployments = controllers("apps/deployments", "Deployment");
+                self.0.extend(deployments.into_iter().map(Reconcile::Deployment));
+                self.0.insert(Reconcile::ReplicaSet(key));
             }
             _ => {}
         }
-        self.todo.extend(todo);
     }
-}
-
-/// Whether a Service that selects so means a Pod with these labels. Without a selector it means none.
-pub(super) fn is_meant(selector: &Json, labels: &Json) -> bool {
-    entries(selector).next().is_some() && entries(selector).all(|(name, value)| labels[name] == *value)
 }

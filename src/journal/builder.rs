@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::live_layout::{JournalRegion, RegionChange};
 use super::{
-    ActionRecord, ActivityRoute, ClusterInfo, Environment, HypothesisCheck, Journal, JournalEntry,
-    JournalExtension, RunVerdict, SteadyStates, TargetRecord,
+    ActionRecord, ActivityRoute, CHAOSLIB_VERSION, ClusterInfo, EffectRecord, EntryStatus, Environment,
+    HypothesisCheck, Interruption, Journal, JournalEntry, JournalExtension, RunVerdict, SCHEMA, TargetRecord,
 };
 use crate::clock::Timestamp;
 use crate::event::{
-    ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, HypothesisOutcome, InterruptPriority,
-    RunEvent, RunPhase,
+    ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, HypothesisOutcome, Interrupt,
+    InterruptPriority, RunEvent, RunPhase, RunStatus,
 };
 use crate::experiment::{ActivityKind, HypothesisStrategy};
 use crate::series::Series;
@@ -94,11 +94,12 @@ impl JournalBuilder {
     /// A journal of nothing yet.
     pub fn new(header: JournalHeader) -> Self {
         let extension = JournalExtension {
-            version: header.version,
+            schema: SCHEMA,
+            version: header.version.to_owned(),
             run_id: header.run_id,
             experiment_hash: header.experiment_hash,
-            hypothesis_strategy: header.hypothesis_strategy,
-            variables: header.variables,
+            hypothesis_strategy: Some(header.hypothesis_strategy.into()),
+            variables: Some(header.variables),
             annotations: header.annotations,
             namespace: header.namespace,
             cluster: header.cluster,
@@ -106,20 +107,13 @@ impl JournalBuilder {
             ..JournalExtension::default()
         };
         let journal = Journal {
-            platform: header.platform,
-            node: header.node,
-            experiment: Arc::default(),
-            start: String::new(),
-            status: None,
-            deviated: false,
-            steady_states: SteadyStates::default(),
-            run: Vec::new(),
-            rollbacks: Vec::new(),
-            end: None,
-            duration: None,
-            interruption: None,
-            abortion: None,
-            extension,
+            chaoslib_version: Some(CHAOSLIB_VERSION.to_owned()),
+            platform: Some(header.platform),
+            node: Some(header.node),
+            start: Some(String::new()),
+            status: RunStatus::Interrupted.into(),
+            extension: Some(extension),
+            ..Journal::default()
         };
         Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
     }
@@ -131,15 +125,20 @@ impl JournalBuilder {
 
     /// Notes what sampling saw.
     pub fn sampled(&mut self, samples: Vec<Series>) {
-        self.journal.extension.samples = samples;
+        self.extension().samples = samples;
     }
 
     /// The journal, with what it all came to.
     pub fn finish(mut self, verdict: RunVerdict, reason: Option<String>, exit_code: u8) -> Journal {
-        self.journal.extension.verdict = Some(verdict);
-        self.journal.extension.reason = reason;
-        self.journal.extension.exit_code = Some(exit_code);
+        let extension = self.extension();
+        extension.verdict = Some(verdict.into());
+        extension.reason = reason;
+        extension.exit_code = Some(exit_code);
         self.journal
+    }
+
+    fn extension(&mut self) -> &mut JournalExtension {
+        self.journal.extension.get_or_insert_default()
     }
 
     /// Takes in one event.
@@ -147,7 +146,7 @@ impl JournalBuilder {
         match event {
             RunEvent::RunStarted(run) => {
                 self.journal.experiment = Arc::clone(&run.experiment);
-                self.journal.start = run.at.iso();
+                self.journal.start = Some(run.at.iso());
                 self.began = Some(run.at);
                 JournalDelta {
                     parts: vec![RegionChange { region: JournalRegion::Head, index: 0 }],
@@ -162,7 +161,7 @@ impl JournalBuilder {
             RunEvent::ActivityStarted(started) => self.started(started),
             RunEvent::TargetsRecorded { id, targets } => {
                 let Some(record) = self.record_of(*id) else { return JournalDelta::default() };
-                record.targets = targets.iter().cloned().map(TargetRecord::from).collect();
+                record.targets = targets.iter().map(TargetRecord::from).collect();
                 let at_once = !targets.is_empty();
                 JournalDelta { at_once, ..self.record_changed(*id) }
             }
@@ -173,16 +172,12 @@ impl JournalBuilder {
                 self.record_changed(*id)
             }
             RunEvent::ServiceReached { name, reached, .. } => {
-                let known = &mut self.journal.extension.services;
-                // the Pod changes from one connection to the next, and makes no other way
-                let is_known = |way: &ActivityRoute| {
-                    way.activity == *name
-                        && (&way.reached.service, way.reached.access) == (&reached.service, reached.access)
-                };
-                if known.iter().any(is_known) {
+                let route = ActivityRoute::new(name, reached);
+                let services = &mut self.extension().services;
+                if services.contains(&route) {
                     return JournalDelta::default();
                 }
-                known.push(ActivityRoute { activity: name.clone(), reached: reached.clone() });
+                services.push(route);
                 JournalDelta {
                     parts: vec![RegionChange { region: JournalRegion::Extension, index: 0 }],
                     at_once: false,
@@ -191,7 +186,7 @@ impl JournalBuilder {
             RunEvent::ActivityFinished(finished) => self.finished(finished),
             RunEvent::EffectObserved { id, effect, .. } => {
                 let Some(record) = self.action_record(*id) else { return JournalDelta::default() };
-                record.effect = Some(effect.clone());
+                record.effect = Some(EffectRecord::from(effect));
                 let at_once = !record.targets.is_empty();
                 JournalDelta { at_once, ..self.record_changed(*id) }
             }
@@ -204,31 +199,26 @@ impl JournalBuilder {
                 self.entry_changed(*id)
             }
             RunEvent::Interrupted { interrupt, .. } => {
-                let known = self.journal.interruption.as_ref();
-                if interrupt.urgency != InterruptPriority::FailFast
-                    && known.is_none_or(|k| k.urgency < interrupt.urgency)
-                {
-                    self.journal.interruption = Some(interrupt.clone());
-                }
+                self.interrupted(interrupt);
                 JournalDelta::default()
             }
             RunEvent::RunFinished { status, deviated, at } => {
-                self.journal.status = Some(*status);
+                self.journal.status = (*status).into();
                 self.journal.deviated = *deviated;
                 self.journal.end = Some(at.iso());
                 self.journal.duration = self.began.map(|began| at.since(began));
-                self.journal.extension.finished = true;
+                self.extension().finished = true;
                 JournalDelta {
                     parts: vec![RegionChange { region: JournalRegion::Head, index: 0 }],
                     at_once: false,
                 }
             }
             RunEvent::RollbacksStarted { .. } => {
-                self.journal.extension.rollbacks_begun = true;
+                self.journal.unwritten.rollbacks_begun = true;
                 JournalDelta::default()
             }
             RunEvent::Aborted { error, .. } | RunEvent::ContinuousFinished { error: Some(error) } => {
-                self.journal.abortion.get_or_insert_with(|| error.clone());
+                self.journal.unwritten.abortion.get_or_insert_with(|| error.clone());
                 JournalDelta::default()
             }
             RunEvent::ActivityCalled { .. }
@@ -248,10 +238,22 @@ impl JournalBuilder {
         }
     }
 
+    /// Keeps the most urgent interrupt. Failing fast is not one: it ends the method, not the run.
+    fn interrupted(&mut self, interrupt: &Interrupt) {
+        let known = self.journal.unwritten.interrupt.as_ref();
+        if interrupt.urgency == InterruptPriority::FailFast
+            || known.is_some_and(|known| known.urgency >= interrupt.urgency)
+        {
+            return;
+        }
+        self.journal.interruption = Interruption::written(interrupt);
+        self.journal.unwritten.interrupt = Some(interrupt.clone());
+    }
+
     fn started(&mut self, started: &ActivityStarted) -> JournalDelta {
         let entry = JournalEntry {
             activity: Arc::clone(&started.document),
-            start: started.at.iso(),
+            start: Some(started.at.iso()),
             ..JournalEntry::default()
         };
         let slot = match started.phase {
@@ -285,14 +287,13 @@ impl JournalBuilder {
         let Some(entry) = self.entry(finished.id) else { return JournalDelta::default() };
         entry.end = Some(finished.at.iso());
         entry.duration = Some(finished.at.since(slot.began));
-        entry.dry = finished.dry;
         match &finished.outcome {
             ActivityOutcome::Succeeded(output) => {
                 entry.output = output.clone();
-                entry.status = Some("succeeded");
+                entry.status = Some(EntryStatus::Succeeded.into());
             }
             ActivityOutcome::Failed(error) => {
-                entry.status = Some("failed");
+                entry.status = Some(EntryStatus::Failed.into());
                 entry.exception = Some(vec![format!("chaoslib.exceptions.ActivityFailed: {error}\n")]);
             }
             ActivityOutcome::Errored(_) | ActivityOutcome::Cut => {}
@@ -306,12 +307,12 @@ impl JournalBuilder {
             // cut or aborted: what was seen of it is no state of the hypothesis
             return Self::look_changed(phase);
         };
-        state.met = Some(outcome == HypothesisOutcome::Met);
+        state.steady_state_met = Some(outcome == HypothesisOutcome::Met);
         let states = &mut self.journal.steady_states;
         match phase {
             RunPhase::Before => states.before = Some(state),
             RunPhase::After => {
-                self.journal.deviated |= state.met == Some(false);
+                self.journal.deviated |= state.is_unmet();
                 states.after = Some(state);
             }
             _ => {
@@ -350,12 +351,9 @@ impl JournalBuilder {
     fn record_of(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
         let slot = *self.slots.get(&id)?;
         if slot.record.is_none() {
-            // the document has no secrets in it
-            let name = self.entry(id)?.activity.get("name").map(Value::python_text).unwrap_or_default();
-            let name = name.into_owned();
             let at = self.pointer(slot);
-            let record = ActionRecord { at, name, phase: slot.phase, targets: Vec::new(), effect: None };
-            let records = &mut self.journal.extension.activities;
+            let record = ActionRecord { at, phase: slot.phase.into(), ..ActionRecord::default() };
+            let records = &mut self.extension().activities;
             records.push(record);
             let index = records.len() - 1;
             self.slots.get_mut(&id)?.record = Some(index);
@@ -378,7 +376,7 @@ impl JournalBuilder {
 
     fn action_record(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
         let index = self.slots.get(&id)?.record?;
-        self.journal.extension.activities.get_mut(index)
+        self.extension().activities.get_mut(index)
     }
 
     fn entry_changed(&self, id: ActivityId) -> JournalDelta {

@@ -1,25 +1,165 @@
-//! The events of a run as lines of JSON, with the names and keys of the Chaos Toolkit's events file, and some
-//! more of ours. Floor 0.
+//! Events of a run as lines of JSON, with the names and keys of the Chaos Toolkit's events file and some of our own.
 
 use std::collections::HashMap;
 
-use super::run_document::bounded;
+use serde::Serialize;
+
+use super::keyword::EntryStatus;
+use super::run_document::BoundedOutput;
 use crate::clock::Timestamp;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, HypothesisOutcome, RunEvent, RunPhase,
-    Signal,
+    RunStatus, Signal,
 };
-use crate::value::{Map, Value, map};
+use crate::mutation::Target;
+use crate::value::Value;
 
-/// A fold over events: a look at the hypothesis is told as a whole when it is over.
-#[derive(Debug, Default)]
-pub struct EventSerializer {
-    /// Looks that are under way: their probes.
-    looks: HashMap<RunPhase, Vec<(ActivityId, Map)>>,
-    began: HashMap<ActivityId, StartedActivity>,
+/// One line of the events file.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum EventLine<'a> {
+    RunStarted {
+        timestamp: String,
+        title: &'a str,
+    },
+    HypothesisStarted {
+        timestamp: String,
+        phase: RunPhase,
+        /// Only for the checks during the method, which are announced once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        frequency: Option<&'a Value>,
+    },
+    HypothesisCompleted {
+        timestamp: String,
+        phase: RunPhase,
+        /// Only for checks during the method.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        iteration: Option<u64>,
+        met: bool,
+        probes: Vec<ProbeLine>,
+    },
+    MethodStarted {
+        timestamp: String,
+    },
+    MethodCompleted {
+        timestamp: String,
+    },
+    RollbacksStarted {
+        timestamp: String,
+    },
+    RollbacksCompleted {
+        timestamp: String,
+    },
+    ActivityStarted {
+        timestamp: String,
+        name: Value,
+        activity_type: &'static str,
+        background: bool,
+        phase: RunPhase,
+    },
+    ActivityCompleted {
+        timestamp: String,
+        name: Value,
+        activity_type: &'static str,
+        status: Option<EntryStatus>,
+        /// Seconds.
+        duration: f64,
+        /// `output`, or its size.
+        #[serde(flatten)]
+        output: BoundedOutput,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    RunSignalExit {
+        timestamp: String,
+        name: &'a str,
+        reason: &'a str,
+    },
+    RunInterrupted {
+        timestamp: String,
+        name: &'a str,
+        reason: &'a str,
+    },
+    RunFinished {
+        timestamp: String,
+        status: RunStatus,
+        deviated: bool,
+    },
+    // the Chaos Toolkit does not have the events below
+    PauseStarted {
+        timestamp: String,
+        name: &'a str,
+        when: &'static str,
+        seconds: &'a Value,
+        slept: bool,
+    },
+    PauseCompleted {
+        timestamp: String,
+        name: &'a str,
+    },
+    TargetsRecorded {
+        timestamp: String,
+        targets: &'a [Target],
+    },
+    ServiceReached {
+        timestamp: String,
+        name: &'a str,
+        service: &'a str,
+        access: &'static str,
+        pod: Option<&'a str>,
+    },
+    EffectObserved {
+        timestamp: String,
+        name: &'a str,
+        state: &'static str,
+        detail: &'a str,
+    },
+    RollbacksDecided {
+        timestamp: String,
+        strategy: &'a str,
+        played: bool,
+        declared: usize,
+    },
+    RunAborted {
+        timestamp: String,
+        phase: RunPhase,
+        error: &'a str,
+    },
+    SignalReceived {
+        timestamp: String,
+        signal: String,
+    },
 }
 
-/// How an activity began.
+/// A probe in the line of a check.
+#[derive(Debug, Serialize)]
+struct ProbeLine {
+    #[serde(skip)]
+    id: ActivityId,
+    name: Value,
+    /// Absent until the probe ends.
+    #[serde(flatten)]
+    result: Option<ProbeLineResult>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProbeLineResult {
+    status: Option<EntryStatus>,
+    tolerance_met: Option<bool>,
+    /// `output`, or its size.
+    #[serde(flatten)]
+    output: BoundedOutput,
+}
+
+/// Turns events into lines. The line of a check waits for its probes.
+#[derive(Debug, Default)]
+pub struct EventSerializer {
+    /// The probes of the checks that are running.
+    checks: HashMap<RunPhase, Vec<ProbeLine>>,
+    started: HashMap<ActivityId, StartedActivity>,
+}
+
+/// The start of an activity that is running.
 #[derive(Debug)]
 struct StartedActivity {
     at: Timestamp,
@@ -28,131 +168,90 @@ struct StartedActivity {
 }
 
 impl EventSerializer {
-    /// The lines of an event, each with a line break at its end.
+    /// Returns the lines of an event, each with a line break at its end.
     pub fn lines(&mut self, event: &RunEvent) -> String {
-        let told = self.told(event, Timestamp::now());
-        told.into_iter().fold(String::new(), |lines, object| {
-            lines + &serde_json::to_string(&Value::Map(object)).unwrap_or_default() + "\n"
-        })
+        let Some(line) = self.line(event, Timestamp::now().iso()) else { return String::new() };
+        serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
 
-    fn told(&mut self, event: &RunEvent, now: Timestamp) -> Option<Map> {
-        let object = |kind: &str, at: Timestamp, entries: Map| Some(object(kind, at, entries));
-        match event {
-            RunEvent::RunStarted(run) => {
-                object("run-started", run.at, map([("title", run.title.as_str().into())]))
-            }
-            RunEvent::ContinuousStarted { frequency } => {
-                let entries =
-                    map([("phase", RunPhase::During.name().into()), ("frequency", frequency.clone())]);
-                object("hypothesis-started", now, entries)
-            }
+    fn line<'a>(&mut self, event: &'a RunEvent, timestamp: String) -> Option<EventLine<'a>> {
+        Some(match event {
+            RunEvent::RunStarted(run) => EventLine::RunStarted { timestamp: run.at.iso(), title: &run.title },
+            RunEvent::ContinuousStarted { frequency } => EventLine::HypothesisStarted {
+                timestamp,
+                phase: RunPhase::During,
+                frequency: Some(frequency),
+            },
             RunEvent::HypothesisStarted { phase, .. } => {
-                self.looks.insert(*phase, Vec::new());
-                // one event for all the looks during the method, as they begin
-                let told = *phase != RunPhase::During;
-                told.then(|| object("hypothesis-started", now, map([("phase", phase.name().into())])))
-                    .flatten()
+                self.checks.insert(*phase, Vec::new());
+                if *phase == RunPhase::During {
+                    return None;
+                }
+                EventLine::HypothesisStarted { timestamp, phase: *phase, frequency: None }
             }
             RunEvent::HypothesisFinished { phase, iteration, outcome, .. } => {
-                let probes = self.looks.remove(phase).unwrap_or_default();
-                let mut entries = map([("phase", phase.name().into())]);
-                if *phase == RunPhase::During {
-                    entries.insert("iteration".to_owned(), Value::Int((*iteration).into()));
-                }
-                let met = (*outcome)?;
-                entries.insert("met".to_owned(), (met == HypothesisOutcome::Met).into());
-                let probes = probes.into_iter().map(|(_, probe)| Value::Map(probe)).collect();
-                entries.insert("probes".to_owned(), Value::List(probes));
-                object("hypothesis-completed", now, entries)
+                let probes = self.checks.remove(phase).unwrap_or_default();
+                let met = (*outcome)? == HypothesisOutcome::Met;
+                let iteration = (*phase == RunPhase::During).then_some(*iteration);
+                EventLine::HypothesisCompleted { timestamp, phase: *phase, iteration, met, probes }
             }
-            RunEvent::MethodStarted { .. } => object("method-started", now, Map::new()),
-            RunEvent::MethodFinished => object("method-completed", now, Map::new()),
-            RunEvent::RollbacksStarted { .. } => object("rollbacks-started", now, Map::new()),
-            RunEvent::RollbacksFinished => object("rollbacks-completed", now, Map::new()),
-            RunEvent::ActivityStarted(started) => Some(self.started(started)),
-            RunEvent::ActivityFinished(finished) => Some(self.finished(finished)),
+            RunEvent::MethodStarted { .. } => EventLine::MethodStarted { timestamp },
+            RunEvent::MethodFinished => EventLine::MethodCompleted { timestamp },
+            RunEvent::RollbacksStarted { .. } => EventLine::RollbacksStarted { timestamp },
+            RunEvent::RollbacksFinished => EventLine::RollbacksCompleted { timestamp },
+            RunEvent::ActivityStarted(started) => self.activity_started(started),
+            RunEvent::ActivityFinished(finished) => self.activity_finished(finished),
             RunEvent::ToleranceChecked { id, verdict, .. } => {
                 let met = verdict.as_ref().is_some_and(|verdict| verdict.met);
-                for look in self.looks.values_mut() {
-                    if let Some((_, probe)) = look.iter_mut().find(|(probe, _)| probe == id) {
-                        probe.insert("tolerance_met".to_owned(), met.into());
-                    }
+                let probes = self.checks.values_mut().filter_map(|check| probe(check, *id));
+                for result in probes.filter_map(|probe| probe.result.as_mut()) {
+                    result.tolerance_met = Some(met);
                 }
-                None
+                return None;
             }
             RunEvent::Interrupted { interrupt, .. } => {
-                // the Chaos Toolkit takes SIGTERM for an interruption, and other signals that it knows for exits
-                let exits =
+                let (name, reason) = (interrupt.name.as_str(), interrupt.reason.as_str());
+                // the Chaos Toolkit calls SIGTERM an interruption, and other signals that it handles exits
+                let is_exit =
                     interrupt.signal.is_some_and(|signal| !matches!(signal, Signal::Term | Signal::Hup));
-                let kind = if exits { "run-signal-exit" } else { "run-interrupted" };
-                let entries = map([
-                    ("name", interrupt.name.as_str().into()),
-                    ("reason", interrupt.reason.as_str().into()),
-                ]);
-                object(kind, now, entries)
+                if is_exit {
+                    EventLine::RunSignalExit { timestamp, name, reason }
+                } else {
+                    EventLine::RunInterrupted { timestamp, name, reason }
+                }
             }
             RunEvent::RunFinished { status, deviated, at } => {
-                let entries = map([("status", status.name().into()), ("deviated", (*deviated).into())]);
-                object("run-finished", *at, entries)
+                EventLine::RunFinished { timestamp: at.iso(), status: *status, deviated: *deviated }
             }
-            // ours
             RunEvent::PauseStarted { name, before, seconds, slept } => {
-                let entries = map([
-                    ("name", name.as_str().into()),
-                    ("when", if *before { "before" } else { "after" }.into()),
-                    ("seconds", seconds.clone()),
-                    ("slept", (*slept).into()),
-                ]);
-                object("pause-started", now, entries)
+                let when = if *before { "before" } else { "after" };
+                EventLine::PauseStarted { timestamp, name, when, seconds, slept: *slept }
             }
-            RunEvent::PauseFinished { name } => {
-                object("pause-completed", now, map([("name", name.as_str().into())]))
-            }
-            RunEvent::TargetsRecorded { targets, .. } if targets.is_empty() => None,
-            RunEvent::TargetsRecorded { targets, .. } => {
-                let target = |t: &crate::mutation::Target| {
-                    Value::Map(map([
-                        ("kind", t.kind.as_str().into()),
-                        ("namespace", t.namespace.as_deref().map_or(Value::Null, Value::from)),
-                        ("name", t.name.as_str().into()),
-                        ("uid", t.uid.as_str().into()),
-                    ]))
-                };
-                let targets = Value::List(targets.iter().map(target).collect());
-                object("targets-recorded", now, map([("targets", targets)]))
-            }
-            RunEvent::ServiceReached { name, reached, .. } => {
-                let entries = map([
-                    ("name", name.as_str().into()),
-                    ("service", reached.service.as_str().into()),
-                    ("access", reached.access.into()),
-                    ("pod", reached.pod.as_deref().map_or(Value::Null, Value::from)),
-                ]);
-                object("service-reached", now, entries)
-            }
-            RunEvent::EffectObserved { name, effect, .. } => {
-                let entries = map([
-                    ("name", name.as_str().into()),
-                    ("state", effect.state.name().into()),
-                    ("detail", effect.detail.as_str().into()),
-                ]);
-                object("effect-observed", now, entries)
-            }
-            RunEvent::RollbacksDecided { strategy, played, declared } => {
-                let entries = map([
-                    ("strategy", strategy.name().into()),
-                    ("played", (*played).into()),
-                    ("declared", Value::Int(*declared as i128)),
-                ]);
-                object("rollbacks-decided", now, entries)
-            }
-            RunEvent::Aborted { phase, error } => {
-                let entries = map([("phase", phase.name().into()), ("error", error.as_str().into())]);
-                object("run-aborted", now, entries)
-            }
+            RunEvent::PauseFinished { name } => EventLine::PauseCompleted { timestamp, name },
+            RunEvent::TargetsRecorded { targets, .. } if targets.is_empty() => return None,
+            RunEvent::TargetsRecorded { targets, .. } => EventLine::TargetsRecorded { timestamp, targets },
+            RunEvent::ServiceReached { name, reached, .. } => EventLine::ServiceReached {
+                timestamp,
+                name,
+                service: &reached.service,
+                access: reached.access,
+                pod: reached.pod.as_deref(),
+            },
+            RunEvent::EffectObserved { name, effect, .. } => EventLine::EffectObserved {
+                timestamp,
+                name,
+                state: effect.state.name(),
+                detail: &effect.detail,
+            },
+            RunEvent::RollbacksDecided { strategy, played, declared } => EventLine::RollbacksDecided {
+                timestamp,
+                strategy: strategy.name(),
+                played: *played,
+                declared: *declared,
+            },
+            RunEvent::Aborted { phase, error } => EventLine::RunAborted { timestamp, phase: *phase, error },
             RunEvent::SignalReceived { signal } => {
-                object("signal-received", now, map([("signal", signal.to_string().into())]))
+                EventLine::SignalReceived { timestamp, signal: signal.to_string() }
             }
             RunEvent::ActivityCalled { .. }
             | RunEvent::TargetDone { .. }
@@ -160,60 +259,51 @@ impl EventSerializer {
             | RunEvent::FailedFast { .. }
             | RunEvent::ContinuousFinished { .. }
             | RunEvent::RollbackReached { .. }
-            | RunEvent::BackgroundAwaited { .. } => None,
+            | RunEvent::BackgroundAwaited { .. } => return None,
+        })
+    }
+
+    fn activity_started(&mut self, started: &ActivityStarted) -> EventLine<'static> {
+        let name = started.document["name"].clone();
+        if let Some(check) = self.checks.get_mut(&started.phase) {
+            check.push(ProbeLine { id: started.id, name: name.clone(), result: None });
+        }
+        let start = StartedActivity { at: started.at, phase: started.phase, name: name.clone() };
+        self.started.insert(started.id, start);
+        EventLine::ActivityStarted {
+            timestamp: started.at.iso(),
+            name,
+            activity_type: started.activity.kind.name(),
+            background: started.activity.background,
+            phase: started.phase,
         }
     }
 
-    fn started(&mut self, started: &ActivityStarted) -> Map {
-        let name = started.document.get("name").cloned().unwrap_or_default();
-        if let Some(look) = self.looks.get_mut(&started.phase) {
-            look.push((started.id, map([("name", name.clone())])));
-        }
-        self.began
-            .insert(started.id, StartedActivity { at: started.at, phase: started.phase, name: name.clone() });
-        let entries = map([
-            ("name", name),
-            ("activity_type", started.activity.kind.name().into()),
-            ("background", started.activity.background.into()),
-            ("phase", started.phase.name().into()),
-        ]);
-        object("activity-started", started.at, entries)
-    }
-
-    fn finished(&mut self, finished: &ActivityFinished) -> Map {
-        let began = self.began.remove(&finished.id);
+    fn activity_finished(&mut self, finished: &ActivityFinished) -> EventLine<'static> {
+        let start = self.started.remove(&finished.id);
         let (status, output, error) = match &finished.outcome {
-            ActivityOutcome::Succeeded(output) => ("succeeded".into(), output.clone(), None),
-            ActivityOutcome::Failed(error) => ("failed".into(), Value::Null, Some(error)),
-            ActivityOutcome::Errored(error) => (Value::Null, Value::Null, Some(error)),
-            ActivityOutcome::Cut => (Value::Null, Value::Null, None),
+            ActivityOutcome::Succeeded(output) => (Some(EntryStatus::Succeeded), output, None),
+            ActivityOutcome::Failed(error) => (Some(EntryStatus::Failed), &Value::Null, Some(error)),
+            ActivityOutcome::Errored(error) => (None, &Value::Null, Some(error)),
+            ActivityOutcome::Cut => (None, &Value::Null, None),
         };
-        let output = bounded(&output);
-        if let Some(probe) = began.as_ref().and_then(|began| self.probe(began.phase, finished.id)) {
-            probe.insert("status".to_owned(), status.clone());
-            probe.insert("tolerance_met".to_owned(), Value::Null);
-            probe.extend(output.clone());
+        let output = BoundedOutput::new(output);
+        let check = start.as_ref().and_then(|start| self.checks.get_mut(&start.phase));
+        if let Some(probe) = check.and_then(|check| probe(check, finished.id)) {
+            probe.result = Some(ProbeLineResult { status, tolerance_met: None, output: output.clone() });
         }
-        let duration = began.as_ref().map_or(0.0, |began| finished.at.since(began.at));
-        let mut entries = map([
-            ("name", began.map(|began| began.name).unwrap_or_default()),
-            ("activity_type", finished.activity.kind.name().into()),
-            ("status", status),
-            ("duration", Value::Float(duration)),
-        ]);
-        entries.extend(output);
-        if let Some(error) = error {
-            entries.insert("error".to_owned(), format!("chaoslib.exceptions.ActivityFailed: {error}").into());
+        EventLine::ActivityCompleted {
+            timestamp: finished.at.iso(),
+            activity_type: finished.activity.kind.name(),
+            status,
+            duration: start.as_ref().map_or(0.0, |start| finished.at.since(start.at)),
+            name: start.map(|start| start.name).unwrap_or_default(),
+            output,
+            error: error.map(|error| format!("chaoslib.exceptions.ActivityFailed: {error}")),
         }
-        object("activity-completed", finished.at, entries)
-    }
-
-    fn probe(&mut self, phase: RunPhase, id: ActivityId) -> Option<&mut Map> {
-        self.looks.get_mut(&phase)?.iter_mut().find(|(probe, _)| *probe == id).map(|(_, probe)| probe)
     }
 }
 
-fn object(kind: &str, at: Timestamp, entries: Map) -> Map {
-    let head = map([("type", kind.into()), ("timestamp", at.iso().into())]);
-    head.into_iter().chain(entries).collect()
+fn probe(check: &mut [ProbeLine], id: ActivityId) -> Option<&mut ProbeLine> {
+    check.iter_mut().find(|probe| probe.id == id)
 }

@@ -8,11 +8,16 @@
 //! A patch is never applied to the file that can be seen. There are two copies; the patch goes to the hidden
 //! one, which then takes the other's place. Each copy therefore has its own memory of what it holds.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use std::collections::BTreeMap;
 
-use super::{Journal, JournalBuilder, JournalExtension};
-use crate::event::RunPhase;
+use serde::{Serialize, Serializer};
+
+use super::{
+    ActivityRoute, ClusterInfo, Environment, Journal, JournalBuilder, JournalExtension, Keyword, RunVerdict,
+};
+use crate::event::{RunPhase, RunStatus};
+use crate::experiment::HypothesisStrategy;
+use crate::value::{Map, Value};
 
 /// A part of the file that grows or changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,14 +205,16 @@ fn render(
 ) {
     let journal = recorder.journal();
     match region {
-        JournalRegion::Head => inside(&JournalHead(journal), ends, out),
-        JournalRegion::Extension => inside(&ExtensionHead(&journal.extension), ends, out),
+        JournalRegion::Head => inside(&JournalHead::new(journal), ends, out),
+        JournalRegion::Extension => {
+            inside(&journal.extension.as_ref().map(ExtensionHead::new), ends, out);
+        }
         JournalRegion::Before => list(&[recorder.state_of(RunPhase::Before)], from, ends, out),
         JournalRegion::After => list(&[recorder.state_of(RunPhase::After)], from, ends, out),
         JournalRegion::During => list(&journal.steady_states.during, from, ends, out),
         JournalRegion::Run => list(&journal.run, from, ends, out),
         JournalRegion::Rollbacks => list(&journal.rollbacks, from, ends, out),
-        JournalRegion::Activities => list(&journal.extension.activities, from, ends, out),
+        JournalRegion::Activities => list(journal.actions(), from, ends, out),
     }
 }
 
@@ -240,23 +247,83 @@ fn append<T: Serialize>(item: &T, out: &mut Vec<u8>) {
     }
 }
 
-struct JournalHead<'a>(&'a Journal);
+/// The keys of a [`Journal`] before its lists.
+///
+/// Serde cannot render a part of a struct, and a flattened part would be buffered whenever a journal is read.
+#[derive(Serialize)]
+struct JournalHead<'a> {
+    #[serde(rename = "chaoslib-version")]
+    chaoslib_version: &'a Option<String>,
+    platform: &'a Option<String>,
+    node: &'a Option<String>,
+    experiment: &'a Value,
+    start: &'a Option<String>,
+    status: &'a Keyword<RunStatus>,
+    deviated: bool,
+}
 
-impl Serialize for JournalHead<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.0.serialize_head(&mut map)?;
-        map.end()
+impl<'a> JournalHead<'a> {
+    fn new(journal: &'a Journal) -> Self {
+        Self {
+            chaoslib_version: &journal.chaoslib_version,
+            platform: &journal.platform,
+            node: &journal.node,
+            experiment: &journal.experiment,
+            start: &journal.start,
+            status: &journal.status,
+            deviated: journal.deviated,
+        }
     }
 }
 
-struct ExtensionHead<'a>(&'a JournalExtension);
+/// The keys of a [`JournalExtension`] before its lists, for the same reason.
+#[derive(Serialize)]
+struct ExtensionHead<'a> {
+    schema: u32,
+    version: &'a str,
+    run_id: &'a str,
+    finished: bool,
+    reason: &'a Option<String>,
+    verdict: &'a Option<Keyword<RunVerdict>>,
+    exit_code: Option<u8>,
+    namespace: &'a Option<String>,
+    cluster: &'a Option<ClusterInfo>,
+    services: &'a [ActivityRoute],
+    experiment_hash: &'a str,
+    hypothesis_strategy: &'a Option<Keyword<HypothesisStrategy>>,
+    variables: &'a Option<BTreeMap<String, String>>,
+    annotations: Annotations<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a Environment>,
+}
 
-impl Serialize for ExtensionHead<'_> {
+impl<'a> ExtensionHead<'a> {
+    fn new(extension: &'a JournalExtension) -> Self {
+        Self {
+            schema: extension.schema,
+            version: &extension.version,
+            run_id: &extension.run_id,
+            finished: extension.finished,
+            reason: &extension.reason,
+            verdict: &extension.verdict,
+            exit_code: extension.exit_code,
+            namespace: &extension.namespace,
+            cluster: &extension.cluster,
+            services: &extension.services,
+            experiment_hash: &extension.experiment_hash,
+            hypothesis_strategy: &extension.hypothesis_strategy,
+            variables: &extension.variables,
+            annotations: Annotations(&extension.annotations),
+            environment: extension.environment.as_ref(),
+        }
+    }
+}
+
+struct Annotations<'a>(&'a Map);
+
+impl Serialize for Annotations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.0.serialize_head(&mut map)?;
-        map.end()
+        serializer.collect_map(self.0)
     }
 }
 

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{EXTENSION_KEY, HypothesisCheck, Journal, JournalEntry};
+use serde::Serialize;
+
+use super::{ActionRecord, EXTENSION_KEY, HypothesisCheck, Journal, JournalEntry, Keyword};
 use crate::event::RunStatus;
 use crate::value::{Map, Value, map};
 
@@ -61,9 +63,9 @@ pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
         (
             "journal",
             Value::Map(map([
-                ("status", optional(journal.status.map(RunStatus::name))),
+                ("status", journal.status.as_str().into()),
                 ("deviated", journal.deviated.into()),
-                ("start", journal.start.as_str().into()),
+                ("start", optional(journal.start.as_deref())),
                 ("end", optional(journal.end.as_deref())),
                 ("duration", journal.duration.map_or(Value::Null, Value::Float)),
             ])),
@@ -90,31 +92,28 @@ pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
         ("error", Value::Null),
     ]);
     if !place.agent {
-        document.insert(EXTENSION_KEY.to_owned(), own(journal));
+        document.insert(EXTENSION_KEY.to_owned(), extension(journal));
     }
     Value::Map(document)
 }
 
-fn own(journal: &Journal) -> Value {
-    let extension = &journal.extension;
-    let action = |record: &super::ActionRecord| {
-        let effect = record.effect.as_ref();
-        let targets = record
-            .targets
-            .iter()
-            .map(|t| Value::Text(format!("{}/{}", t.target.kind, t.target.name)))
-            .collect();
+/// The key that this program adds.
+fn extension(journal: &Journal) -> Value {
+    let Some(extension) = &journal.extension else { return Value::Null };
+    let action = |action: &ActionRecord| {
+        let effect = action.effect.as_ref();
+        let targets = action.targets.iter().map(|t| Value::Text(format!("{}/{}", t.kind, t.name))).collect();
         Value::Map(map([
-            ("name", record.name.as_str().into()),
-            ("phase", record.phase.name().into()),
-            ("at", record.at.as_str().into()),
+            ("name", journal.action_name(action).into()),
+            ("phase", action.phase.as_str().into()),
+            ("at", action.at.as_str().into()),
             ("targets", Value::List(targets)),
-            ("effect", optional(effect.map(|effect| effect.state.name()))),
+            ("effect", optional(effect.map(|effect| effect.state.as_str()))),
             ("detail", optional(effect.map(|effect| effect.detail.as_str()))),
         ]))
     };
     Value::Map(map([
-        ("verdict", optional(extension.verdict.map(super::RunVerdict::name))),
+        ("verdict", optional(extension.verdict.as_ref().map(Keyword::as_str))),
         ("reason", optional(extension.reason.as_deref())),
         ("run_id", extension.run_id.as_str().into()),
         ("experiment_hash", extension.experiment_hash.as_str().into()),
@@ -125,16 +124,14 @@ fn own(journal: &Journal) -> Value {
 
 /// What was found, the first that holds.
 fn outcome(journal: &Journal) -> &'static str {
-    match journal.status {
+    match journal.status.known() {
         Some(RunStatus::Interrupted) | None => return "interrupted",
         Some(RunStatus::Aborted) => return "aborted",
         Some(RunStatus::Completed | RunStatus::Failed) => {}
     }
-    let states = &journal.steady_states;
-    let all = states.before.iter().chain(&states.during).chain(&states.after);
-    if all.flat_map(|state| &state.probes).any(|probe| probe.status != Some("succeeded")) {
+    if journal.checks().flat_map(|(check, _)| &check.probes).any(|probe| !probe.succeeded()) {
         "probe-error"
-    } else if states.before.as_ref().is_some_and(|state| state.met == Some(false)) {
+    } else if journal.steady_states.before.as_ref().is_some_and(HypothesisCheck::is_unmet) {
         "baseline-not-met"
     } else if deviated_phases(journal).is_empty() {
         "passed"
@@ -145,9 +142,8 @@ fn outcome(journal: &Journal) -> &'static str {
 
 fn deviated_phases(journal: &Journal) -> Vec<&'static str> {
     let states = &journal.steady_states;
-    let unmet = |state: &HypothesisCheck| state.met == Some(false);
-    let during = states.during.iter().any(unmet).then_some("during");
-    let after = states.after.as_ref().is_some_and(unmet).then_some("after");
+    let during = states.during.iter().any(HypothesisCheck::is_unmet).then_some("during");
+    let after = states.after.as_ref().is_some_and(HypothesisCheck::is_unmet).then_some("after");
     during.into_iter().chain(after).collect()
 }
 
@@ -179,7 +175,7 @@ fn sentence(outcome: &str, journal: &Journal) -> String {
         "baseline-not-met" => "The steady state was not met to begin with, so nothing was done.".to_owned(),
         "probe-error" => "A probe of the steady state could not be carried out.".to_owned(),
         "aborted" => "An unexpected error ended the run.".to_owned(),
-        _ => match &journal.interruption {
+        _ => match &journal.unwritten.interrupt {
             Some(interrupt) => format!("The run was cut short: {}.", interrupt.reason),
             None => "The run was cut short.".to_owned(),
         },
@@ -198,7 +194,7 @@ fn join(phases: &[&str]) -> String {
 fn warnings(journal: &Journal) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let names = |entries: &[JournalEntry]| {
-        let failed = entries.iter().filter(|entry| entry.status == Some("failed"));
+        let failed = entries.iter().filter(|entry| entry.failed());
         failed.map(|entry| name(entry).python_text().into_owned()).collect::<Vec<_>>().join(", ")
     };
     if let Some(dry) = journal.experiment.get("dry").and_then(Value::as_text) {
@@ -216,11 +212,11 @@ fn warnings(journal: &Journal) -> Vec<(&'static str, String)> {
     if !failed.is_empty() {
         found.push(("method-activity-failed", format!("Activities of the method failed: {failed}.")));
     }
-    let unseen: Vec<_> =
-        journal.extension.activities.iter().filter(|record| record.is_unconfirmed()).collect();
-    if !unseen.is_empty() {
-        let unseen = unseen.iter().map(|record| record.name.as_str()).collect::<Vec<_>>().join(", ");
-        found.push(("action-not-confirmed", format!("Actions were not seen to take effect: {unseen}.")));
+    let unconfirmed = journal.actions().iter().filter(|action| action.is_unconfirmed());
+    let unconfirmed: Vec<_> = unconfirmed.map(|action| journal.action_name(action)).collect();
+    if !unconfirmed.is_empty() {
+        let names = unconfirmed.join(", ");
+        found.push(("action-not-confirmed", format!("The effect of actions was not observed: {names}.")));
     }
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
     let played = journal.rollbacks.len();
@@ -239,8 +235,8 @@ fn warning((code, message): (&str, String)) -> Value {
 }
 
 fn interrupted_by(journal: &Journal) -> Value {
-    match &journal.interruption {
-        Some(interrupt) if journal.status == Some(RunStatus::Interrupted) => Value::Map(map([
+    match &journal.unwritten.interrupt {
+        Some(interrupt) if journal.status.is(RunStatus::Interrupted) => Value::Map(map([
             ("kind", interrupt.kind.into()),
             ("name", interrupt.name.as_str().into()),
             ("reason", interrupt.reason.as_str().into()),
@@ -254,24 +250,24 @@ fn state(state: Option<&HypothesisCheck>) -> Value {
     let probe = |probe: &JournalEntry| {
         let mut detail = map([
             ("name", name(probe)),
-            ("status", optional(probe.status)),
+            ("status", optional(probe.status.as_ref().map(Keyword::as_str))),
             ("tolerance_met", probe.tolerance_met.map_or(Value::Null, Value::Bool)),
             ("tolerance", probe.activity.get("tolerance").cloned().unwrap_or_default()),
         ]);
-        detail.extend(bounded(&probe.output));
+        detail.extend(BoundedOutput::new(&probe.output).entries());
         if let Some(error) = error(probe) {
             detail.insert("error".to_owned(), error);
         }
         Value::Map(detail)
     };
     Value::Map(map([
-        ("met", state.met.map_or(Value::Null, Value::Bool)),
+        ("met", state.steady_state_met.map_or(Value::Null, Value::Bool)),
         ("probes", Value::List(state.probes.iter().map(probe).collect())),
     ]))
 }
 
 fn during(states: &[HypothesisCheck]) -> Value {
-    let unmet = || states.iter().enumerate().filter(|(_, state)| state.met == Some(false));
+    let unmet = || states.iter().enumerate().filter(|(_, check)| check.is_unmet());
     let probes =
         unmet().flat_map(|(_, state)| &state.probes).filter(|probe| probe.tolerance_met == Some(false));
     let names: BTreeSet<String> = probes.map(|probe| name(probe).python_text().into_owned()).collect();
@@ -284,20 +280,38 @@ fn during(states: &[HypothesisCheck]) -> Value {
 }
 
 fn failed(entries: &[JournalEntry]) -> Value {
-    let failed = entries.iter().filter(|entry| entry.status == Some("failed"));
+    let failed = entries.iter().filter(|entry| entry.failed());
     let detail = |entry: &JournalEntry| {
         Value::Map(map([("name", name(entry)), ("error", error(entry).unwrap_or_default())]))
     };
     Value::List(failed.map(detail).collect())
 }
 
-/// An output, or its size where it is large.
-pub(crate) fn bounded(output: &Value) -> Map {
-    let size = serde_json::to_string(output).map_or(0, |text| text.chars().count());
-    if size > MAX_OUTPUT {
-        map([("output_truncated", true.into()), ("output_size", count(size))])
-    } else {
-        map([("output", output.clone())])
+/// The output of an activity, or its size if it is large.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum BoundedOutput {
+    Whole { output: Value },
+    Size { output_truncated: bool, output_size: usize },
+}
+
+impl BoundedOutput {
+    pub(super) fn new(output: &Value) -> Self {
+        let output_size = serde_json::to_string(output).map_or(0, |text| text.chars().count());
+        if output_size > MAX_OUTPUT {
+            Self::Size { output_truncated: true, output_size }
+        } else {
+            Self::Whole { output: output.clone() }
+        }
+    }
+
+    fn entries(self) -> Map {
+        match self {
+            Self::Whole { output } => map([("output", output)]),
+            Self::Size { output_truncated, output_size } => {
+                map([("output_truncated", output_truncated.into()), ("output_size", count(output_size))])
+            }
+        }
     }
 }
 

@@ -1,37 +1,52 @@
-//! What a run came to, in one word. Floor 0.
+//! The verdict of a run: one word, from which the exit code follows.
 
-use super::{HypothesisCheck, Journal, JournalEntry};
-use crate::event::{InterruptPriority, RunPhase, RunStatus, Signal};
+use super::{ActionRecord, HypothesisCheck, Journal, JournalEntry, Keyword};
+use crate::event::{RunPhase, RunStatus};
 use crate::mutation::EffectState;
-use crate::value::Value;
 
-/// The one word. The exit code follows from it.
+/// The verdict of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunVerdict {
-    /// The hypothesis was met wherever it was looked at, and every action took effect.
+    /// Every check met the hypothesis, and every action took effect.
     Held,
-    /// There was no hypothesis to hold or not; every action took effect.
+    /// The run has no hypothesis; every action took effect.
     Explored,
-    /// Activities were left out, so nothing was learnt; what did run went well.
+    /// The run skipped activities; what it ran succeeded.
     Dry,
     /// The hypothesis was not met during or after the method.
     Deviated,
-    /// The hypothesis was not met, or could not be measured, before anything was done: nothing was learnt.
+    /// The hypothesis was not met, or could not be measured, before the method.
     BaselineNotMet,
-    /// An action failed, or was not seen to take effect.
+    /// An action failed, or its effect was not observed.
     ActionNotConfirmed,
     /// An unexpected error ended the run.
     Aborted,
-    /// A control, a safeguard or the end of its time stopped the run.
+    /// A control, a safeguard or the timeout stopped the run.
     Stopped,
     /// A signal ended the run.
-    Interrupted(Signal),
-    /// Rollbacks were begun and not all of them were carried out.
+    Interrupted,
+    /// Rollbacks began, and not all of them succeeded.
     RollbackIncomplete,
+    /// The entries of the journal do not decide. No run of this program ends so.
+    Undecided,
 }
 
 impl RunVerdict {
-    /// Its name.
+    /// Every verdict.
+    pub const ALL: [Self; 11] = [
+        Self::Held,
+        Self::Explored,
+        Self::Dry,
+        Self::Deviated,
+        Self::BaselineNotMet,
+        Self::ActionNotConfirmed,
+        Self::Aborted,
+        Self::Stopped,
+        Self::Interrupted,
+        Self::RollbackIncomplete,
+        Self::Undecided,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -42,120 +57,160 @@ impl RunVerdict {
             Self::ActionNotConfirmed => "action-not-confirmed",
             Self::Aborted => "aborted",
             Self::Stopped => "stopped",
-            Self::Interrupted(_) => "interrupted",
+            Self::Interrupted => "interrupted",
             Self::RollbackIncomplete => "rollback-incomplete",
+            Self::Undecided => "undecided",
         }
     }
 }
 
-/// What a finished run came to, and why: the first that holds, from the most serious on. Lenient runs forgive
-/// actions that failed.
-pub fn judge(journal: &Journal, strict: bool) -> (RunVerdict, Option<String>) {
+/// How a run is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Ignores failed and unconfirmed actions, like the Chaos Toolkit.
+    Lenient,
+    /// Requires that every action succeeds and is not seen to miss its effect.
+    Strict,
+    /// Also requires an entry for everything that the experiment declares: for untrusted journals, whose author may
+    /// have left out what speaks against the run.
+    Complete,
+}
+
+/// Judges a run by its entries, and says why. The first rule that applies counts, from the most serious on.
+pub fn judge(journal: &Journal, strictness: Strictness) -> (RunVerdict, String) {
     if let Some(reason) = incomplete_rollback(journal) {
-        return (RunVerdict::RollbackIncomplete, Some(reason));
+        return (RunVerdict::RollbackIncomplete, reason);
     }
-    if journal.status == Some(RunStatus::Interrupted) {
-        let interrupt = journal.interruption.as_ref();
-        let reason = interrupt.map(|interrupt| interrupt.reason.clone());
-        return match interrupt.map(|interrupt| (interrupt.urgency, interrupt.signal)) {
-            Some((InterruptPriority::Signal | InterruptPriority::SecondSignal, Some(signal))) => {
-                (RunVerdict::Interrupted(signal), reason)
-            }
-            _ => (RunVerdict::Stopped, reason),
-        };
-    }
-    if journal.status == Some(RunStatus::Aborted) {
-        let cause = journal.abortion.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-        return (RunVerdict::Aborted, Some(format!("an unexpected error ended the run{cause}")));
-    }
-    if let Some(reason) = unconfirmed_action(journal).filter(|_| strict) {
-        return (RunVerdict::ActionNotConfirmed, Some(reason));
-    }
-    let states = &journal.steady_states;
-    if let Some(before) = states.before.as_ref().filter(|state| state.met == Some(false)) {
-        let what = format!("{} before the method", deviation(before));
-        return (RunVerdict::BaselineNotMet, Some(what));
-    }
-    let looks = states
-        .during
-        .iter()
-        .map(|state| (state, "during"))
-        .chain(states.after.iter().map(|state| (state, "after")));
-    for (state, when) in looks {
-        if state.met == Some(false) {
-            return (RunVerdict::Deviated, Some(format!("{} {when} the method", deviation(state))));
+    match &journal.status {
+        Keyword::Known(RunStatus::Interrupted) => return interruption(journal),
+        Keyword::Known(RunStatus::Aborted) => {
+            let cause = journal.unwritten.abortion.as_ref().map(|error| format!(": {error}"));
+            let cause = cause.unwrap_or_default();
+            return (RunVerdict::Aborted, format!("an unexpected error ended the run{cause}"));
         }
+        Keyword::Known(RunStatus::Completed | RunStatus::Failed) => {}
+        Keyword::Unknown(word) => return (RunVerdict::Undecided, format!("unknown status '{word}'")),
     }
-    if journal
-        .experiment
-        .get("dry")
-        .is_some_and(|dry| matches!(dry.as_text(), Some("probes" | "actions" | "activities")))
-    {
-        return (RunVerdict::Dry, Some("what was left out was not tried".to_owned()));
+    if let Some(reason) = unconfirmed_action(journal, strictness) {
+        return (RunVerdict::ActionNotConfirmed, reason);
     }
-    let looked = states.before.is_some() || states.after.is_some() || !states.during.is_empty();
-    let (verdict, reason) = if looked {
-        (RunVerdict::Held, "the steady state was met at every look")
+    if let Some((check, phase)) = journal.checks().find(|(check, _)| check.is_unmet()) {
+        let reason = format!("{} {} the method", deciding_probe(check), phase.name());
+        let is_baseline = phase == RunPhase::Before;
+        return (if is_baseline { RunVerdict::BaselineNotMet } else { RunVerdict::Deviated }, reason);
+    }
+    if journal.deviated {
+        return (RunVerdict::Deviated, "the steady state was not met after the method".to_owned());
+    }
+    if journal.dry().is_some_and(|dry| dry != "pause") {
+        return (RunVerdict::Dry, "the run was dry and skipped activities".to_owned());
+    }
+    if let Some(reason) = unexplained_end(journal, strictness) {
+        return (RunVerdict::Undecided, reason);
+    }
+    if journal.checks().next().is_none() {
+        return (RunVerdict::Explored, "the run did not check a steady state".to_owned());
+    }
+    if let Some(reason) = incomplete_checks(journal, strictness) {
+        return (RunVerdict::Undecided, reason.to_owned());
+    }
+    let reason = if journal.extension.is_some() {
+        "every check met the steady state"
     } else {
-        (RunVerdict::Explored, "there was no steady state to judge")
+        "every check met the steady state; the journal does not record the effects of actions"
     };
-    (verdict, Some(reason.to_owned()))
+    (RunVerdict::Held, reason.to_owned())
 }
 
-/// `probe 'p' was not met`, of the probe that decided.
-fn deviation(state: &HypothesisCheck) -> String {
-    let Some(probe) = state.probes.last() else { return "the hypothesis was not met".to_owned() };
-    let what = if probe.status == Some("succeeded") {
-        "was not within its tolerance"
-    } else {
-        "could not be measured"
-    };
-    format!("probe '{}' {what}", name(probe))
+/// Tells a signal from other interruptions. Journals leave out SIGUSR1 and SIGUSR2, as the Chaos Toolkit does.
+fn interruption(journal: &Journal) -> (RunVerdict, String) {
+    let written = journal.interruption.as_ref();
+    let is_signal = written.is_none_or(|interruption| interruption.kind == "signal");
+    let verdict = if is_signal { RunVerdict::Interrupted } else { RunVerdict::Stopped };
+    let known = journal.unwritten.interrupt.as_ref().map(|interrupt| &interrupt.reason);
+    let reason = known.or_else(|| written.map(|interruption| &interruption.reason));
+    let reason = reason.filter(|reason| !reason.is_empty()).cloned();
+    (verdict, reason.unwrap_or_else(|| "the run was interrupted".to_owned()))
 }
 
-fn name(entry: &JournalEntry) -> String {
-    entry.activity.get("name").map(Value::python_text).unwrap_or_default().into_owned()
+/// Returns why a run without an unmet check is not a success.
+fn unexplained_end(journal: &Journal, strictness: Strictness) -> Option<String> {
+    if !journal.status.is(RunStatus::Completed) {
+        return Some("the run failed, and its entries do not show why".to_owned());
+    }
+    if strictness != Strictness::Complete {
+        return None;
+    }
+    let method = journal.experiment["method"].as_list().unwrap_or_default();
+    let declared = method.iter().filter(|activity| activity["type"].as_text() == Some("action")).count();
+    let started = journal.run.iter().filter(|entry| entry.is_action()).count();
+    (started < declared).then(|| format!("only {started} of {declared} actions were started"))
 }
 
-/// Rollbacks that began and did not all succeed. Those that were never begun are the strategy's choice.
+/// Returns why checks without an unmet one are not a success.
+fn incomplete_checks(journal: &Journal, strictness: Strictness) -> Option<&'static str> {
+    if journal.checks().any(|(check, _)| !check.is_met()) {
+        return Some("a check of the steady state is incomplete");
+    }
+    (strictness == Strictness::Complete && journal.steady_states.after.is_none())
+        .then_some("the steady state was not checked after the method")
+}
+
+/// Names the probe that decided a check: `probe 'p' was not within its tolerance`.
+fn deciding_probe(check: &HypothesisCheck) -> String {
+    let Some(probe) = check.probes.last() else { return "the hypothesis was not met".to_owned() };
+    let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
+    format!("probe '{}' {what}", probe.name())
+}
+
+/// Returns why rollbacks that began are incomplete. Whether they begin is the choice of the strategy.
 fn incomplete_rollback(journal: &Journal) -> Option<String> {
-    let played = &journal.rollbacks;
-    if let Some(entry) = played.iter().find(|entry| entry.status != Some("succeeded")) {
-        return Some(format!("rollback '{}' was not carried out", name(entry)));
+    let rollbacks = &journal.rollbacks;
+    if let Some(entry) = rollbacks.iter().find(|entry| !entry.succeeded()) {
+        return Some(format!("rollback '{}' failed", entry.name()));
     }
-    if let Some(reason) = unconfirmed(journal, |phase| phase == RunPhase::Rollbacks) {
+    let mut actions = journal.actions().iter().filter(|action| action.is_rollback());
+    if let Some(reason) = actions.find_map(|action| missing_effect(journal, action)) {
         return Some(reason);
     }
-    let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
-    let begun = !played.is_empty() || journal.extension.rollbacks_begun;
-    (begun && played.len() < declared)
-        .then(|| format!("only {} of {declared} rollbacks were played", played.len()))
+    let declared = journal.experiment["rollbacks"].as_list().map_or(0, <[_]>::len);
+    let began = !rollbacks.is_empty() || journal.unwritten.rollbacks_begun;
+    (began && rollbacks.len() < declared)
+        .then(|| format!("only {} of {declared} rollbacks were started", rollbacks.len()))
 }
 
-fn unconfirmed_action(journal: &Journal) -> Option<String> {
-    let failed = |entry: &&JournalEntry| {
-        entry.activity.get("type").and_then(Value::as_text) == Some("action")
-            && entry.status != Some("succeeded")
+/// Returns why an action counts as failed.
+fn unconfirmed_action(journal: &Journal, strictness: Strictness) -> Option<String> {
+    if strictness == Strictness::Lenient {
+        return None;
+    }
+    let mut actions = journal.run.iter().enumerate().filter(|(_, entry)| entry.is_action());
+    if let Some((_, action)) = actions.clone().find(|(_, entry)| !entry.succeeded()) {
+        return Some(format!("action '{}' failed", action.name()));
+    }
+    let mut recorded = journal.actions().iter().filter(|action| !action.is_rollback());
+    if let Some(reason) = recorded.find_map(|action| missing_effect(journal, action)) {
+        return Some(reason);
+    }
+    // skipped actions have no effect
+    if strictness != Strictness::Complete || matches!(journal.dry(), Some("actions" | "activities")) {
+        return None;
+    }
+    let is_recorded =
+        |index: usize| journal.action(&format!("/run/{index}")).is_some_and(|action| action.effect.is_some());
+    let (_, action) = actions.find(|(index, _)| !is_recorded(*index))?;
+    Some(format!("the effect of action '{}' is unknown", JournalEntry::name(action)))
+}
+
+/// Returns why the effect of an action was not observed.
+fn missing_effect(journal: &Journal, action: &ActionRecord) -> Option<String> {
+    let effect = action.effect.as_ref().filter(|effect| !effect.state.is(EffectState::Confirmed))?;
+    let name = journal.action_name(action);
+    let what = match effect.state.known() {
+        Some(EffectState::Mismatch) => "did not take effect",
+        _ => "has no observed effect",
     };
-    let entry = journal.run.iter().find(failed).map(|entry| format!("action '{}' failed", name(entry)));
-    entry.or_else(|| unconfirmed(journal, |phase| phase != RunPhase::Rollbacks))
-}
-
-/// An action that was not seen to take effect, in the phases asked for.
-fn unconfirmed(journal: &Journal, asked: impl Fn(RunPhase) -> bool) -> Option<String> {
-    let mut records = journal.extension.activities.iter().filter(|record| asked(record.phase));
-    records.find_map(|record| {
-        let effect = record.effect.as_ref()?;
-        match effect.state {
-            EffectState::Confirmed => None,
-            EffectState::Mismatch => {
-                Some(format!("action '{}' did not take effect: {}", record.name, effect.detail))
-            }
-            EffectState::Unknown => {
-                Some(format!("action '{}' was not seen to take effect: {}", record.name, effect.detail))
-            }
-        }
-    })
+    Some(format!("action '{name}' {what}: {}", effect.detail))
 }
 
 #[cfg(test)]

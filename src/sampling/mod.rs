@@ -20,9 +20,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::chaosk8s;
 use crate::clock::Timestamp;
 use crate::experiment::{Activity, Experiment, MethodStep, ProviderKind};
-use crate::kubernetes;
 use crate::provider::Providers;
 use crate::series::{SampleOutcome, Series};
 use crate::substitution::{Redactor, Scope};
@@ -144,11 +144,10 @@ fn only_looks(activity: &Activity) -> bool {
         Some(ProviderKind::Http) => {
             text("method").is_none_or(|method| matches!(method.to_uppercase().as_str(), "GET" | "HEAD"))
         }
-        Some(ProviderKind::Python) => kubernetes::catalogue::lookup(
-            text("module").unwrap_or_default(),
-            text("func").unwrap_or_default(),
-        )
-        .is_ok_and(|function| !function.is_action),
+        Some(ProviderKind::Python) => {
+            chaosk8s::catalogue::lookup(text("module").unwrap_or_default(), text("func").unwrap_or_default())
+                .is_ok_and(|function| !function.is_action)
+        }
         Some(ProviderKind::Process) | None => false,
     }
 }

@@ -12,9 +12,11 @@ use serde_json::{Value as Json, json};
 use super::backup_entry::{self, BackupEntry, Provenance, RestoreAction, TrialMark};
 use super::deployment::{PlannedChange, ResolvedManifest};
 use super::manifest::{clean, localise};
-use crate::kubernetes::deploy::{self, Workload};
-use crate::kubernetes::{
-    ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, MutationResponse, PlannedMutation,
+use super::readiness::Workload;
+use super::{leftovers, manifest_apply};
+use crate::k8s::{
+    ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, MutationResponse,
+    PlannedMutation, get_object,
 };
 
 /// What stood in a namespace, under the names that a trial uses.
@@ -80,9 +82,9 @@ impl Backup {
             if kept.iter().any(|known| (&known.kind, &known.name) == (&kind, &name)) {
                 continue;
             }
-            let found = deploy::present(&cluster, &one.known, &object).await;
+            let found = get_object(&cluster, &one.known, &object).await;
             let mut original =
-                found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.brief()))?;
+                found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.summary()))?;
             let uid =
                 original.as_ref().and_then(|found| found["metadata"]["uid"].as_str()).map(str::to_owned);
             original.iter_mut().for_each(clean);
@@ -104,7 +106,8 @@ impl Backup {
         trial: Option<&str>,
         voucher: Option<&BackupProof>,
     ) -> Result<(Vec<Self>, Vec<InvalidBackup>), String> {
-        let secrets = deploy::kept(cluster, namespace, trial).await.map_err(|failure| failure.brief())?;
+        let secrets =
+            leftovers::list_secrets(cluster, namespace, trial).await.map_err(|failure| failure.summary())?;
         let (mut found, mut misfits) = (Vec::new(), Vec::new());
         for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_keeper(secret)) {
             let namespace = metadata.namespace.clone().unwrap_or_default();
@@ -176,7 +179,7 @@ impl Backup {
             // it is there already, and is refused
             BackupSource::Secret { .. } => json!({}),
         };
-        PlannedChange::new(deploy::secret(&self.name(), &self.namespace, &self.trial, data))
+        PlannedChange::new(manifest_apply::plan_secret(&self.name(), &self.namespace, &self.trial, data))
     }
 
     /// Objects that are put in place. They bear the mark by which it is seen later on that they are the trial's.
@@ -189,7 +192,7 @@ impl Backup {
             backup_entry::mark(&mut object, &self.trial, &self.digest);
             (one.known.clone(), object)
         };
-        PlannedChange::new(deploy::application(&resolved.iter().map(marked).collect::<Vec<_>>()))
+        PlannedChange::new(manifest_apply::plan_apply(&resolved.iter().map(marked).collect::<Vec<_>>()))
     }
 
     /// What will become of each object. Nothing is changed.
@@ -238,10 +241,10 @@ impl Backup {
         one: &BackupEntry,
     ) -> Result<(DiscoveredKind, Option<Json>), String> {
         let known = kinds.of(&self.cluster, &one.api_version, &one.kind).await;
-        let known = known.map_err(|failure| failure.brief())?;
+        let known = known.map_err(|failure| failure.summary())?;
         let bare = json!({"metadata": {"name": one.name, "namespace": self.namespace}});
-        let now = deploy::present(&self.cluster, &known, &bare).await;
-        Ok((known, now.map_err(|failure| failure.brief())?))
+        let now = get_object(&self.cluster, &known, &bare).await;
+        Ok((known, now.map_err(|failure| failure.summary())?))
     }
 
     /// Whether the trial has yet to put something there.
@@ -269,16 +272,16 @@ impl Backup {
                 let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
                 let namespace = Some(self.namespace.clone());
                 let thing = Metadata { name: one.name.clone(), namespace, uid, ..Metadata::default() };
-                deploy::removal(&[(known.resource.clone(), thing)]).operations.into_iter().next()
+                leftovers::plan_removal(&[(known.resource.clone(), thing)]).operations.into_iter().next()
             }
             (RestoreAction::PutBack, Some(original), Some(now)) => {
                 let mut object = original.clone();
                 // whoever changes it at the same moment is not overruled
                 object["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
-                Some(deploy::restoration(known, &object))
+                Some(manifest_apply::plan_restore(known, &object))
             }
             (RestoreAction::MadeAgain, Some(original), _) => {
-                Some(deploy::recreation(known, &self.namespace, original))
+                Some(manifest_apply::plan_recreate(known, &self.namespace, original))
             }
             _ => None,
         }
@@ -289,12 +292,13 @@ impl Backup {
         let secrets = match &self.source {
             BackupSource::Secret { metadata, .. } => vec![metadata.clone()],
             BackupSource::Own { .. } => {
-                let found = deploy::kept(&self.cluster, Some(&self.namespace), Some(&self.trial)).await;
-                let found = found.map_err(|failure| failure.brief())?.into_iter();
+                let found =
+                    leftovers::list_secrets(&self.cluster, Some(&self.namespace), Some(&self.trial)).await;
+                let found = found.map_err(|failure| failure.summary())?.into_iter();
                 found.map(|(metadata, _)| metadata).filter(|one| one.name == self.name()).collect()
             }
         };
-        Ok(PlannedChange::new(deploy::forgetting(&secrets)))
+        Ok(PlannedChange::new(leftovers::plan_secret_removal(&secrets)))
     }
 }
 

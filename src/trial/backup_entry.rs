@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::manifest::clean;
-use crate::kubernetes::DiscoveredKind;
-use crate::kubernetes::deploy::{self, TRIAL_LABEL};
+use super::manifest_apply;
+use super::manifest_apply::TRIAL_LABEL;
+use crate::k8s::DiscoveredKind;
 
 /// Under which key the Secret has it.
 const KEY: &str = "standing.json";
@@ -171,8 +172,8 @@ fn is_trial(text: &str) -> bool {
 
 /// Marks an object as what a trial has put in place of what is kept under a digest.
 pub(super) fn mark(object: &mut Json, trial: &str, digest: &str) {
-    deploy::mark(object, "labels", TRIAL_LABEL, trial);
-    deploy::mark(object, "annotations", DIGEST_ANNOTATION, digest);
+    manifest_apply::mark(object, "labels", TRIAL_LABEL, trial);
+    manifest_apply::mark(object, "annotations", DIGEST_ANNOTATION, digest);
 }
 
 /// The mark that an object bears.
@@ -251,7 +252,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::Resource;
+    use crate::k8s::Resource;
 
     fn settings() -> BackupEntry {
         let original = json!({"apiVersion": "v1", "kind": "ConfigMap",
@@ -363,7 +364,7 @@ mod tests {
                 kind: "Thing".into(),
             },
             namespaced,
-            removable: true,
+            deletable: true,
         };
         let thing = known("", true);
         let (with, without) = (settings(), BackupEntry { original: None, uid: None, ..settings() });

@@ -1,6 +1,6 @@
 //! Where the runs of a trial take place: a namespace that comes, is filled, becomes ready, and goes. Floor 2.
 //!
-//! Each change of the cluster has its four steps: it is a [`Plan`](crate::kubernetes::Plan) that was prepared from
+//! Each change of the cluster has its four steps: it is a [`Plan`](crate::k8s::Plan) that was prepared from
 //! what is there, the caller records it, it is applied, and it is looked at whether it took effect.
 
 use std::collections::BTreeSet;
@@ -14,10 +14,11 @@ use tokio::time::Instant;
 
 use super::Backup;
 use super::manifest::{Manifest, localise};
-use crate::kubernetes::deploy::{self, TRIAL_LABEL, Workload};
-use crate::kubernetes::{
-    ClusterClient, ClusterError, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES,
-    Resource,
+use super::manifest_apply::TRIAL_LABEL;
+use super::readiness::Workload;
+use super::{leftovers, manifest_apply, readiness};
+use crate::k8s::{
+    ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES, Resource, get_object,
 };
 use crate::mutation::{EffectState, StopToken, Target};
 
@@ -25,8 +26,6 @@ use crate::mutation::{EffectState, StopToken, Target};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long it may take until something that was done is to be seen.
 const SEEN: Duration = Duration::from_secs(15);
-/// How long a new namespace may take to get the account that its Pods run as.
-const ACCOUNT: Duration = Duration::from_secs(15);
 
 /// A manifest, and what the server knows of its kind.
 #[derive(Clone, Debug)]
@@ -84,7 +83,7 @@ impl TrialCluster {
         for manifest in manifests {
             let text = |key: &str| manifest.object[key].as_str().unwrap_or_default();
             let known = kinds.of(&self.cluster, text("apiVersion"), text("kind")).await;
-            let known = known.map_err(|failure| format!("{}: {}", manifest.place, failure.brief()))?;
+            let known = known.map_err(|failure| format!("{}: {}", manifest.place, failure.summary()))?;
             resolved.push(ResolvedManifest { known, manifest: manifest.clone() });
         }
         Ok(resolved)
@@ -92,13 +91,13 @@ impl TrialCluster {
 
     /// A namespace for a run.
     pub fn namespace(&self, name: &str, arm: &str) -> PlannedChange {
-        PlannedChange(deploy::namespace(name, &self.trial, arm))
+        PlannedChange(manifest_apply::plan_namespace(name, &self.trial, arm))
     }
 
     /// Objects in a namespace.
     pub fn objects(resolved: &[&ResolvedManifest], namespace: &str) -> PlannedChange {
         let fit = |one: &&ResolvedManifest| (one.known.clone(), localise(&one.manifest, namespace));
-        PlannedChange(deploy::application(&resolved.iter().map(fit).collect::<Vec<_>>()))
+        PlannedChange(manifest_apply::plan_apply(&resolved.iter().map(fit).collect::<Vec<_>>()))
     }
 
     /// Objects of the whole cluster, marked as this trial's. What is there already is refused: it is somebody's.
@@ -107,7 +106,7 @@ impl TrialCluster {
         for one in resolved {
             let mut object = one.manifest.object.clone();
             super::manifest::clean(&mut object);
-            let there = deploy::present(&self.cluster, &one.known, &object).await;
+            let there = get_object(&self.cluster, &one.known, &object).await;
             match there {
                 Ok(None) => {}
                 Ok(Some(_)) => {
@@ -117,13 +116,13 @@ impl TrialCluster {
                     ));
                 }
                 Err(failure) => {
-                    return Err(format!("{}: {}", one.manifest.place, failure.brief()));
+                    return Err(format!("{}: {}", one.manifest.place, failure.summary()));
                 }
             }
-            deploy::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
+            manifest_apply::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
             objects.push((one.known.clone(), object));
         }
-        Ok(PlannedChange(deploy::application(&objects)))
+        Ok(PlannedChange(manifest_apply::plan_apply(&objects)))
     }
 
     /// Makes a change that was recorded, and waits until it is to be seen. Whoever does not wait that long cuts
@@ -167,11 +166,11 @@ impl TrialCluster {
     ) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            let unfinished = deploy::unfinished(&self.cluster, namespace, only).await;
+            let unfinished = readiness::list_unready(&self.cluster, namespace, only).await;
             let why = match unfinished {
                 Ok(unfinished) if unfinished.is_empty() => return Ok(()),
                 Ok(unfinished) => unfinished.join(", "),
-                Err(failure) => failure.brief(),
+                Err(failure) => failure.summary(),
             };
             if begun.elapsed() >= limit {
                 return Err(format!("not complete after {} s: {why}", limit.as_secs_f64()));
@@ -182,18 +181,18 @@ impl TrialCluster {
 
     /// How many nodes there are; nothing where they may not be listed.
     pub async fn nodes(&self) -> Option<u32> {
-        deploy::nodes(&self.cluster).await
+        readiness::count_nodes(&self.cluster).await
     }
 
     /// The namespaces of this trial that are there.
     pub async fn namespaces(&self) -> Result<Vec<Metadata>, String> {
-        let all = deploy::trial_namespaces(&self.cluster, Some(&self.trial)).await;
-        all.map_err(|failure| failure.brief())
+        let all = leftovers::list_namespaces(&self.cluster, Some(&self.trial)).await;
+        all.map_err(|failure| failure.summary())
     }
 
     /// Things that are to go, each only as long as it is the one that was found.
     pub fn removal(things: &[(Resource, Metadata)]) -> PlannedChange {
-        PlannedChange(deploy::removal(things))
+        PlannedChange(leftovers::plan_removal(things))
     }
 
     /// The same of namespaces.
@@ -220,33 +219,19 @@ impl TrialCluster {
     pub async fn marked(&self, kinds: &[DiscoveredKind]) -> Result<Vec<(Resource, Metadata)>, String> {
         let mut found = Vec::new();
         for kind in kinds {
-            let things = deploy::labelled(&self.cluster, &kind.resource, None, Some(&self.trial)).await;
-            let things = things.map_err(|failure| failure.brief())?;
+            let things =
+                leftovers::list_labelled(&self.cluster, &kind.resource, None, Some(&self.trial)).await;
+            let things = things.map_err(|failure| failure.summary())?;
             found.extend(things.into_iter().map(|thing| (kind.resource.clone(), thing)));
         }
         Ok(found)
     }
 }
 
-/// Asks for a change; again where it comes too early.
+/// Applies a change, once the service accounts of its Pods exist.
 async fn apply(plan: &MutationPlan, cluster: &ClusterClient, halt: &StopToken) -> Result<(), String> {
-    let begun = Instant::now();
-    loop {
-        match plan.apply(cluster, halt, &|_, _| {}).await {
-            Ok(_) => return Ok(()),
-            // a Pod that is applied before its namespace has the account for it
-            Err(failure) if is_too_early(&failure) && begun.elapsed() < ACCOUNT && !halt.is_asked() => {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            Err(failure) => return Err(failure.brief()),
-        }
-    }
-}
-
-/// Whether a Pod was refused because its namespace is too young.
-fn is_too_early(failure: &ClusterError) -> bool {
-    let words = failure.words();
-    failure.code() == Some(403) && words.contains("serviceaccount") && words.contains("not found")
+    readiness::wait_for_service_accounts(plan, cluster, halt).await;
+    plan.apply(cluster, halt, &|_, _| {}).await.map(drop).map_err(|error| error.summary())
 }
 
 /// The replicas that manifests ask for.

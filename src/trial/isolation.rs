@@ -8,11 +8,11 @@ use std::fmt;
 
 use url::Url;
 
+use crate::chaosk8s::catalogue::{Function, lookup};
+use crate::chaosk8s::{Arguments, to_json};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
 use crate::experiment::{Activity, ControlDeclaration, Experiment, Tolerance};
-use crate::kubernetes::catalogue::{Function, lookup};
-use crate::kubernetes::service::{ServiceAlias, named};
-use crate::kubernetes::{Arguments, to_json};
+use crate::k8s::service::{ServiceAlias, named};
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
 

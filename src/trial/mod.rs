@@ -13,11 +13,16 @@ mod backup;
 mod backup_entry;
 mod deployment;
 mod isolation;
+mod leftovers;
 pub mod manifest;
+mod manifest_apply;
+mod readiness;
 mod schedule;
 
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
 pub use backup_entry::RestoreAction;
 pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replicas};
 pub use isolation::{AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, activities, outside};
+pub use leftovers::{list_leftovers, list_trial_names, plan_removal};
+pub use readiness::Workload;
 pub use schedule::{Arm, order};

@@ -4,6 +4,7 @@
 //! in a text is formatted as Python does. `serde_json::Value` does not fit: it has neither infinities (`.inf` is a
 //! valid bound of a range) nor integers beyond 64 bits.
 
+mod deserialize;
 mod number;
 mod order;
 mod text;

@@ -1,4 +1,4 @@
-//! The action, the workflows, krew's manifest and the documents say the same: platforms, pins, links.
+//! The action, the workflows, the krew manifest and the documents agree: platforms, pins, links.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn all(pattern: &str, text: &str) -> Vec<String> {
     Regex::new(pattern).unwrap().captures_iter(text).map(|found| found.unwrap()[1].to_owned()).collect()
 }
 
-/// Every file below a folder with this ending.
+/// Lists the files below a directory with this ending.
 fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()) {
@@ -41,7 +41,7 @@ fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What GitHub executes: the action, our workflows, and those that users copy.
+/// The files that GitHub executes: the action, the workflows, and the workflows that users copy.
 fn executed() -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("action.yml")];
     found.extend(files(".github/workflows", ".yml"));
@@ -50,7 +50,7 @@ fn executed() -> Vec<PathBuf> {
     found
 }
 
-/// Every value under this key, wherever it stands.
+/// Collects every value of this key, at any depth.
 fn under<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Mapping(map) => {
@@ -67,7 +67,7 @@ fn under<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
 }
 
 #[test]
-fn no_script_has_an_expression_in_it() {
+fn workflow_scripts_contain_no_expressions() {
     for path in executed() {
         let document = yaml(&path);
         let mut scripts = Vec::new();
@@ -79,7 +79,7 @@ fn no_script_has_an_expression_in_it() {
 }
 
 #[test]
-fn every_other_action_is_pinned() {
+fn third_party_actions_are_pinned_by_commit() {
     let pinned = Regex::new(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").unwrap();
     let mut seen = 0;
     for path in executed() {
@@ -94,7 +94,7 @@ fn every_other_action_is_pinned() {
 }
 
 #[test]
-fn no_workflow_has_more_rights_than_it_says_why() {
+fn workflow_permissions_are_minimal_and_explained() {
     for path in executed().into_iter().filter(|path| !path.ends_with("action.yml")) {
         let document = yaml(&path);
         let shown = path.display();
@@ -116,7 +116,7 @@ fn no_workflow_has_more_rights_than_it_says_why() {
 }
 
 #[test]
-fn the_action_hands_on_every_input_as_a_variable() {
+fn action_passes_every_input_as_env_variable() {
     let action = yaml("action.yml");
     let inputs: BTreeSet<&str> =
         action["inputs"].as_mapping().unwrap().keys().filter_map(Value::as_str).collect();
@@ -128,7 +128,7 @@ fn the_action_hands_on_every_input_as_a_variable() {
             else {
                 continue;
             };
-            // where it is empty, another one
+            // the alternative if it is empty
             let input = input.split_once(" || ").map_or(input, |(input, _)| input);
             if input.contains(' ') {
                 assert_eq!((name, input), ("KUBECTL_CHAOS_INPUT_WORKFLOW_RUN", "mode == 'publish'"));
@@ -158,29 +158,29 @@ fn flags(command: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn its_inputs_are_the_flags_of_what_it_starts() {
+fn action_inputs_match_flags_of_ci_and_publish() {
     let action = yaml("action.yml");
     let mut inputs: BTreeSet<String> =
         action["inputs"].as_mapping().unwrap().keys().map(|name| name.as_str().unwrap().to_owned()).collect();
-    // which program, from where, in which mode, and with what token
+    // these select the program, its source, the mode and the token
     for own in ["mode", "version", "binary", "download-url", "github-token"] {
         assert!(inputs.remove(own), "{own}");
     }
-    // flags of every command are none, apart from those that say where
+    // global flags are no inputs, except those that select the cluster
     let of_every_command = flags("discover");
     let own = |command: &str| -> BTreeSet<String> {
         flags(command).difference(&of_every_command).cloned().collect()
     };
     let mut known: BTreeSet<String> = own("ci").union(&own("publish")).cloned().collect();
     known.extend(["kubeconfig", "context", "namespace", "seed"].map(str::to_owned));
-    // the event says the first one, and nobody asks an action for the second
+    // the event contains the first one, and an action does not need the second
     for left_out in ["workflow-run", "dry-run"] {
         assert!(known.remove(left_out), "{left_out}");
     }
-    // it may be given before `publish` takes it: an input that nothing takes is ignored
+    // an input that no command reads is ignored, so it may exist before `publish` reads it
     let ahead = !known.contains("html") && inputs.remove("html");
     assert_eq!(inputs, known);
-    // each step is given what its command takes
+    // each step gets the inputs of its command
     for (step, command) in [("run", "ci"), ("publish", "publish")] {
         let steps = action["runs"]["steps"].as_sequence().unwrap();
         let step = steps.iter().find(|one| one["id"] == step).unwrap();
@@ -193,20 +193,20 @@ fn its_inputs_are_the_flags_of_what_it_starts() {
             .filter(|name| !(ahead && name == "html"))
             .collect();
         let mut takes: BTreeSet<String> = own(command).intersection(&inputs).cloned().collect();
-        // a comparison that is made again asks no cluster
+        // a repeated comparison needs no cluster
         let everywhere: &[&str] =
             if command == "ci" { &["kubeconfig", "context", "namespace", "seed"] } else { &["seed"] };
         takes.extend(everywhere.iter().map(|flag| (*flag).to_owned()));
         // `publish` reads the folder that `ci` writes
         takes.insert("output-dir".to_owned());
-        // and knows from the mode whose it is
+        // and derives its kind from the mode
         takes.extend((command == "publish").then(|| "workflow-run".to_owned()));
         assert_eq!(given, takes, "{command}");
     }
 }
 
 #[test]
-fn the_document_tells_its_inputs_and_outputs() {
+fn action_document_lists_inputs_and_outputs() {
     let action = yaml("action.yml");
     let document = read("docs/action.md");
     let told = |heading: &str| -> Vec<String> {
@@ -228,9 +228,9 @@ fn the_document_tells_its_inputs_and_outputs() {
     assert_eq!(told("Outputs"), rows("outputs"));
 }
 
-/// The platforms of releases, wherever they are told.
+/// The release platforms in every file that lists them.
 #[test]
-fn platforms_are_the_same_everywhere() {
+fn release_platforms_match_in_all_files() {
     let krew = yaml("krew-manifest.yaml");
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
     assert_eq!(krew["spec"]["version"], version);
@@ -266,7 +266,7 @@ fn platforms_are_the_same_everywhere() {
     let table =
         all(r"(?m)^[0-9a-f]{64}  kubectl-chaos-v[^-]+-(\w+-\w+)\.", &read(".github/action/checksums.txt"));
     assert_eq!(of(table), platforms, "checksums.txt");
-    // where cargo-binstall looks, for those targets that Cargo.toml names
+    // the URLs that cargo-binstall uses, for the targets in Cargo.toml
     let named = all(r#"(?m)^pkg-url = .*-(\w+-\w+)\.(?:tar\.gz|zip)"$"#, &read("Cargo.toml"));
     assert!(of(named.clone()).is_subset(&platforms), "Cargo.toml: {named:?}");
     let denied = read(".github/deny.toml");
@@ -276,14 +276,14 @@ fn platforms_are_the_same_everywhere() {
 }
 
 #[test]
-fn every_relative_link_leads_somewhere() {
+fn relative_links_in_documents_resolve() {
     let mut documents = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
     for folder in ["docs", "examples", ".github"] {
         documents.extend(files(folder, ".md"));
     }
     let mut seen = 0;
     for document in documents {
-        // what stands in a fence or in code is no link
+        // fenced and inline code contains no links
         let text = read(&document);
         let text = Regex::new(r"(?s)```.*?```|`[^`\n]*`").unwrap().replace_all(&text, "");
         for link in all(r"\]\(([^)\s]+)\)", &text) {
@@ -311,7 +311,7 @@ fn every_relative_link_leads_somewhere() {
     assert!(seen > 20, "only {seen} were found");
 }
 
-/// How GitHub calls a heading.
+/// The anchor that GitHub gives to a heading.
 fn anchor_of(heading: &str) -> String {
     let kept = heading.to_lowercase();
     kept.chars()

@@ -22,7 +22,7 @@ fn file(name: &str, content: &[u8], text: &str) {
 }
 
 #[test]
-fn files_that_are_no_experiments() {
+fn malformed_experiment_file_is_rejected() {
     file("a.json", b"", "empty");
     file("a.yaml", b"   \n# nothing\n", "an empty experiment is not an experiment");
     file("a.json", b"{\"title\": \"x\",\n  \"method\": [}\n", "a.json:2:14: error: broken JSON");
@@ -48,7 +48,7 @@ fn files_that_are_no_experiments() {
 }
 
 #[test]
-fn what_is_no_file() {
+fn unreadable_experiment_path_is_rejected() {
     let chaos = Chaos::new();
     refused(&chaos, &["run", "nowhere.json"], 3, "Path \"nowhere.json\" does not exist.");
     refused(&chaos, &["run", "."], 3, "this is a folder");
@@ -69,7 +69,7 @@ fn what_is_no_file() {
 }
 
 #[test]
-fn what_others_write_is_read() {
+fn experiment_encoding_variants_are_accepted() {
     let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
     for (name, content) in [
         ("marked.json", format!("\u{feff}{experiment}")),
@@ -124,7 +124,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn a_wrong_shape_anywhere_is_refused_with_its_place_or_is_harmless() {
+fn wrong_json_type_is_rejected_with_location_or_ignored() {
     let whole = experiment();
     let mut all = Vec::new();
     places(&whole, "", &mut all);
@@ -175,7 +175,7 @@ fn a_wrong_shape_anywhere_is_refused_with_its_place_or_is_harmless() {
 }
 
 #[test]
-fn wrong_flags_and_files_beside_the_experiment() {
+fn invalid_flags_and_input_files_are_rejected() {
     let chaos = Chaos::new();
     chaos.write(
         "e.json",
@@ -214,7 +214,7 @@ fn wrong_flags_and_files_beside_the_experiment() {
 
 /// What is read survives whatever is written, under whatever name.
 #[test]
-fn nothing_is_written_over_what_is_read_or_over_another_result() {
+fn output_path_equal_to_input_or_output_is_rejected() {
     let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
     let keeps = |arguments: &[&str], text: &str| {
         let chaos = Chaos::new();
@@ -262,7 +262,7 @@ fn nothing_is_written_over_what_is_read_or_over_another_result() {
 }
 
 #[test]
-fn what_the_command_line_lacks_is_said_without_what_is_hidden() {
+fn usage_errors_omit_hidden_commands() {
     let chaos = Chaos::new();
     let missing = chaos.run(["-n", "run"]).exits(2).says("[subcommands: run, ");
     assert!(!missing.stderr.contains("sample-app"), "{}", missing.stderr);

@@ -1,4 +1,4 @@
-//! Console output: colour, progress, levels, log files and JSON lines.
+//! Console output: colour, progress, levels, log files, and JSON lines.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -39,7 +39,7 @@ fn colour_is_used_on_terminals_or_when_forced() {
     assert!(!coloured(Chaos::new().env("FORCE_COLOR", "1"), &["--no-color"]));
 }
 
-/// Runs the binary with a terminal as standard error. Returns everything written to it.
+/// Runs the binary with a terminal as its standard error, and returns everything written to it.
 fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();
@@ -55,7 +55,7 @@ fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
     let mut reader = File::from(controller);
     let reading = std::thread::spawn(move || {
         let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
-        // reading a closed terminal is an error
+        // a closed terminal causes a read error
         while let Ok(count) = reader.read(&mut buffer) {
             if count == 0 {
                 break;
@@ -69,7 +69,7 @@ fn on_a_terminal(chaos: &Chaos, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn terminal_shows_progress() {
+fn terminal_shows_running_activities() {
     let seen = on_a_terminal(&Chaos::new(), &[]);
     assert!(seen.contains("\u{1b}[32m["), "colour: {seen:?}");
     assert!(seen.contains("Pausing"), "{seen:?}");
@@ -78,7 +78,7 @@ fn terminal_shows_progress() {
     for left in ["2 s left", "1 s left"] {
         assert!(seen.contains(&format!("pause rest: {left}")), "a countdown: {seen:?}");
     }
-    // progress is temporary: every line of it is erased
+    // every line of the progress display is erased
     let stays: Vec<&str> =
         seen.split(['\n', '\r']).map(|part| part.trim_start_matches("\u{1b}[2K").trim()).collect();
     let shown: Vec<&&str> =
@@ -90,7 +90,7 @@ fn terminal_shows_progress() {
 }
 
 #[test]
-fn verbosity_selects_lines() {
+fn verbosity_flags_select_log_lines() {
     let lines = |arguments: &[&str]| Chaos::new().experiment(&quick(), arguments).exits(0).stderr;
     assert_eq!(lines(&["-q"]), "");
     assert!(!lines(&[]).contains("DEBUG"));
@@ -101,7 +101,7 @@ fn verbosity_selects_lines() {
 }
 
 #[test]
-fn global_flags_work_before_and_after_the_command() {
+fn global_flags_work_before_and_after_command() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     let before = chaos.run(["-q", "--strict=false", "--log-format", "json", "run", "e.json"]).exits(0);
@@ -110,7 +110,7 @@ fn global_flags_work_before_and_after_the_command() {
 }
 
 #[test]
-fn boolean_flags_follow_go_and_the_last_one_wins() {
+fn boolean_flags_accept_go_syntax_and_last_wins() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     let lines = |arguments: &[&str]| chaos.run(["run", "e.json"].iter().chain(arguments)).exits(0).stderr;
@@ -123,7 +123,7 @@ fn boolean_flags_follow_go_and_the_last_one_wins() {
 }
 
 #[test]
-fn version_names_release_and_platform() {
+fn version_output_names_release_and_platform() {
     let said = |arguments: &[&str]| Chaos::new().run(arguments).exits(0).stdout;
     let version = said(&["--version"]);
     let form = fancy_regex::Regex::new(
@@ -134,7 +134,7 @@ fn version_names_release_and_platform() {
 }
 
 #[test]
-fn log_file_has_debug_lines_and_is_appended() {
+fn log_file_contains_debug_lines_and_is_appended() {
     let chaos = Chaos::new();
     chaos.experiment(&quick(), ["-q", "--log-file", "log"]).exits(0);
     let once = chaos.read("log");
@@ -149,7 +149,7 @@ fn log_file_has_debug_lines_and_is_appended() {
 }
 
 #[test]
-fn json_log_lines_are_objects() {
+fn json_log_lines_are_valid_objects() {
     let finished = Chaos::new().experiment(&quick(), ["--log-format", "json"]).exits(0);
     let lines: Vec<Value> = finished.stderr.lines().map(|line| line.parse().unwrap()).collect();
     assert!(lines.len() > 5);
@@ -161,7 +161,7 @@ fn json_log_lines_are_objects() {
 }
 
 #[test]
-fn closed_pipe_does_not_panic() {
+fn closed_output_pipe_causes_no_panic() {
     let chaos = Chaos::new();
     chaos.write("e.json", quick().to_string());
     for arguments in
@@ -174,7 +174,7 @@ fn closed_pipe_does_not_panic() {
         assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
         assert!(finished.code.is_some(), "{arguments:?}");
     }
-    // a closed standard error does not panic either
+    // the lines are not read either
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let child = chaos.command(["run", "e.json"]).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
@@ -183,7 +183,7 @@ fn closed_pipe_does_not_panic() {
 }
 
 #[test]
-fn experiment_text_cannot_control_the_terminal() {
+fn control_characters_in_experiment_are_escaped() {
     let mut experiment = quick();
     experiment["title"] = "\u{1b}[2J\u{1b}]0;owned\u{7}t\rx\u{202e}".into();
     let finished = Chaos::new().experiment(&experiment, NONE).exits(0);
@@ -205,7 +205,7 @@ fn annotations_and_events_file_are_written() {
 }
 
 #[test]
-fn change_dir_applies_before_reading_files() {
+fn change_dir_flag_sets_working_directory() {
     let chaos = Chaos::new();
     chaos.write("there/e.json", quick().to_string());
     chaos.run(["run", "e.json", "--change-dir", "there"]).exits(0).says("Moving to there");

@@ -1,4 +1,4 @@
-//! Controls: the built-in safeguards, where controls are declared, and what is refused.
+//! Controls: the built-in safeguards, where controls are declared, and which are rejected.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn experiment(controls: &Value, method: &str) -> Value {
 }
 
 #[test]
-fn safeguards_end_a_run() {
+fn unmet_safeguard_stops_run() {
     let check = |control: Value, method: &str, runs: &[&str]| {
         let chaos = Chaos::new();
         let finished = chaos.experiment(&experiment(&json!([control]), method), NONE).exits(9);
@@ -48,7 +48,7 @@ fn safeguards_end_a_run() {
     };
     // before anything runs
     check(guard("false", &json!({})), "touch acted", &[]);
-    // beside the run: it is what the method does that is not tolerated
+    // during the run: the method causes the unmet tolerance
     let wait = "touch acted; sleep 60";
     check(guard("test ! -e acted", &json!({"frequency": 0.05})), wait, &["act"]);
     check(
@@ -59,7 +59,7 @@ fn safeguards_end_a_run() {
 }
 
 #[test]
-fn safeguards_that_are_met_change_nothing() {
+fn met_safeguard_does_not_affect_run() {
     let controls = json!([guard("true", &json!({})), guard("true", &json!({"frequency": 0.02}))]);
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&controls, "sleep 0.1"), NONE).exits(0);
@@ -67,7 +67,7 @@ fn safeguards_that_are_met_change_nothing() {
 }
 
 #[test]
-fn a_safeguard_that_cannot_be_measured_guards_nothing_and_ends_it_as_well() {
+fn failing_safeguard_probe_stops_run() {
     let chaos = Chaos::new();
     let mut control = guard("sleep 60", &json!({}));
     control["provider"]["arguments"]["probes"][0]["provider"]["timeout"] = 0.1.into();
@@ -77,7 +77,7 @@ fn a_safeguard_that_cannot_be_measured_guards_nothing_and_ends_it_as_well() {
 }
 
 #[test]
-fn a_safeguard_that_hangs_is_cut_like_everything_else() {
+fn hanging_safeguard_probe_is_interrupted() {
     let controls = json!([guard("echo $$ > started; sleep 300", &json!({}))]);
     let chaos = Chaos::new();
     chaos.write("experiment.json", experiment(&controls, "touch acted").to_string());
@@ -95,7 +95,7 @@ fn a_safeguard_that_hangs_is_cut_like_everything_else() {
 }
 
 #[test]
-fn global_controls_come_from_files_and_settings() {
+fn global_controls_are_loaded_from_files_and_settings() {
     let provider = guard("false", &json!({}))["provider"].clone();
     let chaos = Chaos::new();
     chaos.write("controls.json", json!({"safe": {"provider": provider}}).to_string());
@@ -107,7 +107,7 @@ fn global_controls_come_from_files_and_settings() {
 }
 
 #[test]
-fn modules_that_are_not_built_in_are_refused() {
+fn unknown_control_module_is_rejected() {
     let controls = json!([{"name": "theirs", "provider": {"type": "python", "module": "theirs.control"}}]);
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&controls, "touch acted"), NONE).exits(3).says("theirs.control");

@@ -1,4 +1,4 @@
-//! The demo: it shows what it promises, says so, and leaves nothing but its folder.
+//! The demo: it shows what it promises, and leaves only its output directory.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::harness::{Chaos, finish, signal, wait_until};
 
-/// A folder with temporary files of its own.
+/// A working directory with its own temporary directory.
 fn home() -> Chaos {
     let chaos = Chaos::new();
     let temporary = chaos.path("tmp");
@@ -21,7 +21,7 @@ fn names(chaos: &Chaos, folder: &str) -> Vec<String> {
     names
 }
 
-/// Shows a scenario: what it says of both runs, the verdicts of their journals, and the answer.
+/// Runs a scenario, and checks the description of both runs, their verdicts, and the comparison.
 fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: &str) {
     let chaos = home();
     let shown = chaos.run(["demo", "--scenario", scenario]).exits(0).stdout;
@@ -31,7 +31,7 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
     for (name, verdict) in ["before", "after"].into_iter().zip(verdicts) {
         let journal = chaos.json(&format!("chaos-demo/{name}/journal-1.json"));
         assert_eq!(journal["kubectl-chaos"]["verdict"], verdict, "{name}");
-        // the fault was seen to take effect, both times
+        // the fault took effect in both runs
         let effect = &journal["kubectl-chaos"]["activities"][0]["effect"]["state"];
         assert_eq!(effect, "confirmed", "{}", journal["kubectl-chaos"]);
     }
@@ -40,45 +40,45 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
     assert!(shown.contains(&format!("\n{answer}")), "{shown}");
     let row = comparison["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == "success-ratio");
     let side = |name: &str| row.unwrap()[name]["median"]["value"].as_f64().unwrap();
-    // a sample may fall on the border of two phases
+    // a sample may fall on a phase boundary
     let helped = verdicts[1] == "held";
     assert!(side("before") < 0.1 && (side("after") > 0.9) == helped, "{comparison:#}");
-    // the layout is that of a trial, and no report names the folder that it stood in until it was whole
+    // the layout is that of a trial, and no report names the temporary directory
     for report in ["junit.xml", "summary.md"] {
         let text = chaos.read(&format!("chaos-demo/{report}"));
         assert!(text.contains("before 1") && !text.contains(".chaos-demo-"), "{report}:\n{text}");
     }
     assert!(names(&chaos, "tmp").is_empty(), "{:?}", names(&chaos, "tmp"));
-    // what it says to do next can be done
+    // the suggested command uses files that exist
     let next =
         shown.split_once("on your own cluster: kubectl chaos trial ").unwrap().1.lines().next().unwrap();
     let named: Vec<&str> = next.split(' ').filter(|word| word.starts_with("./chaos-demo/")).collect();
     assert_eq!(named.len(), 4, "{next}");
     assert!(named.iter().all(|path| chaos.path(path).exists()), "{next}");
-    // a second one takes its place
+    // a second demo replaces the first
     chaos.run(["validate", "chaos-demo/experiment.json"]).exits(0);
     chaos.run(["demo", "--scenario", scenario]).exits(0);
 }
 
 #[test]
-fn a_circuit_breaker_helps() {
+fn circuit_breaker_demo_reports_fixed() {
     show("circuit-breaker", "500 \"", "200 \"Hmm, no one available", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn a_circuit_breaker_that_does_not_help_is_called_one() {
+fn unread_switch_demo_reports_inconclusive() {
     show("unread-switch", "500 \"", "500 \"", ["deviated", "deviated"], "inconclusive");
     let shown = home().run(["demo", "--scenario", "unread-switch"]).exits(0).stdout;
     assert!(shown.contains("did NOT help"), "{shown}");
 }
 
 #[test]
-fn a_second_pod_keeps_a_service_there() {
+fn killed_pod_demo_reports_fixed() {
     show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
 }
 
 #[test]
-fn an_interrupted_demo_leaves_nothing() {
+fn interrupted_demo_removes_its_files() {
     let chaos = home();
     let child = chaos.start(["demo"]);
     let begun = || {
@@ -88,13 +88,13 @@ fn an_interrupted_demo_leaves_nothing() {
     };
     wait_until("the first run", begun);
     signal(child.id(), Signal::INT);
-    let ended = finish(child).exits(130).says("interrupted by SIGINT: nothing was kept");
+    let ended = finish(child).exits(130).says("interrupted by SIGINT");
     assert!(!ended.stderr.contains("2. After"), "{}", ended.stderr);
     assert_eq!((names(&chaos, ""), names(&chaos, "tmp")), (vec!["tmp".to_owned()], vec![]));
 }
 
 #[test]
-fn a_kept_cluster_stays_until_a_signal() {
+fn demo_keep_serves_cluster_until_signal() {
     let chaos = home();
     let child = chaos.start(["demo", "--scenario", "killed-pod", "--keep"]);
     let kubeconfig = || {
@@ -112,10 +112,10 @@ fn a_kept_cluster_stays_until_a_signal() {
 }
 
 #[test]
-fn a_folder_of_somebody_else_stays_what_it_is() {
+fn demo_does_not_overwrite_foreign_folder() {
     let chaos = home();
     fs::create_dir(chaos.path("chaos-demo")).unwrap();
     chaos.write("chaos-demo/mine", "x");
-    chaos.run(["demo"]).exits(2).says("no demo made it");
+    chaos.run(["demo"]).exits(2).says("chaos-demo");
     assert_eq!(chaos.read("chaos-demo/mine"), "x");
 }

@@ -1,4 +1,4 @@
-//! The sample application: what its consumer answers when its provider is well, and when it is gone.
+//! The demo application: the consumer with a provider that is up, slow, failing or down.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,11 +10,11 @@ use crate::harness::{Chaos, Response, Server, finish, signal, wait_until};
 
 const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
 
-/// A part of the application that listens on a port of its own, until the test ends.
+/// A part of the application that listens on its own port until the test ends.
 struct Part {
     child: Option<Child>,
     address: String,
-    /// Read no further, but open: the part may have more to say.
+    /// Keeps standard error open: the part may write more.
     _stderr: BufReader<ChildStderr>,
     _home: Chaos,
 }
@@ -60,7 +60,7 @@ impl Drop for Part {
 }
 
 #[test]
-fn the_consumer_passes_on_what_the_provider_says() {
+fn consumer_forwards_provider_response() {
     let provider = Part::start(Chaos::new(), &["provider"]);
     let hello = (200, "Hello from the provider!".to_owned());
     assert_eq!(provider.get("/"), hello);
@@ -73,7 +73,7 @@ fn the_consumer_passes_on_what_the_provider_says() {
 }
 
 #[test]
-fn without_its_provider_the_consumer_fails_or_falls_back() {
+fn consumer_without_provider_fails_or_falls_back() {
     let gone = {
         let provider = Part::start(Chaos::new(), &["provider"]);
         format!("http://{}/", provider.address)
@@ -87,14 +87,14 @@ fn without_its_provider_the_consumer_fails_or_falls_back() {
 }
 
 #[test]
-fn a_provider_that_does_not_answer_in_time_has_failed() {
+fn slow_provider_times_out() {
     let silent = Server::holding(|_| Response::nothing());
     let (status, body) = Part::consumer(&silent.url("/"), &["--timeout", "100ms"]).ask();
     assert!(status == 500 && body.contains("timed out executing GET"), "{status} {body}");
 }
 
 #[test]
-fn an_open_circuit_leaves_the_provider_alone() {
+fn open_circuit_sends_no_requests() {
     let failing = Server::start(|_| Response::new(503, "text/plain", "no"));
     let arguments = ["--circuit-breaker", "--failure-threshold", "2", "--open-for", "1h"];
     let consumer = Part::consumer(&failing.url("/"), &arguments);
@@ -102,17 +102,17 @@ fn an_open_circuit_leaves_the_provider_alone() {
         assert_eq!(consumer.ask(), (200, FALLBACK.to_owned()));
     }
     assert_eq!(failing.requests().len(), 2);
-    // and it tries again when its time has come
+    // after the open time, it tries again
     let arguments = ["--circuit-breaker", "--failure-threshold", "1", "--open-for", "1ms"];
     let consumer = Part::consumer(&failing.url("/"), &arguments);
-    wait_until("another trial", || {
+    wait_until("another trial call", || {
         consumer.ask();
         failing.requests().len() > 3
     });
 }
 
 #[test]
-fn a_container_can_be_stopped() {
+fn provider_exits_0_on_sigterm() {
     let mut provider = Part::start(Chaos::new(), &["provider"]);
     let child = provider.child.take().unwrap();
     signal(child.id(), rustix::process::Signal::TERM);
@@ -120,7 +120,7 @@ fn a_container_can_be_stopped() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_demo_app_arguments_are_rejected() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     Chaos::new().run(["sample-app", "provider", "--listen", &address]).exits(2).says("cannot listen on");

@@ -6,7 +6,7 @@ use std::path::Path;
 use fancy_regex::Regex;
 
 #[test]
-fn every_test_that_is_named_exists() {
+fn tests_cited_in_compatibility_document_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("docs/compatibility.md")).unwrap();
     let name = Regex::new(r"`((?:it::|cases/|[a-z_/]+::)[\w/:-]+)`").unwrap();
@@ -28,7 +28,7 @@ fn every_test_that_is_named_exists() {
 }
 
 #[test]
-fn every_test_that_nextest_serialises_exists() {
+fn tests_named_in_nextest_config_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join(".config/nextest.toml")).unwrap();
     let name = Regex::new(r"test\(=([\w:]+)\)").unwrap();

@@ -20,7 +20,7 @@ fn experiment(steps: usize, kind: &str) -> Value {
 }
 
 #[test]
-fn a_killed_run_leaves_a_valid_journal_that_is_not_far_behind() {
+fn killed_run_leaves_valid_recent_journal() {
     for kill_at in [0_usize, 3, 17, 40, 90] {
         let chaos = Chaos::new();
         let mut experiment = experiment(120, "probe");
@@ -57,7 +57,7 @@ fn leftovers(chaos: &Chaos) -> Vec<String> {
 }
 
 #[test]
-fn every_look_at_the_file_finds_json() {
+fn journal_file_is_valid_json_at_any_time() {
     let chaos = Chaos::new();
     chaos.write("experiment.json", experiment(150, "action").to_string());
     let mut child = chaos.start(["run", "experiment.json"]);
@@ -76,7 +76,7 @@ fn every_look_at_the_file_finds_json() {
 }
 
 #[test]
-fn the_end_of_an_action_is_written_at_once() {
+fn end_of_action_is_written_immediately() {
     let chaos = Chaos::new();
     let mut experiment = experiment(2, "action");
     experiment["method"][1]["pauses"] = json!({"before": 60});
@@ -106,7 +106,7 @@ fn does_not_begin(chaos: &Chaos, path: &str) {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_found_before_the_run() {
+fn unwritable_journal_path_is_detected_before_run() {
     let chaos = Chaos::new();
     std::fs::create_dir(chaos.path("folder")).unwrap();
     does_not_begin(&chaos, "folder");
@@ -122,7 +122,7 @@ fn a_path_that_cannot_be_written_is_found_before_the_run() {
 }
 
 #[test]
-fn an_earlier_journal_stays_until_there_is_a_new_one() {
+fn earlier_journal_is_kept_until_replaced() {
     let chaos = Chaos::new();
     chaos.experiment(&experiment(1, "action"), crate::harness::NONE).exits(0);
     let earlier = chaos.read("journal.json");
@@ -132,7 +132,7 @@ fn an_earlier_journal_stays_until_there_is_a_new_one() {
 }
 
 #[test]
-fn a_disk_that_fills_during_the_run_is_told_and_the_rollbacks_are_played() {
+fn full_disk_is_reported_and_rollbacks_are_executed() {
     let chaos = Chaos::new();
     let mut experiment = experiment(60, "action");
     experiment["rollbacks"] = json!([step(99, "action")]);

@@ -1,10 +1,10 @@
-//! What processes are not given: the credentials of this program and of the CI system around it.
+//! Processes do not get the credentials of this program and of the CI system.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Response, Server, experiment, function, kubeconfig, with};
 
-/// What belongs to the job, and to no experiment.
+/// Variables of the job that no experiment may read.
 const WITHHELD: [&str; 22] = [
     "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN",
     "GITHUB_TOKEN",
@@ -30,7 +30,7 @@ const WITHHELD: [&str; 22] = [
     "GITHUB_STATE",
 ];
 
-/// A folder with all of it in its environment, and with what is passed on.
+/// A sandbox with all these variables, and with variables that are passed on.
 fn job() -> Chaos {
     let chaos = Chaos::new().env("MY_OWN_TOKEN", "mine").env("GITHUB_SHA", "abc");
     WITHHELD.iter().fold(chaos, |chaos, name| chaos.env(name, "kept-from-processes"))
@@ -41,9 +41,9 @@ fn sh(script: &str) -> Value {
 }
 
 #[test]
-fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
+fn ci_tokens_are_removed_from_process_environment() {
     let chaos = job();
-    // in the method, as the shell's text, in a hypothesis, for the configuration, in a rollback, in a judge
+    // in the method, as a shell command, in a hypothesis, in the configuration, in a rollback, in a tolerance
     let dump = |file: &str| sh(&format!("env > {file}"));
     let whole = json!({
         "configuration": {"c": {"type": "probe", "name": "c", "provider": dump("configuration")}},
@@ -64,10 +64,10 @@ fn tokens_of_this_program_and_of_the_ci_system_do_not_reach_processes() {
     }
 }
 
-/// Programs of a kubeconfig that log in are processes, too, that an experiment's author may have chosen.
+/// The author of an experiment may choose the credential plugins of a kubeconfig.
 #[test]
 #[cfg(unix)]
-fn nor_do_they_reach_programs_that_log_in() {
+fn ci_tokens_are_removed_from_credential_plugins() {
     let server = Server::start(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),

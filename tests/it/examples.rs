@@ -21,7 +21,7 @@ fn home() -> Chaos {
 }
 
 #[test]
-fn a_save_that_is_interrupted_shows_the_weakness_and_the_cure() {
+fn interrupted_save_deviates_only_when_written_in_place() {
     let chaos = home();
     let cured = run(&chaos, "examples/interrupted-save.json", &[]).exits(0);
     assert!(cured.stdout.starts_with("held: "), "{}", cured.stdout);
@@ -40,7 +40,7 @@ fn a_save_that_is_interrupted_shows_the_weakness_and_the_cure() {
 }
 
 #[test]
-fn a_busy_machine_is_looked_at_all_the_while() {
+fn busy_machine_is_probed_during_method() {
     let chaos = home();
     run(&chaos, "examples/busy-machine.yaml", &["--var", "seconds:int=1"]).exits(0);
     let journal = chaos.journal();
@@ -49,7 +49,7 @@ fn a_busy_machine_is_looked_at_all_the_while() {
 }
 
 #[test]
-fn lost_settings_are_put_back() {
+fn lost_settings_are_restored() {
     let chaos = home();
     run(&chaos, "examples/lost-settings.yaml", &[]).exits(0);
     let journal = chaos.journal();
@@ -61,7 +61,7 @@ fn lost_settings_are_put_back() {
 }
 
 #[test]
-fn a_service_that_is_told_to_fail_deviates() {
+fn failing_service_deviates() {
     let broken = AtomicBool::new(false);
     let server = Server::start(move |request| {
         match (request.method.as_str(), request.path.as_str()) {
@@ -84,7 +84,7 @@ fn a_service_that_is_told_to_fail_deviates() {
 const LOOP: &str = "examples/service-down-not-visible-to-users";
 
 #[test]
-fn the_loop_is_sound() {
+fn learning_loop_files_are_consistent() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let experiment = format!("{LOOP}/experiment.json");
     let arguments = ["--change-dir", root.to_str().unwrap(), "validate", &experiment, "-o", "json"];
@@ -104,7 +104,7 @@ fn the_loop_is_sound() {
 }
 
 #[test]
-fn every_example_is_valid_and_shown_in_the_readme() {
+fn every_example_is_valid_and_linked_in_readme() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     for entry in std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()) {

@@ -14,7 +14,7 @@ use crate::harness::{Chaos, redact, redact_values};
 const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
 
 #[test]
-fn golden_cases_match() {
+fn command_output_matches_golden_cases() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = String::new();
     let cases = cases();

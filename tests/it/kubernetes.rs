@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Chaos, NONE, Server, Site, experiment, function, object, pod_spec};
 
 #[test]
-fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
+fn unreachable_cluster_is_detected_before_run() {
     let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
     let touch = json!({"type": "action", "name": "touch", "provider":
         {"type": "process", "path": "touch", "arguments": ["touched"]}});
@@ -59,7 +59,7 @@ fn a_cluster_that_cannot_be_reached_is_known_before_anything_runs() {
 }
 
 /// A Pod that was killed is seen to be gone, and another one comes; what proves nothing is no success.
-fn a_killed_pod_is_seen_to_be_gone(site: &Site) {
+fn killed_pod_is_confirmed_gone(site: &Site) {
     let path = site.at("apps/v1", "deployments/web");
     let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
         "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("testbed/busybox:1")}});
@@ -99,17 +99,17 @@ fn a_killed_pod_is_seen_to_be_gone(site: &Site) {
     assert_eq!(site.read(&path).body["status"]["replicas"], 1);
 }
 
-mod here {
+mod on_embedded {
     #[test]
-    fn a_killed_pod_is_seen_to_be_gone() {
-        super::a_killed_pod_is_seen_to_be_gone(&super::Site::embedded());
+    fn killed_pod_is_confirmed_gone() {
+        super::killed_pod_is_confirmed_gone(&super::Site::embedded());
     }
 }
 
-mod there {
+mod on_real {
     #[test]
     #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-    fn a_killed_pod_is_seen_to_be_gone() {
-        super::a_killed_pod_is_seen_to_be_gone(&super::Site::real());
+    fn killed_pod_is_confirmed_gone() {
+        super::killed_pod_is_confirmed_gone(&super::Site::real());
     }
 }

@@ -70,7 +70,7 @@ fn aborted() -> Value {
 }
 
 #[test]
-fn a_run_is_told_from_beginning_to_end() {
+fn run_sends_start_and_end_notifications() {
     let check = |experiment: Value, code: i32, expected: &[&str]| {
         let server = receiver();
         let chaos = told(&json!([channel(&server, &json!({}))]));
@@ -96,7 +96,7 @@ fn a_run_is_told_from_beginning_to_end() {
 }
 
 #[test]
-fn what_does_not_run_began_and_no_more() {
+fn rejected_run_sends_start_only() {
     let server = receiver();
     let chaos = told(&json!([channel(&server, &json!({}))]));
     chaos.experiment(&json!({"title": "No method", "description": "none"}), [""; 0]).exits(3);
@@ -106,7 +106,7 @@ fn what_does_not_run_began_and_no_more() {
 }
 
 #[test]
-fn several_runs_are_told_one_after_the_other() {
+fn several_runs_are_notified_in_order() {
     let server = receiver();
     let chaos = told(&json!([channel(&server, &json!({}))]));
     chaos.write("a.json", with(good(), &json!({"title": "a"})).to_string());
@@ -123,7 +123,7 @@ fn several_runs_are_told_one_after_the_other() {
 }
 
 #[test]
-fn a_validation_is_told() {
+fn validation_sends_notifications() {
     let check = |experiment: Value, code: i32, expected: &[&str], error: Option<&str>| {
         let server = receiver();
         let chaos = told(&json!([channel(&server, &json!({}))]));
@@ -147,7 +147,7 @@ fn a_validation_is_told() {
 }
 
 #[test]
-fn a_channel_is_told_of_the_events_it_wants() {
+fn channel_receives_only_selected_events() {
     let [all, some, none, plain] = [(); 4].map(|()| receiver());
     let chaos = told(&json!([
         channel(&all, &json!({"events": []})),
@@ -177,7 +177,7 @@ fn a_channel_is_told_of_the_events_it_wants() {
 }
 
 #[test]
-fn a_channel_may_name_the_content_type() {
+fn channel_content_type_is_sent() {
     let server = receiver();
     let kind = "application/vnd.chaos+json";
     let chaos = told(&json!([channel(&server, &json!({"headers": {"content-type": kind}}))]));
@@ -194,7 +194,7 @@ fn said(finished: &Finished) -> Vec<&str> {
 }
 
 #[test]
-fn a_channel_that_does_not_work_changes_nothing() {
+fn failing_channel_does_not_affect_run() {
     let without = Chaos::new();
     let expected = without.experiment(&deviating(), [""; 0]).exits(1);
     let refusing = Server::start(|_| Response::new(500, "text/plain", "no"));
@@ -224,7 +224,7 @@ fn a_channel_that_does_not_work_changes_nothing() {
 
 #[test]
 #[ignore = "it waits seven seconds"]
-fn a_channel_that_does_not_answer_is_not_waited_for_long() {
+fn silent_channel_times_out() {
     let silent = Server::holding(|_| Response::nothing());
     let chaos = told(&json!([channel(&silent, &json!({"events": ["run-started"]}))]));
     chaos.experiment(&good(), [""; 0]).exits(0);
@@ -232,7 +232,7 @@ fn a_channel_that_does_not_answer_is_not_waited_for_long() {
 }
 
 #[test]
-fn other_channels_are_passed_over_with_a_warning() {
+fn unsupported_channel_causes_warning() {
     let chaos = told(&json!([{"type": "plugin", "module": "somewhere"}]));
     chaos
         .experiment(&good(), [""; 0])
@@ -241,7 +241,7 @@ fn other_channels_are_passed_over_with_a_warning() {
 }
 
 #[test]
-fn secrets_are_masked_in_what_is_told() {
+fn secrets_are_masked_in_notifications() {
     let server = receiver();
     let chaos = told(&json!([channel(&server, &json!({}))])).env("MY_SECRET", "from-the-env");
     let secrets = json!({"api": {"inline": "written-there", "env": {"type": "env", "key": "MY_SECRET"}}});
@@ -264,7 +264,7 @@ fn secrets_are_masked_in_what_is_told() {
 }
 
 #[test]
-fn a_channel_is_trusted_by_its_certificate() {
+fn channel_certificate_is_verified() {
     let check = |keys: Value, variable: Option<&str>, count: usize| {
         let server = TlsServer::start(|_| Response::new(200, "text/plain", ""));
         let mut chaos = told(&json!([with(json!({"type": "http", "url": server.url("/hook")}), &keys)]));

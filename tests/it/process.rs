@@ -23,7 +23,7 @@ fn output(provider: &Value) -> Value {
 }
 
 #[test]
-fn arguments_are_lists_mappings_and_texts() {
+fn arguments_may_be_list_mapping_or_text() {
     let check = |arguments: Value, expected: &str| {
         let provider = json!({"path": "printf", "arguments": arguments});
         assert_eq!(output(&provider)["stdout"], expected, "{provider}");
@@ -36,7 +36,7 @@ fn arguments_are_lists_mappings_and_texts() {
 }
 
 #[test]
-fn exits_are_results() {
+fn exit_code_and_streams_are_output() {
     let shell = |script: &str| output(&json!({"path": "sh", "arguments": ["-c", script]}));
     assert_eq!(
         shell("echo out; echo err >&2; exit 3"),
@@ -48,7 +48,7 @@ fn exits_are_results() {
 }
 
 #[test]
-fn an_error_is_warned_of_where_no_tolerance_looks() {
+fn non_zero_exit_without_tolerance_causes_warning() {
     let chaos = Chaos::new();
     let provider = json!({"path": "false"});
     run(&chaos, &provider, &[]).0.exits(0).says("This process returned a non-zero exit code.");
@@ -59,7 +59,7 @@ fn an_error_is_warned_of_where_no_tolerance_looks() {
 }
 
 #[test]
-fn a_timeout_ends_the_whole_family() {
+fn timeout_kills_process_group() {
     let chaos = Chaos::new();
     for arguments in
         [json!(["-c", "sleep 300 & echo $! > child; wait"]), json!("-c 'sleep 300 & echo $! > child; wait'")]
@@ -72,14 +72,14 @@ fn a_timeout_ends_the_whole_family() {
 }
 
 #[test]
-fn output_has_a_limit() {
+fn output_is_truncated_at_limit() {
     let flood = json!({"path": "sh", "arguments": ["-c", "head -c 20000000 /dev/zero | tr '\\0' x"]});
     let output = output(&flood);
     assert_eq!((&output["status"], output["stdout"].as_str().unwrap().len()), (&json!(0), 16 * 1024 * 1024));
 }
 
 #[test]
-fn programs_are_looked_up_when_they_start() {
+fn program_is_resolved_when_activity_starts() {
     let chaos = Chaos::new();
     let program = chaos.write("bin/tool", "#!/bin/sh\necho tool in $(pwd)\n");
     let home = json!({"path": "~/bin/tool"});

@@ -27,7 +27,7 @@ fn readme_has_at_most_220_lines() {
 }
 
 #[test]
-fn it_begins_with_two_commands_of_cargo() {
+fn readme_starts_with_two_cargo_commands() {
     let blocks = all(r"(?s)```console\n(.*?)```", &readme());
     let commands: Vec<&str> = blocks[0].lines().collect();
     assert_eq!(commands.len(), 2);
@@ -36,7 +36,7 @@ fn it_begins_with_two_commands_of_cargo() {
 }
 
 #[test]
-fn its_commands_work() {
+fn readme_commands_work() {
     let chaos = Chaos::new();
     let folder = chaos.path("").to_str().unwrap().to_owned();
     let chaos = chaos.env("TMPDIR", folder);
@@ -61,7 +61,7 @@ fn its_commands_work() {
 }
 
 #[test]
-fn its_experiment_is_valid() {
+fn readme_experiment_is_valid() {
     let yaml = &all(r"(?s)```yaml\n(.*?)```", &readme())[0];
     let chaos = Chaos::new();
     chaos.write("experiment.yaml", yaml);
@@ -75,7 +75,7 @@ fn flags(command: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn flags_in_the_readme_exist() {
+fn readme_flags_exist() {
     let top = Chaos::new().run(["--help"]).exits(0).stdout;
     let section = top.split("\nCommands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let commands = all(r"(?m)^  ([a-z]\S*)", section);
@@ -93,7 +93,7 @@ fn flags_in_the_readme_exist() {
 }
 
 #[test]
-fn its_exit_codes_are_those_of_the_program() {
+fn readme_exit_codes_match_help() {
     let help = Chaos::new().run(["--help"]).exits(0).stdout;
     let codes = help.split("Exit codes").nth(1).unwrap();
     let known = all(r"(?m)^  (\d+) ", codes);
@@ -108,7 +108,7 @@ fn its_exit_codes_are_those_of_the_program() {
 }
 
 #[test]
-fn its_links_lead_somewhere() {
+fn readme_links_resolve() {
     for link in all(r"\]\(([^)#]+)\)", &readme()) {
         assert!(link.starts_with("https://") || root().join(&link).exists(), "{link}");
     }

@@ -1,4 +1,4 @@
-//! What happens in which order: every strategy, every outcome, as the events tell it.
+//! The order of a run for every strategy and every outcome, as its events show.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn shell(kind: &str, name: &str, script: &str) -> Value {
         "arguments": ["-c", script], "timeout": 5}})
 }
 
-/// What the experiment comes to: the names of the outcomes stand in the table.
+/// An experiment with one of the outcomes in the table.
 fn experiment(outcome: &str) -> Value {
     let look = |script: &str| shell("probe", "look", script);
     let slow = json!({"type": "probe", "name": "look", "tolerance": 0, "provider": {"type": "process", "path": "sh",
@@ -63,7 +63,7 @@ fn experiment(outcome: &str) -> Value {
 }
 
 #[test]
-fn strategies_and_outcomes_decide_what_is_played() {
+fn strategies_and_outcomes_select_executed_steps() {
     let check = |outcome: &str, hypothesis: &str, rollbacks: &str, expected: &str| {
         let chaos = Chaos::new();
         let arguments = [
@@ -112,10 +112,10 @@ fn strategies_and_outcomes_decide_what_is_played() {
 }
 
 #[test]
-fn looks_go_on_while_the_method_does_and_fail_fast_ends_it() {
+fn continuous_hypothesis_fail_fast_stops_method() {
     let mut experiment = experiment("deviates");
     experiment["rollbacks"] = json!([]);
-    // each waits for what the other one does: neither could end if they did not run at the same time
+    // each waits for the other: neither could end if they did not run concurrently
     experiment["steady-state-hypothesis"]["probes"] =
         json!([shell("probe", "look", "if [ -e begun ]; then touch seen; exit 1; fi")]);
     experiment["method"] = json!([
@@ -150,7 +150,7 @@ fn looks_go_on_while_the_method_does_and_fail_fast_ends_it() {
 }
 
 #[test]
-fn background_activities_run_at_once_and_are_awaited_before_the_last_look() {
+fn background_activities_end_before_final_hypothesis() {
     let meet = |mine: &str, other: &str| {
         let script = format!("touch {mine}; while [ ! -e {other} ]; do sleep 0.01; done; echo {mine} >> met");
         let mut activity = shell("action", mine, &script);
@@ -159,7 +159,7 @@ fn background_activities_run_at_once_and_are_awaited_before_the_last_look() {
     };
     let experiment = json!({"title": "t", "description": "d",
         "steady-state-hypothesis": {"title": "h", "probes": [shell("probe", "look", "cat met 2>/dev/null; true")]},
-        // three that wait for each other in a circle, one of them in the foreground
+        // three that wait for each other, one of them in the foreground
         "method": [meet("one", "two"), meet("two", "three"), shell("action", "three",
             "touch three; while [ ! -e one ]; do sleep 0.01; done")]});
     let chaos = Chaos::new();
@@ -175,7 +175,7 @@ fn background_activities_run_at_once_and_are_awaited_before_the_last_look() {
 }
 
 #[test]
-fn pauses_and_dry_runs_are_told_but_not_taken() {
+fn dry_run_reports_but_skips_pauses_and_activities() {
     let mut experiment = experiment("holds");
     experiment["method"][0]["pauses"] = json!({"before": 300, "after": "${length}"});
     experiment["configuration"] = json!({"length": 300});
@@ -203,7 +203,7 @@ fn pauses_and_dry_runs_are_told_but_not_taken() {
 }
 
 #[test]
-fn what_cannot_be_run_after_others_does_not_make_them_unsaid() {
+fn later_invalid_experiment_keeps_earlier_results() {
     let chaos = Chaos::new();
     chaos.write("good.json", experiment("deviates").to_string());
     let mut bad = experiment("holds");
@@ -222,7 +222,7 @@ fn what_cannot_be_run_after_others_does_not_make_them_unsaid() {
 }
 
 #[test]
-fn a_pause_ends_with_the_run_and_is_slept_for_its_length() {
+fn pause_lasts_its_length_and_ends_on_signal() {
     let chaos = Chaos::new();
     let mut act = shell("action", "act", "date +%s%N > acted");
     act["pauses"] = json!({"before": 0.4});

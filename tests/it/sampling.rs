@@ -30,7 +30,7 @@ fn phase<'a>(series: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn sample_outcomes_are_distinguished() {
+fn sample_outcomes_are_counted_by_kind() {
     let server = Server::start(|request| match request.path.as_str() {
         "/busy" => Response::new(503, "text/plain", "busy"),
         "/cut" => Response::nothing(),
@@ -91,7 +91,7 @@ fn switched() -> Server {
 }
 
 #[test]
-fn phases_have_their_own_outcomes() {
+fn phases_contain_their_own_samples() {
     let server = switched();
     let turn = |name: &str, pause: f64| {
         json!({"type": "action", "name": name, "pauses": {"after": pause},
@@ -129,7 +129,7 @@ fn phases_have_their_own_outcomes() {
 }
 
 #[test]
-fn read_only_probes_are_sampled_by_default() {
+fn only_safe_or_named_probes_are_sampled() {
     let server = Server::start(|_| Response::new(200, "text/plain", "fine"));
     let mut post = probe("post", &server.url("/post"), &json!(200));
     post["provider"]["method"] = json!("POST");
@@ -214,7 +214,7 @@ fn signal_ends_recovery_and_sets_exit_code() {
 }
 
 #[test]
-fn timeout_excludes_recovery() {
+fn run_timeout_excludes_recovery() {
     let server = switched();
     let turn = |name: &str, pause: f64| {
         json!({"type": "action", "name": name, "pauses": {"before": pause},
@@ -246,7 +246,7 @@ fn signal_ends_baseline() {
 }
 
 #[test]
-fn impossible_sampling_is_a_warning() {
+fn sampling_without_effect_causes_warning() {
     let chaos = Chaos::new();
     let steady = json!({"type": "probe", "name": "steady", "tolerance": 0,
         "provider": {"type": "process", "path": "true"}});

@@ -77,7 +77,7 @@ fn sh(script: &str) -> Value {
 }
 
 #[test]
-fn what_a_process_says_is_masked() {
+fn secrets_in_process_output_are_masked() {
     let safe = Safe::new();
     let script = format!("({SHOUT}) > got; cat got; cat got >&2");
     safe.leaks_nothing(probe(&sh(&script)), 0);
@@ -89,7 +89,7 @@ fn what_a_process_says_is_masked() {
 }
 
 #[test]
-fn what_a_server_says_is_masked() {
+fn secrets_in_http_response_are_masked() {
     let safe = Safe::new();
     let echo = Server::start(|request| {
         let document = json!({
@@ -119,7 +119,7 @@ fn what_a_server_says_is_masked() {
 }
 
 #[test]
-fn errors_are_masked() {
+fn secrets_in_errors_are_masked() {
     let check = |provider: Value, flags: i32| {
         let safe = Safe::new();
         safe.leaks_nothing(probe(&provider), flags);
@@ -139,7 +139,7 @@ fn errors_are_masked() {
 }
 
 #[test]
-fn names_titles_and_pauses_are_masked() {
+fn secrets_in_names_titles_and_pauses_are_masked() {
     let safe = Safe::new();
     let step = |kind: &str, name: &str| json!({"type": kind, "name": name, "provider": sh(SHOUT), "pauses": {"before": "${inline}"}});
     let method = json!([step("action", "says inline-s3cret and ${from_vault}")]);
@@ -158,7 +158,7 @@ fn names_titles_and_pauses_are_masked() {
 }
 
 #[test]
-fn probes_tolerances_and_rollbacks_are_masked() {
+fn secrets_in_tolerances_and_rollbacks_are_masked() {
     let probe = |tolerance: Value| json!({"type": "probe", "name": "well", "tolerance": tolerance, "provider": sh(SHOUT)});
     let check = |tolerance: Value, code: i32| {
         let safe = Safe::new();
@@ -182,7 +182,7 @@ fn probes_tolerances_and_rollbacks_are_masked() {
 }
 
 #[test]
-fn safeguards_are_masked() {
+fn secrets_in_safeguards_are_masked() {
     let check = |tolerance: Value, provider: Value| {
         let safe = Safe::new();
         let guard = json!({"type": "probe", "name": "guard inline-s3cret", "tolerance": tolerance, "provider": provider});
@@ -201,7 +201,7 @@ fn safeguards_are_masked() {
 }
 
 #[test]
-fn probes_of_the_configuration_are_masked() {
+fn secrets_in_configuration_probes_are_masked() {
     for script in [SHOUT.to_owned(), format!("{SHOUT}; exit 3")] {
         let safe = Safe::new();
         let dynamic =
@@ -212,7 +212,7 @@ fn probes_of_the_configuration_are_masked() {
 }
 
 #[test]
-fn reports_for_agents_and_people_are_masked() {
+fn secrets_in_every_output_format_are_masked() {
     for format in ["text", "yaml", "agent"] {
         let safe = Safe::new();
         let method = json!([{"type": "action", "name": "fail with inline-s3cret",
@@ -230,7 +230,7 @@ fn reports_for_agents_and_people_are_masked() {
 }
 
 #[test]
-fn secrets_in_the_file_are_masked_in_the_journal_and_their_sources_stay() {
+fn inline_secrets_are_masked_but_sources_are_kept() {
     let safe = Safe::new();
     safe.leaks_nothing(probe(&sh("true")), 0);
     let experiment = &safe.chaos.journal()["experiment"];
@@ -241,7 +241,7 @@ fn secrets_in_the_file_are_masked_in_the_journal_and_their_sources_stay() {
 }
 
 #[test]
-fn as_the_original_outputs_are_written_as_they_came_with_a_warning() {
+fn chaos_toolkit_mode_writes_outputs_with_warning() {
     const FLAGS: [&str; 2] = ["--strict=false", "--exit-code=chaostoolkit"];
     const WARNING: &str = "Warning: --strict=false with --exit-code=chaostoolkit writes outputs as they came, secrets included\n";
     let whole = with(probe(&sh("echo ${inline}")), &json!({"secrets": {"g": {"inline": INLINE}}}));
@@ -262,7 +262,7 @@ fn as_the_original_outputs_are_written_as_they_came_with_a_warning() {
 }
 
 #[test]
-fn an_experiment_that_is_refused_tells_no_secrets() {
+fn rejected_experiment_reveals_no_secrets() {
     let check = |secrets: Value| {
         let chaos = Chaos::new();
         let whole = with(

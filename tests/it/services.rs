@@ -1,4 +1,4 @@
-//! Probes that reach a Service of a cluster by its name: which way they take, and what comes of it. The API server
+//! Probes that reach a Service of a cluster by its name: the route and the result. The API server
 //! is a mock; port-forwarding is proven on a real cluster, in `kubernetes`.
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::{
 
 const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
 
-/// An API server that has one Service, and passes requests on to what `behind` says.
+/// An API server that has one Service, and forwards requests to `behind`.
 fn api(behind: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
     Server::start(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.20.2"})),
@@ -25,14 +25,14 @@ fn get(url: &str) -> Value {
     json!({"type": "http", "url": url, "timeout": 20})
 }
 
-/// An experiment whose hypothesis is one request that has to be answered with 200.
+/// An experiment whose hypothesis is one request that must return 200.
 fn hypothesis(provider: &Value) -> Value {
     let probe = json!({"type": "probe", "name": "asked", "tolerance": 200, "provider": provider});
     let hypothesis = json!({"title": "It answers", "probes": [probe]});
     with(experiment(&json!([])), &json!({"steady-state-hypothesis": hypothesis}))
 }
 
-/// Runs an experiment whose hypothesis is one request that has to be answered with 200.
+/// Runs an experiment whose hypothesis is one request that must return 200.
 fn ask(chaos: &Chaos, api: &Server, provider: Value, arguments: &[&str]) -> Finished {
     let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "-v", "4"];
@@ -48,7 +48,7 @@ fn passed_on(api: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_service_is_reached_through_the_api_server() {
+fn service_is_reached_through_api_server() {
     let check = |url: &str, arguments: &[&str], path: &str| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
         ask(&chaos, &api, get(url), arguments).exits(0).says("reached the Service shop/web:8080 by proxy");
@@ -66,7 +66,7 @@ fn a_service_is_reached_through_the_api_server() {
 }
 
 #[test]
-fn what_the_service_answers_is_an_answer() {
+fn error_status_of_service_is_output() {
     let (chaos, api) = (Chaos::new(), api(|_| Response::new(503, "application/json", r#"{"busy": true}"#)));
     ask(&chaos, &api, get("http://web.svc/"), &[]).exits(8);
     let probe = outcome(&chaos);
@@ -75,7 +75,7 @@ fn what_the_service_answers_is_an_answer() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_a_failure_of_the_probe() {
+fn unreachable_service_fails_probe() {
     let check = |url: &str, answer: fn() -> Response, words: &str| {
         let (chaos, api) = (Chaos::new(), api(move |_| answer()));
         ask(&chaos, &api, get(url), &[]).exits(8);
@@ -110,7 +110,7 @@ fn what_stands_in_the_way_is_a_failure_of_the_probe() {
 }
 
 #[test]
-fn redirects_stay_with_the_service_and_never_carry_the_clusters_credentials() {
+fn redirects_never_carry_cluster_credentials() {
     let elsewhere = Server::start(|_| Response::new(200, "text/plain", "elsewhere"));
     let there = elsewhere.url("/there");
     let behind = move |request: &Request| match request.path.strip_prefix(PROXY).unwrap() {
@@ -126,17 +126,17 @@ fn redirects_stay_with_the_service_and_never_carry_the_clusters_credentials() {
     for request in elsewhere.requests() {
         assert_eq!((request.path.as_str(), request.header("authorization")), ("/there", None));
     }
-    // a Service cannot have the API server asked for anything else
+    // a Service cannot cause other requests to the API server
     ask(&chaos, &cluster, get("http://web.svc/evil"), &[]).exits(8);
     assert_eq!(outcome(&chaos)["output"]["status"], 302);
     assert!(!cluster.requests().iter().any(|request| request.path.contains("secrets")));
 }
 
 #[test]
-fn what_the_api_server_would_take_for_its_own_is_not_passed_on() {
+fn requests_with_credentials_or_body_are_not_proxied() {
     let check = |more: Value| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
-        // there is no endpoint to forward to on this server
+        // this server has no endpoint to forward to
         ask(&chaos, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
         assert!(outcome(&chaos)["exception"].to_string().contains("no endpoints"), "{more}");
         assert_eq!(passed_on(&api), [""; 0], "{more}");
@@ -157,19 +157,19 @@ fn what_the_api_server_would_take_for_its_own_is_not_passed_on() {
 }
 
 #[test]
-fn a_name_can_be_taken_as_any_other() {
+fn url_outside_aliases_is_requested_directly() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let (chaos, api) = (Chaos::new(), api(|_| Response::nothing()));
-    // no alias and no Service: nothing but the address itself is asked
+    // no alias and no Service: the request goes to the address itself
     ask(&chaos, &api, get(&server.url("/")), &[]).exits(0);
     assert!(api.requests().is_empty(), "the cluster has nothing to do with it");
-    // the DNS of this machine knows no Services
+    // DNS on this machine does not resolve Services
     ask(&chaos, &api, get("http://web.svc:8080/"), &["--service-access=direct"]).exits(8);
     assert_eq!(passed_on(&api), [""; 0]);
 }
 
 #[test]
-fn a_service_needs_a_cluster() {
+fn service_url_without_cluster_is_rejected() {
     let chaos = Chaos::new();
     chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster is known");
     for wrong in ["web", "a:1=web", "a=web.svc"] {

@@ -10,12 +10,13 @@ const SIGNALS: &[(Signal, i32)] = &[
     (Signal::TERM, 143),
     (Signal::USR1, 138),
     (Signal::USR2, 140),
-    // elsewhere it may be ignored, which cannot be known
+    // a parent process may ignore it, which the test cannot detect
     #[cfg(target_os = "linux")]
     (Signal::HUP, 129),
 ];
 
-/// A shell activity that leaves its process id in `started`, and that of a process it starts, and then hangs.
+/// A shell activity that writes its process id to `started`, and that of its child to `child`, and then
+/// hangs.
 fn hang(name: &str, kind: &str) -> Value {
     json!({"type": kind, "name": name, "tolerance": 0, "provider": {"type": "process", "path": "sh", "arguments":
         ["-c", "sleep 300 & echo $! > child; echo $$ > started.new; mv started.new started; wait"]}})
@@ -48,7 +49,7 @@ fn names(entries: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_stage_can_be_cut_by_every_signal() {
+fn every_signal_interrupts_every_stage() {
     let after_method = quick("make", "touch made");
     let late = json!({"type": "probe", "name": "look", "tolerance": 0, "provider": {"type": "process", "path": "sh",
         "arguments": ["-c", "if [ -e made ]; then echo $$ > child; cp child started; sleep 300; fi"]}});
@@ -81,7 +82,7 @@ fn every_stage_can_be_cut_by_every_signal() {
 }
 
 #[test]
-fn what_runs_for_the_configuration_ends_with_the_program() {
+fn signal_ends_configuration_probe() {
     for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let chaos = Chaos::new();
         let mut asking = experiment(&[], &[quick("never", "touch never")], &[]);
@@ -97,7 +98,7 @@ fn what_runs_for_the_configuration_ends_with_the_program() {
 }
 
 #[test]
-fn the_journal_and_the_console_say_which_signal_it_was() {
+fn journal_and_console_name_the_signal() {
     let check = |sent: Signal, name: &str, line: &str| {
         let chaos = Chaos::new();
         let hanging = experiment(&[], &[hang("act", "action")], &[]);
@@ -117,7 +118,7 @@ fn the_journal_and_the_console_say_which_signal_it_was() {
 }
 
 #[test]
-fn rollbacks_after_a_signal_are_the_strategys_choice_and_never_after_usr2() {
+fn rollback_strategy_applies_after_signal_except_usr2() {
     let method = [hang("act", "action")];
     let rollbacks = [quick("undo", "touch undone")];
     for strategy in ["default", "always", "never", "deviated"] {
@@ -133,7 +134,7 @@ fn rollbacks_after_a_signal_are_the_strategys_choice_and_never_after_usr2() {
 }
 
 #[test]
-fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome() {
+fn signal_during_rollbacks_skips_the_rest() {
     let rollbacks = [hang("undo", "action"), quick("never", "touch never")];
     for &(sent, _) in SIGNALS {
         let chaos = Chaos::new();
@@ -146,8 +147,8 @@ fn a_signal_in_the_rollbacks_leaves_the_rest_unplayed_and_is_the_worst_outcome()
 }
 
 #[test]
-fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal() {
-    // the background activity ends when it may: when the file `go` is there
+fn background_is_awaited_unless_usr2_or_second_signal() {
+    // the background activity ends when the file `go` exists
     let mut background =
         quick("behind", "echo $$ > behind; while [ ! -e go ]; do sleep 0.02; done; touch done");
     background["background"] = true.into();
@@ -187,7 +188,7 @@ fn what_runs_in_the_background_is_awaited_unless_it_is_usr2_or_a_second_signal()
 }
 
 #[test]
-fn a_continuous_look_is_cut_too() {
+fn signal_ends_continuous_hypothesis() {
     let chaos = Chaos::new();
     let look = json!({"type": "probe", "name": "look", "tolerance": 0, "provider":
         {"type": "process", "path": "true"}});
@@ -198,7 +199,7 @@ fn a_continuous_look_is_cut_too() {
 }
 
 #[test]
-fn a_signal_before_the_run_is_the_runs() {
+fn signal_during_configuration_ends_run() {
     let chaos = Chaos::new();
     let mut asking = experiment(&[], &[quick("never", "touch never")], &[]);
     asking["configuration"] = json!({"answer": {"type": "probe", "name": "ask", "provider": {"type": "process",
@@ -215,7 +216,7 @@ fn a_signal_before_the_run_is_the_runs() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
+fn sighup_ends_run_with_rollbacks() {
     let chaos = Chaos::new();
     let undone = [quick("undo", "touch undone")];
     let arguments = ["--rollback-strategy", "always"];
@@ -224,7 +225,7 @@ fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
     assert!(chaos.path("undone").exists());
     wait_until("the process ends", || !is_running_in(&chaos.path("child")));
 
-    // whoever starts it under nohup wants it to go on
+    // a process under nohup must ignore SIGHUP
     let chaos = Chaos::new();
     let waits = quick("wait", "echo $$ > started; while [ ! -e go ]; do sleep 0.02; done");
     chaos.write("experiment.json", experiment(&[], &[waits], &[]).to_string());
@@ -242,7 +243,7 @@ fn a_terminal_that_is_gone_ends_a_run_in_good_order() {
 }
 
 #[test]
-fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
+fn signal_affects_only_the_current_run() {
     let chaos = Chaos::new();
     chaos.write("first.json", experiment(&[], &[quick("act", "true")], &[]).to_string());
     chaos.write("second.json", experiment(&[], &[hang("act", "action")], &[]).to_string());
@@ -250,7 +251,7 @@ fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
     wait_until("the activity starts", || is_written(&chaos.path("started")));
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    // of both runs, each line whole, and the signal once
+    // complete lines of both runs, and the signal once
     let events = chaos.read("events");
     let events: Vec<Value> =
         events.lines().map(|line| line.parse().unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect();
@@ -260,7 +261,7 @@ fn a_run_that_is_over_hears_no_signal_of_the_next_one() {
 }
 
 #[test]
-fn time_that_is_up_does_not_wait_for_what_runs_in_the_background() {
+fn timeout_does_not_await_background() {
     let chaos = Chaos::new();
     let mut behind = hang("behind", "action");
     behind["background"] = true.into();
@@ -272,7 +273,7 @@ fn time_that_is_up_does_not_wait_for_what_runs_in_the_background() {
 }
 
 #[test]
-fn time_that_is_up_ends_a_run_like_a_signal() {
+fn timeout_ends_run_like_signal() {
     let chaos = Chaos::new();
     let rollbacks = [quick("undo", "touch undone")];
     let experiment = experiment(&[], &[hang("act", "action")], &rollbacks);

@@ -1,4 +1,4 @@
-//! Experiments that come from an address.
+//! Experiments from a URL.
 
 use serde_json::{Value, json};
 
@@ -17,12 +17,12 @@ fn document() -> String {
 
 const YAML: &str = "title: A test\ndescription: What a test looks at.\nmethod: []\n";
 
-/// A server that has an experiment for everybody.
+/// A server that returns an experiment for every request.
 fn library() -> Server {
     Server::start(|_| Response::new(200, JSON, &document()))
 }
 
-/// Insists that an experiment is refused, for this reason, and that nothing was touched.
+/// Asserts that an experiment is rejected for this reason before anything runs.
 #[track_caller]
 fn refused(chaos: &Chaos, url: &str, text: &str) {
     let finished = chaos.run(["run", "--output=json", url]).exits(3).says(text);
@@ -34,7 +34,7 @@ fn refused(chaos: &Chaos, url: &str, text: &str) {
 }
 
 #[test]
-fn an_experiment_is_read_as_its_content_type_says() {
+fn content_type_decides_experiment_format() {
     let check = |headers: &'static [(&str, &str)], body: String| {
         let server = Server::start(move |_| Response::with(200, headers, &body));
         let chaos = Chaos::new();
@@ -58,7 +58,7 @@ fn an_experiment_is_read_as_its_content_type_says() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused() {
+fn unreadable_response_is_rejected() {
     let check = |status: u16, content_type: &'static str, body: &'static str, text: &str| {
         let server = Server::start(move |_| Response::new(status, content_type, body));
         refused(&Chaos::new(), &server.url("/e"), text);
@@ -75,7 +75,7 @@ fn what_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_refused() {
+fn unreachable_source_is_rejected() {
     let url = nowhere();
     refused(&Chaos::new(), &url, "Failed to fetch the experiment: ");
     refused(&Chaos::new(), &url, "Connection refused");
@@ -86,7 +86,7 @@ fn what_cannot_be_reached_is_refused() {
 }
 
 #[test]
-fn an_experiment_without_end_is_refused() {
+fn oversized_experiment_is_rejected() {
     const SIZE: usize = 10 * 1024 * 1024;
     let endless = Server::holding(|_| {
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
@@ -95,28 +95,28 @@ fn an_experiment_without_end_is_refused() {
     refused(&Chaos::new(), &endless.url("/"), "larger than 10 MiB");
 }
 
-/// An address that takes a request and gives no answer.
+/// A server that accepts a request and sends no response.
 fn silent() -> Server {
     Server::holding(|_| Response::nothing())
 }
 
 #[test]
-fn waiting_for_an_experiment_can_be_interrupted() {
+fn pending_experiment_request_can_be_interrupted() {
     let server = silent();
     let chaos = Chaos::new();
     let child = chaos.start(["run", &server.url("/e")]);
     wait_until("it asks", || !server.requests().is_empty());
-    // not SIGINT: what a shell starts in the background is told to ignore it
+    // not SIGINT: shells make background processes ignore it
     signal(child.id(), rustix::process::Signal::TERM);
     let finished = finish(child);
-    // ended by the signal, which a shell knows as 143
+    // ended by the signal, which shells report as 143
     assert!(matches!(finished.code, None | Some(143)), "{finished:?}");
     assert!(!is_written(&chaos.path("journal.json")));
 }
 
 #[test]
 #[ignore = "it waits half a minute"]
-fn an_experiment_that_does_not_come_is_refused_in_the_end() {
+fn experiment_request_times_out() {
     assert!(DEADLINE.as_secs() > 30);
     refused(
         &Chaos::new(),
@@ -139,7 +139,7 @@ fn redirects_are_followed() {
 }
 
 #[test]
-fn a_bearer_token_of_the_environment_is_sent() {
+fn bearer_token_from_environment_is_sent() {
     let check = |token: &str, settings: bool, expected: Option<&str>| {
         let server = library();
         let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", token);
@@ -159,7 +159,7 @@ fn a_bearer_token_of_the_environment_is_sent() {
 }
 
 #[test]
-fn settings_say_who_asks_by_host_and_port() {
+fn settings_credentials_match_host_and_port() {
     let check = |host: &dyn Fn(&Server) -> String, expected: Option<&str>| {
         let server = library();
         let chaos = Chaos::new();
@@ -176,7 +176,7 @@ fn settings_say_who_asks_by_host_and_port() {
 }
 
 #[test]
-fn authorization_is_not_carried_to_another_host() {
+fn authorization_is_dropped_on_cross_host_redirect() {
     let other = library();
     let elsewhere = other.url("/e");
     let server = Server::start(move |_| Response::with(302, &[("Location", &elsewhere)], ""));
@@ -187,7 +187,7 @@ fn authorization_is_not_carried_to_another_host() {
 }
 
 #[test]
-fn what_an_address_says_of_its_user_is_sent_and_not_shown() {
+fn url_credentials_are_sent_and_masked() {
     let authorizations = |request: &Request| -> Vec<String> {
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         named.map(|(_, value)| value.clone()).collect()
@@ -225,7 +225,7 @@ fn what_an_address_says_of_its_user_is_sent_and_not_shown() {
 }
 
 #[test]
-fn a_server_is_trusted_by_its_certificate() {
+fn server_certificate_is_verified() {
     let server = TlsServer::start(|_| Response::new(200, JSON, &document()));
     refused(&distrustful(), &server.url("/e"), "invalid peer certificate: UnknownIssuer");
     assert_eq!(server.requests().len(), 0);
@@ -241,7 +241,7 @@ fn a_server_is_trusted_by_its_certificate() {
 }
 
 #[test]
-fn several_experiments_are_all_read_before_one_runs() {
+fn all_experiments_are_loaded_before_first_run() {
     let server = Server::start(|request| match request.path.as_str() {
         "/first.json" => Response::new(200, JSON, &document()),
         _ => Response::new(404, JSON, "not here"),
@@ -253,7 +253,7 @@ fn several_experiments_are_all_read_before_one_runs() {
 }
 
 #[test]
-fn other_sources_are_refused() {
+fn unsupported_url_scheme_is_rejected() {
     let check = |source: &str, text: &str| {
         refused(&Chaos::new(), source, text);
         let answer = Chaos::new().run(["validate", "--output=json", source]).exits(3).json();

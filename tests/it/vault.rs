@@ -71,7 +71,7 @@ fn asked(server: &Server) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn secrets_are_used_and_never_shown() {
+fn vault_secrets_are_used_and_masked() {
     let fields = json!({"app": {
         "user": {"type": "vault", "path": "app", "key": "user"},
         "password": {"type": "vault", "path": "/app", "key": "password"},
@@ -100,7 +100,7 @@ fn secrets_are_used_and_never_shown() {
 }
 
 #[test]
-fn a_role_logs_in_first() {
+fn approle_logs_in_first() {
     let check = |configuration: Value, login: &str| {
         let server = Server::start(vault);
         let chaos = Chaos::new();
@@ -128,7 +128,7 @@ fn a_role_logs_in_first() {
 }
 
 #[test]
-fn the_connection_may_come_from_the_environment() {
+fn vault_connection_is_read_from_environment() {
     let server = Server::start(vault);
     let chaos = Chaos::new().env("MY_VAULT", server.url("")).env("MY_VAULT_TOKEN", TOKEN);
     let connection = json!({"vault_addr": {"type": "env", "key": "MY_VAULT"},
@@ -139,7 +139,7 @@ fn the_connection_may_come_from_the_environment() {
 }
 
 #[test]
-fn a_secret_that_is_not_there_is_empty_and_told() {
+fn missing_vault_secret_is_empty_with_warning() {
     let check = |declaration: Value, warning: &str| {
         let server = Server::start(vault);
         let chaos = Chaos::new();
@@ -153,7 +153,7 @@ fn a_secret_that_is_not_there_is_empty_and_told() {
 }
 
 #[test]
-fn a_vault_that_does_not_help_ends_it_before_anything_is_touched() {
+fn vault_error_is_reported_before_run() {
     let server = Server::start(vault);
     let closed = crate::http::nowhere();
     let address = server.url("");
@@ -214,7 +214,7 @@ fn a_vault_that_does_not_help_ends_it_before_anything_is_touched() {
 }
 
 #[test]
-fn without_vault_secrets_nobody_is_asked() {
+fn vault_is_not_contacted_without_vault_secrets() {
     let server = Server::start(vault);
     let chaos = Chaos::new();
     let connection = json!({"vault_addr": server.url(""), "vault_token": TOKEN});
@@ -224,7 +224,7 @@ fn without_vault_secrets_nobody_is_asked() {
 }
 
 #[test]
-fn a_file_of_variables_replaces_what_vault_keeps() {
+fn variables_file_overrides_vault_secrets() {
     let server = Server::start(vault);
     let chaos = Chaos::new();
     chaos.write(
@@ -243,7 +243,7 @@ fn a_file_of_variables_replaces_what_vault_keeps() {
 }
 
 #[test]
-fn vault_is_trusted_by_its_certificate() {
+fn vault_certificate_is_verified() {
     let server = TlsServer::start(vault);
     let connection = json!({"vault_addr": server.url(""), "vault_token": TOKEN});
     let stranger = run(&distrustful(), &connection, &whole()).exits(3);

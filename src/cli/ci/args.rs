@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser as _};
 
-use crate::cli::args::{Cli, RollbackStrategyArg, existing, parse_variable, whole};
+use crate::cli::command::Cli;
 use crate::cli::compare::FailOn;
 use crate::cli::duration::parse_duration;
+use crate::cli::parse::{existing_path, integer_in, parse_variable};
 use crate::cli::path_conflicts::PathSet;
+use crate::cli::shared_args::RollbackStrategyArg;
 use crate::cli::trial::usual;
 use crate::compare::Margin;
 
@@ -35,7 +37,7 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<String>,
     /// How many runs each arm of a trial has; 3 where nothing is said
-    #[arg(long, value_name = "N", value_parser = whole(1..=100_u32))]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=100_u32))]
     pub(super) repeat: Option<u32>,
     /// Use a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -140,7 +142,7 @@ fn given_variable(text: &str) -> Result<String, String> {
 }
 
 fn given_file(text: &str) -> Result<String, String> {
-    existing(text).map(|_| text.to_owned())
+    existing_path(text).map(|_| text.to_owned())
 }
 
 impl Ci {
@@ -149,7 +151,7 @@ impl Ci {
         let parsed = self.words().ok().and_then(|words| Cli::try_parse_from(words).ok());
         // what does not go together is refused later, with the reason
         let Some(cli) = parsed else { return PathSet::default() };
-        let files = PathSet::of(&cli).reads("the base branch's experiment", &self.base_experiment);
+        let files = cli.paths().reads("the base branch's experiment", &self.base_experiment);
         if self.is_trial() { files } else { files.reports(&usual(&self.output_dir)) }
     }
 
@@ -245,7 +247,7 @@ fn name<T: clap::ValueEnum>(value: T) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::command::{Cli, Command};
     use clap::Parser as _;
 
     fn words(line: &[&str]) -> Result<Vec<String>, String> {

@@ -11,8 +11,9 @@ use std::path::Path;
 use clap::Parser as _;
 
 use super::CommandContext;
-use super::args::{Cli, Command};
 use super::base_experiment::HashReference;
+use super::command::{Cli, Command};
+use super::error::error_text;
 use super::exit_code::ExitStatus;
 use super::{base_experiment, run, trial};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -111,7 +112,7 @@ fn note_base(session: &CommandContext, args: &Ci) {
         .and_then(|base| Ok((base, base_experiment::hash_of(Path::new(experiment))?)))
     {
         Ok((base, ours)) => base.changed_by(&ours, HashReference::Base),
-        Err(error) => Some(error),
+        Err(error) => Some(error_text(error)),
     };
     if let Some(note) = note {
         let said = Annotation::new(workflow_command::AnnotationLevel::Warning, "kubectl-chaos", note.clone());

@@ -5,7 +5,7 @@ use crate::cli::CommandContext;
 use crate::cli::exit_code::ExitStatus;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::github::{WorkflowEvent, WorkflowJob};
-use crate::kubernetes::ContextAllowlist;
+use crate::k8s::ContextAllowlist;
 
 /// Contexts that are made to be broken.
 const ALLOWED: [&str; 4] = ["kind-*", "k3d-*", "minikube", crate::embedded::NAME];

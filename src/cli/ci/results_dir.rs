@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::args::Ci;
+use crate::cli::error::error_text;
 use crate::cli::results_dir::{ARMS, REPORTS, Trust, journals};
 use crate::cli::trial;
 use crate::journal::Record;
@@ -47,7 +48,7 @@ pub(super) fn clear(args: &Ci) -> Result<(), String> {
     }
     let mut left: Vec<PathBuf> = REPORTS.map(|(_, name)| folder.join(name)).into();
     if of_a_trial {
-        left.extend(journals(folder, Trust::Known)?);
+        left.extend(journals(folder, Trust::Known).map_err(error_text)?);
         left.push(folder.join(COMPARISON));
         for arm in ARMS {
             gone(folder, std::fs::remove_dir_all(folder.join(arm)))?;
@@ -87,12 +88,14 @@ fn foreign(folder: &Path, for_a_trial: bool) -> Result<Option<String>, String> {
     }
     for arm in ARMS {
         let path = folder.join(arm);
-        let is_one = path.exists() && (!path.is_dir() || !journals(&path, Trust::Known)?.is_empty());
+        let is_one = path.exists()
+            && (!path.is_dir() || !journals(&path, Trust::Known).map_err(error_text)?.is_empty());
         if is_one {
             return Ok(Some(arm.to_owned()));
         }
     }
-    let others = journals(folder, Trust::Known)?
+    let others = journals(folder, Trust::Known)
+        .map_err(error_text)?
         .into_iter()
         .filter_map(|path| path.file_name().map(Path::new).map(Path::to_owned));
     Ok(others.map(|name| name.display().to_string()).find(|name| name != JOURNAL))
@@ -138,5 +141,5 @@ impl StepOutputs {
 /// The verdict of a run, by its journal.
 fn of_a_run(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    Record::read("", text).ok()?.content.own?.verdict
+    Some(Record::read("", text).ok()?.content.extension?.verdict?.as_str().to_owned())
 }

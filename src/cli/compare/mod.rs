@@ -1,4 +1,4 @@
-//! `kubectl chaos compare`. Floor 3.
+//! `kubectl chaos compare`.
 
 mod text;
 
@@ -15,79 +15,77 @@ use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, c
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  there is an answer
+  0  the comparison has a verdict
   1  the verdict is one of --fail-on
-  2  the command line is wrong
-  3  a journal cannot be read, or the journals are not of runs that can be compared
+  2  the command line is invalid
+  3  a journal cannot be read, or the runs cannot be compared
   7  a file could not be written
-  8  there are too few valid runs for an answer";
+  8  too few valid runs for a verdict";
 
-/// `compare`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct CompareArgs {
-    /// The journal of the run before the change
+    /// Journal of the run before the change
     #[arg(value_name = "BEFORE", requires = "last", conflicts_with_all = ["before", "after"])]
     first: Option<PathBuf>,
-    /// The journal of the run after it
+    /// Journal of the run after the change
     #[arg(value_name = "AFTER")]
     last: Option<PathBuf>,
-    /// The journals of the runs before the change; may be repeated
+    /// Journals of the runs before the change. Repeatable
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "after", required_unless_present = "first")]
     before: Vec<PathBuf>,
-    /// The journals of the runs after it; may be repeated
+    /// Journals of the runs after the change. Repeatable
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "before")]
     after: Vec<PathBuf>,
-    /// Exit with 1 when the verdict is one of these; may be repeated
+    /// Exit with 1 if the verdict is one of these. Repeatable
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
     reports: ReportArgs,
-    /// What to write to standard output
+    /// Format of standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = CompareFormat::Text)]
     output: CompareFormat,
 }
 
 impl CompareArgs {
-    /// The files that it names.
+    /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
         let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
         PathSet::default().reads("a journal", journals).reports(&self.reports)
     }
 }
 
-/// How runs are compared.
+/// Rules of the comparison.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RuleArgs {
-    /// Which differences are too small to matter: of ratios, in percentage points; of times, as a share of the
-    /// time before, and in milliseconds at least
+    /// Ignore smaller differences: of ratios, in percentage points; of times, relative to the time before, with a
+    /// minimum in milliseconds
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
     margin: Margin,
 }
 
 impl RuleArgs {
-    /// As the comparison takes them; draws begin with the seed that was asked for.
+    /// Returns the options of the comparison.
     pub(super) fn options(&self, seed: Option<u64>) -> CompareOptions {
         CompareOptions { seed: seed.unwrap_or(CompareOptions::default().seed), margin: self.margin }
     }
 }
 
-/// A verdict to fail on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
-    /// It failed before, and holds now.
+    /// Failed before, passes after.
     Fixed,
-    /// It held before, and fails now.
+    /// Passed before, fails after.
     Broken,
-    /// Something measured is better.
+    /// A metric is better.
     Improved,
-    /// Something measured is worse.
+    /// A metric is worse.
     Regressed,
-    /// Nothing differs.
+    /// No difference.
     Unchanged,
-    /// There is no clear answer.
+    /// No clear result.
     Inconclusive,
 }
 
@@ -104,26 +102,26 @@ impl FailOn {
     }
 }
 
-/// What to write to standard output.
+/// Format of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum CompareFormat {
-    /// The verdict and a table for a person.
+    /// The verdict and a table.
     Text,
-    /// The same with every run, and how sure each row is.
+    /// Like text, with every run and the p-value of each row.
     Wide,
-    /// The answer as JSON.
+    /// The full comparison as JSON.
     Json,
-    /// The answer as YAML.
+    /// The full comparison as YAML.
     Yaml,
 }
 
 impl CompareFormat {
-    /// Whether a machine reads it, so that nothing else may stand beside it.
+    /// Returns whether a machine reads it, so that nothing else may be written to standard output.
     pub(super) fn is_for_machines(self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
 
-    /// A comparison, so written.
+    /// Renders a comparison.
     pub(super) fn write(self, comparison: &RunComparison) -> String {
         match self {
             Self::Text => text::text(comparison, false),
@@ -134,39 +132,37 @@ impl CompareFormat {
     }
 }
 
-/// Compares. Gives the exit code.
+/// Compares two sets of runs. Returns the exit code.
 pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
-    if let Err(error) = args.reports.check(args.output.is_for_machines()) {
-        return session.refuse(ExitStatus::Usage, error);
+    match compare_files(session, args) {
+        Ok(exit) => session.code(exit),
+        Err(error) => session.fail(error),
     }
-    let of = |one: &Option<PathBuf>, several: &[PathBuf]| -> Vec<PathBuf> {
-        one.iter().chain(several).cloned().collect()
-    };
-    let read = load_journals::read(session, &of(&args.first, &args.before))
-        .and_then(|before| Ok((before, load_journals::read(session, &of(&args.last, &args.after))?)));
-    let (before, after) = match read {
-        Ok(arms) => arms,
-        Err(code) => return code,
-    };
-    let comparison = match judge(&before, &after, &args.rules.options(session.connection.seed())) {
-        Ok(comparison) => comparison,
-        Err(error) => return session.fail(CliError::from(error).with_status(ExitStatus::Invalid)),
-    };
-    let mut exit = exit(&comparison, &args.fail_on);
-    let records = [before, after].concat();
-    let mut failed = args.reports.write(&session.terminal, &records, Some(&comparison));
-    if !args.reports.is_on_standard_output() {
-        let written = session.terminal.result(&args.output.write(&comparison));
-        failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
-    }
-    for error in failed {
-        exit = exit.worst(ExitStatus::NotWritten);
-        session.refuse(ExitStatus::NotWritten, error);
-    }
-    session.code(exit)
 }
 
-/// How a command ends whose answer this is.
+fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<ExitStatus, CliError> {
+    args.reports.check(args.output.is_for_machines())?;
+    let load = |single: &Option<PathBuf>, several: &[PathBuf]| {
+        load_journals::load_all(&single.iter().chain(several).cloned().collect::<Vec<_>>())
+    };
+    let before = load(&args.first, &args.before)?;
+    let after = load(&args.last, &args.after)?;
+    let comparison = judge(&before, &after, &args.rules.options(session.connection.seed()))?;
+    let mut exit = exit(&comparison, &args.fail_on);
+    let records = [before, after].concat();
+    let mut errors = args.reports.write(&session.terminal, &records, Some(&comparison));
+    if !args.reports.is_on_standard_output() {
+        let written = session.terminal.result(&args.output.write(&comparison));
+        errors.extend(written.err().map(CliError::from));
+    }
+    for error in errors {
+        exit = exit.worst(ExitStatus::NotWritten);
+        session.show_error(&error);
+    }
+    Ok(exit)
+}
+
+/// Returns the exit status of a comparison.
 pub(super) fn exit(comparison: &RunComparison, fail_on: &[FailOn]) -> ExitStatus {
     if fail_on.iter().any(|verdict| verdict.verdict() == comparison.verdict) {
         ExitStatus::Deviated

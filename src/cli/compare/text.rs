@@ -1,13 +1,12 @@
-//! A comparison for a person at a terminal. Floor 3.
+//! A comparison as text for the terminal.
 
 use crate::compare::{ComparedRun, RunComparison};
 use crate::console::sanitize;
 
-/// Longer texts of others are cut in a table.
-const WIDEST: usize = 60;
+/// Maximum width of a table cell.
+const MAX_WIDTH: usize = 60;
 
-/// What else differs, the verdict and why, the table of what was sampled, and the runs that do not count; all runs
-/// where it is to be wide.
+/// Renders confounders, verdict, metrics and void runs; with `wide` all runs.
 pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
@@ -37,9 +36,9 @@ fn rows(comparison: &RunComparison, wide: bool) -> String {
     if comparison.metrics.is_empty() {
         return String::new();
     }
-    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "SO IT IS"];
+    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
     if wide {
-        head.push("CHANCE");
+        head.push("P");
     }
     let cells = comparison.metrics.iter().map(|row| {
         let mut cells = vec![
@@ -71,21 +70,21 @@ fn runs(runs: &[&ComparedRun]) -> String {
             run.reason.clone(),
         ]
     });
-    table(&["RUN", "JOURNAL", "OUTCOME", "WHY"], cells.collect())
+    table(&["RUN", "JOURNAL", "OUTCOME", "REASON"], cells.collect())
 }
 
-/// An empty line, the heads and the lines; long texts of others are cut, but in the last column.
+/// Renders an empty line and a table; truncates long cells, except in the last column.
 fn table(heads: &[&str], lines: Vec<Vec<String>>) -> String {
-    let clip = |text: String, last: bool| {
+    let truncate = |text: String, last: bool| {
         let text = sanitize(&text);
-        if last || text.chars().count() <= WIDEST {
+        if last || text.chars().count() <= MAX_WIDTH {
             return text;
         }
-        text.chars().take(WIDEST - 1).chain(['…']).collect()
+        text.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
     };
-    let clipped = lines.into_iter().map(|line| {
+    let truncated = lines.into_iter().map(|line| {
         let last = line.len() - 1;
-        line.into_iter().enumerate().map(|(at, cell)| clip(cell, at == last)).collect()
+        line.into_iter().enumerate().map(|(at, cell)| truncate(cell, at == last)).collect()
     });
-    "\n".to_owned() + &crate::cli::table::table(heads, clipped.collect())
+    "\n".to_owned() + &crate::cli::table::table(heads, truncated.collect())
 }

@@ -1,6 +1,6 @@
-//! What only the outside knows: names of kubeconfig files, of a cluster, of the catalogue. Floor 3.
+//! Dynamic candidates: names from kubeconfig files, from the cluster, and from the function catalogue.
 //!
-//! Whoever presses a key waits for it: a cluster is asked for a second at most, and silence is an answer.
+//! The user waits for the candidates, so a cluster query takes at most one second; a failed query has no candidates.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,34 +8,33 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use super::engine::{Candidate, DynamicSource};
-use crate::cli::args::Cli;
+use crate::cli::command::Cli;
 use crate::cli::discover;
 use crate::config::ProcessEnv;
-use crate::kubernetes::deploy::trial_names;
-use crate::kubernetes::{
-    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, namespaces,
-};
+use crate::k8s;
+use crate::k8s::{ClusterClient, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces};
+use crate::trial::list_trial_names;
 use crate::value::Map;
 
-/// How long somebody is kept waiting.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time limit for a cluster query.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The words that are known, by the flags that were written.
+/// Returns the candidates of a source. `given` holds the global flags.
 pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
     if what == DynamicSource::Functions {
-        return discover::words().collect();
+        return discover::names().collect();
     }
-    let Some(flags) = flags(given) else { return Vec::new() };
+    let Some(flags) = parse_flags(given) else { return Vec::new() };
     let of_files = |names: fn(&KubeconfigNames) -> &Vec<String>| {
         let mut found: Vec<String> = Vec::new();
         for file in kubeconfigs(&flags, environment) {
-            // a file that cannot be read knows nothing
+            // an unreadable file has no candidates
             let names = file.names.iter().flat_map(names);
             found.extend(names.cloned());
         }
         found.sort();
         found.dedup();
-        plain(found)
+        without_description(found)
     };
     match what {
         DynamicSource::Functions => Vec::new(),
@@ -43,31 +42,34 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         DynamicSource::Clusters => of_files(|names| &names.clusters),
         DynamicSource::Users => of_files(|names| &names.users),
         DynamicSource::Namespaces => {
-            plain(of_a_cluster(flags, environment, async |cluster| namespaces(cluster).await))
+            without_description(query_cluster(flags, environment, async |cluster| {
+                list_namespaces(cluster).await
+            }))
         }
-        DynamicSource::Trials => {
-            plain(of_a_cluster(flags, environment, async |cluster| trial_names(cluster).await))
-        }
+        DynamicSource::Trials => without_description(query_cluster(flags, environment, async |cluster| {
+            list_trial_names(cluster).await
+        })),
     }
 }
 
-fn plain(words: Vec<String>) -> Vec<Candidate> {
+fn without_description(words: Vec<String>) -> Vec<Candidate> {
     words.into_iter().map(|word| (word, String::new())).collect()
 }
 
-/// The flags that were written, as far as they can be understood.
-fn flags(given: &[String]) -> Option<ConnectionFlags> {
+/// Parses the global flags; nothing if they are incomplete.
+fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
     let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str)).chain(["options"]);
     let cli = Cli::try_parse_from(words).ok()?;
     let flags = cli.connection.options(true).flags;
-    Some(ConnectionFlags { unattended: true, request_timeout: Some(PATIENCE), ..flags })
+    Some(ConnectionFlags { unattended: true, request_timeout: Some(QUERY_TIMEOUT), ..flags })
 }
 
-/// Asks a cluster. What starts meanwhile, such as a plugin that logs in, cannot be cut short: it is left behind.
-fn of_a_cluster(
+/// Queries a cluster on another thread. Credential plugins cannot be interrupted, so the thread is abandoned
+/// after the time limit.
+fn query_cluster(
     flags: ConnectionFlags,
     environment: &ProcessEnv,
-    ask: impl AsyncFnOnce(&ClusterClient) -> Result<Vec<String>, ClusterError> + Send + 'static,
+    ask: impl AsyncFnOnce(&ClusterClient) -> Result<Vec<String>, k8s::Error> + Send + 'static,
 ) -> Vec<String> {
     let (sender, receiver) = mpsc::channel();
     let environment = environment.clone();
@@ -77,8 +79,8 @@ fn of_a_cluster(
             let cluster = connect(&flags, &environment, &Map::new()).await?;
             ask(&cluster).await
         });
-        // nobody may be waiting any more
+        // the receiver may be gone
         let _ = sender.send(found.unwrap_or_default());
     });
-    receiver.recv_timeout(PATIENCE).unwrap_or_default()
+    receiver.recv_timeout(QUERY_TIMEOUT).unwrap_or_default()
 }

@@ -1,61 +1,61 @@
-//! What the last word of a command line can be, by clap's model of the commands. Floor 3, pure.
+//! Completes the last word of a command line, based on clap's command model. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 
-/// What a shell is to do beside: the bits of Cobra, the library that kubectl is made with.
+/// What the shell does with the candidates: directives of Cobra, kubectl's command library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CobraDirective {
-    /// Take files, where there are no candidates.
+    /// Complete file names if there are no candidates.
     Files = 0,
-    /// No files.
-    Nothing = 4,
-    /// Go on in the same word, and take no files.
-    SameWord = 6,
-    /// The candidates are endings of files.
-    Endings = 8,
-    /// Take folders.
-    Folders = 16,
+    /// Do not complete file names.
+    NoFiles = 4,
+    /// Add no space, and do not complete file names.
+    NoSpace = 6,
+    /// The candidates are file extensions.
+    FileExtensions = 8,
+    /// Complete directory names.
+    Directories = 16,
 }
 
-/// What only the outside knows.
+/// Candidates that are not part of the command line model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DynamicSource {
     /// Contexts of the kubeconfig files.
     Contexts,
-    /// Clusters of them.
+    /// Clusters of the kubeconfig files.
     Clusters,
-    /// Users of them.
+    /// Users of the kubeconfig files.
     Users,
     /// Namespaces of the cluster.
     Namespaces,
-    /// Functions that are built in, and their modules.
+    /// Built-in functions and their modules.
     Functions,
-    /// Trials that left something behind.
+    /// Trials that left objects in the cluster.
     Trials,
 }
 
-/// A word, and what it means.
+/// A word and its description.
 pub(super) type Candidate = (String, String);
 
-/// Asks the outside. It is given the flags of every command that were written, each in one word.
-pub(super) type LookUp<'a> = dyn FnMut(DynamicSource, &[String]) -> Vec<Candidate> + 'a;
+/// Looks up dynamic candidates. It gets the global flags, one word each.
+pub(super) type LookUpFn<'a> = dyn FnMut(DynamicSource, &[String]) -> Vec<Candidate> + 'a;
 
-/// What the last word can be.
+/// The candidates for the last word.
 pub(super) struct Candidates {
     words: Vec<Candidate>,
     directive: CobraDirective,
 }
 
-/// One candidate per line, what it means after a tab; at last what the shell is to do.
+/// Writes one candidate per line, its description after a tab; the directive is the last line.
 impl fmt::Display for Candidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (word, about) in &self.words {
             let about = about.lines().next().unwrap_or_default().replace(|c: char| c.is_control(), " ");
             match about.trim() {
-                // a name that could steer a terminal is no help
+                // skip names that could control a terminal
                 _ if word.is_empty() || word.contains(|c: char| c.is_control()) => {}
                 "" => writeln!(f, "{word}")?,
                 about => writeln!(f, "{word}\t{about}")?,
@@ -65,36 +65,36 @@ impl fmt::Display for Candidates {
     }
 }
 
-/// The candidates for the last word, which may be empty.
-pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUp<'_>) -> Candidates {
-    // flags of every command are handed down
+/// Completes the last word, which may be empty.
+pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUpFn<'_>) -> Candidates {
+    // propagates the global flags
     root.build();
     let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
-    let mut place = CursorContext::at(&root);
+    let mut place = CursorContext::new(&root);
     for word in before {
-        place.pass(word);
+        place.advance(word);
     }
     place.candidates(last, look_up)
 }
 
-/// Where a command line has come to.
+/// The position of the last word in the command line.
 struct CursorContext<'a> {
     command: &'a Command,
-    /// The flag whose value is next.
+    /// The flag whose value comes next.
     pending: Option<&'a Arg>,
-    /// The flag that takes more values, unless something else comes.
+    /// The flag that accepts more values.
     open: Option<&'a Arg>,
-    /// How many arguments without a flag there were.
+    /// The number of positional arguments.
     passed: usize,
-    /// Whether `--` was passed: no flags any more.
+    /// Whether `--` ended the flags.
     plain: bool,
     used: BTreeSet<String>,
-    /// The flags of every command that were written, each in one word.
+    /// The global flags, one word each.
     given: Vec<String>,
 }
 
 impl<'a> CursorContext<'a> {
-    fn at(command: &'a Command) -> Self {
+    fn new(command: &'a Command) -> Self {
         Self {
             command,
             pending: None,
@@ -106,63 +106,63 @@ impl<'a> CursorContext<'a> {
         }
     }
 
-    /// Goes past a whole word.
-    fn pass(&mut self, word: &str) {
+    /// Processes a complete word.
+    fn advance(&mut self, word: &str) {
         if let Some(flag) = self.pending.take() {
-            self.note(flag, Some(word));
-            self.open = takes_more(flag).then_some(flag);
+            self.record_flag(flag, Some(word));
+            self.open = takes_several(flag).then_some(flag);
         } else if !self.plain && word == "--" {
             (self.plain, self.open) = (true, None);
         } else if !self.plain && word.starts_with("--") {
             self.open = None;
             let (name, value) =
                 word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-            if let Some(flag) = self.flag(name) {
-                self.pass_flag(flag, value);
+            if let Some(flag) = self.find_flag(name) {
+                self.advance_flag(flag, value);
             }
         } else if !self.plain && word.len() > 1 && word.starts_with('-') {
             self.open = None;
-            self.pass_shorts(&word[1..]);
+            self.advance_short_flags(&word[1..]);
         } else if self.open.is_some() {
-            // one more value
-        } else if let Some(inner) = self.inner(word) {
+            // one more value of the flag
+        } else if let Some(inner) = self.find_subcommand(word) {
             (self.command, self.passed) = (inner, 0);
         } else {
             self.passed += 1;
         }
     }
 
-    fn pass_flag(&mut self, flag: &'a Arg, value: Option<&str>) {
+    fn advance_flag(&mut self, flag: &'a Arg, value: Option<&str>) {
         let takes = flag.get_action().takes_values();
         if takes && value.is_none() && !flag.is_require_equals_set() {
             self.pending = Some(flag);
         } else {
-            self.note(flag, value);
+            self.record_flag(flag, value);
         }
     }
 
-    /// Several switches in one word, the last of which may have its value there.
-    fn pass_shorts(&mut self, letters: &str) {
+    /// Processes combined short flags; the last one may have its value attached.
+    fn advance_short_flags(&mut self, letters: &str) {
         for (at, letter) in letters.char_indices() {
-            let Some(flag) = self.flag(&format!("-{letter}")) else { return };
+            let Some(flag) = self.find_flag(&format!("-{letter}")) else { return };
             if flag.get_action().takes_values() {
                 let rest = &letters[at + letter.len_utf8()..];
                 let value = rest.strip_prefix('=').unwrap_or(rest);
-                return self.pass_flag(flag, Some(value).filter(|value| !value.is_empty()));
+                return self.advance_flag(flag, Some(value).filter(|value| !value.is_empty()));
             }
-            self.note(flag, None);
+            self.record_flag(flag, None);
         }
     }
 
-    fn note(&mut self, flag: &Arg, value: Option<&str>) {
+    fn record_flag(&mut self, flag: &Arg, value: Option<&str>) {
         self.used.insert(flag.get_id().to_string());
         if let Some(long) = flag.get_long().filter(|_| flag.is_global_set()) {
             self.given.push(value.map_or_else(|| format!("--{long}"), |value| format!("--{long}={value}")));
         }
     }
 
-    /// The flag of that name: `--namespace`, `-n`.
-    fn flag(&self, name: &str) -> Option<&'a Arg> {
+    /// Finds a flag by `--namespace` or `-n`.
+    fn find_flag(&self, name: &str) -> Option<&'a Arg> {
         let is_it = |arg: &&Arg| match name.strip_prefix("--") {
             Some(long) => arg.get_long() == Some(long),
             None => arg.get_short().is_some_and(|short| name == format!("-{short}")),
@@ -170,46 +170,46 @@ impl<'a> CursorContext<'a> {
         self.command.get_arguments().find(is_it)
     }
 
-    /// The command of that name below this one.
-    fn inner(&self, name: &str) -> Option<&'a Command> {
+    /// Finds a subcommand by name.
+    fn find_subcommand(&self, name: &str) -> Option<&'a Command> {
         let inner = self.command.find_subcommand(name);
         inner.filter(|_| self.passed == 0)
     }
 
-    /// What can stand here.
-    fn candidates(&self, last: &str, look_up: &mut LookUp<'_>) -> Candidates {
+    /// Returns the candidates for the last word.
+    fn candidates(&self, last: &str, look_up: &mut LookUpFn<'_>) -> Candidates {
         if let Some(flag) = self.pending {
-            return self.values(flag, last, look_up);
+            return self.value_candidates(flag, last, look_up);
         }
         if !self.plain && last.starts_with('-') {
             return match last.split_once('=') {
-                // the shell keeps what stands before the value
-                Some((name, value)) => match self.flag(name) {
-                    Some(flag) => self.values(flag, value, look_up),
-                    None => nothing(),
+                // the shell keeps the text before the value
+                Some((name, value)) => match self.find_flag(name) {
+                    Some(flag) => self.value_candidates(flag, value, look_up),
+                    None => no_candidates(),
                 },
-                None => Candidates { words: self.flags(last), directive: CobraDirective::Nothing },
+                None => Candidates { words: self.flag_candidates(last), directive: CobraDirective::NoFiles },
             };
         }
         if let Some(flag) = self.open {
-            return self.values(flag, last, look_up);
+            return self.value_candidates(flag, last, look_up);
         }
         if self.passed == 0 && self.command.has_subcommands() {
             let inner = self.command.get_subcommands().filter(|inner| !inner.is_hide_set());
-            let words = inner.map(|inner| (inner.get_name().to_owned(), text(inner.get_about())));
+            let words = inner.map(|inner| (inner.get_name().to_owned(), plain_text(inner.get_about())));
             let words = words.filter(|(name, _)| name.starts_with(last)).collect();
-            return Candidates { words, directive: CobraDirective::Nothing };
+            return Candidates { words, directive: CobraDirective::NoFiles };
         }
         let arguments: Vec<&Arg> = self.command.get_positionals().collect();
-        // the last one that takes several takes the rest
-        let rest = arguments.last().filter(|argument| takes_more(argument));
+        // a last argument that accepts several values takes the rest
+        let rest = arguments.last().filter(|argument| takes_several(argument));
         match arguments.get(self.passed).or(rest) {
-            Some(argument) => self.values(argument, last, look_up),
-            None => nothing(),
+            Some(argument) => self.value_candidates(argument, last, look_up),
+            None => no_candidates(),
         }
     }
 
-    fn flags(&self, last: &str) -> Vec<Candidate> {
+    fn flag_candidates(&self, last: &str) -> Vec<Candidate> {
         let fits = |arg: &&Arg| {
             let again = matches!(arg.get_action(), ArgAction::Append);
             !arg.is_positional()
@@ -219,23 +219,23 @@ impl<'a> CursorContext<'a> {
         let spelled = |arg: &Arg| {
             let long = arg.get_long().map(|long| format!("--{long}"));
             let short = arg.get_short().map(|short| format!("-{short}"));
-            let about = text(arg.get_help());
+            let about = plain_text(arg.get_help());
             long.into_iter().chain(short).map(move |flag| (flag, about.clone())).collect::<Vec<_>>()
         };
         let all = self.command.get_arguments().filter(fits).flat_map(spelled);
         all.filter(|(flag, _)| flag.starts_with(last)).collect()
     }
 
-    /// The values that an argument can have.
-    fn values(&self, arg: &Arg, last: &str, look_up: &mut LookUp<'_>) -> Candidates {
+    /// Returns the values of an argument.
+    fn value_candidates(&self, arg: &Arg, last: &str, look_up: &mut LookUpFn<'_>) -> Candidates {
         let listed: Vec<Candidate> = arg
             .get_possible_values()
             .iter()
             .filter(|value| !value.is_hide_set())
-            .map(|value| (value.get_name().to_owned(), text(value.get_help())))
+            .map(|value| (value.get_name().to_owned(), plain_text(value.get_help())))
             .collect();
         if !listed.is_empty() {
-            return several(arg, listed, last);
+            return list_candidates(arg, listed, last);
         }
         let name = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
         let known = match (arg.get_id().as_str(), name) {
@@ -250,24 +250,24 @@ impl<'a> CursorContext<'a> {
         if let Some(known) = known {
             let mut words = look_up(known, &self.given);
             words.retain(|(word, _)| word.starts_with(last));
-            return Candidates { words, directive: CobraDirective::Nothing };
+            return Candidates { words, directive: CobraDirective::NoFiles };
         }
         if name == Some("EXPERIMENT") {
             let words = ["json", "yaml", "yml"].map(|ending| (ending.to_owned(), String::new())).to_vec();
-            return Candidates { words, directive: CobraDirective::Endings };
+            return Candidates { words, directive: CobraDirective::FileExtensions };
         }
         match arg.get_value_hint() {
-            ValueHint::DirPath => Candidates { words: Vec::new(), directive: CobraDirective::Folders },
+            ValueHint::DirPath => Candidates { words: Vec::new(), directive: CobraDirective::Directories },
             ValueHint::AnyPath | ValueHint::FilePath => {
                 Candidates { words: Vec::new(), directive: CobraDirective::Files }
             }
-            _ => nothing(),
+            _ => no_candidates(),
         }
     }
 }
 
-/// The values that begin so; of those that are written with commas the last one counts.
-fn several(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
+/// Filters the values by prefix; in a comma-separated list, the last item counts.
+fn list_candidates(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
     let (before, begun) = match arg.get_value_delimiter().and_then(|comma| last.rsplit_once(comma)) {
         Some((before, begun)) => (format!("{before},"), begun),
         None => (String::new(), last),
@@ -282,32 +282,29 @@ fn several(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
         .filter(|(word, _)| fits(word))
         .map(|(word, about)| (format!("{before}{word}"), about))
         .collect();
-    Candidates {
-        words,
-        directive: if is_listed { CobraDirective::SameWord } else { CobraDirective::Nothing },
-    }
+    Candidates { words, directive: if is_listed { CobraDirective::NoSpace } else { CobraDirective::NoFiles } }
 }
 
-fn nothing() -> Candidates {
-    Candidates { words: Vec::new(), directive: CobraDirective::Nothing }
+fn no_candidates() -> Candidates {
+    Candidates { words: Vec::new(), directive: CobraDirective::NoFiles }
 }
 
-/// Whether more than one value can follow.
-fn takes_more(arg: &Arg) -> bool {
+/// Returns whether the argument accepts several values.
+fn takes_several(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
-fn text(about: Option<&clap::builder::StyledStr>) -> String {
+fn plain_text(about: Option<&clap::builder::StyledStr>) -> String {
     about.map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::command::Cli;
     use clap::CommandFactory as _;
 
-    /// Completes a line; its last word ends where the line does.
+    /// Completes the last word of a line.
     fn completed(line: &str) -> (Vec<String>, u8) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let mut look_up = |known: DynamicSource, given: &[String]| {
@@ -320,7 +317,7 @@ mod tests {
         (lines, directive)
     }
 
-    /// The words alone, and what the shell is to do.
+    /// Checks the candidates without descriptions, and the directive.
     fn check(line: &str, expected: &[&str], directive: u8) {
         let (lines, found) = completed(line);
         let words: Vec<&str> = lines.iter().map(|line| line.split('\t').next().unwrap()).collect();
@@ -328,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn commands() {
+    fn commands_are_completed() {
         check("re", &["recover", "report"], 4);
         check("embedded ", &["serve"], 4);
         check("completion z", &["zsh"], 4);
@@ -339,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn flags() {
+    fn flags_are_completed() {
         check("run --hypothesis", &["--hypothesis-strategy", "--hypothesis-frequency"], 4);
         check("run --name", &["--namespace"], 4);
         check("run -n a --name", &[], 4);
@@ -353,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn values_are_completed() {
         check("run -o ", &["text", "json", "yaml", "agent"], 4);
         check("run --output=y", &["yaml"], 4);
         check("run -o J", &["json"], 4);
@@ -374,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_outside_knows() {
+    fn dynamic_sources_are_queried() {
         check("run --context C", &["Contexts"], 4);
         check("run --context=C", &["Contexts"], 4);
         check("demo --cluster C", &["Clusters"], 4);

@@ -1,120 +1,146 @@
-//! The file beside kubectl by which it completes our commands. Floor 3.
+//! Installs the helper that kubectl runs for completion.
 
-use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{ASKED, BESIDE};
+use super::{COMPLETE_COMMAND, HELPER_PREFIX};
 use crate::cli::CommandContext;
-use crate::cli::exit_code::ExitStatus;
 use crate::cli::report_files::reason;
 use crate::cli::search_path::{find, folders, is_open, is_writable};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::error_code::{Coded, ErrorCode};
 
-/// By this text a file is known to be ours.
-const MARK: &str = "written by `kubectl chaos completion install`";
+/// Identifies files that this command wrote.
+const MARKER: &str = "written by `kubectl chaos completion install`";
 
-/// Writes it. Gives the exit code.
-pub(super) fn install(session: &CommandContext, folder: Option<&Path>) -> u8 {
-    if cfg!(windows) {
-        let why = format!(
-            "scripts cannot be started by kubectl here: copy this program to {BESIDE}{}.exe in a folder of PATH",
-            session.plugin()
-        );
-        return session.refuse(ExitStatus::Usage, why);
+/// Why the helper was not installed.
+#[derive(Debug, thiserror::Error)]
+enum InstallError {
+    #[error("kubectl cannot run scripts on Windows")]
+    Windows { helper: String },
+    #[error("{} is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    #[error(
+        "cannot choose a directory: neither this program's nor one on PATH in the home directory is writable"
+    )]
+    NoDirectory,
+    #[error("{} exists and was not written by kubectl-chaos", .0.display())]
+    Foreign(PathBuf),
+    #[error("cannot write {}: {}", .path.display(), reason(.source))]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+impl Coded for InstallError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Windows { .. } | Self::NotADirectory(_) | Self::NoDirectory => ErrorCode::UsageInvalid,
+            Self::Foreign(_) | Self::Write { .. } => ErrorCode::FileNotWritable,
+        }
     }
-    let places = folders(&session.environment);
-    let folder = match folder {
-        Some(folder) => match std::path::absolute(folder) {
-            Ok(folder) if folder.is_dir() => folder,
-            _ => return session.refuse(ExitStatus::Usage, format!("{} is no folder", folder.display())),
-        },
-        None => match choose(session, &places) {
-            Some(folder) => folder,
-            None => {
-                let why = "no folder of PATH in the home folder, and not that of this program, can be written: \
-                           name one with --dir, such as --dir /usr/local/bin as its owner";
-                return session.refuse(ExitStatus::Usage, why);
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Windows { helper } => Some(format!("copy this program to {helper} in a directory on PATH")),
+            Self::NoDirectory => {
+                Some("choose a directory with --dir, such as --dir /usr/local/bin".to_owned())
             }
-        },
+            Self::Foreign(_) => Some("remove it, or choose another directory with --dir".to_owned()),
+            Self::NotADirectory(_) | Self::Write { .. } => None,
+        }
+    }
+}
+
+/// Installs the completion helper. Returns the exit code.
+pub(super) fn install(session: &CommandContext, dir: Option<&Path>) -> u8 {
+    match try_install(session, dir) {
+        Ok(output) => session.answer(&output),
+        Err(error) => session.fail(error),
+    }
+}
+
+fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, InstallError> {
+    let name = format!("{HELPER_PREFIX}{}", session.plugin());
+    if cfg!(windows) {
+        return Err(InstallError::Windows { helper: format!("{name}.exe") });
+    }
+    let search_path = folders(&session.environment);
+    let dir = match dir {
+        Some(dir) => std::path::absolute(dir)
+            .ok()
+            .filter(|dir| dir.is_dir())
+            .ok_or_else(|| InstallError::NotADirectory(dir.to_owned()))?,
+        None => choose_dir(session, &search_path).ok_or(InstallError::NoDirectory)?,
     };
-    let name = format!("{BESIDE}{}", session.plugin());
-    let path = folder.join(&name);
-    let told = match write(&path, &script(&session.program())) {
-        Ok(told) => told,
-        Err(why) => return session.refuse(ExitStatus::NotWritten, why),
-    };
+    let path = dir.join(&name);
+    let done = write_helper(&path, &helper_script(&session.program()))?;
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
-    if !places.iter().any(|place| place.canonicalize().ok() == folder.canonicalize().ok()) {
-        warn(format!("{} is not on PATH, where kubectl looks for it", folder.display()));
+    if !search_path.iter().any(|place| place.canonicalize().ok() == dir.canonicalize().ok()) {
+        warn(format!("{} is not on PATH: kubectl does not find the helper there", dir.display()));
     } else if let Some(other) = find(&name, &session.environment)
         .filter(|found| found.canonicalize().ok() != path.canonicalize().ok())
     {
-        warn(format!("kubectl takes {}, which comes first on PATH", other.display()));
+        warn(format!("kubectl uses {}, which comes first on PATH", other.display()));
     }
-    let told = sanitize(&format!("{told} {}", path.display()));
-    session.answer(&format!(
-        "{told}\nkubectl 1.26 and later complete `{}` by it, once completion of kubectl itself is set up: \
-         kubectl completion --help\n",
+    let done = sanitize(&format!("{done} {}", path.display()));
+    Ok(format!(
+        "{done}\nkubectl 1.26+ now completes `{}` (requires kubectl's own shell completion)\n",
         session.shown
     ))
 }
 
-/// The folder that this program was started from, or else the first of `PATH` in the home folder, if it can be
-/// written, and not by everybody.
-fn choose(session: &CommandContext, places: &[PathBuf]) -> Option<PathBuf> {
+/// Chooses the directory of this program, or the first directory of `PATH` in the home directory. It must be
+/// writable, but not by all users.
+fn choose_dir(session: &CommandContext, search_path: &[PathBuf]) -> Option<PathBuf> {
     let home = session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE"));
     let own = find(&session.program(), &session.environment);
     let own = own.as_deref().and_then(Path::parent);
-    let at_home = places.iter().filter(|place| home.as_ref().is_some_and(|home| place.starts_with(home)));
+    let at_home =
+        search_path.iter().filter(|place| home.as_ref().is_some_and(|home| place.starts_with(home)));
     let all = own.into_iter().chain(at_home.map(PathBuf::as_path));
     let mut fitting = all.filter(|place| place.is_absolute() && is_writable(place) && !is_open(place));
     fitting.next().map(Path::to_owned)
 }
 
-/// What is written.
-fn script(program: &str) -> String {
+/// Returns the text of the helper script.
+fn helper_script(program: &str) -> String {
     let program = shlex::try_quote(program).unwrap_or_default();
-    format!("#!/bin/sh\n# {MARK}\nexec {program} {ASKED} \"$@\"\n")
+    format!("#!/bin/sh\n# {MARKER}\nexec {program} {COMPLETE_COMMAND} \"$@\"\n")
 }
 
-/// Writes a file that can be started, unless there is one that is not ours. Says what was done.
-fn write(path: &Path, script: &str) -> Result<&'static str, String> {
-    let failed = |error: &dyn Display| format!("{} cannot be written: {error}", path.display());
-    let there = path.symlink_metadata().is_ok();
-    if there && leads_here(path) {
-        return Ok("this program is there already:");
+/// Writes an executable file; never replaces a file of other origin. Returns what was done.
+fn write_helper(path: &Path, script: &str) -> Result<&'static str, InstallError> {
+    let failed = |source: std::io::Error| InstallError::Write { path: path.to_owned(), source };
+    let exists = path.symlink_metadata().is_ok();
+    if exists && is_link_to_this_program(path) {
+        return Ok("already installed:");
     }
-    if there && !is_ours(path) {
-        return Err(format!(
-            "{} is not a file of this program, and stays as it is: remove it, or name another folder with --dir",
-            path.display()
-        ));
+    if exists && !is_own_helper(path) {
+        return Err(InstallError::Foreign(path.to_owned()));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&reason(&error)))?;
-    file.write_all(script.as_bytes()).map_err(|error| failed(&error))?;
-    for_everybody(file.path()).map_err(|error| failed(&error))?;
-    // somebody may have been faster
-    let kept = if there { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|error| failed(&error.error))?;
-    Ok(if there { "wrote anew" } else { "wrote" })
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    file.write_all(script.as_bytes()).map_err(failed)?;
+    make_executable(file.path()).map_err(failed)?;
+    // another process may have created the file
+    let persisted = if exists { file.persist(path) } else { file.persist_noclobber(path) };
+    persisted.map_err(|error| failed(error.error))?;
+    Ok(if exists { "updated" } else { "wrote" })
 }
 
-/// Whether a link leads to this very program.
-fn leads_here(path: &Path) -> bool {
+/// Returns whether a link points to this program.
+fn is_link_to_this_program(path: &Path) -> bool {
     let own = std::env::current_exe().and_then(|own| own.canonicalize());
     own.is_ok_and(|own| path.canonicalize().is_ok_and(|there| there == own))
 }
 
-/// Whether it is a file that was written here. A link to anywhere is not.
-fn is_ours(path: &Path) -> bool {
+/// Returns whether this command wrote the file. Links do not count.
+fn is_own_helper(path: &Path) -> bool {
     let is_small = path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 1024);
-    is_small && std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARK))
+    is_small && std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARKER))
 }
 
 #[cfg(unix)]
-fn for_everybody(path: &Path) -> std::io::Result<()> {
+fn make_executable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
 }

@@ -1,16 +1,16 @@
-//! Completion of command lines: for kubectl by a file beside it, for shells by scripts. Floor 3.
+//! Shell completion: a helper for kubectl, and scripts for shells.
 //!
-//! kubectl asks `kubectl_complete-chaos` on `PATH`, with the words after `kubectl chaos`; the last one is being
-//! written. That file is this program under another name, or two lines of shell that start it with `__complete`.
-//! Nothing is ever said on standard error, and who cannot be asked within a second was not asked.
+//! kubectl runs `kubectl_complete-chaos` from `PATH` with the words after `kubectl chaos`; the last one is incomplete.
+//! The helper is this program under another name, or a shell script that runs it with `__complete`. Nothing is written
+//! to standard error, and a cluster that does not answer within a second is skipped.
 //!
 //! ```text
-//!  walk      what the last word can be, by clap's model of the commands    ─► Candidates
-//!  known     what only the outside knows: contexts, namespaces, trials
-//!  install   the file beside kubectl
+//!  engine    candidates for the last word, from clap's command model   ─► Candidates
+//!  dynamic   candidates from outside: contexts, namespaces, trials
+//!  install   the helper for kubectl
 //! ```
 //!
-//! Scripts for shells ask in the same way, but for that of `PowerShell`.
+//! The scripts for shells run `__complete` too, except the one for `PowerShell`.
 
 mod dynamic;
 mod engine;
@@ -24,73 +24,74 @@ use clap::{Args, CommandFactory as _, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::CommandContext;
-use super::args::Cli;
+use super::command::Cli;
 use crate::config::ProcessEnv;
 
-/// What the file beside kubectl is called, but for the name of the plugin.
-pub(super) const BESIDE: &str = "kubectl_complete-";
-/// The word by which a shell asks this program.
-const ASKED: &str = "__complete";
+/// The name of the completion helper, without the plugin name.
+pub(super) const HELPER_PREFIX: &str = "kubectl_complete-";
+/// The hidden command that shells call.
+const COMPLETE_COMMAND: &str = "__complete";
 
 /// `completion`.
 #[derive(Args, Debug)]
 pub(super) struct CompletionArgs {
-    /// What to complete for.
+    /// The shell, or kubectl.
     #[command(subcommand)]
-    what: CompletionTarget,
+    target: CompletionTarget,
 }
 
 #[derive(Debug, Subcommand)]
 enum CompletionTarget {
-    /// Let kubectl complete: write kubectl_complete-chaos into a folder of PATH
+    /// Install completion for kubectl: write kubectl_complete-chaos to a directory on PATH
     Install {
-        /// The folder; else that of this program, or the first of PATH in the home folder that can be written
+        /// Directory to write to [default: the directory of this program, or the first writable PATH entry in
+        /// the home directory]
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
     },
-    /// Print a script for Bash that completes this program under its own name: source <(kubectl-chaos completion bash)
+    /// Print a Bash script that completes kubectl-chaos: source <(kubectl-chaos completion bash)
     Bash,
-    /// The same for Zsh
+    /// Print a Zsh script
     Zsh,
-    /// The same for fish
+    /// Print a fish script
     Fish,
-    /// The same for PowerShell
+    /// Print a PowerShell script
     Powershell,
 }
 
-/// Installs, or prints a script. Gives the exit code.
+/// Installs the completion helper, or prints a script. Returns the exit code.
 pub(super) fn completion(session: &CommandContext, args: &CompletionArgs) -> u8 {
     let program = session.program();
-    let script = match &args.what {
+    let script = match &args.target {
         CompletionTarget::Install { dir } => return install::install(session, dir.as_deref()),
         CompletionTarget::Bash => include_str!("bash.sh").replace("NAME", &program),
         CompletionTarget::Zsh => include_str!("zsh.sh").replace("NAME", &program),
         CompletionTarget::Fish => include_str!("fish.fish").replace("NAME", &program),
-        CompletionTarget::Powershell => powershell(&program),
+        CompletionTarget::Powershell => powershell_script(&program),
     };
     session.answer(&script)
 }
 
-/// A script that knows every command by itself: what Windows hands on of an empty word differs by its version.
-fn powershell(program: &str) -> String {
+/// Returns a static script: PowerShell versions differ in how they pass an empty word.
+fn powershell_script(program: &str) -> String {
     let mut script = Vec::new();
     clap_complete::generate(Shell::PowerShell, &mut Cli::command(), program, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The words to complete, where that is what this program was started for.
-pub(super) fn asked(words: &[OsString]) -> Option<&[OsString]> {
+/// Returns the words to complete if a shell or kubectl asks for completion.
+pub(super) fn completion_words(words: &[OsString]) -> Option<&[OsString]> {
     let (program, rest) = words.split_first()?;
     let name = Path::new(program).file_stem()?.to_string_lossy();
-    if name.starts_with(BESIDE) {
+    if name.starts_with(HELPER_PREFIX) {
         return Some(rest);
     }
     let (first, rest) = rest.split_first()?;
-    (first == ASKED).then_some(rest)
+    (first == COMPLETE_COMMAND).then_some(rest)
 }
 
-/// Says what the last word can be. Nobody is told when that cannot be said.
-pub(super) fn answer(words: &[OsString], environment: &ProcessEnv) {
+/// Prints the candidates for the last word. Errors are not shown: a shell cannot use them.
+pub(super) fn print_candidates(words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
     let found = engine::complete(Cli::command(), &words, &mut look_up);
@@ -102,10 +103,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_known_when_a_shell_asks() {
+    fn completion_request_is_recognised() {
         let check = |line: &[&str], expected: Option<usize>| {
             let words: Vec<OsString> = line.iter().map(OsString::from).collect();
-            assert_eq!(asked(&words).map(<[_]>::len), expected, "{line:?}");
+            assert_eq!(completion_words(&words).map(<[_]>::len), expected, "{line:?}");
         };
         check(&["/bin/kubectl_complete-chaos", "run", ""], Some(2));
         check(&["kubectl_complete-chaos"], Some(0));

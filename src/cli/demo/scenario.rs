@@ -1,31 +1,31 @@
-//! What the demo can show. Floor 3.
+//! The scenarios of the demo.
 
 use clap::ValueEnum;
 
-/// What can be shown.
+/// The scenarios of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DemoScenario {
-    /// A circuit breaker keeps the failure of one service from the users of another
+    /// A circuit breaker hides the failure of a provider from users
     CircuitBreaker,
-    /// A circuit breaker that somebody believes to be there, and that does not help
+    /// A circuit breaker setting that the application ignores
     UnreadSwitch,
-    /// A second Pod keeps a service there while the first one is killed
+    /// A second Pod keeps the service available while one Pod is killed
     KilledPod,
 }
 
-/// What a scenario consists of, and what it promises to show.
+/// The files and the expected results of a scenario.
 pub(super) struct ScenarioSpec {
     pub(super) before: &'static str,
     pub(super) after: &'static str,
     pub(super) experiment: &'static str,
-    /// The probe that asks what a user would; it is sampled.
+    /// The probe that represents a user; it is sampled.
     pub(super) probe: &'static str,
     /// Manifests: path and text.
     pub(super) files: &'static [(&'static str, &'static str)],
     pub(super) variables: &'static [&'static str],
-    /// The exit code of the second run. The first one always shows the weakness.
-    pub(super) second: u8,
-    pub(super) learnt: &'static str,
+    /// The expected exit code of the run after the change. The run before it always deviates.
+    pub(super) after_exit_code: u8,
+    pub(super) lesson: &'static str,
 }
 
 macro_rules! example {
@@ -34,7 +34,7 @@ macro_rules! example {
     };
 }
 
-/// The manifests that stay as they are: path and text.
+/// The manifests that do not change: path and text.
 pub(super) static SERVICES: [(&str, &str); 2] = [
     ("services/consumer-service.yaml", example!("services/consumer-service.yaml")),
     ("services/provider-service.yaml", example!("services/provider-service.yaml")),
@@ -43,11 +43,11 @@ const CONSUMER: &str = example!("01-before/consumer-deployment.yaml");
 const PROVIDER: &str = example!("01-before/provider-deployment.yaml");
 
 impl DemoScenario {
-    /// What it consists of.
-    pub(super) fn story(self) -> ScenarioSpec {
+    /// Returns the specification of the scenario.
+    pub(super) fn spec(self) -> ScenarioSpec {
         match self {
             Self::CircuitBreaker => ScenarioSpec {
-                before: "a consumer that passes on what its provider does",
+                before: "a consumer that depends on its provider",
                 after: "the same consumer, with a circuit breaker",
                 experiment: example!("experiment.json"),
                 probe: "consumer-service-must-still-respond",
@@ -58,13 +58,13 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
                 variables: &["settle_seconds:int=2"],
-                second: 0,
-                learnt: "The provider was down both times. Without the circuit breaker the users saw an error; with it they \
-                         read a text of the consumer's own.",
+                after_exit_code: 0,
+                lesson: "The provider was down in both runs. Without the circuit breaker users got an error; with it they got the \
+                         fallback text of the consumer.",
             },
             Self::UnreadSwitch => ScenarioSpec {
-                before: "a consumer that passes on what its provider does",
-                after: "the same consumer, with a switch for a circuit breaker that it does not read",
+                before: "a consumer that depends on its provider",
+                after: "the same consumer, with a circuit breaker setting that it ignores",
                 experiment: example!("experiment.json"),
                 probe: "consumer-service-must-still-respond",
                 files: &[
@@ -77,12 +77,12 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
                 variables: &["settle_seconds:int=2"],
-                second: 1,
-                learnt: "The change did NOT help: the users saw the same error as before. The switch is in the manifest, and \
-                         nothing reads it; without the experiment everybody would believe in it.",
+                after_exit_code: 1,
+                lesson: "The change did NOT help: users got the same error as before. The manifest has the setting, but the \
+                         application ignores it; only the experiment shows that.",
             },
             Self::KilledPod => ScenarioSpec {
-                before: "a provider with one Pod, which takes two seconds to start",
+                before: "a provider with one Pod that needs two seconds to start",
                 after: "the same provider with two Pods",
                 experiment: include_str!("killed-pod.json"),
                 probe: "provider-must-answer",
@@ -91,9 +91,9 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", include_str!("provider-2.yaml")),
                 ],
                 variables: &[],
-                second: 0,
-                learnt: "One Pod was killed both times. With one Pod nobody answered until the next one was ready; with two \
-                         the other one did.",
+                after_exit_code: 0,
+                lesson: "One Pod was killed in both runs. With one Pod the service was down until the replacement was ready; \
+                         with two Pods the other one responded.",
             },
         }
     }

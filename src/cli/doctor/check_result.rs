@@ -1,4 +1,4 @@
-//! What was looked at, what was seen, and what to do about it. Floor 3, pure.
+//! The result of a check: state, message, hint. Pure.
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -6,19 +6,17 @@ use serde_json::{Value as Json, json};
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::table::{Table, TableRow};
 
-/// The schema of the answer.
 const SCHEMA: &str = "kubectl-chaos/doctor/v1";
 
-/// How it is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum CheckState {
-    /// As it should be.
     Ok,
-    /// Nothing is in the way; somebody should look.
+    /// Works, but needs attention.
     Warning,
-    /// Something is in the way.
-    Wrong,
+    /// Does not work.
+    Error,
 }
 
 impl CheckState {
@@ -26,86 +24,81 @@ impl CheckState {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
-            Self::Wrong => "wrong",
+            Self::Error => "error",
         }
     }
 }
 
-/// One finding.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct CheckResult {
-    /// What was looked at.
     pub(super) check: &'static str,
     pub(super) state: CheckState,
-    /// What was seen.
-    pub(super) seen: String,
-    /// What to do; nothing where all is well.
-    pub(super) advice: Option<String>,
-    /// Whether it is that the cluster cannot be reached, or refuses.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+    /// Whether the cause is that the cluster is unreachable or rejects the connection.
     #[serde(skip)]
     pub(super) unreachable: bool,
 }
 
 impl CheckResult {
-    /// All is well.
-    pub(super) fn ok(check: &'static str, seen: impl Into<String>) -> Self {
-        Self { check, state: CheckState::Ok, seen: seen.into(), advice: None, unreachable: false }
+    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
+        Self { check, state: CheckState::Ok, message: message.into(), hint: None, unreachable: false }
     }
 
-    /// Somebody should look.
-    pub(super) fn warning(check: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: CheckState::Warning, advice: Some(advice.into()), ..Self::ok(check, seen) }
+    pub(super) fn warning(check: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { state: CheckState::Warning, hint: Some(hint.into()), ..Self::ok(check, message) }
     }
 
-    /// Something is in the way.
-    pub(super) fn wrong(check: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: CheckState::Wrong, ..Self::warning(check, seen, advice) }
+    pub(super) fn error(check: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { state: CheckState::Error, ..Self::warning(check, message, hint) }
     }
 
-    /// That a cluster is away is nothing to those who need none.
-    pub(super) fn forgive(&mut self) {
+    /// Downgrades an unreachable cluster to a warning, for experiments that need no cluster.
+    pub(super) fn downgrade(&mut self) {
         if self.unreachable {
             self.state = CheckState::Warning;
-            self.advice = Some("the experiment needs no cluster".to_owned());
+            self.hint = Some("the experiment needs no cluster".to_owned());
         }
     }
 }
 
-/// How the program ends: nothing is wrong, something is, or only that the cluster cannot be reached.
-pub(super) fn exit(findings: &[CheckResult]) -> ExitStatus {
-    let wrong: Vec<&CheckResult> =
-        findings.iter().filter(|finding| finding.state == CheckState::Wrong).collect();
-    if wrong.is_empty() {
+/// Returns the exit status: success, failure, or only the cluster is unreachable.
+pub(super) fn exit_status(findings: &[CheckResult]) -> ExitStatus {
+    let errors: Vec<&CheckResult> =
+        findings.iter().filter(|finding| finding.state == CheckState::Error).collect();
+    if errors.is_empty() {
         ExitStatus::Fine
-    } else if wrong.iter().all(|finding| finding.unreachable) {
+    } else if errors.iter().all(|finding| finding.unreachable) {
         ExitStatus::Unreachable
     } else {
         ExitStatus::Deviated
     }
 }
 
-/// The findings as lines of a table.
-pub(super) fn list(findings: &[CheckResult]) -> Table {
+/// Returns the results as a table.
+pub(super) fn to_table(findings: &[CheckResult]) -> Table {
     let line = |finding: &CheckResult| TableRow {
         name: finding.check.to_owned(),
-        cells: vec![finding.check.to_owned(), finding.state.name().to_owned(), finding.seen.clone()],
-        wide_cells: vec![finding.advice.clone().unwrap_or_default()],
+        cells: vec![finding.check.to_owned(), finding.state.name().to_owned(), finding.message.clone()],
+        wide_cells: vec![finding.hint.clone().unwrap_or_default()],
     };
     Table {
-        heads: &["CHECK", "STATE", "SEEN"],
-        wide_heads: &["WHAT TO DO"],
+        heads: &["CHECK", "STATE", "MESSAGE"],
+        wide_heads: &["HINT"],
         lines: findings.iter().map(line).collect(),
     }
 }
 
-/// What to do, in a line for each finding that asks for something.
-pub(super) fn advice(findings: &[CheckResult]) -> String {
+/// Formats the hints, one line each.
+pub(super) fn format_hints(findings: &[CheckResult]) -> String {
     let line = |finding: &CheckResult| {
-        let advice = finding.advice.as_ref()?;
-        Some(format!("{} ({}): {advice}", finding.check, finding.state.name()))
+        let hint = finding.hint.as_ref()?;
+        Some(format!("{} ({}): {hint}", finding.check, finding.state.name()))
     };
     let mut lines: Vec<String> = findings.iter().filter_map(line).collect();
-    // what several ask for is said once
+    // show a hint once if several results share it
     lines.dedup();
     if lines.is_empty() {
         return String::new();
@@ -114,8 +107,8 @@ pub(super) fn advice(findings: &[CheckResult]) -> String {
     std::iter::once("\n".to_owned()).chain(all).collect()
 }
 
-/// The findings for machines.
-pub(super) fn document(findings: &[CheckResult]) -> Json {
+/// Returns the results as JSON.
+pub(super) fn to_json(findings: &[CheckResult]) -> Json {
     let worst = findings.iter().map(|finding| finding.state).max().unwrap_or(CheckState::Ok);
     json!({"schema": SCHEMA, "state": worst, "findings": findings})
 }
@@ -125,22 +118,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_tells_a_cluster_that_is_away_from_everything_else() {
-        let away = || CheckResult { unreachable: true, ..CheckResult::wrong("cluster", "away", "wait") };
-        let check = |findings: &[CheckResult], expected: ExitStatus| assert_eq!(exit(findings), expected);
+    fn exit_status_separates_unreachable_cluster() {
+        let away = || CheckResult { unreachable: true, ..CheckResult::error("cluster", "away", "wait") };
+        let check =
+            |findings: &[CheckResult], expected: ExitStatus| assert_eq!(exit_status(findings), expected);
         check(&[CheckResult::ok("a", ""), CheckResult::warning("b", "", "")], ExitStatus::Fine);
         check(&[CheckResult::warning("b", "", ""), away()], ExitStatus::Unreachable);
-        check(&[CheckResult::wrong("plugin", "", ""), away()], ExitStatus::Deviated);
+        check(&[CheckResult::error("plugin", "", ""), away()], ExitStatus::Deviated);
         check(&[], ExitStatus::Fine);
     }
 
     #[test]
-    fn what_to_do_stands_below_the_table() {
-        let wrong = |seen: &str| CheckResult::wrong("b", seen, "mend\u{1b} it");
-        let findings = [CheckResult::ok("a", "fine"), wrong("bad"), wrong("bad, too")];
-        assert_eq!(advice(&findings), "\nb (wrong): mend^[ it\n");
-        assert_eq!(advice(&findings[..1]), "");
-        let document = document(&findings);
-        assert_eq!((&document["state"], &document["findings"][0]["advice"]), (&json!("wrong"), &json!(null)));
+    fn hints_are_listed_below_the_table() {
+        let error = |message: &str| CheckResult::error("b", message, "fix\u{1b} it");
+        let findings = [CheckResult::ok("a", "fine"), error("bad"), error("bad, too")];
+        assert_eq!(format_hints(&findings), "\nb (error): fix^[ it\n");
+        assert_eq!(format_hints(&findings[..1]), "");
+        let document = to_json(&findings);
+        assert_eq!((&document["state"], &document["findings"][0]["hint"]), (&json!("error"), &json!(null)));
     }
 }

@@ -1,37 +1,39 @@
-//! The cluster: kubeconfig files, the context, whether it answers, how old it is. Floor 3.
+//! Checks kubeconfig files, the context, the connection, and the server version.
 
 use std::sync::Arc;
 
 use super::check_result::CheckResult;
-use super::programs::minor;
+use super::programs::parse_minor;
 use crate::config::ProcessEnv;
-use crate::kubernetes::{
-    ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
-    kubeconfigs,
+use crate::error_code::message_chain;
+use crate::k8s;
+use crate::k8s::{
+    ApiRequest, ClusterClient, ConnectionFlags, KubeconfigSource, NAMESPACES, connect, kubeconfigs,
 };
 use crate::value::Map;
 
-/// Servers that are older were never tried.
-const OLDEST: u32 = 20;
+/// Older servers are untested.
+const MIN_TESTED_MINOR: u32 = 20;
 
-/// What was found, and the cluster where it answers.
-pub(super) async fn look(
+/// Checks the connection. Returns the results, and the cluster if it answers.
+pub(super) async fn check_cluster(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
 ) -> (Vec<CheckResult>, Option<Arc<ClusterClient>>) {
     let files = kubeconfigs(flags, environment);
-    // the one in the home folder need not be there
+    // the default kubeconfig file need not exist
     let listed = environment.get("KUBECONFIG").is_some_and(|list| !list.is_empty());
     let named = flags.kubeconfig.is_some();
-    let told: Vec<&KubeconfigSource> = files.iter().filter(|file| file.exists || named || listed).collect();
-    let mut findings = of_files(&told, named);
+    let relevant: Vec<&KubeconfigSource> =
+        files.iter().filter(|file| file.exists || named || listed).collect();
+    let mut findings = check_kubeconfigs(&relevant, named);
     let broken = files.iter().any(|file| file.names.is_err());
     let cluster = match connect(flags, environment, &Map::new()).await {
         Ok(cluster) => Arc::new(cluster),
-        // what is wrong with the file stands there already
+        // the kubeconfig error is reported already
         Err(_) if broken => return (findings, None),
-        Err(failure) => {
-            findings.push(unknown(&failure, files.iter().any(|file| file.exists)));
+        Err(error) => {
+            findings.push(missing_cluster(&error, files.iter().any(|file| file.exists)));
             return (findings, None);
         }
     };
@@ -41,44 +43,44 @@ pub(super) async fn look(
     };
     findings.push(CheckResult::ok("context", place));
     match cluster.version().await {
-        Err(failure) => {
-            findings.push(refused(&failure, environment));
+        Err(error) => {
+            findings.push(connection_error(&error, environment));
             (findings, None)
         }
         Ok(version) => {
             findings.push(CheckResult::ok("cluster", format!("{} answers", cluster.address)));
-            findings.push(server(&version));
-            findings.extend(namespace(&cluster).await);
+            findings.push(check_version(&version));
+            findings.extend(check_namespace(&cluster).await);
             (findings, Some(cluster))
         }
     }
 }
 
-/// What the files are good for.
-fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
+/// Checks the kubeconfig files.
+fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
     const CHECK: &str = "kubeconfig";
     let one = |file: &&KubeconfigSource| {
         let path = file.path.display();
         match &file.names {
-            Err(why) => CheckResult::wrong(
+            Err(error) => CheckResult::error(
                 CHECK,
-                format!("{path} cannot be read: {why}"),
-                "mend it, or name another one with --kubeconfig or KUBECONFIG",
+                format!("cannot read {path}: {error}"),
+                "fix it, or select another file with --kubeconfig or KUBECONFIG",
             ),
-            Ok(_) if !file.exists && named => CheckResult::wrong(
+            Ok(_) if !file.exists && named => CheckResult::error(
                 CHECK,
-                format!("{path} is not there"),
-                "name one that is, or leave --kubeconfig out",
+                format!("{path} does not exist"),
+                "pass an existing file, or omit --kubeconfig",
             ),
             Ok(_) if !file.exists => CheckResult::warning(
                 CHECK,
-                format!("{path} is not there"),
-                "it is passed over; another one is named with --kubeconfig or KUBECONFIG",
+                format!("{path} does not exist"),
+                "it is ignored; select another file with --kubeconfig or KUBECONFIG",
             ),
             Ok(names) if names.contexts.is_empty() => CheckResult::warning(
                 CHECK,
                 format!("{path} has no contexts"),
-                "see: kubectl config get-contexts",
+                "run: kubectl config get-contexts",
             ),
             Ok(names) => CheckResult::ok(
                 CHECK,
@@ -89,103 +91,103 @@ fn of_files(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
     files.iter().map(one).collect()
 }
 
-/// No cluster is meant.
-fn unknown(failure: &ClusterError, has_files: bool) -> CheckResult {
-    let advice = if has_files {
-        "choose a context with --context, or for good: kubectl config use-context NAME"
+/// Reports that no cluster is configured, or that the context does not exist.
+fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
+    let hint = if has_files {
+        "select a context with --context, or permanently: kubectl config use-context NAME"
     } else {
-        "name a kubeconfig with --kubeconfig or KUBECONFIG; demo, --embedded and experiments of processes and \
-         requests need none"
+        "pass a kubeconfig with --kubeconfig or KUBECONFIG; demo, --embedded, and experiments without cluster \
+         activities need none"
     };
     let check = if has_files { "context" } else { "cluster" };
-    CheckResult { unreachable: !has_files, ..CheckResult::wrong(check, failure.words(), advice) }
+    CheckResult { unreachable: !has_files, ..CheckResult::error(check, message_chain(error), hint) }
 }
 
-/// A cluster that does not answer, or says no.
-fn refused(failure: &ClusterError, environment: &ProcessEnv) -> CheckResult {
-    let advice = advice(failure.code(), &failure.words(), environment);
-    CheckResult { unreachable: true, ..CheckResult::wrong("cluster", failure.brief(), advice) }
+/// Reports that the cluster does not answer, or rejects the request.
+fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
+    let hint = connection_hint(error.status(), &message_chain(error), environment);
+    CheckResult { unreachable: true, ..CheckResult::error("cluster", error.summary(), hint) }
 }
 
-/// What to do about a cluster that does not answer, or says no, by what was heard.
-fn advice(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
-    // what stands before it are our own words, and the names of files
-    let heard = words.rsplit_once("): ").map_or(words, |(_, heard)| heard).to_lowercase();
-    let is = |signs: &[&str]| signs.iter().any(|sign| heard.contains(sign));
+/// Returns the hint for a connection error.
+fn connection_hint(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
+    // the text before the cause has file and context names, which must not match
+    let cause = words.rsplit_once("): ").map_or(words, |(_, cause)| cause).to_lowercase();
+    let is = |patterns: &[&str]| patterns.iter().any(|pattern| cause.contains(pattern));
     let proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         .into_iter()
         .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()));
     match code {
         Some(401) => {
-            return "log in again: the credentials were not accepted; `kubectl config view --minify` shows whose \
-                    they are"
+            return "log in again: the credentials were rejected; `kubectl config view --minify` shows the user"
                 .to_owned();
         }
         Some(403) => {
-            return "the user is known, and may not even ask for the version: see `kubectl auth whoami`, and ask \
-                    whoever gives rights"
+            return "authenticated but not authorized to read /version; check `kubectl auth whoami` and ask your \
+                    administrator"
                 .to_owned();
         }
         Some(407) => {
-            return "the proxy wants to know who you are: write http://USER:PASSWORD@HOST:PORT".to_owned();
+            return "the proxy requires authentication: use http://USER:PASSWORD@HOST:PORT".to_owned();
         }
         _ => {}
     }
     if is(&["tunnel", "proxy"]) {
         let name = proxy.unwrap_or("proxy-url of the kubeconfig");
         return format!(
-            "the proxy of {name} does not let it through: see whether it is the right one, or put the \
-             host of the cluster into NO_PROXY"
+            "the proxy of {name} refuses the connection: check the proxy, or add the host of the cluster to \
+             NO_PROXY"
         );
     }
-    let advice = if is(&["dns error", "lookup address", "name or service not known", "nodename nor servname"])
-    {
-        "the name of the server is not known here: is the VPN up, and the address in the kubeconfig right?"
+    let hint = if is(&["dns error", "lookup address", "name or service not known", "nodename nor servname"]) {
+        "the server name cannot be resolved: check the VPN, and the server address in the kubeconfig"
     } else if is(&["certificate", "unknownissuer", "tls", "handshake", "received corrupt message"]) {
-        "the certificate of the server is not one to trust: see certificate-authority(-data) of the kubeconfig, \
-         --certificate-authority and --tls-server-name; a program in between may have put its own there"
+        "server certificate is not trusted: check certificate-authority(-data) in the kubeconfig, \
+         --certificate-authority and --tls-server-name; a TLS-intercepting proxy may be in between"
     } else if is(&["connection refused"]) {
-        "nothing listens there: is the cluster running, and the address in the kubeconfig right?"
+        "nothing listens at this address: check that the cluster runs, and the server address in the kubeconfig"
     } else if is(&["did not answer within", "timed out", "deadline", "unreachable"]) {
-        "nothing comes back from there: is the VPN up, and does a firewall let this machine through?"
+        "no response: check the VPN, and the firewalls between this machine and the cluster"
     } else {
-        "see what `kubectl version` says"
+        "compare with the output of `kubectl version`"
     };
     match proxy {
-        Some(name) => format!("{advice} (it is asked by way of {name}, unless NO_PROXY names it)"),
-        None => advice.to_owned(),
+        Some(name) => {
+            format!("{hint} (the request uses the proxy of {name}, unless NO_PROXY lists the host)")
+        }
+        None => hint.to_owned(),
     }
 }
 
-fn server(version: &str) -> CheckResult {
-    match minor(version) {
-        Some(minor) if minor < OLDEST => CheckResult::warning(
+fn check_version(version: &str) -> CheckResult {
+    match parse_minor(version) {
+        Some(minor) if minor < MIN_TESTED_MINOR => CheckResult::warning(
             "server",
-            format!("{version} is older than 1.{OLDEST}"),
-            "it was never tried with one so old: rehearse on something that you can lose",
+            format!("{version} is older than 1.{MIN_TESTED_MINOR}"),
+            "untested with this version; try a disposable cluster first",
         ),
         _ => CheckResult::ok("server", version),
     }
 }
 
-/// Whether the namespace is there, and the credentials are good: everybody may ask for the version.
-async fn namespace(cluster: &ClusterClient) -> Option<CheckResult> {
+/// Checks that the namespace exists and that the credentials are valid: `/version` needs none.
+async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
     let name = &cluster.namespace;
-    let failure = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
-    match failure.code() {
+    let error = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
+    match error.status() {
         Some(404) => Some(CheckResult::warning(
             "namespace",
-            format!("there is no namespace {name}"),
-            format!("kubectl create namespace {name}, or choose another one with -n"),
+            format!("namespace {name} does not exist"),
+            format!("run: kubectl create namespace {name}, or select another one with -n"),
         )),
         Some(401) => {
-            let advice = advice(Some(401), "", &ProcessEnv::default());
+            let hint = connection_hint(Some(401), "", &ProcessEnv::default());
             Some(CheckResult {
                 unreachable: true,
-                ..CheckResult::wrong("credentials", failure.brief(), advice)
+                ..CheckResult::error("credentials", error.summary(), hint)
             })
         }
-        // who may work in a namespace need not be allowed to look at it
+        // working in a namespace does not require the permission to read it
         _ => None,
     }
 }
@@ -195,15 +197,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_obstacle_has_its_own_advice() {
+    fn connection_errors_have_specific_hints() {
         let check = |code: Option<u16>, words: &str, variables: &[(&str, &str)], expected: &[&str]| {
             let mut environment = ProcessEnv::default();
             for (name, value) in variables {
                 environment.set(name, value);
             }
-            let advice = advice(code, words, &environment);
+            let hint = connection_hint(code, words, &environment);
             for text in expected {
-                assert!(advice.contains(text), "{text:?} is not in {advice:?} ({words})");
+                assert!(hint.contains(text), "{text:?} is not in {hint:?} ({words})");
             }
         };
         let away =
@@ -217,14 +219,19 @@ mod tests {
         let proxy = [("HTTPS_PROXY", "http://p")];
         check(None, &away("tunnel error: unsuccessful"), &proxy, &["HTTPS_PROXY", "NO_PROXY"]);
         check(None, &away("tunnel error: unsuccessful"), &[], &["proxy-url of the kubeconfig"]);
-        check(None, &away("Connection refused"), &proxy, &["nothing listens", "by way of HTTPS_PROXY"]);
+        check(
+            None,
+            &away("Connection refused"),
+            &proxy,
+            &["nothing listens", "uses the proxy of HTTPS_PROXY"],
+        );
         check(None, &away("something else"), &[], &["kubectl version"]);
     }
 
     #[test]
-    fn old_servers_are_told() {
+    fn old_server_gives_a_warning() {
         let check = |version: &str, expected: bool| {
-            assert_eq!(server(version).advice.is_some(), expected, "{version}");
+            assert_eq!(check_version(version).hint.is_some(), expected, "{version}");
         };
         check("v1.19.16", true);
         check("v1.20.0", false);

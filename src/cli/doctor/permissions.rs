@@ -1,28 +1,30 @@
-//! Rights: what experiments need, or a trial does, and which of it is missing. Floor 3.
+//! Checks the permissions that experiments or a trial need.
 
 use std::collections::BTreeSet;
 
 use url::Url;
 
 use super::check_result::CheckResult;
+use crate::chaosk8s::catalogue::lookup;
+use crate::chaosk8s::needed_permissions;
 use crate::cli::CommandContext;
 use crate::cli::run_context::RunContext;
+use crate::error_code::message_chain;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
-use crate::kubernetes::ClusterClient;
-use crate::kubernetes::catalogue::lookup;
-use crate::kubernetes::rbac::{Permission, is_granted, needed};
-use crate::kubernetes::service::named;
+use crate::k8s::ClusterClient;
+use crate::k8s::rbac::{Permission, is_granted};
+use crate::k8s::service::named;
 use crate::provider::ServiceAccess;
 use crate::substitution::Scope;
 use crate::trial::activities;
 use crate::value::Map;
 
-const CHECK: &str = "rights";
+const CHECK: &str = "permissions";
 
-/// What a trial does: namespaces that come and go, manifests that are applied in them, what becomes of it.
-const OF_A_TRIAL: [&str; 8] = [
+/// The permissions of a trial that creates its own namespaces.
+const TRIAL_PERMISSIONS: [&str; 8] = [
     "create namespaces *",
     "get namespaces *",
     "list namespaces *",
@@ -33,16 +35,16 @@ const OF_A_TRIAL: [&str; 8] = [
     "list pods *",
 ];
 
-/// What experiments need.
+/// The permissions that experiments need.
 #[derive(Default)]
 pub(super) struct NeededPermissions {
-    pub(super) rights: BTreeSet<Permission>,
-    /// Of what it is not known: activities, and why.
+    pub(super) permissions: BTreeSet<Permission>,
+    /// Activities whose permissions cannot be determined, and why.
     pub(super) unknown: Vec<String>,
 }
 
-/// What experiments need in a namespace. Nothing is run to find out.
-pub(super) fn of_experiments(
+/// Collects the permissions that experiments need. Runs nothing.
+pub(super) fn collect_needed(
     session: &CommandContext,
     surroundings: &RunContext,
     experiments: &[Experiment],
@@ -63,13 +65,15 @@ pub(super) fn of_experiments(
         for activity in activities(experiment, &surroundings.settings.controls) {
             let found = match resolve(&activity, &scope) {
                 Err(why) => Err(why),
-                // it may do anything, with whatever rights it has
+                // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
-                Ok(ResolvedActivity::Http(call)) => Ok(of_request(session, &call, namespace, inside)),
-                Ok(ResolvedActivity::Python(call)) => of_function(&call, namespace),
+                Ok(ResolvedActivity::Http(call)) => {
+                    Ok(request_permissions(session, &call, namespace, inside))
+                }
+                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, namespace),
             };
             match found {
-                Ok(rights) => all.rights.extend(rights),
+                Ok(rights) => all.permissions.extend(rights),
                 Err(why) => all.unknown.push(format!("'{}': {why}", activity.name)),
             }
         }
@@ -78,17 +82,22 @@ pub(super) fn of_experiments(
     all
 }
 
-fn of_function(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, String> {
+fn function_permissions(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, String> {
     if !call.secrets.is_empty() {
         return Err("it has keys of its own, for whatever cluster they mean".to_owned());
     }
     let function = lookup(&call.module, &call.function)
         .map_err(|_| format!("{}.{} is not built in", call.module, call.function))?;
-    needed(&function, &call.arguments, namespace)
+    needed_permissions(&function, &call.arguments, namespace).map_err(|reason| message_chain(&reason))
 }
 
-/// What a request to a Service needs, by the way that it goes.
-fn of_request(session: &CommandContext, call: &HttpCall, namespace: &str, inside: bool) -> Vec<Permission> {
+/// Returns the permissions of a request to a Service, which depend on the service access.
+fn request_permissions(
+    session: &CommandContext,
+    call: &HttpCall,
+    namespace: &str,
+    inside: bool,
+) -> Vec<Permission> {
     let (access, aliases) = session.connection.services();
     let Some((url, wanted)) =
         Url::parse(call.url.trim()).ok().and_then(|url| named(&url, &aliases).map(|wanted| (url, wanted)))
@@ -108,62 +117,64 @@ fn of_request(session: &CommandContext, call: &HttpCall, namespace: &str, inside
     needs.iter().map(|need| Permission::parse(need, place)).collect()
 }
 
-/// Which rights of the experiments are missing.
-pub(super) async fn of(cluster: &ClusterClient, needed: &NeededPermissions) -> Vec<CheckResult> {
+/// Checks the permissions of the experiments.
+pub(super) async fn check_needed(cluster: &ClusterClient, needed: &NeededPermissions) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut missing = 0;
-    for right in &needed.rights {
-        match is_granted(cluster, right).await {
+    for permission in &needed.permissions {
+        match is_granted(cluster, permission).await {
             Ok((true, _)) => {}
-            Ok((false, why)) => {
+            Ok((false, reason)) => {
                 missing += 1;
-                let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-                let advice =
-                    "ask whoever gives rights; `doctor EXPERIMENT --role` writes a role that has them all";
-                findings.push(CheckResult::wrong(CHECK, format!("may not: {right}{why}"), advice));
+                let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let hint = "ask your cluster administrator; `doctor EXPERIMENT --role` writes a role with all permissions";
+                findings.push(CheckResult::error(CHECK, format!("not allowed: {permission}{reason}"), hint));
             }
             Err(failure) => {
-                findings.push(unanswered(&failure.brief()));
+                findings.push(no_answer(&failure.summary()));
                 return findings;
             }
         }
     }
     for what in &needed.unknown {
-        let advice = "it has to be looked at by hand, or given a value with --var";
-        findings.push(CheckResult::warning(CHECK, format!("not known beforehand: {what}"), advice));
+        let hint = "check it manually, or set the value with --var";
+        findings.push(CheckResult::warning(CHECK, format!("cannot be determined: {what}"), hint));
     }
-    match needed.rights.len() {
-        0 if findings.is_empty() => findings.push(CheckResult::ok(CHECK, "none is needed")),
+    match needed.permissions.len() {
+        0 if findings.is_empty() => findings.push(CheckResult::ok(CHECK, "none needed")),
         count if missing == 0 && count > 0 => {
-            findings.push(CheckResult::ok(CHECK, format!("all {count} that are needed are there")));
+            findings.push(CheckResult::ok(CHECK, format!("all {count} needed permissions are granted")));
         }
         _ => {}
     }
     findings
 }
 
-/// Whether trials can be held.
-pub(super) async fn of_a_trial(cluster: &ClusterClient) -> CheckResult {
+/// Checks the permissions of a trial.
+pub(super) async fn check_trial(cluster: &ClusterClient) -> CheckResult {
     let mut missing = Vec::new();
-    for need in OF_A_TRIAL {
-        let right = Permission::parse(need, "");
-        match is_granted(cluster, &right).await {
+    for need in TRIAL_PERMISSIONS {
+        let permission = Permission::parse(need, "");
+        match is_granted(cluster, &permission).await {
             Ok((true, _)) => {}
-            Ok((false, _)) => missing.push(right.to_string()),
-            Err(failure) => return unanswered(&failure.brief()),
+            Ok((false, _)) => missing.push(permission.to_string()),
+            Err(failure) => return no_answer(&failure.summary()),
         }
     }
     if missing.is_empty() {
-        return CheckResult::ok(CHECK, "trials can make namespaces, deploy and remove them");
+        return CheckResult::ok(CHECK, "trials can create, use and delete namespaces");
     }
     CheckResult::warning(
         CHECK,
-        format!("trials in namespaces of their own lack: {}", missing.join(", ")),
-        "hold them in one that is there (trial --in-place), or ask for these; what an experiment needs is told by \
-         `doctor EXPERIMENT`",
+        format!("trials in their own namespaces lack: {}", missing.join(", ")),
+        "use `trial --in-place`, or request these permissions; `doctor EXPERIMENT` lists the needs of an experiment",
     )
 }
 
-fn unanswered(why: &str) -> CheckResult {
-    CheckResult::warning(CHECK, format!("the server does not say: {why}"), "see `kubectl auth can-i --list`")
+fn no_answer(reason: &str) -> CheckResult {
+    CheckResult::warning(
+        CHECK,
+        format!("cannot check permissions: {reason}"),
+        "run: kubectl auth can-i --list",
+    )
 }

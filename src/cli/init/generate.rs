@@ -1,36 +1,36 @@
-//! An experiment of a wish: its steady state, one fault, and what puts things back. Floor 3, pure.
+//! Generates an experiment from a specification: steady state, one fault, and its rollbacks. Pure.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::spec::{EndpointSpec, ExperimentSpec, FaultSpec};
 use crate::cli::trial::NAMESPACE_VARIABLE;
 
-/// How long the fault lasts before it is looked again, in seconds, unless somebody says otherwise.
-const SETTLE: u32 = 10;
+/// The default duration of the fault in seconds.
+const SETTLE_SECONDS: u32 = 10;
 
-/// The experiment, in the order in which one reads it.
-pub(super) fn experiment(wish: &ExperimentSpec) -> Json {
+/// Builds the experiment; fields are in reading order.
+pub(super) fn build_experiment(spec: &ExperimentSpec) -> Json {
     let mut configuration = Map::new();
-    if let EndpointSpec::Url(url) = &wish.asks {
+    if let EndpointSpec::Url(url) = &spec.endpoint {
         configuration.insert("url".to_owned(), url.as_str().into());
     }
-    if let Some(namespace) = &wish.namespace {
-        // a trial says in which one each of its runs takes place
+    if let Some(namespace) = &spec.namespace {
+        // a trial sets the variable to the namespace of each run
         let entry = json!({"type": "env", "key": NAMESPACE_VARIABLE, "default": namespace});
         configuration.insert("namespace".to_owned(), entry);
     }
-    let (action, rollbacks) = steps(wish, &mut configuration);
-    configuration.insert("settle_seconds".to_owned(), SETTLE.into());
+    let (action, rollbacks) = build_steps(spec, &mut configuration);
+    configuration.insert("settle_seconds".to_owned(), SETTLE_SECONDS.into());
     let mut experiment = json!({
-        "title": wish.title,
-        "description": description(wish),
+        "title": spec.title,
+        "description": describe(spec),
         "configuration": configuration,
-        "steady-state-hypothesis": {"title": "It answers", "probes": [probe(wish)]},
+        "steady-state-hypothesis": {"title": "The endpoint responds", "probes": [build_probe(spec)]},
         "method": [action],
         "rollbacks": rollbacks,
     });
     if !rollbacks_of(&experiment).is_empty() {
-        // whatever becomes of the run
+        // roll back even if the run fails
         experiment["runtime"] = json!({"rollbacks": {"strategy": "always"}});
     }
     experiment
@@ -40,39 +40,46 @@ fn rollbacks_of(experiment: &Json) -> &[Json] {
     experiment["rollbacks"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn description(wish: &ExperimentSpec) -> String {
-    let back = match &wish.fault {
-        FaultSpec::KillPods { .. } => "What made the Pod makes another one.",
-        FaultSpec::ScaleToZero { .. } | FaultSpec::DeleteService { .. } => "The rollbacks put it back.",
-        FaultSpec::Process { undo: Some(_), .. } => "The rollbacks undo what the command did.",
-        FaultSpec::Process { undo: None, .. } => "Nothing has to be put back.",
+fn describe(spec: &ExperimentSpec) -> String {
+    let recovery = match &spec.fault {
+        FaultSpec::KillPods { .. } => "The Pod's controller replaces it.",
+        FaultSpec::ScaleToZero { .. } | FaultSpec::DeleteService { .. } => "The rollbacks restore it.",
+        FaultSpec::Process { undo: Some(_), .. } => "The rollbacks undo the command.",
+        FaultSpec::Process { undo: None, .. } => "The fault needs no rollback.",
     };
-    format!("It has to answer with 200 before the fault, and settle_seconds after it. {back}")
+    format!(
+        "The endpoint must respond with status 200 before the fault, and settle_seconds after it. {recovery}"
+    )
 }
 
-/// What has to hold.
-fn probe(wish: &ExperimentSpec) -> Json {
-    let url = match (&wish.asks, &wish.namespace) {
+/// Builds the probe of the steady state.
+fn build_probe(spec: &ExperimentSpec) -> Json {
+    let url = match (&spec.endpoint, &spec.namespace) {
         (EndpointSpec::Url(_), _) => "${url}".to_owned(),
-        (EndpointSpec::Service { name, rest }, None) => format!("http://{name}.svc{rest}"),
-        (EndpointSpec::Service { name, rest }, Some(_)) => format!("http://{name}.${{namespace}}.svc{rest}"),
+        (EndpointSpec::Service { name, port_and_path: rest }, None) => format!("http://{name}.svc{rest}"),
+        (EndpointSpec::Service { name, port_and_path: rest }, Some(_)) => {
+            format!("http://{name}.${{namespace}}.svc{rest}")
+        }
     };
     let provider = json!({"type": "http", "url": url, "timeout": 5});
-    json!({"type": "probe", "name": "it-answers", "tolerance": 200, "provider": provider})
+    json!({"type": "probe", "name": "endpoint-responds", "tolerance": 200, "provider": provider})
 }
 
-/// The fault, and what puts things back. What one may want to change goes into the configuration.
-fn steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
+/// Builds the fault and its rollbacks. Values that users may change become configuration entries.
+fn build_steps(spec: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
     let mut put = |name: &str, value: Json| drop(configuration.insert(name.to_owned(), value));
     let function = |name: &str, module: &str, function: &str, arguments: Json| {
         let mut arguments = arguments;
-        if wish.namespace.is_some() {
+        if spec.namespace.is_some() {
             arguments["ns"] = "${namespace}".into();
         }
         let module = format!("chaosk8s.{module}");
-        activity(name, json!({"type": "python", "module": module, "func": function, "arguments": arguments}))
+        build_activity(
+            name,
+            json!({"type": "python", "module": module, "func": function, "arguments": arguments}),
+        )
     };
-    let (mut action, rollbacks) = match &wish.fault {
+    let (mut action, rollbacks) = match &spec.fault {
         FaultSpec::KillPods { selector } => {
             put("label_selector", selector.as_str().into());
             let arguments = json!({"label_selector": "${label_selector}", "qty": 1, "rand": true});
@@ -91,30 +98,31 @@ fn steps(wish: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json,
             put("service", name.as_str().into());
             put("manifest", manifest.as_str().into());
             let delete = function(
-                "delete-the-service",
+                "delete-service",
                 "service.actions",
                 "delete_service",
                 json!({"name": "${service}"}),
             );
             let arguments = json!({"spec_path": "${manifest}"});
-            let create = function("make-it-again", "service.actions", "create_service_endpoint", arguments);
+            let create =
+                function("recreate-service", "service.actions", "create_service_endpoint", arguments);
             (delete, vec![create])
         }
         FaultSpec::Process { command, undo } => {
-            let run = |name: &str, command: &[String]| activity(name, process(command));
-            (run("run-the-command", command), undo.iter().map(|undo| run("undo-it", undo)).collect())
+            let run = |name: &str, command: &[String]| build_activity(name, build_process(command));
+            (run("run-command", command), undo.iter().map(|undo| run("undo-command", undo)).collect())
         }
     };
     action["pauses"] = json!({"after": "${settle_seconds}"});
     (action, rollbacks)
 }
 
-fn activity(name: &str, provider: Json) -> Json {
+fn build_activity(name: &str, provider: Json) -> Json {
     json!({"type": "action", "name": name, "provider": provider})
 }
 
-/// A process. What looks like a placeholder is none: it was meant for the program.
-fn process(command: &[String]) -> Json {
+/// Builds a process provider. Dollar signs are escaped, because they belong to the command.
+fn build_process(command: &[String]) -> Json {
     let (program, rest) = command.split_first().map_or(("", command), |(first, rest)| (first.as_str(), rest));
     let arguments: Vec<String> = rest.iter().map(|word| word.replace('$', "$$")).collect();
     json!({"type": "process", "path": program, "arguments": arguments, "timeout": 60})
@@ -124,15 +132,15 @@ fn process(command: &[String]) -> Json {
 mod tests {
     use super::*;
 
-    fn composed(fault: FaultSpec, namespace: Option<&str>) -> Json {
-        let asks = EndpointSpec::Service { name: "web".to_owned(), rest: ":8080/x".to_owned() };
+    fn generate_from(fault: FaultSpec, namespace: Option<&str>) -> Json {
+        let asks = EndpointSpec::Service { name: "web".to_owned(), port_and_path: ":8080/x".to_owned() };
         let namespace = namespace.map(str::to_owned);
-        experiment(&ExperimentSpec { title: "t".to_owned(), asks, fault, namespace })
+        build_experiment(&ExperimentSpec { title: "t".to_owned(), endpoint: asks, fault, namespace })
     }
 
     #[test]
-    fn the_fault_hits_what_was_named_and_is_taken_back() {
-        let scale = composed(FaultSpec::ScaleToZero { name: "web".to_owned(), replicas: 3 }, None);
+    fn fault_targets_named_object_and_is_rolled_back() {
+        let scale = generate_from(FaultSpec::ScaleToZero { name: "web".to_owned(), replicas: 3 }, None);
         let arguments = |step: &Json| step["provider"]["arguments"].clone();
         assert_eq!(arguments(&scale["method"][0]), json!({"name": "${deployment}", "replicas": 0}));
         assert_eq!(
@@ -141,7 +149,7 @@ mod tests {
         );
         assert_eq!(scale["configuration"]["replicas"], 3);
         assert_eq!(scale["runtime"]["rollbacks"]["strategy"], "always");
-        let kill = composed(FaultSpec::KillPods { selector: "app=web".to_owned() }, None);
+        let kill = generate_from(FaultSpec::KillPods { selector: "app=web".to_owned() }, None);
         assert_eq!(arguments(&kill["method"][0])["label_selector"], "${label_selector}");
         assert_eq!(
             (&kill["configuration"]["label_selector"], &kill["rollbacks"]),
@@ -151,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_is_that_of_the_trial_where_there_is_one() {
+    fn namespace_comes_from_trial_variable() {
         let kill = || FaultSpec::KillPods { selector: "app=web".to_owned() };
-        let (with, without) = (composed(kill(), Some("shop")), composed(kill(), None));
+        let (with, without) = (generate_from(kill(), Some("shop")), generate_from(kill(), None));
         let url =
             |experiment: &Json| experiment["steady-state-hypothesis"]["probes"][0]["provider"]["url"].clone();
         assert_eq!(url(&without), "http://web.svc:8080/x");
@@ -164,13 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_for_a_program_is_not_filled() {
+    fn dollar_signs_in_commands_are_escaped() {
         let words = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let fault = FaultSpec::Process {
             command: words(&["sh", "-c", "kill $PID ${url}"]),
             undo: Some(words(&["up"])),
         };
-        let composed = composed(fault, None);
+        let composed = generate_from(fault, None);
         let provider = &composed["method"][0]["provider"];
         assert_eq!(
             (&provider["path"], &provider["arguments"]),

@@ -1,13 +1,13 @@
-//! `kubectl chaos init`: writes an experiment that runs, from flags or by asking. Floor 3.
+//! `kubectl chaos init`: writes a runnable experiment, from flags or from prompts.
 //!
 //! ```text
-//!  args     what was said                  wish      what is wanted: complete, or what is missing of it
-//!  ask      questions to a person            │
-//!  compose  an experiment of a wish  ◄───────┘
+//!  InitArgs   flags ──────────────►  spec      a complete specification, or the missing flags
+//!  prompt     questions to the user    │
+//!  generate   the experiment  ◄────────┘
 //! ```
 //!
-//! What it writes is validated before it is written; it hits what was named and nothing else, and it puts back what
-//! nobody else does.
+//! The experiment is validated before it is written. It affects only the named target, and its rollbacks restore what
+//! Kubernetes does not restore itself.
 
 mod generate;
 mod prompt;
@@ -21,175 +21,229 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
-use super::args::{VariableArgs, whole};
-use super::exit_code::ExitStatus;
+use super::parse::integer_in;
 use super::path_conflicts::PathSet;
 use super::report_files::replace;
 use super::run_context::{RunContext, is_invalid, tell_faults};
+use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
-use crate::kubernetes::deploy::present;
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::k8s;
+use crate::k8s::get_object;
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
 use crate::value::Map;
-use prompt::Prompter;
-use spec::{ExperimentSpec, FaultSpec};
+use prompt::{PromptError, Prompter};
+use spec::{ExperimentSpec, FaultSpec, SpecError};
 
-/// The name of standard output.
 const STANDARD_OUTPUT: &str = "-";
-/// How long the cluster may take to say what it has.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for reading the target from the cluster.
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `init`. What is missing is asked for at a terminal.
+/// `init`. Missing values are prompted for at a terminal.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct InitArgs {
-    /// The question that the experiment answers
+    /// Title of the experiment, as a question
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
-    /// The address that has to go on answering with 200
+    /// URL that must respond with status 200
     #[arg(long, value_name = "URL", conflicts_with = "service")]
     url: Option<String>,
-    /// The Service that has to, as NAME[:PORT][/PATH]; nothing has to be exposed for it
+    /// Service that must respond with status 200, as NAME[:PORT][/PATH]; it need not be exposed
     #[arg(long, value_name = "SERVICE")]
     service: Option<String>,
-    /// What is to go wrong
+    /// Fault to inject
     #[arg(long, value_enum, value_name = "FAULT")]
     fault: Option<FaultArg>,
-    /// Of kill-pods: the Pods, one of which is killed
+    /// kill-pods: label selector; one of the selected Pods is killed
     #[arg(short = 'l', long, visible_alias = "selector", value_name = "SELECTOR")]
     label_selector: Option<String>,
-    /// Of scale-to-zero: the Deployment; of delete-service: the Service
+    /// scale-to-zero: name of the Deployment; delete-service: name of the Service
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Of scale-to-zero: how many replicas it has again afterwards; else as many as it has now
-    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
+    /// scale-to-zero: replicas to restore [default: the current number]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=u32::MAX))]
     replicas: Option<u32>,
-    /// Of delete-service: the manifest of the Service, by which it is made again; else it is read from the cluster
+    /// delete-service: manifest to recreate the Service from [default: read from the cluster]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// Of process: the command that makes it go wrong
+    /// process: command that injects the fault
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,
-    /// Of process: the command that puts it back
+    /// process: command that undoes the fault
     #[arg(long, value_name = "COMMAND", conflicts_with = "no_undo")]
     undo: Option<String>,
-    /// Of process: nothing has to be put back
+    /// process: the fault needs no undo
     #[arg(long)]
     no_undo: bool,
-    /// The file to write, JSON or YAML by its ending; - is standard output
+    /// File to write (.json, .yaml or .yml); - is standard output
     #[arg(long, alias = "experiment-path", value_name = "FILE", default_value = "experiment.json")]
     output: PathBuf,
-    /// Replace files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }
 
 impl InitArgs {
-    /// The files that it names.
+    /// Returns the files that the command reads and writes.
     pub(super) fn files(&self) -> PathSet {
         PathSet::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
     }
 }
 
-/// What is to go wrong.
+/// The fault of the new experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FaultArg {
-    /// A Pod is killed.
+    /// Kill a Pod
     KillPods,
-    /// A Deployment is scaled to zero.
+    /// Scale a Deployment to zero
     ScaleToZero,
-    /// A Service is deleted.
+    /// Delete a Service
     DeleteService,
-    /// A command is run.
+    /// Run a command
     Process,
 }
 
 impl FaultArg {
-    /// What it is called.
+    /// Returns the name on the command line.
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
-/// Why nothing was written.
-type InitRefusal = (ExitStatus, String);
+/// Why no experiment was written.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    #[error("{} already exists", .path.display())]
+    Exists { path: PathBuf, alternative: &'static str },
+    #[error("settings cannot be used")]
+    Settings,
+    #[error("cannot read manifest {}", .path.display())]
+    ManifestNotReadable { path: PathBuf, source: std::io::Error },
+    #[error("{message}")]
+    ManifestInvalid { message: String },
+    #[error("{}: expected only the manifest of Service {service}", .path.display())]
+    ManifestMismatch { path: PathBuf, service: String },
+    #[error("invalid file extension '.{0}': expected .json, .yaml or .yml")]
+    Extension(String),
+    #[error("cannot write the experiment as YAML")]
+    Yaml(#[source] serde_yaml::Error),
+    #[error("{message}")]
+    NotReadable { message: String },
+    #[error("the experiment would be invalid; nothing was written")]
+    Invalid,
+    #[error("{message}")]
+    NotWritten { message: String },
+}
 
-/// Writes an experiment. Gives the exit code.
-pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
-    match session.to_its_end(write(session, args)) {
-        Err(code) => code,
-        Ok(Ok(text)) => session.answer(&text),
-        Ok(Err((exit, why))) => session.refuse(exit, sanitize(&why)),
+impl Coded for InitError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Spec(error) => error.code(),
+            Self::Prompt(error) => error.code(),
+            Self::Exists { .. } => ErrorCode::FileConflict,
+            Self::Settings => ErrorCode::SettingsInvalid,
+            Self::ManifestNotReadable { .. } => ErrorCode::FileNotReadable,
+            Self::ManifestInvalid { .. }
+            | Self::ManifestMismatch { .. }
+            | Self::Extension(_)
+            | Self::Yaml(_) => ErrorCode::InitInput,
+            Self::NotReadable { .. } | Self::Invalid => ErrorCode::ExperimentInvalid,
+            Self::NotWritten { .. } => ErrorCode::FileNotWritable,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Spec(error) => error.hint(),
+            Self::Exists { alternative, .. } => Some(format!("overwrite it with --force, or {alternative}")),
+            _ => None,
+        }
     }
 }
 
-async fn write(session: &CommandContext, args: &InitArgs) -> Result<String, InitRefusal> {
+/// Writes an experiment. Returns the exit code.
+pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
+    match session.to_its_end(create_experiment(session, args)) {
+        Err(code) => code,
+        Ok(Ok(text)) => session.answer(&text),
+        Ok(Err(error)) => session.fail(error),
+    }
+}
+
+async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, InitError> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
-        may_be_written(file, args.force, "--output names another one")?;
+        check_overwrite(file, args.force, "choose another file with --output")?;
     }
     let mut args = args.clone();
-    let mut person = std::io::stdin().is_terminal().then(Prompter::at_the_terminal);
-    if let Some(person) = &mut person {
-        person.fill(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
+    let mut prompter = std::io::stdin().is_terminal().then(Prompter::from_stdin);
+    if let Some(prompter) = &mut prompter {
+        prompter.fill_missing(&mut args)?;
     }
-    let surroundings = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
+    let surroundings =
+        RunContext::read(session, &VariableArgs::default(), None).map_err(|_| InitError::Settings)?;
     let namespace = session.connection.namespace();
-    let beside = look(&surroundings, &args).await;
-    let unsaid = args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(beside.replicas).is_none();
-    if let Some(person) = person.as_mut().filter(|_| unsaid) {
-        if let Some(why) = &beside.why_not {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(why)));
+    let details = fetch_target_details(&surroundings, &args).await;
+    let lacks_replicas =
+        args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(details.replicas).is_none();
+    if let Some(prompter) = prompter.as_mut().filter(|_| lacks_replicas) {
+        if let Some(reason) = &details.unavailable_reason {
+            session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(reason)));
         }
-        person.about_replicas(&mut args).map_err(|why| (ExitStatus::Usage, why))?;
+        prompter.ask_replicas(&mut args)?;
     }
-    let mut wish = ExperimentSpec::of(&args, namespace, &beside).map_err(|why| (ExitStatus::Usage, why))?;
-    let kept = keep(&args, &mut wish, beside.service, file)?;
-    let experiment = generate::experiment(&wish);
-    let text = written(&experiment, file)?;
-    validated(session, &surroundings, &text, file)?;
-    let mut beside = String::new();
-    if let Some((path, manifest)) = kept {
-        let else_what = "--manifest takes it as it is";
-        may_be_written(&path, args.force, else_what)?;
-        replace(&path, manifest.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
-        beside =
-            format!("wrote {}, by which the Service is made again\n", sanitize(&path.display().to_string()));
+    let mut spec = ExperimentSpec::from_args(&args, namespace, &details)?;
+    let manifest = prepare_manifest(&args, &mut spec, details.service, file)?;
+    let text = serialize(&generate::build_experiment(&spec), file)?;
+    validate(session, &surroundings, &text, file)?;
+    let mut report = String::new();
+    if let Some((path, manifest)) = manifest {
+        check_overwrite(&path, args.force, "use it with --manifest")?;
+        write_file(&path, &manifest)?;
+        report = format!("wrote {} (recreates the Service)\n", sanitize(&path.display().to_string()));
     }
     let Some(file) = file else {
-        if !beside.is_empty() {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Info, beside.trim_end()));
+        if !report.is_empty() {
+            session.terminal.say(&ConsoleLine::note(LineLevel::Info, report.trim_end()));
         }
         return Ok(text);
     };
-    replace(file, text.as_bytes()).map_err(|error| (ExitStatus::NotWritten, error))?;
+    write_file(file, &text)?;
     let shown = file.display().to_string();
     let word = shlex::try_quote(&shown).unwrap_or_default();
-    Ok(format!("{beside}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
+    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
 }
 
-/// Whether nothing is lost by writing a file. What else could be done is said.
-fn may_be_written(file: &Path, force: bool, else_what: &str) -> Result<(), InitRefusal> {
-    if file.symlink_metadata().is_ok() && !force {
-        let why = format!("{} is there already: --force replaces it, {else_what}", file.display());
-        return Err((ExitStatus::Usage, why));
+fn write_file(path: &Path, text: &str) -> Result<(), InitError> {
+    replace(path, text.as_bytes()).map_err(|error| InitError::NotWritten { message: error.to_string() })
+}
+
+/// Checks that writing a file overwrites nothing, unless forced.
+fn check_overwrite(path: &Path, force: bool, alternative: &'static str) -> Result<(), InitError> {
+    if path.symlink_metadata().is_ok() && !force {
+        return Err(InitError::Exists { path: path.to_owned(), alternative });
     }
     Ok(())
 }
 
-/// What the cluster says of the target of the fault, where somebody has to know.
+/// What the cluster knows about the target of the fault.
 #[derive(Default)]
 struct TargetDetails {
     replicas: Option<u32>,
     service: Option<Json>,
-    /// Why it says nothing.
-    why_not: Option<String>,
+    /// Why the cluster could not be asked, or does not know.
+    unavailable_reason: Option<String>,
 }
 
-/// Asks the cluster what was not said: how many replicas a Deployment has, what a Service is.
-async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
+/// Reads what the flags omit: the replicas of a Deployment, or the manifest of a Service.
+async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     let (version, kind) = match args.fault {
         Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
         Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
@@ -197,21 +251,23 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     };
     let Some(name) = args.target.as_deref() else { return TargetDetails::default() };
     let mut namespace = String::new();
-    let found = async {
+    let read = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
-        let object = stands(&cluster, version, kind, name).await?;
-        Ok::<_, crate::kubernetes::ClusterError>(object)
+        let object = fetch_object(&cluster, version, kind, name).await?;
+        Ok::<_, k8s::Error>(object)
     };
-    let found = tokio::time::timeout(PATIENCE, found).await;
-    let found = found.unwrap_or_else(|_| {
-        let why = format!("the cluster did not answer within {} s", PATIENCE.as_secs());
-        Err(crate::kubernetes::ClusterError::failed(why))
-    });
+    let found = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
+    let Ok(found) = found else {
+        let reason = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
+        return TargetDetails { unavailable_reason: Some(reason), ..TargetDetails::default() };
+    };
     match found {
-        Err(failure) => TargetDetails { why_not: Some(failure.brief()), ..TargetDetails::default() },
+        Err(failure) => {
+            TargetDetails { unavailable_reason: Some(failure.summary()), ..TargetDetails::default() }
+        }
         Ok(None) => TargetDetails {
-            why_not: Some(format!("there is no {kind} {name} in the namespace {namespace}")),
+            unavailable_reason: Some(format!("{kind} {name} does not exist in namespace {namespace}")),
             ..TargetDetails::default()
         },
         Ok(Some(object)) if kind == "Service" => {
@@ -222,7 +278,7 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
             match replicas.filter(|count| *count > 0) {
                 Some(count) => TargetDetails { replicas: Some(count), ..TargetDetails::default() },
                 None => TargetDetails {
-                    why_not: Some(format!("{kind} {name} has no replicas now")),
+                    unavailable_reason: Some(format!("{kind} {name} is scaled to zero")),
                     ..TargetDetails::default()
                 },
             }
@@ -230,37 +286,34 @@ async fn look(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
     }
 }
 
-async fn stands(
+async fn fetch_object(
     cluster: &ClusterClient,
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::kubernetes::ClusterError> {
-    let known = DiscoveredKinds::default().of(cluster, version, kind).await?;
+) -> Result<Option<Json>, k8s::Error> {
+    let kind = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
-    present(cluster, &known, &bare).await
+    get_object(cluster, &kind, &bare).await
 }
 
-/// The manifest by which a Service is made again: the one that was named, or one to be written beside the experiment.
-fn keep(
+/// Prepares the manifest that recreates the Service: the given file, or a new file next to the experiment.
+fn prepare_manifest(
     args: &InitArgs,
-    wish: &mut ExperimentSpec,
+    spec: &mut ExperimentSpec,
     service: Option<Json>,
     file: Option<&Path>,
-) -> Result<Option<(PathBuf, String)>, InitRefusal> {
-    let FaultSpec::DeleteService { name, manifest } = &mut wish.fault else { return Ok(None) };
+) -> Result<Option<(PathBuf, String)>, InitError> {
+    let FaultSpec::DeleteService { name, manifest } = &mut spec.fault else { return Ok(None) };
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| (ExitStatus::Usage, format!("{} cannot be read: {error}", path.display())))?;
-        let found = parse(&path.display().to_string(), &text).map_err(|why| (ExitStatus::Usage, why))?;
-        let is_it =
+            .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
+        let manifests = parse(&path.display().to_string(), &text)
+            .map_err(|error| InitError::ManifestInvalid { message: error.to_string() })?;
+        let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
-        if found.len() != 1 || !is_it(&found[0]) {
-            let why = format!(
-                "{} has to be the manifest of the Service {name}, and of nothing else",
-                path.display()
-            );
-            return Err((ExitStatus::Usage, why));
+        if manifests.len() != 1 || !is_service(&manifests[0]) {
+            return Err(InitError::ManifestMismatch { path: path.clone(), service: name.clone() });
         }
         *manifest = path.display().to_string();
         return Ok(None);
@@ -270,49 +323,46 @@ fn keep(
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.shift_remove("namespace");
     }
-    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    let path = folder.join(format!("{name}-service.json"));
+    let dir = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    let path = dir.join(format!("{name}-service.json"));
     *manifest = path.display().to_string();
     Ok(Some((path, serde_json::to_string_pretty(&object).unwrap_or_default() + "\n")))
 }
 
-/// The experiment as text.
-fn written(experiment: &Json, file: Option<&Path>) -> Result<String, InitRefusal> {
+/// Serializes the experiment in the format of the file.
+fn serialize(experiment: &Json, file: Option<&Path>) -> Result<String, InitError> {
     if is_yaml(file) {
-        return serde_yaml::to_string(experiment).map_err(|error| (ExitStatus::Usage, error.to_string()));
+        return serde_yaml::to_string(experiment).map_err(InitError::Yaml);
     }
-    let ending = file.and_then(Path::extension).map(|ending| ending.to_string_lossy().to_lowercase());
-    match ending.as_deref() {
+    let extension =
+        file.and_then(Path::extension).map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
         None | Some("json") => Ok(serde_json::to_string_pretty(experiment).unwrap_or_default() + "\n"),
-        Some(other) => Err((
-            ExitStatus::Usage,
-            format!("an experiment is a .json, .yaml or .yml file, and not a .{other} file"),
-        )),
+        Some(other) => Err(InitError::Extension(other.to_owned())),
     }
 }
 
 fn is_yaml(file: Option<&Path>) -> bool {
-    file.and_then(Path::extension)
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"))
+    file.and_then(Path::extension).is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
+    })
 }
 
-/// Reads it as it will be read. What was said may be of a kind that no experiment can have.
-fn validated(
+/// Validates the text as `run` would: flag values may not fit into an experiment.
+fn validate(
     session: &CommandContext,
     surroundings: &RunContext,
     text: &str,
     file: Option<&Path>,
-) -> Result<(), InitRefusal> {
+) -> Result<(), InitError> {
     let name = file.map_or_else(|| STANDARD_OUTPUT.to_owned(), |file| file.display().to_string());
-    let read = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
-    let document: Document = read.map_err(|fault| (ExitStatus::Invalid, fault.to_string()))?;
-    let faults = surroundings.faults(&document, true);
-    if is_invalid(&faults) {
-        tell_faults(&session.terminal, &faults);
-        return Err((
-            ExitStatus::Invalid,
-            "the experiment would not be valid, and was not written".to_owned(),
-        ));
+    let document = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
+    let document: Document =
+        document.map_err(|diagnostic| InitError::NotReadable { message: diagnostic.to_string() })?;
+    let diagnostics = surroundings.faults(&document, true);
+    if is_invalid(&diagnostics) {
+        tell_faults(&session.terminal, &diagnostics);
+        return Err(InitError::Invalid);
     }
     Ok(())
 }

@@ -1,29 +1,79 @@
-//! What somebody wants an experiment to be: complete, or what is missing of it. Floor 3, pure.
+//! The specification of a new experiment, built from flags. Pure.
 
 use url::Url;
 
 use super::{FaultArg, InitArgs, TargetDetails};
+use crate::error_code::{Coded, ErrorCode};
 
-/// What an experiment is to be.
+/// Why the flags do not describe an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SpecError {
+    #[error("missing: {}", .0.join(", "))]
+    Missing(Vec<String>),
+    #[error("{flag} only applies to --fault {}; the fault is {fault}", .faults.join(" and "))]
+    WrongFault { flag: &'static str, faults: Vec<String>, fault: String },
+    #[error("unknown fault '{name}': expected {}", .known.join(", "))]
+    UnknownFault { name: String, known: Vec<String> },
+    #[error("invalid URL '{0}': expected an http or https URL, such as http://web.example/health")]
+    Url(String),
+    #[error("invalid Service '{0}': expected the name only")]
+    QualifiedService(String),
+    #[error("invalid Service '{service}'")]
+    Service { service: String, source: url::ParseError },
+    #[error("invalid {kind} name '{name}': expected lowercase letters, digits, - and .")]
+    Name { kind: String, name: String },
+    #[error("invalid label selector '{0}': expected app=web, or app=web,tier in (front, back)")]
+    Selector(String),
+    #[error("label selector '{0}' does not limit the Pods: expected a positive term, such as app=web")]
+    OpenSelector(String),
+    #[error("invalid replicas '{0}': expected a number greater than 0")]
+    Replicas(String),
+    #[error("shell syntax is not supported")]
+    ShellSyntax { quoted: String },
+    #[error("a command needs a program")]
+    NoProgram,
+    #[error("missing quotation mark in command {0}")]
+    Quotes(String),
+}
+
+impl Coded for SpecError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InitInput
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("pass the flags, or run in a terminal to be prompted".to_owned()),
+            Self::WrongFault { flag, .. } => Some(format!("omit {flag}")),
+            Self::QualifiedService(_) => Some("select the namespace with -n".to_owned()),
+            Self::ShellSyntax { quoted } => Some(format!("use: sh -c {quoted}")),
+            _ => None,
+        }
+    }
+}
+
+/// The specification of a new experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ExperimentSpec {
     pub(super) title: String,
-    pub(super) asks: EndpointSpec,
+    pub(super) endpoint: EndpointSpec,
     pub(super) fault: FaultSpec,
-    /// Where it happens, unless a trial says otherwise; nothing for the namespace of each run.
+    /// The default namespace; a trial replaces it.
     pub(super) namespace: Option<String>,
 }
 
-/// What has to go on answering.
+/// The endpoint that must stay available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EndpointSpec {
-    /// An address.
     Url(String),
-    /// A Service: its name, and what follows the host in an address.
-    Service { name: String, rest: String },
+    /// A Service: its name, and the rest of its URL.
+    Service {
+        name: String,
+        port_and_path: String,
+    },
 }
 
-/// What goes wrong.
+/// The fault and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FaultSpec {
     KillPods { selector: String },
@@ -33,51 +83,49 @@ pub(super) enum FaultSpec {
 }
 
 impl ExperimentSpec {
-    /// What the flags come to, with what the cluster says beside. An error names every flag that is missing.
-    pub(super) fn of(
+    /// Creates a specification from the flags and the details of the target. The error names all missing
+    /// flags.
+    pub(super) fn from_args(
         args: &InitArgs,
         namespace: Option<&str>,
-        beside: &TargetDetails,
-    ) -> Result<Self, String> {
+        details: &TargetDetails,
+    ) -> Result<Self, SpecError> {
         let mut missing: Vec<String> = Vec::new();
         let asks = match (&args.url, &args.service) {
-            (Some(url), _) => Some(EndpointSpec::Url(address(url)?)),
-            (None, Some(service)) => Some(of_service(service)?),
+            (Some(url), _) => Some(EndpointSpec::Url(parse_url(url)?)),
+            (None, Some(service)) => Some(parse_service(service)?),
             (None, None) => {
-                missing.push("--url or --service (what has to go on answering)".to_owned());
+                missing.push("--url or --service (the endpoint that must stay available)".to_owned());
                 None
             }
         };
         if let Some(fault) = args.fault {
-            is_of(fault, args)?;
+            check_fault_flags(fault, args)?;
         }
         let fault = match args.fault {
-            Some(fault) => of_fault(fault, args, beside, &mut missing)?,
+            Some(fault) => fault_from_args(fault, args, details, &mut missing)?,
             None => {
                 missing.push("--fault (kill-pods, scale-to-zero, delete-service or process)".to_owned());
                 None
             }
         };
         if let Some(name) = namespace {
-            is_name(name, "namespace")?;
+            check_name(name, "namespace")?;
         }
         match (asks, fault) {
             (Some(asks), Some(fault)) => {
-                let title = args.title.clone().unwrap_or_else(|| title(&asks, &fault));
-                Ok(Self { title, asks, fault, namespace: namespace.map(str::to_owned) })
+                let title = args.title.clone().unwrap_or_else(|| default_title(&asks, &fault));
+                Ok(Self { title, endpoint: asks, fault, namespace: namespace.map(str::to_owned) })
             }
-            _ => Err(format!(
-                "this is missing: {}; say it, or start this at a terminal to be asked",
-                missing.join(", ")
-            )),
+            _ => Err(SpecError::Missing(missing)),
         }
     }
 }
 
-/// Whether no flag is given that only other faults look at.
-fn is_of(fault: FaultArg, args: &InitArgs) -> Result<(), String> {
+/// Checks that no flag of another fault is given.
+fn check_fault_flags(fault: FaultArg, args: &InitArgs) -> Result<(), SpecError> {
     use FaultArg::{DeleteService, KillPods, Process, ScaleToZero};
-    let given: [(&str, bool, &[FaultArg]); 7] = [
+    let given: [(&'static str, bool, &[FaultArg]); 7] = [
         ("--label-selector", args.label_selector.is_some(), &[KillPods]),
         ("--target", args.target.is_some(), &[ScaleToZero, DeleteService]),
         ("--replicas", args.replicas.is_some(), &[ScaleToZero]),
@@ -88,72 +136,72 @@ fn is_of(fault: FaultArg, args: &InitArgs) -> Result<(), String> {
     ];
     match given.into_iter().find(|(_, given, of)| *given && !of.contains(&fault)) {
         None => Ok(()),
-        Some((flag, _, of)) => {
-            let of: Vec<String> = of.iter().map(|fault| fault.name()).collect();
-            Err(format!("{flag} is of {}, and the fault is {}: leave it out", of.join(" and "), fault.name()))
+        Some((flag, _, faults)) => {
+            let faults = faults.iter().map(|fault| fault.name()).collect();
+            Err(SpecError::WrongFault { flag, faults, fault: fault.name() })
         }
     }
 }
 
-fn of_fault(
+fn fault_from_args(
     fault: FaultArg,
     args: &InitArgs,
-    beside: &TargetDetails,
+    details: &TargetDetails,
     missing: &mut Vec<String>,
-) -> Result<Option<FaultSpec>, String> {
+) -> Result<Option<FaultSpec>, SpecError> {
     let before = missing.len();
-    let mut lacks = |flag: &str| missing.push(flag.to_owned());
-    // what the cluster does not say has to be said
-    let unless = |flag: &str| match &beside.why_not {
-        Some(why) => format!("{flag}, as the cluster does not say it: {why}"),
+    let mut require = |flag: &str| missing.push(flag.to_owned());
+    // if the cluster does not know the value, the error says why
+    let explain = |flag: &str| match &details.unavailable_reason {
+        Some(reason) => format!("{flag} (not known from the cluster: {reason})"),
         None => flag.to_owned(),
     };
     let found = match fault {
         FaultArg::KillPods => match &args.label_selector {
-            Some(selector) => Some(FaultSpec::KillPods { selector: selects(selector)? }),
+            Some(selector) => Some(FaultSpec::KillPods { selector: parse_selector(selector)? }),
             None => {
-                lacks("--label-selector (such as app=web)");
+                require("--label-selector (such as app=web)");
                 None
             }
         },
-        FaultArg::ScaleToZero => match (&args.target, args.replicas.or(beside.replicas)) {
+        FaultArg::ScaleToZero => match (&args.target, args.replicas.or(details.replicas)) {
             (Some(name), Some(replicas)) => {
-                is_name(name, "Deployment")?;
+                check_name(name, "Deployment")?;
                 Some(FaultSpec::ScaleToZero { name: name.clone(), replicas })
             }
             (Some(_), None) => {
-                lacks(&unless("--replicas"));
+                require(&explain("--replicas"));
                 None
             }
             (None, _) => {
-                lacks("--target (the Deployment)");
+                require("--target (the Deployment)");
                 None
             }
         },
         FaultArg::DeleteService => match &args.target {
-            Some(name) if args.manifest.is_some() || beside.service.is_some() => {
-                is_name(name, "Service")?;
+            Some(name) if args.manifest.is_some() || details.service.is_some() => {
+                check_name(name, "Service")?;
                 Some(FaultSpec::DeleteService { name: name.clone(), manifest: String::new() })
             }
             Some(_) => {
-                lacks(&unless("--manifest"));
+                require(&explain("--manifest"));
                 None
             }
             None => {
-                lacks("--target (the Service)");
+                require("--target (the Service)");
                 None
             }
         },
         FaultArg::Process => {
             if args.command.is_none() {
-                lacks("--command");
+                require("--command");
             }
             if args.undo.is_none() && !args.no_undo {
-                lacks("--undo or --no-undo");
+                require("--undo or --no-undo");
             }
-            let undo = args.undo.as_deref().map(words).transpose()?;
+            let undo = args.undo.as_deref().map(parse_command).transpose()?;
             match &args.command {
-                Some(command) => Some(FaultSpec::Process { command: words(command)?, undo }),
+                Some(command) => Some(FaultSpec::Process { command: parse_command(command)?, undo }),
                 None => None,
             }
         }
@@ -161,34 +209,31 @@ fn of_fault(
     Ok(found.filter(|_| missing.len() == before))
 }
 
-/// An address that can be asked.
-pub(super) fn address(text: &str) -> Result<String, String> {
+/// Checks an HTTP or HTTPS URL.
+pub(super) fn parse_url(text: &str) -> Result<String, SpecError> {
     let is_one = Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && !url.host_str().is_none_or(str::is_empty)
     });
-    if is_one {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("'{text}' is no http or https address, such as http://web.example/health"))
-    }
+    if is_one { Ok(text.to_owned()) } else { Err(SpecError::Url(text.to_owned())) }
 }
 
-/// `web`, `web:8080`, `web:8080/health`.
-pub(super) fn of_service(text: &str) -> Result<EndpointSpec, String> {
+/// Parses `web`, `web:8080` or `web:8080/health`.
+pub(super) fn parse_service(text: &str) -> Result<EndpointSpec, SpecError> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
-    is_name(name, "Service")?;
+    check_name(name, "Service")?;
     if name.contains('.') {
-        return Err(format!("--service {text}: give the name alone, and its namespace with -n"));
+        return Err(SpecError::QualifiedService(text.to_owned()));
     }
     let rest = if rest.contains('/') { rest.to_owned() } else { format!("{rest}/") };
-    // a port that is none, or a path that no address can have
-    Url::parse(&format!("http://{name}.svc{rest}")).map_err(|error| format!("--service {text}: {error}"))?;
-    Ok(EndpointSpec::Service { name: name.to_owned(), rest })
+    // rejects an invalid port or path
+    Url::parse(&format!("http://{name}.svc{rest}"))
+        .map_err(|source| SpecError::Service { service: text.to_owned(), source })?;
+    Ok(EndpointSpec::Service { name: name.to_owned(), port_and_path: rest })
 }
 
-/// Whether a name is one that Kubernetes gives.
-pub(super) fn is_name(name: &str, what: &str) -> Result<(), String> {
+/// Checks a Kubernetes object name.
+pub(super) fn check_name(name: &str, kind: &str) -> Result<(), SpecError> {
     let letters =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
     let ends = name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -196,11 +241,11 @@ pub(super) fn is_name(name: &str, what: &str) -> Result<(), String> {
     if letters && ends && name.len() <= 253 {
         return Ok(());
     }
-    Err(format!("'{name}' is no name of a {what}: small letters, digits, - and ."))
+    Err(SpecError::Name { kind: kind.to_owned(), name: name.to_owned() })
 }
 
-/// A selector that says what is hit: one that only says what is not would hit everything else.
-pub(super) fn selects(text: &str) -> Result<String, String> {
+/// Checks a label selector. It needs a positive term: without one, it would select almost all Pods.
+pub(super) fn parse_selector(text: &str) -> Result<String, SpecError> {
     let text = text.trim();
     let mut depth = 0;
     let parts = text.split(|c: char| {
@@ -213,36 +258,34 @@ pub(super) fn selects(text: &str) -> Result<String, String> {
     });
     let parts: Vec<&str> = parts.map(str::trim).collect();
     if text.chars().any(char::is_control) || depth != 0 || parts.iter().any(|part| part.is_empty()) {
-        return Err(format!(
-            "'{text}' is no label selector: write app=web, or app=web,tier in (front, back)"
-        ));
+        return Err(SpecError::Selector(text.to_owned()));
     }
-    let says_what = |part: &&str| {
+    let is_positive = |part: &&str| {
         let equals =
             part.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty() && !key.ends_with('!'));
         equals || part.split_whitespace().nth(1) == Some("in")
     };
-    if parts.iter().any(says_what) {
+    if parts.iter().any(is_positive) {
         return Ok(text.to_owned());
     }
-    Err(format!("'{text}' does not say which Pods are meant, so that anything could be hit: write app=web"))
+    Err(SpecError::OpenSelector(text.to_owned()))
 }
 
-/// A command as its words. No shell is started: who wants one says so.
-pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
-    if is_a_line_of_a_shell(text) {
-        let line = shlex::try_quote(text).unwrap_or_default();
-        return Err(format!("a command is no line of a shell, which this is: write sh -c {line}"));
+/// Splits a command into words. It runs without a shell.
+pub(super) fn parse_command(text: &str) -> Result<Vec<String>, SpecError> {
+    if needs_shell(text) {
+        let quoted = shlex::try_quote(text).unwrap_or_default().into_owned();
+        return Err(SpecError::ShellSyntax { quoted });
     }
     match shlex::split(text) {
         Some(words) if !words.is_empty() && !words[0].is_empty() => Ok(words),
-        Some(_) => Err("a command has to have a program".to_owned()),
-        None => Err(format!("a quotation mark is missing in the command {text}")),
+        Some(_) => Err(SpecError::NoProgram),
+        None => Err(SpecError::Quotes(text.to_owned())),
     }
 }
 
-/// Whether something stands outside quotation marks that only a shell understands.
-fn is_a_line_of_a_shell(text: &str) -> bool {
+/// Returns whether the command uses shell operators outside quotation marks.
+fn needs_shell(text: &str) -> bool {
     let mut quote = None;
     let mut before = ' ';
     let mut rest = text.chars().peekable();
@@ -255,7 +298,7 @@ fn is_a_line_of_a_shell(text: &str) -> bool {
             (None, '\'' | '"') => quote = Some(c),
             (Some(open), c) if open == c => quote = None,
             (None, '|' | ';') => return true,
-            // an address may have them in it
+            // a URL may contain these
             (None, '&' | '<' | '>') if before.is_whitespace() || ends(rest.peek()) => return true,
             _ => {}
         }
@@ -264,59 +307,60 @@ fn is_a_line_of_a_shell(text: &str) -> bool {
     false
 }
 
-/// The question that an experiment answers, where nobody words it.
-pub(super) fn title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
-    let who = match asks {
+/// Returns the default title.
+pub(super) fn default_title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
+    let endpoint = match asks {
         EndpointSpec::Url(url) => {
             Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
         }
         EndpointSpec::Service { name, .. } => name.clone(),
     };
-    let what = match fault {
-        FaultSpec::KillPods { selector } => format!("a Pod of {selector} dies"),
+    let event = match fault {
+        FaultSpec::KillPods { selector } => format!("a Pod of {selector} is killed"),
         FaultSpec::ScaleToZero { name, .. } => format!("{name} is down"),
-        FaultSpec::DeleteService { name, .. } => format!("the Service {name} is gone"),
-        FaultSpec::Process { command, .. } => format!("{} is run", command[0]),
+        FaultSpec::DeleteService { name, .. } => format!("the Service {name} is deleted"),
+        FaultSpec::Process { command, .. } => format!("{} runs", command[0]),
     };
-    format!("Does {who} go on answering when {what}?")
+    format!("Does {endpoint} stay available when {event}?")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wish(change: impl Fn(&mut InitArgs)) -> Result<ExperimentSpec, String> {
+    fn spec_with(change: impl Fn(&mut InitArgs)) -> Result<ExperimentSpec, SpecError> {
         let mut args = InitArgs { url: Some("http://x/".to_owned()), ..InitArgs::default() };
         change(&mut args);
-        ExperimentSpec::of(&args, None, &TargetDetails::default())
+        ExperimentSpec::from_args(&args, None, &TargetDetails::default())
     }
 
     #[test]
-    fn every_missing_flag_is_named() {
+    fn missing_flags_are_all_named() {
         let check = |change: &dyn Fn(&mut InitArgs), expected: &[&str]| {
-            let why = wish(change).unwrap_err();
+            let error = spec_with(change).unwrap_err().to_string();
             for text in expected {
-                assert!(why.contains(text), "{text:?} is not in {why}");
+                assert!(error.contains(text), "{text:?} is not in {error}");
             }
         };
         check(&|args| args.url = None, &["--url or --service", "--fault (kill-pods, "]);
         check(&|args| args.fault = Some(FaultArg::KillPods), &["--label-selector"]);
         check(&|args| args.fault = Some(FaultArg::ScaleToZero), &["--target"]);
         check(&|args| args.fault = Some(FaultArg::Process), &["--command", "--undo or --no-undo"]);
-        let beside = TargetDetails { why_not: Some("nobody answers".to_owned()), ..TargetDetails::default() };
+        let details =
+            TargetDetails { unavailable_reason: Some("no answer".to_owned()), ..TargetDetails::default() };
         let args = InitArgs {
             url: Some("http://x/".to_owned()),
             fault: Some(FaultArg::ScaleToZero),
             target: Some("web".to_owned()),
             ..InitArgs::default()
         };
-        let why = ExperimentSpec::of(&args, None, &beside).unwrap_err();
-        assert!(why.contains("--replicas, as the cluster does not say it: nobody answers;"), "{why}");
+        let error = ExperimentSpec::from_args(&args, None, &details).unwrap_err().to_string();
+        assert!(error.contains("--replicas (not known from the cluster: no answer)"), "{error}");
     }
 
     #[test]
-    fn a_whole_wish() {
-        let found = wish(|args| {
+    fn complete_args_give_a_spec() {
+        let found = spec_with(|args| {
             args.fault = Some(FaultArg::Process);
             args.command = Some("sh -c 'exit 0'".to_owned());
             args.no_undo = true;
@@ -324,8 +368,8 @@ mod tests {
         let fault =
             FaultSpec::Process { command: ["sh", "-c", "exit 0"].map(str::to_owned).to_vec(), undo: None };
         let expected = ExperimentSpec {
-            title: "Does x go on answering when sh is run?".to_owned(),
-            asks: EndpointSpec::Url("http://x/".to_owned()),
+            title: "Does x stay available when sh runs?".to_owned(),
+            endpoint: EndpointSpec::Url("http://x/".to_owned()),
             fault,
             namespace: None,
         };
@@ -333,31 +377,31 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_other_faults_are_refused() {
+    fn flag_of_other_fault_is_rejected() {
         let check = |change: &dyn Fn(&mut InitArgs), expected: &str| {
-            assert_eq!(wish(change).unwrap_err(), expected);
+            assert_eq!(spec_with(change).unwrap_err().to_string(), expected);
         };
         check(
             &|args| {
                 args.fault = Some(FaultArg::KillPods);
                 args.replicas = Some(2);
             },
-            "--replicas is of scale-to-zero, and the fault is kill-pods: leave it out",
+            "--replicas only applies to --fault scale-to-zero; the fault is kill-pods",
         );
         check(
             &|args| {
                 args.fault = Some(FaultArg::Process);
                 args.target = Some("web".to_owned());
             },
-            "--target is of scale-to-zero and delete-service, and the fault is process: leave it out",
+            "--target only applies to --fault scale-to-zero and delete-service; the fault is process",
         );
     }
 
     #[test]
-    fn a_command_is_no_line_of_a_shell() {
+    fn shell_syntax_in_command_is_rejected() {
         for line in ["a | b && c", "a; b", "a|b", "a && b", "a > b", "a 2> b", "a < b", "a &"] {
-            let why = words(line).unwrap_err();
-            assert!(why.ends_with(&format!("write sh -c '{line}'")), "{why}");
+            let error = parse_command(line).unwrap_err();
+            assert_eq!(error.hint(), Some(format!("use: sh -c '{line}'")), "{error}");
         }
         for fine in [
             "sh -c 'a | b && c'",
@@ -366,24 +410,24 @@ mod tests {
             "echo \"a > b\"",
             r"echo a\|b",
         ] {
-            assert!(words(fine).is_ok(), "{fine}");
+            assert!(parse_command(fine).is_ok(), "{fine}");
         }
     }
 
     #[test]
-    fn selectors_say_what_is_hit() {
+    fn selector_without_positive_term_is_rejected() {
         for good in ["app=web", "app==web", " app = web ", "a!=b,app=web", "tier in (a, b)", "app=web,!old"] {
-            assert_eq!(selects(good).as_deref(), Ok(good.trim()), "{good}");
+            assert_eq!(parse_selector(good), Ok(good.trim().to_owned()), "{good}");
         }
         for wrong in ["", " ", ",", "app=web,", "a!=b", "!a", "a", "a notin (b)", "=b", "a in (b", "a=b\nc"] {
-            assert!(selects(wrong).is_err(), "{wrong}");
+            assert!(parse_selector(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn services_and_addresses() {
-        let service = |text: &str| match of_service(text) {
-            Ok(EndpointSpec::Service { name, rest }) => Some(format!("{name} {rest}")),
+    fn service_and_url_syntax_is_checked() {
+        let service = |text: &str| match parse_service(text) {
+            Ok(EndpointSpec::Service { name, port_and_path: rest }) => Some(format!("{name} {rest}")),
             _ => None,
         };
         let check =
@@ -395,9 +439,9 @@ mod tests {
         for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b"] {
             check(wrong, None);
         }
-        assert!(address("https://x:1/y").is_ok());
+        assert!(parse_url("https://x:1/y").is_ok());
         for wrong in ["", "x", "ftp://x/", "http://", "/a"] {
-            assert!(address(wrong).is_err(), "{wrong}");
+            assert!(parse_url(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::whole;
 use crate::cli::compare::RuleArgs;
+use crate::cli::parse::integer_in;
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
 use crate::cli::results_dir::{Trust, look};
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Publish {
     #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
     pub(super) comment_author: String,
     /// The pull request, where the event does not say it
-    #[arg(long, value_name = "N", value_parser = whole(1..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = integer_in(1..=u64::MAX))]
     pub(super) pull_request: Option<u64>,
     #[command(flatten)]
     pub(super) rules: RuleArgs,

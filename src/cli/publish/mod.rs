@@ -14,10 +14,12 @@ use url::Url;
 
 use super::base_experiment::HashReference;
 use super::ci::append_outputs;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::results_dir::{REPORTS, Trust};
 use super::{CommandContext, base_experiment};
 use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
+use crate::error_code::ErrorCode;
 use crate::github::comment::{
     self, CommentContent, CommentMarker, CommentPolicy, CommentResult, CommentTarget, RunStamp, id_of,
 };
@@ -71,7 +73,7 @@ struct PublishContext<'a> {
 }
 
 fn whole(session: &CommandContext, args: &Publish) -> Result<ExitStatus, PublishRefusal> {
-    args.reports.check(args.dry_run).map_err(|error| (ExitStatus::Usage, error))?;
+    args.reports.check(args.dry_run).map_err(|error| (error.status, error.message))?;
     let job =
         WorkflowJob::of(|name| session.environment.get(name)).map_err(|error| (ExitStatus::Usage, error))?;
     let api = job.api().map_err(|error| (ExitStatus::Usage, error))?;
@@ -165,13 +167,16 @@ impl PublishContext<'_> {
     fn carry_out(&self) -> ExitStatus {
         let PublishedResults { records, comparison, .. } = &self.results;
         let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
-        failed.extend(self.append_summary().err());
+        failed.extend(
+            self.append_summary().err().map(|error| CliError::new(ErrorCode::FileNotWritable, error)),
+        );
         self.annotate();
         let address = self.comment().unwrap_or_default();
-        failed.extend(self.tell(&address).err());
+        failed
+            .extend(self.tell(&address).err().map(|error| CliError::new(ErrorCode::FileNotWritable, error)));
         let exit = if failed.is_empty() { ExitStatus::Fine } else { ExitStatus::NotWritten };
         for error in failed {
-            say(self.session, workflow_command::AnnotationLevel::Error, &error);
+            say(self.session, workflow_command::AnnotationLevel::Error, &error.message);
         }
         exit
     }

@@ -89,7 +89,7 @@ pub(super) fn run(job: &WorkflowJob, event: &Result<WorkflowEvent, String>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::command::{Cli, Command};
     use clap::Parser as _;
 
     fn args(line: &[&str]) -> Publish {

@@ -7,6 +7,7 @@ use super::args::Publish;
 use crate::cli::base_experiment::ExperimentHash;
 use crate::cli::ci::OUTPUT_DIR;
 use crate::cli::env_inputs::variable;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
 use crate::cli::{CommandContext, load_journals};
@@ -78,15 +79,15 @@ pub(super) fn read(
     let found = match &folder {
         None => FoundJournals::Runs(given),
         Some(folder) if std::fs::symlink_metadata(folder).is_err() => return Ok(None),
-        Some(folder) => look(folder, hand).map_err(refused)?,
+        Some(folder) => look(folder, hand).map_err(error_text).map_err(refused)?,
     };
     let paths = found.all();
     if paths.is_empty() {
         return Ok(None);
     }
     let records = match hand {
-        Trust::Unknown => read_carefully(&paths),
-        Trust::Known => paths.iter().map(|path| load_journals::one(path)).collect(),
+        Trust::Unknown => read_carefully(&paths).map_err(error_text),
+        Trust::Known => load_journals::load_all(&paths).map_err(error_text),
     };
     let records = records.map_err(refused)?;
     let comparison = match &found {
@@ -139,11 +140,9 @@ impl PublishedResults {
     /// Which experiments ran.
     pub(super) fn identities(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
-            let own = record.content.own.as_ref().map(|own| own.experiment_hash.clone());
+            let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
             let said = own.filter(|hash| !hash.is_empty());
-            ExperimentHash::of_a_journal(
-                said.unwrap_or_else(|| hash_experiment(&record.content.experiment.clone().into())),
-            )
+            ExperimentHash::of_a_journal(said.unwrap_or_else(|| hash_experiment(&record.content.experiment)))
         })
     }
 }

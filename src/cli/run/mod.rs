@@ -1,5 +1,6 @@
-//! `kubectl chaos run`. Floor 3.
+//! `kubectl chaos run`.
 
+pub(super) mod args;
 mod not_started;
 mod prepare;
 mod rejected;
@@ -8,66 +9,70 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CommandContext;
-use super::args::{DryRunArg, ExitCodeStyle, RunArgs, RunOutputFormat};
 use super::console_watcher::{ConsoleWatcher, LiveProgress};
 use super::embedded::EmbeddedRun;
+use super::error::CliError;
 use super::events_file::EventsFile;
 use super::exit_code::{ExitStatus, toolkit_code};
 use super::notify::Notifier;
 use super::run_context::{RunContext, control_files};
-use super::terminal::Terminal;
+use super::shared_args::{ExitCodeStyle, RunOutputFormat};
+use super::terminal::{OutputError, Terminal};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::engine::{Engine, EventBus, EventWatcher, RunOptions, configure};
+use crate::error_code::{ErrorCode, message_chain};
 use crate::event::{RunStatus, Signal};
 use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
-use crate::journal::{Journal, OutputContext, Record, RunDocument, answer, judge};
+use crate::journal::{Journal, Keyword, OutputContext, Record, RunDocument, Strictness, answer, judge};
 use crate::sampling::{PhaseTracker, Sampling, sampled};
 use crate::series::Series;
 use crate::substitution::Scope;
 use crate::value::Value;
-pub(super) use prepare::journal_paths;
-use prepare::{PreparedRun, check_keys, prepare};
+use args::{DryRunArg, RunArgs};
+use prepare::{PreparedRun, check_credentials, journal_paths, prepare};
 use rejected::RejectedRun;
 
 pub(super) use not_started::not_begun;
 
-/// Runs experiments one after the other. Gives the exit code.
+/// Runs experiments one after the other. Returns the exit code.
 pub(super) fn run(session: &CommandContext, args: &RunArgs) -> u8 {
     session.to_its_end(run_all(session, args, None)).unwrap_or_else(|code| code)
 }
 
-/// How a run ended.
 struct FinishedRun {
     exit: ExitStatus,
-    /// The exit code by the rules that were asked for.
+    /// Exit code in the requested style.
     code: u8,
     journal: Journal,
     journal_path: PathBuf,
     source: String,
 }
 
-/// The same, within what runs already; on a cluster that is there already, by its kubeconfig.
-pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, there: Option<&Path>) -> u8 {
-    let rehearsal = if args.embedded {
-        match rehearse(session, args).await {
-            Ok(rehearsal) => Some(rehearsal),
+/// Runs experiments inside an async runtime, on an embedded cluster that runs already if `kubeconfig` is given.
+pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, kubeconfig: Option<&Path>) -> u8 {
+    let embedded = if args.embedded {
+        match start_embedded(session, args).await {
+            Ok(embedded) => Some(embedded),
             Err(refused) => return refuse(session, args, &refused, &args.sources[0]),
         }
     } else {
         None
     };
     if let Err(error) = args.reports.check(args.output != RunOutputFormat::Text) {
-        let refused = RejectedRun::new(&session.terminal, ExitStatus::Usage, "runtime", error);
+        let refused = RejectedRun::new(&session.terminal, "runtime", error);
         return refuse(session, args, &refused, &args.sources[0]);
     }
-    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path()).or(there);
+    let kubeconfig = embedded.as_ref().map(|embedded| embedded.kubeconfig.as_path()).or(kubeconfig);
     let surroundings = match RunContext::read(session, &args.variables, kubeconfig) {
         Ok(surroundings) => surroundings,
-        Err(code) => return code,
+        Err(error) => {
+            let refused = RejectedRun::new(&session.terminal, "load", error);
+            return refuse(session, args, &refused, &args.sources[0]);
+        }
     };
     Notifier::new(session, &surroundings.settings).warn();
-    // nothing runs unless everything can
+    // no run starts unless all can
     let mut ready = Vec::new();
     for (index, source) in args.sources.iter().enumerate() {
         match prepare(session, args, &surroundings, index).await {
@@ -75,48 +80,50 @@ pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, there: Opt
             Err(refused) => return refuse(session, args, &refused, source),
         }
     }
-    // one for all of them, as they are told in one file
+    // all runs share the file
     let events = match args.events_file.as_deref().map(EventsFile::open).transpose() {
         Ok(events) => events,
         Err(error) => {
-            let refused = RejectedRun::new(&session.terminal, ExitStatus::Usage, "runtime", error);
+            // nothing was changed yet
+            let error = CliError::from(error).with_status(ExitStatus::Usage);
+            let refused = RejectedRun::new(&session.terminal, "runtime", error);
             return refuse(session, args, &refused, &args.sources[0]);
         }
     };
-    let mut ended: Vec<FinishedRun> = Vec::new();
-    let mut left_out: Option<SkippedRun> = None;
-    for one in ready {
-        let source = one.source.clone();
-        match carry_out(session, args, &surroundings, events.as_ref(), one).await {
-            Ok(one) => ended.push(one),
-            Err(refused) if ended.is_empty() => return refuse(session, args, &refused, &source),
+    let mut finished: Vec<FinishedRun> = Vec::new();
+    let mut skipped: Option<SkippedRun> = None;
+    for run in ready {
+        let source = run.source.clone();
+        match execute(session, args, &surroundings, events.as_ref(), run).await {
+            Ok(run) => finished.push(run),
+            Err(refused) if finished.is_empty() => return refuse(session, args, &refused, &source),
             Err(refused) => {
-                left_out = Some(SkippedRun::new(session, refused, source));
+                skipped = Some(SkippedRun::new(session, refused, source));
                 break;
             }
         }
-        let last = ended.last().map(|one| (one.exit, one.journal.status));
-        let over = matches!(
+        let last = finished.last().map(|run| (run.exit, run.journal.status.known()));
+        let is_over = matches!(
             last,
             Some(
                 (ExitStatus::RollbackIncomplete | ExitStatus::Signal(_), _)
                     | (_, Some(RunStatus::Interrupted))
             )
         );
-        if over {
+        if is_over {
             break;
         }
     }
-    let codes = ended.iter().map(|one| (one.exit.gravity(), one.code));
-    let codes = codes.chain(left_out.iter().map(|one| (one.refused.exit.gravity(), one.code)));
+    let codes = finished.iter().map(|run| (run.exit.gravity(), run.code));
+    let codes = codes.chain(skipped.iter().map(|run| (run.refused.error.status.gravity(), run.code)));
     let code = codes.max().map_or(0, |(_, code)| code);
-    let mut failed = reported(session, args, &ended);
-    failed.extend(tell(session, args, &ended, left_out.as_ref()).err());
-    let refused = failed.into_iter().map(|error| session.refuse(ExitStatus::NotWritten, error)).max();
-    if code == 0 { refused.unwrap_or(code) } else { code }
+    let mut errors = write_reports(session, args, &finished);
+    errors.extend(write_result(session, args, &finished, skipped.as_ref()).err().map(CliError::from));
+    let error_code = errors.iter().map(|error| session.show_error(error)).max();
+    if code == 0 { error_code.unwrap_or(code) } else { code }
 }
 
-/// An experiment that could not be run when others had been.
+/// An experiment that cannot be run after others have been.
 struct SkippedRun {
     refused: RejectedRun,
     source: String,
@@ -124,60 +131,64 @@ struct SkippedRun {
 }
 
 impl SkippedRun {
-    /// By then something may have been touched: no exit code may say that nothing was.
+    /// Replaces exit statuses that guarantee that nothing was changed: earlier runs may have changed something.
     fn new(session: &CommandContext, mut refused: RejectedRun, source: String) -> Self {
-        if matches!(refused.exit, ExitStatus::Usage | ExitStatus::Invalid | ExitStatus::Unreachable) {
-            refused.exit = ExitStatus::Stopped;
+        let status = &mut refused.error.status;
+        if matches!(status, ExitStatus::Usage | ExitStatus::Invalid | ExitStatus::Unreachable) {
+            *status = ExitStatus::Stopped;
         }
-        let code = session.code(refused.exit);
+        let code = session.code(*status);
         Self { refused, source, code }
     }
 }
 
-/// Writes the reports of all runs. What could not be written is told.
-fn reported(session: &CommandContext, args: &RunArgs, ended: &[FinishedRun]) -> Vec<String> {
+/// Writes the reports of all runs. Returns the errors.
+fn write_reports(session: &CommandContext, args: &RunArgs, finished: &[FinishedRun]) -> Vec<CliError> {
     let read =
-        |one: &FinishedRun| Record::read(&one.journal_path.display().to_string(), one.journal.to_json());
-    match ended.iter().map(read).collect::<Result<Vec<_>, _>>() {
+        |run: &FinishedRun| Record::read(&run.journal_path.display().to_string(), run.journal.to_json());
+    match finished.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => args.reports.write(&session.terminal, &records, None),
-        Err(error) => vec![format!("the reports cannot be written: {error}")],
+        Err(error) => {
+            let error = CliError::new(
+                ErrorCode::JournalInvalid,
+                format!("cannot write the reports: {}", message_chain(&error)),
+            );
+            vec![error.with_status(ExitStatus::NotWritten)]
+        }
     }
 }
 
-/// A cluster of its own to rehearse on.
-async fn rehearse(session: &CommandContext, args: &RunArgs) -> Result<EmbeddedRun, RejectedRun> {
+async fn start_embedded(session: &CommandContext, args: &RunArgs) -> Result<EmbeddedRun, RejectedRun> {
     let terminal = &session.terminal;
-    let interrupted = session.signals.end().map_err(|error| {
-        RejectedRun::new(terminal, ExitStatus::Usage, "runtime", format!("signals cannot be heard: {error}"))
-    })?;
+    let interrupted = session.signals.end().map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
     tokio::select! {
         started = EmbeddedRun::start(session, &args.apply) => {
-            started.map_err(|(exit, error)| RejectedRun::new(terminal, exit, "runtime", error))
+            started.map_err(|error| RejectedRun::new(terminal, "runtime", error))
         }
-        signal = interrupted => {
-            let why = format!("interrupted by {signal} before the run began");
-            Err(RejectedRun::new(terminal, ExitStatus::Signal(signal), "runtime", why))
-        }
+        signal = interrupted => Err(RejectedRun::new(terminal, "runtime", interrupted_by(signal))),
     }
 }
 
-/// Writes the answer of a run that did not begin; why it did not was said already.
+fn interrupted_by(signal: Signal) -> CliError {
+    CliError::new(ErrorCode::RunInterrupted, format!("interrupted by {signal} before the run started"))
+        .with_status(ExitStatus::Signal(signal))
+}
+
+/// Writes the document of a run that did not start; its error was shown already.
 fn refuse(session: &CommandContext, args: &RunArgs, refused: &RejectedRun, source: &str) -> u8 {
-    let code = session.code(refused.exit);
+    let code = session.code(refused.error.status);
     let written = match args.output {
         RunOutputFormat::Text => Ok(()),
-        output => session.terminal.result(&written(output, &refused.answer(source, code, output))),
+        output => session.terminal.result(&to_text(output, &refused.answer(source, code, output))),
     };
     if let Err(error) = written {
-        session
-            .terminal
-            .say(&ConsoleLine::note(LineLevel::Error, format!("the answer cannot be written: {error}")));
+        session.show_error(&error.into());
     }
     code
 }
 
 /// Runs one experiment, and writes its journal.
-async fn carry_out(
+async fn execute(
     session: &CommandContext,
     args: &RunArgs,
     surroundings: &RunContext,
@@ -185,8 +196,7 @@ async fn carry_out(
     ready: PreparedRun,
 ) -> Result<FinishedRun, RejectedRun> {
     let terminal = &session.terminal;
-    let unable = |error: String| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error);
-    // as a whole the original's way: then outputs are written down as they came, too
+    // with both flags of the Chaos Toolkit's behaviour outputs are written unredacted, too
     let plain = !session.global.strict && session.global.exit_code == ExitCodeStyle::Chaostoolkit;
     let mut watchers: Vec<Box<dyn EventWatcher>> =
         vec![Box::new(ready.journal.watcher()), Box::new(ConsoleWatcher(Arc::clone(terminal)))];
@@ -197,24 +207,20 @@ async fn carry_out(
     if let Some(live) = &live {
         watchers.push(Box::new(live.watcher()));
     }
-    let sampled = args.sampling.options().filter(|_| may_be_sampled(terminal, args, &ready.experiment));
+    let sampled = args.sampling.options().filter(|_| can_be_sampled(terminal, args, &ready.experiment));
     let phases = PhaseTracker::default();
     if sampled.is_some() {
         watchers.push(Box::new(phases.clone()));
     }
     let bus = Arc::new(EventBus::new(watchers));
-    // processes may be under way for the configuration: whoever interrupts them wants them to end, too
-    let interrupted =
-        session.signals.end().map_err(|error| unable(format!("signals cannot be heard: {error}")))?;
+    // dynamic configuration may run processes: a signal ends them, too
+    let interrupted = session.signals.end().map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
     let scope = tokio::select! {
         scope = configured(session, surroundings, &ready.experiment, &bus, plain) => scope,
-        signal = interrupted => {
-            let why = format!("interrupted by {signal} before the run began");
-            return Err(RejectedRun::new(terminal, ExitStatus::Signal(signal), "runtime", why));
-        }
+        signal = interrupted => return Err(RejectedRun::new(terminal, "runtime", interrupted_by(signal))),
     };
-    let scope = scope.map_err(|error| RejectedRun::new(terminal, ExitStatus::Invalid, "runtime", error))?;
-    check_keys(session, surroundings, &ready.experiment, &scope).await?;
+    let scope = scope.map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
+    check_credentials(session, surroundings, &ready.experiment, &scope).await?;
     let mut controls = surroundings.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
     let options = RunOptions {
@@ -231,61 +237,65 @@ async fn carry_out(
     let experiment = Arc::clone(&ready.experiment);
     let engine = Engine::new(experiment, options, scope.clone(), surroundings.providers.clone(), bus);
     let handle = engine.handle();
-    let hearing = session
+    let forwarder = session
         .signals
         .hand_to(move |signal| handle.signal(signal))
-        .map_err(|error| unable(format!("signals cannot be received: {error}")))?;
+        .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
     match sampled {
         None => drop(engine.run().await),
         Some(sampled) => {
             let sampling =
                 Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
-                    .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error))?;
-            ready.journal.sampled(beside(terminal, &engine, sampling).await);
+                    .map_err(|error| CliError::new(ErrorCode::UsageInvalid, error.to_string()))
+                    .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
+            ready.journal.sampled(run_with_sampling(terminal, &engine, sampling).await);
         }
     }
-    drop(hearing);
+    drop(forwarder);
     drop(live);
     let signal = engine.handle().signal_so_far();
-    let ended = finish(session, ready, signal, events.and_then(EventsFile::failure));
-    tell_channels(session, surroundings, &ended.journal).await;
-    Ok(ended)
+    let finished = finish(session, ready, signal, events.and_then(EventsFile::error));
+    notify(session, surroundings, &finished.journal).await;
+    Ok(finished)
 }
 
-/// Whether sampling makes sense.
-fn may_be_sampled(terminal: &Terminal, args: &RunArgs, experiment: &Experiment) -> bool {
+/// Returns whether there is something to sample.
+fn can_be_sampled(terminal: &Terminal, args: &RunArgs, experiment: &Experiment) -> bool {
     if args.dry.is_some() {
-        terminal.say(&ConsoleLine::note(LineLevel::Warning, "a dry run is not sampled"));
+        terminal.say(&ConsoleLine::note(LineLevel::Warning, "dry runs are not sampled"));
         return false;
     }
     sampled(experiment, &args.sampling.sample_probes).is_ok_and(|sampled| !sampled.is_empty())
 }
 
-/// Runs it, with sampling beside it: a baseline before, the recovery after.
-async fn beside(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
+/// Runs the experiment while sampling: the baseline first, the recovery afterwards.
+async fn run_with_sampling(terminal: &Terminal, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
     let handle = engine.handle();
     let note = |text: &str| terminal.say(&ConsoleLine::note(LineLevel::Info, text));
-    note("sampling: a baseline is taken before anything is done");
+    note("sampling: measuring the baseline before the run");
     tokio::select! {
         () = sampling.baseline() => {}
         _ = handle.signalled() => {}
     }
     let state = engine.run().await;
-    let hurried = async {
-        // what ended the run leaves no time to look on
+    let interrupted = async {
+        // an interrupted run is not sampled further
         if state.status != Some(RunStatus::Interrupted) {
             let signal = handle.signalled().await;
-            note(&format!("sampling: {signal} ends it; what was seen until then is kept"));
+            note(&format!("sampling: stopped by {signal}; earlier samples are kept"));
         }
     };
-    tokio::pin!(hurried);
-    let in_haste = tokio::select! {
+    tokio::pin!(interrupted);
+    let is_interrupted = tokio::select! {
         biased;
-        () = &mut hurried => true,
+        () = &mut interrupted => true,
         () = sampling.recovery() => false,
     };
-    let samples =
-        if in_haste { sampling.finish(std::future::ready(())).await } else { sampling.finish(hurried).await };
+    let samples = if is_interrupted {
+        sampling.finish(std::future::ready(())).await
+    } else {
+        sampling.finish(interrupted).await
+    };
     for series in &samples {
         let level = if series.settled { LineLevel::Info } else { LineLevel::Warning };
         terminal.say(&ConsoleLine::note(level, sanitize(&series.to_string())));
@@ -299,113 +309,116 @@ async fn configured(
     experiment: &Experiment,
     bus: &EventBus,
     plain: bool,
-) -> Result<Scope, String> {
+) -> Result<Scope, CliError> {
     let RunContext { variables, environment, providers, .. } = surroundings;
-    let configured = configure(experiment, variables, environment, providers, bus, plain).await?;
+    let configured = configure(experiment, variables, environment, providers, bus, plain).await;
+    let configured =
+        configured.map_err(|error| CliError::new(ErrorCode::VariablesInvalid, error.to_string()))?;
     for warning in configured.warnings {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }
     if plain && !configured.scope.secrets().is_empty() {
-        let text =
-            "--strict=false with --exit-code=chaostoolkit writes outputs as they came, secrets included";
+        let text = "--strict=false with --exit-code=chaostoolkit does not redact secrets in outputs";
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
     Ok(configured.scope)
 }
 
-/// Judges the run and writes its journal for good. A signal that came when there was nothing left to cut ends the
-/// program no less; the run was what it was.
+/// Judges the run and writes the final journal.
+///
+/// A signal that arrives after the last step sets the exit code; the verdict stays.
 fn finish(
     session: &CommandContext,
     ready: PreparedRun,
     signal: Option<Signal>,
-    events_failure: Option<String>,
+    events_error: Option<CliError>,
 ) -> FinishedRun {
-    let strict = session.global.strict;
-    let look = |journal: &Journal| (judge(journal, strict), toolkit_code(journal));
-    let ((verdict, reason), toolkit) = ready.journal.look(look);
-    let by = |exit: ExitStatus| match session.global.exit_code {
+    let strictness = if session.global.strict { Strictness::Strict } else { Strictness::Lenient };
+    let judge = |journal: &Journal| (judge(journal, strictness), journal.signal(), toolkit_code(journal));
+    let ((verdict, reason), interrupted_by, toolkit) = ready.journal.with_journal(judge);
+    let code_of = |exit: ExitStatus| match session.global.exit_code {
         ExitCodeStyle::Precise => exit.code(),
         ExitCodeStyle::Chaostoolkit => {
             toolkit.max(u8::from(matches!(exit, ExitStatus::NotWritten | ExitStatus::Signal(_))))
         }
     };
-    let mut exit = ExitStatus::of(verdict);
+    let mut exit = ExitStatus::of(verdict, interrupted_by);
     if let Some(signal) = signal {
         exit = exit.worst(ExitStatus::Signal(signal));
     }
-    let (journal, written) = ready.journal.finish(verdict, reason, by(exit));
-    for error in written.err().into_iter().chain(events_failure) {
-        session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
+    let (journal, written) = ready.journal.finish(verdict, Some(reason), code_of(exit));
+    for error in written.err().map(CliError::from).into_iter().chain(events_error) {
+        session.show_error(&error);
         exit = exit.worst(ExitStatus::NotWritten);
     }
-    hint_at_rollbacks(session, &journal);
-    FinishedRun { exit, code: by(exit), journal, journal_path: ready.journal_path, source: ready.source }
+    warn_about_rollbacks(session, &journal);
+    FinishedRun { exit, code: code_of(exit), journal, journal_path: ready.journal_path, source: ready.source }
 }
 
-/// What was not put back is said, where somebody may have expected it.
-fn hint_at_rollbacks(session: &CommandContext, journal: &Journal) {
+/// Warns if declared rollbacks did not run.
+fn warn_about_rollbacks(session: &CommandContext, journal: &Journal) {
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
-    let cut = journal.status != Some(RunStatus::Completed);
-    if cut && declared > 0 && !journal.run.is_empty() && !journal.extension.rollbacks_begun {
-        let text = "the rollbacks were not played; --rollback-strategy=always plays them whatever happens";
+    let is_incomplete = !journal.status.is(RunStatus::Completed);
+    if is_incomplete && declared > 0 && !journal.run.is_empty() && !journal.unwritten.rollbacks_begun {
+        let text = "rollbacks did not run; use --rollback-strategy=always to run them in any case";
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
 }
 
-async fn tell_channels(session: &CommandContext, surroundings: &RunContext, journal: &Journal) {
+async fn notify(session: &CommandContext, surroundings: &RunContext, journal: &Journal) {
     let notifier = Notifier::new(session, &surroundings.settings);
-    let completed = journal.status == Some(RunStatus::Completed);
+    let completed = journal.status.is(RunStatus::Completed);
     notifier.tell(if completed { "run-completed" } else { "run-failed" }, "run", journal, None).await;
     if journal.deviated {
         notifier.tell("run-deviated", "run", journal, None).await;
     }
 }
 
-/// Writes what the runs came to, in the format that was asked for.
-fn tell(
+/// Writes the results of the runs in the requested format.
+fn write_result(
     session: &CommandContext,
     args: &RunArgs,
-    ended: &[FinishedRun],
-    left_out: Option<&SkippedRun>,
-) -> Result<(), String> {
+    finished: &[FinishedRun],
+    skipped: Option<&SkippedRun>,
+) -> Result<(), OutputError> {
     let text = match args.output {
         RunOutputFormat::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
-        RunOutputFormat::Text => ended.iter().map(sentence).collect(),
+        RunOutputFormat::Text => finished.iter().map(summary).collect(),
         output => {
-            let mut answers: Vec<RunDocument> = ended.iter().map(|one| answered(args, one)).collect();
-            answers.extend(left_out.map(|one| one.refused.answer(&one.source, one.code, output)));
-            let document = match answers.len() {
-                1 => answers.remove(0),
-                _ => Value::List(answers),
+            let mut documents: Vec<RunDocument> =
+                finished.iter().map(|run| run_document(args, run)).collect();
+            documents.extend(skipped.map(|run| run.refused.answer(&run.source, run.code, output)));
+            let document = match documents.len() {
+                1 => documents.remove(0),
+                _ => Value::List(documents),
             };
-            written(output, &document)
+            to_text(output, &document)
         }
     };
-    session.terminal.result(&text).map_err(|error| format!("the answer cannot be written: {error}"))
+    session.terminal.result(&text)
 }
 
-/// What a run came to, for a person.
-fn sentence(ended: &FinishedRun) -> String {
-    let extension = &ended.journal.extension;
-    let verdict = extension.verdict.map(crate::journal::RunVerdict::name).unwrap_or_default();
-    let reason =
-        extension.reason.as_ref().map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
-    format!("{verdict}{reason}\njournal: {}\n", sanitize(&ended.journal_path.display().to_string()))
+/// Returns the verdict, the reason and the journal path, as text.
+fn summary(run: &FinishedRun) -> String {
+    let extension = run.journal.extension.as_ref();
+    let verdict = extension.and_then(|extension| extension.verdict.as_ref()).map_or("", Keyword::as_str);
+    let reason = extension.and_then(|extension| extension.reason.as_ref());
+    let reason = reason.map(|reason| format!(": {}", sanitize(reason))).unwrap_or_default();
+    format!("{verdict}{reason}\njournal: {}\n", sanitize(&run.journal_path.display().to_string()))
 }
 
-fn answered(args: &RunArgs, ended: &FinishedRun) -> RunDocument {
-    let place = OutputContext {
-        source: location(&ended.source),
-        journal_path: location(&ended.journal_path.display().to_string()),
+fn run_document(args: &RunArgs, run: &FinishedRun) -> RunDocument {
+    let context = OutputContext {
+        source: location(&run.source),
+        journal_path: location(&run.journal_path.display().to_string()),
         events_path: args.events_file.as_ref().map(|path| location(&path.display().to_string())),
-        exit_code: ended.code,
+        exit_code: run.code,
         agent: args.output == RunOutputFormat::Agent,
     };
-    answer(&ended.journal, &place)
+    answer(&run.journal, &context)
 }
 
-fn written(output: RunOutputFormat, document: &Value) -> String {
+fn to_text(output: RunOutputFormat, document: &Value) -> String {
     match output {
         RunOutputFormat::Yaml => serde_yaml::to_string(document).unwrap_or_default(),
         RunOutputFormat::Text | RunOutputFormat::Json | RunOutputFormat::Agent => {
@@ -423,7 +436,7 @@ fn dry(dry: DryRunArg) -> DryRun {
     }
 }
 
-/// An address as it may be shown, a path as an absolute one.
+/// Returns a URL without credentials, or a path as an absolute one.
 fn location(source: &str) -> String {
     if source.contains("://") || source == "-" {
         return http_client::shown(source);

@@ -1,19 +1,23 @@
-//! Everything about a run that is read and checked before it begins. Floor 3.
+//! Reads and checks everything before a run starts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::rejected::RejectedRun;
-use crate::cli::args::{HypothesisStrategyArg, RollbackStrategyArg, RunArgs};
+use crate::chaosk8s::is_module;
 use crate::cli::duration::parse_duration;
+use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::journal_file::JournalFile;
 use crate::cli::notify::{Notifier, without_secrets};
+use crate::cli::run::args::{HypothesisStrategyArg, RunArgs};
 use crate::cli::run_context::{RunContext, is_invalid, tell_faults, tell_inherited};
+use crate::cli::shared_args::RollbackStrategyArg;
 use crate::cli::{CommandContext, new_run_id};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, StrategyOverrides};
+use crate::error_code::{Coded as _, ErrorCode, message_chain};
 use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::Document;
@@ -23,13 +27,13 @@ use crate::experiment::{
 };
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
-use crate::kubernetes;
+use crate::k8s;
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
 use crate::value::Map;
 
-/// An experiment that can be run: everything about it was read and checked, and nothing was touched.
+/// An experiment that was read and checked. Nothing was changed yet.
 pub(super) struct PreparedRun {
     pub(super) source: String,
     pub(super) experiment: Arc<Experiment>,
@@ -38,7 +42,7 @@ pub(super) struct PreparedRun {
     pub(super) journal_path: PathBuf,
 }
 
-/// Reads and checks the experiment with that number.
+/// Reads and checks the experiment at an index.
 pub(super) async fn prepare(
     session: &CommandContext,
     args: &RunArgs,
@@ -56,7 +60,7 @@ pub(super) async fn prepare(
     opened(session, args, surroundings, index, document).await
 }
 
-/// Reads the experiment with that number.
+/// Reads the experiment at an index.
 pub(super) async fn read(
     session: &CommandContext,
     args: &RunArgs,
@@ -65,11 +69,12 @@ pub(super) async fn read(
 ) -> Result<Document, RejectedRun> {
     let (source, settings) = (&args.sources[index], &surroundings.settings);
     source::read(source, settings, &surroundings.environment, !args.no_verify_tls).await.map_err(|fault| {
-        RejectedRun::invalid(&session.terminal, "load", vec![with_hint(args, source, fault)])
+        let diagnostics = vec![with_hint(args, source, fault)];
+        RejectedRun::invalid(&session.terminal, "load", ErrorCode::ExperimentNotReadable, diagnostics)
     })
 }
 
-/// Opens the journal of the experiment with that number, with everything in it that is known before anything happens.
+/// Opens the journal of the experiment at an index, with everything that is known before the run.
 pub(super) async fn opened(
     session: &CommandContext,
     args: &RunArgs,
@@ -79,8 +84,9 @@ pub(super) async fn opened(
 ) -> Result<PreparedRun, RejectedRun> {
     let (terminal, settings) = (&session.terminal, &surroundings.settings);
     let source = &args.sources[index];
-    let experiment = Experiment::read(&document)
-        .map_err(|fault| RejectedRun::invalid(terminal, "validation", vec![fault]))?;
+    let experiment = Experiment::read(&document).map_err(|fault| {
+        RejectedRun::invalid(terminal, "validation", ErrorCode::ExperimentInvalid, vec![fault])
+    })?;
     drop(document);
     for message in undeclared_warnings(&experiment, &surroundings.variables) {
         terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
@@ -89,14 +95,15 @@ pub(super) async fn opened(
         let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
         terminal.say(&ConsoleLine::new(LineLevel::Warning, text));
     }
-    let plan = engine::plan(&experiment, settings, &asked(args))
-        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Invalid, "validation", error))?;
+    let rejected = |code, error: String| RejectedRun::new(terminal, "validation", CliError::new(code, error));
+    let plan = engine::plan(&experiment, settings, &strategy_overrides(args))
+        .map_err(|error| rejected(ErrorCode::ExperimentInvalid, error.to_string()))?;
     let sampled = sampled(&experiment, &args.sampling.sample_probes)
-        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "validation", error))?;
-    // of the runs of a trial it is said once
+        .map_err(|error| rejected(ErrorCode::UsageInvalid, error.to_string()))?;
+    // a trial shows the warnings once for all its runs
     if let Some(options) = args.sampling.options().filter(|_| args.dry.is_none() && !args.silent) {
-        for doubt in doubts(&sampled, &options) {
-            terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
+        for warning in doubts(&sampled, &options) {
+            terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
         }
     }
     let (namespace, cluster) = reach(session, surroundings, &experiment).await?;
@@ -118,38 +125,42 @@ pub(super) async fn opened(
         cluster,
         environment: args.environment.clone(),
     };
-    let journal = JournalFile::open(&journal_path, header)
-        .map_err(|error| RejectedRun::new(terminal, ExitStatus::Usage, "runtime", error))?;
+    // nothing was changed yet
+    let journal = JournalFile::open(&journal_path, header).map_err(|error| {
+        RejectedRun::new(terminal, "runtime", CliError::from(error).with_status(ExitStatus::Usage))
+    })?;
     Ok(PreparedRun { source: source.clone(), experiment: Arc::new(experiment), plan, journal, journal_path })
 }
 
-/// What cannot be read may be the period of a flag before it.
+/// Adds a hint to a source that may be the period of `--sample`.
 fn with_hint(args: &RunArgs, source: &str, fault: Diagnostic) -> Diagnostic {
     let is_period = args.sampling.sample == Some(None) && parse_duration(source).is_ok();
-    if is_period { fault.hint(format!("a period is written --sample={source}")) } else { fault }
+    if is_period { fault.hint(format!("write the period as --sample={source}")) } else { fault }
 }
 
-/// Reaches the cluster that the experiment acts on, if it does: one that cannot be reached is better known before
-/// anything runs. Lenient runs find out when they get there.
+/// Reaches the cluster that the experiment uses, if any, so that an unreachable one is reported before the run.
+///
+/// Runs with `--strict=false` fail only when they use the cluster.
 async fn reach(
     session: &CommandContext,
     surroundings: &RunContext,
     experiment: &Experiment,
 ) -> Result<(Option<String>, Option<ClusterInfo>), RejectedRun> {
-    // activities with keys of their own may mean another cluster, which is known when secrets are
-    let acts = experiment.functions().any(|(module, keys)| kubernetes::is_module(module) && !keys);
-    let asks = || experiment.addresses().any(|address| surroundings.services.has(address));
-    if !acts && !asks() {
+    // activities with credentials of their own may use another cluster, known only after secrets are resolved
+    let calls_functions =
+        experiment.functions().any(|(module, has_credentials)| is_module(module) && !has_credentials);
+    let calls_services = || experiment.addresses().any(|address| surroundings.services.has(address));
+    if !calls_functions && !calls_services() {
         return Ok((None, None));
     }
-    // no leniency lets anybody past a guard
-    surroundings.kubernetes.permits(&Map::new()).await.map_err(|failure| refused(session, &failure))?;
+    // --strict=false does not disable the context allowlist
+    surroundings.kubernetes.permits(&Map::new()).await.map_err(|error| rejected(session, "", &error))?;
     let mut place = String::new();
     let reached = async {
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
-        Ok::<_, kubernetes::ClusterError>((cluster, version))
+        Ok::<_, k8s::Error>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
@@ -157,46 +168,46 @@ async fn reach(
                 format!("cluster: {} ({}), namespace {}", cluster.address, cluster.source, cluster.namespace);
             session.terminal.say(&ConsoleLine::note(LineLevel::Info, shown));
             let uid = cluster.identity().await;
-            let identity = ClusterInfo { context: cluster.context.clone(), uid, version };
+            let identity = ClusterInfo { context: cluster.context.clone(), uid, version: Some(version) };
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !session.global.strict => Ok((None, None)),
-        Err(failure) => Err(refused_at(session, &place, &failure)),
+        Err(error) => Err(rejected(session, &place, &error)),
     }
 }
 
-fn refused(session: &CommandContext, failure: &kubernetes::ClusterError) -> RejectedRun {
-    refused_at(session, "", failure)
+fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> RejectedRun {
+    // an unreachable cluster is named in the error itself
+    let place = if error.status().is_some() { place } else { "" };
+    let message = format!("cannot use cluster{place}: {}", message_chain(error));
+    RejectedRun::new(
+        &session.terminal,
+        "runtime",
+        CliError::new(error.code(), message).with_status(ExitStatus::Unreachable),
+    )
 }
 
-/// The same of a cluster that is known.
-fn refused_at(session: &CommandContext, place: &str, failure: &kubernetes::ClusterError) -> RejectedRun {
-    // of one that cannot be reached it is said where it is
-    let place = if failure.code().is_some() { place } else { "" };
-    let message = format!("the cluster{place} cannot be used: {}", failure.words().trim_end());
-    RejectedRun::new(&session.terminal, ExitStatus::Unreachable, "runtime", message)
-}
-
-/// Refuses clusters that activities mean by keys of their own, and that may not be touched: they are known when
-/// secrets are, and nothing has been done yet.
-pub(super) async fn check_keys(
+/// Rejects clusters of activities with credentials of their own that the context allowlist does not contain.
+///
+/// They are known once secrets are resolved, before anything was changed.
+pub(super) async fn check_credentials(
     session: &CommandContext,
     surroundings: &RunContext,
     experiment: &Experiment,
     scope: &Scope,
 ) -> Result<(), RejectedRun> {
     for activity in experiment.activities().filter(|_| session.connection.is_guarded()) {
-        // what cannot be filled fails when its turn comes
+        // an activity that cannot be resolved fails when it runs
         let Ok(ResolvedActivity::Python(call)) = resolve(activity, scope) else { continue };
-        if kubernetes::is_module(&call.module) {
+        if is_module(&call.module) {
             let permitted = surroundings.kubernetes.permits(&call.secrets).await;
-            permitted.map_err(|failure| refused(session, &failure))?;
+            permitted.map_err(|error| rejected(session, "", &error))?;
         }
     }
     Ok(())
 }
 
-/// Validates, and tells what was found.
+/// Validates the experiment and shows the diagnostics.
 fn check(
     session: &CommandContext,
     surroundings: &RunContext,
@@ -207,14 +218,14 @@ fn check(
     let faults = surroundings.faults(document, session.global.strict);
     tell_inherited(terminal, &faults);
     if is_invalid(&faults) {
-        return Err(RejectedRun::invalid(terminal, "validation", faults));
+        return Err(RejectedRun::invalid(terminal, "validation", ErrorCode::ExperimentInvalid, faults));
     }
     terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
     tell_faults(terminal, &faults);
     Ok(())
 }
 
-fn asked(args: &RunArgs) -> StrategyOverrides {
+fn strategy_overrides(args: &RunArgs) -> StrategyOverrides {
     StrategyOverrides {
         hypothesis: args.hypothesis_strategy.map(|strategy| match strategy {
             HypothesisStrategyArg::Default => HypothesisStrategy::Default,
@@ -234,7 +245,7 @@ fn asked(args: &RunArgs) -> StrategyOverrides {
     }
 }
 
-/// Where the journals of all experiments go.
+/// Returns the journal paths of all experiments.
 pub(in crate::cli) fn journal_paths(args: &RunArgs) -> Vec<PathBuf> {
     let path = |(index, source): (usize, &String)| {
         journal_path(&args.journal_path, args.sources.len(), index, source)
@@ -242,7 +253,7 @@ pub(in crate::cli) fn journal_paths(args: &RunArgs) -> Vec<PathBuf> {
     args.sources.iter().enumerate().map(path).collect()
 }
 
-/// The journal of one experiment among several: its number and its own name are put before the extension.
+/// Returns the journal path of one experiment: among several, number and name precede the extension.
 fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> PathBuf {
     if experiments == 1 {
         return path.to_owned();
@@ -251,8 +262,8 @@ fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> 
     let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
     let source = http_client::shown(source);
     let name = Path::new(&source).file_stem().unwrap_or_default().to_string_lossy();
-    let fit = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = name.chars().map(fit).collect();
+    let replace = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().map(replace).collect();
     path.with_file_name(format!("{stem}-{}-{name}{extension}", index + 1))
 }
 
@@ -283,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_experiments_have_journals_of_their_own() {
+    fn journal_path_of_several_experiments_has_number_and_name() {
         let check = |experiments: usize, index: usize, source: &str, expected: &str| {
             assert_eq!(
                 journal_path(Path::new("out/journal.json"), experiments, index, source),

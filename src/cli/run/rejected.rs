@@ -1,17 +1,17 @@
-//! Why a run does not begin, and the answer that says so. Floor 3.
+//! A run that does not start, and its output document.
 
 use super::location;
-use crate::cli::args::RunOutputFormat;
-use crate::cli::exit_code::ExitStatus;
+use crate::cli::error::CliError;
 use crate::cli::run_context::tell_faults;
+use crate::cli::shared_args::RunOutputFormat;
 use crate::cli::terminal::Terminal;
-use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::error_code::ErrorCode;
 use crate::journal::{EXTENSION_KEY, RUN_SCHEMA, TOOLKIT_RUN_SCHEMA};
 use crate::value::{Value, map};
 
-/// Keys that a run which did not begin has nothing to say for.
-const WITHOUT_VALUE: [&str; 8] = [
+/// Keys that are null for a run that did not start.
+const NULL_KEYS: [&str; 8] = [
     "journal_path",
     "events_path",
     "experiment",
@@ -22,36 +22,36 @@ const WITHOUT_VALUE: [&str; 8] = [
     "interrupted_by",
 ];
 
-/// Why a run does not begin.
+/// A run that does not start.
 pub(super) struct RejectedRun {
-    pub(super) exit: ExitStatus,
+    pub(super) error: CliError,
     stage: &'static str,
-    message: String,
-    faults: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl RejectedRun {
-    /// A reason that is told in a sentence.
-    pub(super) fn new(
+    /// Creates it from an error, and shows the error.
+    pub(super) fn new(terminal: &Terminal, stage: &'static str, error: impl Into<CliError>) -> Self {
+        let error = error.into();
+        terminal.say(&error.line());
+        Self { error, stage, diagnostics: Vec::new() }
+    }
+
+    /// Creates it from the diagnostics of the experiment, and shows them.
+    pub(super) fn invalid(
         terminal: &Terminal,
-        exit: ExitStatus,
         stage: &'static str,
-        message: impl Into<String>,
+        code: ErrorCode,
+        diagnostics: Vec<Diagnostic>,
     ) -> Self {
-        let message = message.into();
-        terminal.say(&ConsoleLine::note(LineLevel::Error, message.clone()));
-        Self { exit, stage, message, faults: Vec::new() }
+        tell_faults(terminal, &diagnostics);
+        let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+        let mut error = CliError::new(code, first.map(|first| first.message.clone()).unwrap_or_default());
+        error.hint = first.and_then(|first| first.hint.clone());
+        Self { error, stage, diagnostics }
     }
 
-    /// Faults of the experiment.
-    pub(super) fn invalid(terminal: &Terminal, stage: &'static str, faults: Vec<Diagnostic>) -> Self {
-        tell_faults(terminal, &faults);
-        let first = faults.iter().find(|fault| fault.severity == Severity::Error);
-        let message = first.map(|fault| fault.message.clone()).unwrap_or_default();
-        Self { exit: ExitStatus::Invalid, stage, message, faults }
-    }
-
-    /// The answer for machines.
+    /// Returns the output document.
     pub(super) fn answer(&self, source: &str, code: u8, output: RunOutputFormat) -> Value {
         let agent = output == RunOutputFormat::Agent;
         let mut document = map([
@@ -63,17 +63,21 @@ impl RejectedRun {
             ("exit_code", Value::Int(code.into())),
             ("source", location(source).into()),
         ]);
-        document.extend(WITHOUT_VALUE.map(|key| (key.to_owned(), Value::Null)));
+        document.extend(NULL_KEYS.map(|key| (key.to_owned(), Value::Null)));
         document.insert("warnings".to_owned(), Value::List(Vec::new()));
-        let error = map([
+        let mut error = map([
             ("stage", self.stage.into()),
             ("type", "InvalidExperiment".into()),
-            ("message", self.message.as_str().into()),
+            ("message", self.error.message.as_str().into()),
         ]);
+        if !agent {
+            error.insert("code".to_owned(), self.error.code.name().into());
+            error.insert("hint".to_owned(), self.error.hint.as_deref().map_or(Value::Null, Value::from));
+        }
         document.insert("error".to_owned(), Value::Map(error));
         if !agent {
-            let faults = serde_json::to_value(&self.faults).unwrap_or_default();
-            document.insert(EXTENSION_KEY.to_owned(), Value::Map(map([("diagnostics", faults.into())])));
+            let diagnostics = serde_json::to_value(&self.diagnostics).unwrap_or_default();
+            document.insert(EXTENSION_KEY.to_owned(), Value::Map(map([("diagnostics", diagnostics.into())])));
         }
         Value::Map(document)
     }

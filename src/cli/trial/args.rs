@@ -7,11 +7,12 @@ use clap::{Args, ValueHint};
 
 use super::state_file::NAME;
 use super::usual;
-use crate::cli::args::{RollbackStrategyArg, SamplingArgs, VariableArgs, existing, whole};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
 use crate::cli::duration::parse_duration;
+use crate::cli::parse::{existing_path, integer_in};
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
+use crate::cli::shared_args::{RollbackStrategyArg, SamplingArgs, VariableArgs};
 use crate::cli::table::TableArgs;
 
 const EXIT_CODES: &str = "\
@@ -43,7 +44,7 @@ pub(in crate::cli) struct Trial {
     #[arg(long, value_name = "DIR")]
     pub(super) common: Vec<PathBuf>,
     /// How many runs each arm has
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1..=100_u32))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = integer_in(1..=100_u32))]
     pub(super) repeat: u32,
     /// Try it on a fresh cluster in this process, and touch no other one
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
@@ -64,7 +65,7 @@ pub(in crate::cli) struct Trial {
     #[command(flatten)]
     pub(super) variables: VariableArgs,
     /// Read controls of every run from a JSON or YAML file
-    #[arg(long = "control-file", value_name = "FILE", value_parser = existing)]
+    #[arg(long = "control-file", value_name = "FILE", value_parser = existing_path)]
     pub(super) control_files: Vec<PathBuf>,
     /// When to play rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]

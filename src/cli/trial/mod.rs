@@ -9,10 +9,11 @@ mod state_file;
 use std::path::Path;
 
 use super::CommandContext;
-use super::args::ExitCodeStyle;
 use super::embedded::EmbeddedRun;
+use super::error::error_text;
 use super::exit_code::ExitStatus;
 use super::report_files::{ReportArgs, replace};
+use super::shared_args::ExitCodeStyle;
 use crate::compare::{RunComparison, compare};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::event::Signal;
@@ -34,7 +35,7 @@ pub(super) fn trial(session: &CommandContext, args: &Trial) -> u8 {
 
 async fn whole(session: &CommandContext, args: &Trial) -> u8 {
     if let Err(error) = args.reports.check(args.output.is_for_machines()) {
-        return session.refuse(ExitStatus::Usage, error);
+        return session.fail(error);
     }
     let rehearsal = if args.embedded {
         match rehearse(session).await {
@@ -58,7 +59,7 @@ async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::Tria
         .end()
         .map_err(|error| (ExitStatus::Usage, format!("signals cannot be heard: {error}")))?;
     tokio::select! {
-        started = EmbeddedRun::start(session, &[]) => started,
+        started = EmbeddedRun::start(session, &[]) => started.map_err(|error| (error.status, error.message)),
         signal = interrupted => Err((ExitStatus::Signal(signal), format!("interrupted by {signal}"))),
     }
 }
@@ -88,10 +89,11 @@ async fn on_a_cluster(
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
     let mut failed = leave(session, &args.output_dir, &records, &comparison);
-    failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
+    let errors = args.reports.write(&session.terminal, &records, Some(&comparison));
+    failed.extend(errors.into_iter().map(error_text));
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
-        failed.extend(written.err().map(|error| format!("the result cannot be written: {error}")));
+        failed.extend(written.err().map(error_text));
     }
     for error in failed {
         session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
@@ -108,8 +110,9 @@ pub(super) fn leave(
     comparison: &RunComparison,
 ) -> Vec<String> {
     let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
-    let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err();
-    failed.into_iter().chain(usual(folder).write(&session.terminal, records, Some(comparison))).collect()
+    let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err().map(error_text);
+    let errors = usual(folder).write(&session.terminal, records, Some(comparison));
+    failed.into_iter().chain(errors.into_iter().map(error_text)).collect()
 }
 
 /// The reports that every trial leaves in its folder.

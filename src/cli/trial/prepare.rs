@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
-use crate::cli::args::SamplingArgs;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
+use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
-use crate::kubernetes::{ClusterClient, DiscoveredKinds};
+use crate::k8s;
+use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -64,7 +66,7 @@ pub(super) async fn read(
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
     }
     let all = |paths: &[std::path::PathBuf]| {
-        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error))?;
+        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
         Ok::<_, TrialRefusal>(without_namespaces(session, manifests))
     };
     let manifests =
@@ -194,12 +196,12 @@ pub(super) async fn reach(surroundings: &RunContext) -> Result<Arc<ClusterClient
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
-        Ok::<_, crate::kubernetes::ClusterError>(cluster)
+        Ok::<_, k8s::Error>(cluster)
     };
     let reached = reached.await;
     reached.map_err(|failure| {
         // of one that cannot be reached it is said where it is
-        let place = if failure.code().is_some() { place.as_str() } else { "" };
-        (ExitStatus::Unreachable, format!("the cluster{place} cannot be used: {}", failure.brief()))
+        let place = if failure.status().is_some() { place.as_str() } else { "" };
+        (ExitStatus::Unreachable, format!("the cluster{place} cannot be used: {}", failure.summary()))
     })
 }

@@ -13,17 +13,18 @@ use super::prepare::{TrialRefusal, reach};
 use super::runner::restore;
 use super::state_file::{InPlaceBackup, RecoveredState as Noted, TrialProgress};
 use crate::cli::CommandContext;
-use crate::cli::args::VariableArgs;
 use crate::cli::ci::guard;
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::run_context::RunContext;
+use crate::cli::shared_args::VariableArgs;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::github::WorkflowJob;
-use crate::kubernetes::deploy::{remains, removal};
-use crate::kubernetes::{ClusterClient, Metadata, Resource};
+use crate::k8s::{ClusterClient, Metadata, Resource};
 use crate::mutation::{EffectState, StopToken};
 use crate::trial::{Backup, BackupProof, InvalidBackup, RestoreAction, RestorePlan, TrialCluster};
+use crate::trial::{list_leftovers, plan_removal};
 use leftovers::{Disposition, Leftover, document, foreign, list};
 
 /// How long it may take until what was removed is to be seen to go.
@@ -113,7 +114,7 @@ fn within_bounds(session: &CommandContext, args: &Recover) -> Result<(CommandCon
 
 fn written(session: &CommandContext, text: &str) -> Result<(), TrialRefusal> {
     let written = session.terminal.result(text);
-    written.map_err(|error| (ExitStatus::NotWritten, format!("the answer cannot be written: {error}")))
+    written.map_err(|error| (ExitStatus::NotWritten, error_text(error)))
 }
 
 /// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
@@ -123,7 +124,7 @@ async fn remove(
     meant: CleanupScope<'_>,
 ) -> Result<(), TrialRefusal> {
     let surroundings = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|_| (ExitStatus::Usage, "the settings cannot be used".to_owned()))?;
+        .map_err(|error| (error.status, error.message))?;
     let cluster = reach(&surroundings).await?;
     if let Some(address) = meant.address.filter(|address| *address != cluster.address) {
         let why = format!(
@@ -133,8 +134,8 @@ async fn remove(
         return Err((ExitStatus::Usage, why));
     }
     let (standing, misfits) = standing(&cluster, &meant).await?;
-    let found = remains(&cluster, meant.trial).await;
-    let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let found = list_leftovers(&cluster, meant.trial).await;
+    let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
     let mut kept = Vec::new();
     for one in standing {
         let outlook = one.outlook().await;
@@ -228,8 +229,8 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
     if things.is_empty() {
         return Ok(());
     }
-    let plan = removal(things);
-    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.brief())?;
+    let plan = plan_removal(things);
+    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.summary())?;
     match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
         Ok((_, why)) => Err(why),
@@ -239,7 +240,9 @@ async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)])
 
 /// The trials of which something is left, as their labels say.
 async fn others(cluster: &ClusterClient) -> Result<Vec<String>, TrialRefusal> {
-    let found = remains(cluster, None).await.map_err(|failure| (ExitStatus::Unreachable, failure.brief()))?;
+    let found = list_leftovers(cluster, None)
+        .await
+        .map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
     let trials: BTreeSet<String> =
         found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
     Ok(trials.into_iter().collect())
@@ -272,7 +275,7 @@ fn confirmed(session: &CommandContext) -> Result<bool, TrialRefusal> {
     }
     let asked =
         session.terminal.result("do all of this? A trial that is under way would be destroyed. [y/N] ");
-    asked.map_err(|error| (ExitStatus::NotWritten, error))?;
+    asked.map_err(|error| (ExitStatus::NotWritten, error_text(error)))?;
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -9,16 +9,19 @@ use super::args::Trial;
 use super::prepare::{ResolvedManifests, TrialRefusal, check_bounds, reach, read, resolve};
 use super::state_file::{InPlaceState, TrialNamespace, TrialProgress, TrialStateContent, TrialStateFile};
 use super::{NAMESPACE_VARIABLE, TrialJournal, signal_of};
-use crate::cli::args::{RunArgs, RunOutputFormat};
+use crate::cli::error::error_text;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::report_files::{ReportArgs, replace};
+use crate::cli::run::args::RunArgs;
 use crate::cli::run_context::RunContext;
+use crate::cli::shared_args::RunOutputFormat;
 use crate::cli::{CommandContext, new_run_id, run};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::error_code::message_chain;
 use crate::event::Signal;
-use crate::journal::{Environment, Record};
-use crate::kubernetes::deploy::Workload;
-use crate::kubernetes::{Metadata, Resource};
+use crate::journal::{Environment, Keyword, Record};
+use crate::k8s::{Metadata, Resource};
+use crate::trial::Workload;
 use crate::trial::{Arm, Backup, TrialCluster, order, replicas};
 
 /// How long everything that was made may take to be gone after the last run.
@@ -108,10 +111,8 @@ async fn prepare<'a>(
     trial: &str,
     seed: u64,
 ) -> Result<TrialRunner<'a>, TrialRefusal> {
-    let said = |code: u8| {
-        (if code == 2 { ExitStatus::Usage } else { ExitStatus::Invalid }, "nothing was made".to_owned())
-    };
-    let surroundings = RunContext::read(session, &args.variables, kubeconfig).map_err(said)?;
+    let surroundings = RunContext::read(session, &args.variables, kubeconfig);
+    let surroundings = surroundings.map_err(|error| (error.status, error.message))?;
     let read = read(session, args, &surroundings).await?;
     let cluster = reach(&surroundings).await?;
     let within = if args.in_place { cluster.namespace.clone() } else { namespace(trial, Arm::Before, 1) };
@@ -150,7 +151,7 @@ async fn prepare<'a>(
     // every run reads the same one, whatever becomes of the source
     let experiment = args.output_dir.join("experiment.json");
     let text = serde_json::to_string_pretty(&read.experiment.document).unwrap_or_default() + "\n";
-    replace(&experiment, text.as_bytes()).map_err(|error| (ExitStatus::Usage, error))?;
+    replace(&experiment, text.as_bytes()).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
     let (records, became_ready) = (Vec::new(), BTreeMap::new());
     let under_way = TrialRunner {
         session,
@@ -354,11 +355,12 @@ impl TrialRunner<'_> {
         let unread = |error: String| (ExitStatus::NotWritten, error);
         let text = std::fs::read_to_string(path)
             .map_err(|error| unread(format!("{} cannot be read: {error}", path.display())))?;
-        let record = Record::read(&path.display().to_string(), text).map_err(unread)?;
-        let own = record.content.own.as_ref();
+        let record =
+            Record::read(&path.display().to_string(), text).map_err(|error| unread(message_chain(&error)))?;
+        let own = record.content.extension.as_ref();
         let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
         let (verdict, reason) = (
-            text(own.and_then(|own| own.verdict.as_deref())),
+            text(own.and_then(|own| own.verdict.as_ref().map(Keyword::as_str))),
             text(own.and_then(|own| own.reason.as_deref())),
         );
         self.note(&format!("  {verdict}: {reason}"));

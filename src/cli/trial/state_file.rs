@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::error::error_text;
 use crate::cli::report_files::replace;
 
 /// The name of the file; a folder that has it was made by a trial.
@@ -139,7 +140,7 @@ impl TrialStateFile {
     pub(super) fn write(&self) -> Result<(), String> {
         let mut text = serde_json::to_string_pretty(&self.content).unwrap_or_default();
         text.push('\n');
-        replace(&self.path, text.as_bytes())
+        replace(&self.path, text.as_bytes()).map_err(error_text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The API server: what may be asked of the objects, and what comes back. No network here. Floor 1.
+//! The API server without the network: requests on objects, and their responses.
 
 mod read;
 mod rows;
@@ -17,24 +17,24 @@ use super::json_fields::{name, namespace};
 use super::schema;
 use super::status::ApiStatus;
 use super::store::{ObjectKey, ObjectStore};
+use super::work_queue::WorkQueue;
 use crate::clock::Timestamp;
 use crate::rng::SeededRng;
 
-pub(super) use read::{Listed, Listing, Watch};
-pub(super) use subresource::{budget, share};
-pub(super) use table::Shape;
-pub(super) use write::{Deletion, FOREGROUND, ORPHAN, Writing, remove};
+pub(super) use read::{ListOptions, ListResult, Watch};
+pub(super) use subresource::{compute_budget_status, resolve_int_or_percent};
+pub(super) use table::RequestedForm;
+pub(super) use write::{DeleteOptions, FOREGROUND, ORPHAN, WriteOptions, remove_object};
 
-/// What the API server works on. Everything happens under one lock, and nothing waits while it is held.
+/// The state of the API server. One lock guards it; no code waits while it holds the lock.
 pub(super) struct ApiState {
-    /// The objects.
     pub(super) store: ObjectStore,
-    /// The kinds that there are.
-    pub(super) kinds: ApiResources,
-    /// What is left to chance: UIDs, names that are made up.
-    pub(super) lot: SeededRng,
-    /// How many addresses of Services and Pods were given out.
-    addresses: u32,
+    pub(super) queue: WorkQueue,
+    pub(super) resources: ApiResources,
+    /// The source of random UIDs and names.
+    pub(super) rng: SeededRng,
+    /// How many addresses of Services and Pods are in use.
+    allocated_addresses: u32,
 }
 
 /// The API server.
@@ -43,91 +43,90 @@ pub(super) struct ApiServer {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// Which object or objects a request is about.
+/// The object or collection that a request names.
 #[derive(Clone, Debug)]
 pub(super) struct ObjectPath {
-    /// The kind.
     pub(super) kind: Arc<ApiResource>,
-    /// In which of its versions.
     pub(super) version: String,
-    /// The namespace; empty for all, or for what has none.
+    /// Empty for all namespaces and for cluster-scoped kinds.
     pub(super) namespace: String,
-    /// The name; empty for all.
+    /// Empty for a collection.
     pub(super) name: String,
 }
 
 impl ObjectPath {
-    /// The key of the one object.
+    /// Returns the key of the object.
     pub(super) fn key(&self) -> ObjectKey {
         ObjectKey::new(Arc::clone(&self.kind.resource), &self.namespace, &self.name)
     }
 
-    /// The version that is asked for, as objects have it.
+    /// Returns the `apiVersion` of the request.
     pub(super) fn api_version(&self) -> String {
         self.kind.api_version(&self.version)
     }
 
-    /// An object of the kind, as this version shows it.
-    pub(super) fn shown(&self, object: &Json) -> Json {
+    /// Returns the object in the version of the request.
+    pub(super) fn to_requested_version(&self, object: &Json) -> Json {
         let mut shown = object.clone();
         shown["apiVersion"] = json!(self.api_version());
         shown["kind"] = json!(self.kind.name);
-        if self.kind.group == schema::EVENTS {
-            schema::show_event(&mut shown);
+        if self.kind.group == schema::EVENTS_GROUP {
+            schema::rename_to_events_group(&mut shown);
         }
         shown
     }
 }
 
 impl ApiServer {
-    /// An API server with nothing but the namespaces that every cluster has. The seed decides what is left to
-    /// chance, the clock what time it is.
+    /// Creates an API server that has only the namespaces of every cluster.
     pub(super) fn new(seed: u64, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
         let state = ApiState {
             store: ObjectStore::default(),
-            kinds: ApiResources::default(),
-            lot: SeededRng::new(seed),
-            addresses: 0,
+            queue: WorkQueue::default(),
+            resources: ApiResources::default(),
+            rng: SeededRng::new(seed),
+            allocated_addresses: 0,
         };
         let api = Self { state: Mutex::new(state), clock };
         for name in ["default", "kube-system"] {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            // nothing of it can be wrong
+            // a valid object: creation cannot fail
             drop(api.create_object(namespace));
         }
         api
     }
 
-    /// Everything, alone.
+    /// Locks the state.
     pub(super) fn lock(&self) -> MutexGuard<'_, ApiState> {
         self.state.lock()
     }
 
-    /// Says when something has changed.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.lock().store.watch()
+    /// Returns a receiver of the current revision.
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.lock().store.subscribe()
     }
 
-    /// What time it is.
-    pub(super) fn time(&self) -> Timestamp {
+    /// Returns the current time.
+    pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// The time as objects have it: whole seconds, in UTC.
-    pub(super) fn now(&self) -> String {
-        seconds(self.time())
+    /// Returns the current time as objects show it: whole seconds in UTC.
+    pub(super) fn now_text(&self) -> String {
+        format_seconds(self.now())
     }
 
-    /// The time some seconds from now.
-    pub(super) fn later(&self, after: i64) -> String {
-        let micros = self.time().as_seconds() * 1e6;
+    /// Returns the time in some seconds, as objects show it.
+    pub(super) fn text_after(&self, after: i64) -> String {
+        let micros = self.now().as_seconds() * 1e6;
         #[allow(clippy::cast_possible_truncation)] // microseconds of this age fit
-        seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
+        format_seconds(Timestamp::from_micros(micros as i64 + after * 1_000_000))
     }
 
-    /// What and where an object says that it is; in `default` where it says nothing.
-    pub(super) fn at(&self, object: &Json) -> Result<ObjectPath, ApiStatus> {
-        let (kind, version) = self.lock().kinds.of(object).ok_or_else(ApiStatus::no_such_resource)?;
+    /// Returns the path of an object from its own fields; the default namespace is `default`.
+    pub(super) fn locate(&self, object: &Json) -> Result<ObjectPath, ApiStatus> {
+        let (kind, version) =
+            self.lock().resources.find_for_object(object).ok_or_else(ApiStatus::no_such_resource)?;
         let namespace = match namespace(object) {
             _ if !kind.namespaced => "",
             "" => "default",
@@ -137,31 +136,47 @@ impl ApiServer {
     }
 }
 
-fn seconds(time: Timestamp) -> String {
+fn format_seconds(time: Timestamp) -> String {
     format!("{}Z", &time.iso()[..19])
 }
 
 impl ApiState {
-    /// A UID that nothing else has.
-    pub(super) fn uid(&mut self) -> String {
+    /// Stores an object, and queues the work that follows.
+    pub(super) fn put(&mut self, key: &ObjectKey, object: Json) -> Arc<Json> {
+        let change = self.store.put(key, object);
+        let stored = Arc::clone(&change.object);
+        self.queue.enqueue(&self.store, change);
+        stored
+    }
+
+    /// Removes an object, and queues the work that follows. Returns its last state.
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Json>> {
+        let change = self.store.remove(key)?;
+        let last = Arc::clone(&change.object);
+        self.queue.enqueue(&self.store, change);
+        Some(last)
+    }
+
+    /// Generates a UID.
+    pub(super) fn generate_uid(&mut self) -> String {
         let mut part = |digits: usize| {
-            let number = self.lot.below(1 << 32);
+            let number = self.rng.below(1 << 32);
             format!("{number:08x}")[..digits].to_owned()
         };
         format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
     }
 
-    /// A name that begins so, and that nothing else has.
-    pub(super) fn name(&mut self, prefix: &str) -> String {
+    /// Generates a name with this prefix.
+    pub(super) fn generate_name(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let letter = |lot: &mut SeededRng| char::from(LETTERS[lot.below(LETTERS.len())]);
-        let ending: String = (0..5).map(|_| letter(&mut self.lot)).collect();
+        let ending: String = (0..5).map(|_| letter(&mut self.rng)).collect();
         format!("{prefix}{ending}")
     }
 
-    /// An address in a network of 65,536 that nothing else has; the first two numbers are given.
-    pub(super) fn address(&mut self, network: &str) -> String {
-        self.addresses += 1;
-        format!("{network}.{}.{}", self.addresses / 254 % 256, self.addresses % 254 + 1)
+    /// Allocates an IP address. The caller gives the first two of the four numbers.
+    pub(super) fn allocate_address(&mut self, network: &str) -> String {
+        self.allocated_addresses += 1;
+        format!("{network}.{}.{}", self.allocated_addresses / 254 % 256, self.allocated_addresses % 254 + 1)
     }
 }

@@ -1,13 +1,15 @@
-//! What the tables of `kubectl get` show of objects: columns and cells, as a real API server gives them. Floor 1.
+//! The columns and cells of `kubectl get`, as a real API server returns them.
+//!
+//! Verbatim: Kubernetes API server
 
 use serde_json::{Value as Json, json};
 
 use crate::clock::Timestamp;
 use crate::embedded::json_fields::{
-    condition, containers, count, entries, is_leaving, items, labels, number, text,
+    condition, containers, entries, format_labels, is_terminating, items, number, text, to_i64,
 };
 
-/// The columns of a kind; those behind the bar are only wanted in wide tables.
+/// The columns of each kind; those after the bar are shown with `-o wide`.
 const TABLES: &[(&str, &str)] = &[
     ("v1 Pod", "Name,Ready,Status,Restarts,Age|IP,Node,Nominated Node,Readiness Gates"),
     ("v1 Service", "Name,Type,Cluster-IP,External-IP,Port(s),Age|Selector"),
@@ -25,11 +27,11 @@ const TABLES: &[(&str, &str)] = &[
     ("apps/v1 StatefulSet", "Name,Ready,Age|Containers,Images"),
     ("apiextensions.k8s.io/v1 CustomResourceDefinition", "Name,Created At"),
 ];
-const OTHERS: &str = "Name,Age";
-/// How many addresses of endpoints are shown.
-const SHOWN: usize = 3;
+const DEFAULT_COLUMNS: &str = "Name,Age";
+/// How many endpoint addresses a table shows.
+const MAX_ENDPOINTS: usize = 3;
 
-/// The table of a kind.
+/// The columns of a kind.
 #[derive(Clone, Copy)]
 pub(super) struct ResourceTable<'a> {
     kind: &'a str,
@@ -37,20 +39,20 @@ pub(super) struct ResourceTable<'a> {
 }
 
 impl<'a> ResourceTable<'a> {
-    /// What is shown of a kind.
-    pub(super) fn of(api_version: &str, kind: &'a str) -> Self {
+    /// Returns the columns of a kind.
+    pub(super) fn for_kind(api_version: &str, kind: &'a str) -> Self {
         let name = format!("{api_version} {kind}");
         let known = TABLES.iter().find(|(known, _)| *known == name);
-        Self { kind, columns: known.map_or(OTHERS, |(_, columns)| *columns) }
+        Self { kind, columns: known.map_or(DEFAULT_COLUMNS, |(_, columns)| *columns) }
     }
 
-    /// The definitions of its columns.
+    /// Returns the column definitions.
     pub(super) fn columns(self) -> Vec<Json> {
         let (always, wide) = self.columns.split_once('|').unwrap_or((self.columns, ""));
         let column = |name: &str, priority: i32| {
             let of = match name {
                 "Restarts" | "Desired" | "Current" => "integer",
-                "Ready" if self.is_set() => "integer",
+                "Ready" if self.is_replica_set() => "integer",
                 "Created At" => "date",
                 _ => "string",
             };
@@ -61,12 +63,12 @@ impl<'a> ResourceTable<'a> {
         always.split(',').map(|name| column(name, 0)).chain(wide).collect()
     }
 
-    /// The cells of one object.
+    /// Returns the cells of an object.
     pub(super) fn cells(self, object: &Json, now: Timestamp) -> Vec<Json> {
         self.columns.split([',', '|']).map(|column| self.cell(column, object, now)).collect()
     }
 
-    fn is_set(self) -> bool {
+    fn is_replica_set(self) -> bool {
         matches!(self.kind, "ReplicaSet" | "ReplicationController")
     }
 
@@ -74,13 +76,13 @@ impl<'a> ResourceTable<'a> {
         let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
         match column {
             "Name" => metadata["name"].clone(),
-            "Age" => json!(age(object, now)),
+            "Age" => json!(format_age(object, now)),
             "Created At" => metadata["creationTimestamp"].clone(),
             "Ready" if self.kind == "Pod" => {
                 let ready = items(&status["containerStatuses"]).filter(|one| one["ready"] == true).count();
                 json!(format!("{ready}/{}", containers(object).count()))
             }
-            "Ready" if self.is_set() => json!(number(&status["readyReplicas"])),
+            "Ready" if self.is_replica_set() => json!(number(&status["readyReplicas"])),
             "Ready" => json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
             "Status" if self.kind == "Pod" => json!(pod_status(object)),
             "Status" if self.kind == "Node" => json!(node_status(object)),
@@ -90,58 +92,60 @@ impl<'a> ResourceTable<'a> {
                     items(&status["containerStatuses"]).map(|one| number(&one["restartCount"])).sum::<i64>()
                 )
             }
-            "IP" => shown(&status["podIP"]),
-            "Node" => shown(&spec["nodeName"]),
+            "IP" => value_or_none(&status["podIP"]),
+            "Node" => value_or_none(&spec["nodeName"]),
             "Up-to-date" => json!(number(&status["updatedReplicas"])),
             "Available" => json!(number(&status["availableReplicas"])),
             "Desired" => json!(number(&spec["replicas"])),
             "Current" => json!(number(&status["replicas"])),
             "Containers" => containers_of(spec, "name"),
             "Images" => containers_of(spec, "image"),
-            "Selector" if self.kind == "Service" => some(labels(&spec["selector"])),
-            "Selector" => some(labels(&spec["selector"]["matchLabels"])),
-            "Type" if self.kind == "Secret" => shown(&object["type"]),
-            "Type" => shown(&spec["type"]),
-            "Cluster-IP" => shown(&spec["clusterIP"]),
-            "External-IP" if self.kind == "Service" => shown(&spec["externalName"]),
-            "Port(s)" => some(items(&spec["ports"]).map(port).collect::<Vec<_>>().join(",")),
-            "Endpoints" => some(endpoints(object)),
-            "Data" => json!(count(entries(&object["data"]).count() + entries(&object["binaryData"]).count())),
+            "Selector" if self.kind == "Service" => text_or_none(format_labels(&spec["selector"])),
+            "Selector" => text_or_none(format_labels(&spec["selector"]["matchLabels"])),
+            "Type" if self.kind == "Secret" => value_or_none(&object["type"]),
+            "Type" => value_or_none(&spec["type"]),
+            "Cluster-IP" => value_or_none(&spec["clusterIP"]),
+            "External-IP" if self.kind == "Service" => value_or_none(&spec["externalName"]),
+            "Port(s)" => text_or_none(items(&spec["ports"]).map(format_port).collect::<Vec<_>>().join(",")),
+            "Endpoints" => text_or_none(format_endpoints(object)),
+            "Data" => {
+                json!(to_i64(entries(&object["data"]).count() + entries(&object["binaryData"]).count()))
+            }
             "Roles" => {
                 let roles = entries(&metadata["labels"]);
                 let roles = roles.filter_map(|(label, _)| label.strip_prefix("node-role.kubernetes.io/"));
-                some(roles.collect::<Vec<_>>().join(","))
+                text_or_none(roles.collect::<Vec<_>>().join(","))
             }
             "Version" => json!(text(&status["nodeInfo"]["kubeletVersion"])),
-            "Internal-IP" => address(object, "InternalIP"),
-            "External-IP" => address(object, "ExternalIP"),
-            "OS-Image" => known(object, "osImage"),
-            "Kernel-Version" => known(object, "kernelVersion"),
-            "Container-Runtime" => known(object, "containerRuntimeVersion"),
+            "Internal-IP" => node_address(object, "InternalIP"),
+            "External-IP" => node_address(object, "ExternalIP"),
+            "OS-Image" => node_info(object, "osImage"),
+            "Kernel-Version" => node_info(object, "kernelVersion"),
+            "Container-Runtime" => node_info(object, "containerRuntimeVersion"),
             _ => json!("<none>"),
         }
     }
 }
 
-/// A text, or that there is none.
-fn some(text: String) -> Json {
+/// Returns the text, or `<none>`.
+fn text_or_none(text: String) -> Json {
     json!(if text.is_empty() { "<none>".to_owned() } else { text })
 }
 
-fn shown(value: &Json) -> Json {
-    some(text(value).to_owned())
+fn value_or_none(value: &Json) -> Json {
+    text_or_none(text(value).to_owned())
 }
 
-fn age(object: &Json, now: Timestamp) -> String {
+fn format_age(object: &Json, now: Timestamp) -> String {
     match text(&object["metadata"]["creationTimestamp"]).parse::<jiff::Timestamp>() {
         #[allow(clippy::cast_possible_truncation)] // seconds of this age
-        Ok(created) => human(now.as_seconds() as i64 - created.as_second()),
+        Ok(created) => format_duration(now.as_seconds() as i64 - created.as_second()),
         Err(_) => "<unknown>".to_owned(),
     }
 }
 
-/// A time that passed, as kubectl writes it.
-fn human(seconds: i64) -> String {
+/// Formats a duration like kubectl.
+fn format_duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     let two = |large: i64, unit: &str, small: i64, of: &str| match small {
         0 => format!("{large}{unit}"),
@@ -163,7 +167,7 @@ fn pod_status(pod: &Json) -> &str {
     let states = items(&pod["status"]["containerStatuses"]).map(|one| &one["state"]);
     let reasons = states.flat_map(|state| [&state["waiting"], &state["terminated"]]);
     match reasons.filter_map(|state| state["reason"].as_str()).last() {
-        _ if is_leaving(pod) => "Terminating",
+        _ if is_terminating(pod) => "Terminating",
         Some(reason) => reason,
         None => text(&pod["status"]["phase"]),
     }
@@ -179,27 +183,27 @@ fn node_status(node: &Json) -> String {
     format!("{ready}{closed}")
 }
 
-fn port(port: &Json) -> String {
+fn format_port(port: &Json) -> String {
     let outside = port["nodePort"].as_i64().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{outside}/{}", number(&port["port"]), port["protocol"].as_str().unwrap_or("TCP"))
 }
 
-/// A field of all containers of a workload.
+/// Joins a field of all containers of a workload.
 fn containers_of(spec: &Json, field: &str) -> Json {
     json!(containers(&spec["template"]).map(|one| text(&one[field])).collect::<Vec<_>>().join(","))
 }
 
-fn address(node: &Json, of: &str) -> Json {
+fn node_address(node: &Json, of: &str) -> Json {
     let found = items(&node["status"]["addresses"]).find(|one| one["type"] == of);
-    shown(found.map_or(&Json::Null, |one| &one["address"]))
+    value_or_none(found.map_or(&Json::Null, |one| &one["address"]))
 }
 
-fn known(node: &Json, field: &str) -> Json {
+fn node_info(node: &Json, field: &str) -> Json {
     let known = text(&node["status"]["nodeInfo"][field]);
     json!(if known.is_empty() { "<unknown>" } else { known })
 }
 
-fn endpoints(endpoints: &Json) -> String {
+fn format_endpoints(endpoints: &Json) -> String {
     let mut all = Vec::new();
     for subset in items(&endpoints["subsets"]) {
         for port in items(&subset["ports"]) {
@@ -207,8 +211,8 @@ fn endpoints(endpoints: &Json) -> String {
             all.extend(items(&subset["addresses"]).map(shown));
         }
     }
-    let more = all.len().saturating_sub(SHOWN);
-    all.truncate(SHOWN);
+    let more = all.len().saturating_sub(MAX_ENDPOINTS);
+    all.truncate(MAX_ENDPOINTS);
     if more == 0 { all.join(",") } else { format!("{} + {more} more...", all.join(",")) }
 }
 
@@ -217,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_kubectls() {
+    fn age_format_matches_kubectl() {
         for (seconds, expected) in [
             (-5, "0s"),
             (119, "119s"),
@@ -230,7 +234,7 @@ mod tests {
             (176_400, "2d1h"),
             (700_000, "8d"),
         ] {
-            assert_eq!(human(seconds), expected, "{seconds}");
+            assert_eq!(format_duration(seconds), expected, "{seconds}");
         }
     }
 }

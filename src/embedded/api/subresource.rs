@@ -1,54 +1,56 @@
-//! Scaling, and evicting under budgets. Floor 1.
+//! The subresources `scale` and `eviction`.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::write::{Deletion, Writing};
+use super::write::{DeleteOptions, WriteOptions};
 use super::{ApiServer, ApiState, ObjectPath};
 use crate::embedded::json_fields::{
-    controller, count, is_leaving, is_ready, labels, name, namespace, number, text, uid,
+    controller_owner, format_labels, is_ready, is_terminating, name, namespace, number, text, to_i64, uid,
 };
 use crate::embedded::selector::LabelSelector;
 use crate::embedded::status::ApiStatus;
 use crate::embedded::store::IndexKey;
 
-/// What a budget comes to.
+/// The computed status of a `PodDisruptionBudget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct Budget {
-    /// How many Pods there should be.
+pub(in crate::embedded) struct DisruptionBudgetStatus {
+    /// The expected number of Pods.
     pub(in crate::embedded) expected: i64,
-    /// How many have to be healthy.
+    /// The minimum number of healthy Pods.
     pub(in crate::embedded) desired: i64,
-    /// How many are.
+    /// The number of healthy Pods.
     pub(in crate::embedded) healthy: i64,
 }
 
-impl Budget {
-    /// How many may go now.
-    pub(in crate::embedded) fn allowed(self) -> i64 {
+impl DisruptionBudgetStatus {
+    /// Returns how many Pods may be evicted now.
+    pub(in crate::embedded) fn allowed_disruptions(self) -> i64 {
         if self.expected <= 0 { 0 } else { (self.healthy - self.desired).max(0) }
     }
 }
 
 impl ApiServer {
-    /// The `Scale` of a workload.
-    pub(in crate::embedded) fn scale(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
-        Ok(scale_of(at, &self.get(at)?))
+    /// Returns the `Scale` of a workload.
+    pub(in crate::embedded) fn get_scale(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
+        Ok(scale_document(at, &self.get(at)?))
     }
 
-    /// Sets the replicas of a workload as a whole `Scale` says, or as one that is changed by `change` says.
-    pub(in crate::embedded) fn rescale(
+    /// Sets the replicas of a workload. `change` returns the new `Scale` for the current one.
+    pub(in crate::embedded) fn update_scale(
         &self,
         at: &ObjectPath,
         change: impl FnOnce(&Json) -> Result<Json, ApiStatus>,
         dry_run: bool,
     ) -> Result<Json, ApiStatus> {
         let workload = self.get(at)?;
-        let scale = change(&scale_of(at, &workload))?;
+        let scale = change(&scale_document(at, &workload))?;
         let asked = &scale["spec"]["replicas"];
-        // what is left out is zero, as ever in Kubernetes
+        // missing replicas mean zero, as in Kubernetes
         let replicas = if asked.is_null() { 0 } else { asked.as_i64().unwrap_or(-1) };
         if replicas < 0 {
             let why = format!("Invalid value: {asked}: must be greater than or equal to 0");
@@ -57,36 +59,36 @@ impl ApiServer {
         let mut scaled = workload;
         scaled["spec"]["replicas"] = json!(replicas);
         scaled["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
-        let written = self.update(at, scaled, &Writing { dry_run, status: false })?;
-        Ok(scale_of(at, &written))
+        let written = self.update(at, scaled, &WriteOptions { dry_run, status: false })?;
+        Ok(scale_document(at, &written))
     }
 
-    /// Evicts a Pod, if its budget allows that now.
+    /// Evicts a Pod if its disruption budget allows it.
     pub(in crate::embedded) fn evict(&self, at: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
-        let how = Deletion::read(&eviction["deleteOptions"])?;
+        let how = DeleteOptions::parse(&eviction["deleteOptions"])?;
         let mut state = self.lock();
         let pod =
             state.store.get(&at.key()).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
-        if pod["status"]["phase"] == "Running" && !is_leaving(&pod) {
-            let budgets = budgets_of(&state, &at.namespace, &pod);
+        if pod["status"]["phase"] == "Running" && !is_terminating(&pod) {
+            let budgets = find_budgets(&state, &at.namespace, &pod);
             if budgets.len() > 1 {
                 return Err(ApiStatus::several_budgets());
             }
             if let Some(object) = budgets.first() {
-                let budget = budget(&state, object);
-                if budget.allowed() == 0 {
+                let budget = compute_budget_status(&state, object);
+                if budget.allowed_disruptions() == 0 {
                     return Err(ApiStatus::over_budget(name(object), budget.desired, budget.healthy));
                 }
             }
         }
-        self.delete_within(&mut state, at, &how)?;
+        self.delete_locked(&mut state, at, &how)?;
         Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
     }
 }
 
-fn scale_of(at: &ObjectPath, workload: &Json) -> Json {
+fn scale_document(at: &ObjectPath, workload: &Json) -> Json {
     let metadata = &workload["metadata"];
-    let selector = labels(&workload["spec"]["selector"]["matchLabels"]);
+    let selector = format_labels(&workload["spec"]["selector"]["matchLabels"]);
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
@@ -98,42 +100,42 @@ fn scale_of(at: &ObjectPath, workload: &Json) -> Json {
     })
 }
 
-fn budgets_of(state: &ApiState, namespace: &str, pod: &Json) -> Vec<Arc<Json>> {
+fn find_budgets(state: &ApiState, namespace: &str, pod: &Json) -> Vec<Arc<Json>> {
     let budgets = state.store.list("policy/poddisruptionbudgets", namespace).map(|(_, budget)| budget);
-    let concerns = |budget: &&Arc<Json>| selector_of(budget).matches_labels(&pod["metadata"]["labels"]);
+    let concerns = |budget: &&Arc<Json>| budget_selector(budget).matches_labels(&pod["metadata"]["labels"]);
     budgets.filter(concerns).cloned().collect()
 }
 
-fn selector_of(budget: &Json) -> LabelSelector {
-    LabelSelector::of(&budget["spec"]["selector"])
+fn budget_selector(budget: &Json) -> LabelSelector {
+    LabelSelector::from_object(&budget["spec"]["selector"])
 }
 
-/// What a budget comes to now.
-pub(in crate::embedded) fn budget(state: &ApiState, budget: &Json) -> Budget {
-    let (selector, spec) = (selector_of(budget), &budget["spec"]);
+/// Computes the status of a disruption budget.
+pub(in crate::embedded) fn compute_budget_status(state: &ApiState, budget: &Json) -> DisruptionBudgetStatus {
+    let (selector, spec) = (budget_selector(budget), &budget["spec"]);
     let pods = state.store.list("/pods", namespace(budget)).map(|(_, pod)| pod);
     let pods: Vec<&Arc<Json>> =
         pods.filter(|pod| selector.matches_labels(&pod["metadata"]["labels"])).collect();
-    let healthy = count(pods.iter().filter(|pod| is_ready(pod) && !is_leaving(pod)).count());
+    let healthy = to_i64(pods.iter().filter(|pod| is_ready(pod) && !is_terminating(pod)).count());
     let (expected, desired) = match (&spec["minAvailable"], &spec["maxUnavailable"]) {
-        (least @ Json::Number(_), _) => (count(pods.len()), number(least)),
+        (least @ Json::Number(_), _) => (to_i64(pods.len()), number(least)),
         (least @ Json::String(_), _) => {
-            let expected = wanted(state, &pods);
-            (expected, share(least, expected, true))
+            let expected = count_expected_pods(state, &pods);
+            (expected, resolve_int_or_percent(least, expected, true))
         }
         (_, most) => {
-            let expected = wanted(state, &pods);
-            (expected, (expected - share(most, expected, true)).max(0))
+            let expected = count_expected_pods(state, &pods);
+            (expected, (expected - resolve_int_or_percent(most, expected, true)).max(0))
         }
     };
-    Budget { expected, desired, healthy }
+    DisruptionBudgetStatus { expected, desired, healthy }
 }
 
-/// How many Pods the workloads want to which these belong, each counted once.
-fn wanted(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
+/// Sums the replicas of the workloads that own these Pods; each workload counts once.
+fn count_expected_pods(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
     let owner = |object: &Json| {
-        let mark = IndexKey::Uid(text(&controller(object)?["uid"]).to_owned());
-        state.store.marked(&mark).map(|(_, owner)| owner).next()
+        let mark = IndexKey::Uid(text(&controller_owner(object)?["uid"]).to_owned());
+        state.store.find_indexed(&mark).map(|(_, owner)| owner).next()
     };
     let mut workloads = BTreeMap::new();
     for set in pods.iter().filter_map(|pod| owner(pod)) {
@@ -143,8 +145,8 @@ fn wanted(state: &ApiState, pods: &[&Arc<Json>]) -> i64 {
     workloads.values().sum()
 }
 
-/// A number, or a percentage of another one.
-pub(in crate::embedded) fn share(value: &Json, of: i64, up: bool) -> i64 {
+/// Returns a number, or a percentage of `of`, rounded up or down.
+pub(in crate::embedded) fn resolve_int_or_percent(value: &Json, of: i64, up: bool) -> i64 {
     match value
         .as_str()
         .and_then(|text| text.strip_suffix('%'))

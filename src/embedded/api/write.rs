@@ -1,53 +1,55 @@
-//! Creating, replacing, patching, deleting. Floor 1.
+//! Create, update, patch and delete.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::read::{Listed, Listing};
+use super::read::{ListOptions, ListResult};
 use super::{ApiServer, ApiState, ObjectPath};
 use crate::embedded::api_resources::ApiResource;
 use crate::embedded::defaults;
-use crate::embedded::json_fields::{entries, is_held, is_leaving, is_over, namespace, number, text, uid};
-use crate::embedded::patch::{ApiPatchType, patched};
+use crate::embedded::json_fields::{
+    entries, has_finalizers, is_finished, is_terminating, namespace, number, text, uid,
+};
+use crate::embedded::patch::{ApiPatchType, apply_patch};
 use crate::embedded::schema;
 use crate::embedded::status::{ApiStatus, success};
 use crate::embedded::store::ObjectKey;
 
 /// Metadata that only the server writes.
-const OWN: [&str; 6] =
+const SERVER_FIELDS: [&str; 6] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
-/// What keeps an object until its dependents are gone, or are let go.
+/// The finalizers of foreground deletion and of orphaning.
 pub(in crate::embedded) const FOREGROUND: &str = "foregroundDeletion";
 pub(in crate::embedded) const ORPHAN: &str = "orphan";
 
-/// How something is written.
+/// The options of a write request.
 #[derive(Clone, Debug, Default)]
-pub(in crate::embedded) struct Writing {
-    /// Only as if.
+pub(in crate::embedded) struct WriteOptions {
     pub(in crate::embedded) dry_run: bool,
-    /// Only the part that is written by itself: `status`.
+    /// Write only the status.
     pub(in crate::embedded) status: bool,
 }
 
-/// How something is deleted.
+/// The options of a delete request.
 #[derive(Clone, Debug, Default)]
-pub(in crate::embedded) struct Deletion {
-    /// How long it has to end, in seconds; nothing for its own time.
+pub(in crate::embedded) struct DeleteOptions {
+    /// Grace period in seconds; nothing for the default of the Pod.
     pub(in crate::embedded) grace_period: Option<i64>,
-    /// The UID that it has to have.
+    /// Precondition.
     pub(in crate::embedded) uid: Option<String>,
-    /// The resource version that it has to have.
+    /// Precondition.
     pub(in crate::embedded) resource_version: Option<String>,
-    /// What becomes of what it owns: `Background`, `Foreground`, `Orphan`.
+    /// `Background`, `Foreground` or `Orphan`.
     pub(in crate::embedded) propagation: Option<String>,
-    /// Only as if.
     pub(in crate::embedded) dry_run: bool,
 }
 
-impl Deletion {
-    /// What a request's body says.
-    pub(in crate::embedded) fn read(options: &Json) -> Result<Self, ApiStatus> {
+impl DeleteOptions {
+    /// Parses `DeleteOptions`.
+    pub(in crate::embedded) fn parse(options: &Json) -> Result<Self, ApiStatus> {
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let propagation = text(&options["propagationPolicy"]);
         if let Some(wrong) =
@@ -66,90 +68,93 @@ impl Deletion {
 }
 
 impl ApiServer {
-    /// Creates an object.
     pub(in crate::embedded) fn create(
         &self,
         at: &ObjectPath,
         object: Json,
-        how: &Writing,
+        how: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
-        Ok(at.shown(&*self.create_at(at, object, how)?))
+        Ok(at.to_requested_version(&*self.create_at(at, object, how)?))
     }
 
-    /// Creates an object that says itself what and where it is.
+    /// Creates an object at the path that its own fields give.
     pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, ApiStatus> {
-        let at = ObjectPath { name: String::new(), ..self.at(&object)? };
-        self.create_at(&at, object, &Writing::default())
+        let at = ObjectPath { name: String::new(), ..self.locate(&object)? };
+        self.create_at(&at, object, &WriteOptions::default())
     }
 
-    fn create_at(&self, at: &ObjectPath, mut object: Json, how: &Writing) -> Result<Arc<Json>, ApiStatus> {
+    fn create_at(
+        &self,
+        at: &ObjectPath,
+        mut object: Json,
+        how: &WriteOptions,
+    ) -> Result<Arc<Json>, ApiStatus> {
         let mut state = self.lock();
-        fits(at, &object)?;
-        settled(at, &mut object)?;
-        let metadata = metadata(&mut object);
+        check_identity(at, &object)?;
+        normalize(at, &mut object)?;
+        let metadata = metadata_mut(&mut object);
         let text = |field: &str| metadata.get(field).map(text).unwrap_or_default().to_owned();
         if !text("resourceVersion").is_empty() {
             return Err(ApiStatus::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let (mut name, prefix) = (text("name"), text("generateName"));
         if name.is_empty() && !prefix.is_empty() {
-            name = state.name(&prefix);
+            name = state.generate_name(&prefix);
         }
         if name.is_empty() {
             let why = "Required value: name or generateName is required";
             return Err(ApiStatus::invalid_field(&at.kind, "", "metadata.name", why));
         }
-        for field in OWN {
+        for field in SERVER_FIELDS {
             metadata.shift_remove(field);
         }
         metadata.insert("name".to_owned(), json!(name));
-        metadata.insert("uid".to_owned(), json!(state.uid()));
-        metadata.insert("creationTimestamp".to_owned(), json!(self.now()));
+        metadata.insert("uid".to_owned(), json!(state.generate_uid()));
+        metadata.insert("creationTimestamp".to_owned(), json!(self.now_text()));
         if at.kind.has_generation() {
             metadata.insert("generation".to_owned(), json!(1));
         }
         if at.kind.namespaced {
             metadata.insert("namespace".to_owned(), json!(at.namespace));
-            lives_in(&state, at, &name)?;
+            check_namespace(&state, at, &name)?;
         }
         let key = ObjectPath { name, ..at.clone() }.key();
         if state.store.get(&key).is_some() {
-            return Err(ApiStatus::exists(&at.kind, &key.name));
+            return Err(ApiStatus::already_exists(&at.kind, &key.name));
         }
         if at.kind.status && at.kind.name != "Node" {
             object.as_object_mut().map(|object| object.shift_remove("status"));
         }
-        defaults::fill(&at.kind, &mut object);
-        begin(&at.kind, &mut object, &mut state);
-        let faults = defaults::faults(&at.kind, &object);
+        defaults::apply_defaults(&at.kind, &mut object);
+        set_initial_state(&at.kind, &mut object, &mut state);
+        let faults = defaults::validate(&at.kind, &object);
         if !faults.is_empty() {
             return Err(ApiStatus::invalid(&at.kind, &key.name, &faults));
         }
         if how.dry_run {
             return Ok(Arc::new(object));
         }
-        Ok(put(&mut state, &at.kind, &key, object))
+        Ok(store_object(&mut state, &at.kind, &key, object))
     }
 
-    /// Replaces an object.
     pub(in crate::embedded) fn update(
         &self,
         at: &ObjectPath,
         object: Json,
-        how: &Writing,
+        how: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
-        fits(at, &object)?;
-        replace(&mut state, at, object, how)
+        check_identity(at, &object)?;
+        replace_locked(&mut state, at, object, how)
     }
 
-    /// Changes an object. One that is applied and is not there is created.
+    /// Patches an object. Applying a missing object creates it.
     pub(in crate::embedded) fn patch(
         &self,
         at: &ObjectPath,
         format: ApiPatchType,
         patch: &Json,
-        how: &Writing,
+        how: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
         let Some(old) = state.store.get(&at.key()).cloned() else {
@@ -160,56 +165,60 @@ impl ApiServer {
             return Err(ApiStatus::not_found(&at.kind, &at.name));
         };
         if format == ApiPatchType::Apply {
-            fits(at, patch)?;
+            check_identity(at, patch)?;
         }
-        let new = patched(&at.kind, format, &old, patch)?;
-        replace(&mut state, at, new, how)
+        let new = apply_patch(&at.kind, format, &old, patch)?;
+        replace_locked(&mut state, at, new, how)
     }
 
-    /// Changes an object as a controller does, who knows what it may be: nothing is filled in or refused. Whether it
-    /// is there.
-    pub(in crate::embedded) fn amend(&self, key: &ObjectKey, change: impl FnOnce(&mut Json)) -> bool {
+    /// Modifies an object on behalf of a controller, without defaults or validation. Returns whether the
+    /// object exists.
+    pub(in crate::embedded) fn modify(&self, key: &ObjectKey, change: impl FnOnce(&mut Json)) -> bool {
         let mut state = self.lock();
         let (Some(old), Some(kind)) =
-            (state.store.get(key).cloned(), state.kinds.of_resource(&key.resource).cloned())
+            (state.store.get(key).cloned(), state.resources.find_by_resource(&key.resource).cloned())
         else {
             return false;
         };
         let mut new = Json::clone(&old);
         change(&mut new);
-        count_generation(&kind, &old, &mut new);
+        bump_generation(&kind, &old, &mut new);
         if new != *old {
-            put(&mut state, &kind, key, new);
+            store_object(&mut state, &kind, key, new);
         }
         true
     }
 
-    /// Deletes an object. Gives what the server answers: the object, or that it is gone.
-    pub(in crate::embedded) fn delete(&self, at: &ObjectPath, how: &Deletion) -> Result<Json, ApiStatus> {
-        self.delete_within(&mut self.lock(), at, how)
-    }
-
-    /// Deletes all objects that are listed.
-    pub(in crate::embedded) fn delete_all(
+    /// Deletes an object. Returns the object or a `Status`, like the API server.
+    pub(in crate::embedded) fn delete(
         &self,
         at: &ObjectPath,
-        listing: &Listing,
-        how: &Deletion,
-    ) -> Result<Listed, ApiStatus> {
+        how: &DeleteOptions,
+    ) -> Result<Json, ApiStatus> {
+        self.delete_locked(&mut self.lock(), at, how)
+    }
+
+    /// Deletes all objects of a list.
+    pub(in crate::embedded) fn delete_collection(
+        &self,
+        at: &ObjectPath,
+        listing: &ListOptions,
+        how: &DeleteOptions,
+    ) -> Result<ListResult, ApiStatus> {
         let list = self.list(at, listing)?;
         for (key, _) in &list.items {
             let one = ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
-            // what went by itself in the meantime is gone as well
+            // the object may be gone already
             let _ = self.delete(&one, how);
         }
         Ok(list)
     }
 
-    pub(super) fn delete_within(
+    pub(super) fn delete_locked(
         &self,
         state: &mut ApiState,
         at: &ObjectPath,
-        how: &Deletion,
+        how: &DeleteOptions,
     ) -> Result<Json, ApiStatus> {
         let key = at.key();
         let object =
@@ -220,7 +229,7 @@ impl ApiServer {
             ("ResourceVersion", &how.resource_version, &metadata["resourceVersion"]),
         ] {
             if let Some(asked) = asked.as_ref().filter(|asked| is != asked.as_str()) {
-                return Err(ApiStatus::precondition(&at.kind, &at.name, what, asked, text(is)));
+                return Err(ApiStatus::precondition_failed(&at.kind, &at.name, what, asked, text(is)));
             }
         }
         let is_namespace = at.kind.name == "Namespace";
@@ -228,10 +237,10 @@ impl ApiServer {
             return Err(ApiStatus::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
         }
         if how.dry_run {
-            return Ok(at.shown(&object));
+            return Ok(at.to_requested_version(&object));
         }
         let mut leaving = Json::clone(&object);
-        let grace = grace(&at.kind, &object, how.grace_period);
+        let grace = grace_seconds(&at.kind, &object, how.grace_period);
         let finalizer = match how.propagation.as_deref() {
             Some("Foreground") => Some(FOREGROUND),
             Some("Orphan") => Some(ORPHAN),
@@ -245,18 +254,18 @@ impl ApiServer {
                 None => *finalizers = json!([finalizer]),
             }
         }
-        if grace == 0 && !is_held(&leaving) && !is_namespace {
-            let last = remove(state, &key);
+        if grace == 0 && !has_finalizers(&leaving) && !is_namespace {
+            let last = remove_object(state, &key);
             let whole = matches!(at.kind.name.as_str(), "Pod" | "ServiceAccount" | "PersistentVolumeClaim");
             return Ok(match last.filter(|_| whole) {
-                Some(last) => at.shown(&last),
+                Some(last) => at.to_requested_version(&last),
                 None => success(&at.kind, &at.name, uid(&object)),
             });
         }
-        // a shorter time takes the place of a longer one, and never the other way round
+        // a shorter grace period replaces a longer one, never the reverse
         let already = metadata["deletionGracePeriodSeconds"].as_i64();
         if already.is_none_or(|already| grace < already) {
-            leaving["metadata"]["deletionTimestamp"] = json!(self.later(grace));
+            leaving["metadata"]["deletionTimestamp"] = json!(self.text_after(grace));
             leaving["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
             if let Some(generation) = metadata["generation"].as_i64().filter(|_| already.is_none()) {
                 leaving["metadata"]["generation"] = json!(generation + 1);
@@ -267,17 +276,22 @@ impl ApiServer {
             let metadata = leaving["metadata"].as_object_mut();
             metadata.map(|metadata| metadata.shift_remove("deletionGracePeriodSeconds"));
         }
-        let stored = if leaving == *object { object } else { state.store.put(&key, leaving) };
-        Ok(at.shown(&stored))
+        let stored = if leaving == *object { object } else { state.put(&key, leaving) };
+        Ok(at.to_requested_version(&stored))
     }
 }
 
-fn replace(state: &mut ApiState, at: &ObjectPath, mut new: Json, how: &Writing) -> Result<Json, ApiStatus> {
+fn replace_locked(
+    state: &mut ApiState,
+    at: &ObjectPath,
+    mut new: Json,
+    how: &WriteOptions,
+) -> Result<Json, ApiStatus> {
     let key = at.key();
     let old = state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
-    settled(at, &mut new)?;
+    normalize(at, &mut new)?;
     let before = &old["metadata"];
-    let after = metadata(&mut new);
+    let after = metadata_mut(&mut new);
     let said = |field: &str| after.get(field).map(text).unwrap_or_default();
     match said("resourceVersion") {
         "" if at.kind.custom => {
@@ -293,21 +307,27 @@ fn replace(state: &mut ApiState, at: &ObjectPath, mut new: Json, how: &Writing) 
         _ => {}
     }
     if !said("uid").is_empty() && before["uid"] != said("uid") {
-        return Err(ApiStatus::precondition(&at.kind, &at.name, "UID", said("uid"), text(&before["uid"])));
+        return Err(ApiStatus::precondition_failed(
+            &at.kind,
+            &at.name,
+            "UID",
+            said("uid"),
+            text(&before["uid"]),
+        ));
     }
     if said("name") != at.name && !said("name").is_empty() {
         let (name, asked) = (said("name"), &at.name);
         let why = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
         return Err(ApiStatus::bad_request(why));
     }
-    for field in OWN.iter().chain(&["name", "namespace", "resourceVersion"]) {
+    for field in SERVER_FIELDS.iter().chain(&["name", "namespace", "resourceVersion"]) {
         match before.get(*field) {
             Some(value) => drop(after.insert((*field).to_owned(), value.clone())),
             None => drop(after.shift_remove(*field)),
         }
     }
     if how.status {
-        // everything but the status, and what labels it, stays
+        // a status update changes only the status and the metadata
         for (field, value) in
             entries(&old).filter(|(field, _)| !matches!(field.as_str(), "status" | "metadata"))
         {
@@ -323,77 +343,77 @@ fn replace(state: &mut ApiState, at: &ObjectPath, mut new: Json, how: &Writing) 
         if at.kind.name == "Namespace" {
             new["spec"] = old["spec"].clone();
         } else {
-            defaults::fill(&at.kind, &mut new);
+            defaults::apply_defaults(&at.kind, &mut new);
         }
-        let mut faults = defaults::faults(&at.kind, &new);
-        faults.extend(defaults::fixed(&at.kind, &old, &new));
+        let mut faults = defaults::validate(&at.kind, &new);
+        faults.extend(defaults::validate_immutable(&at.kind, &old, &new));
         if !faults.is_empty() {
             return Err(ApiStatus::invalid(&at.kind, &at.name, &faults));
         }
     }
-    count_generation(&at.kind, &old, &mut new);
-    // stored under one version, so that another one changes nothing by itself
+    bump_generation(&at.kind, &old, &mut new);
+    // keep the stored version, so that an update in another version changes nothing else
     new["apiVersion"] = old["apiVersion"].clone();
     if how.dry_run || new == *old {
-        return Ok(at.shown(&new));
+        return Ok(at.to_requested_version(&new));
     }
-    Ok(at.shown(&put(state, &at.kind, &key, new)))
+    Ok(at.to_requested_version(&store_object(state, &at.kind, &key, new)))
 }
 
-/// Counts a change of the specification.
-fn count_generation(kind: &ApiResource, old: &Json, new: &mut Json) {
+/// Increments `metadata.generation` if the specification changed.
+fn bump_generation(kind: &ApiResource, old: &Json, new: &mut Json) {
     if kind.has_generation() && new["spec"] != old["spec"] {
         new["metadata"]["generation"] = json!(number(&old["metadata"]["generation"]) + 1);
     }
 }
 
-/// Writes an object down, and does what comes of it at once.
-fn put(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, object: Json) -> Arc<Json> {
-    let stored = state.store.put(key, object);
+/// Stores an object and applies its immediate consequences.
+fn store_object(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, object: Json) -> Arc<Json> {
+    let stored = state.put(key, object);
     if kind.name == "CustomResourceDefinition" {
-        define(state, key, &stored);
+        establish_definition(state, key, &stored);
     }
-    if is_let_go(&stored) {
-        remove(state, key);
+    if is_deletable(&stored) {
+        remove_object(state, key);
     }
     stored
 }
 
-/// How long an object has to end.
-fn grace(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
-    if kind.name != "Pod" || is_over(object) || object["spec"]["nodeName"].is_null() {
+/// Returns the grace period of a deletion, in seconds.
+fn grace_seconds(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
+    if kind.name != "Pod" || is_finished(object) || object["spec"]["nodeName"].is_null() {
         return 0;
     }
     asked.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
 }
 
-/// Whether an object only waited for its finalizers, and has none any more. Pods end in their own time.
-fn is_let_go(object: &Json) -> bool {
-    is_leaving(object)
-        && !is_held(object)
+/// Returns whether a terminating object has no finalizers left. Pods end by their own lifecycle.
+fn is_deletable(object: &Json) -> bool {
+    is_terminating(object)
+        && !has_finalizers(object)
         && object["metadata"]["deletionGracePeriodSeconds"] == 0
         && object["kind"] != "Namespace"
 }
 
-/// Takes an object away for good.
-pub(in crate::embedded) fn remove(state: &mut ApiState, key: &ObjectKey) -> Option<Arc<Json>> {
-    let last = state.store.remove(key)?;
+/// Removes an object from the store.
+pub(in crate::embedded) fn remove_object(state: &mut ApiState, key: &ObjectKey) -> Option<Arc<Json>> {
+    let last = state.remove(key)?;
     if last["kind"] == "CustomResourceDefinition"
-        && let Some(kind) = ApiResource::of_definition(&last)
+        && let Some(kind) = ApiResource::from_definition(&last)
     {
         let there: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
         for key in there {
-            state.store.remove(&key);
+            state.remove(&key);
         }
-        state.kinds.forget(&kind.resource);
+        state.resources.undefine(&kind.resource);
     }
     Some(last)
 }
 
-/// Takes a custom definition over, and says in its status that it is.
-fn define(state: &mut ApiState, key: &ObjectKey, definition: &Json) {
-    let Some(kind) = ApiResource::of_definition(definition) else { return };
-    state.kinds.define(kind);
+/// Registers a custom kind, and sets the status of its definition.
+fn establish_definition(state: &mut ApiState, key: &ObjectKey, definition: &Json) {
+    let Some(kind) = ApiResource::from_definition(definition) else { return };
+    state.resources.define(kind);
     let condition =
         |kind: &str| json!({"type": kind, "status": "True", "reason": "NoConflicts", "message": ""});
     let status = json!({
@@ -404,18 +424,18 @@ fn define(state: &mut ApiState, key: &ObjectKey, definition: &Json) {
     if definition["status"] != status {
         let mut established = definition.clone();
         established["status"] = status;
-        state.store.put(key, established);
+        state.put(key, established);
     }
 }
 
-/// What a new object begins with that depends on chance: addresses.
-fn begin(kind: &ApiResource, object: &mut Json, state: &mut ApiState) {
+/// Sets the initial status and the allocated addresses of a new object.
+fn set_initial_state(kind: &ApiResource, object: &mut Json, state: &mut ApiState) {
     match kind.name.as_str() {
         "Pod" if kind.group.is_empty() => {
             object["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
         }
         "Service" if object["spec"]["clusterIP"].is_null() && object["spec"]["type"] != "ExternalName" => {
-            let address = state.address("10.96");
+            let address = state.allocate_address("10.96");
             object["spec"]["clusterIP"] = json!(address);
             object["spec"]["clusterIPs"] = json!([address]);
             object["status"] = json!({"loadBalancer": {}});
@@ -424,13 +444,13 @@ fn begin(kind: &ApiResource, object: &mut Json, state: &mut ApiState) {
     }
 }
 
-/// The metadata of an object, which it has from here on.
-fn metadata(object: &mut Json) -> &mut Map<String, Json> {
+/// Returns the metadata, created if missing, without empty fields.
+fn metadata_mut(object: &mut Json) -> &mut Map<String, Json> {
     if !object["metadata"].is_object() {
         object["metadata"] = json!({});
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        // what is empty is left out
+        // remove empty values
         let is_empty = |value: &Json| match value {
             Json::Object(map) => map.is_empty(),
             Json::Array(list) => list.is_empty(),
@@ -444,22 +464,22 @@ fn metadata(object: &mut Json) -> &mut Map<String, Json> {
     }
 }
 
-/// Brings an object into the one form that it may have, and refuses it when it cannot have it.
-fn settled(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
+/// Normalizes an object, and checks the types of its fields.
+fn normalize(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
     object["apiVersion"] = json!(at.kind.api_version(&at.version));
     object["kind"] = json!(at.kind.name);
-    if at.kind.group == schema::EVENTS {
-        schema::settle_event(object);
+    if at.kind.group == schema::EVENTS_GROUP {
+        schema::rename_to_core_group(object);
     }
-    schema::settle_amounts(object);
-    schema::check(&at.kind, object)
+    schema::normalize_quantities(object);
+    schema::check_types(&at.kind, object)
 }
 
-/// Whether a body is of the kind that the address says.
-fn fits(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
+/// Checks that the identity in the body matches the URL.
+fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
@@ -480,9 +500,9 @@ fn fits(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     Ok(())
 }
 
-/// Whether there is a namespace for a new object, that will stay.
-fn lives_in(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
-    let Some(kind) = state.kinds.of_resource("/namespaces") else { return Ok(()) };
+/// Checks that the namespace exists and is not terminating.
+fn check_namespace(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
+    let Some(kind) = state.resources.find_by_resource("/namespaces") else { return Ok(()) };
     match state.store.get(&ObjectKey::new("/namespaces", "", &at.namespace)) {
         None => Err(ApiStatus::not_found(kind, &at.namespace)),
         Some(namespace) if namespace["status"]["phase"] == "Terminating" => {

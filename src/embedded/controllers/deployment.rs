@@ -1,94 +1,105 @@
-//! Deployments: one set per template, and a rolling update from the old ones to the new one. Floor 1.
+//! The Deployment controller: one `ReplicaSet` per template, and rolling updates.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{owned_by, renewed};
+use super::{owner_reference, updated_condition};
 use crate::embedded::EmbeddedCluster;
-use crate::embedded::api::{Deletion, share};
+use crate::embedded::api::{DeleteOptions, resolve_int_or_percent};
 use crate::embedded::json_fields::{condition, items, name, number, text};
 use crate::embedded::store::ObjectKey;
 
-/// Marks the Pods of one template.
-const HASH: &str = "pod-template-hash";
-/// Which change of the template a set stands for.
-const REVISION: &str = "deployment.kubernetes.io/revision";
-/// How many Pods the Deployment of a set wants, and how many it may have for a while.
-const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
-const MOST: &str = "deployment.kubernetes.io/max-replicas";
+/// Identifies the Pods of one template.
+const HASH_LABEL: &str = "pod-template-hash";
+/// The revision of a ReplicaSet's template.
+const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
+/// The desired replicas of the Deployment, and the maximum during a rollout.
+const DESIRED_ANNOTATION: &str = "deployment.kubernetes.io/desired-replicas";
+const MAX_ANNOTATION: &str = "deployment.kubernetes.io/max-replicas";
 
-/// How many Pods there may be more, and less, than were asked for.
+/// How many Pods a rollout may add, and how many may be unavailable.
 struct RolloutBounds {
     surge: i64,
     unavailable: i64,
 }
 
 impl EmbeddedCluster {
-    /// Brings the sets of a Deployment one step further, and says how far it is.
-    pub(super) fn roll(&self, key: &ObjectKey) {
-        let Some(deployment) = self.current(key) else { return };
-        let mut sets = self.controlled("apps/replicasets", &deployment);
-        let template = plain_template(&deployment);
-        let new =
-            sets.iter().position(|set| plain_template(set) == template).map(|index| sets.swap_remove(index));
+    /// Performs the next step of a rollout, and updates the status.
+    pub(super) fn reconcile_deployment(&self, key: &ObjectKey) {
+        let Some(deployment) = self.get_active(key) else { return };
+        let mut sets = self.list_controlled("apps/replicasets", &deployment);
+        let template = template_without_hash(&deployment);
+        let new = sets
+            .iter()
+            .position(|set| template_without_hash(set) == template)
+            .map(|index| sets.swap_remove(index));
         sets.sort_by_key(|set| revision(set));
         let paused = deployment["spec"]["paused"] == true;
         let wanted = number(&deployment["spec"]["replicas"]);
         let last = sets.iter().chain(new.as_ref()).map(|set| revision(set)).max().unwrap_or(0);
         let recreate = deployment["spec"]["strategy"]["type"] == "Recreate";
         let old_replicas: i64 = sets.iter().map(|set| number(&set["spec"]["replicas"])).sum();
-        let bounds = bounds(&deployment, wanted);
+        let bounds = rollout_bounds(&deployment, wanted);
         let new = match new {
             Some(new) => Some(new),
             None if paused => None,
             None => {
                 let old_pods: i64 = sets.iter().map(|set| number(&set["status"]["replicas"])).sum();
-                // it begins with as many as it may have: another size would count as a change
+                // create it at its first size: a later scale would count as a change
                 let first = match recreate {
                     true if old_replicas + old_pods > 0 => 0,
                     true => wanted,
                     false => (wanted + bounds.surge - old_replicas).clamp(0, wanted),
                 };
-                self.new_set(&deployment, &template, first, last + 1)
+                self.create_replica_set(&deployment, &template, first, last + 1)
             }
         };
         if let Some(new) = &new {
-            // a set that is new again counts as the newest
+            // a ReplicaSet that is current again gets the newest revision
             let newest = if revision(new) < last { last + 1 } else { revision(new).max(1) };
-            self.mark(&deployment, new, newest);
+            self.set_revision(&deployment, new, newest);
             if sets.iter().all(|set| number(&set["spec"]["replicas"]) == 0) && !recreate {
-                self.resize(new, wanted);
+                self.scale_replica_set(new, wanted);
             } else if recreate {
                 for set in &sets {
-                    self.resize(set, 0);
+                    self.scale_replica_set(set, 0);
                 }
                 if sets.iter().all(|set| number(&set["status"]["replicas"]) == 0) {
-                    self.resize(new, wanted);
+                    self.scale_replica_set(new, wanted);
                 }
             } else if !paused {
-                self.advance(&sets, new, wanted, old_replicas, &bounds);
+                self.advance_rollout(&sets, new, wanted, old_replicas, &bounds);
             }
         }
-        self.tell(key);
-        self.forget(&deployment, &sets);
+        self.update_deployment_status(key);
+        self.delete_old_replica_sets(&deployment, &sets);
     }
 
-    /// One step of a rolling update: up where there is room, down where enough are available.
-    fn advance(&self, old: &[Arc<Json>], new: &Json, wanted: i64, old_replicas: i64, bounds: &RolloutBounds) {
+    /// Performs one step of a rolling update: scale up within the surge, scale down what is not needed.
+    fn advance_rollout(
+        &self,
+        old: &[Arc<Json>],
+        new: &Json,
+        wanted: i64,
+        old_replicas: i64,
+        bounds: &RolloutBounds,
+    ) {
         let new_replicas = number(&new["spec"]["replicas"]);
         let room = wanted + bounds.surge - old_replicas - new_replicas;
         if new_replicas > wanted {
-            self.resize(new, wanted);
+            self.scale_replica_set(new, wanted);
         } else if room > 0 && new_replicas < wanted {
-            self.resize(new, new_replicas + room.min(wanted - new_replicas));
+            self.scale_replica_set(new, new_replicas + room.min(wanted - new_replicas));
         }
         let least = wanted - bounds.unavailable;
         let available = |set: &Json| number(&set["status"]["availableReplicas"]);
         let waiting = (new_replicas - available(new)).max(0);
         let mut spare = old_replicas + new_replicas - least - waiting;
-        // what does not work goes first: that costs nothing
+        // remove unavailable replicas first: that reduces nothing
         let mut sizes: Vec<i64> = old.iter().map(|set| number(&set["spec"]["replicas"])).collect();
         for (set, size) in old.iter().zip(&mut sizes) {
             let broken = (*size - available(set)).clamp(0, spare.max(0));
@@ -101,19 +112,25 @@ impl EmbeddedCluster {
             let less = (*size).min(spare);
             *size -= less;
             spare -= less;
-            self.resize(set, *size);
+            self.scale_replica_set(set, *size);
         }
     }
 
-    fn new_set(&self, deployment: &Json, template: &Json, replicas: i64, revision: i64) -> Option<Arc<Json>> {
+    fn create_replica_set(
+        &self,
+        deployment: &Json,
+        template: &Json,
+        replicas: i64,
+        revision: i64,
+    ) -> Option<Arc<Json>> {
         let mut hasher = DefaultHasher::new();
         template.to_string().hash(&mut hasher);
         let hash = format!("{:010x}", hasher.finish() & 0xff_ffff_ffff);
         let metadata = &deployment["metadata"];
         let mut labels = template["metadata"]["labels"].clone();
-        labels[HASH] = json!(hash);
+        labels[HASH_LABEL] = json!(hash);
         let mut selector = deployment["spec"]["selector"].clone();
-        selector["matchLabels"][HASH] = json!(hash);
+        selector["matchLabels"][HASH_LABEL] = json!(hash);
         let mut of_pods = template.clone();
         of_pods["metadata"]["labels"] = labels.clone();
         let set = json!({
@@ -121,37 +138,39 @@ impl EmbeddedCluster {
             "metadata": {
                 "name": format!("{}-{hash}", name(deployment)),
                 "namespace": metadata["namespace"], "labels": labels,
-                "annotations": {REVISION: revision.to_string()},
-                "ownerReferences": owned_by(deployment),
+                "annotations": {REVISION_ANNOTATION: revision.to_string()},
+                "ownerReferences": owner_reference(deployment),
             },
             "spec": {"replicas": replicas, "selector": selector, "template": of_pods},
         });
         self.api.create_object(set).ok()
     }
 
-    /// Writes down which revision the newest set is, on the set and on the Deployment.
-    fn mark(&self, deployment: &Json, set: &Json, revision: i64) {
+    /// Writes the revision to the newest ReplicaSet and to the Deployment.
+    fn set_revision(&self, deployment: &Json, set: &Json, revision: i64) {
         let wanted = number(&deployment["spec"]["replicas"]);
-        let most = wanted + bounds(deployment, wanted).surge;
+        let most = wanted + rollout_bounds(deployment, wanted).surge;
         let put = |object: &mut Json, marks: &[(&str, i64)]| {
             for (mark, number) in marks {
                 object["metadata"]["annotations"][mark] = json!(number.to_string());
             }
         };
-        self.amend(set, |set| put(set, &[(REVISION, revision), (DESIRED, wanted), (MOST, most)]));
-        self.amend(deployment, |deployment| put(deployment, &[(REVISION, revision)]));
+        self.modify_object(set, |set| {
+            put(set, &[(REVISION_ANNOTATION, revision), (DESIRED_ANNOTATION, wanted), (MAX_ANNOTATION, most)])
+        });
+        self.modify_object(deployment, |deployment| put(deployment, &[(REVISION_ANNOTATION, revision)]));
     }
 
-    fn resize(&self, set: &Json, replicas: i64) {
-        self.amend(set, |set| set["spec"]["replicas"] = json!(replicas));
+    fn scale_replica_set(&self, set: &Json, replicas: i64) {
+        self.modify_object(set, |set| set["spec"]["replicas"] = json!(replicas));
     }
 
-    fn tell(&self, key: &ObjectKey) {
-        let Some(current) = self.current(key) else { return };
-        let sets = self.controlled("apps/replicasets", &current);
+    fn update_deployment_status(&self, key: &ObjectKey) {
+        let Some(current) = self.get_active(key) else { return };
+        let sets = self.list_controlled("apps/replicasets", &current);
         let sum = |part: &str, field: &str| sets.iter().map(|set| number(&set[part][field])).sum::<i64>();
-        let template = plain_template(&current);
-        let new = sets.iter().find(|set| plain_template(set) == template);
+        let template = template_without_hash(&current);
+        let new = sets.iter().find(|set| template_without_hash(set) == template);
         let updated = new.map_or(0, |set| number(&set["status"]["replicas"]));
         let (replicas, available) = (sum("status", "replicas"), sum("status", "availableReplicas"));
         let wanted = number(&current["spec"]["replicas"]);
@@ -167,7 +186,7 @@ impl EmbeddedCluster {
                 status[field] = json!(amount);
             }
         }
-        let (holds, why, said) = if available >= wanted - bounds(&current, wanted).unavailable {
+        let (holds, why, said) = if available >= wanted - rollout_bounds(&current, wanted).unavailable {
             ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
         } else {
             ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
@@ -175,7 +194,7 @@ impl EmbeddedCluster {
         let set = new.map_or("", |set| name(set));
         let complete = updated == wanted && replicas == wanted && available == wanted;
         let before = |one: &Json| condition(&current, text(&one["type"]));
-        // what is complete stays so while it is scaled
+        // a complete Deployment stays complete while it is scaled
         let progress = condition(&current, "Progressing").map(|one| &one["reason"]);
         let was_complete =
             progress.is_some_and(|reason| reason == "NewReplicaSetAvailable") && replicas == updated;
@@ -184,10 +203,10 @@ impl EmbeddedCluster {
         } else {
             ("ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing."))
         };
-        let now = self.api.now();
+        let now = self.api.now_text();
         let mut conditions = [
-            renewed(&now, &current, "Available", holds, why, said),
-            renewed(&now, &current, "Progressing", "True", reason, &message),
+            updated_condition(&now, &current, "Available", holds, why, said),
+            updated_condition(&now, &current, "Progressing", "True", reason, &message),
         ];
         let stays = |one: &Json| {
             before(one).filter(|old| old["status"] == one["status"] && old["reason"] == one["reason"])
@@ -196,47 +215,47 @@ impl EmbeddedCluster {
             let updated = stays(one).map(|old| old["lastUpdateTime"].clone());
             one["lastUpdateTime"] = updated.unwrap_or_else(|| json!(now));
         }
-        // the one that changed last stands last
+        // the condition that changed last comes last
         let place =
             |one: &Json| items(&current["status"]["conditions"]).position(|old| old["type"] == one["type"]);
         conditions.sort_by_key(|one| stays(one).and_then(|_| place(one)).unwrap_or(usize::MAX));
         status["conditions"] = json!(conditions);
-        self.api.amend(key, |deployment| deployment["status"] = status);
+        self.api.modify(key, |deployment| deployment["status"] = status);
     }
 
-    /// Deletes old sets that are empty, but for as many as are to be remembered.
-    fn forget(&self, deployment: &Json, old: &[Arc<Json>]) {
+    /// Deletes old empty ReplicaSets beyond the revision history limit.
+    fn delete_old_replica_sets(&self, deployment: &Json, old: &[Arc<Json>]) {
         let empty: Vec<&Arc<Json>> = old
             .iter()
             .filter(|set| number(&set["spec"]["replicas"]) == 0 && number(&set["status"]["replicas"]) == 0)
             .collect();
         let kept = usize::try_from(number(&deployment["spec"]["revisionHistoryLimit"])).unwrap_or(0);
         for set in empty.iter().take(empty.len().saturating_sub(kept)) {
-            self.delete(set, &Deletion::default());
+            self.delete_object(set, &DeleteOptions::default());
         }
     }
 }
 
-fn bounds(deployment: &Json, wanted: i64) -> RolloutBounds {
+fn rollout_bounds(deployment: &Json, wanted: i64) -> RolloutBounds {
     let rolling = &deployment["spec"]["strategy"]["rollingUpdate"];
     if !rolling.is_object() {
         return RolloutBounds { surge: 0, unavailable: 0 };
     }
-    let surge = share(&rolling["maxSurge"], wanted, true);
-    let unavailable = share(&rolling["maxUnavailable"], wanted, false).min(wanted);
-    // with neither nothing could ever move
+    let surge = resolve_int_or_percent(&rolling["maxSurge"], wanted, true);
+    let unavailable = resolve_int_or_percent(&rolling["maxUnavailable"], wanted, false).min(wanted);
+    // if both are zero, no rollout can make progress
     RolloutBounds { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }
 }
 
 fn revision(set: &Json) -> i64 {
-    text(&set["metadata"]["annotations"][REVISION]).parse().unwrap_or(0)
+    text(&set["metadata"]["annotations"][REVISION_ANNOTATION]).parse().unwrap_or(0)
 }
 
-/// The template without the mark of its set.
-fn plain_template(object: &Json) -> Json {
+/// Returns the Pod template without the hash label.
+fn template_without_hash(object: &Json) -> Json {
     let mut template = object["spec"]["template"].clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-        labels.shift_remove(HASH);
+        labels.shift_remove(HASH_LABEL);
     }
     template
 }

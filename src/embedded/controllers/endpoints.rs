@@ -1,38 +1,40 @@
-//! Endpoints: which Pods a Service sends to. Floor 1.
+//! The Endpoints controller: lists the Pods of a Service.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
 use crate::embedded::EmbeddedCluster;
-use crate::embedded::api::Deletion;
-use crate::embedded::json_fields::{entries, is_leaving, is_ready, items, name, port_of, set, set_list, uid};
+use crate::embedded::api::DeleteOptions;
+use crate::embedded::json_fields::{
+    entries, is_ready, is_terminating, items, name, resolve_port, set, set_list, uid,
+};
+use crate::embedded::selector::service_selects;
 use crate::embedded::store::ObjectKey;
-use crate::embedded::work_queue::is_meant;
 
-/// When what led to the last change happened.
-const CHANGED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+/// When the trigger of the last change happened.
+const CHANGE_TIME_ANNOTATION: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 impl EmbeddedCluster {
-    /// Writes down which Pods a Service has; takes the list away with the Service.
-    pub(super) fn point(&self, key: &ObjectKey) {
+    /// Updates the endpoints of a Service, or deletes them with the Service.
+    pub(super) fn reconcile_endpoints(&self, key: &ObjectKey) {
         let list = ObjectKey::new("/endpoints", &key.namespace, &key.name);
-        let Some(service) = self.current(key) else {
+        let Some(service) = self.get_active(key) else {
             let gone = self.api.lock().store.get(&list).cloned();
-            return gone.into_iter().for_each(|gone| self.delete(&gone, &Deletion::default()));
+            return gone.into_iter().for_each(|gone| self.delete_object(&gone, &DeleteOptions::default()));
         };
         let selector = &service["spec"]["selector"];
         let Some((label, value)) = entries(selector).next() else { return };
-        // Pods that have the same ports stand together
+        // Pods with the same ports share a subset
         let mut subsets: BTreeMap<String, (Json, Vec<Json>, Vec<Json>)> = BTreeMap::new();
         {
             let state = self.api.lock();
-            for (_, pod) in state.store.marked(&key.label(label, value)) {
+            for (_, pod) in state.store.find_indexed(&key.label_key(label, value)) {
                 let runs = pod["status"]["phase"] == "Running" && pod["status"]["podIP"].is_string();
-                if !runs || is_leaving(pod) || !is_meant(selector, &pod["metadata"]["labels"]) {
+                if !runs || is_terminating(pod) || !service_selects(selector, &pod["metadata"]["labels"]) {
                     continue;
                 }
-                let ports = ports(&service, pod);
+                let ports = endpoint_ports(&service, pod);
                 let address = json!({
                     "ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"],
                     "targetRef": {
@@ -54,12 +56,12 @@ impl EmbeddedCluster {
         let subsets: Vec<Json> = subsets.into_values().map(subset).collect();
         let mut endpoints = json!({
             "apiVersion": "v1", "kind": "Endpoints",
-            "metadata": {"name": key.name, "namespace": key.namespace, "annotations": {CHANGED: self.api.now()}},
+            "metadata": {"name": key.name, "namespace": key.namespace, "annotations": {CHANGE_TIME_ANNOTATION: self.api.now_text()}},
         });
         set(&mut endpoints["metadata"], "labels", service["metadata"]["labels"].clone());
         set_list(&mut endpoints, "subsets", subsets);
-        let there = self.api.amend(&list, |old| {
-            if !is_same(&old["subsets"], &endpoints["subsets"]) {
+        let there = self.api.modify(&list, |old| {
+            if !is_equivalent(&old["subsets"], &endpoints["subsets"]) {
                 for part in ["annotations", "labels"] {
                     set(&mut old["metadata"], part, endpoints["metadata"][part].take());
                 }
@@ -67,33 +69,33 @@ impl EmbeddedCluster {
             }
         });
         if !there {
-            // a namespace that is about to go takes nothing more
+            // a terminating namespace rejects new objects
             let _ = self.api.create_object(endpoints);
         }
     }
 }
 
-/// Whether the same Pods are meant: their versions change more often than they matter.
-fn is_same(old: &Json, new: &Json) -> bool {
+/// Returns whether two lists name the same Pods; resource versions do not matter.
+fn is_equivalent(old: &Json, new: &Json) -> bool {
     match (old, new) {
         (Json::Object(old), Json::Object(new)) => {
             let same = |(field, value): (&String, &Json)| {
-                field == "resourceVersion" || new.get(field).is_some_and(|new| is_same(value, new))
+                field == "resourceVersion" || new.get(field).is_some_and(|new| is_equivalent(value, new))
             };
             old.len() == new.len() && old.iter().all(same)
         }
         (Json::Array(old), Json::Array(new)) => {
-            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_equivalent(old, new))
         }
         _ => old == new,
     }
 }
 
-/// The ports of a Service as a Pod has them.
-fn ports(service: &Json, pod: &Json) -> Json {
+/// Resolves the ports of a Service for a Pod.
+fn endpoint_ports(service: &Json, pod: &Json) -> Json {
     let mut ports = Vec::new();
     for port in items(&service["spec"]["ports"]) {
-        let Some(target) = port_of(pod, &port["targetPort"]) else { continue };
+        let Some(target) = resolve_port(pod, &port["targetPort"]) else { continue };
         let mut one = json!({"port": target, "protocol": port["protocol"]});
         if port["name"].is_string() {
             one["name"] = port["name"].clone();

@@ -1,53 +1,53 @@
-//! What goes with something else: dependents, and what a namespace holds. Floor 1.
+//! Garbage collection: dependents of deleted owners, and the contents of terminating namespaces.
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::embedded::EmbeddedCluster;
-use crate::embedded::api::{Deletion, FOREGROUND, ORPHAN};
-use crate::embedded::json_fields::{is_leaving, items, namespace, owners, set_list, text, uid};
+use crate::embedded::api::{DeleteOptions, FOREGROUND, ORPHAN};
+use crate::embedded::json_fields::{is_terminating, items, namespace, owners, set_list, text, uid};
 use crate::embedded::store::{IndexKey, ObjectKey};
 
 impl EmbeddedCluster {
-    /// Deletes what an object owned that is gone, where nobody else owns it.
-    pub(super) fn collect(&self, uid: &str) {
-        for (_, object) in self.owned(uid) {
-            if !owners(&object).any(|owner| self.is_there(&object, owner)) {
-                self.delete(&object, &Deletion::default());
+    /// Deletes the dependents of a deleted owner that have no other owner.
+    pub(super) fn collect_orphans(&self, uid: &str) {
+        for (_, object) in self.list_dependents(uid) {
+            if !owners(&object).any(|owner| self.owner_exists(&object, owner)) {
+                self.delete_object(&object, &DeleteOptions::default());
             }
         }
     }
 
-    /// What names an owner with that UID.
-    fn owned(&self, uid: &str) -> Vec<(Arc<ObjectKey>, Arc<Json>)> {
+    /// Lists the objects that name this owner.
+    fn list_dependents(&self, uid: &str) -> Vec<(Arc<ObjectKey>, Arc<Json>)> {
         let state = self.api.lock();
-        let owned = state.store.marked(&IndexKey::Owner(uid.to_owned()));
+        let owned = state.store.find_indexed(&IndexKey::Owner(uid.to_owned()));
         owned.map(|(key, object)| (Arc::clone(key), Arc::clone(object))).collect()
     }
 
-    fn is_there(&self, dependent: &Json, owner: &Json) -> bool {
+    fn owner_exists(&self, dependent: &Json, owner: &Json) -> bool {
         let state = self.api.lock();
         let mark = IndexKey::Uid(text(&owner["uid"]).to_owned());
-        let mut there = state.store.marked(&mark);
-        // an owner is in the same namespace, or in none
+        let mut there = state.store.find_indexed(&mark);
+        // an owner is in the same namespace, or cluster-scoped
         there.any(|(key, object)| {
             let near = key.namespace.is_empty() || key.namespace == namespace(dependent);
             near && object["kind"] == owner["kind"] && key.name == text(&owner["name"])
         })
     }
 
-    /// Does what an object that is about to go waits for, and takes it away when nothing holds it.
-    pub(super) fn let_go(&self, key: &ObjectKey) {
+    /// Performs the work of the deletion finalizers, then removes them.
+    pub(super) fn finalize_deletion(&self, key: &ObjectKey) {
         let Some(object) = self.api.lock().store.get(key).cloned() else { return };
         let holds = |finalizer: &str| items(&object["metadata"]["finalizers"]).any(|one| one == finalizer);
         let uid = uid(&object);
-        let dependents = self.owned(uid);
+        let dependents = self.list_dependents(uid);
         let mut done = None;
         if holds(ORPHAN) {
             for (key, dependent) in dependents {
                 let left = owners(&dependent).filter(|owner| owner["uid"] != uid).cloned().collect();
-                self.api.amend(&key, |free| set_list(&mut free["metadata"], "ownerReferences", left));
+                self.api.modify(&key, |free| set_list(&mut free["metadata"], "ownerReferences", left));
             }
             done = Some(ORPHAN);
         } else if holds(FOREGROUND) {
@@ -57,36 +57,37 @@ impl EmbeddedCluster {
             if !dependents.iter().any(|(_, dependent)| blocks(dependent)) {
                 done = Some(FOREGROUND);
             }
-            let how = Deletion { propagation: Some("Foreground".to_owned()), ..Deletion::default() };
-            // a Pod owns nothing
-            let plainly = Deletion::default();
-            for (key, one) in dependents.iter().filter(|(_, one)| !is_leaving(one)) {
-                self.delete(one, if &*key.resource == "/pods" { &plainly } else { &how });
+            let how =
+                DeleteOptions { propagation: Some("Foreground".to_owned()), ..DeleteOptions::default() };
+            // Pods own nothing
+            let plainly = DeleteOptions::default();
+            for (key, one) in dependents.iter().filter(|(_, one)| !is_terminating(one)) {
+                self.delete_object(one, if &*key.resource == "/pods" { &plainly } else { &how });
             }
         }
         if let Some(done) = done {
             let finalizers = items(&object["metadata"]["finalizers"]);
             let left = finalizers.filter(|one| *one != done).cloned().collect();
-            self.api.amend(key, |freed| set_list(&mut freed["metadata"], "finalizers", left));
+            self.api.modify(key, |freed| set_list(&mut freed["metadata"], "finalizers", left));
         }
     }
 
-    /// Deletes what is in a namespace that is to go, and the namespace when it is empty.
-    pub(super) fn empty_namespace(&self, name: &str) {
+    /// Deletes the contents of a terminating namespace, and the namespace once it is empty.
+    pub(super) fn reconcile_namespace(&self, name: &str) {
         let key = ObjectKey::new("/namespaces", "", name);
         let inside = {
             let mut state = self.api.lock();
             if state.store.get(&key).is_none_or(|namespace| namespace["status"]["phase"] != "Terminating") {
                 return;
             }
-            let inside = state.store.within(name);
+            let inside = state.store.list_namespace(name);
             if inside.is_empty() {
-                state.store.remove(&key);
+                state.remove(&key);
             }
             inside
         };
-        for object in inside.iter().filter(|one| !is_leaving(one)) {
-            self.delete(object, &Deletion::default());
+        for object in inside.iter().filter(|one| !is_terminating(one)) {
+            self.delete_object(object, &DeleteOptions::default());
         }
     }
 }

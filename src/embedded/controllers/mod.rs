@@ -1,7 +1,6 @@
-//! What makes the cluster what its objects say. Floor 1.
+//! The controllers: they bring the cluster to the state that its objects describe.
 //!
-//! One task does the work that changes leave (`work`), each thing once per round; each Pod has a task of its own
-//! (`pod`).
+//! One task processes the work queue, each item once per round. Each Pod has a task of its own (`pod`).
 
 mod deployment;
 mod endpoints;
@@ -16,89 +15,89 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use super::EmbeddedCluster;
-use super::api::{Deletion, budget};
-use super::json_fields::{condition, controller, is_leaving, uid};
+use super::api::{DeleteOptions, compute_budget_status};
+use super::json_fields::{condition, controller_owner, is_terminating, uid};
 use super::store::{IndexKey, ObjectKey};
 use super::work_queue::Reconcile;
 
-pub(super) use pod::UNHEALTHY;
-pub use pod::{CRASHES, NO_IMAGE};
+pub(super) use pod::UNHEALTHY_REASON;
+pub use pod::{CRASHING_IMAGE_PREFIX, MISSING_IMAGE_PREFIX};
 
-/// How many rounds are made at once.
-const ROUNDS: usize = 10;
+/// The maximum number of rounds without a pause.
+const MAX_ROUNDS: usize = 10;
 
 impl EmbeddedCluster {
-    /// Works until the cluster ends.
-    pub(super) async fn control(self: Arc<Self>) {
-        let mut changed = self.api.changes();
-        // what was there before
+    /// Runs the controllers until the cluster ends.
+    pub(super) async fn run_controllers(self: Arc<Self>) {
+        let mut changed = self.api.subscribe();
+        // reconcile the initial objects
         changed.mark_changed();
         while changed.changed().await.is_ok() {
             let begun = Instant::now();
-            // what one controller does is the next one's to go on with
-            for _ in 0..ROUNDS {
+            // the work of one controller may queue work for the next
+            for _ in 0..MAX_ROUNDS {
                 changed.mark_unchanged();
-                let todo = std::mem::take(&mut self.api.lock().store.todo);
+                let todo = self.api.lock().queue.take();
                 for work in todo {
-                    self.work_on(work);
+                    self.reconcile(work);
                 }
             }
-            // others have as long: what they change meanwhile is looked at together
+            // leave other tasks as much time; their changes are handled together
             tokio::time::sleep(begun.elapsed()).await;
         }
     }
 
-    fn work_on(self: &Arc<Self>, work: Reconcile) {
+    fn reconcile(self: &Arc<Self>, work: Reconcile) {
         match work {
-            Reconcile::Namespace(name) => self.empty_namespace(&name),
-            Reconcile::Orphans(uid) => self.collect(&uid),
-            Reconcile::Leaving(key) => self.let_go(&key),
-            Reconcile::Pod(key, uid) => self.look_after(key, uid),
-            Reconcile::Node(name) => self.tell_pods(&name),
-            Reconcile::Deployment(key) => self.roll(&key),
-            Reconcile::ReplicaSet(key) => self.fill(&key),
-            Reconcile::Endpoints(key) => self.point(&key),
-            Reconcile::Budgets(namespace) => self.count_budgets(&namespace),
+            Reconcile::Namespace(name) => self.reconcile_namespace(&name),
+            Reconcile::Orphans(uid) => self.collect_orphans(&uid),
+            Reconcile::Terminating(key) => self.finalize_deletion(&key),
+            Reconcile::Pod(key, uid) => self.notify_pod(key, uid),
+            Reconcile::Node(name) => self.notify_pods_of_node(&name),
+            Reconcile::Deployment(key) => self.reconcile_deployment(&key),
+            Reconcile::ReplicaSet(key) => self.reconcile_replica_set(&key),
+            Reconcile::Endpoints(key) => self.reconcile_endpoints(&key),
+            Reconcile::Budgets(namespace) => self.reconcile_budgets(&namespace),
         }
     }
 
-    /// What an object is now, unless it is about to go.
-    fn current(&self, key: &ObjectKey) -> Option<Arc<Json>> {
-        self.api.lock().store.get(key).filter(|object| !is_leaving(object)).cloned()
+    /// Returns an object unless it is terminating.
+    fn get_active(&self, key: &ObjectKey) -> Option<Arc<Json>> {
+        self.api.lock().store.get(key).filter(|object| !is_terminating(object)).cloned()
     }
 
-    /// The objects of a resource that are controlled by another one.
-    fn controlled(&self, resource: &str, by: &Json) -> Vec<Arc<Json>> {
+    /// Lists the objects of a resource that `by` controls.
+    fn list_controlled(&self, resource: &str, by: &Json) -> Vec<Arc<Json>> {
         let state = self.api.lock();
         let mark = IndexKey::Owner(uid(by).to_owned());
-        let mine = state.store.marked(&mark).filter(|(key, object)| {
-            let acts = controller(object).is_some_and(|owner| owner["uid"] == by["metadata"]["uid"]);
+        let mine = state.store.find_indexed(&mark).filter(|(key, object)| {
+            let acts = controller_owner(object).is_some_and(|owner| owner["uid"] == by["metadata"]["uid"]);
             &*key.resource == resource && acts
         });
         mine.map(|(_, object)| Arc::clone(object)).collect()
     }
 
-    /// Changes an object that was seen, as it now is.
-    fn amend(&self, object: &Json, change: impl FnOnce(&mut Json)) {
-        if let Ok(at) = self.api.at(object) {
-            self.api.amend(&at.key(), change);
+    /// Modifies the current state of an object.
+    fn modify_object(&self, object: &Json, change: impl FnOnce(&mut Json)) {
+        if let Ok(at) = self.api.locate(object) {
+            self.api.modify(&at.key(), change);
         }
     }
 
-    fn delete(&self, object: &Json, how: &Deletion) {
-        if let Ok(at) = self.api.at(object) {
-            // what went by itself is gone as well
+    fn delete_object(&self, object: &Json, how: &DeleteOptions) {
+        if let Ok(at) = self.api.locate(object) {
+            // the object may be gone already
             let _ = self.api.delete(&at, how);
         }
     }
 
-    fn count_budgets(&self, namespace: &str) {
+    fn reconcile_budgets(&self, namespace: &str) {
         let counted: Vec<(Arc<ObjectKey>, Json)> = {
             let state = self.api.lock();
             let count = |object: &Json| {
-                let budget = budget(&state, object);
+                let budget = compute_budget_status(&state, object);
                 json!({
-                    "observedGeneration": object["metadata"]["generation"], "disruptionsAllowed": budget.allowed(),
+                    "observedGeneration": object["metadata"]["generation"], "disruptionsAllowed": budget.allowed_disruptions(),
                     "currentHealthy": budget.healthy, "desiredHealthy": budget.desired, "expectedPods": budget.expected,
                 })
             };
@@ -106,21 +105,21 @@ impl EmbeddedCluster {
             budgets.map(|(key, object)| (Arc::clone(key), count(object))).collect()
         };
         for (key, status) in counted {
-            self.api.amend(&key, |budget| budget["status"] = status);
+            self.api.modify(&key, |budget| budget["status"] = status);
         }
     }
 }
 
-/// What makes an object the dependent of another one.
-fn owned_by(owner: &Json) -> Json {
+/// Returns the owner references of a dependent.
+fn owner_reference(owner: &Json) -> Json {
     json!([{
         "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
     }])
 }
 
-/// A condition, whose times are kept when it stays what it was; without a reason where there is none.
-fn renewed(now: &str, old: &Json, of: &str, status: &str, reason: &str, message: &str) -> Json {
+/// Returns a condition; its transition time stays if the status is unchanged. An empty reason is omitted.
+fn updated_condition(now: &str, old: &Json, of: &str, status: &str, reason: &str, message: &str) -> Json {
     let before = condition(old, of);
     let since = before.filter(|one| one["status"] == status).map(|one| one["lastTransitionTime"].clone());
     let since = since.unwrap_or_else(|| json!(now));

@@ -1,7 +1,9 @@
-//! The life of a Pod: placed, started, ready or not, ended. Floor 1.
+//! The lifecycle of a Pod: scheduled, started, ready or not, terminated.
 //!
-//! Stages are a table: the first whose condition holds comes next, after its delay. A Pod whose stages are through
-//! waits until somebody changes it, or its Node.
+//! The stages are a table: the first stage whose condition holds comes next, after its delay. If no stage applies,
+//! the Pod waits for a change of itself or of its Node.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -12,124 +14,137 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::probe::ProbedContainer;
-use super::renewed;
+use super::updated_condition;
 use crate::embedded::EmbeddedCluster;
-use crate::embedded::api::remove;
+use crate::embedded::api::remove_object;
 use crate::embedded::json_fields::{
-    condition, containers, is_held, is_leaving, is_over, is_ready, items, items_mut, number, text, uid,
+    condition, containers, has_finalizers, is_finished, is_ready, is_terminating, items, items_mut, number,
+    text, uid,
 };
 use crate::embedded::network::PodAddress;
 use crate::embedded::store::{IndexKey, ObjectKey};
+use crate::error_code::message_chain;
 
-/// How long a look may wait for others to end theirs.
-const QUEUE: Duration = Duration::from_secs(1);
-/// Images whose names begin so cannot be pulled.
-pub const NO_IMAGE: &str = "embedded/no-such-image";
-/// Containers of images whose names begin so end again and again.
-pub const CRASHES: &str = "embedded/crashes";
+/// How long a readiness probe waits for a permit.
+const PROBE_QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Images with this prefix cannot be pulled.
+pub const MISSING_IMAGE_PREFIX: &str = "embedded/no-such-image";
+/// Containers of images with this prefix crash repeatedly.
+pub const CRASHING_IMAGE_PREFIX: &str = "embedded/crashes";
 
-/// The reason of events that tell of probes that failed.
-pub(in crate::embedded) const UNHEALTHY: &str = "Unhealthy";
+/// The reason of events about failed readiness probes.
+pub(in crate::embedded) const UNHEALTHY_REASON: &str = "Unhealthy";
 
-/// What a stage goes by.
+/// The state that lifecycle stages decide by.
 struct PodView<'a> {
     pod: &'a Json,
     node: NodeState,
     containers: &'a [ProbedContainer],
 }
 
-/// What is known of a Pod's Node.
+/// The readiness of a Pod's Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NodeState {
-    /// It is ready; one that is not there does not say otherwise.
+    /// Ready, or there is no such Node.
     Ready,
-    /// It says that it is not: what runs goes on, and nothing begins.
+    /// Not ready: running Pods go on, new ones do not start.
     NotReady,
-    /// Nothing was heard of it lately (its condition is `Unknown`): what runs there is not counted on, and
-    /// nothing ends there either.
-    Silent,
+    /// The condition is `Unknown`: Pods count as not ready, and do not terminate.
+    Unknown,
 }
 
 impl NodeState {
-    fn of(node: Option<&Json>) -> Self {
+    fn from_node(node: Option<&Json>) -> Self {
         match node.map(|node| condition(node, "Ready").map_or("", |one| text(&one["status"]))) {
             None | Some("True") => Self::Ready,
-            Some("Unknown") => Self::Silent,
+            Some("Unknown") => Self::Unknown,
             Some(_) => Self::NotReady,
         }
     }
 }
 
-/// A stage: when it comes, after which time, and what it does.
+/// A stage: its condition, its delay, and its action.
 struct LifecycleStage {
-    when: fn(&PodView<'_>) -> bool,
-    after: StageDelay,
-    then: LifecycleAction,
+    condition: fn(&PodView<'_>) -> bool,
+    delay: StageDelay,
+    action: LifecycleAction,
 }
 
 enum StageDelay {
-    /// So many milliseconds.
+    /// Milliseconds.
     Delay(u64),
-    /// When a container is to be looked at.
-    Look,
-    /// It ends by a change alone.
+    /// Until the next probe of a container.
+    NextProbe,
+    /// Until the Pod or the Node changes.
     Never,
 }
 
 #[derive(Clone, Copy)]
 enum LifecycleAction {
-    Rest,
-    End,
-    Place,
-    Wait(&'static str, &'static str),
+    Idle,
+    Terminate,
+    Schedule,
+    SetWaiting(&'static str, &'static str),
     Start,
-    Tell,
-    Look,
+    UpdateReadiness,
+    Probe,
 }
 
 const STAGES: &[LifecycleStage] = &[
     LifecycleStage {
-        when: |seen| is_leaving(seen.pod) && seen.node == NodeState::Silent,
-        after: StageDelay::Never,
-        then: LifecycleAction::Rest,
+        condition: |seen| is_terminating(seen.pod) && seen.node == NodeState::Unknown,
+        delay: StageDelay::Never,
+        action: LifecycleAction::Idle,
     },
     LifecycleStage {
-        when: |seen| is_leaving(seen.pod),
-        after: StageDelay::Delay(20),
-        then: LifecycleAction::End,
-    },
-    LifecycleStage { when: |seen| is_over(seen.pod), after: StageDelay::Never, then: LifecycleAction::Rest },
-    LifecycleStage {
-        when: |seen| seen.pod["spec"]["nodeName"].is_null(),
-        after: StageDelay::Delay(0),
-        then: LifecycleAction::Place,
-    },
-    LifecycleStage { when: |seen| seen.waits(), after: StageDelay::Never, then: LifecycleAction::Rest },
-    LifecycleStage {
-        when: |seen| seen.is_pending() && seen.node != NodeState::Ready,
-        after: StageDelay::Never,
-        then: LifecycleAction::Rest,
+        condition: |seen| is_terminating(seen.pod),
+        delay: StageDelay::Delay(20),
+        action: LifecycleAction::Terminate,
     },
     LifecycleStage {
-        when: |seen| seen.has_image(NO_IMAGE),
-        after: StageDelay::Delay(20),
-        then: LifecycleAction::Wait("ImagePullBackOff", "the image cannot be pulled"),
+        condition: |seen| is_finished(seen.pod),
+        delay: StageDelay::Never,
+        action: LifecycleAction::Idle,
     },
     LifecycleStage {
-        when: |seen| seen.has_image(CRASHES),
-        after: StageDelay::Delay(20),
-        then: LifecycleAction::Wait("CrashLoopBackOff", "the container ended again"),
+        condition: |seen| seen.pod["spec"]["nodeName"].is_null(),
+        delay: StageDelay::Delay(0),
+        action: LifecycleAction::Schedule,
     },
     LifecycleStage {
-        when: |seen| seen.is_pending(),
-        after: StageDelay::Delay(20),
-        then: LifecycleAction::Start,
+        condition: |seen| seen.is_waiting(),
+        delay: StageDelay::Never,
+        action: LifecycleAction::Idle,
     },
-    LifecycleStage { when: |seen| seen.is_news(), after: StageDelay::Delay(10), then: LifecycleAction::Tell },
     LifecycleStage {
-        when: |seen| seen.next_look().is_some(),
-        after: StageDelay::Look,
-        then: LifecycleAction::Look,
+        condition: |seen| seen.is_pending() && seen.node != NodeState::Ready,
+        delay: StageDelay::Never,
+        action: LifecycleAction::Idle,
+    },
+    LifecycleStage {
+        condition: |seen| seen.has_image(MISSING_IMAGE_PREFIX),
+        delay: StageDelay::Delay(20),
+        action: LifecycleAction::SetWaiting("ImagePullBackOff", "cannot pull the image"),
+    },
+    LifecycleStage {
+        condition: |seen| seen.has_image(CRASHING_IMAGE_PREFIX),
+        delay: StageDelay::Delay(20),
+        action: LifecycleAction::SetWaiting("CrashLoopBackOff", "the container crashed again"),
+    },
+    LifecycleStage {
+        condition: |seen| seen.is_pending(),
+        delay: StageDelay::Delay(20),
+        action: LifecycleAction::Start,
+    },
+    LifecycleStage {
+        condition: |seen| seen.is_readiness_outdated(),
+        delay: StageDelay::Delay(10),
+        action: LifecycleAction::UpdateReadiness,
+    },
+    LifecycleStage {
+        condition: |seen| seen.next_probe().is_some(),
+        delay: StageDelay::NextProbe,
+        action: LifecycleAction::Probe,
     },
 ];
 
@@ -142,90 +157,91 @@ impl PodView<'_> {
         containers(self.pod).any(|one| text(&one["image"]).starts_with(prefix))
     }
 
-    fn waits(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         items(&self.pod["status"]["containerStatuses"])
             .any(|one| one["state"]["waiting"]["reason"].is_string())
     }
 
-    fn next_look(&self) -> Option<Instant> {
-        self.containers.iter().filter_map(|one| one.next).min()
+    fn next_probe(&self) -> Option<Instant> {
+        self.containers.iter().filter_map(|one| one.next_probe).min()
     }
 
-    /// Whether the status says something else than what is. What was not started here is somebody else's to tell.
-    fn is_news(&self) -> bool {
+    /// Returns whether the reported readiness differs from the actual one. Containers of other origin are
+    /// ignored.
+    fn is_readiness_outdated(&self) -> bool {
         let mut told = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
         let all = self.containers.iter().all(|one| one.is_ready);
-        let differs = is_ready(self.pod) != (all && self.node != NodeState::Silent)
+        let differs = is_ready(self.pod) != (all && self.node != NodeState::Unknown)
             || self.containers.iter().any(|one| told.next() != Some(one.is_ready));
         !self.containers.is_empty() && differs
     }
 }
 
-/// What runs for a Pod.
+/// The running containers of a Pod.
 #[derive(Default)]
 struct RunningPod {
-    ends: Vec<oneshot::Sender<()>>,
+    stop_senders: Vec<oneshot::Sender<()>>,
     ports: Vec<PodAddress>,
     containers: Vec<ProbedContainer>,
-    /// The stage that is waited for, and since when.
+    /// The current stage, and when the Pod entered it.
     entered: Option<(usize, Instant)>,
 }
 
 impl EmbeddedCluster {
-    /// Tells a Pod's task that something changed; the first time, starts it.
-    pub(super) fn look_after(self: &Arc<Self>, key: ObjectKey, uid: String) {
-        let mut lives = self.lives.lock();
+    /// Wakes the task of a Pod, or starts it.
+    pub(super) fn notify_pod(self: &Arc<Self>, key: ObjectKey, uid: String) {
+        let mut lives = self.pod_tasks.lock();
         if let Some(changed) = lives.get(&uid) {
             return changed.notify_one();
         }
-        if self.see(&key, &uid).is_none() {
+        if self.get_pod(&key, &uid).is_none() {
             return;
         }
         let changed = Arc::new(Notify::new());
         lives.insert(uid.clone(), Arc::clone(&changed));
         let cluster = Arc::clone(self);
         self.spawn(async move {
-            Arc::clone(&cluster).live(&key, &uid, &changed).await;
-            cluster.lives.lock().remove(&uid);
+            Arc::clone(&cluster).run_pod(&key, &uid, &changed).await;
+            cluster.pod_tasks.lock().remove(&uid);
         });
     }
 
-    /// Tells the Pods of a Node that it changed, and those that wait for one.
-    pub(super) fn tell_pods(&self, node: &str) {
+    /// Wakes the tasks of the Pods of a Node, and of unscheduled Pods.
+    pub(super) fn notify_pods_of_node(&self, node: &str) {
         let uids: Vec<String> = {
             let state = self.api.lock();
             let marks = [node, ""].map(|name| IndexKey::Node(name.to_owned()));
-            let pods = marks.iter().flat_map(|mark| state.store.marked(mark));
+            let pods = marks.iter().flat_map(|mark| state.store.find_indexed(mark));
             pods.map(|(_, pod)| uid(pod).to_owned()).collect()
         };
-        let lives = self.lives.lock();
+        let lives = self.pod_tasks.lock();
         uids.iter().filter_map(|uid| lives.get(uid)).for_each(|changed| changed.notify_one());
     }
 
-    /// A Pod and its Node.
-    fn see(&self, key: &ObjectKey, of: &str) -> Option<(Arc<Json>, NodeState)> {
+    /// Returns a Pod and the state of its Node.
+    fn get_pod(&self, key: &ObjectKey, of: &str) -> Option<(Arc<Json>, NodeState)> {
         let state = self.api.lock();
         let pod = state.store.get(key).filter(|pod| uid(pod) == of)?;
         let node = state.store.get(&ObjectKey::new("/nodes", "", text(&pod["spec"]["nodeName"])));
-        Some((Arc::clone(pod), NodeState::of(node.map(|node| &**node))))
+        Some((Arc::clone(pod), NodeState::from_node(node.map(|node| &**node))))
     }
 
-    async fn live(self: Arc<Self>, key: &ObjectKey, of: &str, changed: &Notify) {
+    async fn run_pod(self: Arc<Self>, key: &ObjectKey, of: &str, changed: &Notify) {
         let mut running = RunningPod::default();
-        // until it was deleted at once, or replaced
-        while let Some(next) = self.next(key, of, &mut running) {
+        // until the Pod is deleted or replaced
+        while let Some(next) = self.next_action(key, of, &mut running) {
             match next {
                 None => changed.notified().await,
-                // a change may bring another stage
+                // a change may lead to another stage
                 Some((_, due)) if due > Instant::now() => drop(timeout_at(due, changed.notified()).await),
                 Some((step, _)) => {
                     running.entered = None;
-                    let looks = matches!(step, LifecycleAction::Look);
-                    let done = self.step(step, key, of, &mut running);
+                    let looks = matches!(step, LifecycleAction::Probe);
+                    let done = self.run_action(step, key, of, &mut running);
                     let done = tokio::select! {
                         done = done => done,
-                        // an answer that may not come is not waited for by whoever is to go
-                        () = self.leaves(key, of, changed), if looks => true,
+                        // a terminating Pod does not wait for the result of a probe
+                        () = self.wait_until_terminating(key, of, changed), if looks => true,
                     };
                     if !done {
                         changed.notified().await;
@@ -233,34 +249,34 @@ impl EmbeddedCluster {
                 }
             }
         }
-        running.ports.iter().for_each(|shown| self.network.close(*shown));
-        self.log(key, None);
+        running.ports.iter().for_each(|shown| self.network.unregister(*shown));
+        self.append_log(key, None);
     }
 
-    /// What comes next for a Pod, and when; nothing for one that is no more.
-    fn next(
+    /// Returns the next action of a Pod and its time; nothing for a deleted Pod.
+    fn next_action(
         &self,
         key: &ObjectKey,
         of: &str,
         running: &mut RunningPod,
     ) -> Option<Option<(LifecycleAction, Instant)>> {
-        let (pod, node) = self.see(key, of)?;
+        let (pod, node) = self.get_pod(key, of)?;
         let seen = PodView { pod: &pod, node, containers: &running.containers };
-        let stage = STAGES.iter().position(|stage| (stage.when)(&seen));
+        let stage = STAGES.iter().position(|stage| (stage.condition)(&seen));
         let since = running.entered.filter(|(known, _)| Some(*known) == stage).map(|(_, since)| since);
         let since = since.unwrap_or_else(Instant::now);
         running.entered = stage.map(|stage| (stage, since));
         let Some(stage) = stage.map(|stage| &STAGES[stage]) else { return Some(None) };
-        let due = match stage.after {
+        let due = match stage.delay {
             StageDelay::Delay(delay) => Some(since + Duration::from_millis(delay)),
-            StageDelay::Look => seen.next_look(),
+            StageDelay::NextProbe => seen.next_probe(),
             StageDelay::Never => None,
         };
-        Some(due.map(|due| (stage.then, due)))
+        Some(due.map(|due| (stage.action, due)))
     }
 
-    /// Does what a stage says. Whether it could.
-    async fn step(
+    /// Performs an action. Returns whether it succeeded.
+    async fn run_action(
         self: &Arc<Self>,
         step: LifecycleAction,
         key: &ObjectKey,
@@ -268,77 +284,78 @@ impl EmbeddedCluster {
         running: &mut RunningPod,
     ) -> bool {
         match step {
-            LifecycleAction::Rest => false,
-            LifecycleAction::End => {
-                for end in running.ends.drain(..) {
-                    // one that ended by itself hears nothing
+            LifecycleAction::Idle => false,
+            LifecycleAction::Terminate => {
+                for end in running.stop_senders.drain(..) {
+                    // the container may have ended already
                     let _ = end.send(());
                 }
-                running.ports.drain(..).for_each(|shown| self.network.close(shown));
+                running.ports.drain(..).for_each(|shown| self.network.unregister(shown));
                 let mut state = self.api.lock();
-                let is_free = state.store.get(key).is_some_and(|pod| uid(pod) == of && !is_held(pod));
-                is_free && remove(&mut state, key).is_some()
+                let is_free = state.store.get(key).is_some_and(|pod| uid(pod) == of && !has_finalizers(pod));
+                is_free && remove_object(&mut state, key).is_some()
             }
-            LifecycleAction::Place => self.place(key, of),
-            LifecycleAction::Wait(reason, message) => {
+            LifecycleAction::Schedule => self.schedule_pod(key, of),
+            LifecycleAction::SetWaiting(reason, message) => {
                 let waiting = json!({"waiting": {"reason": reason, "message": message}});
-                let address = self.api.lock().address("10.244");
-                self.amend_status(key, of, |pod, now| {
-                    has_address(pod, &address, now);
-                    has_containers(pod, &waiting);
+                let address = self.api.lock().allocate_address("10.244");
+                self.modify_pod(key, of, |pod, now| {
+                    set_address(pod, &address, now);
+                    set_containers(pod, &waiting);
                 })
             }
             LifecycleAction::Start => self.run_containers(key, of, running).await,
-            LifecycleAction::Tell => {
-                let node = self.see(key, of).map_or(NodeState::Ready, |(_, node)| node);
-                self.amend_status(key, of, |pod, now| {
+            LifecycleAction::UpdateReadiness => {
+                let node = self.get_pod(key, of).map_or(NodeState::Ready, |(_, node)| node);
+                self.modify_pod(key, of, |pod, now| {
                     let statuses = pod["status"].get_mut("containerStatuses");
                     for (status, container) in items_mut(statuses).zip(&running.containers) {
                         status["ready"] = json!(container.is_ready);
                     }
-                    tell_readiness(pod, node, now);
+                    set_readiness(pod, node, now);
                 })
             }
-            LifecycleAction::Look => {
-                self.look(key, of, running).await;
+            LifecycleAction::Probe => {
+                self.probe_containers(key, of, running).await;
                 true
             }
         }
     }
 
-    /// Looks at the containers whose time it is.
-    async fn look(&self, key: &ObjectKey, of: &str, running: &mut RunningPod) {
+    /// Runs the readiness probes that are due.
+    async fn probe_containers(&self, key: &ObjectKey, of: &str, running: &mut RunningPod) {
         let now = Instant::now();
-        let is_due = |one: &&mut ProbedContainer| one.next.is_some_and(|next| next <= now);
+        let is_due = |one: &&mut ProbedContainer| one.next_probe.is_some_and(|next| next <= now);
         for one in running.containers.iter_mut().filter(is_due) {
-            // who waited long goes on without
-            let _permit = timeout(QUEUE, self.looks.acquire()).await;
-            if let Err(why) = one.look(&self.network).await {
-                self.report(key, of, &format!("Readiness probe failed: {why}"));
+            // after a long wait, probe without a permit
+            let _permit = timeout(PROBE_QUEUE_TIMEOUT, self.probe_permits.acquire()).await;
+            if let Err(error) = one.run_probe(&self.network).await {
+                self.report_unhealthy(key, of, &format!("Readiness probe failed: {error}"));
             }
         }
     }
 
-    /// Waits until a Pod is to go.
-    async fn leaves(&self, key: &ObjectKey, of: &str, changed: &Notify) {
-        while self.see(key, of).is_some_and(|(pod, _)| !is_leaving(&pod)) {
+    /// Waits until a Pod is terminating.
+    async fn wait_until_terminating(&self, key: &ObjectKey, of: &str, changed: &Notify) {
+        while self.get_pod(key, of).is_some_and(|(pod, _)| !is_terminating(&pod)) {
             changed.notified().await;
         }
     }
 
-    /// Finds a node that takes Pods and has the fewest.
-    fn place(&self, key: &ObjectKey, of: &str) -> bool {
+    /// Assigns a Pod to the schedulable Node with the fewest Pods.
+    fn schedule_pod(&self, key: &ObjectKey, of: &str) -> bool {
         let node = {
             let state = self.api.lock();
             let takes = |node: &Json| is_ready(node) && node["spec"]["unschedulable"] != true;
             let fitting = state.store.list("/nodes", "").filter(|(_, node)| takes(node));
-            let least = fitting.min_by_key(|(key, _)| state.store.count(&IndexKey::Node(key.name.clone())));
+            let least =
+                fitting.min_by_key(|(key, _)| state.store.count_indexed(&IndexKey::Node(key.name.clone())));
             least.map(|(node, _)| node.name.clone())
         };
-        self.amend_status(key, of, |pod, now| {
+        self.modify_pod(key, of, |pod, now| {
             let (status, reason, message) = match &node {
                 Some(_) => ("True", "", ""),
-                None => ("False", "Unschedulable", "no node takes Pods"),
+                None => ("False", "Unschedulable", "no Node accepts Pods"),
             };
             pod["status"]["conditions"] =
                 json!([pod_condition(pod, now, "PodScheduled", status, reason, message)]);
@@ -349,85 +366,86 @@ impl EmbeddedCluster {
     }
 
     async fn run_containers(self: &Arc<Self>, key: &ObjectKey, of: &str, running: &mut RunningPod) -> bool {
-        let Some((pod, _)) = self.see(key, of) else { return true };
-        let address = self.api.lock().address("10.244");
+        let Some((pod, _)) = self.get_pod(key, of) else { return true };
+        let address = self.api.lock().allocate_address("10.244");
         let ip: Ipv4Addr = address.parse().unwrap_or(Ipv4Addr::LOCALHOST);
         for container in containers(&pod) {
             let (end, ended) = oneshot::channel();
             let started = self.workloads.start(self, &key.namespace, container, ended).await;
             if let Ok(Some(listens)) = &started {
                 let shown = PodAddress(ip, listens.port);
-                self.network.open(shown, listens.real);
-                self.log(key, Some(&format!("listening on http://{shown}/")));
+                self.network.register(shown, listens.real);
+                self.append_log(key, Some(&format!("listening on http://{shown}/")));
                 running.ports.push(shown);
-                running.ends.push(end);
+                running.stop_senders.push(end);
             }
             if let Err(error) = &started {
-                self.log(key, Some(error));
-                let waiting = json!({"waiting": {"reason": "RunContainerError", "message": error}});
-                return self.amend_status(key, of, |pod, _| has_containers(pod, &waiting));
+                let message = message_chain(error);
+                self.append_log(key, Some(&message));
+                let waiting = json!({"waiting": {"reason": "RunContainerError", "message": message}});
+                return self.modify_pod(key, of, |pod, _| set_containers(pod, &waiting));
             }
-            running.containers.push(ProbedContainer::started(
+            running.containers.push(ProbedContainer::new(
                 &pod,
                 container,
                 ip,
                 matches!(started, Ok(Some(_))),
             ));
         }
-        self.amend_status(key, of, |pod, now| {
+        self.modify_pod(key, of, |pod, now| {
             pod["status"]["phase"] = json!("Running");
-            has_address(pod, &address, now);
-            has_containers(pod, &json!({"running": {"startedAt": now}}));
-            tell_readiness(pod, NodeState::Ready, now);
+            set_address(pod, &address, now);
+            set_containers(pod, &json!({"running": {"startedAt": now}}));
+            set_readiness(pod, NodeState::Ready, now);
         })
     }
 
-    /// Changes a Pod that was seen, unless another one has its name by now. Whether there is one.
-    fn amend_status(&self, key: &ObjectKey, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
-        let now = self.api.now();
-        self.api.amend(key, |pod| {
+    /// Modifies a Pod unless another one has its name. Returns whether a Pod has that name.
+    fn modify_pod(&self, key: &ObjectKey, of: &str, change: impl FnOnce(&mut Json, &str)) -> bool {
+        let now = self.api.now_text();
+        self.api.modify(key, |pod| {
             if uid(pod) == of {
                 change(pod, &now);
             }
         })
     }
 
-    fn log(&self, key: &ObjectKey, line: Option<&str>) {
-        self.logs.say(&key.namespace, &key.name, line, self.api.time());
+    fn append_log(&self, key: &ObjectKey, line: Option<&str>) {
+        self.logs.append(&key.namespace, &key.name, line, self.api.now());
     }
 
-    /// Tells what went wrong with a Pod, in one event however often it does.
-    fn report(&self, key: &ObjectKey, of: &str, message: &str) {
-        let (now, name) = (self.api.now(), format!("{}.unhealthy", key.name));
+    /// Reports a failed readiness probe as an event; repeated failures increase its count.
+    fn report_unhealthy(&self, key: &ObjectKey, of: &str, message: &str) {
+        let (now, name) = (self.api.now_text(), format!("{}.unhealthy", key.name));
         let seen = |event: &mut Json| {
             event["count"] = json!(number(&event["count"]) + 1);
             event["lastTimestamp"] = json!(now);
             event["message"] = json!(message);
         };
-        if !self.api.amend(&ObjectKey::new("/events", &key.namespace, &name), seen) {
+        if !self.api.modify(&ObjectKey::new("/events", &key.namespace, &name), seen) {
             let mut event = json!({
                 "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": key.namespace},
-                "type": "Warning", "reason": UNHEALTHY, "firstTimestamp": now, "source": {"component": "kubelet"},
+                "type": "Warning", "reason": UNHEALTHY_REASON, "firstTimestamp": now, "source": {"component": "kubelet"},
                 "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": key.namespace, "name": key.name,
                     "uid": of},
             });
             seen(&mut event);
-            // a namespace that is about to go takes nothing more
+            // a terminating namespace rejects new objects
             let _ = self.api.create_object(event);
         }
     }
 }
 
-/// What a Pod has as soon as its node has begun with it.
-fn has_address(pod: &mut Json, address: &str, now: &str) {
+/// Sets the addresses and the start time.
+fn set_address(pod: &mut Json, address: &str, now: &str) {
     pod["status"]["podIP"] = json!(address);
     pod["status"]["podIPs"] = json!([{"ip": address}]);
     pod["status"]["hostIP"] = json!("127.0.0.1");
     pod["status"]["startTime"] = json!(now);
 }
 
-/// Its containers, all in the same state and none of them ready.
-fn has_containers(pod: &mut Json, state: &Json) {
+/// Sets all containers to the same state, not ready.
+fn set_containers(pod: &mut Json, state: &Json) {
     let status = |container: &Json| {
         json!({
             "name": container["name"], "image": container["image"], "imageID": "", "containerID": "",
@@ -438,17 +456,17 @@ fn has_containers(pod: &mut Json, state: &Json) {
     pod["status"]["containerStatuses"] = containers(pod).map(status).collect();
 }
 
-/// Whether it is ready: all of its containers are, and something was heard of its Node.
-fn tell_readiness(pod: &mut Json, node: NodeState, now: &str) {
+/// Sets the conditions: a Pod is ready if all containers are ready and its Node is known.
+fn set_readiness(pod: &mut Json, node: NodeState, now: &str) {
     let statuses = items(&pod["status"]["containerStatuses"]);
     let unready: Vec<&str> =
         statuses.filter(|one| one["ready"] != true).map(|one| text(&one["name"])).collect();
     let message = format!("containers with unready status: [{}]", unready.join(" "));
     let of_containers =
         if unready.is_empty() { ("True", "", "") } else { ("False", "ContainersNotReady", &*message) };
-    // nobody says why when it is the Node
+    // the API server gives no reason if the Node is the cause
     let of_pod =
-        if unready.is_empty() && node == NodeState::Silent { ("False", "", "") } else { of_containers };
+        if unready.is_empty() && node == NodeState::Unknown { ("False", "", "") } else { of_containers };
     let conditions = [
         ("Initialized", ("True", "", "")),
         ("Ready", of_pod),
@@ -461,7 +479,7 @@ fn tell_readiness(pod: &mut Json, node: NodeState, now: &str) {
 }
 
 fn pod_condition(pod: &Json, now: &str, of: &str, status: &str, reason: &str, message: &str) -> Json {
-    let mut condition = renewed(now, pod, of, status, reason, message);
+    let mut condition = updated_condition(now, pod, of, status, reason, message);
     condition["lastProbeTime"] = Json::Null;
     condition
 }

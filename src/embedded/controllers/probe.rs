@@ -1,4 +1,6 @@
-//! Whether a container that runs is ready: its readiness probe, as a kubelet has it. Floor 1.
+//! Readiness probes of running containers, as a kubelet runs them.
+//!
+//! Verbatim: Kubernetes API server
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,121 +10,141 @@ use http::Request;
 use serde_json::Value as Json;
 use tokio::time::{Instant, timeout};
 
-use crate::embedded::json_fields::{items, number, port_of, text};
-use crate::embedded::network::{ClusterNetwork, NetworkEndpoint, PodAddress, ask, connect};
+use crate::embedded::json_fields::{items, number, resolve_port, text};
+use crate::embedded::network::{
+    ClusterNetwork, NetworkEndpoint, PodAddress, PodRequestError, connect, send_request,
+};
 
-/// A container that runs, and what is known of it.
-#[derive(Debug)]
-pub(super) struct ProbedContainer {
-    /// Whether it counts as ready.
-    pub(super) is_ready: bool,
-    /// When it is looked at next; never again for one that cannot change.
-    pub(super) next: Option<Instant>,
-    probe: Option<ReadinessProbe>,
-    /// What the last looks came to, and how many of them in a row.
-    row: (bool, i64),
+/// Why a readiness probe failed, in the words of a kubelet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProbeError {
+    #[error("http: server gave HTTP response to HTTPS client")]
+    Https,
+    #[error("{0}")]
+    InvalidRequest(http::Error),
+    #[error("Get \"http://{address}{path}\": {error}")]
+    Get { address: PodAddress, path: String, error: PodRequestError },
+    #[error("HTTP probe failed with statuscode: {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Connect(PodRequestError),
+    #[error("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")]
+    GetTimeout,
+    #[error("dial tcp {0}: i/o timeout")]
+    ConnectTimeout(PodAddress),
 }
 
-/// What is asked, and how often.
+/// A running container and its readiness.
+#[derive(Debug)]
+pub(super) struct ProbedContainer {
+    pub(super) is_ready: bool,
+    /// When the next probe is due; nothing if readiness cannot change.
+    pub(super) next_probe: Option<Instant>,
+    probe: Option<ReadinessProbe>,
+    /// The last result, and how many times in a row it occurred.
+    streak: (bool, i64),
+}
+
+/// A readiness probe.
 #[derive(Debug)]
 struct ReadinessProbe {
-    how: ProbeAction,
+    action: ProbeAction,
     port: PodAddress,
     period: Duration,
-    patience: Duration,
+    timeout: Duration,
     successes: i64,
     failures: i64,
 }
 
 #[derive(Debug)]
 enum ProbeAction {
-    /// A GET, whose answer has to have a status below 400.
-    Get(Box<Result<Request<Bytes>, String>>),
-    /// A connection.
+    /// A GET request; a status below 400 passes.
+    Get(Json),
+    /// A TCP connection.
     Connect,
 }
 
 impl ProbedContainer {
-    /// A container of a Pod that has just been started; `listens` where something runs that can be asked. What
-    /// cannot be asked is taken to be ready after its delay.
-    pub(super) fn started(pod: &Json, container: &Json, address: Ipv4Addr, listens: bool) -> Self {
+    /// Creates the state of a started container. Without a listener or a supported probe, it is ready after
+    /// its initial delay.
+    pub(super) fn new(pod: &Json, container: &Json, address: Ipv4Addr, listens: bool) -> Self {
         let spec = &container["readinessProbe"];
         let delay = Duration::from_secs(number(&spec["initialDelaySeconds"]).try_into().unwrap_or(0));
-        let probe = if listens { ReadinessProbe::of(pod, spec, address) } else { None };
-        Self { is_ready: false, next: Some(Instant::now() + delay), probe, row: (false, 0) }
+        let probe = if listens { ReadinessProbe::from_spec(pod, spec, address) } else { None };
+        Self { is_ready: false, next_probe: Some(Instant::now() + delay), probe, streak: (false, 0) }
     }
 
-    /// Looks at it. An error says what went wrong.
-    pub(super) async fn look(&mut self, network: &ClusterNetwork) -> Result<(), String> {
+    /// Runs the probe.
+    pub(super) async fn run_probe(&mut self, network: &ClusterNetwork) -> Result<(), ProbeError> {
         let Some(probe) = &self.probe else {
-            (self.is_ready, self.next) = (true, None);
+            (self.is_ready, self.next_probe) = (true, None);
             return Ok(());
         };
-        let asked = probe.ask(network).await;
-        self.next = Some(Instant::now() + probe.period);
+        let asked = probe.run(network).await;
+        self.next_probe = Some(Instant::now() + probe.period);
         let enough = if asked.is_ok() { probe.successes } else { probe.failures };
-        self.count(asked.is_ok(), enough);
+        self.record_result(asked.is_ok(), enough);
         asked
     }
 
-    /// Counts what a look came to; so many in a row are enough.
-    fn count(&mut self, passed: bool, enough: i64) {
-        let before = if self.row.0 == passed { self.row.1 } else { 0 };
-        self.row = (passed, before + 1);
-        if self.row.1 >= enough {
+    /// Records a result; `enough` equal results in a row change the readiness.
+    fn record_result(&mut self, passed: bool, enough: i64) {
+        let before = if self.streak.0 == passed { self.streak.1 } else { 0 };
+        self.streak = (passed, before + 1);
+        if self.streak.1 >= enough {
             self.is_ready = passed;
         }
     }
 }
 
 impl ReadinessProbe {
-    fn of(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
+    fn from_spec(pod: &Json, spec: &Json, address: Ipv4Addr) -> Option<Self> {
         let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
-        let how =
-            if get.is_object() { ProbeAction::Get(Box::new(request(get))) } else { ProbeAction::Connect };
-        // for what else there is, a command or a call of gRPC, there is nobody here
+        let action = if get.is_object() { ProbeAction::Get(get.clone()) } else { ProbeAction::Connect };
+        // `exec` and `grpc` probes are not supported: nothing could answer them
         let said = [get, connect].into_iter().find(|said| said.is_object())?;
         let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
         Some(Self {
-            how,
-            // a port that no container names is one where nobody listens
-            port: PodAddress(address, port_of(pod, &said["port"]).unwrap_or(0)),
+            action,
+            // an unknown port name becomes port 0, which nothing listens on
+            port: PodAddress(address, resolve_port(pod, &said["port"]).unwrap_or(0)),
             period: seconds("periodSeconds"),
-            patience: seconds("timeoutSeconds"),
+            timeout: seconds("timeoutSeconds"),
             successes: number(&spec["successThreshold"]),
             failures: number(&spec["failureThreshold"]),
         })
     }
 
-    async fn ask(&self, network: &ClusterNetwork) -> Result<(), String> {
-        let endpoint = NetworkEndpoint { shown: self.port, real: network.find(self.port) };
-        let asking = async {
-            match &self.how {
-                ProbeAction::Get(request) => {
-                    let request = (**request).clone()?;
-                    let failed = format!("Get \"http://{}{}\": ", self.port, request.uri());
-                    let answer = ask(endpoint, request).await.map_err(|error| failed + &error)?;
-                    let status = answer.status().as_u16();
-                    let failed = format!("HTTP probe failed with statuscode: {status}");
-                    if (200..400).contains(&status) { Ok(()) } else { Err(failed) }
+    async fn run(&self, network: &ClusterNetwork) -> Result<(), ProbeError> {
+        let endpoint = NetworkEndpoint { address: self.port, real: network.find(self.port) };
+        let attempt = async {
+            match &self.action {
+                ProbeAction::Get(get) => {
+                    let request = build_request(get)?;
+                    let path = request.uri().to_string();
+                    let response = send_request(endpoint, request)
+                        .await
+                        .map_err(|error| ProbeError::Get { address: self.port, path, error })?;
+                    match response.status().as_u16() {
+                        200..400 => Ok(()),
+                        status => Err(ProbeError::Status(status)),
+                    }
                 }
-                ProbeAction::Connect => connect(endpoint).await.map(drop),
+                ProbeAction::Connect => connect(endpoint).await.map(drop).map_err(ProbeError::Connect),
             }
         };
-        let late = |_| match &self.how {
-            ProbeAction::Get(_) => {
-                Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
-            }
-            ProbeAction::Connect => Err(format!("dial tcp {}: i/o timeout", self.port)),
+        let timed_out = |_| match &self.action {
+            ProbeAction::Get(_) => Err(ProbeError::GetTimeout),
+            ProbeAction::Connect => Err(ProbeError::ConnectTimeout(self.port)),
         };
-        timeout(self.patience, asking).await.unwrap_or_else(late)
+        timeout(self.timeout, attempt).await.unwrap_or_else(timed_out)
     }
 }
 
-/// The request of an `httpGet`. An error says why there can be none.
-fn request(get: &Json) -> Result<Request<Bytes>, String> {
+/// Builds the request of an `httpGet` probe.
+fn build_request(get: &Json) -> Result<Request<Bytes>, ProbeError> {
     if get["scheme"] == "HTTPS" {
-        return Err("http: server gave HTTP response to HTTPS client".to_owned());
+        return Err(ProbeError::Https);
     }
     let path = text(&get["path"]);
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -130,7 +152,7 @@ fn request(get: &Json) -> Result<Request<Bytes>, String> {
     for header in items(&get["httpHeaders"]) {
         request = request.header(text(&header["name"]), text(&header["value"]));
     }
-    request.body(Bytes::new()).map_err(|error| error.to_string())
+    request.body(Bytes::new()).map_err(ProbeError::InvalidRequest)
 }
 
 #[cfg(test)]
@@ -139,9 +161,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn requests_are_made_as_they_are_described() {
+    fn http_probe_request_follows_its_spec() {
         let check = |get: Json, expected: Result<&str, &str>| {
-            let made = request(&get).map(|request| request.uri().to_string());
+            let made = build_request(&get)
+                .map(|request| request.uri().to_string())
+                .map_err(|error| error.to_string());
             assert_eq!(made.as_deref().map_err(String::as_str), expected, "{get}");
         };
         check(json!({"path": "/health?deep=1", "port": 1}), Ok("/health?deep=1"));
@@ -149,7 +173,7 @@ mod tests {
         check(json!({"scheme": "HTTPS"}), Err("http: server gave HTTP response to HTTPS client"));
         check(json!({"path": "/a b"}), Err("invalid uri character"));
         let headers = json!([{"name": "Host", "value": "shop.example"}, {"name": "X", "value": "1"}]);
-        let made = request(&json!({"path": "/", "httpHeaders": headers})).unwrap();
+        let made = build_request(&json!({"path": "/", "httpHeaders": headers})).unwrap();
         assert_eq!(
             (&made.headers()["host"], &made.headers()["x"]),
             (&"shop.example".parse().unwrap(), &"1".parse().unwrap())
@@ -157,12 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn so_many_in_a_row_count() {
+    fn consecutive_results_change_readiness() {
         let check = |looks: &str, successes: i64, failures: i64, expected: &str| {
-            let mut container = ProbedContainer { is_ready: false, next: None, probe: None, row: (false, 0) };
+            let mut container =
+                ProbedContainer { is_ready: false, next_probe: None, probe: None, streak: (false, 0) };
             let after = |look: char| {
                 let passed = look == '+';
-                container.count(passed, if passed { successes } else { failures });
+                container.record_result(passed, if passed { successes } else { failures });
                 if container.is_ready { '+' } else { '-' }
             };
             assert_eq!(
@@ -178,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn probes_are_read() {
+    fn probe_spec_is_parsed() {
         let pod = json!({"spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}});
         let check = |spec: Json, expected: Option<u16>| {
-            let probe = ReadinessProbe::of(&pod, &spec, Ipv4Addr::LOCALHOST);
+            let probe = ReadinessProbe::from_spec(&pod, &spec, Ipv4Addr::LOCALHOST);
             assert_eq!(probe.map(|probe| probe.port.1), expected, "{spec}");
         };
         check(json!({"httpGet": {"port": "http"}}), Some(8080));

@@ -1,32 +1,32 @@
-//! `ReplicaSets`: as many Pods as were asked for. Floor 1.
+//! The `ReplicaSet` controller: keeps the desired number of Pods.
 
 use serde_json::{Value as Json, json};
 
-use super::owned_by;
+use super::owner_reference;
 use crate::embedded::EmbeddedCluster;
-use crate::embedded::api::Deletion;
-use crate::embedded::json_fields::{entries, is_leaving, is_over, is_ready, number, text};
+use crate::embedded::api::DeleteOptions;
+use crate::embedded::json_fields::{entries, is_finished, is_ready, is_terminating, number, text};
 use crate::embedded::store::ObjectKey;
 
 impl EmbeddedCluster {
-    /// Creates and deletes Pods of a set, and says how many there are.
-    pub(super) fn fill(&self, key: &ObjectKey) {
-        let Some(set) = self.current(key) else { return };
-        let mut pods = self.controlled("/pods", &set);
-        pods.retain(|pod| !is_leaving(pod) && !is_over(pod));
+    /// Creates or deletes Pods of a ReplicaSet, and updates its status.
+    pub(super) fn reconcile_replica_set(&self, key: &ObjectKey) {
+        let Some(set) = self.get_active(key) else { return };
+        let mut pods = self.list_controlled("/pods", &set);
+        pods.retain(|pod| !is_terminating(pod) && !is_finished(pod));
         let wanted = usize::try_from(number(&set["spec"]["replicas"])).unwrap_or(0);
         let template = &set["spec"]["template"];
         for _ in pods.len()..wanted {
             let mut metadata = template["metadata"].clone();
             metadata["generateName"] = json!(format!("{}-", key.name));
             metadata["namespace"] = json!(key.namespace);
-            metadata["ownerReferences"] = owned_by(&set);
+            metadata["ownerReferences"] = owner_reference(&set);
             let pod =
                 json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]});
             pods.extend(self.api.create_object(pod));
         }
         if pods.len() > wanted {
-            // first what does the least: not placed, not running, not ready, the youngest
+            // delete unscheduled, pending, unready and young Pods first
             pods.sort_by_cached_key(|pod| {
                 let placed = !pod["spec"]["nodeName"].is_null();
                 let running = pod["status"]["phase"] == "Running";
@@ -34,7 +34,7 @@ impl EmbeddedCluster {
                 (placed, running, is_ready(pod), std::cmp::Reverse(age))
             });
             for pod in pods.drain(..pods.len() - wanted) {
-                self.delete(&pod, &Deletion::default());
+                self.delete_object(&pod, &DeleteOptions::default());
             }
         }
         let labels = &template["metadata"]["labels"];
@@ -47,12 +47,12 @@ impl EmbeddedCluster {
             ("readyReplicas", ready),
             ("availableReplicas", ready),
         ] {
-            // zero is left out
+            // zero is omitted
             if amount > 0 {
                 status[field] = json!(amount);
             }
         }
         status["observedGeneration"] = set["metadata"]["generation"].clone();
-        self.api.amend(key, |set| set["status"] = status);
+        self.api.modify(key, |set| set["status"] = status);
     }
 }

@@ -65,7 +65,7 @@ impl SimulatedRun {
             clock: 1_000_000,
         };
         let plan = RunPlan {
-            hypothesis: crate::experiment::HypothesisStrategy::Continuously,
+            hypothesis: HypothesisStrategy::Continuously,
             has_hypothesis: true,
             rollbacks: RollbackStrategy::Default,
             declared_rollbacks: 0,

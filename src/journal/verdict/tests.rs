@@ -1,9 +1,9 @@
-//! One table: what stands in a journal, and what it comes to.
+//! Entries of a journal, and the verdict that follows.
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::event::Interrupt;
-use crate::journal::{ActionRecord, JournalBuilder, JournalHeader};
+use crate::event::{Interrupt, Signal};
+use crate::journal::{EffectRecord, Interruption, JournalBuilder, JournalHeader};
 use crate::mutation::Effect;
 use serde_json::json;
 use std::sync::Arc;
@@ -11,56 +11,66 @@ use std::sync::Arc;
 /// A completed run of nothing.
 fn journal() -> Journal {
     let mut journal = JournalBuilder::new(JournalHeader::default()).finish(RunVerdict::Held, None, 0);
-    journal.status = Some(RunStatus::Completed);
+    journal.status = RunStatus::Completed.into();
     let experiment = json!({"title": "t", "rollbacks": [{"name": "r1"}, {"name": "r2"}]});
     journal.experiment = Arc::new(experiment.into());
     journal
 }
 
-fn entry(kind: &str, status: Option<&'static str>) -> JournalEntry {
+fn entry(kind: &str, status: Option<&str>) -> JournalEntry {
     JournalEntry {
         activity: Arc::new(json!({"type": kind, "name": "x"}).into()),
-        status,
+        status: status.map(Keyword::parse),
         ..JournalEntry::default()
     }
 }
 
-fn state(met: bool, status: &'static str) -> HypothesisCheck {
-    HypothesisCheck { met: Some(met), probes: vec![entry("probe", Some(status))] }
+fn state(met: bool, status: &str) -> HypothesisCheck {
+    HypothesisCheck { steady_state_met: Some(met), probes: vec![entry("probe", Some(status))] }
 }
 
-fn effect(phase: RunPhase, state: EffectState) -> ActionRecord {
+/// An action of the method, or a rollback, whose effect has the given state.
+fn with_effect(journal: &mut Journal, phase: RunPhase, state: EffectState) {
     let now = Timestamp::from_micros(0);
     let effect = Effect { state, asked_at: now, effective_at: None, detail: "d".to_owned() };
-    ActionRecord {
-        at: "/run/0".to_owned(),
-        name: "x".to_owned(),
-        phase,
-        targets: Vec::new(),
-        effect: Some(effect),
-    }
+    let (list, at) = match phase {
+        RunPhase::Rollbacks => (&mut journal.rollbacks, "/rollbacks/0"),
+        _ => (&mut journal.run, "/run/0"),
+    };
+    list.push(entry("action", Some("succeeded")));
+    let effect = Some(EffectRecord::from(&effect));
+    let action = ActionRecord { at: at.to_owned(), phase: phase.into(), targets: Vec::new(), effect };
+    journal.extension.as_mut().unwrap().activities = vec![action];
+}
+
+fn interrupt(journal: &mut Journal, interrupt: Interrupt) {
+    journal.status = RunStatus::Interrupted.into();
+    journal.interruption = Interruption::written(&interrupt);
+    journal.unwritten.interrupt = Some(interrupt);
+    journal.run = vec![entry("action", None)];
 }
 
 fn check(change: impl FnOnce(&mut Journal), strict: bool, expected: RunVerdict, reason: &str) {
     let mut journal = journal();
     change(&mut journal);
-    let (verdict, why) = judge(&journal, strict);
-    assert_eq!((verdict, why.unwrap_or_default().as_str()), (expected, reason));
+    let strictness = if strict { Strictness::Strict } else { Strictness::Lenient };
+    let (verdict, why) = judge(&journal, strictness);
+    assert_eq!((verdict, why.as_str()), (expected, reason));
 }
 
 #[test]
-fn the_most_serious_counts() {
+fn judge_with_several_causes_returns_most_serious() {
     use RunVerdict::{
         Aborted, ActionNotConfirmed, BaselineNotMet, Deviated, Dry, Explored, Held, Interrupted,
         RollbackIncomplete, Stopped,
     };
-    let explored = "there was no steady state to judge";
+    let explored = "the run did not check a steady state";
     check(|_| {}, true, Explored, explored);
     check(
         |j| j.steady_states.after = Some(state(true, "succeeded")),
         true,
         Held,
-        "the steady state was met at every look",
+        "every check met the steady state",
     );
     check(
         |j| j.steady_states.after = Some(state(false, "succeeded")),
@@ -91,7 +101,7 @@ fn the_most_serious_counts() {
     );
     check(
         |j| {
-            j.status = Some(RunStatus::Failed);
+            j.status = RunStatus::Failed.into();
             j.steady_states.before = Some(state(false, "failed"));
         },
         true,
@@ -102,7 +112,7 @@ fn the_most_serious_counts() {
         |j| j.experiment = Arc::new(json!({"dry": "actions"}).into()),
         true,
         Dry,
-        "what was left out was not tried",
+        "the run was dry and skipped activities",
     );
     check(|j| j.experiment = Arc::new(json!({"dry": "pause"}).into()), true, Explored, explored);
     check(|j| j.run = vec![entry("action", Some("failed"))], true, ActionNotConfirmed, "action 'x' failed");
@@ -110,68 +120,42 @@ fn the_most_serious_counts() {
     check(|j| j.run = vec![entry("probe", Some("failed"))], true, Explored, explored);
     check(|j| j.run = vec![entry("action", None)], true, ActionNotConfirmed, "action 'x' failed");
     check(
-        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Mismatch)],
+        |j| with_effect(j, RunPhase::Method, EffectState::Mismatch),
         true,
         ActionNotConfirmed,
         "action 'x' did not take effect: d",
     );
     check(
         |j| {
-            j.extension.activities = vec![effect(RunPhase::Method, EffectState::Unknown)];
+            with_effect(j, RunPhase::Method, EffectState::Unknown);
             j.steady_states.after = Some(state(false, "succeeded"));
         },
         true,
         ActionNotConfirmed,
-        "action 'x' was not seen to take effect: d",
+        "action 'x' has no observed effect: d",
     );
-    check(
-        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Mismatch)],
-        false,
-        Explored,
-        explored,
-    );
-    check(
-        |j| j.extension.activities = vec![effect(RunPhase::Method, EffectState::Confirmed)],
-        true,
-        Explored,
-        explored,
-    );
-    check(|j| j.status = Some(RunStatus::Aborted), true, Aborted, "an unexpected error ended the run");
+    check(|j| with_effect(j, RunPhase::Method, EffectState::Mismatch), false, Explored, explored);
+    check(|j| with_effect(j, RunPhase::Method, EffectState::Confirmed), true, Explored, explored);
+    check(|j| j.status = RunStatus::Aborted.into(), true, Aborted, "an unexpected error ended the run");
     check(
         |j| {
-            j.status = Some(RunStatus::Aborted);
-            j.abortion = Some("probe 'x': it broke".to_owned());
+            j.status = RunStatus::Aborted.into();
+            j.unwritten.abortion = Some("probe 'x': it broke".to_owned());
         },
         true,
         Aborted,
         "an unexpected error ended the run: probe 'x': it broke",
     );
-    let interrupted = |interrupt: Interrupt| {
-        move |j: &mut Journal| {
-            j.status = Some(RunStatus::Interrupted);
-            j.interruption = Some(interrupt);
-            j.run = vec![entry("action", None)];
-        }
-    };
-    check(
-        interrupted(Interrupt::signal(Signal::Int, true)),
-        true,
-        Interrupted(Signal::Int),
-        "received SIGINT",
-    );
-    check(
-        interrupted(Interrupt::signal(Signal::Usr2, true)),
-        true,
-        Interrupted(Signal::Usr2),
-        "received SIGUSR2",
-    );
+    let interrupted = |by: Interrupt| move |j: &mut Journal| interrupt(j, by);
+    check(interrupted(Interrupt::signal(Signal::Int, true)), true, Interrupted, "received SIGINT");
+    check(interrupted(Interrupt::signal(Signal::Usr2, true)), true, Interrupted, "received SIGUSR2");
     check(interrupted(Interrupt::control("guard", "too hot")), true, Stopped, "too hot");
     check(interrupted(Interrupt::timeout(5.0)), true, Stopped, "the run took longer than 5 seconds");
     let failing = |j: &mut Journal| {
         j.rollbacks = vec![entry("action", Some("succeeded")), entry("action", Some("failed"))];
     };
-    check(failing, true, RollbackIncomplete, "rollback 'x' was not carried out");
-    check(failing, false, RollbackIncomplete, "rollback 'x' was not carried out");
+    check(failing, true, RollbackIncomplete, "rollback 'x' failed");
+    check(failing, false, RollbackIncomplete, "rollback 'x' failed");
     check(
         |j| {
             interrupted(Interrupt::signal(Signal::Int, true))(j);
@@ -179,18 +163,18 @@ fn the_most_serious_counts() {
         },
         true,
         RollbackIncomplete,
-        "only 1 of 2 rollbacks were played",
+        "only 1 of 2 rollbacks were started",
     );
     check(
-        |j| j.extension.activities = vec![effect(RunPhase::Rollbacks, EffectState::Mismatch)],
+        |j| with_effect(j, RunPhase::Rollbacks, EffectState::Mismatch),
         false,
         RollbackIncomplete,
         "action 'x' did not take effect: d",
     );
     check(
-        |j| j.extension.rollbacks_begun = true,
+        |j| j.unwritten.rollbacks_begun = true,
         true,
         RollbackIncomplete,
-        "only 0 of 2 rollbacks were played",
+        "only 0 of 2 rollbacks were started",
     );
 }

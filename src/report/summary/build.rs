@@ -1,15 +1,17 @@
 //! Summarizes a journal, of kubectl-chaos or of the Chaos Toolkit.
 
-use serde_json::Value as Json;
-
 use super::{
     ProbeCheck, ProbeCheckState, ProbeRow, ReproductionInputs, RunSummary, Sentiment, StepStatus,
     SummaryStep, TimelineEvent, TimelineEventKind,
 };
 use crate::clock::Timestamp;
 use crate::journal::Record;
-use crate::journal::record::{Hit, Look as Seen, Played};
+use crate::journal::{
+    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+};
+use crate::mutation::EffectState;
 use crate::text::truncate;
+use crate::value::Value;
 
 /// The maximum length of a text, in characters.
 const MAX_TEXT: usize = 240;
@@ -23,7 +25,7 @@ const MAX_EVENTS: usize = 500;
 /// Summarizes one run.
 pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
-    let own = content.own.as_ref();
+    let own = content.extension.as_ref();
     let (verdict, reason) = verdict(record);
     let environment = own.and_then(|own| own.environment.as_ref());
     let arm = environment.and_then(|stood| Some((shorten(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
@@ -55,54 +57,41 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.len() <= 100 && name.chars().all(fits)
     };
-    let entries = |section: &str| experiment[section].as_object().into_iter().flatten();
+    let entries = |section: &str| experiment[section].as_map().into_iter().flatten();
     let names = |names: Vec<&String>| -> Vec<String> {
         names.into_iter().filter(is_plain).take(MAX_TARGETS).cloned().collect()
     };
     let secrets = entries("secrets").flat_map(|(_, group)| {
-        let inner = group.as_object().into_iter().flatten().map(|(_, entry)| entry);
+        let inner = group.as_map().into_iter().flatten().map(|(_, entry)| entry);
         std::iter::once(group).chain(inner)
     });
     let of_environment =
         entries("configuration").map(|(_, entry)| entry).chain(secrets).filter_map(|entry| {
             match (&entry["type"], &entry["key"]) {
-                (Json::String(kind), Json::String(key)) if kind == "env" => Some(key),
+                (Value::Text(kind), Value::Text(key)) if kind == "env" => Some(key),
                 _ => None,
             }
         });
     ReproductionInputs {
         configuration: names(entries("configuration").map(|(name, _)| name).collect()),
         environment: names(of_environment.collect()),
-        masked: experiment.to_string().contains(MASK),
+        masked: compact_json(experiment).contains(MASK),
         dry: record.dry().map(shorten),
     }
 }
 
-/// Returns verdict and reason; for a journal without them, with the Chaos Toolkit's meaning.
+/// Returns the verdict, and why. A journal of the Chaos Toolkit has none and is judged here.
 fn verdict(record: &Record) -> (String, String) {
-    let content = &record.content;
-    if let Some(own) = &content.own {
-        return match &own.verdict {
-            Some(verdict) => (shorten(verdict), shorten(own.reason.as_deref().unwrap_or_default())),
-            None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
-        };
-    }
-    let before = content.steady_states.before.as_ref().and_then(|look| look.steady_state_met);
-    let (verdict, reason) = match content.status.as_str() {
-        _ if content.deviated => ("deviated", "the steady state was not met after the method"),
-        "failed" if before == Some(false) => {
-            ("baseline-not-met", "the steady state was not met before the method")
-        }
-        "completed" if record.dry().is_some() => ("dry", "dry run"),
-        "completed" if content.steady_states.after.is_some() => {
-            ("held", "the steady state was met; the journal does not say whether the actions took effect")
-        }
-        "completed" => ("explored", "there was no steady state to judge"),
-        "interrupted" => ("interrupted", "the run was interrupted"),
-        "aborted" => ("aborted", "an unexpected error ended the run"),
-        other => (other, "status of the journal"),
+    let Some(extension) = &record.content.extension else {
+        let (verdict, reason) = judge(&record.content, Strictness::Lenient);
+        return (verdict.name().to_owned(), shorten(&reason));
     };
-    (shorten(verdict), reason.to_owned())
+    match &extension.verdict {
+        Some(verdict) => {
+            (shorten(verdict.as_str()), shorten(extension.reason.as_deref().unwrap_or_default()))
+        }
+        None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
+    }
 }
 
 fn verdict_sentiment(verdict: &str) -> Sentiment {
@@ -121,7 +110,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
             pairs.push((name, shorten(value)));
         }
     };
-    let own = content.own.as_ref();
+    let own = content.extension.as_ref();
     let cluster = own.and_then(|own| own.cluster.as_ref());
     add("context", cluster.and_then(|cluster| cluster.context.as_deref()));
     add("Kubernetes", cluster.and_then(|cluster| cluster.version.as_deref()));
@@ -132,7 +121,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
         add("service", Some(&format!("{} via {}", way.service, way.access)));
     }
     for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_text().map_or_else(|| compact_json(value), str::to_owned);
         add("annotation", Some(&format!("{name}: {value}")));
     }
     add("kubectl-chaos", own.map(|own| own.version.as_str()));
@@ -143,14 +132,14 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
 }
 
 /// Returns the declared activities of a list, including references: name, whether it is an action, tolerance.
-fn declared_activities(experiment: &Json) -> Vec<(String, bool, String)> {
-    let entry = |one: &Json| {
-        let name = one["name"].as_str().or(one["ref"].as_str()).unwrap_or("(no name)");
+fn declared_activities(experiment: &Value) -> Vec<(String, bool, String)> {
+    let entry = |one: &Value| {
+        let name = one["name"].as_text().or(one["ref"].as_text()).unwrap_or("(no name)");
         let tolerated =
-            if one["tolerance"].is_null() { String::new() } else { compact_json(&one["tolerance"]) };
-        (shorten(name), one["type"] == "action", tolerated)
+            if one["tolerance"] == Value::Null { String::new() } else { format_json(&one["tolerance"]) };
+        (shorten(name), one["type"].as_text() == Some("action"), tolerated)
     };
-    experiment.as_array().into_iter().flatten().map(entry).collect()
+    experiment.as_list().into_iter().flatten().map(entry).collect()
 }
 
 fn is_skipped_by_dry_run(record: &Record, is_action: bool) -> bool {
@@ -192,7 +181,7 @@ fn worst_check(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
     Some(look)
 }
 
-fn probe_check(played: Option<&Played>, dry: bool) -> ProbeCheck {
+fn probe_check(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
     let Some(played) = played else {
         return ProbeCheck {
             state: ProbeCheckState::NotReached,
@@ -215,7 +204,7 @@ fn probe_check(played: Option<&Played>, dry: bool) -> ProbeCheck {
     ProbeCheck { state, observed, duration: played.duration, checks: (1, unmet) }
 }
 
-fn summary_steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec<SummaryStep> {
+fn summary_steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) -> Vec<SummaryStep> {
     let mut missing = declared_activities(&record.content.experiment[key]);
     let mut found = Vec::new();
     for (index, one) in played.iter().enumerate() {
@@ -239,17 +228,19 @@ fn summary_steps(record: &Record, played: &[Played], at: &str, key: &str) -> Vec
     found
 }
 
-fn summary_step(record: &Record, played: &Played, name: String, at: &str) -> SummaryStep {
-    let acted = record.acted(at);
+fn summary_step(record: &Record, played: &JournalEntry, name: String, at: &str) -> SummaryStep {
+    let acted = record.action(at);
     let is_action = played.is_action();
     let effect = acted.and_then(|acted| acted.effect.as_ref());
-    let state = match (played.status.as_deref(), effect) {
+    let state = match (played.status.as_ref().and_then(Keyword::known), effect) {
         _ if is_skipped_by_dry_run(record, is_action) => StepStatus::Dry,
-        (Some("succeeded"), Some(effect)) if effect.state == "confirmed" => StepStatus::TookEffect,
-        (Some("succeeded"), Some(_)) => StepStatus::Unconfirmed,
-        (Some("succeeded"), None) if !is_action => StepStatus::Done,
-        (Some("succeeded"), None) => StepStatus::NotKnown,
-        (Some("failed"), _) => StepStatus::Failed,
+        (Some(EntryStatus::Succeeded), Some(effect)) if effect.state.is(EffectState::Confirmed) => {
+            StepStatus::TookEffect
+        }
+        (Some(EntryStatus::Succeeded), Some(_)) => StepStatus::Unconfirmed,
+        (Some(EntryStatus::Succeeded), None) if !is_action => StepStatus::Done,
+        (Some(EntryStatus::Succeeded), None) => StepStatus::NotKnown,
+        (Some(EntryStatus::Failed), _) => StepStatus::Failed,
         _ => StepStatus::Cut,
     };
     let detail = match (played.error(), effect) {
@@ -262,8 +253,8 @@ fn summary_step(record: &Record, played: &Played, name: String, at: &str) -> Sum
     SummaryStep { name, is_action, state, detail, targets, duration: played.duration }
 }
 
-fn format_targets(hits: &[Hit]) -> Vec<(String, Option<bool>)> {
-    let shown = |hit: &Hit| {
+fn format_targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {
+    let shown = |hit: &TargetRecord| {
         let place = hit.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         (shorten(&format!("{} {place}{}", hit.kind, hit.name)), hit.done)
     };
@@ -290,7 +281,7 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
             });
         }
     };
-    let done = |played: &Played| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
+    let done = |played: &JournalEntry| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
     let looks = &content.steady_states;
     let all = looks.before.iter().map(|look| (look, "before"));
     let all = all.chain(looks.during.iter().map(|look| (look, "during")));
@@ -306,8 +297,8 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     for (index, played) in content.run.iter().enumerate() {
         let kind = if played.is_action() { TimelineEventKind::Action } else { TimelineEventKind::Probe };
         add(played.start.as_deref(), kind, done(played), shorten(played.name()));
-        let effect = record.acted(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
-        if let Some(effect) = effect.filter(|effect| effect.state == "confirmed") {
+        let effect = record.action(&format!("/run/{index}")).and_then(|acted| acted.effect.as_ref());
+        if let Some(effect) = effect.filter(|effect| effect.state.is(EffectState::Confirmed)) {
             let what = format!("{} took effect: {}", shorten(played.name()), shorten(&effect.detail));
             add(effect.effective_at.as_deref(), TimelineEventKind::Effect, Sentiment::Good, what);
         }
@@ -321,35 +312,41 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
 }
 
 /// Formats an output: the status of a response or a process, and the start of its text.
-fn format_output(output: &Json) -> String {
-    let said = |value: &Json| value.as_str().map_or_else(|| compact_json(value), shorten);
-    let Some(status) = output["status"].as_i64() else {
-        return if output.is_null() { String::new() } else { said(output) };
+fn format_output(output: &Value) -> String {
+    let said = |value: &Value| value.as_text().map_or_else(|| format_json(value), shorten);
+    let Value::Int(status) = &output["status"] else {
+        return if *output == Value::Null { String::new() } else { said(output) };
     };
     let parts = if output.get("headers").is_some() {
         [format!("status {status}"), said(&output["body"])]
     } else {
-        let text = |key: &str| output[key].as_str().map(str::trim).filter(|text| !text.is_empty());
+        let text = |key: &str| output[key].as_text().map(str::trim).filter(|text| !text.is_empty());
         let told = text("stderr").or(text("stdout")).map(shorten).unwrap_or_default();
         [format!("exit code {status}"), told]
     };
     parts.into_iter().filter(|part| !part.is_empty() && part != "null").collect::<Vec<_>>().join(": ")
 }
 
-/// Formats a value as JSON on one line.
-fn compact_json(value: &Json) -> String {
-    shorten(&serde_json::to_string(&shorten_json(value, 4)).unwrap_or_default())
+/// Formats a value as JSON on one line, truncated.
+fn format_json(value: &Value) -> String {
+    shorten(&compact_json(&shorten_json(value, 4)))
+}
+
+fn compact_json(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Shortens a value before it is formatted: a body may be large.
-fn shorten_json(value: &Json, depth: usize) -> Json {
+fn shorten_json(value: &Value, depth: usize) -> Value {
     match value {
-        Json::String(text) => shorten(text).into(),
-        Json::Array(_) | Json::Object(_) if depth == 0 => "…".into(),
-        Json::Array(items) => items.iter().take(MAX_TEXT).map(|item| shorten_json(item, depth - 1)).collect(),
-        Json::Object(entries) => {
-            let entry = |(key, value): (&String, &Json)| (shorten(key), shorten_json(value, depth - 1));
-            Json::Object(entries.iter().take(MAX_TEXT).map(entry).collect())
+        Value::Text(text) => shorten(text).into(),
+        Value::List(_) | Value::Map(_) if depth == 0 => "…".into(),
+        Value::List(items) => {
+            Value::List(items.iter().take(MAX_TEXT).map(|item| shorten_json(item, depth - 1)).collect())
+        }
+        Value::Map(entries) => {
+            let entry = |(key, value): (&String, &Value)| (shorten(key), shorten_json(value, depth - 1));
+            Value::Map(entries.iter().take(MAX_TEXT).map(entry).collect())
         }
         other => other.clone(),
     }
@@ -363,7 +360,7 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     fn of(journal: Json) -> RunSummary {
         summarize_run(&Record::read("j.json", journal.to_string()).unwrap())

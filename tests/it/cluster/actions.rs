@@ -13,7 +13,7 @@ fn kill(labels: &str) -> Value {
 }
 
 #[test]
-fn nothing_matched_is_no_success_unless_the_experiment_allows_it() {
+fn action_without_matching_pods_fails_unless_allowed() {
     let api = api(|request| request.path.contains("/pods").then(|| Response::json(&pods(&[]))));
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
@@ -34,7 +34,7 @@ fn nothing_matched_is_no_success_unless_the_experiment_allows_it() {
 }
 
 #[test]
-fn a_probe_that_changes_something_is_refused_or_treated_as_what_it_is() {
+fn mutating_probe_is_rejected_or_treated_as_action() {
     let mut probe = kill("app=web");
     probe["type"] = "probe".into();
     let gone = Mutex::new(false);
@@ -56,7 +56,7 @@ fn a_probe_that_changes_something_is_refused_or_treated_as_what_it_is() {
 }
 
 #[test]
-fn old_names_warn() {
+fn deprecated_function_names_cause_warning() {
     let chaos = Chaos::new();
     let old = function("action", "actions", "kill_microservice", &json!({"name": "web"}));
     chaos.write("old.json", experiment(&json!([old])).to_string());
@@ -71,7 +71,7 @@ fn old_names_warn() {
 }
 
 #[test]
-fn what_became_of_each_target_is_told() {
+fn action_records_outcome_of_each_target() {
     let api = api(|request| match (request.method.as_str(), request.path.as_str()) {
         ("DELETE", path) if path.ends_with("/b") => {
             Some(crate::harness::refused(500, "something broke", &Value::Null))
@@ -90,7 +90,7 @@ fn what_became_of_each_target_is_told() {
 }
 
 #[test]
-fn deletions_are_by_identity() {
+fn pod_deletion_requires_matching_uid() {
     let api = api(|request| match request.method.as_str() {
         "DELETE" => {
             Some(crate::harness::refused(409, "the UID in the precondition does not match", &Value::Null))
@@ -109,7 +109,7 @@ fn deletions_are_by_identity() {
 
 /// Kubernetes 1.22 and later take evictions in `policy/v1`; the cluster of the tests knows only the version before.
 #[test]
-fn evictions_are_in_the_version_that_the_server_takes() {
+fn eviction_uses_api_version_of_server() {
     for version in ["v1", "v1beta1"] {
         let evicted = Mutex::new(false);
         let api = api(move |request| {

@@ -19,7 +19,7 @@ fn count(phase: &Value) -> Value {
 }
 
 #[test]
-fn lists_are_read_in_pages() {
+fn list_request_reads_all_pages() {
     let api = api(|request| {
         let mut page = if request.path.contains("continue=") { pods(&["c"]) } else { pods(&["a", "b"]) };
         if !request.path.contains("continue=") {
@@ -35,7 +35,7 @@ fn lists_are_read_in_pages() {
 }
 
 #[test]
-fn a_list_that_grew_too_old_is_begun_again() {
+fn expired_continue_token_restarts_list() {
     let tries = AtomicUsize::new(0);
     let api = api(move |request| {
         if request.path.contains("continue=") && tries.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -53,7 +53,7 @@ fn a_list_that_grew_too_old_is_begun_again() {
 }
 
 #[test]
-fn where_names_suffice_only_metadata_are_asked_for() {
+fn pod_selection_requests_metadata_only() {
     let api = api(|request| request.path.starts_with(PODS).then(|| Response::json(&pods(&[]))));
     let chaos = Chaos::new();
     let kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
@@ -63,7 +63,7 @@ fn where_names_suffice_only_metadata_are_asked_for() {
 }
 
 #[test]
-fn a_server_that_is_busy_is_asked_again_when_it_says() {
+fn busy_server_is_retried_after_retry_after() {
     let tries = AtomicUsize::new(0);
     let api = api(move |request| {
         let is_list = request.path.starts_with(PODS);
@@ -78,7 +78,7 @@ fn a_server_that_is_busy_is_asked_again_when_it_says() {
 }
 
 #[test]
-fn what_may_have_happened_is_not_asked_for_again() {
+fn non_idempotent_request_is_not_retried() {
     // 503 says nothing of whether it was done
     let api = api(|request| match request.method.as_str() {
         "POST" => Some(Response::with(503, &[("Retry-After", "0")], "")),
@@ -94,7 +94,7 @@ fn what_may_have_happened_is_not_asked_for_again() {
 }
 
 #[test]
-fn every_request_has_its_time() {
+fn api_request_without_response_times_out() {
     let api = Server::holding(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1"})),
         path if path.starts_with(PODS) => Response::nothing(),
@@ -107,7 +107,7 @@ fn every_request_has_its_time() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn api_errors_include_hint() {
     let check = |code: u16, words: &[&str]| {
         let api = api(move |_| Some(refused(code, "you may not", &Value::Null)));
         let chaos = Chaos::new();

@@ -28,7 +28,7 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 #[test]
-fn kubeconfig_files_are_merged_and_the_first_one_wins() {
+fn kubeconfig_files_are_merged_with_first_value_winning() {
     let (server, other) = (server(), server());
     let chaos = Chaos::new();
     let file = |name: &str, content: Value| chaos.write(name, content.to_string()).display().to_string();
@@ -63,7 +63,7 @@ fn kubeconfig_files_are_merged_and_the_first_one_wins() {
 }
 
 #[test]
-fn flags_win_over_files() {
+fn connection_flags_override_kubeconfig() {
     let (server, chaos) = (server(), Chaos::new());
     let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "of-the-file"}));
     let address = server.url("");
@@ -80,7 +80,7 @@ fn flags_win_over_files() {
 }
 
 #[test]
-fn another_can_be_acted_as() {
+fn impersonation_flags_set_request_headers() {
     let (server, chaos) = (server(), Chaos::new());
     let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
     let mut given = vec!["--kubeconfig", &config, "--as", "jane", "--as-group", "dev", "--as-group", "ops"];
@@ -100,7 +100,7 @@ fn another_can_be_acted_as() {
 
 #[test]
 #[cfg(unix)]
-fn a_credential_plugin_is_asked() {
+fn exec_credential_plugin_provides_token() {
     let (server, chaos) = (server(), Chaos::new());
     let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
         "status": {"token": "of-the-plugin"}});
@@ -118,7 +118,7 @@ fn a_credential_plugin_is_asked() {
 }
 
 #[test]
-fn proxies_are_gone_through() {
+fn cluster_requests_use_configured_proxy() {
     // a proxy that connects nobody: that it was asked is what counts
     let proxy = || Server::start(|_| Response::new(502, "text/plain", "no"));
     let check = |config: &dyn Fn(&Chaos, &Server) -> Value, variables: &[&str], asked: bool| {
@@ -150,7 +150,7 @@ fn proxies_are_gone_through() {
 }
 
 #[test]
-fn the_chaos_toolkits_own_keys_describe_a_cluster_too() {
+fn chaos_toolkit_keys_configure_cluster() {
     let (server, chaos) = (server(), Chaos::new());
     let chaos = chaos.env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", "of-the-keys");
     assert_eq!(bearer(&counted(&chaos, &server, &[])), Some("Bearer of-the-keys"));

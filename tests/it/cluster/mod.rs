@@ -3,8 +3,8 @@
 
 mod actions;
 mod api_etiquette;
-mod changes;
 mod connection;
+mod mutations;
 mod steps;
 
 use serde_json::{Value, json};

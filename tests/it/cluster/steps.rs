@@ -34,7 +34,7 @@ fn deletions(api: &Server) -> Vec<String> {
 }
 
 #[test]
-fn what_is_no_step_only_looks() {
+fn safeguards_and_dynamic_config_cannot_mutate() {
     let guard = with(kill("probe", "a=b"), &json!({"tolerance": true}));
     let control = |probe: &Value| {
         json!({"controls": [{"name": "s", "provider": {"type": "python", "arguments": {"probes": [probe]},
@@ -63,7 +63,7 @@ fn what_is_no_step_only_looks() {
 }
 
 #[test]
-fn what_is_not_written_down_is_not_done_but_put_back() {
+fn unwritable_journal_skips_actions_but_rolls_back() {
     let gone = AtomicBool::new(false);
     let api = api(move |request| {
         let first = request.path.contains("first");
@@ -96,7 +96,7 @@ fn what_is_not_written_down_is_not_done_but_put_back() {
 }
 
 #[test]
-fn somebody_in_a_hurry_does_not_wait_for_effects() {
+fn urgent_signal_skips_effect_confirmation() {
     let hang = |name: &str| process(name, &format!("echo $$ > {name}; sleep 300"));
     let start = |chaos: &Chaos, api: &Server, method: &Value| {
         let config = kubeconfig(chaos, &api.url(""), &json!({}));

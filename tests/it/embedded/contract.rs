@@ -1,12 +1,12 @@
-//! The contract: what a real API server and its controllers answer, and the embedded cluster as well.
+//! The contract: responses of a real API server and its controllers, which the embedded cluster must match.
 
 use ::http::Method;
 use serde_json::{Value, json};
 
 use super::fixture::{Answer, World};
 
-pub use super::readiness::{pods_of_silent_nodes_are_not_counted_on, what_is_not_ready_says_why};
-pub use super::tables::{tables_are_what_kubectl_shows, tables_show_what_objects_hold};
+pub use super::readiness::{pods_on_unreachable_nodes_are_not_ready, unready_pod_states_reason};
+pub use super::tables::{table_cells_show_object_fields, tables_have_columns_of_kubectl};
 
 const NO_OPTIONS: Value = Value::Null;
 
@@ -52,7 +52,7 @@ pub fn is_rolled_out(answer: &Answer) -> bool {
             .all(|field| number(&status[field]) == number(&spec["replicas"]))
 }
 
-pub async fn objects_are_created_once(world: &World) {
+pub async fn object_is_created_only_once(world: &World) {
     let all = world.at("v1", "configmaps");
     let answer = world.post(&all, &config_map("one", &json!({}))).await;
     assert_eq!(answer.code, 201);
@@ -83,7 +83,7 @@ pub async fn objects_are_created_once(world: &World) {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "resourceVersion": "7"}});
     let refused = world.post(&all, &with_version).await;
     assert!(refused.body["message"].as_str().unwrap().contains("resourceVersion"), "{refused:?}");
-    // gone is gone, and what was there is told
+    // the object is deleted, and the response contains it
     let gone = world.delete(&format!("{all}/one"), &NO_OPTIONS).await.ok();
     assert_eq!((&gone["status"], &gone["details"]["name"]), (&json!("Success"), &json!("one")));
     assert_eq!(gone["details"]["uid"], created["metadata"]["uid"]);
@@ -94,7 +94,7 @@ pub async fn objects_are_created_once(world: &World) {
     );
 }
 
-pub async fn writes_are_guarded_by_versions(world: &World) {
+pub async fn stale_resource_version_causes_conflict(world: &World) {
     let all = world.at("v1", "configmaps");
     let one = format!("{all}/one");
     let created = world.post(&all, &config_map("one", &json!({}))).await.ok();
@@ -112,11 +112,11 @@ pub async fn writes_are_guarded_by_versions(world: &World) {
         "Conflict",
         "the object has been modified; please apply your changes to the latest version",
     );
-    // who names no version writes over whatever there is
+    // a write without a version overwrites the object
     changed["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     world.put(&one, &changed).await.ok();
     changed["metadata"]["uid"] = json!("11111111-1111-4111-a111-111111111111");
-    // in other words when it looks into its cache first
+    // the message differs when the server reads its cache first
     world.put(&one, &changed).await.refused(409, "Conflict", "UID in ");
     changed["metadata"].as_object_mut().unwrap().remove("uid");
     changed["metadata"]["name"] = json!("two");
@@ -128,7 +128,7 @@ pub async fn writes_are_guarded_by_versions(world: &World) {
     world.delete(&one, &wrong).await.refused(409, "Conflict", "UID in ");
 }
 
-pub async fn four_ways_to_patch(world: &World) {
+pub async fn all_patch_types_are_applied(world: &World) {
     let all = world.at("v1", "services");
     let one = format!("{all}/web");
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"a": "1"}},
@@ -168,7 +168,7 @@ pub async fn four_ways_to_patch(world: &World) {
         "NotFound",
         "services \"none\" not found",
     );
-    // applied: created when it is not there, merged when it is
+    // applied: created if missing, merged otherwise
     let mut applied = config_map("applied", &json!({"a": "1"}));
     let path = world.at("v1", "configmaps/applied?fieldManager=contract");
     let kind = "application/apply-patch+yaml";
@@ -179,7 +179,7 @@ pub async fn four_ways_to_patch(world: &World) {
     assert_eq!((second.code, &second.body["data"]), (200, &json!({"a": "1", "b": "2"})));
 }
 
-pub async fn lists_select_and_come_in_pages(world: &World) {
+pub async fn lists_support_selectors_and_pages(world: &World) {
     let all = world.at("v1", "configmaps");
     for (name, tier) in [("a", "front"), ("b", "back"), ("c", "front")] {
         world.post(&all, &config_map(name, &json!({"tier": tier, "mine": "yes"}))).await.ok();
@@ -216,7 +216,7 @@ pub async fn lists_select_and_come_in_pages(world: &World) {
     assert_eq!(names(&world.get(&format!("{all}?labelSelector=mine")).await.ok()), ["b"]);
 }
 
-pub async fn watches_tell_what_happens_in_order(world: &World) {
+pub async fn watch_reports_events_in_order(world: &World) {
     let all = world.at("v1", "configmaps");
     world.post(&all, &config_map("old", &json!({"seen": "yes"}))).await.ok();
     let from = version(&world.get(&all).await.ok());
@@ -251,12 +251,12 @@ pub async fn watches_tell_what_happens_in_order(world: &World) {
     let expected =
         [("ADDED", "new"), ("MODIFIED", "old"), ("DELETED", "new"), ("ADDED", "hidden"), ("DELETED", "old")];
     assert_eq!(events(world.get(&path).await), told(&expected));
-    // without a version: what there is
+    // without a version: the current objects
     let path = format!("{all}?watch=true&labelSelector=seen&timeoutSeconds=1");
     assert_eq!(events(world.get(&path).await), told(&[("ADDED", "hidden")]));
 }
 
-pub async fn what_is_left_out_is_filled_in(world: &World) {
+pub async fn missing_fields_get_default_values(world: &World) {
     let made = world.post(&world.at("apps/v1", "deployments"), &deployment("web", 0)).await.ok();
     let spec = &made["spec"];
     assert_eq!(
@@ -303,7 +303,7 @@ pub async fn what_is_left_out_is_filled_in(world: &World) {
     assert!(service["spec"]["clusterIP"].as_str().unwrap().parse::<std::net::Ipv4Addr>().is_ok());
 }
 
-pub async fn what_makes_no_sense_is_refused(world: &World) {
+pub async fn invalid_objects_are_rejected(world: &World) {
     let all = world.at("apps/v1", "deployments");
     let mut negative = deployment("web", 1);
     negative["spec"]["replicas"] = json!(-1);
@@ -375,7 +375,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
         assert_eq!((&owner["uid"], &owner["controller"]), (&set["metadata"]["uid"], &json!(true)));
         assert!(pod["metadata"]["name"].as_str().unwrap().starts_with(&format!("web-{hash}-")));
     }
-    // by its scale
+    // through its scale subresource
     let scale = world.get(&format!("{one}/scale")).await.ok();
     assert_eq!((&scale["kind"], &scale["apiVersion"]), (&json!("Scale"), &json!("autoscaling/v1")));
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(2), &json!("app=web")));
@@ -391,7 +391,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
     world.until(&one, is_rolled_out).await;
     scale["spec"]["replicas"] = json!(1);
     assert_eq!(world.put(&format!("{one}/scale"), &scale).await.code, 409, "a scale of before");
-    // a new template, a new set
+    // a new template creates a new ReplicaSet
     let change = json!({"spec": {"template": {"metadata": {"labels": {"color": "green"}}}}});
     world.patch("strategic-merge", &one, &change).await.ok();
     let rolled = world.until(&one, is_rolled_out).await;
@@ -405,7 +405,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
         .collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [0, 3]);
-    // what cannot run does not take away what does
+    // a Pod that cannot run does not replace a running one
     let broken = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "embedded/no-such-image:1"}]}}}});
     world.patch("strategic-merge", &one, &broken).await.ok();
     let pods = world.at("v1", "pods?labelSelector=app%3Dweb");
@@ -419,7 +419,7 @@ pub async fn deployments_roll_out_and_scale(world: &World) {
     assert_eq!(list["items"].as_array().unwrap().iter().filter(stays).count(), 3);
 }
 
-pub async fn pods_go_in_their_time(world: &World) {
+pub async fn pods_terminate_after_grace_period(world: &World) {
     let all = world.at("v1", "pods");
     let one = format!("{all}/one");
     let created = world.post(&all, &pod("one", &json!({}))).await.ok();
@@ -432,7 +432,7 @@ pub async fn pods_go_in_their_time(world: &World) {
     assert_eq!(leaving["metadata"]["deletionGracePeriodSeconds"], 1);
     assert!(leaving["metadata"]["deletionTimestamp"].is_string());
     world.until(&one, |answer| answer.code == 404).await;
-    // at once
+    // immediately
     world.post(&all, &pod("two", &json!({}))).await.ok();
     let two = format!("{all}/two");
     world.until(&two, |answer| is_ready(&answer.body)).await;
@@ -440,7 +440,7 @@ pub async fn pods_go_in_their_time(world: &World) {
     world.get(&two).await.refused(404, "NotFound", "pods \"two\" not found");
 }
 
-pub async fn budgets_hold_evictions_back(world: &World) {
+pub async fn disruption_budget_blocks_eviction(world: &World) {
     let pods = world.at("v1", "pods");
     for name in ["a", "b"] {
         world.post(&pods, &pod(name, &json!({"app": "web"}))).await.ok();
@@ -475,7 +475,7 @@ pub async fn budgets_hold_evictions_back(world: &World) {
     evict("c").await.refused(404, "NotFound", "pods \"c\" not found");
 }
 
-pub async fn dependents_go_with_their_owners(world: &World) {
+pub async fn dependents_are_deleted_with_owner(world: &World) {
     let all = world.at("apps/v1", "deployments");
     let pods = |app: &str| world.at("v1", &format!("pods?labelSelector=app%3D{app}"));
     let none = |answer: &Answer| names(&answer.body).is_empty();
@@ -501,7 +501,7 @@ pub async fn dependents_go_with_their_owners(world: &World) {
     assert_eq!(names(&world.get(&pods("orphan")).await.ok()).len(), 1);
 }
 
-pub async fn services_without_pods_have_no_endpoints(world: &World) {
+pub async fn service_without_pods_has_no_endpoints(world: &World) {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}});
     world.post(&world.at("v1", "services"), &service).await.ok();
@@ -523,7 +523,7 @@ pub async fn services_without_pods_have_no_endpoints(world: &World) {
     world.until(&endpoints, |answer| answer.code == 404).await;
 }
 
-pub async fn namespaces_take_everything_along(world: &World) {
+pub async fn namespace_deletion_deletes_its_objects(world: &World) {
     let name = format!("{}-x", world.namespace);
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     let made = world.post("/api/v1/namespaces", &namespace).await.ok();
@@ -540,7 +540,7 @@ pub async fn namespaces_take_everything_along(world: &World) {
     kept.refused(403, "Forbidden", "this namespace may not be deleted");
 }
 
-pub async fn dry_runs_leave_nothing(world: &World) {
+pub async fn dry_run_request_changes_nothing(world: &World) {
     let all = world.at("v1", "configmaps");
     let shown = world.post(&format!("{all}?dryRun=All"), &config_map("one", &json!({}))).await.ok();
     assert_eq!(shown["metadata"]["name"], "one");

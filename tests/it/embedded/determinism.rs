@@ -1,4 +1,4 @@
-//! The same once more: the seed and the clock are given from outside, and the seed is told.
+//! Reproducibility: callers set the seed and the clock, and the output contains the seed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::harness::{Chaos, finish, is_written, signal, wait_until};
 /// 2026-11-23T06:31:52Z, in seconds.
 const THEN: i64 = 1_795_415_512;
 
-/// What a Deployment comes to in a cluster with that seed, at a time that stands still: names and UIDs.
+/// The names and UIDs of a Deployment and its Pods in a cluster with this seed and a fixed clock.
 fn made(seed: u64) -> BTreeSet<String> {
     let clock = Arc::new(|| Timestamp::from_micros(THEN * 1_000_000));
     let mut made = BTreeSet::new();
@@ -38,14 +38,14 @@ fn made(seed: u64) -> BTreeSet<String> {
 }
 
 #[test]
-fn chance_goes_by_the_seed() {
+fn generated_names_depend_on_seed() {
     let seven = made(7);
     assert_eq!(seven, made(7));
     assert!(seven.is_disjoint(&made(8)));
 }
 
 #[test]
-fn time_goes_by_the_clock() {
+fn timestamps_come_from_clock() {
     let now = Arc::new(AtomicI64::new(THEN));
     let shown = Arc::clone(&now);
     let clock = Arc::new(move || Timestamp::from_micros(shown.load(Ordering::Relaxed) * 1_000_000));
@@ -60,7 +60,7 @@ fn time_goes_by_the_clock() {
         assert_eq!((started, &ready["status"]["startTime"]), (&then, &then));
         now.fetch_add(125, Ordering::Relaxed);
         assert_eq!(table(world, &one).await.1[4], "2m5s");
-        // what it said, it said then
+        // the log line has the time of the clock
         let log = async |since: u32| {
             world.get(&format!("{one}/log?timestamps=true&sinceSeconds={since}")).await.body
         };
@@ -73,7 +73,7 @@ fn time_goes_by_the_clock() {
 }
 
 #[test]
-fn the_seed_is_told() {
+fn embedded_run_prints_seed() {
     let chaos = Chaos::new();
     let line = |seed: &str| format!("a fresh embedded cluster, seed {seed}: nothing else is touched");
     let experiment = json!({"title": "t", "description": "d", "method": []});

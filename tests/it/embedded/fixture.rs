@@ -1,4 +1,4 @@
-//! Where the contract is held: a cluster in this process, or a real one; and a namespace in it.
+//! The cluster of the contract: one in this process, or a real one, with a namespace for the test.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -18,27 +18,27 @@ use tokio::sync::oneshot;
 
 use crate::harness::listens;
 
-/// How long something may take that a cluster does by itself.
+/// The time limit for what a cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster, and a namespace of the test's own.
+/// A cluster and a namespace for the test.
 pub struct World {
     client: kube::Client,
     pub namespace: String,
-    /// Whether it is a cluster in this process.
+    /// Whether the cluster runs in this process.
     pub is_embedded: bool,
-    /// What is in no namespace and goes with the test.
+    /// Cluster-scoped objects that are deleted after the test.
     made: RefCell<Vec<String>>,
 }
 
-/// Containers of the test's image listen when they are told to, as busybox does: a server of files that has but one.
+/// Containers of the test image listen if their command says so, like the file server of busybox.
 struct Busybox;
 
-/// What there is: in containers of a real cluster, a file.
+/// The path that exists: in containers of a real cluster, a file.
 struct Files;
 
 impl Application for Files {
-    async fn answer(&self, path: &str) -> Option<Said> {
+    async fn respond(&self, path: &str) -> Option<Said> {
         if path == "/slow" {
             std::future::pending::<()>().await;
         }
@@ -61,7 +61,7 @@ impl ContainerRuntime for Busybox {
     }
 }
 
-/// What came back.
+/// A response of the API server.
 #[derive(Debug)]
 pub struct Answer {
     pub code: u16,
@@ -69,13 +69,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The object, where there is one.
+    /// Asserts success, and returns the object.
     pub fn ok(self) -> Value {
         assert!((200..300).contains(&self.code), "{self:?}");
         self.body
     }
 
-    /// Holds that it was refused so.
+    /// Asserts an error with this code, reason and message.
     pub fn refused(&self, code: u16, reason: &str, message: &str) {
         let said = self.body["message"].as_str().unwrap_or_default();
         assert_eq!((self.code, self.body["reason"].as_str()), (code, Some(reason)), "{said}");
@@ -85,12 +85,12 @@ impl Answer {
 }
 
 impl World {
-    /// A fresh cluster in this process.
+    /// Runs a test on a new cluster in this process.
     pub fn embedded(test: impl AsyncFnOnce(&World)) {
         Self::with(Self::options(), &unique(), test);
     }
 
-    /// One that is begun in a certain way, and a namespace of that name.
+    /// Runs a test on a new cluster with these options and a namespace of this name.
     pub fn with(options: EmbeddedOptions, namespace: &str, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, namespace, async || {
             let handle = EmbeddedCluster::start(options);
@@ -99,12 +99,12 @@ impl World {
         });
     }
 
-    /// How those begin otherwise.
+    /// The default options of these clusters.
     pub fn options() -> EmbeddedOptions {
         EmbeddedOptions { workloads: Box::new(Busybox), ..EmbeddedOptions::default() }
     }
 
-    /// The cluster that the tests are for.
+    /// Runs a test on the cluster of `KUBECTL_CHAOS_TEST_CONTEXT`.
     pub fn real(test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
@@ -112,7 +112,7 @@ impl World {
         });
     }
 
-    /// A cluster that is served by the shipped program, by its kubeconfig.
+    /// Runs a test on a cluster that the binary serves, through its kubeconfig.
     pub fn served(kubeconfig: &Path, test: impl AsyncFnOnce(&World)) {
         Self::hold(test, &unique(), async || {
             (client(Kubeconfig::read_from(kubeconfig).expect("a kubeconfig"), None).await, None)
@@ -133,7 +133,7 @@ impl World {
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}});
             world.post("/api/v1/namespaces", &namespace).await.ok();
             if handle.is_none() {
-                // a real cluster lets no Pod in before its account is there, whole
+                // a real cluster rejects Pods until the service account exists
                 let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"},
                     "spec": {"containers": [{"name": "x", "image": "x"}]}});
                 let path = world.at("v1", "pods?dryRun=All");
@@ -155,7 +155,7 @@ impl World {
         });
     }
 
-    /// Deletes that at the end, whatever becomes of the test.
+    /// Deletes the object at the end, even if the test fails.
     pub fn forgets(&self, path: &str) {
         self.made.borrow_mut().push(path.to_owned());
     }
@@ -202,7 +202,7 @@ impl World {
         self.ask(Method::PUT, path, "", Some(body)).await
     }
 
-    /// By `json`, `merge`, `strategic-merge`.
+    /// Patches an object with `json`, `merge` or `strategic-merge`.
     pub async fn patch(&self, how: &str, path: &str, body: &Value) -> Answer {
         self.ask(Method::PATCH, path, &format!("application/{how}-patch+json"), Some(body)).await
     }
@@ -211,7 +211,7 @@ impl World {
         self.ask(Method::DELETE, path, "", Some(options)).await
     }
 
-    /// Asks until the answer is as it should be.
+    /// Reads an object until it fulfils a condition.
     pub async fn until(&self, path: &str, is: impl Fn(&Answer) -> bool) -> Value {
         let begun = Instant::now();
         loop {
@@ -225,7 +225,7 @@ impl World {
     }
 }
 
-/// A name that no other namespace has.
+/// A unique name for a namespace.
 fn unique() -> String {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     format!("contract-{}-{nanos:x}", std::process::id())
@@ -234,7 +234,7 @@ fn unique() -> String {
 async fn client(kubeconfig: Kubeconfig, context: Option<String>) -> kube::Client {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("the context");
-    // a refusal is what is asked for
+    // an error status is a valid result
     config.default_retry = false;
     kube::Client::try_from(config).expect("a client")
 }

@@ -1,11 +1,11 @@
-//! Objects that are not what they should be: whatever stands anywhere in a body, the answer is one, and no panic.
+//! Malformed objects: every request body gets a response, and none causes a panic.
 
 use ::http::Method;
 use serde_json::{Value, json};
 
 use super::fixture::World;
 
-/// Every place in a document, as a JSON pointer.
+/// Every place in a document as a JSON pointer.
 fn places(value: &Value, at: &str, places: &mut Vec<String>) {
     places.push(at.to_owned());
     match value {
@@ -59,8 +59,8 @@ fn objects() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// Every place of every object is replaced by what does not belong there, created, changed, and looked at.
-pub async fn whatever_stands_in_a_body_is_answered(world: &World) {
+/// Replaces every place of every object by an invalid value, then creates, patches and reads the object.
+pub async fn malformed_request_bodies_are_answered(world: &World) {
     let odd = [
         json!(null),
         json!("x"),
@@ -107,7 +107,7 @@ pub async fn whatever_stands_in_a_body_is_answered(world: &World) {
             .await;
         assert!(status.code < 500, "{status:?}");
     }
-    // what runs beside it still does
+    // the other objects still work
     let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "sound"}, "spec": {"replicas": 2,
         "selector": {"matchLabels": {"app": "sound"}}, "template": {"metadata": {"labels": {"app": "sound"}},
             "spec": {"containers": [{"name": "main", "image": "x:1"}]}}}});

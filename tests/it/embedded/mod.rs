@@ -1,5 +1,6 @@
-//! The embedded cluster. The contract is one suite that holds for it and for a real API server: where they differ,
-//! the embedded one is wrong. The real one is asked where `KUBECTL_CHAOS_TEST_CONTEXT` names it.
+//! The embedded cluster. The contract is a suite for the embedded cluster and for a real API server: where
+//! they differ,
+//! the embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the real one.
 
 mod contract;
 mod determinism;
@@ -7,23 +8,23 @@ mod fixture;
 mod kubectl;
 mod malformed;
 mod readiness;
-mod rehearsal;
+mod run;
 mod tables;
 
 use fixture::World;
 
-/// Runs each part of the contract in a world of its own.
+/// Runs each part of the contract on its own cluster.
 macro_rules! contract {
     ($($part:ident),+ $(,)?) => {
-        /// In this process.
-        mod here {
+        /// On a cluster in this process.
+        mod on_embedded {
             $(#[test]
             fn $part() {
                 super::World::embedded(super::contract::$part);
             })+
         }
         /// On a real cluster.
-        mod there {
+        mod on_real {
             $(#[test]
             #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT"]
             fn $part() {
@@ -34,27 +35,27 @@ macro_rules! contract {
 }
 
 contract!(
-    objects_are_created_once,
-    writes_are_guarded_by_versions,
-    four_ways_to_patch,
-    lists_select_and_come_in_pages,
-    watches_tell_what_happens_in_order,
-    what_is_left_out_is_filled_in,
-    what_makes_no_sense_is_refused,
+    object_is_created_only_once,
+    stale_resource_version_causes_conflict,
+    all_patch_types_are_applied,
+    lists_support_selectors_and_pages,
+    watch_reports_events_in_order,
+    missing_fields_get_default_values,
+    invalid_objects_are_rejected,
     deployments_roll_out_and_scale,
-    pods_go_in_their_time,
-    budgets_hold_evictions_back,
-    dependents_go_with_their_owners,
-    services_without_pods_have_no_endpoints,
-    namespaces_take_everything_along,
-    tables_are_what_kubectl_shows,
-    tables_show_what_objects_hold,
-    dry_runs_leave_nothing,
-    what_is_not_ready_says_why,
-    pods_of_silent_nodes_are_not_counted_on,
+    pods_terminate_after_grace_period,
+    disruption_budget_blocks_eviction,
+    dependents_are_deleted_with_owner,
+    service_without_pods_has_no_endpoints,
+    namespace_deletion_deletes_its_objects,
+    tables_have_columns_of_kubectl,
+    table_cells_show_object_fields,
+    dry_run_request_changes_nothing,
+    unready_pod_states_reason,
+    pods_on_unreachable_nodes_are_not_ready,
 );
 
 #[test]
-fn whatever_stands_in_a_body_is_answered() {
-    World::embedded(malformed::whatever_stands_in_a_body_is_answered);
+fn malformed_request_bodies_are_answered() {
+    World::embedded(malformed::malformed_request_bodies_are_answered);
 }

@@ -1,5 +1,4 @@
-//! Who is ready, and who is not: the part of the contract that is about it, and what the sample application shows
-//! when its containers are asked for real.
+//! Readiness: the part of the contract about it, and the readiness probes of the demo application.
 
 use std::process::Child;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::contract::{is_ready, is_rolled_out, pod};
 use super::fixture::{Answer, World};
-use super::rehearsal::example;
+use super::run::example;
 use crate::harness::{Chaos, is_written, signal, wait_until};
 
 fn condition(object: &Value, of: &str) -> Value {
@@ -17,7 +16,7 @@ fn condition(object: &Value, of: &str) -> Value {
     all.into_iter().find(|one| one["type"] == of).cloned().unwrap_or_default()
 }
 
-/// The names of the Pods that a Service has, those that are ready and those that are not.
+/// The names of the ready and unready Pods of a Service.
 fn served(endpoints: &Value) -> (Vec<String>, Vec<String>) {
     let names = |list: &str| {
         let subsets = endpoints["subsets"].as_array().into_iter().flatten();
@@ -35,7 +34,7 @@ fn service(port: &Value) -> Value {
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": port}]}})
 }
 
-pub async fn what_is_not_ready_says_why(world: &World) {
+pub async fn unready_pod_states_reason(world: &World) {
     world.post(&world.at("v1", "services"), &service(&json!("http"))).await.ok();
     let get = |path: &str| json!({"httpGet": {"path": path, "port": "http"}});
     for (name, mut probe) in [
@@ -74,7 +73,7 @@ pub async fn what_is_not_ready_says_why(world: &World) {
         let status = &pod["status"]["containerStatuses"][0];
         assert_eq!((&status["ready"], &status["started"]), (&json!(false), &json!(true)), "{name}");
     }
-    // each failure is told, and why; whoever waits for its time has not failed
+    // each failure has a cause; a probe within its initial delay has not failed
     for (name, why) in [
         ("wrong", "Readiness probe failed: HTTP probe failed with statuscode: 404"),
         ("refused", ":81: connect: connection refused"),
@@ -101,12 +100,12 @@ pub async fn what_is_not_ready_says_why(world: &World) {
     world.until(&world.at("v1", "endpoints/web"), |answer| served(&answer.body) == expected).await;
 }
 
-/// A Node that says it is not ready keeps its Pods as they are; of one that says nothing more nobody knows.
-pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
+/// The Pods of an unready Node keep their status; those of an unreachable Node become unready.
+pub async fn pods_on_unreachable_nodes_are_not_ready(world: &World) {
     let name = format!("{}-silent", world.namespace);
     let (node, nodes) = (format!("/api/v1/nodes/{name}"), "/api/v1/nodes");
     world.forgets(&node);
-    // no other test's Pods are to come here
+    // Pods of other tests must not be scheduled here
     let taints = json!([{"key": "contract", "value": "yes", "effect": "NoSchedule"}]);
     world
         .post(nodes, &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints}}))
@@ -130,7 +129,7 @@ pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
     let tenant = world.at("v1", "pods/tenant");
     world.forgets(&tenant);
     if !world.is_embedded {
-        // nobody runs it there: this is what a kubelet would say
+        // no kubelet runs it: this is the status that a kubelet would set
         let holds =
             |of: &str| json!({"type": of, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         let conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map(holds);
@@ -142,7 +141,7 @@ pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
     let (mine, none) = (vec!["tenant".to_owned()], Vec::new());
     let endpoints = world.at("v1", "endpoints/web");
     world.until(&endpoints, |answer| served(&answer.body) == (mine.clone(), none.clone())).await;
-    // a kubelet that is not ready still looks after its Pods
+    // an unready kubelet still manages its Pods
     tell("False").await;
     tokio::time::sleep(Duration::from_secs(if world.is_embedded { 1 } else { 8 })).await;
     assert!(is_ready(&world.get(&tenant).await.ok()));
@@ -150,7 +149,7 @@ pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
     if world.is_embedded {
         tell("Unknown").await;
     }
-    // a real cluster waits for word of it, for so long
+    // a real cluster waits this long for the kubelet
     world.until(&node, |answer| condition(&answer.body, "Ready")["status"] == "Unknown").await;
     let lost = world.until(&tenant, |answer| !is_ready(&answer.body)).await;
     assert_eq!(condition(&lost, "Ready")["status"], "False");
@@ -160,15 +159,15 @@ pub async fn pods_of_silent_nodes_are_not_counted_on(world: &World) {
         (&json!("True"), &json!("Running"))
     );
     world.until(&endpoints, |answer| served(&answer.body) == (none.clone(), mine.clone())).await;
-    // nothing ends where nobody answers
+    // without a kubelet no Pod terminates
     world.delete(&tenant, &Value::Null).await.ok();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(world.get(&tenant).await.ok()["metadata"]["deletionTimestamp"].is_string());
 }
 
-/// In this process there is somebody who looks after the Pods of any Node.
+/// The embedded cluster manages the Pods of every Node.
 #[test]
-fn pods_come_back_with_their_node() {
+fn pods_become_ready_with_their_node() {
     World::embedded(async |world| {
         let service = service(&json!(80));
         world.post(&world.at("v1", "services"), &service).await.ok();
@@ -182,7 +181,7 @@ fn pods_come_back_with_their_node() {
         };
         tell("Unknown").await;
         world.until(&one, |answer| !is_ready(&answer.body)).await;
-        // meanwhile the other one takes what comes
+        // meanwhile the other Pod receives the requests
         world.post(&world.at("v1", "pods"), &pod("two", &json!({"app": "web"}))).await.ok();
         let two = world.until(&world.at("v1", "pods/two"), |answer| is_ready(&answer.body)).await;
         assert_ne!(two["spec"]["nodeName"], there["spec"]["nodeName"]);
@@ -202,7 +201,7 @@ fn pods_come_back_with_their_node() {
     });
 }
 
-/// A container with a probe that nobody answers.
+/// A container with a readiness probe that gets no response.
 fn slow(name: &str, patience: u32) -> Value {
     let mut slow = pod(name, &json!({}));
     let container = &mut slow["spec"]["containers"][0];
@@ -213,7 +212,7 @@ fn slow(name: &str, patience: u32) -> Value {
 }
 
 #[test]
-fn nobody_waits_for_an_answer_longer_than_was_said() {
+fn readiness_probe_respects_timeout() {
     World::embedded(async |world| {
         for (name, patience) in [("short", 1), ("long", 1000)] {
             world.post(&world.at("v1", "pods"), &slow(name, patience)).await.ok();
@@ -236,7 +235,7 @@ fn nobody_waits_for_an_answer_longer_than_was_said() {
     });
 }
 
-/// A program that ends with the test.
+/// A process that ends with the test.
 struct Served(Child);
 
 impl Drop for Served {
@@ -250,7 +249,7 @@ fn manifest(file: &str) -> Value {
     serde_yaml::from_str(&std::fs::read_to_string(example(file)).unwrap()).unwrap()
 }
 
-/// A Deployment of the example, whose Pods are ready when this path says so.
+/// A Deployment of the example with a readiness probe on this path.
 fn deployment(part: &str, path: &str) -> Value {
     let mut deployment = manifest(&format!("01-before/{part}-deployment.yaml"));
     deployment["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] =
@@ -259,7 +258,7 @@ fn deployment(part: &str, path: &str) -> Value {
 }
 
 #[test]
-fn the_sample_application_is_asked_whether_it_is_ready() {
+fn readiness_probe_reaches_demo_app() {
     let chaos = Chaos::new();
     let _server = Served(chaos.start(["embedded", "serve", "--kubeconfig", "config"]));
     wait_until("the kubeconfig", || is_written(&chaos.path("config")));
@@ -284,7 +283,7 @@ fn the_sample_application_is_asked_whether_it_is_ready() {
             world.until(&world.at("v1", "events?fieldSelector=reason%3DUnhealthy"), told).await;
             assert!(world.get(&at(part)).await.ok()["status"]["availableReplicas"].is_null(), "{part}");
         }
-        // the consumer is ready as soon as it has somebody to ask, and as long
+        // the consumer is ready while it can reach a provider
         world.patch("strategic-merge", &at("provider"), &deployment("provider", "/health")).await.ok();
         world.until(&at("provider"), is_rolled_out).await;
         world.until(&at("consumer"), is_rolled_out).await;

@@ -1,4 +1,4 @@
-//! The part of the contract that is about tables: what `kubectl get` shows, column by column.
+//! The part of the contract about tables: the columns of `kubectl get`.
 
 use ::http::Method;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub async fn table(world: &World, path: &str) -> (String, Vec<Value>) {
     (columns.join(" "), cells)
 }
 
-pub async fn tables_are_what_kubectl_shows(world: &World) {
+pub async fn tables_have_columns_of_kubectl(world: &World) {
     world.post(&world.at("apps/v1", "deployments"), &deployment("web", 1)).await.ok();
     world.until(&world.at("apps/v1", "deployments/web"), is_rolled_out).await;
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
@@ -45,7 +45,7 @@ pub async fn tables_are_what_kubectl_shows(world: &World) {
     );
 }
 
-pub async fn tables_show_what_objects_hold(world: &World) {
+pub async fn table_cells_show_object_fields(world: &World) {
     world.post(&world.at("apps/v1", "deployments"), &deployment("web", 1)).await.ok();
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});

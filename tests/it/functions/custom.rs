@@ -58,7 +58,7 @@ fn joined(mut base: Value, more: &Value) -> Value {
     base
 }
 
-pub fn custom_objects_come_change_and_go(site: &Site) {
+pub fn custom_objects_are_created_patched_and_deleted(site: &Site) {
     let group = format!("{}.example.com", site.namespace);
     let _definitions = Definitions::create(
         site,
@@ -140,7 +140,7 @@ pub fn custom_objects_come_change_and_go(site: &Site) {
     play(site, &steps);
 }
 
-pub fn faults_of_chaos_mesh_are_asked_for_and_taken_back(site: &Site) {
+pub fn chaos_mesh_faults_are_created_and_deleted(site: &Site) {
     let named =
         |kind: &str, plural: &str| definition("chaos-mesh.org", "v1alpha1", kind, plural, "Namespaced");
     let _definitions = Definitions::create(

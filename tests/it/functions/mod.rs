@@ -17,7 +17,7 @@ mod workloads;
 
 use std::collections::BTreeSet;
 
-use kubectl_chaos::kubernetes::catalogue::functions;
+use kubectl_chaos::chaosk8s::catalogue::functions;
 use serde_json::{Value, json};
 
 use crate::harness::{Site, object, pod_spec};
@@ -26,7 +26,7 @@ use crate::harness::{Site, object, pod_spec};
 macro_rules! suite {
     (both: $($of:ident :: $part:ident),+; here: $($of_here:ident :: $here:ident),+ $(,)?) => {
         /// On an embedded cluster.
-        mod here {
+        mod on_embedded {
             $(#[test]
             fn $part() {
                 super::$of::$part(&super::Site::embedded());
@@ -37,7 +37,7 @@ macro_rules! suite {
             })+
         }
         /// On a real cluster.
-        mod there {
+        mod on_real {
             $(#[test]
             #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
             fn $part() {
@@ -49,28 +49,28 @@ macro_rules! suite {
 
 suite!(
     both:
-    custom::custom_objects_come_change_and_go,
-    custom::faults_of_chaos_mesh_are_asked_for_and_taken_back,
-    nodes::nodes_are_emptied_by_the_rules,
-    nodes::nodes_are_looked_at,
-    nodes::nodes_are_made_closed_and_deleted,
-    pods::logs_are_read_and_searched,
-    pods::pods_are_chosen_in_every_way,
-    pods::pods_are_counted_and_judged,
+    custom::custom_objects_are_created_patched_and_deleted,
+    custom::chaos_mesh_faults_are_created_and_deleted,
+    nodes::nodes_are_drained_by_eviction_rules,
+    nodes::node_conditions_are_probed,
+    nodes::nodes_are_created_cordoned_and_deleted,
+    pods::pod_logs_are_read_and_searched,
+    pods::pods_are_selected_by_every_argument,
+    pods::pods_are_counted_and_checked_for_readiness,
     resources::events_are_listed,
-    resources::namespaces_come_and_go,
-    resources::network_policies_come_and_go,
-    resources::secrets_and_ingresses_come_and_go,
-    resources::services_come_and_go,
-    services::services_without_pods_say_so,
-    workloads::daemon_sets_are_made_changed_and_waited_for,
-    workloads::deployments_are_made_scaled_and_waited_for,
-    workloads::stateful_sets_are_made_scaled_and_waited_for,
-    workloads::the_old_names_do_the_same;
+    resources::namespaces_are_created_and_deleted,
+    resources::network_policies_are_created_and_deleted,
+    resources::secrets_and_ingresses_are_created_and_deleted,
+    resources::services_are_created_and_deleted,
+    services::service_without_pods_reports_no_endpoints,
+    workloads::daemon_sets_are_created_patched_and_awaited,
+    workloads::deployments_are_created_scaled_and_awaited,
+    workloads::stateful_sets_are_created_scaled_and_awaited,
+    workloads::deprecated_functions_behave_like_replacements;
     // Pods that run on the real cluster are on its one node, where they are not alone; and nothing listens there
     here:
-    nodes::budgets_hold_a_drain_back,
-    services::services_answer_through_their_pods,
+    nodes::disruption_budget_blocks_drain,
+    services::service_is_reached_through_its_pods,
 );
 
 /// A workload with one container; name, `app` and `name` labels are the same.
@@ -88,7 +88,7 @@ fn workload(kind: &str, name: &str, replicas: u32, image: &str) -> Value {
 }
 
 #[test]
-fn every_function_is_in_the_suite() {
+fn every_function_is_tested() {
     let parts = [
         include_str!("custom.rs"),
         include_str!("nodes.rs"),

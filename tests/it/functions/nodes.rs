@@ -13,7 +13,7 @@ impl<'a> Nodes<'a> {
     fn create(site: &'a Site, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| format!("{}-{name}", site.namespace)).collect();
         for name in &names {
-            // no other test's Pods are to come here
+            // Pods of other tests must not be scheduled here
             let taint = json!({"key": "suite", "value": "yes", "effect": "NoSchedule"});
             let metadata = json!({"name": name, "labels": {"made-for": site.namespace}});
             site.create(
@@ -55,7 +55,7 @@ impl Drop for Nodes<'_> {
     }
 }
 
-pub fn nodes_are_made_closed_and_deleted(site: &Site) {
+pub fn nodes_are_created_cordoned_and_deleted(site: &Site) {
     let made = format!("{}-made", site.namespace);
     let path = format!("/api/v1/nodes/{made}");
     let nodes = Nodes::create(site, &["a", "b"]);
@@ -91,7 +91,7 @@ pub fn nodes_are_made_closed_and_deleted(site: &Site) {
     play(site, &steps);
 }
 
-pub fn nodes_are_looked_at(site: &Site) {
+pub fn node_conditions_are_probed(site: &Site) {
     let nodes = Nodes::create(site, &["a", "b"]);
     for index in 0..2 {
         nodes.tell(index, &[("Ready", "True"), ("PIDPressure", "False"), ("KernelDeadlock", "False")]);
@@ -132,7 +132,7 @@ fn tenant(node: &str, name: &str, more: &Value) -> Value {
     tenant
 }
 
-pub fn nodes_are_emptied_by_the_rules(site: &Site) {
+pub fn nodes_are_drained_by_eviction_rules(site: &Site) {
     let nodes = Nodes::create(site, &["a", "b"]);
     let pods = site.at("v1", "pods");
     // an owner that no controller acts for
@@ -173,7 +173,7 @@ pub fn nodes_are_emptied_by_the_rules(site: &Site) {
 }
 
 /// What a budget says holds a drain back, until it may go on; Pods of `DaemonSets` stay where they are.
-pub fn budgets_hold_a_drain_back(site: &Site) {
+pub fn disruption_budget_blocks_drain(site: &Site) {
     site.create(
         &site.at("apps/v1", "deployments"),
         &super::workload("Deployment", "web", 2, "testbed/busybox:1"),

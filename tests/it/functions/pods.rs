@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::steps::{Step, act, fails, gone, holds, names, play, play_with, reads, refused};
 use crate::harness::{Site, object, pod_spec};
 
-pub fn pods_are_chosen_in_every_way(site: &Site) {
+pub fn pods_are_selected_by_every_argument(site: &Site) {
     let label = |more: Value| {
         let mut arguments = json!({"label_selector": "app=web", "grace_period": 0});
         arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -47,7 +47,7 @@ pub fn pods_are_chosen_in_every_way(site: &Site) {
     play(site, &steps);
 }
 
-pub fn pods_are_counted_and_judged(site: &Site) {
+pub fn pods_are_counted_and_checked_for_readiness(site: &Site) {
     site.ready_pods(&["one", "two"], &json!({"app": "web", "name": "web"}));
     let stuck = object(
         "v1",
@@ -112,7 +112,7 @@ pub fn pods_are_counted_and_judged(site: &Site) {
     play(site, &steps);
 }
 
-pub fn logs_are_read_and_searched(site: &Site) {
+pub fn pod_logs_are_read_and_searched(site: &Site) {
     site.ready_pods(&["one", "two"], &json!({"name": "web"}));
     let web = |more: Value| {
         let mut arguments = json!({"name": "web"});

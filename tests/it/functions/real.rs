@@ -4,14 +4,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use kubectl_chaos::kubernetes::catalogue::{ArgumentDefault as Standard, functions};
+use kubectl_chaos::chaosk8s::catalogue::{ArgumentDefault as Standard, functions};
 
 use super::steps::{Step, act, fails, play, play_with};
 use crate::harness::Site;
 
 #[test]
 #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn commands_are_run_in_pods() {
+fn exec_in_pods_runs_command() {
     let site = Site::real();
     site.ready_pods(&["one"], &json!({"app": "web"}));
     let touch = json!({"cmd": "/bin/busybox touch /tmp/touched", "label_selector": "app=web", "container_name": "main"});
@@ -26,7 +26,7 @@ fn commands_are_run_in_pods() {
 /// Whoever may do nothing is told so by every probe, with what shows it.
 #[test]
 #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn every_probe_says_which_right_is_missing() {
+fn every_probe_names_missing_permission() {
     let steps: Vec<Step> = functions()
         .filter(|function| !function.is_action && !function.needs.is_empty())
         .map(|probe| {

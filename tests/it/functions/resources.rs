@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::steps::{act, came_to, fails, gone, holds, play, reads, refused};
 use crate::harness::{Site, object};
 
-pub fn namespaces_come_and_go(site: &Site) {
+pub fn namespaces_are_created_and_deleted(site: &Site) {
     let (one, two) = (format!("{}-one", site.namespace), format!("{}-two", site.namespace));
     site.chaos.write("two.json", object("v1", "Namespace", &two, &json!({})).to_string());
     let path = |name: &str| format!("/api/v1/namespaces/{name}");
@@ -28,7 +28,7 @@ pub fn namespaces_come_and_go(site: &Site) {
     play(site, &steps);
 }
 
-pub fn services_come_and_go(site: &Site) {
+pub fn services_are_created_and_deleted(site: &Site) {
     let one = site.at("v1", "services/web");
     let service = json!({"metadata": {"name": "web", "labels": {"name": "web"}},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
@@ -58,7 +58,7 @@ pub fn services_come_and_go(site: &Site) {
     play(site, &steps);
 }
 
-pub fn secrets_and_ingresses_come_and_go(site: &Site) {
+pub fn secrets_and_ingresses_are_created_and_deleted(site: &Site) {
     let secret = site.at("v1", "secrets/there");
     let ingress = site.at("networking.k8s.io/v1", "ingresses/door");
     let file = object("v1", "Secret", "there", &json!({"stringData": {"key": "value"}}));
@@ -95,7 +95,7 @@ pub fn secrets_and_ingresses_come_and_go(site: &Site) {
     play(site, &steps);
 }
 
-pub fn network_policies_come_and_go(site: &Site) {
+pub fn network_policies_are_created_and_deleted(site: &Site) {
     let all = site.at("networking.k8s.io/v1", "networkpolicies");
     let policy =
         json!({"spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}});

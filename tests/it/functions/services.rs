@@ -18,7 +18,7 @@ fn create(site: &Site) {
     site.until(&site.at("v1", "endpoints/web"), |answer| answer.code == 200);
 }
 
-pub fn services_without_pods_say_so(site: &Site) {
+pub fn service_without_pods_reports_no_endpoints(site: &Site) {
     create(site);
     let asked = ask(site, "http://web.svc/");
     assert_eq!(asked["status"], "failed");
@@ -30,7 +30,7 @@ pub fn services_without_pods_say_so(site: &Site) {
 }
 
 /// A real cluster has no image here that listens: the tests of the image ask there.
-pub fn services_answer_through_their_pods(site: &Site) {
+pub fn service_is_reached_through_its_pods(site: &Site) {
     create(site);
     let deployment = workload("Deployment", "web", 2, LISTENS);
     site.create(&site.at("apps/v1", "deployments"), &deployment);

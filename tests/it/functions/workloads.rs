@@ -16,7 +16,7 @@ fn is_complete(answer: &Answer) -> bool {
         && ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|field| status[field] == *wanted)
 }
 
-pub fn deployments_are_made_scaled_and_waited_for(site: &Site) {
+pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
     let all = site.at("apps/v1", "deployments");
     let one = format!("{all}/web");
     site.chaos.write("web.json", workload("Deployment", "web", 2, IMAGE).to_string());
@@ -84,7 +84,7 @@ pub fn deployments_are_made_scaled_and_waited_for(site: &Site) {
     play(site, &steps);
 }
 
-pub fn the_old_names_do_the_same(site: &Site) {
+pub fn deprecated_functions_behave_like_replacements(site: &Site) {
     let all = site.at("apps/v1", "deployments");
     let one = format!("{all}/web");
     site.chaos.write("web.json", workload("Deployment", "web", 1, IMAGE).to_string());
@@ -114,7 +114,7 @@ pub fn the_old_names_do_the_same(site: &Site) {
     play(site, &steps);
 }
 
-pub fn stateful_sets_are_made_scaled_and_waited_for(site: &Site) {
+pub fn stateful_sets_are_created_scaled_and_awaited(site: &Site) {
     let all = site.at("apps/v1", "statefulsets");
     site.chaos.write("db.json", workload("StatefulSet", "db", 1, IMAGE).to_string());
     let db = |more: Value| {
@@ -159,7 +159,7 @@ pub fn stateful_sets_are_made_scaled_and_waited_for(site: &Site) {
     play(site, &steps);
 }
 
-pub fn daemon_sets_are_made_changed_and_waited_for(site: &Site) {
+pub fn daemon_sets_are_created_patched_and_awaited(site: &Site) {
     let one = site.at("apps/v1", "daemonsets/agent");
     // another test makes Nodes of its own meanwhile: this one is for the Node that was there before
     let nodes = site.read("/api/v1/nodes?labelSelector=kubernetes.io%2Fhostname").body;

@@ -211,7 +211,7 @@ fn experiment() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn any_shape() {
+fn experiments_of_any_shape_are_handled() {
     let cases = || (experiment(), part(), part(), any::<bool>());
     fuzz("experiments", cases, |(document, first, second, strict)| {
         let text = serde_json::to_string_pretty(&document).unwrap();

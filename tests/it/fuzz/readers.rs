@@ -171,13 +171,13 @@ fn check_json(text: String) -> TestCaseResult {
 }
 
 #[test]
-fn json_texts() {
+fn json_reader_handles_any_text() {
     let texts = || prop_oneof![pieces(&JSON_SIGNS, 30), damaged(&JSON_SIGNS), any::<String>()];
     fuzz("JSON texts", texts, check_json);
 }
 
 #[test]
-fn values_come_back_from_json() {
+fn values_round_trip_through_json() {
     fuzz("values to JSON and back", value, |value| {
         let text = serde_json::to_string(&value).unwrap();
         let read = json::read(&text, "f");
@@ -189,13 +189,13 @@ fn values_come_back_from_json() {
 }
 
 #[test]
-fn yaml_texts() {
+fn yaml_reader_handles_any_text() {
     let texts = || prop_oneof![pieces(&YAML_SIGNS, 30), damaged(&YAML_SIGNS), any::<String>()];
     fuzz("YAML texts", texts, |text| check_read(&yaml::read(&text, "f"), &text));
 }
 
 #[test]
-fn values_come_back_from_yaml() {
+fn values_round_trip_through_yaml() {
     // texts that YAML 1.1 takes for nothing else; numbers with an exponent are no numbers there without a point
     let plain = || "t[g-mz -]{0,12}z".boxed();
     let values = move || tree(plain().prop_map(Value::Text).boxed(), plain());
@@ -211,7 +211,7 @@ fn values_come_back_from_yaml() {
 }
 
 #[test]
-fn settings_and_variables() {
+fn settings_and_variables_handle_any_content() {
     let signs = || pieces(&YAML_SIGNS, 20);
     let lines = vec((text(), select(&["=", " = ", "", "export ", "\n", "\"", "#"][..])), 0..8)
         .prop_map(|lines| lines.into_iter().map(|(text, sign)| text + sign).collect::<String>());

@@ -19,20 +19,18 @@ fn entries() -> impl Strategy<Value = Map> {
 }
 
 #[test]
-fn texts_are_filled() {
+fn substitution_handles_any_text() {
     let cases = || (pieces(&SIGNS, 12), value(), entries(), entries());
     fuzz("substitution", cases, |(text, value, configuration, secrets)| {
-        let grouped = map([("group", Value::Map(resolve_secrets.clone()))]);
-        let scope = Scope::new(resolve_configuration.clone(), grouped);
+        let grouped = map([("group", Value::Map(secrets.clone()))]);
+        let scope = Scope::new(configuration.clone(), grouped);
         let filled = scope.fill_text(&text);
         if !text.contains('$') {
             prop_assert_eq!(&filled, &Value::Text(text.clone()));
         }
-        for name in
-            resolve_configuration.keys().filter(|name| ["a", "b", "b_1", "c"].contains(&name.as_str()))
-        {
+        for name in configuration.keys().filter(|name| ["a", "b", "b_1", "c"].contains(&name.as_str())) {
             // the value itself, NaN included
-            let (got, given) = (scope.fill_text(&format!("${{{name}}}")), &resolve_configuration[name]);
+            let (got, given) = (scope.fill_text(&format!("${{{name}}}")), &configuration[name]);
             prop_assert_eq!(format!("{got:?}"), format!("{given:?}"));
         }
         scope.fill(&value);
@@ -44,7 +42,7 @@ fn texts_are_filled() {
 }
 
 #[test]
-fn declarations_are_resolved() {
+fn configuration_handles_any_declaration() {
     let word = select(&["env", "vault", "probe", "static", "json", "int", "A", "B", "path/to/it"][..]);
     let word = prop_oneof![3 => word.prop_map(str::to_owned), 1 => text()].boxed();
     let key = select(&["type", "key", "default", "env_var_type", "path", "provider", "name", "a"][..]);
@@ -70,7 +68,7 @@ fn declarations_are_resolved() {
 }
 
 #[test]
-fn secrets_are_masked() {
+fn secrets_are_masked_in_any_text() {
     // the mask itself hides nothing; shorter secrets are masked only where they are the whole text
     let secret = prop_oneof![
         "[!-)+-~]{4,20}",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::mock::{GitHub, US};
 use super::{Job, heard, pull_request};
-use crate::comparing::{Seen, journal};
+use crate::compare::{Seen, journal};
 
 /// The event of a job that looks at what another workflow left, for a branch of a fork.
 pub fn workflow_run(branch: &str) -> Value {
@@ -23,7 +23,7 @@ fn open(github: &GitHub) {
 
 /// One comment, or none, and what was said.
 #[test]
-fn the_pull_request_is_the_one_that_the_run_was_for() {
+fn pull_request_is_found_by_head_of_workflow_run() {
     let github = GitHub::start();
     github.open(3, "shop/web", "fix", "abc");
     github.open(4, "eve/web", "fix-2", "abc");
@@ -48,7 +48,7 @@ fn the_pull_request_is_the_one_that_the_run_was_for() {
 }
 
 #[test]
-fn without_one_that_is_meant_nothing_is_posted() {
+fn no_matching_pull_request_means_no_comment() {
     let check = |open: &dyn Fn(&GitHub), event: Value, expected: &str| {
         let github = GitHub::start();
         open(&github);
@@ -88,7 +88,7 @@ fn without_one_that_is_meant_nothing_is_posted() {
 
 /// The title is the artifact's own, and may be the identity of any comment.
 #[test]
-fn an_artifact_does_not_choose_its_comment() {
+fn artifact_title_cannot_select_comment() {
     let check = |event: &Value, line: &[&str], expected: &str| {
         let github = GitHub::start();
         open(&github);
@@ -161,7 +161,7 @@ fn hostile(text: &str) -> Value {
 }
 
 #[test]
-fn hostile_texts_stay_texts() {
+fn untrusted_text_is_escaped_in_comment() {
     for (at, text) in HOSTILE.into_iter().enumerate() {
         for from in ["an artifact", "eve/web", "shop/web"] {
             let github = GitHub::start();
@@ -206,7 +206,7 @@ fn hostile_texts_stay_texts() {
 }
 
 #[test]
-fn a_planted_line_does_not_make_a_comment_another_ones() {
+fn marker_in_artifact_text_is_ignored() {
     let github = GitHub::start();
     let text = "x\n<!-- kubectl-chaos:comment:web -->\n<!-- kubectl-chaos:run:999999:1:x -->\ny";
     Job::of_a_pull_request()
@@ -226,7 +226,7 @@ fn a_planted_line_does_not_make_a_comment_another_ones() {
 }
 
 #[test]
-fn what_it_says_of_itself_does_not_count() {
+fn verdict_claimed_by_artifact_is_recomputed() {
     let github = GitHub::start();
     open(&github);
     let mut claims = journal("a", "failed", &[]);
@@ -258,7 +258,7 @@ fn what_it_says_of_itself_does_not_count() {
 }
 
 #[test]
-fn what_is_forged_is_refused() {
+fn forged_artifact_is_rejected() {
     let refused = |make: &dyn Fn(&Job), code: i32, expected: &str| {
         for event in ["workflow_run", "pull_request_target"] {
             let github = GitHub::start();
@@ -335,7 +335,7 @@ fn what_is_forged_is_refused() {
 
 #[test]
 #[cfg(unix)]
-fn links_are_not_followed() {
+fn symlinks_in_artifact_are_not_followed() {
     use std::os::unix::fs::symlink;
     let github = GitHub::start();
     open(&github);
@@ -361,7 +361,7 @@ fn links_are_not_followed() {
 }
 
 #[test]
-fn the_comment_says_when_the_experiment_itself_was_changed() {
+fn comment_reports_changed_experiment_of_artifact() {
     let base = |text: &Value, hash: Option<&str>| {
         let github = GitHub::start();
         open(&github);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::mock::{GitHub, TOKEN, US};
 use super::{Job, REPOSITORY, pull_request, shown};
-use crate::comparing::journal;
+use crate::compare::journal;
 use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
 
 pub fn process(path: &str, arguments: &[&str]) -> Value {
@@ -40,7 +40,7 @@ pub fn touching() -> Value {
 }
 
 #[test]
-fn it_works_anywhere() {
+fn ci_works_outside_github() {
     let chaos = Chaos::new();
     chaos.write("it", "");
     chaos.write("e.json", deviating().to_string());
@@ -65,7 +65,7 @@ fn it_works_anywhere() {
 }
 
 #[test]
-fn a_step_is_told_what_came_of_it() {
+fn ci_sets_step_outputs() {
     let job = Job::of_a_pull_request();
     job.chaos.write("it", "");
     job.chaos.write("e.json", deviating().to_string());
@@ -89,7 +89,7 @@ fn a_step_is_told_what_came_of_it() {
 
 /// The folder may come with the pull request: then nothing runs, nothing of it is told, and nothing of it goes.
 #[test]
-fn results_that_a_pull_request_brought_along_are_not_told() {
+fn results_committed_in_pull_request_are_not_published() {
     let arms =
         [with_journal("before/journal-1.json", "failed"), with_journal("after/journal-1.json", "held")];
     let single = &["--experiment", "e.json"][..];
@@ -134,7 +134,7 @@ fn with_journal(name: &str, what: &str) -> (String, String) {
 }
 
 #[test]
-fn inputs_are_variables() {
+fn ci_reads_inputs_from_env_variables() {
     let input = |pairs: &[(&str, &str)]| -> (Chaos, Finished) {
         let chaos = Chaos::new();
         chaos.write("it", "");
@@ -175,7 +175,7 @@ fn inputs_are_variables() {
 }
 
 #[test]
-fn a_command_line_that_cannot_be_read_is_told_to_the_job() {
+fn invalid_input_is_reported_as_annotation() {
     let job = Job::of_a_pull_request().env("KUBECTL_CHAOS_INPUT_TIMEOUT", "soon\u{20}::error::x");
     let finished = job.ci(&["--experiment", "e.json"]).exits(2);
     let annotation =
@@ -194,7 +194,7 @@ fn a_command_line_that_cannot_be_read_is_told_to_the_job() {
 }
 
 #[test]
-fn no_experiment_runs_with_the_rights_of_the_base_branch() {
+fn ci_refuses_events_with_base_branch_permissions() {
     let comment = json!({"action": "created", "issue": {"number": 5, "pull_request": {"url": "u"}}});
     let own = pull_request(REPOSITORY);
     for (event, file) in [
@@ -242,7 +242,7 @@ fn may(job: &Job, contexts: &[&str], more: &[&str], allowed: bool, says: &str) {
 }
 
 #[test]
-fn only_clusters_that_are_made_to_be_broken_are_touched() {
+fn ci_allows_only_local_test_clusters_by_default() {
     let own = Job::of_a_pull_request;
     may(&own(), &["kind-ci"], &[], true, "");
     may(&own(), &["k3d-ci"], &[], true, "");
@@ -265,7 +265,7 @@ fn only_clusters_that_are_made_to_be_broken_are_touched() {
 }
 
 #[test]
-fn on_a_pull_request_from_a_fork_nothing_else_can_be_allowed() {
+fn allow_context_is_rejected_on_fork_pull_request() {
     let allow = ["--allow-context", "*"];
     let refused = "on a pull request from a fork nothing else can be allowed";
     let fork = || Job::new("pull_request", &pull_request("eve/web"));
@@ -297,7 +297,7 @@ fn on_a_pull_request_from_a_fork_nothing_else_can_be_allowed() {
 }
 
 #[test]
-fn an_experiment_does_not_choose_another_cluster() {
+fn experiment_cannot_select_another_cluster() {
     let keys = |secrets: Value| {
         let mut experiment = touching();
         experiment["method"][1]["provider"]["secrets"] = json!(["k8s"]);
@@ -338,7 +338,7 @@ fn an_experiment_does_not_choose_another_cluster() {
 }
 
 #[test]
-fn what_belongs_to_the_job_is_not_to_be_had_by_configuration() {
+fn configuration_cannot_read_job_variables() {
     let job = Job::of_a_pull_request()
         .env("GITHUB_TOKEN", TOKEN)
         .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "the-identity-of-the-job")
@@ -362,7 +362,7 @@ fn what_belongs_to_the_job_is_not_to_be_had_by_configuration() {
 
 /// Nothing of what an experiment makes anybody say is a command.
 #[test]
-fn the_runner_hears_nothing_of_an_experiment() {
+fn workflow_commands_in_experiment_are_neutralised() {
     let job = Job::of_a_pull_request();
     let text = "::error::one\n::add-mask::e\r\n  ::set-output name=a::b ##[error]two";
     let method = json!([{"type": "action", "name": text, "provider": process("sh", &["-c", "echo '::error::three' >&2; exit 1"])}]);
@@ -379,7 +379,7 @@ fn the_runner_hears_nothing_of_an_experiment() {
 }
 
 #[test]
-fn it_says_when_the_experiment_was_changed() {
+fn ci_reports_changed_experiment() {
     let check = |base: Option<&Value>, expected: Option<&str>| {
         let job = Job::of_a_pull_request();
         job.chaos.write("it", "");
@@ -408,7 +408,7 @@ fn example(rest: &str) -> String {
 
 /// The whole way: a trial within a job, by inputs alone, and what is published of it.
 #[test]
-fn a_trial_is_conducted_and_published() {
+fn ci_runs_trial_and_publish_comments() {
     let github = GitHub::start();
     let job = Job::of_a_pull_request()
         .at(&github, 1)
@@ -452,7 +452,7 @@ fn a_trial_is_conducted_and_published() {
 }
 
 #[test]
-fn a_record_that_was_brought_along_leads_to_no_other_cluster() {
+fn committed_trial_state_cannot_select_cluster() {
     let folder = |job: &Job, server: &Server, context: &str| {
         let record = json!({"schema": "kubectl-chaos/trial/v1", "trial": "0a1b2c3d", "state": "running",
             "cluster": server.url("").trim_end_matches('/'), "context": context});

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::mock::{Fault, GitHub, US};
 use super::{Job, heard, shown};
-use crate::comparing::journal;
+use crate::compare::journal;
 
 const MARK: &str = "<!-- kubectl-chaos:comment:web -->";
 
@@ -15,7 +15,7 @@ fn job(github: &GitHub, run: u64) -> Job {
 }
 
 #[test]
-fn the_first_run_comments_and_the_next_one_updates() {
+fn first_run_creates_comment_and_next_updates_it() {
     let github = GitHub::start();
     let other = github.add(5, "eve", "nice");
     let first = job(&github, 7);
@@ -51,7 +51,7 @@ fn the_first_run_comments_and_the_next_one_updates() {
 }
 
 #[test]
-fn every_experiment_has_a_comment_of_its_own() {
+fn each_experiment_has_its_own_comment() {
     let github = GitHub::start();
     for (run, file) in [(1, "a/experiment.json"), (2, "b/experiment.json"), (3, "a/experiment.json")] {
         let job = job(&github, run);
@@ -71,7 +71,7 @@ fn every_experiment_has_a_comment_of_its_own() {
 }
 
 #[test]
-fn a_comment_is_found_on_whatever_page_it_stands() {
+fn comment_is_found_on_later_page() {
     let github = GitHub::start();
     for number in 0..70 {
         github.add(5, "eve", &format!("comment {number}"));
@@ -88,7 +88,7 @@ fn a_comment_is_found_on_whatever_page_it_stands() {
 }
 
 #[test]
-fn what_others_plant_is_not_ours() {
+fn marker_by_other_author_is_ignored() {
     let github = GitHub::start();
     let planted = format!("{MARK}\n<!-- kubectl-chaos:run:99:1:fixed/holds -->\nall is well");
     github.add(5, "eve", &planted);
@@ -109,7 +109,7 @@ fn what_others_plant_is_not_ours() {
 }
 
 #[test]
-fn of_several_the_newest_is_updated() {
+fn newest_of_several_comments_is_updated() {
     let github = GitHub::start();
     github.add(5, US, &format!("{MARK}\none"));
     github.add(5, US, &format!("{MARK}\nthe other"));
@@ -120,7 +120,7 @@ fn of_several_the_newest_is_updated() {
 }
 
 #[test]
-fn whoever_writes_for_us_is_named() {
+fn comment_author_flag_selects_comment() {
     let github = GitHub::start();
     github.add(5, "chaos-app[bot]", &format!("{MARK}\nold"));
     // the token here is another one's, so that it may not be changed; what counts is that it was meant
@@ -133,7 +133,7 @@ fn whoever_writes_for_us_is_named() {
 }
 
 #[test]
-fn it_says_who_it_wrote_as_where_it_would_not_find_it_again() {
+fn mismatched_comment_author_causes_warning() {
     let github = GitHub::start();
     let finished = job(&github, 2)
         .publish(&["--comment-id", "web", "--comment-author", "chaos-app[bot]"])
@@ -146,7 +146,7 @@ fn it_says_who_it_wrote_as_where_it_would_not_find_it_again() {
 }
 
 #[test]
-fn jobs_of_one_run_that_share_a_comment_are_told() {
+fn jobs_sharing_a_comment_cause_warning() {
     let github = GitHub::start();
     let shared = "Give each job a comment-id";
     let first = job(&github, 7).publish(&["--comment-id", "web"]).exits(0);
@@ -160,7 +160,7 @@ fn jobs_of_one_run_that_share_a_comment_are_told() {
 }
 
 #[test]
-fn an_older_run_leaves_the_comment_of_a_later_one() {
+fn older_run_does_not_update_newer_comment() {
     let github = GitHub::start();
     job(&github, 9).publish(&["--comment-id", "web"]).exits(0);
     let made = github.of(US)[0].body.clone();
@@ -174,7 +174,7 @@ fn an_older_run_leaves_the_comment_of_a_later_one() {
 }
 
 #[test]
-fn comments_are_written_when_they_are_wanted() {
+fn comment_flag_decides_when_to_comment() {
     let check = |github: &GitHub, run: u64, after: &[&str], when: &str, writes: usize| {
         let before = github.asked("POST") + github.asked("PATCH");
         let job = Job::of_a_pull_request().at(github, run).with_trial(&["held", "held", "held"], after);
@@ -197,7 +197,7 @@ fn comments_are_written_when_they_are_wanted() {
 }
 
 #[test]
-fn pushes_belong_to_a_pull_request_where_that_is_asked_for() {
+fn push_event_comments_on_pull_request_when_enabled() {
     let github = GitHub::start();
     github.open(4, "shop/web", "other", "abc");
     github.open(5, "shop/web", "fix/it", "abc");
@@ -214,7 +214,7 @@ fn pushes_belong_to_a_pull_request_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_comment_that_was_deleted_is_made_anew() {
+fn deleted_comment_is_recreated() {
     let github = GitHub::start();
     let gone = github.add(5, US, &format!("{MARK}\nold"));
     github.state().gone.push(gone);
@@ -224,9 +224,9 @@ fn a_comment_that_was_deleted_is_made_anew() {
 }
 
 #[test]
-fn what_is_too_long_is_shortened_and_keeps_its_verdict() {
+fn long_comment_is_truncated_but_keeps_verdict() {
     let github = GitHub::start();
-    let seen = crate::comparing::Seen::FINE;
+    let seen = crate::compare::Seen::FINE;
     let names: Vec<String> = (0..30).map(|number| format!("{number:03} {}", "x".repeat(160))).collect();
     let probes: Vec<_> = names.iter().map(|name| (name.as_str(), seen)).collect();
     let large = || {
@@ -265,7 +265,7 @@ fn large_summary(job: &Job) -> usize {
 }
 
 #[test]
-fn a_comment_of_which_it_is_not_known_whether_it_was_made_is_not_made_twice() {
+fn ambiguous_comment_creation_is_not_repeated() {
     let github = GitHub::start();
     github.state().faults.push(Fault { is_done: true, ..Fault::new("POST", 502, "Server Error") });
     job(&github, 1).publish(&["--comment-id", "web"]).exits(0);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::comparing::journal;
+use crate::compare::journal;
 use crate::harness::{Chaos, Finished};
 use mock::{GitHub, REPOSITORY, TOKEN};
 

@@ -47,7 +47,7 @@ impl Drop for Mock {
 
 #[test]
 #[ignore = "needs Python"]
-fn it_is_published_to_all_the_same() {
+fn python_mock_matches_rust_mock() {
     let mock = Mock::start();
     let job = |run: u64| {
         let job =

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::mock::{Fault, GitHub, TOKEN, US};
 use super::{Job, heard, pull_request, shown};
-use crate::comparing::journal;
+use crate::compare::journal;
 use crate::harness::{Chaos, Response, Server};
 
 fn job(github: &GitHub) -> Job {
@@ -14,7 +14,7 @@ fn job(github: &GitHub) -> Job {
 }
 
 #[test]
-fn a_forks_token_is_refused_politely() {
+fn read_only_token_of_fork_fails_nothing() {
     let github = GitHub::start();
     github.state().may_write = false;
     let job =
@@ -43,7 +43,7 @@ fn a_forks_token_is_refused_politely() {
 }
 
 #[test]
-fn what_github_says_no_to_is_said_and_fails_nothing() {
+fn github_errors_are_reported_and_fail_nothing() {
     let check = |fault: Fault, expected: &[&str]| {
         let github = GitHub::start();
         github.state().faults.push(fault.clone());
@@ -84,7 +84,7 @@ fn what_github_says_no_to_is_said_and_fails_nothing() {
 }
 
 #[test]
-fn too_many_requests_are_waited_for() {
+fn rate_limit_is_awaited() {
     let check = |fault: Fault| {
         let github = GitHub::start();
         github.state().faults.push(fault.clone());
@@ -113,7 +113,7 @@ fn too_many_requests_are_waited_for() {
 }
 
 #[test]
-fn a_server_that_is_ill_is_asked_again() {
+fn server_error_is_retried() {
     let github = GitHub::start();
     github.state().faults.extend(vec![Fault::new("GET", 502, "Server Error"); 2]);
     job(&github).publish(&[]).exits(0).says("commented on");
@@ -126,14 +126,14 @@ fn a_server_that_is_ill_is_asked_again() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_said() {
+fn unreachable_github_is_reported() {
     let job = Job::of_a_pull_request().with_trial(&["held"], &["held"]);
     let job = job.env("GITHUB_API_URL", "http://127.0.0.1:1").env("GITHUB_TOKEN", TOKEN);
     job.publish(&[]).exits(0).says("GET /repos/shop/web/issues/5/comments: GitHub cannot be reached");
 }
 
 #[test]
-fn the_token_goes_to_no_other_host() {
+fn token_is_not_sent_to_other_host() {
     let other = Server::start(|_| Response::json(&json!([])));
     let github = GitHub::start();
     let link = format!("<{}>; rel=\"next\"", other.url("/api/v3/repos/shop/web/issues/5/comments?page=2"));
@@ -152,7 +152,7 @@ fn the_token_goes_to_no_other_host() {
 }
 
 #[test]
-fn pages_do_not_go_on_for_ever() {
+fn pagination_loop_is_bounded() {
     let github = GitHub::start();
     let url = format!("{}/repos/shop/web/issues/5/comments?per_page=100", github.url());
     let same = Fault {
@@ -165,7 +165,7 @@ fn pages_do_not_go_on_for_ever() {
 }
 
 #[test]
-fn without_a_token_everything_but_the_comment_is_there() {
+fn missing_token_skips_only_the_comment() {
     let github = GitHub::start();
     let job = Job::of_a_pull_request().env("GITHUB_API_URL", github.url()).with_trial(&["held"], &["held"]);
     let finished = job.publish(&[]).exits(0).says("there is no token: set GITHUB_TOKEN");
@@ -174,7 +174,7 @@ fn without_a_token_everything_but_the_comment_is_there() {
 }
 
 #[test]
-fn the_token_is_in_nothing_that_is_written() {
+fn token_is_masked_in_all_output() {
     let github = GitHub::start();
     github.state().faults.push(Fault::new("POST", 500, &format!("Bearer {TOKEN} is broken")));
     let job = job(&github);
@@ -187,7 +187,7 @@ fn the_token_is_in_nothing_that_is_written() {
 }
 
 #[test]
-fn a_rehearsal_sends_and_writes_nothing() {
+fn publish_dry_run_sends_and_writes_nothing() {
     let github = GitHub::start();
     let job = job(&github);
     let finished = job.publish(&["--dry-run", "--comment-id", "web"]).exits(0);
@@ -202,7 +202,7 @@ fn a_rehearsal_sends_and_writes_nothing() {
 }
 
 #[test]
-fn outside_github_there_is_nothing_to_tell_and_reports_are_written() {
+fn publish_outside_github_writes_reports_only() {
     let chaos = Chaos::new();
     chaos.write("journal.json", journal("a", "failed", &[]).to_string());
     let finished =
@@ -212,7 +212,7 @@ fn outside_github_there_is_nothing_to_tell_and_reports_are_written() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told() {
+fn unwritable_output_file_is_reported() {
     let job = Job::of_a_pull_request()
         .with_run(&journal("a", "held", &[]))
         .env("GITHUB_OUTPUT", "/no/such/folder/outputs");
@@ -224,7 +224,7 @@ fn what_cannot_be_written_is_told() {
 }
 
 #[test]
-fn where_nothing_was_run_there_is_nothing_to_publish() {
+fn publish_without_journals_causes_warning() {
     let job = Job::of_a_pull_request();
     let finished = job.publish(&[]).exits(0).says("there are no journals");
     assert!(heard(&finished)[0].starts_with("::warning"), "{}", finished.stdout);
@@ -233,7 +233,7 @@ fn where_nothing_was_run_there_is_nothing_to_publish() {
 }
 
 #[test]
-fn the_summary_is_appended_to_and_stays_within_its_limit() {
+fn job_summary_is_appended_and_truncated() {
     let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
     job.chaos.write("summary.md", "what stood there");
     job.publish(&["--comment", "never"]).exits(0);
@@ -248,7 +248,7 @@ fn the_summary_is_appended_to_and_stays_within_its_limit() {
 }
 
 #[test]
-fn what_went_wrong_stands_beside_the_experiment() {
+fn annotations_point_to_experiment_lines() {
     let job = Job::of_a_pull_request();
     let experiment = json!({"title": "t", "description": "d", "method": [
         {"type": "action", "name": "a, b: 100%", "provider": {"type": "process", "path": "false"}}],

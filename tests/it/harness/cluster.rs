@@ -1,10 +1,10 @@
-//! A mock of the API server, for what needs no real one.
+//! A mock of the API server.
 
 use serde_json::{Value, json};
 
 use super::{Chaos, Response};
 
-/// A kubeconfig of one context, `one`, with the namespace `shop`. Gives its path.
+/// Writes a kubeconfig with one context, `one`, and the namespace `shop`. Returns its path.
 pub fn kubeconfig(chaos: &Chaos, server: &str, user: &Value) -> String {
     let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
         "clusters": [{"name": "c", "cluster": {"server": server}}],
@@ -13,14 +13,14 @@ pub fn kubeconfig(chaos: &Chaos, server: &str, user: &Value) -> String {
     chaos.write("config", config.to_string()).to_str().expect("a readable path").to_owned()
 }
 
-/// An answer that refuses.
+/// An error response of the API server.
 pub fn refused(code: u16, message: &str, details: &Value) -> Response {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
         "message": message, "details": details});
     Response::new(code, "application/json", &status.to_string())
 }
 
-/// An activity that calls a function.
+/// An activity that calls a Kubernetes function.
 pub fn function(kind: &str, module: &str, name: &str, arguments: &Value) -> Value {
     json!({"type": kind, "name": name, "provider":
         {"type": "python", "module": format!("chaosk8s.{module}"), "func": name, "arguments": arguments}})

@@ -1,4 +1,4 @@
-//! The experiments that tests are about, without what every experiment has.
+//! Experiments for tests: the entries that every experiment has are added.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub fn action(provider: &Value) -> Value {
     experiment(&json!([{"type": "action", "name": "act", "provider": provider}]))
 }
 
-/// The value with other entries put into it.
+/// Returns the object with other entries added.
 pub fn with(mut value: Value, entries: &Value) -> Value {
     let (Some(into), Some(from)) = (value.as_object_mut(), entries.as_object()) else {
         panic!("two mappings: {value} and {entries}");

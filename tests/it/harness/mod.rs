@@ -1,4 +1,4 @@
-//! How the tests start the binary: in a folder of its own, with an environment of its own.
+//! Starts the binary in a temporary directory with its own environment.
 
 mod cluster;
 mod experiment;
@@ -6,6 +6,7 @@ mod process;
 mod redaction;
 mod secret_leaks;
 mod server;
+pub mod source_tree;
 mod test_cluster;
 mod tls;
 
@@ -25,36 +26,36 @@ pub use server::{Request, Response, Server};
 pub use test_cluster::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
 pub use tls::{TlsServer, distrustful};
 
-/// The longest that anything in these tests may take.
+/// The time limit of every wait in these tests.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// No arguments.
 pub const NONE: [&str; 0] = [];
 
-/// A folder to work in, and the environment that the binary sees there.
+/// A working directory, and the environment of the binary.
 pub struct Chaos {
     folder: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
 
 impl Chaos {
-    /// A new empty folder, which is the home too.
+    /// Creates an empty directory, which is also the home directory.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), environment: Vec::new() }
     }
 
-    /// Sets a variable of the environment.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// A path in the folder.
+    /// A path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file and creates its parent directories.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
@@ -62,23 +63,23 @@ impl Chaos {
         path
     }
 
-    /// The text of a file in the folder.
+    /// Reads a file in the directory.
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The JSON of a file in the folder.
+    /// Reads a JSON file in the directory.
     pub fn json(&self, name: &str) -> Value {
         let text = self.read(name);
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}\n{text}"))
     }
 
-    /// `./journal.json`.
+    /// Reads `./journal.json`.
     pub fn journal(&self) -> Value {
         self.json("journal.json")
     }
 
-    /// The binary, ready to start.
+    /// A command that starts the binary.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-chaos"));
         command
@@ -93,12 +94,12 @@ impl Chaos {
         command
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary and waits for its end.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
         finish(self.start(arguments))
     }
 
-    /// Writes the experiment to `experiment.json`, and runs it.
+    /// Writes the experiment to `experiment.json` and runs it.
     pub fn experiment<S: AsRef<OsStr>>(
         &self,
         experiment: &Value,
@@ -109,7 +110,7 @@ impl Chaos {
         self.run(["run".into(), "experiment.json".into()].into_iter().chain(given))
     }
 
-    /// Starts the binary, its outputs piped.
+    /// Starts the binary with piped outputs.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Child {
         self.command(arguments)
             .stdout(Stdio::piped())
@@ -119,7 +120,7 @@ impl Chaos {
     }
 }
 
-/// How a run of the binary ended.
+/// The result of a finished process.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit code; `None` when a signal ended it.
@@ -131,28 +132,29 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Insists on an exit code, and says all when it is another.
+    /// Asserts the exit code, and shows all output otherwise.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// Insists on a text in standard error.
+    /// Asserts that standard error contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in\n{}", self.stderr);
         self
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
     }
 }
 
-/// Waits for a process, and takes its outputs. One that outlives the deadline is killed and fails the test.
+/// Waits for a process and collects its output. A process that exceeds the deadline is killed and fails the
+/// test.
 pub fn finish(mut child: Child) -> Finished {
     let (sender, receiver) = std::sync::mpsc::channel();
     let id = child.id();
@@ -175,7 +177,7 @@ pub fn finish(mut child: Child) -> Finished {
             stdout: stdout.join().expect("standard output"),
             stderr: stderr.join().expect("standard error"),
         };
-        // nobody listens when the deadline has passed
+        // the receiver is dropped after the deadline
         drop(sender.send(output));
     });
     let Ok(output) = receiver.recv_timeout(DEADLINE) else {
@@ -192,11 +194,11 @@ pub fn finish(mut child: Child) -> Finished {
 /// Sends a signal to a process.
 pub fn signal(id: u32, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_raw(id.try_into().expect("a process id")).expect("not 0");
-    // it may just have ended
+    // the process may have ended
     let _ = rustix::process::kill_process(id, signal);
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();

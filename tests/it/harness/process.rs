@@ -32,7 +32,7 @@ fn is_zombie(id: u32) -> bool {
     }
 }
 
-/// Asks `ps`, which every other Unix has.
+/// Runs `ps`, which every other Unix has.
 #[cfg(not(target_os = "linux"))]
 fn is_zombie(id: u32) -> bool {
     let told = Command::new("ps").args(["-o", "stat=", "-p", &id.to_string()]).output().expect("ps");
@@ -53,7 +53,7 @@ pub fn is_running_in(file: &Path) -> bool {
 }
 
 #[test]
-fn is_running_tells_running_ended_and_reaped_processes_apart() {
+fn is_running_is_false_for_zombie_and_reaped_process() {
     assert!(is_running(std::process::id()));
     let mut child = Command::new("sleep").arg("300").spawn().expect("sleep");
     assert!(is_running(child.id()));

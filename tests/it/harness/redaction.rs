@@ -1,4 +1,4 @@
-//! What differs from run to run, replaced by its kind: what is left can be kept word for word.
+//! Replaces values that differ from run to run by their kind, so that the rest can be compared exactly.
 
 use fancy_regex::Regex;
 use serde_json::Value;
@@ -16,14 +16,14 @@ pub fn redact(text: &str) -> String {
     replace(text, &rules)
 }
 
-/// Replaces what fits patterns, one after the other.
+/// Replaces the matches of patterns one after the other.
 pub fn replace(text: &str, rules: &[(&str, &str)]) -> String {
     rules.iter().fold(text.to_owned(), |text, (pattern, kind)| {
         Regex::new(pattern).unwrap().replace_all(&text, *kind).into_owned()
     })
 }
 
-/// The same for what JSON holds as numbers and names.
+/// Replaces such values in a JSON document.
 pub fn redact_values(value: &mut Value) {
     match value {
         Value::Object(entries) => {

@@ -1,8 +1,8 @@
-//! Looks for secrets wherever a run leaves something behind.
+//! Searches everything that a run wrote for secrets.
 
 use super::{Chaos, Finished};
 
-/// Flags by which a run writes all that it can write.
+/// Flags that make a run write every output.
 pub const EVERYTHING: [&str; 5] = [
     "--events-file=events.ndjson",
     "--log-file=all.log",
@@ -11,7 +11,7 @@ pub const EVERYTHING: [&str; 5] = [
     "--output=json",
 ];
 
-/// Insists that none of these texts is in anything that a run with [`EVERYTHING`] wrote.
+/// Asserts that a run with [`EVERYTHING`] wrote none of these texts.
 #[track_caller]
 pub fn leaks_nothing(chaos: &Chaos, finished: &Finished, secrets: &[&str]) {
     let written = [

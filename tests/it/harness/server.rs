@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server for tests, on a port of its own, that remembers what it was asked.
+//! A small HTTP/1.1 server for tests, on its own port, that records its requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// In capitals.
+    /// In upper case.
     pub method: String,
     /// With its query.
     pub path: String,
@@ -20,13 +20,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header, whatever its case.
+    /// The value of a header, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
-/// What is answered, byte for byte.
+/// A response, byte for byte.
 pub struct Response(pub Vec<u8>);
 
 impl Response {
@@ -50,13 +50,13 @@ impl Response {
         Self::new(200, "application/json", &value.to_string())
     }
 
-    /// Nothing at all: the connection is closed.
+    /// No bytes: the connection is closed.
     pub fn nothing() -> Self {
         Self(Vec::new())
     }
 }
 
-/// A server that ends with this value.
+/// A server that stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -64,12 +64,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that answers with what the function says.
+    /// Starts a server that returns the responses of a function.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Self::serve(answer, false)
     }
 
-    /// A server that keeps every connection open after what it answered, until it ends: the rest of the answer
+    /// Starts a server that keeps every connection open after its response until it stops: the rest of the
+    /// response
     /// never comes.
     pub fn holding(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Self::serve(answer, true)
@@ -92,7 +93,7 @@ impl Server {
                     let Some(request) = read(&stream) else { return };
                     kept.lock().expect("requests").push(request.clone());
                     let response = answer(&request);
-                    // the client may have gone, which is its right
+                    // the client may have closed the connection
                     drop((&stream).write_all(&response.0));
                     while holds && !ends.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_millis(5));
@@ -103,7 +104,7 @@ impl Server {
         Self { address, requests, over }
     }
 
-    /// An address on this server.
+    /// A URL on this server.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -113,7 +114,7 @@ impl Server {
         self.address.to_string()
     }
 
-    /// What it was asked, in the order of arrival.
+    /// The requests in the order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("requests").clone()
     }
@@ -126,7 +127,7 @@ impl Drop for Server {
     }
 }
 
-/// One request; `None` when the client left without one.
+/// Reads one request; `None` if the client sent none.
 pub(super) fn read(stream: impl Read) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();

@@ -1,5 +1,5 @@
-//! Where a suite is held: an embedded cluster of the test's own, or the real one that the tests are for. Either is
-//! reached by the shipped binary through a kubeconfig, and looked at by the test through the API.
+//! The cluster of a suite: an embedded cluster per test, or the real one of `KUBECTL_CHAOS_TEST_CONTEXT`. The
+//! binary uses it through a kubeconfig, and the test through the API.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,23 +9,24 @@ use http_body_util::BodyExt as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kubectl_chaos::demo_app::{Application, DemoProvider, DemoServer};
 use kubectl_chaos::embedded::{
-    ContainerRuntime, EmbeddedCluster, EmbeddedOptions, Listener, NoopRuntime, PortBinding, StartFuture,
+    ContainerError, ContainerRuntime, EmbeddedCluster, EmbeddedOptions, Listener, NoopRuntime, PortBinding,
+    StartFuture,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Chaos, Finished, experiment, wait_until};
 
-/// The image whose containers listen on port 8080, on embedded sites.
+/// The image whose containers listen on port 8080 in embedded clusters.
 pub const LISTENS: &str = "suite/listens:1";
 
-/// A cluster, a namespace of the test's own in it, and a folder to run in.
+/// A cluster, a namespace for the test, and a sandbox.
 pub struct Site {
-    /// Where the binary runs.
+    /// The sandbox of the binary.
     pub chaos: Chaos,
     /// The namespace.
     pub namespace: String,
-    /// Whether the cluster is an embedded one.
+    /// Whether the cluster is embedded.
     pub is_embedded: bool,
     /// The path of the kubeconfig.
     pub config: String,
@@ -34,17 +35,17 @@ pub struct Site {
     thread: Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>,
 }
 
-/// What came back.
+/// A response of the API server.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub code: u16,
-    /// The document; a text when it is none.
+    /// The JSON document, or the text if it is not JSON.
     pub body: Value,
 }
 
 impl Site {
-    /// A fresh embedded cluster, that listens with TLS.
+    /// Starts an embedded cluster that listens with TLS.
     pub fn embedded() -> Self {
         Self::start(true, async || {
             let options = EmbeddedOptions { workloads: Box::new(Listening), ..EmbeddedOptions::default() };
@@ -54,7 +55,7 @@ impl Site {
         })
     }
 
-    /// The cluster of `KUBECTL_CHAOS_TEST_CONTEXT`.
+    /// Connects to the cluster of `KUBECTL_CHAOS_TEST_CONTEXT`.
     pub fn real() -> Self {
         Self::start(false, async || {
             let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
@@ -63,7 +64,7 @@ impl Site {
         })
     }
 
-    /// Starts the cluster, and with it a thread that lives as long as the site.
+    /// Starts the cluster, and a thread that lives as long as the value.
     fn start<T>(is_embedded: bool, cluster: impl AsyncFnOnce() -> (Kubeconfig, T) + Send + 'static) -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel();
@@ -80,11 +81,11 @@ impl Site {
                 let options = KubeConfigOptions::default();
                 let mut own =
                     kube::Config::from_custom_kubeconfig(config.clone(), &options).await.expect("a context");
-                // a refusal is what is asked for
+                // an error status is a valid result
                 own.default_retry = false;
                 let client = kube::Client::try_from(own).expect("a client");
                 sender.send((config, client, tokio::runtime::Handle::current())).unwrap();
-                // the sender goes with the site
+                // the sender is dropped with the value
                 let _ = ended.await;
             });
         });
@@ -96,7 +97,7 @@ impl Site {
         let site = Self { chaos, namespace, is_embedded, config, client, runtime, thread };
         site.create("/api/v1/namespaces", &object("v1", "Namespace", &site.namespace, &json!({})));
         if !is_embedded {
-            // a real cluster lets no Pod in before its account is there, whole
+            // a real cluster rejects Pods until the service account exists
             let pods = site.at("v1", "pods?dryRun=All");
             wait_until("the service account", || site.ask(Method::POST, &pods, &pod("x")).code == 201);
         }
@@ -109,14 +110,14 @@ impl Site {
         format!("/{root}/{version}/namespaces/{}/{rest}", self.namespace)
     }
 
-    /// Asks the API; with a body unless it is null, which a PATCH merges.
+    /// Sends a request, with a body unless it is null. A PATCH merges.
     pub fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
         let patch = if method == Method::PATCH { "merge-patch+" } else { "" };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.pass(method, path, &format!("application/{patch}json"), body)
     }
 
-    /// Asks the API with a body as it is.
+    /// Sends a request with these bytes.
     pub fn pass(&self, method: Method, path: &str, content_type: &str, body: String) -> Answer {
         let request = Request::builder()
             .method(method)
@@ -137,7 +138,7 @@ impl Site {
         Answer { code: code.as_u16(), body }
     }
 
-    /// What there is.
+    /// Reads an object.
     pub fn read(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &Value::Null)
     }
@@ -150,13 +151,13 @@ impl Site {
         answer.body
     }
 
-    /// Deletes what may have gone by itself, at the end of a test that may have failed.
+    /// Deletes an object at the end of a test. It may be gone.
     pub fn forget(&self, path: &str) {
         let ask = || drop(self.ask(Method::DELETE, path, &Value::Null));
         drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)));
     }
 
-    /// Reads until it is as it should be.
+    /// Reads an object until it fulfils a condition.
     #[track_caller]
     pub fn until(&self, path: &str, mut is: impl FnMut(&Answer) -> bool) -> Value {
         let begun = Instant::now();
@@ -165,14 +166,14 @@ impl Site {
             if is(&answer) {
                 return answer.body;
             }
-            // a real cluster with much to do takes its time
+            // a busy real cluster is slow
             let patience = super::DEADLINE * if self.is_embedded { 1 } else { 3 };
             assert!(begun.elapsed() < patience, "waited in vain: {path}: {} {}", answer.code, answer.body);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Creates Pods that seem to run, with these names and labels, and waits until all are ready.
+    /// Creates Pods with these names and labels, and waits until all are ready.
     #[track_caller]
     pub fn ready_pods(&self, names: &[&str], labels: &Value) {
         for name in names {
@@ -185,8 +186,8 @@ impl Site {
         }
     }
 
-    /// Gives a workload the status that its controller would give it. Only a real cluster has those controllers:
-    /// there it is waited for.
+    /// Sets the status that the controller of a workload would set. Only a real cluster has that controller:
+    /// there the function waits for it.
     #[track_caller]
     pub fn comes_to(&self, path: &str, status: &Value) {
         if self.is_embedded {
@@ -200,10 +201,10 @@ impl Site {
         self.until(path, |answer| holds(&answer.body));
     }
 
-    /// Runs a method there, in the namespace.
+    /// Runs a method in the namespace.
     pub fn run(&self, method: &Value, flags: &[&str]) -> Finished {
         let file = self.chaos.write("experiment.json", experiment(method).to_string());
-        // what a run before has left is no answer of this one
+        // the journal of an earlier run is not a result of this run
         let _ = std::fs::remove_file(self.chaos.path("journal.json"));
         let mut command = self.chaos.command(["run", file.to_str().unwrap()]);
         command.args(flags).env("KUBECONFIG", &self.config);
@@ -220,25 +221,25 @@ impl Drop for Site {
         }
         if let Some((end, thread)) = self.thread.take() {
             drop(end);
-            // one that failed has told already
+            // a failed test has reported already
             let _ = thread.join();
         }
     }
 }
 
-/// An object of a kind, with this specification beside its name.
+/// An object of a kind with a name and a specification.
 pub fn object(version: &str, kind: &str, name: &str, rest: &Value) -> Value {
     let mut object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
     object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
     object
 }
 
-/// A Pod that does nothing, for a long time.
+/// A Pod that sleeps for a long time.
 pub fn pod(name: &str) -> Value {
     object("v1", "Pod", name, &json!({"spec": pod_spec("testbed/busybox:1")}))
 }
 
-/// What it is made of.
+/// The specification of that Pod.
 pub fn pod_spec(image: &str) -> Value {
     json!({"terminationGracePeriodSeconds": 1,
         "containers": [{"name": "main", "image": image, "imagePullPolicy": "IfNotPresent"}]})
@@ -250,7 +251,7 @@ pub fn is_ready(pod: &Value) -> bool {
     conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
-/// Containers of one image listen, as the provider of the examples does.
+/// Containers of one image listen like the provider of the examples.
 struct Listening;
 
 impl ContainerRuntime for Listening {
@@ -271,7 +272,7 @@ impl ContainerRuntime for Listening {
 /// A container that listens on port 8080.
 pub fn listens<'a>(application: impl Application, end: oneshot::Receiver<()>) -> StartFuture<'a> {
     Box::pin(async {
-        let server = DemoServer::listen(([127, 0, 0, 1], 0).into()).await.map_err(|e| e.to_string())?;
+        let server = DemoServer::bind(([127, 0, 0, 1], 0).into()).await.map_err(ContainerError::Listen)?;
         let real = server.address();
         tokio::spawn(server.serve(application, end));
         Ok(Some(PortBinding { port: 8080, real }))

@@ -1,4 +1,5 @@
-//! An https server for tests, with a certificate by an authority of its own, which nobody trusts unless told.
+//! An HTTPS server for tests. Its certificate is signed by its own authority, which is trusted only if
+//! configured.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::Chaos;
 use super::server::{Request, Response, read};
 
-/// A server that ends with this value. It has a certificate for 127.0.0.1.
+/// A server with a certificate for 127.0.0.1 that stops when it is dropped.
 pub struct TlsServer {
     port: u16,
     authority: String,
@@ -21,7 +22,7 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Starts a server that answers with what the function says.
+    /// Starts a server that returns the responses of a function.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let (config, authority) = certified();
         let config = Arc::new(config);
@@ -37,7 +38,7 @@ impl TlsServer {
                 }
                 let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
                 let mut stream = StreamOwned::new(connection, stream);
-                // a client that does not trust the certificate leaves without a request
+                // a client that does not trust the certificate sends no request
                 let Some(request) = read(&mut stream) else { continue };
                 kept.lock().expect("requests").push(request.clone());
                 let response = answer(&request);
@@ -49,17 +50,17 @@ impl TlsServer {
         Self { port, authority, requests, over }
     }
 
-    /// An address on this server.
+    /// A URL on this server.
     pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The certificate of its authority, as PEM.
+    /// The certificate of its authority as PEM.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What it was asked, in the order of arrival.
+    /// The requests in the order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("requests").clone()
     }
@@ -72,7 +73,7 @@ impl Drop for TlsServer {
     }
 }
 
-/// A folder where the machine trusts nobody whom a test knows, whatever the machine is.
+/// A sandbox that trusts no certificate authority of the tests.
 pub fn distrustful() -> Chaos {
     let chaos = Chaos::new();
     let (stranger, _) = authority();
@@ -80,7 +81,7 @@ pub fn distrustful() -> Chaos {
     chaos.env("SSL_CERT_FILE", path.display().to_string())
 }
 
-/// An authority with a name of its own, as PEM, and what it signs with.
+/// A new certificate authority as PEM, and its signing key.
 fn authority() -> (String, Issuer<'static, KeyPair>) {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let key = KeyPair::generate().expect("a key");
@@ -92,7 +93,7 @@ fn authority() -> (String, Issuer<'static, KeyPair>) {
     (certificate.pem(), Issuer::new(params, key))
 }
 
-/// A certificate, and the one of the authority that signed it.
+/// A certificate and that of the authority that signed it.
 fn certified() -> (ServerConfig, String) {
     let (authority, issuer) = authority();
     let key = KeyPair::generate().expect("a key");

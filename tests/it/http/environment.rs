@@ -11,7 +11,7 @@ fn proxy() -> Server {
 }
 
 #[test]
-fn the_proxy_of_the_environment_is_asked() {
+fn proxy_from_environment_is_used() {
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         let proxy = proxy();
         let chaos = Chaos::new().env(variable, proxy.url(""));
@@ -24,7 +24,7 @@ fn the_proxy_of_the_environment_is_asked() {
 }
 
 #[test]
-fn a_proxy_gets_the_credentials_of_its_address() {
+fn proxy_url_credentials_are_sent_to_proxy() {
     let proxy = proxy();
     let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("").replace("http://", "http://me:pass@"));
     run(&chaos, &json!({"type": "http", "url": "http://far.example.test/"})).finished.exits(0);
@@ -33,7 +33,7 @@ fn a_proxy_gets_the_credentials_of_its_address() {
 }
 
 #[test]
-fn hosts_of_no_proxy_are_asked_directly() {
+fn no_proxy_hosts_bypass_proxy() {
     let (proxy, server) = (proxy(), fine());
     let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "localhost,127.0.0.1");
     assert_eq!(run(&chaos, &json!({"type": "http", "url": server.url("/")})).output()["body"], "fine");
@@ -41,7 +41,7 @@ fn hosts_of_no_proxy_are_asked_directly() {
 }
 
 #[test]
-fn an_https_address_is_not_sent_to_the_proxy_for_http() {
+fn http_proxy_is_not_used_for_https() {
     let proxy = proxy();
     let chaos = Chaos::new().env("HTTP_PROXY", proxy.url(""));
     let url = nowhere().replace("http:", "https:");
@@ -51,7 +51,7 @@ fn an_https_address_is_not_sent_to_the_proxy_for_http() {
 }
 
 #[test]
-fn a_tunnel_that_a_proxy_refuses_is_no_connection() {
+fn refused_proxy_tunnel_fails_probe() {
     let proxy = Server::start(|_| Response::new(403, "text/plain", "no"));
     let chaos = Chaos::new().env("HTTPS_PROXY", proxy.url(""));
     let probed = run(&chaos, &json!({"type": "http", "url": "https://far.example.test/"}));
@@ -65,7 +65,7 @@ fn a_tunnel_that_a_proxy_refuses_is_no_connection() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_no_connection() {
+fn unreachable_proxy_fails_probe() {
     let chaos = Chaos::new().env("HTTP_PROXY", nowhere());
     let server = fine();
     let probed = run(&chaos, &json!({"type": "http", "url": server.url("/")}));
@@ -79,7 +79,7 @@ const NETRC: &str =
 const BASIC: &str = "Basic bWU6cGE1NXdvcmQ=";
 
 #[test]
-fn netrc_says_who_asks() {
+fn netrc_provides_credentials() {
     let check = |file: &str, variable: Option<&str>, keys: Value, expected: Option<&str>| {
         let server = fine();
         let mut chaos = Chaos::new();
@@ -100,7 +100,7 @@ fn netrc_says_who_asks() {
 }
 
 #[test]
-fn credentials_of_one_host_are_not_sent_to_another() {
+fn netrc_credentials_are_sent_only_to_their_host() {
     let chaos = Chaos::new();
     chaos.write(".netrc", NETRC.replace("127.0.0.1", "elsewhere.test"));
     let server = fine();

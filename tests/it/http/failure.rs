@@ -12,7 +12,7 @@ use crate::harness::{Chaos, Response, Server, probe, with};
 const TOO_LONG: &str = "activity took too long to complete";
 
 #[test]
-fn nobody_listens() {
+fn connection_refused_fails_probe() {
     let url = nowhere();
     let probed = get(&url);
     let text =
@@ -23,7 +23,7 @@ fn nobody_listens() {
 }
 
 #[test]
-fn a_failed_probe_leaves_the_rest_of_the_method_to_run() {
+fn failed_probe_does_not_stop_method() {
     let server = fine();
     let look = |url: &str| json!({"type": "probe", "name": "look", "provider": {"type": "http", "url": url}});
     let experiment =
@@ -39,7 +39,7 @@ fn a_failed_probe_leaves_the_rest_of_the_method_to_run() {
 }
 
 #[test]
-fn what_is_no_http_is_no_connection() {
+fn invalid_http_response_fails_probe() {
     let check = |answer: &'static str, text: &str| {
         let server = Server::start(move |_| Response(answer.into()));
         let url = server.url("/");
@@ -58,7 +58,7 @@ fn what_is_no_http_is_no_connection() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_takes_too_long() {
+fn missing_response_times_out() {
     let partly = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart";
     for answer in ["", "HTTP/1.1 200 OK\r\nContent-", partly] {
         for timeout in [json!(0.2), json!([50, 0.2]), json!([null, 0.2])] {
@@ -92,7 +92,7 @@ impl Full {
 }
 
 #[test]
-fn a_connection_that_is_not_made_in_time_is_none() {
+fn connect_timeout_fails_probe() {
     let full = Full::new();
     for timeout in [json!(0.3), json!([0.3, 50]), json!([0.3, null])] {
         let probed = send(&full.url(), &json!({"timeout": timeout}));
@@ -106,7 +106,7 @@ fn a_connection_that_is_not_made_in_time_is_none() {
 }
 
 #[test]
-fn connections_that_break_are_tried_again_when_nothing_can_be_done_twice() {
+fn broken_connection_is_retried_for_idempotent_methods() {
     let check = |method: &str, retries: u32, breaks: usize, asked: usize, succeeds: bool| {
         let count = AtomicUsize::new(0);
         let server = Server::start(move |_| {
@@ -129,7 +129,7 @@ fn connections_that_break_are_tried_again_when_nothing_can_be_done_twice() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_waited_for_again() {
+fn timeout_is_retried_for_idempotent_methods() {
     let check = |method: &str, asked: usize| {
         let server = Server::holding(|_| Response::nothing());
         send(&server.url("/"), &json!({"method": method, "max_retries": 2, "timeout": 0.2})).fails(TOO_LONG);
@@ -140,14 +140,14 @@ fn an_answer_that_does_not_come_is_waited_for_again() {
 }
 
 #[test]
-fn an_answer_of_any_status_is_not_asked_for_again() {
+fn error_status_is_not_retried() {
     let server = Server::start(|_| Response::new(503, "text/plain", ""));
     assert_eq!(send(&server.url("/"), &json!({"max_retries": 3})).output()["status"], 503);
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_a_failure() {
+fn truncated_response_fails_probe() {
     let check = |answer: &'static str| {
         let server = Server::start(move |_| Response(answer.into()));
         let probed = send(&server.url("/"), &json!({"max_retries": 2}));
@@ -161,7 +161,7 @@ fn an_answer_that_breaks_off_is_a_failure() {
 }
 
 #[test]
-fn an_answer_without_end_is_a_failure() {
+fn oversized_response_fails_probe() {
     const MIB: usize = 1024 * 1024;
     let check = |length: usize, head: &'static str| {
         let server = Server::holding(move |_| Response([head.as_bytes(), &vec![b'x'; length]].concat()));
@@ -174,21 +174,21 @@ fn an_answer_without_end_is_a_failure() {
 }
 
 #[test]
-fn a_redirect_loop_aborts_the_run() {
+fn redirect_loop_aborts_run() {
     let server = Server::start(|_| Response::with(302, &[("Location", "/again")], ""));
     get(&server.url("/")).aborts("Exceeded 30 redirects.");
     assert_eq!(server.requests().len(), 31);
 }
 
 #[test]
-fn a_redirect_to_nowhere_is_the_answer() {
+fn redirect_without_location_is_returned() {
     let server = Server::start(|_| Response::with(302, &[("Content-Type", "text/plain")], "moved"));
     let probed = get(&server.url("/"));
     assert_eq!((&probed.output()["status"], &probed.output()["body"]), (&json!(302), &json!("moved")));
 }
 
 #[test]
-fn what_cannot_be_sent_aborts_the_run() {
+fn invalid_request_aborts_run() {
     let server = fine();
     let check = |keys: Value, text: &str| {
         let experiment = with(
@@ -213,7 +213,7 @@ fn what_cannot_be_sent_aborts_the_run() {
 }
 
 #[test]
-fn the_run_can_be_interrupted_while_an_answer_is_awaited() {
+fn pending_request_can_be_interrupted() {
     let server = Server::holding(|_| Response::nothing());
     let chaos = Chaos::new();
     chaos.write("experiment.json", probe(&json!({"type": "http", "url": server.url("/")})).to_string());
@@ -225,7 +225,7 @@ fn the_run_can_be_interrupted_while_an_answer_is_awaited() {
 }
 
 #[test]
-fn credentials_that_were_filled_in_are_not_told_with_an_error() {
+fn substituted_url_credentials_are_masked_in_errors() {
     let url = nowhere().replace("http://", "http://me:${password}@");
     let experiment = with(
         probe(&json!({"type": "http", "url": url})),

@@ -13,7 +13,7 @@ fn asked(path: &str, keys: &Value) -> Request {
 }
 
 #[test]
-fn arguments_of_get_are_its_query() {
+fn get_arguments_become_query() {
     let check = |path: &str, arguments: Value, expected: &str| {
         let request = asked(path, &json!({"arguments": arguments}));
         assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", expected));
@@ -29,7 +29,7 @@ fn arguments_of_get_are_its_query() {
 }
 
 #[test]
-fn arguments_of_other_methods_are_a_form_a_document_or_a_text() {
+fn post_arguments_become_form_json_or_text() {
     let form = Some("application/x-www-form-urlencoded");
     let document = Some("application/json");
     let check = |keys: Value, content_type: Option<&str>, body: &str| {
@@ -57,7 +57,7 @@ fn arguments_of_other_methods_are_a_form_a_document_or_a_text() {
 }
 
 #[test]
-fn the_method_is_written_in_capitals() {
+fn method_is_sent_in_upper_case() {
     let check = |method: &str, expected: &str| {
         assert_eq!(asked("/", &json!({"method": method})).method, expected);
     };
@@ -69,7 +69,7 @@ fn the_method_is_written_in_capitals() {
 }
 
 #[test]
-fn a_server_is_told_who_asks_and_what_is_understood() {
+fn default_headers_are_sent() {
     let request = asked("/", &json!({"headers": {"X-Mine": "is here", "Accept": "text/html"}}));
     assert_eq!(request.header("user-agent"), Some(concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"))));
     assert_eq!(request.header("accept-encoding"), Some("gzip,deflate"));
@@ -81,7 +81,7 @@ fn a_server_is_told_who_asks_and_what_is_understood() {
 }
 
 #[test]
-fn placeholders_are_filled() {
+fn placeholders_in_provider_are_substituted() {
     let server = fine();
     let provider = json!({"type": "http", "url": format!("{}/${{path}}?q=$$", server.url("")),
         "method": "post", "headers": {"X-Token": "Bearer $token", "Content-Type": "application/json"},
@@ -99,13 +99,13 @@ fn placeholders_are_filled() {
 }
 
 #[test]
-fn without_configuration_the_address_and_headers_are_filled_and_arguments_are_not() {
+fn only_url_and_headers_unescape_without_configuration() {
     let request = asked("/$$x", &json!({"headers": {"A": "$$"}, "arguments": {"a": "$$"}}));
     assert_eq!((request.path.as_str(), request.header("a")), ("/$x?a=%24%24", Some("$")));
 }
 
 #[test]
-fn what_an_address_says_of_its_user_is_sent_as_authorization() {
+fn url_credentials_are_sent_as_authorization() {
     let server = fine();
     let url = server.url("/p").replace("http://", "http://me:p%40ss@");
     for headers in [json!({}), json!({"Authorization": "Bearer mine"})] {
@@ -122,7 +122,7 @@ fn what_an_address_says_of_its_user_is_sent_as_authorization() {
 }
 
 #[test]
-fn redirects_are_followed_as_browsers_do() {
+fn redirects_change_method_like_browsers() {
     let check = |status: u16, method: &str, expected: [&str; 3]| {
         let server = Server::start(move |request| match request.path.as_str() {
             "/old" | "/old?a=1" => Response::with(status, &[("Location", "/new?x=1")], ""),
@@ -149,7 +149,7 @@ fn redirects_are_followed_as_browsers_do() {
 }
 
 #[test]
-fn authorization_is_not_carried_to_another_host() {
+fn authorization_is_dropped_on_cross_host_redirect() {
     let other = fine();
     let elsewhere = other.url("/there");
     let server = Server::start(move |_| Response::with(302, &[("Location", &elsewhere)], ""));

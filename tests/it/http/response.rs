@@ -19,7 +19,7 @@ fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_output_is_status_headers_and_body() {
+fn output_contains_status_headers_and_body() {
     let server = Server::start(|_| Response::new(200, "text/plain", "fine"));
     let probed = get(&server.url("/"));
     let headers = json!({"Content-Type": "text/plain", "Content-Length": "4", "Connection": "close"});
@@ -29,7 +29,7 @@ fn an_output_is_status_headers_and_body() {
 }
 
 #[test]
-fn a_body_is_json_only_when_announced_exactly_so() {
+fn body_is_parsed_only_for_exact_json_content_type() {
     let check = |content_type: &str, body: &[u8], expected: Value| {
         let header =
             if content_type.is_empty() { String::new() } else { format!("Content-Type: {content_type}\r\n") };
@@ -47,7 +47,7 @@ fn a_body_is_json_only_when_announced_exactly_so() {
 }
 
 #[test]
-fn a_text_is_decoded_by_its_charset() {
+fn body_is_decoded_by_charset() {
     let check = |content_type: &str, body: &[u8], expected: &str| {
         let probed = answered(answer(&format!("Content-Type: {content_type}\r\n"), body));
         assert_eq!(probed.output()["body"], expected, "{content_type}");
@@ -61,7 +61,7 @@ fn a_text_is_decoded_by_its_charset() {
 }
 
 #[test]
-fn a_body_that_is_not_the_json_it_is_said_to_be_aborts_the_run() {
+fn invalid_json_body_aborts_run() {
     let aborts = |body: &str, text: &str| {
         answered(answer("Content-Type: application/json\r\n", body.as_bytes())).aborts(text);
     };
@@ -71,7 +71,7 @@ fn a_body_that_is_not_the_json_it_is_said_to_be_aborts_the_run() {
 }
 
 #[test]
-fn several_values_of_a_header_are_joined() {
+fn repeated_headers_are_joined() {
     let headers =
         "Set-Cookie: a=1; Path=/\r\nx-b3-traceid: t\r\nset-cookie: b=2\r\nX-Latin: caf\u{e9}\r\nX-None:\r\n";
     let bytes: Vec<u8> = headers.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
@@ -84,7 +84,7 @@ fn several_values_of_a_header_are_joined() {
 }
 
 #[test]
-fn many_headers_are_read_and_too_many_are_a_failure() {
+fn too_many_headers_fail_probe() {
     let message = |count: usize| {
         let headers: Vec<String> = (0..count).map(|i| format!("X-H{i}: {i}\r\n")).collect();
         answer(&headers.concat(), b"")
@@ -97,7 +97,7 @@ fn many_headers_are_read_and_too_many_are_a_failure() {
 }
 
 #[test]
-fn chunks_are_put_together() {
+fn chunked_body_is_decoded() {
     let probed = answered(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
          5;note=x\r\n{\"a\":\r\n3\r\n 1}\r\n0\r\nX-Trailer: t\r\n\r\n",
@@ -106,13 +106,13 @@ fn chunks_are_put_together() {
 }
 
 #[test]
-fn a_body_may_end_with_its_connection() {
+fn body_without_length_ends_with_connection() {
     let probed = answered("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nup to the end");
     assert_eq!(probed.output()["body"], "up to the end");
 }
 
 #[test]
-fn a_compressed_body_is_unpacked() {
+fn gzip_body_is_decompressed() {
     // {"a": 1}, by gzip
     let packed = [
         0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0x4a, 0x54, 0xb2, 0x52, 0x30,
@@ -127,7 +127,7 @@ fn a_compressed_body_is_unpacked() {
 }
 
 #[test]
-fn an_answer_without_a_body_is_one() {
+fn empty_response_body_is_accepted() {
     let probed = answered("HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(*probed.output(), json!({"status": 204, "headers": {}, "body": ""}));
 }
@@ -135,7 +135,7 @@ fn an_answer_without_a_body_is_one() {
 const WARNING: &str = "This HTTP call returned a response with a HTTP status code above 400.";
 
 #[test]
-fn a_status_of_400_or_more_succeeds_with_a_warning() {
+fn error_status_succeeds_with_warning() {
     for status in [400, 404, 500, 503] {
         let server = Server::start(move |_| Response::new(status, "text/plain", "no"));
         let probed = get(&server.url("/"));
@@ -150,7 +150,7 @@ fn a_status_of_400_or_more_succeeds_with_a_warning() {
 }
 
 #[test]
-fn no_warning_where_the_status_may_be_what_is_wanted() {
+fn error_status_within_tolerance_causes_no_warning() {
     let server = Server::start(|_| Response::new(404, "text/plain", "gone"));
     let provider = json!({"type": "http", "url": server.url("/")});
     let hypothesis = json!({"title": "It is gone", "probes": [
@@ -161,7 +161,7 @@ fn no_warning_where_the_status_may_be_what_is_wanted() {
 }
 
 #[test]
-fn an_action_that_a_server_refuses_did_not_take_effect() {
+fn error_status_marks_action_without_effect() {
     let check = |status: u16, flags: &[&str], code: i32, state: &str| {
         let server = Server::start(move |_| Response::new(status, "text/plain", ""));
         let chaos = Chaos::new();
@@ -184,7 +184,7 @@ fn an_action_that_a_server_refuses_did_not_take_effect() {
 }
 
 #[test]
-fn an_action_that_reaches_nobody_failed() {
+fn unreachable_server_fails_action() {
     let chaos = Chaos::new();
     let provider = json!({"type": "http", "url": super::nowhere()});
     chaos.experiment(&action(&provider), [""; 0]).exits(5);
@@ -194,7 +194,7 @@ fn an_action_that_reaches_nobody_failed() {
 }
 
 #[test]
-fn the_answer_is_judged_by_tolerances() {
+fn tolerances_evaluate_response() {
     let check = |tolerance: Value, met: bool| {
         let server = Server::start(|_| {
             Response::with(

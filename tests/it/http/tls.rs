@@ -14,7 +14,7 @@ fn probed(chaos: &Chaos, server: &TlsServer, keys: &Value) -> super::Probed {
 }
 
 #[test]
-fn an_unknown_authority_is_refused() {
+fn unknown_certificate_authority_is_rejected() {
     let server = server();
     let probed = probed(&distrustful(), &server, &json!({}));
     let error = probed.error();
@@ -25,7 +25,7 @@ fn an_unknown_authority_is_refused() {
 }
 
 #[test]
-fn verification_can_be_left_out() {
+fn verify_tls_false_accepts_any_certificate() {
     let server = server();
     let probed = probed(&distrustful(), &server, &json!({"verify_tls": false}));
     assert_eq!(probed.output()["body"], "in secret", "{}", probed.finished.stderr);
@@ -33,7 +33,7 @@ fn verification_can_be_left_out() {
 }
 
 #[test]
-fn an_authority_that_the_environment_names_is_trusted() {
+fn certificate_authority_from_environment_is_trusted() {
     for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
         let server = server();
         let mut chaos = Chaos::new();
@@ -45,7 +45,7 @@ fn an_authority_that_the_environment_names_is_trusted() {
 }
 
 #[test]
-fn an_authority_may_stand_at_the_activity() {
+fn certificate_authority_of_activity_is_trusted() {
     let server = server();
     let chaos = Chaos::new();
     let path = chaos.write("authority.pem", server.authority());
@@ -54,7 +54,7 @@ fn an_authority_may_stand_at_the_activity() {
 }
 
 #[test]
-fn another_authority_is_not_trusted() {
+fn other_certificate_authority_is_not_trusted() {
     let (server, other) = (server(), server());
     let chaos = Chaos::new();
     let path = chaos.write("authority.pem", other.authority());
@@ -63,7 +63,7 @@ fn another_authority_is_not_trusted() {
 }
 
 #[test]
-fn a_certificate_for_another_name_is_refused() {
+fn certificate_with_other_host_name_is_rejected() {
     let server = server();
     let chaos = Chaos::new();
     let path = chaos.write("authority.pem", server.authority());
@@ -74,7 +74,7 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
-fn a_bundle_that_is_none_is_told_as_such() {
+fn invalid_ca_bundle_is_reported() {
     let server = server();
     for content in ["", "no certificates here"] {
         let chaos = Chaos::new();

@@ -28,7 +28,7 @@ fn manifests(namespace: &str, experiment: &Value) -> Value {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_pod_acts_with_its_service_account_and_reaches_services_directly() {
+fn pod_uses_service_account_and_reaches_services() {
     let reader = Reader::new("inside");
     reader.shell("kubectl apply -f services -f 01-before", 0);
     reader.shell("kubectl rollout status deployment/my-provider-app", 0);

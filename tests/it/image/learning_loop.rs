@@ -16,7 +16,7 @@ fn seen(journal: &Value) -> (Value, Vec<Value>) {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn its_readme_shows_the_weakness_and_then_that_it_is_gone() {
+fn readme_commands_show_deviation_and_fix() {
     let reader = Reader::new("loop");
     let readme = std::fs::read_to_string(reader.home.path("example/README.md")).unwrap();
     let blocks = Regex::new(r"(?s)```console\n(.*?)```").unwrap();
@@ -53,7 +53,7 @@ fn its_readme_shows_the_weakness_and_then_that_it_is_gone() {
 /// The sample's own file, as it was written in 2017.
 #[test]
 #[ignore = "needs the same, and the path of that file in KUBECTL_CHAOS_TEST_SEED"]
-fn the_samples_own_file_runs_unedited() {
+fn original_sample_experiment_runs_unedited() {
     let seed = std::env::var("KUBECTL_CHAOS_TEST_SEED").expect("the path of the sample's experiment.json");
     let reader = Reader::new("seed");
     for (arm, access, code) in [("01-before", "proxy", 1), ("03-after", "port-forward", 0)] {

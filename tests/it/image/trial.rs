@@ -28,7 +28,7 @@ fn said(answer: &Value) -> (&Value, &Value) {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_circuit_breaker_that_helps_is_a_fix_there_too() {
+fn circuit_breaker_is_a_fix_on_real_cluster() {
     let reader = Reader::new("trial-fix");
     let answer = of_the_example(&reader, "--before 01-before --after 03-after", 1, 0);
     assert_eq!(said(&answer), (&json!("fixed"), &json!("holds")), "{answer:#}");
@@ -39,7 +39,7 @@ fn a_circuit_breaker_that_helps_is_a_fix_there_too() {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn the_same_on_both_sides_is_unchanged_there_too() {
+fn identical_arms_are_unchanged_on_real_cluster() {
     let reader = Reader::new("trial-same");
     let answer = of_the_example(&reader, "--before 01-before --after 01-before", 3, 0);
     assert_eq!(said(&answer), (&json!("unchanged"), &json!("fails")), "{answer:#}");
@@ -47,7 +47,7 @@ fn the_same_on_both_sides_is_unchanged_there_too() {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_change_that_does_not_help_is_no_fix_there_either() {
+fn ineffective_change_is_no_fix_on_real_cluster() {
     let reader = Reader::new("trial-unread");
     let consumer = include_str!("../../../src/cli/demo/consumer-with-an-unread-switch.yaml");
     reader.home.write("example/unread/consumer.yaml", consumer);
@@ -58,7 +58,7 @@ fn a_change_that_does_not_help_is_no_fix_there_either() {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn a_fault_that_hits_nothing_fixes_nothing_there_either() {
+fn fault_without_target_is_no_fix_on_real_cluster() {
     let reader = Reader::new("trial-nothing");
     let provider = json!({"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods",
         "arguments": {"label_selector": "may-die=yes", "grace_period": 0}});

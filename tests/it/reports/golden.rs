@@ -63,7 +63,7 @@ pub fn without_bulk(page: &str) -> String {
 }
 
 #[test]
-fn golden_reports_match() {
+fn reports_match_golden_files() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports");
     let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -26,7 +26,7 @@ fn folder() -> Chaos {
 }
 
 #[test]
-fn run_and_journal_give_the_same_reports() {
+fn run_and_report_write_identical_reports() {
     let chaos = folder();
     chaos.experiment(&deviating(), ["--junit", "a.xml", "--markdown", "a.md", "--html", "a.html"]).exits(1);
     let again = chaos
@@ -50,7 +50,7 @@ fn run_and_journal_give_the_same_reports() {
 }
 
 #[test]
-fn several_runs_share_one_report() {
+fn several_runs_are_combined_in_one_report() {
     let chaos = folder();
     chaos.write("one.json", deviating().to_string());
     chaos.write("two.json", json!({"title": "two", "description": "d", "method": []}).to_string());
@@ -60,7 +60,7 @@ fn several_runs_share_one_report() {
 }
 
 #[test]
-fn unwritable_report_is_rejected_before_the_run() {
+fn unwritable_report_path_is_detected_before_run() {
     let refused = |arguments: &[&str], why: &str| {
         let chaos = folder();
         chaos.experiment(&deviating(), arguments).exits(2).says(why);

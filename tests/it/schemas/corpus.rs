@@ -1,4 +1,4 @@
-//! A spread of runs that ends in every way there is, and what they write.
+//! Runs with every possible end, and the documents that they write.
 
 use std::path::Path;
 use std::process::Child;
@@ -15,10 +15,10 @@ use crate::harness::{
     Chaos, Finished, Response, Server, finish, function, is_written, kubeconfig, signal, wait_until,
 };
 
-/// What has a schema.
+/// A kind of document with a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Our key of a journal.
+    /// The key `kubectl-chaos` of a journal.
     Extension,
     /// A line of an events file.
     Events,
@@ -32,10 +32,12 @@ pub enum Kind {
     Doctor,
     /// `recover -o json`.
     Recover,
+    /// Any command with `-o json` that fails.
+    Error,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Extension,
         Self::Events,
         Self::Validate,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Comparison,
         Self::Doctor,
         Self::Recover,
+        Self::Error,
     ];
 
     /// The file of its schema.
@@ -55,14 +58,15 @@ impl Kind {
             Self::Comparison => "comparison.v1.json",
             Self::Doctor => "doctor.v1.json",
             Self::Recover => "recover.v1.json",
+            Self::Error => "error.v1.json",
         }
     }
 }
 
-/// One document that was written.
+/// A document written by a run.
 pub struct Produced {
     pub kind: Kind,
-    /// By which run.
+    /// The run that wrote it.
     pub from: String,
     pub document: Value,
 }
@@ -78,7 +82,7 @@ pub fn produce() -> Vec<Produced> {
     for (name, sent) in [
         ("SIGINT", Signal::INT),
         ("SIGTERM", Signal::TERM),
-        // elsewhere it may be ignored, which cannot be known
+        // a parent process may ignore it, which the test cannot detect
         #[cfg(target_os = "linux")]
         ("SIGHUP", Signal::HUP),
         ("SIGUSR1", Signal::USR1),
@@ -94,7 +98,8 @@ pub fn produce() -> Vec<Produced> {
     validated(&mut found);
     looked_at(&mut found);
     left_behind(&mut found);
-    found.extend(crate::comparing::spread().into_iter().map(|(from, document)| Produced {
+    failed(&mut found);
+    found.extend(crate::compare::spread().into_iter().map(|(from, document)| Produced {
         kind: Kind::Comparison,
         from,
         document,
@@ -107,14 +112,14 @@ pub fn produce() -> Vec<Produced> {
             arguments.extend(["-o", "json"].map(str::to_owned));
         }
         let finished = chaos.run(&arguments);
-        // answers of other formats have other schemas
+        // other output formats have other schemas
         let json = arguments.last().is_some_and(|last| last == "json");
         collect(&case.display().to_string(), &chaos, json.then_some(&finished), &mut found);
     }
     found
 }
 
-/// A run that asks a Service of a cluster over and over, and kills a Pod, which the Service does not like.
+/// A run that samples a Service and kills a Pod, which disturbs the Service.
 fn on_a_cluster(found: &mut Vec<Produced>) {
     let killed = std::sync::Mutex::new(None);
     let api = Server::start(move |request| match request.path.as_str() {
@@ -148,7 +153,7 @@ fn on_a_cluster(found: &mut Vec<Produced>) {
     collect("on a cluster", &chaos, Some(&finished), found);
 }
 
-/// A machine where something is in the way, and something is not.
+/// A machine with some problems.
 fn looked_at(found: &mut Vec<Produced>) {
     let chaos = Chaos::new();
     let broken = chaos.write("broken", "contexts: [");
@@ -160,7 +165,21 @@ fn looked_at(found: &mut Vec<Produced>) {
     }
 }
 
-/// What trials left on a cluster.
+/// Commands that fail before they have a result.
+fn failed(found: &mut Vec<Produced>) {
+    let chaos = Chaos::new();
+    for (arguments, code, error) in [
+        (&["compare", "none.json", "none.json", "-o", "json"][..], 3, "journal.invalid"),
+        (&["compare", "none.json", "-o", "json", "--fail-no", "fixed"], 2, "usage.invalid"),
+        (&["validate", "e.json", "-o", "json", "--log-file", "e.json"], 2, "file.conflict"),
+    ] {
+        let document = chaos.run(arguments).exits(code).json();
+        assert_eq!(document["error"]["code"], error, "{arguments:?}");
+        found.push(Produced { kind: Kind::Error, from: error.to_owned(), document });
+    }
+}
+
+/// Objects that trials left on a cluster.
 fn left_behind(found: &mut Vec<Produced>) {
     let left = |name: &str, namespace: Value, data: Value| {
         json!({"metadata": {"name": name, "namespace": namespace, "uid": name, "labels": {"kubectl-chaos/trial": "0a"},
@@ -169,7 +188,7 @@ fn left_behind(found: &mut Vec<Produced>) {
     let one = json!({"api_version": "v1", "kind": "ConfigMap", "name": "settings", "original": null});
     let keeps = BASE64_STANDARD.encode(json!({"salt": "", "objects": [one]}).to_string());
     let secret = left("kubectl-chaos-trial-0a", json!("shop"), json!({"standing.json": keeps}));
-    // no trial has made it
+    // no trial created it
     let other = left("kept", json!("shop"), json!({"standing.json": "W10="}));
     let namespace = left("chaos-trial-0a-before-1", Value::Null, Value::Null);
     let api = Server::start(move |request| match request.path.split('?').next().unwrap() {
@@ -191,18 +210,18 @@ fn arguments_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-/// A journal of ours is one that a run writes, and its entries say what it says of itself.
+/// Checks that a run can have written a journal, and that its entries support its verdict.
 fn is_derivable(from: &str, text: &str) {
     let said = Record::read(from, text.to_owned()).unwrap();
     let derived = Record::untrusted(from, text.to_owned()).unwrap_or_else(|error| panic!("{error}"));
-    let verdict = |record: &Record| record.content.own.as_ref().and_then(|own| own.verdict.clone());
+    let verdict = |record: &Record| record.content.extension.as_ref().and_then(|own| own.verdict.clone());
     let (said, derived) = (verdict(&said), verdict(&derived));
-    // entries do not show that it was to be lenient
+    // entries do not show that the run was not strict
     let lenient = from.ends_with("lenient");
     assert!(said == derived || lenient, "{from}: {said:?} {derived:?}\n{text}");
 }
 
-/// Takes what a run left behind: its journals, its events and its answer.
+/// Collects what a run wrote: its journals, its events and its output.
 fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut Vec<Produced>) {
     let mut add = |kind, document| found.push(Produced { kind, from: from.to_owned(), document });
     for entry in std::fs::read_dir(chaos.path("")).unwrap() {
@@ -221,7 +240,11 @@ fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut V
     if let Some(finished) = finished.filter(|finished| !finished.stdout.is_empty()) {
         let answer = finished.json();
         let schema = answer.pointer("/0/schema").unwrap_or(&answer["schema"]);
-        let kind = if schema == "kubectl-chaos/validate/v1" { Kind::Validate } else { Kind::Run };
+        let kind = match schema.as_str() {
+            Some("kubectl-chaos/validate/v1") => Kind::Validate,
+            Some("kubectl-chaos/error/v1") => Kind::Error,
+            _ => Kind::Run,
+        };
         add(kind, answer);
     }
 }
@@ -236,7 +259,7 @@ fn with(mut activity: Value, key: &str, value: Value) -> Value {
     activity
 }
 
-/// A hypothesis that is met while there is no file `broken`.
+/// A hypothesis that is met while the file `broken` is missing.
 fn hypothesis() -> Value {
     json!({"title": "h", "probes": [with(sh("probe", "whole", "! test -e broken"), "tolerance", json!(0))]})
 }
@@ -255,7 +278,7 @@ fn without_hypothesis(method: &Value) -> Value {
     json!({"title": "t", "description": "d", "method": method})
 }
 
-/// Experiments that come to their end by themselves.
+/// Experiments that end without a signal.
 fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let none = json!([]);
     let fine = json!([sh("action", "a", "true")]);
@@ -334,7 +357,7 @@ fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     ]
 }
 
-/// A run whose method waits for ever, and has begun to.
+/// Starts a run whose method waits for ever.
 fn under_way() -> (Chaos, Child) {
     let chaos = Chaos::new();
     let method = json!([sh("action", "first", "true"), sh("action", "wait", "echo > begun; sleep 300")]);
@@ -345,7 +368,7 @@ fn under_way() -> (Chaos, Child) {
     (chaos, child)
 }
 
-/// A run that was killed leaves a journal that is not finished; so does one that is looked at meanwhile.
+/// The unfinished journals of a killed run and of a running one.
 fn killed(found: &mut Vec<Produced>) {
     let (chaos, child) = under_way();
     wait_until("the end of the first action is on disk", || {
@@ -364,7 +387,7 @@ fn killed(found: &mut Vec<Produced>) {
     collect("killed", &chaos, None, found);
 }
 
-/// Runs that do not begin.
+/// Runs that do not start.
 fn refused(found: &mut Vec<Produced>) {
     let fine = without_hypothesis(&json!([])).to_string();
     let mut check = |from: &str, text: &str, arguments: &[&str]| {

@@ -14,7 +14,7 @@ pub struct Described<'a> {
     pub value: &'a Value,
 }
 
-/// Every part of the document that the schema says something about.
+/// Every part of the document that the schema describes.
 pub fn described<'a>(root: &'a Value, document: &'a Value) -> Vec<Described<'a>> {
     let mut found = Vec::new();
     walk(root, root, "", document, "", &mut found);
@@ -55,12 +55,12 @@ fn walk<'a>(
     }
 }
 
-/// Whether a branch is the one for a value, by the type and by what is constant in it.
+/// Whether a branch applies to a value, by its type and its constants.
 fn is_meant(root: &Value, branch: &Value, value: &Value) -> bool {
     let branch = reference(branch).and_then(|pointer| root.pointer(pointer)).unwrap_or(branch);
     let type_fits = branch["type"].as_str().is_none_or(|kind| kind == kind_of(value));
     let constants = branch["properties"].as_object().into_iter().flatten();
-    // a branch that only asks for keys is one for whoever has them
+    // a branch that only requires keys applies to every object with these keys
     let keys = branch["required"].as_array().filter(|_| branch.get("properties").is_none());
     type_fits
         && keys.into_iter().flatten().filter_map(Value::as_str).all(|key| value.get(key).is_some())
@@ -88,7 +88,7 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// Every property that a schema names: where it stands in the schema.
+/// The place of every property that a schema describes.
 pub fn properties(schema: &Value) -> Vec<String> {
     fn collect(node: &Value, at: &str, found: &mut Vec<String>) {
         match node {
@@ -114,7 +114,7 @@ pub fn properties(schema: &Value) -> Vec<String> {
     found
 }
 
-/// Ways of breaking one part of a document that its schema has to notice: what was done, and the document.
+/// Invalid variants of one part of a document: a description and the document.
 pub fn broken(part: &Described, document: &Value) -> Vec<(String, Value)> {
     let mut ways = Vec::new();
     let mut way = |what: String, change: &dyn Fn(&mut Value)| {

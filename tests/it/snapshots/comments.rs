@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Transcript, check_all};
-use crate::comparing::{Seen, journal};
+use crate::compare::{Seen, journal};
 use crate::github::artifacts::workflow_run;
 use crate::github::ci::{deviating, touching};
 use crate::github::mock::{GitHub, REPOSITORY, US};
 use crate::github::{Job, pull_request, shown};
 
-/// Publishes what a job has, and writes down everything that GitHub shows of it.
+/// Publishes the results of a job, and adds everything that GitHub shows.
 fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
     let words = shlex::split(line).unwrap();
     let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -27,7 +27,7 @@ fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
 }
 
 #[test]
-fn comments_on_pull_requests() {
+fn comments_on_pull_requests_match() {
     let own = Job::of_a_pull_request;
     let fork = || Job::new("pull_request", &pull_request("eve/web"));
     let (held, failed, void) = (["held"; 3], ["failed"; 3], ["void"; 3]);
@@ -59,7 +59,7 @@ fn comments_on_pull_requests() {
 }
 
 #[test]
-fn comments_over_time() {
+fn successive_comments_match() {
     let github = GitHub::start();
     let mut said = Transcript::new();
     let job = |run: u64| Job::of_a_pull_request().at(&github, run).with_trial(&["failed"; 3], &["held"; 3]);
@@ -95,7 +95,7 @@ fn comments_over_time() {
 }
 
 #[test]
-fn comments_of_artifacts() {
+fn comments_of_artifacts_match() {
     let mut said = Transcript::new();
     let mut gone = workflow_run("fix");
     gone["workflow_run"]["head_repository"] = Value::Null;
@@ -118,7 +118,7 @@ fn comments_of_artifacts() {
 }
 
 #[test]
-fn a_job_of_ci() {
+fn ci_job_output_matches() {
     let mut said = Transcript::new();
     let mut note = |heading: &str, change: &dyn Fn(&mut Value), line: &str| {
         let job = Job::of_a_pull_request();

@@ -1,4 +1,4 @@
-//! The built-in functions: as lists, and one by one.
+//! The built-in functions, in lists and in detail.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::{Transcript, check_all};
 use crate::harness::Chaos;
 
 #[test]
-fn lists_of_functions() {
+fn discover_lists_match() {
     let chaos = Chaos::new();
     let mut said = Transcript::new();
     said.calls(&chaos, &["discover", "discover -o name", "discover --no-headers pod.probes"]);
@@ -14,7 +14,7 @@ fn lists_of_functions() {
 }
 
 #[test]
-fn every_function() {
+fn discover_pages_match() {
     let chaos = Chaos::new();
     let names = chaos.run(["discover", "-o", "name"]).exits(0).stdout;
     let mut modules: BTreeMap<String, Transcript> = BTreeMap::new();

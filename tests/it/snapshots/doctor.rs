@@ -1,4 +1,4 @@
-//! The findings of `doctor`, for each of its causes.
+//! The findings of `doctor` for each cause.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::Transcript;
 use crate::doctor::{api, experiment, machine, mode, script};
 use crate::harness::{Chaos, Request, Response, Server, TlsServer, kubeconfig, refused};
 
-/// Looks at a cluster.
+/// Runs `doctor` against a cluster.
 fn look(said: &mut Transcript, chaos: &Chaos, server: &str, more: &str) {
     let config = kubeconfig(chaos, server, &json!({}));
     said.call(chaos, &format!("doctor {more} --kubeconfig {config}"));
 }
 
 #[test]
-fn programs() {
+fn doctor_program_checks_match() {
     let (api, mut said) = (api("v1.30.0", &[]), Transcript::new());
     let url = api.url("");
     said.heading("a machine without faults");
@@ -62,7 +62,7 @@ fn programs() {
 }
 
 #[test]
-fn kubeconfig_files() {
+fn doctor_kubeconfig_checks_match() {
     let (api, mut said) = (api("v1.30.0", &[]), Transcript::new());
     let chaos = machine(&["own"]);
     said.heading("no kubeconfig");
@@ -82,7 +82,7 @@ fn kubeconfig_files() {
 }
 
 #[test]
-fn clusters() {
+fn doctor_cluster_checks_match() {
     let mut said = Transcript::new();
     let chaos = machine(&["own"]);
     said.heading("nothing listens");
@@ -127,7 +127,7 @@ fn clusters() {
 }
 
 #[test]
-fn rights() {
+fn doctor_permission_checks_match() {
     let mut said = Transcript::new();
     let chaos = machine(&["own"]);
     chaos.write("e.json", experiment().to_string());

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{check_all, stable};
 use crate::harness::Chaos;
 
-/// Commands that the help does not list.
+/// Commands that the help hides.
 const HIDDEN: [&str; 1] = ["sample-app"];
 
 /// The commands that a help text lists.
@@ -17,7 +17,7 @@ fn listed(help: &str) -> Vec<String> {
     names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
-/// Asks for the help of a command and of those below it.
+/// Collects the help of a command and its subcommands.
 fn walk(chaos: &Chaos, path: &[String], found: &mut Vec<(String, String)>) {
     let help = chaos.run(path.iter().map(String::as_str).chain(["--help"])).exits(0);
     assert_eq!(help.stderr, "");
@@ -36,7 +36,7 @@ fn walk(chaos: &Chaos, path: &[String], found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn help_of_every_command() {
+fn help_of_every_command_matches() {
     let chaos = Chaos::new();
     let mut found = Vec::new();
     walk(&chaos, &[], &mut found);
@@ -46,7 +46,7 @@ fn help_of_every_command() {
 }
 
 #[test]
-fn every_hidden_command_is_known() {
+fn hidden_commands_are_covered() {
     fn hidden(folder: &Path) -> usize {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let count = |path: &Path| match fs::read_to_string(path) {

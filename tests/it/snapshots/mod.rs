@@ -1,8 +1,10 @@
-//! What the program says, word for word: help, errors, lists, findings, reports, comments.
+//! The exact output of the program: help, errors, lists, findings, reports, comments.
 //!
-//! Each snapshot is a file of `snapshots/`, one for each area. A changed word is then a changed line, to be read before
+//! Each area has a snapshot file in `snapshots/`. A changed word is a changed line there, to be reviewed
+//! before
 //! it is merged. `INSTA_UPDATE=always cargo test --test it snapshots` rewrites them; without it a difference fails
-//! the test, and stands in a `.snap.new` file beside the snapshot (not with `INSTA_UPDATE=no`, nor where `CI` is set).
+//! the test, and is written to a `.snap.new` file next to the snapshot (unless `INSTA_UPDATE=no` or `CI` is
+//! set).
 
 mod comments;
 mod discover;
@@ -16,7 +18,7 @@ use std::path::Path;
 
 use crate::harness::{Chaos, Finished, redact, replace};
 
-/// Calls of the program and their results, in the form of a snapshot.
+/// Commands and their results in the form of a snapshot.
 struct Transcript {
     text: String,
 }
@@ -27,12 +29,12 @@ impl Transcript {
         Self { text: String::new() }
     }
 
-    /// Writes a heading for the calls that follow.
+    /// Adds a heading for the commands that follow.
     fn heading(&mut self, text: &str) {
         self.text += &format!("\n# {text}\n");
     }
 
-    /// Runs the program, and writes down the call and its result. The command line is split as by a shell.
+    /// Runs the program, and adds the command and its result. The command line is split like in a shell.
     fn call(&mut self, chaos: &Chaos, line: &str) -> Finished {
         let words = shlex::split(line).unwrap_or_else(|| panic!("{line}"));
         let finished = chaos.run(&words);
@@ -40,21 +42,21 @@ impl Transcript {
         finished
     }
 
-    /// The same for several command lines.
+    /// Runs several command lines.
     fn calls(&mut self, chaos: &Chaos, lines: &[&str]) {
         for line in lines {
             self.call(chaos, line);
         }
     }
 
-    /// Writes down the result of a call.
+    /// Adds the result of a command.
     fn record(&mut self, chaos: &Chaos, line: &str, finished: &Finished) {
         let code = finished.code.map_or("none".to_owned(), |code| code.to_string());
         let line = stable(chaos, line);
         self.text += &format!("\n$ kubectl-chaos {line}\nexit {code}\n");
         for (name, text) in [("stdout", &finished.stdout), ("stderr", &finished.stderr)] {
             assert!(!text.contains("panicked at"), "{text}");
-            // the course of a run is told in the words of the Chaos Toolkit, which `tests/cases` holds
+            // the log of a run has the words of the Chaos Toolkit, which `tests/cases` contains
             let text = stable(chaos, text);
             let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("[TIME INFO] ")).collect();
             if !lines.is_empty() {
@@ -63,7 +65,7 @@ impl Transcript {
         }
     }
 
-    /// Writes down the text of a file or of a message.
+    /// Adds the text of a file or a message.
     fn text(&mut self, chaos: &Chaos, name: &str, text: &str) {
         self.text += &format!("\n-- {name}\n{}\n", stable(chaos, text).trim_end());
     }
@@ -83,8 +85,8 @@ fn check(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text.trim_start_matches('\n')));
 }
 
-/// Compares many texts with their snapshots, all of them before it fails. No other snapshot may have a name that
-/// begins like theirs.
+/// Compares all texts with their snapshots before it fails. No other snapshot may have a name that
+/// starts like theirs.
 fn check_all(prefix: &str, all: &[(String, String)]) {
     let each = all.iter().map(|(name, text)| catch_unwind(AssertUnwindSafe(|| check(name, text))));
     let failed: Vec<_> = each.collect::<Vec<_>>().into_iter().filter_map(Result::err).collect();
@@ -100,7 +102,7 @@ fn check_all(prefix: &str, all: &[(String, String)]) {
     }
 }
 
-/// Replaces what differs from run to run, and from machine to machine.
+/// Replaces values that differ between runs and machines.
 fn stable(chaos: &Chaos, text: &str) -> String {
     let folder = chaos.path("");
     let folder = folder.to_str().unwrap().trim_end_matches('/');

@@ -1,13 +1,13 @@
-//! Comparisons and reports. `tests/reports` has those of fixed journals; here are those of every verdict.
+//! Comparisons and reports for every verdict. `tests/reports` has those of fixed journals.
 
 use serde_json::{Value, json};
 
 use super::{Transcript, check_all};
-use crate::comparing::{Seen, journal, kinds, write};
+use crate::compare::{Seen, journal, kinds, write};
 use crate::harness::Chaos;
 use crate::reports::golden::without_bulk;
 
-/// The text of a page, a line for each of its texts.
+/// The text of a page, one line per text node.
 fn read(page: &str) -> String {
     let mut text = String::new();
     let mut is_tag = false;
@@ -27,7 +27,7 @@ fn read(page: &str) -> String {
 }
 
 #[test]
-fn comparisons_of_every_kind() {
+fn comparisons_of_every_verdict_match() {
     let mut all = Vec::new();
     for (name, before, after) in kinds() {
         let (chaos, mut said) = (Chaos::new(), Transcript::new());
@@ -48,9 +48,9 @@ fn comparisons_of_every_kind() {
     check_all("compare-", &all);
 }
 
-/// Verdicts that no journal of `tests/reports` has.
+/// Verdicts that `tests/reports` does not contain.
 #[test]
-fn reports_of_single_runs() {
+fn single_run_reports_match() {
     let chaos = Chaos::new();
     let mut said = Transcript::new();
     let of = |verdict: &str, reason: &str, change: &dyn Fn(&mut Value)| {

@@ -101,7 +101,7 @@ fn cut_in_the_middle(time: Duration) -> (Arc<Site>, Finished) {
 }
 
 #[test]
-fn a_change_that_is_under_way_is_put_back_too() {
+fn inflight_change_is_restored() {
     let (site, ended) = cut_in_the_middle(Duration::from_millis(1500));
     ended.exits(143);
     stands_again(&site);
@@ -109,7 +109,7 @@ fn a_change_that_is_under_way_is_put_back_too() {
 }
 
 #[test]
-fn a_change_that_may_come_about_yet_is_left_to_recover() {
+fn pending_change_is_left_to_recover() {
     let (site, ended) = cut_in_the_middle(Duration::from_secs(5));
     ended.says("may come about yet");
     assert_eq!(site.chaos.json("out/trial.json")["state"], "left");
@@ -137,7 +137,7 @@ pub(super) fn stands_again(site: &Site) {
     assert_eq!(names.filter(|name| name.contains("kubectl-chaos-trial")).count(), 0, "{secrets}");
 }
 
-fn everything_is_put_back(site: &Site) {
+fn all_objects_are_restored(site: &Site) {
     furnish(site);
     // one run of each says too little for an answer
     let ended = finish(begin(site, &["--sample=100ms"])).exits(8);
@@ -157,7 +157,7 @@ fn everything_is_put_back(site: &Site) {
     stands_again(site);
 }
 
-fn a_signal_puts_everything_back(site: &Site) {
+fn signal_restores_all_objects(site: &Site) {
     furnish(site);
     let child = begin(site, &["--settle", "1h", "--sample=1h"]);
     wait_until("a replaced workload", || {
@@ -168,7 +168,7 @@ fn a_signal_puts_everything_back(site: &Site) {
     stands_again(site);
 }
 
-fn what_a_killed_one_replaced_is_recovered(site: &Site) {
+fn recover_restores_objects_of_killed_trial(site: &Site) {
     furnish(site);
     let child = begin(site, &["--settle", "1h", "--sample=1h"]);
     wait_until("a replaced workload", || {
@@ -190,14 +190,14 @@ fn what_a_killed_one_replaced_is_recovered(site: &Site) {
 
 macro_rules! suite {
     ($($part:ident),+ $(,)?) => {
-        mod here {
+        mod on_embedded {
             use crate::harness::Site;
             $(#[test]
             fn $part() {
                 super::$part(&Site::embedded());
             })+
         }
-        mod there {
+        mod on_real {
             use crate::harness::Site;
             $(#[test]
             #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT"]
@@ -208,4 +208,4 @@ macro_rules! suite {
     };
 }
 
-suite!(everything_is_put_back, a_signal_puts_everything_back, what_a_killed_one_replaced_is_recovered);
+suite!(all_objects_are_restored, signal_restores_all_objects, recover_restores_objects_of_killed_trial);

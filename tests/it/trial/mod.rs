@@ -2,7 +2,7 @@
 
 #[macro_use]
 mod in_place;
-mod recovering;
+mod recover;
 mod unready;
 
 use std::process::Child;
@@ -41,7 +41,7 @@ fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_circuit_breaker_that_helps_is_a_fix() {
+fn circuit_breaker_is_a_fix() {
     let chaos = Chaos::new();
     let answer = of_the_example(&chaos, &example("01-before"), &example("03-after"), "3", &[]);
     assert_eq!(
@@ -69,7 +69,7 @@ fn a_circuit_breaker_that_helps_is_a_fix() {
 }
 
 #[test]
-fn the_same_on_both_sides_is_unchanged() {
+fn identical_arms_are_unchanged() {
     let chaos = Chaos::new();
     let before = example("01-before");
     let answer =
@@ -79,7 +79,7 @@ fn the_same_on_both_sides_is_unchanged() {
 }
 
 #[test]
-fn a_change_that_does_not_help_is_no_fix() {
+fn ineffective_change_is_no_fix() {
     let chaos = Chaos::new();
     let after = chaos.path("after");
     std::fs::create_dir(&after).unwrap();
@@ -124,7 +124,7 @@ pub fn providers(chaos: &Chaos) -> [String; 2] {
 }
 
 #[test]
-fn a_fault_that_hits_nothing_fixes_nothing() {
+fn fault_without_target_is_no_fix() {
     let chaos = Chaos::new();
     let [with, without] = providers(&chaos);
     let experiment = chaos.write("kill.json", kill().to_string());
@@ -142,7 +142,7 @@ fn a_fault_that_hits_nothing_fixes_nothing() {
 }
 
 #[test]
-fn what_goes_outside_is_refused_before_anything_is_made() {
+fn experiment_outside_namespace_is_rejected_before_setup() {
     let check = |change: &dyn Fn(&mut Value), manifest: &str, code: i32, said: &[&str]| {
         let chaos = Chaos::new();
         let [with, without] = providers(&chaos);
@@ -188,7 +188,7 @@ fn what_goes_outside_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_folder_of_something_else_stays_as_it_is() {
+fn foreign_output_folder_is_not_changed() {
     let chaos = Chaos::new();
     let [with, without] = providers(&chaos);
     let experiment = chaos.write("kill.json", kill().to_string());
@@ -264,7 +264,7 @@ impl Drop for Site {
 }
 
 #[test]
-fn a_signal_removes_what_was_deployed() {
+fn signal_removes_deployed_objects() {
     let site = Site::start();
     let child = site.begin();
     signal(child.id(), Signal::INT);
@@ -274,7 +274,7 @@ fn a_signal_removes_what_was_deployed() {
 }
 
 #[test]
-fn what_a_killed_trial_left_behind_is_found_and_removed() {
+fn recover_removes_leftovers_of_killed_trial() {
     let site = Site::start();
     let child = site.begin();
     signal(child.id(), Signal::KILL);
@@ -307,7 +307,7 @@ fn what_a_killed_trial_left_behind_is_found_and_removed() {
 }
 
 #[test]
-fn the_folder_of_a_trial_says_what_it_left_behind() {
+fn recover_reads_leftovers_from_trial_folder() {
     let site = Site::start();
     let child = site.begin();
     signal(child.id(), Signal::KILL);
@@ -330,7 +330,7 @@ fn the_folder_of_a_trial_says_what_it_left_behind() {
 }
 
 #[test]
-fn where_a_trial_left_nothing_there_is_nothing_to_do() {
+fn recover_without_leftovers_does_nothing() {
     let check = |record: Option<Value>, expected: &str| {
         // no cluster is asked for it: there is none
         let chaos = Chaos::new();

@@ -28,7 +28,7 @@ fn reasons(comparison: &Value, arm: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_arm_that_does_not_become_ready_is_void_and_told() {
+fn unready_arm_is_void_and_reported() {
     let chaos = Chaos::new();
     let [ready, unready] = unready(&chaos);
     let mut experiment = kill();
@@ -83,7 +83,7 @@ fn an_arm_that_does_not_become_ready_is_void_and_told() {
 }
 
 #[test]
-fn who_wants_to_fail_on_no_answer_does_so_where_nothing_became_ready() {
+fn fail_on_inconclusive_applies_when_no_arm_is_ready() {
     let chaos = Chaos::new();
     let [_, unready] = unready(&chaos);
     let experiment = chaos.write("kill.json", kill().to_string());
@@ -94,7 +94,7 @@ fn who_wants_to_fail_on_no_answer_does_so_where_nothing_became_ready() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_is_one_of_the_runs() {
+fn interrupted_run_is_counted() {
     let chaos = Chaos::new();
     let [with, _] = providers(&chaos);
     let mut experiment = kill();

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::cli::table::{Table, TableRow as Row};
-use crate::kubernetes::{Metadata, NAMESPACES, Resource};
+use crate::k8s::{Metadata, NAMESPACES, Resource};
 use crate::trial::{Arm, Backup, InvalidBackup, RestoreAction, RestorePlan};
 
 /// The schema of the answer.

@@ -1,4 +1,4 @@
-//! The commands: what kubectl is asked to do, in order.
+//! The kubectl commands in their order.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn settings(value: &str) -> Value {
     )
 }
 
-/// What is in no namespace and goes with the test, if it is still there.
+/// Cluster-scoped objects that are deleted after the test if they exist.
 struct Made<'a>(&'a Site, String);
 
 impl Drop for Made<'_> {
@@ -42,7 +42,7 @@ impl Drop for Made<'_> {
     }
 }
 
-/// Goes through all commands.
+/// Runs all commands.
 pub fn drive(site: &Site) -> Vec<Said> {
     let mut script = Script::new(site);
     let service = object(
@@ -181,7 +181,7 @@ fn looking(script: &mut Script<'_>) {
     ] {
         script.say(Code, words);
     }
-    // the heads of what has other rows
+    // the table headers of resources with different rows
     for kind in ["nodes", "nodes -o wide", "namespaces", "pods -A", "services -A -o wide"] {
         script.say(Code, &format!("get {kind}"));
         let (words, _, told) = script.said.last_mut().unwrap();
@@ -262,7 +262,7 @@ fn changing(script: &mut Script<'_>) {
     ]);
 }
 
-/// What is created by name alone, which kubectl sends in protobuf.
+/// Objects that kubectl creates by name, and sends as protobuf.
 fn naming(script: &mut Script<'_>) {
     let space = format!("{}-typed", script.site.namespace);
     let _made = Made(script.site, format!("/api/v1/namespaces/{space}"));
@@ -288,7 +288,7 @@ fn naming(script: &mut Script<'_>) {
     ]);
 }
 
-/// On a node of the test's own, that nothing runs behind.
+/// Commands on a Node without a kubelet.
 fn nodes(script: &mut Script<'_>) {
     let site = script.site;
     let node = format!("{}-node", site.namespace);
@@ -349,7 +349,7 @@ fn deleting(script: &mut Script<'_>) {
         "wait --for=condition=Ready pod/lone --timeout=60s",
         "delete pod lone --wait=false",
     ]);
-    // it is gone sooner or later than that is asked
+    // it may be deleted before or after the request
     script.say(Code, "wait --for=delete pod/lone --timeout=60s");
     script.all(&["wait --for=delete pod/lone --timeout=1s"]);
 }

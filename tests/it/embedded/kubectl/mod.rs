@@ -1,9 +1,11 @@
-//! `kubectl` drives the embedded cluster: the same commands there and on a real one, and the same answers, but for
-//! ids, times, ages, addresses, names of nodes and what makes names unique.
+//! `kubectl` on the embedded cluster: the same commands as on a real one, and the same output, except for
+//! ids, times, ages, addresses, names of nodes and generated name suffixes.
 //!
-//! Left out, as the embedded cluster does not claim it: `exec`, `attach`, `cp`, `debug`, `port-forward`, `top`,
-//! `logs -f`, `explain` (it has no schemas), `create job NAME` and others that come in protobuf, what stands in
-//! `describe`, the accounts, tokens and certificates that controllers put into every namespace.
+//! Not tested, because the embedded cluster does not support it: `exec`, `attach`, `cp`, `debug`,
+//! `port-forward`, `top`,
+//! `logs -f`, `explain` (it has no schemas), `create job NAME` and other commands that send protobuf, the
+//! text of
+//! `describe`, the accounts, tokens and certificates that controllers create in every namespace.
 
 mod commands;
 mod script;
@@ -17,7 +19,7 @@ use script::{Script, redacted};
 
 #[test]
 #[ignore = "needs kubectl"]
-fn it_shows_the_logs_of_what_runs() {
+fn kubectl_logs_shows_container_output() {
     let site = Site::embedded();
     let mut deployment = deployment(1);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!(LISTENS);
@@ -36,7 +38,7 @@ fn it_shows_the_logs_of_what_runs() {
 
 #[test]
 #[ignore = "needs kubectl and a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn it_answers_as_a_real_cluster_does() {
+fn embedded_cluster_answers_like_real_cluster() {
     let (here, there) = (Site::embedded(), Site::real());
     let (ours, theirs) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| drive(&there));

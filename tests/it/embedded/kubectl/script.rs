@@ -1,4 +1,4 @@
-//! Commands that are given to kubectl one after the other, and what it says.
+//! A sequence of kubectl commands and their output.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -9,26 +9,27 @@ use serde_json::{Value, json};
 
 use crate::harness::{Finished, Site, finish, signal, wait_until};
 
-/// How far two answers have to be alike.
+/// The part of two outputs that must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alike {
-    /// Word for word.
+    /// All of it.
     Whole,
-    /// In their last line: what was said on the way depends on the moment.
+    /// The last line: earlier lines depend on timing.
     Ending,
-    /// In their first line: after that Go shows its own structures.
+    /// The first line: Go structures follow.
     Opening,
-    /// In how they end alone: what is said differs by rights, versions and kinds.
+    /// The exit code: the text differs by permissions, versions and kinds.
     Code,
 }
 
 use Alike::Whole;
 
-/// A command, how far its answers have to be alike, and what came.
+/// A command, the part of its output that must be equal, and the result.
 pub type Said = (String, Alike, Finished);
 
-/// The client. Where a program stands in its place that picks one by the server's version, as that of Google Cloud
-/// does, the newest of those that it can pick: both clusters are to be asked by the same one.
+/// The path of kubectl. Some installations, such as Google Cloud's, select a kubectl by the version of the
+/// server:
+/// then the newest of them, so that both clusters are tested with the same one.
 fn program() -> PathBuf {
     let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let found =
@@ -41,7 +42,7 @@ fn program() -> PathBuf {
     beside.filter(|path| minor(path).is_some()).max_by_key(minor).unwrap_or(found)
 }
 
-/// A cluster, and what was answered there.
+/// A cluster and the outputs on it.
 pub struct Script<'a> {
     pub site: &'a Site,
     program: PathBuf,
@@ -78,7 +79,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Waits until as many Pods of a Deployment are there and ready as it wants, and no others.
+    /// Waits until a Deployment has exactly its desired Pods, all ready.
     pub fn settle(&self, name: &str) {
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let path = self.site.at("apps/v1", &format!("deployments/{name}"));
@@ -102,8 +103,8 @@ impl<'a> Script<'a> {
         });
     }
 
-    /// What a command shows that goes on: after each of the others something happens, and it ends when it has shown
-    /// what is waited for.
+    /// The output of a watching command: the other commands cause events, and the watch ends when its output
+    /// contains the expected line.
     pub fn watch(&mut self, words: &str, then: &str, until: &str) {
         let mut child = self.command(words).spawn().expect("kubectl");
         let (id, lines) = (child.id(), BufReader::new(child.stdout.take().unwrap()).lines());
@@ -111,7 +112,7 @@ impl<'a> Script<'a> {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut seen: Vec<String> = Vec::new();
         let until = Regex::new(until).unwrap();
-        // the table begins with its head and what there is
+        // the table starts with its header and the existing rows
         for _ in 0..2 {
             seen.push(receiver.recv_timeout(crate::harness::DEADLINE).expect("a line"));
         }
@@ -122,7 +123,7 @@ impl<'a> Script<'a> {
         });
         signal(id, rustix::process::Signal::KILL);
         let _ = child.wait();
-        // what shows the same twice changed in what is not shown
+        // a repeated row has a change in a hidden column
         let mut lines: Vec<String> = seen.iter().map(|line| redacted(self.site, line)).collect();
         lines.dedup();
         let told = Finished { code: Some(0), stdout: lines.join("\n"), stderr: String::new() };
@@ -130,8 +131,9 @@ impl<'a> Script<'a> {
     }
 }
 
-/// A document without what the embedded cluster does not have: containers, their images, and the account's token
-/// that is mounted into them.
+/// Removes what the embedded cluster does not have: container states, images, and the mounted token of the
+/// service
+/// account.
 fn plain(document: &mut Value) {
     let token = |one: &Value| one["name"].as_str().is_some_and(|name| name.starts_with("default-token-"));
     match document {
@@ -157,7 +159,7 @@ fn plain(document: &mut Value) {
     }
 }
 
-/// Takes out what may differ.
+/// Removes what may differ.
 pub fn redacted(site: &Site, text: &str) -> String {
     let read: Option<Value> = match text {
         json if json.starts_with("{\n") => serde_json::from_str(json).ok(),
@@ -184,11 +186,11 @@ pub fn redacted(site: &Site, text: &str) -> String {
         (r"\((LIVE|MERGED)-\d+", "$1"),
         (r"/tmp/(LIVE|MERGED)-\d+", "$1"),
         (r"https://IP:\d+", "https://IP:PORT"),
-        // on a real cluster the two take turns
+        // on a real cluster the two may come in either order
         ("ErrImagePull", "ImagePullBackOff"),
         ("image can't be pulled", "trying and failing to pull image"),
         (r"(?m) +$", ""),
-        // columns are as wide as what stands in them
+        // the width of a column depends on its cells
         (r" {2,}(?=\S)", "  "),
     ];
     let mut text = text;

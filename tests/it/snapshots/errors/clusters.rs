@@ -1,4 +1,4 @@
-//! Clusters that are not found, not reached, or refuse.
+//! Clusters that are missing, unreachable, or return errors.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ fn count() -> Value {
     experiment(&json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}))]))
 }
 
-/// An experiment that kills all Pods of a label.
+/// An experiment that kills all Pods with a label.
 fn kill() -> Value {
     let arguments = json!({"label_selector": "app=web", "all": true});
     experiment(&json!([function("action", "pod.actions", "terminate_pods", &arguments)]))
 }
 
-/// A folder with both.
+/// A sandbox with both experiments.
 fn folder() -> Chaos {
     let chaos = Chaos::new();
     chaos.write("count.json", count().to_string());
@@ -25,7 +25,7 @@ fn folder() -> Chaos {
 }
 
 #[test]
-fn kubeconfig_files() {
+fn kubeconfig_errors_match() {
     let mut said = Transcript::new();
     let chaos = folder();
     let config = |name: &str, content: Value| drop(chaos.write(name, content.to_string()));
@@ -81,7 +81,7 @@ fn kubeconfig_files() {
     said.check("errors-kubeconfig");
 }
 
-/// Runs on a server that answers so.
+/// Runs against a server with these responses.
 fn against(
     said: &mut Transcript,
     heading: &str,
@@ -95,7 +95,7 @@ fn against(
     said.call(&chaos, &format!("{line} --kubeconfig {config} --effect-timeout 1s"));
 }
 
-/// The version that every server tells.
+/// The version that every server reports.
 fn version() -> Response {
     Response::json(&json!({"gitVersion": "v1.30.0"}))
 }
@@ -107,7 +107,7 @@ fn pods() -> Response {
 }
 
 #[test]
-fn servers_that_refuse() {
+fn api_server_errors_match() {
     let mut said = Transcript::new();
     for code in [401, 403, 404, 500, 503] {
         against(&mut said, &format!("every request is answered with {code}"), "run count.json", move |_| {
@@ -151,7 +151,7 @@ fn servers_that_refuse() {
 }
 
 #[test]
-fn services() {
+fn service_errors_match() {
     let mut said = Transcript::new();
     let service = |spec: Value| Response::json(&json!({"spec": spec}));
     for (url, flags, code, body) in [

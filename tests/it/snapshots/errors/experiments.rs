@@ -1,11 +1,11 @@
-//! Experiments that cannot be read, and experiments with faults.
+//! Unreadable and invalid experiments.
 
 use serde_json::{Value, json};
 
 use super::{Transcript, folder, sound};
 use crate::harness::{Chaos, Response, Server, with};
 
-/// Validates a text, and writes down what is wrong with it.
+/// Validates a text, and adds the errors to the transcript.
 fn file(said: &mut Transcript, name: &str, content: &[u8]) {
     let chaos = Chaos::new();
     chaos.write(name, content);
@@ -15,7 +15,7 @@ fn file(said: &mut Transcript, name: &str, content: &[u8]) {
 }
 
 #[test]
-fn files_that_are_no_experiments() {
+fn experiment_file_errors_match() {
     let mut said = Transcript::new();
     for content in [
         "",
@@ -59,7 +59,7 @@ fn files_that_are_no_experiments() {
 }
 
 #[test]
-fn sources() {
+fn experiment_source_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let large = std::fs::File::create(chaos.path("large.json")).unwrap();
     large.set_len(100 * 1024 * 1024).unwrap();
@@ -104,7 +104,7 @@ fn sources() {
     said.check("errors-experiment-sources");
 }
 
-/// Validates the sound experiment with other entries.
+/// Validates the valid experiment with other entries.
 fn entries(said: &mut Transcript, chaos: &Chaos, entries: &Value) {
     said.heading(&entries.to_string());
     chaos.write("x.json", with(sound(), entries).to_string());
@@ -112,7 +112,7 @@ fn entries(said: &mut Transcript, chaos: &Chaos, entries: &Value) {
 }
 
 #[test]
-fn entries_of_an_experiment() {
+fn experiment_entry_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let control = |control: Value| json!({"controls": [control]});
     let guard = |arguments: Value| {
@@ -171,7 +171,7 @@ fn entries_of_an_experiment() {
 }
 
 #[test]
-fn activities() {
+fn activity_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let process = json!({"type": "process", "path": "true"});
     let of = |rest: Value| with(json!({"type": "action", "name": "a", "provider": process}), &rest);
@@ -235,7 +235,7 @@ fn activities() {
 }
 
 #[test]
-fn tolerances() {
+fn tolerance_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let regex = |pattern: &str| json!({"type": "regex", "pattern": pattern});
     let path = |path: &str| json!({"type": "jsonpath", "path": path});
@@ -297,7 +297,7 @@ fn tolerances() {
 }
 
 #[test]
-fn answers_of_validate() {
+fn validate_output_matches() {
     let (chaos, mut said) = (folder(), Transcript::new());
     chaos.write("wrong.json", json!({"title": "", "methods": [], "description": "d"}).to_string());
     chaos.write("wrong.yaml", "title: t\ndescription: d\nmethod:\n  - type: action\n    name: a\n");

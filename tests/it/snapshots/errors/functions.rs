@@ -6,7 +6,7 @@ use super::Transcript;
 use crate::harness::{Site, experiment, function};
 
 #[test]
-fn functions_that_fail() {
+fn function_errors_match() {
     let site = Site::embedded();
     let mut said = Transcript::new();
     let mut run = |kind: &str, module: &str, name: &str, arguments: Value| {

@@ -1,9 +1,9 @@
-//! Jobs that may not run, clusters that they may not touch, and a GitHub that refuses.
+//! Jobs that must not run, clusters that they must not use, and errors of the GitHub API.
 
 use serde_json::{Value, json};
 
 use super::Transcript;
-use crate::comparing::journal;
+use crate::compare::journal;
 use crate::github::ci::{cluster, deviating, touching};
 use crate::github::mock::{Fault, GitHub, REPOSITORY, TOKEN};
 use crate::github::{Job, pull_request};
@@ -28,7 +28,7 @@ fn publish(said: &mut Transcript, job: &Job, heading: &str, line: &str) {
 }
 
 #[test]
-fn events_of_jobs() {
+fn ci_event_errors_match() {
     let mut said = Transcript::new();
     let comment = json!({"action": "created", "issue": {"number": 5, "pull_request": {"url": "u"}}});
     for (event, file) in [
@@ -47,7 +47,7 @@ fn events_of_jobs() {
 }
 
 #[test]
-fn clusters_of_jobs() {
+fn ci_cluster_errors_match() {
     let mut said = Transcript::new();
     let mut check = |heading: &str, job: Job, contexts: &[&str], flags: &str| {
         let (server, config) = cluster(&job.chaos, contexts);
@@ -87,7 +87,7 @@ fn clusters_of_jobs() {
 }
 
 #[test]
-fn folders_of_jobs() {
+fn ci_folder_errors_match() {
     let mut said = Transcript::new();
     let held = journal("a", "held", &[]).to_string();
     let run = "--experiment e.json";
@@ -118,7 +118,7 @@ fn folders_of_jobs() {
 }
 
 #[test]
-fn what_github_refuses() {
+fn github_api_errors_match() {
     let mut said = Transcript::new();
     let mut check = |heading: &str, faults: Vec<Fault>| {
         let github = GitHub::start();
@@ -147,7 +147,7 @@ fn what_github_refuses() {
 }
 
 #[test]
-fn what_cannot_be_published() {
+fn publish_errors_match() {
     let mut said = Transcript::new();
     let held = || journal("a", "held", &[]);
     let job = || Job::of_a_pull_request().with_run(&held());

@@ -1,4 +1,4 @@
-//! Errors and warnings: wrong inputs of each area, with what the program says of them.
+//! Errors and warnings for invalid inputs of each area.
 
 mod clusters;
 mod experiments;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Transcript;
 use crate::harness::Chaos;
 
-/// A folder with a small experiment, `e.json`, and a manifest, `m.yaml`.
+/// A sandbox with a small experiment, `e.json`, and a manifest, `m.yaml`.
 fn folder() -> Chaos {
     let chaos = Chaos::new();
     chaos.write("e.json", sound().to_string());
@@ -23,15 +23,15 @@ fn folder() -> Chaos {
     chaos
 }
 
-/// An experiment without faults, that needs no cluster.
+/// A valid experiment that needs no cluster.
 fn sound() -> Value {
     json!({"title": "t", "description": "d", "configuration": {"declared": "x"}, "method": [
         {"type": "action", "name": "a", "provider": {"type": "process", "path": "true"}}]})
 }
 
-/// The snapshots together hold many messages that differ.
+/// The snapshots contain many different messages.
 #[test]
-fn many_messages_are_held() {
+fn error_snapshots_hold_many_messages() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/snapshots");
     let mut seen = std::collections::BTreeSet::new();
     for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

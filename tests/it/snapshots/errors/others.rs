@@ -6,7 +6,7 @@ use super::{Transcript, folder};
 use crate::harness::{Chaos, kubeconfig};
 
 #[test]
-fn completion() {
+fn completion_errors_match() {
     let mut said = Transcript::new();
     let chaos = Chaos::new();
     said.calls(&chaos, &["completion bash", "completion zsh", "completion fish"]);
@@ -36,7 +36,7 @@ fn completion() {
 }
 
 #[test]
-fn lists() {
+fn list_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     said.calls(
         &chaos,

@@ -1,12 +1,12 @@
-//! Journals that are no journals, and journals that cannot be compared or published.
+//! Invalid journals, and journals that cannot be compared or published.
 
 use serde_json::{Value, json};
 
 use super::{Transcript, folder};
-use crate::comparing::{Seen, journal};
+use crate::compare::{Seen, journal};
 
 #[test]
-fn journals() {
+fn journal_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let fine = journal("1", "held", &[("p", Seen::FINE)]);
     let change = |change: &dyn Fn(&mut Value)| {
@@ -68,7 +68,7 @@ fn journals() {
 }
 
 #[test]
-fn journals_that_no_run_writes() {
+fn implausible_journal_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let fine = journal("1", "held", &[("p", Seen::FINE)]);
     let own = |key: &'static str, value: Value| move |j: &mut Value| j["kubectl-chaos"][key] = value.clone();

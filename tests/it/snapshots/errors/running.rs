@@ -1,4 +1,4 @@
-//! What goes wrong beside an experiment or while it runs: files, variables, controls, sampling, activities.
+//! Errors before and during a run: files, variables, controls, sampling, activities.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn process(path: &str, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn files() {
+fn output_file_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     chaos.write("j.json", "{}");
     chaos.write("f.json", sound().to_string());
@@ -49,7 +49,7 @@ fn files() {
 }
 
 #[test]
-fn settings_and_variables() {
+fn settings_and_variable_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     chaos.write("broken.yaml", "a: [");
     chaos.write("list.yaml", "- a\n");
@@ -91,7 +91,7 @@ fn settings_and_variables() {
 }
 
 #[test]
-fn secrets_of_vault() {
+fn vault_errors_match() {
     let mut said = Transcript::new();
     let server = Server::start(|request| match request.path.as_str() {
         path if path.contains("denied") => Response::new(403, "application/json", r#"{"errors": ["no"]}"#),
@@ -122,7 +122,7 @@ fn secrets_of_vault() {
 }
 
 #[test]
-fn sampling() {
+fn sampling_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     let probe = |name: &str, provider: Value| json!({"type": "probe", "name": name, "tolerance": 0, "provider": provider});
     let hypothesis = |probes: Value| json!({"steady-state-hypothesis": {"title": "h", "probes": probes}});
@@ -141,7 +141,7 @@ fn sampling() {
     let never = hypothesis(json!([probe("p", process("false", &[]))]));
     chaos.write("never.json", with(sound(), &never).to_string());
     said.call(&chaos, "run never.json --sample=20ms --sample-probe p --settle 300ms --recovery 300ms");
-    // how many fit into the time is not the same on every machine
+    // the number of samples depends on the machine
     let counts = [
         (r"\d+ of \d+ ok", "N of N ok"),
         (r", \d+ not taken in time", ""),
@@ -153,7 +153,7 @@ fn sampling() {
 }
 
 #[test]
-fn runs() {
+fn run_errors_match() {
     let mut said = Transcript::new();
     let action = |provider: Value| json!({"type": "action", "name": "act", "provider": provider});
     let probe = |tolerance: Value, provider: Value| {
@@ -250,7 +250,7 @@ fn runs() {
 }
 
 #[test]
-fn safeguards() {
+fn safeguard_errors_match() {
     let mut said = Transcript::new();
     let guard = |name: &str, more: Value| {
         let probe = json!({"type": "probe", "name": "guard", "tolerance": 0, "provider": process(name, &[])});

@@ -1,4 +1,4 @@
-//! Trials, what recovers them, `init`, and the embedded cluster.
+//! Trials, `recover`, `init`, and the embedded cluster.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::harness::{Chaos, Site, kubeconfig, object, pod_spec};
 use crate::trial::{kill, providers};
 
 #[test]
-fn trials_that_do_not_begin() {
+fn trial_start_errors_match() {
     let mut said = Transcript::new();
     let mut check = |heading: &str, change: &dyn Fn(&mut Value), manifest: &str, flags: &str| {
         let chaos = Chaos::new();
@@ -70,7 +70,7 @@ fn trials_that_do_not_begin() {
 }
 
 #[test]
-fn folders_of_trials() {
+fn trial_folder_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     providers(&chaos);
     chaos.write("kill.json", kill().to_string());
@@ -95,7 +95,7 @@ fn folders_of_trials() {
 }
 
 #[test]
-fn recovery() {
+fn recover_errors_match() {
     let mut said = Transcript::new();
     let record = |state: &str, embedded: bool| json!({"trial": "0a1b2c3d", "cluster": "https://h", "context": "kind-a", "embedded": embedded, "state": state});
     let mut check = |heading: &str, record: Option<String>, line: &str| {
@@ -135,7 +135,7 @@ fn recovery() {
 }
 
 #[test]
-fn new_experiments() {
+fn init_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     chaos.write("mine.json", "precious");
     chaos.write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\nspec: {}\n");
@@ -191,7 +191,7 @@ fn new_experiments() {
 }
 
 #[test]
-fn embedded_clusters_and_demos() {
+fn embedded_and_demo_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     chaos.write("there", "");
     chaos.write("broken.yaml", "a: [");

@@ -1,9 +1,9 @@
-//! Command lines that cannot be read.
+//! Invalid command lines.
 
 use super::{Transcript, folder};
 
 #[test]
-fn global_flags() {
+fn global_flag_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     said.calls(
         &chaos,
@@ -43,7 +43,7 @@ fn global_flags() {
 }
 
 #[test]
-fn flags_of_run_and_validate() {
+fn run_and_validate_flag_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     said.calls(
         &chaos,
@@ -90,7 +90,7 @@ fn flags_of_run_and_validate() {
 }
 
 #[test]
-fn flags_of_trial_ci_and_recover() {
+fn trial_ci_and_recover_flag_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     said.calls(
         &chaos,
@@ -137,7 +137,7 @@ fn flags_of_trial_ci_and_recover() {
 }
 
 #[test]
-fn flags_of_the_other_commands() {
+fn other_command_flag_errors_match() {
     let (chaos, mut said) = (folder(), Transcript::new());
     said.calls(
         &chaos,
@@ -192,7 +192,7 @@ fn flags_of_the_other_commands() {
 }
 
 #[test]
-fn inputs_of_a_job() {
+fn ci_input_errors_match() {
     let mut said = Transcript::new();
     for (command, name, value) in [
         ("ci", "EMBEDDED", "True"),

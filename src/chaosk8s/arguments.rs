@@ -1,0 +1,206 @@
+//! The arguments of a function, as it was called. Floor 1, pure.
+
+use crate::chaosk8s::error::{Error, PythonException, Result};
+use serde_json::Value as Json;
+
+use super::catalogue::{ArgumentDefault, Function};
+use crate::value::{Map, Value};
+
+/// Every argument of a function, with its default where it was not given.
+#[derive(Clone, Debug)]
+pub struct Arguments(Map);
+
+impl Arguments {
+    /// Gives every argument its value. The namespace of the run stands in where none is given.
+    pub fn bind(function: &Function, given: &Map, namespace: &str) -> Result<Self> {
+        let mut bound = Map::new();
+        for argument in function.arguments {
+            let value = match (given.get(argument.name), argument.default) {
+                // a null would stand for every namespace
+                (Some(Value::Null), _) if argument.name == "ns" => {
+                    let what = "Missing the required parameter `namespace`".to_owned();
+                    return Err(Error::raise(PythonException::ApiValueError, what));
+                }
+                (Some(value), _) => value.clone(),
+                (None, ArgumentDefault::Text("default")) if argument.name == "ns" => namespace.into(),
+                (None, default) => default.value().ok_or_else(|| {
+                    let what = format!(
+                        "{}() missing 1 required positional argument: '{}'",
+                        function.name, argument.name
+                    );
+                    Error::raise(PythonException::TypeError, what)
+                })?,
+            };
+            bound.insert(argument.name.to_owned(), value);
+        }
+        if let Some(unknown) = given.keys().find(|name| !bound.contains_key(*name)) {
+            let what = format!("{}() got an unexpected keyword argument '{unknown}'", function.name);
+            return Err(Error::raise(PythonException::TypeError, what));
+        }
+        Ok(Self(bound))
+    }
+
+    /// An argument as it was given; null where there is none of that name.
+    pub fn value(&self, name: &str) -> &Value {
+        const NULL: &Value = &Value::Null;
+        self.0.get(name).unwrap_or(NULL)
+    }
+
+    /// An argument as JSON.
+    pub fn json(&self, name: &str) -> Json {
+        to_json(self.value(name))
+    }
+
+    /// An argument as text; nothing for null.
+    pub fn text(&self, name: &str) -> Option<String> {
+        match self.value(name) {
+            Value::Null => None,
+            value => Some(value.python_text().into_owned()),
+        }
+    }
+
+    /// The same; nothing for an empty text, too.
+    pub fn some_text(&self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// An argument that cannot be left out, as text.
+    pub fn required(&self, name: &str) -> String {
+        self.text(name).unwrap_or_default()
+    }
+
+    /// Whether an argument is true, by Python's rules.
+    pub fn flag(&self, name: &str) -> bool {
+        self.value(name).is_truthy()
+    }
+
+    /// Whether a probe fails where it could say no. Old names of probes have no such flag: they fail.
+    pub fn raises(&self, flag: &str) -> bool {
+        self.0.get(flag).is_none_or(Value::is_truthy)
+    }
+
+    /// An argument as a whole number, its fraction cut off; nothing for null. A text is no number: who wrote one
+    /// may have meant something else, and nothing is hit on a guess.
+    pub fn number(&self, name: &str) -> Result<Option<i64>> {
+        if *self.value(name) == Value::Null { Ok(None) } else { self.amount(name).map(Some) }
+    }
+
+    /// The same, of an argument that cannot be null.
+    pub fn amount(&self, name: &str) -> Result<i64> {
+        let value = self.value(name);
+        let number = value.as_f64().filter(|number| number.is_finite() && value.as_text().is_none());
+        #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
+        number.map(|number| number as i64).ok_or_else(|| {
+            let what = format!("argument '{name}' has to be a number, not {}", value.python_type());
+            Error::raise(PythonException::TypeError, what)
+        })
+    }
+
+    /// A selector with `{name}` filled in.
+    pub fn selector(&self, name: &str) -> Result<String> {
+        match self.text("label_selector") {
+            Some(selector) => fill_name(&selector, name),
+            None => {
+                let what = "'NoneType' object has no attribute 'format'".to_owned();
+                Err(Error::raise(PythonException::AttributeError, what))
+            }
+        }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> String {
+        self.required("ns")
+    }
+
+    /// Items: a list, or a text with commas. Nothing for null and the empty.
+    pub fn items(&self, name: &str) -> Option<Vec<Json>> {
+        match self.value(name) {
+            Value::Text(text) if !text.is_empty() => Some(text.split(',').map(Json::from).collect()),
+            Value::List(items) if !items.is_empty() => Some(items.iter().map(to_json).collect()),
+            _ => None,
+        }
+    }
+
+    /// Pairs: a mapping, or a text of `key=value` with commas. Nothing for null and the empty.
+    pub fn pairs(&self, name: &str) -> Result<Option<Json>> {
+        match self.value(name) {
+            Value::Text(text) if !text.is_empty() => {
+                let pair = |item: &str| match item.split_once('=') {
+                    Some((key, value)) => Ok((key.to_owned(), Json::from(value))),
+                    None => Err(Error::raise(
+                        PythonException::ValueError,
+                        format!("argument '{name}': \"{item}\" is no key=value"),
+                    )),
+                };
+                let pairs: serde_json::Map<String, Json> =
+                    text.split(',').map(pair).collect::<Result<_, _>>()?;
+                Ok(Some(pairs.into()))
+            }
+            value @ Value::Map(pairs) if !pairs.is_empty() => Ok(Some(to_json(value))),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A value as JSON.
+pub fn to_json(value: &Value) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// `{name}` in a selector, filled as Python's `str.format` does.
+pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
+    let mut out = String::new();
+    let mut rest = selector;
+    while let Some(at) = rest.find(['{', '}']) {
+        out += &rest[..at];
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix("{name}") {
+            out += name;
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("{{") {
+            out.push('{');
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("}}") {
+            out.push('}');
+            rest = after;
+        } else {
+            let what = format!("in the selector \"{selector}\" only {{name}} can stand in braces");
+            return Err(Error::raise(PythonException::KeyError, what));
+        }
+    }
+    Ok(out + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaosk8s::catalogue::lookup;
+    use serde_json::json;
+
+    fn bind(given: Json) -> Result<Arguments, String> {
+        let function = lookup("chaosk8s.pod.actions", "terminate_pods").unwrap();
+        let given = Value::from(given).as_map().unwrap().clone();
+        Arguments::bind(&function, &given, "shop").map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn defaults_stand_in() {
+        let bound = bind(json!({"qty": 3.9, "rand": 1, "label_selector": ""})).unwrap();
+        assert_eq!((bound.number("qty").unwrap(), bound.flag("rand")), (Some(3), true));
+        assert_eq!((bound.namespace().as_str(), bound.required("mode").as_str()), ("shop", "fixed"));
+        assert_eq!(bound.some_text("label_selector"), None);
+        for wrong in [json!("3"), json!([3]), json!(null)] {
+            assert!(bind(json!({"qty": wrong})).unwrap().amount("qty").is_err(), "{wrong}");
+        }
+        // what would reach beyond the namespace
+        assert!(bind(json!({"ns": null})).unwrap_err().contains("`namespace`"));
+        assert!(bind(json!({"quantity": 1})).unwrap_err().contains("unexpected keyword argument 'quantity'"));
+    }
+
+    #[test]
+    fn names_are_filled_into_selectors() {
+        assert_eq!(fill_name("name in ({name})", "web").unwrap(), "name in (web)");
+        assert_eq!(fill_name("a={{x}}", "web").unwrap(), "a={x}");
+        assert!(fill_name("a={x}", "web").is_err());
+    }
+}

@@ -1,0 +1,291 @@
+//! Nodes that are drained: no new Pods, and those that are there evicted. Floor 1.
+
+use crate::chaosk8s::error::{Error, Result};
+use crate::k8s;
+use crate::k8s::{
+    ApiRequest, AppliedMutation, ClusterClient, Metadata, MutationPlan, MutationResponse, NODES,
+    ObjectSelector, PODS, PatchFormat, Resource,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value as Json, json};
+
+use super::{FunctionContext, nodes};
+use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
+
+/// How often it is looked whether Pods are gone, and whether a disruption budget allows an eviction by now.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The nodes, what is on them, and how to drain them.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    nodes: Vec<Metadata>,
+    /// The Pods that will be evicted, node by node; or the one that nobody would make again.
+    pods: Vec<Result<Vec<Metadata>, String>>,
+    with_local_storage: bool,
+    timeout: Duration,
+    seconds: i64,
+}
+
+pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
+    let arguments = &context.arguments;
+    let candidates = nodes::candidates(context).await?;
+    let seconds = arguments.number("timeout")?.unwrap_or(120);
+    let with_local_storage = arguments.flag("delete_pods_with_local_storage");
+    let nodes = nodes::drawn(context, candidates, arguments.number("count")?);
+    let mut pods = Vec::new();
+    for node in &nodes {
+        pods.push(evictable(&context.cluster, node, with_local_storage).await?);
+    }
+    Ok(Drain {
+        nodes,
+        pods,
+        with_local_storage,
+        timeout: Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
+        seconds,
+    })
+}
+
+/// The Pods of a node that have to go; or the name of the first that nobody would make again.
+async fn evictable(
+    cluster: &ClusterClient,
+    node: &Metadata,
+    with_local_storage: bool,
+) -> Result<Result<Vec<Metadata>, String>> {
+    let on_node = ObjectSelector { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
+    let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
+    let mut evicted = Vec::new();
+    for pod in &pods {
+        let metadata: Metadata = serde_json::from_value(pod["metadata"].clone()).unwrap_or_default();
+        match fate(pod, with_local_storage) {
+            EvictionDecision::Stays => {}
+            EvictionDecision::Evicted => evicted.push(metadata),
+            EvictionDecision::Unmanaged => return Ok(Err(metadata.name)),
+        }
+    }
+    Ok(Ok(evicted))
+}
+
+/// What becomes of a Pod when its node is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EvictionDecision {
+    Stays,
+    Evicted,
+    /// Nobody would make another one.
+    Unmanaged,
+}
+
+fn fate(pod: &Json, with_local_storage: bool) -> EvictionDecision {
+    if pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some() {
+        return EvictionDecision::Stays;
+    }
+    let volumes = pod.pointer("/spec/volumes").and_then(Json::as_array);
+    if volumes.into_iter().flatten().any(|volume| volume.get("emptyDir").is_some_and(|dir| !dir.is_null())) {
+        return if with_local_storage { EvictionDecision::Evicted } else { EvictionDecision::Stays };
+    }
+    if matches!(pod.pointer("/status/phase").and_then(Json::as_str), Some("Succeeded" | "Failed")) {
+        return EvictionDecision::Evicted;
+    }
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Json::as_array);
+    for owner in owners.into_iter().flatten() {
+        if owner["kind"] == "DaemonSet" {
+            return EvictionDecision::Stays;
+        }
+        if owner["controller"] == true {
+            return EvictionDecision::Evicted;
+        }
+    }
+    EvictionDecision::Unmanaged
+}
+
+impl Drain {
+    /// The nodes, and the Pods that have to leave them.
+    pub fn targets(&self) -> Vec<Target> {
+        let nodes = self.nodes.iter().map(|node| node.target(&NODES.kind));
+        nodes.chain(self.evicted().map(|pod| pod.target(&PODS.kind))).collect()
+    }
+
+    fn evicted(&self) -> impl Iterator<Item = &Metadata> {
+        self.pods.iter().flatten().flatten()
+    }
+
+    /// Cordons all of them, then empties one after the other.
+    pub async fn apply(
+        &self,
+        cluster: &Arc<ClusterClient>,
+        halt: &StopToken,
+        told: &ProgressCallback<'_>,
+    ) -> Result<AppliedMutation> {
+        let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
+        let closed = MutationPlan::of(cordons, MutationResponse::Null).apply(cluster, halt, told).await?;
+        let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
+        // the Pods follow the nodes among the targets
+        let mut first = self.nodes.len();
+        for (node, pods) in self.nodes.iter().zip(&self.pods) {
+            match pods {
+                Ok(pods) => {
+                    let told = |index: usize, done: bool| told(first + index, done);
+                    self.empty(cluster, pods, version.as_deref(), halt, &told).await?;
+                    first += pods.len();
+                }
+                Err(pod) => {
+                    return Err(Error::failed(format!(
+                        "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
+                        node.name
+                    )));
+                }
+            }
+        }
+        let answer = self.nodes.iter().map(|node| Json::from(node.name.clone())).collect();
+        Ok(AppliedMutation { answer, changed: closed.changed || self.evicted().next().is_some() })
+    }
+
+    async fn empty(
+        &self,
+        cluster: &ClusterClient,
+        evicted: &[Metadata],
+        version: Option<&str>,
+        halt: &StopToken,
+        told: &(impl Fn(usize, bool) + Sync),
+    ) -> Result<()> {
+        let begun = Instant::now();
+        // what a disruption budget forbids now, it may allow when other Pods are back
+        let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
+        loop {
+            let mut still = Vec::new();
+            for (index, pod) in forbidden {
+                if halt.is_asked() {
+                    return Err(Error::failed("it was cut before all Pods were evicted"));
+                }
+                match evict(cluster, pod, version).await {
+                    Ok(true) => told(index, true),
+                    Ok(false) => still.push((index, pod)),
+                    Err(failure) => {
+                        if !failure.is_ambiguous() {
+                            told(index, false);
+                        }
+                        return Err(failure);
+                    }
+                }
+            }
+            forbidden = still;
+            let remaining = remaining(cluster, evicted).await;
+            if remaining.is_empty() && forbidden.is_empty() {
+                return Ok(());
+            }
+            if begun.elapsed() >= self.timeout {
+                return Err(Error::failed(format!(
+                    "Draining nodes did not completed within {}s. Remaining pods are:\n{}",
+                    self.seconds,
+                    remaining.join("\n")
+                )));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Whether the nodes are closed and empty, as far as they were to be.
+    pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
+        let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
+        let (state, detail) =
+            MutationPlan::of(cordons, MutationResponse::Null).confirm(Arc::clone(&cluster)).await;
+        if state != EffectState::Confirmed {
+            return (state, detail);
+        }
+        // what came between the look and the closing was not announced, and was left alone
+        for node in &self.nodes {
+            if let Ok(Ok(left)) = evictable(&cluster, node, self.with_local_storage).await
+                && let Some(pod) = left.first()
+            {
+                let text = format!("the Pod {} came to the Node {} meanwhile", pod.name, node.name);
+                return (EffectState::Mismatch, text);
+            }
+        }
+        (state, format!("{} Nodes are closed, and what was evicted is gone", self.nodes.len()))
+    }
+}
+
+/// The version of evictions that the server takes: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22. That
+/// it has the group in a version does not mean that it takes evictions in it, so this is looked up where they are.
+async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
+    let call = ApiRequest { path: Some("/api/v1"), ..ApiRequest::new(Method::GET, "get", &PODS, None) };
+    let known = cluster.json(&call).await?;
+    let mut resources = known["resources"].as_array().into_iter().flatten();
+    let eviction = resources.find(|resource| resource["name"] == "pods/eviction");
+    let version = eviction.and_then(|found| Some((found["group"].as_str()?, found["version"].as_str()?)));
+    Ok(version.map(|(group, version)| format!("{group}/{version}")))
+}
+
+/// Asks for an eviction. Not granted: a budget forbids it for now. A Pod that is gone is as good as evicted.
+async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool> {
+    let mut call = ApiRequest::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
+    call.resource = Resource { plural: "pods".into(), ..PODS };
+    call.subresource = Some("eviction");
+    let mut body = json!({
+        "metadata": {"name": pod.name, "namespace": pod.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    });
+    // without one the server takes the one it has
+    if let Some(version) = version {
+        body["apiVersion"] = version.into();
+        body["kind"] = "Eviction".into();
+    }
+    call.body = Some((PatchFormat::Document, body));
+    // here 429 is an answer, not a plea for patience
+    call.repeatable = false;
+    match cluster.send(&call).await {
+        Ok(_) => Ok(true),
+        Err(k8s::Error::Api(answer)) => match answer.code {
+            429 => Ok(false),
+            // it is gone, or a new Pod has its name
+            404 | 409 => Ok(true),
+            _ => Err(Error::failed(format!("Failed to evict pod {}: {}", pod.name, answer.body))),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The names of those that are still there.
+async fn remaining(cluster: &ClusterClient, pods: &[Metadata]) -> Vec<String> {
+    let mut remaining = Vec::new();
+    for pod in pods {
+        let found = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
+        let gone = match found {
+            Ok(found) => found.pointer("/metadata/uid").and_then(Json::as_str) != Some(&pod.uid),
+            Err(failure) => failure.status() == Some(404),
+        };
+        if !gone {
+            remaining.push(pod.name.clone());
+        }
+    }
+    remaining
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fates() {
+        let check = |pod: Json, with_local_storage: bool, expected: EvictionDecision| {
+            assert_eq!(fate(&pod, with_local_storage), expected, "{pod} {with_local_storage}");
+        };
+        let owned =
+            |kind: &str| json!({"metadata": {"ownerReferences": [{"kind": kind, "controller": true}]}});
+        check(owned("ReplicaSet"), false, EvictionDecision::Evicted);
+        check(owned("DaemonSet"), false, EvictionDecision::Stays);
+        check(json!({"metadata": {}}), false, EvictionDecision::Unmanaged);
+        check(json!({"status": {"phase": "Succeeded"}}), false, EvictionDecision::Evicted);
+        check(
+            json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}),
+            true,
+            EvictionDecision::Stays,
+        );
+        let mut local = owned("DaemonSet");
+        local["spec"] = json!({"volumes": [{"name": "v", "emptyDir": {}}]});
+        check(local.clone(), false, EvictionDecision::Stays);
+        check(local, true, EvictionDecision::Evicted);
+    }
+}

@@ -1,0 +1,265 @@
+//! Pods: deleted, counted, looked at. Floor 1.
+
+use crate::chaosk8s::error::{Error, PythonException, Result};
+use crate::k8s::{
+    Metadata, MutationPlan, MutationResponse, ObjectSelector, PODS, PartialObject, PlannedMutation,
+};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::FunctionContext;
+use crate::chaosk8s::targets::{TargetQuantity, TargetSelection, select};
+use crate::tolerance::Pattern;
+use crate::value::Value;
+
+/// As much of a Pod as probes look at.
+#[derive(Debug, Deserialize)]
+struct PodDetails {
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PodStatus {
+    #[serde(default)]
+    phase: String,
+    #[serde(default)]
+    conditions: Vec<PodCondition>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PodCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+/// Pods that an action may hit, by its arguments, in the order they will be hit.
+pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>)> {
+    let arguments = &context.arguments;
+    let random = arguments.flag("rand");
+    let qty = arguments.amount("qty")?;
+    let quota = TargetSelection::read(
+        qty,
+        &arguments.required("mode"),
+        &arguments.required("order"),
+        arguments.flag("all"),
+        random,
+    )?;
+    if matches!((arguments.value("qty"), quota.amount), (Value::Float(_), TargetQuantity::Fixed(_)))
+        && !quota.all
+    {
+        return Err(Error::raise(
+            PythonException::TypeError,
+            "argument 'qty' has to be a whole number".to_owned(),
+        ));
+    }
+    let labels = arguments.some_text("label_selector");
+    let pattern = arguments.some_text("name_pattern");
+    let selection = ObjectSelector::labels(labels.as_deref());
+    if pattern.is_none() && !quota.all {
+        context.not_everything(&selection, "every Pod of the namespace")?;
+    }
+    let mut candidates = context.things(&PODS, &selection).await?;
+    if let Some(pattern) = pattern {
+        let pattern =
+            Pattern::compile(&pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        let mut matching = Vec::new();
+        for candidate in candidates {
+            if pattern
+                .search(&candidate.name)
+                .map_err(|error| Error::raise(PythonException::RegexError, error))?
+            {
+                matching.push(candidate);
+            }
+        }
+        candidates = matching;
+    }
+    let remarks =
+        if random && !quota.all { vec![format!("drawn with seed {}", context.seed)] } else { vec![] };
+    Ok((select(candidates, &quota, &mut context.lot()), remarks))
+}
+
+pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan> {
+    let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
+    let (pods, remarks) = chosen(context).await?;
+    let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, grace_period)).collect();
+    Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks })
+}
+
+/// The old way: one Pod, its name a pattern.
+pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
+    let labels = context.arguments.some_text("label_selector");
+    let name = context.arguments.some_text("name");
+    if name.is_none() {
+        context.not_everything(&ObjectSelector::labels(labels.as_deref()), "every Pod of the namespace")?;
+    }
+    let pods = first_matching(context, &ObjectSelector::labels(labels.as_deref()), name.as_deref()).await?;
+    Ok(MutationPlan::of(
+        pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, None)).collect(),
+        MutationResponse::Names,
+    ))
+}
+
+/// The Pod that falls with a microservice.
+pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>> {
+    let name = context.arguments.required("name");
+    let labels = context.arguments.selector(&name)?;
+    first_matching(context, &ObjectSelector::labels(Some(&labels)), Some(&name)).await
+}
+
+async fn first_matching(
+    context: &FunctionContext,
+    selection: &ObjectSelector,
+    pattern: Option<&str>,
+) -> Result<Vec<Metadata>> {
+    let mut pods = context.things(&PODS, selection).await?;
+    if let Some(pattern) = pattern {
+        let pattern =
+            Pattern::compile(pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        pods.retain(|pod| pattern.search(&pod.name).unwrap_or(false));
+    }
+    pods.truncate(1);
+    Ok(pods)
+}
+
+async fn listed(context: &FunctionContext, selection: &ObjectSelector) -> Result<Vec<PodDetails>> {
+    Ok(context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await?)
+}
+
+/// How many there are. The server selects by phase, and sends metadata only.
+async fn counted(context: &FunctionContext) -> Result<usize> {
+    let arguments = &context.arguments;
+    let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
+    if let Some(phase) = arguments.some_text("phase") {
+        // what is no word cannot be a phase, and must not become a selector of its own
+        if !phase.chars().all(char::is_alphanumeric) {
+            return Ok(0);
+        }
+        selection.fields = format!("status.phase={phase}");
+    }
+    let things: Vec<PartialObject> =
+        context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
+    Ok(things.len())
+}
+
+pub(super) async fn count(context: &FunctionContext) -> Result<Json> {
+    Ok(counted(context).await?.into())
+}
+
+pub(super) async fn count_min(context: &FunctionContext) -> Result<Json> {
+    let least = context.arguments.amount("min_count")?;
+    Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
+}
+
+/// What a probe says that can be asked not to fail.
+pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json> {
+    if context.arguments.raises(flag) { Err(Error::failed(why)) } else { Ok(false.into()) }
+}
+
+/// Pods by the label selector. None at all are a reason to say no.
+async fn some(context: &FunctionContext, flag: &str) -> Result<Result<(String, Vec<PodDetails>), Json>> {
+    let labels = context.arguments.text("label_selector").unwrap_or_else(|| "None".to_owned());
+    let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
+    let pods = listed(context, &selection).await?;
+    if pods.is_empty() {
+        return no(context, flag, format!("no pods '{labels}' were found")).map(Err);
+    }
+    Ok(Ok((labels, pods)))
+}
+
+pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json> {
+    const FLAG: &str = "raise_on_invalid_phase";
+    let (labels, pods) = match some(context, FLAG).await? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
+    };
+    let phase = context.arguments.required("phase");
+    match pods.iter().map(|pod| &pod.status.phase).find(|actual| **actual != phase) {
+        None => Ok(true.into()),
+        Some(actual) => {
+            no(context, FLAG, format!("pod '{labels}' is in phase '{actual}' but should be '{phase}'"))
+        }
+    }
+}
+
+pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json> {
+    const FLAG: &str = "raise_on_in_phase";
+    let (labels, pods) = match some(context, FLAG).await? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
+    };
+    let phase = context.arguments.required("phase");
+    if pods.iter().any(|pod| pod.status.phase == phase) {
+        return no(context, FLAG, format!("pod '{labels}' should not be in phase '{phase}'"));
+    }
+    Ok(true.into())
+}
+
+pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json> {
+    const FLAG: &str = "raise_on_invalid_conditions";
+    let (_, pods) = match some(context, FLAG).await? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
+    };
+    // what Python would go through, one by one: of a mapping the keys, of a text the characters
+    let wanted: Vec<Value> = match context.arguments.value("conditions") {
+        Value::List(wanted) => wanted.clone(),
+        Value::Map(wanted) => wanted.keys().map(|key| key.as_str().into()).collect(),
+        Value::Text(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
+        other => {
+            let what = format!("'{}' object is not iterable", other.python_type());
+            return Err(Error::raise(PythonException::TypeError, what));
+        }
+    };
+    for pod in &pods {
+        let missing = wanted.iter().find(|wanted| !has(pod, wanted));
+        if let Some(missing) = missing {
+            let why = format!(
+                "pod {} does not match the following given condition: {}",
+                pod.metadata.name,
+                missing.python_text()
+            );
+            return no(context, FLAG, why);
+        }
+    }
+    Ok(true.into())
+}
+
+/// Whether a Pod has exactly that condition: its type and its status, and nothing else is asked for.
+fn has(pod: &PodDetails, wanted: &Value) -> bool {
+    let Some(wanted) = wanted.as_map() else { return false };
+    let text = |key: &str| wanted.get(key).and_then(Value::as_text);
+    wanted.len() == 2
+        && pod.status.conditions.iter().any(|condition| {
+            text("type") == Some(&condition.kind) && text("status") == Some(&condition.status)
+        })
+}
+
+pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json> {
+    let name = context.arguments.required("name");
+    let labels = context.arguments.selector(&name)?;
+    let selection = ObjectSelector { labels, fields: "status.phase=Running".to_owned() };
+    let running: Vec<PartialObject> =
+        context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
+    if running.is_empty() {
+        return Ok(true.into());
+    }
+    no(context, "raise_on_is_available", format!("pod '{name}' is actually running"))
+}
+
+/// The server looks for one that is neither running nor done; one is enough to know.
+pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json> {
+    let unhealthy = ObjectSelector {
+        labels: String::new(),
+        fields: "status.phase!=Running,status.phase!=Succeeded".to_owned(),
+    };
+    let pods: Vec<PartialObject> =
+        context.cluster.list(&PODS, Some(&context.namespace()), &unhealthy, true).await?;
+    if pods.is_empty() {
+        return Ok(true.into());
+    }
+    no(context, "raise_on_any_unhealthy", "the system is unhealthy".to_owned())
+}

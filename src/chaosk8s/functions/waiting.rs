@@ -1,0 +1,81 @@
+//! Probes that wait until workloads are ready, or are not. Floor 1.
+//!
+//! The first state that is seen decides, the one there is when the probe begins included. The time-out is that
+//! of the whole probe.
+
+use crate::chaosk8s::error::Result;
+use crate::k8s::{DAEMON_SETS, DEPLOYMENTS, ObjectSelector, Resource, STATEFUL_SETS};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::FunctionContext;
+use super::pods::no;
+use super::workloads::number;
+use crate::chaosk8s::arguments::fill_name;
+
+const BE_READY: &str = "raise_on_not_fully_available";
+const NOT_BE_READY: &str = "raise_on_fully_available";
+
+/// Whether as many are ready as there should be. None of none is not: nothing could be said of it.
+fn replicas_are_ready(workload: &Json) -> bool {
+    let wanted = number(workload, "/spec/replicas");
+    wanted > 0 && number(workload, "/status/readyReplicas") == wanted
+}
+
+fn pods_are_ready(set: &Json) -> bool {
+    number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled")
+}
+
+/// Whether the workload of that name came to be ready, or not to be, in time.
+async fn wait(
+    context: &FunctionContext,
+    resource: &Resource,
+    judge: impl Fn(&Json) -> bool,
+) -> Result<(bool, String, i64)> {
+    let name = context.arguments.required("name");
+    let mut selection = ObjectSelector::name(&name);
+    if let Some(labels) = context.arguments.some_text("label_selector") {
+        selection.labels = fill_name(&labels, &name)?;
+    }
+    let seconds = context.arguments.number("timeout")?.unwrap_or(30);
+    let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let seen = context
+        .cluster
+        .watch(resource, Some(&context.namespace()), &selection, limit, |object| judge(object).then_some(()))
+        .await?;
+    Ok((seen.is_some(), name, seconds))
+}
+
+async fn raising(context: &FunctionContext, resource: &Resource, ready: bool, word: &str) -> Result<Json> {
+    let (seen, name, seconds) = wait(context, resource, |object| replicas_are_ready(object) == ready).await?;
+    if seen {
+        return Ok(true.into());
+    }
+    let (what, flag) = if ready { ("recover", BE_READY) } else { ("stop running", NOT_BE_READY) };
+    no(context, flag, format!("{word} '{name}' failed to {what} within {seconds}s"))
+}
+
+pub(super) async fn deployment_fully(context: &FunctionContext) -> Result<Json> {
+    raising(context, &DEPLOYMENTS, true, "deployment").await
+}
+
+pub(super) async fn deployment_not_fully(context: &FunctionContext) -> Result<Json> {
+    raising(context, &DEPLOYMENTS, false, "deployment").await
+}
+
+pub(super) async fn stateful_set_fully(context: &FunctionContext) -> Result<Json> {
+    raising(context, &STATEFUL_SETS, true, "microservice").await
+}
+
+pub(super) async fn stateful_set_not_fully(context: &FunctionContext) -> Result<Json> {
+    raising(context, &STATEFUL_SETS, false, "microservice").await
+}
+
+pub(super) async fn daemon_set_fully(context: &FunctionContext) -> Result<Json> {
+    Ok(wait(context, &DAEMON_SETS, pods_are_ready).await?.0.into())
+}
+
+pub(super) async fn daemon_set_not_fully(context: &FunctionContext) -> Result<Json> {
+    Ok(wait(context, &DAEMON_SETS, |set| !pods_are_ready(set)).await?.0.into())
+}

@@ -1,0 +1,153 @@
+//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`: deleted, scaled, changed, looked at. Floor 1.
+
+use crate::chaosk8s::error::Result;
+use crate::k8s::{
+    DAEMON_SETS, DEPLOYMENTS, ErrorPolicy, ExpectedState, Metadata, MutationPlan, MutationResponse,
+    ObjectSelector, PatchFormat, PlannedMutation, Resource,
+};
+use serde_json::{Value as Json, json};
+
+use super::FunctionContext;
+use super::pods::no;
+use crate::clock::Timestamp;
+
+/// Those of that name, else those with those labels.
+pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
+    let selection = context.by_name_or_labels();
+    context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
+    let things = context.things(resource, &selection).await?;
+    Ok(MutationPlan::of(
+        things.iter().map(|thing| PlannedMutation::delete(resource, thing, None)).collect(),
+        MutationResponse::Null,
+    ))
+}
+
+/// What is to be changed. If it is not there, the change is tried all the same: its refusal has words of its own.
+async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata> {
+    let namespace = context.namespace();
+    match context.thing(resource, Some(&namespace), name).await {
+        Err(failure) if failure.status() == Some(404) => {
+            Ok(Metadata { name: name.to_owned(), namespace: Some(namespace), ..Metadata::default() })
+        }
+        found => found,
+    }
+}
+
+pub(super) async fn scale(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
+    let name = context.arguments.required("name");
+    let replicas = context.arguments.json("replicas");
+    let shown = context.arguments.required("replicas");
+    let thing = one(context, resource, &name).await?;
+    let operation = PlannedMutation::patch(
+        resource,
+        &thing,
+        PatchFormat::StrategicPatch,
+        json!({"spec": {"replicas": replicas}}),
+        ExpectedState::Holds(vec![
+            ("/spec/replicas", replicas.clone()),
+            ("/status/replicas", replicas.clone()),
+        ]),
+        ErrorPolicy::Fail(format!("failed to scale '{name}' to {shown} replicas: ")),
+    );
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
+}
+
+pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan> {
+    const AT: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+    let name = context.arguments.required("name");
+    let thing = one(context, &DEPLOYMENTS, &name).await?;
+    let at = Timestamp::now().iso();
+    let annotations = json!({"kubectl.kubernetes.io/restartedAt": at});
+    let operation = PlannedMutation::patch(
+        &DEPLOYMENTS,
+        &thing,
+        PatchFormat::StrategicPatch,
+        json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
+        ExpectedState::Holds(vec![(AT, at.into())]),
+        ErrorPolicy::Fail(format!("failed to rollout the deployment '{name}'! Error: ")),
+    );
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
+}
+
+/// Changes as given: a mapping is merged, a list is a list of changes.
+pub(super) async fn update(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
+    let name = context.arguments.required("name");
+    let body = context.arguments.json("spec");
+    let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::StrategicPatch };
+    let thing = one(context, resource, &name).await?;
+    let operation = PlannedMutation {
+        // what was given cannot be compared with what comes of it: defaults are added, lists merged
+        expect: ExpectedState::Accepted,
+        ..PlannedMutation::patch(
+            resource,
+            &thing,
+            format,
+            body,
+            ExpectedState::Accepted,
+            ErrorPolicy::Fail(format!("failed to update {} '{name}': ", words(resource))),
+        )
+    };
+    Ok(MutationPlan::one(operation, MutationResponse::Null))
+}
+
+fn words(resource: &Resource) -> &'static str {
+    if *resource == DAEMON_SETS { "daemon set" } else { "ingress" }
+}
+
+/// The first of that name, and with those labels if there are any given.
+async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>> {
+    let mut selection = ObjectSelector::name(&context.arguments.required("name"));
+    selection.labels = context.arguments.some_text("label_selector").unwrap_or_default();
+    let things: Vec<Json> =
+        context.cluster.list(resource, Some(&context.namespace()), &selection, false).await?;
+    Ok(things.into_iter().next())
+}
+
+/// A number in a document. One that is not there is zero: the server leaves zeros out.
+pub(super) fn number(document: &Json, pointer: &str) -> i64 {
+    document.pointer(pointer).and_then(Json::as_i64).unwrap_or(0)
+}
+
+async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json, Json>> {
+    let name = context.arguments.required("name");
+    match found(context, &DEPLOYMENTS).await? {
+        Some(deployment) => Ok(Ok(deployment)),
+        None => no(context, flag, format!("Deployment '{name}' was not found")).map(Err),
+    }
+}
+
+pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json> {
+    const FLAG: &str = "raise_on_unavailable";
+    let deployment = match deployment(context, FLAG).await? {
+        Ok(deployment) => deployment,
+        Err(answer) => return Ok(answer),
+    };
+    if number(&deployment, "/status/availableReplicas") == number(&deployment, "/spec/replicas") {
+        return Ok(true.into());
+    }
+    no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
+}
+
+pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Json> {
+    const FLAG: &str = "raise_on_not_partially_available";
+    let deployment = match deployment(context, FLAG).await? {
+        Ok(deployment) => deployment,
+        Err(answer) => return Ok(answer),
+    };
+    if number(&deployment, "/status/availableReplicas") >= 1 {
+        return Ok(true.into());
+    }
+    no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
+}
+
+pub(super) async fn daemon_set_healthy(context: &FunctionContext) -> Result<Json> {
+    let found = found(context, &DAEMON_SETS).await?;
+    let ready =
+        |set: &Json| number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled");
+    Ok(found.is_some_and(|set| ready(&set)).into())
+}
+
+pub(super) async fn daemon_set_partially(context: &FunctionContext) -> Result<Json> {
+    let found = found(context, &DAEMON_SETS).await?;
+    Ok(found.is_some_and(|set| number(&set, "/status/numberReady") >= 1).into())
+}

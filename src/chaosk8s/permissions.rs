@@ -1,0 +1,169 @@
+//! Permissions that a call of a function needs.
+
+use serde_json::Value as Json;
+
+use super::arguments::Arguments;
+use super::catalogue::Function;
+use super::error::Error;
+use crate::k8s::rbac::Permission;
+use crate::value::Map;
+
+impl Function {
+    /// The rights that it needs, in the catalogue's words; those to see that it took effect among them.
+    pub fn rights(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.needs.iter().map(|need| (*need).to_owned()).collect();
+        for need in self.needs.iter().filter(|_| self.is_action) {
+            let (verb, of) = need.split_once(' ').unwrap_or((need, ""));
+            let look = match verb {
+                _ if of.contains('/') => continue,
+                // what is gone is missing in a list, what was changed is read
+                "delete" => format!("list {of}"),
+                "create" | "patch" | "update" => format!("get {of}"),
+                _ => continue,
+            };
+            if !all.contains(&look) {
+                all.push(look);
+            }
+        }
+        all
+    }
+}
+
+/// Reason why the permissions of a call are not known before the run.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownPermissions {
+    #[error(transparent)]
+    InvalidArguments(#[from] Error),
+    #[error("the kind of the object is known only during the run")]
+    Kind,
+    #[error("the namespace or the kind is known only during the run")]
+    Placeholder,
+    #[error("invalid object")]
+    InvalidObject(#[from] serde_yaml::Error),
+    #[error("the object has no apiVersion or no kind")]
+    NoTypeMeta,
+}
+
+/// Returns the permissions that a call of a function needs.
+pub fn needed_permissions(
+    function: &Function,
+    given: &Map,
+    namespace: &str,
+) -> Result<Vec<Permission>, UnknownPermissions> {
+    let bound = Arguments::bind(function, given, namespace)?;
+    let takes_namespace = function.arguments.iter().any(|argument| argument.name == "ns");
+    let own = bound.text("ns").unwrap_or_else(|| namespace.to_owned());
+    let (kind, of_the_object) = match (bound.text("group"), bound.text("plural"), bound.text("resource")) {
+        (Some(group), Some(plural), _) => (Some((plural, group)), None),
+        (_, _, Some(text)) if !takes_namespace => kind_of(&text)?,
+        _ => (None, None),
+    };
+    let place = of_the_object.unwrap_or(own);
+    let mut rights = Vec::new();
+    for need in function.rights() {
+        let mut right = Permission::parse(&need, &place);
+        if right.resource == "*" {
+            let Some((plural, group)) = &kind else {
+                return Err(UnknownPermissions::Kind);
+            };
+            (right.resource, right.group) = (plural.clone(), group.clone());
+        }
+        let open = [Some(&right.resource), Some(&right.group), right.namespace.as_ref()];
+        if open.into_iter().flatten().any(|text| text.contains('$')) {
+            return Err(UnknownPermissions::Placeholder);
+        }
+        rights.push(right);
+    }
+    Ok(rights)
+}
+
+type ResourceScope = (Option<(String, String)>, Option<String>);
+
+/// The kind of an object that is written out, in the plural that kinds usually have, and its group and namespace.
+fn kind_of(text: &str) -> Result<ResourceScope, UnknownPermissions> {
+    let object: Json = serde_yaml::from_str(text)?;
+    let word = |at: &str| object.pointer(at).and_then(Json::as_str).map(str::to_owned);
+    let (Some(version), Some(kind)) = (word("/apiVersion"), word("/kind")) else {
+        return Err(UnknownPermissions::NoTypeMeta);
+    };
+    let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    let kind = kind.to_lowercase();
+    let plural = if kind.ends_with('s') {
+        kind + "es"
+    } else if let Some(stem) = kind.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        kind + "s"
+    };
+    Ok((Some((plural, group)), word("/metadata/namespace")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::chaosk8s::catalogue::{functions, lookup};
+    use crate::value::Value;
+
+    fn rights(module: &str, name: &str, given: Json) -> Result<Vec<String>, UnknownPermissions> {
+        let function = lookup(&format!("chaosk8s.{module}"), name).unwrap();
+        let given = Value::from(given).as_map().unwrap().clone();
+        needed_permissions(&function, &given, "shop")
+            .map(|rights| rights.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_a_call_needs() {
+        let check = |module: &str, name: &str, given: Json, expected: &[&str]| {
+            assert_eq!(rights(module, name, given).unwrap(), expected, "{name}");
+        };
+        check("pod.actions", "terminate_pods", json!({}), &["list pods -n shop", "delete pods -n shop"]);
+        check("pod.probes", "count_pods", json!({"label_selector": "a=b", "ns": "x"}), &["list pods -n x"]);
+        // to see that it is scaled, it has to be read
+        let scale = json!({"name": "web", "replicas": 0});
+        let expected = ["patch deployments.apps -n shop", "get deployments.apps -n shop"];
+        check("deployment.actions", "scale_deployment", scale, &expected);
+        let cordon = ["list nodes -A", "patch nodes -A", "get nodes -A"];
+        check("node.actions", "cordon_node", json!({"name": "n"}), &cordon);
+        let object = json!({"group": "g.io", "version": "v1", "plural": "things", "name": "x"});
+        check("crd.probes", "get_custom_object", object, &["get things.g.io -n shop"]);
+        let object = json!({"resource": "{apiVersion: g.io/v1, kind: Policy, metadata: {namespace: x}}"});
+        check(
+            "crd.actions",
+            "apply_from_yaml",
+            object,
+            &["create policies.g.io -n x", "get policies.g.io -n x"],
+        );
+        let logs = ["list pods -n shop", "get pods --subresource=log -n shop"];
+        check("pod.probes", "read_pod_logs", json!({"name": "web"}), &logs);
+        check("pod.probes", "should_be_found_in_logs", json!({"pattern": "x"}), &[]);
+    }
+
+    #[test]
+    fn what_is_not_known_beforehand_is_said() {
+        let check = |module: &str, name: &str, given: Json, text: &str| {
+            let why = rights(module, name, given).unwrap_err().to_string();
+            assert!(why.contains(text), "{why}");
+        };
+        check("pod.actions", "terminate_pods", json!({"ns": "${where}"}), "known only during the run");
+        check("crd.actions", "apply_from_yaml", json!({}), "known only during the run");
+        check("crd.actions", "apply_from_json", json!({"resource": "{}"}), "no apiVersion or no kind");
+        check("pod.actions", "terminate_pods", json!({"what": 1}), "unexpected keyword");
+    }
+
+    #[test]
+    fn every_need_of_the_catalogue_is_understood() {
+        for function in functions() {
+            for need in function.rights() {
+                let right = Permission::parse(&need, "shop");
+                let words = need.split(' ').count();
+                assert!(
+                    matches!(words, 2 | 3) && !right.verb.is_empty() && !right.resource.is_empty(),
+                    "{need}"
+                );
+                assert_eq!(right.namespace.is_none(), words == 3, "{need}");
+            }
+        }
+    }
+}

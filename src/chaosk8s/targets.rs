@@ -1,0 +1,140 @@
+//! Which of the things that could be hit are hit: one pure function for every fault.
+
+use crate::chaosk8s::error::{Error, Result};
+use crate::k8s::Metadata;
+use crate::rng::SeededRng;
+
+/// How many, and which ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TargetSelection {
+    /// Every one; the rest does not matter then.
+    pub all: bool,
+    /// Drawn by lot, instead of the first ones.
+    pub random: bool,
+    /// How many.
+    pub amount: TargetQuantity,
+    /// The oldest first, instead of by name.
+    pub oldest: bool,
+}
+
+/// How many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TargetQuantity {
+    /// So many.
+    Fixed(usize),
+    /// So many of a hundred, rounded up.
+    Percentage(usize),
+}
+
+impl TargetSelection {
+    /// A quota from the arguments `qty`, `mode` and `order`.
+    pub(super) fn read(qty: i64, mode: &str, order: &str, all: bool, random: bool) -> Result<Self> {
+        let Ok(quantity) = usize::try_from(qty) else {
+            return Err(Error::failed(format!("Cannot select pods. Quantity '{qty}' is negative.")));
+        };
+        let amount = match mode {
+            "fixed" => TargetQuantity::Fixed(quantity),
+            "percentage" => TargetQuantity::Percentage(quantity),
+            _ => return Err(Error::failed(format!("Cannot select pods. Mode '{mode}' is invalid."))),
+        };
+        let oldest = match order {
+            "alphabetic" => false,
+            "oldest" => true,
+            _ => {
+                return Err(Error::failed(format!("Cannot select pods. Order '{order}' is invalid.")));
+            }
+        };
+        Ok(Self { all, random, amount, oldest })
+    }
+}
+
+/// Those of the candidates that are hit. Never more than the quota says, never one twice.
+pub(super) fn select(
+    mut candidates: Vec<Metadata>,
+    quota: &TargetSelection,
+    lot: &mut SeededRng,
+) -> Vec<Metadata> {
+    if quota.oldest {
+        candidates.sort_by(|a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
+    }
+    if quota.all {
+        return candidates;
+    }
+    let amount = match quota.amount {
+        TargetQuantity::Fixed(amount) => amount,
+        TargetQuantity::Percentage(percent) => candidates.len().saturating_mul(percent).div_ceil(100),
+    };
+    let amount = amount.min(candidates.len());
+    if quota.random {
+        for drawn in 0..amount {
+            let other = drawn + lot.below(candidates.len() - drawn);
+            candidates.swap(drawn, other);
+        }
+    }
+    candidates.truncate(amount);
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn candidates(count: usize) -> Vec<Metadata> {
+        (0..count)
+            .map(|n| Metadata {
+                name: format!("pod-{n}"),
+                uid: n.to_string(),
+                // younger from name to name
+                creation_timestamp: Some(format!("2026-01-01T00:00:{:02}Z", 59 - n)),
+                ..Metadata::default()
+            })
+            .collect()
+    }
+
+    fn check(count: usize, qty: i64, mode: &str, order: &str, all: bool, expected: &[&str]) {
+        let quota = TargetSelection::read(qty, mode, order, all, false).unwrap();
+        let names: Vec<String> = select(candidates(count), &quota, &mut SeededRng::new(0))
+            .into_iter()
+            .map(|meta| meta.name)
+            .collect();
+        assert_eq!(names, expected, "{count} {qty} {mode} {order} {all}");
+    }
+
+    #[test]
+    fn the_quota_is_kept() {
+        check(3, 1, "fixed", "alphabetic", false, &["pod-0"]);
+        check(3, 2, "fixed", "oldest", false, &["pod-2", "pod-1"]);
+        check(3, 9, "fixed", "alphabetic", false, &["pod-0", "pod-1", "pod-2"]);
+        check(3, 0, "fixed", "alphabetic", false, &[]);
+        check(3, 0, "fixed", "alphabetic", true, &["pod-0", "pod-1", "pod-2"]);
+        check(3, 34, "percentage", "alphabetic", false, &["pod-0", "pod-1"]);
+        check(3, 33, "percentage", "alphabetic", false, &["pod-0"]);
+        check(3, 200, "percentage", "alphabetic", false, &["pod-0", "pod-1", "pod-2"]);
+        check(0, 100, "percentage", "alphabetic", false, &[]);
+    }
+
+    #[test]
+    fn lots_are_drawn_once_each_and_again_by_their_seed() {
+        let quota = TargetSelection::read(5, "fixed", "alphabetic", false, true).unwrap();
+        let draw = |seed| select(candidates(9), &quota, &mut SeededRng::new(seed));
+        let mut seen = HashSet::new();
+        for seed in 0..200 {
+            let drawn = draw(seed);
+            let distinct: HashSet<&str> = drawn.iter().map(|meta| meta.name.as_str()).collect();
+            assert_eq!((drawn.len(), distinct.len()), (5, 5));
+            assert_eq!(drawn, draw(seed));
+            seen.extend(drawn.into_iter().map(|meta| meta.name));
+        }
+        assert_eq!(seen.len(), 9, "everyone can be drawn");
+    }
+
+    #[test]
+    fn wrong_quotas_are_refused() {
+        let refused =
+            |qty, mode, order| TargetSelection::read(qty, mode, order, false, false).unwrap_err().to_string();
+        assert!(refused(-1, "fixed", "oldest").contains("Quantity '-1' is negative."));
+        assert!(refused(1, "some", "oldest").contains("Mode 'some' is invalid."));
+        assert!(refused(1, "fixed", "youngest").contains("Order 'youngest' is invalid."));
+    }
+}

@@ -1,0 +1,505 @@
+//! A cluster that is talked to: requests with a deadline, lists in pages, watches. Floor 1.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::error::{ApiError, Endpoint, Error};
+use super::resource::{NAMESPACES, Resource};
+
+/// How many things are asked for at once.
+const PAGE: usize = 500;
+/// How often a request is sent again when the server asks to come back later.
+const TRIES: u32 = 4;
+/// The longest time to wait because a server said so.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Only what metadata hold: of each thing of a list, of one thing.
+const METADATA_ONLY: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
+const METADATA_OF_ONE: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
+
+/// A cluster that is talked to, as somebody.
+pub struct ClusterClient {
+    client: kube::Client,
+    /// Its address.
+    pub address: String,
+    /// Where the connection was described: a file and a context, or an environment.
+    pub source: String,
+    /// The context of the kubeconfig, where there is one.
+    pub context: Option<String>,
+    /// The namespace that is meant where none is named.
+    pub namespace: String,
+    /// Whether this program runs in it, as one of its Pods.
+    pub inside: bool,
+    timeout: Option<Duration>,
+}
+
+/// How a cluster was described.
+pub(super) struct ConnectionInfo {
+    pub(super) address: String,
+    pub(super) source: String,
+    pub(super) context: Option<String>,
+    pub(super) namespace: String,
+    pub(super) inside: bool,
+}
+
+/// Which things of a kind are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectSelector {
+    /// Labels, as `kubectl -l` takes them. Empty for any.
+    pub labels: String,
+    /// Fields, as `kubectl --field-selector` takes them. Empty for any.
+    pub fields: String,
+}
+
+impl ObjectSelector {
+    /// By labels; nothing and an empty text mean any.
+    pub fn labels(labels: Option<&str>) -> Self {
+        Self { labels: labels.unwrap_or_default().to_owned(), fields: String::new() }
+    }
+
+    /// By name.
+    pub fn name(name: &str) -> Self {
+        Self { labels: String::new(), fields: format!("metadata.name={name}") }
+    }
+
+    /// Whether everything of a kind is meant.
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = Vec::new();
+        if !self.labels.is_empty() {
+            query.push(("labelSelector", self.labels.clone()));
+        }
+        if !self.fields.is_empty() {
+            query.push(("fieldSelector", self.fields.clone()));
+        }
+        query
+    }
+}
+
+/// How a body is to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchFormat {
+    /// A document.
+    Document,
+    /// A strategic merge patch.
+    StrategicPatch,
+    /// A merge patch.
+    MergePatch,
+    /// A list of changes.
+    JsonPatch,
+    /// What is to be there, whatever was: applied by the server.
+    Apply,
+}
+
+impl PatchFormat {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Document => "application/json",
+            Self::StrategicPatch => "application/strategic-merge-patch+json",
+            Self::MergePatch => "application/merge-patch+json",
+            Self::JsonPatch => "application/json-patch+json",
+            // JSON is YAML, too
+            Self::Apply => "application/apply-patch+yaml",
+        }
+    }
+}
+
+/// What is asked of the server.
+#[derive(Clone, Debug)]
+pub struct ApiRequest {
+    /// The method.
+    pub method: Method,
+    /// What Kubernetes calls it: `list`, `delete`. It names the right that is needed.
+    pub verb: &'static str,
+    /// The kind of thing.
+    pub resource: Resource,
+    /// Its namespace; nothing for the whole cluster.
+    pub namespace: Option<String>,
+    /// Its name; nothing for all of them.
+    pub name: Option<String>,
+    /// The address as a whole, where it is none of a resource.
+    pub path: Option<&'static str>,
+    /// What stands after the name: `log`, `eviction`.
+    pub subresource: Option<&'static str>,
+    /// The query.
+    pub query: Vec<(&'static str, String)>,
+    /// What is sent along.
+    pub body: Option<(PatchFormat, Json)>,
+    /// Whether only metadata are wanted.
+    pub metadata_only: bool,
+    /// Whether it may be sent again when the server is busy.
+    pub repeatable: bool,
+}
+
+impl ApiRequest {
+    /// A request without query and body.
+    pub fn new(method: Method, verb: &'static str, resource: &Resource, namespace: Option<&str>) -> Self {
+        Self {
+            method,
+            verb,
+            resource: resource.clone(),
+            namespace: namespace.map(str::to_owned),
+            name: None,
+            path: None,
+            subresource: None,
+            query: Vec::new(),
+            body: None,
+            metadata_only: false,
+            repeatable: true,
+        }
+    }
+
+    /// Of one thing.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// With a body.
+    #[must_use]
+    pub fn body(mut self, format: PatchFormat, body: Json) -> Self {
+        self.body = Some((format, body));
+        self
+    }
+
+    /// Reads one thing.
+    pub fn get(resource: &Resource, namespace: Option<&str>, name: &str) -> Self {
+        Self::new(Method::GET, "get", resource, namespace).name(name)
+    }
+
+    /// Makes one.
+    pub fn create(resource: &Resource, namespace: Option<&str>, body: Json) -> Self {
+        Self::new(Method::POST, "create", resource, namespace).body(PatchFormat::Document, body)
+    }
+
+    /// Changes one.
+    pub fn patch(
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        format: PatchFormat,
+        body: Json,
+    ) -> Self {
+        Self::new(Method::PATCH, "patch", resource, namespace).name(name).body(format, body)
+    }
+
+    /// Deletes one; only the one with that UID, if one is given.
+    pub fn delete(resource: &Resource, namespace: Option<&str>, name: &str, options: Json) -> Self {
+        Self::new(Method::DELETE, "delete", resource, namespace)
+            .name(name)
+            .body(PatchFormat::Document, options)
+    }
+
+    fn uri(&self) -> String {
+        if let Some(path) = self.path {
+            return path.to_owned();
+        }
+        let mut uri = self.resource.path(self.namespace.as_deref(), self.name.as_deref());
+        if let Some(subresource) = self.subresource {
+            uri += "/";
+            uri += subresource;
+        }
+        if !self.query.is_empty() {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish();
+            uri += "?";
+            uri += &query;
+        }
+        uri
+    }
+
+    /// A name that is none would mean another address: without one, everything of the kind.
+    fn check_name(&self) -> Result<(), Error> {
+        let changes = self.method != Method::GET;
+        let wrong = match self.name.as_deref() {
+            None => changes && self.method != Method::POST,
+            Some("") => true,
+            Some(name) => changes && (matches!(name, "." | "..") || name.contains(['/', '%'])),
+        };
+        if !wrong {
+            return Ok(());
+        }
+        Err(Error::InvalidName {
+            verb: self.verb,
+            kind: self.resource.kind.to_string(),
+            name: self.name.clone().unwrap_or_default(),
+        })
+    }
+
+    fn request(&self) -> Result<Request<Body>, Error> {
+        self.check_name()?;
+        let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
+        if self.metadata_only {
+            let what = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
+            request = request.header(ACCEPT, what);
+        }
+        let body = match &self.body {
+            None => Vec::new(),
+            Some((format, body)) => {
+                request = request.header(CONTENT_TYPE, format.content_type());
+                serde_json::to_vec(body).unwrap_or_default()
+            }
+        };
+        request.body(Body::from(body)).map_err(Error::InvalidRequest)
+    }
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: PageMetadata,
+    /// Metadata of nothing are null.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
+}
+
+#[derive(Deserialize, Default)]
+struct PageMetadata {
+    #[serde(rename = "continue", default)]
+    next: Option<String>,
+}
+
+impl ClusterClient {
+    /// A cluster behind a client.
+    pub(super) fn new(client: kube::Client, found: ConnectionInfo, timeout: Option<Duration>) -> Self {
+        let ConnectionInfo { address, source, context, namespace, inside } = found;
+        Self { client, address, source, context, namespace, inside, timeout }
+    }
+
+    /// The version of the API server. Whoever gets it has reached it.
+    pub async fn version(&self) -> Result<String, Error> {
+        let call =
+            ApiRequest { path: Some("/version"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
+        let version = self.json(&call).await?;
+        Ok(version["gitVersion"].as_str().unwrap_or("unknown").to_owned())
+    }
+
+    /// What tells it from every other cluster; nothing where that may not be read.
+    pub async fn identity(&self) -> Option<String> {
+        let system = self.json(&ApiRequest::get(&NAMESPACES, None, "kube-system")).await.ok()?;
+        Some(system.pointer("/metadata/uid")?.as_str()?.to_owned())
+    }
+
+    /// The client, for what has no plain request: commands in containers.
+    pub fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Passes a request on as it is, to a path of the API server, and gives the answer as it comes. Only the
+    /// beginning of the answer has a deadline.
+    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
+        let sent = async {
+            let sent = self.client.send(request.map(Body::from)).await;
+            sent.map_err(|error| self.transport_error(error))
+        };
+        self.in_time(sent).await
+    }
+
+    /// The answer to a request as bytes.
+    pub async fn send(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
+        self.in_time(self.send_patiently(call)).await
+    }
+
+    /// The answer to one, within the time that every request has.
+    pub async fn in_time<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self.timeout {
+            None => request.await,
+            Some(limit) => tokio::time::timeout(limit, request)
+                .await
+                .unwrap_or_else(|_| Err(Error::Timeout { endpoint: self.endpoint(), limit })),
+        }
+    }
+
+    /// Comes back when the server says that it is busy, as long as the request may be repeated.
+    async fn send_patiently(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let response =
+                self.client.send(call.request()?).await.map_err(|error| self.transport_error(error))?;
+            let status = response.status();
+            let wait = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .map(Duration::from_secs);
+            let body = response.into_body().collect().await.map_err(|error| self.transport_error(error))?;
+            let body = body.to_bytes();
+            if status.is_success() {
+                return Ok(body.to_vec());
+            }
+            let busy = status == StatusCode::TOO_MANY_REQUESTS
+                || status == StatusCode::SERVICE_UNAVAILABLE && call.method == Method::GET;
+            match wait {
+                Some(wait) if busy && call.repeatable && tries < TRIES => {
+                    tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+                }
+                _ => return Err(refused(call, status, &body)),
+            }
+        }
+    }
+
+    /// The answer as JSON.
+    pub async fn json(&self, call: &ApiRequest) -> Result<Json, Error> {
+        let body = self.send(call).await?;
+        parse(&body)
+    }
+
+    /// Every thing of a kind that is selected, page by page.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selection: &ObjectSelector,
+        metadata_only: bool,
+    ) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let mut call = ApiRequest::new(Method::GET, "list", resource, namespace);
+            call.metadata_only = metadata_only;
+            call.query = selection.query();
+            call.query.push(("limit", PAGE.to_string()));
+            if let Some(next) = &next {
+                call.query.push(("continue", next.clone()));
+            }
+            let body = match self.send(&call).await {
+                // the list grew too old while it was read: from the beginning
+                Err(failure) if failure.status() == Some(410) && next.is_some() => {
+                    items.clear();
+                    next = None;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let page: Page<T> = parse(&body)?;
+            items.extend(page.items.into_iter().flatten());
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                None => return Ok(items),
+                following => next = following,
+            }
+        }
+    }
+
+    /// Follows what happens to the things that are selected, from what there is on. `judge` is given each of
+    /// them as it changes; what it gives ends the watch. Nothing comes of it when `limit` passes first.
+    pub async fn watch<T>(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selection: &ObjectSelector,
+        limit: Duration,
+        mut judge: impl FnMut(&Json) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut call = ApiRequest::new(Method::GET, "watch", resource, namespace);
+        call.query = selection.query();
+        call.query.push(("watch", "true".to_owned()));
+        let watching = async {
+            loop {
+                let found = self.watch_once(&call, &mut judge).await?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+                // the server ends watches now and then; what there is by then is told again
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(limit, watching).await.unwrap_or(Ok(None))
+    }
+
+    async fn watch_once<T>(
+        &self,
+        call: &ApiRequest,
+        judge: &mut impl FnMut(&Json) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let response =
+            self.client.send(call.request()?).await.map_err(|error| self.transport_error(error))?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let body = body.collect().await.map_err(|error| self.transport_error(error))?;
+            return Err(refused(call, status, &body.to_bytes()));
+        }
+        let mut pending = Vec::new();
+        while let Some(frame) = body.frame().await {
+            // a watch that breaks off is begun again
+            let Ok(frame) = frame else { return Ok(None) };
+            let Ok(data) = frame.into_data() else { continue };
+            pending.extend_from_slice(&data);
+            while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = pending.drain(..=end).collect();
+                let event: Json = parse(&line)?;
+                if event["type"] == "ERROR" {
+                    return Ok(None);
+                }
+                if let Some(found) = judge(&event["object"]) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A connection through the API server that did not come about: to a command, to a port.
+    pub fn upgrade_refused(&self, subresource: &'static str, namespace: &str, error: kube::Error) -> Error {
+        use kube::client::UpgradeConnectionError::ProtocolSwitch;
+        let code = match &error {
+            kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
+            kube::Error::Api(status) => status.code,
+            _ => return self.transport_error(error),
+        };
+        let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
+        let said = match &error {
+            kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+            other => other.to_string(),
+        };
+        let body = format!("Handshake status {code}: {said}");
+        refused_as("create", resource, Some(namespace), code, body.as_bytes())
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { address: self.address.clone(), origin: self.source.clone() }
+    }
+
+    fn transport_error(&self, error: kube::Error) -> Error {
+        Error::transport(self.endpoint(), error)
+    }
+}
+
+fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
+    refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
+}
+
+/// An answer that refuses, and what was asked for.
+pub(super) fn refused_as(
+    verb: &'static str,
+    resource: Resource,
+    namespace: Option<&str>,
+    code: u16,
+    body: &[u8],
+) -> Error {
+    Error::Api(Box::new(ApiError {
+        code,
+        body: String::from_utf8_lossy(body).into_owned(),
+        verb,
+        resource,
+        namespace: namespace.map(str::to_owned),
+    }))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(Error::InvalidAnswer)
+}

@@ -1,0 +1,118 @@
+//! What the server calls a kind in addresses. Floor 1.
+
+use std::collections::HashMap;
+
+use http::Method;
+use serde_json::Value as Json;
+
+use super::client::{ApiRequest, ClusterClient, ObjectSelector};
+use super::error::Error;
+use super::metadata::PartialObject;
+use super::resource::{NAMESPACES, Resource};
+
+/// A kind of thing, and whether it stands in namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoveredKind {
+    /// Where it is kept.
+    pub resource: Resource,
+    /// Whether it stands in namespaces.
+    pub namespaced: bool,
+    /// Whether the server lets it be listed and deleted.
+    pub deletable: bool,
+}
+
+/// The kinds of a server. Each version of a group is asked for once.
+#[derive(Debug, Default)]
+pub struct DiscoveredKinds {
+    lists: HashMap<(String, String), Vec<DiscoveredKind>>,
+}
+
+impl DiscoveredKinds {
+    /// What an object is, by its `apiVersion` and `kind`.
+    pub async fn of(
+        &mut self,
+        cluster: &ClusterClient,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<DiscoveredKind, Error> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let key = (group.to_owned(), version.to_owned());
+        if !self.lists.contains_key(&key) {
+            let list = list(cluster, group, version).await?;
+            self.lists.insert(key.clone(), list);
+        }
+        let known = self.lists[&key].iter().find(|known| known.resource.kind == kind);
+        known
+            .cloned()
+            .ok_or_else(|| Error::UnknownKind { kind: kind.to_owned(), api_version: api_version.to_owned() })
+    }
+}
+
+/// The kinds of one version of a group.
+async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec<DiscoveredKind>, Error> {
+    let place = Resource {
+        group: group.to_owned().into(),
+        version: version.to_owned().into(),
+        plural: "".into(),
+        kind: "".into(),
+    };
+    let list = cluster.json(&ApiRequest::new(Method::GET, "get", &place, None)).await?;
+    let known = |entry: &Json| {
+        let (name, kind) = (entry["name"].as_str()?, entry["kind"].as_str()?);
+        let verbs = entry["verbs"].as_array();
+        let may = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|known| known == verb));
+        (!name.contains('/')).then(|| DiscoveredKind {
+            resource: Resource {
+                plural: name.to_owned().into(),
+                kind: kind.to_owned().into(),
+                ..place.clone()
+            },
+            namespaced: entry["namespaced"] == true,
+            deletable: may("list") && may("delete"),
+        })
+    };
+    Ok(list["resources"].as_array().into_iter().flatten().filter_map(known).collect())
+}
+
+/// Every kind that can be listed and deleted, each in the version that the server prefers.
+pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, Error> {
+    let groups = ApiRequest { path: Some("/apis"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
+    let groups = cluster.json(&groups).await?;
+    let mut found = list(cluster, "", "v1").await?;
+    for group in groups["groups"].as_array().into_iter().flatten() {
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        let (Some(name), Some(version)) = (text(&group["name"]), text(&group["preferredVersion"]["version"]))
+        else {
+            continue;
+        };
+        match list(cluster, &name, &version).await {
+            Ok(kinds) => found.extend(kinds),
+            // a group whose own server is away
+            Err(failure) if failure.status().is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    found.retain(|known| known.deletable);
+    Ok(found)
+}
+
+/// The names of all namespaces.
+pub async fn list_namespaces(cluster: &ClusterClient) -> Result<Vec<String>, Error> {
+    let all: Vec<PartialObject> = cluster.list(&NAMESPACES, None, &ObjectSelector::default(), true).await?;
+    Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
+}
+
+/// What there is of an object now; nothing where it is not there.
+pub async fn get_object(
+    cluster: &ClusterClient,
+    known: &DiscoveredKind,
+    object: &Json,
+) -> Result<Option<Json>, Error> {
+    let text = |key: &str| object["metadata"][key].as_str();
+    let namespace = text("namespace").filter(|_| known.namespaced);
+    match cluster.json(&ApiRequest::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if failure.status() == Some(404) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,35 @@
+//! The Kubernetes client: connections, requests, discovery, permissions, Services.
+//!
+//! ```text
+//!  connection   kubeconfig files, a Pod's service account, environment, flags  ─► ClusterClient
+//!  client       requests with deadlines, pages, watches                        ─► Error
+//!  discovery    the resources of a server: plural, scope, verbs
+//!  mutation     changes as data: apply, confirm                                nothing else changes a cluster
+//!  rbac         permissions: reviewed by the server, granted by roles
+//!  service      Services as destinations of requests: resolved, forwarded to
+//! ```
+//!
+//! It knows neither experiments nor trials.
+
+mod client;
+mod connection;
+mod discovery;
+mod error;
+mod metadata;
+mod mutation;
+pub mod rbac;
+mod resource;
+pub mod service;
+
+pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
+pub use connection::{
+    ConfigError, ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs,
+    permitted,
+};
+pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
+pub use error::{ApiError, Endpoint, Error};
+pub use metadata::{Metadata, PartialObject};
+pub use mutation::{
+    AppliedMutation, ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,
+};
+pub use resource::*;

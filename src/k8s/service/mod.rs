@@ -1,0 +1,279 @@
+//! Services as destinations of requests: which one an address means, and what stands behind it. Floor 1.
+//!
+//! ```text
+//!  address   a host such as web.shop.svc, or an alias of --connect-to  ─► Wanted
+//!  here      looked up: port, ready endpoints                          ─► Found, Endpoint
+//!  tunnel    connections to an endpoint, by port-forward
+//! ```
+
+mod address;
+mod dial_error;
+mod error;
+mod port_forward;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value as Json;
+
+use super::client::{ApiRequest, ClusterClient};
+use super::error::Error;
+use super::resource::{ENDPOINTS, Resource, SERVICES};
+
+pub use address::{ServiceAlias, ServiceRef, named};
+pub use dial_error::{DialError, DialErrorKind};
+pub use error::ServiceError;
+pub use port_forward::{ForwardGuard, PortForward};
+
+/// A Service that is there, and the port of it that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedService {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The number of the port.
+    pub port: u16,
+    /// The name of the port; one that is alone may have none.
+    port_name: String,
+}
+
+/// A Pod behind a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodEndpoint {
+    /// The name of the Pod.
+    pub pod: String,
+    /// The port of the Pod.
+    pub port: u16,
+}
+
+impl ResolvedService {
+    /// `shop/web:8080`.
+    pub fn shown(&self) -> String {
+        format!("{}/{}:{}", self.namespace, self.name, self.port)
+    }
+
+    /// Where the API server passes requests on to it: the beginning of a path.
+    pub fn proxy_path(&self) -> String {
+        // the port is part of the name there
+        let name = SERVICES.path(Some(&self.namespace), Some(&self.name));
+        format!("{name}:{}/proxy", self.port)
+    }
+}
+
+/// Looks a Service up. One that is not there, or has no such port, is a finding.
+pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, Error> {
+    let namespace = wanted.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
+    let name = &wanted.name;
+    let call = ApiRequest::get(&SERVICES, Some(&namespace), name);
+    let service = match cluster.json(&call).await {
+        Ok(service) => service,
+        Err(failure) if failure.status() == Some(404) => {
+            return Err(ServiceError::NotFound { namespace, name: name.clone() }.into());
+        }
+        Err(failure) => return Err(failure),
+    };
+    if service.pointer("/spec/type").and_then(Json::as_str) == Some("ExternalName") {
+        return Err(ServiceError::ExternalName { namespace, name: name.clone() }.into());
+    }
+    let ports =
+        service.pointer("/spec/ports").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    match choose(ports, wanted) {
+        Some((port, port_name)) => Ok(ResolvedService { namespace, name: name.clone(), port, port_name }),
+        None => {
+            let port = wanted.port.clone().unwrap_or_default();
+            let known = ports.iter().filter_map(port_number).collect();
+            Err(ServiceError::UnknownPort { namespace, name: name.clone(), port, known }.into())
+        }
+    }
+}
+
+/// Finds the port in the ports of a Service, and its name.
+fn choose(ports: &[Json], wanted: &ServiceRef) -> Option<(u16, String)> {
+    let name = |port: &Json| port["name"].as_str().unwrap_or_default().to_owned();
+    let fits = |port: &&Json| {
+        wanted.port.as_ref().is_some_and(|wanted| {
+            port_number(port).is_some_and(|port| port.to_string() == *wanted) || name(port) == *wanted
+        })
+    };
+    let only = || if let [only] = ports { Some(only).filter(|_| !wanted.exactly) } else { None };
+    let chosen = ports.iter().find(fits).or_else(only)?;
+    Some((port_number(chosen)?, name(chosen)))
+}
+
+fn port_number(port: &Json) -> Option<u16> {
+    port["port"].as_u64().and_then(|port| u16::try_from(port).ok())
+}
+
+/// The Pods that are ready to serve. None is a finding, too.
+pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Result<Vec<PodEndpoint>, Error> {
+    let call = ApiRequest::get(&ENDPOINTS, Some(&found.namespace), &found.name);
+    let listed = match cluster.json(&call).await {
+        Ok(listed) => listed,
+        Err(failure) if failure.status() == Some(404) => Json::Null,
+        Err(failure) => return Err(failure),
+    };
+    let (ready, others) = ready(&listed, &found.port_name);
+    match (ready.is_empty(), others) {
+        (false, _) => Ok(ready),
+        (true, 0) => Err(ServiceError::NoEndpoints(found.shown()).into()),
+        (true, _) => Err(ServiceError::NotPods(found.shown()).into()),
+    }
+}
+
+/// The Pods of an Endpoints object that are ready and have that port; and how many addresses are no Pods.
+fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
+    let mut pods = Vec::new();
+    let mut others = 0;
+    for subset in endpoints["subsets"].as_array().into_iter().flatten() {
+        let mut ports = subset["ports"].as_array().into_iter().flatten();
+        let port = ports.find(|port| port["name"].as_str().unwrap_or_default() == port_name);
+        let Some(port) = port.and_then(|port| u16::try_from(port["port"].as_u64()?).ok()) else { continue };
+        for address in subset["addresses"].as_array().into_iter().flatten() {
+            let target = &address["targetRef"];
+            match target["name"].as_str().filter(|_| target["kind"] == "Pod") {
+                Some(pod) => pods.push(PodEndpoint { pod: pod.to_owned(), port }),
+                None => others += 1,
+            }
+        }
+    }
+    (pods, others)
+}
+
+/// Takes turns among endpoints, connection by connection.
+#[derive(Debug, Default)]
+struct RoundRobin(AtomicUsize);
+
+impl RoundRobin {
+    fn next<'a>(&self, endpoints: &'a [PodEndpoint]) -> Option<&'a PodEndpoint> {
+        let turn = self.0.fetch_add(1, Ordering::Relaxed);
+        endpoints.get(turn.checked_rem(endpoints.len())?)
+    }
+}
+
+/// What a Service's refusal by the API server's proxy says: its own words, not those of what stands behind it.
+pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<Error> {
+    let status: Json = serde_json::from_slice(body).ok()?;
+    if status["kind"] != "Status" || status["apiVersion"] != "v1" || status["status"] != "Failure" {
+        return None;
+    }
+    let message = status["message"].as_str().unwrap_or_default();
+    if code == 503 && message.starts_with("no endpoints available for service") {
+        return Some(ServiceError::NoEndpoints(found.shown()).into());
+    }
+    // 1.20 says 503, later ones 502
+    if matches!(code, 502 | 503) && message.starts_with("error trying to reach service") {
+        return Some(ServiceError::Proxy(DialError::parse(message)).into());
+    }
+    let about = &status["details"];
+    let is_its_own = matches!(code, 401 | 403 | 404)
+        && (about["kind"] == "services" || about["kind"] == "endpoints")
+        && about["name"].as_str().is_some_and(|name| name.split(':').next() == Some(&found.name));
+    is_its_own.then(|| {
+        let resource = Resource { plural: "services/proxy".into(), ..SERVICES };
+        super::client::refused_as("get", resource, Some(&found.namespace), code, body)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn wanted(port: Option<&str>, exactly: bool) -> ServiceRef {
+        ServiceRef { name: "web".into(), namespace: None, port: port.map(str::to_owned), exactly }
+    }
+
+    #[test]
+    fn ports() {
+        let one = [json!({"port": 8080, "targetPort": "http"})];
+        let two = [json!({"name": "http", "port": 80}), json!({"name": "admin", "port": 9000})];
+        let check = |ports: &[Json], port: Option<&str>, exactly: bool, expected: Option<(u16, &str)>| {
+            let chosen = choose(ports, &wanted(port, exactly));
+            assert_eq!(chosen, expected.map(|(port, name)| (port, name.to_owned())), "{port:?} {ports:?}");
+        };
+        check(&one, Some("8080"), true, Some((8080, "")));
+        // an address without a port means the only one
+        check(&one, Some("80"), false, Some((8080, "")));
+        check(&one, None, false, Some((8080, "")));
+        check(&one, Some("81"), true, None);
+        check(&two, Some("80"), false, Some((80, "http")));
+        check(&two, Some("admin"), true, Some((9000, "admin")));
+        check(&two, Some("443"), false, None);
+        check(&two, None, false, None);
+        check(&[], Some("80"), false, None);
+    }
+
+    #[test]
+    fn only_ready_pods_with_that_port_are_endpoints() {
+        let pod = |name: &str| json!({"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": name}});
+        let endpoints = json!({"subsets": [
+            {"addresses": [pod("a"), pod("b"), {"ip": "192.0.2.1"}], "notReadyAddresses": [pod("c")],
+             "ports": [{"name": "http", "port": 8080}, {"name": "admin", "port": 9000}]},
+            {"addresses": [pod("d")], "ports": [{"name": "http", "port": 8081}]},
+            {"notReadyAddresses": [pod("e")], "ports": [{"name": "http", "port": 8080}]}]});
+        let check = |port: &str, expected: &[(&str, u16)], others: usize| {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(pod, port)| PodEndpoint { pod: (*pod).to_owned(), port: *port })
+                .collect();
+            assert_eq!(ready(&endpoints, port), (expected, others), "{port}");
+        };
+        check("http", &[("a", 8080), ("b", 8080), ("d", 8081)], 1);
+        check("admin", &[("a", 9000), ("b", 9000)], 1);
+        check("", &[], 0);
+        assert_eq!(ready(&Json::Null, ""), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn endpoints_take_turns() {
+        let turns = RoundRobin::default();
+        let all: Vec<_> =
+            ["a", "b"].into_iter().map(|pod| PodEndpoint { pod: pod.to_owned(), port: 1 }).collect();
+        let taken: Vec<_> = (0..3).filter_map(|_| turns.next(&all)).map(|one| one.pod.as_str()).collect();
+        assert_eq!(taken, ["a", "b", "a"]);
+        assert_eq!(turns.next(&[]), None);
+    }
+
+    #[test]
+    fn the_proxys_own_words_are_told_from_the_services() {
+        let found = ResolvedService {
+            namespace: "shop".into(),
+            name: "web".into(),
+            port: 8080,
+            port_name: String::new(),
+        };
+        let status = |code: u16, message: &str, details: Json| {
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+                "message": message, "details": details})
+            .to_string()
+        };
+        let check = |code: u16, body: &str, expected: Option<&str>| {
+            let words = proxy_refusal(&found, code, body.as_bytes()).map(|error| error.summary());
+            match (&words, expected) {
+                (Some(words), Some(expected)) => assert!(words.contains(expected), "{words}"),
+                _ => assert_eq!(words.is_some(), expected.is_some(), "{code} {body}"),
+            }
+        };
+        let none = "no endpoints available for service \"web:8080\"";
+        check(503, &status(503, none, Json::Null), Some("Service shop/web:8080 has no ready endpoints"));
+        let refused = "error trying to reach service: dial tcp 10.0.0.1:8080: connect: connection refused";
+        check(503, &status(503, refused, Json::Null), Some("connection refused"));
+        check(502, &status(502, refused, Json::Null), Some("connection refused"));
+        let about = json!({"name": "web:8080", "kind": "services"});
+        check(
+            403,
+            &status(403, "forbidden", about.clone()),
+            Some("kubectl auth can-i get services/proxy -n shop"),
+        );
+        check(
+            404,
+            &status(404, "services \"web\" not found", json!({"name": "web", "kind": "services"})),
+            Some("404"),
+        );
+        // what the Service itself answers is an answer
+        check(503, "{\"status\": 503}", None);
+        check(503, "busy", None);
+        check(404, &status(404, "pods \"x\" not found", json!({"name": "x", "kind": "pods"})), None);
+        check(500, &status(500, none, about), None);
+    }
+}

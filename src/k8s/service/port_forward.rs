@@ -1,0 +1,258 @@
+//! Connections to the Pods of a Service, by port-forward. Floor 1.
+//!
+//! An HTTP client reaches them through a SOCKS proxy of our own on the loopback interface: so everything about a
+//! request stays as it is, the name of its host and its certificate included. Whoever connects shows the ticket
+//! of a request; nobody else on the machine gets into the cluster this way.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use base64::Engine as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+
+use super::dial_error::DialError;
+use super::error::ServiceError;
+use super::{PodEndpoint, ResolvedService, RoundRobin, ServiceAlias, endpoints, find, named};
+use crate::k8s::client::ClusterClient;
+use crate::k8s::error::Error;
+
+/// The version of the protocol, and of its way to log in (RFC 1928, RFC 1929).
+const SOCKS: u8 = 5;
+const LOGIN: u8 = 1;
+const BY_PASSWORD: u8 = 2;
+const CONNECT: u8 = 1;
+const REFUSED: u8 = 5;
+
+/// The proxy. It ends when it is dropped.
+pub struct PortForward {
+    address: SocketAddr,
+    shared: Arc<PortForwardState>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct PortForwardState {
+    cluster: Arc<ClusterClient>,
+    aliases: Vec<ServiceAlias>,
+    tickets: Mutex<HashMap<String, Weak<PortForwardResult>>>,
+    turns: RoundRobin,
+}
+
+/// What became of the connections of one request.
+#[derive(Debug, Default)]
+struct PortForwardResult {
+    /// Why the last one failed.
+    failure: Mutex<Option<Error>>,
+    /// Where the last one led.
+    reached: Mutex<Option<(ResolvedService, PodEndpoint)>>,
+}
+
+/// The right to connect, as long as one request takes.
+pub struct ForwardGuard {
+    secret: String,
+    address: SocketAddr,
+    outcome: Arc<PortForwardResult>,
+    shared: Arc<PortForwardState>,
+}
+
+impl Drop for PortForward {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Drop for ForwardGuard {
+    fn drop(&mut self) {
+        self.shared.tickets.lock().remove(&self.secret);
+    }
+}
+
+impl ForwardGuard {
+    /// The proxy's address, with what lets this request in.
+    pub fn proxy(&self) -> String {
+        format!("socks5h://ticket:{}@{}", self.secret, self.address)
+    }
+
+    /// Why the last connection failed, if it did.
+    pub fn take_error(&self) -> Option<Error> {
+        self.outcome.failure.lock().take()
+    }
+
+    /// The Service and the Pod that were reached last.
+    pub fn reached(&self) -> Option<(ResolvedService, PodEndpoint)> {
+        self.outcome.reached.lock().clone()
+    }
+}
+
+impl PortForward {
+    /// Opens the proxy.
+    pub async fn open(cluster: Arc<ClusterClient>, aliases: Vec<ServiceAlias>) -> Result<Self, ServiceError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(ServiceError::Listen)?;
+        let address = listener.local_addr().map_err(ServiceError::Listen)?;
+        let shared = Arc::new(PortForwardState {
+            cluster,
+            aliases,
+            tickets: Mutex::default(),
+            turns: RoundRobin::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, shared, accepting })
+    }
+
+    /// A ticket for one request.
+    pub fn ticket(&self) -> Result<ForwardGuard, Error> {
+        let mut bytes = [0_u8; 16];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+            .map_err(|_| ServiceError::NoRandomness)?;
+        let secret = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let outcome = Arc::new(PortForwardResult::default());
+        self.shared.tickets.lock().insert(secret.clone(), Arc::downgrade(&outcome));
+        Ok(ForwardGuard { secret, address: self.address, outcome, shared: Arc::clone(&self.shared) })
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<PortForwardState>) {
+    loop {
+        // one connection that comes to nothing does not end the others
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        // what a connection came to is told by its ticket
+        tokio::spawn(async move { drop(shared.serve(stream).await) });
+    }
+}
+
+impl PortForwardState {
+    async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        let Some(outcome) = self.admit(&mut client).await? else { return Ok(()) };
+        let Some(url) = asked(&mut client).await? else { return Ok(()) };
+        let (forwarder, found, endpoint) = match self.forward(&url).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                *outcome.failure.lock() = Some(failure);
+                return answer(&mut client, REFUSED).await;
+            }
+        };
+        *outcome.reached.lock() = Some((found, endpoint.clone()));
+        answer(&mut client, 0).await?;
+        if let Err(failure) = pump(forwarder, &endpoint, &mut client).await {
+            *outcome.failure.lock() = Some(failure);
+        }
+        client.shutdown().await
+    }
+
+    /// Lets in who has a ticket.
+    async fn admit(&self, client: &mut TcpStream) -> io::Result<Option<Arc<PortForwardResult>>> {
+        let [version, methods] = read(client).await?;
+        let offered = read_many(client, methods.into()).await?;
+        if version != SOCKS || !offered.contains(&BY_PASSWORD) {
+            client.write_all(&[SOCKS, 0xff]).await?;
+            return Ok(None);
+        }
+        client.write_all(&[SOCKS, BY_PASSWORD]).await?;
+        let [_, length] = read(client).await?;
+        read_many(client, length.into()).await?;
+        let [length] = read(client).await?;
+        let secret = read_many(client, length.into()).await?;
+        let secret = String::from_utf8_lossy(&secret).into_owned();
+        let outcome = self.tickets.lock().get(&secret).and_then(Weak::upgrade);
+        client.write_all(&[LOGIN, u8::from(outcome.is_none())]).await?;
+        Ok(outcome)
+    }
+
+    /// A connection to the next Pod of the Service that an address means.
+    async fn forward(
+        &self,
+        url: &Url,
+    ) -> Result<(kube::api::Portforwarder, ResolvedService, PodEndpoint), Error> {
+        let wanted = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
+        let found = find(&self.cluster, &wanted).await?;
+        let ready = endpoints(&self.cluster, &found).await?;
+        let endpoint =
+            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.shown()))?.clone();
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client(), &found.namespace);
+        let opened = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
+        match opened {
+            Ok(forwarder) => Ok((forwarder, found, endpoint)),
+            Err(error) => Err(self.cluster.upgrade_refused("pods/portforward", &found.namespace, error)),
+        }
+    }
+}
+
+/// Where the client wants to go: the scheme does not matter any more.
+async fn asked(client: &mut TcpStream) -> io::Result<Option<Url>> {
+    let [version, command, _, kind] = read(client).await?;
+    let host = match kind {
+        1 => Ipv4Addr::from(read::<4>(client).await?).to_string(),
+        4 => format!("[{}]", Ipv6Addr::from(read::<16>(client).await?)),
+        _ => {
+            let [length] = read(client).await?;
+            String::from_utf8_lossy(&read_many(client, length.into()).await?).into_owned()
+        }
+    };
+    let port = u16::from_be_bytes(read(client).await?);
+    // the ports that schemes imply were not written out, and may mean the only one
+    let scheme = if port == 443 { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{host}:{port}/")).ok();
+    Ok(url.filter(|_| version == SOCKS && command == CONNECT))
+}
+
+async fn answer(client: &mut TcpStream, code: u8) -> io::Result<()> {
+    client.write_all(&[SOCKS, code, 0, 1, 0, 0, 0, 0, 0, 0]).await
+}
+
+async fn read<const N: usize>(client: &mut TcpStream) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    client.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn read_many(client: &mut TcpStream, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    client.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// Carries bytes both ways until either side ends, or the Pod is said not to listen.
+async fn pump(
+    mut forwarder: kube::api::Portforwarder,
+    endpoint: &PodEndpoint,
+    client: &mut TcpStream,
+) -> Result<(), Error> {
+    let PodEndpoint { pod, port } = endpoint;
+    let (Some(stream), Some(error)) = (forwarder.take_stream(*port), forwarder.take_error(*port)) else {
+        return Err(ServiceError::NotForwarded(pod.clone()).into());
+    };
+    let (mut from_pod, mut to_pod) = tokio::io::split(stream);
+    let (mut from_client, mut to_client) = client.split();
+    let broken = async {
+        match error.await {
+            Some(error) => error,
+            // the channel closes with the connection
+            None => std::future::pending().await,
+        }
+    };
+    let error = tokio::select! {
+        biased;
+        error = broken => Some(error),
+        _ = copy(&mut from_pod, &mut to_client) => None,
+        _ = copy(&mut from_client, &mut to_pod) => None,
+    };
+    forwarder.abort();
+    match error {
+        Some(error) => {
+            let error = DialError::parse(&error);
+            Err(ServiceError::Forwarded { pod: pod.clone(), port: *port, error }.into())
+        }
+        None => Ok(()),
+    }
+}

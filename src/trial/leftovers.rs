@@ -1,0 +1,99 @@
+//! What trials have left in a cluster: found by their label, and removed.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::manifest_apply::TRIAL_LABEL;
+use crate::k8s;
+use crate::k8s::{
+    ClusterClient, ErrorPolicy, Metadata, MutationPlan, MutationResponse, NAMESPACES, ObjectSelector,
+    PartialObject, PlannedMutation, Resource, SECRETS, list_deletable_kinds,
+};
+
+/// Things that are to be deleted, each by its UID.
+pub fn plan_removal(things: &[(Resource, Metadata)]) -> MutationPlan {
+    let operations = things.iter().map(|(resource, thing)| PlannedMutation {
+        on_error: ErrorPolicy::RaiseUnlessGone,
+        ..PlannedMutation::delete(resource, thing, None)
+    });
+    MutationPlan::of(operations.collect(), MutationResponse::Null)
+}
+
+/// Secrets of trials, in a namespace or in all of them.
+pub(super) async fn list_secrets(
+    cluster: &ClusterClient,
+    namespace: Option<&str>,
+    trial: Option<&str>,
+) -> Result<Vec<(Metadata, Json)>, k8s::Error> {
+    let labels = label(trial);
+    let all: Vec<Json> =
+        cluster.list(&SECRETS, namespace, &ObjectSelector::labels(Some(&labels)), false).await?;
+    let metadata = |secret: &Json| serde_json::from_value(secret["metadata"].clone()).unwrap_or_default();
+    Ok(all.into_iter().map(|secret| (metadata(&secret), secret)).collect())
+}
+
+/// Secrets of trials that are no longer needed.
+pub(super) fn plan_secret_removal(secrets: &[Metadata]) -> MutationPlan {
+    plan_removal(&secrets.iter().map(|one| (SECRETS, one.clone())).collect::<Vec<_>>())
+}
+
+fn label(trial: Option<&str>) -> String {
+    trial.map_or_else(|| TRIAL_LABEL.to_owned(), |trial| format!("{TRIAL_LABEL}={trial}"))
+}
+
+/// The namespaces of trials: of one, or of all.
+pub(super) async fn list_namespaces(
+    cluster: &ClusterClient,
+    trial: Option<&str>,
+) -> Result<Vec<Metadata>, k8s::Error> {
+    list_labelled(cluster, &NAMESPACES, None, trial).await
+}
+
+/// The names of trials that left something where it is quickly found: namespaces, and Secrets in the one that is
+/// meant. What may not be looked at is passed over.
+pub async fn list_trial_names(cluster: &ClusterClient) -> Result<Vec<String>, k8s::Error> {
+    let namespaces = list_namespaces(cluster, None).await;
+    let secrets = list_labelled(cluster, &SECRETS, Some(&cluster.namespace), None).await;
+    let all = namespaces.unwrap_or_default().into_iter().chain(secrets.unwrap_or_default());
+    let names: BTreeSet<String> = all.filter_map(|one| one.trial().map(str::to_owned)).collect();
+    Ok(names.into_iter().collect())
+}
+
+/// Things of a kind that bear the label of trials.
+pub(super) async fn list_labelled(
+    cluster: &ClusterClient,
+    resource: &Resource,
+    namespace: Option<&str>,
+    trial: Option<&str>,
+) -> Result<Vec<Metadata>, k8s::Error> {
+    let labels = label(trial);
+    let things: Vec<PartialObject> =
+        cluster.list(resource, namespace, &ObjectSelector::labels(Some(&labels)), true).await?;
+    Ok(things.into_iter().map(|thing| thing.metadata).collect())
+}
+
+/// Everything that bears the label of trials: namespaces, and things of the whole cluster. Kinds that may not be
+/// listed are passed over.
+pub async fn list_leftovers(
+    cluster: &ClusterClient,
+    trial: Option<&str>,
+) -> Result<Vec<(Resource, Metadata)>, k8s::Error> {
+    let namespaces = match list_namespaces(cluster, trial).await {
+        // who may not list them has made none
+        Err(failure) if failure.status() == Some(403) => Vec::new(),
+        namespaces => namespaces?,
+    };
+    let mut found: Vec<_> = namespaces.into_iter().map(|one| (NAMESPACES, one)).collect();
+    for known in list_deletable_kinds(cluster).await? {
+        if known.namespaced || known.resource == NAMESPACES {
+            continue;
+        }
+        match list_labelled(cluster, &known.resource, None, trial).await {
+            Ok(things) => found.extend(things.into_iter().map(|thing| (known.resource.clone(), thing))),
+            Err(failure) if failure.status().is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,335 @@
+//! `kubectl chaos compare`: runs before a change against runs after it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chaos, Finished};
+
+fn look(met: bool) -> Value {
+    json!({"steady_state_met": met, "probes": [{"activity": {"name": "whole", "type": "probe"},
+        "output": 0, "status": "succeeded", "tolerance_met": met}]})
+}
+
+/// The samples of a probe.
+#[derive(Clone, Copy)]
+pub struct Seen {
+    /// Good samples of 1,000.
+    pub ok: u64,
+    /// The time to recover.
+    pub recovered: Option<f64>,
+    pub p95: f64,
+}
+
+impl Seen {
+    /// All samples are good.
+    pub const FINE: Self = Self { ok: 1000, recovered: Some(0.0), p95: 20.0 };
+
+    fn series(self, probe: &str) -> Value {
+        let Self { ok, recovered, p95 } = self;
+        let latency = json!({"samples": ok, "min": 1.0, "p50": 2.0, "p90": 3.0, "p95": p95, "p99": p95,
+            "max": p95.max(9.0), "histogram": []});
+        let seen = |phase: &str| {
+            json!({"phase": phase, "from": 0.0, "to": 1.0, "due": 1000, "missed": 0,
+                "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": latency})
+        };
+        json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2.0, "route": "proxy",
+            "settled": true, "phases": [seen("baseline"), seen("fault"), seen("recovery")],
+            "detected_after": null, "recovered_after": recovered, "recovery_watched": 12.0, "raw": [],
+            "raw_dropped": 0})
+    }
+}
+
+/// Creates the journal of a run that held, failed or was void.
+pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
+    let action = json!({"type": "action", "name": "break it", "provider": {"type": "process", "path": "sh"}});
+    let samples: Vec<Value> = seen.iter().map(|(probe, seen)| seen.series(probe)).collect();
+    json!({
+        "experiment": {"title": "Lose a replica", "method": [action]},
+        "start": "2026-01-01T00:00:00+00:00",
+        "status": "completed",
+        "deviated": what == "failed",
+        "steady_states": {"before": look(what != "void"), "after": look(what == "held"), "during": []},
+        "run": [{"activity": action, "status": "succeeded"}],
+        "kubectl-chaos": {"schema": 1, "run_id": id, "finished": true, "experiment_hash": "sha256:same",
+            "cluster": {"version": "v1.30.0"},
+            "activities": [{"at": "/run/0", "phase": "method", "targets": [],
+                "effect": {"state": "confirmed", "detail": "exit status 0"}}],
+            "samples": samples},
+    })
+}
+
+/// Writes journals. Returns their names.
+pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
+    let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
+    let write = |(name, journal): (String, &Value)| {
+        chaos.write(&name, journal.to_string());
+        name
+    };
+    names.zip(journals).map(write).collect()
+}
+
+fn runs(arm: &str, what: &str, seen: &[(&str, Seen)]) -> Vec<Value> {
+    what.split(' ').enumerate().map(|(at, what)| journal(&format!("{arm}{at}"), what, seen)).collect()
+}
+
+fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
+    let chaos = Chaos::new();
+    let (before, after) = (write(&chaos, "before", before), write(&chaos, "after", after));
+    let mut words = vec!["compare", "--before"];
+    words.extend(before.iter().map(String::as_str));
+    words.push("--after");
+    words.extend(after.iter().map(String::as_str));
+    words.extend(arguments);
+    chaos.run(words)
+}
+
+/// Returns a comparison of every kind, as JSON.
+pub fn spread() -> Vec<(String, Value)> {
+    let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
+        let finished = compare(&before, &after, &["-o", "json"]);
+        assert!(matches!(finished.code, Some(0 | 8)), "{name}: {finished:?}");
+        (name.to_owned(), finished.json())
+    };
+    kinds().into_iter().map(answer).collect()
+}
+
+/// Returns a name and journals before and after for a comparison of every kind.
+pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
+    let steps = |ok: u64, p95: f64, recovered: Option<f64>| -> Vec<Seen> {
+        let step = |at: u64| {
+            #[allow(clippy::cast_precision_loss)]
+            let part = at as f64 / 100.0;
+            Seen { ok: ok - at, recovered: recovered.map(|time| time + part), p95: p95 + part }
+        };
+        (0..6).map(step).collect()
+    };
+    let with = |arm: &str, what: &str, seen: &[Seen]| -> Vec<Value> {
+        let one = |(at, seen): (usize, &Seen)| journal(&format!("{arm}{at}"), what, &[("p", *seen)]);
+        seen.iter().enumerate().map(one).collect()
+    };
+    let (base, late) = (steps(950, 20.0, Some(1.0)), steps(950, 20.0, None));
+    let mut found = Vec::new();
+    let mut add = |name: &'static str, before: &[Value], after: &[Value]| {
+        found.push((name, before.to_vec(), after.to_vec()));
+    };
+    let plain = |arm: &str, what: &str| runs(arm, what, &[]);
+    add("fixed", &plain("b", "failed failed failed"), &plain("a", "held held held"));
+    add("broken", &plain("b", "held"), &plain("a", "failed failed"));
+    add("nothing counts", &plain("b", "void"), &plain("a", "void void"));
+    add("mixed", &plain("b", "held"), &plain("a", "failed held"));
+    add("improved", &with("b", "held", &base), &with("a", "held", &steps(1000, 20.0, Some(1.0))));
+    add("regressed", &with("b", "held", &base), &with("a", "held", &steps(990, 90.0, Some(1.0))));
+    add("recovered late", &with("b", "held", &base), &with("a", "held", &late));
+    add("unchanged", &with("b", "held", &base), &with("a", "held", &base));
+    add(
+        "by less than the margin",
+        &with("b", "held", &base),
+        &with("a", "held", &steps(958, 20.0, Some(1.0))),
+    );
+    add("too few for an interval", &with("b", "held", &base[..3]), &with("a", "held", &late[..3]));
+    add("a 99th percentile", &with("b", "held", &[Seen::FINE; 4]), &with("a", "held", &[Seen::FINE; 4]));
+    let mut theirs = journal("", "held", &[]);
+    theirs.as_object_mut().unwrap().remove("kubectl-chaos");
+    let mut again = theirs.clone();
+    again["start"] = Value::Null;
+    add("journals of the Chaos Toolkit", &[theirs], &[again]);
+    let environment = |replicas: u32| json!({"nodes": replicas, "replicas": {"Deployment/web": replicas}});
+    let mut elsewhere = with("a", "held", &base);
+    for journal in &mut elsewhere {
+        let own = &mut journal["kubectl-chaos"];
+        own["cluster"]["version"] = json!("v1.31.0");
+        own["environment"] = environment(3);
+        own["samples"][0]["period"] = json!(1.0);
+        own["samples"][0]["route"] = json!("direct");
+        own["variables"] = json!({"url": "00000001"});
+    }
+    let mut here = with("b", "held", &base);
+    for journal in &mut here {
+        journal["kubectl-chaos"]["environment"] = environment(1);
+        journal["kubectl-chaos"]["variables"] = json!({});
+    }
+    add("elsewhere", &here, &elsewhere);
+    found
+}
+
+#[test]
+fn compare_of_real_runs_reports_fixed() {
+    let script = |script: &str| json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
+    let experiment = json!({
+        "title": "Lose a replica",
+        "description": "Whether users see it.",
+        "steady-state-hypothesis": {"title": "whole", "probes": [
+            {"type": "probe", "name": "whole", "tolerance": 0, "provider": script("! test -e broken")}]},
+        "method": [{"type": "action", "name": "break it", "provider": script("test -e breaker || touch broken")}],
+        "rollbacks": [{"type": "action", "name": "mend it", "provider": script("rm -f broken")}],
+    });
+    let chaos = Chaos::new();
+    let run = |journal: &str, code: i32| {
+        chaos
+            .experiment(&experiment, ["--journal-path", journal, "--rollback-strategy", "always"])
+            .exits(code);
+    };
+    run("before-1.json", 1);
+    run("before-2.json", 1);
+    chaos.write("breaker", "");
+    run("after-1.json", 0);
+    run("after-2.json", 0);
+    let answer = chaos.run(["compare", "before-1.json", "after-1.json"]).exits(0);
+    assert!(answer.stdout.starts_with("fixed, seen once (after: holds)\n"), "{}", answer.stdout);
+    let answer =
+        chaos.run(["compare", "after-1.json", "before-1.json", "--fail-on", "regressed,broken"]).exits(1);
+    assert!(answer.stdout.starts_with("broken, seen once (after: fails)\n"), "{}", answer.stdout);
+    let both =
+        ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
+    let answer = chaos.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
+    assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
+    // runs of the same arm give no verdict
+    chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
+    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("journals of the same run");
+    // runs of different experiments cannot be compared
+    let other = json!({"title": "t", "description": "d", "method": []});
+    chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
+    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of different experiments");
+}
+
+#[test]
+fn compare_exit_code_reflects_verdict() {
+    let check = |before: &str, after: &str, arguments: &[&str], code: i32| {
+        compare(&runs("b", before, &[]), &runs("a", after, &[]), arguments).exits(code);
+    };
+    let (held, failed) = ("held held held", "failed failed failed");
+    check(failed, held, &[], 0);
+    check(failed, held, &["--fail-on", "broken"], 0);
+    check(failed, held, &["--fail-on", "broken,fixed"], 1);
+    check(held, held, &["--fail-on", "regressed", "--fail-on", "unchanged"], 1);
+    check("held held failed", held, &[], 0);
+    check("held held failed", held, &["--fail-on", "inconclusive"], 1);
+    check(failed, "void void void", &[], 8);
+    check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
+    check(failed, "void void void", &["--fail-on", "broken"], 8);
+    check(held, "held held", &["--exit-code=chaostoolkit"], 1);
+    // mixed outcomes are a result that more runs do not change
+    check("held failed", "held held", &[], 0);
+    check("held failed", "void", &[], 8);
+}
+
+#[test]
+fn compare_rejects_incomparable_journals_by_name() {
+    let chaos = Chaos::new();
+    chaos.write("fine.json", journal("1", "held", &[]).to_string());
+    chaos.write("experiment.json", r#"{"title": "t", "method": []}"#);
+    chaos.write("text", "no JSON");
+    chaos.write("bytes", [0xff, 0xfe, 0xfd]);
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
+    };
+    check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
+    check(&["fine.json", "experiment.json"], 3, "experiment.json: this is no journal");
+    check(&["text", "fine.json"], 3, "text: this is no JSON");
+    check(&["bytes", "fine.json"], 3, "bytes");
+    check(&["fine.json", "."], 3, "cannot be read");
+    check(&[], 2, "required");
+    check(&["fine.json"], 2, "required");
+    check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
+    check(&["--before", "fine.json"], 2, "required");
+    check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "invalid margin 'ratio=lots'");
+    check(&["fine.json", "fine.json", "--fail-on", "worse"], 2, "invalid value");
+}
+
+#[test]
+fn compare_text_shows_verdict_and_table() {
+    let slow = Seen { p95: 300.0, recovered: None, ok: 900 };
+    let before = runs("b", "held held held held held", &[("ask", slow)]);
+    let after =
+        [runs("a", "held held held held held", &[("ask", Seen::FINE)]), runs("c", "void", &[])].concat();
+    let text = compare(&before, &after, &[]).exits(0).stdout;
+    let expected = "\
+improved (after: holds)
+All 5 valid runs before held, and all 5 after held; better: success ratio of 'ask' (+10 points), time to recover \
+of 'ask', p95 latency of 'ask' (-280 ms).
+held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
+
+PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         SO IT IS
+ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
+";
+    // the words of the table, independent of column widths
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert!(words(&text).starts_with(&words(expected)), "{text}");
+    assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
+    assert!(text.contains(
+        "after 6   after-5.json   void      probe 'whole' was not within its tolerance before the method\n"
+    ));
+    assert!(!text.contains("before 1") && !text.contains("seed"), "{text}");
+    let wide =
+        compare(&before, &after, &["-o", "wide", "--margin", "time=5%", "--seed", "7"]).exits(0).stdout;
+    assert!(wide.contains("before 1   before-0.json   held      the hypothesis was met"), "{wide}");
+    assert!(wide.contains("margins ratio=1%,time=5%,time-min=5ms, seed 7\n"), "{wide}");
+    assert!(wide.contains("p = 0.024\n"), "{wide}");
+}
+
+#[test]
+fn compare_reports_confounders_above_verdict() {
+    let mut after = runs("a", "held held held", &[]);
+    for journal in &mut after {
+        journal["kubectl-chaos"]["cluster"]["version"] = json!("v1.31.0");
+    }
+    let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
+    let first: Vec<&str> = text.lines().take(2).collect();
+    assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+}
+
+#[test]
+fn compare_detects_different_variables_and_strategy() {
+    let script = |script: &str| json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
+    let experiment = json!({
+        "title": "t",
+        "description": "d",
+        "configuration": {"pin": "0000", "other": "x"},
+        "steady-state-hypothesis": {"title": "whole", "probes": [
+            {"type": "probe", "name": "whole", "tolerance": 0, "provider": script("true")}]},
+        "method": [{"type": "action", "name": "wait", "provider": script("sleep 0.1")}],
+    });
+    let chaos = Chaos::new();
+    chaos.write("given.json", r#"{"configuration": {"pin": "hush-4711", "undeclared": 1}}"#);
+    let run = |journal: &str, more: &[&str]| {
+        chaos.experiment(&experiment, ["--journal-path", journal].iter().chain(more)).exits(0);
+        chaos.json(journal)["kubectl-chaos"].take()
+    };
+    let plain = run("plain.json", &[]);
+    assert_eq!((&plain["variables"], &plain["hypothesis_strategy"]), (&json!({}), &json!("default")));
+    let from_a_file = run("file.json", &["--var-file", "given.json"]);
+    assert_eq!(from_a_file["variables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pin"]);
+    assert!(!from_a_file.to_string().contains("4711"), "{from_a_file:#}");
+    // the digest does not depend on the source of the value
+    assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
+    run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
+    let first = |before: &str, after: &str| -> String {
+        let told = chaos.run(["compare", before, after]).exits(8).stdout;
+        told.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first("plain.json", "file.json"), "not the same: values of 'pin' differ");
+    assert_eq!(first("file.json", "other.json"), "not the same: values of 'other', 'pin' differ");
+    assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
+    run("through.json", &["--hypothesis-strategy", "continuously"]);
+    let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
+    refused.says("plain.json and through.json checked the steady state at different times");
+}
+
+#[test]
+fn compare_formats_agree_and_escape_untrusted_text() {
+    let hostile = "p\u{1b}[31m\n\u{202e}<script>";
+    let (before, after) = (runs("b", "held held", &[(hostile, Seen::FINE)]), runs("a", "held", &[]));
+    let of = |format: &str| compare(&before, &after, &["-o", format]).exits(8).stdout;
+    let json: Value = serde_json::from_str(&of("json")).unwrap();
+    assert_eq!(json["metrics"][0]["probe"], hostile);
+    let yaml = of_yaml(&of("YAML"));
+    assert_eq!(json, yaml);
+    for text in [of("text"), of("wide")] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(text.lines().any(|line| line.starts_with('p') && line.contains("success ratio")), "{text:?}");
+    }
+}
+
+/// Parses YAML to JSON.
+fn of_yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
