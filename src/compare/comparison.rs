@@ -22,11 +22,11 @@ pub enum ComparisonVerdict {
     Fixed,
     /// Every valid run held before, and every one failed after.
     Broken,
-    /// All runs had the same outcome, and something measured is better by more than the margin.
+    /// All runs had the same outcome, and a metric is better by more than the margin.
     Improved,
-    /// All runs had the same outcome, and something measured is worse by more than the margin.
+    /// All runs had the same outcome, and a metric is worse by more than the margin.
     Regressed,
-    /// All runs had the same outcome, there were enough of them, and nothing measured differs.
+    /// All runs had the same outcome, there are enough of them, and no metric is better or worse.
     Unchanged,
     /// Anything else.
     Inconclusive,

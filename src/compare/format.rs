@@ -1,4 +1,4 @@
-//! The one way in which every report says it.
+//! Formats comparisons. All reports share these texts.
 
 use super::{
     AfterOutcome, Arm, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
@@ -6,11 +6,10 @@ use super::{
 };
 use crate::text::{format_percent, format_significant, format_whole_percent};
 
-/// From so many values on, the least and the greatest stand for all of them.
+/// The number of values from which only their range is shown.
 const MAX_LISTED_VALUES: usize = 6;
 
 impl Arm {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -20,11 +19,9 @@ impl Arm {
 }
 
 impl ComparisonVerdict {
-    /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Fixed, Self::Broken, Self::Improved, Self::Regressed, Self::Unchanged, Self::Inconclusive];
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
@@ -38,7 +35,6 @@ impl ComparisonVerdict {
 }
 
 impl AfterOutcome {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -50,7 +46,6 @@ impl AfterOutcome {
 }
 
 impl Replication {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Repeated => "repeated",
@@ -60,7 +55,6 @@ impl Replication {
 }
 
 impl RunOutcomeKind {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -71,7 +65,6 @@ impl RunOutcomeKind {
 }
 
 impl ConfounderKind {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::KubernetesVersion => "kubernetes-version",
@@ -85,7 +78,6 @@ impl ConfounderKind {
 }
 
 impl MetricVerdict {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
@@ -99,7 +91,6 @@ impl MetricVerdict {
 }
 
 impl Metric {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success-ratio",
@@ -109,7 +100,7 @@ impl Metric {
         }
     }
 
-    /// What a person calls it.
+    /// Returns the label in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success ratio",
@@ -119,7 +110,7 @@ impl Metric {
         }
     }
 
-    /// A value without its unit.
+    /// Formats a value without its unit.
     fn format_value(self, value: f64) -> String {
         match self {
             Self::SuccessRatio => format_percent(value),
@@ -127,7 +118,7 @@ impl Metric {
         }
     }
 
-    /// A difference without its unit and its sign.
+    /// Formats a difference without its unit and sign.
     fn format_magnitude(self, value: f64) -> String {
         match self {
             Self::SuccessRatio => format_significant(value * 100.0),
@@ -135,7 +126,7 @@ impl Metric {
         }
     }
 
-    /// The unit as a person reads it after a value.
+    /// Returns the unit of values in reports.
     fn display_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "%",
@@ -143,7 +134,7 @@ impl Metric {
         }
     }
 
-    /// The unit as a person reads it after a difference.
+    /// Returns the unit of differences in reports.
     fn difference_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "points",
@@ -161,17 +152,17 @@ impl Metric {
 }
 
 impl ArmCounts {
-    /// How many of the valid runs held: `3 of 3`.
+    /// Formats the valid runs that held: `3 of 3`.
     pub fn format_held(&self) -> String {
         format!("{} of {}", self.held, self.valid)
     }
 
-    /// How many of the valid runs failed: `0 of 3`.
+    /// Formats the valid runs that failed: `0 of 3`.
     pub fn format_failed(&self) -> String {
         format!("{} of {}", self.failed, self.valid)
     }
 
-    /// The interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
+    /// Formats the interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
     pub fn format_held_interval(&self) -> Option<String> {
         let (low, high) = self.held_interval?;
         Some(format!("{} to {} %", format_whole_percent(low), format_whole_percent(high)))
@@ -179,20 +170,21 @@ impl ArmCounts {
 }
 
 impl RunComparison {
-    /// The verdict with what always stands beside it: `fixed, seen once (after: holds)`.
+    /// Formats the headline: `fixed, seen once (after: holds)`.
     pub fn headline(&self) -> String {
         let once = if self.is_unreplicated() { ", seen once" } else { "" };
         format!("{}{once} (after: {})", self.verdict.name(), self.after.name())
     }
 
-    /// Whether the verdict is one that says so where it rests on too few runs.
+    /// Returns whether a fixed or broken verdict has fewer than [`super::MIN_RUNS_PER_ARM`] valid runs per arm.
     pub fn is_unreplicated(&self) -> bool {
         matches!(self.verdict, ComparisonVerdict::Fixed | ComparisonVerdict::Broken)
             && self.evidence == Replication::Single
     }
 
-    /// How many valid runs held, and within which limits the share of such runs lies with 95 % confidence:
-    /// `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
+    /// Formats the runs that held, with 95 % confidence intervals.
+    ///
+    /// For example `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
             let limits = arm.format_held_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
@@ -202,7 +194,7 @@ impl RunComparison {
         format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
     }
 
-    /// How many runs were void: `1 of 4 runs before and 0 of 3 after were void`; none where none was.
+    /// Formats the void runs: `1 of 4 runs before and 0 of 3 after were void`; none without void runs.
     pub fn format_void(&self) -> Option<String> {
         let Arms { before, after } = &self.arms;
         (before.void + after.void > 0).then(|| {
@@ -213,7 +205,7 @@ impl RunComparison {
         })
     }
 
-    /// Margins, level and seed: what has to be known to get the same answer again.
+    /// Formats level, margins and seed, which reproduce the result.
     pub fn format_settings(&self) -> String {
         let margin = &self.margin;
         format!(
@@ -228,34 +220,34 @@ impl RunComparison {
 }
 
 impl MetricResult {
-    /// What it was before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
+    /// Formats the values before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
     pub fn format_before(&self) -> String {
         self.format_arm(&self.before)
     }
 
-    /// What it was after.
+    /// Formats the values after.
     pub fn format_after(&self) -> String {
         self.format_arm(&self.after)
     }
 
-    /// The median before, alone: `98.5 %`.
+    /// Formats the median before: `98.5 %`.
     pub fn format_before_median(&self) -> String {
         self.format_median(&self.before)
     }
 
-    /// The median after, alone.
+    /// Formats the median after.
     pub fn format_after_median(&self) -> String {
         self.format_median(&self.after)
     }
 
-    /// How much more it is after: `+97.5 points`, `-12 ms`; a dash where that is not known.
+    /// Formats the difference: `+97.5 points`, `-12 ms`; a dash if it is unknown.
     pub fn format_difference(&self) -> String {
         let unit = self.metric.difference_unit();
         self.difference
             .map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
     }
 
-    /// The interval of the difference: `+90 to +98 points`, or why there is none.
+    /// Formats the interval of the difference: `+90 to +98 points`, or the reason why there is none.
     pub fn format_interval(&self) -> String {
         let unit = self.metric.difference_unit();
         match (self.interval, &self.interval_note) {
@@ -267,7 +259,7 @@ impl MetricResult {
         }
     }
 
-    /// How often chance alone gives as much, with all rows in view: `p = 0.008`; a dash where nothing was compared.
+    /// Formats the adjusted p value: `p = 0.008`; a dash if the metric was not compared.
     pub fn format_p(&self) -> String {
         match self.p_adjusted {
             None => "–".to_owned(),
@@ -276,7 +268,7 @@ impl MetricResult {
         }
     }
 
-    /// What follows: `better`, `not significant`, `not compared: too few successes`.
+    /// Formats the result: `better`, `not significant`, `not compared: too few successes`.
     pub fn format_result(&self) -> String {
         let name = match self.result {
             MetricVerdict::Better => "better",
@@ -291,7 +283,7 @@ impl MetricResult {
 
     fn format_signed(&self, value: f64) -> String {
         let number = self.metric.format_magnitude(value.abs());
-        // what is shown as nothing has no sign
+        // 0 has no sign
         let sign = if number == "0" {
             ""
         } else if value < 0.0 {

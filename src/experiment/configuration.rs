@@ -302,7 +302,7 @@ mod tests {
         // variables replace declarations, may be declarations, and cannot add any
         check(json!({"a": env("NONE")}), json!({"a": "given", "z": 1}), Ok(json!({"a": "given"})));
         check(json!({"a": 1}), json!({"a": env("SET")}), Ok(json!({"a": "from env"})));
-        // what is neither a scalar nor an environment entry is itself
+        // any other mapping is the value itself
         check(
             json!({"a": {"type": "vault", "path": "x"}}),
             json!({}),

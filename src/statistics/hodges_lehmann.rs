@@ -8,7 +8,7 @@ const ROUNDING_TOLERANCE: f64 = 1e-9;
 
 /// Estimates how much greater the second group is: the median of all pairwise differences (Hodges and Lehmann).
 ///
-/// Two infinite values do not differ. The result is none if a group is empty.
+/// Two infinite values do not differ. An empty group has no shift.
 pub fn shift(first: &[f64], second: &[f64]) -> Option<f64> {
     let middle = median_of_sorted(&sorted_differences(first, second))?;
     // half of the differences are infinite on either side
@@ -17,7 +17,7 @@ pub fn shift(first: &[f64], second: &[f64]) -> Option<f64> {
 
 /// Returns the interval of the shift: from the smallest to the largest shift that the test does not reject.
 ///
-/// The result is none if the groups are too small for a limit, or a value is infinite.
+/// There is no interval if the groups are too small for a limit, or a value is infinite.
 pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level: f64) -> Option<(f64, f64)> {
     let test = ShiftedSample::new(first, second)?;
     let rejects = |step: usize| splits.p_value_of_ranks(&test.ranks(step)) <= level;

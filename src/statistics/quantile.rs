@@ -2,7 +2,7 @@
 
 /// Returns the quantile of values, interpolated linearly as `NumPy` and R do by default.
 ///
-/// The result is none without values, and NaN between two infinities.
+/// Without values there is no quantile; between two infinities it is NaN.
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);

@@ -526,7 +526,7 @@ fn undeclared_placeholders_are_warnings() {
     let check = |activity: &str, expected: &[&str]| check_with(declared, activity, expected);
     check(&request(r#""url": "http://${name}:$port/$$${token}$${nmae}$$nmae""#), &[]);
     check(&request(r#""url": "http://${nmae}/${nmae}""#), &[url]);
-    // a word behind a dollar is a slip only where it is near to a name
+    // a word after a dollar sign is a typo only if it is similar to a declared name
     check(
         &request(r#""url": "http://h/", "headers": {"A": "pa$word", "B": "$toekn"}"#),
         &["warning /method/0/provider/headers/B unresolved placeholder $toekn"],

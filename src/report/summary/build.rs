@@ -80,7 +80,7 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     }
 }
 
-/// Returns the verdict, and why. A journal of the Chaos Toolkit has none and is judged here.
+/// Returns verdict and reason. A journal of the Chaos Toolkit has no verdict and is judged here.
 fn verdict(record: &Record) -> (String, String) {
     let Some(extension) = &record.content.extension else {
         let (verdict, reason) = judge(&record.content, Strictness::Lenient);
