@@ -9,6 +9,8 @@
 //! cargo bench --bench ratio -- --kubernetes CONTEXT  # also 5,000 Pods on a disposable cluster
 //! ```
 //!
+//! Where valgrind is installed, instructions are counted as well, and more than the limit is a failure.
+//!
 //! Times are medians after one warm-up round; the programs alternate. The operating system measures memory and
 //! processor time: this program starts itself again around each command.
 
@@ -21,6 +23,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "the output is for people")]
 
 mod answer;
+mod instructions;
 mod kubernetes;
 mod measure;
 
@@ -112,6 +115,7 @@ fn bench(asked: Asked<'_>) -> Vec<Value> {
         println!("\nno ratio: the Chaos Toolkit is not installed; pass --original PATH");
     }
     println!("\ntargets are fractions of the Chaos Toolkit's time; memory target: 12 MiB");
+    rows.extend(instructions::bench(asked.only, folder.path()));
     rows
 }
 

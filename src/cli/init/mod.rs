@@ -308,8 +308,9 @@ fn prepare_manifest(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
-        let manifests = parse(&path.display().to_string(), &text)
-            .map_err(|error| InitError::ManifestInvalid { message: error.to_string() })?;
+        let manifests = parse(&path.display().to_string(), &text).map_err(|error| {
+            InitError::ManifestInvalid { message: crate::error_code::message_chain(&error) }
+        })?;
         let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if manifests.len() != 1 || !is_service(&manifests[0]) {
