@@ -1,4 +1,4 @@
-//! Whatever is given: a clear error, the right exit code, no panic, nothing lost.
+//! Invalid input: a clear error, the correct exit code, no panic, no lost file.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Finished, finish};
 
-/// Everything that is refused is refused before anything runs.
+/// Asserts that input is rejected before anything runs.
 fn refused(chaos: &Chaos, arguments: &[&str], code: i32, text: &str) -> Finished {
     let finished = chaos.run(arguments).exits(code).says(text);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
@@ -104,7 +104,7 @@ fn experiment() -> Value {
     })
 }
 
-/// Every place in a document, as JSON pointers.
+/// Every place in a document as a JSON pointer.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -164,7 +164,7 @@ fn wrong_json_type_is_rejected_with_location_or_ignored() {
         }
     }
     assert!(refusals > 200, "{refusals} of {} are refused", names.len());
-    // the same at run time, unvalidated: whatever comes of it is one of the codes, and never a panic
+    // the same at run time without validation: one of the exit codes, and no panic
     for text in files.iter().step_by(7) {
         let chaos = Chaos::new();
         chaos.write("experiment.json", text);
@@ -212,7 +212,7 @@ fn invalid_flags_and_input_files_are_rejected() {
     chaos.run(["run", "e.json", "--settings", "settings.yaml"]).exits(0).says("Failed parsing YAML settings");
 }
 
-/// What is read survives whatever is written, under whatever name.
+/// Input files survive every output, under every name.
 #[test]
 fn output_path_equal_to_input_or_output_is_rejected() {
     let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
@@ -253,7 +253,7 @@ fn output_path_equal_to_input_or_output_is_rejected() {
     keeps(&trial("chaos-trial/x.json", &[]), "is in chaos-trial, which is emptied first");
     keeps(&trial("e.json", &["--html", "chaos-trial/junit.xml"]), "the JUnit XML and the HTML would both");
     keeps(&["ci", "--experiment", "e.json", "--log-file", "e.json"], is_the_experiment);
-    // a device takes whatever comes
+    // a device accepts every write
     let chaos = Chaos::new();
     chaos.write("e.json", &experiment);
     #[cfg(unix)]
@@ -268,7 +268,7 @@ fn usage_errors_omit_hidden_commands() {
     assert!(!missing.stderr.contains("sample-app"), "{}", missing.stderr);
     let usage = chaos.run(["compare", "--help"]).exits(0).stdout;
     assert!(usage.contains("compare [OPTIONS] <BEFORE> <AFTER>\n"), "{usage}");
-    // what stands aside until it is whole has a name of no interest
+    // the name of a temporary file does not matter
     chaos.write("e.json", json!({"title": "t", "description": "d", "method": []}).to_string());
     let unwritable = chaos.run(["run", "e.json", "--html", "nowhere/h.html"]).exits(2);
     assert!(

@@ -9,12 +9,12 @@ fn look(met: bool) -> Value {
         "output": 0, "status": "succeeded", "tolerance_met": met}]})
 }
 
-/// The samples of a probe.
+/// The sampled values of a probe.
 #[derive(Clone, Copy)]
 pub struct Seen {
-    /// Good samples of 1,000.
+    /// The number of good samples per thousand.
     pub ok: u64,
-    /// The time to recover.
+    /// The time until recovery.
     pub recovered: Option<f64>,
     pub p95: f64,
 }
@@ -38,7 +38,7 @@ impl Seen {
     }
 }
 
-/// Creates the journal of a run that held, failed or was void.
+/// The journal of a run that held, failed or was void.
 pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     let action = json!({"type": "action", "name": "break it", "provider": {"type": "process", "path": "sh"}});
     let samples: Vec<Value> = seen.iter().map(|(probe, seen)| seen.series(probe)).collect();
@@ -57,7 +57,7 @@ pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     })
 }
 
-/// Writes journals. Returns their names.
+/// Writes journals, and returns their names.
 pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
     let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
     let write = |(name, journal): (String, &Value)| {
@@ -82,7 +82,7 @@ fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
     chaos.run(words)
 }
 
-/// Returns a comparison of every kind, as JSON.
+/// A comparison with every verdict.
 pub fn spread() -> Vec<(String, Value)> {
     let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
         let finished = compare(&before, &after, &["-o", "json"]);
@@ -92,7 +92,7 @@ pub fn spread() -> Vec<(String, Value)> {
     kinds().into_iter().map(answer).collect()
 }
 
-/// Returns a name and journals before and after for a comparison of every kind.
+/// The journals of a comparison with every verdict, and its name.
 pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let steps = |ok: u64, p95: f64, recovered: Option<f64>| -> Vec<Seen> {
         let step = |at: u64| {
@@ -182,10 +182,10 @@ fn compare_of_real_runs_reports_fixed() {
         ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
     let answer = chaos.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
     assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
-    // runs of the same arm give no verdict
+    // a comparison of a run with itself is inconclusive
     chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
     chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("journals of the same run");
-    // runs of different experiments cannot be compared
+    // different experiments cannot be compared
     let other = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
     chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of different experiments");
@@ -207,7 +207,7 @@ fn compare_exit_code_reflects_verdict() {
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
-    // mixed outcomes are a result that more runs do not change
+    // mixed outcomes are a verdict that more runs do not change
     check("held failed", "held held", &[], 0);
     check("held failed", "void", &[], 8);
 }
@@ -248,10 +248,10 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         SO IT IS
+PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
-    // the words of the table, independent of column widths
+    // the words of the table, without the widths of its columns
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert!(words(&text).starts_with(&words(expected)), "{text}");
     assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
@@ -299,7 +299,7 @@ fn compare_detects_different_variables_and_strategy() {
     let from_a_file = run("file.json", &["--var-file", "given.json"]);
     assert_eq!(from_a_file["variables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pin"]);
     assert!(!from_a_file.to_string().contains("4711"), "{from_a_file:#}");
-    // the digest does not depend on the source of the value
+    // the source of the value does not matter
     assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
     run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
     let first = |before: &str, after: &str| -> String {

@@ -1,8 +1,10 @@
-//! Golden cases: the exact output of the binary.
+//! Golden cases: the exact output and files of the binary.
 //!
-//! Each directory of `tests/cases` is one call: `args` (one argument per line), its input files, and its results: `exit`,
-//! `stdout`, `stderr`, `journal.json`. Times, durations and host names are replaced by placeholders. `UPDATE_GOLDEN=1`
-//! rewrites the results, for review.
+//! Each directory of `tests/cases` is one command: `args` (one argument per line), its input files, and the
+//! results:
+//! `exit`, `stdout`, `stderr`, `journal.json`. Times, durations and host names are replaced by their kind.
+//! With
+//! `UPDATE_GOLDEN=1` the test rewrites the results. Review the diff.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Chaos, redact, redact_values};
 
-/// The results of a call; an empty result has no file.
+/// The result files of a command. A file is missing if it would be empty.
 const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
 
 #[test]
@@ -57,7 +59,7 @@ fn run(case: &Path) -> [Option<String>; 4] {
     [Some(exit), text(&finished.stdout), text(&finished.stderr), journal]
 }
 
-/// Copies the input files of a case to the directory of a call. Returns the arguments of the call.
+/// Copies the input files of a case to the sandbox. Returns the arguments of the command.
 pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
     let mut arguments = Vec::new();
     for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
@@ -71,7 +73,7 @@ pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
     arguments
 }
 
-/// Returns the directories of all cases.
+/// The directories of all cases.
 pub fn cases() -> Vec<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut found: Vec<PathBuf> = fs::read_dir(parent)

@@ -1,4 +1,4 @@
-//! Sampling of hypothesis probes during a run, in all phases, with the outcome of each sample.
+//! Sampling: the probes of the hypothesis run often in all phases, and each sample has an outcome.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn sample_outcomes_are_counted_by_kind() {
     for (series, (expected, ..)) in samples.iter().zip(&probes) {
         let baseline = phase(series, "baseline");
         let outcomes = baseline["outcomes"].as_object().unwrap();
-        // slow DNS lookups may time out
+        // a slow DNS failure may become a timeout
         let others =
             outcomes.keys().filter(|key| key != expected && !(*expected == "dns" && *key == "timeout"));
         assert_eq!(others.count(), 0, "{expected}: {series:#}");
@@ -76,7 +76,7 @@ fn sample_outcomes_are_counted_by_kind() {
     }
 }
 
-/// Starts a server that `/down` makes fail, and `/up` makes respond again.
+/// A server that responds with 200 until a request to `/down`, and again after one to `/up`.
 fn switched() -> Server {
     let down = AtomicBool::new(false);
     Server::start(move |request| {
@@ -106,7 +106,7 @@ fn phases_contain_their_own_samples() {
     let [series] = samples.as_slice() else { panic!("{samples:#?}") };
     assert_eq!((&series["probe"], &series["provider"]), (&json!("answers"), &json!("http")));
     let baseline = phase(series, "baseline");
-    // a sample that was due just before the fault may fail
+    // a sample that is due just before the fault may observe it
     let others = baseline["due"].as_u64().unwrap() - baseline["outcomes"]["ok"].as_u64().unwrap();
     assert!(others <= 2, "{series:#}");
     assert!(baseline["to"].as_f64().unwrap() - baseline["from"].as_f64().unwrap() >= 3.0);
@@ -158,7 +158,7 @@ fn only_safe_or_named_probes_are_sampled() {
     Chaos::new().experiment(&document, NONE).exits(0);
 }
 
-/// Starts a server that `/down` makes hang, until the flag is set.
+/// A server that responds until a request to `/down`, and then keeps requests open until the flag is set.
 fn hanging(over: &Arc<AtomicBool>) -> Server {
     let (down, over) = (AtomicBool::new(false), Arc::clone(over));
     Server::start(move |request| {
@@ -175,7 +175,7 @@ fn hanging(over: &Arc<AtomicBool>) -> Server {
 
 #[test]
 fn signal_ends_recovery_and_sets_exit_code() {
-    // during recovery, and while the last samples are in flight
+    // during recovery, and while pending samples are awaited after it
     for recovery in ["1h", "100ms"] {
         let over = Arc::new(AtomicBool::new(false));
         let server = hanging(&over);

@@ -1,8 +1,9 @@
-//! Golden reports: the exact reports of fixed journals.
+//! The exact reports of fixed journals.
 //!
-//! Each directory of `tests/reports` has journals (`before-N.json` and `after-N.json` are compared) and their reports:
-//! `report.txt`, `junit.xml`, `report.md`, `report.html.txt` (the page without its style and journals).
-//! `UPDATE_GOLDEN=1` rewrites the reports, for review.
+//! Each directory of `tests/reports` has journals (`before-N.json` and `after-N.json` are compared) and their
+//! reports:
+//! `report.txt`, `junit.xml`, `report.md`, `report.html.txt` (the page without its style and the journal's text). With
+//! `UPDATE_GOLDEN=1` the test rewrites the reports. Review the diff.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use fancy_regex::Regex;
 
 use crate::harness::Chaos;
 
-/// The placeholder of a text of one megabyte.
+/// The placeholder in journals for a text of one megabyte.
 const LONG: &str = "@1MB@";
 const REPORTS: [&str; 4] = ["report.txt", "junit.xml", "report.md", "report.html"];
 
@@ -26,7 +27,7 @@ fn journals(case: &Path, prefix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Copies the journals of a case to a directory. Returns the command that renders them.
+/// Copies the journals of a case into a directory. Returns the command that renders them.
 fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
     let lay = |paths: Vec<PathBuf>| -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -52,13 +53,13 @@ fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
     words
 }
 
-/// Removes the style and the journals of a page.
+/// Removes the style and the embedded journals from a page.
 pub fn without_bulk(page: &str) -> String {
     let style = Regex::new("(?s)<style>.*?</style>").unwrap();
     let journal =
         Regex::new(r#"(?s)(<details class="journal"><summary>.*?</summary><pre[^>]*>).*?</pre>"#).unwrap();
     let page = style.replace_all(page, "<style>…</style>");
-    // one line per element, for readable diffs
+    // one line per element, so that a diff is readable
     journal.replace_all(&page, "$1…</pre>").replace("><", ">\n<")
 }
 
@@ -79,7 +80,7 @@ fn reports_match_golden_files() {
         for name in REPORTS {
             let actual = chaos.read(name);
             let actual = if name == "report.html" { without_bulk(&actual) } else { actual };
-            // also with very long texts
+            // for texts of any length
             assert!(actual.len() < 250_000, "{}: {name} has {} bytes", case.display(), actual.len());
             let path = case.join(if name == "report.html" { "report.html.txt" } else { name });
             if update {

@@ -1,4 +1,4 @@
-//! Reports: written atomically, and identical from a run and from its journal.
+//! Reports: written atomically to the requested path, with the same content from a run and from its journal.
 
 pub mod golden;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, NONE};
 
-/// Creates an experiment that deviates: it removes the file that its hypothesis checks.
+/// A run that deviates: its method removes a file.
 fn deviating() -> Value {
     let process = |name: &str, path: &str, arguments: &[&str]| {
         json!({"type": "probe", "name": name, "tolerance": 0,
