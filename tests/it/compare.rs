@@ -248,7 +248,7 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
+PROBE  METRIC           BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
     // the words of the table, without the widths of its columns
@@ -274,7 +274,7 @@ fn compare_reports_confounders_above_verdict() {
     }
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
     let first: Vec<&str> = text.lines().take(2).collect();
-    assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+    assert_eq!(first, ["confounder: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
 }
 
 #[test]
@@ -306,8 +306,8 @@ fn compare_detects_different_variables_and_strategy() {
         let told = chaos.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
-    assert_eq!(first("plain.json", "file.json"), "not the same: values of 'pin' differ");
-    assert_eq!(first("file.json", "other.json"), "not the same: values of 'other', 'pin' differ");
+    assert_eq!(first("plain.json", "file.json"), "confounder: values of 'pin' differ");
+    assert_eq!(first("file.json", "other.json"), "confounder: values of 'other', 'pin' differ");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
