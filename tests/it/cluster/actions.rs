@@ -45,7 +45,7 @@ fn mutating_probe_is_rejected_or_treated_as_action() {
         request.path.contains("/pods").then(|| Response::json(&left))
     });
     let chaos = Chaos::new();
-    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so that it is no probe");
+    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so it cannot be a probe");
     assert_eq!(asked(&api), [""; 0]);
     run(&chaos, &api, &json!([probe]), &["--strict=false"]).exits(0);
     let record = &chaos.journal()["kubectl-chaos"]["activities"][0];

@@ -118,5 +118,5 @@ fn api_errors_include_hint() {
         }
     };
     check(401, &["a token may have expired", "kubectl config view --minify"]);
-    check(403, &["not allowed; see `kubectl auth can-i list pods -n shop`", "you may not"]);
+    check(403, &["check the permission with `kubectl auth can-i list pods -n shop`", "you may not"]);
 }

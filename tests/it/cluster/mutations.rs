@@ -111,8 +111,8 @@ fn empty_name_is_rejected() {
     }
     let everything =
         function("action", "actions", "kill_microservice", &json!({"name": "", "label_selector": ""}));
-    run(&chaos, &api, &json!([everything]), &["--no-validation"]).says("nothing is selected");
-    run(&chaos, &api, &json!([everything]), &[]).exits(3).says("selects nothing");
+    run(&chaos, &api, &json!([everything]), &["--no-validation"]).says("no selector: this would affect");
+    run(&chaos, &api, &json!([everything]), &[]).exits(3).says("has no selector");
     assert!(!asked(&api).iter().any(|line| line.starts_with("DELETE")), "{:?}", asked(&api));
 }
 

@@ -50,7 +50,7 @@ fn safeguards_and_dynamic_config_cannot_mutate() {
         assert_eq!(deletions(&api), [""; 0], "{more}");
         finished
     };
-    run(&control(&guard), &[], 3).says("changes the cluster, so that it is no probe");
+    run(&control(&guard), &[], 3).says("changes the cluster, so it cannot be a probe");
     run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3).says("a safeguard only looks");
     let told = "calls terminate_pods, which changes the cluster, where a probe only looks";
     for lenient in ["--strict=false", "--no-validation"] {

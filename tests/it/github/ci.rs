@@ -162,10 +162,13 @@ fn ci_reads_inputs_from_env_variables() {
     };
     refused(
         &[("EXPERIMENT", "e.json"), ("EMBEDDED", "True")],
-        "the input 'embedded' is true or false, not 'True'",
+        "invalid input 'embedded': expected true or false, not 'True'",
     );
-    refused(&[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")], "the input 'in-place' is true or false");
-    refused(&[("EXPERIMENT", "a\nb")], "the input 'experiment' takes one value");
+    refused(
+        &[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")],
+        "invalid input 'in-place': expected true or false",
+    );
+    refused(&[("EXPERIMENT", "a\nb")], "invalid input 'experiment': expected one value");
     refused(
         &[("EXPERIMENT", "e.json"), ("TIMEOUT", "soon")],
         "invalid value 'soon' for '--timeout <DURATION>'",
@@ -243,18 +246,18 @@ fn ci_allows_only_local_test_clusters_by_default() {
     may(&own(), &["kind-ci"], &[], true, "");
     may(&own(), &["k3d-ci"], &[], true, "");
     may(&own(), &["minikube"], &[], true, "");
-    let refused = "the context 'prod' may not be touched";
+    let refused = "context 'prod' is not allowed";
     may(&own(), &["prod"], &[], false, refused);
     may(&own(), &["prod"], &[], false, "--allow-context prod");
-    may(&own(), &["my-kind-ci"], &[], false, "the context 'my-kind-ci' may not be touched");
+    may(&own(), &["my-kind-ci"], &[], false, "context 'my-kind-ci' is not allowed");
     may(&own(), &["prod"], &["--allow-context", "pre*", "--allow-context", "prod"], true, "");
     may(&own(), &["kind-ci", "prod"], &["--context", "prod"], false, refused);
     may(&own(), &["prod", "kind-ci"], &["--context", "kind-ci"], true, "");
     // --strict=false does not allow it
     may(&own(), &["prod"], &["--strict=false"], false, refused);
     // a server other than that of the context is another cluster
-    may(&own(), &["kind-ci"], &["--cluster", "c"], false, "the context 'c' may not be touched");
-    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "known by its address alone");
+    may(&own(), &["kind-ci"], &["--cluster", "c"], false, "context 'c' is not allowed");
+    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "a cluster without a context");
     let push = || Job::new("push", &json!({"ref": "refs/heads/main"}));
     may(&push(), &["prod"], &[], false, refused);
     may(&push(), &["prod"], &["--allow-context", "prod"], true, "");
@@ -314,7 +317,7 @@ fn experiment_cannot_select_another_cluster() {
         let asked = server.requests();
         assert!(asked.is_empty(), "{asked:?}");
     };
-    let prod = "the context 'prod' may not be touched";
+    let prod = "context 'prod' is not allowed";
     check(&keys(json!({"KUBERNETES_CONTEXT": "prod"})), None, true, prod);
     check(&touching(), Some(("KUBERNETES_CONTEXT", "prod")), true, prod);
     check(
@@ -323,7 +326,7 @@ fn experiment_cannot_select_another_cluster() {
         true,
         prod,
     );
-    let address = "a cluster that is known by its address alone may not be touched";
+    let address = "a cluster without a context is not allowed";
     check(&keys(json!({"KUBERNETES_HOST": "SERVER"})), None, false, address);
     check(&touching(), Some(("KUBERNETES_HOST", "http://127.0.0.1:1")), false, address);
     // the allowed cluster may also be named
@@ -394,8 +397,8 @@ fn ci_reports_changed_experiment() {
         assert!(finished.stderr.contains(expected.unwrap_or_default()), "{}", finished.stderr);
     };
     check(Some(&deviating()), None);
-    check(Some(&touching()), Some("this pull request changes what is done or measured"));
-    check(None, Some("this pull request brings it along"));
+    check(Some(&touching()), Some("this pull request changes its activities or probes"));
+    check(None, Some("this pull request adds it"));
 }
 
 fn example(rest: &str) -> String {
@@ -461,11 +464,7 @@ fn committed_trial_state_cannot_select_cluster() {
         folder(&job, &server, "production");
         let job = job.env("KUBECONFIG", config);
         let finished = job.chaos.run(recover.iter().chain(more)).exits(4);
-        assert!(
-            finished.stderr.contains("the context 'production' may not be touched"),
-            "{}",
-            finished.stderr
-        );
+        assert!(finished.stderr.contains("context 'production' is not allowed"), "{}", finished.stderr);
         assert!(server.requests().is_empty());
     };
     refused("eve/web", &[]);
