@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::command::{Cli, Command};
 use super::embedded::EmbeddedRun;
-use super::error::{CliError, error_text};
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::report_files::reason;
 use super::run::args::RunArgs;
@@ -19,7 +19,7 @@ use super::terminal::OutputError;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::ErrorCode;
+use crate::error_code::{ErrorCode, message_chain};
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
@@ -178,7 +178,7 @@ async fn run_arm(
             return Err(failed(&reason));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&error_text(error)))?;
+    let mut record = load_journals::one(&journal).map_err(|error| failed(&message_chain(&error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)
