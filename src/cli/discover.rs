@@ -114,7 +114,7 @@ fn to_table(matches: &[Function]) -> Table {
     let line = |function: &Function| TableRow {
         name: format!("{}.{}", function.module, function.name),
         cells: vec![type_name(function).to_owned(), function.name.to_owned(), function.module.to_owned()],
-        wide_cells: vec![format_arguments(function), function.rights().join(", ")],
+        wide_cells: vec![format_arguments(function), function.permissions().join(", ")],
     };
     Table {
         heads: &["TYPE", "NAME", "MODULE"],
@@ -143,7 +143,7 @@ fn describe(function: &Function) -> String {
     if let Some(other) = function.deprecated_for {
         text += &format!("        deprecated: use {other}\n");
     }
-    let permissions = function.rights();
+    let permissions = function.permissions();
     if !permissions.is_empty() {
         text += &format!("        permissions: {}\n", permissions.join(", "));
     }
@@ -181,7 +181,7 @@ fn activity_document(function: &Function) -> Json {
         "mod": function.module,
         "doc": function.about,
         "arguments": arguments,
-        "permissions": function.rights(),
+        "permissions": function.permissions(),
     });
     if let Some(kind) = function.gives {
         entry["return_type"] = kind.portable().into();

@@ -1,4 +1,4 @@
-//! Chaos Mesh. Floor 1, data.
+//! Chaos Mesh.
 
 use super::FunctionId::{
     AddLatency, CorruptPackets, DeleteNetworkFault, DeleteStressor, DuplicatePackets, GetNetworkFault,

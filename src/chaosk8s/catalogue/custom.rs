@@ -1,4 +1,4 @@
-//! Custom objects. Floor 1, data.
+//! Custom objects.
 
 use super::FunctionId::{
     ApplyFromJson, ApplyFromYaml, CreateClusterCustomObject, CreateCustomObject, DeleteClusterCustomObject,

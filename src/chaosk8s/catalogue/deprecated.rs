@@ -1,4 +1,4 @@
-//! The old modules, whose names are still the most copied ones. Floor 1, data.
+//! The old modules, whose names are still the most copied ones.
 
 use super::FunctionId::{
     AllPodsHealthy, CreateDeployment, DeleteService, DeploymentAvailableAndHealthy, DeploymentFullyAvailable,

@@ -1,4 +1,4 @@
-//! Nodes. Floor 1, data.
+//! Nodes.
 
 use super::FunctionId::{
     AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,

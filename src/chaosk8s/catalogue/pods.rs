@@ -1,4 +1,4 @@
-//! Pods. Floor 1, data.
+//! Pods.
 
 use super::FunctionId::{
     AllPodsHealthy, CountMinPods, CountPods, DeletePods, ExecInPods, PodIsNotAvailable, PodsInConditions,

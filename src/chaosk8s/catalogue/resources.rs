@@ -1,4 +1,4 @@
-//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`. Floor 1, data.
+//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`.
 
 use super::FunctionId::{
     AllowDnsAccess, CreateIngress, CreateNamespace, CreateNetworkPolicy, CreateSecret, CreateServiceEndpoint,

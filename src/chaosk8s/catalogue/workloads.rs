@@ -1,4 +1,4 @@
-//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`. Floor 1, data.
+//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`.
 
 use super::FunctionId::{
     CreateDaemonSet, CreateDeployment, CreateStatefulset, DaemonSetAvailableAndHealthy,

@@ -19,7 +19,7 @@ use super::terminal::OutputError;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::{ErrorCode, message_chain};
+use crate::error_code::ErrorCode;
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
@@ -178,7 +178,7 @@ async fn run_arm(
             return Err(failed(&reason));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&message_chain(&error)))?;
+    let mut record = load_journals::one(&journal).map_err(|error| failed(&CliError::from(error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)
