@@ -40,7 +40,9 @@ error_codes! {
     ClusterApi, "cluster.api", "The API server answers with an error that has no code of its own.";
     ClusterConflict, "cluster.conflict", "The object was changed, or exists already.";
     ClusterForbidden, "cluster.forbidden", "The API server denies the request: a permission is missing.";
+    ClusterLogin, "cluster.login", "The credentials for the cluster cannot be obtained.";
     ClusterNotFound, "cluster.not-found", "The object or the kind does not exist in the cluster.";
+    ClusterService, "cluster.service", "A Service cannot be reached: it or its port is missing, or no Pod of it is ready.";
     ClusterTimeout, "cluster.timeout", "The API server does not answer in time.";
     ClusterTls, "cluster.tls", "The certificate of the API server is not trusted.";
     ClusterUnauthorized, "cluster.unauthorized", "The API server does not accept the credentials.";
@@ -55,6 +57,7 @@ error_codes! {
     FileNotReadable, "file.not-readable", "A file or directory cannot be read.";
     FileNotWritable, "file.not-writable", "A file or directory cannot be written.";
     FileUntrusted, "file.untrusted", "A file of an untrusted directory is not a plain file, or is too large.";
+    FunctionFailed, "function.failed", "A function of the Chaos Toolkit fails.";
     GithubApi, "github.api", "GitHub refuses a request, or does not answer.";
     GithubEvent, "github.event", "The event file or the environment of the GitHub job cannot be used.";
     InitInput, "init.input", "A value for the new experiment is missing or does not fit.";
@@ -66,6 +69,7 @@ error_codes! {
     RecoverRefused, "recover.refused", "Recovery needs a confirmation, or a value it cannot verify.";
     RunInterrupted, "run.interrupted", "A signal interrupted the program before the run began.";
     SettingsInvalid, "settings.invalid", "The settings file cannot be read.";
+    TrialCleanup, "trial.cleanup-incomplete", "A trial or a recovery cannot delete or restore everything.";
     TrialCluster, "trial.cluster", "The cluster does not allow the steps of a trial.";
     TrialIsolation, "trial.isolation", "An activity would reach beyond the namespace of the trial.";
     TrialManifest, "trial.manifest", "A manifest of a trial is invalid or cannot be applied.";

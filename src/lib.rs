@@ -33,15 +33,15 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, event, experiment, journal, mutation, series, statistics, value |
+//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, value |
-//! | report | 1 | clock, compare, console, error_code, journal, mutation, series, value |
+//! | report | 1 | clock, compare, console, error_code, journal, series, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
-//! | k8s | 1 | config, error_code, mutation, value |
-//! | chaosk8s | 1 | clock, config, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
+//! | k8s | 1 | config, error_code, http_client, mutation, value |
+//! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
 //! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
 //! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |

@@ -1,6 +1,6 @@
 //! The arguments of a function, as it was called. Floor 1, pure.
 
-use crate::k8s::ClusterError;
+use crate::chaosk8s::error::{Error, PythonException, Result};
 use serde_json::Value as Json;
 
 use super::catalogue::{ArgumentDefault, Function};
@@ -12,14 +12,14 @@ pub struct Arguments(Map);
 
 impl Arguments {
     /// Gives every argument its value. The namespace of the run stands in where none is given.
-    pub fn bind(function: &Function, given: &Map, namespace: &str) -> Result<Self, ClusterError> {
+    pub fn bind(function: &Function, given: &Map, namespace: &str) -> Result<Self> {
         let mut bound = Map::new();
         for argument in function.arguments {
             let value = match (given.get(argument.name), argument.default) {
                 // a null would stand for every namespace
                 (Some(Value::Null), _) if argument.name == "ns" => {
                     let what = "Missing the required parameter `namespace`".to_owned();
-                    return Err(ClusterError::Raised("kubernetes.client.exceptions.ApiValueError", what));
+                    return Err(Error::raise(PythonException::ApiValueError, what));
                 }
                 (Some(value), _) => value.clone(),
                 (None, ArgumentDefault::Text("default")) if argument.name == "ns" => namespace.into(),
@@ -28,14 +28,14 @@ impl Arguments {
                         "{}() missing 1 required positional argument: '{}'",
                         function.name, argument.name
                     );
-                    ClusterError::Raised("TypeError", what)
+                    Error::raise(PythonException::TypeError, what)
                 })?,
             };
             bound.insert(argument.name.to_owned(), value);
         }
         if let Some(unknown) = given.keys().find(|name| !bound.contains_key(*name)) {
             let what = format!("{}() got an unexpected keyword argument '{unknown}'", function.name);
-            return Err(ClusterError::Raised("TypeError", what));
+            return Err(Error::raise(PythonException::TypeError, what));
         }
         Ok(Self(bound))
     }
@@ -81,28 +81,28 @@ impl Arguments {
 
     /// An argument as a whole number, its fraction cut off; nothing for null. A text is no number: who wrote one
     /// may have meant something else, and nothing is hit on a guess.
-    pub fn number(&self, name: &str) -> Result<Option<i64>, ClusterError> {
+    pub fn number(&self, name: &str) -> Result<Option<i64>> {
         if *self.value(name) == Value::Null { Ok(None) } else { self.amount(name).map(Some) }
     }
 
     /// The same, of an argument that cannot be null.
-    pub fn amount(&self, name: &str) -> Result<i64, ClusterError> {
+    pub fn amount(&self, name: &str) -> Result<i64> {
         let value = self.value(name);
         let number = value.as_f64().filter(|number| number.is_finite() && value.as_text().is_none());
         #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
         number.map(|number| number as i64).ok_or_else(|| {
             let what = format!("argument '{name}' has to be a number, not {}", value.python_type());
-            ClusterError::Raised("TypeError", what)
+            Error::raise(PythonException::TypeError, what)
         })
     }
 
     /// A selector with `{name}` filled in.
-    pub fn selector(&self, name: &str) -> Result<String, ClusterError> {
+    pub fn selector(&self, name: &str) -> Result<String> {
         match self.text("label_selector") {
             Some(selector) => fill_name(&selector, name),
             None => {
                 let what = "'NoneType' object has no attribute 'format'".to_owned();
-                Err(ClusterError::Raised("AttributeError", what))
+                Err(Error::raise(PythonException::AttributeError, what))
             }
         }
     }
@@ -122,13 +122,13 @@ impl Arguments {
     }
 
     /// Pairs: a mapping, or a text of `key=value` with commas. Nothing for null and the empty.
-    pub fn pairs(&self, name: &str) -> Result<Option<Json>, ClusterError> {
+    pub fn pairs(&self, name: &str) -> Result<Option<Json>> {
         match self.value(name) {
             Value::Text(text) if !text.is_empty() => {
                 let pair = |item: &str| match item.split_once('=') {
                     Some((key, value)) => Ok((key.to_owned(), Json::from(value))),
-                    None => Err(ClusterError::Raised(
-                        "ValueError",
+                    None => Err(Error::raise(
+                        PythonException::ValueError,
                         format!("argument '{name}': \"{item}\" is no key=value"),
                     )),
                 };
@@ -148,7 +148,7 @@ pub fn to_json(value: &Value) -> Json {
 }
 
 /// `{name}` in a selector, filled as Python's `str.format` does.
-pub(super) fn fill_name(selector: &str, name: &str) -> Result<String, ClusterError> {
+pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
     let mut out = String::new();
     let mut rest = selector;
     while let Some(at) = rest.find(['{', '}']) {
@@ -165,7 +165,7 @@ pub(super) fn fill_name(selector: &str, name: &str) -> Result<String, ClusterErr
             rest = after;
         } else {
             let what = format!("in the selector \"{selector}\" only {{name}} can stand in braces");
-            return Err(ClusterError::Raised("KeyError", what));
+            return Err(Error::raise(PythonException::KeyError, what));
         }
     }
     Ok(out + rest)

@@ -10,6 +10,8 @@
 
 mod arguments;
 pub mod catalogue;
+mod compat;
+mod error;
 mod functions;
 mod permissions;
 mod targets;
@@ -20,5 +22,7 @@ pub fn is_module(module: &str) -> bool {
 }
 
 pub use arguments::{Arguments, to_json};
+pub use compat::python_exception;
+pub use error::{Error, PythonException};
 pub use functions::{Drain, FunctionContext, PodExec, PreparedWork, prepare};
-pub use permissions::needed;
+pub use permissions::{UnknownPermissions, needed_permissions};

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::arguments::Arguments;
 use super::catalogue::Function;
+use super::error::Error;
 use crate::k8s::rbac::Permission;
 use crate::value::Map;
 
@@ -28,9 +29,28 @@ impl Function {
     }
 }
 
-/// The rights that a call of a function needs. An error says why they are not known beforehand.
-pub fn needed(function: &Function, given: &Map, namespace: &str) -> Result<Vec<Permission>, String> {
-    let bound = Arguments::bind(function, given, namespace).map_err(|failure| failure.words())?;
+/// Reason why the permissions of a call are not known before the run.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownPermissions {
+    #[error(transparent)]
+    InvalidArguments(#[from] Error),
+    #[error("the kind of the object is known only during the run")]
+    Kind,
+    #[error("the namespace or the kind is known only during the run")]
+    Placeholder,
+    #[error("invalid object")]
+    InvalidObject(#[from] serde_yaml::Error),
+    #[error("the object has no apiVersion or no kind")]
+    NoTypeMeta,
+}
+
+/// Returns the permissions that a call of a function needs.
+pub fn needed_permissions(
+    function: &Function,
+    given: &Map,
+    namespace: &str,
+) -> Result<Vec<Permission>, UnknownPermissions> {
+    let bound = Arguments::bind(function, given, namespace)?;
     let takes_namespace = function.arguments.iter().any(|argument| argument.name == "ns");
     let own = bound.text("ns").unwrap_or_else(|| namespace.to_owned());
     let (kind, of_the_object) = match (bound.text("group"), bound.text("plural"), bound.text("resource")) {
@@ -44,13 +64,13 @@ pub fn needed(function: &Function, given: &Map, namespace: &str) -> Result<Vec<P
         let mut right = Permission::parse(&need, &place);
         if right.resource == "*" {
             let Some((plural, group)) = &kind else {
-                return Err("the kind of the object is not known beforehand".to_owned());
+                return Err(UnknownPermissions::Kind);
             };
             (right.resource, right.group) = (plural.clone(), group.clone());
         }
         let open = [Some(&right.resource), Some(&right.group), right.namespace.as_ref()];
         if open.into_iter().flatten().any(|text| text.contains('$')) {
-            return Err("its namespace or its kind is not known beforehand".to_owned());
+            return Err(UnknownPermissions::Placeholder);
         }
         rights.push(right);
     }
@@ -60,11 +80,11 @@ pub fn needed(function: &Function, given: &Map, namespace: &str) -> Result<Vec<P
 type ResourceScope = (Option<(String, String)>, Option<String>);
 
 /// The kind of an object that is written out, in the plural that kinds usually have, and its group and namespace.
-fn kind_of(text: &str) -> Result<ResourceScope, String> {
-    let object: Json = serde_yaml::from_str(text).map_err(|error| format!("the object: {error}"))?;
+fn kind_of(text: &str) -> Result<ResourceScope, UnknownPermissions> {
+    let object: Json = serde_yaml::from_str(text)?;
     let word = |at: &str| object.pointer(at).and_then(Json::as_str).map(str::to_owned);
     let (Some(version), Some(kind)) = (word("/apiVersion"), word("/kind")) else {
-        return Err("the object has no apiVersion and kind".to_owned());
+        return Err(UnknownPermissions::NoTypeMeta);
     };
     let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
     let kind = kind.to_lowercase();
@@ -86,10 +106,11 @@ mod tests {
     use crate::chaosk8s::catalogue::{functions, lookup};
     use crate::value::Value;
 
-    fn rights(module: &str, name: &str, given: Json) -> Result<Vec<String>, String> {
+    fn rights(module: &str, name: &str, given: Json) -> Result<Vec<String>, UnknownPermissions> {
         let function = lookup(&format!("chaosk8s.{module}"), name).unwrap();
         let given = Value::from(given).as_map().unwrap().clone();
-        needed(&function, &given, "shop").map(|rights| rights.iter().map(ToString::to_string).collect())
+        needed_permissions(&function, &given, "shop")
+            .map(|rights| rights.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -122,12 +143,12 @@ mod tests {
     #[test]
     fn what_is_not_known_beforehand_is_said() {
         let check = |module: &str, name: &str, given: Json, text: &str| {
-            let why = rights(module, name, given).unwrap_err();
+            let why = rights(module, name, given).unwrap_err().to_string();
             assert!(why.contains(text), "{why}");
         };
-        check("pod.actions", "terminate_pods", json!({"ns": "${where}"}), "not known beforehand");
-        check("crd.actions", "apply_from_yaml", json!({}), "not known beforehand");
-        check("crd.actions", "apply_from_json", json!({"resource": "{}"}), "no apiVersion");
+        check("pod.actions", "terminate_pods", json!({"ns": "${where}"}), "known only during the run");
+        check("crd.actions", "apply_from_yaml", json!({}), "known only during the run");
+        check("crd.actions", "apply_from_json", json!({"resource": "{}"}), "no apiVersion or no kind");
         check("pod.actions", "terminate_pods", json!({"what": 1}), "unexpected keyword");
     }
 

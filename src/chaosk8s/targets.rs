@@ -1,6 +1,7 @@
 //! Which of the things that could be hit are hit: one pure function for every fault.
 
-use crate::k8s::{ClusterError, Metadata};
+use crate::chaosk8s::error::{Error, Result};
+use crate::k8s::Metadata;
 use crate::rng::SeededRng;
 
 /// How many, and which ones.
@@ -27,26 +28,20 @@ pub(super) enum TargetQuantity {
 
 impl TargetSelection {
     /// A quota from the arguments `qty`, `mode` and `order`.
-    pub(super) fn read(
-        qty: i64,
-        mode: &str,
-        order: &str,
-        all: bool,
-        random: bool,
-    ) -> Result<Self, ClusterError> {
+    pub(super) fn read(qty: i64, mode: &str, order: &str, all: bool, random: bool) -> Result<Self> {
         let Ok(quantity) = usize::try_from(qty) else {
-            return Err(ClusterError::failed(format!("Cannot select pods. Quantity '{qty}' is negative.")));
+            return Err(Error::failed(format!("Cannot select pods. Quantity '{qty}' is negative.")));
         };
         let amount = match mode {
             "fixed" => TargetQuantity::Fixed(quantity),
             "percentage" => TargetQuantity::Percentage(quantity),
-            _ => return Err(ClusterError::failed(format!("Cannot select pods. Mode '{mode}' is invalid."))),
+            _ => return Err(Error::failed(format!("Cannot select pods. Mode '{mode}' is invalid."))),
         };
         let oldest = match order {
             "alphabetic" => false,
             "oldest" => true,
             _ => {
-                return Err(ClusterError::failed(format!("Cannot select pods. Order '{order}' is invalid.")));
+                return Err(Error::failed(format!("Cannot select pods. Order '{order}' is invalid.")));
             }
         };
         Ok(Self { all, random, amount, oldest })

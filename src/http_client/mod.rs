@@ -102,6 +102,18 @@ fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
     Ok(config)
 }
 
+/// Iterates over an error and its causes.
+///
+/// What an I/O error wraps is not among its sources: those are the sources of what it wraps.
+pub fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+    })
+}
+
 /// An error with all its causes in one line.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();

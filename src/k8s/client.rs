@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::error::{ApiError, ClusterError};
+use super::error::{ApiError, Endpoint, Error};
 use super::resource::{NAMESPACES, Resource};
 
 /// How many things are asked for at once.
@@ -221,7 +221,7 @@ impl ApiRequest {
     }
 
     /// A name that is none would mean another address: without one, everything of the kind.
-    fn check_name(&self) -> Result<(), ClusterError> {
+    fn check_name(&self) -> Result<(), Error> {
         let changes = self.method != Method::GET;
         let wrong = match self.name.as_deref() {
             None => changes && self.method != Method::POST,
@@ -231,16 +231,14 @@ impl ApiRequest {
         if !wrong {
             return Ok(());
         }
-        let (verb, kind) = (self.verb, &self.resource.kind);
-        let name = self.name.as_deref().unwrap_or_default();
-        Err(ClusterError::failed(if name.is_empty() {
-            format!("{verb} {kind}: the name is empty, which would mean everything of the kind; give a name")
-        } else {
-            format!("{verb} {kind}: '{name}' is no name of anything in a cluster; give the name alone")
-        }))
+        Err(Error::InvalidName {
+            verb: self.verb,
+            kind: self.resource.kind.to_string(),
+            name: self.name.clone().unwrap_or_default(),
+        })
     }
 
-    fn request(&self) -> Result<Request<Body>, ClusterError> {
+    fn request(&self) -> Result<Request<Body>, Error> {
         self.check_name()?;
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
@@ -254,8 +252,7 @@ impl ApiRequest {
                 serde_json::to_vec(body).unwrap_or_default()
             }
         };
-        let wrong = |error: http::Error| ClusterError::Raised("ValueError", error.to_string());
-        request.body(Body::from(body)).map_err(wrong)
+        request.body(Body::from(body)).map_err(Error::InvalidRequest)
     }
 }
 
@@ -283,7 +280,7 @@ impl ClusterClient {
     }
 
     /// The version of the API server. Whoever gets it has reached it.
-    pub async fn version(&self) -> Result<String, ClusterError> {
+    pub async fn version(&self) -> Result<String, Error> {
         let call =
             ApiRequest { path: Some("/version"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
         let version = self.json(&call).await?;
@@ -303,52 +300,43 @@ impl ClusterClient {
 
     /// Passes a request on as it is, to a path of the API server, and gives the answer as it comes. Only the
     /// beginning of the answer has a deadline.
-    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, ClusterError> {
+    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
         let sent = async {
             let sent = self.client.send(request.map(Body::from)).await;
-            sent.map_err(|error| self.unreachable(&error))
+            sent.map_err(|error| self.transport_error(error))
         };
         self.in_time(sent).await
     }
 
     /// The answer to a request as bytes.
-    pub async fn send(&self, call: &ApiRequest) -> Result<Vec<u8>, ClusterError> {
+    pub async fn send(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
         self.in_time(self.send_patiently(call)).await
     }
 
     /// The answer to one, within the time that every request has.
-    pub async fn in_time<T>(
-        &self,
-        request: impl Future<Output = Result<T, ClusterError>>,
-    ) -> Result<T, ClusterError> {
+    pub async fn in_time<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match self.timeout {
             None => request.await,
-            Some(limit) => tokio::time::timeout(limit, request).await.unwrap_or_else(|_| {
-                let what = format!(
-                    "{} did not answer within {} seconds ({})",
-                    self.address,
-                    limit.as_secs_f64(),
-                    self.source
-                );
-                Err(ClusterError::Raised("urllib3.exceptions.ReadTimeoutError", what))
-            }),
+            Some(limit) => tokio::time::timeout(limit, request)
+                .await
+                .unwrap_or_else(|_| Err(Error::Timeout { endpoint: self.endpoint(), limit })),
         }
     }
 
     /// Comes back when the server says that it is busy, as long as the request may be repeated.
-    async fn send_patiently(&self, call: &ApiRequest) -> Result<Vec<u8>, ClusterError> {
+    async fn send_patiently(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
             let response =
-                self.client.send(call.request()?).await.map_err(|error| self.unreachable(&error))?;
+                self.client.send(call.request()?).await.map_err(|error| self.transport_error(error))?;
             let status = response.status();
             let wait = response
                 .headers()
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.parse().ok())
                 .map(Duration::from_secs);
-            let body = response.into_body().collect().await.map_err(|error| self.unreachable(&error))?;
+            let body = response.into_body().collect().await.map_err(|error| self.transport_error(error))?;
             let body = body.to_bytes();
             if status.is_success() {
                 return Ok(body.to_vec());
@@ -365,7 +353,7 @@ impl ClusterClient {
     }
 
     /// The answer as JSON.
-    pub async fn json(&self, call: &ApiRequest) -> Result<Json, ClusterError> {
+    pub async fn json(&self, call: &ApiRequest) -> Result<Json, Error> {
         let body = self.send(call).await?;
         parse(&body)
     }
@@ -377,7 +365,7 @@ impl ClusterClient {
         namespace: Option<&str>,
         selection: &ObjectSelector,
         metadata_only: bool,
-    ) -> Result<Vec<T>, ClusterError> {
+    ) -> Result<Vec<T>, Error> {
         let mut items = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -390,7 +378,7 @@ impl ClusterClient {
             }
             let body = match self.send(&call).await {
                 // the list grew too old while it was read: from the beginning
-                Err(failure) if failure.code() == Some(410) && next.is_some() => {
+                Err(failure) if failure.status() == Some(410) && next.is_some() => {
                     items.clear();
                     next = None;
                     continue;
@@ -415,7 +403,7 @@ impl ClusterClient {
         selection: &ObjectSelector,
         limit: Duration,
         mut judge: impl FnMut(&Json) -> Option<T>,
-    ) -> Result<Option<T>, ClusterError> {
+    ) -> Result<Option<T>, Error> {
         let mut call = ApiRequest::new(Method::GET, "watch", resource, namespace);
         call.query = selection.query();
         call.query.push(("watch", "true".to_owned()));
@@ -436,12 +424,13 @@ impl ClusterClient {
         &self,
         call: &ApiRequest,
         judge: &mut impl FnMut(&Json) -> Option<T>,
-    ) -> Result<Option<T>, ClusterError> {
-        let response = self.client.send(call.request()?).await.map_err(|error| self.unreachable(&error))?;
+    ) -> Result<Option<T>, Error> {
+        let response =
+            self.client.send(call.request()?).await.map_err(|error| self.transport_error(error))?;
         let status = response.status();
         let mut body = response.into_body();
         if !status.is_success() {
-            let body = body.collect().await.map_err(|error| self.unreachable(&error))?;
+            let body = body.collect().await.map_err(|error| self.transport_error(error))?;
             return Err(refused(call, status, &body.to_bytes()));
         }
         let mut pending = Vec::new();
@@ -465,20 +454,15 @@ impl ClusterClient {
     }
 
     /// A connection through the API server that did not come about: to a command, to a port.
-    pub fn upgrade_refused(
-        &self,
-        subresource: &'static str,
-        namespace: &str,
-        error: &kube::Error,
-    ) -> ClusterError {
+    pub fn upgrade_refused(&self, subresource: &'static str, namespace: &str, error: kube::Error) -> Error {
         use kube::client::UpgradeConnectionError::ProtocolSwitch;
-        let code = match error {
+        let code = match &error {
             kube::Error::UpgradeConnection(ProtocolSwitch(status)) => status.as_u16(),
             kube::Error::Api(status) => status.code,
-            other => return self.unreachable(other),
+            _ => return self.transport_error(error),
         };
         let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
-        let said = match error {
+        let said = match &error {
             kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
             other => other.to_string(),
         };
@@ -486,24 +470,16 @@ impl ClusterClient {
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
     }
 
-    /// A server that cannot be reached, with all that is known of where it was looked for.
-    pub fn unreachable(&self, error: &dyn std::error::Error) -> ClusterError {
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            let text = inner.to_string();
-            if !why.contains(&text) {
-                why += ": ";
-                why += &text;
-            }
-            cause = inner.source();
-        }
-        let text = format!("{} cannot be reached ({}): {why}", self.address, self.source);
-        ClusterError::Raised("urllib3.exceptions.MaxRetryError", text)
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { address: self.address.clone(), origin: self.source.clone() }
+    }
+
+    fn transport_error(&self, error: kube::Error) -> Error {
+        Error::transport(self.endpoint(), error)
     }
 }
 
-fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> ClusterError {
+fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
     refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
 }
 
@@ -514,8 +490,8 @@ pub(super) fn refused_as(
     namespace: Option<&str>,
     code: u16,
     body: &[u8],
-) -> ClusterError {
-    ClusterError::Refused(Box::new(ApiError {
+) -> Error {
+    Error::Api(Box::new(ApiError {
         code,
         body: String::from_utf8_lossy(body).into_owned(),
         verb,
@@ -524,8 +500,6 @@ pub(super) fn refused_as(
     }))
 }
 
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClusterError> {
-    serde_json::from_slice(body).map_err(|error| {
-        ClusterError::Raised("ValueError", format!("the server's answer is not understood: {error}"))
-    })
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(Error::InvalidAnswer)
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::client::{ApiRequest, ClusterClient, ObjectSelector};
-use super::error::ClusterError;
+use super::error::Error;
 use super::metadata::PartialObject;
 use super::resource::{NAMESPACES, Resource};
 
@@ -34,7 +34,7 @@ impl DiscoveredKinds {
         cluster: &ClusterClient,
         api_version: &str,
         kind: &str,
-    ) -> Result<DiscoveredKind, ClusterError> {
+    ) -> Result<DiscoveredKind, Error> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let key = (group.to_owned(), version.to_owned());
         if !self.lists.contains_key(&key) {
@@ -44,16 +44,12 @@ impl DiscoveredKinds {
         let known = self.lists[&key].iter().find(|known| known.resource.kind == kind);
         known
             .cloned()
-            .ok_or_else(|| ClusterError::failed(format!("the server knows no {kind} in {api_version}")))
+            .ok_or_else(|| Error::UnknownKind { kind: kind.to_owned(), api_version: api_version.to_owned() })
     }
 }
 
 /// The kinds of one version of a group.
-async fn list(
-    cluster: &ClusterClient,
-    group: &str,
-    version: &str,
-) -> Result<Vec<DiscoveredKind>, ClusterError> {
+async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec<DiscoveredKind>, Error> {
     let place = Resource {
         group: group.to_owned().into(),
         version: version.to_owned().into(),
@@ -79,7 +75,7 @@ async fn list(
 }
 
 /// Every kind that can be listed and deleted, each in the version that the server prefers.
-pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, ClusterError> {
+pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, Error> {
     let groups = ApiRequest { path: Some("/apis"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
     let groups = cluster.json(&groups).await?;
     let mut found = list(cluster, "", "v1").await?;
@@ -92,7 +88,7 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
         match list(cluster, &name, &version).await {
             Ok(kinds) => found.extend(kinds),
             // a group whose own server is away
-            Err(failure) if failure.code().is_some() => {}
+            Err(failure) if failure.status().is_some() => {}
             Err(failure) => return Err(failure),
         }
     }
@@ -101,7 +97,7 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
 }
 
 /// The names of all namespaces.
-pub async fn list_namespaces(cluster: &ClusterClient) -> Result<Vec<String>, ClusterError> {
+pub async fn list_namespaces(cluster: &ClusterClient) -> Result<Vec<String>, Error> {
     let all: Vec<PartialObject> = cluster.list(&NAMESPACES, None, &ObjectSelector::default(), true).await?;
     Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
 }
@@ -111,12 +107,12 @@ pub async fn get_object(
     cluster: &ClusterClient,
     known: &DiscoveredKind,
     object: &Json,
-) -> Result<Option<Json>, ClusterError> {
+) -> Result<Option<Json>, Error> {
     let text = |key: &str| object["metadata"][key].as_str();
     let namespace = text("namespace").filter(|_| known.namespaced);
     match cluster.json(&ApiRequest::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
         Ok(found) => Ok(Some(found)),
-        Err(failure) if failure.code() == Some(404) => Ok(None),
+        Err(failure) if failure.status() == Some(404) => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -1,132 +1,244 @@
-//! Why something on a cluster did not come about, in words that tell what to do. Floor 1.
-//!
-//! The first words are those of the Chaos Toolkit's journal, which tools look for.
+//! Errors of the Kubernetes client.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use http::StatusCode;
+use hyper_util::client::legacy::Error as HttpError;
+use kube::client::AuthError;
 use serde_json::Value as Json;
 
+use super::connection::ConfigError;
 use super::resource::Resource;
+use super::service::ServiceError;
+use crate::error_code::{Coded, ErrorCode, message_chain};
+use crate::http_client::{causes, describe};
 
-/// Why a function failed.
-#[derive(Clone, Debug)]
-pub enum ClusterError {
-    /// The function itself says no.
-    Failed(String),
-    /// The API server does.
-    Refused(Box<ApiError>),
-    /// An error of another kind, with the name that the Chaos Toolkit shows for it.
-    Raised(&'static str, String),
+/// Error of the Kubernetes client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server answered with an error.
+    #[error(transparent)]
+    Api(Box<ApiError>),
+    /// The API server refused a planned change that has an error message of its own.
+    #[error("{}", context.trim_end_matches([':', ' ']))]
+    Rejected {
+        /// The message, with the separator to the server's answer.
+        context: String,
+        /// Whether the message quotes the whole body of the answer.
+        with_body: bool,
+        #[source]
+        answer: Box<ApiError>,
+    },
+    /// No connection was made, so nothing was sent.
+    #[error("cannot reach {endpoint}")]
+    Connect { endpoint: Endpoint, source: Cause },
+    /// The TLS handshake failed, so nothing was sent.
+    #[error("cannot verify the certificate of {endpoint}")]
+    Tls { endpoint: Endpoint, source: Cause },
+    /// The credentials could not be obtained, so nothing was sent.
+    #[error("cannot log in to {endpoint}")]
+    Login { endpoint: Endpoint, source: Cause },
+    /// The connection failed after the request may have been sent.
+    #[error("lost the connection to {endpoint}")]
+    Broken { endpoint: Endpoint, source: Cause },
+    /// The request was sent, and no answer came in time.
+    #[error("{} did not answer within {} seconds ({})", endpoint.address, limit.as_secs_f64(), endpoint.origin)]
+    Timeout { endpoint: Endpoint, limit: Duration },
+    #[error("invalid answer of the API server")]
+    InvalidAnswer(#[source] serde_json::Error),
+    #[error("invalid request")]
+    InvalidRequest(#[source] http::Error),
+    /// A name that would address the whole collection, or another path.
+    #[error("cannot {verb} {kind} '{name}': expected the name of one object")]
+    InvalidName { verb: &'static str, kind: String, name: String },
+    #[error("the API server has no kind {kind} in {api_version}")]
+    UnknownKind { kind: String, api_version: String },
+    #[error("interrupted before all changes were requested")]
+    Interrupted,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
 }
 
-/// An answer of the API server that is an error.
+/// Address of an API server, and where it was configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: String,
+    /// A file and a context, or the name of another source.
+    pub origin: String,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.address, self.origin)
+    }
+}
+
+/// Cause of another library, shown with all its own causes.
+///
+/// Their messages repeat those of their sources, so the chain is flattened here.
+#[derive(Debug)]
+pub struct Cause(Box<dyn StdError + Send + Sync>);
+
+impl Cause {
+    pub(super) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(self.0.as_ref()))
+    }
+}
+
+impl StdError for Cause {}
+
+/// Error status that the API server returned.
 #[derive(Clone, Debug)]
 pub struct ApiError {
-    /// The status code.
+    /// The HTTP status code.
     pub code: u16,
-    /// The body.
+    /// The body of the answer.
     pub body: String,
-    /// What was asked: `delete`.
+    /// The verb of the request, such as `delete`.
     pub verb: &'static str,
-    /// Of what.
     pub resource: Resource,
-    /// Where; nothing for the whole cluster.
+    /// The namespace of the request; `None` if it was cluster-scoped.
     pub namespace: Option<String>,
 }
 
-impl ClusterError {
-    /// A function's own words.
-    pub fn failed(text: impl Into<String>) -> Self {
-        Self::Failed(text.into())
+impl Error {
+    /// Classifies an error of the HTTP client by what had happened until then.
+    pub(super) fn transport(endpoint: Endpoint, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source = Cause::new(error);
+        let find = |matches: fn(&(dyn StdError + 'static)) -> bool| causes(source.0.as_ref()).any(matches);
+        if find(|cause| cause.is::<AuthError>()) {
+            return Self::Login { endpoint, source };
+        }
+        // only these two are certain to come before the request
+        let is_connect = |cause: &(dyn StdError + 'static)| {
+            cause.downcast_ref::<HttpError>().is_some_and(HttpError::is_connect)
+        };
+        if !find(is_connect) && !find(is_proxy_setup) {
+            return Self::Broken { endpoint, source };
+        }
+        if find(|cause| cause.is::<rustls::Error>()) {
+            return Self::Tls { endpoint, source };
+        }
+        Self::Connect { endpoint, source }
     }
 
-    /// What went wrong, without the name that the Chaos Toolkit has for errors of its kind.
-    pub fn words(&self) -> String {
+    /// Whether the server may have carried out the request: it was sent, and no answer came.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Timeout { .. })
+    }
+
+    /// Returns the error status of the API server, if it answered with one.
+    pub fn api(&self) -> Option<&ApiError> {
         match self {
-            Self::Failed(text) | Self::Raised(_, text) => text.clone(),
-            Self::Refused(refusal) => refusal.to_string(),
+            Self::Api(answer) | Self::Rejected { answer, .. } => Some(answer),
+            _ => None,
         }
     }
 
-    /// The same in short: what the server says, and what to do.
-    pub fn brief(&self) -> String {
+    /// Returns the HTTP status code of the API server, if it answered with an error.
+    pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Failed(text) | Self::Raised(_, text) => text.trim_end().to_owned(),
-            Self::Refused(refusal) => {
-                let advice = refusal.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
-                format!("{} ({}){advice}", refusal.message(), refusal.code)
-            }
+            Self::Api(answer) => Some(answer.code),
+            _ => None,
         }
     }
 
-    /// Whether the request may have been granted all the same: it was sent, and there was no answer.
-    pub fn is_unsure(&self) -> bool {
-        // without a connection nothing was sent
-        matches!(self, Self::Raised(class, why) if class.starts_with("urllib3.") && !why.contains("(Connect)"))
-    }
-
-    /// The server's status code, if it answered.
-    pub fn code(&self) -> Option<u16> {
-        match self {
-            Self::Refused(refusal) => Some(refusal.code),
-            Self::Failed(_) | Self::Raised(..) => None,
+    /// Returns the message with its causes and the hint, on one line.
+    pub fn summary(&self) -> String {
+        let chain = message_chain(self);
+        match self.hint() {
+            Some(hint) => format!("{chain}; {hint}"),
+            None => chain,
         }
     }
 }
 
-impl fmt::Display for ClusterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Whether the client refused its own proxy settings.
+fn is_proxy_setup(cause: &(dyn StdError + 'static)) -> bool {
+    use kube::Error::{ProxyProtocolDisabled, ProxyProtocolUnsupported};
+    let known = cause.downcast_ref::<kube::Error>();
+    matches!(known, Some(ProxyProtocolDisabled { .. } | ProxyProtocolUnsupported { .. }))
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
         match self {
-            Self::Failed(text) => write!(f, "chaoslib.exceptions.ActivityFailed: {text}"),
-            Self::Raised(class, text) => write!(f, "{class}: {text}"),
-            Self::Refused(refusal) => write!(f, "kubernetes.client.exceptions.ApiException: {refusal}"),
+            Self::Api(answer) | Self::Rejected { answer, .. } => match answer.code {
+                401 => ErrorCode::ClusterUnauthorized,
+                403 => ErrorCode::ClusterForbidden,
+                404 => ErrorCode::ClusterNotFound,
+                409 => ErrorCode::ClusterConflict,
+                _ => ErrorCode::ClusterApi,
+            },
+            Self::Connect { .. } | Self::Broken { .. } => ErrorCode::ClusterUnreachable,
+            Self::Tls { .. } => ErrorCode::ClusterTls,
+            Self::Login { .. } => ErrorCode::ClusterLogin,
+            Self::Timeout { .. } => ErrorCode::ClusterTimeout,
+            Self::InvalidAnswer(_) | Self::InvalidRequest(_) | Self::InvalidName { .. } => {
+                ErrorCode::ClusterApi
+            }
+            Self::UnknownKind { .. } => ErrorCode::ClusterNotFound,
+            Self::Interrupted => ErrorCode::RunInterrupted,
+            Self::Config(error) => error.code(),
+            Self::Service(_) => ErrorCode::ClusterService,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Api(answer) | Self::Rejected { answer, .. } => answer.hint(),
+            Self::Config(error) => error.hint(),
+            Self::Service(error) => error.hint(),
+            _ => None,
         }
     }
 }
 
 impl ApiError {
-    /// What the server says, without the wrapping.
+    fn status(&self) -> Option<Json> {
+        serde_json::from_str(&self.body).ok()
+    }
+
+    /// Returns the message of the server; the whole body if it has none.
     pub fn message(&self) -> String {
-        let status: Option<Json> = serde_json::from_str(&self.body).ok();
+        let status = self.status();
         let message = status.as_ref().and_then(|status| status.get("message")?.as_str());
         message.map_or_else(|| self.body.trim().to_owned(), str::to_owned)
     }
 
-    /// The server's word for the error, such as `NotFound`; else HTTP's.
+    /// Returns the reason of the server, such as `NotFound`; else the phrase of HTTP.
     pub fn reason(&self) -> String {
-        let status: Option<Json> = serde_json::from_str(&self.body).ok();
-        match status.as_ref().and_then(|status| status.get("reason")?.as_str()) {
-            Some(reason) => reason.to_owned(),
-            None => self.phrase().to_owned(),
-        }
+        let status = self.status();
+        let reason = status.as_ref().and_then(|status| status.get("reason")?.as_str());
+        reason.unwrap_or_else(|| self.phrase()).to_owned()
     }
 
-    /// The reason and the body, as the Chaos Toolkit's functions quote them, and what to do.
-    pub fn quoted(&self) -> String {
-        let advice = self.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
-        format!("'{}' {}{advice}", self.reason(), self.body.trim_end())
-    }
-
-    fn phrase(&self) -> &'static str {
+    /// Returns the phrase that HTTP has for the status code.
+    pub fn phrase(&self) -> &'static str {
         StatusCode::from_u16(self.code).ok().and_then(|code| code.canonical_reason()).unwrap_or("Unknown")
     }
 
-    /// What to do about it, where there is something to say.
-    fn advice(&self) -> Option<String> {
+    /// Returns what the user can do, in the imperative.
+    pub fn hint(&self) -> Option<String> {
         match self.code {
-            401 => Some(
-                "the credentials were not accepted: a token may have expired; log in again, or look at \
-                 `kubectl config view --minify`"
-                    .to_owned(),
-            ),
+            401 => Some("log in again, or check the user with `kubectl config view --minify`".to_owned()),
             403 => {
-                let place = match &self.namespace {
+                let scope = match &self.namespace {
                     Some(namespace) => format!("-n {namespace}"),
                     None => "-A".to_owned(),
                 };
-                let what = self.resource.with_group();
-                Some(format!("not allowed; see `kubectl auth can-i {} {what} {place}`", self.verb))
+                let (verb, resource) = (self.verb, self.resource.with_group());
+                Some(format!("check the permission with `kubectl auth can-i {verb} {resource} {scope}`"))
             }
             _ => None,
         }
@@ -135,16 +247,46 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "({})\nReason: {}\nHTTP response body: {}\n",
-            self.code,
-            self.phrase(),
-            self.body.trim_end()
-        )?;
-        match self.advice() {
-            Some(advice) => writeln!(f, "{advice}"),
-            None => Ok(()),
-        }
+        write!(f, "{} ({})", self.message(), self.code)
+    }
+}
+
+impl StdError for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> Endpoint {
+        Endpoint { address: "https://10.0.0.1:6443".into(), origin: "config, context one".into() }
+    }
+
+    #[test]
+    fn only_errors_after_sending_are_ambiguous() {
+        let broken = Error::transport(endpoint(), std::io::Error::other("reset"));
+        assert!(broken.is_ambiguous() && matches!(broken, Error::Broken { .. }));
+        assert!(Error::Timeout { endpoint: endpoint(), limit: Duration::from_secs(1) }.is_ambiguous());
+        let login = kube::Error::Auth(AuthError::ExecPluginFailed);
+        let login = Error::transport(endpoint(), login);
+        assert!(!login.is_ambiguous() && login.code() == ErrorCode::ClusterLogin, "{login:?}");
+        // a text that names a phase decides nothing
+        let disguised = Error::transport(endpoint(), std::io::Error::other("client error (Connect)"));
+        assert!(disguised.is_ambiguous());
+        assert!(!Error::Interrupted.is_ambiguous());
+    }
+
+    #[test]
+    fn api_errors_have_codes_and_hints() {
+        let error = |code: u16| {
+            let body = r#"{"message": "no", "reason": "Why"}"#.to_owned();
+            let resource = super::super::resource::PODS;
+            let namespace = Some("shop".to_owned());
+            Error::Api(Box::new(ApiError { code, body, verb: "list", resource, namespace }))
+        };
+        assert_eq!(error(404).code(), ErrorCode::ClusterNotFound);
+        assert_eq!(error(409).code(), ErrorCode::ClusterConflict);
+        assert_eq!(error(500).code(), ErrorCode::ClusterApi);
+        let expected = "no (403); check the permission with `kubectl auth can-i list pods -n shop`";
+        assert_eq!(error(403).summary(), expected);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  connection   kubeconfig files, a Pod's service account, environment, flags  ─► ClusterClient
-//!  client       requests with deadlines, pages, watches                        ─► ClusterError
+//!  client       requests with deadlines, pages, watches                        ─► Error
 //!  discovery    the resources of a server: plural, scope, verbs
 //!  mutation     changes as data: apply, confirm                                nothing else changes a cluster
 //!  rbac         permissions: reviewed by the server, granted by roles
@@ -23,10 +23,11 @@ pub mod service;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
+    ConfigError, ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs,
+    permitted,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
-pub use error::ClusterError;
+pub use error::{ApiError, Endpoint, Error};
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{
     AppliedMutation, ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,

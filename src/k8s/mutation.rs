@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
 
 use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat, parse};
-use super::error::ClusterError;
+use super::error::Error;
 use super::metadata::{Metadata, PartialObject};
 use super::resource::{ENDPOINTS, PODS, Resource};
 use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
@@ -131,7 +131,7 @@ impl MutationPlan {
         cluster: &ClusterClient,
         halt: &StopToken,
         told: &ProgressCallback<'_>,
-    ) -> Result<AppliedMutation, ClusterError> {
+    ) -> Result<AppliedMutation, Error> {
         // few are done one after the other, so that what follows a refusal is never done
         let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
         let mut waiting = self.operations.iter().enumerate();
@@ -154,7 +154,7 @@ impl MutationPlan {
                 }
                 Err(failure) => {
                     // what had no answer may have come about
-                    if !failure.is_unsure() {
+                    if !failure.is_ambiguous() {
                         told(index, false);
                     }
                     refused.get_or_insert(failure);
@@ -165,7 +165,7 @@ impl MutationPlan {
             return Err(failure);
         }
         if waiting.next().is_some() {
-            return Err(ClusterError::failed("it was cut before all of it was done"));
+            return Err(Error::Interrupted);
         }
         let answer = match self.answer {
             MutationResponse::Null => Json::Null,
@@ -198,8 +198,8 @@ impl MutationPlan {
                     return (EffectState::Confirmed, format!("seen on {}", said.join("; ")));
                 }
                 // who may act, but not look, cannot know
-                Err(failure) if failure.code() == Some(403) => {
-                    return (EffectState::Unknown, format!("it cannot be looked at: {failure}"));
+                Err(failure) if failure.status() == Some(403) => {
+                    return (EffectState::Unknown, format!("cannot check the effect: {}", failure.summary()));
                 }
                 // not yet; and a server that is away for a moment may come back
                 Ok(Some(_)) | Err(_) => {}
@@ -209,7 +209,7 @@ impl MutationPlan {
     }
 
     /// The first operation of which nothing is to be seen yet.
-    async fn unseen(&self, cluster: &ClusterClient) -> Result<Option<&PlannedMutation>, ClusterError> {
+    async fn unseen(&self, cluster: &ClusterClient) -> Result<Option<&PlannedMutation>, Error> {
         let (gone, other): (Vec<_>, Vec<_>) =
             self.operations.iter().partition(|operation| operation.expect == ExpectedState::Gone);
         if let Some(operation) = still_there(cluster, &gone).await? {
@@ -277,7 +277,7 @@ impl PlannedMutation {
         }
     }
 
-    async fn apply(&self, cluster: &ClusterClient) -> Result<AppliedMutation, ClusterError> {
+    async fn apply(&self, cluster: &ClusterClient) -> Result<AppliedMutation, Error> {
         let failure = match cluster.send(&self.call).await {
             // an answer that nobody reads need not be understood
             Ok(_) if self.call.metadata_only => return Ok(AppliedMutation::answered(Json::Null)),
@@ -290,26 +290,26 @@ impl PlannedMutation {
             Err(failure) => failure,
         };
         let unchanged = |answer: Json| Ok(AppliedMutation { answer, changed: false });
-        let ClusterError::Refused(refusal) = &failure else { return Err(failure) };
-        let with_body = |words: &str| format!("{words}{}", refusal.quoted());
-        Err(match &self.on_error {
-            // another thing that bears the name by now is a conflict, since deletions are by UID
-            ErrorPolicy::RaiseUnlessGone if matches!(refusal.code, 404 | 409) => {
+        let Error::Api(answer) = failure else { return Err(failure) };
+        let (context, with_body) = match &self.on_error {
+            // a new object with that name is a conflict, since deletions are by UID
+            ErrorPolicy::RaiseUnlessGone if matches!(answer.code, 404 | 409) => {
                 return unchanged(Json::Null);
             }
-            ErrorPolicy::Raise | ErrorPolicy::RaiseUnlessGone => failure,
-            ErrorPolicy::Fail(words) => ClusterError::failed(format!("{words}{refusal}")),
-            ErrorPolicy::FailWithBody(words) => ClusterError::failed(with_body(words)),
-            ErrorPolicy::FailUnlessThere(words) => {
-                if refusal.code == 409 && refusal.reason() == "AlreadyExists" {
-                    return unchanged(serde_json::from_str(&refusal.body).unwrap_or_default());
+            ErrorPolicy::Raise | ErrorPolicy::RaiseUnlessGone => return Err(Error::Api(answer)),
+            ErrorPolicy::Fail(context) => (context, false),
+            ErrorPolicy::FailWithBody(context) => (context, true),
+            ErrorPolicy::FailUnlessThere(context) => {
+                if answer.code == 409 && answer.reason() == "AlreadyExists" {
+                    return unchanged(serde_json::from_str(&answer.body).unwrap_or_default());
                 }
-                ClusterError::failed(with_body(words))
+                (context, true)
             }
-        })
+        };
+        Err(Error::Rejected { context: context.clone(), with_body, answer })
     }
 
-    async fn is_seen(&self, cluster: &ClusterClient) -> Result<bool, ClusterError> {
+    async fn is_seen(&self, cluster: &ClusterClient) -> Result<bool, Error> {
         let wanted = match &self.expect {
             ExpectedState::Accepted => return Ok(true),
             ExpectedState::Gone
@@ -321,7 +321,7 @@ impl PlannedMutation {
         let call = ApiRequest::get(&self.call.resource, self.target.namespace.as_deref(), &self.target.name);
         let found = match cluster.json(&call).await {
             Ok(found) => found,
-            Err(failure) if failure.code() == Some(404) => return Ok(false),
+            Err(failure) if failure.status() == Some(404) => return Ok(false),
             Err(failure) => return Err(failure),
         };
         if self.expect == ExpectedState::Injected {
@@ -351,7 +351,7 @@ fn is_injected(fault: &Json) -> bool {
 async fn still_there<'a>(
     cluster: &ClusterClient,
     operations: &[&'a PlannedMutation],
-) -> Result<Option<&'a PlannedMutation>, ClusterError> {
+) -> Result<Option<&'a PlannedMutation>, Error> {
     let mut places: Vec<(Resource, Option<String>)> = Vec::new();
     for operation in operations {
         let place = (operation.call.resource.clone(), operation.target.namespace.clone());
@@ -394,12 +394,12 @@ async fn still_there<'a>(
 }
 
 /// The UIDs of Pods to which a Service of the namespace still sends.
-async fn served(cluster: &ClusterClient, namespace: Option<&str>) -> Result<HashSet<String>, ClusterError> {
+async fn served(cluster: &ClusterClient, namespace: Option<&str>) -> Result<HashSet<String>, Error> {
     let lists: Vec<Json> = match cluster.list(&ENDPOINTS, namespace, &ObjectSelector::default(), false).await
     {
         Ok(lists) => lists,
         // who may not see them has to do with what the Pod itself says
-        Err(failure) if failure.code() == Some(403) => return Ok(HashSet::new()),
+        Err(failure) if failure.status() == Some(403) => return Ok(HashSet::new()),
         Err(failure) => return Err(failure),
     };
     let uids = lists

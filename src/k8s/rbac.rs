@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::{Value as Json, json};
 
 use super::client::{ApiRequest, ClusterClient};
-use super::error::ClusterError;
+use super::error::Error;
 use super::resource::{SELF_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS};
 
 /// What every role is called that is proposed here.
@@ -68,7 +68,7 @@ impl fmt::Display for Permission {
 pub async fn is_granted(
     cluster: &ClusterClient,
     right: &Permission,
-) -> Result<(bool, Option<String>), ClusterError> {
+) -> Result<(bool, Option<String>), Error> {
     let (plural, subresource) = right.resource.split_once('/').unwrap_or((&right.resource, ""));
     let body = json!({
         "apiVersion": "authorization.k8s.io/v1",

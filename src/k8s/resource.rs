@@ -46,6 +46,8 @@ pub const ENDPOINTS: Resource = core("endpoints", "Endpoints");
 pub const SERVICES: Resource = core("services", "Service");
 /// Secrets.
 pub const SECRETS: Resource = core("secrets", "Secret");
+/// Service accounts.
+pub const SERVICE_ACCOUNTS: Resource = core("serviceaccounts", "ServiceAccount");
 /// Deployments.
 pub const DEPLOYMENTS: Resource = known("apps", "v1", "deployments", "Deployment");
 /// `ReplicaSets`.

@@ -7,12 +7,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
+use crate::chaosk8s;
 use crate::chaosk8s::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
 use crate::chaosk8s::{Arguments, FunctionContext, PreparedWork, prepare};
+use crate::chaosk8s::{PythonException, python_exception};
 use crate::config::ProcessEnv;
 use crate::experiment::resolve::{PythonCall, ResolvedActivity};
 use crate::experiment::{ActivityKind, ProviderUsage, ValidationFinding};
-use crate::k8s::{AppliedMutation, ClusterClient, ClusterError, ConnectionFlags, connect, permitted};
+use crate::k8s;
+use crate::k8s::{AppliedMutation, ClusterClient, ConnectionFlags, connect, permitted};
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
 
@@ -42,12 +45,12 @@ impl KubernetesProvider {
     }
 
     /// Whether the cluster may be touched that an activity with these secrets means. Nothing is sent.
-    pub async fn permits(&self, secrets: &Map) -> Result<(), ClusterError> {
+    pub async fn permits(&self, secrets: &Map) -> Result<(), k8s::Error> {
         permitted(&self.options.flags, &self.environment, secrets).await
     }
 
     /// The cluster that an activity with these secrets means.
-    pub async fn cluster(&self, secrets: &Map) -> Result<Arc<ClusterClient>, ClusterError> {
+    pub async fn cluster(&self, secrets: &Map) -> Result<Arc<ClusterClient>, k8s::Error> {
         let key = serde_json::to_string(&Value::Map(secrets.clone())).unwrap_or_default();
         let mut clusters = self.clusters.lock().await;
         if let Some(cluster) = clusters.get(&key) {
@@ -58,10 +61,10 @@ impl KubernetesProvider {
         Ok(cluster)
     }
 
-    async fn ready(&self, call: PythonCall) -> Result<Box<dyn PreparedActivity>, ClusterError> {
+    async fn ready(&self, call: PythonCall) -> Result<Box<dyn PreparedActivity>, chaosk8s::Error> {
         let function = lookup(&call.module, &call.function).map_err(|_| {
             let what = format!("{}.{} is not built in", call.module, call.function);
-            ClusterError::Raised("ImportError", what)
+            chaosk8s::Error::raise(PythonException::ImportError, what)
         })?;
         let cluster = self.cluster(&call.secrets).await?;
         let arguments = Arguments::bind(&function, &call.arguments, &cluster.namespace)?;
@@ -82,7 +85,7 @@ impl KubernetesProvider {
             targets,
             halt: StopToken::default(),
             changed: true,
-            unsure: false,
+            is_ambiguous: false,
         }))
     }
 }
@@ -136,7 +139,7 @@ impl Provider for KubernetesProvider {
             let ResolvedActivity::Python(call) = call else {
                 return Err(ActivityError::Unexpected("not a function".to_owned()));
             };
-            self.ready(call).await.map_err(|failure| ActivityError::Failed(failure.to_string()))
+            self.ready(call).await.map_err(|error| ActivityError::Failed(python_exception(&error)))
         })
     }
 }
@@ -256,7 +259,7 @@ struct PreparedFunction {
     /// Whether anything is otherwise since it was carried out.
     changed: bool,
     /// Whether there was no answer to what was asked for, so that it may have been done all the same.
-    unsure: bool,
+    is_ambiguous: bool,
 }
 
 impl PreparedActivity for PreparedFunction {
@@ -282,16 +285,18 @@ impl PreparedActivity for PreparedFunction {
     ) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
-                None => Err(ClusterError::failed("it was carried out already")),
+                None => Err(chaosk8s::Error::failed("the function was applied already")),
                 Some(PreparedWork::Look(look)) => look.as_mut().await.map(AppliedMutation::answered),
-                Some(PreparedWork::Plan(plan)) => plan.apply(&self.cluster, &self.halt, told).await,
+                Some(PreparedWork::Plan(plan)) => {
+                    plan.apply(&self.cluster, &self.halt, told).await.map_err(chaosk8s::Error::from)
+                }
                 Some(PreparedWork::Commands(commands)) => {
                     commands.apply(&self.cluster, &self.halt, told).await.map(AppliedMutation::answered)
                 }
                 Some(PreparedWork::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
             };
-            self.unsure = done.as_ref().is_err_and(ClusterError::is_unsure);
-            let applied = done.map_err(|failure| ActivityError::Failed(failure.to_string()))?;
+            self.is_ambiguous = done.as_ref().is_err_and(chaosk8s::Error::is_ambiguous);
+            let applied = done.map_err(|error| ActivityError::Failed(python_exception(&error)))?;
             self.changed = applied.changed;
             Ok(Value::from(applied.answer))
         })
@@ -301,14 +306,14 @@ impl PreparedActivity for PreparedFunction {
         let output = match outcome {
             Ok(output) => output,
             // looked at, since nobody said that it was not done
-            Err(_) if self.unsure => &Value::Null,
+            Err(_) if self.is_ambiguous => &Value::Null,
             Err(error) => return EffectCheck::Known(EffectState::Mismatch, error.text().to_owned()),
         };
-        let Self { cluster, work, unsure, .. } = *self;
+        let Self { cluster, work, is_ambiguous, .. } = *self;
         match work {
             Some(PreparedWork::Plan(plan)) => EffectCheck::Watched(Box::pin(plan.confirm(cluster))),
             Some(PreparedWork::Drain(drain)) => EffectCheck::Watched(Box::pin(drain.confirm(cluster))),
-            Some(PreparedWork::Commands(_)) if unsure => EffectCheck::Known(
+            Some(PreparedWork::Commands(_)) if is_ambiguous => EffectCheck::Known(
                 EffectState::Unknown,
                 "what became of the command is not known: there was no answer".to_owned(),
             ),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::manifest_apply::TRIAL_LABEL;
+use crate::k8s;
 use crate::k8s::{
-    ClusterClient, ClusterError, ErrorPolicy, Metadata, MutationPlan, MutationResponse, NAMESPACES,
-    ObjectSelector, PartialObject, PlannedMutation, Resource, SECRETS, list_deletable_kinds,
+    ClusterClient, ErrorPolicy, Metadata, MutationPlan, MutationResponse, NAMESPACES, ObjectSelector,
+    PartialObject, PlannedMutation, Resource, SECRETS, list_deletable_kinds,
 };
 
 /// Things that are to be deleted, each by its UID.
@@ -24,7 +25,7 @@ pub(super) async fn list_secrets(
     cluster: &ClusterClient,
     namespace: Option<&str>,
     trial: Option<&str>,
-) -> Result<Vec<(Metadata, Json)>, ClusterError> {
+) -> Result<Vec<(Metadata, Json)>, k8s::Error> {
     let labels = label(trial);
     let all: Vec<Json> =
         cluster.list(&SECRETS, namespace, &ObjectSelector::labels(Some(&labels)), false).await?;
@@ -45,13 +46,13 @@ fn label(trial: Option<&str>) -> String {
 pub(super) async fn list_namespaces(
     cluster: &ClusterClient,
     trial: Option<&str>,
-) -> Result<Vec<Metadata>, ClusterError> {
+) -> Result<Vec<Metadata>, k8s::Error> {
     list_labelled(cluster, &NAMESPACES, None, trial).await
 }
 
 /// The names of trials that left something where it is quickly found: namespaces, and Secrets in the one that is
 /// meant. What may not be looked at is passed over.
-pub async fn list_trial_names(cluster: &ClusterClient) -> Result<Vec<String>, ClusterError> {
+pub async fn list_trial_names(cluster: &ClusterClient) -> Result<Vec<String>, k8s::Error> {
     let namespaces = list_namespaces(cluster, None).await;
     let secrets = list_labelled(cluster, &SECRETS, Some(&cluster.namespace), None).await;
     let all = namespaces.unwrap_or_default().into_iter().chain(secrets.unwrap_or_default());
@@ -65,7 +66,7 @@ pub(super) async fn list_labelled(
     resource: &Resource,
     namespace: Option<&str>,
     trial: Option<&str>,
-) -> Result<Vec<Metadata>, ClusterError> {
+) -> Result<Vec<Metadata>, k8s::Error> {
     let labels = label(trial);
     let things: Vec<PartialObject> =
         cluster.list(resource, namespace, &ObjectSelector::labels(Some(&labels)), true).await?;
@@ -77,10 +78,10 @@ pub(super) async fn list_labelled(
 pub async fn list_leftovers(
     cluster: &ClusterClient,
     trial: Option<&str>,
-) -> Result<Vec<(Resource, Metadata)>, ClusterError> {
+) -> Result<Vec<(Resource, Metadata)>, k8s::Error> {
     let namespaces = match list_namespaces(cluster, trial).await {
         // who may not list them has made none
-        Err(failure) if failure.code() == Some(403) => Vec::new(),
+        Err(failure) if failure.status() == Some(403) => Vec::new(),
         namespaces => namespaces?,
     };
     let mut found: Vec<_> = namespaces.into_iter().map(|one| (NAMESPACES, one)).collect();
@@ -90,7 +91,7 @@ pub async fn list_leftovers(
         }
         match list_labelled(cluster, &known.resource, None, trial).await {
             Ok(things) => found.extend(things.into_iter().map(|thing| (known.resource.clone(), thing))),
-            Err(failure) if failure.code().is_some() => {}
+            Err(failure) if failure.status().is_some() => {}
             Err(failure) => return Err(failure),
         }
     }

@@ -1,19 +1,66 @@
 //! Whether the workloads of a namespace are ready.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
+use crate::k8s;
 use crate::k8s::{
-    ClusterClient, ClusterError, DAEMON_SETS, DEPLOYMENTS, NODES, ObjectSelector, PODS, PartialObject,
-    STATEFUL_SETS,
+    ApiRequest, ClusterClient, DAEMON_SETS, DEPLOYMENTS, MutationPlan, NODES, ObjectSelector, PODS,
+    PartialObject, Resource, SERVICE_ACCOUNTS, STATEFUL_SETS,
 };
+use crate::mutation::StopToken;
+
+/// How often a service account is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Time allowed for the service accounts of a new namespace.
+const SERVICE_ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How many nodes there are; nothing where they may not be listed.
 pub(super) async fn count_nodes(cluster: &ClusterClient) -> Option<u32> {
     let nodes: Vec<PartialObject> =
         cluster.list(&NODES, None, &ObjectSelector::default(), true).await.ok()?;
     u32::try_from(nodes.len()).ok()
+}
+
+/// Waits until the service accounts of a plan's Pods exist.
+///
+/// A new namespace has no service account `default` yet, and the API server refuses Pods until it has.
+pub(super) async fn wait_for_service_accounts(
+    plan: &MutationPlan,
+    cluster: &ClusterClient,
+    halt: &StopToken,
+) {
+    let begun = Instant::now();
+    for (namespace, name) in service_accounts(plan) {
+        let request = ApiRequest::get(&SERVICE_ACCOUNTS, Some(&namespace), &name);
+        while begun.elapsed() < SERVICE_ACCOUNT_TIMEOUT && !halt.is_asked() {
+            match cluster.send(&request).await {
+                Err(error) if error.status() == Some(404) => tokio::time::sleep(POLL_INTERVAL).await,
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Returns the service accounts that Pods of a plan use and that the plan does not create, by namespace.
+fn service_accounts(plan: &MutationPlan) -> BTreeSet<(String, String)> {
+    let of_kind = |resource: Resource| {
+        plan.operations.iter().filter(move |operation| operation.call.resource == resource)
+    };
+    let created: BTreeSet<_> = of_kind(SERVICE_ACCOUNTS)
+        .map(|operation| {
+            (operation.target.namespace.clone().unwrap_or_default(), operation.target.name.clone())
+        })
+        .collect();
+    let used = of_kind(PODS).filter_map(|operation| {
+        let (_, pod) = operation.call.body.as_ref()?;
+        let name = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+        Some((operation.target.namespace.clone()?, name.to_owned()))
+    });
+    used.filter(|account| !created.contains(account)).collect()
 }
 
 /// A workload, by its kind and its name.
@@ -24,7 +71,7 @@ pub(super) async fn list_unready(
     cluster: &ClusterClient,
     namespace: &str,
     only: Option<&BTreeSet<Workload>>,
-) -> Result<Vec<String>, ClusterError> {
+) -> Result<Vec<String>, k8s::Error> {
     let mut unfinished = Vec::new();
     for (resource, lacks) in [
         (&DEPLOYMENTS, lacks_replicas as fn(&Json) -> Option<String>),
@@ -97,7 +144,28 @@ fn lacks_readiness(pod: &Json) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k8s::{ErrorPolicy, MutationResponse, PlannedMutation};
     use serde_json::json;
+
+    #[test]
+    fn service_accounts_of_pods_are_known_unless_the_plan_creates_them() {
+        let apply = |resource: &Resource, name: &str, spec: Json| {
+            let body = json!({"metadata": {"name": name}, "spec": spec});
+            PlannedMutation::create(resource, Some("ns"), body, ErrorPolicy::Raise)
+        };
+        let plan = MutationPlan::of(
+            vec![
+                apply(&PODS, "a", json!({})),
+                apply(&PODS, "b", json!({"serviceAccountName": "own"})),
+                apply(&PODS, "c", json!({"serviceAccountName": "other"})),
+                apply(&DEPLOYMENTS, "d", json!({"serviceAccountName": "ignored"})),
+                apply(&SERVICE_ACCOUNTS, "own", json!({})),
+            ],
+            MutationResponse::Null,
+        );
+        let expected = ["default", "other"].map(|name| ("ns".to_owned(), name.to_owned()));
+        assert_eq!(service_accounts(&plan), expected.into());
+    }
 
     #[test]
     fn what_is_not_complete_says_how_far_it_is() {

@@ -1,6 +1,7 @@
 //! Faults that Chaos Mesh carries out. Floor 1.
 
-use crate::k8s::{ClusterError, ExpectedState, MutationPlan, NETWORK_CHAOS, Resource, STRESS_CHAOS};
+use crate::chaosk8s::error::Result;
+use crate::k8s::{ExpectedState, MutationPlan, NETWORK_CHAOS, Resource, STRESS_CHAOS};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{FunctionContext, custom};
@@ -10,7 +11,7 @@ use crate::value::Value;
 const WITH_VALUE: [&str; 3] = ["fixed", "fixed-percent", "random-max-percent"];
 
 /// Whom a fault hits, by the arguments with that prefix.
-fn selector(context: &FunctionContext, prefix: &str) -> Result<JsonMap<String, Json>, ClusterError> {
+fn selector(context: &FunctionContext, prefix: &str) -> Result<JsonMap<String, Json>> {
     let arguments = &context.arguments;
     let mut selector = JsonMap::new();
     if let Some(namespaces) = arguments.items(&format!("{prefix}namespaces_selectors")) {
@@ -39,7 +40,7 @@ fn mode(context: &FunctionContext, name: &str) -> JsonMap<String, Json> {
     entries
 }
 
-fn spec(context: &FunctionContext) -> Result<JsonMap<String, Json>, ClusterError> {
+fn spec(context: &FunctionContext) -> Result<JsonMap<String, Json>> {
     let mut spec = mode(context, "mode");
     spec.insert("selector".to_owned(), selector(context, "")?.into());
     Ok(spec)
@@ -66,7 +67,7 @@ fn given(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
     said.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
 }
 
-fn network_spec(context: &FunctionContext) -> Result<JsonMap<String, Json>, ClusterError> {
+fn network_spec(context: &FunctionContext) -> Result<JsonMap<String, Json>> {
     let arguments = &context.arguments;
     let mut spec = spec(context)?;
     if let Some(direction) = arguments.some_text("direction") {
@@ -89,7 +90,7 @@ pub(super) fn network(
     action: &str,
     block: &str,
     names: &[&str],
-) -> Result<MutationPlan, ClusterError> {
+) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), action.into());
     spec.insert(block.to_owned(), given(context, names).into());
@@ -97,7 +98,7 @@ pub(super) fn network(
 }
 
 /// Chaos Mesh reorders packets as part of a delay.
-pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), "delay".into());
     let how = given(context, &["reorder", "gap", "correlation"]);
@@ -105,7 +106,7 @@ pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan, Cluster
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
 
-fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan, ClusterError> {
+fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan> {
     let arguments = &context.arguments;
     let mut spec = spec(context)?;
     if let Some(duration) = arguments.some_text("duration") {
@@ -121,11 +122,11 @@ fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan, Cl
     Ok(created(context, &STRESS_CHAOS, spec))
 }
 
-pub(super) fn stress_cpu(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) fn stress_cpu(context: &FunctionContext) -> Result<MutationPlan> {
     stress(context, json!({"cpu": given(context, &["workers", "load"])}))
 }
 
-pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan> {
     let mut memory = given(context, &["workers", "size"]);
     for (key, name) in [("time", "time_to_get_to_size"), ("oomScoreAdj", "oom_score")] {
         if *context.arguments.value(name) != Value::Null {
@@ -135,18 +136,18 @@ pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan, C
     stress(context, json!({"memory": memory}))
 }
 
-pub(super) async fn network_fault(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn network_fault(context: &FunctionContext) -> Result<Json> {
     custom::get_known(context, &NETWORK_CHAOS).await
 }
 
-pub(super) async fn network_faults(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn network_faults(context: &FunctionContext) -> Result<Json> {
     custom::list_known(context, &NETWORK_CHAOS).await
 }
 
-pub(super) async fn stressor(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn stressor(context: &FunctionContext) -> Result<Json> {
     custom::get_known(context, &STRESS_CHAOS).await
 }
 
-pub(super) async fn stressors(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn stressors(context: &FunctionContext) -> Result<Json> {
     custom::list_known(context, &STRESS_CHAOS).await
 }

@@ -1,8 +1,10 @@
 //! Custom objects: made, changed, replaced, deleted, read. Floor 1.
 
+use crate::chaosk8s::error::{Error, PythonException, Result};
+use crate::k8s;
 use crate::k8s::{
-    ApiRequest, ClusterError, DiscoveredKinds, ErrorPolicy, ExpectedState, Metadata, MutationPlan,
-    MutationResponse, PatchFormat, PlannedMutation, Resource,
+    ApiRequest, DiscoveredKinds, ErrorPolicy, ExpectedState, Metadata, MutationPlan, MutationResponse,
+    PatchFormat, PlannedMutation, Resource,
 };
 use serde_json::Value as Json;
 
@@ -30,14 +32,14 @@ fn namespace(context: &FunctionContext, namespaced: bool) -> Option<String> {
 }
 
 /// What was given, in the experiment or in a YAML file.
-fn body(context: &FunctionContext) -> Result<Json, ClusterError> {
+fn body(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     match (arguments.value("resource"), arguments.some_text("resource_as_yaml_file")) {
         (Value::Null, None) => {
-            Err(ClusterError::failed("Either `body_as_object` or `body_as_yaml_file` must be set"))
+            Err(Error::failed("Either `body_as_object` or `body_as_yaml_file` must be set"))
         }
         (Value::Null, Some(path)) => {
-            let invalid = || ClusterError::failed(format!("Path '{path}' is not a valid resource file"));
+            let invalid = || Error::failed(format!("Path '{path}' is not a valid resource file"));
             let text = std::fs::read_to_string(&path).map_err(|_| invalid())?;
             read_yaml(&text, &path)
         }
@@ -45,7 +47,7 @@ fn body(context: &FunctionContext) -> Result<Json, ClusterError> {
     }
 }
 
-pub(super) fn create(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan, ClusterError> {
+pub(super) fn create(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan> {
     Ok(created(&resource(context), namespace(context, namespaced).as_deref(), body(context)?))
 }
 
@@ -58,18 +60,12 @@ pub(super) fn created(resource: &Resource, namespace: Option<&str>, body: Json) 
     )
 }
 
-pub(super) async fn delete(
-    context: &FunctionContext,
-    namespaced: bool,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan> {
     deleted(context, &resource(context), namespace(context, namespaced).as_deref()).await
 }
 
 /// Deletes one of a kind that is known.
-pub(super) async fn delete_known(
-    context: &FunctionContext,
-    resource: &Resource,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete_known(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     deleted(context, resource, Some(&context.namespace())).await
 }
 
@@ -77,7 +73,7 @@ async fn deleted(
     context: &FunctionContext,
     resource: &Resource,
     namespace: Option<&str>,
-) -> Result<MutationPlan, ClusterError> {
+) -> Result<MutationPlan> {
     let thing = one(context, resource, namespace).await?;
     let on_error = ErrorPolicy::FailWithBody("Failed to delete custom resource object: ".to_owned());
     let mut operation = PlannedMutation { on_error, ..PlannedMutation::delete(resource, &thing, None) };
@@ -87,14 +83,10 @@ async fn deleted(
 }
 
 /// The one that is named. If it is not there it is tried all the same: the refusal has words of its own.
-async fn one(
-    context: &FunctionContext,
-    resource: &Resource,
-    namespace: Option<&str>,
-) -> Result<Metadata, ClusterError> {
+async fn one(context: &FunctionContext, resource: &Resource, namespace: Option<&str>) -> Result<Metadata> {
     let name = context.arguments.required("name");
     match context.thing(resource, namespace, &name).await {
-        Err(failure) if failure.code() == Some(404) => {
+        Err(failure) if failure.status() == Some(404) => {
             Ok(Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() })
         }
         // where it stands is what was asked for, whatever the answer says
@@ -103,7 +95,7 @@ async fn one(
 }
 
 /// A list is a list of changes, a mapping is merged.
-pub(super) async fn patch(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn patch(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan> {
     let body = body(context)?;
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::MergePatch };
     let resource = resource(context);
@@ -115,10 +107,7 @@ pub(super) async fn patch(context: &FunctionContext, namespaced: bool) -> Result
     ))
 }
 
-pub(super) async fn replace(
-    context: &FunctionContext,
-    namespaced: bool,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn replace(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan> {
     let body = body(context)?;
     let resource = resource(context);
     let namespace = namespace(context, namespaced);
@@ -144,12 +133,9 @@ pub(super) enum DocumentFormat {
 }
 
 /// Makes one from a text. Where its kind is kept is asked of the server.
-pub(super) async fn apply_text(
-    context: &FunctionContext,
-    language: DocumentFormat,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn apply_text(context: &FunctionContext, language: DocumentFormat) -> Result<MutationPlan> {
     let given = context.arguments.value("resource");
-    let broken = |error: &dyn std::fmt::Display| ClusterError::Raised("ValueError", error.to_string());
+    let broken = |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, error.to_string());
     let body: Json = match (given, language) {
         (Value::Text(text), DocumentFormat::Json) => {
             serde_json::from_str(text).map_err(|error| broken(&error))?
@@ -159,7 +145,7 @@ pub(super) async fn apply_text(
     };
     let text = |key: &str| {
         let found = body.get(key).and_then(Json::as_str);
-        found.map(str::to_owned).ok_or_else(|| ClusterError::failed(format!("missing {key} in resource")))
+        found.map(str::to_owned).ok_or_else(|| Error::failed(format!("missing {key} in resource")))
     };
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     let known = DiscoveredKinds::default().of(&context.cluster, &api_version, &kind).await?;
@@ -168,54 +154,48 @@ pub(super) async fn apply_text(
     Ok(created(&known.resource, namespace.as_deref(), body))
 }
 
-/// A failure to read, in the words that the Chaos Toolkit has for it.
-fn read_failure(failure: ClusterError) -> ClusterError {
-    match failure {
-        ClusterError::Refused(refusal) => ClusterError::failed(format!("{CREATE}{}", refusal.quoted())),
-        other => other,
+/// Adds the message that the Chaos Toolkit has for a failed read.
+fn read_error(error: k8s::Error) -> Error {
+    match error {
+        k8s::Error::Api(answer) => {
+            k8s::Error::Rejected { context: CREATE.to_owned(), with_body: true, answer }.into()
+        }
+        other => other.into(),
     }
 }
 
-async fn get(
-    context: &FunctionContext,
-    resource: &Resource,
-    namespace: Option<&str>,
-) -> Result<Json, ClusterError> {
+async fn get(context: &FunctionContext, resource: &Resource, namespace: Option<&str>) -> Result<Json> {
     let name = context.arguments.required("name");
-    context.cluster.json(&ApiRequest::get(resource, namespace, &name)).await.map_err(read_failure)
+    context.cluster.json(&ApiRequest::get(resource, namespace, &name)).await.map_err(read_error)
 }
 
-async fn list(
-    context: &FunctionContext,
-    resource: &Resource,
-    namespace: Option<&str>,
-) -> Result<Json, ClusterError> {
+async fn list(context: &FunctionContext, resource: &Resource, namespace: Option<&str>) -> Result<Json> {
     let call = ApiRequest::new(http::Method::GET, "list", resource, namespace);
-    context.cluster.json(&call).await.map_err(read_failure)
+    context.cluster.json(&call).await.map_err(read_error)
 }
 
-pub(super) async fn get_namespaced(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn get_namespaced(context: &FunctionContext) -> Result<Json> {
     get(context, &resource(context), Some(&context.namespace())).await
 }
 
-pub(super) async fn get_cluster_wide(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn get_cluster_wide(context: &FunctionContext) -> Result<Json> {
     get(context, &resource(context), None).await
 }
 
-pub(super) async fn list_namespaced(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn list_namespaced(context: &FunctionContext) -> Result<Json> {
     list(context, &resource(context), Some(&context.namespace())).await
 }
 
-pub(super) async fn list_cluster_wide(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn list_cluster_wide(context: &FunctionContext) -> Result<Json> {
     list(context, &resource(context), None).await
 }
 
 /// One of a kind that is known.
-pub(super) async fn get_known(context: &FunctionContext, resource: &Resource) -> Result<Json, ClusterError> {
+pub(super) async fn get_known(context: &FunctionContext, resource: &Resource) -> Result<Json> {
     get(context, resource, Some(&context.namespace())).await
 }
 
 /// All of a kind that is known.
-pub(super) async fn list_known(context: &FunctionContext, resource: &Resource) -> Result<Json, ClusterError> {
+pub(super) async fn list_known(context: &FunctionContext, resource: &Resource) -> Result<Json> {
     list(context, resource, Some(&context.namespace())).await
 }

@@ -1,8 +1,10 @@
 //! Nodes that are drained: no new Pods, and those that are there evicted. Floor 1.
 
+use crate::chaosk8s::error::{Error, Result};
+use crate::k8s;
 use crate::k8s::{
-    ApiRequest, AppliedMutation, ClusterClient, ClusterError, Metadata, MutationPlan, MutationResponse,
-    NODES, ObjectSelector, PODS, PatchFormat, Resource,
+    ApiRequest, AppliedMutation, ClusterClient, Metadata, MutationPlan, MutationResponse, NODES,
+    ObjectSelector, PODS, PatchFormat, Resource,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ pub struct Drain {
     seconds: i64,
 }
 
-pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain, ClusterError> {
+pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
     let arguments = &context.arguments;
     let candidates = nodes::candidates(context).await?;
     let seconds = arguments.number("timeout")?.unwrap_or(120);
@@ -51,7 +53,7 @@ async fn evictable(
     cluster: &ClusterClient,
     node: &Metadata,
     with_local_storage: bool,
-) -> Result<Result<Vec<Metadata>, String>, ClusterError> {
+) -> Result<Result<Vec<Metadata>, String>> {
     let on_node = ObjectSelector { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
     let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
     let mut evicted = Vec::new();
@@ -115,7 +117,7 @@ impl Drain {
         cluster: &Arc<ClusterClient>,
         halt: &StopToken,
         told: &ProgressCallback<'_>,
-    ) -> Result<AppliedMutation, ClusterError> {
+    ) -> Result<AppliedMutation> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
         let closed = MutationPlan::of(cordons, MutationResponse::Null).apply(cluster, halt, told).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
@@ -129,7 +131,7 @@ impl Drain {
                     first += pods.len();
                 }
                 Err(pod) => {
-                    return Err(ClusterError::failed(format!(
+                    return Err(Error::failed(format!(
                         "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
                         node.name
                     )));
@@ -147,7 +149,7 @@ impl Drain {
         version: Option<&str>,
         halt: &StopToken,
         told: &(impl Fn(usize, bool) + Sync),
-    ) -> Result<(), ClusterError> {
+    ) -> Result<()> {
         let begun = Instant::now();
         // what a disruption budget forbids now, it may allow when other Pods are back
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
@@ -155,13 +157,13 @@ impl Drain {
             let mut still = Vec::new();
             for (index, pod) in forbidden {
                 if halt.is_asked() {
-                    return Err(ClusterError::failed("it was cut before all Pods were evicted"));
+                    return Err(Error::failed("it was cut before all Pods were evicted"));
                 }
                 match evict(cluster, pod, version).await {
                     Ok(true) => told(index, true),
                     Ok(false) => still.push((index, pod)),
                     Err(failure) => {
-                        if !failure.is_unsure() {
+                        if !failure.is_ambiguous() {
                             told(index, false);
                         }
                         return Err(failure);
@@ -174,7 +176,7 @@ impl Drain {
                 return Ok(());
             }
             if begun.elapsed() >= self.timeout {
-                return Err(ClusterError::failed(format!(
+                return Err(Error::failed(format!(
                     "Draining nodes did not completed within {}s. Remaining pods are:\n{}",
                     self.seconds,
                     remaining.join("\n")
@@ -207,7 +209,7 @@ impl Drain {
 
 /// The version of evictions that the server takes: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22. That
 /// it has the group in a version does not mean that it takes evictions in it, so this is looked up where they are.
-async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>, ClusterError> {
+async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
     let call = ApiRequest { path: Some("/api/v1"), ..ApiRequest::new(Method::GET, "get", &PODS, None) };
     let known = cluster.json(&call).await?;
     let mut resources = known["resources"].as_array().into_iter().flatten();
@@ -217,7 +219,7 @@ async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>, Clu
 }
 
 /// Asks for an eviction. Not granted: a budget forbids it for now. A Pod that is gone is as good as evicted.
-async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool, ClusterError> {
+async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool> {
     let mut call = ApiRequest::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
     call.resource = Resource { plural: "pods".into(), ..PODS };
     call.subresource = Some("eviction");
@@ -235,15 +237,13 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
     call.repeatable = false;
     match cluster.send(&call).await {
         Ok(_) => Ok(true),
-        Err(failure) => match &failure {
-            ClusterError::Refused(refusal) if refusal.code == 429 => Ok(false),
-            // it is gone, or another one bears its name
-            ClusterError::Refused(refusal) if refusal.code == 404 || refusal.code == 409 => Ok(true),
-            ClusterError::Refused(refusal) => {
-                Err(ClusterError::failed(format!("Failed to evict pod {}: {}", pod.name, refusal.body)))
-            }
-            ClusterError::Failed(_) | ClusterError::Raised(..) => Err(failure),
+        Err(k8s::Error::Api(answer)) => match answer.code {
+            429 => Ok(false),
+            // it is gone, or a new Pod has its name
+            404 | 409 => Ok(true),
+            _ => Err(Error::failed(format!("Failed to evict pod {}: {}", pod.name, answer.body))),
         },
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -254,7 +254,7 @@ async fn remaining(cluster: &ClusterClient, pods: &[Metadata]) -> Vec<String> {
         let found = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
         let gone = match found {
             Ok(found) => found.pointer("/metadata/uid").and_then(Json::as_str) != Some(&pod.uid),
-            Err(failure) => failure.code() == Some(404),
+            Err(failure) => failure.status() == Some(404),
         };
         if !gone {
             remaining.push(pod.name.clone());

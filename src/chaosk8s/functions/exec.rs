@@ -1,6 +1,8 @@
 //! Commands run in containers of Pods. Floor 1.
 
-use crate::k8s::{ApiRequest, ClusterClient, ClusterError, Metadata, PODS};
+use crate::chaosk8s::error::{Error, PythonException, Result};
+use crate::k8s;
+use crate::k8s::{ApiRequest, ClusterClient, Metadata, PODS};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,16 +38,16 @@ pub struct PodExec {
 }
 
 /// Chooses the Pods; those without a container of that name are left out.
-pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec, ClusterError> {
+pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec> {
     let arguments = &context.arguments;
     let given = arguments.value("cmd");
     if !given.is_truthy() {
-        return Err(ClusterError::failed("A command must be set to run a container"));
+        return Err(Error::failed("A command must be set to run a container"));
     }
     let words = match given {
         Value::List(words) => words.iter().map(|word| word.python_text().into_owned()).collect(),
         other => shlex::split(&other.python_text())
-            .ok_or_else(|| ClusterError::Raised("ValueError", "No closing quotation".to_owned()))?,
+            .ok_or_else(|| Error::raise(PythonException::ValueError, "No closing quotation".to_owned()))?,
     };
     let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
@@ -69,7 +71,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec, Cluste
     })
 }
 
-async fn containers(cluster: &ClusterClient, pod: &Metadata) -> Result<Vec<String>, ClusterError> {
+async fn containers(cluster: &ClusterClient, pod: &Metadata) -> Result<Vec<String>> {
     let pod = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await?;
     let names = pod.pointer("/spec/containers").and_then(Json::as_array).into_iter().flatten();
     Ok(names.filter_map(|container| container["name"].as_str().map(str::to_owned)).collect())
@@ -87,11 +89,11 @@ impl PodExec {
         cluster: &Arc<ClusterClient>,
         halt: &StopToken,
         told: &ProgressCallback<'_>,
-    ) -> Result<Json, ClusterError> {
+    ) -> Result<Json> {
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
             if halt.is_asked() {
-                return Err(ClusterError::failed("it was cut before the command was run in every Pod"));
+                return Err(Error::failed("it was cut before the command was run in every Pod"));
             }
             let ran = self.run(cluster, pod).await;
             told(index, matches!(ran, Ok((_, None))));
@@ -120,11 +122,7 @@ impl PodExec {
     }
 
     /// The entry of the output; and, of a command that did not end well, what became of it.
-    async fn run(
-        &self,
-        cluster: &Arc<ClusterClient>,
-        pod: &Metadata,
-    ) -> Result<(Json, Option<String>), ClusterError> {
+    async fn run(&self, cluster: &Arc<ClusterClient>, pod: &Metadata) -> Result<(Json, Option<String>)> {
         let namespace = pod.namespace.clone().unwrap_or_default();
         let api: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
         let parameters = AttachParams {
@@ -140,7 +138,7 @@ impl PodExec {
                 cluster
                     .in_time(async {
                         let process = api.exec(&pod.name, &self.words, &parameters).await;
-                        process.map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, &error))
+                        process.map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, error))
                     })
                     .await?,
             );
@@ -153,7 +151,7 @@ impl PodExec {
                 }
             };
             // both are read at once, or a command that says much would wait for us
-            Ok(tokio::join!(status, read(stdout), read(stderr)))
+            Ok::<_, k8s::Error>(tokio::join!(status, read(stdout), read(stderr)))
         };
         let ended = match self.limit {
             None => Some(whole.await?),

@@ -1,6 +1,7 @@
 //! Logs of Pods: read, and searched. Floor 1.
 
-use crate::k8s::{ApiRequest, ClusterError, ObjectSelector, PODS};
+use crate::chaosk8s::error::{Error, PythonException, Result};
+use crate::k8s::{ApiRequest, ObjectSelector, PODS};
 use http::Method;
 use serde_json::{Map as JsonMap, Value as Json};
 
@@ -12,7 +13,7 @@ use crate::value::Value;
 /// How much of a log is read: what a container says is not trusted to be short.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-pub(super) async fn read(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let name = arguments.text("name");
     let labels = arguments.selector(name.as_deref().unwrap_or("None"))?;
@@ -26,7 +27,7 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json, ClusterError
                 "\"{last}\" is no time: say how long ago, such as 90s or 10 minutes, or a date such as \
                  2026-01-31T12:00:00Z"
             );
-            ClusterError::Raised("TypeError", what)
+            Error::raise(PythonException::TypeError, what)
         })?),
     };
     let namespace = context.namespace();
@@ -85,14 +86,14 @@ fn seconds_since(text: &str, now: f64) -> Option<i64> {
 }
 
 /// A tolerance: whether a pattern is found in logs that were read before.
-pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let pattern = Pattern::compile(&arguments.required("pattern"))
-        .map_err(|error| ClusterError::Raised("re.error", error))?;
+        .map_err(|error| Error::raise(PythonException::RegexError, error))?;
     let logs = arguments.value("value").as_map().filter(|logs| !logs.is_empty());
-    let logs = logs.ok_or_else(|| ClusterError::failed("no logs to search from"))?;
+    let logs = logs.ok_or_else(|| Error::failed("no logs to search from"))?;
     let found = |log: &Value| {
-        pattern.search(&log.python_text()).map_err(|error| ClusterError::Raised("re.error", error))
+        pattern.search(&log.python_text()).map_err(|error| Error::raise(PythonException::RegexError, error))
     };
     let found: Vec<bool> = logs.values().map(found).collect::<Result<_, _>>()?;
     let met = if arguments.flag("all_containers") { !found.contains(&false) } else { found.contains(&true) };

@@ -14,9 +14,10 @@ mod resources;
 mod waiting;
 mod workloads;
 
+use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{
-    ApiRequest, ClusterClient, ClusterError, DEPLOYMENTS, ErrorPolicy, Metadata, MutationPlan,
-    MutationResponse, ObjectSelector, PODS, PartialObject, PlannedMutation, REPLICA_SETS, Resource,
+    ApiRequest, ClusterClient, DEPLOYMENTS, ErrorPolicy, Metadata, MutationPlan, MutationResponse,
+    ObjectSelector, PODS, PartialObject, PlannedMutation, REPLICA_SETS, Resource,
 };
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ pub struct FunctionContext {
 /// What has been prepared, and will be done.
 pub enum PreparedWork {
     /// Looking.
-    Look(BoxFuture<'static, Result<Json, ClusterError>>),
+    Look(BoxFuture<'static, Result<Json>>),
     /// Changes that are known beforehand.
     Plan(MutationPlan),
     /// Commands in containers.
@@ -69,11 +70,7 @@ impl FunctionContext {
     }
 
     /// Things of a kind, in the namespace of the call.
-    async fn things(
-        &self,
-        resource: &Resource,
-        selection: &ObjectSelector,
-    ) -> Result<Vec<Metadata>, ClusterError> {
+    async fn things(&self, resource: &Resource, selection: &ObjectSelector) -> Result<Vec<Metadata>> {
         let namespace = self.namespace();
         let things: Vec<PartialObject> =
             self.cluster.list(resource, Some(&namespace), selection, true).await?;
@@ -89,60 +86,55 @@ impl FunctionContext {
     }
 
     /// Insists on a selector where hitting everything was not asked for.
-    fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<(), ClusterError> {
+    fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<()> {
         if self.everything || !selection.is_everything() {
             return Ok(());
         }
-        Err(ClusterError::failed(format!(
+        Err(Error::failed(format!(
             "nothing is selected, so {what} would be meant: name them, or select them by their labels; \
              --allow-all allows it"
         )))
     }
 
     /// One thing by its name. A user who may not read it, but may change it, does without its UID.
-    async fn thing(
-        &self,
-        resource: &Resource,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Result<Metadata, ClusterError> {
+    async fn thing(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Result<Metadata> {
         match self.cluster.json(&ApiRequest::get(resource, namespace, name)).await {
             Ok(found) => {
                 let thing: PartialObject = serde_json::from_value(found).unwrap_or_default();
                 Ok(thing.metadata)
             }
-            Err(failure) if failure.code() == Some(403) => Ok(Metadata {
+            Err(failure) if failure.status() == Some(403) => Ok(Metadata {
                 name: name.to_owned(),
                 namespace: namespace.map(str::to_owned),
                 ..Metadata::default()
             }),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(failure.into()),
         }
     }
 }
 
 /// A document from a file: JSON or YAML, by the end of its name.
-fn read_document(path: &str) -> Result<Json, ClusterError> {
+fn read_document(path: &str) -> Result<Json> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| ClusterError::Raised("FileNotFoundError", format!("{path}: {error}")))?;
+        .map_err(|error| Error::raise(PythonException::FileNotFoundError, format!("{path}: {error}")))?;
     let broken =
-        |error: &dyn std::fmt::Display| ClusterError::Raised("ValueError", format!("{path}: {error}"));
+        |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, format!("{path}: {error}"));
     match path.rsplit_once('.').map(|(_, end)| end) {
         Some("json") => serde_json::from_str(&text).map_err(|error| broken(&error)),
         Some("yml" | "yaml") => read_yaml(&text, path),
-        _ => Err(ClusterError::failed(format!("cannot process {path}"))),
+        _ => Err(Error::failed(format!("cannot process {path}"))),
     }
 }
 
 /// YAML as the Chaos Toolkit reads it: one document, `yes` is true.
-fn read_yaml(text: &str, source: &str) -> Result<Json, ClusterError> {
-    let document =
-        yaml::read(text, source).map_err(|fault| ClusterError::Raised("ValueError", fault.to_string()))?;
+fn read_yaml(text: &str, source: &str) -> Result<Json> {
+    let document = yaml::read(text, source)
+        .map_err(|fault| Error::raise(PythonException::ValueError, fault.to_string()))?;
     Ok(to_json(&document.root.to_value()))
 }
 
 /// Makes ready what a function does.
-pub async fn prepare(context: FunctionContext) -> Result<PreparedWork, ClusterError> {
+pub async fn prepare(context: FunctionContext) -> Result<PreparedWork> {
     macro_rules! look {
         ($function:expr) => {
             Ok(PreparedWork::Look(Box::pin(async move { $function(&context).await })))
@@ -269,7 +261,7 @@ pub async fn prepare(context: FunctionContext) -> Result<PreparedWork, ClusterEr
 
 /// The Deployment of that name, its `ReplicaSet`s, a `ReplicaSet` of that name, and one Pod of theirs. The
 /// `ReplicaSet`s go before the Pod, or they would put another in its place.
-async fn kill_microservice(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+async fn kill_microservice(context: &FunctionContext) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, "every Deployment of the namespace")?;

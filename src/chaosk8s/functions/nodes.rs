@@ -1,8 +1,9 @@
 //! Nodes: cordoned, deleted, made, looked at. Floor 1.
 
+use crate::chaosk8s::error::{Error, Result};
 use crate::k8s::{
-    ApiRequest, ClusterError, ErrorPolicy, ExpectedState, Metadata, MutationPlan, MutationResponse, NODES,
-    ObjectSelector, PODS, PartialObject, PatchFormat, PlannedMutation,
+    ApiRequest, ErrorPolicy, ExpectedState, Metadata, MutationPlan, MutationResponse, NODES, ObjectSelector,
+    PODS, PartialObject, PatchFormat, PlannedMutation,
 };
 use serde_json::{Value as Json, json};
 
@@ -25,7 +26,7 @@ const BAD: [&str; 11] = [
 ];
 
 /// The nodes that the selectors of an action mean, each once, in the server's order.
-pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata>, ClusterError> {
+pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let arguments = &context.arguments;
     let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(name) = arguments.some_text("name") {
@@ -44,17 +45,13 @@ pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata
         nodes.retain(|node| named.contains(&node.name));
     }
     if nodes.is_empty() {
-        return Err(ClusterError::failed("failed to find a node that matches selector"));
+        return Err(Error::failed("failed to find a node that matches selector"));
     }
     Ok(nodes)
 }
 
 /// The names of the nodes on which some Pods run.
-async fn nodes_of_pods(
-    context: &FunctionContext,
-    labels: &str,
-    namespace: &str,
-) -> Result<Vec<String>, ClusterError> {
+async fn nodes_of_pods(context: &FunctionContext, labels: &str, namespace: &str) -> Result<Vec<String>> {
     let pods: Vec<Json> =
         context.cluster.list(&PODS, Some(namespace), &ObjectSelector::labels(Some(labels)), false).await?;
     let name = |pod: &Json| pod.pointer("/spec/nodeName").and_then(Json::as_str).map(str::to_owned);
@@ -69,7 +66,7 @@ pub(super) fn drawn(context: &FunctionContext, nodes: Vec<Metadata>, count: Opti
     select(nodes, &quota, &mut context.lot())
 }
 
-pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let arguments = &context.arguments;
     let count = arguments.number("count")?;
     let nodes = candidates(context).await?;
@@ -124,7 +121,7 @@ pub(super) fn create(context: &FunctionContext) -> MutationPlan {
     MutationPlan::one(PlannedMutation::create(&NODES, None, body, on_error), MutationResponse::Response)
 }
 
-pub(super) async fn cordon(context: &FunctionContext, cordoned: bool) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn cordon(context: &FunctionContext, cordoned: bool) -> Result<MutationPlan> {
     let nodes = candidates(context).await?;
     Ok(MutationPlan::of(
         nodes.iter().map(|node| cordoning(node, cordoned)).collect(),
@@ -144,16 +141,16 @@ pub(super) fn cordoning(node: &Metadata, cordoned: bool) -> PlannedMutation {
     )
 }
 
-pub(super) async fn list(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn list(context: &FunctionContext) -> Result<Json> {
     let mut call = ApiRequest::new(http::Method::GET, "list", &NODES, None);
     if let Some(labels) = context.arguments.some_text("label_selector") {
         call.query.push(("labelSelector", labels));
     }
-    context.cluster.json(&call).await
+    Ok(context.cluster.json(&call).await?)
 }
 
 /// The conditions of every node: its name, and their types and statuses.
-async fn statuses(context: &FunctionContext) -> Result<Vec<(String, Vec<(String, String)>)>, ClusterError> {
+async fn statuses(context: &FunctionContext) -> Result<Vec<(String, Vec<(String, String)>)>> {
     let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
     let nodes: Vec<Json> = context.cluster.list(&NODES, None, &selection, false).await?;
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
@@ -165,7 +162,7 @@ async fn statuses(context: &FunctionContext) -> Result<Vec<(String, Vec<(String,
     Ok(nodes.iter().map(conditions).collect())
 }
 
-pub(super) async fn conditions(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn conditions(context: &FunctionContext) -> Result<Json> {
     let all = statuses(context).await?.into_iter().map(|(name, conditions)| {
         let mut entry = serde_json::Map::from_iter([("name".to_owned(), Json::from(name))]);
         entry.extend(conditions.into_iter().map(|(kind, status)| (kind, status.into())));
@@ -174,21 +171,21 @@ pub(super) async fn conditions(context: &FunctionContext) -> Result<Json, Cluste
     Ok(all.collect::<Vec<_>>().into())
 }
 
-pub(super) async fn all_ready(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn all_ready(context: &FunctionContext) -> Result<Json> {
     let unready = |(_, conditions): &(String, Vec<(String, String)>)| {
         conditions.iter().any(|(kind, status)| kind == "Ready" && status != "True")
     };
     Ok((!statuses(context).await?.iter().any(unready)).into())
 }
 
-pub(super) async fn verify_condition(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn verify_condition(context: &FunctionContext) -> Result<Json> {
     let wanted =
         (context.arguments.required("condition_type"), context.arguments.required("condition_value"));
     let all = statuses(context).await?;
     Ok(all.iter().all(|(_, conditions)| conditions.contains(&wanted)).into())
 }
 
-pub(super) async fn healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn healthy(context: &FunctionContext) -> Result<Json> {
     let bad = |(kind, status): &(String, String)| match kind.as_str() {
         "Ready" => status != "True",
         kind => BAD.contains(&kind) && status != "False",

@@ -1,8 +1,8 @@
 //! Pods: deleted, counted, looked at. Floor 1.
 
+use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{
-    ClusterError, Metadata, MutationPlan, MutationResponse, ObjectSelector, PODS, PartialObject,
-    PlannedMutation,
+    Metadata, MutationPlan, MutationResponse, ObjectSelector, PODS, PartialObject, PlannedMutation,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -37,7 +37,7 @@ struct PodCondition {
 }
 
 /// Pods that an action may hit, by its arguments, in the order they will be hit.
-pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>), ClusterError> {
+pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>)> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
     let qty = arguments.amount("qty")?;
@@ -51,7 +51,10 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     if matches!((arguments.value("qty"), quota.amount), (Value::Float(_), TargetQuantity::Fixed(_)))
         && !quota.all
     {
-        return Err(ClusterError::Raised("TypeError", "argument 'qty' has to be a whole number".to_owned()));
+        return Err(Error::raise(
+            PythonException::TypeError,
+            "argument 'qty' has to be a whole number".to_owned(),
+        ));
     }
     let labels = arguments.some_text("label_selector");
     let pattern = arguments.some_text("name_pattern");
@@ -61,10 +64,14 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     }
     let mut candidates = context.things(&PODS, &selection).await?;
     if let Some(pattern) = pattern {
-        let pattern = Pattern::compile(&pattern).map_err(|error| ClusterError::Raised("re.error", error))?;
+        let pattern =
+            Pattern::compile(&pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
         let mut matching = Vec::new();
         for candidate in candidates {
-            if pattern.search(&candidate.name).map_err(|error| ClusterError::Raised("re.error", error))? {
+            if pattern
+                .search(&candidate.name)
+                .map_err(|error| Error::raise(PythonException::RegexError, error))?
+            {
                 matching.push(candidate);
             }
         }
@@ -75,7 +82,7 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     Ok((select(candidates, &quota, &mut context.lot()), remarks))
 }
 
-pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan> {
     let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
     let (pods, remarks) = chosen(context).await?;
     let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, grace_period)).collect();
@@ -83,7 +90,7 @@ pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan,
 }
 
 /// The old way: one Pod, its name a pattern.
-pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let labels = context.arguments.some_text("label_selector");
     let name = context.arguments.some_text("name");
     if name.is_none() {
@@ -97,7 +104,7 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan, Cl
 }
 
 /// The Pod that falls with a microservice.
-pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>, ClusterError> {
+pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
     first_matching(context, &ObjectSelector::labels(Some(&labels)), Some(&name)).await
@@ -107,25 +114,23 @@ async fn first_matching(
     context: &FunctionContext,
     selection: &ObjectSelector,
     pattern: Option<&str>,
-) -> Result<Vec<Metadata>, ClusterError> {
+) -> Result<Vec<Metadata>> {
     let mut pods = context.things(&PODS, selection).await?;
     if let Some(pattern) = pattern {
-        let pattern = Pattern::compile(pattern).map_err(|error| ClusterError::Raised("re.error", error))?;
+        let pattern =
+            Pattern::compile(pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
         pods.retain(|pod| pattern.search(&pod.name).unwrap_or(false));
     }
     pods.truncate(1);
     Ok(pods)
 }
 
-async fn listed(
-    context: &FunctionContext,
-    selection: &ObjectSelector,
-) -> Result<Vec<PodDetails>, ClusterError> {
-    context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await
+async fn listed(context: &FunctionContext, selection: &ObjectSelector) -> Result<Vec<PodDetails>> {
+    Ok(context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await?)
 }
 
 /// How many there are. The server selects by phase, and sends metadata only.
-async fn counted(context: &FunctionContext) -> Result<usize, ClusterError> {
+async fn counted(context: &FunctionContext) -> Result<usize> {
     let arguments = &context.arguments;
     let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(phase) = arguments.some_text("phase") {
@@ -140,25 +145,22 @@ async fn counted(context: &FunctionContext) -> Result<usize, ClusterError> {
     Ok(things.len())
 }
 
-pub(super) async fn count(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn count(context: &FunctionContext) -> Result<Json> {
     Ok(counted(context).await?.into())
 }
 
-pub(super) async fn count_min(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn count_min(context: &FunctionContext) -> Result<Json> {
     let least = context.arguments.amount("min_count")?;
     Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
 }
 
 /// What a probe says that can be asked not to fail.
-pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json, ClusterError> {
-    if context.arguments.raises(flag) { Err(ClusterError::failed(why)) } else { Ok(false.into()) }
+pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json> {
+    if context.arguments.raises(flag) { Err(Error::failed(why)) } else { Ok(false.into()) }
 }
 
 /// Pods by the label selector. None at all are a reason to say no.
-async fn some(
-    context: &FunctionContext,
-    flag: &str,
-) -> Result<Result<(String, Vec<PodDetails>), Json>, ClusterError> {
+async fn some(context: &FunctionContext, flag: &str) -> Result<Result<(String, Vec<PodDetails>), Json>> {
     let labels = context.arguments.text("label_selector").unwrap_or_else(|| "None".to_owned());
     let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
     let pods = listed(context, &selection).await?;
@@ -168,7 +170,7 @@ async fn some(
     Ok(Ok((labels, pods)))
 }
 
-pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_invalid_phase";
     let (labels, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -183,7 +185,7 @@ pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json, ClusterE
     }
 }
 
-pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_in_phase";
     let (labels, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -196,7 +198,7 @@ pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json, Clus
     Ok(true.into())
 }
 
-pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_invalid_conditions";
     let (_, pods) = match some(context, FLAG).await? {
         Ok(found) => found,
@@ -209,7 +211,7 @@ pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json, Clu
         Value::Text(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
         other => {
             let what = format!("'{}' object is not iterable", other.python_type());
-            return Err(ClusterError::Raised("TypeError", what));
+            return Err(Error::raise(PythonException::TypeError, what));
         }
     };
     for pod in &pods {
@@ -236,7 +238,7 @@ fn has(pod: &PodDetails, wanted: &Value) -> bool {
         })
 }
 
-pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
     let selection = ObjectSelector { labels, fields: "status.phase=Running".to_owned() };
@@ -249,7 +251,7 @@ pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json, 
 }
 
 /// The server looks for one that is neither running nor done; one is enough to know.
-pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json> {
     let unhealthy = ObjectSelector {
         labels: String::new(),
         fields: "status.phase!=Running,status.phase!=Succeeded".to_owned(),

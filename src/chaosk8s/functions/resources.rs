@@ -1,9 +1,9 @@
 //! Things that are made from files, deleted by name, and looked for. Floor 1.
 
+use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{
-    ApiRequest, ClusterError, EVENTS, ErrorPolicy, ExpectedState, INGRESSES, MutationPlan, MutationResponse,
-    NAMESPACES, NETWORK_POLICIES, ObjectSelector, PODS, PartialObject, PlannedMutation, Resource, SECRETS,
-    SERVICES,
+    ApiRequest, EVENTS, ErrorPolicy, ExpectedState, INGRESSES, MutationPlan, MutationResponse, NAMESPACES,
+    NETWORK_POLICIES, ObjectSelector, PODS, PartialObject, PlannedMutation, Resource, SECRETS, SERVICES,
 };
 use serde_json::{Value as Json, json};
 
@@ -12,7 +12,7 @@ use super::{FunctionContext, read_document};
 use crate::value::Value;
 
 /// From the file `spec_path`.
-pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan, ClusterError> {
+pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let body = read_document(&context.arguments.required("spec_path"))?;
     Ok(MutationPlan::one(
         PlannedMutation::create(resource, Some(&context.namespace()), body, ErrorPolicy::Raise),
@@ -21,30 +21,23 @@ pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<M
 }
 
 /// The one of that name.
-pub(super) async fn delete(
-    context: &FunctionContext,
-    resource: &Resource,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     by_name(context, resource, &context.arguments.required("name")).await
 }
 
-async fn by_name(
-    context: &FunctionContext,
-    resource: &Resource,
-    name: &str,
-) -> Result<MutationPlan, ClusterError> {
+async fn by_name(context: &FunctionContext, resource: &Resource, name: &str) -> Result<MutationPlan> {
     let thing = context.thing(resource, Some(&context.namespace()), name).await?;
     Ok(MutationPlan::one(PlannedMutation::delete(resource, &thing, None), MutationResponse::Null))
 }
 
-pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan> {
     let arguments = &context.arguments;
     let body = match (arguments.some_text("spec_path"), arguments.some_text("name")) {
         (Some(path), _) => read_document(&path)?,
         (None, Some(name)) => {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         }
-        (None, None) => return Err(ClusterError::failed("You need to either specify name or spec_path")),
+        (None, None) => return Err(Error::failed("You need to either specify name or spec_path")),
     };
     Ok(MutationPlan::one(
         PlannedMutation::create(&NAMESPACES, None, body, ErrorPolicy::Raise),
@@ -52,7 +45,7 @@ pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan
     ))
 }
 
-pub(super) async fn delete_namespace(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete_namespace(context: &FunctionContext) -> Result<MutationPlan> {
     let thing = context.thing(&NAMESPACES, None, &context.arguments.required("name")).await?;
     Ok(MutationPlan::one(PlannedMutation::delete(&NAMESPACES, &thing, None), MutationResponse::Null))
 }
@@ -63,7 +56,7 @@ async fn any(
     resource: &Resource,
     namespace: Option<&str>,
     selection: &ObjectSelector,
-) -> Result<bool, ClusterError> {
+) -> Result<bool> {
     let things: Vec<PartialObject> = context.cluster.list(resource, namespace, selection, true).await?;
     Ok(!things.is_empty())
 }
@@ -80,12 +73,12 @@ fn both(context: &FunctionContext) -> ObjectSelector {
     selection
 }
 
-pub(super) async fn namespace_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn namespace_exists(context: &FunctionContext) -> Result<Json> {
     let selection = ObjectSelector::name(&context.arguments.required("name"));
     Ok(any(context, &NAMESPACES, None, &selection).await?.into())
 }
 
-pub(super) async fn service_is_initialized(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn service_is_initialized(context: &FunctionContext) -> Result<Json> {
     if any(context, &SERVICES, Some(&context.namespace()), &both(context)).await? {
         return Ok(true.into());
     }
@@ -93,17 +86,17 @@ pub(super) async fn service_is_initialized(context: &FunctionContext) -> Result<
     no(context, "raise_if_service_not_initialized", format!("service '{name}' is not initialized"))
 }
 
-pub(super) async fn secret_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn secret_exists(context: &FunctionContext) -> Result<Json> {
     Ok(any(context, &SECRETS, Some(&context.namespace()), &both(context)).await?.into())
 }
 
-pub(super) async fn ingress_exists(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn ingress_exists(context: &FunctionContext) -> Result<Json> {
     let selection = ObjectSelector::name(&context.arguments.required("name"));
     Ok(any(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
 }
 
 /// The first page of the events of the whole cluster.
-pub(super) async fn events(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn events(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let mut call = ApiRequest::new(http::Method::GET, "list", &EVENTS, None);
     for (name, key) in
@@ -113,18 +106,18 @@ pub(super) async fn events(context: &FunctionContext) -> Result<Json, ClusterErr
             call.query.push((name, value));
         }
     }
-    context.cluster.json(&call).await
+    Ok(context.cluster.json(&call).await?)
 }
 
 /// From a file if it is there, else as given.
-pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<MutationPlan> {
     let arguments = &context.arguments;
     let path = arguments.some_text("spec_path").filter(|path| std::path::Path::new(path).exists());
     let body = match (path, arguments.value("spec")) {
         (Some(path), _) => read_document(&path)?,
         (None, Value::Null) => {
-            return Err(ClusterError::Raised(
-                "ValueError",
+            return Err(Error::raise(
+                PythonException::ValueError,
                 "a network policy needs a spec or a spec_path".to_owned(),
             ));
         }
@@ -134,13 +127,13 @@ pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<M
 }
 
 /// A policy that is to be made. One that selects no Pod keeps nobody from anything.
-async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan, ClusterError> {
+async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
     let selected = match context.things(&PODS, &selection(&body["spec"]["podSelector"])).await {
         Ok(pods) => !pods.is_empty(),
         // who may not look cannot know
-        Err(failure) if failure.code() == Some(403) => true,
+        Err(failure) if failure.status() == Some(403) => true,
         // the policy itself says what is wrong with its selector
-        Err(failure) if failure.code() == Some(400) => true,
+        Err(failure) if failure.status() == Some(400) => true,
         Err(failure) => return Err(failure),
     };
     let mut operation =
@@ -187,10 +180,7 @@ impl BuiltinPolicy {
     }
 }
 
-pub(super) async fn deny(
-    context: &FunctionContext,
-    fixed: BuiltinPolicy,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn deny(context: &FunctionContext, fixed: BuiltinPolicy) -> Result<MutationPlan> {
     let labels = context.arguments.json("label_selectors");
     let selector = if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
         json!({"matchLabels": labels})
@@ -217,9 +207,6 @@ pub(super) async fn deny(
     policy(context, body).await
 }
 
-pub(super) async fn allow(
-    context: &FunctionContext,
-    policy: BuiltinPolicy,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn allow(context: &FunctionContext, policy: BuiltinPolicy) -> Result<MutationPlan> {
     by_name(context, &NETWORK_POLICIES, policy.name()).await
 }

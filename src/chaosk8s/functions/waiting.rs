@@ -3,7 +3,8 @@
 //! The first state that is seen decides, the one there is when the probe begins included. The time-out is that
 //! of the whole probe.
 
-use crate::k8s::{ClusterError, DAEMON_SETS, DEPLOYMENTS, ObjectSelector, Resource, STATEFUL_SETS};
+use crate::chaosk8s::error::Result;
+use crate::k8s::{DAEMON_SETS, DEPLOYMENTS, ObjectSelector, Resource, STATEFUL_SETS};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -31,7 +32,7 @@ async fn wait(
     context: &FunctionContext,
     resource: &Resource,
     judge: impl Fn(&Json) -> bool,
-) -> Result<(bool, String, i64), ClusterError> {
+) -> Result<(bool, String, i64)> {
     let name = context.arguments.required("name");
     let mut selection = ObjectSelector::name(&name);
     if let Some(labels) = context.arguments.some_text("label_selector") {
@@ -46,12 +47,7 @@ async fn wait(
     Ok((seen.is_some(), name, seconds))
 }
 
-async fn raising(
-    context: &FunctionContext,
-    resource: &Resource,
-    ready: bool,
-    word: &str,
-) -> Result<Json, ClusterError> {
+async fn raising(context: &FunctionContext, resource: &Resource, ready: bool, word: &str) -> Result<Json> {
     let (seen, name, seconds) = wait(context, resource, |object| replicas_are_ready(object) == ready).await?;
     if seen {
         return Ok(true.into());
@@ -60,26 +56,26 @@ async fn raising(
     no(context, flag, format!("{word} '{name}' failed to {what} within {seconds}s"))
 }
 
-pub(super) async fn deployment_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn deployment_fully(context: &FunctionContext) -> Result<Json> {
     raising(context, &DEPLOYMENTS, true, "deployment").await
 }
 
-pub(super) async fn deployment_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn deployment_not_fully(context: &FunctionContext) -> Result<Json> {
     raising(context, &DEPLOYMENTS, false, "deployment").await
 }
 
-pub(super) async fn stateful_set_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn stateful_set_fully(context: &FunctionContext) -> Result<Json> {
     raising(context, &STATEFUL_SETS, true, "microservice").await
 }
 
-pub(super) async fn stateful_set_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn stateful_set_not_fully(context: &FunctionContext) -> Result<Json> {
     raising(context, &STATEFUL_SETS, false, "microservice").await
 }
 
-pub(super) async fn daemon_set_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn daemon_set_fully(context: &FunctionContext) -> Result<Json> {
     Ok(wait(context, &DAEMON_SETS, pods_are_ready).await?.0.into())
 }
 
-pub(super) async fn daemon_set_not_fully(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn daemon_set_not_fully(context: &FunctionContext) -> Result<Json> {
     Ok(wait(context, &DAEMON_SETS, |set| !pods_are_ready(set)).await?.0.into())
 }

@@ -1,8 +1,9 @@
 //! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`: deleted, scaled, changed, looked at. Floor 1.
 
+use crate::chaosk8s::error::Result;
 use crate::k8s::{
-    ClusterError, DAEMON_SETS, DEPLOYMENTS, ErrorPolicy, ExpectedState, Metadata, MutationPlan,
-    MutationResponse, ObjectSelector, PatchFormat, PlannedMutation, Resource,
+    DAEMON_SETS, DEPLOYMENTS, ErrorPolicy, ExpectedState, Metadata, MutationPlan, MutationResponse,
+    ObjectSelector, PatchFormat, PlannedMutation, Resource,
 };
 use serde_json::{Value as Json, json};
 
@@ -11,10 +12,7 @@ use super::pods::no;
 use crate::clock::Timestamp;
 
 /// Those of that name, else those with those labels.
-pub(super) async fn delete(
-    context: &FunctionContext,
-    resource: &Resource,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
     let things = context.things(resource, &selection).await?;
@@ -25,20 +23,17 @@ pub(super) async fn delete(
 }
 
 /// What is to be changed. If it is not there, the change is tried all the same: its refusal has words of its own.
-async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata, ClusterError> {
+async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata> {
     let namespace = context.namespace();
     match context.thing(resource, Some(&namespace), name).await {
-        Err(failure) if failure.code() == Some(404) => {
+        Err(failure) if failure.status() == Some(404) => {
             Ok(Metadata { name: name.to_owned(), namespace: Some(namespace), ..Metadata::default() })
         }
         found => found,
     }
 }
 
-pub(super) async fn scale(
-    context: &FunctionContext,
-    resource: &Resource,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn scale(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let replicas = context.arguments.json("replicas");
     let shown = context.arguments.required("replicas");
@@ -57,7 +52,7 @@ pub(super) async fn scale(
     Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
-pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan> {
     const AT: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     let name = context.arguments.required("name");
     let thing = one(context, &DEPLOYMENTS, &name).await?;
@@ -75,10 +70,7 @@ pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan, C
 }
 
 /// Changes as given: a mapping is merged, a list is a list of changes.
-pub(super) async fn update(
-    context: &FunctionContext,
-    resource: &Resource,
-) -> Result<MutationPlan, ClusterError> {
+pub(super) async fn update(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let body = context.arguments.json("spec");
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::StrategicPatch };
@@ -103,7 +95,7 @@ fn words(resource: &Resource) -> &'static str {
 }
 
 /// The first of that name, and with those labels if there are any given.
-async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>, ClusterError> {
+async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>> {
     let mut selection = ObjectSelector::name(&context.arguments.required("name"));
     selection.labels = context.arguments.some_text("label_selector").unwrap_or_default();
     let things: Vec<Json> =
@@ -116,7 +108,7 @@ pub(super) fn number(document: &Json, pointer: &str) -> i64 {
     document.pointer(pointer).and_then(Json::as_i64).unwrap_or(0)
 }
 
-async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json, Json>, ClusterError> {
+async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json, Json>> {
     let name = context.arguments.required("name");
     match found(context, &DEPLOYMENTS).await? {
         Some(deployment) => Ok(Ok(deployment)),
@@ -124,7 +116,7 @@ async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json
     }
 }
 
-pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_unavailable";
     let deployment = match deployment(context, FLAG).await? {
         Ok(deployment) => deployment,
@@ -136,7 +128,7 @@ pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json
     no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
 }
 
-pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_not_partially_available";
     let deployment = match deployment(context, FLAG).await? {
         Ok(deployment) => deployment,
@@ -148,14 +140,14 @@ pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Js
     no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
 }
 
-pub(super) async fn daemon_set_healthy(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn daemon_set_healthy(context: &FunctionContext) -> Result<Json> {
     let found = found(context, &DAEMON_SETS).await?;
     let ready =
         |set: &Json| number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled");
     Ok(found.is_some_and(|set| ready(&set)).into())
 }
 
-pub(super) async fn daemon_set_partially(context: &FunctionContext) -> Result<Json, ClusterError> {
+pub(super) async fn daemon_set_partially(context: &FunctionContext) -> Result<Json> {
     let found = found(context, &DAEMON_SETS).await?;
     Ok(found.is_some_and(|set| number(&set, "/status/numberReady") >= 1).into())
 }

@@ -11,9 +11,8 @@ use super::engine::{Candidate, DynamicSource};
 use crate::cli::command::Cli;
 use crate::cli::discover;
 use crate::config::ProcessEnv;
-use crate::k8s::{
-    ClusterClient, ClusterError, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces,
-};
+use crate::k8s;
+use crate::k8s::{ClusterClient, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces};
 use crate::trial::list_trial_names;
 use crate::value::Map;
 
@@ -70,7 +69,7 @@ fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
 fn query_cluster(
     flags: ConnectionFlags,
     environment: &ProcessEnv,
-    ask: impl AsyncFnOnce(&ClusterClient) -> Result<Vec<String>, ClusterError> + Send + 'static,
+    ask: impl AsyncFnOnce(&ClusterClient) -> Result<Vec<String>, k8s::Error> + Send + 'static,
 ) -> Vec<String> {
     let (sender, receiver) = mpsc::channel();
     let environment = environment.clone();

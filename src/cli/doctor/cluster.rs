@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::check_result::CheckResult;
 use super::programs::parse_minor;
 use crate::config::ProcessEnv;
+use crate::error_code::message_chain;
+use crate::k8s;
 use crate::k8s::{
-    ApiRequest, ClusterClient, ClusterError, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
-    kubeconfigs,
+    ApiRequest, ClusterClient, ConnectionFlags, KubeconfigSource, NAMESPACES, connect, kubeconfigs,
 };
 use crate::value::Map;
 
@@ -91,7 +92,7 @@ fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResul
 }
 
 /// Reports that no cluster is configured, or that the context does not exist.
-fn missing_cluster(error: &ClusterError, has_files: bool) -> CheckResult {
+fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
     let hint = if has_files {
         "select a context with --context, or permanently: kubectl config use-context NAME"
     } else {
@@ -99,13 +100,13 @@ fn missing_cluster(error: &ClusterError, has_files: bool) -> CheckResult {
          activities need none"
     };
     let check = if has_files { "context" } else { "cluster" };
-    CheckResult { unreachable: !has_files, ..CheckResult::error(check, error.words(), hint) }
+    CheckResult { unreachable: !has_files, ..CheckResult::error(check, message_chain(error), hint) }
 }
 
 /// Reports that the cluster does not answer, or rejects the request.
-fn connection_error(error: &ClusterError, environment: &ProcessEnv) -> CheckResult {
-    let hint = connection_hint(error.code(), &error.words(), environment);
-    CheckResult { unreachable: true, ..CheckResult::error("cluster", error.brief(), hint) }
+fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
+    let hint = connection_hint(error.status(), &message_chain(error), environment);
+    CheckResult { unreachable: true, ..CheckResult::error("cluster", error.summary(), hint) }
 }
 
 /// Returns the hint for a connection error.
@@ -173,7 +174,7 @@ fn check_version(version: &str) -> CheckResult {
 async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
     let name = &cluster.namespace;
     let error = cluster.json(&ApiRequest::get(&NAMESPACES, None, name)).await.err()?;
-    match error.code() {
+    match error.status() {
         Some(404) => Some(CheckResult::warning(
             "namespace",
             format!("namespace {name} does not exist"),
@@ -181,7 +182,10 @@ async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
         )),
         Some(401) => {
             let hint = connection_hint(Some(401), "", &ProcessEnv::default());
-            Some(CheckResult { unreachable: true, ..CheckResult::error("credentials", error.brief(), hint) })
+            Some(CheckResult {
+                unreachable: true,
+                ..CheckResult::error("credentials", error.summary(), hint)
+            })
         }
         // working in a namespace does not require the permission to read it
         _ => None,

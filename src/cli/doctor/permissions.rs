@@ -6,9 +6,10 @@ use url::Url;
 
 use super::check_result::CheckResult;
 use crate::chaosk8s::catalogue::lookup;
-use crate::chaosk8s::needed;
+use crate::chaosk8s::needed_permissions;
 use crate::cli::CommandContext;
 use crate::cli::run_context::RunContext;
+use crate::error_code::message_chain;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration};
 use crate::experiment::resolve::{HttpCall, PythonCall, ResolvedActivity, resolve};
@@ -17,7 +18,7 @@ use crate::k8s::rbac::{Permission, is_granted};
 use crate::k8s::service::named;
 use crate::provider::ServiceAccess;
 use crate::substitution::Scope;
-use crate::trial::activities;
+use crate::trial::list_activities;
 use crate::value::Map;
 
 const CHECK: &str = "permissions";
@@ -61,7 +62,7 @@ pub(super) fn collect_needed(
             }
         };
         let scope = Scope::new(known, Map::new());
-        for activity in activities(experiment, &surroundings.settings.controls) {
+        for activity in list_activities(experiment, &surroundings.settings.controls) {
             let found = match resolve(&activity, &scope) {
                 Err(why) => Err(why),
                 // its permissions cannot be known
@@ -87,7 +88,7 @@ fn function_permissions(call: &PythonCall, namespace: &str) -> Result<Vec<Permis
     }
     let function = lookup(&call.module, &call.function)
         .map_err(|_| format!("{}.{} is not built in", call.module, call.function))?;
-    needed(&function, &call.arguments, namespace)
+    needed_permissions(&function, &call.arguments, namespace).map_err(|reason| message_chain(&reason))
 }
 
 /// Returns the permissions of a request to a Service, which depend on the service access.
@@ -130,7 +131,7 @@ pub(super) async fn check_needed(cluster: &ClusterClient, needed: &NeededPermiss
                 findings.push(CheckResult::error(CHECK, format!("not allowed: {permission}{reason}"), hint));
             }
             Err(failure) => {
-                findings.push(no_answer(&failure.brief()));
+                findings.push(no_answer(&failure.summary()));
                 return findings;
             }
         }
@@ -157,7 +158,7 @@ pub(super) async fn check_trial(cluster: &ClusterClient) -> CheckResult {
         match is_granted(cluster, &permission).await {
             Ok((true, _)) => {}
             Ok((false, _)) => missing.push(permission.to_string()),
-            Err(failure) => return no_answer(&failure.brief()),
+            Err(failure) => return no_answer(&failure.summary()),
         }
     }
     if missing.is_empty() {

@@ -30,6 +30,7 @@ use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
+use crate::k8s;
 use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, localise, parse};
@@ -254,16 +255,16 @@ async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> Tar
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = fetch_object(&cluster, version, kind, name).await?;
-        Ok::<_, crate::k8s::ClusterError>(object)
+        Ok::<_, k8s::Error>(object)
     };
     let found = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
-    let found = found.unwrap_or_else(|_| {
-        let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
-        Err(crate::k8s::ClusterError::failed(message))
-    });
+    let Ok(found) = found else {
+        let reason = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
+        return TargetDetails { unavailable_reason: Some(reason), ..TargetDetails::default() };
+    };
     match found {
         Err(failure) => {
-            TargetDetails { unavailable_reason: Some(failure.brief()), ..TargetDetails::default() }
+            TargetDetails { unavailable_reason: Some(failure.summary()), ..TargetDetails::default() }
         }
         Ok(None) => TargetDetails {
             unavailable_reason: Some(format!("{kind} {name} does not exist in namespace {namespace}")),
@@ -290,7 +291,7 @@ async fn fetch_object(
     version: &str,
     kind: &str,
     name: &str,
-) -> Result<Option<Json>, crate::k8s::ClusterError> {
+) -> Result<Option<Json>, k8s::Error> {
     let kind = DiscoveredKinds::default().of(cluster, version, kind).await?;
     let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
     get_object(cluster, &kind, &bare).await
@@ -307,8 +308,9 @@ fn prepare_manifest(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
-        let manifests = parse(&path.display().to_string(), &text)
-            .map_err(|error| InitError::ManifestInvalid { message: error.to_string() })?;
+        let manifests = parse(&path.display().to_string(), &text).map_err(|error| {
+            InitError::ManifestInvalid { message: crate::error_code::message_chain(&error) }
+        })?;
         let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if manifests.len() != 1 || !is_service(&manifests[0]) {

@@ -17,7 +17,7 @@ use crate::cli::{CommandContext, new_run_id};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, StrategyOverrides};
-use crate::error_code::ErrorCode;
+use crate::error_code::{Coded as _, ErrorCode, message_chain};
 use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::Document;
@@ -27,7 +27,7 @@ use crate::experiment::{
 };
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
-use crate::k8s::ClusterError;
+use crate::k8s;
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
@@ -160,7 +160,7 @@ async fn reach(
         let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
         place = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
-        Ok::<_, ClusterError>((cluster, version))
+        Ok::<_, k8s::Error>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
@@ -176,22 +176,15 @@ async fn reach(
     }
 }
 
-fn rejected(session: &CommandContext, place: &str, error: &ClusterError) -> RejectedRun {
+fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> RejectedRun {
     // an unreachable cluster is named in the error itself
-    let place = if error.code().is_some() { place } else { "" };
-    let message = format!("cannot use cluster{place}: {}", error.words().trim_end());
-    RejectedRun::new(&session.terminal, "runtime", CliError::new(cluster_code(error), message))
-}
-
-fn cluster_code(error: &ClusterError) -> ErrorCode {
-    match error.code() {
-        None => ErrorCode::ClusterUnreachable,
-        Some(401) => ErrorCode::ClusterUnauthorized,
-        Some(403) => ErrorCode::ClusterForbidden,
-        Some(404) => ErrorCode::ClusterNotFound,
-        Some(409) => ErrorCode::ClusterConflict,
-        Some(_) => ErrorCode::ClusterApi,
-    }
+    let place = if error.status().is_some() { place } else { "" };
+    let message = format!("cannot use cluster{place}: {}", message_chain(error));
+    RejectedRun::new(
+        &session.terminal,
+        "runtime",
+        CliError::new(error.code(), message).with_status(ExitStatus::Unreachable),
+    )
 }
 
 /// Rejects clusters of activities with credentials of their own that the context allowlist does not contain.

@@ -1,5 +1,7 @@
 //! Which clusters may be touched, where not every one may. Floor 1.
 
+use super::error::{RefusedCluster, RefusedContext};
+
 /// What the cluster is called that this program runs in.
 pub(super) const IN_CLUSTER: &str = "in-cluster";
 /// What a cluster is called that is known by its address alone.
@@ -19,16 +21,20 @@ impl ContextAllowlist {
         Self { allowed: allowed.into_iter().collect(), advice: advice.into() }
     }
 
-    /// Whether all of the names pass. An error says which does not, and what to do.
-    pub(super) fn check(&self, names: &[&str]) -> Result<(), String> {
+    /// Checks that all names are allowed.
+    pub(super) fn check(&self, names: &[&str]) -> Result<(), RefusedContext> {
         let refused = names.iter().find(|name| !self.allowed.iter().any(|pattern| fits(pattern, name)));
         refused.map_or(Ok(()), |name| {
-            let what = match *name {
-                IN_CLUSTER => "the cluster that this runs in may not be touched".to_owned(),
-                SERVER => "a cluster that is known by its address alone may not be touched".to_owned(),
-                name => format!("the context '{name}' may not be touched"),
+            let cluster = match *name {
+                IN_CLUSTER => RefusedCluster::InCluster,
+                SERVER => RefusedCluster::Server,
+                name => RefusedCluster::Context(name.to_owned()),
             };
-            Err(format!("{what}, only {}: {}", self.allowed.join(", "), self.advice.replace("NAME", name)))
+            Err(RefusedContext {
+                cluster,
+                allowed: self.allowed.clone(),
+                hint: self.advice.replace("NAME", name),
+            })
         })
     }
 }
@@ -77,11 +83,9 @@ mod tests {
         let guard = ContextAllowlist::new(["kind-*".to_owned()], "--allow-context NAME allows it");
         assert_eq!(guard.check(&["kind-a", "kind-b"]), Ok(()));
         let error = guard.check(&["kind-a", "prod"]).unwrap_err();
-        assert_eq!(
-            error,
-            "the context 'prod' may not be touched, only kind-*: --allow-context prod allows it"
-        );
-        assert!(guard.check(&[SERVER]).unwrap_err().contains("--allow-context server allows it"));
-        assert!(guard.check(&[IN_CLUSTER]).unwrap_err().contains("--allow-context in-cluster allows it"));
+        assert_eq!(error.to_string(), "context 'prod' is not allowed; allowed: kind-*");
+        assert_eq!(error.hint, "--allow-context prod allows it");
+        assert_eq!(guard.check(&[SERVER]).unwrap_err().hint, "--allow-context server allows it");
+        assert_eq!(guard.check(&[IN_CLUSTER]).unwrap_err().hint, "--allow-context in-cluster allows it");
     }
 }

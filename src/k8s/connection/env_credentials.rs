@@ -6,9 +6,9 @@ use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
-use super::{ConnectionFlags, EnvCredentials, ResolvedConnection, authorization, config_error, with_causes};
+use super::super::error::Error;
+use super::{ConfigError, ConnectionFlags, EnvCredentials, ResolvedConnection, authorization};
 use crate::config::ProcessEnv;
-use crate::k8s::error::ClusterError;
 
 /// The token of a Pod's service account.
 const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -24,7 +24,7 @@ pub(super) fn is_in_pod(environment: &ProcessEnv) -> bool {
 pub(super) async fn from_keys(
     flags: &ConnectionFlags,
     keys: &EnvCredentials<'_>,
-) -> Result<Option<ResolvedConnection>, ClusterError> {
+) -> Result<Option<ResolvedConnection>, Error> {
     let Some(host) = keys.get("KUBERNETES_HOST").or_else(|| flags.server.clone()) else { return Ok(None) };
     // as in the Chaos Toolkit: certificates are only checked when that is asked for; "false" asks for it there,
     // which nobody can have meant
@@ -49,14 +49,13 @@ pub(super) async fn from_keys(
         "contexts": [{"name": "keys", "context": {"cluster": "keys", "user": "keys"}}],
         "current-context": "keys",
     });
-    let mut kubeconfig: Kubeconfig =
-        serde_json::from_value(described).map_err(|error| config_error(error.to_string()))?;
+    let mut kubeconfig: Kubeconfig = serde_json::from_value(described).map_err(Error::InvalidAnswer)?;
     super::kubeconfig::give_schemes(&mut kubeconfig);
     let by_flag = keys.get("KUBERNETES_HOST").is_none();
     let source = if by_flag { "--server" } else { "the keys KUBERNETES_HOST and its like" }.to_owned();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;
+        .map_err(|error| ConfigError::unusable(&source, error))?;
     if let Some(key) = key.filter(|_| prefix != "Bearer") {
         config.headers.push(authorization(&prefix, &key)?);
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use kube::config::Kubeconfig;
 
-use super::{ConnectionFlags, config_error, kubeconfig_file, with_causes};
+use super::super::error::Cause;
+use super::error::ConfigError;
+use super::{ConnectionFlags, kubeconfig_file};
 use crate::config::ProcessEnv;
-use crate::k8s::error::ClusterError;
 
 /// What the files say together.
 pub(super) struct MergedKubeconfig {
@@ -23,7 +24,7 @@ pub struct KubeconfigSource {
     /// Whether it is there.
     pub exists: bool,
     /// What it has names for; an error says what is wrong with it.
-    pub names: Result<KubeconfigNames, String>,
+    pub names: Result<KubeconfigNames, ConfigError>,
 }
 
 /// What a kubeconfig has names for.
@@ -39,17 +40,17 @@ pub struct KubeconfigNames {
 
 /// Every kubeconfig file that is looked at, in order, each by itself.
 pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<KubeconfigSource> {
-    let paths = flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path]);
     let one = |path: PathBuf| {
         let exists = path.exists();
         let names = if exists { names(&path) } else { Ok(KubeconfigNames::default()) };
         KubeconfigSource { path, exists, names }
     };
-    paths.into_iter().map(one).collect()
+    search_paths(flags, environment).into_iter().map(one).collect()
 }
 
-fn names(path: &Path) -> Result<KubeconfigNames, String> {
-    let kubeconfig = kubeconfig_file::read(path).map_err(|error| with_causes(&error))?;
+fn names(path: &Path) -> Result<KubeconfigNames, ConfigError> {
+    let kubeconfig = kubeconfig_file::read(path)
+        .map_err(|error| ConfigError::Invalid { path: path.to_owned(), source: Cause::new(error) })?;
     Ok(KubeconfigNames {
         contexts: kubeconfig.contexts.into_iter().map(|named| named.name).collect(),
         clusters: kubeconfig.clusters.into_iter().map(|named| named.name).collect(),
@@ -61,7 +62,7 @@ fn names(path: &Path) -> Result<KubeconfigNames, String> {
 pub(super) fn read(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
-) -> Result<Option<MergedKubeconfig>, ClusterError> {
+) -> Result<Option<MergedKubeconfig>, ConfigError> {
     let paths = match &flags.kubeconfig {
         // named on purpose, so it has to be there
         Some(path) => vec![path.clone()],
@@ -69,14 +70,14 @@ pub(super) fn read(
     };
     let mut merged = Kubeconfig::default();
     for path in &paths {
-        let wrong = |error: kubeconfig_file::Error| {
-            config_error(format!("{} cannot be read: {}", path.display(), with_causes(&error)))
+        let invalid = |error: kubeconfig_file::Error| ConfigError::Invalid {
+            path: path.clone(),
+            source: Cause::new(error),
         };
-        // the parser's words for a file that is not there are for programmers
-        std::fs::metadata(path)
-            .map_err(|error| config_error(format!("{} cannot be read: {error}", path.display())))?;
-        let next = kubeconfig_file::read(path).map_err(wrong)?;
-        merged = merged.merge(next).map_err(|error| wrong(error.into()))?;
+        // the parser's own message for a missing file is for programmers
+        std::fs::metadata(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let next = kubeconfig_file::read(path).map_err(invalid)?;
+        merged = merged.merge(next).map_err(|error| invalid(error.into()))?;
     }
     let says_nothing = merged.contexts.is_empty() && merged.clusters.is_empty();
     if paths.is_empty() || says_nothing && flags.kubeconfig.is_none() {
@@ -105,15 +106,9 @@ fn candidates(environment: &ProcessEnv) -> Vec<PathBuf> {
     }
 }
 
-/// Where files were looked for in vain.
-pub(super) fn looked_for(flags: &ConnectionFlags, environment: &ProcessEnv) -> String {
-    let paths = flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path]);
-    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    if shown.is_empty() {
-        "there is no home folder to look in".to_owned()
-    } else {
-        format!("there is nothing in {}", shown.join(", "))
-    }
+/// Returns where kubeconfig files are searched.
+pub(super) fn search_paths(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<PathBuf> {
+    flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path])
 }
 
 /// Gives addresses without a scheme the one that kubectl takes: https where anything speaks of TLS.

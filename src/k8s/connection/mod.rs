@@ -13,6 +13,7 @@
 
 mod context_allowlist;
 mod env_credentials;
+mod error;
 mod kubeconfig;
 mod kubeconfig_file;
 mod proxy;
@@ -26,10 +27,11 @@ use kube::Config;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 
 use super::client::{ClusterClient, ConnectionInfo};
-use super::error::ClusterError;
+use super::error::{Cause, Error};
 use crate::config::ProcessEnv;
 use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
+pub use error::ConfigError;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
 
@@ -126,10 +128,10 @@ pub async fn permitted(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
     secrets: &Map,
-) -> Result<(), ClusterError> {
+) -> Result<(), Error> {
     let Some(guard) = &flags.guard else { return Ok(()) };
     match find(flags, &EnvCredentials { secrets, environment }).await {
-        Ok(found) => guard.check(&found.names(flags)).map_err(config_error),
+        Ok(found) => Ok(guard.check(&found.names(flags)).map_err(ConfigError::Refused)?),
         Err(_) => Ok(()),
     }
 }
@@ -139,25 +141,23 @@ pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
     secrets: &Map,
-) -> Result<ClusterClient, ClusterError> {
+) -> Result<ClusterClient, Error> {
     let keys = EnvCredentials { secrets, environment };
     let beside = !flags.impersonate_groups.is_empty()
         || flags.impersonate_uid.is_some()
         || !flags.impersonate_extra.is_empty();
     if flags.impersonate.is_none() && beside {
-        return Err(config_error("--as-group, --as-uid and --as-user-extra need --as"));
+        return Err(ConfigError::NoUserToImpersonate.into());
     }
     let found = find(flags, &keys).await?;
     let names = found.names(flags);
-    flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(config_error)?;
+    flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(ConfigError::Refused)?;
     let ResolvedConnection { mut config, source, context, own_proxy, inside } = found;
     overrule(&mut config, flags)?;
     // the client would panic on both
     if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
-        let address = &config.cluster_url;
-        return Err(config_error(format!(
-            "{source}: invalid server '{address}': expected an http or https address"
-        )));
+        let server = config.cluster_url.to_string();
+        return Err(ConfigError::InvalidScheme { origin: source, server }.into());
     }
     if let Some(token) = &flags.token {
         authorization("Bearer", token)?;
@@ -182,24 +182,19 @@ pub async fn connect(
         None => Some(REQUEST_TIMEOUT),
         Some(limit) => Some(limit).filter(|limit| !limit.is_zero()),
     };
-    let client = kube::Client::try_from(config)
-        .map_err(|error| config_error(format!("{}: {}", source, with_causes(&error))))?;
+    let client = kube::Client::try_from(config).map_err(|error| ConfigError::unusable(&source, error))?;
     Ok(ClusterClient::new(client, ConnectionInfo { address, source, context, namespace, inside }, timeout))
 }
 
-async fn find(
-    flags: &ConnectionFlags,
-    keys: &EnvCredentials<'_>,
-) -> Result<ResolvedConnection, ClusterError> {
+async fn find(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> Result<ResolvedConnection, Error> {
     if let Some(files) = kubeconfig::read(flags, keys.environment)? {
         let context = flags.context.clone().or_else(|| keys.get("KUBERNETES_CONTEXT"));
         return from_files(files, context, flags).await;
     }
     let in_pod = keys.environment.get("CHAOSTOOLKIT_IN_POD").as_deref() == Some("true");
     if in_pod || env_credentials::is_in_pod(keys.environment) {
-        let mut config = Config::incluster_env().map_err(|error| {
-            config_error(format!("Service host/port is not set. ({})", with_causes(&error)))
-        })?;
+        let mut config =
+            Config::incluster_env().map_err(|error| ConfigError::NotInCluster(Cause::new(error)))?;
         if let Some(namespace) = keys.environment.get("POD_NAMESPACE") {
             config.default_namespace = namespace;
         }
@@ -214,34 +209,32 @@ async fn find(
     if let Some(found) = env_credentials::from_keys(flags, keys).await? {
         return Ok(found);
     }
-    Err(config_error(format!(
-        "no cluster is known: {}; name a file with --kubeconfig or KUBECONFIG",
-        kubeconfig::looked_for(flags, keys.environment)
-    )))
+    let searched = kubeconfig::search_paths(flags, keys.environment);
+    Err(ConfigError::NoCluster { searched }.into())
 }
 
 async fn from_files(
     files: kubeconfig::MergedKubeconfig,
     context: Option<String>,
     flags: &ConnectionFlags,
-) -> Result<ResolvedConnection, ClusterError> {
+) -> Result<ResolvedConnection, Error> {
     let kubeconfig::MergedKubeconfig { mut kubeconfig, shown } = files;
     let wanted = context.or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
     if !kubeconfig.contexts.iter().any(|known| known.name == wanted) {
-        let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-        let what = if wanted.is_empty() {
-            format!("{shown} has no current context: choose one with --context")
+        let known = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+        return Err(if wanted.is_empty() {
+            ConfigError::NoCurrentContext { files: shown, known }.into()
         } else {
-            format!("Invalid kube-config file. Expected object with name {wanted} in {shown}/contexts list")
-        };
-        return Err(config_error(format!("{what} ({})", there_are(&known))));
+            ConfigError::UnknownContext { files: shown, name: wanted, known }.into()
+        });
     }
     let clusters: Vec<&str> = kubeconfig.clusters.iter().map(|one| one.name.as_str()).collect();
     let users: Vec<&str> = kubeconfig.auth_infos.iter().map(|one| one.name.as_str()).collect();
     for (flag, wanted, known) in [("cluster", &flags.cluster, &clusters), ("user", &flags.user, &users)] {
         if let Some(wanted) = wanted.as_deref().filter(|wanted| !known.contains(wanted)) {
-            let there = there_are(known);
-            return Err(config_error(format!("--{flag} {wanted}: {shown} has no such {flag} ({there})")));
+            let known = known.iter().map(|name| (*name).to_owned()).collect();
+            let (files, name) = (shown, wanted.to_owned());
+            return Err(ConfigError::UnknownEntry { files, flag, name, known }.into());
         }
     }
     kubeconfig::give_schemes(&mut kubeconfig);
@@ -266,17 +259,8 @@ async fn from_files(
     let source = format!("{shown}, context {wanted}");
     let config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| config_error(format!("{source}: {}", with_causes(&error))))?;
+        .map_err(|error| ConfigError::unusable(&source, error))?;
     Ok(ResolvedConnection { config, source, context: Some(wanted), own_proxy, inside: false })
-}
-
-/// What could be named instead.
-fn there_are(known: &[&str]) -> String {
-    if known.is_empty() {
-        "there are none: is it a kubeconfig?".to_owned()
-    } else {
-        format!("there are: {}", known.join(", "))
-    }
 }
 
 fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &ConnectionFlags) -> Option<String> {
@@ -285,19 +269,22 @@ fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &ConnectionFlags
 }
 
 /// What flags say wins over what files say.
-fn overrule(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ClusterError> {
+fn overrule(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ConfigError> {
     let files = [
         ("--certificate-authority", &flags.certificate_authority),
         ("--client-certificate", &flags.client_certificate),
         ("--client-key", &flags.client_key),
     ];
     for (flag, file) in files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?))) {
-        std::fs::read(file)
-            .map_err(|error| config_error(format!("{flag} {} cannot be read: {error}", file.display())))?;
+        std::fs::read(file).map_err(|source| ConfigError::UnreadableFlag {
+            flag,
+            path: file.clone(),
+            source,
+        })?;
     }
     if let Some(server) = &flags.server {
         config.cluster_url =
-            server.parse().map_err(|error| config_error(format!("--server {server}: {error}")))?;
+            server.parse().map_err(|source| ConfigError::InvalidServer { server: server.clone(), source })?;
         config.tls_server_name = None;
     }
     if let Some(file) = &flags.certificate_authority {
@@ -351,31 +338,12 @@ fn keep_certificate(user: &AuthInfo) -> AuthInfo {
     }
 }
 
-fn header(text: &str) -> Result<HeaderValue, ClusterError> {
-    HeaderValue::from_str(text)
-        .map_err(|_| config_error("a credential has characters that no header can have"))
+fn header(text: &str) -> Result<HeaderValue, ConfigError> {
+    HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidHeader)
 }
 
-fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), ClusterError> {
+fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let mut value = header(&format!("{prefix} {key}"))?;
     value.set_sensitive(true);
     Ok((http::header::AUTHORIZATION, value))
-}
-
-fn config_error(text: impl Into<String>) -> ClusterError {
-    ClusterError::Raised("kubernetes.config.config_exception.ConfigException", text.into())
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text += ": ";
-            text += &more;
-        }
-        cause = inner.source();
-    }
-    text
 }

@@ -7,6 +7,8 @@
 //! ```
 
 mod address;
+mod dial_error;
+mod error;
 mod port_forward;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value as Json;
 
 use super::client::{ApiRequest, ClusterClient};
-use super::error::ClusterError;
+use super::error::Error;
 use super::resource::{ENDPOINTS, Resource, SERVICES};
 
 pub use address::{ServiceAlias, ServiceRef, named};
+pub use dial_error::{DialError, DialErrorKind};
+pub use error::ServiceError;
 pub use port_forward::{ForwardGuard, PortForward};
 
 /// A Service that is there, and the port of it that is meant.
@@ -57,88 +61,63 @@ impl ResolvedService {
 }
 
 /// Looks a Service up. One that is not there, or has no such port, is a finding.
-pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, ClusterError> {
+pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, Error> {
     let namespace = wanted.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let name = &wanted.name;
     let call = ApiRequest::get(&SERVICES, Some(&namespace), name);
     let service = match cluster.json(&call).await {
         Ok(service) => service,
-        Err(failure) if failure.code() == Some(404) => {
-            return Err(ClusterError::failed(format!(
-                "there is no Service {name} in the namespace {namespace}"
-            )));
+        Err(failure) if failure.status() == Some(404) => {
+            return Err(ServiceError::NotFound { namespace, name: name.clone() }.into());
         }
         Err(failure) => return Err(failure),
     };
     if service.pointer("/spec/type").and_then(Json::as_str) == Some("ExternalName") {
-        let text =
-            format!("the Service {namespace}/{name} is an ExternalName: use the name that it stands for");
-        return Err(ClusterError::failed(text));
+        return Err(ServiceError::ExternalName { namespace, name: name.clone() }.into());
     }
     let ports =
         service.pointer("/spec/ports").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
     match choose(ports, wanted) {
-        Ok((port, port_name)) => Ok(ResolvedService { namespace, name: name.clone(), port, port_name }),
-        Err(what) => Err(ClusterError::failed(format!("the Service {namespace}/{name} {what}"))),
-    }
-}
-
-/// The port that is meant among those of a Service, and its name.
-fn choose(ports: &[Json], wanted: &ServiceRef) -> Result<(u16, String), String> {
-    let number = |port: &Json| port["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-    let name = |port: &Json| port["name"].as_str().unwrap_or_default().to_owned();
-    let fits = |port: &&Json| {
-        wanted.port.as_ref().is_some_and(|wanted| {
-            number(port).is_some_and(|port| port.to_string() == *wanted) || name(port) == *wanted
-        })
-    };
-    let only = || if let [only] = ports { Some(only).filter(|_| !wanted.exactly) } else { None };
-    let chosen = ports.iter().find(fits).or_else(only);
-    match chosen.and_then(|port| Some((number(port)?, name(port)))) {
-        Some(chosen) => Ok(chosen),
+        Some((port, port_name)) => Ok(ResolvedService { namespace, name: name.clone(), port, port_name }),
         None => {
-            let known: Vec<String> = ports.iter().filter_map(number).map(|port| port.to_string()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let asked = wanted.port.as_deref().unwrap_or("that was named");
-            Err(format!("has no port {asked}; its ports: {known}"))
+            let port = wanted.port.clone().unwrap_or_default();
+            let known = ports.iter().filter_map(port_number).collect();
+            Err(ServiceError::UnknownPort { namespace, name: name.clone(), port, known }.into())
         }
     }
 }
 
+/// Finds the port in the ports of a Service, and its name.
+fn choose(ports: &[Json], wanted: &ServiceRef) -> Option<(u16, String)> {
+    let name = |port: &Json| port["name"].as_str().unwrap_or_default().to_owned();
+    let fits = |port: &&Json| {
+        wanted.port.as_ref().is_some_and(|wanted| {
+            port_number(port).is_some_and(|port| port.to_string() == *wanted) || name(port) == *wanted
+        })
+    };
+    let only = || if let [only] = ports { Some(only).filter(|_| !wanted.exactly) } else { None };
+    let chosen = ports.iter().find(fits).or_else(only)?;
+    Some((port_number(chosen)?, name(chosen)))
+}
+
+fn port_number(port: &Json) -> Option<u16> {
+    port["port"].as_u64().and_then(|port| u16::try_from(port).ok())
+}
+
 /// The Pods that are ready to serve. None is a finding, too.
-pub async fn endpoints(
-    cluster: &ClusterClient,
-    found: &ResolvedService,
-) -> Result<Vec<PodEndpoint>, ClusterError> {
+pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Result<Vec<PodEndpoint>, Error> {
     let call = ApiRequest::get(&ENDPOINTS, Some(&found.namespace), &found.name);
     let listed = match cluster.json(&call).await {
         Ok(listed) => listed,
-        Err(failure) if failure.code() == Some(404) => Json::Null,
+        Err(failure) if failure.status() == Some(404) => Json::Null,
         Err(failure) => return Err(failure),
     };
     let (ready, others) = ready(&listed, &found.port_name);
     match (ready.is_empty(), others) {
         (false, _) => Ok(ready),
-        (true, 0) => Err(no_endpoints(found)),
-        (true, _) => Err(ClusterError::failed(format!(
-            "what stands behind the Service {}/{} are no Pods, so nothing can be forwarded to it: \
-             use --service-access=proxy or =direct",
-            found.namespace, found.name
-        ))),
+        (true, 0) => Err(ServiceError::NoEndpoints(found.shown()).into()),
+        (true, _) => Err(ServiceError::NotPods(found.shown()).into()),
     }
-}
-
-/// How the words begin for a Service that nothing stands behind.
-const NO_ENDPOINTS: &str = "no endpoints: ";
-
-/// The words for a Service that nothing stands behind.
-pub fn no_endpoints(found: &ResolvedService) -> ClusterError {
-    ClusterError::failed(format!("{NO_ENDPOINTS}no ready Pod stands behind the Service {}", found.shown()))
-}
-
-/// Whether a failure says so.
-pub fn is_no_endpoints(failure: &ClusterError) -> bool {
-    failure.words().starts_with(NO_ENDPOINTS)
 }
 
 /// The Pods of an Endpoints object that are ready and have that port; and how many addresses are no Pods.
@@ -172,18 +151,18 @@ impl RoundRobin {
 }
 
 /// What a Service's refusal by the API server's proxy says: its own words, not those of what stands behind it.
-pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<ClusterError> {
+pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<Error> {
     let status: Json = serde_json::from_slice(body).ok()?;
     if status["kind"] != "Status" || status["apiVersion"] != "v1" || status["status"] != "Failure" {
         return None;
     }
     let message = status["message"].as_str().unwrap_or_default();
     if code == 503 && message.starts_with("no endpoints available for service") {
-        return Some(no_endpoints(found));
+        return Some(ServiceError::NoEndpoints(found.shown()).into());
     }
     // 1.20 says 503, later ones 502
     if matches!(code, 502 | 503) && message.starts_with("error trying to reach service") {
-        return Some(ClusterError::failed(message));
+        return Some(ServiceError::Proxy(DialError::parse(message)).into());
     }
     let about = &status["details"];
     let is_its_own = matches!(code, 401 | 403 | 404)
@@ -209,7 +188,7 @@ mod tests {
         let one = [json!({"port": 8080, "targetPort": "http"})];
         let two = [json!({"name": "http", "port": 80}), json!({"name": "admin", "port": 9000})];
         let check = |ports: &[Json], port: Option<&str>, exactly: bool, expected: Option<(u16, &str)>| {
-            let chosen = choose(ports, &wanted(port, exactly)).ok();
+            let chosen = choose(ports, &wanted(port, exactly));
             assert_eq!(chosen, expected.map(|(port, name)| (port, name.to_owned())), "{port:?} {ports:?}");
         };
         check(&one, Some("8080"), true, Some((8080, "")));
@@ -222,10 +201,6 @@ mod tests {
         check(&two, Some("443"), false, None);
         check(&two, None, false, None);
         check(&[], Some("80"), false, None);
-        assert_eq!(
-            choose(&two, &wanted(Some("443"), true)).unwrap_err(),
-            "has no port 443; its ports: 80, 9000"
-        );
     }
 
     #[test]
@@ -273,14 +248,14 @@ mod tests {
             .to_string()
         };
         let check = |code: u16, body: &str, expected: Option<&str>| {
-            let words = proxy_refusal(&found, code, body.as_bytes()).map(|failure| failure.words());
+            let words = proxy_refusal(&found, code, body.as_bytes()).map(|error| error.summary());
             match (&words, expected) {
                 (Some(words), Some(expected)) => assert!(words.contains(expected), "{words}"),
                 _ => assert_eq!(words.is_some(), expected.is_some(), "{code} {body}"),
             }
         };
         let none = "no endpoints available for service \"web:8080\"";
-        check(503, &status(503, none, Json::Null), Some("no endpoints: no ready Pod stands behind"));
+        check(503, &status(503, none, Json::Null), Some("Service shop/web:8080 has no ready endpoints"));
         let refused = "error trying to reach service: dial tcp 10.0.0.1:8080: connect: connection refused";
         check(503, &status(503, refused, Json::Null), Some("connection refused"));
         check(502, &status(502, refused, Json::Null), Some("connection refused"));

@@ -17,9 +17,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
+use super::dial_error::DialError;
+use super::error::ServiceError;
 use super::{PodEndpoint, ResolvedService, RoundRobin, ServiceAlias, endpoints, find, named};
 use crate::k8s::client::ClusterClient;
-use crate::k8s::error::ClusterError;
+use crate::k8s::error::Error;
 
 /// The version of the protocol, and of its way to log in (RFC 1928, RFC 1929).
 const SOCKS: u8 = 5;
@@ -46,7 +48,7 @@ struct PortForwardState {
 #[derive(Debug, Default)]
 struct PortForwardResult {
     /// Why the last one failed.
-    failure: Mutex<Option<ClusterError>>,
+    failure: Mutex<Option<Error>>,
     /// Where the last one led.
     reached: Mutex<Option<(ResolvedService, PodEndpoint)>>,
 }
@@ -78,8 +80,8 @@ impl ForwardGuard {
     }
 
     /// Why the last connection failed, if it did.
-    pub fn failure(&self) -> Option<ClusterError> {
-        self.outcome.failure.lock().clone()
+    pub fn take_error(&self) -> Option<Error> {
+        self.outcome.failure.lock().take()
     }
 
     /// The Service and the Pod that were reached last.
@@ -90,9 +92,9 @@ impl ForwardGuard {
 
 impl PortForward {
     /// Opens the proxy.
-    pub async fn open(cluster: Arc<ClusterClient>, aliases: Vec<ServiceAlias>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
+    pub async fn open(cluster: Arc<ClusterClient>, aliases: Vec<ServiceAlias>) -> Result<Self, ServiceError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(ServiceError::Listen)?;
+        let address = listener.local_addr().map_err(ServiceError::Listen)?;
         let shared = Arc::new(PortForwardState {
             cluster,
             aliases,
@@ -104,10 +106,10 @@ impl PortForward {
     }
 
     /// A ticket for one request.
-    pub fn ticket(&self) -> Result<ForwardGuard, ClusterError> {
+    pub fn ticket(&self) -> Result<ForwardGuard, Error> {
         let mut bytes = [0_u8; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-            .map_err(|_| ClusterError::failed("the system gives no random numbers"))?;
+            .map_err(|_| ServiceError::NoRandomness)?;
         let secret = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let outcome = Arc::new(PortForwardResult::default());
         self.shared.tickets.lock().insert(secret.clone(), Arc::downgrade(&outcome));
@@ -171,17 +173,17 @@ impl PortForwardState {
     async fn forward(
         &self,
         url: &Url,
-    ) -> Result<(kube::api::Portforwarder, ResolvedService, PodEndpoint), ClusterError> {
-        let wanted = named(url, &self.aliases)
-            .ok_or_else(|| ClusterError::failed(format!("{url} means no Service")))?;
+    ) -> Result<(kube::api::Portforwarder, ResolvedService, PodEndpoint), Error> {
+        let wanted = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
         let found = find(&self.cluster, &wanted).await?;
         let ready = endpoints(&self.cluster, &found).await?;
-        let endpoint = self.turns.next(&ready).ok_or_else(|| super::no_endpoints(&found))?.clone();
+        let endpoint =
+            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.shown()))?.clone();
         let pods: Api<Pod> = Api::namespaced(self.cluster.client(), &found.namespace);
         let opened = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
         match opened {
             Ok(forwarder) => Ok((forwarder, found, endpoint)),
-            Err(error) => Err(self.cluster.upgrade_refused("pods/portforward", &found.namespace, &error)),
+            Err(error) => Err(self.cluster.upgrade_refused("pods/portforward", &found.namespace, error)),
         }
     }
 }
@@ -225,10 +227,10 @@ async fn pump(
     mut forwarder: kube::api::Portforwarder,
     endpoint: &PodEndpoint,
     client: &mut TcpStream,
-) -> Result<(), ClusterError> {
+) -> Result<(), Error> {
     let PodEndpoint { pod, port } = endpoint;
     let (Some(stream), Some(error)) = (forwarder.take_stream(*port), forwarder.take_error(*port)) else {
-        return Err(ClusterError::failed(format!("nothing can be forwarded to the Pod {pod}")));
+        return Err(ServiceError::NotForwarded(pod.clone()).into());
     };
     let (mut from_pod, mut to_pod) = tokio::io::split(stream);
     let (mut from_client, mut to_client) = client.split();
@@ -247,7 +249,10 @@ async fn pump(
     };
     forwarder.abort();
     match error {
-        Some(error) => Err(ClusterError::failed(format!("port {port} of the Pod {pod}: {}", error.trim()))),
+        Some(error) => {
+            let error = DialError::parse(&error);
+            Err(ServiceError::Forwarded { pod: pod.clone(), port: *port, error }.into())
+        }
         None => Ok(()),
     }
 }

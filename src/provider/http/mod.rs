@@ -1,7 +1,9 @@
 //! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster. Floor 1.
 
+mod activity;
 mod body;
 mod client;
+mod error;
 mod netrc;
 mod response;
 mod routing;
@@ -17,11 +19,12 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use reqwest::{Client, Method, Request};
 use url::Url;
 
+use self::activity::PreparedHttp;
 use self::body::{add_query, form};
-use self::client::PreparedHttp;
 use super::process::duration;
 use super::{ActivityError, PreparedActivity, Provider};
 use crate::config::ProcessEnv;
+use crate::error_code::message_chain;
 use crate::experiment::resolve::{HttpCall, ResolvedActivity, Verification};
 use crate::experiment::{ProviderUsage, ValidationFinding};
 use crate::http_client::{self, ClientOptions};
@@ -154,7 +157,7 @@ impl Provider for HttpProvider {
                 Some(services) => services
                     .destination(&request, &verification, connect)
                     .await
-                    .map_err(ActivityError::Failed)?,
+                    .map_err(|error| ActivityError::Failed(message_chain(&error)))?,
             };
             let prepared: Box<dyn PreparedActivity> =
                 Box::new(PreparedHttp { request, call, client, destination, failing: None });

@@ -4,6 +4,7 @@
 //! proxy); everything else goes to a Pod by port-forward. The API server's own credentials go to the API server
 //! and nowhere else: what leads away from it is asked for by the client that knows none.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,17 @@ use reqwest::{Client, Proxy, Request};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::client::{SendError, execute};
-use super::response::{BodySource, HttpResponse};
+use super::client::execute;
+use super::error::SendError;
+use super::response::HttpResponse;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, MAX_REDIRECTS};
+use crate::k8s;
+use crate::k8s::ClusterClient;
 use crate::k8s::service::{
-    PortForward, ResolvedService, ServiceAlias, ServiceRef, find, is_no_endpoints, named, proxy_refusal,
+    DialErrorKind, PortForward, ResolvedService, ServiceAlias, ServiceError, ServiceRef, find, named,
+    proxy_refusal,
 };
-use crate::k8s::{ClusterClient, ClusterError};
 use crate::mutation::ServiceRoute;
 use crate::provider::KubernetesProvider;
 use crate::series::SampleOutcome;
@@ -100,11 +104,11 @@ impl ServiceRouter {
         request: &Request,
         verification: &Verification,
         connect_timeout: Option<Duration>,
-    ) -> Result<Option<RoutedRequest>, String> {
+    ) -> Result<Option<RoutedRequest>, RouteError> {
         let Some(wanted) = named(request.url(), &self.aliases) else { return Ok(None) };
         let cluster = self.kubernetes.cluster(&Map::new()).await;
-        let cluster = cluster
-            .map_err(|failure| format!("the cluster of {wanted} cannot be used: {}", failure.words()))?;
+        let cluster =
+            cluster.map_err(|source| RouteError::Cluster { service: wanted.to_string(), source })?;
         let way = choose(self.access, cluster.inside, request)?;
         Ok(Some(RoutedRequest {
             services: Arc::clone(self),
@@ -117,40 +121,57 @@ impl ServiceRouter {
         }))
     }
 
-    async fn tunnel(&self, cluster: &Arc<ClusterClient>) -> Result<Arc<PortForward>, ClusterError> {
+    async fn tunnel(&self, cluster: &Arc<ClusterClient>) -> Result<Arc<PortForward>, k8s::Error> {
         let open = async || PortForward::open(Arc::clone(cluster), self.aliases.clone()).await.map(Arc::new);
-        let tunnel = self.tunnel.get_or_try_init(open).await;
-        tunnel.cloned().map_err(|error| ClusterError::failed(format!("no local port can be opened: {error}")))
+        Ok(self.tunnel.get_or_try_init(open).await.cloned()?)
     }
 }
 
+/// Error of the choice of a route.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RouteError {
+    #[error("cannot use the cluster of {service}")]
+    Cluster { service: String, source: k8s::Error },
+    #[error("{0}, so it cannot use the service proxy: use --service-access=port-forward")]
+    NotByProxy(ProxyLimit),
+}
+
+/// Reason why the API server's service proxy cannot pass a request on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ProxyLimit {
+    #[error("the request is not a plain GET")]
+    NotPlainGet,
+    #[error("the request uses https")]
+    Https,
+    #[error("the request has a header that the API server interprets itself")]
+    ReservedHeader,
+}
+
 /// The way that a request takes.
-fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, String> {
+fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RouteError> {
     match (access, why_not_by_proxy(request)) {
         (ServiceAccess::Direct, _) => Ok(Route::Direct),
         (ServiceAccess::Auto, _) if inside => Ok(Route::Direct),
         (ServiceAccess::Auto | ServiceAccess::Proxy, None) => Ok(Route::Proxy),
         (ServiceAccess::Auto | ServiceAccess::PortForward, _) => Ok(Route::PortForward),
-        (ServiceAccess::Proxy, Some(why)) => Err(format!(
-            "{why}, so it cannot go through the service proxy: use --service-access=port-forward"
-        )),
+        (ServiceAccess::Proxy, Some(reason)) => Err(RouteError::NotByProxy(reason)),
     }
 }
 
 /// Why the API server would not pass a request on as it is. It takes some headers for its own, and would act as
 /// whom they name; it does not check the certificate of a Service.
-fn why_not_by_proxy(request: &Request) -> Option<&'static str> {
+fn why_not_by_proxy(request: &Request) -> Option<ProxyLimit> {
     let its_own = |name: &str| {
         [AUTHORIZATION, COOKIE, HOST].iter().any(|own| own == name)
             || name.starts_with("impersonate-")
             || name.starts_with("x-remote-")
     };
     if request.method() != Method::GET || request.body().is_some() {
-        Some("the request is no plain GET")
+        Some(ProxyLimit::NotPlainGet)
     } else if request.url().scheme() != "http" {
-        Some("the request is for https")
+        Some(ProxyLimit::Https)
     } else if request.headers().keys().any(|name| its_own(name.as_str())) {
-        Some("the request has a header that the API server would take for its own")
+        Some(ProxyLimit::ReservedHeader)
     } else {
         None
     }
@@ -187,13 +208,13 @@ impl RoutedRequest {
         let port = match find(&self.cluster, &self.wanted).await {
             Ok(found) => found.port.to_string(),
             // who may not look gets what the address says
-            Err(failure) if failure.code() == Some(403) => self.wanted.port.clone().unwrap_or_default(),
-            Err(failure) => return Err(connection(&failure)),
+            Err(failure) if failure.status() == Some(403) => self.wanted.port.clone().unwrap_or_default(),
+            Err(failure) => return Err(connection(failure)),
         };
         let url = request.url_mut();
         let fits = url.set_host(Some(&host)).is_ok() && url.set_port(port.parse().ok()).is_ok();
         if !fits {
-            return Err(SendError::Unexpected(format!("{host}:{port} is no address")));
+            return Err(SendError::InvalidAddress(format!("{host}:{port}")));
         }
         self.reaches(format!("{namespace}/{}:{port}", self.wanted.name), Route::Direct, None);
         execute(client, request, read).await
@@ -204,7 +225,7 @@ impl RoutedRequest {
         request: Request,
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
-        let found = find(&self.cluster, &self.wanted).await.map_err(|failure| connection(&failure))?;
+        let found = find(&self.cluster, &self.wanted).await.map_err(connection)?;
         self.reaches(found.shown(), Route::Proxy, None);
         let mut target = path_and_query(request.url());
         for _ in 0..=MAX_REDIRECTS {
@@ -222,7 +243,7 @@ impl RoutedRequest {
                 None => return Ok(answer),
             }
         }
-        Err(SendError::Unexpected(format!("Exceeded {MAX_REDIRECTS} redirects.")))
+        Err(SendError::TooManyRedirects(MAX_REDIRECTS))
     }
 
     async fn ask_by_proxy(
@@ -234,24 +255,22 @@ impl RoutedRequest {
     ) -> Result<HttpResponse, SendError> {
         let uri = found.proxy_path() + target;
         let request = http::Request::builder().method(Method::GET).uri(uri).body(Vec::new());
-        let mut request = request.map_err(|error| SendError::Unexpected(error.to_string()))?;
+        let mut request = request.map_err(|error| SendError::InvalidRequest(error.into()))?;
         request.headers_mut().clone_from(headers);
         let passed = self.cluster.pass(request);
         let response = match read {
             None => passed.await,
             Some(limit) => tokio::time::timeout(limit, passed).await.map_err(|_| SendError::Timeout)?,
         };
-        let (head, body) = response.map_err(|failure| connection(&failure))?.into_parts();
-        let status = head.status.as_u16();
-        let mut rest = BodySource::Cluster(body);
-        if matches!(status, 401 | 403 | 404 | 502 | 503) {
-            let bytes = rest.read(read).await?;
-            if let Some(failure) = proxy_refusal(found, status, &bytes) {
-                return Err(connection(&failure));
+        let mut answer = HttpResponse::new(response.map_err(connection)?);
+        if matches!(answer.status, 401 | 403 | 404 | 502 | 503) {
+            let bytes = answer.read(read).await?;
+            if let Some(error) = proxy_refusal(found, answer.status, &bytes) {
+                return Err(connection(error));
             }
-            rest = BodySource::Cluster(bytes.into());
+            answer = answer.with_body(bytes);
         }
-        Ok(HttpResponse { status, headers: head.headers, rest })
+        Ok(answer)
     }
 
     async fn send_forwarded(
@@ -259,8 +278,8 @@ impl RoutedRequest {
         request: Request,
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
-        let tunnel = self.services.tunnel(&self.cluster).await.map_err(|failure| connection(&failure))?;
-        let ticket = tunnel.ticket().map_err(|failure| connection(&failure))?;
+        let tunnel = self.services.tunnel(&self.cluster).await.map_err(connection)?;
+        let ticket = tunnel.ticket().map_err(connection)?;
         let (proxy, aliases) = (ticket.proxy(), self.services.aliases.clone());
         // addresses that mean no Service, to which a redirect may lead, are none of the cluster's business
         let proxy = Proxy::custom(move |url| named(url, &aliases).map(|_| proxy.clone()));
@@ -269,37 +288,53 @@ impl RoutedRequest {
             proxy: Some(proxy),
             ..ClientOptions::default()
         };
-        let client = http_client::build(&self.verification, options).map_err(SendError::Unexpected)?;
+        let client = http_client::build(&self.verification, options)
+            .map_err(|error| SendError::InvalidRequest(error.into()))?;
         let answer = execute(&client, request, read).await;
         if let Some((found, endpoint)) = ticket.reached() {
             self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));
         }
-        match (answer, ticket.failure()) {
-            (Err(SendError::Connection(..) | SendError::Broken(..)), Some(failure)) => {
-                Err(connection(&failure))
-            }
-            (answer, _) => answer,
+        match answer {
+            Err(SendError::Connection { .. } | SendError::Broken { .. }) => match ticket.take_error() {
+                Some(error) => Err(connection(error)),
+                None => answer,
+            },
+            answer => answer,
         }
     }
 }
 
-/// A failure on the way to the Service: nothing was sent.
-fn connection(failure: &ClusterError) -> SendError {
-    SendError::Connection(failure.words().trim_end().to_owned(), kind(failure))
+/// Returns the error of a request that did not reach the Service.
+fn connection(error: k8s::Error) -> SendError {
+    let outcome = outcome(&error);
+    SendError::Connection { cause: Box::new(ServiceUnreachable(error)), outcome }
 }
 
-/// Of what kind it is, for those who count.
-fn kind(failure: &ClusterError) -> SampleOutcome {
-    let words = failure.words();
-    if is_no_endpoints(failure) {
-        SampleOutcome::NoEndpoints
-    } else if ["connection refused", "connection reset", "EOF"].iter().any(|known| words.contains(known)) {
-        // what the API server says of the Pod that it could not reach
-        SampleOutcome::Refused
-    } else if words.contains("i/o timeout") {
-        SampleOutcome::Timeout
-    } else {
-        SampleOutcome::Other
+/// Error on the way to a Service, shown on one line with its hint.
+#[derive(Debug)]
+struct ServiceUnreachable(k8s::Error);
+
+impl fmt::Display for ServiceUnreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.summary())
+    }
+}
+
+impl std::error::Error for ServiceUnreachable {}
+
+/// Returns how samples count an error on the way to a Service.
+fn outcome(error: &k8s::Error) -> SampleOutcome {
+    match error {
+        k8s::Error::Service(ServiceError::NoEndpoints(_)) => SampleOutcome::NoEndpoints,
+        // the API server's own connection to the Pod
+        k8s::Error::Service(ServiceError::Proxy(error) | ServiceError::Forwarded { error, .. }) => {
+            match error.kind {
+                DialErrorKind::Refused => SampleOutcome::Refused,
+                DialErrorKind::Timeout => SampleOutcome::Timeout,
+                DialErrorKind::Other => SampleOutcome::Other,
+            }
+        }
+        _ => SampleOutcome::Other,
     }
 }
 

@@ -1,0 +1,112 @@
+//! Errors of the connection settings.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::super::error::Cause;
+use crate::error_code::ErrorCode;
+
+/// Error of a kubeconfig, a flag or a variable that describes the connection. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot read {}", path.display())]
+    Invalid { path: PathBuf, source: Cause },
+    #[error("{files} has no current context")]
+    NoCurrentContext { files: String, known: Vec<String> },
+    /// Verbatim: the Python client of Kubernetes.
+    #[error("Invalid kube-config file. Expected object with name {name} in {files}/contexts list")]
+    UnknownContext { files: String, name: String, known: Vec<String> },
+    #[error("--{flag} {name}: {files} has no such {flag}")]
+    UnknownEntry { files: String, flag: &'static str, name: String, known: Vec<String> },
+    #[error("no cluster configured: {}", describe_search(searched))]
+    NoCluster { searched: Vec<PathBuf> },
+    /// Verbatim: the Python client of Kubernetes.
+    #[error("Service host/port is not set.")]
+    NotInCluster(#[source] Cause),
+    #[error("{flag} {}: cannot read the file", path.display())]
+    UnreadableFlag { flag: &'static str, path: PathBuf, source: io::Error },
+    #[error("invalid --server '{server}'")]
+    InvalidServer { server: String, source: http::uri::InvalidUri },
+    #[error("{origin}: invalid server '{server}': expected an http or https address")]
+    InvalidScheme { origin: String, server: String },
+    #[error("--as-group, --as-uid and --as-user-extra need --as")]
+    NoUserToImpersonate,
+    #[error("a credential has characters that an HTTP header cannot have")]
+    InvalidHeader,
+    /// The settings are read, but no client can be made of them.
+    #[error("cannot use {origin}")]
+    Unusable { origin: String, source: Cause },
+    #[error(transparent)]
+    Refused(#[from] RefusedContext),
+}
+
+/// Cluster that the allowlist does not name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; allowed: {}", describe_cluster(cluster), allowed.join(", "))]
+pub struct RefusedContext {
+    pub(super) cluster: RefusedCluster,
+    pub(super) allowed: Vec<String>,
+    pub(super) hint: String,
+}
+
+/// Name of a refused cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RefusedCluster {
+    InCluster,
+    Server,
+    Context(String),
+}
+
+fn describe_cluster(cluster: &RefusedCluster) -> String {
+    match cluster {
+        RefusedCluster::InCluster => "the cluster of this Pod is not allowed".to_owned(),
+        RefusedCluster::Server => "a cluster without a context is not allowed".to_owned(),
+        RefusedCluster::Context(name) => format!("context '{name}' is not allowed"),
+    }
+}
+
+fn describe_search(searched: &[PathBuf]) -> String {
+    if searched.is_empty() {
+        return "no home directory to search".to_owned();
+    }
+    let paths: Vec<String> = searched.iter().map(|path| path.display().to_string()).collect();
+    format!("no kubeconfig at {}", paths.join(", "))
+}
+
+impl ConfigError {
+    pub(super) fn unusable(origin: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unusable { origin: origin.to_owned(), source: Cause::new(error) }
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(_) => ErrorCode::CiContextRefused,
+            Self::NoUserToImpersonate | Self::UnreadableFlag { .. } | Self::InvalidServer { .. } => {
+                ErrorCode::UsageInvalid
+            }
+            _ => ErrorCode::KubeconfigInvalid,
+        }
+    }
+
+    /// Returns what the user can do, in the imperative.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let choose = |flag: &str, known: &[String]| {
+            Some(if known.is_empty() {
+                "check that the file is a kubeconfig: it has no entries".to_owned()
+            } else {
+                format!("choose {flag} from: {}", known.join(", "))
+            })
+        };
+        match self {
+            Self::NoCurrentContext { known, .. } | Self::UnknownContext { known, .. } => {
+                choose("--context", known)
+            }
+            Self::UnknownEntry { flag, known, .. } => choose(&format!("--{flag}"), known),
+            Self::NoCluster { .. } => Some("name a kubeconfig with --kubeconfig or KUBECONFIG".to_owned()),
+            Self::Refused(refused) => Some(refused.hint.clone()),
+            _ => None,
+        }
+    }
+}

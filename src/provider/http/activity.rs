@@ -1,0 +1,97 @@
+//! A prepared request: sends it, as often as its activity allows.
+
+use futures_util::future::BoxFuture;
+use reqwest::{Client, Request};
+
+use super::client::execute;
+use super::error::SendError;
+use super::response::read_output;
+use super::routing::RoutedRequest;
+use crate::experiment::resolve::HttpCall;
+use crate::mutation::{EffectState, ProgressCallback, ServiceRoute, Target};
+use crate::provider::process::duration;
+use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
+use crate::series::SampleOutcome;
+use crate::value::Value;
+
+/// A request that can be sent.
+pub(super) struct PreparedHttp {
+    pub(super) request: Request,
+    pub(super) call: HttpCall,
+    pub(super) client: Client,
+    /// The Service that it is meant for, if it is one.
+    pub(super) destination: Option<RoutedRequest>,
+    /// Of what kind the failure of the last attempt was.
+    pub(super) failing: Option<SampleOutcome>,
+}
+
+impl PreparedActivity for PreparedHttp {
+    fn targets(&self) -> &[Target] {
+        &[]
+    }
+
+    fn apply<'a>(
+        &'a mut self,
+        _told: &'a ProgressCallback<'a>,
+    ) -> BoxFuture<'a, Result<Value, ActivityError>> {
+        Box::pin(async {
+            let mut tries = 0;
+            self.failing = None;
+            loop {
+                let error = match self.send().await {
+                    Ok(output) => return Ok(output),
+                    Err(error) => error,
+                };
+                if tries < self.call.max_retries && self.may_retry(&error) {
+                    tries += 1;
+                    continue;
+                }
+                self.failing = Some(error.outcome());
+                return Err(error.into_activity_error(&self.call.url));
+            }
+        })
+    }
+
+    fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck {
+        let (state, detail) = match outcome.map(|output| output.get("status").cloned().unwrap_or_default()) {
+            Ok(Value::Int(status)) if status < 400 => {
+                (EffectState::Confirmed, format!("answered with {status}"))
+            }
+            Ok(status) => (EffectState::Mismatch, format!("answered with {}", status.python_text())),
+            Err(error) => (EffectState::Mismatch, error.text().to_owned()),
+        };
+        EffectCheck::Known(state, detail)
+    }
+
+    fn reached(&self) -> Option<ServiceRoute> {
+        self.destination.as_ref()?.reached.clone()
+    }
+
+    fn failing(&self) -> Option<SampleOutcome> {
+        self.failing
+    }
+}
+
+impl PreparedHttp {
+    /// Whether the request can be sent again: a request that may have arrived must be idempotent.
+    fn may_retry(&self, error: &SendError) -> bool {
+        match error {
+            SendError::Connection { .. } => true,
+            SendError::Broken { .. } | SendError::Timeout => self.request.method().is_idempotent(),
+            _ => false,
+        }
+    }
+
+    async fn send(&mut self) -> Result<Value, SendError> {
+        let read = self.call.timeout.1.map(duration);
+        let request = self
+            .request
+            .try_clone()
+            .ok_or_else(|| SendError::InvalidRequest("the body cannot be sent twice".into()))?;
+        let answer = match &mut self.destination {
+            None => execute(&self.client, request, read).await?,
+            Some(destination) => destination.send(&self.client, request, read).await?,
+        };
+        read_output(answer, read).await
+    }
+}

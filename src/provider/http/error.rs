@@ -1,0 +1,73 @@
+//! Reasons why a request has no answer.
+
+use std::error::Error as StdError;
+
+use super::ActivityError;
+use crate::diagnostic::Diagnostic;
+use crate::error_code::message_chain;
+use crate::series::SampleOutcome;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Verbatim: the Chaos Toolkit's message for an answer that does not come in time.
+pub(super) const TOO_LONG: &str = "activity took too long to complete";
+/// How much of an answer is read, in bytes.
+pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Error of a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// No connection was made, so nothing was sent.
+    #[error("{cause}")]
+    Connection { cause: BoxError, outcome: SampleOutcome },
+    /// The connection broke before an answer began.
+    #[error("{cause}")]
+    Broken { cause: BoxError, outcome: SampleOutcome },
+    /// No answer began in time.
+    #[error("{TOO_LONG}")]
+    Timeout,
+    /// The answer began, and did not end in time.
+    #[error("{TOO_LONG}")]
+    SlowBody,
+    #[error("the answer broke off: {0}")]
+    BrokenBody(BoxError),
+    #[error("the answer is larger than {} MiB", MAX_BODY / 1024 / 1024)]
+    LargeBody,
+    #[error("{0}")]
+    InvalidBody(Diagnostic),
+    /// Verbatim: the message of Python's `requests`.
+    #[error("Exceeded {0} redirects.")]
+    TooManyRedirects(usize),
+    #[error("{0}")]
+    InvalidRequest(BoxError),
+    #[error("invalid address {0}")]
+    InvalidAddress(String),
+}
+
+impl SendError {
+    /// Returns how samples count the error.
+    pub(super) fn outcome(&self) -> SampleOutcome {
+        match self {
+            Self::Connection { outcome, .. } | Self::Broken { outcome, .. } => *outcome,
+            Self::Timeout => SampleOutcome::Timeout,
+            _ => SampleOutcome::Other,
+        }
+    }
+
+    /// Returns the error of the activity that sent a request to an address.
+    pub(super) fn into_activity_error(self, url: &str) -> ActivityError {
+        let text = message_chain(&self);
+        match self {
+            Self::Connection { .. } | Self::Broken { .. } => {
+                ActivityError::Failed(format!("failed to connect to {url}: {text}"))
+            }
+            Self::Timeout | Self::SlowBody | Self::BrokenBody(_) | Self::LargeBody => {
+                ActivityError::Failed(text)
+            }
+            Self::InvalidBody(_)
+            | Self::TooManyRedirects(_)
+            | Self::InvalidRequest(_)
+            | Self::InvalidAddress(_) => ActivityError::Unexpected(text),
+        }
+    }
+}
