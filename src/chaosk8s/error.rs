@@ -14,7 +14,7 @@ pub enum Error {
 }
 
 /// Result of a function.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Python exception that the function of the Chaos Toolkit's package raises in the same case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

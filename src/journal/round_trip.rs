@@ -96,7 +96,7 @@ fn action() -> impl Strategy<Value = ActionRecord> {
     let at = select(&["/run/0", "/run/1", "/rollbacks/0", "/steady_states/after/probes/0", "/x"][..]);
     let target = (text(), option::of(text()), text(), text(), option::of(any::<bool>()))
         .prop_map(|(kind, namespace, name, uid, done)| TargetRecord { kind, namespace, name, uid, done });
-    let state = prop_oneof![6 => Just(crate::mutation::EffectState::Confirmed.into()), 1 => keyword()];
+    let state = prop_oneof![6 => Just(EffectState::Confirmed.into()), 1 => keyword()];
     let effect = (state, option::of(text()), option::of(text()), text()).prop_map(
         |(state, asked_at, effective_at, detail)| EffectRecord { state, asked_at, effective_at, detail },
     );
@@ -132,20 +132,20 @@ fn series() -> impl Strategy<Value = Series> {
         .prop_map(|(due, latency, outcome)| RawSample(due, latency, outcome));
     let texts = (text(), text(), option::of(text()), option::of(text()));
     (texts, number(), any::<bool>(), vec(phase, 0..3), option::of(number()), vec(raw, 0..3)).prop_map(
-        |((probe, provider, began, vantage), time, settled, phases, after, raw)| Series {
+        |((probe, provider, began, route), time, settled, phases, after, raw)| Series {
             probe,
             provider,
             period: time,
             deadline: time,
             began,
-            vantage,
+            route,
             settled,
             phases,
             detected_after: after,
             recovered_after: after,
             recovery_watched: time,
             raw,
-            raw_left_out: 1,
+            raw_dropped: 1,
         },
     )
 }

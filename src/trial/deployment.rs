@@ -135,7 +135,7 @@ impl TrialCluster {
         *self.stop.lock() = stop.clone();
         let (cluster, requested) = (Arc::clone(&self.cluster), plan.clone());
         let task = tokio::spawn(async move {
-            let applied = apply_when_possible(&requested, &cluster, &stop).await;
+            let applied = send_change(&requested, &cluster, &stop).await;
             drop(guard);
             applied
         });
@@ -227,14 +227,11 @@ impl TrialCluster {
     }
 }
 
-/// Applies a change, once the service accounts of its Pods exist.
-async fn apply_when_possible(
-    plan: &MutationPlan,
-    cluster: &ClusterClient,
-    stop: &StopToken,
-) -> Result<(), Error> {
+/// Sends the requests of a change, once the service accounts of its Pods exist.
+async fn send_change(plan: &MutationPlan, cluster: &ClusterClient, stop: &StopToken) -> Result<(), Error> {
     readiness::wait_for_service_accounts(plan, cluster, stop).await;
-    Ok(plan.apply(cluster, stop, &|_, _| {}).await.map(drop)?)
+    plan.apply(cluster, stop, &|_, _| {}).await?;
+    Ok(())
 }
 
 /// Returns the replicas of workloads in manifests, by kind and name.

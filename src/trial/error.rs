@@ -7,8 +7,8 @@ use crate::k8s;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refuses a request, or does not answer.
-    #[error("{}", .0.summary())]
-    Cluster(k8s::Error),
+    #[error(transparent)]
+    Cluster(#[from] k8s::Error),
     #[error("cannot {verb} {object}")]
     Object {
         verb: &'static str,
@@ -43,6 +43,7 @@ pub enum Error {
 
 impl Error {
     /// Adds the operation and its object.
+    #[must_use]
     pub fn of_object(self, verb: &'static str, object: impl Into<String>) -> Self {
         Self::Object { verb, object: object.into(), source: Box::new(self) }
     }
@@ -64,12 +65,6 @@ fn join(errors: &[Error]) -> String {
     messages.join("; ")
 }
 
-impl From<k8s::Error> for Error {
-    fn from(error: k8s::Error) -> Self {
-        Self::Cluster(error)
-    }
-}
-
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
@@ -86,6 +81,7 @@ impl Coded for Error {
         match self {
             Self::ClusterScopedExists { .. } => Some("remove it from --common".to_owned()),
             Self::Object { source, .. } => source.hint(),
+            Self::Cluster(error) => error.hint(),
             _ => None,
         }
     }

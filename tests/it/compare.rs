@@ -1,4 +1,4 @@
-//! Runs before a change against runs after it: `kubectl chaos compare`.
+//! `kubectl chaos compare`: runs before a change against runs after it.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,18 @@ fn look(met: bool) -> Value {
         "output": 0, "status": "succeeded", "tolerance_met": met}]})
 }
 
-/// What sampling saw of a probe.
+/// The sampled values of a probe.
 #[derive(Clone, Copy)]
 pub struct Seen {
-    /// How many of a thousand samples were good.
+    /// The number of good samples per thousand.
     pub ok: u64,
-    /// When it recovered.
+    /// The time until recovery.
     pub recovered: Option<f64>,
     pub p95: f64,
 }
 
 impl Seen {
-    /// Everything was good.
+    /// All samples are good.
     pub const FINE: Self = Self { ok: 1000, recovered: Some(0.0), p95: 20.0 };
 
     fn series(self, probe: &str) -> Value {
@@ -31,14 +31,14 @@ impl Seen {
             json!({"phase": phase, "from": 0.0, "to": 1.0, "due": 1000, "missed": 0,
                 "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": latency})
         };
-        json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2.0, "vantage": "proxy",
+        json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2.0, "route": "proxy",
             "settled": true, "phases": [seen("baseline"), seen("fault"), seen("recovery")],
             "detected_after": null, "recovered_after": recovered, "recovery_watched": 12.0, "raw": [],
-            "raw_left_out": 0})
+            "raw_dropped": 0})
     }
 }
 
-/// A run that held, failed or was void.
+/// The journal of a run that held, failed or was void.
 pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     let action = json!({"type": "action", "name": "break it", "provider": {"type": "process", "path": "sh"}});
     let samples: Vec<Value> = seen.iter().map(|(probe, seen)| seen.series(probe)).collect();
@@ -57,7 +57,7 @@ pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     })
 }
 
-/// Writes journals, and gives their names.
+/// Writes journals, and returns their names.
 pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
     let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
     let write = |(name, journal): (String, &Value)| {
@@ -82,7 +82,7 @@ fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
     chaos.run(words)
 }
 
-/// A comparison of every kind, for those who look at what it consists of.
+/// A comparison with every verdict.
 pub fn spread() -> Vec<(String, Value)> {
     let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
         let finished = compare(&before, &after, &["-o", "json"]);
@@ -92,7 +92,7 @@ pub fn spread() -> Vec<(String, Value)> {
     kinds().into_iter().map(answer).collect()
 }
 
-/// Journals before and after for a comparison of every kind, and what it is called.
+/// The journals of a comparison with every verdict, and its name.
 pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let steps = |ok: u64, p95: f64, recovered: Option<f64>| -> Vec<Seen> {
         let step = |at: u64| {
@@ -139,7 +139,7 @@ pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
         own["cluster"]["version"] = json!("v1.31.0");
         own["environment"] = environment(3);
         own["samples"][0]["period"] = json!(1.0);
-        own["samples"][0]["vantage"] = json!("direct");
+        own["samples"][0]["route"] = json!("direct");
         own["variables"] = json!({"url": "00000001"});
     }
     let mut here = with("b", "held", &base);
@@ -182,13 +182,13 @@ fn compare_of_real_runs_reports_fixed() {
         ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
     let answer = chaos.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
     assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
-    // the same runs against each other are no answer
+    // a comparison of a run with itself is inconclusive
     chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
-    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("one and the same run");
-    // and another experiment is another one
+    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("journals of the same run");
+    // different experiments cannot be compared
     let other = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
-    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of two experiments");
+    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of different experiments");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn compare_exit_code_reflects_verdict() {
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
-    // mixed outcomes are an answer, which more runs do not change
+    // mixed outcomes are a verdict that more runs do not change
     check("held failed", "held held", &[], 0);
     check("held failed", "void", &[], 8);
 }
@@ -222,16 +222,16 @@ fn compare_rejects_incomparable_journals_by_name() {
     let check = |arguments: &[&str], code: i32, says: &str| {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
-    check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
+    check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
     check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
     check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
-    check(&["fine.json", "."], 3, "cannot be read");
+    check(&["fine.json", "."], 3, "cannot read journal .");
     check(&[], 2, "required");
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
     check(&["--before", "fine.json"], 2, "required");
-    check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "'ratio=lots' is no margin");
+    check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "invalid margin 'ratio=lots'");
     check(&["fine.json", "fine.json", "--fail-on", "worse"], 2, "invalid value");
 }
 
@@ -248,15 +248,15 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         SO IT IS
+PROBE  METRIC           BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
-    // the words of the table, whatever its columns are wide
+    // the words of the table, without the widths of its columns
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert!(words(&text).starts_with(&words(expected)), "{text}");
     assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
     assert!(text.contains(
-        "after 6   after-5.json   void      probe 'whole' was not within its tolerance to begin with\n"
+        "after 6   after-5.json   void      probe 'whole' was not within its tolerance before the method\n"
     ));
     assert!(!text.contains("before 1") && !text.contains("seed"), "{text}");
     let wide =
@@ -274,7 +274,7 @@ fn compare_reports_confounders_above_verdict() {
     }
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
     let first: Vec<&str> = text.lines().take(2).collect();
-    assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+    assert_eq!(first, ["confounder: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
 }
 
 #[test]
@@ -299,19 +299,19 @@ fn compare_detects_different_variables_and_strategy() {
     let from_a_file = run("file.json", &["--var-file", "given.json"]);
     assert_eq!(from_a_file["variables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pin"]);
     assert!(!from_a_file.to_string().contains("4711"), "{from_a_file:#}");
-    // it is the same however it is given
+    // the source of the value does not matter
     assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
     run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
     let first = |before: &str, after: &str| -> String {
         let told = chaos.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
-    assert_eq!(first("plain.json", "file.json"), "not the same: what was given for 'pin' differs");
-    assert_eq!(first("file.json", "other.json"), "not the same: what was given for 'other', 'pin' differs");
+    assert_eq!(first("plain.json", "file.json"), "confounder: values of 'pin' differ");
+    assert_eq!(first("file.json", "other.json"), "confounder: values of 'other', 'pin' differ");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
-    refused.says("plain.json and through.json looked at the steady state at different times");
+    refused.says("plain.json and through.json checked the steady state at different times");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn compare_formats_agree_and_escape_untrusted_text() {
     let (before, after) = (runs("b", "held held", &[(hostile, Seen::FINE)]), runs("a", "held", &[]));
     let of = |format: &str| compare(&before, &after, &["-o", format]).exits(8).stdout;
     let json: Value = serde_json::from_str(&of("json")).unwrap();
-    assert_eq!(json["rows"][0]["probe"], hostile);
+    assert_eq!(json["metrics"][0]["probe"], hostile);
     let yaml = of_yaml(&of("YAML"));
     assert_eq!(json, yaml);
     for text in [of("text"), of("wide")] {
@@ -329,7 +329,7 @@ fn compare_formats_agree_and_escape_untrusted_text() {
     }
 }
 
-/// YAML, as JSON has it.
+/// Parses YAML to JSON.
 fn of_yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }

@@ -180,11 +180,9 @@ fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> Reject
     // an unreachable cluster is named in the error itself
     let place = if error.status().is_some() { place } else { "" };
     let message = format!("cannot use cluster{place}: {}", message_chain(error));
-    RejectedRun::new(
-        &session.terminal,
-        "runtime",
-        CliError::new(error.code(), message).with_status(ExitStatus::Unreachable),
-    )
+    let mut rejection = CliError::new(error.code(), message).with_status(ExitStatus::Unreachable);
+    rejection.hint = error.hint();
+    RejectedRun::new(&session.terminal, "runtime", rejection)
 }
 
 /// Rejects clusters of activities with credentials of their own that the context allowlist does not contain.

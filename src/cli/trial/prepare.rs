@@ -209,7 +209,8 @@ pub(super) async fn connect(context: &RunContext) -> Result<Arc<ClusterClient>, 
     connected.map_err(|error| {
         // connection errors name the address themselves
         let location = if error.status().is_some() { location.as_str() } else { "" };
-        let message = format!("cannot use the cluster{location}: {}", error.summary());
-        CliError::new(ErrorCode::TrialCluster, message)
+        let mut error = CliError::from(error).with_status(ExitStatus::Unreachable);
+        error.message = format!("cannot use the cluster{location}: {}", error.message);
+        error
     })
 }
