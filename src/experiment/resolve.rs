@@ -1,4 +1,6 @@
 //! Resolves an activity: substitutes its placeholders and types its arguments for the provider.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 and requests 2.32 (messages that they have)
 
 use super::model::{Activity, ProviderKind};
 use crate::substitution::Scope;

@@ -14,7 +14,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::document::{Document, MAX_DEPTH, MAX_NODES, SpannedEntry, SpannedKind, SpannedValue, clamp};
 use super::json::duplicate_key;
-use super::yaml_scalar;
+use super::yaml_scalar::{self, ScalarError};
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
@@ -395,13 +395,13 @@ fn standard(tag: &Tag) -> Option<&str> {
     }
 }
 
-fn unknown_tag(tag: &Tag) -> String {
+fn unknown_tag(tag: &Tag) -> ScalarError {
     let name = if tag.is_yaml_core_schema() {
         format!("tag:yaml.org,2002:{}", tag.suffix)
     } else {
         format!("{}{}", tag.handle, tag.suffix)
     };
-    format!("could not determine a constructor for the tag '{name}'")
+    ScalarError::UnsupportedTag(name)
 }
 
 fn measure(node: &SpannedValue) -> ExpansionSize {

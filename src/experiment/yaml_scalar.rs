@@ -1,9 +1,28 @@
 //! Resolves plain YAML scalars with the rules of YAML 1.1, as PyYAML does.
+//!
+//! Verbatim: PyYAML 6.0 (message about constructors)
 
 use crate::value::Value;
 
+/// An error of a scalar.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScalarError {
+    #[error("the number {0} has more than 38 digits")]
+    TooManyDigits(String),
+    #[error("invalid value {text:?}: expected type !!{tag}")]
+    WrongType { text: String, tag: String },
+    #[error("invalid date {0}")]
+    InvalidDate(String),
+    /// PyYAML's message.
+    #[error("could not determine a constructor for the tag 'tag:yaml.org,2002:{0}'")]
+    UnknownTag(String),
+    /// PyYAML's message.
+    #[error("could not determine a constructor for the tag '{0}'")]
+    UnsupportedTag(String),
+}
+
 /// Resolves a plain scalar without a tag.
-pub(super) fn resolve(text: &str) -> Result<Value, String> {
+pub(super) fn resolve(text: &str) -> Result<Value, ScalarError> {
     if let Some(value) = null(text).or_else(|| boolean(text)) {
         return Ok(value);
     }
@@ -14,17 +33,16 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
         return Ok(value);
     }
     match integer(text) {
-        Some(whole) => {
-            whole.map(Value::Int).ok_or_else(|| format!("the number {text} has more than 38 digits"))
-        }
+        Some(whole) => whole.map(Value::Int).ok_or_else(|| ScalarError::TooManyDigits(text.to_owned())),
         None => timestamp(text).unwrap_or_else(|| Ok(Value::from(text))),
     }
 }
 
 /// Resolves a scalar with a standard tag such as `!!int`.
-pub(super) fn construct(tag: &str, text: &str) -> Result<Value, String> {
-    let fits =
-        |value: Option<Value>| value.ok_or_else(|| format!("invalid value {text:?}: expected type !!{tag}"));
+pub(super) fn construct(tag: &str, text: &str) -> Result<Value, ScalarError> {
+    let fits = |value: Option<Value>| {
+        value.ok_or_else(|| ScalarError::WrongType { text: text.to_owned(), tag: tag.to_owned() })
+    };
     match tag {
         "str" => Ok(Value::from(text)),
         "null" => Ok(Value::Null),
@@ -35,7 +53,7 @@ pub(super) fn construct(tag: &str, text: &str) -> Result<Value, String> {
                 .or_else(|| integer(text).flatten().and_then(|i| Value::Int(i).as_f64()).map(Value::Float)),
         ),
         "timestamp" => fits(timestamp(text).transpose()?),
-        _ => Err(format!("could not determine a constructor for the tag 'tag:yaml.org,2002:{tag}'")),
+        _ => Err(ScalarError::UnknownTag(tag.to_owned())),
     }
 }
 
@@ -164,7 +182,7 @@ fn sexagesimal_float(whole: &str, fraction: &str, sign: f64) -> Option<Value> {
 }
 
 /// Parses a date or time to ISO 8601 text, as in the Chaos Toolkit's journal.
-fn timestamp(text: &str) -> Option<Result<Value, String>> {
+fn timestamp(text: &str) -> Option<Result<Value, ScalarError>> {
     let bytes = text.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
         bytes.get(range).is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
@@ -192,7 +210,7 @@ fn timestamp(text: &str) -> Option<Result<Value, String>> {
     };
     let iso = date.clone() + &time;
     if !is_date(&date) || !is_time(&time) {
-        return Some(Err(format!("invalid date {text}")));
+        return Some(Err(ScalarError::InvalidDate(text.to_owned())));
     }
     Some(Ok(Value::Text(iso)))
 }

@@ -126,11 +126,11 @@ fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
 
 /// Returns the encodings of a secret in JSON and in URLs.
 fn encoded_forms(secret: &str) -> Vec<String> {
-    let json = |text: Result<String, String>| text.ok().map(|t| t[1..t.len() - 1].to_owned());
+    let unquote = |json: String| json[1..json.len() - 1].to_owned();
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![encoded.replace('+', "%20"), encoded];
-    forms.extend(json(json_text(&Value::from(secret))));
-    forms.extend(json(serde_json::to_string(secret).map_err(|e| e.to_string())));
+    forms.extend(json_text(&Value::from(secret)).ok().map(unquote));
+    forms.extend(serde_json::to_string(secret).ok().map(unquote));
     forms.retain(|form| form != secret);
     forms
 }

@@ -14,7 +14,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 pub use order::Incomparable;
-pub use text::json_text;
+pub use text::{NotJsonCompliant, json_text};
 
 /// A mapping in the order of its keys in the document.
 pub type Map = IndexMap<String, Value>;

@@ -96,22 +96,27 @@ fn unquoted_debug(c: char) -> String {
     format!("a{c}").escape_debug().to_string()
 }
 
+/// A value with an infinity or a NaN, which `json.dumps(value, allow_nan=False)` rejects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Out of range float values are not JSON compliant")]
+pub struct NotJsonCompliant;
+
 /// Formats the value like Python's `json.dumps(value)`: a space after commas and colons, non-ASCII escaped.
 ///
 /// An `http` activity with a JSON content type sends this. Infinities and NaN are errors.
-pub fn json_text(value: &Value) -> Result<String, String> {
+pub fn json_text(value: &Value) -> Result<String, NotJsonCompliant> {
     let mut out = String::new();
     write_json(value, &mut out)?;
     Ok(out)
 }
 
-fn write_json(value: &Value, out: &mut String) -> Result<(), String> {
+fn write_json(value: &Value, out: &mut String) -> Result<(), NotJsonCompliant> {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Int(i) => out.push_str(&i.to_string()),
         Value::Float(f) if !f.is_finite() => {
-            return Err("Out of range float values are not JSON compliant".to_owned());
+            return Err(NotJsonCompliant);
         }
         Value::Float(f) => out.push_str(&float_text(*f)),
         Value::Text(t) => write_json_text(t, out),
