@@ -84,10 +84,7 @@ fn malformed_manifest_exits_with_usage_error() {
     refuses("no-kind.yaml", "without apiVersion or kind");
     chaos.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n");
     let trial = ["trial", "experiment.json", "--embedded", "--before", "namespace.yaml", "--after"];
-    chaos
-        .run(trial.into_iter().chain(["namespace.yaml"]))
-        .exits(2)
-        .says("--before");
+    chaos.run(trial.into_iter().chain(["namespace.yaml"])).exits(2).says("--before");
 }
 
 #[test]
