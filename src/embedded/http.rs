@@ -19,7 +19,7 @@ use super::EmbeddedCluster;
 use super::api::{
     ApiServer, DeleteOptions, ListOptions, ListResult, ObjectPath, RequestedForm, Watch, WriteOptions,
 };
-use super::network::RouteError;
+use super::network::UnreachableService;
 use super::patch::{ApiPatchType, apply_patch};
 use super::protobuf;
 use super::selector::LabelSelector;
@@ -222,8 +222,10 @@ impl EmbeddedCluster {
         }
         let endpoint = self.next_endpoint(&at.namespace, name, port).map_err(|error| {
             ApiStatus::unavailable(match error {
-                RouteError::NoEndpoints => format!("no endpoints available for service \"{name}\""),
-                RouteError::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
+                UnreachableService::NoEndpoints => format!("no endpoints available for service \"{name}\""),
+                UnreachableService::NoPort => {
+                    format!("no service port \"{port}\" found for service \"{name}\"")
+                }
             })
         })?;
         let address = endpoint.address;

@@ -48,7 +48,7 @@ impl std::fmt::Display for PodAddress {
 
 /// Why no Pod of a Service can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RouteError {
+pub(super) enum UnreachableService {
     /// No Pod is ready.
     NoEndpoints,
     /// The Service has no such port.
@@ -115,10 +115,10 @@ impl EmbeddedCluster {
         namespace: &str,
         service: &str,
         port: &str,
-    ) -> Result<NetworkEndpoint, RouteError> {
+    ) -> Result<NetworkEndpoint, UnreachableService> {
         let ready = self.ready_endpoints(namespace, service, port)?;
         if ready.is_empty() {
-            return Err(RouteError::NoEndpoints);
+            return Err(UnreachableService::NoEndpoints);
         }
         let turn = self.network.next_index.fetch_add(1, Ordering::Relaxed);
         let pod_address = ready[turn % ready.len()];
@@ -142,17 +142,17 @@ impl EmbeddedCluster {
         namespace: &str,
         service: &str,
         port: &str,
-    ) -> Result<Vec<PodAddress>, RouteError> {
+    ) -> Result<Vec<PodAddress>, UnreachableService> {
         let state = self.api.lock();
         let find = |resource: &str| state.store.get(&ObjectKey::new(resource, namespace, service));
-        let object = find("/services").ok_or(RouteError::NoPort)?;
+        let object = find("/services").ok_or(UnreachableService::NoPort)?;
         let ports: Vec<&Json> = items(&object["spec"]["ports"]).collect();
         let named = |one: &&&Json| {
             one["name"] == port || one["port"].as_u64().is_some_and(|number| port.parse() == Ok(number))
         };
         let service_port = match ports.as_slice() {
             [only] if port.is_empty() => only,
-            ports => ports.iter().find(named).ok_or(RouteError::NoPort)?,
+            ports => ports.iter().find(named).ok_or(UnreachableService::NoPort)?,
         };
         let Some(endpoints) = find("/endpoints") else { return Ok(Vec::new()) };
         let mut addresses = Vec::new();

@@ -74,7 +74,7 @@ fn unread_switch_demo_reports_inconclusive() {
 
 #[test]
 fn killed_pod_demo_reports_fixed() {
-    show("killed-pod", "no answer: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
+    show("killed-pod", "no response: ", "200 \"Hello from the provider!\"", ["deviated", "held"], "fixed");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn init_names_missing_flags_and_keeps_existing_file() {
     let whole = ["init", "--url", "http://x/", "--fault", "kill-pods", "-l", "a=b"];
     check(
         &["--url", "http://x/", "--fault", "kill-pods", "-l", "a=b", "--output", "e.txt"],
-        &["e.txt", ".json, .yaml or .yml"],
+        &["'.txt'", ".json, .yaml or .yml"],
     );
     chaos.write("mine.json", "precious");
     chaos.run(whole.iter().chain(&["--output", "mine.json"])).exits(2).says("--force");
