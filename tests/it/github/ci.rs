@@ -128,7 +128,7 @@ fn results_committed_in_pull_request_are_not_published() {
     check(&all, &nowhere, "nowhere.json", false);
 }
 
-/// A journal that somebody wrote by hand, and its name.
+/// Returns a forged journal and its name.
 fn with_journal(name: &str, what: &str) -> (String, String) {
     (name.to_owned(), journal(name, what, &[]).to_string())
 }
@@ -217,7 +217,7 @@ fn ci_refuses_events_with_base_branch_permissions() {
         );
         assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
     }
-    // a comment on an issue is about nobody's changes
+    // a comment on an issue has no pull request
     let issue = json!({"action": "created", "issue": {"number": 5}});
     may(&Job::new("issue_comment", &issue), &["prod"], &["--allow-context", "prod"], true, "");
 }
@@ -356,7 +356,7 @@ fn configuration_cannot_read_job_variables() {
     }
 }
 
-/// Nothing of what an experiment makes anybody say is a command.
+/// Output of an experiment never becomes a workflow command.
 #[test]
 fn workflow_commands_in_experiment_are_neutralised() {
     let job = Job::of_a_pull_request();
@@ -442,7 +442,7 @@ fn ci_runs_trial_and_publish_comments() {
     let derived = hostile.outputs();
     assert_eq!((derived["verdict"].as_str(), derived["after"].as_str()), ("fixed", "holds"));
     let job = hostile;
-    // whoever cleans up after it finds that there is nothing to do, and needs no cluster for it
+    // cleanup has nothing to do, and needs no cluster
     let cleaned = job.chaos.run(["recover", "--from", "results", "--yes"]).exits(0);
     assert!(cleaned.stdout.starts_with("nothing to do"), "{}", cleaned.stdout);
 }

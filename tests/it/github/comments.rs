@@ -1,4 +1,4 @@
-//! One comment per experiment, updated in place, and never that of somebody else.
+//! One comment per experiment, updated in place; comments of other users are not changed.
 
 use serde_json::json;
 

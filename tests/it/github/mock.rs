@@ -35,7 +35,7 @@ pub struct Fault {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
-    /// Whether what was asked for is done nevertheless.
+    /// Whether the request still takes effect.
     pub is_done: bool,
 }
 
@@ -121,7 +121,7 @@ impl GitHub {
         self.state().comments.iter().filter(|comment| comment.login == login).cloned().collect()
     }
 
-    /// Lets somebody comment.
+    /// Adds a comment of a user.
     pub fn add(&self, pull_request: u64, login: &str, body: &str) -> u64 {
         self.state().add(pull_request, login, body)
     }

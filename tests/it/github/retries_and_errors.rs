@@ -97,7 +97,7 @@ fn rate_limit_is_awaited() {
             .header("X-RateLimit-Remaining", "0")
             .header("X-RateLimit-Reset", "1"),
     );
-    // for an hour nobody waits
+    // an hour exceeds the retry budget
     let github = GitHub::start();
     github.state().faults.push(Fault::new("GET", 429, "slow down").header("Retry-After", "3600"));
     let begun = Instant::now();

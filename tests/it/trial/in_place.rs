@@ -30,7 +30,7 @@ fn list(items: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-/// Somebody's own workload stands in the namespace.
+/// Creates the originals in the namespace.
 pub(super) fn furnish(site: &Site) {
     site.create(&site.at("apps/v1", "deployments"), &deployment(1, "mine"));
     site.create(&site.at("v1", "configmaps"), &settings("settings", "1"));
@@ -67,7 +67,7 @@ fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
     command.spawn().expect("a started process")
 }
 
-/// A way to the cluster on which the first change of the Deployment takes so long, whoever still waits for it.
+/// Proxy to the cluster that delays the first change of the Deployment.
 fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
     let asked = Arc::new(AtomicBool::new(false));
     let (site, first) = (Arc::clone(site), Arc::clone(&asked));
@@ -85,7 +85,7 @@ fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
     (server, asked)
 }
 
-/// Cuts a trial while a change is under way, and waits until that has come about.
+/// Interrupts a trial while a change is in flight, and waits until the change is applied.
 fn cut_in_the_middle(time: Duration) -> (Arc<Site>, Finished) {
     let site = Arc::new(Site::embedded());
     furnish(&site);

@@ -1,4 +1,4 @@
-//! `recover` believes what it finds as far as something stands up for it, and leaves alone what is somebody's.
+//! `recover` trusts a backup only as far as a second source confirms it, and skips objects of other users.
 
 use std::process::Stdio;
 
@@ -14,7 +14,7 @@ use crate::harness::{Site, finish, object, signal, wait_until};
 const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 const CLUSTER_RIGHTS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 
-/// A name for a trial that nobody else on the cluster has.
+/// Returns a trial ID that is unique on the cluster.
 fn trial_of(site: &Site) -> String {
     site.namespace[site.namespace.len() - 8..].to_owned()
 }
@@ -263,7 +263,7 @@ fn failed_restore_does_not_block_cleanup(site: &Site) {
     });
     let role = format!("/apis/{RIGHTS}/clusterroles/{}", site.namespace);
     assert_eq!(site.read(&role).code, 200);
-    // nobody can put back a thing of a kind that is gone
+    // an object of a deleted kind cannot be restored
     delete(site, &definition);
     signal(child.id(), Signal::TERM);
     finish(child).exits(6).says("cleanup incomplete: cannot read Widget one: ");

@@ -33,10 +33,10 @@ fn unready_arm_is_void_and_reported() {
     let [ready, unready] = unready(&chaos);
     let mut experiment = kill();
     experiment["title"] = json!("what ${whose} does");
-    experiment["configuration"] = json!({"whose": "everybody"});
+    experiment["configuration"] = json!({"whose": "all"});
     experiment["secrets"] = json!({"s": {"token": "hush-hush"}});
     let experiment = chaos.write("kill.json", experiment.to_string());
-    let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=somebody"];
+    let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=team-a"];
     let ended = trial(&chaos, experiment.to_str().unwrap(), &ready, &unready, &more).exits(8);
     ended.says("after was not ready in its first 2 runs; skipping the remaining ");
     let answer = chaos.json("out/comparison.json");
@@ -59,7 +59,7 @@ fn unready_arm_is_void_and_reported() {
     // its journal is one, says what is known, and keeps what is secret
     let journal = chaos.json("out/after/journal-1.json");
     assert_eq!((&journal["status"], &journal["run"]), (&json!("interrupted"), &json!([])));
-    assert_eq!(journal["experiment"]["title"], "what somebody does");
+    assert_eq!(journal["experiment"]["title"], "what team-a does");
     let own = &journal["kubectl-chaos"];
     assert_eq!((&own["verdict"], &own["finished"]), (&json!("stopped"), &json!(true)));
     assert_eq!((&own["environment"]["arm"], &own["environment"]["repeat"]), (&json!("after"), &json!(1)));
@@ -75,7 +75,7 @@ fn unready_arm_is_void_and_reported() {
     assert!(!text.contains("hush-hush"), "{text}");
     chaos.run(["report", "out/after/journal-1.json"]).exits(0);
     chaos.run(["compare", "out/before/journal-1.json", "out/after/journal-1.json"]).exits(8);
-    // whoever does not trust it learns the same
+    // an untrusted read has the same result
     let read = |name: &str| vec![Record::untrusted(name, chaos.read(name)).unwrap()];
     let (before, after) = (read("out/before/journal-1.json"), read("out/after/journal-1.json"));
     let answer = compare(&before, &after, &CompareOptions::default()).unwrap();
