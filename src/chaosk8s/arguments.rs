@@ -1,4 +1,4 @@
-//! The arguments of a function, as it was called. Floor 1, pure.
+//! Arguments of a function call.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use serde_json::Value as Json;
@@ -6,17 +6,17 @@ use serde_json::Value as Json;
 use super::catalogue::{ArgumentDefault, Function};
 use crate::value::{Map, Value};
 
-/// Every argument of a function, with its default where it was not given.
+/// Every argument of a function, with its default if it was not given.
 #[derive(Clone, Debug)]
 pub struct Arguments(Map);
 
 impl Arguments {
-    /// Gives every argument its value. The namespace of the run stands in where none is given.
+    /// Binds the given values and the defaults. The default namespace is that of the run.
     pub fn bind(function: &Function, given: &Map, namespace: &str) -> Result<Self> {
         let mut bound = Map::new();
         for argument in function.arguments {
             let value = match (given.get(argument.name), argument.default) {
-                // a null would stand for every namespace
+                // null would mean every namespace
                 (Some(Value::Null), _) if argument.name == "ns" => {
                     let what = "Missing the required parameter `namespace`".to_owned();
                     return Err(Error::raise(PythonException::ApiValueError, what));
@@ -40,18 +40,18 @@ impl Arguments {
         Ok(Self(bound))
     }
 
-    /// An argument as it was given; null where there is none of that name.
+    /// Returns an argument; null if there is none of that name.
     pub fn value(&self, name: &str) -> &Value {
         const NULL: &Value = &Value::Null;
         self.0.get(name).unwrap_or(NULL)
     }
 
-    /// An argument as JSON.
+    /// Returns an argument as JSON.
     pub fn json(&self, name: &str) -> Json {
         to_json(self.value(name))
     }
 
-    /// An argument as text; nothing for null.
+    /// Returns an argument as text; `None` for null.
     pub fn text(&self, name: &str) -> Option<String> {
         match self.value(name) {
             Value::Null => None,
@@ -59,44 +59,45 @@ impl Arguments {
         }
     }
 
-    /// The same; nothing for an empty text, too.
+    /// Returns an argument as text; `None` for null and for empty text.
     pub fn some_text(&self, name: &str) -> Option<String> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// An argument that cannot be left out, as text.
+    /// Returns a required argument as text.
     pub fn required(&self, name: &str) -> String {
         self.text(name).unwrap_or_default()
     }
 
-    /// Whether an argument is true, by Python's rules.
+    /// Whether an argument is true by Python's rules.
     pub fn flag(&self, name: &str) -> bool {
         self.value(name).is_truthy()
     }
 
-    /// Whether a probe fails where it could say no. Old names of probes have no such flag: they fail.
+    /// Whether a probe fails instead of returning false. Old names of probes have no such flag: they fail.
     pub fn raises(&self, flag: &str) -> bool {
         self.0.get(flag).is_none_or(Value::is_truthy)
     }
 
-    /// An argument as a whole number, its fraction cut off; nothing for null. A text is no number: who wrote one
-    /// may have meant something else, and nothing is hit on a guess.
+    /// Returns an argument as an integer, truncated; `None` for null.
+    ///
+    /// Text is rejected: a guess could select the wrong targets.
     pub fn number(&self, name: &str) -> Result<Option<i64>> {
         if *self.value(name) == Value::Null { Ok(None) } else { self.amount(name).map(Some) }
     }
 
-    /// The same, of an argument that cannot be null.
+    /// Returns a required argument as an integer, truncated.
     pub fn amount(&self, name: &str) -> Result<i64> {
         let value = self.value(name);
         let number = value.as_f64().filter(|number| number.is_finite() && value.as_text().is_none());
         #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
         number.map(|number| number as i64).ok_or_else(|| {
-            let what = format!("argument '{name}' has to be a number, not {}", value.python_type());
+            let what = format!("invalid argument '{name}': expected a number, not {}", value.python_type());
             Error::raise(PythonException::TypeError, what)
         })
     }
 
-    /// A selector with `{name}` filled in.
+    /// Returns the label selector with `{name}` filled in.
     pub fn selector(&self, name: &str) -> Result<String> {
         match self.text("label_selector") {
             Some(selector) => fill_name(&selector, name),
@@ -107,12 +108,11 @@ impl Arguments {
         }
     }
 
-    /// The namespace.
     pub fn namespace(&self) -> String {
         self.required("ns")
     }
 
-    /// Items: a list, or a text with commas. Nothing for null and the empty.
+    /// Returns the items of a list, or of text with commas; `None` if there are none.
     pub fn items(&self, name: &str) -> Option<Vec<Json>> {
         match self.value(name) {
             Value::Text(text) if !text.is_empty() => Some(text.split(',').map(Json::from).collect()),
@@ -121,7 +121,7 @@ impl Arguments {
         }
     }
 
-    /// Pairs: a mapping, or a text of `key=value` with commas. Nothing for null and the empty.
+    /// Returns the pairs of a mapping, or of text with `key=value` and commas; `None` if there are none.
     pub fn pairs(&self, name: &str) -> Result<Option<Json>> {
         match self.value(name) {
             Value::Text(text) if !text.is_empty() => {
@@ -129,7 +129,7 @@ impl Arguments {
                     Some((key, value)) => Ok((key.to_owned(), Json::from(value))),
                     None => Err(Error::raise(
                         PythonException::ValueError,
-                        format!("argument '{name}': \"{item}\" is no key=value"),
+                        format!("argument '{name}': invalid item \"{item}\": expected key=value"),
                     )),
                 };
                 let pairs: serde_json::Map<String, Json> =
@@ -142,12 +142,12 @@ impl Arguments {
     }
 }
 
-/// A value as JSON.
+/// Converts a value to JSON.
 pub fn to_json(value: &Value) -> Json {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// `{name}` in a selector, filled as Python's `str.format` does.
+/// Fills `{name}` in a selector, as Python's `str.format` does.
 pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
     let mut out = String::new();
     let mut rest = selector;
@@ -164,7 +164,7 @@ pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
             out.push('}');
             rest = after;
         } else {
-            let what = format!("in the selector \"{selector}\" only {{name}} can stand in braces");
+            let what = format!("invalid selector \"{selector}\": expected only {{name}} in braces");
             return Err(Error::raise(PythonException::KeyError, what));
         }
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_stand_in() {
+    fn missing_arguments_have_defaults() {
         let bound = bind(json!({"qty": 3.9, "rand": 1, "label_selector": ""})).unwrap();
         assert_eq!((bound.number("qty").unwrap(), bound.flag("rand")), (Some(3), true));
         assert_eq!((bound.namespace().as_str(), bound.required("mode").as_str()), ("shop", "fixed"));
@@ -192,7 +192,7 @@ mod tests {
         for wrong in [json!("3"), json!([3]), json!(null)] {
             assert!(bind(json!({"qty": wrong})).unwrap().amount("qty").is_err(), "{wrong}");
         }
-        // what would reach beyond the namespace
+        // null would mean every namespace
         assert!(bind(json!({"ns": null})).unwrap_err().contains("`namespace`"));
         assert!(bind(json!({"quantity": 1})).unwrap_err().contains("unexpected keyword argument 'quantity'"));
     }

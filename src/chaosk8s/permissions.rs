@@ -9,14 +9,14 @@ use crate::k8s::rbac::Permission;
 use crate::value::Map;
 
 impl Function {
-    /// The rights that it needs, in the catalogue's words; those to see that it took effect among them.
-    pub fn rights(&self) -> Vec<String> {
+    /// Lists the permissions, including those that confirm the effect.
+    pub fn permissions(&self) -> Vec<String> {
         let mut all: Vec<String> = self.needs.iter().map(|need| (*need).to_owned()).collect();
         for need in self.needs.iter().filter(|_| self.is_action) {
             let (verb, of) = need.split_once(' ').unwrap_or((need, ""));
             let look = match verb {
                 _ if of.contains('/') => continue,
-                // what is gone is missing in a list, what was changed is read
+                // the effect of a deletion is confirmed by a list, that of a change by a read
                 "delete" => format!("list {of}"),
                 "create" | "patch" | "update" => format!("get {of}"),
                 _ => continue,
@@ -60,7 +60,7 @@ pub fn needed_permissions(
     };
     let place = of_the_object.unwrap_or(own);
     let mut rights = Vec::new();
-    for need in function.rights() {
+    for need in function.permissions() {
         let mut right = Permission::parse(&need, &place);
         if right.resource == "*" {
             let Some((plural, group)) = &kind else {
@@ -79,7 +79,7 @@ pub fn needed_permissions(
 
 type ResourceScope = (Option<(String, String)>, Option<String>);
 
-/// The kind of an object that is written out, in the plural that kinds usually have, and its group and namespace.
+/// Parses resource, group and namespace of a written object; the plural is derived from the kind.
 fn kind_of(text: &str) -> Result<ResourceScope, UnknownPermissions> {
     let object: Json = serde_yaml::from_str(text)?;
     let word = |at: &str| object.pointer(at).and_then(Json::as_str).map(str::to_owned);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_call_needs() {
+    fn calls_need_listed_permissions() {
         let check = |module: &str, name: &str, given: Json, expected: &[&str]| {
             assert_eq!(rights(module, name, given).unwrap(), expected, "{name}");
         };
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_beforehand_is_said() {
+    fn unknown_permissions_have_reasons() {
         let check = |module: &str, name: &str, given: Json, text: &str| {
             let why = rights(module, name, given).unwrap_err().to_string();
             assert!(why.contains(text), "{why}");
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn every_need_of_the_catalogue_is_understood() {
+    fn catalogue_permissions_are_valid() {
         for function in functions() {
-            for need in function.rights() {
+            for need in function.permissions() {
                 let right = Permission::parse(&need, "shop");
                 let words = need.split(' ').count();
                 assert!(

@@ -1,33 +1,31 @@
-//! Which of the things that could be hit are hit: one pure function for every fault.
+//! Target selection: one pure function for every fault.
 
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s::Metadata;
 use crate::rng::SeededRng;
 
-/// How many, and which ones.
+/// Rule that selects targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TargetSelection {
-    /// Every one; the rest does not matter then.
+    /// Selects every candidate; the other fields are ignored.
     pub all: bool,
-    /// Drawn by lot, instead of the first ones.
+    /// Selects at random, instead of the first ones.
     pub random: bool,
-    /// How many.
     pub amount: TargetQuantity,
-    /// The oldest first, instead of by name.
+    /// Sorts by age, the oldest first, instead of by name.
     pub oldest: bool,
 }
 
-/// How many.
+/// Number of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TargetQuantity {
-    /// So many.
     Fixed(usize),
-    /// So many of a hundred, rounded up.
+    /// Percentage of the candidates, rounded up.
     Percentage(usize),
 }
 
 impl TargetSelection {
-    /// A quota from the arguments `qty`, `mode` and `order`.
+    /// Parses the arguments `qty`, `mode` and `order`.
     pub(super) fn read(qty: i64, mode: &str, order: &str, all: bool, random: bool) -> Result<Self> {
         let Ok(quantity) = usize::try_from(qty) else {
             return Err(Error::failed(format!("Cannot select pods. Quantity '{qty}' is negative.")));
@@ -48,26 +46,26 @@ impl TargetSelection {
     }
 }
 
-/// Those of the candidates that are hit. Never more than the quota says, never one twice.
+/// Selects targets: never more than the rule allows, never one twice.
 pub(super) fn select(
     mut candidates: Vec<Metadata>,
-    quota: &TargetSelection,
-    lot: &mut SeededRng,
+    rule: &TargetSelection,
+    rng: &mut SeededRng,
 ) -> Vec<Metadata> {
-    if quota.oldest {
+    if rule.oldest {
         candidates.sort_by(|a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
     }
-    if quota.all {
+    if rule.all {
         return candidates;
     }
-    let amount = match quota.amount {
+    let amount = match rule.amount {
         TargetQuantity::Fixed(amount) => amount,
         TargetQuantity::Percentage(percent) => candidates.len().saturating_mul(percent).div_ceil(100),
     };
     let amount = amount.min(candidates.len());
-    if quota.random {
+    if rule.random {
         for drawn in 0..amount {
-            let other = drawn + lot.below(candidates.len() - drawn);
+            let other = drawn + rng.below(candidates.len() - drawn);
             candidates.swap(drawn, other);
         }
     }
@@ -93,8 +91,8 @@ mod tests {
     }
 
     fn check(count: usize, qty: i64, mode: &str, order: &str, all: bool, expected: &[&str]) {
-        let quota = TargetSelection::read(qty, mode, order, all, false).unwrap();
-        let names: Vec<String> = select(candidates(count), &quota, &mut SeededRng::new(0))
+        let rule = TargetSelection::read(qty, mode, order, all, false).unwrap();
+        let names: Vec<String> = select(candidates(count), &rule, &mut SeededRng::new(0))
             .into_iter()
             .map(|meta| meta.name)
             .collect();
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_is_kept() {
+    fn select_returns_at_most_the_quantity() {
         check(3, 1, "fixed", "alphabetic", false, &["pod-0"]);
         check(3, 2, "fixed", "oldest", false, &["pod-2", "pod-1"]);
         check(3, 9, "fixed", "alphabetic", false, &["pod-0", "pod-1", "pod-2"]);
@@ -115,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn lots_are_drawn_once_each_and_again_by_their_seed() {
-        let quota = TargetSelection::read(5, "fixed", "alphabetic", false, true).unwrap();
-        let draw = |seed| select(candidates(9), &quota, &mut SeededRng::new(seed));
+    fn random_selection_is_distinct_and_repeatable() {
+        let rule = TargetSelection::read(5, "fixed", "alphabetic", false, true).unwrap();
+        let draw = |seed| select(candidates(9), &rule, &mut SeededRng::new(seed));
         let mut seen = HashSet::new();
         for seed in 0..200 {
             let drawn = draw(seed);
@@ -126,11 +124,11 @@ mod tests {
             assert_eq!(drawn, draw(seed));
             seen.extend(drawn.into_iter().map(|meta| meta.name));
         }
-        assert_eq!(seen.len(), 9, "everyone can be drawn");
+        assert_eq!(seen.len(), 9, "every candidate can be selected");
     }
 
     #[test]
-    fn wrong_quotas_are_refused() {
+    fn invalid_rules_are_rejected() {
         let refused =
             |qty, mode, order| TargetSelection::read(qty, mode, order, false, false).unwrap_err().to_string();
         assert!(refused(-1, "fixed", "oldest").contains("Quantity '-1' is negative."));

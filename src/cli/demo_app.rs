@@ -125,9 +125,7 @@ async fn serve(
 ) -> Result<(), CliError> {
     // register first: a signal may arrive at once. In a container this is process 1, which signals do not end by
     // default
-    let shutdown = session.signals.end().map_err(|error| {
-        CliError::new(ErrorCode::InternalRuntime, format!("failed to install signal handler: {error}"))
-    })?;
+    let shutdown = session.signals.end()?;
     let server = DemoServer::bind(address).await.map_err(|error| {
         CliError::new(ErrorCode::InternalRuntime, format!("cannot listen on {address}: {error}"))
     })?;

@@ -52,13 +52,13 @@ impl Coded for DiscoverError {
 
 /// Lists functions, or describes a single one. Returns the exit code.
 pub(super) fn discover(session: &CommandContext, args: &DiscoverArgs) -> u8 {
-    let found = match find_functions(&args.what) {
-        Ok(found) => found,
+    let matches = match find_functions(&args.what) {
+        Ok(matches) => matches,
         Err(error) => return session.fail(error),
     };
-    let text = match found.as_slice() {
+    let text = match matches.as_slice() {
         [only] if args.list.output == TableFormat::Table && args.what != PACKAGE.0 => describe(only),
-        _ => args.list.write(to_table(&found), || to_document(&found)),
+        _ => args.list.write(to_table(&matches), || to_document(&matches)),
     };
     session.answer(&text)
 }
@@ -87,22 +87,22 @@ fn find_functions(what: &str) -> Result<Vec<Function>, DiscoverError> {
     let below = |module: &str, above: &str| {
         module.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    let found: Vec<Function> = listed()
+    let matches: Vec<Function> = listed()
         .filter(|function| {
             let short = function.module.strip_prefix(MODULE_PREFIX).unwrap_or(function.module);
             function.name == what || below(function.module, what) || below(short, what)
         })
         .collect();
-    if !found.is_empty() {
-        return Ok(found);
+    if !matches.is_empty() {
+        return Ok(matches);
     }
     // unlisted functions exist only for old experiments
     if let Some(old) = functions().find(|function| function.name == what) {
         return Ok(vec![old]);
     }
-    let known: Vec<String> = names().map(|(word, _)| word).collect();
+    let words: Vec<String> = names().map(|(word, _)| word).collect();
     let is_package = what.starts_with("chaostoolkit");
-    let similar = suggestion(what, known.iter().map(String::as_str));
+    let similar = suggestion(what, words.iter().map(String::as_str));
     Err(match similar {
         _ if is_package => DiscoverError::Package(what.to_owned()),
         similar => DiscoverError::Unknown { what: what.to_owned(), similar },
@@ -110,16 +110,16 @@ fn find_functions(what: &str) -> Result<Vec<Function>, DiscoverError> {
 }
 
 /// Returns the functions as a table.
-fn to_table(found: &[Function]) -> Table {
+fn to_table(matches: &[Function]) -> Table {
     let line = |function: &Function| TableRow {
         name: format!("{}.{}", function.module, function.name),
         cells: vec![type_name(function).to_owned(), function.name.to_owned(), function.module.to_owned()],
-        wide_cells: vec![format_arguments(function), function.rights().join(", ")],
+        wide_cells: vec![format_arguments(function), function.permissions().join(", ")],
     };
     Table {
         heads: &["TYPE", "NAME", "MODULE"],
         wide_heads: &["ARGUMENTS", "PERMISSIONS"],
-        lines: found.iter().map(line).collect(),
+        lines: matches.iter().map(line).collect(),
     }
 }
 
@@ -143,7 +143,7 @@ fn describe(function: &Function) -> String {
     if let Some(other) = function.deprecated_for {
         text += &format!("        deprecated: use {other}\n");
     }
-    let permissions = function.rights();
+    let permissions = function.permissions();
     if !permissions.is_empty() {
         text += &format!("        permissions: {}\n", permissions.join(", "));
     }
@@ -151,8 +151,8 @@ fn describe(function: &Function) -> String {
 }
 
 /// Returns the document that the Chaos Toolkit writes, with permissions added.
-fn to_document(found: &[Function]) -> Json {
-    let activities: Vec<Json> = found.iter().map(activity_document).collect();
+fn to_document(matches: &[Function]) -> Json {
+    let activities: Vec<Json> = matches.iter().map(activity_document).collect();
     json!({
         "chaoslib_version": crate::journal::CHAOSLIB_VERSION,
         "id": new_run_id(),
@@ -181,7 +181,7 @@ fn activity_document(function: &Function) -> Json {
         "mod": function.module,
         "doc": function.about,
         "arguments": arguments,
-        "permissions": function.rights(),
+        "permissions": function.permissions(),
     });
     if let Some(kind) = function.gives {
         entry["return_type"] = kind.portable().into();
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn functions_are_found_by_name_and_module() {
         let check = |what: &str, count: usize, first: &str| {
-            let found = find_functions(what).unwrap();
-            let name = format!("{}.{}", found[0].module, found[0].name);
-            assert_eq!((found.len(), name.as_str()), (count, first), "{what}");
+            let matches = find_functions(what).unwrap();
+            let name = format!("{}.{}", matches[0].module, matches[0].name);
+            assert_eq!((matches.len(), name.as_str()), (count, first), "{what}");
         };
         let kill = "chaosk8s.pod.actions.terminate_pods";
         check("terminate_pods", 1, kill);

@@ -92,9 +92,7 @@ fn raise_limit() {}
 
 async fn serve(session: &CommandContext, args: &ServeArgs) -> Result<(), CliError> {
     raise_limit();
-    let shutdown = session.signals.end().map_err(|error| {
-        CliError::new(ErrorCode::InternalRuntime, format!("failed to install signal handler: {error}"))
-    })?;
+    let shutdown = session.signals.end()?;
     let mut shutdown = std::pin::pin!(shutdown);
     let (_handle, listener) = tokio::select! {
         started = start_cluster(session, &args.apply) => started?,
@@ -103,13 +101,12 @@ async fn serve(session: &CommandContext, args: &ServeArgs) -> Result<(), CliErro
     let path = session.connection.kubeconfig().unwrap_or(Path::new("embedded.kubeconfig"));
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     write_kubeconfig(&path, &listener.kubeconfig())?;
-    let failed = |error: &dyn std::fmt::Display| {
-        CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))
-    };
     let quoted = path.display().to_string();
-    let quoted = shlex::try_quote(&quoted).map_err(|error| failed(&error))?;
+    let quoted = shlex::try_quote(&quoted).map_err(|error| {
+        CliError::new(ErrorCode::UsageInvalid, format!("invalid kubeconfig path '{quoted}': {error}"))
+    })?;
     let output = format!("embedded cluster at https://{}\nexport KUBECONFIG={quoted}\n", listener.address);
-    session.terminal.result(&output).map_err(|error| failed(&error))?;
+    session.terminal.result(&output)?;
     shutdown.await;
     // the cluster is gone, so the file is useless
     let _ = std::fs::remove_file(&path);
@@ -156,7 +153,7 @@ async fn start_cluster(
 }
 
 fn read_manifests(session: &CommandContext, paths: &[PathBuf]) -> Result<Vec<Manifest>, CliError> {
-    read_all(session, paths).map_err(|error| CliError::new(ErrorCode::EmbeddedManifest, error.to_string()))
+    read_all(session, paths).map_err(CliError::from)
 }
 
 fn objects(manifests: &[Manifest]) -> impl Iterator<Item = SourcedObject<'_>> {

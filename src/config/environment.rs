@@ -1,4 +1,4 @@
-//! The environment variables of the run. Floor 1.
+//! The environment variables of the run.
 //!
 //! They are read once and carried along: a `--var-file` may add to them, which the process's own environment
 //! would only allow by unsafe code, and what is started gets them without what only this program may know.

@@ -1,4 +1,4 @@
-//! What is set beside the experiment: the settings file, variables, the environment, Vault. Floor 1.
+//! What is set beside the experiment: the settings file, variables, the environment, Vault.
 
 mod environment;
 mod variables;

@@ -1,4 +1,4 @@
-//! `--var` and `--var-file`: values from beside the experiment. Floor 1.
+//! `--var` and `--var-file`: values from beside the experiment.
 
 use std::path::Path;
 

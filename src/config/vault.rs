@@ -1,4 +1,4 @@
-//! Secrets that HashiCorp Vault keeps: KV version 1 and 2, by token, AppRole or Kubernetes login. Floor 1.
+//! Secrets that HashiCorp Vault keeps: KV version 1 and 2, by token, AppRole or Kubernetes login.
 
 use std::time::Duration;
 

@@ -41,7 +41,7 @@ impl ApiResource {
 
     /// Returns whether the kind belongs to this version of the group.
     fn serves(&self, group: &str, version: &str) -> bool {
-        self.group == group && self.versions.iter().any(|known| known == version)
+        self.group == group && self.versions.iter().any(|served| served == version)
     }
 
     /// Returns whether changes of `spec` increment `metadata.generation`.
@@ -127,16 +127,16 @@ pub(super) struct ApiResources(Vec<Arc<ApiResource>>);
 impl Default for ApiResources {
     fn default() -> Self {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
-        let kind = |(group, versions, kind, plural, short, how): &ResourceRow| {
+        let kind = |(group, versions, kind, plural, short, flags): &ResourceRow| {
             Arc::new(ApiResource {
                 group: (*group).to_owned(),
                 versions: words(versions),
                 name: (*kind).to_owned(),
                 plural: (*plural).to_owned(),
                 short: words(short),
-                namespaced: how.contains('n'),
-                status: how.contains('s'),
-                scale: how.contains('c'),
+                namespaced: flags.contains('n'),
+                status: flags.contains('s'),
+                scale: flags.contains('c'),
                 custom: false,
                 // both event groups serve the same objects
                 resource: if *kind == "Event" {
@@ -199,10 +199,10 @@ impl ApiResources {
                 Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
             }
             ["apis", group] if self.groups().contains(group) => {
-                let mut found = self.group_document(group);
-                found["kind"] = json!("APIGroup");
-                found["apiVersion"] = json!("v1");
-                Some(found)
+                let mut document = self.group_document(group);
+                document["kind"] = json!("APIGroup");
+                document["apiVersion"] = json!("v1");
+                Some(document)
             }
             ["apis", group, version] => self.resource_list(group, version),
             _ => None,
@@ -220,9 +220,9 @@ impl ApiResources {
         if versions.is_empty() {
             versions.push("v1");
         }
-        let shown =
+        let entry =
             |version: &&str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
-        let all: Vec<Json> = versions.iter().map(shown).collect();
+        let all: Vec<Json> = versions.iter().map(entry).collect();
         json!({"name": group, "versions": all, "preferredVersion": all[0]})
     }
 
@@ -230,9 +230,9 @@ impl ApiResources {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut resources = Vec::new();
         for kind in self.0.iter().filter(|kind| kind.serves(group, version)) {
-            let shown = |name: &str, of: &str, verbs: &str| json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": of, "verbs": words(verbs)});
+            let entry = |name: &str, of: &str, verbs: &str| json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": of, "verbs": words(verbs)});
             let mut resource =
-                shown(&kind.plural, &kind.name, "create delete deletecollection get list patch update watch");
+                entry(&kind.plural, &kind.name, "create delete deletecollection get list patch update watch");
             if kind.custom {
                 resource["singularName"] = json!(kind.name.to_lowercase());
             }
@@ -248,12 +248,12 @@ impl ApiResources {
             for (_, name, of, verbs) in SUBRESOURCES.iter().filter(|(has, ..)| has(kind)) {
                 let (group, of) = of.rsplit_once('/').unwrap_or(("", of));
                 let of = if of.is_empty() { kind.name.as_str() } else { of };
-                let mut below = shown(&format!("{}/{name}", kind.plural), of, verbs);
+                let mut subresource = entry(&format!("{}/{name}", kind.plural), of, verbs);
                 if let Some((group, version)) = group.split_once('/') {
-                    below["group"] = json!(group);
-                    below["version"] = json!(version);
+                    subresource["group"] = json!(group);
+                    subresource["version"] = json!(version);
                 }
-                resources.push(below);
+                resources.push(subresource);
             }
         }
         if (group, version) == (AUTHORIZATION_GROUP, "v1") {
@@ -288,20 +288,20 @@ mod tests {
     fn discovery_lists_served_resources() {
         let kinds = ApiResources::default();
         let names = |path: &str| {
-            let found = kinds.discovery_document(path)?;
-            let list = found["resources"].as_array()?;
+            let document = kinds.discovery_document(path)?;
+            let list = document["resources"].as_array()?;
             Some(list.iter().filter_map(|one| one["name"].as_str().map(str::to_owned)).collect::<Vec<_>>())
         };
         assert!(names("/api/v1").unwrap().contains(&"pods/eviction".to_owned()));
         assert!(names("/apis/apps/v1/").unwrap().contains(&"deployments/scale".to_owned()));
         assert_eq!(names("/apis/apps/v2"), None);
         assert_eq!(kinds.discovery_document("/apis/policy").unwrap()["preferredVersion"]["version"], "v1");
-        for (group, version, plural, known) in [
+        for (group, version, plural, served) in [
             ("", "v1", "pods", true),
             ("policy", "v1beta1", "poddisruptionbudgets", true),
             ("", "v2", "pods", false),
         ] {
-            assert_eq!(kinds.find(group, version, plural).is_some(), known, "{group} {version} {plural}");
+            assert_eq!(kinds.find(group, version, plural).is_some(), served, "{group} {version} {plural}");
         }
     }
 

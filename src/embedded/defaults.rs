@@ -172,8 +172,8 @@ pub(super) fn validate(kind: &ApiResource, object: &Json) -> Vec<(String, String
 
 fn validate_workload(spec: &Json, faults: &mut Vec<(String, String)>) {
     if let Some(replicas) = spec["replicas"].as_i64().filter(|replicas| *replicas < 0) {
-        let why = format!("Invalid value: {replicas}: must be greater than or equal to 0");
-        faults.push(("spec.replicas".to_owned(), why));
+        let reason = format!("Invalid value: {replicas}: must be greater than or equal to 0");
+        faults.push(("spec.replicas".to_owned(), reason));
     }
     let selector = &spec["selector"];
     if selector.is_null() {
@@ -182,12 +182,12 @@ fn validate_workload(spec: &Json, faults: &mut Vec<(String, String)>) {
         .matches_labels(&spec["template"]["metadata"]["labels"])
     {
         let labels = entries(&spec["template"]["metadata"]["labels"]);
-        let shown: Vec<String> = labels.map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        let why = format!(
+        let formatted: Vec<String> = labels.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let reason = format!(
             "Invalid value: map[string]string{{{}}}: `selector` does not match template `labels`",
-            shown.join(", ")
+            formatted.join(", ")
         );
-        faults.push(("spec.template.metadata.labels".to_owned(), why));
+        faults.push(("spec.template.metadata.labels".to_owned(), reason));
     }
     validate_containers(&spec["template"]["spec"], "spec.template.spec", faults);
 }
@@ -241,10 +241,10 @@ pub(super) fn validate_immutable(kind: &ApiResource, old: &Json, new: &Json) -> 
                 spec
             };
             if rest(old) != rest(new) {
-                let why = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, \
+                let reason = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, \
                            `spec.initContainers[*].image`, `spec.activeDeadlineSeconds` or `spec.tolerations` \
                            (only additions to existing tolerations)";
-                faults.push(("spec".to_owned(), why.to_owned()));
+                faults.push(("spec".to_owned(), reason.to_owned()));
             }
         }
         _ => {}

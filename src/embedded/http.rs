@@ -52,7 +52,7 @@ enum ApiResponse {
 
 impl ApiCall {
     fn query(&self, name: &str) -> &str {
-        self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
     fn header(&self, name: http::header::HeaderName) -> &str {
@@ -133,14 +133,14 @@ impl EmbeddedCluster {
             Err(error) => Err(ApiStatus::bad_request(error.to_string())),
             Ok(body) => {
                 let query = head.uri.query().unwrap_or_default();
-                let asked = ApiCall {
+                let call = ApiCall {
                     method: head.method,
                     path: head.uri.path().split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
                     query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
                     headers: head.headers,
                     body: body.to_bytes(),
                 };
-                self.dispatch(&asked).await
+                self.dispatch(&call).await
             }
         };
         match answer {
@@ -157,47 +157,45 @@ impl EmbeddedCluster {
         }
     }
 
-    async fn dispatch(self: &Arc<Self>, asked: &ApiCall) -> Result<ApiResponse, ApiStatus> {
-        let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+    async fn dispatch(self: &Arc<Self>, call: &ApiCall) -> Result<ApiResponse, ApiStatus> {
+        let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version_document())),
             ["healthz" | "readyz" | "livez", ..] => return Ok(ApiResponse::Text("ok".to_owned())),
             // an empty schema: clients fall back to their built-in types
-            ["openapi", "v2"] => return Ok(ApiResponse::Proxied(openapi_response(asked.header(ACCEPT)))),
+            ["openapi", "v2"] => return Ok(ApiResponse::Proxied(openapi_response(call.header(ACCEPT)))),
             ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => {
-                let mut review = asked.parse_body()?;
+                let mut review = call.parse_body()?;
                 review["status"] =
                     json!({"allowed": true, "reason": "the embedded cluster allows all requests"});
                 return Ok(ApiResponse::Object(StatusCode::CREATED, review));
             }
             _ => {}
         }
-        if let Some(found) = self.api.lock().resources.discovery_document(&path.join("/")) {
-            return Ok(ApiResponse::Object(StatusCode::OK, found));
+        if let Some(document) = self.api.lock().resources.discovery_document(&path.join("/")) {
+            return Ok(ApiResponse::Object(StatusCode::OK, document));
         }
         let (at, subresource) = self.api.parse_path(&path)?;
         match subresource.as_slice() {
-            [] => handle_object(&self.api, asked, at),
-            ["status"] if at.kind.status => handle_object(&self.api, asked, at),
-            ["scale"] if at.kind.scale => handle_scale(&self.api, asked, &at),
-            ["eviction"] if at.kind.name == "Pod" && asked.method == Method::POST => {
-                let gone = self.api.evict(&at, &asked.parse_body()?)?;
-                Ok(ApiResponse::Object(StatusCode::CREATED, gone))
+            [] => handle_object(&self.api, call, at),
+            ["status"] if at.kind.status => handle_object(&self.api, call, at),
+            ["scale"] if at.kind.scale => handle_scale(&self.api, call, &at),
+            ["eviction"] if at.kind.name == "Pod" && call.method == Method::POST => {
+                let evicted = self.api.evict(&at, &call.parse_body()?)?;
+                Ok(ApiResponse::Object(StatusCode::CREATED, evicted))
             }
             ["log"] if at.kind.name == "Pod" => {
                 let pod = self.api.get(&at)?;
                 Ok(ApiResponse::Text(self.logs.read(
                     &pod,
-                    |parameter| asked.query(parameter),
+                    |parameter| call.query(parameter),
                     self.api.now(),
                 )?))
             }
             ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
                 Err(ApiStatus::not_implemented("exec, attach and port-forward"))
             }
-            ["proxy", rest @ ..] if at.kind.name == "Service" => {
-                self.proxy_to_service(asked, &at, rest).await
-            }
+            ["proxy", rest @ ..] if at.kind.name == "Service" => self.proxy_to_service(call, &at, rest).await,
             _ => Err(ApiStatus::no_such_resource()),
         }
     }
@@ -205,7 +203,7 @@ impl EmbeddedCluster {
     /// Forwards a request to a ready Pod of a Service.
     async fn proxy_to_service(
         &self,
-        asked: &ApiCall,
+        call: &ApiCall,
         at: &ObjectPath,
         rest: &[&str],
     ) -> Result<ApiResponse, ApiStatus> {
@@ -218,58 +216,57 @@ impl EmbeddedCluster {
         let service = ObjectPath { name: name.to_owned(), ..at.clone() };
         self.api.get(&service)?;
         let mut path = format!("/{}", rest.join("/"));
-        if !asked.query.is_empty() {
+        if !call.query.is_empty() {
             path.push('?');
-            path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&asked.query).finish();
+            path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.query).finish();
         }
-        let endpoint = self.next_endpoint(&at.namespace, name, port).map_err(|unreached| {
-            ApiStatus::unavailable(match unreached {
+        let endpoint = self.next_endpoint(&at.namespace, name, port).map_err(|error| {
+            ApiStatus::unavailable(match error {
                 RouteError::NoEndpoints => format!("no endpoints available for service \"{name}\""),
                 RouteError::NoPort => format!("no service port \"{port}\" found for service \"{name}\""),
             })
         })?;
-        let shown = endpoint.address;
-        let request = Request::builder().method(&asked.method).uri(&path).body(asked.body.clone());
+        let address = endpoint.address;
+        let request = Request::builder().method(&call.method).uri(&path).body(call.body.clone());
         let response = match request {
             Ok(request) => super::network::send_request(endpoint, request).await,
             Err(error) => Err(error.into()),
         };
         response.map(ApiResponse::Proxied).map_err(|error| {
-            let note = self.simulated_image_note(&at.namespace, shown).unwrap_or_default();
+            let note = self.simulated_image_note(&at.namespace, address).unwrap_or_default();
             ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
         })
     }
 }
 
 /// Handles requests for objects and for their `/status`.
-fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
-    let sub =
-        asked.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
-    let writing = asked.write_options(sub);
+fn handle_object(api: &Arc<ApiServer>, call: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
+    let sub = call.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
+    let writing = call.write_options(sub);
     let one = !at.name.is_empty();
-    let object = match (&asked.method, one) {
-        (&Method::GET, _) if !asked.query("watch").is_empty() && asked.query("watch") != "false" => {
-            let selector = asked.parse_selector(&at)?;
-            let timeout = asked.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
-            let bookmarks = asked.query("allowWatchBookmarks") == "true";
-            let watch = api.watch(at, selector, asked.query("resourceVersion"), bookmarks, timeout)?;
+    let object = match (&call.method, one) {
+        (&Method::GET, _) if !call.query("watch").is_empty() && call.query("watch") != "false" => {
+            let selector = call.parse_selector(&at)?;
+            let timeout = call.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
+            let bookmarks = call.query("allowWatchBookmarks") == "true";
+            let watch = api.watch(at, selector, call.query("resourceVersion"), bookmarks, timeout)?;
             return Ok(ApiResponse::Watch(Box::new(watch)));
         }
         (&Method::GET, true) => api.get(&at)?,
-        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &asked.list_options(&at)?)?)),
+        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &call.list_options(&at)?)?)),
         (&Method::POST, false) => {
-            let created = api.create(&at, asked.parse_body()?, &writing)?;
+            let created = api.create(&at, call.parse_body()?, &writing)?;
             return Ok(ApiResponse::Object(StatusCode::CREATED, created));
         }
-        (&Method::PUT, true) => api.update(&at, asked.parse_body()?, &writing)?,
+        (&Method::PUT, true) => api.update(&at, call.parse_body()?, &writing)?,
         (&Method::PATCH, true) => {
-            let format = ApiPatchType::from_content_type(asked.header(CONTENT_TYPE))?;
+            let format = ApiPatchType::from_content_type(call.header(CONTENT_TYPE))?;
             let is_new = format == ApiPatchType::Apply && api.get(&at).is_err();
-            let patched = api.patch(&at, format, &asked.parse_body()?, &writing)?;
+            let patched = api.patch(&at, format, &call.parse_body()?, &writing)?;
             let code = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             return Ok(ApiResponse::Object(code, patched));
         }
-        (&Method::DELETE, true) => api.delete(&at, &asked.delete_options()?)?,
+        (&Method::DELETE, true) => api.delete(&at, &call.delete_options()?)?,
         // like a real API server: no collection delete across all namespaces
         (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
             return Err(ApiStatus::method_not_allowed());
@@ -277,8 +274,8 @@ fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Resul
         (&Method::DELETE, false) => {
             return Ok(ApiResponse::List(api.delete_collection(
                 &at,
-                &asked.list_options(&at)?,
-                &asked.delete_options()?,
+                &call.list_options(&at)?,
+                &call.delete_options()?,
             )?));
         }
         _ => return Err(ApiStatus::method_not_allowed()),
@@ -286,17 +283,17 @@ fn handle_object(api: &Arc<ApiServer>, asked: &ApiCall, at: ObjectPath) -> Resul
     Ok(ApiResponse::Object(StatusCode::OK, object))
 }
 
-fn handle_scale(api: &Arc<ApiServer>, asked: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
-    let dry_run = asked.write_options("").dry_run;
-    let scale = match asked.method {
+fn handle_scale(api: &Arc<ApiServer>, call: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
+    let dry_run = call.write_options("").dry_run;
+    let scale = match call.method {
         Method::GET => api.get_scale(at)?,
         Method::PUT => {
-            let scale = asked.parse_body()?;
+            let scale = call.parse_body()?;
             api.update_scale(at, |_| Ok(scale), dry_run)?
         }
         Method::PATCH => {
             let (format, patch) =
-                (ApiPatchType::from_content_type(asked.header(CONTENT_TYPE))?, asked.parse_body()?);
+                (ApiPatchType::from_content_type(call.header(CONTENT_TYPE))?, call.parse_body()?);
             api.update_scale(at, |scale| apply_patch(&at.kind, format, scale, &patch), dry_run)?
         }
         _ => return Err(ApiStatus::method_not_allowed()),

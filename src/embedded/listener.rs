@@ -38,14 +38,14 @@ impl Listener {
     /// Listens on a free loopback port for as long as the cluster runs.
     pub async fn start(handle: &EmbeddedHandle) -> Result<Self, EmbeddedError> {
         let names = vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
-        let own = rcgen::generate_simple_self_signed(names).map_err(EmbeddedError::Certificate)?;
-        let certificate = own.cert.pem();
-        let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let certified = rcgen::generate_simple_self_signed(names).map_err(EmbeddedError::Certificate)?;
+        let certificate = certified.cert.pem();
+        let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|config| {
-                config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key)
+                config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key)
             })
             .map_err(EmbeddedError::Tls)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(EmbeddedError::Listen)?;

@@ -48,50 +48,52 @@ impl PodLogs {
         let begin = since.map(|seconds| now.as_seconds() - f64::from(seconds));
         let logs = self.0.lock();
         let all = logs.get(&(namespace, name)).map(Vec::as_slice).unwrap_or_default();
-        let wanted = all.iter().filter(|(at, _)| begin.is_none_or(|begin| at.as_seconds() >= begin));
-        let wanted: Vec<&(Timestamp, String)> = wanted.collect();
-        let skipped = number("tailLines").map_or(0, |lines| wanted.len().saturating_sub(lines));
-        let mut shown = String::new();
-        for (at, line) in &wanted[skipped..] {
+        let selected = all.iter().filter(|(at, _)| begin.is_none_or(|begin| at.as_seconds() >= begin));
+        let selected: Vec<&(Timestamp, String)> = selected.collect();
+        let skipped = number("tailLines").map_or(0, |lines| selected.len().saturating_sub(lines));
+        let mut output = String::new();
+        for (at, line) in &selected[skipped..] {
             if query("timestamps") == "true" {
-                shown += &format!("{}Z ", at.iso().split(['+', 'Z']).next().unwrap_or_default());
+                output += &format!("{}Z ", at.iso().split(['+', 'Z']).next().unwrap_or_default());
             }
-            shown += &format!("{line}\n");
+            output += &format!("{line}\n");
         }
         if let Some(limit) = number("limitBytes") {
-            let end = (0..=limit.min(shown.len())).rev().find(|end| shown.is_char_boundary(*end));
-            shown.truncate(end.unwrap_or(0));
+            let end = (0..=limit.min(output.len())).rev().find(|end| output.is_char_boundary(*end));
+            output.truncate(end.unwrap_or(0));
         }
-        Ok(shown)
+        Ok(output)
     }
 }
 
 /// Selects the named container, or the only one.
-fn select_container(pod: &Json, asked: &str) -> Result<String, ApiStatus> {
+fn select_container(pod: &Json, requested: &str) -> Result<String, ApiStatus> {
     let name = name(pod);
     let of = |list: &str| items(&pod["spec"][list]).map(|one| text(&one["name"])).collect::<Vec<_>>();
     let (containers, initial) = (of("containers"), of("initContainers"));
     match containers.as_slice() {
-        _ if containers.iter().chain(&initial).any(|known| *known == asked) => Ok(asked.to_owned()),
-        [only] if asked.is_empty() => Ok((*only).to_owned()),
-        all if asked.is_empty() => {
-            let mut why = format!(
+        _ if containers.iter().chain(&initial).any(|candidate| *candidate == requested) => {
+            Ok(requested.to_owned())
+        }
+        [only] if requested.is_empty() => Ok((*only).to_owned()),
+        all if requested.is_empty() => {
+            let mut message = format!(
                 "a container name must be specified for pod {name}, choose one of: [{}]",
                 all.join(" ")
             );
             if !initial.is_empty() {
-                why += &format!(" or one of the init containers: [{}]", initial.join(" "));
+                message += &format!(" or one of the init containers: [{}]", initial.join(" "));
             }
-            Err(ApiStatus::bad_request(why))
+            Err(ApiStatus::bad_request(message))
         }
-        _ => Err(ApiStatus::bad_request(format!("container {asked} is not valid for pod {name}"))),
+        _ => Err(ApiStatus::bad_request(format!("container {requested} is not valid for pod {name}"))),
     }
 }
 
 /// Checks that the container has started and so has a log.
 fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiStatus> {
     let name = name(pod);
-    let refuse = |why: String| Err(ApiStatus::bad_request(why));
+    let refuse = |message: String| Err(ApiStatus::bad_request(message));
     let mut statuses = items(&pod["status"]["containerStatuses"]);
     let Some(status) = statuses.find(|status| status["name"] == container) else {
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
@@ -100,14 +102,14 @@ fn check_started(pod: &Json, container: &str, previous: bool) -> Result<(), ApiS
         // containers are never restarted here
         return refuse(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
     }
-    let why = match status["state"]["waiting"]["reason"].as_str() {
+    let message = match status["state"]["waiting"]["reason"].as_str() {
         // after a crash, the log of the container is still available
         None | Some("CrashLoopBackOff") => return Ok(()),
         Some("ImagePullBackOff") => "trying and failing to pull image",
         Some("ErrImagePull") => "image can't be pulled",
         Some(reason) => reason,
     };
-    refuse(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {why}"))
+    refuse(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {message}"))
 }
 
 #[cfg(test)]
@@ -126,10 +128,11 @@ mod tests {
         let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
             "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});
         let read = |pod: &Json, query: &[(&'static str, &'static str)]| {
-            let query =
-                |name: &str| query.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
-            let found = logs.read(pod, query, at(1100));
-            found.map_err(|status| status.message)
+            let query = |name: &str| {
+                query.iter().find(|(candidate, _)| *candidate == name).map_or("", |(_, value)| *value)
+            };
+            let result = logs.read(pod, query, at(1100));
+            result.map_err(|status| status.message)
         };
         let check = |pod: &Json, query: &[(&'static str, &'static str)], expected: Result<&str, &str>| {
             let expected = expected.map(str::to_owned).map_err(str::to_owned);

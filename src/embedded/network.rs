@@ -87,23 +87,23 @@ pub(super) struct ClusterNetwork {
 
 impl ClusterNetwork {
     /// Adds a listening Pod.
-    pub(super) fn register(&self, shown: PodAddress, real: SocketAddr) {
-        self.pods.lock().insert(shown, real);
+    pub(super) fn register(&self, pod_address: PodAddress, real: SocketAddr) {
+        self.pods.lock().insert(pod_address, real);
     }
 
     /// Removes a Pod.
-    pub(super) fn unregister(&self, shown: PodAddress) {
-        self.pods.lock().remove(&shown);
+    pub(super) fn unregister(&self, pod_address: PodAddress) {
+        self.pods.lock().remove(&pod_address);
     }
 
     /// Returns whether a port of the Pod listens.
     fn has_listener(&self, address: Ipv4Addr) -> bool {
-        self.pods.lock().keys().any(|shown| shown.0 == address)
+        self.pods.lock().keys().any(|pod_address| pod_address.0 == address)
     }
 
     /// Returns the loopback address of a Pod.
-    pub(super) fn find(&self, shown: PodAddress) -> Option<SocketAddr> {
-        self.pods.lock().get(&shown).copied()
+    pub(super) fn find(&self, pod_address: PodAddress) -> Option<SocketAddr> {
+        self.pods.lock().get(&pod_address).copied()
     }
 }
 
@@ -121,8 +121,8 @@ impl EmbeddedCluster {
             return Err(RouteError::NoEndpoints);
         }
         let turn = self.network.next_index.fetch_add(1, Ordering::Relaxed);
-        let shown = ready[turn % ready.len()];
-        Ok(NetworkEndpoint { address: shown, real: self.network.find(shown) })
+        let pod_address = ready[turn % ready.len()];
+        Ok(NetworkEndpoint { address: pod_address, real: self.network.find(pod_address) })
     }
 
     /// Explains why a Pod refuses connections, if its image is simulated.
@@ -150,14 +150,14 @@ impl EmbeddedCluster {
         let named = |one: &&&Json| {
             one["name"] == port || one["port"].as_u64().is_some_and(|number| port.parse() == Ok(number))
         };
-        let wanted = match ports.as_slice() {
+        let service_port = match ports.as_slice() {
             [only] if port.is_empty() => only,
             ports => ports.iter().find(named).ok_or(RouteError::NoPort)?,
         };
         let Some(endpoints) = find("/endpoints") else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
+        let mut addresses = Vec::new();
         for subset in items(&endpoints["subsets"]) {
-            let port = items(&subset["ports"]).find(|one| one["name"] == wanted["name"]);
+            let port = items(&subset["ports"]).find(|one| one["name"] == service_port["name"]);
             let number = port.and_then(|one| u16::try_from(one["port"].as_u64()?).ok());
             let Some(number) = number else { continue };
             for address in items(&subset["addresses"]) {
@@ -168,11 +168,11 @@ impl EmbeddedCluster {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
-                    found.push(PodAddress(ip, number));
+                    addresses.push(PodAddress(ip, number));
                 }
             }
         }
-        Ok(found)
+        Ok(addresses)
     }
 
     /// Returns the loopback address of a Service, which forwards connections to ready Pods.

@@ -109,15 +109,15 @@ fn merge_strategic(target: &mut Json, patch: &Json, field: &str) {
                 object.clear();
                 return;
             }
-            if let Some(kept) = changes.get("$retainKeys").and_then(Json::as_array) {
-                object.retain(|name, _| kept.iter().any(|one| one == name));
+            if let Some(retained) = changes.get("$retainKeys").and_then(Json::as_array) {
+                object.retain(|name, _| retained.iter().any(|one| one == name));
             }
-            for (name, gone) in changes {
+            for (name, removed) in changes {
                 let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") else { continue };
-                if let (Some(list), Some(gone)) =
-                    (object.get_mut(list).and_then(Json::as_array_mut), gone.as_array())
+                if let (Some(list), Some(removed)) =
+                    (object.get_mut(list).and_then(Json::as_array_mut), removed.as_array())
                 {
-                    list.retain(|one| !gone.contains(one));
+                    list.retain(|one| !removed.contains(one));
                 }
             }
             for (name, value) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
@@ -171,9 +171,9 @@ fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
 fn reorder(items: &mut [Json], order: &[Json], list: &str) {
     let key = merge_key(list, items);
     let place = |item: &Json| {
-        let same = |wanted: &Json| match key {
-            Some(key) => wanted[key] == item[key],
-            None => wanted == item,
+        let same = |expected: &Json| match key {
+            Some(key) => expected[key] == item[key],
+            None => expected == item,
         };
         order.iter().position(same).unwrap_or(usize::MAX)
     };
@@ -181,8 +181,8 @@ fn reorder(items: &mut [Json], order: &[Json], list: &str) {
 }
 
 fn strip_directives(object: &Map<String, Json>) -> Map<String, Json> {
-    let kept = object.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-    kept.map(|(name, value)| (name.clone(), strip_value(value))).collect()
+    let retained = object.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+    retained.map(|(name, value)| (name.clone(), strip_value(value))).collect()
 }
 
 /// Removes the patch directives from a new value.

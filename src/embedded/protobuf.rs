@@ -61,7 +61,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Json> {
 }
 
 fn find_fields(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
-    table.iter().find(|(known, _)| *known == name).map(|(_, fields)| *fields)
+    table.iter().find(|(definition, _)| *definition == name).map(|(_, fields)| *fields)
 }
 
 /// The value of a field.
@@ -102,9 +102,9 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn first_bytes<'a>(fields: &[(u64, WireType<'a>)], wanted: u64) -> Option<&'a [u8]> {
+fn first_bytes<'a>(fields: &[(u64, WireType<'a>)], field_number: u64) -> Option<&'a [u8]> {
     fields.iter().find_map(|(field, value)| match value {
-        WireType::Bytes(bytes) if *field == wanted => Some(*bytes),
+        WireType::Bytes(bytes) if *field == field_number => Some(*bytes),
         _ => None,
     })
 }
@@ -127,16 +127,17 @@ fn is_empty_message(bytes: &[u8]) -> bool {
 fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
     let mut object = json!({});
     for (field, value) in read_fields(bytes)? {
-        let known = table.split(", ").find_map(|one| one.strip_prefix(&format!("{field} ")));
-        let Some((name, holds)) = known.and_then(|known| known.split_once(' ')) else {
+        let definition = table.split(", ").find_map(|one| one.strip_prefix(&format!("{field} ")));
+        let Some((name, field_type)) = definition.and_then(|definition| definition.split_once(' ')) else {
             match value {
                 WireType::Number(0) => continue,
                 WireType::Bytes(bytes) if is_empty_message(bytes) => continue,
                 _ => return None,
             }
         };
-        let (holds, several) = holds.strip_suffix('*').map_or((holds, false), |holds| (holds, true));
-        let value = match (holds, value) {
+        let (field_type, several) =
+            field_type.strip_suffix('*').map_or((field_type, false), |field_type| (field_type, true));
+        let value = match (field_type, value) {
             ("nothing", _) | ("port", WireType::Number(0)) => continue,
             ("number" | "port", WireType::Number(number)) => json!(number.cast_signed()),
             ("text", WireType::Bytes([])) if !several => continue,
@@ -145,7 +146,7 @@ fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
                 let entry = read_fields(bytes)?;
                 let (key, value) =
                     (parse_text(first_bytes(&entry, 1)?)?, first_bytes(&entry, 2).unwrap_or_default());
-                object[name][key] = match holds {
+                object[name][key] = match field_type {
                     "blobs" => json!(base64::prelude::BASE64_STANDARD.encode(value)),
                     _ => json!(parse_text(value)?),
                 };
@@ -167,9 +168,9 @@ fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
 /// Decodes an `IntOrString`: type, number, text.
 fn decode_int_or_string(bytes: &[u8]) -> Option<Json> {
     let fields = read_fields(bytes)?;
-    let at = |wanted: u64| {
+    let at = |field_number: u64| {
         fields.iter().find_map(|(field, value)| match value {
-            WireType::Number(number) if *field == wanted => Some(number.cast_signed()),
+            WireType::Number(number) if *field == field_number => Some(number.cast_signed()),
             _ => None,
         })
     };
@@ -199,13 +200,16 @@ mod tests {
     fn tables_reference_known_types() {
         for (name, fields) in KINDS.iter().chain(MESSAGES) {
             for field in fields.split(", ") {
-                let [number, _, holds] = field.split(' ').collect::<Vec<_>>()[..] else {
+                let [number, _, field_type] = field.split(' ').collect::<Vec<_>>()[..] else {
                     panic!("{name}: {field}")
                 };
                 let plain = ["text", "number", "port", "either", "texts", "blobs", "nothing"];
-                let holds = holds.trim_end_matches('*');
+                let field_type = field_type.trim_end_matches('*');
                 assert!(number.parse::<u64>().is_ok(), "{name}: {field}");
-                assert!(plain.contains(&holds) || find_fields(MESSAGES, holds).is_some(), "{name}: {field}");
+                assert!(
+                    plain.contains(&field_type) || find_fields(MESSAGES, field_type).is_some(),
+                    "{name}: {field}"
+                );
             }
         }
     }

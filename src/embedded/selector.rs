@@ -93,17 +93,19 @@ impl LabelSelector {
 
     /// Checks that objects of the kind can be selected by these fields.
     pub(super) fn check_fields(&self, kind: &str) -> Result<(), ApiStatus> {
-        let more =
-            SELECTABLE_FIELDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, fields)| *fields);
-        let known = |path: &str| {
+        let more = SELECTABLE_FIELDS
+            .iter()
+            .find(|(supported, _)| *supported == kind)
+            .map_or("", |(_, fields)| *fields);
+        let supported = |path: &str| {
             matches!(path, "metadata.name" | "metadata.namespace") || more.split(' ').any(|one| one == path)
         };
-        match self.fields.iter().find(|(path, ..)| !known(path)) {
+        match self.fields.iter().find(|(path, ..)| !supported(path)) {
             Some((path, ..)) if more.is_empty() => {
-                let why = format!(
+                let message = format!(
                     "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                 );
-                Err(ApiStatus::bad_request(why))
+                Err(ApiStatus::bad_request(message))
             }
             Some((path, ..)) => Err(ApiStatus::bad_request(format!("field label not supported: {path}"))),
             None => Ok(()),
@@ -188,12 +190,12 @@ fn parse_requirement(term: &str) -> Option<LabelRequirement> {
             _ => None,
         };
     }
-    if let Some((name, wanted)) = term.split_once("!=") {
-        return Some(LabelRequirement::NotAmong(label(name)?, vec![value(wanted)?]));
+    if let Some((name, expected)) = term.split_once("!=") {
+        return Some(LabelRequirement::NotAmong(label(name)?, vec![value(expected)?]));
     }
-    if let Some((name, wanted)) = term.split_once('=') {
-        let wanted = wanted.strip_prefix('=').unwrap_or(wanted);
-        return Some(LabelRequirement::Among(label(name)?, vec![value(wanted)?]));
+    if let Some((name, expected)) = term.split_once('=') {
+        let expected = expected.strip_prefix('=').unwrap_or(expected);
+        return Some(LabelRequirement::Among(label(name)?, vec![value(expected)?]));
     }
     label(term).map(LabelRequirement::Present)
 }

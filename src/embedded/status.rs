@@ -94,11 +94,11 @@ impl ApiStatus {
         kind: &ApiResource,
         name: &str,
         what: &str,
-        asked: &str,
+        requested: &str,
         is: &str,
     ) -> Self {
         let cause =
-            format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
+            format!("Precondition failed: {what} in precondition: {requested}, {what} in object meta: {is}");
         Self::conflict(kind, name, &cause)
     }
 
@@ -145,8 +145,8 @@ impl ApiStatus {
     }
 
     /// Creates the error for a resource version that is no longer stored.
-    pub(super) fn expired(asked: u64, oldest: u64) -> Self {
-        Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
+    pub(super) fn expired(requested: u64, oldest: u64) -> Self {
+        Self::new(410, "Expired", format!("too old resource version: {requested} ({oldest})"))
     }
 
     /// Creates the error for an eviction that the `PodDisruptionBudget` does not allow.

@@ -1,4 +1,4 @@
-//! Tells when a connection was made, so that the wait for an answer is counted from there. Floor 1.
+//! Tells when a connection was made, so that the wait for an answer is counted from there.
 
 use std::task::{Context, Poll};
 

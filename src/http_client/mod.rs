@@ -1,4 +1,4 @@
-//! Builds the one kind of HTTP client that this program uses. Floor 1.
+//! Builds the one kind of HTTP client that this program uses.
 //!
 //! HTTP/1.1 with rustls on ring, the environment's proxies, and a connection of its own for every request: a
 //! kept connection would hide that a new one cannot be made, which is what many a probe is there to see.

@@ -1,4 +1,4 @@
-//! Certificate verifiers. Floor 1.
+//! Certificate verifiers.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

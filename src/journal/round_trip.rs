@@ -96,7 +96,7 @@ fn action() -> impl Strategy<Value = ActionRecord> {
     let at = select(&["/run/0", "/run/1", "/rollbacks/0", "/steady_states/after/probes/0", "/x"][..]);
     let target = (text(), option::of(text()), text(), text(), option::of(any::<bool>()))
         .prop_map(|(kind, namespace, name, uid, done)| TargetRecord { kind, namespace, name, uid, done });
-    let state = prop_oneof![6 => Just(crate::mutation::EffectState::Confirmed.into()), 1 => keyword()];
+    let state = prop_oneof![6 => Just(EffectState::Confirmed.into()), 1 => keyword()];
     let effect = (state, option::of(text()), option::of(text()), text()).prop_map(
         |(state, asked_at, effective_at, detail)| EffectRecord { state, asked_at, effective_at, detail },
     );

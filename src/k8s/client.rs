@@ -1,4 +1,4 @@
-//! A cluster that is talked to: requests with a deadline, lists in pages, watches. Floor 1.
+//! API server client: requests with a deadline, paged lists, watches.
 
 use std::time::Duration;
 
@@ -13,35 +13,34 @@ use serde_json::Value as Json;
 use super::error::{ApiError, Endpoint, Error};
 use super::resource::{NAMESPACES, Resource};
 
-/// How many things are asked for at once.
+/// Page size of lists.
 const PAGE: usize = 500;
-/// How often a request is sent again when the server asks to come back later.
+/// Attempts for a request that the server asks to repeat later.
 const TRIES: u32 = 4;
-/// The longest time to wait because a server said so.
+/// Limit for the `Retry-After` of the server.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Only what metadata hold: of each thing of a list, of one thing.
+/// Content types for metadata only: of a list, of one object.
 const METADATA_ONLY: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
 const METADATA_OF_ONE: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
-/// A cluster that is talked to, as somebody.
+/// Authenticated API server client.
 pub struct ClusterClient {
     client: kube::Client,
-    /// Its address.
     pub address: String,
-    /// Where the connection was described: a file and a context, or an environment.
+    /// Where the connection is configured: a file and a context, or the environment.
     pub source: String,
-    /// The context of the kubeconfig, where there is one.
+    /// The context of the kubeconfig, if the connection uses one.
     pub context: Option<String>,
-    /// The namespace that is meant where none is named.
+    /// The default namespace.
     pub namespace: String,
-    /// Whether this program runs in it, as one of its Pods.
+    /// Whether this program runs in a Pod of the cluster.
     pub inside: bool,
     timeout: Option<Duration>,
 }
 
-/// How a cluster was described.
+/// Connection settings of a client.
 pub(super) struct ConnectionInfo {
     pub(super) address: String,
     pub(super) source: String,
@@ -50,27 +49,27 @@ pub(super) struct ConnectionInfo {
     pub(super) inside: bool,
 }
 
-/// Which things of a kind are meant.
+/// Selects objects of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectSelector {
-    /// Labels, as `kubectl -l` takes them. Empty for any.
+    /// Label selector, as for `kubectl -l`; empty for any.
     pub labels: String,
-    /// Fields, as `kubectl --field-selector` takes them. Empty for any.
+    /// Field selector, as for `kubectl --field-selector`; empty for any.
     pub fields: String,
 }
 
 impl ObjectSelector {
-    /// By labels; nothing and an empty text mean any.
+    /// Selects by labels; `None` and an empty text select any.
     pub fn labels(labels: Option<&str>) -> Self {
         Self { labels: labels.unwrap_or_default().to_owned(), fields: String::new() }
     }
 
-    /// By name.
+    /// Selects by name.
     pub fn name(name: &str) -> Self {
         Self { labels: String::new(), fields: format!("metadata.name={name}") }
     }
 
-    /// Whether everything of a kind is meant.
+    /// Whether it selects every object of the kind.
     pub fn is_everything(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
@@ -87,18 +86,15 @@ impl ObjectSelector {
     }
 }
 
-/// How a body is to be understood.
+/// Format of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchFormat {
-    /// A document.
+    /// A whole object.
     Document,
-    /// A strategic merge patch.
     StrategicPatch,
-    /// A merge patch.
     MergePatch,
-    /// A list of changes.
     JsonPatch,
-    /// What is to be there, whatever was: applied by the server.
+    /// Server-side apply.
     Apply,
 }
 
@@ -115,35 +111,31 @@ impl PatchFormat {
     }
 }
 
-/// What is asked of the server.
+/// Request to the API server.
 #[derive(Clone, Debug)]
 pub struct ApiRequest {
-    /// The method.
     pub method: Method,
-    /// What Kubernetes calls it: `list`, `delete`. It names the right that is needed.
+    /// The Kubernetes verb, such as `list`; it names the permission that is needed.
     pub verb: &'static str,
-    /// The kind of thing.
     pub resource: Resource,
-    /// Its namespace; nothing for the whole cluster.
+    /// The namespace; `None` for cluster-scoped requests.
     pub namespace: Option<String>,
-    /// Its name; nothing for all of them.
+    /// The name of the object; `None` for the collection.
     pub name: Option<String>,
-    /// The address as a whole, where it is none of a resource.
+    /// The whole path, if it is not the path of a resource.
     pub path: Option<&'static str>,
-    /// What stands after the name: `log`, `eviction`.
+    /// The subresource: `log`, `eviction`.
     pub subresource: Option<&'static str>,
-    /// The query.
     pub query: Vec<(&'static str, String)>,
-    /// What is sent along.
     pub body: Option<(PatchFormat, Json)>,
-    /// Whether only metadata are wanted.
+    /// Whether the server returns only metadata.
     pub metadata_only: bool,
-    /// Whether it may be sent again when the server is busy.
+    /// Whether the request can be repeated when the server is busy.
     pub repeatable: bool,
 }
 
 impl ApiRequest {
-    /// A request without query and body.
+    /// Creates a request without query and body.
     pub fn new(method: Method, verb: &'static str, resource: &Resource, namespace: Option<&str>) -> Self {
         Self {
             method,
@@ -160,31 +152,31 @@ impl ApiRequest {
         }
     }
 
-    /// Of one thing.
+    /// Sets the name of the object.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// With a body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, format: PatchFormat, body: Json) -> Self {
         self.body = Some((format, body));
         self
     }
 
-    /// Reads one thing.
+    /// Creates a request that reads one object.
     pub fn get(resource: &Resource, namespace: Option<&str>, name: &str) -> Self {
         Self::new(Method::GET, "get", resource, namespace).name(name)
     }
 
-    /// Makes one.
+    /// Creates a request that creates an object.
     pub fn create(resource: &Resource, namespace: Option<&str>, body: Json) -> Self {
         Self::new(Method::POST, "create", resource, namespace).body(PatchFormat::Document, body)
     }
 
-    /// Changes one.
+    /// Creates a request that changes an object.
     pub fn patch(
         resource: &Resource,
         namespace: Option<&str>,
@@ -195,7 +187,7 @@ impl ApiRequest {
         Self::new(Method::PATCH, "patch", resource, namespace).name(name).body(format, body)
     }
 
-    /// Deletes one; only the one with that UID, if one is given.
+    /// Creates a request that deletes an object; a UID in the options is a precondition.
     pub fn delete(resource: &Resource, namespace: Option<&str>, name: &str, options: Json) -> Self {
         Self::new(Method::DELETE, "delete", resource, namespace)
             .name(name)
@@ -220,7 +212,7 @@ impl ApiRequest {
         uri
     }
 
-    /// A name that is none would mean another address: without one, everything of the kind.
+    /// Rejects empty or path-like names: they would address the whole collection.
     fn check_name(&self) -> Result<(), Error> {
         let changes = self.method != Method::GET;
         let wrong = match self.name.as_deref() {
@@ -256,12 +248,12 @@ impl ApiRequest {
     }
 }
 
-/// One page of a list.
+/// Page of a list.
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    /// Metadata of nothing are null.
+    /// The server returns null for an empty list of metadata.
     #[serde(default = "Option::default")]
     items: Option<Vec<T>>,
 }
@@ -273,13 +265,13 @@ struct PageMetadata {
 }
 
 impl ClusterClient {
-    /// A cluster behind a client.
+    /// Creates a client.
     pub(super) fn new(client: kube::Client, found: ConnectionInfo, timeout: Option<Duration>) -> Self {
         let ConnectionInfo { address, source, context, namespace, inside } = found;
         Self { client, address, source, context, namespace, inside, timeout }
     }
 
-    /// The version of the API server. Whoever gets it has reached it.
+    /// Reads the version of the API server.
     pub async fn version(&self) -> Result<String, Error> {
         let call =
             ApiRequest { path: Some("/version"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
@@ -287,19 +279,20 @@ impl ClusterClient {
         Ok(version["gitVersion"].as_str().unwrap_or("unknown").to_owned())
     }
 
-    /// What tells it from every other cluster; nothing where that may not be read.
+    /// Reads the UID of the cluster: that of `kube-system`; `None` without permission.
     pub async fn identity(&self) -> Option<String> {
         let system = self.json(&ApiRequest::get(&NAMESPACES, None, "kube-system")).await.ok()?;
         Some(system.pointer("/metadata/uid")?.as_str()?.to_owned())
     }
 
-    /// The client, for what has no plain request: commands in containers.
+    /// Returns the client of `kube`, for requests that are upgraded: commands, port-forward.
     pub fn client(&self) -> kube::Client {
         self.client.clone()
     }
 
-    /// Passes a request on as it is, to a path of the API server, and gives the answer as it comes. Only the
-    /// beginning of the answer has a deadline.
+    /// Sends a request unchanged to a path of the API server, and returns the unread answer.
+    ///
+    /// Only the head of the answer has a deadline.
     pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
         let sent = async {
             let sent = self.client.send(request.map(Body::from)).await;
@@ -308,12 +301,12 @@ impl ClusterClient {
         self.in_time(sent).await
     }
 
-    /// The answer to a request as bytes.
+    /// Sends a request, and returns the body of the answer.
     pub async fn send(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
         self.in_time(self.send_patiently(call)).await
     }
 
-    /// The answer to one, within the time that every request has.
+    /// Limits a request to the request timeout.
     pub async fn in_time<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match self.timeout {
             None => request.await,
@@ -323,7 +316,7 @@ impl ClusterClient {
         }
     }
 
-    /// Comes back when the server says that it is busy, as long as the request may be repeated.
+    /// Repeats a request while the server is busy, if it can be repeated.
     async fn send_patiently(&self, call: &ApiRequest) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
@@ -352,13 +345,13 @@ impl ClusterClient {
         }
     }
 
-    /// The answer as JSON.
+    /// Sends a request, and parses the answer as JSON.
     pub async fn json(&self, call: &ApiRequest) -> Result<Json, Error> {
         let body = self.send(call).await?;
         parse(&body)
     }
 
-    /// Every thing of a kind that is selected, page by page.
+    /// Lists the selected objects of a kind, page by page.
     pub async fn list<T: DeserializeOwned>(
         &self,
         resource: &Resource,
@@ -377,7 +370,7 @@ impl ClusterClient {
                 call.query.push(("continue", next.clone()));
             }
             let body = match self.send(&call).await {
-                // the list grew too old while it was read: from the beginning
+                // the list expired while it was read: start again
                 Err(failure) if failure.status() == Some(410) && next.is_some() => {
                     items.clear();
                     next = None;
@@ -394,8 +387,9 @@ impl ClusterClient {
         }
     }
 
-    /// Follows what happens to the things that are selected, from what there is on. `judge` is given each of
-    /// them as it changes; what it gives ends the watch. Nothing comes of it when `limit` passes first.
+    /// Watches the selected objects, from their current state on.
+    ///
+    /// Ends with the first value that `judge` returns for a state, or with `None` after `limit`.
     pub async fn watch<T>(
         &self,
         resource: &Resource,
@@ -413,7 +407,7 @@ impl ClusterClient {
                 if found.is_some() {
                     return Ok(found);
                 }
-                // the server ends watches now and then; what there is by then is told again
+                // the server ends watches regularly; the next one starts with the current state
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
@@ -435,7 +429,7 @@ impl ClusterClient {
         }
         let mut pending = Vec::new();
         while let Some(frame) = body.frame().await {
-            // a watch that breaks off is begun again
+            // a broken watch is started again
             let Ok(frame) = frame else { return Ok(None) };
             let Ok(data) = frame.into_data() else { continue };
             pending.extend_from_slice(&data);
@@ -453,7 +447,7 @@ impl ClusterClient {
         Ok(None)
     }
 
-    /// A connection through the API server that did not come about: to a command, to a port.
+    /// Creates the error of a refused upgrade: of a command, of a port-forward.
     pub fn upgrade_refused(&self, subresource: &'static str, namespace: &str, error: kube::Error) -> Error {
         use kube::client::UpgradeConnectionError::ProtocolSwitch;
         let code = match &error {
@@ -462,11 +456,11 @@ impl ClusterClient {
             _ => return self.transport_error(error),
         };
         let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
-        let said = match &error {
+        let message = match &error {
             kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
             other => other.to_string(),
         };
-        let body = format!("Handshake status {code}: {said}");
+        let body = format!("Handshake status {code}: {message}");
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
     }
 
@@ -483,7 +477,7 @@ fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
     refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
 }
 
-/// An answer that refuses, and what was asked for.
+/// Creates the error of an answer of the API server.
 pub(super) fn refused_as(
     verb: &'static str,
     resource: Resource,

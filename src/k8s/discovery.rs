@@ -1,4 +1,4 @@
-//! What the server calls a kind in addresses. Floor 1.
+//! Discovery: the resources of the API server.
 
 use std::collections::HashMap;
 
@@ -10,25 +10,23 @@ use super::error::Error;
 use super::metadata::PartialObject;
 use super::resource::{NAMESPACES, Resource};
 
-/// A kind of thing, and whether it stands in namespaces.
+/// Kind that the server has, and its scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoveredKind {
-    /// Where it is kept.
     pub resource: Resource,
-    /// Whether it stands in namespaces.
     pub namespaced: bool,
-    /// Whether the server lets it be listed and deleted.
+    /// Whether the server can list and delete its objects.
     pub deletable: bool,
 }
 
-/// The kinds of a server. Each version of a group is asked for once.
+/// Kinds of a server. Each version of a group is requested once.
 #[derive(Debug, Default)]
 pub struct DiscoveredKinds {
     lists: HashMap<(String, String), Vec<DiscoveredKind>>,
 }
 
 impl DiscoveredKinds {
-    /// What an object is, by its `apiVersion` and `kind`.
+    /// Returns the kind for an `apiVersion` and a `kind`.
     pub async fn of(
         &mut self,
         cluster: &ClusterClient,
@@ -48,7 +46,7 @@ impl DiscoveredKinds {
     }
 }
 
-/// The kinds of one version of a group.
+/// Lists the kinds of one version of a group.
 async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec<DiscoveredKind>, Error> {
     let place = Resource {
         group: group.to_owned().into(),
@@ -74,7 +72,7 @@ async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec
     Ok(list["resources"].as_array().into_iter().flatten().filter_map(known).collect())
 }
 
-/// Every kind that can be listed and deleted, each in the version that the server prefers.
+/// Lists every kind whose objects can be listed and deleted, in the preferred version of the server.
 pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, Error> {
     let groups = ApiRequest { path: Some("/apis"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
     let groups = cluster.json(&groups).await?;
@@ -87,7 +85,7 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
         };
         match list(cluster, &name, &version).await {
             Ok(kinds) => found.extend(kinds),
-            // a group whose own server is away
+            // the aggregated API server of the group is unavailable
             Err(failure) if failure.status().is_some() => {}
             Err(failure) => return Err(failure),
         }
@@ -96,13 +94,13 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
     Ok(found)
 }
 
-/// The names of all namespaces.
+/// Lists the names of all namespaces.
 pub async fn list_namespaces(cluster: &ClusterClient) -> Result<Vec<String>, Error> {
     let all: Vec<PartialObject> = cluster.list(&NAMESPACES, None, &ObjectSelector::default(), true).await?;
     Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
 }
 
-/// What there is of an object now; nothing where it is not there.
+/// Reads an object by its kind, namespace and name; `None` if it does not exist.
 pub async fn get_object(
     cluster: &ClusterClient,
     known: &DiscoveredKind,

@@ -1,72 +1,106 @@
 //! Metadata of Kubernetes objects, as far as the program reads them.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::mutation::Target;
 
-/// What everything in a cluster has.
+/// Prefix of the labels of this program.
+const OWN_PREFIX: &str = "kubectl-chaos/";
+
+/// Metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// Its name.
     #[serde(default)]
     pub name: String,
-    /// Its namespace.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// Its identity.
     #[serde(default)]
     pub uid: String,
-    /// Which of its states this is: the server has another one for every change.
     #[serde(default)]
     pub resource_version: Option<String>,
-    /// When it was made.
     #[serde(default)]
     pub creation_timestamp: Option<String>,
-    /// When its deletion was asked for.
     #[serde(default)]
     pub deletion_timestamp: Option<String>,
-    /// What it belongs to.
     #[serde(default)]
     pub owner_references: Vec<OwnerRef>,
-    /// Those of its labels that mean something here.
+    /// The labels of this program; others are dropped, because lists can be large.
     #[serde(default)]
-    pub labels: Option<TrialLabels>,
+    pub labels: OwnLabels,
 }
 
-/// Labels that mean something here. Of thousands of things nobody needs the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct TrialLabels {
-    /// The trial that it was made for.
-    #[serde(rename = "kubectl-chaos/trial", default)]
-    pub trial: Option<String>,
-}
+/// Labels of this program, by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnLabels(BTreeMap<String, String>);
 
-impl Metadata {
-    /// The trial that it was made for, if it was.
-    pub fn trial(&self) -> Option<&str> {
-        self.labels.as_ref()?.trial.as_deref()
+impl OwnLabels {
+    /// Returns the value of a label.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
     }
 }
 
-/// What something belongs to.
+impl<'de> Deserialize<'de> for OwnLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(OwnLabelsVisitor)
+    }
+}
+
+struct OwnLabelsVisitor;
+
+impl<'de> Visitor<'de> for OwnLabelsVisitor {
+    type Value = OwnLabels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of labels")
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(OwnLabels::default())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(OwnLabels::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut labels = BTreeMap::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if key.starts_with(OWN_PREFIX) {
+                labels.insert(key, entries.next_value()?);
+            } else {
+                entries.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(OwnLabels(labels))
+    }
+}
+
+/// Owner of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct OwnerRef {
-    /// The identity of the owner.
     #[serde(default)]
     pub uid: String,
 }
 
-/// Something of which only the metadata matter.
+/// Object of which only the metadata are read.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PartialObject {
-    /// Its metadata.
     #[serde(default)]
     pub metadata: Metadata,
 }
 
 impl Metadata {
-    /// It, as a target.
+    /// Returns the object as a target.
     pub fn target(&self, kind: &str) -> Target {
         Target {
             kind: kind.to_owned(),
@@ -74,5 +108,22 @@ impl Metadata {
             name: self.name.clone(),
             uid: self.uid.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn metadata_keeps_only_own_labels() {
+        let read = |labels: serde_json::Value| {
+            serde_json::from_value::<Metadata>(json!({"name": "a", "labels": labels})).unwrap().labels
+        };
+        let labels = read(json!({"app": "web", "kubectl-chaos/arm": "before"}));
+        assert_eq!((labels.get("app"), labels.get("kubectl-chaos/arm")), (None, Some("before")));
+        assert_eq!(read(json!(null)), OwnLabels::default());
+        assert_eq!(serde_json::from_str::<Metadata>("{}").unwrap(), Metadata::default());
     }
 }

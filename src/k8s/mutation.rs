@@ -1,7 +1,6 @@
-//! What an action will do, as data: looked at before it is done, done in order, and watched for afterwards.
-//! Floor 1.
+//! Changes of a cluster as data: planned, applied in order, and confirmed.
 //!
-//! A function only says what it wants; nothing but [`Plan::apply`] changes a cluster.
+//! Only [`MutationPlan::apply`] changes a cluster.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,122 +16,115 @@ use super::metadata::{Metadata, PartialObject};
 use super::resource::{ENDPOINTS, PODS, Resource};
 use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
 
-/// How many requests are under way at once, where there are more than a few to send.
+/// Concurrent requests of a plan with more than a few operations.
 const AT_ONCE: usize = 32;
 const FEW: usize = 8;
-/// How often it is looked whether something took effect.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the effect is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// One change of a cluster.
+/// Planned change of one object.
 #[derive(Clone, Debug)]
 pub struct PlannedMutation {
-    /// What is asked of the server.
     pub call: ApiRequest,
-    /// What it is about.
     pub target: Target,
-    /// By what it is seen that it took effect.
     pub expect: ExpectedState,
-    /// What the server's refusal comes to.
     pub on_error: ErrorPolicy,
-    /// The version of what stands there, where one was seen: what leaves it so has changed nothing.
+    /// The resource version before the change, if known: an answer with the same one changed nothing.
     pub version: Option<String>,
 }
 
-/// By what it is seen that a change took effect.
+/// State that shows that a change took effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectedState {
-    /// It is gone, or on its way out: and a Pod of which no Service knows any more.
+    /// The object is deleted or terminating; a Pod is also removed from its Services.
     Gone,
-    /// It is there.
+    /// The object exists.
     Exists,
-    /// It is there, and Chaos Mesh says that the fault is injected wherever it is to be.
+    /// Chaos Mesh reports that the fault is injected into every target.
     Injected,
-    /// It cannot: why not.
+    /// The change cannot take effect, for this reason.
     Nothing(&'static str),
-    /// A value, by its JSON pointer. A null is also met by an absence, and a zero, too.
+    /// Values, by JSON pointer. Null, zero and false also match an absent value.
     Holds(Vec<(&'static str, Json)>),
-    /// The server took it, and there is nothing else to see.
+    /// The server accepted it; nothing else can be observed.
     Accepted,
 }
 
-/// What the server's refusal comes to.
+/// What an error of the API server becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorPolicy {
-    /// A failure with the server's words.
+    /// The error itself.
     Raise,
-    /// A failure, unless it is gone already: an operation before this one may have taken it along.
+    /// The error, unless the object is gone: an earlier operation may have deleted it.
     RaiseUnlessGone,
-    /// A failure with these words, the server's after them.
+    /// An error with this message, followed by the answer.
     Fail(String),
-    /// The same; the reason and the body after them.
+    /// An error with this message, followed by reason and body.
     FailWithBody(String),
-    /// The same, but something that is there already is no failure: the server's answer is the output.
+    /// As `FailWithBody`, but an existing object is not an error.
     FailUnlessThere(String),
 }
 
-/// What an action gives.
+/// Output of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MutationResponse {
-    /// Null.
     Null,
-    /// The names of what was hit, in order.
+    /// The names of the targets, in order.
     Names,
-    /// The server's answer to the last operation.
+    /// The answer to the last operation.
     Response,
 }
 
-/// What came of doing it.
+/// Result of an applied plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AppliedMutation {
-    /// What the action gives.
     pub answer: Json,
-    /// Whether anything is otherwise now.
+    /// Whether anything was changed.
     pub changed: bool,
 }
 
 impl AppliedMutation {
-    /// What gives an answer, and of which nobody knows that it left everything as it was.
+    /// Creates a result whose effect is unknown: assumes a change.
     pub fn answered(answer: Json) -> Self {
         Self { answer, changed: true }
     }
 }
 
-/// What an action will do.
+/// Planned changes of an action.
 #[derive(Clone, Debug)]
 pub struct MutationPlan {
-    /// In order.
     pub operations: Vec<PlannedMutation>,
-    /// What it gives.
     pub answer: MutationResponse,
-    /// What to say beside: a seed, a leniency.
+    /// Notes for the journal, such as the seed.
     pub remarks: Vec<String>,
 }
 
 impl MutationPlan {
-    /// A plan of one operation.
+    /// Creates a plan of one operation.
     pub fn one(operation: PlannedMutation, answer: MutationResponse) -> Self {
         Self::of(vec![operation], answer)
     }
 
-    /// A plan of several operations.
+    /// Creates a plan of several operations.
     pub fn of(operations: Vec<PlannedMutation>, answer: MutationResponse) -> Self {
         Self { operations, answer, remarks: Vec::new() }
     }
 
-    /// What will be hit.
+    /// Returns the targets.
     pub fn targets(&self) -> Vec<Target> {
         self.operations.iter().map(|operation| operation.target.clone()).collect()
     }
 
-    /// Does it: a few at once where there are many. `told` hears what became of each target as it becomes known.
-    /// The first refusal ends it, and so does `halt`: what was sent by then is awaited.
+    /// Applies the plan; concurrently if it has many operations.
+    ///
+    /// `told` receives the result of each target. The first error and `halt` stop it; requests in flight complete.
     pub async fn apply(
         &self,
         cluster: &ClusterClient,
         halt: &StopToken,
         told: &ProgressCallback<'_>,
     ) -> Result<AppliedMutation, Error> {
-        // few are done one after the other, so that what follows a refusal is never done
+        // a few operations are applied in sequence, so that none follows an error
         let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
         let mut waiting = self.operations.iter().enumerate();
         let mut under_way = FuturesUnordered::new();
@@ -153,7 +145,7 @@ impl MutationPlan {
                     last = AppliedMutation { answer, changed: last.changed || changed };
                 }
                 Err(failure) => {
-                    // what had no answer may have come about
+                    // an operation without an answer may have taken effect
                     if !failure.is_ambiguous() {
                         told(index, false);
                     }
@@ -177,11 +169,10 @@ impl MutationPlan {
         Ok(AppliedMutation { answer, ..last })
     }
 
-    /// Watches until every operation is seen to have taken effect. It ends only then: the engine knows how
-    /// long to wait.
+    /// Waits until every operation has taken effect. The engine sets the deadline.
     pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
         if self.operations.is_empty() {
-            return (EffectState::Mismatch, "nothing matched: there was no target".to_owned());
+            return (EffectState::Mismatch, "no target matched".to_owned());
         }
         let count = self.operations.len();
         for operation in &self.operations {
@@ -197,18 +188,18 @@ impl MutationPlan {
                         [what.as_str()].into_iter().chain(self.remarks.iter().map(String::as_str)).collect();
                     return (EffectState::Confirmed, format!("seen on {}", said.join("; ")));
                 }
-                // who may act, but not look, cannot know
+                // without the read permission the effect stays unknown
                 Err(failure) if failure.status() == Some(403) => {
                     return (EffectState::Unknown, format!("cannot check the effect: {}", failure.summary()));
                 }
-                // not yet; and a server that is away for a moment may come back
+                // not yet; an unavailable server may come back
                 Ok(Some(_)) | Err(_) => {}
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The first operation of which nothing is to be seen yet.
+    /// Returns the first operation without an observed effect.
     async fn unseen(&self, cluster: &ClusterClient) -> Result<Option<&PlannedMutation>, Error> {
         let (gone, other): (Vec<_>, Vec<_>) =
             self.operations.iter().partition(|operation| operation.expect == ExpectedState::Gone);
@@ -225,7 +216,7 @@ impl MutationPlan {
 }
 
 impl PlannedMutation {
-    /// Deletes one thing, and no other that has come to bear its name.
+    /// Plans the deletion of an object; its UID is a precondition.
     pub fn delete(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> Self {
         let mut options = json!({});
         if !thing.uid.is_empty() {
@@ -244,7 +235,7 @@ impl PlannedMutation {
         }
     }
 
-    /// Changes one thing.
+    /// Plans a patch of an object.
     pub fn patch(
         resource: &Resource,
         thing: &Metadata,
@@ -262,11 +253,11 @@ impl PlannedMutation {
         }
     }
 
-    /// Makes one thing.
+    /// Plans the creation of an object.
     pub fn create(resource: &Resource, namespace: Option<&str>, body: Json, on_error: ErrorPolicy) -> Self {
         let name = body.pointer("/metadata/name").and_then(Json::as_str).unwrap_or_default().to_owned();
         let target = Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() };
-        // a name that the server makes up is not known beforehand
+        // a generated name is not known before the request
         let expect = if target.name.is_empty() { ExpectedState::Accepted } else { ExpectedState::Exists };
         Self {
             target: target.target(&resource.kind),
@@ -279,7 +270,7 @@ impl PlannedMutation {
 
     async fn apply(&self, cluster: &ClusterClient) -> Result<AppliedMutation, Error> {
         let failure = match cluster.send(&self.call).await {
-            // an answer that nobody reads need not be understood
+            // an unused answer is not parsed
             Ok(_) if self.call.metadata_only => return Ok(AppliedMutation::answered(Json::Null)),
             Ok(answer) => {
                 let answer: Json = parse(&answer)?;
@@ -336,7 +327,7 @@ impl PlannedMutation {
     }
 }
 
-/// Whether Chaos Mesh has injected a fault into everything that it selects, and into something at all.
+/// Whether Chaos Mesh has selected targets, and injected the fault into all of them.
 fn is_injected(fault: &Json) -> bool {
     let conditions = fault.pointer("/status/conditions").and_then(Json::as_array);
     let holds = |kind: &str| {
@@ -346,8 +337,9 @@ fn is_injected(fault: &Json) -> bool {
     holds("Selected") && holds("AllInjected")
 }
 
-/// The first thing that is neither gone nor on its way out. A Pod on its way out that a Service still knows
-/// counts as being there.
+/// Returns the first object that is neither deleted nor terminating.
+///
+/// A terminating Pod counts as existing while it is an endpoint of a Service.
 async fn still_there<'a>(
     cluster: &ClusterClient,
     operations: &[&'a PlannedMutation],
@@ -393,12 +385,12 @@ async fn still_there<'a>(
     Ok(None)
 }
 
-/// The UIDs of Pods to which a Service of the namespace still sends.
+/// Lists the UIDs of Pods that are endpoints of a Service of the namespace.
 async fn served(cluster: &ClusterClient, namespace: Option<&str>) -> Result<HashSet<String>, Error> {
     let lists: Vec<Json> = match cluster.list(&ENDPOINTS, namespace, &ObjectSelector::default(), false).await
     {
         Ok(lists) => lists,
-        // who may not see them has to do with what the Pod itself says
+        // without the permission only the state of the Pod itself counts
         Err(failure) if failure.status() == Some(403) => return Ok(HashSet::new()),
         Err(failure) => return Err(failure),
     };

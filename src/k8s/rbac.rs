@@ -1,6 +1,6 @@
-//! Rights: which ones a call needs, whether somebody has them, roles that give them. Floor 1.
+//! RBAC permissions: access reviews, and roles that grant permissions.
 //!
-//! The server is asked by a review of access, which changes nothing and is kept nowhere.
+//! Access reviews change nothing, and the server does not store them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,26 +11,25 @@ use super::client::{ApiRequest, ClusterClient};
 use super::error::Error;
 use super::resource::{SELF_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS};
 
-/// What every role is called that is proposed here.
+/// Name of every proposed role.
 const NAME: &str = "kubectl-chaos";
-/// The group of roles.
+/// API group of roles.
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// A right. The order is that of lists: the whole cluster first.
+/// Permission. Cluster-scoped permissions sort first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
-    /// Where; nothing for the whole cluster.
+    /// The namespace; `None` for cluster-scoped permissions.
     pub namespace: Option<String>,
-    /// The group of the kind; empty for the core.
+    /// The API group; empty for the core group.
     pub group: String,
-    /// The kind in the plural, a subresource after a slash: `pods/eviction`.
+    /// The plural, with a subresource: `pods/eviction`.
     pub resource: String,
-    /// To do what.
     pub verb: String,
 }
 
 impl Permission {
-    /// As the catalogue has it: `verb resource[.group]`, a star after it where the whole cluster is meant.
+    /// Parses `verb resource[.group]`, followed by ` *` if it is cluster-scoped.
     pub fn parse(need: &str, namespace: &str) -> Self {
         let mut words = need.split(' ');
         let verb = words.next().unwrap_or_default().to_owned();
@@ -40,13 +39,13 @@ impl Permission {
     }
 }
 
-/// `pods/eviction`, `deployments.apps`: the kind, and its group.
+/// Splits `deployments.apps` into resource and group.
 fn split(text: &str) -> (String, String) {
     let (resource, group) = text.split_once('.').unwrap_or((text, ""));
     (resource.to_owned(), group.to_owned())
 }
 
-/// As `kubectl auth can-i` takes it.
+/// Formats the permission for `kubectl auth can-i`.
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (plural, subresource) = self.resource.split_once('/').unwrap_or((&self.resource, ""));
@@ -64,7 +63,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Whether the one who asks has a right. The reason is the server's, where it has one.
+/// Asks the server whether the user has a permission; with the server's reason, if it has one.
 pub async fn is_granted(
     cluster: &ClusterClient,
     right: &Permission,
@@ -87,14 +86,14 @@ pub async fn is_granted(
     Ok((status["allowed"] == true, reason))
 }
 
-/// Who the one who asks is, as far as the server says: it does since 1.28.
+/// Returns the user name, which servers report since Kubernetes 1.28.
 pub async fn who(cluster: &ClusterClient) -> Option<String> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let answer = cluster.json(&ApiRequest::create(&SELF_REVIEWS, None, body)).await.ok()?;
     Some(answer.pointer("/status/userInfo/username")?.as_str()?.to_owned())
 }
 
-/// Roles that give these rights and no others, bound to a user where one is known.
+/// Creates roles that grant exactly these permissions, bound to the user if known.
 pub fn roles(rights: &BTreeSet<Permission>, user: Option<&str>) -> Vec<Json> {
     let mut places: BTreeMap<Option<&str>, Vec<&Permission>> = BTreeMap::new();
     for right in rights {
@@ -124,7 +123,7 @@ pub fn roles(rights: &BTreeSet<Permission>, user: Option<&str>) -> Vec<Json> {
     found
 }
 
-/// The rules of a role: kinds of one group to which the same may be done are one.
+/// Creates the rules of a role: resources of one group with the same verbs share a rule.
 fn rules(rights: &[&Permission]) -> Vec<Json> {
     let mut verbs: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     for right in rights {
@@ -139,7 +138,7 @@ fn rules(rights: &[&Permission]) -> Vec<Json> {
     rules.into_iter().map(rule).collect()
 }
 
-/// Whom a role is bound to.
+/// Creates the subject of a role binding.
 fn subject(user: &str) -> Json {
     let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
     match account {
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_give_what_is_needed_and_nothing_else() {
+    fn roles_grant_exactly_the_needed_permissions() {
         let needs =
             ["list pods", "delete pods", "patch deployments.apps", "get deployments.apps", "list nodes *"];
         let rights = needs.iter().map(|need| Permission::parse(need, "shop")).collect();

@@ -1,18 +1,16 @@
-//! Kinds of things in a cluster, and where they are found. Floor 1, pure.
+//! API resources and their paths.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A kind of thing: where the API server keeps it.
+/// API resource: group, version, plural and kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// Its group; empty for the core.
+    /// The group; empty for the core group.
     pub group: Cow<'static, str>,
-    /// The version of the group.
     pub version: Cow<'static, str>,
-    /// The plural that stands in addresses; a subresource after a slash is asked for by [`Resource::path`].
+    /// The plural in paths.
     pub plural: Cow<'static, str>,
-    /// The kind of one.
     pub kind: Cow<'static, str>,
 }
 
@@ -34,49 +32,32 @@ const fn known(
     }
 }
 
-/// Pods.
 pub const PODS: Resource = core("pods", "Pod");
-/// Nodes.
 pub const NODES: Resource = core("nodes", "Node");
-/// Namespaces.
 pub const NAMESPACES: Resource = core("namespaces", "Namespace");
-/// What stands behind Services.
 pub const ENDPOINTS: Resource = core("endpoints", "Endpoints");
-/// Services.
 pub const SERVICES: Resource = core("services", "Service");
-/// Secrets.
 pub const SECRETS: Resource = core("secrets", "Secret");
-/// Service accounts.
 pub const SERVICE_ACCOUNTS: Resource = core("serviceaccounts", "ServiceAccount");
-/// Deployments.
 pub const DEPLOYMENTS: Resource = known("apps", "v1", "deployments", "Deployment");
-/// `ReplicaSets`.
 pub const REPLICA_SETS: Resource = known("apps", "v1", "replicasets", "ReplicaSet");
-/// `DaemonSets`.
 pub const DAEMON_SETS: Resource = known("apps", "v1", "daemonsets", "DaemonSet");
-/// `StatefulSets`.
 pub const STATEFUL_SETS: Resource = known("apps", "v1", "statefulsets", "StatefulSet");
-/// Ingresses.
 pub const INGRESSES: Resource = known("networking.k8s.io", "v1", "ingresses", "Ingress");
-/// Network policies.
 pub const NETWORK_POLICIES: Resource = known("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy");
-/// Events.
 pub const EVENTS: Resource = known("events.k8s.io", "v1", "events", "Event");
-/// Chaos Mesh's faults of the network.
 pub const NETWORK_CHAOS: Resource = known("chaos-mesh.org", "v1alpha1", "networkchaos", "NetworkChaos");
-/// Chaos Mesh's stressors.
 pub const STRESS_CHAOS: Resource = known("chaos-mesh.org", "v1alpha1", "stresschaos", "StressChaos");
 
-/// Questions whether one has a right.
 pub const SELF_SUBJECT_ACCESS_REVIEWS: Resource =
     known("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
-/// Questions who one is.
 pub const SELF_REVIEWS: Resource =
     known("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview");
 
 impl Resource {
-    /// Where things of this kind are: in a namespace or in the whole cluster, all of them, one, or a
-    /// subresource of one. Names from outside cannot lead elsewhere: they are escaped.
+    /// Returns the path of the collection or of one object.
+    ///
+    /// Names are escaped, so that they cannot change the path.
     pub fn path(&self, namespace: Option<&str>, name: Option<&str>) -> String {
         let mut path = if self.group.is_empty() {
             format!("/api/{}", segment(&self.version))
@@ -93,7 +74,7 @@ impl Resource {
         path
     }
 
-    /// As `kubectl` takes it: `deployments.apps`.
+    /// Returns the name for `kubectl`: `deployments.apps`.
     pub fn with_group(&self) -> String {
         if self.group.is_empty() {
             self.plural.to_string()
@@ -102,7 +83,7 @@ impl Resource {
         }
     }
 
-    /// `apps/v1`.
+    /// Returns the `apiVersion`: `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
             self.version.to_string()
@@ -112,7 +93,7 @@ impl Resource {
     }
 }
 
-/// A text as one segment of a path. One made of dots alone would be taken for a folder, and is escaped too.
+/// Escapes one segment of a path. Segments of dots would change the path, so they are escaped too.
 fn segment(text: &str) -> String {
     let dots = text.bytes().all(|byte| byte == b'.');
     let mut out = String::with_capacity(text.len());
@@ -131,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths() {
+    fn paths_escape_their_segments() {
         assert_eq!(PODS.path(Some("shop"), None), "/api/v1/namespaces/shop/pods");
         assert_eq!(NODES.path(None, Some("one")), "/api/v1/nodes/one");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Finds programs the way Python's `shutil.which` does. Floor 1.
+//! Finds programs the way Python's `shutil.which` does.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Functions of the Chaos Toolkit's package for Kubernetes, built in under their names. Floor 1.
+//! Provider of the Chaos Toolkit's functions for Kubernetes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,37 +20,36 @@ use crate::k8s::{AppliedMutation, ClusterClient, ConnectionFlags, connect, permi
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
 
-/// How the functions are to be carried out.
+/// Options of the functions.
 #[derive(Clone, Debug, Default)]
 pub struct FunctionOptions {
-    /// How the cluster is reached.
     pub flags: ConnectionFlags,
-    /// Whether everything may be hit where nothing is selected.
+    /// Whether an action without a selector may target everything.
     pub allow_all: bool,
-    /// Where random choices begin; by chance where nothing is said.
+    /// The seed of random choices; random by default.
     pub seed: Option<u64>,
 }
 
-/// The provider. Clusters are reached when they are first asked for.
+/// Provider of functions. Connects to a cluster on first use.
 pub struct KubernetesProvider {
     environment: Arc<ProcessEnv>,
     options: FunctionOptions,
-    /// By the keys that describe them.
+    /// Clients by their credentials.
     clusters: Mutex<HashMap<String, Arc<ClusterClient>>>,
 }
 
 impl KubernetesProvider {
-    /// The environment says which cluster is meant where the options do not.
+    /// Creates a provider. Options override the environment.
     pub fn new(environment: Arc<ProcessEnv>, options: FunctionOptions) -> Self {
         Self { environment, options, clusters: Mutex::default() }
     }
 
-    /// Whether the cluster may be touched that an activity with these secrets means. Nothing is sent.
+    /// Checks that the cluster of an activity with these secrets is allowed. Sends nothing.
     pub async fn permits(&self, secrets: &Map) -> Result<(), k8s::Error> {
         permitted(&self.options.flags, &self.environment, secrets).await
     }
 
-    /// The cluster that an activity with these secrets means.
+    /// Returns the client for an activity with these secrets.
     pub async fn cluster(&self, secrets: &Map) -> Result<Arc<ClusterClient>, k8s::Error> {
         let key = serde_json::to_string(&Value::Map(secrets.clone())).unwrap_or_default();
         let mut clusters = self.clusters.lock().await;
@@ -69,7 +68,7 @@ impl KubernetesProvider {
         })?;
         let cluster = self.cluster(&call.secrets).await?;
         let arguments = Arguments::bind(&function, &call.arguments, &cluster.namespace)?;
-        let seed = self.options.seed.unwrap_or_else(chance);
+        let seed = self.options.seed.unwrap_or_else(random_seed);
         let everything = self.options.allow_all;
         let context =
             FunctionContext { cluster: Arc::clone(&cluster), function, arguments, everything, seed };
@@ -91,8 +90,8 @@ impl KubernetesProvider {
     }
 }
 
-/// A number that nobody knows beforehand.
-fn chance() -> u64 {
+/// Returns a random seed.
+fn random_seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::process::id())
 }
@@ -114,7 +113,7 @@ impl Provider for KubernetesProvider {
             Err(LookupError::Module { suggestion }) => {
                 let message = format!("could not find Python module '{module}' in activity '{activity}'");
                 let hint = suggestion.unwrap_or_else(|| {
-                    "no Python runs here, and no module of that name is built in: use a process or http provider"
+                    "only built-in modules are available, without Python: use a process or http provider"
                         .to_owned()
                 });
                 vec![ValidationFinding::at("module", message).hint(hint)]
@@ -145,17 +144,17 @@ impl Provider for KubernetesProvider {
     }
 }
 
-/// Whether the function is one for such an activity, and for today.
+/// Checks that the function fits the activity and is not deprecated.
 fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFinding> {
     let at = |what: &str| ValidationFinding::at("func", format!("{} {what}", function.name));
     let mut findings = Vec::new();
     match usage.kind {
         Some(ActivityKind::Probe) if function.is_action => {
-            let finding = at("changes the cluster, so that it is no probe");
+            let finding = at("changes the cluster, so it cannot be a probe");
             findings.push(finding.hint("make the activity an action of the method").doubtful());
         }
         Some(ActivityKind::Action) if !function.is_action => {
-            let finding = at("only looks, so that this action changes nothing");
+            let finding = at("only reads, so this action changes nothing");
             findings.push(finding.hint("make the activity a probe").warning());
         }
         _ => {}
@@ -166,7 +165,7 @@ fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFi
     findings
 }
 
-/// What is wrong with the arguments, as far as they are written out.
+/// Checks the arguments that contain no placeholders.
 fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<ValidationFinding> {
     const NONE: &Value = &Value::Null;
     let given = match provider.get("arguments").unwrap_or(NONE) {
@@ -174,7 +173,9 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
         Value::Null => Map::new(),
         other => {
             let message = format!("arguments cannot be {}", other.kind());
-            return vec![ValidationFinding::at("arguments", message).hint("a mapping of names and values")];
+            return vec![
+                ValidationFinding::at("arguments", message).hint("use a mapping of names and values"),
+            ];
         }
     };
     let mut findings = Vec::new();
@@ -192,10 +193,10 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
                 );
                 findings.push(
                     ValidationFinding::at("arguments", message)
-                        .hint(format!("it is {}", argument.kind.words())),
+                        .hint(format!("expected {}", argument.kind.words())),
                 );
             }
-            // placeholders are filled later, and may become anything
+            // placeholders are filled later
             Some(Value::Text(text)) if text.contains('$') => {}
             Some(value) if !argument.kind.holds(value) => {
                 let message = format!(
@@ -221,7 +222,7 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
             let finding = at(name, message);
             findings.push(match hint {
                 Some(hint) => finding.hint(hint),
-                None => finding.hint(format!("it takes {}", known().collect::<Vec<_>>().join(", "))),
+                None => finding.hint(format!("expected one of {}", known().collect::<Vec<_>>().join(", "))),
             });
         }
     }
@@ -229,7 +230,7 @@ fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<
     findings
 }
 
-/// Actions that select nothing, and would hit whatever there is.
+/// Finds actions without a selector, which would target everything.
 fn everything(function: &Function, given: &Map) -> Option<ValidationFinding> {
     const SELECTORS: [&str; 5] = ["name", "label_selector", "name_pattern", "pod_label_selector", "all"];
     let selects = |name: &&str| {
@@ -237,29 +238,29 @@ fn everything(function: &Function, given: &Map) -> Option<ValidationFinding> {
     };
     let known: Vec<&str> = SELECTORS.into_iter().filter(selects).collect();
     let hits = function.is_action && known.contains(&"label_selector");
-    // a function that needs a name selects by it
+    // a required name is a selector
     let named = function.arguments.iter().any(|known| {
         let empty = given.get("name").is_some_and(|name| !name.is_truthy());
         known.name == "name" && known.default == Standard::Required && !empty
     });
     let given = known.iter().any(|name| given.get(*name).is_some_and(Value::is_truthy));
     (hits && !named && !given).then(|| {
-        let message = format!("{} selects nothing, so that anything could be hit", function.name);
+        let message = format!("{} has no selector, so it could affect everything", function.name);
         ValidationFinding::at("arguments", message)
-            .hint(format!("give one of {}; or --allow-all", known.join(", ")))
+            .hint(format!("set one of {}, or pass --allow-all", known.join(", ")))
             .doubtful()
     })
 }
 
 struct PreparedFunction {
     cluster: Arc<ClusterClient>,
-    /// Taken by what carries it out, where it can be done but once.
+    /// The work; taken when it is applied.
     work: Option<PreparedWork>,
     targets: Vec<Target>,
     halt: StopToken,
-    /// Whether anything is otherwise since it was carried out.
+    /// Whether it changed anything.
     changed: bool,
-    /// Whether there was no answer to what was asked for, so that it may have been done all the same.
+    /// Whether a request had no answer, so that it may have taken effect.
     is_ambiguous: bool,
 }
 
@@ -306,7 +307,7 @@ impl PreparedActivity for PreparedFunction {
     fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck {
         let output = match outcome {
             Ok(output) => output,
-            // looked at, since nobody said that it was not done
+            // the effect is checked: the request may have been carried out
             Err(_) if self.is_ambiguous => &Value::Null,
             Err(error) => return EffectCheck::Known(EffectState::Mismatch, error.text().to_owned()),
         };
@@ -316,14 +317,14 @@ impl PreparedActivity for PreparedFunction {
             Some(PreparedWork::Drain(drain)) => EffectCheck::Watched(Box::pin(drain.confirm(cluster))),
             Some(PreparedWork::Commands(_)) if is_ambiguous => EffectCheck::Known(
                 EffectState::Unknown,
-                "what became of the command is not known: there was no answer".to_owned(),
+                "the result of the command is unknown: there was no answer".to_owned(),
             ),
             Some(PreparedWork::Commands(commands)) => {
                 let (state, detail) = commands.judge(&to_json(output));
                 EffectCheck::Known(state, detail)
             }
             Some(PreparedWork::Look(_)) => EffectCheck::Known(EffectState::Confirmed, ONLY_LOOKED.to_owned()),
-            None => EffectCheck::Known(EffectState::Unknown, "nothing was carried out".to_owned()),
+            None => EffectCheck::Known(EffectState::Unknown, "nothing was applied".to_owned()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How activities are carried out: the one seam between the engine and the world. Floor 1.
+//! How activities are carried out: the one seam between the engine and the world.
 //!
 //! A provider takes an activity in four steps, which the engine owns: it is *prepared* (nothing but looking:
 //! what will be touched), then *recorded* (by the engine, before anything happens), then *applied*, and an

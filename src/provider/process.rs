@@ -1,4 +1,4 @@
-//! Processes on this machine. Floor 1.
+//! Processes on this machine.
 //!
 //! Each runs in a process group of its own: when it takes too long, or the run is cut short, the whole group
 //! ends, not only the one process that was started. Output is UTF-8, what is not is replaced.

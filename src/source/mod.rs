@@ -1,4 +1,4 @@
-//! Where an experiment comes from: a file, standard input, an address. Floor 1.
+//! Where an experiment comes from: a file, standard input, an address.
 
 use std::io::Read as _;
 use std::path::Path;

@@ -51,7 +51,9 @@ impl Error {
     /// Whether another client changed the object at the same time.
     pub fn is_conflict(&self) -> bool {
         match self {
-            Self::Cluster(error) => error.status() == Some(http::StatusCode::CONFLICT.as_u16()),
+            Self::Cluster(error) => {
+                error.api().is_some_and(|answer| answer.code == http::StatusCode::CONFLICT.as_u16())
+            }
             Self::Object { source, .. } => source.is_conflict(),
             _ => false,
         }

@@ -11,6 +11,13 @@ use crate::k8s::{
     PartialObject, PlannedMutation, Resource, SECRETS, list_deletable_kinds,
 };
 
+impl Metadata {
+    /// Returns the trial that created the object, by its label.
+    pub fn trial(&self) -> Option<&str> {
+        self.labels.get(TRIAL_LABEL)
+    }
+}
+
 /// Plans to delete objects, each with its UID as a precondition.
 pub fn plan_removal(things: &[(Resource, Metadata)]) -> MutationPlan {
     let operations = things.iter().map(|(resource, thing)| PlannedMutation {

@@ -1,4 +1,4 @@
-//! Runs before a change against runs after it: `kubectl chaos compare`.
+//! `kubectl chaos compare`: runs before a change against runs after it.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,18 @@ fn look(met: bool) -> Value {
         "output": 0, "status": "succeeded", "tolerance_met": met}]})
 }
 
-/// What sampling saw of a probe.
+/// The sampled values of a probe.
 #[derive(Clone, Copy)]
 pub struct Seen {
-    /// How many of a thousand samples were good.
+    /// The number of good samples per thousand.
     pub ok: u64,
-    /// When it recovered.
+    /// The time until recovery.
     pub recovered: Option<f64>,
     pub p95: f64,
 }
 
 impl Seen {
-    /// Everything was good.
+    /// All samples are good.
     pub const FINE: Self = Self { ok: 1000, recovered: Some(0.0), p95: 20.0 };
 
     fn series(self, probe: &str) -> Value {
@@ -38,7 +38,7 @@ impl Seen {
     }
 }
 
-/// A run that held, failed or was void.
+/// The journal of a run that held, failed or was void.
 pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     let action = json!({"type": "action", "name": "break it", "provider": {"type": "process", "path": "sh"}});
     let samples: Vec<Value> = seen.iter().map(|(probe, seen)| seen.series(probe)).collect();
@@ -57,7 +57,7 @@ pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
     })
 }
 
-/// Writes journals, and gives their names.
+/// Writes journals, and returns their names.
 pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
     let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
     let write = |(name, journal): (String, &Value)| {
@@ -82,7 +82,7 @@ fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
     chaos.run(words)
 }
 
-/// A comparison of every kind, for those who look at what it consists of.
+/// A comparison with every verdict.
 pub fn spread() -> Vec<(String, Value)> {
     let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
         let finished = compare(&before, &after, &["-o", "json"]);
@@ -92,7 +92,7 @@ pub fn spread() -> Vec<(String, Value)> {
     kinds().into_iter().map(answer).collect()
 }
 
-/// Journals before and after for a comparison of every kind, and what it is called.
+/// The journals of a comparison with every verdict, and its name.
 pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let steps = |ok: u64, p95: f64, recovered: Option<f64>| -> Vec<Seen> {
         let step = |at: u64| {
@@ -182,10 +182,10 @@ fn compare_of_real_runs_reports_fixed() {
         ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
     let answer = chaos.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
     assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
-    // the same runs against each other are no answer
+    // a comparison of a run with itself is inconclusive
     chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
     chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("one and the same run");
-    // and another experiment is another one
+    // different experiments cannot be compared
     let other = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
     chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of two experiments");
@@ -207,7 +207,7 @@ fn compare_exit_code_reflects_verdict() {
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
-    // mixed outcomes are an answer, which more runs do not change
+    // mixed outcomes are a verdict that more runs do not change
     check("held failed", "held held", &[], 0);
     check("held failed", "void", &[], 8);
 }
@@ -222,11 +222,11 @@ fn compare_rejects_incomparable_journals_by_name() {
     let check = |arguments: &[&str], code: i32, says: &str| {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
-    check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
-    check(&["fine.json", "experiment.json"], 3, "experiment.json: this is no journal");
-    check(&["text", "fine.json"], 3, "text: this is no JSON");
+    check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
+    check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
+    check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
-    check(&["fine.json", "."], 3, "cannot be read");
+    check(&["fine.json", "."], 3, "cannot read journal .");
     check(&[], 2, "required");
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
@@ -248,10 +248,10 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         SO IT IS
+PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
-    // the words of the table, whatever its columns are wide
+    // the words of the table, without the widths of its columns
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert!(words(&text).starts_with(&words(expected)), "{text}");
     assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
@@ -299,7 +299,7 @@ fn compare_detects_different_variables_and_strategy() {
     let from_a_file = run("file.json", &["--var-file", "given.json"]);
     assert_eq!(from_a_file["variables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pin"]);
     assert!(!from_a_file.to_string().contains("4711"), "{from_a_file:#}");
-    // it is the same however it is given
+    // the source of the value does not matter
     assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
     run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
     let first = |before: &str, after: &str| -> String {
@@ -329,7 +329,7 @@ fn compare_formats_agree_and_escape_untrusted_text() {
     }
 }
 
-/// YAML, as JSON has it.
+/// Parses YAML to JSON.
 fn of_yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }

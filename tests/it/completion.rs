@@ -153,7 +153,7 @@ fn completion_install_dir_off_path_causes_warning() {
     chaos.run(["completion", "install"]).exits(2).says("--dir");
 }
 
-/// The first program of that name on the tests' own `PATH`.
+/// Finds a program on the `PATH` of the tests.
 fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.exists())

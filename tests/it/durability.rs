@@ -1,4 +1,4 @@
-//! The journal on disk: valid at every instant, not far behind, and the loss of the disk is told.
+//! The journal file: valid at any time, at most a moment behind, and write errors are reported.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +24,7 @@ fn killed_run_leaves_valid_recent_journal() {
     for kill_at in [0_usize, 3, 17, 40, 90] {
         let chaos = Chaos::new();
         let mut experiment = experiment(120, "probe");
-        // at the instant of the kill the run waits, so that what is missing is known
+        // the run waits when it is killed, so that the missing part is known
         experiment["method"][kill_at + 1]["pauses"] = json!({"before": 60});
         chaos.write("experiment.json", experiment.to_string());
         let mut child = chaos.start(["run", "experiment.json"]);
@@ -40,7 +40,7 @@ fn killed_run_leaves_valid_recent_journal() {
         let run = journal["run"].as_array().unwrap();
         assert_eq!(run.len(), kill_at + 1);
         assert!(run.iter().all(|entry| entry["status"] == "succeeded"), "{run:?}");
-        // what the killed run left behind does not disturb the next one
+        // leftovers of the killed run do not affect the next one
         std::fs::remove_file(chaos.path("experiment.json")).unwrap();
         let next = json!({"title": "t", "description": "d", "method": []});
         chaos.experiment(&next, crate::harness::NONE).exits(0);
@@ -49,7 +49,7 @@ fn killed_run_leaves_valid_recent_journal() {
     }
 }
 
-/// Hidden files in the folder.
+/// The hidden files in the directory.
 fn leftovers(chaos: &Chaos) -> Vec<String> {
     let entries = std::fs::read_dir(chaos.path("")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -95,7 +95,7 @@ fn end_of_action_is_written_immediately() {
     assert_eq!((&record["at"], &record["effect"]["state"]), (&json!("/run/0"), &json!("confirmed")));
 }
 
-/// A run that must not begin: nothing is touched, and the message names the path.
+/// Asserts that a run does not start, and that the message names the path.
 #[track_caller]
 fn does_not_begin(chaos: &Chaos, path: &str) {
     chaos.write("experiment.json", experiment(1, "action").to_string());
@@ -137,7 +137,7 @@ fn full_disk_is_reported_and_rollbacks_are_executed() {
     let mut experiment = experiment(60, "action");
     experiment["rollbacks"] = json!([step(99, "action")]);
     chaos.write("experiment.json", experiment.to_string());
-    // no file may grow beyond 32 KiB: writing more fails, as on a full disk
+    // files are limited to 32 KiB: writes beyond fail, like on a full disk
     let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
     let command = format!("trap '' XFSZ; ulimit -f 64; exec '{binary}' run experiment.json");
     let mut shell = std::process::Command::new("sh");

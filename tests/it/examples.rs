@@ -1,11 +1,11 @@
-//! The examples run, and come to what they promise.
+//! The examples run with the documented results.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{Chaos, Finished, Response, Server};
 
-/// Runs an example from the root of the project, as a reader would, with temporary files of its own.
+/// Runs an example from the root of the repository, with its own temporary directory.
 fn run(chaos: &Chaos, example: &str, arguments: &[&str]) -> Finished {
     let journal = chaos.path("journal.json");
     let root = env!("CARGO_MANIFEST_DIR");
@@ -13,7 +13,7 @@ fn run(chaos: &Chaos, example: &str, arguments: &[&str]) -> Finished {
     chaos.run(given.iter().chain(arguments))
 }
 
-/// A home whose temporary files are its own too.
+/// A sandbox with its own temporary directory.
 fn home() -> Chaos {
     let chaos = Chaos::new();
     let folder = chaos.path("").to_str().unwrap().to_owned();
@@ -80,7 +80,7 @@ fn failing_service_deviates() {
     assert_eq!(asked, ["GET /health", "POST /admin/fail", "GET /health", "POST /admin/mend"]);
 }
 
-/// The folders of the loop, whose manifests a cluster takes: `kubernetes` runs them on one.
+/// The directories of the learning loop. `image` applies their manifests to a real cluster.
 const LOOP: &str = "examples/service-down-not-visible-to-users";
 
 #[test]
@@ -96,7 +96,7 @@ fn learning_loop_files_are_consistent() {
             assert!(read(&format!("{arm}/{part}-deployment.yaml")).contains(image), "{arm} {part}");
         }
     }
-    // the arms differ in what is to be tried, and in nothing else
+    // the variants differ only in the change under test
     assert_eq!(read("01-before/provider-deployment.yaml"), read("03-after/provider-deployment.yaml"));
     let after = read("03-after/consumer-deployment.yaml");
     assert_eq!(read("01-before/consumer-deployment.yaml"), after.replace(", --circuit-breaker", ""));

@@ -1,8 +1,10 @@
-//! Golden folders: what the binary says and writes, word for word.
+//! Golden cases: the exact output and files of the binary.
 //!
-//! Each folder of `tests/cases` is one call: `args` (one argument per line), what it needs beside it, and what came of it:
-//! `exit`, `stdout`, `stderr`, `journal.json`. Times, durations and names of machines are replaced by their kind. With
-//! `UPDATE_GOLDEN=1` the folders are written anew; the change is then yours to read.
+//! Each directory of `tests/cases` is one command: `args` (one argument per line), its input files, and the
+//! results:
+//! `exit`, `stdout`, `stderr`, `journal.json`. Times, durations and host names are replaced by their kind.
+//! With
+//! `UPDATE_GOLDEN=1` the test rewrites the results. Review the diff.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Chaos, redact, redact_values};
 
-/// What a call leaves behind; the file is absent when there is nothing.
+/// The result files of a command. A file is missing if it would be empty.
 const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
 
 #[test]
@@ -40,7 +42,7 @@ fn command_output_matches_golden_cases() {
     assert!(wrong.is_empty(), "{wrong}\nUPDATE_GOLDEN=1 writes the folders anew");
 }
 
-/// Runs a case in a copy of its folder.
+/// Runs a case in a copy of its directory.
 fn run(case: &Path) -> [Option<String>; 4] {
     let chaos = Chaos::new();
     let arguments = lay_out(case, &chaos);
@@ -57,7 +59,7 @@ fn run(case: &Path) -> [Option<String>; 4] {
     [Some(exit), text(&finished.stdout), text(&finished.stderr), journal]
 }
 
-/// Copies what a case needs into the folder of a call. Gives the arguments of the call.
+/// Copies the input files of a case to the sandbox. Returns the arguments of the command.
 pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
     let mut arguments = Vec::new();
     for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
@@ -71,7 +73,7 @@ pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
     arguments
 }
 
-/// The folders of all cases.
+/// The directories of all cases.
 pub fn cases() -> Vec<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut found: Vec<PathBuf> = fs::read_dir(parent)

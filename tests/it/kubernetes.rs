@@ -1,5 +1,6 @@
-//! Faults in Kubernetes: on an embedded cluster, and on a real one where `KUBECTL_CHAOS_TEST_CONTEXT` names it, never by
-//! chance on the current one. Each test has a namespace of its own.
+//! Faults in Kubernetes: on an embedded cluster, and on a real one if `KUBECTL_CHAOS_TEST_CONTEXT` names it,
+//! never on
+//! the current context by accident. Each test has its own namespace.
 
 use serde_json::{Value, json};
 
@@ -15,8 +16,8 @@ fn unreachable_cluster_is_detected_before_run() {
         chaos.experiment(&experiment(&method), arguments).exits(4).says(text);
         assert!(!chaos.path("touched").exists() && !chaos.path("journal.json").exists());
     };
-    refused(Chaos::new(), &[], "no cluster is known: there is nothing in");
-    refused(Chaos::new(), &["--server", "http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached");
+    refused(Chaos::new(), &[], "no cluster configured: no kubeconfig at");
+    refused(Chaos::new(), &["--server", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1");
     let described = |server: &str| {
         json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
             "clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {}}],
@@ -29,7 +30,7 @@ fn unreachable_cluster_is_detected_before_run() {
     let chaos = Chaos::new();
     let list = format!("nowhere:{}", chaos.write("config", described("http://127.0.0.1:1")).display());
     refused(chaos.env("KUBECONFIG", list), &[], "context one");
-    // what is wrong with flags names them, and what could be said instead
+    // errors in flags name the flag and the valid values
     let with_config = |arguments: &[&str], text: &str| {
         let chaos = Chaos::new();
         chaos.write("config", described("http://127.0.0.1:1"));
@@ -37,28 +38,28 @@ fn unreachable_cluster_is_detected_before_run() {
         refused(chaos, arguments, text);
     };
     let config = |more: &[&'static str]| [&["--kubeconfig", "config"], more].concat();
-    with_config(&config(&["--cluster", "nope"]), "--cluster nope: config has no such cluster (there are: c)");
-    with_config(&config(&["--user", "nope"]), "--user nope: config has no such user (there are: u)");
+    with_config(&config(&["--cluster", "nope"]), "--cluster nope: config has no such cluster");
+    with_config(&config(&["--user", "nope"]), "--user nope: config has no such user");
     let authority = config(&["--certificate-authority", "nope.pem"]);
-    with_config(&authority, "--certificate-authority nope.pem cannot be read: ");
-    with_config(&["--kubeconfig", "nope"], "the cluster cannot be used: nope cannot be read: No such file");
-    with_config(&["--kubeconfig", "none"], "(there are none: is it a kubeconfig?)");
-    with_config(&config(&[]), "cannot be used: http://127.0.0.1:1 cannot be reached (config, context one): ");
+    with_config(&authority, "--certificate-authority nope.pem: cannot read the file: ");
+    with_config(&["--kubeconfig", "nope"], "cannot use cluster: cannot read nope: No such file");
+    with_config(&["--kubeconfig", "none"], "check that the file is a kubeconfig");
+    with_config(&config(&[]), "cannot use cluster: cannot reach http://127.0.0.1:1 (config, context one): ");
     let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
     let chaos = Chaos::new();
     chaos.write("config", described(&server.url("")));
-    let named = format!("the cluster at {} (config, context one) cannot be used: ", server.url(""));
+    let named = format!("cannot use cluster at {} (config, context one): ", server.url(""));
     refused(chaos, &config(&[]), &named);
     with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
-    // lenient runs find out when they get there, as in the Chaos Toolkit
+    // runs that are not strict detect it during the activity, like the Chaos Toolkit
     let chaos = Chaos::new();
     chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);
     assert_eq!(chaos.journal()["run"][1]["status"], "failed");
-    // and an experiment that touches no cluster needs none
+    // an experiment without Kubernetes activities needs no cluster
     Chaos::new().experiment(&experiment(&json!([])), NONE).exits(0);
 }
 
-/// A Pod that was killed is seen to be gone, and another one comes; what proves nothing is no success.
+/// A killed Pod is confirmed gone and replaced; an action without targets is no success.
 fn killed_pod_is_confirmed_gone(site: &Site) {
     let path = site.at("apps/v1", "deployments/web");
     let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
@@ -87,11 +88,11 @@ fn killed_pod_is_confirmed_gone(site: &Site) {
         |pod: &Value| pod["metadata"]["uid"] == *uid && pod["metadata"]["deletionTimestamp"].is_null();
     assert!(uid.is_string() && !pods["items"].as_array().unwrap().iter().any(stays), "{uid} in {pods:#}");
 
-    // nothing matched: nothing was tried, and nothing is proven
+    // no Pod matched: nothing was attempted, and nothing is proven
     let (_, told) = run(json!([kill("app=nobody")]), 5);
     assert_eq!(told["activities"][0]["effect"]["state"], "mismatch");
 
-    // scaling is seen, too
+    // scaling is confirmed, too
     let scale =
         function("action", "deployment.actions", "scale_deployment", &json!({"name": "web", "replicas": 1}));
     let (_, told) = run(json!([scale]), 0);

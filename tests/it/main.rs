@@ -1,9 +1,9 @@
-//! What can only be seen from outside: the binary, as its users start it. One binary for all of it.
+//! Integration tests: they start the binary as users do. All of them are in one test binary.
 //!
-//! Each module is one thing a user relies on. Everything listens on 127.0.0.1 and ends with the test that
-//! started it; nothing here needs a network, a cluster, Python, or a fixed port.
+//! Each module tests one feature. Every server listens on 127.0.0.1 and ends with the test that
+//! started it. No test needs a network, a cluster, Python, or a fixed port, except those marked `ignore`.
 
-// it starts Unix programs, and sends signals
+// the tests start Unix programs and send signals
 #![cfg(unix)]
 #![allow(unreachable_pub, reason = "a test binary is reached by nobody")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]

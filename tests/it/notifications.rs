@@ -1,4 +1,4 @@
-//! Who is told of what happens: the channels of the settings.
+//! Notifications: the channels of the settings.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::harness::{
 };
 use crate::http::nowhere;
 
-/// A server that takes everything.
+/// A server that accepts every request.
 fn receiver() -> Server {
     Server::start(|_| Response::new(200, "text/plain", ""))
 }
 
-/// Settings with these channels, in a folder.
+/// A sandbox with these channels in its settings.
 fn told(channels: &Value) -> Chaos {
     let chaos = Chaos::new();
     chaos.write(".chaostoolkit/settings.yaml", json!({"notifications": channels}).to_string());
@@ -24,14 +24,14 @@ fn channel(server: &Server, keys: &Value) -> Value {
     with(json!({"type": "http", "url": server.url("/hook")}), keys)
 }
 
-/// What a notification says.
+/// The documents of the notifications.
 fn message(request: &Request) -> Value {
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hook"));
     assert_eq!(request.header("content-type"), Some("application/json"));
     serde_json::from_str(&request.body).expect("JSON")
 }
 
-/// The names of the events, in the order in which they were told.
+/// The names of the events in the order of arrival.
 fn names(server: &Server) -> Vec<String> {
     let name = |request: &Request| message(request)["name"].as_str().expect("a name").to_owned();
     server.requests().iter().map(name).collect()
@@ -41,28 +41,28 @@ fn process(script: &str) -> Value {
     json!({"type": "process", "path": "sh", "arguments": ["-c", script]})
 }
 
-/// A hypothesis that holds as long as there is no file of that name.
+/// A hypothesis that holds while a file is missing.
 fn hypothesis(file: &str) -> Value {
     json!({"title": "It is well", "probes": [{"type": "probe", "name": "well", "tolerance": 0,
         "provider": process(&format!("test ! -e {file}"))}]})
 }
 
-/// One that holds.
+/// An experiment that holds.
 fn good() -> Value {
     let method = json!([{"type": "probe", "name": "look", "provider": process("echo seen")}]);
     with(experiment(&method), &json!({"steady-state-hypothesis": hypothesis("broken")}))
 }
 
-/// One that deviates.
+/// An experiment that deviates.
 fn deviating() -> Value {
     let method = json!([{"type": "action", "name": "break", "provider": process("touch broken")}]);
     with(good(), &json!({"method": method}))
 }
 
-/// One whose run is aborted.
+/// An experiment whose run is aborted.
 fn aborted() -> Value {
     let provider = json!({"type": "http", "url": nowhere(), "timeout": "${soon}"});
-    // what a variable comes to is known when it is used
+    // a variable is resolved when it is used
     with(
         good(),
         &json!({"configuration": {"soon": "soon"}, "method": [{"type": "probe", "name": "ask", "provider": provider}]}),
@@ -90,7 +90,7 @@ fn run_sends_start_and_end_notifications() {
     check(good(), 0, &["run-started", "run-completed"]);
     check(deviating(), 1, &["run-started", "run-completed", "run-deviated"]);
     check(aborted(), 9, &["run-started", "run-failed"]);
-    // a baseline that is not met is a run that came to its end
+    // a run whose baseline is not met is complete
     let unmet = with(good(), &json!({"steady-state-hypothesis": hypothesis("experiment.json")}));
     check(unmet, 8, &["run-started", "run-completed"]);
 }
@@ -219,7 +219,7 @@ fn failing_channel_does_not_affect_run() {
     assert_eq!((refusing.requests().len(), silent.requests().len()), (3, 3), "it is told once");
     std::fs::remove_file(chaos.path("broken")).expect("what the run broke");
     let details = chaos.experiment(&deviating(), ["--verbose"]).exits(1);
-    details.says("\na notification of run-completed was not delivered: ");
+    details.says("\nfailed to send notification run-completed: ");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn unsupported_channel_causes_warning() {
     chaos
         .experiment(&good(), [""; 0])
         .exits(0)
-        .says("Warning: the notification channel of type 'plugin' is passed over: only http ones are told\n");
+        .says("Warning: ignoring notification channel of type 'plugin': only http is supported\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The provider `process`: how programs are started, what is made of them, and how they end.
+//! The provider `process`: how it starts programs, reads their output, and ends them.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -51,7 +51,7 @@ fn readme_commands_work() {
     for command in commands {
         let code = *expected.get(command.as_str()).unwrap_or_else(|| panic!("no expectation for {command}"));
         if command == "demo" {
-            // it writes where it is started
+            // it writes to its working directory
             chaos.run([command]).exits(code);
             continue;
         }
@@ -68,7 +68,7 @@ fn readme_experiment_is_valid() {
     assert_eq!(chaos.run(["validate", "experiment.yaml"]).exits(0).stdout, "experiment.yaml: valid\n");
 }
 
-/// Every long flag that a command's help names.
+/// Every long flag in the help of a command.
 fn flags(command: &[&str]) -> BTreeSet<String> {
     let help = Chaos::new().run(command).exits(0).stdout;
     all(r"(?m)^ +(?:-\w, )?--([a-z][\w-]*)", &help).into_iter().collect()

@@ -1,4 +1,4 @@
-//! Probes of the hypothesis are sampled beside a run: often, in all its phases, and what came of each sample is told.
+//! Sampling: the probes of the hypothesis run often in all phases, and each sample has an outcome.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn sample_outcomes_are_counted_by_kind() {
     for (series, (expected, ..)) in samples.iter().zip(&probes) {
         let baseline = phase(series, "baseline");
         let outcomes = baseline["outcomes"].as_object().unwrap();
-        // names that are slow to be found not to be there may be given up
+        // a slow DNS failure may become a timeout
         let others =
             outcomes.keys().filter(|key| key != expected && !(*expected == "dns" && *key == "timeout"));
         assert_eq!(others.count(), 0, "{expected}: {series:#}");
@@ -76,7 +76,7 @@ fn sample_outcomes_are_counted_by_kind() {
     }
 }
 
-/// A server that answers well until it is asked to be down, and again when it is asked to be up.
+/// A server that responds with 200 until a request to `/down`, and again after one to `/up`.
 fn switched() -> Server {
     let down = AtomicBool::new(false);
     Server::start(move |request| {
@@ -106,7 +106,7 @@ fn phases_contain_their_own_samples() {
     let [series] = samples.as_slice() else { panic!("{samples:#?}") };
     assert_eq!((&series["probe"], &series["provider"]), (&json!("answers"), &json!("http")));
     let baseline = phase(series, "baseline");
-    // one that was due just before the fault may have met it
+    // a sample that is due just before the fault may observe it
     let others = baseline["due"].as_u64().unwrap() - baseline["outcomes"]["ok"].as_u64().unwrap();
     assert!(others <= 2, "{series:#}");
     assert!(baseline["to"].as_f64().unwrap() - baseline["from"].as_f64().unwrap() >= 3.0);
@@ -153,12 +153,12 @@ fn only_safe_or_named_probes_are_sampled() {
     refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(said);
     assert!(!refused.path("journal.json").exists());
     let dry = Chaos::new();
-    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("a dry run is not sampled");
+    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("dry runs are not sampled");
     assert!(samples(&dry).is_empty());
     Chaos::new().experiment(&document, NONE).exits(0);
 }
 
-/// A server that answers until it is asked to be down, and then never ends an answer, until the flag says so.
+/// A server that responds until a request to `/down`, and then keeps requests open until the flag is set.
 fn hanging(over: &Arc<AtomicBool>) -> Server {
     let (down, over) = (AtomicBool::new(false), Arc::clone(over));
     Server::start(move |request| {
@@ -175,7 +175,7 @@ fn hanging(over: &Arc<AtomicBool>) -> Server {
 
 #[test]
 fn signal_ends_recovery_and_sets_exit_code() {
-    // while recovery is watched, and while samples are waited for when that is over
+    // during recovery, and while pending samples are awaited after it
     for recovery in ["1h", "100ms"] {
         let over = Arc::new(AtomicBool::new(false));
         let server = hanging(&over);
@@ -200,7 +200,7 @@ fn signal_ends_recovery_and_sets_exit_code() {
         wait_until("the end of the run", is_over);
         std::thread::sleep(Duration::from_millis(500));
         signal(child.id(), Signal::INT);
-        let finished = finish(child).exits(130).says("SIGINT ends it");
+        let finished = finish(child).exits(130).says("stopped by SIGINT");
         over.store(true, Ordering::Relaxed);
         assert_eq!(finished.json()["exit_code"], 130);
         let journal = chaos.journal();
@@ -222,7 +222,7 @@ fn run_timeout_excludes_recovery() {
     };
     let mut document =
         experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 0.0)]));
-    // the time is up while things are put back
+    // the timeout expires during the rollbacks
     document["rollbacks"] = json!([turn("up", 6.0)]);
     let chaos = Chaos::new();
     chaos.experiment(&document, ["--sample=20ms", "--timeout", "5s"]).exits(1).says("recovered after");
@@ -256,7 +256,7 @@ fn sampling_without_effect_causes_warning() {
     chaos
         .run(["run", "--sample", "100ms", "experiment.json"])
         .exits(3)
-        .says("a period is written --sample=100ms");
+        .says("write the period as --sample=100ms");
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let asked = experiment(&[probe("asked", &server.url("/"), &json!(200))], &json!([]));
     let short = "--settle of 0.2 s is too short for 10 good samples in a row, one every 0.1 s: it takes more than 0.9 s";

@@ -1,4 +1,4 @@
-//! Secrets are used, and appear nowhere: not in what a run writes, not in what it starts without need.
+//! Secrets are used and masked: no output contains them, and only processes that need them get them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const FILE: &str = "file-s3cret";
 const VAULT: &str = "vault-s3cret";
 const VAULT_TOKEN: &str = "hvs.vault-token";
 
-/// What no output may hold: the secrets, and what they look like in an address, in JSON, or line by line.
+/// Texts that no output may contain: the secrets, also encoded in a URL or JSON, and line by line.
 const ALL: [&str; 9] = [
     INLINE,
     ENV,
@@ -25,7 +25,7 @@ const ALL: [&str; 9] = [
     "8675309",
 ];
 
-/// A folder, and an environment, where the experiments of [`keeping`] find their secrets.
+/// A sandbox with the secrets of the experiments of [`keeping`].
 struct Safe {
     chaos: Chaos,
     vault: Server,
@@ -41,7 +41,7 @@ impl Safe {
         Self { chaos, vault }
     }
 
-    /// The experiment with secrets of every kind.
+    /// Adds secrets of every kind to the experiment.
     fn keeping(&self, experiment: Value) -> Value {
         let declared = json!({
             "configuration": {"vault_addr": self.vault.url(""), "vault_token": VAULT_TOKEN},
@@ -58,7 +58,7 @@ impl Safe {
         whole
     }
 
-    /// Runs it with every output there is, and looks for secrets in them.
+    /// Runs it with every output, and searches them for secrets.
     #[track_caller]
     fn leaks_nothing(&self, experiment: Value, code: i32) -> Finished {
         let flags = EVERYTHING.iter().copied().chain(["--var-file=vars.json"]);
@@ -68,7 +68,7 @@ impl Safe {
     }
 }
 
-/// A process that says all secrets.
+/// A process that prints all secrets.
 const SHOUT: &str = "printf '%s\n' '${inline}' '${env}' '${key}' '${from_file}' '${from_vault}' '${number}' \
                      '${vault_token}'";
 
@@ -129,7 +129,7 @@ fn secrets_in_errors_are_masked() {
     // a failed activity
     check(json!({"type": "http", "url": at("${inline}?a=${env}&b=${from_vault}")}), 0);
     check(json!({"type": "http", "url": closed.replace("//", "//u:${from_file}@")}), 0);
-    // unexpected errors, which end the run
+    // unexpected errors, which abort the run
     check(json!({"type": "http", "url": "${inline}"}), 9);
     check(json!({"type": "http", "url": "${from_vault}://${from_file}"}), 9);
     check(json!({"type": "http", "url": closed, "headers": {"A": "${number}"}}), 9);
@@ -173,7 +173,7 @@ fn secrets_in_tolerances_and_rollbacks_are_masked() {
     check(json!({"type": "regex", "target": "stdout", "pattern": "not ${inline}"}), 6);
     check(json!({"type": "jsonpath", "target": "stdout", "path": "$", "expect": ["${from_vault}"]}), 6);
     check(json!("${from_vault}"), 6);
-    // it cannot be judged, and the text says why
+    // the tolerance cannot be evaluated, and the error says why
     check(json!({"type": "regex", "target": "none", "pattern": "${from_file}"}), 6);
     check(
         json!({"type": "probe", "name": "judge", "provider": with(sh(SHOUT), &json!({"arguments": {"a": "${inline}"}}))}),
@@ -255,7 +255,7 @@ fn chaos_toolkit_mode_writes_outputs_with_warning() {
     check(&FLAGS, true);
     check(&FLAGS[..1], false);
     check(&FLAGS[1..], false);
-    // where there are no secrets there is nothing to warn of
+    // without secrets there is no warning
     let chaos = Chaos::new();
     let finished = chaos.experiment(&probe(&sh("echo x")), FLAGS).exits(0);
     assert!(!finished.stderr.contains("secrets"), "{}", finished.stderr);

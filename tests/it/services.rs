@@ -87,7 +87,7 @@ fn unreachable_service_fails_probe() {
     check(
         web,
         || refused(503, r#"no endpoints available for service "web:8080""#, &Value::Null),
-        "no endpoints: no ready Pod stands behind the Service shop/web:8080",
+        "Service shop/web:8080 has no ready endpoints",
     );
     check(
         web,
@@ -105,8 +105,8 @@ fn unreachable_service_fails_probe() {
         || refused(403, "forbidden", &json!({"kind": "services", "name": "web:8080"})),
         "kubectl auth can-i get services/proxy -n shop",
     );
-    check("http://other.svc/", Response::nothing, "there is no Service other in the namespace shop");
-    check("http://web.svc:81/", Response::nothing, "has no port 81; its ports: 8080");
+    check("http://other.svc/", Response::nothing, "Service other does not exist in namespace shop");
+    check("http://web.svc:81/", Response::nothing, "has no port 81 (ports: 8080)");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn requests_with_credentials_or_body_are_not_proxied() {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
         // this server has no endpoint to forward to
         ask(&chaos, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
-        assert!(outcome(&chaos)["exception"].to_string().contains("no endpoints"), "{more}");
+        assert!(outcome(&chaos)["exception"].to_string().contains("no ready endpoints"), "{more}");
         assert_eq!(passed_on(&api), [""; 0], "{more}");
         let own = |request: &Request| {
             request.header("impersonate-user").is_some()
@@ -171,7 +171,7 @@ fn url_outside_aliases_is_requested_directly() {
 #[test]
 fn service_url_without_cluster_is_rejected() {
     let chaos = Chaos::new();
-    chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster is known");
+    chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster configured");
     for wrong in ["web", "a:1=web", "a=web.svc"] {
         chaos.run(["run", "experiment.json", "--connect-to", wrong]).exits(2).says("HOST:PORT=NAME");
     }

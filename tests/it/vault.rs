@@ -1,4 +1,4 @@
-//! Secrets that HashiCorp Vault keeps, against a stand-in for it.
+//! Secrets in HashiCorp Vault, against a mock of it.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const TOKEN: &str = "hvs.the-token";
 const ISSUED: &str = "hvs.issued-at-login";
 const PASSWORD: &str = "pa55-w0rd";
 
-/// What Vault answers. Its secrets are the same below every mount point.
+/// The responses of Vault. Its secrets are the same below every mount point.
 fn vault(request: &Request) -> Response {
     let says = |status: u16, body: &Value| Response::new(status, "application/json", &body.to_string());
     let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
@@ -46,7 +46,7 @@ fn vault(request: &Request) -> Response {
     }
 }
 
-/// Runs an experiment that hands `${user}:${password}:${pin}` on, and shouts it, in this folder.
+/// Runs an experiment that passes on `${user}:${password}:${pin}`, and prints it.
 fn run(chaos: &Chaos, configuration: &Value, secrets: &Value) -> Finished {
     let script = "printf %s '${user}:${password}:${pin}' > got; cat got; cat got >&2";
     let provider = json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
@@ -55,12 +55,12 @@ fn run(chaos: &Chaos, configuration: &Value, secrets: &Value) -> Finished {
     chaos.experiment(&with(experiment(&method), &declared), EVERYTHING)
 }
 
-/// A group that is the whole payload.
+/// A secret group that is the whole payload.
 fn whole() -> Value {
     json!({"app": {"type": "vault", "path": "app"}})
 }
 
-/// What Vault was asked, and by whom.
+/// The paths requested from Vault, each with its token.
 fn asked(server: &Server) -> Vec<(String, Option<String>)> {
     let ask = |request: &Request| {
         assert_eq!(request.header("x-vault-request"), Some("true"));
@@ -123,7 +123,7 @@ fn approle_logs_in_first() {
         with(pod.clone(), &json!({"vault_k8s_mount_point": "of/the/cluster"})),
         "/v1/auth/of/the/cluster/login",
     );
-    // the role of an application comes before the one of a Pod
+    // AppRole takes precedence over the service account of a Pod
     check(with(pod, &role), "/v1/auth/approle/login");
 }
 

@@ -1,4 +1,4 @@
-//! Chaos Mesh. Floor 1, data.
+//! Chaos Mesh.
 
 use super::FunctionId::{
     AddLatency, CorruptPackets, DeleteNetworkFault, DeleteStressor, DuplicatePackets, GetNetworkFault,
@@ -9,7 +9,7 @@ use super::FunctionKind::{Integer, List, Mapping, Object, Text, TextOrList, Text
 use super::{Function, NS, action, optional, probe, required, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    action("chaosk8s.chaosmesh.network.actions", "add_latency", AddLatency, "Delays packets, by Chaos Mesh")
+    action("chaosk8s.chaosmesh.network.actions", "add_latency", AddLatency, "Delays packets (Chaos Mesh)")
         .takes(&[
             required("name", Text),
             NS,
@@ -35,7 +35,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "corrupt_packets",
         CorruptPackets,
-        "Corrupts packets, by Chaos Mesh",
+        "Corrupts packets (Chaos Mesh)",
     )
     .takes(&[
         required("name", Text),
@@ -61,7 +61,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "delete_network_fault",
         DeleteNetworkFault,
-        "Ends a fault of the network, by Chaos Mesh",
+        "Deletes a network fault (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
@@ -70,7 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "duplicate_packets",
         DuplicatePackets,
-        "Duplicates packets, by Chaos Mesh",
+        "Duplicates packets (Chaos Mesh)",
     )
     .takes(&[
         required("name", Text),
@@ -96,7 +96,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "reorder_packets",
         ReorderPackets,
-        "Reorders packets, by Chaos Mesh",
+        "Reorders packets (Chaos Mesh)",
     )
     .takes(&[
         required("name", Text),
@@ -123,7 +123,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.actions",
         "set_bandwidth",
         SetBandwidth,
-        "Limits bandwidth, by Chaos Mesh",
+        "Limits bandwidth (Chaos Mesh)",
     )
     .takes(&[
         required("name", Text),
@@ -148,7 +148,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ])
     .gives(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
-    action("chaosk8s.chaosmesh.network.actions", "set_loss", SetLoss, "Loses packets, by Chaos Mesh")
+    action("chaosk8s.chaosmesh.network.actions", "set_loss", SetLoss, "Drops packets (Chaos Mesh)")
         .takes(&[
             required("name", Text),
             NS,
@@ -173,7 +173,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.probes",
         "get_network_fault",
         GetNetworkFault,
-        "Reads a fault of the network, of Chaos Mesh",
+        "Reads a network fault (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
@@ -182,7 +182,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.network.probes",
         "get_network_faults",
         GetNetworkFaults,
-        "Lists faults of the network, of Chaos Mesh",
+        "Lists network faults (Chaos Mesh)",
     )
     .takes(&[NS])
     .gives(List)
@@ -191,41 +191,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.chaosmesh.stress.actions",
         "delete_stressor",
         DeleteStressor,
-        "Ends a stressor, by Chaos Mesh",
+        "Deletes a stressor (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
     .gives(Mapping)
     .needs(&["delete stresschaos.chaos-mesh.org"]),
-    action(
-        "chaosk8s.chaosmesh.stress.actions",
-        "stress_cpu",
-        StressCpu,
-        "Keeps processors busy, by Chaos Mesh",
-    )
-    .takes(&[
-        required("name", Text),
-        required("workers", Integer),
-        required("load", Integer),
-        NS,
-        optional("namespaces_selectors", TextOrList),
-        optional("label_selectors", TextOrMapping),
-        optional("annotations_selectors", TextOrMapping),
-        text("mode", "one"),
-        optional("mode_value", Object),
-        text("direction", "to"),
-        text("duration", "30s"),
-        optional("container_names", TextOrList),
-        optional("stressng_stressors", Text),
-    ])
-    .gives(Mapping)
-    .needs(&["create stresschaos.chaos-mesh.org"]),
-    action("chaosk8s.chaosmesh.stress.actions", "stress_memory", StressMemory, "Takes memory, by Chaos Mesh")
+    action("chaosk8s.chaosmesh.stress.actions", "stress_cpu", StressCpu, "Stresses CPU (Chaos Mesh)")
         .takes(&[
             required("name", Text),
-            optional("workers", Integer),
-            optional("size", Text),
-            optional("oom_score", Integer),
-            optional("time_to_get_to_size", Text),
+            required("workers", Integer),
+            required("load", Integer),
             NS,
             optional("namespaces_selectors", TextOrList),
             optional("label_selectors", TextOrMapping),
@@ -239,11 +214,36 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ])
         .gives(Mapping)
         .needs(&["create stresschaos.chaos-mesh.org"]),
-    probe("chaosk8s.chaosmesh.stress.probes", "get_stressor", GetStressor, "Reads a stressor of Chaos Mesh")
+    action(
+        "chaosk8s.chaosmesh.stress.actions",
+        "stress_memory",
+        StressMemory,
+        "Stresses memory (Chaos Mesh)",
+    )
+    .takes(&[
+        required("name", Text),
+        optional("workers", Integer),
+        optional("size", Text),
+        optional("oom_score", Integer),
+        optional("time_to_get_to_size", Text),
+        NS,
+        optional("namespaces_selectors", TextOrList),
+        optional("label_selectors", TextOrMapping),
+        optional("annotations_selectors", TextOrMapping),
+        text("mode", "one"),
+        optional("mode_value", Object),
+        text("direction", "to"),
+        text("duration", "30s"),
+        optional("container_names", TextOrList),
+        optional("stressng_stressors", Text),
+    ])
+    .gives(Mapping)
+    .needs(&["create stresschaos.chaos-mesh.org"]),
+    probe("chaosk8s.chaosmesh.stress.probes", "get_stressor", GetStressor, "Reads a stressor (Chaos Mesh)")
         .takes(&[required("name", Text), NS])
         .gives(Mapping)
         .needs(&["get stresschaos.chaos-mesh.org"]),
-    probe("chaosk8s.chaosmesh.stress.probes", "get_stressors", GetStressors, "Lists stressors of Chaos Mesh")
+    probe("chaosk8s.chaosmesh.stress.probes", "get_stressors", GetStressors, "Lists stressors (Chaos Mesh)")
         .takes(&[NS])
         .gives(List)
         .needs(&["list stresschaos.chaos-mesh.org"]),

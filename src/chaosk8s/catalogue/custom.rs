@@ -1,4 +1,4 @@
-//! Custom objects. Floor 1, data.
+//! Custom objects.
 
 use super::FunctionId::{
     ApplyFromJson, ApplyFromYaml, CreateClusterCustomObject, CreateCustomObject, DeleteClusterCustomObject,
@@ -21,7 +21,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.actions",
         "create_cluster_custom_object",
         CreateClusterCustomObject,
-        "Creates a custom object of the whole cluster",
+        "Creates a cluster-scoped custom object",
     )
     .takes(&[
         required("group", Text),
@@ -47,7 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.actions",
         "delete_cluster_custom_object",
         DeleteClusterCustomObject,
-        "Deletes a custom object of the whole cluster",
+        "Deletes a cluster-scoped custom object",
     )
     .takes(&[
         required("group", Text),
@@ -71,7 +71,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.actions",
         "patch_cluster_custom_object",
         PatchClusterCustomObject,
-        "Changes a custom object of the whole cluster",
+        "Patches a cluster-scoped custom object",
     )
     .takes(&[
         required("group", Text),
@@ -84,7 +84,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ])
     .gives(Mapping)
     .needs(&["patch * *"]),
-    action("chaosk8s.crd.actions", "patch_custom_object", PatchCustomObject, "Changes a custom object")
+    action("chaosk8s.crd.actions", "patch_custom_object", PatchCustomObject, "Patches a custom object")
         .takes(&[
             required("group", Text),
             required("version", Text),
@@ -101,7 +101,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.actions",
         "replace_cluster_custom_object",
         ReplaceClusterCustomObject,
-        "Replaces a custom object of the whole cluster",
+        "Replaces a cluster-scoped custom object",
     )
     .takes(&[
         required("group", Text),
@@ -131,7 +131,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.probes",
         "get_cluster_custom_object",
         GetClusterCustomObject,
-        "Reads a custom object of the whole cluster",
+        "Reads a cluster-scoped custom object",
     )
     .takes(&[
         required("group", Text),
@@ -155,7 +155,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.crd.probes",
         "list_cluster_custom_objects",
         ListClusterCustomObjects,
-        "Lists custom objects of the whole cluster",
+        "Lists cluster-scoped custom objects",
     )
     .takes(&[required("group", Text), required("version", Text), required("plural", Text)])
     .gives(List)

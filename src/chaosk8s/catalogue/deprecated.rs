@@ -1,4 +1,4 @@
-//! The old modules, whose names are still the most copied ones. Floor 1, data.
+//! The old modules, whose names are still the most copied ones.
 
 use super::FunctionId::{
     AllPodsHealthy, CreateDeployment, DeleteService, DeploymentAvailableAndHealthy, DeploymentFullyAvailable,
@@ -25,12 +25,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .takes(&[required("spec_path", Text), NS])
         .needs(&["create deployments.apps"])
         .deprecated_for("chaosk8s.deployment.actions.create_deployment"),
-    probe("chaosk8s.probes", "all_microservices_healthy", AllPodsHealthy, "Whether every Pod of a namespace runs, or ran to its end")
+    probe("chaosk8s.probes", "all_microservices_healthy", AllPodsHealthy, "Checks that all Pods of a namespace run or succeeded")
         .takes(&[NS])
         .gives(Boolean)
         .needs(&["list pods"])
         .deprecated_for("chaosk8s.pod.probes.all_pods_healthy"),
-    probe("chaosk8s.probes", "deployment_is_fully_available", DeploymentFullyAvailable, "Waits until every replica of a Deployment is ready")
+    probe("chaosk8s.probes", "deployment_is_fully_available", DeploymentFullyAvailable, "Waits until all replicas of a Deployment are ready")
         .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
         .needs(&["watch deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_fully_available"),
@@ -38,12 +38,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
         .needs(&["watch deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_not_fully_available"),
-    probe("chaosk8s.probes", "microservice_available_and_healthy", DeploymentAvailableAndHealthy, "Whether every replica of a Deployment is available")
+    probe("chaosk8s.probes", "microservice_available_and_healthy", DeploymentAvailableAndHealthy, "Checks that all replicas of a Deployment are available")
         .takes(&[required("name", Text), NS, LABELS])
         .gives(Object)
         .needs(&["list deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_available_and_healthy"),
-    probe("chaosk8s.probes", "microservice_is_not_available", PodIsNotAvailable, "Whether no Pod of that name runs")
+    probe("chaosk8s.probes", "microservice_is_not_available", PodIsNotAvailable, "Checks that no Pod with this name runs")
         .takes(&[required("name", Text), NS, text("label_selector", "name in ({name})")])
         .gives(Boolean)
         .needs(&["list pods"])
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .gives(Mapping)
         .needs(&["list pods", "get pods/log"])
         .deprecated_for("chaosk8s.pod.probes.read_pod_logs"),
-    probe("chaosk8s.probes", "service_endpoint_is_initialized", ServiceIsInitialized, "Whether a Service exists")
+    probe("chaosk8s.probes", "service_endpoint_is_initialized", ServiceIsInitialized, "Checks that a Service exists")
         .takes(&[required("name", Text), NS, text("label_selector", "name in ({name})")])
         .needs(&["list services"])
         .deprecated_for("chaosk8s.service.probes.service_is_initialized"),

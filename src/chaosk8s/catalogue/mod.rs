@@ -1,4 +1,4 @@
-//! Every function that an experiment can call: its name, its arguments, the rights it needs. Floor 1, data.
+//! Every function that an experiment can call: name, arguments, permissions.
 //!
 //! Names, arguments and defaults are those of the package `chaosk8s` of the Chaos Toolkit. Tables are written
 //! by hand and held to a copy of that package's list by a test.
@@ -14,59 +14,48 @@ mod workloads;
 use crate::diagnostic::suggestion;
 use crate::value::Value;
 
-/// A function that an experiment can call.
+/// Function that an experiment can call.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
-    /// The module that it is called by.
     pub module: &'static str,
-    /// Its name.
     pub name: &'static str,
     /// Whether it changes the cluster.
     pub is_action: bool,
-    /// What it does, in a sentence.
+    /// Description in one sentence.
     pub about: &'static str,
-    /// What it takes, in order. Secrets come beside.
+    /// The arguments, in order, without secrets.
     pub arguments: &'static [Argument],
-    /// What it gives.
+    /// The type of the output.
     pub gives: Option<FunctionKind>,
-    /// The rights that it needs: `verb resource[.group]`, a star after it where the whole cluster is meant.
+    /// The permissions: `verb resource[.group]`, followed by ` *` if cluster-scoped.
     pub needs: &'static [&'static str],
-    /// What to use in its place.
+    /// The function that replaces it.
     pub deprecated_for: Option<&'static str>,
-    /// Whether it is shown in lists: some only exist for experiments of old.
+    /// Whether lists show it: some exist only for old experiments.
     pub listed: bool,
-    /// What is carried out.
     pub(super) does: FunctionId,
 }
 
-/// One argument of a function.
+/// Argument of a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
-    /// Its name.
     pub name: &'static str,
-    /// What it may be.
     pub kind: FunctionKind,
-    /// What it is when it is not given.
     pub default: ArgumentDefault,
 }
 
-/// What an argument is when it is not given.
+/// Default of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentDefault {
-    /// It has to be given.
     Required,
-    /// Null.
     Null,
-    /// A boolean.
     Flag(bool),
-    /// A whole number.
     Number(i64),
-    /// A text.
     Text(&'static str),
 }
 
 impl ArgumentDefault {
-    /// The value; nothing where one has to be given.
+    /// Returns the default value; `None` for a required argument.
     pub fn value(self) -> Option<Value> {
         match self {
             Self::Required => None,
@@ -78,29 +67,23 @@ impl ArgumentDefault {
     }
 }
 
-/// What an argument may be, and what a function gives.
+/// Type of an argument or of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FunctionKind {
-    /// A text.
     Text,
-    /// A whole number.
     Integer,
-    /// True or false.
     Boolean,
-    /// A mapping.
     Mapping,
-    /// A list.
     List,
-    /// A text (items separated by commas, or words), or a list.
+    /// Text with items separated by commas or spaces, or a list.
     TextOrList,
-    /// A text (`key=value` separated by commas), or a mapping.
+    /// Text with `key=value` pairs separated by commas, or a mapping.
     TextOrMapping,
-    /// Anything.
     Object,
 }
 
 impl FunctionKind {
-    /// Whether a value is of this kind. Null stands for "not given".
+    /// Whether a value has this type. Null means "not given".
     pub fn holds(self, value: &Value) -> bool {
         matches!(
             (self, value),
@@ -114,12 +97,12 @@ impl FunctionKind {
         )
     }
 
-    /// In words.
+    /// Returns the type for messages.
     pub fn words(self) -> &'static str {
         match self {
             Self::Text => "a text",
-            Self::Integer => "a whole number",
-            Self::Boolean => "true or false",
+            Self::Integer => "an integer",
+            Self::Boolean => "a boolean",
             Self::Mapping => "a mapping",
             Self::List => "a list",
             Self::TextOrList => "a text or a list",
@@ -128,7 +111,7 @@ impl FunctionKind {
         }
     }
 
-    /// The name that `discover` gives it, as the Chaos Toolkit does.
+    /// Returns the type for `discover`, as the Chaos Toolkit names it.
     pub fn portable(self) -> &'static str {
         match self {
             Self::Text => "string",
@@ -212,11 +195,11 @@ const fn text(name: &'static str, default: &'static str) -> Argument {
     Argument { name, kind: FunctionKind::Text, default: ArgumentDefault::Text(default) }
 }
 
-/// The namespace. Not given, it is that of the run.
+/// The namespace; by default that of the run.
 const NS: Argument = text("ns", "default");
 const LABELS: Argument = optional("label_selector", FunctionKind::Text);
 
-/// Names under which a function can be called beside its own: module, function, the module it stands in.
+/// Aliases: module, function, and the module that defines it.
 const ALIASES: &[(&str, &str, &str)] = &[
     ("chaosk8s.probes", "secret_exists", "chaosk8s.secret.probes"),
     ("chaosk8s.actions", "create_deployment", "chaosk8s.deployment.actions"),
@@ -245,7 +228,7 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("chaosk8s.service.probes", "read_pod_logs", "chaosk8s.pod.probes"),
 ];
 
-/// What functions do; several names may do the same.
+/// Implementation of functions; several names can share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FunctionId {
     AddLatency,
@@ -344,19 +327,13 @@ pub(super) enum FunctionId {
     VerifyNodesCondition,
 }
 
-/// Why there is no such function.
+/// Error of the lookup of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupError {
     /// No module of that name is built in.
-    Module {
-        /// One that may have been meant.
-        suggestion: Option<String>,
-    },
+    Module { suggestion: Option<String> },
     /// The module has no such function.
-    Function {
-        /// One that may have been meant.
-        suggestion: Option<String>,
-    },
+    Function { suggestion: Option<String> },
 }
 
 const TABLES: [&[Function]; 7] = [
@@ -369,7 +346,7 @@ const TABLES: [&[Function]; 7] = [
     chaos_mesh::FUNCTIONS,
 ];
 
-/// Every function under every name, aliases last.
+/// Iterates over every function under every name, aliases last.
 pub fn functions() -> impl Iterator<Item = Function> {
     let own = || TABLES.into_iter().flatten().copied();
     let aliases = ALIASES.iter().filter_map(move |(module, name, home)| {
@@ -383,7 +360,7 @@ pub fn functions() -> impl Iterator<Item = Function> {
     own().chain(aliases)
 }
 
-/// The function of that name.
+/// Looks up a function.
 pub fn lookup(module: &str, name: &str) -> Result<Function, LookupError> {
     if let Some(found) = functions().find(|function| function.module == module && function.name == name) {
         return Ok(found);
@@ -394,7 +371,7 @@ pub fn lookup(module: &str, name: &str) -> Result<Function, LookupError> {
         let suggestion = suggestion(module, functions().map(|function| function.module));
         return Err(LookupError::Module { suggestion });
     }
-    // the function may stand in another module
+    // another module may have the function
     let elsewhere = functions()
         .find(|function| function.name == name)
         .map(|function| format!("{name} is in {}", function.module));

@@ -1,4 +1,4 @@
-//! Nodes. Floor 1, data.
+//! Nodes.
 
 use super::FunctionId::{
     AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,
@@ -8,7 +8,7 @@ use super::FunctionKind::{Boolean, Integer, List, Mapping, Text};
 use super::{Function, LABELS, action, flag, number, optional, probe, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Keeps new Pods off Nodes")
+    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Cordons nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),
@@ -32,7 +32,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.node.actions",
         "drain_nodes",
         DrainNodes,
-        "Evicts the Pods of Nodes, and keeps new ones off them",
+        "Drains nodes: cordons them and evicts their Pods",
     )
     .takes(&[
         optional("name", Text),
@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "create pods/eviction",
         "get pods",
     ]),
-    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Lets Pods onto Nodes again")
+    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Uncordons nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),
@@ -60,7 +60,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.node.probes",
         "all_nodes_must_be_ready_to_schedule",
         AllNodesMustBeReadyToSchedule,
-        "Whether every Node is ready",
+        "Checks that all Nodes are ready",
     )
     .takes(&[LABELS])
     .gives(Boolean)
@@ -81,7 +81,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.node.probes",
         "nodes_must_be_healthy",
         NodesMustBeHealthy,
-        "Whether no Node has a bad condition",
+        "Checks that no Node has a failing condition",
     )
     .takes(&[LABELS])
     .gives(Boolean)
@@ -90,7 +90,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.node.probes",
         "verify_nodes_condition",
         VerifyNodesCondition,
-        "Whether every Node has a condition",
+        "Checks that all Nodes have a condition",
     )
     .takes(&[text("condition_type", "PIDPressure"), text("condition_value", "False"), LABELS])
     .gives(Boolean)

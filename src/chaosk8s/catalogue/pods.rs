@@ -1,4 +1,4 @@
-//! Pods. Floor 1, data.
+//! Pods.
 
 use super::FunctionId::{
     AllPodsHealthy, CountMinPods, CountPods, DeletePods, ExecInPods, PodIsNotAvailable, PodsInConditions,
@@ -42,11 +42,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
             text("order", "alphabetic"),
         ])
         .needs(&["list pods", "delete pods"]),
-    probe("chaosk8s.pod.probes", "count_min_pods", CountMinPods, "Whether there are enough Pods")
-        .takes(&[required("label_selector", Text), text("phase", "Running"), number("min_count", 2), NS])
-        .gives(Boolean)
-        .needs(&["list pods"]),
-    probe("chaosk8s.pod.probes", "count_pods", CountPods, "How many Pods there are")
+    probe(
+        "chaosk8s.pod.probes",
+        "count_min_pods",
+        CountMinPods,
+        "Checks that there is a minimum number of Pods",
+    )
+    .takes(&[required("label_selector", Text), text("phase", "Running"), number("min_count", 2), NS])
+    .gives(Boolean)
+    .needs(&["list pods"]),
+    probe("chaosk8s.pod.probes", "count_pods", CountPods, "Counts Pods")
         .takes(&[required("label_selector", Text), optional("phase", Text), NS])
         .gives(Integer)
         .needs(&["list pods"]),
@@ -54,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.pod.probes",
         "pod_is_not_available",
         PodIsNotAvailable,
-        "Whether no Pod of that name runs",
+        "Checks that no Pod with this name runs",
     )
     .takes(&[
         required("name", Text),
@@ -64,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ])
     .gives(Boolean)
     .needs(&["list pods"]),
-    probe("chaosk8s.pod.probes", "pods_in_conditions", PodsInConditions, "Whether Pods have conditions")
+    probe("chaosk8s.pod.probes", "pods_in_conditions", PodsInConditions, "Checks the conditions of Pods")
         .takes(&[
             required("label_selector", Text),
             required("conditions", List),
@@ -73,7 +78,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ])
         .gives(Boolean)
         .needs(&["list pods"]),
-    probe("chaosk8s.pod.probes", "pods_in_phase", PodsInPhase, "Whether Pods are in a phase")
+    probe("chaosk8s.pod.probes", "pods_in_phase", PodsInPhase, "Checks that all Pods are in a phase")
         .takes(&[
             required("label_selector", Text),
             text("phase", "Running"),
@@ -82,7 +87,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ])
         .gives(Boolean)
         .needs(&["list pods"]),
-    probe("chaosk8s.pod.probes", "pods_not_in_phase", PodsNotInPhase, "Whether no Pod is in a phase")
+    probe("chaosk8s.pod.probes", "pods_not_in_phase", PodsNotInPhase, "Checks that no Pod is in a phase")
         .takes(&[
             required("label_selector", Text),
             text("phase", "Running"),
@@ -106,7 +111,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.pod.probes",
         "should_be_found_in_logs",
         ShouldBeFoundInLogs,
-        "Whether a pattern is found in logs that were read: a tolerance",
+        "Checks that logs match a pattern (as a tolerance)",
     )
     .takes(&[required("pattern", Text), flag("all_containers", true), optional("value", Mapping)])
     .gives(Boolean),
@@ -114,7 +119,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.pod.probes",
         "all_pods_healthy",
         AllPodsHealthy,
-        "Whether every Pod of a namespace runs, or ran to its end",
+        "Checks that all Pods of a namespace run or succeeded",
     )
     .takes(&[NS, flag("raise_on_any_unhealthy", true)])
     .gives(Boolean)

@@ -1,4 +1,4 @@
-//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`. Floor 1, data.
+//! Events, namespaces, Services, Secrets, Ingresses and `NetworkPolicies`.
 
 use super::FunctionId::{
     AllowDnsAccess, CreateIngress, CreateNamespace, CreateNetworkPolicy, CreateSecret, CreateServiceEndpoint,
@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.namespace.actions", "delete_namespace", DeleteNamespace, "Deletes a namespace")
         .takes(&[required("name", Text)])
         .needs(&["delete namespaces *"]),
-    probe("chaosk8s.namespace.probes", "namespace_exists", NamespaceExists, "Whether a namespace exists")
+    probe("chaosk8s.namespace.probes", "namespace_exists", NamespaceExists, "Checks that a namespace exists")
         .takes(&[required("name", Text)])
         .gives(Boolean)
         .needs(&["list namespaces *"]),
@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.service.probes",
         "service_is_initialized",
         ServiceIsInitialized,
-        "Whether a Service exists",
+        "Checks that a Service exists",
     )
     .takes(&[optional("name", Text), NS, LABELS, flag("raise_if_service_not_initialized", true)])
     .gives(Boolean)
@@ -50,11 +50,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.secret.actions", "delete_secret", DeleteSecret, "Deletes a Secret")
         .takes(&[required("name", Text), NS])
         .needs(&["delete secrets"]),
-    probe("chaosk8s.secret.probes", "secret_exists", SecretExists, "Whether a Secret exists")
+    probe("chaosk8s.secret.probes", "secret_exists", SecretExists, "Checks that a Secret exists")
         .takes(&[optional("name", Text), NS, LABELS])
         .gives(Boolean)
         .needs(&["list secrets"]),
-    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Lets Pods ask for names")
+    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Allows DNS egress")
         .takes(&[optional("label_selectors", Mapping), NS])
         .needs(&["create networkpolicies.networking.k8s.io"]),
     action("chaosk8s.networking.actions", "create_ingress", CreateIngress, "Creates an Ingress from a file")
@@ -71,17 +71,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.networking.actions", "delete_ingress", DeleteIngress, "Deletes an Ingress")
         .takes(&[required("name", Text), NS])
         .needs(&["delete ingresses.networking.k8s.io"]),
-    action("chaosk8s.networking.actions", "deny_all_egress", DenyAllEgress, "Lets no traffic out of Pods")
-        .takes(&[optional("label_selectors", Mapping), NS])
-        .needs(&["create networkpolicies.networking.k8s.io"]),
-    action("chaosk8s.networking.actions", "deny_all_ingress", DenyAllIngress, "Lets no traffic in to Pods")
-        .takes(&[optional("label_selectors", Mapping), NS])
-        .needs(&["create networkpolicies.networking.k8s.io"]),
+    action(
+        "chaosk8s.networking.actions",
+        "deny_all_egress",
+        DenyAllEgress,
+        "Denies all egress traffic of Pods",
+    )
+    .takes(&[optional("label_selectors", Mapping), NS])
+    .needs(&["create networkpolicies.networking.k8s.io"]),
+    action(
+        "chaosk8s.networking.actions",
+        "deny_all_ingress",
+        DenyAllIngress,
+        "Denies all ingress traffic of Pods",
+    )
+    .takes(&[optional("label_selectors", Mapping), NS])
+    .needs(&["create networkpolicies.networking.k8s.io"]),
     action(
         "chaosk8s.networking.actions",
         "remove_allow_dns_access",
         RemoveAllowDnsAccess,
-        "Removes the leave to ask for names",
+        "Removes the DNS egress policy",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
@@ -89,7 +99,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.networking.actions",
         "remove_deny_all_egress",
         RemoveDenyAllEgress,
-        "Lets traffic out again",
+        "Removes the egress deny policy",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
@@ -97,7 +107,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.networking.actions",
         "remove_deny_all_ingress",
         RemoveDenyAllIngress,
-        "Lets traffic in again",
+        "Removes the ingress deny policy",
     )
     .takes(&[NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
@@ -109,10 +119,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .takes(&[required("name", Text), NS])
     .needs(&["delete networkpolicies.networking.k8s.io"]),
-    action("chaosk8s.networking.actions", "update_ingress", UpdateIngress, "Changes an Ingress")
+    action("chaosk8s.networking.actions", "update_ingress", UpdateIngress, "Updates an Ingress")
         .takes(&[required("name", Text), required("spec", Mapping), NS])
         .needs(&["patch ingresses.networking.k8s.io"]),
-    probe("chaosk8s.networking.probes", "ingress_exists", IngressExists, "Whether an Ingress exists")
+    probe("chaosk8s.networking.probes", "ingress_exists", IngressExists, "Checks that an Ingress exists")
         .takes(&[required("name", Text), NS])
         .gives(Boolean)
         .needs(&["list ingresses.networking.k8s.io"]),

@@ -1,4 +1,4 @@
-//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`. Floor 1, data.
+//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`.
 
 use super::FunctionId::{
     CreateDaemonSet, CreateDeployment, CreateStatefulset, DaemonSetAvailableAndHealthy,
@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.deployment.probes",
         "deployment_available_and_healthy",
         DeploymentAvailableAndHealthy,
-        "Whether every replica of a Deployment is available",
+        "Checks that all replicas of a Deployment are available",
     )
     .takes(&[required("name", Text), NS, LABELS, flag("raise_on_unavailable", true)])
     .gives(Object)
@@ -47,7 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.deployment.probes",
         "deployment_fully_available",
         DeploymentFullyAvailable,
-        "Waits until every replica of a Deployment is ready",
+        "Waits until all replicas of a Deployment are ready",
     )
     .takes(&[
         required("name", Text),
@@ -77,7 +77,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.deployment.probes",
         "deployment_partially_available",
         DeploymentPartiallyAvailable,
-        "Whether a replica of a Deployment is available",
+        "Checks that a replica of a Deployment is available",
     )
     .takes(&[required("name", Text), NS, LABELS, flag("raise_on_not_partially_available", true)])
     .gives(Object)
@@ -96,14 +96,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.daemonset.actions", "delete_daemon_set", DeleteDaemonSet, "Deletes DaemonSets")
         .takes(&[optional("name", Text), NS, LABELS])
         .needs(&["list daemonsets.apps", "delete daemonsets.apps"]),
-    action("chaosk8s.daemonset.actions", "update_daemon_set", UpdateDaemonSet, "Changes a DaemonSet")
+    action("chaosk8s.daemonset.actions", "update_daemon_set", UpdateDaemonSet, "Updates a DaemonSet")
         .takes(&[required("name", Text), required("spec", Mapping), NS])
         .needs(&["patch daemonsets.apps"]),
     probe(
         "chaosk8s.daemonset.probes",
         "daemon_set_available_and_healthy",
         DaemonSetAvailableAndHealthy,
-        "Whether every Pod of a DaemonSet is ready",
+        "Checks that all Pods of a DaemonSet are ready",
     )
     .takes(&[required("name", Text), NS, LABELS])
     .gives(Boolean)
@@ -112,7 +112,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.daemonset.probes",
         "daemon_set_fully_available",
         DaemonSetFullyAvailable,
-        "Waits until every Pod of a DaemonSet is ready",
+        "Waits until all Pods of a DaemonSet are ready",
     )
     .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
     .gives(Boolean)
@@ -130,7 +130,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.daemonset.probes",
         "daemon_set_partially_available",
         DaemonSetPartiallyAvailable,
-        "Whether a Pod of a DaemonSet is ready",
+        "Checks that a Pod of a DaemonSet is ready",
     )
     .takes(&[required("name", Text), NS, LABELS])
     .gives(Boolean)
@@ -153,7 +153,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "chaosk8s.statefulset.probes",
         "statefulset_fully_available",
         StatefulsetFullyAvailable,
-        "Waits until every replica of a StatefulSet is ready",
+        "Waits until all replicas of a StatefulSet are ready",
     )
     .takes(&[
         required("name", Text),

@@ -1,4 +1,4 @@
-//! Faults that Chaos Mesh carries out. Floor 1.
+//! Faults of Chaos Mesh.
 
 use crate::chaosk8s::error::Result;
 use crate::k8s::{ExpectedState, MutationPlan, NETWORK_CHAOS, Resource, STRESS_CHAOS};
@@ -7,10 +7,10 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 use super::{FunctionContext, custom};
 use crate::value::Value;
 
-/// Modes that need a number beside them.
+/// Modes that need a value.
 const WITH_VALUE: [&str; 3] = ["fixed", "fixed-percent", "random-max-percent"];
 
-/// Whom a fault hits, by the arguments with that prefix.
+/// Returns the selector of the arguments with a prefix.
 fn selector(context: &FunctionContext, prefix: &str) -> Result<JsonMap<String, Json>> {
     let arguments = &context.arguments;
     let mut selector = JsonMap::new();
@@ -27,13 +27,13 @@ fn selector(context: &FunctionContext, prefix: &str) -> Result<JsonMap<String, J
     Ok(selector)
 }
 
-/// How many of them.
+/// Returns mode and value.
 fn mode(context: &FunctionContext, name: &str) -> JsonMap<String, Json> {
     let mode = context.arguments.required(name);
     let value = context.arguments.value(&format!("{name}_value"));
     let mut entries = JsonMap::new();
     if WITH_VALUE.contains(&mode.as_str()) && *value != Value::Null {
-        // Chaos Mesh has its numbers as text
+        // Chaos Mesh expects numbers as text
         entries.insert("value".to_owned(), value.python_text().into_owned().into());
     }
     entries.insert("mode".to_owned(), mode.into());
@@ -55,13 +55,13 @@ fn created(context: &FunctionContext, resource: &Resource, spec: JsonMap<String,
     });
     let mut plan = custom::created(resource, Some(&context.namespace()), body);
     for operation in &mut plan.operations {
-        // that it is written down does nothing to anybody
+        // an object alone has no effect
         operation.expect = ExpectedState::Injected;
     }
     plan
 }
 
-/// The arguments of those names that say something.
+/// Returns the named arguments that are set.
 fn given(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
     let said = names.iter().filter(|name| context.arguments.flag(name));
     said.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
@@ -84,7 +84,7 @@ fn network_spec(context: &FunctionContext) -> Result<JsonMap<String, Json>> {
     Ok(spec)
 }
 
-/// A fault of the network: what is done, and how much.
+/// Plans a network fault.
 pub(super) fn network(
     context: &FunctionContext,
     action: &str,
@@ -97,7 +97,7 @@ pub(super) fn network(
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
 
-/// Chaos Mesh reorders packets as part of a delay.
+/// Plans reordering, which Chaos Mesh has as part of a delay.
 pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), "delay".into());

@@ -1,4 +1,4 @@
-//! Custom objects: made, changed, replaced, deleted, read. Floor 1.
+//! Functions for custom objects.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s;
@@ -12,10 +12,10 @@ use super::{FunctionContext, read_yaml};
 use crate::chaosk8s::arguments::to_json;
 use crate::value::Value;
 
-/// What the Chaos Toolkit calls every failure of a function that does not delete, patch or replace.
+/// Verbatim: the message of the Chaos Toolkit, which it also uses for failed reads.
 const CREATE: &str = "Failed to create custom resource object: ";
 
-/// The kind that is meant. A kind can be called anything; what it is called in addresses is what counts.
+/// Returns the resource of the arguments. Only the plural identifies it.
 fn resource(context: &FunctionContext) -> Resource {
     let text = |name: &str| context.arguments.required(name);
     let plural = text("plural");
@@ -31,7 +31,7 @@ fn namespace(context: &FunctionContext, namespaced: bool) -> Option<String> {
     namespaced.then(|| context.namespace())
 }
 
-/// What was given, in the experiment or in a YAML file.
+/// Returns the object of the experiment or of a YAML file.
 fn body(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     match (arguments.value("resource"), arguments.some_text("resource_as_yaml_file")) {
@@ -51,7 +51,7 @@ pub(super) fn create(context: &FunctionContext, namespaced: bool) -> Result<Muta
     Ok(created(&resource(context), namespace(context, namespaced).as_deref(), body(context)?))
 }
 
-/// Makes one; one that is there already is no failure.
+/// Plans the creation; an existing object is not an error.
 pub(super) fn created(resource: &Resource, namespace: Option<&str>, body: Json) -> MutationPlan {
     let on_error = ErrorPolicy::FailUnlessThere(CREATE.to_owned());
     MutationPlan::one(
@@ -64,7 +64,7 @@ pub(super) async fn delete(context: &FunctionContext, namespaced: bool) -> Resul
     deleted(context, &resource(context), namespace(context, namespaced).as_deref()).await
 }
 
-/// Deletes one of a kind that is known.
+/// Deletes an object of a known kind.
 pub(super) async fn delete_known(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     deleted(context, resource, Some(&context.namespace())).await
 }
@@ -82,19 +82,19 @@ async fn deleted(
     Ok(MutationPlan::one(operation, MutationResponse::Response))
 }
 
-/// The one that is named. If it is not there it is tried all the same: the refusal has words of its own.
+/// Reads the named object. The request for a missing object is sent too: its error has its own message.
 async fn one(context: &FunctionContext, resource: &Resource, namespace: Option<&str>) -> Result<Metadata> {
     let name = context.arguments.required("name");
     match context.thing(resource, namespace, &name).await {
         Err(failure) if failure.status() == Some(404) => {
             Ok(Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() })
         }
-        // where it stands is what was asked for, whatever the answer says
+        // the requested name and namespace count, not those of the answer
         found => found.map(|found| Metadata { name, namespace: namespace.map(str::to_owned), ..found }),
     }
 }
 
-/// A list is a list of changes, a mapping is merged.
+/// Patches an object: a list is a JSON patch, a mapping is merged.
 pub(super) async fn patch(context: &FunctionContext, namespaced: bool) -> Result<MutationPlan> {
     let body = body(context)?;
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::MergePatch };
@@ -125,14 +125,14 @@ pub(super) async fn replace(context: &FunctionContext, namespaced: bool) -> Resu
     Ok(MutationPlan::one(operation, MutationResponse::Response))
 }
 
-/// How a text is written.
+/// Format of a written object.
 #[derive(Clone, Copy)]
 pub(super) enum DocumentFormat {
     Json,
     Yaml,
 }
 
-/// Makes one from a text. Where its kind is kept is asked of the server.
+/// Creates an object from text. The server is asked for its resource.
 pub(super) async fn apply_text(context: &FunctionContext, language: DocumentFormat) -> Result<MutationPlan> {
     let given = context.arguments.value("resource");
     let broken = |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, error.to_string());
@@ -190,12 +190,12 @@ pub(super) async fn list_cluster_wide(context: &FunctionContext) -> Result<Json>
     list(context, &resource(context), None).await
 }
 
-/// One of a kind that is known.
+/// Reads an object of a known kind.
 pub(super) async fn get_known(context: &FunctionContext, resource: &Resource) -> Result<Json> {
     get(context, resource, Some(&context.namespace())).await
 }
 
-/// All of a kind that is known.
+/// Lists the objects of a known kind.
 pub(super) async fn list_known(context: &FunctionContext, resource: &Resource) -> Result<Json> {
     list(context, resource, Some(&context.namespace())).await
 }

@@ -1,4 +1,4 @@
-//! Nodes that are drained: no new Pods, and those that are there evicted. Floor 1.
+//! Drains Nodes: cordons them and evicts their Pods.
 
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s;
@@ -15,14 +15,14 @@ use serde_json::{Value as Json, json};
 use super::{FunctionContext, nodes};
 use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
 
-/// How often it is looked whether Pods are gone, and whether a disruption budget allows an eviction by now.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often remaining Pods and refused evictions are checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The nodes, what is on them, and how to drain them.
+/// Planned drain of Nodes.
 #[derive(Clone, Debug)]
 pub struct Drain {
     nodes: Vec<Metadata>,
-    /// The Pods that will be evicted, node by node; or the one that nobody would make again.
+    /// The Pods to evict, by Node; or the name of a Pod without a controller.
     pods: Vec<Result<Vec<Metadata>, String>>,
     with_local_storage: bool,
     timeout: Duration,
@@ -48,7 +48,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
     })
 }
 
-/// The Pods of a node that have to go; or the name of the first that nobody would make again.
+/// Lists the Pods of a Node to evict; or the name of the first without a controller.
 async fn evictable(
     cluster: &ClusterClient,
     node: &Metadata,
@@ -59,7 +59,7 @@ async fn evictable(
     let mut evicted = Vec::new();
     for pod in &pods {
         let metadata: Metadata = serde_json::from_value(pod["metadata"].clone()).unwrap_or_default();
-        match fate(pod, with_local_storage) {
+        match decide(pod, with_local_storage) {
             EvictionDecision::Stays => {}
             EvictionDecision::Evicted => evicted.push(metadata),
             EvictionDecision::Unmanaged => return Ok(Err(metadata.name)),
@@ -68,16 +68,16 @@ async fn evictable(
     Ok(Ok(evicted))
 }
 
-/// What becomes of a Pod when its node is drained.
+/// Decision about a Pod when its Node is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EvictionDecision {
     Stays,
     Evicted,
-    /// Nobody would make another one.
+    /// No controller would recreate it.
     Unmanaged,
 }
 
-fn fate(pod: &Json, with_local_storage: bool) -> EvictionDecision {
+fn decide(pod: &Json, with_local_storage: bool) -> EvictionDecision {
     if pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some() {
         return EvictionDecision::Stays;
     }
@@ -101,7 +101,7 @@ fn fate(pod: &Json, with_local_storage: bool) -> EvictionDecision {
 }
 
 impl Drain {
-    /// The nodes, and the Pods that have to leave them.
+    /// Returns the Nodes and the Pods to evict.
     pub fn targets(&self) -> Vec<Target> {
         let nodes = self.nodes.iter().map(|node| node.target(&NODES.kind));
         nodes.chain(self.evicted().map(|pod| pod.target(&PODS.kind))).collect()
@@ -111,7 +111,7 @@ impl Drain {
         self.pods.iter().flatten().flatten()
     }
 
-    /// Cordons all of them, then empties one after the other.
+    /// Cordons all Nodes, then evicts the Pods Node by Node.
     pub async fn apply(
         &self,
         cluster: &Arc<ClusterClient>,
@@ -151,13 +151,13 @@ impl Drain {
         told: &(impl Fn(usize, bool) + Sync),
     ) -> Result<()> {
         let begun = Instant::now();
-        // what a disruption budget forbids now, it may allow when other Pods are back
+        // a disruption budget may allow an eviction later, once other Pods are ready
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
         loop {
             let mut still = Vec::new();
             for (index, pod) in forbidden {
                 if halt.is_asked() {
-                    return Err(Error::failed("it was cut before all Pods were evicted"));
+                    return Err(Error::failed("interrupted before all Pods were evicted"));
                 }
                 match evict(cluster, pod, version).await {
                     Ok(true) => told(index, true),
@@ -182,11 +182,11 @@ impl Drain {
                     remaining.join("\n")
                 )));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Whether the nodes are closed and empty, as far as they were to be.
+    /// Checks that the Nodes are cordoned and the Pods evicted.
     pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
         let (state, detail) =
@@ -194,21 +194,22 @@ impl Drain {
         if state != EffectState::Confirmed {
             return (state, detail);
         }
-        // what came between the look and the closing was not announced, and was left alone
+        // Pods that came before the cordon were not announced as targets, and stay
         for node in &self.nodes {
             if let Ok(Ok(left)) = evictable(&cluster, node, self.with_local_storage).await
                 && let Some(pod) = left.first()
             {
-                let text = format!("the Pod {} came to the Node {} meanwhile", pod.name, node.name);
+                let text = format!("Pod {} was scheduled to Node {} before the cordon", pod.name, node.name);
                 return (EffectState::Mismatch, text);
             }
         }
-        (state, format!("{} Nodes are closed, and what was evicted is gone", self.nodes.len()))
+        (state, format!("{} Nodes are cordoned, and the evicted Pods are deleted", self.nodes.len()))
     }
 }
 
-/// The version of evictions that the server takes: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22. That
-/// it has the group in a version does not mean that it takes evictions in it, so this is looked up where they are.
+/// Returns the version of evictions: `policy/v1`, or `policy/v1beta1` before Kubernetes 1.22.
+///
+/// The versions of the group do not tell: the resource of Pods does.
 async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
     let call = ApiRequest { path: Some("/api/v1"), ..ApiRequest::new(Method::GET, "get", &PODS, None) };
     let known = cluster.json(&call).await?;
@@ -218,7 +219,7 @@ async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
     Ok(version.map(|(group, version)| format!("{group}/{version}")))
 }
 
-/// Asks for an eviction. Not granted: a budget forbids it for now. A Pod that is gone is as good as evicted.
+/// Requests an eviction; false if a disruption budget refuses it for now. A deleted Pod counts as evicted.
 async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool> {
     let mut call = ApiRequest::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
     call.resource = Resource { plural: "pods".into(), ..PODS };
@@ -227,13 +228,13 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
         "metadata": {"name": pod.name, "namespace": pod.namespace},
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     });
-    // without one the server takes the one it has
+    // without a version the server uses its own
     if let Some(version) = version {
         body["apiVersion"] = version.into();
         body["kind"] = "Eviction".into();
     }
     call.body = Some((PatchFormat::Document, body));
-    // here 429 is an answer, not a plea for patience
+    // here 429 is the answer of a disruption budget
     call.repeatable = false;
     match cluster.send(&call).await {
         Ok(_) => Ok(true),
@@ -247,7 +248,7 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
     }
 }
 
-/// The names of those that are still there.
+/// Lists the names of Pods that still exist.
 async fn remaining(cluster: &ClusterClient, pods: &[Metadata]) -> Vec<String> {
     let mut remaining = Vec::new();
     for pod in pods {
@@ -268,9 +269,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fates() {
+    fn pods_are_evicted_by_owner_and_storage() {
         let check = |pod: Json, with_local_storage: bool, expected: EvictionDecision| {
-            assert_eq!(fate(&pod, with_local_storage), expected, "{pod} {with_local_storage}");
+            assert_eq!(decide(&pod, with_local_storage), expected, "{pod} {with_local_storage}");
         };
         let owned =
             |kind: &str| json!({"metadata": {"ownerReferences": [{"kind": kind, "controller": true}]}});

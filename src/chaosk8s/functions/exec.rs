@@ -1,4 +1,4 @@
-//! Commands run in containers of Pods. Floor 1.
+//! Commands run in containers of Pods.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s;
@@ -78,7 +78,7 @@ async fn containers(cluster: &ClusterClient, pod: &Metadata) -> Result<Vec<Strin
 }
 
 impl PodExec {
-    /// The Pods.
+    /// Returns the Pods.
     pub fn targets(&self) -> Vec<Target> {
         self.pods.iter().map(|pod| pod.target(&PODS.kind)).collect()
     }
@@ -93,7 +93,7 @@ impl PodExec {
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
             if halt.is_asked() {
-                return Err(Error::failed("it was cut before the command was run in every Pod"));
+                return Err(Error::failed("interrupted before the command ran in every Pod"));
             }
             let ran = self.run(cluster, pod).await;
             told(index, matches!(ran, Ok((_, None))));
@@ -104,12 +104,12 @@ impl PodExec {
         Ok(results.into())
     }
 
-    /// Whether the command ended well wherever it was run.
+    /// Checks that the command succeeded in every Pod.
     pub fn judge(&self, output: &Json) -> (EffectState, String) {
         let results = output.as_array().map(Vec::as_slice).unwrap_or_default();
         if results.is_empty() {
             let what = if self.container.is_empty() {
-                "no container_name is given, so the command was run nowhere".to_owned()
+                "container_name is missing, so the command ran nowhere".to_owned()
             } else {
                 format!("no Pod with a container '{}' matched", self.container)
             };
@@ -121,7 +121,7 @@ impl PodExec {
         }
     }
 
-    /// The entry of the output; and, of a command that did not end well, what became of it.
+    /// Runs the command in one Pod; returns the output and, if it failed, the reason.
     async fn run(&self, cluster: &Arc<ClusterClient>, pod: &Metadata) -> Result<(Json, Option<String>)> {
         let namespace = pod.namespace.clone().unwrap_or_default();
         let api: Api<Pod> = Api::namespaced(cluster.client(), &namespace);
@@ -150,19 +150,19 @@ impl PodExec {
                     None => None,
                 }
             };
-            // both are read at once, or a command that says much would wait for us
+            // both are read concurrently: a full pipe would block the command
             Ok::<_, k8s::Error>(tokio::join!(status, read(stdout), read(stderr)))
         };
         let ended = match self.limit {
             None => Some(whole.await?),
             Some(limit) => tokio::time::timeout(limit, whole).await.ok().transpose()?,
         };
-        // as the Chaos Toolkit has it, what stands in "stderr" is the server's word for the end; the command's own
-        // is told beside
+        // as in the Chaos Toolkit, "stderr" is the status message of the server; that of the command is reported
+        // separately
         let (code, said, stdout, failed) = match ended {
             None => {
                 let late = self.limit.unwrap_or_default().as_secs();
-                (json!(1), String::new(), String::new(), Some(format!("no end within {late} seconds")))
+                (json!(1), String::new(), String::new(), Some(format!("no result within {late} seconds")))
             }
             Some((status, stdout, stderr)) => {
                 let (code, said) = exit_code(status);
@@ -188,7 +188,7 @@ impl PodExec {
     }
 }
 
-/// A command that is connected to: it goes on without us when this is dropped, and nobody listens.
+/// Connected command. Dropping it closes the connection; the command continues.
 struct AbortOnDrop(AttachedProcess);
 
 impl Drop for AbortOnDrop {
@@ -197,7 +197,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The exit code as the Chaos Toolkit shows it: a number for success, a text else.
+/// Returns the exit code as the Chaos Toolkit does: a number for success, else text.
 fn exit_code(status: Option<Status>) -> (Json, String) {
     let Some(status) = status else { return (json!(1), String::new()) };
     if status.status.as_deref() == Some("Success") {
@@ -216,9 +216,9 @@ async fn read(source: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(source) = source {
         let mut source = source.take(MAX_OUTPUT);
-        // what came before the connection broke is what there is
+        // keep the output up to a broken connection
         let _ = source.read_to_end(&mut bytes).await;
-        // a command whose output nobody takes would never end
+        // an unread pipe would block the command
         let _ = tokio::io::copy(&mut source.into_inner(), &mut tokio::io::sink()).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()

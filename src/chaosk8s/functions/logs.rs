@@ -1,4 +1,4 @@
-//! Logs of Pods: read, and searched. Floor 1.
+//! Functions for logs of Pods.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{ApiRequest, ObjectSelector, PODS};
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::tolerance::Pattern;
 use crate::value::Value;
 
-/// How much of a log is read: what a container says is not trusted to be short.
+/// Limit for a log: containers are not trusted to log little.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
@@ -24,7 +24,7 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
         None => None,
         Some(last) => Some(seconds_since(&last, Timestamp::now().as_seconds()).ok_or_else(|| {
             let what = format!(
-                "\"{last}\" is no time: say how long ago, such as 90s or 10 minutes, or a date such as \
+                "invalid time \"{last}\": expected a duration such as 90s or 10 minutes, or a date such as \
                  2026-01-31T12:00:00Z"
             );
             Error::raise(PythonException::TypeError, what)
@@ -51,11 +51,11 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
     Ok(logs.into())
 }
 
-/// How many seconds ago something was that people write: `90s`, `1h 30m`, `10 minutes ago`, a date.
+/// Parses `90s`, `1h 30m`, `10 minutes ago` or a date into seconds before now.
 fn seconds_since(text: &str, now: f64) -> Option<i64> {
     let text = text.trim();
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // whole seconds are wanted
+        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // whole seconds are enough
         return Some((now - at.as_second() as f64) as i64);
     }
     if text.eq_ignore_ascii_case("now") {
@@ -81,11 +81,11 @@ fn seconds_since(text: &str, now: f64) -> Option<i64> {
         rest = rest[end..].trim_start_matches(|c: char| c.is_whitespace() || c == ',');
         rest = rest.strip_prefix("and ").unwrap_or(rest).trim_start();
     }
-    #[allow(clippy::cast_possible_truncation)] // whole seconds are wanted
+    #[allow(clippy::cast_possible_truncation)] // whole seconds are enough
     (!text.is_empty()).then_some(seconds as i64)
 }
 
-/// A tolerance: whether a pattern is found in logs that were read before.
+/// Searches a pattern in logs that a probe has read.
 pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let pattern = Pattern::compile(&arguments.required("pattern"))
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn durations_and_dates_are_parsed() {
         let now = 1_767_225_600.0; // 2026-01-01T00:00:00Z
         let check =
             |text: &str, expected: Option<i64>| assert_eq!(seconds_since(text, now), expected, "{text}");

@@ -1,7 +1,7 @@
-//! What the functions do. Floor 1.
+//! Implementation of the functions.
 //!
-//! Each prepares its work: probes look when they are applied; actions say beforehand what they will hit, as a
-//! [`Plan`] wherever that can be.
+//! Each function prepares its work: a probe reads when it is applied; an action names its targets first, as a
+//! [`MutationPlan`] where possible.
 
 mod chaos_mesh;
 mod custom;
@@ -33,30 +33,27 @@ use crate::rng::SeededRng;
 pub use drain::Drain;
 pub use exec::PodExec;
 
-/// What a function is called with.
+/// Context of a function call.
 #[derive(Clone)]
 pub struct FunctionContext {
-    /// The cluster.
     pub cluster: Arc<ClusterClient>,
-    /// The function.
     pub function: Function,
-    /// Its arguments.
     pub arguments: Arguments,
-    /// Whether everything may be hit where nothing is selected.
+    /// Whether an action without a selector may target everything.
     pub everything: bool,
-    /// Where random choices begin.
+    /// The seed of random choices.
     pub seed: u64,
 }
 
-/// What has been prepared, and will be done.
+/// Prepared work of a function.
 pub enum PreparedWork {
-    /// Looking.
+    /// Reads the cluster.
     Look(BoxFuture<'static, Result<Json>>),
-    /// Changes that are known beforehand.
+    /// Planned changes.
     Plan(MutationPlan),
-    /// Commands in containers.
+    /// Runs commands in containers.
     Commands(PodExec),
-    /// Nodes to be drained.
+    /// Drains Nodes.
     Drain(Drain),
 }
 
@@ -65,11 +62,11 @@ impl FunctionContext {
         self.arguments.namespace()
     }
 
-    fn lot(&self) -> SeededRng {
+    fn rng(&self) -> SeededRng {
         SeededRng::new(self.seed)
     }
 
-    /// Things of a kind, in the namespace of the call.
+    /// Lists objects of a kind in the namespace of the call.
     async fn things(&self, resource: &Resource, selection: &ObjectSelector) -> Result<Vec<Metadata>> {
         let namespace = self.namespace();
         let things: Vec<PartialObject> =
@@ -77,7 +74,7 @@ impl FunctionContext {
         Ok(things.into_iter().map(|thing| thing.metadata).collect())
     }
 
-    /// What `name` and `label_selector` mean together: the name wins.
+    /// Selects by `name`, else by `label_selector`.
     fn by_name_or_labels(&self) -> ObjectSelector {
         match self.arguments.some_text("name") {
             Some(name) => ObjectSelector::name(&name),
@@ -85,18 +82,17 @@ impl FunctionContext {
         }
     }
 
-    /// Insists on a selector where hitting everything was not asked for.
+    /// Rejects a call without a selector, unless everything may be targeted.
     fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<()> {
         if self.everything || !selection.is_everything() {
             return Ok(());
         }
         Err(Error::failed(format!(
-            "nothing is selected, so {what} would be meant: name them, or select them by their labels; \
-             --allow-all allows it"
+            "no selector: this would affect {what}; set a name or a label selector, or pass --allow-all"
         )))
     }
 
-    /// One thing by its name. A user who may not read it, but may change it, does without its UID.
+    /// Reads an object by its name. Without the read permission its UID stays unknown.
     async fn thing(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Result<Metadata> {
         match self.cluster.json(&ApiRequest::get(resource, namespace, name)).await {
             Ok(found) => {
@@ -113,7 +109,7 @@ impl FunctionContext {
     }
 }
 
-/// A document from a file: JSON or YAML, by the end of its name.
+/// Reads a JSON or YAML file, by its extension.
 fn read_document(path: &str) -> Result<Json> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::raise(PythonException::FileNotFoundError, format!("{path}: {error}")))?;
@@ -126,14 +122,14 @@ fn read_document(path: &str) -> Result<Json> {
     }
 }
 
-/// YAML as the Chaos Toolkit reads it: one document, `yes` is true.
+/// Parses YAML as the Chaos Toolkit does: one document, `yes` is true.
 fn read_yaml(text: &str, source: &str) -> Result<Json> {
     let document = yaml::read(text, source)
         .map_err(|fault| Error::raise(PythonException::ValueError, fault.to_string()))?;
     Ok(to_json(&document.root.to_value()))
 }
 
-/// Makes ready what a function does.
+/// Prepares the work of a function.
 pub async fn prepare(context: FunctionContext) -> Result<PreparedWork> {
     macro_rules! look {
         ($function:expr) => {

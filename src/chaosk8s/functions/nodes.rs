@@ -1,4 +1,4 @@
-//! Nodes: cordoned, deleted, made, looked at. Floor 1.
+//! Functions for Nodes.
 
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s::{
@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::FunctionContext;
 use crate::chaosk8s::targets::{TargetQuantity, TargetSelection, select};
 
-/// Conditions that are bad when they hold.
+/// Conditions of an unhealthy Node.
 const BAD: [&str; 11] = [
     "FrequentKubeletRestart",
     "FrequentDockerRestart",
@@ -25,7 +25,7 @@ const BAD: [&str; 11] = [
     "PIDPressure",
 ];
 
-/// The nodes that the selectors of an action mean, each once, in the server's order.
+/// Lists the Nodes that an action selects, in the order of the server.
 pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let arguments = &context.arguments;
     let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
@@ -50,7 +50,7 @@ pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata
     Ok(nodes)
 }
 
-/// The names of the nodes on which some Pods run.
+/// Lists the names of the Nodes of selected Pods.
 async fn nodes_of_pods(context: &FunctionContext, labels: &str, namespace: &str) -> Result<Vec<String>> {
     let pods: Vec<Json> =
         context.cluster.list(&PODS, Some(namespace), &ObjectSelector::labels(Some(labels)), false).await?;
@@ -58,12 +58,12 @@ async fn nodes_of_pods(context: &FunctionContext, labels: &str, namespace: &str)
     Ok(pods.iter().filter_map(name).collect())
 }
 
-/// So many of them, drawn by lot; all of them where no number is given.
+/// Selects a number of Nodes at random; all without a number.
 pub(super) fn drawn(context: &FunctionContext, nodes: Vec<Metadata>, count: Option<i64>) -> Vec<Metadata> {
     let Some(count) = count else { return nodes };
     let amount = TargetQuantity::Fixed(usize::try_from(count).unwrap_or(0));
     let quota = TargetSelection { all: false, random: true, amount, oldest: false };
-    select(nodes, &quota, &mut context.lot())
+    select(nodes, &quota, &mut context.rng())
 }
 
 pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
@@ -85,10 +85,10 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     ))
 }
 
-/// Keys that the Python client spells its own way.
+/// Converts the keys of the Python client to those of the API.
 fn camel_case(value: Json) -> Json {
     let key = |key: String| {
-        // names that are no camel case in the API either
+        // exceptions: acronyms in the API
         match key.as_str() {
             "pod_cidr" => return "podCIDR".to_owned(),
             "pod_cidrs" => return "podCIDRs".to_owned(),
@@ -149,7 +149,7 @@ pub(super) async fn list(context: &FunctionContext) -> Result<Json> {
     Ok(context.cluster.json(&call).await?)
 }
 
-/// The conditions of every node: its name, and their types and statuses.
+/// Lists the name of every Node, with types and statuses of its conditions.
 async fn statuses(context: &FunctionContext) -> Result<Vec<(String, Vec<(String, String)>)>> {
     let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
     let nodes: Vec<Json> = context.cluster.list(&NODES, None, &selection, false).await?;
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_may_be_spelt_as_the_python_client_does() {
+    fn python_keys_become_camel_case() {
         let given = json!({"pod_cidr": "10.0.0.0/24", "providerID": "x", "unschedulable": true});
         assert_eq!(
             camel_case(given),

@@ -1,4 +1,4 @@
-//! Pods: deleted, counted, looked at. Floor 1.
+//! Functions for Pods.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{
@@ -12,7 +12,7 @@ use crate::chaosk8s::targets::{TargetQuantity, TargetSelection, select};
 use crate::tolerance::Pattern;
 use crate::value::Value;
 
-/// As much of a Pod as probes look at.
+/// Fields of a Pod that probes read.
 #[derive(Debug, Deserialize)]
 struct PodDetails {
     #[serde(default)]
@@ -36,7 +36,7 @@ struct PodCondition {
     status: String,
 }
 
-/// Pods that an action may hit, by its arguments, in the order they will be hit.
+/// Selects the target Pods of an action, in order, with notes for the journal.
 pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>)> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
@@ -78,8 +78,8 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
         candidates = matching;
     }
     let remarks =
-        if random && !quota.all { vec![format!("drawn with seed {}", context.seed)] } else { vec![] };
-    Ok((select(candidates, &quota, &mut context.lot()), remarks))
+        if random && !quota.all { vec![format!("selected with seed {}", context.seed)] } else { vec![] };
+    Ok((select(candidates, &quota, &mut context.rng()), remarks))
 }
 
 pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan> {
@@ -89,7 +89,7 @@ pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan>
     Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks })
 }
 
-/// The old way: one Pod, its name a pattern.
+/// Deletes one Pod whose name matches a pattern, as old experiments do.
 pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let labels = context.arguments.some_text("label_selector");
     let name = context.arguments.some_text("name");
@@ -103,7 +103,7 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     ))
 }
 
-/// The Pod that falls with a microservice.
+/// Selects the Pod that is deleted with a microservice.
 pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
@@ -129,12 +129,12 @@ async fn listed(context: &FunctionContext, selection: &ObjectSelector) -> Result
     Ok(context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await?)
 }
 
-/// How many there are. The server selects by phase, and sends metadata only.
+/// Counts Pods. The server selects by phase and returns only metadata.
 async fn counted(context: &FunctionContext) -> Result<usize> {
     let arguments = &context.arguments;
     let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(phase) = arguments.some_text("phase") {
-        // what is no word cannot be a phase, and must not become a selector of its own
+        // other characters cannot be a phase, and must not extend the selector
         if !phase.chars().all(char::is_alphanumeric) {
             return Ok(0);
         }
@@ -154,12 +154,12 @@ pub(super) async fn count_min(context: &FunctionContext) -> Result<Json> {
     Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
 }
 
-/// What a probe says that can be asked not to fail.
+/// Fails, or returns false if the flag says so.
 pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json> {
     if context.arguments.raises(flag) { Err(Error::failed(why)) } else { Ok(false.into()) }
 }
 
-/// Pods by the label selector. None at all are a reason to say no.
+/// Lists Pods by the label selector; none makes the probe fail.
 async fn some(context: &FunctionContext, flag: &str) -> Result<Result<(String, Vec<PodDetails>), Json>> {
     let labels = context.arguments.text("label_selector").unwrap_or_else(|| "None".to_owned());
     let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
@@ -204,7 +204,7 @@ pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json> {
         Ok(found) => found,
         Err(answer) => return Ok(answer),
     };
-    // what Python would go through, one by one: of a mapping the keys, of a text the characters
+    // as Python iterates: over the keys of a mapping, over the characters of text
     let wanted: Vec<Value> = match context.arguments.value("conditions") {
         Value::List(wanted) => wanted.clone(),
         Value::Map(wanted) => wanted.keys().map(|key| key.as_str().into()).collect(),
@@ -228,7 +228,7 @@ pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json> {
     Ok(true.into())
 }
 
-/// Whether a Pod has exactly that condition: its type and its status, and nothing else is asked for.
+/// Whether a Pod has the condition: the type and the status match, and nothing else is requested.
 fn has(pod: &PodDetails, wanted: &Value) -> bool {
     let Some(wanted) = wanted.as_map() else { return false };
     let text = |key: &str| wanted.get(key).and_then(Value::as_text);
@@ -250,7 +250,7 @@ pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json> 
     no(context, "raise_on_is_available", format!("pod '{name}' is actually running"))
 }
 
-/// The server looks for one that is neither running nor done; one is enough to know.
+/// Checks with one list that no Pod is neither running nor succeeded.
 pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json> {
     let unhealthy = ObjectSelector {
         labels: String::new(),

@@ -1,4 +1,4 @@
-//! Things that are made from files, deleted by name, and looked for. Floor 1.
+//! Functions for namespaces, Services, Secrets, Ingresses and network policies.
 
 use crate::chaosk8s::error::{Error, PythonException, Result};
 use crate::k8s::{
@@ -11,7 +11,7 @@ use super::pods::no;
 use super::{FunctionContext, read_document};
 use crate::value::Value;
 
-/// From the file `spec_path`.
+/// Creates an object from the file `spec_path`.
 pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let body = read_document(&context.arguments.required("spec_path"))?;
     Ok(MutationPlan::one(
@@ -20,7 +20,7 @@ pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<M
     ))
 }
 
-/// The one of that name.
+/// Deletes an object by its name.
 pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     by_name(context, resource, &context.arguments.required("name")).await
 }
@@ -50,7 +50,7 @@ pub(super) async fn delete_namespace(context: &FunctionContext) -> Result<Mutati
     Ok(MutationPlan::one(PlannedMutation::delete(&NAMESPACES, &thing, None), MutationResponse::Null))
 }
 
-/// Whether there is any.
+/// Whether any object is selected.
 async fn any(
     context: &FunctionContext,
     resource: &Resource,
@@ -61,14 +61,14 @@ async fn any(
     Ok(!things.is_empty())
 }
 
-/// By name, by labels, or by both.
+/// Selects by name, by labels, or by both.
 fn both(context: &FunctionContext) -> ObjectSelector {
     let mut selection = match context.arguments.some_text("name") {
         Some(name) => ObjectSelector::name(&name),
         None => ObjectSelector::default(),
     };
     let labels = context.arguments.some_text("label_selector");
-    // an old name of this function has a selector as default, which it never filled: the name does
+    // an old name of this function has an unfilled selector as default: the name selects
     selection.labels = labels.filter(|labels| labels != "name in ({name})").unwrap_or_default();
     selection
 }
@@ -95,7 +95,7 @@ pub(super) async fn ingress_exists(context: &FunctionContext) -> Result<Json> {
     Ok(any(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
 }
 
-/// The first page of the events of the whole cluster.
+/// Lists the first page of the events of all namespaces.
 pub(super) async fn events(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let mut call = ApiRequest::new(http::Method::GET, "list", &EVENTS, None);
@@ -109,7 +109,7 @@ pub(super) async fn events(context: &FunctionContext) -> Result<Json> {
     Ok(context.cluster.json(&call).await?)
 }
 
-/// From a file if it is there, else as given.
+/// Creates a network policy from a file, if it exists, else from the arguments.
 pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<MutationPlan> {
     let arguments = &context.arguments;
     let path = arguments.some_text("spec_path").filter(|path| std::path::Path::new(path).exists());
@@ -118,7 +118,7 @@ pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<M
         (None, Value::Null) => {
             return Err(Error::raise(
                 PythonException::ValueError,
-                "a network policy needs a spec or a spec_path".to_owned(),
+                "missing argument: expected spec or spec_path".to_owned(),
             ));
         }
         (None, _) => arguments.json("spec"),
@@ -126,25 +126,25 @@ pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<M
     policy(context, body).await
 }
 
-/// A policy that is to be made. One that selects no Pod keeps nobody from anything.
+/// Plans a network policy. A policy without selected Pods has no effect.
 async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
     let selected = match context.things(&PODS, &selection(&body["spec"]["podSelector"])).await {
         Ok(pods) => !pods.is_empty(),
-        // who may not look cannot know
+        // unknown without the permission
         Err(failure) if failure.status() == Some(403) => true,
-        // the policy itself says what is wrong with its selector
+        // the creation reports the invalid selector
         Err(failure) if failure.status() == Some(400) => true,
         Err(failure) => return Err(failure),
     };
     let mut operation =
         PlannedMutation::create(&NETWORK_POLICIES, Some(&context.namespace()), body, ErrorPolicy::Raise);
     if !selected {
-        operation.expect = ExpectedState::Nothing("the policy selects no Pod, so that it does nothing");
+        operation.expect = ExpectedState::Nothing("the policy selects no Pod, so it has no effect");
     }
     Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
-/// A selector as the server takes it in a query.
+/// Converts a label selector to the form of queries.
 fn selection(selector: &Json) -> ObjectSelector {
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
@@ -162,7 +162,7 @@ fn selection(selector: &Json) -> ObjectSelector {
     ObjectSelector::labels(Some(&labels.chain(expressions).collect::<Vec<_>>().join(",")))
 }
 
-/// The policies that have a name of their own.
+/// Policies with fixed names.
 #[derive(Clone, Copy)]
 pub(super) enum BuiltinPolicy {
     DenyIngress,

@@ -1,7 +1,6 @@
-//! Probes that wait until workloads are ready, or are not. Floor 1.
+//! Probes that wait until workloads are ready, or not ready.
 //!
-//! The first state that is seen decides, the one there is when the probe begins included. The time-out is that
-//! of the whole probe.
+//! The first matching state ends the wait, including the state at the start. The timeout applies to the whole probe.
 
 use crate::chaosk8s::error::Result;
 use crate::k8s::{DAEMON_SETS, DEPLOYMENTS, ObjectSelector, Resource, STATEFUL_SETS};
@@ -17,7 +16,7 @@ use crate::chaosk8s::arguments::fill_name;
 const BE_READY: &str = "raise_on_not_fully_available";
 const NOT_BE_READY: &str = "raise_on_fully_available";
 
-/// Whether as many are ready as there should be. None of none is not: nothing could be said of it.
+/// Whether all replicas are ready. Zero of zero is not ready.
 fn replicas_are_ready(workload: &Json) -> bool {
     let wanted = number(workload, "/spec/replicas");
     wanted > 0 && number(workload, "/status/readyReplicas") == wanted
@@ -27,7 +26,7 @@ fn pods_are_ready(set: &Json) -> bool {
     number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled")
 }
 
-/// Whether the workload of that name came to be ready, or not to be, in time.
+/// Waits for a state of the workload, until the timeout.
 async fn wait(
     context: &FunctionContext,
     resource: &Resource,

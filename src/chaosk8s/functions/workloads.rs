@@ -1,4 +1,4 @@
-//! Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`: deleted, scaled, changed, looked at. Floor 1.
+//! Functions for Deployments, `ReplicaSets`, `DaemonSets` and `StatefulSets`.
 
 use crate::chaosk8s::error::Result;
 use crate::k8s::{
@@ -11,7 +11,7 @@ use super::FunctionContext;
 use super::pods::no;
 use crate::clock::Timestamp;
 
-/// Those of that name, else those with those labels.
+/// Deletes by name, else by labels.
 pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
@@ -22,7 +22,7 @@ pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Re
     ))
 }
 
-/// What is to be changed. If it is not there, the change is tried all the same: its refusal has words of its own.
+/// Reads the object to change. The change of a missing object is requested too: its error has its own message.
 async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata> {
     let namespace = context.namespace();
     match context.thing(resource, Some(&namespace), name).await {
@@ -69,14 +69,14 @@ pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan> {
     Ok(MutationPlan::one(operation, MutationResponse::Null))
 }
 
-/// Changes as given: a mapping is merged, a list is a list of changes.
+/// Patches an object: a mapping is merged, a list is a JSON patch.
 pub(super) async fn update(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let body = context.arguments.json("spec");
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::StrategicPatch };
     let thing = one(context, resource, &name).await?;
     let operation = PlannedMutation {
-        // what was given cannot be compared with what comes of it: defaults are added, lists merged
+        // the result cannot be compared with the patch: the server adds defaults and merges lists
         expect: ExpectedState::Accepted,
         ..PlannedMutation::patch(
             resource,
@@ -94,7 +94,7 @@ fn words(resource: &Resource) -> &'static str {
     if *resource == DAEMON_SETS { "daemon set" } else { "ingress" }
 }
 
-/// The first of that name, and with those labels if there are any given.
+/// Finds an object by its name and, if given, labels.
 async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>> {
     let mut selection = ObjectSelector::name(&context.arguments.required("name"));
     selection.labels = context.arguments.some_text("label_selector").unwrap_or_default();
@@ -103,7 +103,7 @@ async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<
     Ok(things.into_iter().next())
 }
 
-/// A number in a document. One that is not there is zero: the server leaves zeros out.
+/// Returns a number of an object. The server omits zeros.
 pub(super) fn number(document: &Json, pointer: &str) -> i64 {
     document.pointer(pointer).and_then(Json::as_i64).unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 __NAME_complete() {
     local line=${COMP_LINE:0:COMP_POINT} candidate current directive=0
     local -a words candidates
-    # Bash takes words apart at = and :, which are part of them here
+    # Bash splits words at = and :, so split the line again
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
     current=${words[${#words[@]}-1]}

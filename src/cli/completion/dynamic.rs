@@ -26,15 +26,15 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
     }
     let Some(flags) = parse_flags(given) else { return Vec::new() };
     let of_files = |names: fn(&KubeconfigNames) -> &Vec<String>| {
-        let mut found: Vec<String> = Vec::new();
+        let mut candidates: Vec<String> = Vec::new();
         for file in kubeconfigs(&flags, environment) {
             // an unreadable file has no candidates
             let names = file.names.iter().flat_map(names);
-            found.extend(names.cloned());
+            candidates.extend(names.cloned());
         }
-        found.sort();
-        found.dedup();
-        without_description(found)
+        candidates.sort();
+        candidates.dedup();
+        without_description(candidates)
     };
     match what {
         DynamicSource::Functions => Vec::new(),
@@ -75,12 +75,12 @@ fn query_cluster(
     let environment = environment.clone();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        let found = runtime.block_on(async {
+        let candidates = runtime.block_on(async {
             let cluster = connect(&flags, &environment, &Map::new()).await?;
             ask(&cluster).await
         });
         // the receiver may be gone
-        let _ = sender.send(found.unwrap_or_default());
+        let _ = sender.send(candidates.unwrap_or_default());
     });
     receiver.recv_timeout(QUERY_TIMEOUT).unwrap_or_default()
 }

@@ -70,11 +70,11 @@ pub(super) fn complete(mut root: Command, words: &[String], look_up: &mut LookUp
     // propagates the global flags
     root.build();
     let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
-    let mut place = CursorContext::new(&root);
+    let mut cursor = CursorContext::new(&root);
     for word in before {
-        place.advance(word);
+        cursor.advance(word);
     }
-    place.candidates(last, look_up)
+    cursor.candidates(last, look_up)
 }
 
 /// The position of the last word in the command line.
@@ -238,7 +238,7 @@ impl<'a> CursorContext<'a> {
             return list_candidates(arg, listed, last);
         }
         let name = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
-        let known = match (arg.get_id().as_str(), name) {
+        let source = match (arg.get_id().as_str(), name) {
             ("context", _) => Some(DynamicSource::Contexts),
             ("cluster", _) => Some(DynamicSource::Clusters),
             ("user", _) => Some(DynamicSource::Users),
@@ -247,8 +247,8 @@ impl<'a> CursorContext<'a> {
             (_, Some("TRIAL")) => Some(DynamicSource::Trials),
             _ => None,
         };
-        if let Some(known) = known {
-            let mut words = look_up(known, &self.given);
+        if let Some(source) = source {
+            let mut words = look_up(source, &self.given);
             words.retain(|(word, _)| word.starts_with(last));
             return Candidates { words, directive: CobraDirective::NoFiles };
         }
@@ -307,8 +307,8 @@ mod tests {
     /// Completes the last word of a line.
     fn completed(line: &str) -> (Vec<String>, u8) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let mut look_up = |known: DynamicSource, given: &[String]| {
-            let word = format!("{known:?}");
+        let mut look_up = |source: DynamicSource, given: &[String]| {
+            let word = format!("{source:?}");
             vec![(word, String::new()), (given.join(" "), "an\u{1b}escape\nmore".to_owned())]
         };
         let text = complete(Cli::command(), &words, &mut look_up).to_string();
@@ -319,9 +319,9 @@ mod tests {
 
     /// Checks the candidates without descriptions, and the directive.
     fn check(line: &str, expected: &[&str], directive: u8) {
-        let (lines, found) = completed(line);
+        let (lines, actual) = completed(line);
         let words: Vec<&str> = lines.iter().map(|line| line.split('\t').next().unwrap()).collect();
-        assert_eq!((words.as_slice(), found), (expected, directive), "{line}");
+        assert_eq!((words.as_slice(), actual), (expected, directive), "{line}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 function __NAME_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    # what stands before the value of --flag=value stays
+    # keep the text before the value of --flag=value
     set -l before (string match -r -- '^-.*=' $current)
     set -q before[1]; or set before ''
     set -l candidates

@@ -74,10 +74,10 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     let path = dir.join(&name);
     let done = write_helper(&path, &helper_script(&session.program()))?;
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
-    if !search_path.iter().any(|place| place.canonicalize().ok() == dir.canonicalize().ok()) {
+    if !search_path.iter().any(|entry| entry.canonicalize().ok() == dir.canonicalize().ok()) {
         warn(format!("{} is not on PATH: kubectl does not find the helper there", dir.display()));
     } else if let Some(other) = find(&name, &session.environment)
-        .filter(|found| found.canonicalize().ok() != path.canonicalize().ok())
+        .filter(|candidate| candidate.canonicalize().ok() != path.canonicalize().ok())
     {
         warn(format!("kubectl uses {}, which comes first on PATH", other.display()));
     }
@@ -92,12 +92,12 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
 /// writable, but not by all users.
 fn choose_dir(session: &CommandContext, search_path: &[PathBuf]) -> Option<PathBuf> {
     let home = session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE"));
-    let own = find(&session.program(), &session.environment);
-    let own = own.as_deref().and_then(Path::parent);
+    let this_program = find(&session.program(), &session.environment);
+    let this_program = this_program.as_deref().and_then(Path::parent);
     let at_home =
-        search_path.iter().filter(|place| home.as_ref().is_some_and(|home| place.starts_with(home)));
-    let all = own.into_iter().chain(at_home.map(PathBuf::as_path));
-    let mut fitting = all.filter(|place| place.is_absolute() && is_writable(place) && !is_open(place));
+        search_path.iter().filter(|entry| home.as_ref().is_some_and(|home| entry.starts_with(home)));
+    let all = this_program.into_iter().chain(at_home.map(PathBuf::as_path));
+    let mut fitting = all.filter(|entry| entry.is_absolute() && is_writable(entry) && !is_open(entry));
     fitting.next().map(Path::to_owned)
 }
 
@@ -129,8 +129,8 @@ fn write_helper(path: &Path, script: &str) -> Result<&'static str, InstallError>
 
 /// Returns whether a link points to this program.
 fn is_link_to_this_program(path: &Path) -> bool {
-    let own = std::env::current_exe().and_then(|own| own.canonicalize());
-    own.is_ok_and(|own| path.canonicalize().is_ok_and(|there| there == own))
+    let this_program = std::env::current_exe().and_then(|this_program| this_program.canonicalize());
+    this_program.is_ok_and(|this_program| path.canonicalize().is_ok_and(|target| target == this_program))
 }
 
 /// Returns whether this command wrote the file. Links do not count.

@@ -94,8 +94,8 @@ pub(super) fn completion_words(words: &[OsString]) -> Option<&[OsString]> {
 pub(super) fn print_candidates(words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
-    let found = engine::complete(Cli::command(), &words, &mut look_up);
-    let _ = std::io::stdout().lock().write_all(found.to_string().as_bytes());
+    let candidates = engine::complete(Cli::command(), &words, &mut look_up);
+    let _ = std::io::stdout().lock().write_all(candidates.to_string().as_bytes());
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 #compdef NAME
-# Completes NAME in Zsh: source <(NAME completion zsh), or as a file _NAME in a folder of fpath
+# Completes NAME in Zsh: source <(NAME completion zsh), or as a file _NAME in a directory of fpath
 __NAME_complete() {
     local line directive=0
     local -a described endings
@@ -10,7 +10,7 @@ __NAME_complete() {
         ?*) described+=("${line//:/\\:}") endings+=("*.$line") ;;
         esac
     done
-    # what stands before the value of --flag=value stays
+    # keep the text before the value of --flag=value
     compset -P '-*='
     case $directive in
     0) _files ;;

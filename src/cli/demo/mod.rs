@@ -15,6 +15,7 @@ use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::report_files::reason;
 use super::run::args::RunArgs;
+use super::terminal::OutputError;
 use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -67,24 +68,21 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         let message = format!("cannot write to the current directory: {error}");
         DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message).with_status(ExitStatus::Usage))
     };
-    let end = session.signals.end().map_err(|error| {
-        let message = format!("failed to install signal handler: {error}");
-        DemoError::Failed(CliError::new(ErrorCode::InternalRuntime, message))
-    })?;
-    let mut end = std::pin::pin!(end);
-    let place = Path::new(OUTPUT_DIR);
-    if place.exists() && !place.join(MARKER_FILE).exists() {
+    let shutdown = session.signals.end().map_err(|error| DemoError::Failed(error.into()))?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let output_dir = Path::new(OUTPUT_DIR);
+    if output_dir.exists() && !output_dir.join(MARKER_FILE).exists() {
         let message = format!("./{OUTPUT_DIR} exists and was not written by the demo");
         let error = CliError::new(ErrorCode::FileConflict, message)
             .with_hint("move it, or change to another directory");
         return Err(DemoError::Failed(error));
     }
     // the output stays in a temporary directory until it is complete
-    let folder = tempfile::Builder::new()
+    let temp_dir = tempfile::Builder::new()
         .prefix(".chaos-demo-")
         .tempdir_in(".")
         .map_err(|error| unwritten(&reason(&error)))?;
-    let root = std::path::absolute(folder.path()).map_err(|error| unwritten(&error))?;
+    let root = std::path::absolute(temp_dir.path()).map_err(|error| unwritten(&error))?;
     let no_settings = root.join("settings.yaml");
     write_file(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
     let more = [("experiment.json", scenario.experiment), (MARKER_FILE, "")];
@@ -97,13 +95,13 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     let manifests = [root.join("services"), root.join("01-before")];
     let cluster = tokio::select! {
         cluster = EmbeddedRun::start(session, &manifests) => cluster.map_err(DemoError::Failed)?,
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     };
     let before = run_arm(session, &cluster, &root, &scenario, Arm::Before).await?;
     // check for a signal that the first run did not handle
     tokio::select! {
         biased;
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
         () = std::future::ready(()) => {}
     }
     say(format!("\n2. After: {}", scenario.after));
@@ -112,33 +110,27 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
         applied = cluster.apply(session, &changed) => {
             applied.map_err(|error| DemoError::Failed(error.with_status(ExitStatus::Unreachable)))?;
         }
-        signal = &mut end => return Err(DemoError::Signal(signal)),
+        signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     }
     let after = run_arm(session, &cluster, &root, &scenario, Arm::After).await?;
     let comparison = write_reports(session, &root, &before, &after)?;
     let _ = fs::remove_file(&no_settings);
-    if place.exists() {
-        fs::remove_dir_all(place).map_err(|error| unwritten(&error))?;
+    if output_dir.exists() {
+        fs::remove_dir_all(output_dir).map_err(|error| unwritten(&error))?;
     }
-    fs::rename(folder.keep(), place).map_err(|error| unwritten(&error))?;
-    let failed = |error: &dyn std::fmt::Display| {
-        let message = format!("failed to write output: {error}");
-        DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message))
-    };
-    session
-        .terminal
-        .result(&format_summary(&scenario, &before, &after, &comparison))
-        .map_err(|error| failed(&error))?;
+    fs::rename(temp_dir.keep(), output_dir).map_err(|error| unwritten(&error))?;
+    let failed = |error: OutputError| DemoError::Failed(error.into());
+    session.terminal.result(&format_summary(&scenario, &before, &after, &comparison)).map_err(failed)?;
     if args.keep {
-        session.terminal.result(&format_next_steps(&cluster.kubeconfig)).map_err(|error| failed(&error))?;
-        end.await;
+        session.terminal.result(&format_next_steps(&cluster.kubeconfig)).map_err(failed)?;
+        shutdown.await;
     }
     Ok(())
 }
 
 fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
     }
     fs::write(path, text)
 }
@@ -186,7 +178,7 @@ async fn run_arm(
             return Err(failed(&reason));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&error))?;
+    let mut record = load_journals::one(&journal).map_err(|error| failed(&CliError::from(error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)
@@ -227,7 +219,7 @@ fn write_reports(
         )
     })?;
     match trial::write_results(session, root, &[before, after].concat(), &comparison).into_iter().next() {
-        Some(error) => Err(DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, error.to_string()))),
+        Some(error) => Err(DemoError::Failed(error)),
         None => Ok(comparison),
     }
 }
@@ -264,9 +256,9 @@ fn describe_last_probe(journal: &Json) -> String {
     let Some(probe) = probes.and_then(|probes| probes.last()) else { return "nothing".to_owned() };
     let output = &probe["output"];
     let body = &output["body"];
-    let said = body["message"].as_str().or(body.as_str()).unwrap_or_default();
+    let message = body["message"].as_str().or(body.as_str()).unwrap_or_default();
     let text = match output["status"].as_u64() {
-        Some(status) => format!("{status} \"{said}\""),
+        Some(status) => format!("{status} \"{message}\""),
         None => {
             probe["exception"].as_array().and_then(|lines| lines.last()).and_then(Json::as_str).map_or_else(
                 || "no response".to_owned(),

@@ -64,7 +64,7 @@ fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResul
         match &file.names {
             Err(error) => CheckResult::error(
                 CHECK,
-                format!("cannot read {path}: {error}"),
+                message_chain(error),
                 "fix it, or select another file with --kubeconfig or KUBECONFIG",
             ),
             Ok(_) if !file.exists && named => CheckResult::error(

@@ -17,7 +17,6 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
 use super::run_context::{RunContext, is_invalid, tell_faults};
@@ -25,7 +24,6 @@ use super::shared_args::VariableArgs;
 use super::table::{TableArgs, TableFormat};
 use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::k8s::rbac::{roles, who};
 use crate::k8s::{ConnectionFlags, connect};
@@ -73,28 +71,27 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
 }
 
 async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
-    let surroundings = match RunContext::read(session, &args.variables, None) {
-        Ok(surroundings) => surroundings,
+    let run_context = match RunContext::read(session, &args.variables, None) {
+        Ok(run_context) => run_context,
         Err(error) => return session.fail(error),
     };
-    let experiments = match read_experiments(session, args, &surroundings).await {
+    let experiments = match read_experiments(session, args, &run_context).await {
         Ok(experiments) => experiments,
         Err(code) => return code,
     };
     let flags = session.connection.options(session.global.strict).flags;
     let flags = ConnectionFlags { request_timeout: flags.request_timeout.or(Some(CLUSTER_TIMEOUT)), ..flags };
     if args.role {
-        return write_role(session, &surroundings, &experiments, &flags).await;
+        return write_role(session, &run_context, &experiments, &flags).await;
     }
-    let findings = collect_results(session, &surroundings, &experiments, &flags).await;
+    let findings = collect_results(session, &run_context, &experiments, &flags).await;
     let mut text = args.list.write(check_result::to_table(&findings), || check_result::to_json(&findings));
     if args.list.output == TableFormat::Table {
         text += &check_result::format_hints(&findings);
     }
     match session.terminal.result(&text) {
         Ok(()) => session.code(check_result::exit_status(&findings)),
-        Err(error) => session
-            .fail(CliError::new(ErrorCode::FileNotWritable, format!("failed to write output: {error}"))),
+        Err(error) => session.fail(error),
     }
 }
 
@@ -102,36 +99,36 @@ async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
 async fn read_experiments(
     session: &CommandContext,
     args: &DoctorArgs,
-    surroundings: &RunContext,
+    run_context: &RunContext,
 ) -> Result<Vec<Experiment>, u8> {
-    let mut found = Vec::new();
+    let mut experiments = Vec::new();
     for source in &args.sources {
         let refuse = |faults: &[crate::diagnostic::Diagnostic]| {
             tell_faults(&session.terminal, faults);
             session.code(ExitStatus::Invalid)
         };
-        let document = source::read(source, &surroundings.settings, &surroundings.environment, true).await;
+        let document = source::read(source, &run_context.settings, &run_context.environment, true).await;
         let document = document.map_err(|fault| refuse(&[fault]))?;
-        let faults = surroundings.faults(&document, session.global.strict);
+        let faults = run_context.faults(&document, session.global.strict);
         if is_invalid(&faults) {
             return Err(refuse(&faults));
         }
-        found.push(Experiment::read(&document).map_err(|fault| refuse(&[fault]))?);
+        experiments.push(Experiment::read(&document).map_err(|fault| refuse(&[fault]))?);
     }
-    Ok(found)
+    Ok(experiments)
 }
 
 async fn collect_results(
     session: &CommandContext,
-    surroundings: &RunContext,
+    run_context: &RunContext,
     experiments: &[Experiment],
     flags: &ConnectionFlags,
 ) -> Vec<CheckResult> {
     let mut findings = programs::check_programs(session).await;
-    let (found, cluster) = cluster::check_cluster(flags, &surroundings.environment).await;
-    findings.extend(found);
+    let (results, cluster) = cluster::check_cluster(flags, &run_context.environment).await;
+    findings.extend(results);
     let Some(cluster) = cluster else {
-        if !experiments.is_empty() && !experiments.iter().any(|one| needs_cluster(surroundings, one)) {
+        if !experiments.is_empty() && !experiments.iter().any(|one| needs_cluster(run_context, one)) {
             findings.iter_mut().for_each(CheckResult::downgrade);
         }
         return findings;
@@ -140,29 +137,29 @@ async fn collect_results(
         findings.push(permissions::check_trial(&cluster).await);
     } else {
         let place = (cluster.namespace.as_str(), cluster.inside);
-        let needed = permissions::collect_needed(session, surroundings, experiments, place);
+        let needed = permissions::collect_needed(session, run_context, experiments, place);
         findings.extend(permissions::check_needed(&cluster, &needed).await);
     }
     findings
 }
 
-fn needs_cluster(surroundings: &RunContext, experiment: &Experiment) -> bool {
+fn needs_cluster(run_context: &RunContext, experiment: &Experiment) -> bool {
     experiment.functions().any(|(module, _)| is_module(module))
-        || experiment.addresses().any(|address| surroundings.services.has(address))
+        || experiment.addresses().any(|address| run_context.services.has(address))
 }
 
 /// Writes RBAC roles. The cluster is only asked for the current user, and need not answer.
 async fn write_role(
     session: &CommandContext,
-    surroundings: &RunContext,
+    run_context: &RunContext,
     experiments: &[Experiment],
     flags: &ConnectionFlags,
 ) -> u8 {
-    let cluster = connect(flags, &surroundings.environment, &Map::new()).await.ok();
+    let cluster = connect(flags, &run_context.environment, &Map::new()).await.ok();
     let place = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
     let (namespace, inside) =
         place.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
-    let needed = permissions::collect_needed(session, surroundings, experiments, (&namespace, inside));
+    let needed = permissions::collect_needed(session, run_context, experiments, (&namespace, inside));
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
         warn(format!("cannot be determined, missing in the role: {what}"));

@@ -43,28 +43,39 @@ pub(super) struct NeededPermissions {
     pub(super) unknown: Vec<String>,
 }
 
+/// Why the permissions of an activity cannot be determined.
+#[derive(Debug, thiserror::Error)]
+enum UndeterminedPermissions {
+    #[error("it uses its own cluster credentials")]
+    OwnCredentials,
+    #[error("{module}.{function} is not built in")]
+    NotBuiltIn { module: String, function: String },
+    #[error("{0}")]
+    Unresolved(String),
+}
+
 /// Collects the permissions that experiments need. Runs nothing.
 pub(super) fn collect_needed(
     session: &CommandContext,
-    surroundings: &RunContext,
+    run_context: &RunContext,
     experiments: &[Experiment],
     (namespace, inside): (&str, bool),
 ) -> NeededPermissions {
     let mut all = NeededPermissions::default();
     for experiment in experiments {
-        let get = |key: &str| surroundings.environment.get(key);
+        let get = |key: &str| run_context.environment.get(key);
         let declared = &experiment.configuration;
-        let known = match resolve_configuration(declared, &surroundings.variables.configuration, &get) {
-            Ok(known) => known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
-            Err(why) => {
-                all.unknown.push(why);
+        let values = match resolve_configuration(declared, &run_context.variables.configuration, &get) {
+            Ok(values) => values.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
+            Err(reason) => {
+                all.unknown.push(reason.to_string());
                 Map::new()
             }
         };
-        let scope = Scope::new(known, Map::new());
-        for activity in list_activities(experiment, &surroundings.settings.controls) {
-            let found = match resolve(&activity, &scope) {
-                Err(why) => Err(why),
+        let scope = Scope::new(values, Map::new());
+        for activity in list_activities(experiment, &run_context.settings.controls) {
+            let permissions = match resolve(&activity, &scope) {
+                Err(reason) => Err(UndeterminedPermissions::Unresolved(reason.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
                 Ok(ResolvedActivity::Http(call)) => {
@@ -72,9 +83,9 @@ pub(super) fn collect_needed(
                 }
                 Ok(ResolvedActivity::Python(call)) => function_permissions(&call, namespace),
             };
-            match found {
-                Ok(rights) => all.permissions.extend(rights),
-                Err(why) => all.unknown.push(format!("'{}': {why}", activity.name)),
+            match permissions {
+                Ok(permissions) => all.permissions.extend(permissions),
+                Err(reason) => all.unknown.push(format!("'{}': {reason}", activity.name)),
             }
         }
     }
@@ -82,13 +93,19 @@ pub(super) fn collect_needed(
     all
 }
 
-fn function_permissions(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, String> {
+fn function_permissions(
+    call: &PythonCall,
+    namespace: &str,
+) -> Result<Vec<Permission>, UndeterminedPermissions> {
     if !call.secrets.is_empty() {
-        return Err("it has keys of its own, for whatever cluster they mean".to_owned());
+        return Err(UndeterminedPermissions::OwnCredentials);
     }
-    let function = lookup(&call.module, &call.function)
-        .map_err(|_| format!("{}.{} is not built in", call.module, call.function))?;
-    needed_permissions(&function, &call.arguments, namespace).map_err(|reason| message_chain(&reason))
+    let function = lookup(&call.module, &call.function).map_err(|_| UndeterminedPermissions::NotBuiltIn {
+        module: call.module.clone(),
+        function: call.function.clone(),
+    })?;
+    needed_permissions(&function, &call.arguments, namespace)
+        .map_err(|error| UndeterminedPermissions::Unresolved(message_chain(&error)))
 }
 
 /// Returns the permissions of a request to a Service, which depend on the service access.
@@ -99,8 +116,8 @@ fn request_permissions(
     inside: bool,
 ) -> Vec<Permission> {
     let (access, aliases) = session.connection.services();
-    let Some((url, wanted)) =
-        Url::parse(call.url.trim()).ok().and_then(|url| named(&url, &aliases).map(|wanted| (url, wanted)))
+    let Some((url, service)) =
+        Url::parse(call.url.trim()).ok().and_then(|url| named(&url, &aliases).map(|service| (url, service)))
     else {
         return Vec::new();
     };
@@ -113,7 +130,7 @@ fn request_permissions(
             &["get services", "get endpoints", "get pods/portforward", "create pods/portforward"]
         }
     };
-    let place = wanted.namespace.as_deref().unwrap_or(namespace);
+    let place = service.namespace.as_deref().unwrap_or(namespace);
     needs.iter().map(|need| Permission::parse(need, place)).collect()
 }
 

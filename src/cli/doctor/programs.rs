@@ -41,10 +41,10 @@ enum ProgramIdentity {
 
 /// Checks this program, programs of the same name, kubectl, and completion.
 pub(super) async fn check_programs(session: &CommandContext) -> Vec<CheckResult> {
-    let own = std::env::current_exe().unwrap_or_default();
+    let this_program = std::env::current_exe().unwrap_or_default();
     let version = format!("{} {}", session.shown, VERSION.as_str());
-    let mut findings = vec![CheckResult::ok("program", format!("{version}, {}", own.display()))];
-    let programs = find_programs(session, &own).await;
+    let mut findings = vec![CheckResult::ok("program", format!("{version}, {}", this_program.display()))];
+    let programs = find_programs(session, &this_program).await;
     findings.extend(check_plugin_names(&session.program(), &programs, &Cli::command()));
     findings.push(check_kubectl(session).await);
     findings.push(check_completion(session));
@@ -52,35 +52,35 @@ pub(super) async fn check_programs(session: &CommandContext) -> Vec<CheckResult>
 }
 
 /// Finds programs whose names start with that of this one, in the order of `PATH`.
-async fn find_programs(session: &CommandContext, own: &Path) -> Vec<PathEntry> {
+async fn find_programs(session: &CommandContext, this_program: &Path) -> Vec<PathEntry> {
     let name = session.program();
-    let own = own.canonicalize().ok();
-    let mut found = Vec::new();
-    for folder in folders(&session.environment) {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+    let this_program = this_program.canonicalize().ok();
+    let mut matches = Vec::new();
+    for dir in folders(&session.environment) {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         let mut files: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         files.sort();
         for file in files {
-            let path = folder.join(&file);
+            let path = dir.join(&file);
             let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(&name)) else { continue };
-            let who = if stem == name && is_runnable(&path) {
-                identify(session, &path, own.as_deref()).await
+            let identity = if stem == name && is_runnable(&path) {
+                identify(session, &path, this_program.as_deref()).await
             } else if stem.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')) && is_runnable(&path)
             {
                 ProgramIdentity::Extension
             } else {
                 continue;
             };
-            found.push(PathEntry { path, name: stem.to_owned(), identity: who });
+            matches.push(PathEntry { path, name: stem.to_owned(), identity: identity });
         }
     }
-    found
+    matches
 }
 
 /// Identifies a program by its version output. Programs that any user could replace are not started.
-async fn identify(session: &CommandContext, path: &Path, own: Option<&Path>) -> ProgramIdentity {
-    if path.canonicalize().ok().as_deref() == own {
+async fn identify(session: &CommandContext, path: &Path, this_program: Option<&Path>) -> ProgramIdentity {
+    if path.canonicalize().ok().as_deref() == this_program {
         return ProgramIdentity::This;
     }
     if let Some(reason) = distrusted(path) {
@@ -94,8 +94,8 @@ async fn identify(session: &CommandContext, path: &Path, own: Option<&Path>) -> 
 }
 
 /// Parses the version output of this program: `kubectl chaos 0.1.0 (…)`.
-fn parse_own_version<'a>(shown: &str, said: &'a str) -> Option<&'a str> {
-    let rest = said.trim_end().strip_prefix(shown)?.strip_prefix(' ')?;
+fn parse_own_version<'a>(displayed: &str, said: &'a str) -> Option<&'a str> {
+    let rest = said.trim_end().strip_prefix(displayed)?.strip_prefix(' ')?;
     let (version, about) = rest.split_once(" (")?;
     let digits = version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains(' ');
     (digits && about.ends_with(')') && !about.contains('\n')).then_some(version)
@@ -175,11 +175,11 @@ async fn check_kubectl(session: &CommandContext) -> CheckResult {
         let hint = format!("{} works without it, under its own name", session.program());
         return CheckResult::warning("kubectl", "kubectl is not on PATH", hint);
     };
-    let shown = path.display();
+    let displayed = path.display();
     if let Some(reason) = distrusted(&path) {
         return CheckResult::warning(
             "kubectl",
-            format!("{shown} was not run: {reason}"),
+            format!("{displayed} was not run: {reason}"),
             "remove its directory from PATH",
         );
     }
@@ -189,13 +189,13 @@ async fn check_kubectl(session: &CommandContext) -> CheckResult {
     match (version, version.and_then(parse_minor)) {
         (Some(version), Some(minor)) if minor < MIN_COMPLETION_MINOR => CheckResult::warning(
             "kubectl",
-            format!("{version}, {shown}"),
+            format!("{version}, {displayed}"),
             format!("plugin completion requires kubectl 1.{MIN_COMPLETION_MINOR} or later"),
         ),
-        (Some(version), _) => CheckResult::ok("kubectl", format!("{version}, {shown}")),
+        (Some(version), _) => CheckResult::ok("kubectl", format!("{version}, {displayed}")),
         (None, _) => CheckResult::warning(
             "kubectl",
-            format!("{shown} does not report its version"),
+            format!("{displayed} does not report its version"),
             "run: kubectl version --client",
         ),
     }
@@ -225,16 +225,16 @@ mod tests {
     use super::super::check_result::CheckState;
     use super::*;
 
-    fn program(path: &str, who: ProgramIdentity) -> PathEntry {
+    fn program(path: &str, identity: ProgramIdentity) -> PathEntry {
         let name = path.rsplit('/').next().unwrap().to_owned();
-        PathEntry { path: PathBuf::from(path), name, identity: who }
+        PathEntry { path: PathBuf::from(path), name, identity: identity }
     }
 
     fn check(programs: &[PathEntry], expected: &[(CheckState, &str)]) {
-        let found = check_plugin_names("kubectl-chaos", programs, &Cli::command());
-        let states: Vec<CheckState> = found.iter().map(|finding| finding.state).collect();
-        assert_eq!(states, expected.iter().map(|(state, _)| *state).collect::<Vec<_>>(), "{found:#?}");
-        for (finding, (_, text)) in found.iter().zip(expected) {
+        let matches = check_plugin_names("kubectl-chaos", programs, &Cli::command());
+        let states: Vec<CheckState> = matches.iter().map(|finding| finding.state).collect();
+        assert_eq!(states, expected.iter().map(|(state, _)| *state).collect::<Vec<_>>(), "{matches:#?}");
+        for (finding, (_, text)) in matches.iter().zip(expected) {
             let all = format!("{}; {}", finding.message, finding.hint.as_deref().unwrap_or_default());
             assert!(all.contains(text), "{text:?} is not in {all}");
         }
@@ -273,10 +273,10 @@ mod tests {
     #[test]
     fn longer_plugin_names_shadow_commands() {
         let this = || program("/a/kubectl-chaos", ProgramIdentity::This);
-        let beside = |name: &str| program(&format!("/b/{name}"), ProgramIdentity::Extension);
+        let extension = |name: &str| program(&format!("/b/{name}"), ProgramIdentity::Extension);
         let takes = |name: &str, verb: &str| {
             check(
-                &[this(), beside(name)],
+                &[this(), extension(name)],
                 &[(CheckState::Ok, ""), (CheckState::Error, &format!("command {verb};"))],
             );
         };
@@ -284,7 +284,7 @@ mod tests {
         takes("kubectl-chaos-embedded-serve", "embedded serve");
         takes("kubectl-chaos-sample_app", "sample-app");
         for other in ["kubectl-chaos-mesh", "kubectl-chaos-run-it", "kubectl-chaos-sample-app"] {
-            check(&[this(), beside(other)], &[(CheckState::Ok, "")]);
+            check(&[this(), extension(other)], &[(CheckState::Ok, "")]);
         }
     }
 

@@ -21,6 +21,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
+use super::error::CliError;
 use super::parse::integer_in;
 use super::path_conflicts::PathSet;
 use super::report_files::replace;
@@ -33,10 +34,10 @@ use crate::experiment::{json, yaml};
 use crate::k8s;
 use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
-use crate::trial::manifest::{Manifest, localise, parse};
+use crate::trial::manifest::{Manifest, ManifestError, localise, parse};
 use crate::value::Map;
-use prompt::{PromptError, Prompter};
-use spec::{ExperimentSpec, FaultSpec, SpecError};
+use prompt::Prompter;
+use spec::{ExperimentSpec, FaultSpec};
 
 const STANDARD_OUTPUT: &str = "-";
 /// The time limit for reading the target from the cluster.
@@ -116,18 +117,12 @@ impl FaultArg {
 /// Why no experiment was written.
 #[derive(Debug, thiserror::Error)]
 enum InitError {
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Prompt(#[from] PromptError),
     #[error("{} already exists", .path.display())]
     Exists { path: PathBuf, alternative: &'static str },
-    #[error("settings cannot be used")]
-    Settings,
     #[error("cannot read manifest {}", .path.display())]
     ManifestNotReadable { path: PathBuf, source: std::io::Error },
-    #[error("{message}")]
-    ManifestInvalid { message: String },
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
     #[error("{}: expected only the manifest of Service {service}", .path.display())]
     ManifestMismatch { path: PathBuf, service: String },
     #[error("invalid file extension '.{0}': expected .json, .yaml or .yml")]
@@ -138,30 +133,22 @@ enum InitError {
     NotReadable { message: String },
     #[error("the experiment would be invalid; nothing was written")]
     Invalid,
-    #[error("{message}")]
-    NotWritten { message: String },
 }
 
 impl Coded for InitError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(error) => error.code(),
-            Self::Prompt(error) => error.code(),
             Self::Exists { .. } => ErrorCode::FileConflict,
-            Self::Settings => ErrorCode::SettingsInvalid,
             Self::ManifestNotReadable { .. } => ErrorCode::FileNotReadable,
-            Self::ManifestInvalid { .. }
-            | Self::ManifestMismatch { .. }
-            | Self::Extension(_)
-            | Self::Yaml(_) => ErrorCode::InitInput,
+            Self::ManifestInvalid(_) | Self::ManifestMismatch { .. } | Self::Extension(_) | Self::Yaml(_) => {
+                ErrorCode::InitInput
+            }
             Self::NotReadable { .. } | Self::Invalid => ErrorCode::ExperimentInvalid,
-            Self::NotWritten { .. } => ErrorCode::FileNotWritable,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Spec(error) => error.hint(),
             Self::Exists { alternative, .. } => Some(format!("overwrite it with --force, or {alternative}")),
             _ => None,
         }
@@ -177,7 +164,7 @@ pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
     }
 }
 
-async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, InitError> {
+async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, CliError> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
         check_overwrite(file, args.force, "choose another file with --output")?;
@@ -187,10 +174,9 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     if let Some(prompter) = &mut prompter {
         prompter.fill_missing(&mut args)?;
     }
-    let surroundings =
-        RunContext::read(session, &VariableArgs::default(), None).map_err(|_| InitError::Settings)?;
+    let run_context = RunContext::read(session, &VariableArgs::default(), None)?;
     let namespace = session.connection.namespace();
-    let details = fetch_target_details(&surroundings, &args).await;
+    let details = fetch_target_details(&run_context, &args).await;
     let lacks_replicas =
         args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(details.replicas).is_none();
     if let Some(prompter) = prompter.as_mut().filter(|_| lacks_replicas) {
@@ -202,11 +188,11 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     let mut spec = ExperimentSpec::from_args(&args, namespace, &details)?;
     let manifest = prepare_manifest(&args, &mut spec, details.service, file)?;
     let text = serialize(&generate::build_experiment(&spec), file)?;
-    validate(session, &surroundings, &text, file)?;
+    validate(session, &run_context, &text, file)?;
     let mut report = String::new();
     if let Some((path, manifest)) = manifest {
         check_overwrite(&path, args.force, "use it with --manifest")?;
-        write_file(&path, &manifest)?;
+        replace(&path, manifest.as_bytes())?;
         report = format!("wrote {} (recreates the Service)\n", sanitize(&path.display().to_string()));
     }
     let Some(file) = file else {
@@ -215,14 +201,10 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
         }
         return Ok(text);
     };
-    write_file(file, &text)?;
-    let shown = file.display().to_string();
-    let word = shlex::try_quote(&shown).unwrap_or_default();
-    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&shown), session.shown, sanitize(&word)))
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), InitError> {
-    replace(path, text.as_bytes()).map_err(|error| InitError::NotWritten { message: error.to_string() })
+    replace(file, text.as_bytes())?;
+    let path_text = file.display().to_string();
+    let word = shlex::try_quote(&path_text).unwrap_or_default();
+    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&path_text), session.shown, sanitize(&word)))
 }
 
 /// Checks that writing a file overwrites nothing, unless forced.
@@ -243,7 +225,7 @@ struct TargetDetails {
 }
 
 /// Reads what the flags omit: the replicas of a Deployment, or the manifest of a Service.
-async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> TargetDetails {
+async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> TargetDetails {
     let (version, kind) = match args.fault {
         Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
         Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
@@ -252,16 +234,16 @@ async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> Tar
     let Some(name) = args.target.as_deref() else { return TargetDetails::default() };
     let mut namespace = String::new();
     let read = async {
-        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
+        let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
         cluster.namespace.clone_into(&mut namespace);
         let object = fetch_object(&cluster, version, kind, name).await?;
         Ok::<_, k8s::Error>(object)
     };
-    let Ok(found) = tokio::time::timeout(CLUSTER_TIMEOUT, read).await else {
-        let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
-        return TargetDetails { unavailable_reason: Some(message), ..TargetDetails::default() };
+    let Ok(result) = tokio::time::timeout(CLUSTER_TIMEOUT, read).await else {
+        let reason = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
+        return TargetDetails { unavailable_reason: Some(reason), ..TargetDetails::default() };
     };
-    match found {
+    match result {
         Err(failure) => {
             TargetDetails { unavailable_reason: Some(failure.summary()), ..TargetDetails::default() }
         }
@@ -307,9 +289,7 @@ fn prepare_manifest(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
-        let manifests = parse(&path.display().to_string(), &text).map_err(|error| {
-            InitError::ManifestInvalid { message: crate::error_code::message_chain(&error) }
-        })?;
+        let manifests = parse(&path.display().to_string(), &text)?;
         let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if manifests.len() != 1 || !is_service(&manifests[0]) {
@@ -351,7 +331,7 @@ fn is_yaml(file: Option<&Path>) -> bool {
 /// Validates the text as `run` would: flag values may not fit into an experiment.
 fn validate(
     session: &CommandContext,
-    surroundings: &RunContext,
+    run_context: &RunContext,
     text: &str,
     file: Option<&Path>,
 ) -> Result<(), InitError> {
@@ -359,7 +339,7 @@ fn validate(
     let document = if is_yaml(file) { yaml::read(text, &name) } else { json::read(text, &name) };
     let document: Document =
         document.map_err(|diagnostic| InitError::NotReadable { message: diagnostic.to_string() })?;
-    let diagnostics = surroundings.faults(&document, true);
+    let diagnostics = run_context.faults(&document, true);
     if is_invalid(&diagnostics) {
         tell_faults(&session.terminal, &diagnostics);
         return Err(InitError::Invalid);

@@ -49,9 +49,9 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         parse: impl Fn(&str) -> Result<T, SpecError>,
     ) -> Result<T, PromptError> {
         for _ in 0..MAX_ATTEMPTS {
-            let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+            let suffix = default.map(|default| format!(" [{default}]")).unwrap_or_default();
             // if the question cannot be shown, reading the answer fails as well
-            let _ = write!(self.questions, "{question}{shown} ").and_then(|()| self.questions.flush());
+            let _ = write!(self.questions, "{question}{suffix} ").and_then(|()| self.questions.flush());
             let mut line = String::new();
             match self.answers.read_line(&mut line) {
                 Ok(0) | Err(_) => return Err(PromptError::NoAnswer),
@@ -78,12 +78,12 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 
     fn ask_pods(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
         if args.label_selector.is_none() {
-            let found = self.ask(
+            let selector = self.ask(
                 "Which Pods may be killed? A label selector, such as app=web:",
                 None,
                 parse_selector,
             )?;
-            args.label_selector = Some(found);
+            args.label_selector = Some(selector);
         }
         Ok(())
     }
@@ -175,19 +175,19 @@ mod tests {
 
     #[test]
     fn missing_values_are_prompted() {
-        let (done, args, asked) = fill_from("web:8080/health\n\napp=web\n", InitArgs::default());
+        let (done, args, output) = fill_from("web:8080/health\n\napp=web\n", InitArgs::default());
         assert_eq!(done, Ok(()));
         assert_eq!(
             (args.service.as_deref(), args.fault),
             (Some("web:8080/health"), Some(FaultArg::KillPods))
         );
         assert_eq!(args.label_selector.as_deref(), Some("app=web"));
-        assert!(asked.contains("or process: [kill-pods] "), "{asked}");
+        assert!(output.contains("or process: [kill-pods] "), "{output}");
         let mut whole = args.clone();
         Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }.ask_replicas(&mut whole).unwrap();
         assert_eq!(whole.replicas, Some(3));
-        let (_, args, asked) = fill_from("web\n", InitArgs { fault: Some(FaultArg::ScaleToZero), ..args });
-        assert_eq!((args.target.as_deref(), asked.as_str()), (Some("web"), "Which Deployment? "));
+        let (_, args, output) = fill_from("web\n", InitArgs { fault: Some(FaultArg::ScaleToZero), ..args });
+        assert_eq!((args.target.as_deref(), output.as_str()), (Some("web"), "Which Deployment? "));
         let process =
             InitArgs { fault: Some(FaultArg::Process), url: Some("http://x/".into()), ..InitArgs::default() };
         let (_, args, _) = fill_from("stop it\n-\n", process.clone());
@@ -198,14 +198,15 @@ mod tests {
 
     #[test]
     fn fault_accepts_name_or_number() {
-        let asked = || InitArgs { url: Some("http://x/".into()), ..InitArgs::default() };
-        let (_, args, _) = fill_from("1\napp=web\n", asked());
+        let output = || InitArgs { url: Some("http://x/".into()), ..InitArgs::default() };
+        let (_, args, _) = fill_from("1\napp=web\n", output());
         assert_eq!(args.fault, Some(FaultArg::KillPods));
-        let (_, args, shown) = fill_from("0\n9\nScale-To-Zero\nweb\n", asked());
+        let (_, args, transcript) = fill_from("0\n9\nScale-To-Zero\nweb\n", output());
         assert_eq!(args.fault, Some(FaultArg::ScaleToZero));
         assert!(
-            shown.contains("unknown fault '9': expected kill-pods, scale-to-zero, delete-service, process"),
-            "{shown}"
+            transcript
+                .contains("unknown fault '9': expected kill-pods, scale-to-zero, delete-service, process"),
+            "{transcript}"
         );
     }
 
@@ -216,9 +217,9 @@ mod tests {
             fault: Some(FaultArg::KillPods),
             ..InitArgs::default()
         };
-        let (done, args, asked) = fill_from("\na!=b\napp=web\n", url());
+        let (done, args, output) = fill_from("\na!=b\napp=web\n", url());
         assert_eq!((done, args.label_selector.as_deref()), (Ok(()), Some("app=web")));
-        assert!(asked.contains("does not limit the Pods"), "{asked}");
+        assert!(output.contains("does not limit the Pods"), "{output}");
         let (done, ..) = fill_from("\n\n\n\n", url());
         assert_eq!(done, Err(PromptError::InvalidAnswers));
         let (done, ..) = fill_from("", url());

@@ -156,7 +156,7 @@ fn fault_from_args(
         Some(reason) => format!("{flag} (not known from the cluster: {reason})"),
         None => flag.to_owned(),
     };
-    let found = match fault {
+    let result = match fault {
         FaultArg::KillPods => match &args.label_selector {
             Some(selector) => Some(FaultSpec::KillPods { selector: parse_selector(selector)? }),
             None => {
@@ -206,7 +206,7 @@ fn fault_from_args(
             }
         }
     };
-    Ok(found.filter(|_| missing.len() == before))
+    Ok(result.filter(|_| missing.len() == before))
 }
 
 /// Checks an HTTP or HTTPS URL.
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn complete_args_give_a_spec() {
-        let found = spec_with(|args| {
+        let result = spec_with(|args| {
             args.fault = Some(FaultArg::Process);
             args.command = Some("sh -c 'exit 0'".to_owned());
             args.no_undo = true;
@@ -373,7 +373,7 @@ mod tests {
             fault,
             namespace: None,
         };
-        assert_eq!(found, Ok(expected));
+        assert_eq!(result, Ok(expected));
     }
 
     #[test]

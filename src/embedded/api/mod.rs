@@ -67,13 +67,13 @@ impl ObjectPath {
 
     /// Returns the object in the version of the request.
     pub(super) fn to_requested_version(&self, object: &Json) -> Json {
-        let mut shown = object.clone();
-        shown["apiVersion"] = json!(self.api_version());
-        shown["kind"] = json!(self.kind.name);
+        let mut converted = object.clone();
+        converted["apiVersion"] = json!(self.api_version());
+        converted["kind"] = json!(self.kind.name);
         if self.kind.group == schema::EVENTS_GROUP {
-            schema::rename_to_events_group(&mut shown);
+            schema::rename_to_events_group(&mut converted);
         }
-        shown
+        converted
     }
 }
 

@@ -57,13 +57,14 @@ impl ApiServer {
             "" => (ObjectKey::new(Arc::clone(&at.kind.resource), &at.namespace, ""), state.store.revision()),
             from => decode_continue(&at.kind.resource, from)?,
         };
-        let meant = |(_, stored): &(&Arc<ObjectKey>, &StoredObject)| listing.selector.matches(&stored.tree);
-        let mut found = state.store.list_after(start, &at.namespace).filter(meant);
+        let is_selected =
+            |(_, stored): &(&Arc<ObjectKey>, &StoredObject)| listing.selector.matches(&stored.tree);
+        let mut selected = state.store.list_after(start, &at.namespace).filter(is_selected);
         let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
         let items: Vec<(Arc<ObjectKey>, StoredObject)> =
-            found.by_ref().take(limit).map(|(key, stored)| (Arc::clone(key), stored.clone())).collect();
+            selected.by_ref().take(limit).map(|(key, stored)| (Arc::clone(key), stored.clone())).collect();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
-        let left = found.count();
+        let left = selected.count();
         if let Some((last, _)) = items.last().filter(|_| left > 0) {
             metadata["continue"] = json!(encode_continue(revision, last));
             if listing.selector.is_empty() {
@@ -83,7 +84,7 @@ impl ApiServer {
         bookmarks: bool,
         timeout: Option<Duration>,
     ) -> Result<Watch, ApiStatus> {
-        let asked: u64 = match revision {
+        let requested: u64 = match revision {
             "" => 0,
             number => number.parse().map_err(|_| {
                 ApiStatus::bad_request(format!("Invalid value: \"{number}\": resourceVersion: Invalid value"))
@@ -91,13 +92,13 @@ impl ApiServer {
         };
         let changed = self.subscribe();
         let mut ready = VecDeque::new();
-        let mut seen = asked;
-        if asked == 0 {
-            let there =
+        let mut start = requested;
+        if requested == 0 {
+            let existing =
                 self.list(&at, &ListOptions { selector: selector.clone(), ..ListOptions::default() })?;
-            seen = text(&there.metadata["resourceVersion"]).parse().unwrap_or(0);
+            start = text(&existing.metadata["resourceVersion"]).parse().unwrap_or(0);
             ready.extend(
-                there.items.into_iter().map(|(_, stored)| ("ADDED", WatchPayload::Object(stored.text))),
+                existing.items.into_iter().map(|(_, stored)| ("ADDED", WatchPayload::Object(stored.text))),
             );
         }
         let now = Instant::now();
@@ -107,7 +108,7 @@ impl ApiServer {
             selector,
             changed,
             queued: ready,
-            revision: seen,
+            revision: start,
             bookmark: bookmarks.then(|| now + BOOKMARK_PERIOD),
             deadline: timeout.map(|timeout| now + timeout),
             ended: false,
@@ -154,8 +155,8 @@ enum WatchPayload {
 impl Watch {
     /// Returns the next event in the requested form; nothing when the watch ends.
     pub(in crate::embedded) async fn next(&mut self, shape: RequestedForm) -> Option<String> {
-        let (what, told) = self.next_event().await?;
-        let object = match told {
+        let (what, payload) = self.next_event().await?;
+        let object = match payload {
             WatchPayload::Other(document) => document.to_string(),
             WatchPayload::Object(text) => shape.format_stored(&self.at, &text, self.api.now()),
         };

@@ -42,8 +42,8 @@ impl<'a> ResourceTable<'a> {
     /// Returns the columns of a kind.
     pub(super) fn for_kind(api_version: &str, kind: &'a str) -> Self {
         let name = format!("{api_version} {kind}");
-        let known = TABLES.iter().find(|(known, _)| *known == name);
-        Self { kind, columns: known.map_or(DEFAULT_COLUMNS, |(_, columns)| *columns) }
+        let entry = TABLES.iter().find(|(entry, _)| *entry == name);
+        Self { kind, columns: entry.map_or(DEFAULT_COLUMNS, |(_, columns)| *columns) }
     }
 
     /// Returns the column definitions.
@@ -194,21 +194,21 @@ fn containers_of(spec: &Json, field: &str) -> Json {
 }
 
 fn node_address(node: &Json, of: &str) -> Json {
-    let found = items(&node["status"]["addresses"]).find(|one| one["type"] == of);
-    value_or_none(found.map_or(&Json::Null, |one| &one["address"]))
+    let entry = items(&node["status"]["addresses"]).find(|one| one["type"] == of);
+    value_or_none(entry.map_or(&Json::Null, |one| &one["address"]))
 }
 
 fn node_info(node: &Json, field: &str) -> Json {
-    let known = text(&node["status"]["nodeInfo"][field]);
-    json!(if known.is_empty() { "<unknown>" } else { known })
+    let entry = text(&node["status"]["nodeInfo"][field]);
+    json!(if entry.is_empty() { "<unknown>" } else { entry })
 }
 
 fn format_endpoints(endpoints: &Json) -> String {
     let mut all = Vec::new();
     for subset in items(&endpoints["subsets"]) {
         for port in items(&subset["ports"]) {
-            let shown = |one: &Json| format!("{}:{}", text(&one["ip"]), number(&port["port"]));
-            all.extend(items(&subset["addresses"]).map(shown));
+            let format_address = |one: &Json| format!("{}:{}", text(&one["ip"]), number(&port["port"]));
+            all.extend(items(&subset["addresses"]).map(format_address));
         }
     }
     let more = all.len().saturating_sub(MAX_ENDPOINTS);

@@ -49,12 +49,12 @@ impl ApiServer {
     ) -> Result<Json, ApiStatus> {
         let workload = self.get(at)?;
         let scale = change(&scale_document(at, &workload))?;
-        let asked = &scale["spec"]["replicas"];
+        let requested = &scale["spec"]["replicas"];
         // missing replicas mean zero, as in Kubernetes
-        let replicas = if asked.is_null() { 0 } else { asked.as_i64().unwrap_or(-1) };
+        let replicas = if requested.is_null() { 0 } else { requested.as_i64().unwrap_or(-1) };
         if replicas < 0 {
-            let why = format!("Invalid value: {asked}: must be greater than or equal to 0");
-            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "spec.replicas", &why));
+            let message = format!("Invalid value: {requested}: must be greater than or equal to 0");
+            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "spec.replicas", &message));
         }
         let mut scaled = workload;
         scaled["spec"]["replicas"] = json!(replicas);
@@ -65,7 +65,7 @@ impl ApiServer {
 
     /// Evicts a Pod if its disruption budget allows it.
     pub(in crate::embedded) fn evict(&self, at: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
-        let how = DeleteOptions::parse(&eviction["deleteOptions"])?;
+        let options = DeleteOptions::parse(&eviction["deleteOptions"])?;
         let mut state = self.lock();
         let pod =
             state.store.get(&at.key()).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
@@ -81,7 +81,7 @@ impl ApiServer {
                 }
             }
         }
-        self.delete_locked(&mut state, at, &how)?;
+        self.delete_locked(&mut state, at, &options)?;
         Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
     }
 }

@@ -41,21 +41,21 @@ impl RequestedForm {
             Self::Whole => object,
             Self::Metadata => partial_metadata(&object),
             Self::Table => {
-                let shown = ResourceTable::for_kind(text(&object["apiVersion"]), text(&object["kind"]));
+                let layout = ResourceTable::for_kind(text(&object["apiVersion"]), text(&object["kind"]));
                 let mut table =
-                    empty_table(shown, &json!({"resourceVersion": object["metadata"]["resourceVersion"]}));
-                table["rows"] = json!([table_row(shown, &object, now)]);
+                    empty_table(layout, &json!({"resourceVersion": object["metadata"]["resourceVersion"]}));
+                table["rows"] = json!([table_row(layout, &object, now)]);
                 table
             }
         }
     }
 
     /// Formats a stored object in this form.
-    pub(super) fn format_stored(self, at: &ObjectPath, kept: &str, now: Timestamp) -> String {
+    pub(super) fn format_stored(self, at: &ObjectPath, stored: &str, now: Timestamp) -> String {
         if self == Self::Whole {
-            return with_type_meta(at, &with_group_fields(at, kept));
+            return with_type_meta(at, &with_group_fields(at, stored));
         }
-        let object = serde_json::from_str(kept).unwrap_or_default();
+        let object = serde_json::from_str(stored).unwrap_or_default();
         self.format_object(at.to_requested_version(&object), now).to_string()
     }
 
@@ -68,14 +68,14 @@ impl RequestedForm {
         now: Timestamp,
     ) -> String {
         let (kind, api_version) = (format!("{}List", at.kind.name), at.api_version());
-        let shown = ResourceTable::for_kind(&api_version, &at.kind.name);
+        let layout = ResourceTable::for_kind(&api_version, &at.kind.name);
         let (field, mut list) = match self {
             Self::Whole => ("items", json!({"kind": kind, "apiVersion": api_version, "metadata": metadata})),
             Self::Metadata => (
                 "items",
                 json!({"kind": "PartialObjectMetadataList", "apiVersion": META, "metadata": metadata}),
             ),
-            Self::Table => ("rows", empty_table(shown, metadata)),
+            Self::Table => ("rows", empty_table(layout, metadata)),
         };
         list[field] = json!([]);
         let mut written = list.to_string();
@@ -90,7 +90,7 @@ impl RequestedForm {
                 // the list declares the type of its items once
                 Self::Whole => written += &with_group_fields(at, &stored.text),
                 Self::Metadata => written += &partial_metadata(&stored.tree).to_string(),
-                Self::Table => written += &table_row(shown, &stored.tree, now).to_string(),
+                Self::Table => written += &table_row(layout, &stored.tree, now).to_string(),
             }
         }
         written + "]}"
@@ -98,30 +98,30 @@ impl RequestedForm {
 }
 
 /// Returns a stored object with the field names of the requested group.
-fn with_group_fields<'a>(at: &ObjectPath, kept: &'a str) -> Cow<'a, str> {
+fn with_group_fields<'a>(at: &ObjectPath, stored: &'a str) -> Cow<'a, str> {
     if at.kind.group != EVENTS_GROUP {
-        return kept.into();
+        return stored.into();
     }
-    let mut event = serde_json::from_str(kept).unwrap_or_default();
+    let mut event = serde_json::from_str(stored).unwrap_or_default();
     rename_to_events_group(&mut event);
     event.to_string().into()
 }
 
 /// Adds kind and API version to a stored object.
-fn with_type_meta(at: &ObjectPath, kept: &str) -> String {
+fn with_type_meta(at: &ObjectPath, stored: &str) -> String {
     let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(at.kind.name), json!(at.api_version()));
-    head + kept.strip_prefix('{').unwrap_or_default()
+    head + stored.strip_prefix('{').unwrap_or_default()
 }
 
 fn partial_metadata(object: &Json) -> Json {
     json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"]})
 }
 
-fn table_row(shown: ResourceTable<'_>, object: &Json, now: Timestamp) -> Json {
-    json!({"cells": shown.cells(object, now), "object": partial_metadata(object)})
+fn table_row(layout: ResourceTable<'_>, object: &Json, now: Timestamp) -> Json {
+    json!({"cells": layout.cells(object, now), "object": partial_metadata(object)})
 }
 
 /// Returns a table without rows.
-fn empty_table(shown: ResourceTable<'_>, metadata: &Json) -> Json {
-    json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "columnDefinitions": shown.columns()})
+fn empty_table(layout: ResourceTable<'_>, metadata: &Json) -> Json {
+    json!({"kind": "Table", "apiVersion": META, "metadata": metadata, "columnDefinitions": layout.columns()})
 }

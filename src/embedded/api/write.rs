@@ -72,9 +72,9 @@ impl ApiServer {
         &self,
         at: &ObjectPath,
         object: Json,
-        how: &WriteOptions,
+        options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
-        Ok(at.to_requested_version(&*self.create_at(at, object, how)?))
+        Ok(at.to_requested_version(&*self.create_at(at, object, options)?))
     }
 
     /// Creates an object at the path that its own fields give.
@@ -87,7 +87,7 @@ impl ApiServer {
         &self,
         at: &ObjectPath,
         mut object: Json,
-        how: &WriteOptions,
+        options: &WriteOptions,
     ) -> Result<Arc<Json>, ApiStatus> {
         let mut state = self.lock();
         check_identity(at, &object)?;
@@ -102,8 +102,8 @@ impl ApiServer {
             name = state.generate_name(&prefix);
         }
         if name.is_empty() {
-            let why = "Required value: name or generateName is required";
-            return Err(ApiStatus::invalid_field(&at.kind, "", "metadata.name", why));
+            let message = "Required value: name or generateName is required";
+            return Err(ApiStatus::invalid_field(&at.kind, "", "metadata.name", message));
         }
         for field in SERVER_FIELDS {
             metadata.shift_remove(field);
@@ -131,7 +131,7 @@ impl ApiServer {
         if !faults.is_empty() {
             return Err(ApiStatus::invalid(&at.kind, &key.name, &faults));
         }
-        if how.dry_run {
+        if options.dry_run {
             return Ok(Arc::new(object));
         }
         Ok(store_object(&mut state, &at.kind, &key, object))
@@ -141,11 +141,11 @@ impl ApiServer {
         &self,
         at: &ObjectPath,
         object: Json,
-        how: &WriteOptions,
+        options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
         check_identity(at, &object)?;
-        replace_locked(&mut state, at, object, how)
+        replace_locked(&mut state, at, object, options)
     }
 
     /// Patches an object. Applying a missing object creates it.
@@ -154,13 +154,13 @@ impl ApiServer {
         at: &ObjectPath,
         format: ApiPatchType,
         patch: &Json,
-        how: &WriteOptions,
+        options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
         let Some(old) = state.store.get(&at.key()).cloned() else {
             drop(state);
-            if format == ApiPatchType::Apply && !how.status {
-                return self.create(at, patch.clone(), how);
+            if format == ApiPatchType::Apply && !options.status {
+                return self.create(at, patch.clone(), options);
             }
             return Err(ApiStatus::not_found(&at.kind, &at.name));
         };
@@ -168,7 +168,7 @@ impl ApiServer {
             check_identity(at, patch)?;
         }
         let new = apply_patch(&at.kind, format, &old, patch)?;
-        replace_locked(&mut state, at, new, how)
+        replace_locked(&mut state, at, new, options)
     }
 
     /// Modifies an object on behalf of a controller, without defaults or validation. Returns whether the
@@ -193,9 +193,9 @@ impl ApiServer {
     pub(in crate::embedded) fn delete(
         &self,
         at: &ObjectPath,
-        how: &DeleteOptions,
+        options: &DeleteOptions,
     ) -> Result<Json, ApiStatus> {
-        self.delete_locked(&mut self.lock(), at, how)
+        self.delete_locked(&mut self.lock(), at, options)
     }
 
     /// Deletes all objects of a list.
@@ -203,13 +203,13 @@ impl ApiServer {
         &self,
         at: &ObjectPath,
         listing: &ListOptions,
-        how: &DeleteOptions,
+        options: &DeleteOptions,
     ) -> Result<ListResult, ApiStatus> {
         let list = self.list(at, listing)?;
         for (key, _) in &list.items {
             let one = ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
             // the object may be gone already
-            let _ = self.delete(&one, how);
+            let _ = self.delete(&one, options);
         }
         Ok(list)
     }
@@ -218,30 +218,30 @@ impl ApiServer {
         &self,
         state: &mut ApiState,
         at: &ObjectPath,
-        how: &DeleteOptions,
+        options: &DeleteOptions,
     ) -> Result<Json, ApiStatus> {
         let key = at.key();
         let object =
             state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
         let metadata = &object["metadata"];
-        for (what, asked, is) in [
-            ("UID", &how.uid, &metadata["uid"]),
-            ("ResourceVersion", &how.resource_version, &metadata["resourceVersion"]),
+        for (what, expected, is) in [
+            ("UID", &options.uid, &metadata["uid"]),
+            ("ResourceVersion", &options.resource_version, &metadata["resourceVersion"]),
         ] {
-            if let Some(asked) = asked.as_ref().filter(|asked| is != asked.as_str()) {
-                return Err(ApiStatus::precondition_failed(&at.kind, &at.name, what, asked, text(is)));
+            if let Some(expected) = expected.as_ref().filter(|expected| is != expected.as_str()) {
+                return Err(ApiStatus::precondition_failed(&at.kind, &at.name, what, expected, text(is)));
             }
         }
         let is_namespace = at.kind.name == "Namespace";
         if is_namespace && matches!(at.name.as_str(), "default" | "kube-system") {
             return Err(ApiStatus::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
         }
-        if how.dry_run {
+        if options.dry_run {
             return Ok(at.to_requested_version(&object));
         }
         let mut leaving = Json::clone(&object);
-        let grace = grace_seconds(&at.kind, &object, how.grace_period);
-        let finalizer = match how.propagation.as_deref() {
+        let grace = grace_seconds(&at.kind, &object, options.grace_period);
+        let finalizer = match options.propagation.as_deref() {
             Some("Foreground") => Some(FOREGROUND),
             Some("Orphan") => Some(ORPHAN),
             _ => None,
@@ -285,40 +285,41 @@ fn replace_locked(
     state: &mut ApiState,
     at: &ObjectPath,
     mut new: Json,
-    how: &WriteOptions,
+    options: &WriteOptions,
 ) -> Result<Json, ApiStatus> {
     let key = at.key();
     let old = state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
     normalize(at, &mut new)?;
     let before = &old["metadata"];
     let after = metadata_mut(&mut new);
-    let said = |field: &str| after.get(field).map(text).unwrap_or_default();
-    match said("resourceVersion") {
+    let submitted = |field: &str| after.get(field).map(text).unwrap_or_default();
+    match submitted("resourceVersion") {
         "" if at.kind.custom => {
-            let why = "Invalid value: 0x0: must be specified for an update";
-            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", why));
+            let message = "Invalid value: 0x0: must be specified for an update";
+            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", message));
         }
         "" => {}
         version if before["resourceVersion"] != version => {
-            let why =
+            let message =
                 "the object has been modified; please apply your changes to the latest version and try again";
-            return Err(ApiStatus::conflict(&at.kind, &at.name, why));
+            return Err(ApiStatus::conflict(&at.kind, &at.name, message));
         }
         _ => {}
     }
-    if !said("uid").is_empty() && before["uid"] != said("uid") {
+    if !submitted("uid").is_empty() && before["uid"] != submitted("uid") {
         return Err(ApiStatus::precondition_failed(
             &at.kind,
             &at.name,
             "UID",
-            said("uid"),
+            submitted("uid"),
             text(&before["uid"]),
         ));
     }
-    if said("name") != at.name && !said("name").is_empty() {
-        let (name, asked) = (said("name"), &at.name);
-        let why = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
-        return Err(ApiStatus::bad_request(why));
+    if submitted("name") != at.name && !submitted("name").is_empty() {
+        let (name, expected) = (submitted("name"), &at.name);
+        let message =
+            format!("the name of the object ({name}) does not match the name on the URL ({expected})");
+        return Err(ApiStatus::bad_request(message));
     }
     for field in SERVER_FIELDS.iter().chain(&["name", "namespace", "resourceVersion"]) {
         match before.get(*field) {
@@ -326,7 +327,7 @@ fn replace_locked(
             None => drop(after.shift_remove(*field)),
         }
     }
-    if how.status {
+    if options.status {
         // a status update changes only the status and the metadata
         for (field, value) in
             entries(&old).filter(|(field, _)| !matches!(field.as_str(), "status" | "metadata"))
@@ -339,7 +340,7 @@ fn replace_locked(
             None => drop(new.as_object_mut().map(|new| new.shift_remove("status"))),
         }
     }
-    if !how.status {
+    if !options.status {
         if at.kind.name == "Namespace" {
             new["spec"] = old["spec"].clone();
         } else {
@@ -354,7 +355,7 @@ fn replace_locked(
     bump_generation(&at.kind, &old, &mut new);
     // keep the stored version, so that an update in another version changes nothing else
     new["apiVersion"] = old["apiVersion"].clone();
-    if how.dry_run || new == *old {
+    if options.dry_run || new == *old {
         return Ok(at.to_requested_version(&new));
     }
     Ok(at.to_requested_version(&store_object(state, &at.kind, &key, new)))
@@ -380,11 +381,11 @@ fn store_object(state: &mut ApiState, kind: &ApiResource, key: &ObjectKey, objec
 }
 
 /// Returns the grace period of a deletion, in seconds.
-fn grace_seconds(kind: &ApiResource, object: &Json, asked: Option<i64>) -> i64 {
+fn grace_seconds(kind: &ApiResource, object: &Json, expected: Option<i64>) -> i64 {
     if kind.name != "Pod" || is_finished(object) || object["spec"]["nodeName"].is_null() {
         return 0;
     }
-    asked.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
+    expected.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
 }
 
 /// Returns whether a terminating object has no finalizers left. Pods end by their own lifecycle.
@@ -401,8 +402,8 @@ pub(in crate::embedded) fn remove_object(state: &mut ApiState, key: &ObjectKey) 
     if last["kind"] == "CustomResourceDefinition"
         && let Some(kind) = ApiResource::from_definition(&last)
     {
-        let there: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
-        for key in there {
+        let objects: Vec<_> = state.store.list(&kind.resource, "").map(|(key, _)| Arc::clone(key)).collect();
+        for key in objects {
             state.remove(&key);
         }
         state.resources.undefine(&kind.resource);
@@ -487,15 +488,15 @@ fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     for (field, expected) in [("apiVersion", expected.as_str()), ("kind", at.kind.name.as_str())] {
         let given = text(&object[field]);
         if !given.is_empty() && given != expected {
-            let why =
+            let message =
                 format!("the {field} in the data ({given}) does not match the expected {field} ({expected})");
-            return Err(ApiStatus::bad_request(why));
+            return Err(ApiStatus::bad_request(message));
         }
     }
     let namespace = namespace(object);
     if !namespace.is_empty() && namespace != at.namespace && at.kind.namespaced {
-        let why = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(ApiStatus::bad_request(why));
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiStatus::bad_request(message));
     }
     Ok(())
 }
@@ -506,11 +507,11 @@ fn check_namespace(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), 
     match state.store.get(&ObjectKey::new("/namespaces", "", &at.namespace)) {
         None => Err(ApiStatus::not_found(kind, &at.namespace)),
         Some(namespace) if namespace["status"]["phase"] == "Terminating" => {
-            let why = format!(
+            let message = format!(
                 "unable to create new content in namespace {} because it is being terminated",
                 at.namespace
             );
-            Err(ApiStatus::forbidden(&at.kind, name, &why))
+            Err(ApiStatus::forbidden(&at.kind, name, &message))
         }
         Some(_) => Ok(()),
     }

@@ -39,11 +39,11 @@ impl EmbeddedCluster {
             .map(|index| sets.swap_remove(index));
         sets.sort_by_key(|set| revision(set));
         let paused = deployment["spec"]["paused"] == true;
-        let wanted = number(&deployment["spec"]["replicas"]);
+        let desired = number(&deployment["spec"]["replicas"]);
         let last = sets.iter().chain(new.as_ref()).map(|set| revision(set)).max().unwrap_or(0);
         let recreate = deployment["spec"]["strategy"]["type"] == "Recreate";
         let old_replicas: i64 = sets.iter().map(|set| number(&set["spec"]["replicas"])).sum();
-        let bounds = rollout_bounds(&deployment, wanted);
+        let bounds = rollout_bounds(&deployment, desired);
         let new = match new {
             Some(new) => Some(new),
             None if paused => None,
@@ -52,8 +52,8 @@ impl EmbeddedCluster {
                 // create it at its first size: a later scale would count as a change
                 let first = match recreate {
                     true if old_replicas + old_pods > 0 => 0,
-                    true => wanted,
-                    false => (wanted + bounds.surge - old_replicas).clamp(0, wanted),
+                    true => desired,
+                    false => (desired + bounds.surge - old_replicas).clamp(0, desired),
                 };
                 self.create_replica_set(&deployment, &template, first, last + 1)
             }
@@ -63,16 +63,16 @@ impl EmbeddedCluster {
             let newest = if revision(new) < last { last + 1 } else { revision(new).max(1) };
             self.set_revision(&deployment, new, newest);
             if sets.iter().all(|set| number(&set["spec"]["replicas"]) == 0) && !recreate {
-                self.scale_replica_set(new, wanted);
+                self.scale_replica_set(new, desired);
             } else if recreate {
                 for set in &sets {
                     self.scale_replica_set(set, 0);
                 }
                 if sets.iter().all(|set| number(&set["status"]["replicas"]) == 0) {
-                    self.scale_replica_set(new, wanted);
+                    self.scale_replica_set(new, desired);
                 }
             } else if !paused {
-                self.advance_rollout(&sets, new, wanted, old_replicas, &bounds);
+                self.advance_rollout(&sets, new, desired, old_replicas, &bounds);
             }
         }
         self.update_deployment_status(key);
@@ -84,18 +84,18 @@ impl EmbeddedCluster {
         &self,
         old: &[Arc<Json>],
         new: &Json,
-        wanted: i64,
+        desired: i64,
         old_replicas: i64,
         bounds: &RolloutBounds,
     ) {
         let new_replicas = number(&new["spec"]["replicas"]);
-        let room = wanted + bounds.surge - old_replicas - new_replicas;
-        if new_replicas > wanted {
-            self.scale_replica_set(new, wanted);
-        } else if room > 0 && new_replicas < wanted {
-            self.scale_replica_set(new, new_replicas + room.min(wanted - new_replicas));
+        let room = desired + bounds.surge - old_replicas - new_replicas;
+        if new_replicas > desired {
+            self.scale_replica_set(new, desired);
+        } else if room > 0 && new_replicas < desired {
+            self.scale_replica_set(new, new_replicas + room.min(desired - new_replicas));
         }
-        let least = wanted - bounds.unavailable;
+        let least = desired - bounds.unavailable;
         let available = |set: &Json| number(&set["status"]["availableReplicas"]);
         let waiting = (new_replicas - available(new)).max(0);
         let mut spare = old_replicas + new_replicas - least - waiting;
@@ -148,15 +148,18 @@ impl EmbeddedCluster {
 
     /// Writes the revision to the newest ReplicaSet and to the Deployment.
     fn set_revision(&self, deployment: &Json, set: &Json, revision: i64) {
-        let wanted = number(&deployment["spec"]["replicas"]);
-        let most = wanted + rollout_bounds(deployment, wanted).surge;
+        let desired = number(&deployment["spec"]["replicas"]);
+        let most = desired + rollout_bounds(deployment, desired).surge;
         let put = |object: &mut Json, marks: &[(&str, i64)]| {
             for (mark, number) in marks {
                 object["metadata"]["annotations"][mark] = json!(number.to_string());
             }
         };
         self.modify_object(set, |set| {
-            put(set, &[(REVISION_ANNOTATION, revision), (DESIRED_ANNOTATION, wanted), (MAX_ANNOTATION, most)])
+            put(
+                set,
+                &[(REVISION_ANNOTATION, revision), (DESIRED_ANNOTATION, desired), (MAX_ANNOTATION, most)],
+            )
         });
         self.modify_object(deployment, |deployment| put(deployment, &[(REVISION_ANNOTATION, revision)]));
     }
@@ -173,7 +176,7 @@ impl EmbeddedCluster {
         let new = sets.iter().find(|set| template_without_hash(set) == template);
         let updated = new.map_or(0, |set| number(&set["status"]["replicas"]));
         let (replicas, available) = (sum("status", "replicas"), sum("status", "availableReplicas"));
-        let wanted = number(&current["spec"]["replicas"]);
+        let desired = number(&current["spec"]["replicas"]);
         let mut status = json!({"observedGeneration": current["metadata"]["generation"]});
         for (field, amount) in [
             ("replicas", replicas),
@@ -186,13 +189,14 @@ impl EmbeddedCluster {
                 status[field] = json!(amount);
             }
         }
-        let (holds, why, said) = if available >= wanted - rollout_bounds(&current, wanted).unavailable {
-            ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
-        } else {
-            ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
-        };
+        let (holds, available_reason, available_message) =
+            if available >= desired - rollout_bounds(&current, desired).unavailable {
+                ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+            } else {
+                ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+            };
         let set = new.map_or("", |set| name(set));
-        let complete = updated == wanted && replicas == wanted && available == wanted;
+        let complete = updated == desired && replicas == desired && available == desired;
         let before = |one: &Json| condition(&current, text(&one["type"]));
         // a complete Deployment stays complete while it is scaled
         let progress = condition(&current, "Progressing").map(|one| &one["reason"]);
@@ -205,7 +209,7 @@ impl EmbeddedCluster {
         };
         let now = self.api.now_text();
         let mut conditions = [
-            updated_condition(&now, &current, "Available", holds, why, said),
+            updated_condition(&now, &current, "Available", holds, available_reason, available_message),
             updated_condition(&now, &current, "Progressing", "True", reason, &message),
         ];
         let stays = |one: &Json| {
@@ -229,20 +233,20 @@ impl EmbeddedCluster {
             .iter()
             .filter(|set| number(&set["spec"]["replicas"]) == 0 && number(&set["status"]["replicas"]) == 0)
             .collect();
-        let kept = usize::try_from(number(&deployment["spec"]["revisionHistoryLimit"])).unwrap_or(0);
-        for set in empty.iter().take(empty.len().saturating_sub(kept)) {
+        let limit = usize::try_from(number(&deployment["spec"]["revisionHistoryLimit"])).unwrap_or(0);
+        for set in empty.iter().take(empty.len().saturating_sub(limit)) {
             self.delete_object(set, &DeleteOptions::default());
         }
     }
 }
 
-fn rollout_bounds(deployment: &Json, wanted: i64) -> RolloutBounds {
+fn rollout_bounds(deployment: &Json, desired: i64) -> RolloutBounds {
     let rolling = &deployment["spec"]["strategy"]["rollingUpdate"];
     if !rolling.is_object() {
         return RolloutBounds { surge: 0, unavailable: 0 };
     }
-    let surge = resolve_int_or_percent(&rolling["maxSurge"], wanted, true);
-    let unavailable = resolve_int_or_percent(&rolling["maxUnavailable"], wanted, false).min(wanted);
+    let surge = resolve_int_or_percent(&rolling["maxSurge"], desired, true);
+    let unavailable = resolve_int_or_percent(&rolling["maxUnavailable"], desired, false).min(desired);
     // if both are zero, no rollout can make progress
     RolloutBounds { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }
 }

@@ -20,8 +20,10 @@ impl EmbeddedCluster {
     pub(super) fn reconcile_endpoints(&self, key: &ObjectKey) {
         let list = ObjectKey::new("/endpoints", &key.namespace, &key.name);
         let Some(service) = self.get_active(key) else {
-            let gone = self.api.lock().store.get(&list).cloned();
-            return gone.into_iter().for_each(|gone| self.delete_object(&gone, &DeleteOptions::default()));
+            let existing = self.api.lock().store.get(&list).cloned();
+            return existing
+                .into_iter()
+                .for_each(|existing| self.delete_object(&existing, &DeleteOptions::default()));
         };
         let selector = &service["spec"]["selector"];
         let Some((label, value)) = entries(selector).next() else { return };
@@ -60,7 +62,7 @@ impl EmbeddedCluster {
         });
         set(&mut endpoints["metadata"], "labels", service["metadata"]["labels"].clone());
         set_list(&mut endpoints, "subsets", subsets);
-        let there = self.api.modify(&list, |old| {
+        let exists = self.api.modify(&list, |old| {
             if !is_equivalent(&old["subsets"], &endpoints["subsets"]) {
                 for part in ["annotations", "labels"] {
                     set(&mut old["metadata"], part, endpoints["metadata"][part].take());
@@ -68,7 +70,7 @@ impl EmbeddedCluster {
                 set(old, "subsets", endpoints["subsets"].take());
             }
         });
-        if !there {
+        if !exists {
             // a terminating namespace rejects new objects
             let _ = self.api.create_object(endpoints);
         }

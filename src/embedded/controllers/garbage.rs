@@ -29,9 +29,9 @@ impl EmbeddedCluster {
     fn owner_exists(&self, dependent: &Json, owner: &Json) -> bool {
         let state = self.api.lock();
         let mark = IndexKey::Uid(text(&owner["uid"]).to_owned());
-        let mut there = state.store.find_indexed(&mark);
+        let mut candidates = state.store.find_indexed(&mark);
         // an owner is in the same namespace, or cluster-scoped
-        there.any(|(key, object)| {
+        candidates.any(|(key, object)| {
             let near = key.namespace.is_empty() || key.namespace == namespace(dependent);
             near && object["kind"] == owner["kind"] && key.name == text(&owner["name"])
         })

@@ -84,10 +84,10 @@ impl EmbeddedCluster {
         }
     }
 
-    fn delete_object(&self, object: &Json, how: &DeleteOptions) {
+    fn delete_object(&self, object: &Json, options: &DeleteOptions) {
         if let Ok(at) = self.api.locate(object) {
             // the object may be gone already
-            let _ = self.api.delete(&at, how);
+            let _ = self.api.delete(&at, options);
         }
     }
 

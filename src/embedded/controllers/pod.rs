@@ -169,10 +169,10 @@ impl PodView<'_> {
     /// Returns whether the reported readiness differs from the actual one. Containers of other origin are
     /// ignored.
     fn is_readiness_outdated(&self) -> bool {
-        let mut told = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
+        let mut reported = items(&self.pod["status"]["containerStatuses"]).map(|one| one["ready"] == true);
         let all = self.containers.iter().all(|one| one.is_ready);
         let differs = is_ready(self.pod) != (all && self.node != NodeState::Unknown)
-            || self.containers.iter().any(|one| told.next() != Some(one.is_ready));
+            || self.containers.iter().any(|one| reported.next() != Some(one.is_ready));
         !self.containers.is_empty() && differs
     }
 }
@@ -249,7 +249,7 @@ impl EmbeddedCluster {
                 }
             }
         }
-        running.ports.iter().for_each(|shown| self.network.unregister(*shown));
+        running.ports.iter().for_each(|pod_address| self.network.unregister(*pod_address));
         self.append_log(key, None);
     }
 
@@ -290,7 +290,7 @@ impl EmbeddedCluster {
                     // the container may have ended already
                     let _ = end.send(());
                 }
-                running.ports.drain(..).for_each(|shown| self.network.unregister(shown));
+                running.ports.drain(..).for_each(|pod_address| self.network.unregister(pod_address));
                 let mut state = self.api.lock();
                 let is_free = state.store.get(key).is_some_and(|pod| uid(pod) == of && !has_finalizers(pod));
                 is_free && remove_object(&mut state, key).is_some()
@@ -373,10 +373,10 @@ impl EmbeddedCluster {
             let (end, ended) = oneshot::channel();
             let started = self.workloads.start(self, &key.namespace, container, ended).await;
             if let Ok(Some(listens)) = &started {
-                let shown = PodAddress(ip, listens.port);
-                self.network.register(shown, listens.real);
-                self.append_log(key, Some(&format!("listening on http://{shown}/")));
-                running.ports.push(shown);
+                let pod_address = PodAddress(ip, listens.port);
+                self.network.register(pod_address, listens.real);
+                self.append_log(key, Some(&format!("listening on http://{pod_address}/")));
+                running.ports.push(pod_address);
                 running.stop_senders.push(end);
             }
             if let Err(error) = &started {

@@ -80,11 +80,11 @@ impl ProbedContainer {
             (self.is_ready, self.next_probe) = (true, None);
             return Ok(());
         };
-        let asked = probe.run(network).await;
+        let result = probe.run(network).await;
         self.next_probe = Some(Instant::now() + probe.period);
-        let enough = if asked.is_ok() { probe.successes } else { probe.failures };
-        self.record_result(asked.is_ok(), enough);
-        asked
+        let enough = if result.is_ok() { probe.successes } else { probe.failures };
+        self.record_result(result.is_ok(), enough);
+        result
     }
 
     /// Records a result; `enough` equal results in a row change the readiness.
@@ -102,12 +102,12 @@ impl ReadinessProbe {
         let (get, connect) = (&spec["httpGet"], &spec["tcpSocket"]);
         let action = if get.is_object() { ProbeAction::Get(get.clone()) } else { ProbeAction::Connect };
         // `exec` and `grpc` probes are not supported: nothing could answer them
-        let said = [get, connect].into_iter().find(|said| said.is_object())?;
+        let handler = [get, connect].into_iter().find(|handler| handler.is_object())?;
         let seconds = |field: &str| Duration::from_secs(number(&spec[field]).max(1).unsigned_abs());
         Some(Self {
             action,
             // an unknown port name becomes port 0, which nothing listens on
-            port: PodAddress(address, resolve_port(pod, &said["port"]).unwrap_or(0)),
+            port: PodAddress(address, resolve_port(pod, &handler["port"]).unwrap_or(0)),
             period: seconds("periodSeconds"),
             timeout: seconds("timeoutSeconds"),
             successes: number(&spec["successThreshold"]),
@@ -163,10 +163,9 @@ mod tests {
     #[test]
     fn http_probe_request_follows_its_spec() {
         let check = |get: Json, expected: Result<&str, &str>| {
-            let made = build_request(&get)
-                .map(|request| request.uri().to_string())
-                .map_err(|error| error.to_string());
-            assert_eq!(made.as_deref().map_err(String::as_str), expected, "{get}");
+            let path = build_request(&get).map(|request| request.uri().to_string());
+            let path = path.map_err(|error| error.to_string());
+            assert_eq!(path.as_deref().map_err(String::as_str), expected, "{get}");
         };
         check(json!({"path": "/health?deep=1", "port": 1}), Ok("/health?deep=1"));
         check(json!({"path": "health"}), Ok("/health"));
@@ -211,7 +210,7 @@ mod tests {
         };
         check(json!({"httpGet": {"port": "http"}}), Some(8080));
         check(json!({"tcpSocket": {"port": 81}}), Some(81));
-        check(json!({"tcpSocket": {"port": "nobody"}}), Some(0));
+        check(json!({"tcpSocket": {"port": "unknown"}}), Some(0));
         check(json!({"exec": {"command": ["true"]}}), None);
         check(Json::Null, None);
     }

@@ -14,9 +14,9 @@ impl EmbeddedCluster {
         let Some(set) = self.get_active(key) else { return };
         let mut pods = self.list_controlled("/pods", &set);
         pods.retain(|pod| !is_terminating(pod) && !is_finished(pod));
-        let wanted = usize::try_from(number(&set["spec"]["replicas"])).unwrap_or(0);
+        let desired = usize::try_from(number(&set["spec"]["replicas"])).unwrap_or(0);
         let template = &set["spec"]["template"];
-        for _ in pods.len()..wanted {
+        for _ in pods.len()..desired {
             let mut metadata = template["metadata"].clone();
             metadata["generateName"] = json!(format!("{}-", key.name));
             metadata["namespace"] = json!(key.namespace);
@@ -25,7 +25,7 @@ impl EmbeddedCluster {
                 json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]});
             pods.extend(self.api.create_object(pod));
         }
-        if pods.len() > wanted {
+        if pods.len() > desired {
             // delete unscheduled, pending, unready and young Pods first
             pods.sort_by_cached_key(|pod| {
                 let placed = !pod["spec"]["nodeName"].is_null();
@@ -33,7 +33,7 @@ impl EmbeddedCluster {
                 let age = text(&pod["metadata"]["creationTimestamp"]).to_owned();
                 (placed, running, is_ready(pod), std::cmp::Reverse(age))
             });
-            for pod in pods.drain(..pods.len() - wanted) {
+            for pod in pods.drain(..pods.len() - desired) {
                 self.delete_object(&pod, &DeleteOptions::default());
             }
         }

@@ -1,13 +1,13 @@
-//! Which clusters may be touched, where not every one may. Floor 1.
+//! Allowlist of clusters, by the names of their contexts.
 
 use super::error::{RefusedCluster, RefusedContext};
 
-/// What the cluster is called that this program runs in.
+/// Name of the cluster of this Pod.
 pub(super) const IN_CLUSTER: &str = "in-cluster";
-/// What a cluster is called that is known by its address alone.
+/// Name of a cluster without a context.
 pub(super) const SERVER: &str = "server";
 
-/// Lets clusters pass by the names of their contexts.
+/// Allowlist of context names.
 #[derive(Clone, Debug)]
 pub struct ContextAllowlist {
     allowed: Vec<String>,
@@ -15,15 +15,16 @@ pub struct ContextAllowlist {
 }
 
 impl ContextAllowlist {
-    /// Lets those pass whose names fit one of the patterns, in which `*` stands for any characters. Of the others it
-    /// is said what to do.
+    /// Creates an allowlist of patterns, in which `*` matches any characters.
+    ///
+    /// The hint is shown for other clusters; `NAME` in it becomes their name.
     pub fn new(allowed: impl IntoIterator<Item = String>, advice: impl Into<String>) -> Self {
         Self { allowed: allowed.into_iter().collect(), advice: advice.into() }
     }
 
     /// Checks that all names are allowed.
     pub(super) fn check(&self, names: &[&str]) -> Result<(), RefusedContext> {
-        let refused = names.iter().find(|name| !self.allowed.iter().any(|pattern| fits(pattern, name)));
+        let refused = names.iter().find(|name| !self.allowed.iter().any(|pattern| matches(pattern, name)));
         refused.map_or(Ok(()), |name| {
             let cluster = match *name {
                 IN_CLUSTER => RefusedCluster::InCluster,
@@ -39,8 +40,8 @@ impl ContextAllowlist {
     }
 }
 
-/// Whether a name fits a pattern.
-fn fits(pattern: &str, name: &str) -> bool {
+/// Whether a name matches a pattern.
+fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(first) else { return false };
     let mut parts: Vec<&str> = rest.split('*').collect();
@@ -57,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn star_matches_any_characters() {
         let check = |pattern: &str, name: &str, expected: bool| {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         };
         check("kind-*", "kind-ci", true);
         check("kind-*", "kind-", true);
@@ -79,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn every_name_has_to_pass() {
-        let guard = ContextAllowlist::new(["kind-*".to_owned()], "--allow-context NAME allows it");
-        assert_eq!(guard.check(&["kind-a", "kind-b"]), Ok(()));
-        let error = guard.check(&["kind-a", "prod"]).unwrap_err();
+    fn every_name_must_be_allowed() {
+        let allowlist = ContextAllowlist::new(["kind-*".to_owned()], "--allow-context NAME allows it");
+        assert_eq!(allowlist.check(&["kind-a", "kind-b"]), Ok(()));
+        let error = allowlist.check(&["kind-a", "prod"]).unwrap_err();
         assert_eq!(error.to_string(), "context 'prod' is not allowed; allowed: kind-*");
         assert_eq!(error.hint, "--allow-context prod allows it");
-        assert_eq!(guard.check(&[SERVER]).unwrap_err().hint, "--allow-context server allows it");
-        assert_eq!(guard.check(&[IN_CLUSTER]).unwrap_err().hint, "--allow-context in-cluster allows it");
+        assert_eq!(allowlist.check(&[SERVER]).unwrap_err().hint, "--allow-context server allows it");
+        assert_eq!(allowlist.check(&[IN_CLUSTER]).unwrap_err().hint, "--allow-context in-cluster allows it");
     }
 }

@@ -1,4 +1,4 @@
-//! Connections described by the Chaos Toolkit's keys, or by flags alone. Floor 1.
+//! Connections from the Chaos Toolkit's `KUBERNETES_*` variables, or from `--server` alone.
 
 use std::path::Path;
 
@@ -13,21 +13,20 @@ use crate::config::ProcessEnv;
 /// The token of a Pod's service account.
 const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// Whether this runs in a Pod that may speak to its API server.
+/// Whether this program runs in a Pod with a service account token.
 pub(super) fn is_in_pod(environment: &ProcessEnv) -> bool {
     environment.get("KUBERNETES_SERVICE_HOST").is_some()
         && environment.get("KUBERNETES_SERVICE_PORT").is_some()
         && Path::new(TOKEN_FILE).exists()
 }
 
-/// The connection that the keys describe, if there is a host among them, or `--server`.
+/// Returns the connection of the variables, if they or `--server` name a host.
 pub(super) async fn from_keys(
     flags: &ConnectionFlags,
     keys: &EnvCredentials<'_>,
 ) -> Result<Option<ResolvedConnection>, Error> {
     let Some(host) = keys.get("KUBERNETES_HOST").or_else(|| flags.server.clone()) else { return Ok(None) };
-    // as in the Chaos Toolkit: certificates are only checked when that is asked for; "false" asks for it there,
-    // which nobody can have meant
+    // as in the Chaos Toolkit, certificates are verified only on request; there "false" requests it, too
     let verify = keys
         .get("KUBERNETES_VERIFY_SSL")
         .is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0" | "no" | "off"));
@@ -50,9 +49,9 @@ pub(super) async fn from_keys(
         "current-context": "keys",
     });
     let mut kubeconfig: Kubeconfig = serde_json::from_value(described).map_err(Error::InvalidAnswer)?;
-    super::kubeconfig::give_schemes(&mut kubeconfig);
+    super::kubeconfig::add_schemes(&mut kubeconfig);
     let by_flag = keys.get("KUBERNETES_HOST").is_none();
-    let source = if by_flag { "--server" } else { "the keys KUBERNETES_HOST and its like" }.to_owned();
+    let source = if by_flag { "--server" } else { "the KUBERNETES_* variables" }.to_owned();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| ConfigError::unusable(&source, error))?;

@@ -1,4 +1,4 @@
-//! Kubeconfig files, found and merged by kubectl's rules. Floor 1.
+//! Kubeconfig files, searched and merged by kubectl's rules.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,40 +6,34 @@ use std::path::{Path, PathBuf};
 use kube::config::Kubeconfig;
 
 use super::super::error::Cause;
-use super::ConnectionFlags;
 use super::error::ConfigError;
-use super::kubeconfig_file;
+use super::{ConnectionFlags, kubeconfig_file};
 use crate::config::ProcessEnv;
 
-/// What the files say together.
+/// Merged kubeconfig files.
 pub(super) struct MergedKubeconfig {
     pub(super) kubeconfig: Kubeconfig,
-    /// Their names, for messages.
+    /// The paths of the files, for messages.
     pub(super) shown: String,
 }
 
-/// A kubeconfig file, and what is known by it.
+/// Kubeconfig file, and the names in it.
 pub struct KubeconfigSource {
-    /// Its path.
     pub path: PathBuf,
-    /// Whether it is there.
     pub exists: bool,
-    /// What it has names for; an error says what is wrong with it.
+    /// The names in the file, or why it cannot be read.
     pub names: Result<KubeconfigNames, ConfigError>,
 }
 
-/// What a kubeconfig has names for.
+/// Names in a kubeconfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeconfigNames {
-    /// Contexts.
     pub contexts: Vec<String>,
-    /// Clusters.
     pub clusters: Vec<String>,
-    /// Users.
     pub users: Vec<String>,
 }
 
-/// Every kubeconfig file that is looked at, in order, each by itself.
+/// Reads every kubeconfig file, in order, without merging.
 pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<KubeconfigSource> {
     let one = |path: PathBuf| {
         let exists = path.exists();
@@ -59,13 +53,13 @@ fn names(path: &Path) -> Result<KubeconfigNames, ConfigError> {
     })
 }
 
-/// The files that are there, merged; nothing when there is none, or they say nothing.
+/// Reads and merges the existing files; `None` if there is none, or they are empty.
 pub(super) fn read(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
 ) -> Result<Option<MergedKubeconfig>, ConfigError> {
     let paths = match &flags.kubeconfig {
-        // named on purpose, so it has to be there
+        // an explicit file must exist
         Some(path) => vec![path.clone()],
         None => candidates(environment).into_iter().filter(|path| path.exists()).collect(),
     };
@@ -88,7 +82,7 @@ pub(super) fn read(
     Ok(Some(MergedKubeconfig { kubeconfig: merged, shown: shown.join(", ") }))
 }
 
-/// Where files may be, each once.
+/// Returns the default paths, without duplicates.
 fn candidates(environment: &ProcessEnv) -> Vec<PathBuf> {
     let home = environment.get("HOME").or_else(|| environment.get("USERPROFILE"));
     match environment.get("KUBECONFIG").filter(|list| !list.is_empty()) {
@@ -112,8 +106,8 @@ pub(super) fn search_paths(flags: &ConnectionFlags, environment: &ProcessEnv) ->
     flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path])
 }
 
-/// Gives addresses without a scheme the one that kubectl takes: https where anything speaks of TLS.
-pub(super) fn give_schemes(kubeconfig: &mut Kubeconfig) {
+/// Adds the scheme that kubectl uses to addresses without one: https with any TLS setting.
+pub(super) fn add_schemes(kubeconfig: &mut Kubeconfig) {
     for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
         let tls = cluster.certificate_authority.is_some()
             || cluster.certificate_authority_data.is_some()
@@ -124,8 +118,8 @@ pub(super) fn give_schemes(kubeconfig: &mut Kubeconfig) {
     }
 }
 
-/// Programs that log in get the environment of this process, but for what no process gets.
-pub(super) fn withhold(kubeconfig: &mut Kubeconfig) {
+/// Withholds the credentials of the CI system from login programs.
+pub(super) fn withhold_variables(kubeconfig: &mut Kubeconfig) {
     let names = ProcessEnv::withheld_of_process();
     for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
         if let Some(program) = &mut user.exec {

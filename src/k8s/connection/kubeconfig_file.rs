@@ -1,4 +1,4 @@
-//! Reads one kubeconfig file. Floor 1.
+//! Reads one kubeconfig file.
 //!
 //! `kube` has its own function for this, with one more YAML parser: 0.8 MB of the program.
 

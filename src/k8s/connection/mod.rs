@@ -1,15 +1,15 @@
-//! How a cluster is found: as kubectl does, and by the Chaos Toolkit's own keys. Floor 1.
+//! Connection settings: as for kubectl, and the Chaos Toolkit's own variables.
 //!
-//! Nothing else reads a kubeconfig. The first that holds:
+//! Nothing else reads a kubeconfig. The first match wins:
 //!
 //! 1. kubeconfig files: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`; the context is
-//!    `--context`, else the key `KUBERNETES_CONTEXT`, else the current one;
-//! 2. inside a Pod: its service account;
-//! 3. the keys `KUBERNETES_HOST`, `KUBERNETES_API_KEY` and their like; or `--server`.
+//!    `--context`, else the variable `KUBERNETES_CONTEXT`, else the current one;
+//! 2. in a Pod: its service account;
+//! 3. the variables `KUBERNETES_HOST`, `KUBERNETES_API_KEY` and so on; or `--server`.
 //!
-//! A key is looked for among the secrets of the activity, then in the environment.
+//! Variables are read from the secrets of the activity, then from the environment.
 //!
-//! Where a guard stands at the door, every connection passes it: also those that an experiment asks for itself.
+//! The context allowlist applies to every connection, including those that an experiment configures itself.
 
 mod context_allowlist;
 mod env_credentials;
@@ -35,55 +35,45 @@ pub use error::ConfigError;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
 
-/// After how long a request is given up where nothing else is said.
+/// Default request timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// After how long a connection that does not come about is given up.
+/// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the command line says of the connection, under kubectl's names.
+/// Connection flags, with the names of kubectl.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionFlags {
-    /// The only kubeconfig file.
+    /// Replaces all other kubeconfig files.
     pub kubeconfig: Option<PathBuf>,
-    /// The context.
     pub context: Option<String>,
-    /// The cluster, in place of the context's.
+    /// Replaces the cluster of the context.
     pub cluster: Option<String>,
-    /// The user, in place of the context's.
+    /// Replaces the user of the context.
     pub user: Option<String>,
-    /// The namespace, in place of the context's.
+    /// Replaces the namespace of the context.
     pub namespace: Option<String>,
-    /// Whom to act as.
+    /// The user to impersonate.
     pub impersonate: Option<String>,
-    /// In which groups.
     pub impersonate_groups: Vec<String>,
-    /// With which UID.
     pub impersonate_uid: Option<String>,
-    /// With what else.
     pub impersonate_extra: Vec<(String, String)>,
-    /// After how long a request is given up; zero for never.
+    /// Zero disables the timeout.
     pub request_timeout: Option<Duration>,
-    /// The address of the API server.
     pub server: Option<String>,
-    /// A bearer token.
     pub token: Option<String>,
-    /// Whether the server's certificate goes unchecked.
+    /// Whether the server certificate is not verified.
     pub insecure: bool,
-    /// The certificates that the server's is checked against.
     pub certificate_authority: Option<PathBuf>,
-    /// The name that the server's certificate has to have.
     pub tls_server_name: Option<String>,
-    /// The certificate of the user.
     pub client_certificate: Option<PathBuf>,
-    /// Its key.
     pub client_key: Option<PathBuf>,
-    /// Which clusters may be touched, where not every one may.
+    /// Restricts the clusters.
     pub guard: Option<ContextAllowlist>,
-    /// Whether nobody is there to be asked: credential plugins get no terminal.
+    /// Whether no user is present: credential plugins get no terminal.
     pub unattended: bool,
 }
 
-/// Where a key of the Chaos Toolkit is looked up.
+/// The Chaos Toolkit's `KUBERNETES_*` variables.
 pub(super) struct EnvCredentials<'a> {
     secrets: &'a Map,
     environment: &'a ProcessEnv,
@@ -98,23 +88,23 @@ impl EnvCredentials<'_> {
     }
 }
 
-/// A description of a cluster, before anything was sent.
+/// Connection settings that were found.
 struct ResolvedConnection {
     config: Config,
-    /// Files, context: for messages.
+    /// Files and context, for messages.
     source: String,
     context: Option<String>,
-    /// Whether it says itself through which proxy to go.
+    /// Whether the kubeconfig sets a proxy.
     own_proxy: bool,
-    /// Whether it is the cluster that this program runs in.
+    /// Whether it is the cluster of this Pod.
     inside: bool,
 }
 
 impl ResolvedConnection {
-    /// What a guard knows it by.
+    /// Returns the names that the allowlist must contain.
     fn names<'a>(&'a self, flags: &'a ConnectionFlags) -> Vec<&'a str> {
         match &self.context {
-            // whatever a context says, the address is another one
+            // --server replaces the address of the context
             _ if flags.server.is_some() => vec![context_allowlist::SERVER],
             Some(context) => std::iter::once(context.as_str()).chain(flags.cluster.as_deref()).collect(),
             None if self.inside => vec![context_allowlist::IN_CLUSTER],
@@ -123,7 +113,7 @@ impl ResolvedConnection {
     }
 }
 
-/// Whether the guard lets the cluster pass that is meant. One that is not known is nobody's concern yet.
+/// Checks that the allowlist contains the cluster. An unknown cluster passes: connecting to it fails.
 pub async fn permitted(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -136,25 +126,25 @@ pub async fn permitted(
     }
 }
 
-/// Finds the cluster that is meant. Nothing is sent yet.
+/// Creates a client for the configured cluster. Sends nothing.
 pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
     secrets: &Map,
 ) -> Result<ClusterClient, Error> {
     let keys = EnvCredentials { secrets, environment };
-    let beside = !flags.impersonate_groups.is_empty()
+    let needs_user = !flags.impersonate_groups.is_empty()
         || flags.impersonate_uid.is_some()
         || !flags.impersonate_extra.is_empty();
-    if flags.impersonate.is_none() && beside {
+    if flags.impersonate.is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
     }
     let found = find(flags, &keys).await?;
     let names = found.names(flags);
     flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(ConfigError::Refused)?;
     let ResolvedConnection { mut config, source, context, own_proxy, inside } = found;
-    overrule(&mut config, flags)?;
-    // the client would panic on both
+    apply_flags(&mut config, flags)?;
+    // the client panics on invalid schemes and tokens
     if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
         let server = config.cluster_url.to_string();
         return Err(ConfigError::InvalidScheme { origin: source, server }.into());
@@ -165,7 +155,7 @@ pub async fn connect(
     if !own_proxy {
         config.proxy_url = proxy::of(&config.cluster_url, environment);
     }
-    // what may be repeated is decided request by request
+    // each request decides whether it can be repeated
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     let agent = format!(
@@ -237,8 +227,8 @@ async fn from_files(
             return Err(ConfigError::UnknownEntry { files, flag, name, known }.into());
         }
     }
-    kubeconfig::give_schemes(&mut kubeconfig);
-    kubeconfig::withhold(&mut kubeconfig);
+    kubeconfig::add_schemes(&mut kubeconfig);
+    kubeconfig::withhold_variables(&mut kubeconfig);
     if flags.unattended {
         let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());
         for plugin in users.filter_map(|user| user.exec.as_mut()) {
@@ -268,8 +258,8 @@ fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &ConnectionFlags
     flags.cluster.clone().or_else(|| Some(context.context.as_ref()?.cluster.clone()))
 }
 
-/// What flags say wins over what files say.
-fn overrule(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ConfigError> {
+/// Applies the flags, which override the kubeconfig.
+fn apply_flags(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ConfigError> {
     let files = [
         ("--certificate-authority", &flags.certificate_authority),
         ("--client-certificate", &flags.client_certificate),
@@ -302,7 +292,7 @@ fn overrule(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ConfigEr
     }
     let user = &mut config.auth_info;
     if let Some(token) = &flags.token {
-        // a token replaces whatever else the user logs in with
+        // a token replaces all other credentials
         *user = AuthInfo { token: Some(token.clone().into()), ..keep_certificate(user) };
     }
     if let (Some(certificate), Some(key)) = (&flags.client_certificate, &flags.client_key) {

@@ -1,11 +1,11 @@
-//! Through which proxy the API server is reached, by the variables that everything else obeys. Floor 1.
+//! Proxy of the API server, from the usual environment variables.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::config::ProcessEnv;
 
-/// The proxy for an address; nothing when it is reached directly.
+/// Returns the proxy for an address; `None` for a direct connection.
 pub(super) fn of(address: &Uri, environment: &ProcessEnv) -> Option<Uri> {
     let either = |upper: &str, lower: &str| {
         environment.get(lower).or_else(|| environment.get(upper)).unwrap_or_default()
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_are_those_of_the_environment() {
+    fn proxies_come_from_the_environment() {
         let proxy = ("HTTPS_PROXY", "http://proxy:3128");
         check(&[], "https://10.0.0.1:6443", None);
         check(&[proxy], "https://10.0.0.1:6443", Some("http://proxy:3128/"));

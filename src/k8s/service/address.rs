@@ -1,24 +1,23 @@
-//! Which Service an address means. Floor 1, pure.
+//! Addresses that mean a Service.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-/// A Service that an address means. Nothing was looked up.
+/// Service that an address means; not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRef {
-    /// Its name.
     pub name: String,
-    /// Its namespace; nothing for that of the run.
+    /// `None` for the namespace of the run.
     pub namespace: Option<String>,
     /// The number or the name of its port.
     pub port: Option<String>,
-    /// Whether it has to be that port. An address without a port means the one of its scheme, or the only one.
+    /// Whether the port must match. An address without a port means that of its scheme, or the only one.
     pub exactly: bool,
 }
 
-/// What one address stands for, as `--connect-to` takes it: `HOST:PORT=NAME[.NAMESPACE].svc[:PORT]`.
+/// Alias of `--connect-to`: `HOST:PORT=NAME[.NAMESPACE].svc[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAlias {
     host: String,
@@ -40,7 +39,7 @@ impl fmt::Display for ServiceRef {
     }
 }
 
-/// The Service that an address means, if it means one: by an alias, else by the name that a cluster's DNS has.
+/// Returns the Service that an address means: by an alias, else by its cluster DNS name.
 pub fn named(url: &Url, aliases: &[ServiceAlias]) -> Option<ServiceRef> {
     let host = url.host_str()?;
     let port = url.port_or_known_default()?;
@@ -51,13 +50,13 @@ pub fn named(url: &Url, aliases: &[ServiceAlias]) -> Option<ServiceRef> {
     Some(ServiceRef { name, namespace, port: Some(port.to_string()), exactly: url.port().is_some() })
 }
 
-/// The name and the namespace in `NAME.svc`, `NAME.NAMESPACE.svc` and their long forms.
+/// Parses name and namespace from `NAME.svc`, `NAME.NAMESPACE.svc` and their long forms.
 fn service(host: &str) -> Option<(String, Option<String>)> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let host = host.strip_suffix(".cluster.local").unwrap_or(host);
     let mut labels = host.strip_suffix(".svc")?.split('.');
     let (name, namespace, more) = (labels.next()?, labels.next(), labels.next());
-    // three labels are one Pod of a headless Service, which nothing but the cluster's DNS knows
+    // three labels are one Pod of a headless Service, which only the cluster DNS resolves
     let is_label = |label: &str| {
         let letters = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         letters && !label.is_empty() && label.len() <= 63
@@ -70,28 +69,28 @@ impl FromStr for ServiceAlias {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const FORM: &str = "write HOST:PORT=NAME[.NAMESPACE].svc[:PORT]";
+        const FORM: &str = "expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]";
         let (from, to) = text.split_once('=').ok_or(FORM)?;
-        let url =
-            Url::parse(&format!("http://{from}/")).map_err(|error| format!("'{from}': {error}; {FORM}"))?;
+        let url = Url::parse(&format!("http://{from}/"))
+            .map_err(|error| format!("invalid address '{from}': {error}; {FORM}"))?;
         let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(FORM)?;
         if !from.ends_with(&format!(":{port}")) || !url.username().is_empty() || url.path() != "/" {
-            return Err(format!("'{from}' is no HOST:PORT; {FORM}"));
+            return Err(format!("invalid address '{from}': {FORM}"));
         }
         let (service_host, service_port) = match to.split_once(':') {
             None => (to, None),
             Some((host, port)) => (host, Some(port)),
         };
         let lower = service_host.to_lowercase();
-        let (name, namespace) = service(&lower).ok_or_else(|| format!("'{to}' is no Service; {FORM}"))?;
+        let (name, namespace) = service(&lower).ok_or_else(|| format!("invalid Service '{to}': {FORM}"))?;
         let is_port = |port: &&str| {
             !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if service_port.is_some_and(|port| !is_port(&port)) {
-            return Err(format!("'{to}' has no port that could be one; {FORM}"));
+            return Err(format!("invalid port in '{to}': {FORM}"));
         }
         let exactly = service_port.is_some();
-        // without a port: the same one as outside, or the only one
+        // without a port: that of the address, or the only one
         let service_port = service_port.map_or_else(|| port.to_string(), str::to_owned);
         let to = ServiceRef { name, namespace, port: Some(service_port), exactly };
         Ok(Self { host: host.to_owned(), port, to })

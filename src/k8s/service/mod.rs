@@ -1,9 +1,9 @@
-//! Services as destinations of requests: which one an address means, and what stands behind it. Floor 1.
+//! Services as destinations of requests.
 //!
 //! ```text
-//!  address   a host such as web.shop.svc, or an alias of --connect-to  ─► Wanted
-//!  here      looked up: port, ready endpoints                          ─► Found, Endpoint
-//!  tunnel    connections to an endpoint, by port-forward
+//!  address       a host such as web.shop.svc, or an alias of --connect-to  ─► ServiceRef
+//!  lookup        port and ready endpoints                                  ─► ResolvedService, PodEndpoint
+//!  port_forward  connections to an endpoint
 //! ```
 
 mod address;
@@ -24,43 +24,38 @@ pub use dial_error::{DialError, DialErrorKind};
 pub use error::ServiceError;
 pub use port_forward::{ForwardGuard, PortForward};
 
-/// A Service that is there, and the port of it that is meant.
+/// Existing Service, and one of its ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedService {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// The number of the port.
     pub port: u16,
-    /// The name of the port; one that is alone may have none.
+    /// The name of the port; empty if the Service has only one.
     port_name: String,
 }
 
-/// A Pod behind a Service.
+/// Ready Pod of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodEndpoint {
-    /// The name of the Pod.
     pub pod: String,
-    /// The port of the Pod.
     pub port: u16,
 }
 
 impl ResolvedService {
-    /// `shop/web:8080`.
+    /// Formats the Service as `shop/web:8080`.
     pub fn shown(&self) -> String {
         format!("{}/{}:{}", self.namespace, self.name, self.port)
     }
 
-    /// Where the API server passes requests on to it: the beginning of a path.
+    /// Returns the path prefix of the API server's service proxy.
     pub fn proxy_path(&self) -> String {
-        // the port is part of the name there
+        // the port is part of the name
         let name = SERVICES.path(Some(&self.namespace), Some(&self.name));
         format!("{name}:{}/proxy", self.port)
     }
 }
 
-/// Looks a Service up. One that is not there, or has no such port, is a finding.
+/// Looks up a Service and its port.
 pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, Error> {
     let namespace = wanted.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let name = &wanted.name;
@@ -104,7 +99,7 @@ fn port_number(port: &Json) -> Option<u16> {
     port["port"].as_u64().and_then(|port| u16::try_from(port).ok())
 }
 
-/// The Pods that are ready to serve. None is a finding, too.
+/// Lists the ready Pods of a Service; none is an error.
 pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Result<Vec<PodEndpoint>, Error> {
     let call = ApiRequest::get(&ENDPOINTS, Some(&found.namespace), &found.name);
     let listed = match cluster.json(&call).await {
@@ -120,7 +115,7 @@ pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Resu
     }
 }
 
-/// The Pods of an Endpoints object that are ready and have that port; and how many addresses are no Pods.
+/// Returns the ready Pods of an Endpoints object with a port, and the number of addresses that are not Pods.
 fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
     let mut pods = Vec::new();
     let mut others = 0;
@@ -139,7 +134,7 @@ fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
     (pods, others)
 }
 
-/// Takes turns among endpoints, connection by connection.
+/// Selects endpoints in turn.
 #[derive(Debug, Default)]
 struct RoundRobin(AtomicUsize);
 
@@ -150,7 +145,7 @@ impl RoundRobin {
     }
 }
 
-/// What a Service's refusal by the API server's proxy says: its own words, not those of what stands behind it.
+/// Returns the error of the API server's service proxy itself, if the answer is not the Service's.
 pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<Error> {
     let status: Json = serde_json::from_slice(body).ok()?;
     if status["kind"] != "Status" || status["apiVersion"] != "v1" || status["status"] != "Failure" {

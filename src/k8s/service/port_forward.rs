@@ -1,8 +1,7 @@
-//! Connections to the Pods of a Service, by port-forward. Floor 1.
+//! Connections to the Pods of a Service, by port-forward.
 //!
-//! An HTTP client reaches them through a SOCKS proxy of our own on the loopback interface: so everything about a
-//! request stays as it is, the name of its host and its certificate included. Whoever connects shows the ticket
-//! of a request; nobody else on the machine gets into the cluster this way.
+//! An HTTP client reaches them through a local SOCKS proxy, so that host name and certificate stay unchanged.
+//! Each request has a secret ticket: other users of the machine cannot use the proxy.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,14 +22,14 @@ use super::{PodEndpoint, ResolvedService, RoundRobin, ServiceAlias, endpoints, f
 use crate::k8s::client::ClusterClient;
 use crate::k8s::error::Error;
 
-/// The version of the protocol, and of its way to log in (RFC 1928, RFC 1929).
+/// Constants of SOCKS 5 and its authentication (RFC 1928, RFC 1929).
 const SOCKS: u8 = 5;
 const LOGIN: u8 = 1;
 const BY_PASSWORD: u8 = 2;
 const CONNECT: u8 = 1;
 const REFUSED: u8 = 5;
 
-/// The proxy. It ends when it is dropped.
+/// SOCKS proxy. Dropping it stops it.
 pub struct PortForward {
     address: SocketAddr,
     shared: Arc<PortForwardState>,
@@ -44,16 +43,16 @@ struct PortForwardState {
     turns: RoundRobin,
 }
 
-/// What became of the connections of one request.
+/// Result of the connections of one request.
 #[derive(Debug, Default)]
 struct PortForwardResult {
-    /// Why the last one failed.
+    /// The last error.
     failure: Mutex<Option<Error>>,
-    /// Where the last one led.
+    /// The last connection.
     reached: Mutex<Option<(ResolvedService, PodEndpoint)>>,
 }
 
-/// The right to connect, as long as one request takes.
+/// Permission to connect for the time of one request.
 pub struct ForwardGuard {
     secret: String,
     address: SocketAddr,
@@ -74,24 +73,24 @@ impl Drop for ForwardGuard {
 }
 
 impl ForwardGuard {
-    /// The proxy's address, with what lets this request in.
+    /// Returns the address of the proxy, with the ticket.
     pub fn proxy(&self) -> String {
         format!("socks5h://ticket:{}@{}", self.secret, self.address)
     }
 
-    /// Why the last connection failed, if it did.
+    /// Takes the error of the last connection.
     pub fn take_error(&self) -> Option<Error> {
         self.outcome.failure.lock().take()
     }
 
-    /// The Service and the Pod that were reached last.
+    /// Returns the Service and the Pod of the last connection.
     pub fn reached(&self) -> Option<(ResolvedService, PodEndpoint)> {
         self.outcome.reached.lock().clone()
     }
 }
 
 impl PortForward {
-    /// Opens the proxy.
+    /// Starts the proxy.
     pub async fn open(cluster: Arc<ClusterClient>, aliases: Vec<ServiceAlias>) -> Result<Self, ServiceError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(ServiceError::Listen)?;
         let address = listener.local_addr().map_err(ServiceError::Listen)?;
@@ -105,7 +104,7 @@ impl PortForward {
         Ok(Self { address, shared, accepting })
     }
 
-    /// A ticket for one request.
+    /// Creates a ticket for one request.
     pub fn ticket(&self) -> Result<ForwardGuard, Error> {
         let mut bytes = [0_u8; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
@@ -119,13 +118,13 @@ impl PortForward {
 
 async fn accept(listener: TcpListener, shared: Arc<PortForwardState>) {
     loop {
-        // one connection that comes to nothing does not end the others
+        // a failed connection does not end the others
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
         let shared = Arc::clone(&shared);
-        // what a connection came to is told by its ticket
+        // the ticket holds the result of a connection
         tokio::spawn(async move { drop(shared.serve(stream).await) });
     }
 }
@@ -134,7 +133,7 @@ impl PortForwardState {
     async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let Some(outcome) = self.admit(&mut client).await? else { return Ok(()) };
-        let Some(url) = asked(&mut client).await? else { return Ok(()) };
+        let Some(url) = read_destination(&mut client).await? else { return Ok(()) };
         let (forwarder, found, endpoint) = match self.forward(&url).await {
             Ok(opened) => opened,
             Err(failure) => {
@@ -150,7 +149,7 @@ impl PortForwardState {
         client.shutdown().await
     }
 
-    /// Lets in who has a ticket.
+    /// Authenticates a client by its ticket.
     async fn admit(&self, client: &mut TcpStream) -> io::Result<Option<Arc<PortForwardResult>>> {
         let [version, methods] = read(client).await?;
         let offered = read_many(client, methods.into()).await?;
@@ -169,7 +168,7 @@ impl PortForwardState {
         Ok(outcome)
     }
 
-    /// A connection to the next Pod of the Service that an address means.
+    /// Connects to the next Pod of the Service that an address means.
     async fn forward(
         &self,
         url: &Url,
@@ -188,8 +187,8 @@ impl PortForwardState {
     }
 }
 
-/// Where the client wants to go: the scheme does not matter any more.
-async fn asked(client: &mut TcpStream) -> io::Result<Option<Url>> {
+/// Reads the destination that the client requests.
+async fn read_destination(client: &mut TcpStream) -> io::Result<Option<Url>> {
     let [version, command, _, kind] = read(client).await?;
     let host = match kind {
         1 => Ipv4Addr::from(read::<4>(client).await?).to_string(),
@@ -200,7 +199,7 @@ async fn asked(client: &mut TcpStream) -> io::Result<Option<Url>> {
         }
     };
     let port = u16::from_be_bytes(read(client).await?);
-    // the ports that schemes imply were not written out, and may mean the only one
+    // default ports of schemes may mean the only port of the Service
     let scheme = if port == 443 { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{host}:{port}/")).ok();
     Ok(url.filter(|_| version == SOCKS && command == CONNECT))
@@ -222,7 +221,7 @@ async fn read_many(client: &mut TcpStream, length: usize) -> io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// Carries bytes both ways until either side ends, or the Pod is said not to listen.
+/// Copies bytes in both directions until one side ends, or the kubelet reports an error.
 async fn pump(
     mut forwarder: kube::api::Portforwarder,
     endpoint: &PodEndpoint,

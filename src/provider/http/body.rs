@@ -1,4 +1,4 @@
-//! What goes into a request and what comes out of an answer, by the rules of Python's `requests`. Floor 1.
+//! What goes into a request and what comes out of an answer, by the rules of Python's `requests`.
 
 use encoding_rs::Encoding;
 use url::Url;

@@ -1,4 +1,4 @@
-//! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster. Floor 1.
+//! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster.
 
 mod activity;
 mod body;

@@ -1,4 +1,4 @@
-//! Credentials from a `.netrc` file, which Python's `requests` sends without being asked. Floor 1.
+//! Credentials from a `.netrc` file, which Python's `requests` sends without being asked.
 
 /// The login and password for a host: of its own entry, else of the default one.
 pub(super) fn lookup(text: &str, host: &str) -> Option<(String, String)> {

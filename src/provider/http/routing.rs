@@ -1,4 +1,4 @@
-//! Requests to a Service of the cluster, from wherever this program runs. Floor 1.
+//! Requests to a Service of the cluster, from wherever this program runs.
 //!
 //! Inside the cluster its DNS knows the name. From outside, the API server passes plain GETs on (its service
 //! proxy); everything else goes to a Pod by port-forward. The API server's own credentials go to the API server

@@ -45,7 +45,6 @@ const KNOWN: &[(&[&str], &str)] = &[
         &["cli::ci::args", "cli::ci::results_dir"],
         "the results directory is one of the arguments that it checks",
     ),
-    (&["embedded::store", "embedded::work_queue"], "each write to the store queues work for the controllers"),
     (
         &["engine::control", "engine::safeguards"],
         "a safeguard is a control, and runs probes as the engine does",

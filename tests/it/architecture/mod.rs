@@ -1,4 +1,5 @@
-//! The code keeps to the picture in `src/lib.rs`: who uses whom, what a floor may know, what heads a file.
+//! The code follows the table in `src/lib.rs`: dependencies of modules, I/O per floor, docs and length of
+//! files.
 
 mod cycles;
 mod definitions;
@@ -11,7 +12,7 @@ use fancy_regex::Regex;
 
 use crate::harness::source_tree::{code, files_below, read, relative, root};
 
-/// What floor 0 must not know: it is pure.
+/// Crates and modules that floor 0 must not use.
 const WORLD: [&str; 13] = [
     "tokio",
     "reqwest",
@@ -28,7 +29,7 @@ const WORLD: [&str; 13] = [
     "std::io::std",
 ];
 
-/// The table of `src/lib.rs`: module, floor, what it may use.
+/// The table of `src/lib.rs`: module, floor, and the modules that it may use.
 fn table() -> BTreeMap<String, (u8, Option<BTreeSet<String>>)> {
     let row = Regex::new(r"(?m)^//! \| (\w+) \| (\d) \| (.+) \|$").unwrap();
     let text = read(&root().join("src/lib.rs"));
@@ -80,7 +81,7 @@ fn modules_use_only_what_the_table_allows() {
 #[test]
 fn modules_have_no_cyclic_dependencies() {
     let table = table();
-    // a module may only use what stands before it in some order: take away what is free until nothing is left
+    // topological order: remove modules without dependencies until none is left
     let mut left: BTreeMap<_, BTreeSet<String>> = table
         .iter()
         .map(|(module, (_, uses))| {
@@ -183,7 +184,7 @@ fn repository_url_matches_in_all_files() {
         .find_map(|line| line.strip_prefix("repository = \"")?.strip_suffix('"'))
         .expect("an address in Cargo.toml");
     assert!(manifest.contains(&format!("homepage = \"{address}\"")));
-    // wherever it is repeated, because the place cannot read Cargo.toml, it is the same
+    // files that cannot read Cargo.toml repeat it
     let other = Regex::new(r"github\.com/[\w.-]+/kubectl-chaos[\w-]*").unwrap();
     let mut texts = files_below(&root().join("src"), &[".rs"]);
     for folder in ["docs", "examples", ".github"] {

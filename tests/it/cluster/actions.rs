@@ -1,4 +1,4 @@
-//! Actions on a mock: what they ask of the server, and what becomes of those that match nothing.
+//! Actions against a mock: their requests, and actions that match nothing.
 
 use std::sync::Mutex;
 
@@ -45,7 +45,7 @@ fn mutating_probe_is_rejected_or_treated_as_action() {
         request.path.contains("/pods").then(|| Response::json(&left))
     });
     let chaos = Chaos::new();
-    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so that it is no probe");
+    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so it cannot be a probe");
     assert_eq!(asked(&api), [""; 0]);
     run(&chaos, &api, &json!([probe]), &["--strict=false"]).exits(0);
     let record = &chaos.journal()["kubectl-chaos"]["activities"][0];
@@ -84,7 +84,7 @@ fn action_records_outcome_of_each_target() {
     run(&chaos, &api, &json!([function("action", "pod.actions", "terminate_pods", &all)]), &[]).exits(5);
     let targets = chaos.journal()["kubectl-chaos"]["activities"][0]["targets"].clone();
     let done: Vec<_> = targets.as_array().unwrap().iter().map(|target| target["done"].clone()).collect();
-    // after a refusal nothing more is asked for
+    // no request follows an error
     assert_eq!(done, [json!(true), json!(false), Value::Null], "{targets}");
     assert!(!asked(&api).iter().any(|line| line.starts_with("DELETE") && line.ends_with("/c")));
 }
@@ -107,7 +107,7 @@ fn pod_deletion_requires_matching_uid() {
     );
 }
 
-/// Kubernetes 1.22 and later take evictions in `policy/v1`; the cluster of the tests knows only the version before.
+/// Kubernetes 1.22 and later accept evictions in `policy/v1`; the test cluster has only the version before.
 #[test]
 fn eviction_uses_api_version_of_server() {
     for version in ["v1", "v1beta1"] {
@@ -151,7 +151,7 @@ fn eviction_uses_api_version_of_server() {
             assert_eq!(eviction.metadata.name.as_deref(), Some("a"));
             let uid = eviction.delete_options.unwrap().preconditions.unwrap().uid;
             assert_eq!(uid.as_deref(), Some("uid-a"));
-            // and it says nothing that the schema does not know
+            // and it has only keys of the schema
             assert_eq!(
                 serde_json::to_value(serde_json::from_value::<Eviction>(body.clone()).unwrap()).unwrap(),
                 body

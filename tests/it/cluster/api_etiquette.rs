@@ -1,4 +1,4 @@
-//! How requests are made: in pages, with patience, within their time; and what is said of those that are refused.
+//! API requests: pages, retries, timeouts, and the messages for errors.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -79,7 +79,7 @@ fn busy_server_is_retried_after_retry_after() {
 
 #[test]
 fn non_idempotent_request_is_not_retried() {
-    // 503 says nothing of whether it was done
+    // a 503 does not show whether the request took effect
     let api = api(|request| match request.method.as_str() {
         "POST" => Some(Response::with(503, &[("Retry-After", "0")], "")),
         _ => None,
@@ -118,5 +118,5 @@ fn api_errors_include_hint() {
         }
     };
     check(401, &["a token may have expired", "kubectl config view --minify"]);
-    check(403, &["not allowed; see `kubectl auth can-i list pods -n shop`", "you may not"]);
+    check(403, &["check the permission with `kubectl auth can-i list pods -n shop`", "you may not"]);
 }

@@ -1,4 +1,4 @@
-//! Which cluster is meant, and as whom: by kubectl's rules.
+//! The cluster and the user of a run, by the rules of kubectl.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn count() -> Value {
     experiment(&json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}))]))
 }
 
-/// Counts, and gives the request that did.
+/// Counts Pods, and returns the request.
 fn counted(chaos: &Chaos, server: &Server, arguments: &[&str]) -> Request {
     chaos.experiment(&count(), arguments).exits(0);
     assert_eq!(chaos.journal()["run"][0]["output"], 2);
@@ -45,7 +45,7 @@ fn kubeconfig_files_are_merged_with_first_value_winning() {
         json!({"current-context": "two", "clusters": [
                 {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}},
                 {"name": "d", "cluster": {"server": other.url("")}}],
-            // relative to the file that says it
+            // relative to the kubeconfig file
             "users": [{"name": "u", "user": {"tokenFile": "secret"}}, {"name": "v", "user": {"token": "other"}}],
             "contexts": [{"name": "two", "context": {"cluster": "d", "user": "v", "namespace": "shop"}}]}),
     );
@@ -72,7 +72,7 @@ fn connection_flags_override_kubeconfig() {
     assert_eq!(bearer(&request), Some("Bearer mine"));
     assert!(request.path.starts_with("/api/v1/namespaces/other/pods?"), "{}", request.path);
     assert_eq!(chaos.journal()["kubectl-chaos"]["namespace"], "other");
-    // and an activity's own namespace over both
+    // the namespace of an activity overrides both
     let pods = json!({"label_selector": "a=b", "ns": "third"});
     let method = json!([function("probe", "pod.probes", "count_pods", &pods)]);
     chaos.experiment(&experiment(&method), given).exits(0);
@@ -119,7 +119,7 @@ fn exec_credential_plugin_provides_token() {
 
 #[test]
 fn cluster_requests_use_configured_proxy() {
-    // a proxy that connects nobody: that it was asked is what counts
+    // a proxy that refuses every connection: only the request to it matters
     let proxy = || Server::start(|_| Response::new(502, "text/plain", "no"));
     let check = |config: &dyn Fn(&Chaos, &Server) -> Value, variables: &[&str], asked: bool| {
         let (proxy, chaos) = (proxy(), Chaos::new());
@@ -154,7 +154,7 @@ fn chaos_toolkit_keys_configure_cluster() {
     let (server, chaos) = (server(), Chaos::new());
     let chaos = chaos.env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", "of-the-keys");
     assert_eq!(bearer(&counted(&chaos, &server, &[])), Some("Bearer of-the-keys"));
-    // as secrets of one activity, and only of that one
+    // as secrets of only one activity
     let chaos = Chaos::new();
     let mut experiment = count();
     experiment["method"][0]["provider"]["secrets"] = json!(["k8s"]);

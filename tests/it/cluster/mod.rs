@@ -1,5 +1,5 @@
-//! How a cluster is talked to, against a mock of its API server: what a real one shows only with effort, or not in
-//! the version that the tests have.
+//! Communication with a cluster, against a mock of its API server: cases that are hard to produce on a real
+//! cluster, or that its version does not have.
 
 mod actions;
 mod api_etiquette;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Finished, Request, Response, Server, experiment, kubeconfig, refused};
 
-/// An API server that knows its version, and for the rest answers with what `more` has an answer to.
+/// An API server with a version. `more` answers other requests.
 fn api(more: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Server {
     Server::start(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
@@ -33,7 +33,7 @@ fn run(chaos: &Chaos, api: &Server, method: &Value, arguments: &[&str]) -> Finis
     chaos.experiment(&experiment(method), given.iter().chain(arguments))
 }
 
-/// What was asked of a server, but for what every run asks.
+/// The requests to a server, without those of every run.
 fn asked(api: &Server) -> Vec<String> {
     let requests = api.requests().into_iter();
     let own = |path: &str| path == "/version" || path.ends_with("/namespaces/kube-system");

@@ -1,4 +1,4 @@
-//! What a change comes to that changes nothing, has no answer, is cut, or would hit more than was meant.
+//! Mutations without effect, without a response, interrupted ones, and those with too many targets.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn scale(replicas: u32) -> Value {
     )
 }
 
-/// A server with one Deployment, that takes its time for every change. What it did stands in the log.
+/// A server with one Deployment that is slow for every change, and logs the changes.
 fn slow(time: Duration, log: &Arc<Mutex<Vec<String>>>) -> Server {
     let (log, state) = (Arc::clone(log), Mutex::new((0, 2)));
     api(move |request| {
@@ -59,7 +59,7 @@ fn fault_already_present_has_no_effect() {
     let allowed =
         json!([{"name": "kubectl-chaos", "activities": {"scale_deployment": {"allow-empty": true}}}]);
     run(json!([scale(2)]), json!({"extensions": allowed}), 0);
-    // what is put back need not have been away
+    // a rollback succeeds if there is nothing to restore
     run(json!([scale(0), scale(2)]), json!({"rollbacks": [scale(2)]}), 0);
 }
 
@@ -111,8 +111,8 @@ fn empty_name_is_rejected() {
     }
     let everything =
         function("action", "actions", "kill_microservice", &json!({"name": "", "label_selector": ""}));
-    run(&chaos, &api, &json!([everything]), &["--no-validation"]).says("nothing is selected");
-    run(&chaos, &api, &json!([everything]), &[]).exits(3).says("selects nothing");
+    run(&chaos, &api, &json!([everything]), &["--no-validation"]).says("no selector: this would affect");
+    run(&chaos, &api, &json!([everything]), &[]).exits(3).says("has no selector");
     assert!(!asked(&api).iter().any(|line| line.starts_with("DELETE")), "{:?}", asked(&api));
 }
 

@@ -1,4 +1,4 @@
-//! The four steps of what changes a cluster, on a mock: nothing is changed outside them.
+//! The four steps of a mutation, against a mock: nothing changes outside them.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ fn process(name: &str, script: &str) -> Value {
         {"type": "process", "path": "sh", "arguments": ["-c", script]}})
 }
 
-/// A Pod that stays, whatever is asked of it.
+/// A server with a Pod that no request deletes.
 fn stubborn() -> Server {
     api(|request| match request.method.as_str() {
         "DELETE" => Some(Response::json(&json!({}))),
@@ -50,7 +50,7 @@ fn safeguards_and_dynamic_config_cannot_mutate() {
         assert_eq!(deletions(&api), [""; 0], "{more}");
         finished
     };
-    run(&control(&guard), &[], 3).says("changes the cluster, so that it is no probe");
+    run(&control(&guard), &[], 3).says("changes the cluster, so it cannot be a probe");
     run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3).says("a safeguard only looks");
     let told = "calls terminate_pods, which changes the cluster, where a probe only looks";
     for lenient in ["--strict=false", "--no-validation"] {
@@ -77,7 +77,7 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
     });
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
-    // no file may grow beyond 32 KiB: writing more fails, as on a full disk
+    // files are limited to 32 KiB: writes beyond fail, like on a full disk
     let fill = process("fill", "head -c 100000 /dev/zero | tr '\\0' x");
     let rollbacks = json!({"rollbacks": [kill("action", "app=second")]});
     let experiment = with(experiment(&json!([fill, kill("action", "app=first")])), &rollbacks);

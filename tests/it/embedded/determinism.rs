@@ -75,7 +75,7 @@ fn timestamps_come_from_clock() {
 #[test]
 fn embedded_run_prints_seed() {
     let chaos = Chaos::new();
-    let line = |seed: &str| format!("a fresh embedded cluster, seed {seed}: nothing else is touched");
+    let line = |seed: &str| format!("starting an embedded cluster, seed {seed};");
     let experiment = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&experiment, ["--embedded"]).exits(0).says(&line("0"));
     chaos.experiment(&experiment, ["--embedded", "--seed", "7"]).exits(0).says(&line("7"));

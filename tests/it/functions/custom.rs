@@ -1,4 +1,5 @@
-//! Custom resources: their definitions come and go with the test, their objects by functions. Chaos Mesh's are such.
+//! Custom resources, such as those of Chaos Mesh. The tests create the definitions, and functions the
+//! objects.
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ fn definition(group: &str, version: &str, kind: &str, plural: &str, scope: &str)
             "versions": [{"name": version, "served": true, "storage": true, "schema": schema}]}})
 }
 
-/// Definitions that go with the test, those that were there before left alone.
+/// Definitions that are deleted after the test. Existing ones are kept.
 struct Definitions<'a>(&'a Site, Vec<String>);
 
 const ALL: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -95,7 +96,7 @@ pub fn custom_objects_are_created_patched_and_deleted(site: &Site) {
         fails("crd.probes.list_cluster_custom_objects", &kind("wheels"), "not found"),
         act("crd.actions.patch_cluster_custom_object", &joined(one("gears"), &change(2))),
         reads(&gear, "/spec", json!({"size": 2, "color": "red"})),
-        // a replacement has to say which version it replaces
+        // a replacement must name the version that it replaces
         refused(
             "crd.actions.replace_cluster_custom_object",
             &joined(one("gears"), &body(object("Gear", "one", 3))),
@@ -107,7 +108,7 @@ pub fn custom_objects_are_created_patched_and_deleted(site: &Site) {
         gone(gear),
         act("crd.actions.create_custom_object", &joined(kind("widgets"), &body(object("Widget", "one", 3)))),
         reads(&widget, "/spec/size", size(3)),
-        // it is there: the Chaos Toolkit calls that a success
+        // it exists: the Chaos Toolkit reports a success
         came_to(
             "mismatch",
             "crd.actions.create_custom_object",
@@ -154,7 +155,7 @@ pub fn chaos_mesh_faults_are_created_and_deleted(site: &Site) {
     let none = json!({});
     let (end, stop) = (json!({"name": "fault"}), json!({"name": "busy"}));
     let delete = || act("chaosmesh.network.actions.delete_network_fault", &end);
-    // nobody injects anything here, and that it is written down is no fault
+    // Chaos Mesh is not installed: an object without an injection is no fault
     let unseen = |name: &str, arguments: &Value| came_to("unknown", name, arguments);
     let steps = [
         unseen("chaosmesh.network.actions.add_latency", &fault(&json!({"latency": "10ms"}))),

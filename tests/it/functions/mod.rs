@@ -1,10 +1,12 @@
-//! Every function that an experiment can call, through the shipped binary and a kubeconfig: one suite, held on an
-//! embedded cluster of each test's own with every `cargo test`, and on a real one where `KUBECTL_CHAOS_TEST_CONTEXT`
-//! names it. Where the two differ, the embedded one is wrong.
+//! Every function that an experiment can call, through the binary and a kubeconfig. The suite runs on an
+//! embedded cluster per test with every `cargo test`, and on a real one if `KUBECTL_CHAOS_TEST_CONTEXT`
+//! names it. If the two differ, the embedded one is wrong.
 //!
-//! What the embedded cluster does not claim to do is held on the real one alone (`real`): commands in Pods
-//! (`exec_in_pods`) and rights. Nothing counts the Pods of its `StatefulSets` and `DaemonSets`: there the test says
-//! what their controllers would.
+//! Features that the embedded cluster does not have are tested on the real one alone (`real`): commands in
+//! Pods
+//! (`exec_in_pods`) and permissions. It has no controllers for `StatefulSets` and `DaemonSets`: the tests set
+//! the
+//! status that these controllers would set.
 
 mod custom;
 mod nodes;
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Site, object, pod_spec};
 
-/// Holds each part on a site of its own.
+/// Runs each part on its own cluster or namespace.
 macro_rules! suite {
     (both: $($of:ident :: $part:ident),+; here: $($of_here:ident :: $here:ident),+ $(,)?) => {
         /// On an embedded cluster.
@@ -67,13 +69,13 @@ suite!(
     workloads::deployments_are_created_scaled_and_awaited,
     workloads::stateful_sets_are_created_scaled_and_awaited,
     workloads::deprecated_functions_behave_like_replacements;
-    // Pods that run on the real cluster are on its one node, where they are not alone; and nothing listens there
+    // the real cluster has one node with other Pods on it, and no image that listens
     here:
     nodes::disruption_budget_blocks_drain,
     services::service_is_reached_through_its_pods,
 );
 
-/// A workload with one container; name, `app` and `name` labels are the same.
+/// A workload with one container. Its labels `app` and `name` have the value of its name.
 fn workload(kind: &str, name: &str, replicas: u32, image: &str) -> Value {
     let mut spec = json!({"selector": {"matchLabels": {"app": name}},
         "template": {"metadata": {"labels": {"app": name, "name": name}}, "spec": pod_spec(image)}});
@@ -97,13 +99,13 @@ fn every_function_is_tested() {
         include_str!("workloads.rs"),
     ];
     let is_called = |name: &str| parts.iter().any(|part| part.contains(&format!("\"{name}\"")));
-    // an alias is the same function once more
+    // an alias is the same function
     let mut seen = BTreeSet::new();
     let own = functions().filter(|function| seen.insert((function.about, function.name)));
     let left_out: Vec<String> = own
         .map(|function| format!("{}.{}", function.module.trim_start_matches("chaosk8s."), function.name))
         .filter(|name| !is_called(name))
         .collect();
-    // held on the real cluster, where there are containers
+    // tested on the real cluster, which has containers
     assert_eq!(left_out, ["pod.actions.exec_in_pods"]);
 }

@@ -1,4 +1,4 @@
-//! Nodes: made, closed, looked at, emptied, deleted. They are the test's own, and nothing runs behind them.
+//! Nodes: created, cordoned, probed, drained, deleted. The tests create their own, without kubelets.
 
 use ::http::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::steps::{act, came_to, fails, gone, holds, play, reads, refused};
 use crate::harness::{Site, object, pod};
 
-/// Nodes with a label that only this test has; they go with it.
+/// Nodes with a label of this test. They are deleted when the value is dropped.
 struct Nodes<'a>(&'a Site, Vec<String>);
 
 impl<'a> Nodes<'a> {
@@ -34,7 +34,7 @@ impl<'a> Nodes<'a> {
         arguments
     }
 
-    /// What a kubelet would say of the node.
+    /// Sets the conditions of a node like a kubelet.
     fn tell(&self, index: usize, conditions: &[(&str, &str)]) {
         let condition = |(of, status): &(&str, &str)| {
             json!({"type": of, "status": status, "reason": "Suite", "message": "made up",
@@ -119,7 +119,7 @@ pub fn node_conditions_are_probed(site: &Site) {
     play(site, &steps);
 }
 
-/// A Pod that is on a node without ever having been placed there.
+/// A Pod bound to a node without a scheduler.
 fn tenant(node: &str, name: &str, more: &Value) -> Value {
     let mut tenant = pod(name);
     tenant["spec"]["nodeName"] = json!(node);
@@ -135,7 +135,7 @@ fn tenant(node: &str, name: &str, more: &Value) -> Value {
 pub fn nodes_are_drained_by_eviction_rules(site: &Site) {
     let nodes = Nodes::create(site, &["a", "b"]);
     let pods = site.at("v1", "pods");
-    // an owner that no controller acts for
+    // an owner without a controller
     let owner = object("v1", "ConfigMap", "tenant", &json!({}));
     let owner = site.create(&site.at("v1", "configmaps"), &owner);
     let owned = json!({"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "tenant",
@@ -146,7 +146,7 @@ pub fn nodes_are_drained_by_eviction_rules(site: &Site) {
         arguments
     };
     let node = &nodes.1[0];
-    // what keeps its files on the node stays, unless it is said that they may go
+    // Pods with local storage stay unless the arguments allow their deletion
     site.create(&pods, &tenant(node, "files", &json!({"volumes": [{"name": "v", "emptyDir": {}}]})));
     let steps = [
         act("node.actions.drain_nodes", &drain(json!({}))),
@@ -157,7 +157,7 @@ pub fn nodes_are_drained_by_eviction_rules(site: &Site) {
         reads(&pods, "names", json!([])),
     ];
     play(site, &steps);
-    // what nobody would make again is not touched
+    // Pods without a controller are not evicted
     site.create(&pods, &tenant(node, "lone", &json!({})));
     let steps = [
         refused("node.actions.drain_nodes", &drain(json!({})), "is unmanaged, cannot drain this node"),
@@ -172,7 +172,7 @@ pub fn nodes_are_drained_by_eviction_rules(site: &Site) {
     play(site, &[act("node.actions.drain_nodes", &by_pod), reads(&pods, "names", json!([]))]);
 }
 
-/// What a budget says holds a drain back, until it may go on; Pods of `DaemonSets` stay where they are.
+/// A disruption budget blocks a drain until it allows the eviction. Pods of `DaemonSets` stay.
 pub fn disruption_budget_blocks_drain(site: &Site) {
     site.create(
         &site.at("apps/v1", "deployments"),

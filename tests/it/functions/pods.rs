@@ -1,4 +1,4 @@
-//! Pods: chosen in every way and killed, counted, judged, read.
+//! Pods: selected, killed, counted, checked for readiness, and their logs.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ pub fn pods_are_selected_by_every_argument(site: &Site) {
     ];
     let (last, steps) = steps.split_last().unwrap();
     play(site, steps);
-    // nothing matched: nothing was tried, and nothing is proven
+    // no Pod matched: nothing was attempted, and nothing is proven
     let Step::Activity { activity, .. } = last else { unreachable!() };
     site.run(&json!([activity]), &[]).exits(5).says("nothing matched");
     let one = names(&site.read(&site.at("v1", "pods?labelSelector=app%3Dweb")).body);

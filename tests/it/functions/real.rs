@@ -1,4 +1,4 @@
-//! What only a real cluster has: containers to run commands in, and rights.
+//! Features that only a real cluster has: commands in containers, and permissions.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ fn exec_in_pods_runs_command() {
     assert_eq!(String::from_utf8_lossy(&seen), "/tmp/touched\n");
 }
 
-/// Whoever may do nothing is told so by every probe, with what shows it.
+/// Without permissions every probe names the missing one, and a command that checks it.
 #[test]
 #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
 fn every_probe_names_missing_permission() {

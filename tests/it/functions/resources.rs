@@ -115,7 +115,7 @@ pub fn network_policies_are_created_and_deleted(site: &Site) {
         reads(&all, "/items/0/spec/policyTypes", json!(["Ingress"])),
         act("networking.actions.remove_deny_all_ingress", &none),
         reads(&all, "names", json!([])),
-        // a policy for nobody
+        // a policy that selects no Pod
         came_to("mismatch", "networking.actions.deny_all_ingress", &other),
         act("networking.actions.remove_deny_all_ingress", &none),
         act("networking.actions.deny_all_egress", &none),

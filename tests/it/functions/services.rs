@@ -1,4 +1,4 @@
-//! Probes that ask a Service by its name, through the API server.
+//! Probes that request a Service by its name, through the API server.
 
 use serde_json::{Value, json};
 
@@ -22,14 +22,14 @@ pub fn service_without_pods_reports_no_endpoints(site: &Site) {
     create(site);
     let asked = ask(site, "http://web.svc/");
     assert_eq!(asked["status"], "failed");
-    assert!(asked["exception"].to_string().contains("no endpoints: no ready Pod stands behind"), "{asked:#}");
+    assert!(asked["exception"].to_string().contains("has no ready endpoints"), "{asked:#}");
     let asked = ask(site, "http://other.svc/");
-    assert!(asked["exception"].to_string().contains("there is no Service other"), "{asked:#}");
+    assert!(asked["exception"].to_string().contains("Service other does not exist"), "{asked:#}");
     let asked = ask(site, "http://web.svc:81/");
     assert!(asked["exception"].to_string().contains("has no port 81"), "{asked:#}");
 }
 
-/// A real cluster has no image here that listens: the tests of the image ask there.
+/// Embedded only: the real cluster has no image here that listens. The tests in `image` cover it.
 pub fn service_is_reached_through_its_pods(site: &Site) {
     create(site);
     let deployment = workload("Deployment", "web", 2, LISTENS);

@@ -1,17 +1,17 @@
-//! What a test of functions is made of: activities of one experiment, and looks at the cluster between them.
+//! The steps of a function test: activities of an experiment, and checks of the cluster between them.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Site, function};
 
-/// One thing after the other.
+/// One step.
 pub enum Step {
-    /// An activity, and what has to come of it: a status, a text in its output or its error, and the state of its
-    /// effect where it is an action.
+    /// An activity and its expected result: a status, a text in its output or its error, and the state of its
+    /// effect if it is an action.
     Activity { activity: Value, status: &'static str, shows: String, effect: &'static str },
-    /// What the API has to say by then.
+    /// An expected value in the API.
     Look { path: String, at: String, is: Value },
-    /// There must be nothing there.
+    /// An object that must not exist.
     Nothing { path: String },
 }
 
@@ -31,7 +31,7 @@ pub fn act(name: &str, arguments: &Value) -> Step {
     step("action", name, arguments, "succeeded", "")
 }
 
-/// An action that succeeds, and whose effect is in another state.
+/// An action that succeeds with another state of its effect.
 pub fn came_to(effect: &'static str, name: &str, arguments: &Value) -> Step {
     let mut step = act(name, arguments);
     if let Step::Activity { effect: expected, .. } = &mut step {
@@ -40,32 +40,32 @@ pub fn came_to(effect: &'static str, name: &str, arguments: &Value) -> Step {
     step
 }
 
-/// An action that fails, and says so.
+/// An action that fails with this error.
 pub fn refused(name: &str, arguments: &Value, shows: &str) -> Step {
     step("action", name, arguments, "failed", shows)
 }
 
-/// A probe that has an answer, which shows this.
+/// A probe that succeeds with this output.
 pub fn holds(name: &str, arguments: &Value, shows: &str) -> Step {
     step("probe", name, arguments, "succeeded", shows)
 }
 
-/// A probe that fails, and says so.
+/// A probe that fails with this error.
 pub fn fails(name: &str, arguments: &Value, shows: &str) -> Step {
     step("probe", name, arguments, "failed", shows)
 }
 
-/// What stands at a place (a JSON pointer) of a document of the API. In a list, `names` stands for the names of all.
+/// Expects a value at a JSON pointer of an API document. In a list, `names` selects the names of all items.
 pub fn reads(path: impl Into<String>, at: &str, is: Value) -> Step {
     Step::Look { path: path.into(), at: at.to_owned(), is }
 }
 
-/// Nothing is there any more.
+/// Expects that an object does not exist.
 pub fn gone(path: impl Into<String>) -> Step {
     Step::Nothing { path: path.into() }
 }
 
-/// The names of what a list has.
+/// The names of the items of a list.
 pub fn names(list: &Value) -> Value {
     let items = list["items"].as_array().into_iter().flatten();
     items.map(|item| item["metadata"]["name"].clone()).collect()
@@ -78,13 +78,13 @@ fn stands(answer: &Answer, at: &str, is: &Value) -> bool {
     answer.body.pointer(at).unwrap_or(&Value::Null) == is
 }
 
-/// Goes through the steps: activities that follow each other are one run.
+/// Executes the steps. Consecutive activities are one run.
 #[track_caller]
 pub fn play(site: &Site, steps: &[Step]) {
     play_with(site, steps, &[]);
 }
 
-/// The same, with more arguments for the binary.
+/// Executes the steps with more arguments for the binary.
 #[track_caller]
 pub fn play_with(site: &Site, steps: &[Step], flags: &[&str]) {
     for group in steps.chunk_by(|one, next| one.is_activity() && next.is_activity()) {
@@ -102,7 +102,7 @@ impl Step {
     }
 }
 
-/// Runs activities in one run, and holds each against what has to come of it.
+/// Executes activities in one run, and checks the result of each.
 #[track_caller]
 fn run(site: &Site, group: &[Step], flags: &[&str]) {
     let activity = |step: &Step| match step {

@@ -1,4 +1,4 @@
-//! Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets`: made, scaled, restarted, deleted, waited for.
+//! Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets`: created, scaled, restarted, deleted, awaited.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const NO_IMAGE: &str = "embedded/no-such-image:1";
 
 fn is_complete(answer: &Answer) -> bool {
     let (wanted, status) = (&answer.body["spec"]["replicas"], &answer.body["status"]);
-    // a status of before says nothing of what is wanted now
+    // an old status says nothing about the new specification
     status["observedGeneration"] == answer.body["metadata"]["generation"]
         && ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|field| status[field] == *wanted)
 }
@@ -71,7 +71,7 @@ pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
     let newest = sets.iter().find(|set| set["spec"]["replicas"] == 1).unwrap();
     let (name, uid) = (&newest["metadata"]["name"], &newest["metadata"]["uid"]);
     play(site, &[act("replicaset.actions.delete_replica_set", &json!({"name": name}))]);
-    // its Deployment makes another one
+    // its Deployment creates another one
     let path = site.at("apps/v1", &format!("replicasets/{}", name.as_str().unwrap()));
     site.until(&path, |answer| answer.code == 200 && answer.body["metadata"]["uid"] != *uid);
     site.until(&one, is_complete);
@@ -135,7 +135,7 @@ pub fn stateful_sets_are_created_scaled_and_awaited(site: &Site) {
     ];
     play(site, &steps);
     if site.is_embedded {
-        // nobody but the test counts there: it knows beforehand
+        // only the test sets the status there
         site.comes_to(&one, &json!({"replicas": 2}));
     }
     let steps = [
@@ -161,7 +161,7 @@ pub fn stateful_sets_are_created_scaled_and_awaited(site: &Site) {
 
 pub fn daemon_sets_are_created_patched_and_awaited(site: &Site) {
     let one = site.at("apps/v1", "daemonsets/agent");
-    // another test makes Nodes of its own meanwhile: this one is for the Node that was there before
+    // other tests create Nodes at the same time: this one selects the original Node
     let nodes = site.read("/api/v1/nodes?labelSelector=kubernetes.io%2Fhostname").body;
     let host = &nodes["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"];
     let mut daemon_set = workload("DaemonSet", "agent", 1, IMAGE);

@@ -1,4 +1,4 @@
-//! What watches a run: whatever the order of events, the journal is JSON at every instant.
+//! Event watchers: for every order of events, the journal is valid JSON at any time.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use super::strategies::{text, value};
 const PHASES: [RunPhase; 5] =
     [RunPhase::Before, RunPhase::Method, RunPhase::During, RunPhase::After, RunPhase::Rollbacks];
 
-/// What an event is made of; events themselves cannot be copied.
+/// The parts of an event. Events themselves cannot be copied.
 #[derive(Clone, Debug)]
 struct Seed {
     kind: u8,
@@ -36,7 +36,7 @@ struct Seed {
     at: i64,
     text: String,
     value: Value,
-    /// Whether the copy of the file is brought up to date after it.
+    /// Whether the copy of the file is updated after it.
     written: bool,
 }
 
@@ -172,7 +172,7 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
     }
 }
 
-/// The two copies of the file, of which one is seen.
+/// The two copies of the file. One of them is visible.
 #[derive(Default)]
 struct Copies {
     files: [Vec<u8>; 2],
@@ -200,7 +200,7 @@ impl Copies {
     }
 }
 
-/// How many items there are at that place.
+/// The number of items at a place.
 fn items(journal: &Value, way: &[&str]) -> Option<usize> {
     way.iter().try_fold(journal, |value, key| value.get(key))?.as_list().map(<[_]>::len)
 }

@@ -1,4 +1,4 @@
-//! Experiments of any shape: validated, read, and their activities filled.
+//! Experiments of any shape: validated and parsed, with placeholders substituted.
 
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ fn part() -> impl Strategy<Value = Value> {
     tree(word.prop_map(Value::Text).boxed(), key.boxed())
 }
 
-/// Keys that should be there most of the time, each with what should be there or with anything.
+/// Keys that are present in most cases, with a valid or an arbitrary value.
 fn shaped(keys: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
     let entries: Vec<_> = keys
         .into_iter()

@@ -1,4 +1,4 @@
-//! Whatever is read from outside: nothing in it makes the library panic, hang, or say something untrue.
+//! Fuzz targets: no input makes the library panic, hang, or return a wrong result.
 //!
 //! `cargo test` runs some hundred cases of each target, the same ones each time. With
 //! `KUBECTL_CHAOS_FUZZ_SECONDS=600` the targets share that time, one after the other, with new cases in every
@@ -26,14 +26,14 @@ use proptest::test_runner::{
 };
 use ring::rand::SecureRandom as _;
 
-/// How many targets share the time: the calls of [`fuzz`].
+/// The number of targets that share the time: the calls of [`fuzz`].
 const TARGETS: u32 = 15;
-/// How many cases there are where no time is given.
+/// The number of cases without a time budget.
 const CASES: u32 = 300;
-/// The longest that one case may take, on a busy machine, without optimisation.
+/// The time limit of one case, on a busy machine, without optimisation.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// Holds a property against many cases.
+/// Checks a property with many cases.
 fn fuzz<S>(name: &str, strategy: impl Fn() -> S, property: fn(S::Value) -> TestCaseResult)
 where
     S: Strategy,
@@ -42,7 +42,7 @@ where
     fuzz_cases(name, CASES, strategy, property);
 }
 
-/// The same with another number of cases, for those that take long.
+/// Checks a property with another number of cases, for slow targets.
 fn fuzz_cases<S>(name: &str, count: u32, strategy: impl Fn() -> S, property: fn(S::Value) -> TestCaseResult)
 where
     S: Strategy,
@@ -66,7 +66,7 @@ where
     println!("{name}: {cases} cases");
 }
 
-/// One target at a time: time that is shared between them is worth nothing.
+/// One target at a time: concurrent targets would share their time.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +86,7 @@ where
     }
 }
 
-/// Holds the property on a thread of its own, so that one that never ends can be told.
+/// Checks the property on its own thread, to detect one that never ends.
 struct Worker<V> {
     cases: mpsc::Sender<V>,
     results: mpsc::Receiver<TestCaseResult>,
@@ -116,7 +116,7 @@ impl<V: Clone + Debug + Send + 'static> Worker<V> {
         self.cases.send(case.clone()).expect("a thread that takes cases");
         match self.results.recv_timeout(BOUND) {
             Ok(held) => held,
-            // not to be shrunk: the thread is still at it
+            // no shrinking: the thread still runs
             Err(RecvTimeoutError::Timeout) => {
                 eprintln!("a case took longer than {BOUND:?}: {case:#?}");
                 std::process::abort();

@@ -100,7 +100,7 @@ const YAML_SIGNS: [&str; 48] = [
     "2001-12-14t21:59:43.10-05:00",
 ];
 
-/// A place is in the text: it is on one of its lines, and not beyond the end of that line.
+/// Checks that a place is in the text: on one of its lines, and not beyond its end.
 fn check_place(fault: &Diagnostic, text: &str) -> TestCaseResult {
     if fault.message == "empty" {
         return Ok(());
@@ -108,7 +108,7 @@ fn check_place(fault: &Diagnostic, text: &str) -> TestCaseResult {
     let Some(place) = fault.position else {
         return Err(TestCaseError::fail(format!("no place: {fault}")));
     };
-    // YAML knows breaks that JSON does not: a place that fits either way of counting is fine
+    // YAML has line breaks that JSON does not have: either way of counting is valid
     let lines: Vec<&str> = text.split('\n').collect();
     let yaml_lines = text.replace("\r\n", "\n").replace('\r', "\n");
     let fits = |lines: &[&str]| {
@@ -129,7 +129,7 @@ fn check_read(read: &Result<Document, Diagnostic>, text: &str) -> TestCaseResult
     }
 }
 
-/// What `serde_json` reads is what we read, but for its limits of numbers.
+/// Compares the reader with `serde_json`, except for its limits of numbers.
 fn same(theirs: &Json, ours: &Value) -> bool {
     match (theirs, ours) {
         (Json::Null, Value::Null) => true,
@@ -196,7 +196,7 @@ fn yaml_reader_handles_any_text() {
 
 #[test]
 fn values_round_trip_through_yaml() {
-    // texts that YAML 1.1 takes for nothing else; numbers with an exponent are no numbers there without a point
+    // texts that are only strings in YAML 1.1; there, numbers with an exponent need a decimal point
     let plain = || "t[g-mz -]{0,12}z".boxed();
     let values = move || tree(plain().prop_map(Value::Text).boxed(), plain());
     fuzz("values to YAML and back", values, |value| {

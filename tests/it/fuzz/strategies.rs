@@ -1,4 +1,4 @@
-//! What cases are made of.
+//! Strategies for the inputs of the fuzz targets.
 
 use kubectl_chaos::value::{Map, Value};
 use proptest::collection::vec;
@@ -17,7 +17,7 @@ pub fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Pieces one after the other: with the signs of a language most of it gets past the first character.
+/// A sequence of pieces: with the signs of a language, most inputs get past the first character.
 pub fn pieces(of: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
     let piece = prop_oneof![8 => select(of).prop_map(str::to_owned), 1 => text()];
     vec(piece, 0..most).prop_map(|pieces| pieces.concat())
@@ -27,7 +27,7 @@ pub fn pieces(of: &'static [&'static str], most: usize) -> impl Strategy<Value =
 pub fn number() -> impl Strategy<Value = Value> {
     let float =
         select(&[0.0, -0.0, 1e16, 1e-7, 5e-324, 1.797e308, f64::NAN, f64::INFINITY, f64::NEG_INFINITY][..]);
-    // 38 digits are what is read
+    // the readers accept 38 digits
     let most = 10_i128.pow(38) - 1;
     prop_oneof![
         (-3_i128..600).prop_map(Value::Int),
@@ -43,7 +43,7 @@ pub fn value() -> impl Strategy<Value = Value> {
     tree(text().prop_map(Value::Text).boxed(), text().boxed())
 }
 
-/// Any value, its texts and keys from there.
+/// Any value with texts and keys from these strategies.
 pub fn tree(texts: BoxedStrategy<Value>, keys: BoxedStrategy<String>) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::Bool), number(), texts];
     leaf.prop_recursive(4, 32, 6, move |inner| {
@@ -55,11 +55,11 @@ pub fn tree(texts: BoxedStrategy<Value>, keys: BoxedStrategy<String>) -> impl St
     })
 }
 
-/// Good documents to be damaged.
+/// Valid documents to damage.
 fn good() -> Vec<String> {
     let files = golden::cases().into_iter().flat_map(|case| std::fs::read_dir(case).unwrap());
     let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    // the same order everywhere, so that the same cases come
+    // a fixed order, so that the cases are the same everywhere
     paths.sort();
     let experiments = paths.into_iter().filter(|path| {
         let name = path.file_name().unwrap().to_string_lossy();
@@ -68,7 +68,7 @@ fn good() -> Vec<String> {
     experiments.map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-/// One way of damaging a text, at a share of its length.
+/// One way to damage a text, at a fraction of its length.
 #[derive(Clone, Debug)]
 enum Damage {
     Insert(f64, String),
@@ -77,7 +77,7 @@ enum Damage {
     Cut(f64),
 }
 
-/// A good document with some damage.
+/// A valid document with some damage.
 pub fn damaged(signs: &'static [&'static str]) -> impl Strategy<Value = String> {
     let place = 0.0..1.0_f64;
     let inserted = prop_oneof![3 => select(signs).prop_map(str::to_owned), 1 => text()];

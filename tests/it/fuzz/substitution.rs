@@ -34,7 +34,7 @@ fn substitution_handles_any_text() {
             prop_assert_eq!(format!("{got:?}"), format!("{given:?}"));
         }
         scope.fill(&value);
-        // nothing to fill in, nothing changes but the doubled sign
+        // without placeholders only the escaped sign changes
         let empty = Scope::default().fill_text(&text);
         prop_assert_eq!(empty, Value::Text(text.replace("$$", "$")));
         Ok(())
@@ -69,7 +69,7 @@ fn configuration_handles_any_declaration() {
 
 #[test]
 fn secrets_are_masked_in_any_text() {
-    // the mask itself hides nothing; shorter secrets are masked only where they are the whole text
+    // the mask itself is no secret; shorter secrets are masked only if they are the whole text
     let secret = prop_oneof![
         "[!-)+-~]{4,20}",
         "[!-)+-~][ -)+-~é\n\"\\\\]{3,20}[!-)+-~]",

@@ -142,7 +142,7 @@ fn met(evaluated: Result<Evaluation, String>) -> Option<bool> {
 
 #[test]
 fn regex_handles_any_pattern() {
-    // long runs of one character are what patterns run wild on
+    // long runs of one character cause backtracking
     let looked_at = prop_oneof![
         text(),
         ("[ab0 ]", 1..400_usize).prop_map(|(one, times)| one.repeat(times) + "!"),
@@ -154,7 +154,7 @@ fn regex_handles_any_pattern() {
         let good = check_regex(&pattern).is_ok();
         let tolerance = Value::Map(map([("type", "regex".into()), ("pattern", pattern.as_str().into())]));
         let evaluated = held(&tolerance, &Value::Text(text));
-        // a placeholder may make another pattern of it, and there may be a limit to what is tried
+        // a placeholder may change the pattern, and the number of attempts may be limited
         prop_assert!(
             good || pattern.contains('$') || evaluated.is_err(),
             "{pattern:?} is refused, and tried"
@@ -183,7 +183,7 @@ fn regex_with_excessive_backtracking_is_aborted() {
     fuzz_cases("patterns that backtrack", 10, cases, |(pieces, length)| {
         let pattern = format!("^{}$", pieces.concat());
         let tolerance = Value::Map(map([("type", "regex".into()), ("pattern", pattern.into())]));
-        // that it comes back is all: the bound of a case is the assertion
+        // the time limit of a case is the assertion
         let _ = held(&tolerance, &Value::Text("a".repeat(length) + "!"));
         Ok(())
     });

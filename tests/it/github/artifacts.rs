@@ -1,4 +1,4 @@
-//! What comes from an artifact is an attacker's: it is text, it is bounded, and it decides nothing.
+//! Artifacts are untrusted: their content is escaped text of limited size, and decides nothing.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::mock::{GitHub, US};
 use super::{Job, heard, pull_request};
 use crate::compare::{Seen, journal};
 
-/// The event of a job that looks at what another workflow left, for a branch of a fork.
+/// The event of a job that reads the artifact of another workflow, for a branch of a fork.
 pub fn workflow_run(branch: &str) -> Value {
     json!({"action": "completed", "workflow_run": {"id": 77, "run_attempt": 2, "event": "pull_request",
         "head_branch": branch, "head_sha": "abc", "head_repository": {"full_name": "eve/web", "owner": {"login": "eve"}},
@@ -21,7 +21,7 @@ fn open(github: &GitHub) {
     github.open(5, "eve/web", "fix", "abc");
 }
 
-/// One comment, or none, and what was said.
+/// Checks the comment, if any, and the message.
 #[test]
 fn pull_request_is_found_by_head_of_workflow_run() {
     let github = GitHub::start();
@@ -30,13 +30,13 @@ fn pull_request_is_found_by_head_of_workflow_run() {
     open(&github);
     github.open(6, "eve/web", "fix", "abd");
     let job = job(&github).with_trial(&["failed"; 3], &["held"; 3]);
-    // what the artifact says of it counts for nothing
+    // the pull request number in the artifact is ignored
     job.chaos.write("chaos-results/pull_request", "6");
     job.chaos.write("chaos-results/event.json", pull_request("shop/web").to_string());
     job.publish(&["--comment-id", "web"]).exits(0).says("commented on pull request #5");
     let [comment] = github.of(US).try_into().unwrap();
     assert_eq!(comment.pull_request, 5);
-    // it tells of the run that made the journals
+    // the comment links to the run that wrote the journals
     assert!(comment.body.contains("<!-- kubectl-chaos:run:77:2:fixed/holds -->"), "{}", comment.body);
     assert!(
         comment
@@ -86,7 +86,7 @@ fn no_matching_pull_request_means_no_comment() {
         .says("cannot use --pull-request for an artifact");
 }
 
-/// The title is the artifact's own, and may be the identity of any comment.
+/// The artifact contains the title, which may be the identity of another comment.
 #[test]
 fn artifact_title_cannot_select_comment() {
     let check = |event: &Value, line: &[&str], expected: &str| {
@@ -112,7 +112,7 @@ fn artifact_title_cannot_select_comment() {
     check(&workflow_run("fix"), &[], "workflow-");
     check(&named, &["--experiment", "base/web.json"], "base-web.json-");
     check(&named, &["--comment-id", "mine"], "mine");
-    // nor does a pull request by its title
+    // nor does the title of a pull request
     let github = GitHub::start();
     let victim = github.add(5, US, "<!-- kubectl-chaos:comment:web.json -->\nbroken");
     let mut ran = journal("a", "held", &[]);
@@ -122,7 +122,7 @@ fn artifact_title_cannot_select_comment() {
     assert!(github.of(US)[1].body.starts_with("<!-- kubectl-chaos:comment:title-web.json -->"));
 }
 
-/// Texts that would be more than text, wherever a journal has room for one.
+/// Texts with markup or commands, at every place of a journal that takes a text.
 const HOSTILE: [&str; 9] = [
     "@everyone",
     "]]> </testsuite>",
@@ -171,7 +171,7 @@ fn untrusted_text_is_escaped_in_comment() {
                 from => ("pull_request", pull_request(from)),
             };
             let job = Job::new(event, &file).at(&github, 1).with_run(&hostile(text));
-            // `heard` insists on our own commands
+            // `heard` accepts only commands of this program
             let finished = job.publish(&["--comment-id", "web", "-v", "10"]).exits(0);
             let commands = heard(&finished);
             assert!(
@@ -187,7 +187,7 @@ fn untrusted_text_is_escaped_in_comment() {
                 hidden[0] == "<!-- kubectl-chaos:comment:web -->" && hidden[1].contains("kubectl-chaos:run:")
             );
             for live in ["@everyone", "](https://evil", "![x]", "</testsuite>", "</details><"] {
-                // in the line of an element marks of Markdown mean nothing
+                // Markdown is inactive within an HTML line
                 let plain = body.split("```").step_by(2).collect::<String>();
                 let plain = plain.lines().filter(|line| !line.starts_with("<details>")).collect::<String>();
                 assert!(!plain.contains(live), "{at} {from}: {live} in {body}");
@@ -197,7 +197,7 @@ fn untrusted_text_is_escaped_in_comment() {
             if from != "shop/web" {
                 assert_eq!(outputs["verdict"], "action-not-confirmed", "{at}");
             }
-            // nor is it more than text where it is said that there is no such branch
+            // it is also escaped in the message about a missing branch
             let empty = GitHub::start();
             let lost = Job::new("workflow_run", &workflow_run(text)).at(&empty, 1);
             lost.with_run(&hostile(text)).publish(&[]).exits(0).says("no open pull request of shop/web");
@@ -239,7 +239,7 @@ fn verdict_claimed_by_artifact_is_recomputed() {
     assert_eq!(job.outputs()["verdict"], "deviated");
     assert!(github.of(US)[0].body.contains("Lose a replica: deviated"), "{}", github.of(US)[0].body);
     assert!(job.chaos.read("report.xml").contains("<failure"), "{}", job.chaos.read("report.xml"));
-    // of a trial, too
+    // also for a trial
     let job = Job::new("workflow_run", &workflow_run("fix")).at(&github, 501);
     let mut fails = journal("b", "failed", &[]);
     fails["experiment"] = claims["experiment"].clone();
@@ -251,7 +251,7 @@ fn verdict_claimed_by_artifact_is_recomputed() {
     job.publish(&[]).exits(0);
     let outputs = job.outputs();
     assert_eq!((outputs["verdict"].as_str(), outputs["after"].as_str()), ("inconclusive", "fails"));
-    // and no file of the artifact is passed on
+    // no file of the artifact is copied
     job.chaos.write("chaos-results/report.html", "<script>");
     job.publish(&[]).exits(0);
     assert_eq!(job.outputs()["html"], "");
@@ -290,18 +290,18 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", journal.to_string());
         }
     };
-    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "this is no journal");
-    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "this is no JSON");
-    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "this is no JSON");
-    refused(&changed("/run", json!({"0": 1})), 3, "this is no journal");
-    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "no run writes such a journal");
+    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "invalid journal");
+    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "invalid JSON");
+    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "invalid JSON");
+    refused(&changed("/run", json!({"0": 1})), 3, "invalid journal");
+    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "invalid untrusted journal");
     refused(
         &changed("/kubectl-chaos/samples/0/probe", json!("x".repeat(9_000_000))),
         3,
-        "no run writes such a journal",
+        "invalid untrusted journal",
     );
-    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "use a newer kubectl-chaos");
-    // without our key its own words would count
+    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "unsupported journal schema 2");
+    // without the key `kubectl-chaos`, its status would count
     let bare = |status: &'static str| {
         move |job: &Job| {
             let failed = json!({"activity": {"type": "action", "name": "a"}, "status": "failed"});
@@ -309,9 +309,13 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", text);
         }
     };
-    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
-    refused(&bare("held"), 3, "its status is none of completed, failed");
-    refused(&changed("/status", json!("held\nafter=x\n::error::pwn")), 3, "its status is none of completed");
+    refused(&bare("completed"), 3, "missing key kubectl-chaos");
+    refused(&bare("held"), 3, "unknown status, expected completed");
+    refused(
+        &changed("/status", json!("held\nafter=x\n::error::pwn")),
+        3,
+        "unknown status, expected completed",
+    );
     refused(
         &|job| {
             for number in 1..=150 {
@@ -343,8 +347,8 @@ fn symlinks_in_artifact_are_not_followed() {
     let real = job.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
     std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
     symlink(&real, job.chaos.path("chaos-results/journal.json")).unwrap();
-    job.publish(&[]).exits(3).says("journal.json is not read: it is a link");
-    job.publish(&["chaos-results/journal.json"]).exits(3).says("it is a link");
+    job.publish(&[]).exits(3).says("refusing to follow symbolic link chaos-results/journal.json");
+    job.publish(&["chaos-results/journal.json"]).exits(3).says("refusing to follow symbolic link");
     std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
     symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
     job.publish(&[]).exits(3).says("it is a link, which is not followed");
@@ -352,7 +356,7 @@ fn symlinks_in_artifact_are_not_followed() {
     job.publish(&["linked"]).exits(3).says("it is a link, which is not followed");
     job.publish(&["chaos-results/../elsewhere"]).exits(2).says("expected a path without ..");
     assert!(github.requests().is_empty());
-    // what this very job has written may be a link
+    // files of this job may be symlinks
     let own = Job::of_a_pull_request();
     std::fs::create_dir(own.chaos.path("elsewhere")).unwrap();
     own.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
@@ -380,12 +384,12 @@ fn comment_reports_changed_experiment_of_artifact() {
     let same = journal("a", "held", &[])["experiment"].clone();
     assert!(!base(&same, None).contains("the experiment is not"), "{}", base(&same, None));
     let note = base(&json!({"title": "t", "method": []}), None);
-    assert!(note.contains("is not the one of the branch that this was published from"), "{note}");
-    // what the journal says of it does not count
+    assert!(note.contains("differs from the publishing branch"), "{note}");
+    // the claim in the journal is ignored
     assert!(!base(&same, Some("sha256:other")).contains("the experiment is not"));
     let other = json!({"title": "Lose a replica", "method": []});
-    assert!(base(&other, None).contains("this pull request changes what is done or measured"));
-    // one that cannot be read is a note, and stops nothing
+    assert!(base(&other, None).contains("this pull request changes its activities or probes"));
+    // an unreadable experiment causes a note, and stops nothing
     let broken = GitHub::start();
     open(&broken);
     let unread = job(&broken).with_run(&journal("a", "held", &[]));
@@ -397,5 +401,5 @@ fn comment_reports_changed_experiment_of_artifact() {
     open(&github);
     let job = job(&github).with_run(&journal("a", "held", &[]));
     job.publish(&["--base-experiment", "base/none.json"]).exits(0);
-    assert!(github.of(US)[0].body.contains("this pull request brings it along"));
+    assert!(github.of(US)[0].body.contains("this pull request adds it"));
 }

@@ -1,4 +1,4 @@
-//! `ci`: what a job runs, what it may touch, and what it tells the step after it.
+//! `ci`: what a job runs, which clusters it may use, and the outputs for later steps.
 
 use serde_json::{Value, json};
 
@@ -11,14 +11,14 @@ pub fn process(path: &str, arguments: &[&str]) -> Value {
     json!({"type": "process", "path": path, "arguments": arguments})
 }
 
-/// An experiment whose steady state is that a file is there, which its method removes.
+/// An experiment whose method removes the file that its steady state requires.
 pub fn deviating() -> Value {
     let probe = json!({"type": "probe", "name": "it is there", "tolerance": 0, "provider": process("test", &["-e", "it"])});
     let method = json!([{"type": "action", "name": "remove", "provider": process("rm", &["it"])}]);
     with(experiment(&method), &json!({"steady-state-hypothesis": {"title": "h", "probes": [probe]}}))
 }
 
-/// An API server, and a kubeconfig with some contexts for it; the first one is the current one.
+/// An API server, and a kubeconfig with these contexts for it. The first one is current.
 pub fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
     let server = Server::start(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
@@ -32,7 +32,7 @@ pub fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
     (server, path)
 }
 
-/// An experiment that leaves a trace, and then looks at a cluster.
+/// An experiment that creates a file, and then probes a cluster.
 pub fn touching() -> Value {
     experiment(&json!([
         {"type": "action", "name": "begin", "provider": process("touch", &["begun"])},
@@ -53,7 +53,7 @@ fn ci_works_outside_github() {
     for file in ["journal.json", "junit.xml", "summary.md"] {
         assert!(chaos.path(&format!("chaos-results/{file}")).is_file(), "{file}");
     }
-    // rollbacks are always played here
+    // rollbacks always run here
     let rolled = with(
         deviating(),
         &json!({"rollbacks": [{"type": "action", "name": "back", "provider": process("touch", &["it"])}]}),
@@ -76,7 +76,7 @@ fn ci_sets_step_outputs() {
     assert_eq!(of("journals"), "chaos-results/journal.json");
     assert_eq!((of("junit"), of("markdown")), ("chaos-results/junit.xml", "chaos-results/summary.md"));
     assert_eq!(of("output-dir"), "chaos-results");
-    // also when nothing runs; what an earlier one left is not taken for its results
+    // also when nothing runs; results of an earlier run are not its results
     std::fs::write(job.chaos.path("outputs"), "").unwrap();
     job.ci(&["--experiment", "nowhere.json"]).exits(3);
     let outputs = job.outputs();
@@ -87,7 +87,7 @@ fn ci_sets_step_outputs() {
     assert_eq!(job.outputs()["exit-code"], "2");
 }
 
-/// The folder may come with the pull request: then nothing runs, nothing of it is told, and nothing of it goes.
+/// A pull request may contain the results directory: then nothing runs, is published, or is deleted.
 #[test]
 fn results_committed_in_pull_request_are_not_published() {
     let arms =
@@ -121,14 +121,14 @@ fn results_committed_in_pull_request_are_not_published() {
     check(std::slice::from_ref(&forged), single, "contains comparison.json", true);
     check(&[with_journal("journal-1.json", "held")], single, "contains journal-1.json", true);
     check(&[("before".to_owned(), String::new())], single, "contains before", true);
-    // what looks like a trial's folder is emptied, as that of a trial is
+    // a directory that looks like that of a trial is emptied
     let record = ("trial.json".to_owned(), "{}".to_owned());
     let nowhere = ["--experiment", "nowhere.json", "--embedded", "--before", "m", "--after", "m"];
     let all = with(&[with_journal("journal-7.json", "held"), forged, record]);
     check(&all, &nowhere, "nowhere.json", false);
 }
 
-/// Returns a forged journal and its name.
+/// A handwritten journal, and its name.
 fn with_journal(name: &str, what: &str) -> (String, String) {
     (name.to_owned(), journal(name, what, &[]).to_string())
 }
@@ -162,10 +162,13 @@ fn ci_reads_inputs_from_env_variables() {
     };
     refused(
         &[("EXPERIMENT", "e.json"), ("EMBEDDED", "True")],
-        "the input 'embedded' is true or false, not 'True'",
+        "invalid input 'embedded': expected true or false, not 'True'",
     );
-    refused(&[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")], "the input 'in-place' is true or false");
-    refused(&[("EXPERIMENT", "a\nb")], "the input 'experiment' takes one value");
+    refused(
+        &[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")],
+        "invalid input 'in-place': expected true or false",
+    );
+    refused(&[("EXPERIMENT", "a\nb")], "invalid input 'experiment': expected one value");
     refused(
         &[("EXPERIMENT", "e.json"), ("TIMEOUT", "soon")],
         "invalid value 'soon' for '--timeout <DURATION>'",
@@ -187,7 +190,7 @@ fn invalid_input_is_reported_as_annotation() {
     let finished = job.publish(&[]).exits(2);
     assert!(finished.stdout.starts_with("::error title=kubectl-chaos::invalid value"), "{}", finished.stdout);
     assert!(job.outputs().is_empty());
-    // other commands, and other places, hear nothing of it
+    // other commands, and runs outside GitHub, print no annotations
     let job = Job::of_a_pull_request();
     assert_eq!(job.chaos.run(["run", "--timeout", "soon"]).exits(2).stdout, "");
     assert_eq!(Chaos::new().run(["ci", "--timeout", "soon"]).exits(2).stdout, "");
@@ -200,7 +203,7 @@ fn ci_refuses_events_with_base_branch_permissions() {
     for (event, file) in [
         ("pull_request_target", pull_request("eve/web")),
         ("workflow_run", pull_request("eve/web")),
-        // a comment runs the default branch's workflow, which may check out anything
+        // a comment runs the workflow of the default branch, which may check out any code
         ("issue_comment", comment.clone()),
         ("issue_comment", json!("nonsense")),
         ("issues", comment),
@@ -217,12 +220,12 @@ fn ci_refuses_events_with_base_branch_permissions() {
         );
         assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
     }
-    // a comment on an issue has no pull request
+    // a comment on an issue belongs to no pull request
     let issue = json!({"action": "created", "issue": {"number": 5}});
     may(&Job::new("issue_comment", &issue), &["prod"], &["--allow-context", "prod"], true, "");
 }
 
-/// Runs what touches a cluster; whether it may.
+/// Runs an experiment that uses a cluster, and checks whether it is allowed.
 fn may(job: &Job, contexts: &[&str], more: &[&str], allowed: bool, says: &str) {
     let (server, config) = cluster(&job.chaos, contexts);
     job.chaos.write("e.json", touching().to_string());
@@ -243,18 +246,18 @@ fn ci_allows_only_local_test_clusters_by_default() {
     may(&own(), &["kind-ci"], &[], true, "");
     may(&own(), &["k3d-ci"], &[], true, "");
     may(&own(), &["minikube"], &[], true, "");
-    let refused = "the context 'prod' may not be touched";
+    let refused = "context 'prod' is not allowed";
     may(&own(), &["prod"], &[], false, refused);
     may(&own(), &["prod"], &[], false, "--allow-context prod");
-    may(&own(), &["my-kind-ci"], &[], false, "the context 'my-kind-ci' may not be touched");
+    may(&own(), &["my-kind-ci"], &[], false, "context 'my-kind-ci' is not allowed");
     may(&own(), &["prod"], &["--allow-context", "pre*", "--allow-context", "prod"], true, "");
     may(&own(), &["kind-ci", "prod"], &["--context", "prod"], false, refused);
     may(&own(), &["prod", "kind-ci"], &["--context", "kind-ci"], true, "");
-    // no leniency opens the door
+    // --strict=false does not allow it
     may(&own(), &["prod"], &["--strict=false"], false, refused);
-    // another cluster than the context's is another cluster
-    may(&own(), &["kind-ci"], &["--cluster", "c"], false, "the context 'c' may not be touched");
-    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "known by its address alone");
+    // a server other than that of the context is another cluster
+    may(&own(), &["kind-ci"], &["--cluster", "c"], false, "context 'c' is not allowed");
+    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "a cluster without a context");
     let push = || Job::new("push", &json!({"ref": "refs/heads/main"}));
     may(&push(), &["prod"], &[], false, refused);
     may(&push(), &["prod"], &["--allow-context", "prod"], true, "");
@@ -267,12 +270,12 @@ fn allow_context_is_rejected_on_fork_pull_request() {
     let fork = || Job::new("pull_request", &pull_request("eve/web"));
     may(&fork(), &["prod"], &allow, false, refused);
     may(&fork(), &["kind-ci"], &allow, true, "");
-    // the fork is gone
+    // the fork was deleted
     let mut gone = pull_request("eve/web");
     gone["pull_request"]["head"]["repo"] = Value::Null;
     may(&Job::new("pull_request", &gone), &["prod"], &allow, false, refused);
     may(&Job::new("pull_request_review", &pull_request("eve/web")), &["prod"], &allow, false, refused);
-    // whose it is is not known
+    // the owner of the head branch is unknown
     may(&Job::new("pull_request", &json!({})), &["prod"], &allow, false, refused);
     may(&Job::new("pull_request", &json!("nonsense")), &["prod"], &allow, false, refused);
     may(
@@ -314,7 +317,7 @@ fn experiment_cannot_select_another_cluster() {
         let asked = server.requests();
         assert!(asked.is_empty(), "{asked:?}");
     };
-    let prod = "the context 'prod' may not be touched";
+    let prod = "context 'prod' is not allowed";
     check(&keys(json!({"KUBERNETES_CONTEXT": "prod"})), None, true, prod);
     check(&touching(), Some(("KUBERNETES_CONTEXT", "prod")), true, prod);
     check(
@@ -323,10 +326,10 @@ fn experiment_cannot_select_another_cluster() {
         true,
         prod,
     );
-    let address = "a cluster that is known by its address alone may not be touched";
+    let address = "a cluster without a context is not allowed";
     check(&keys(json!({"KUBERNETES_HOST": "SERVER"})), None, false, address);
     check(&touching(), Some(("KUBERNETES_HOST", "http://127.0.0.1:1")), false, address);
-    // the one that is allowed may be named, too
+    // the allowed cluster may also be named
     let job = Job::of_a_pull_request();
     let (_server, config) = cluster(&job.chaos, &["prod", "kind-ci"]);
     job.chaos.write("e.json", keys(json!({"KUBERNETES_CONTEXT": "kind-ci"})).to_string());
@@ -356,7 +359,7 @@ fn configuration_cannot_read_job_variables() {
     }
 }
 
-/// Output of an experiment never becomes a workflow command.
+/// No text of an experiment becomes a workflow command.
 #[test]
 fn workflow_commands_in_experiment_are_neutralised() {
     let job = Job::of_a_pull_request();
@@ -394,15 +397,15 @@ fn ci_reports_changed_experiment() {
         assert!(finished.stderr.contains(expected.unwrap_or_default()), "{}", finished.stderr);
     };
     check(Some(&deviating()), None);
-    check(Some(&touching()), Some("this pull request changes what is done or measured"));
-    check(None, Some("this pull request brings it along"));
+    check(Some(&touching()), Some("this pull request changes its activities or probes"));
+    check(None, Some("this pull request adds it"));
 }
 
 fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The whole way: a trial within a job, by inputs alone, and what is published of it.
+/// A trial within a job, configured by inputs alone, and its published results.
 #[test]
 fn ci_runs_trial_and_publish_comments() {
     let github = GitHub::start();
@@ -433,7 +436,7 @@ fn ci_runs_trial_and_publish_comments() {
     let body = shown(&github.of(US)[0].body);
     assert!(body.contains(": fixed, seen once (after: holds)\n"), "{body}");
     assert_eq!(job.outputs()["markdown"], "results/summary.md");
-    // as an artifact it comes to the same, whatever it says of itself
+    // as an untrusted artifact it has the same verdict
     let event = json!({"workflow_run": {"id": 9, "event": "push", "head_sha": "abc"}});
     let file = job.chaos.write("run.json", event.to_string()).display().to_string();
     let hostile = job.env("GITHUB_EVENT_NAME", "workflow_run").env("GITHUB_EVENT_PATH", file);
@@ -442,7 +445,7 @@ fn ci_runs_trial_and_publish_comments() {
     let derived = hostile.outputs();
     assert_eq!((derived["verdict"].as_str(), derived["after"].as_str()), ("fixed", "holds"));
     let job = hostile;
-    // cleanup has nothing to do, and needs no cluster
+    // a later `recover` has nothing to do, and needs no cluster
     let cleaned = job.chaos.run(["recover", "--from", "results", "--yes"]).exits(0);
     assert!(cleaned.stdout.starts_with("nothing to do"), "{}", cleaned.stdout);
 }
@@ -461,11 +464,7 @@ fn committed_trial_state_cannot_select_cluster() {
         folder(&job, &server, "production");
         let job = job.env("KUBECONFIG", config);
         let finished = job.chaos.run(recover.iter().chain(more)).exits(4);
-        assert!(
-            finished.stderr.contains("the context 'production' may not be touched"),
-            "{}",
-            finished.stderr
-        );
+        assert!(finished.stderr.contains("context 'production' is not allowed"), "{}", finished.stderr);
         assert!(server.requests().is_empty());
     };
     refused("eve/web", &[]);
@@ -480,6 +479,6 @@ fn committed_trial_state_cannot_select_cluster() {
     };
     asked(Job::new("pull_request", &pull_request("eve/web")), "kind-ci", &[]);
     asked(Job::of_a_pull_request(), "production", &["--allow-context", "prod*"]);
-    // who is no job may do it anywhere
+    // outside a job every cluster is allowed
     asked(Job { chaos: Chaos::new() }, "production", &[]);
 }

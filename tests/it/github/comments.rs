@@ -1,4 +1,4 @@
-//! One comment per experiment, updated in place; comments of other users are not changed.
+//! One comment per experiment, updated in place. Comments of other authors are not changed.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn each_experiment_has_its_own_comment() {
         job.chaos.write(file, "{}");
         job.publish(&["--experiment", file]).exits(0);
     }
-    // by its title where no file is named
+    // by its title if no file is named
     job(&github, 4).publish(&[]).exits(0);
     let bodies: Vec<String> = github.of(US).into_iter().map(|comment| comment.body).collect();
     assert_eq!(bodies.len(), 3);
@@ -92,9 +92,9 @@ fn marker_by_other_author_is_ignored() {
     let github = GitHub::start();
     let planted = format!("{MARK}\n<!-- kubectl-chaos:run:99:1:fixed/holds -->\nall is well");
     github.add(5, "eve", &planted);
-    // nor is what we only quoted, or another experiment's
+    // nor is a quoted marker, or that of another experiment
     github.add(5, US, &format!("see {MARK} there"));
-    // another workflow writes as the same author, and repeats what it was told
+    // another workflow has the same author, and repeats its input
     let stamp = "<!-- kubectl-chaos:run:99:1:fixed/holds -->";
     let echoed = github.add(5, US, &format!("Summary of the request:\n{MARK}\n{stamp}\nall is well"));
     github.add(5, US, "<!-- kubectl-chaos:comment:web2 -->\nother");
@@ -123,7 +123,7 @@ fn newest_of_several_comments_is_updated() {
 fn comment_author_flag_selects_comment() {
     let github = GitHub::start();
     github.add(5, "chaos-app[bot]", &format!("{MARK}\nold"));
-    // the token here is another one's, so that it may not be changed; what counts is that it was meant
+    // the token of another user cannot update it; the attempt shows which comment was selected
     job(&github, 2)
         .publish(&["--comment-id", "web", "--comment-author", "chaos-app[bot]"])
         .exits(0)
@@ -140,7 +140,7 @@ fn mismatched_comment_author_causes_warning() {
         .exits(0)
         .says("set comment-author (--comment-author) to github-actions[bot]");
     assert!(heard(&finished).iter().any(|line| line.starts_with("::warning")), "{}", finished.stdout);
-    // who was expected is not told of
+    // the expected author causes no warning
     let usual = job(&github, 3).publish(&["--comment-id", "other"]).exits(0);
     assert!(!usual.stderr.contains("comment-author"), "{}", usual.stderr);
 }
@@ -168,7 +168,7 @@ fn older_run_does_not_update_newer_comment() {
     let finished = late.publish(&["--comment-id", "web"]).exits(0).says("is of a later run; unchanged");
     assert!(heard(&finished).iter().any(|line| line.starts_with("::notice")), "{}", finished.stdout);
     assert_eq!(github.of(US)[0].body, made);
-    // the same run, once more, is not older
+    // a repeated run is not older
     let again = job(&github, 9).env("GITHUB_RUN_ATTEMPT", "2");
     again.publish(&["--comment-id", "web"]).exits(0).says("updated the comment");
 }
@@ -187,7 +187,7 @@ fn comment_flag_decides_when_to_comment() {
     check(&github, 1, &held, "never", 0);
     check(&github, 1, &held, "on-failure", 0);
     check(&github, 2, &failed, "on-failure", 1);
-    // it would say so for ever
+    // the comment would stay wrong
     check(&github, 3, &held, "on-failure", 1);
     check(&github, 4, &held, "on-change", 0);
     check(&github, 5, &failed, "on-change", 1);
@@ -245,14 +245,14 @@ fn long_comment_is_truncated_but_keeps_verdict() {
     assert!((30_001..=65_000).contains(&body.len()), "{}", body.len());
     assert!(shown(&body).contains("\n### ⚪ Lose a replica: unchanged (after: holds)\n"), "{}", &body[..300]);
     assert!(body.contains("There was no room for") && body.contains("[run 1]"));
-    // the summary has more room
+    // the summary has a higher limit
     assert!(github.of(US)[0].body.len() < large_summary(&large()));
-    // a server that takes less
+    // a server with a lower limit
     github.state().longest = 30_000;
     large().publish(&["--comment-id", "web"]).exits(0).says("updated the comment");
     let body = github.of(US)[0].body.clone();
     assert!(body.len() <= 30_000 && shown(&body).contains("unchanged (after: holds)"), "{}", body.len());
-    // one that takes nothing is asked twice, and no more
+    // a server that rejects every length gets two requests
     github.state().longest = 10;
     let asked = github.asked("PATCH");
     large().publish(&["--comment-id", "web"]).exits(0).says("422 Unprocessable Entity (Body is too long");

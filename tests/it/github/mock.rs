@@ -1,7 +1,7 @@
-//! GitHub, as far as it is used: comments over several pages, pull requests, rights, limits, bad days. It keeps what it
-//! is told.
+//! A mock of GitHub: comments over several pages, pull requests, permissions, limits, errors. It records its
+//! requests.
 //!
-//! `tests/action/github_mock.py` is the same for what is not tested from Rust.
+//! `tests/action/github_mock.py` is the same mock for the Python tests.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::harness::{Request, Response, Server};
 
-/// The token that is known here.
+/// The valid token.
 pub const TOKEN: &str = "ghs_the0secret0of0the0job";
-/// The repository that there is.
+/// The only repository.
 pub const REPOSITORY: &str = "shop/web";
-/// Who the token belongs to.
+/// The owner of the token.
 pub const US: &str = "github-actions[bot]";
-/// Below which path the API is, as on a server of one's own.
+/// The path of the API, as on GitHub Enterprise Server.
 const BASE: &str = "/api/v3";
 
 /// A comment.
@@ -27,7 +27,7 @@ pub struct Comment {
     pub body: String,
 }
 
-/// An answer that is given in place of the usual one.
+/// A response that replaces the usual one.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// To requests with this method.
@@ -40,7 +40,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// One with a message and no more.
+    /// A response with only a message.
     pub fn new(method: &'static str, status: u16, message: &str) -> Self {
         let body = json!({"message": message}).to_string();
         Self { method, status, headers: Vec::new(), body, is_done: false }
@@ -52,7 +52,7 @@ impl Fault {
     }
 }
 
-/// What GitHub knows.
+/// The state of the mock.
 pub struct State {
     pub comments: Vec<Comment>,
     /// As the API has them.
@@ -61,16 +61,16 @@ pub struct State {
     pub may_write: bool,
     /// The longest comment, in characters.
     pub longest: usize,
-    /// What stands on a page, whatever is asked for.
+    /// The page size, which overrides that of the request.
     pub page: usize,
-    /// Answers that come before the usual ones, each once.
+    /// Responses that replace the usual ones, each once.
     pub faults: Vec<Fault>,
-    /// Comments that are listed and gone when they are changed.
+    /// Comments that are listed, and missing when they are updated.
     pub gone: Vec<u64>,
     next: u64,
 }
 
-/// The server, and what it knows.
+/// The server and its state.
 pub struct GitHub {
     server: Server,
     state: Arc<Mutex<State>>,
@@ -89,7 +89,7 @@ impl GitHub {
             next: 1000,
         }));
         let kept = Arc::clone(&state);
-        // its own address stands in what it answers, and is known when it listens
+        // responses contain the address of the server, which is known when it listens
         let address = Arc::new(Mutex::new(String::new()));
         let known = Arc::clone(&address);
         let server =
@@ -102,7 +102,7 @@ impl GitHub {
         self.state.lock().unwrap()
     }
 
-    /// Where the API is.
+    /// The URL of the API.
     pub fn url(&self) -> String {
         self.server.url(BASE)
     }
@@ -111,17 +111,17 @@ impl GitHub {
         self.server.requests()
     }
 
-    /// How often something was asked.
+    /// The number of requests with a method.
     pub fn asked(&self, method: &str) -> usize {
         self.requests().iter().filter(|request| request.method == method).count()
     }
 
-    /// The comments of an author, in the order in which they were made.
+    /// The comments of an author in the order of creation.
     pub fn of(&self, login: &str) -> Vec<Comment> {
         self.state().comments.iter().filter(|comment| comment.login == login).cloned().collect()
     }
 
-    /// Adds a comment of a user.
+    /// Adds a comment of an author.
     pub fn add(&self, pull_request: u64, login: &str, body: &str) -> u64 {
         self.state().add(pull_request, login, body)
     }
@@ -220,7 +220,7 @@ impl State {
         }
     }
 
-    /// What is to be written, if it may be.
+    /// The body to write, if the token and its length permit it.
     fn written(&self, request: &Request) -> Result<String, Response> {
         if !self.may_write {
             return Err(error(403, "Resource not accessible by integration"));

@@ -1,5 +1,6 @@
-//! GitHub: what is published, and where; what a job may do. The shipped binary against a mock that keeps what it is
-//! told.
+//! `ci` and `publish` on GitHub: comments, summaries, annotations, and the permissions of a job. The binary
+//! runs
+//! against a mock that records its requests.
 
 pub mod artifacts;
 pub mod ci;
@@ -16,16 +17,16 @@ use crate::compare::journal;
 use crate::harness::{Chaos, Finished};
 use mock::{GitHub, REPOSITORY, TOKEN};
 
-/// Where people look.
+/// The default comment marker.
 const SERVER: &str = "https://git.example.com";
 
-/// A job: a folder, and what the runner says.
+/// A job: a sandbox with the variables of a runner.
 pub struct Job {
     pub chaos: Chaos,
 }
 
 impl Job {
-    /// A job for an event, with its file.
+    /// Creates a job for an event with its event file.
     pub fn new(name: &str, event: &Value) -> Self {
         let chaos = Chaos::new();
         let path = chaos.write("event.json", event.to_string()).display().to_string();
@@ -46,7 +47,7 @@ impl Job {
         Self { chaos }
     }
 
-    /// One for pull request 5 of the repository itself.
+    /// Creates a job for pull request 5 of the repository itself.
     pub fn of_a_pull_request() -> Self {
         Self::new("pull_request", &pull_request(REPOSITORY))
     }
@@ -55,14 +56,14 @@ impl Job {
         Self { chaos: self.chaos.env(name, value) }
     }
 
-    /// With a token for that GitHub, as the run with that number.
+    /// Adds a token for the mock and the number of the run.
     pub fn at(self, github: &GitHub, run: u64) -> Self {
         self.env("GITHUB_API_URL", github.url())
             .env("GITHUB_TOKEN", TOKEN)
             .env("GITHUB_RUN_ID", run.to_string())
     }
 
-    /// A trial's folder, `chaos-results`.
+    /// Adds the directory of a trial, `chaos-results`.
     pub fn with_trial(self, before: &[&str], after: &[&str]) -> Self {
         for (arm, runs) in [("before", before), ("after", after)] {
             for (at, what) in runs.iter().enumerate() {
@@ -73,7 +74,7 @@ impl Job {
         self
     }
 
-    /// A single run's folder.
+    /// Adds the directory of a single run.
     pub fn with_run(self, journal: &Value) -> Self {
         self.chaos.write("chaos-results/journal.json", journal.to_string());
         self
@@ -92,7 +93,7 @@ impl Job {
         finished
     }
 
-    /// The token is nowhere.
+    /// Asserts that no output contains the token.
     fn leaks_nothing(&self, finished: &Finished) {
         let mut written = vec![finished.stdout.clone(), finished.stderr.clone()];
         for name in ["summary.md", "outputs", "all.log"] {
@@ -104,7 +105,7 @@ impl Job {
         }
     }
 
-    /// The outputs of the step, as the runner reads them.
+    /// The outputs of the step as the runner reads them.
     pub fn outputs(&self) -> BTreeMap<String, String> {
         let text = self.chaos.read("outputs");
         let mut lines = text.lines();
@@ -125,12 +126,12 @@ pub fn pull_request(from: &str) -> Value {
         "base": {"ref": "main", "sha": "def", "repo": {"full_name": REPOSITORY}}}})
 }
 
-/// What is shown of Markdown: without the marks that keep texts from being more.
+/// Removes the escapes from Markdown.
 pub fn shown(markdown: &str) -> String {
     markdown.replace(['\\', '\u{2060}'], "")
 }
 
-/// What the runner would hear in what was written, each command by its name; the old form is heard anywhere.
+/// The workflow commands that the runner would execute. The old form counts anywhere in a line.
 fn heard(finished: &Finished) -> Vec<String> {
     let mut found = Vec::new();
     for line in finished.stdout.lines().chain(finished.stderr.lines()) {

@@ -1,4 +1,4 @@
-//! The mock in Python, which workflows are tried against, does what the one here does.
+//! The Python mock, which workflow tests use, behaves like the Rust mock.
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Job;
 use super::mock::TOKEN;
 
-/// A Python that serves, and ends with this value.
+/// A Python server that stops when it is dropped.
 struct Mock {
     child: Child,
     address: String,
@@ -27,7 +27,7 @@ impl Mock {
         Self { child, address: format!("http://127.0.0.1:{}", line.trim()) }
     }
 
-    /// What it knows, with that put into it.
+    /// Updates and returns its state.
     fn state(&self, put: Option<&Value>) -> Value {
         let mut curl = Command::new("python3");
         let script = "import sys,urllib.request as u; d=sys.argv[2].encode() or None; \

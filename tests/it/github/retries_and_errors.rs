@@ -1,4 +1,5 @@
-//! How GitHub is dealt with: it may refuse, be busy, be ill, or lie; the token stays with it, and the job goes on.
+//! Errors of GitHub: refusals, rate limits, failures, wrong responses. The job continues, and the token stays
+//! safe.
 
 use std::time::{Duration, Instant};
 
@@ -31,14 +32,14 @@ fn read_only_token_of_fork_fails_nothing() {
         assert!(finished.stderr.contains(text), "{text}: {}", finished.stderr);
     }
     assert!(warned.contains("cannot comment: "), "{warned}");
-    // everything else is there
+    // all other outputs exist
     let summary = shown(&job.chaos.read("summary.md"));
     assert!(
         summary.contains("broken, seen once (after: fails)") && summary.contains("comes from a fork"),
         "{summary}"
     );
     assert_eq!(job.outputs()["comment-url"], "");
-    // it is a refusal, and nothing to wait for
+    // a refusal is not awaited
     assert_eq!(github.asked("POST"), 1);
 }
 
@@ -97,7 +98,7 @@ fn rate_limit_is_awaited() {
             .header("X-RateLimit-Remaining", "0")
             .header("X-RateLimit-Reset", "1"),
     );
-    // an hour exceeds the retry budget
+    // a wait of an hour is skipped
     let github = GitHub::start();
     github.state().faults.push(Fault::new("GET", 429, "slow down").header("Retry-After", "3600"));
     let begun = Instant::now();
@@ -112,7 +113,7 @@ fn server_error_is_retried() {
     github.state().faults.extend(vec![Fault::new("GET", 502, "Server Error"); 2]);
     job(&github).publish(&[]).exits(0).says("commented on");
     assert_eq!(github.asked("GET"), 3);
-    // one that stays ill is given up
+    // a server that keeps failing is given up
     let github = GitHub::start();
     github.state().faults.extend(vec![Fault::new("GET", 503, "Unavailable"); 9]);
     job(&github)
@@ -175,7 +176,7 @@ fn token_is_masked_in_all_output() {
     let github = GitHub::start();
     github.state().faults.push(Fault::new("POST", 500, &format!("Bearer {TOKEN} is broken")));
     let job = job(&github);
-    // what is written is looked through by `publish` itself
+    // `publish` of the test searches the output
     let finished = job.publish(&["-v", "10", "--log-file", "all.log", "--log-file-level=debug"]).exits(0);
     assert!(!finished.stderr.is_empty() && !job.chaos.read("all.log").is_empty());
     assert_eq!(github.of(US).len(), 1);
@@ -215,7 +216,9 @@ fn unwritable_output_file_is_reported() {
         .env("GITHUB_OUTPUT", "/no/such/folder/outputs");
     job.publish(&["--comment", "never"]).exits(7).says("/no/such/folder/outputs");
     let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
-    job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"]).exits(2).says("cannot be written");
+    job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"])
+        .exits(2)
+        .says("cannot write no/folder/x.xml");
     job.publish(&["nowhere.json"]).exits(3).says("nowhere.json");
     job.publish(&["--comment-id", "a b"]).exits(2).says("letters, digits");
 }
@@ -266,7 +269,7 @@ fn annotations_point_to_experiment_lines() {
     );
 }
 
-/// The line on which the activity with that name begins.
+/// The line on which the activity with this name starts.
 fn experiment_line(text: &str, name: &str) -> usize {
     let at = text.find(&format!("\"name\": \"{name}\"")).unwrap();
     let begin = text[..at].rfind('{').unwrap();

@@ -1,11 +1,11 @@
-//! What the environment says of requests: proxies, and credentials by host.
+//! Request settings from the environment: proxies, and credentials by host.
 
 use serde_json::{Value, json};
 
 use super::{fine, first, nowhere, run};
 use crate::harness::{Chaos, Response, Server};
 
-/// A proxy that answers for everybody.
+/// A proxy that responds to every request.
 fn proxy() -> Server {
     Server::start(|_| Response::new(200, "text/plain", "by proxy"))
 }
@@ -94,7 +94,7 @@ fn netrc_provides_credentials() {
     check(".netrc", None, json!({}), Some(BASIC));
     check("elsewhere", Some("NETRC"), json!({}), Some(BASIC));
     check("elsewhere", None, json!({}), None);
-    // what the experiment says is never replaced
+    // headers in the experiment are never replaced
     check(".netrc", None, json!({"headers": {"Authorization": "Bearer mine"}}), Some("Bearer mine"));
     check(".netrc", None, json!({"headers": {"authorization": "Bearer mine"}}), Some("Bearer mine"));
 }

@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and what comes of it: a failed activity, or a run that is aborted.
+//! Request errors, and their result: a failed activity or an aborted run.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,7 +69,7 @@ fn missing_response_times_out() {
     }
 }
 
-/// A port that takes no more connections: as many as it can hold are waiting on it already.
+/// A port that accepts no more connections, because its backlog is full.
 struct Full {
     listener: TcpListener,
     _waiting: Vec<TcpStream>,
@@ -81,7 +81,7 @@ impl Full {
         let address = listener.local_addr().expect("an address");
         let limit = Duration::from_millis(500);
         let fill = || std::iter::from_fn(|| TcpStream::connect_timeout(&address, limit).ok());
-        // the machine may have been busy the first time
+        // a busy machine may need a second attempt
         let waiting = fill().chain(fill()).collect();
         Self { listener, _waiting: waiting }
     }
@@ -98,7 +98,7 @@ fn connect_timeout_fails_probe() {
         let probed = send(&full.url(), &json!({"timeout": timeout}));
         let error = probed.error();
         assert!(error.contains(&format!("failed to connect to {}: ", full.url())), "{error}");
-        // of the two layers that watch the time, either may be the first to say so
+        // either of the two layers with a timeout may report it
         let late = ["deadline has elapsed", "operation timed out"];
         assert!(late.iter().any(|text| error.ends_with(text)), "{error}");
         assert_eq!(probed.finished.code, Some(0));
@@ -123,7 +123,7 @@ fn broken_connection_is_retried_for_idempotent_methods() {
     check("GET", 2, 5, 3, false);
     check("PUT", 2, 2, 3, true);
     check("DELETE", 1, 1, 2, true);
-    // it may have arrived, and may not arrive twice
+    // it may have arrived, and must not arrive twice
     check("POST", 2, 1, 1, false);
     check("PATCH", 2, 1, 1, false);
 }

@@ -1,4 +1,4 @@
-//! The provider `http`, against servers on this machine: what is asked, and what becomes of the answer.
+//! The provider `http`, against servers on this machine: its requests, and the output of a response.
 
 mod environment;
 mod failure;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, Finished, Request, Response, Server, probe, with};
 
-/// What came of a probe that was sent once.
+/// The result of a run with one probe.
 struct Probed {
     finished: Finished,
     /// The whole journal.
@@ -23,12 +23,12 @@ impl Probed {
         &self.journal["run"][0]
     }
 
-    /// What it gave.
+    /// The output of the probe.
     fn output(&self) -> &Value {
         &self.entry()["output"]
     }
 
-    /// The last line of the error that it failed with.
+    /// The last line of its error.
     #[track_caller]
     fn error(&self) -> &str {
         let chunks = self.entry()["exception"].as_array();
@@ -36,7 +36,7 @@ impl Probed {
         chunks.last().and_then(Value::as_str).expect("text").trim_end()
     }
 
-    /// Insists that it failed, the run going on, with exactly this text.
+    /// Asserts that the probe failed with exactly this text, and that the run continued.
     #[track_caller]
     fn fails(&self, text: &str) {
         assert_eq!(self.error(), format!("chaoslib.exceptions.ActivityFailed: {text}"));
@@ -46,7 +46,7 @@ impl Probed {
         assert_eq!(self.finished.code, Some(0), "{}", self.finished.stderr);
     }
 
-    /// Insists that it aborted the run.
+    /// Asserts that the probe aborted the run.
     #[track_caller]
     fn aborts(&self, text: &str) {
         assert_eq!(self.journal["status"], "aborted", "{}", self.finished.stderr);
@@ -58,35 +58,35 @@ impl Probed {
     }
 }
 
-/// Runs an experiment of one probe in this folder.
+/// Runs an experiment with one probe in this sandbox.
 fn run(chaos: &Chaos, provider: &Value) -> Probed {
     let finished = chaos.experiment(&probe(provider), [""; 0]);
     let journal = chaos.journal();
     Probed { finished, journal }
 }
 
-/// Sends a probe to an address.
+/// Sends a probe to a URL.
 fn get(url: &str) -> Probed {
     run(&Chaos::new(), &json!({"type": "http", "url": url}))
 }
 
-/// Sends a probe to an address, with other keys of the provider.
+/// Sends a probe to a URL with other keys of the provider.
 fn send(url: &str, keys: &Value) -> Probed {
     run(&Chaos::new(), &with(json!({"type": "http", "url": url}), keys))
 }
 
-/// A server that has nothing to say.
+/// A server that returns 200 and `fine`.
 fn fine() -> Server {
     Server::start(|_| Response::new(200, "text/plain", "fine"))
 }
 
-/// What the first request to a server was.
+/// The first request to a server.
 #[track_caller]
 fn first(server: &Server) -> Request {
     server.requests().into_iter().next().expect("a request")
 }
 
-/// An address on this machine where nobody listens.
+/// An address on this machine without a listener.
 pub fn nowhere() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     format!("http://{}/", listener.local_addr().expect("an address"))

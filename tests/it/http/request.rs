@@ -1,11 +1,11 @@
-//! What is asked.
+//! The requests that the provider sends.
 
 use serde_json::{Value, json};
 
 use super::{fine, first, send};
 use crate::harness::{Chaos, Request, Response, Server, probe, with};
 
-/// What a server on this machine is asked by a provider with these keys.
+/// The request that a provider with these keys sends.
 fn asked(path: &str, keys: &Value) -> Request {
     let server = fine();
     send(&server.url(path), keys).finished.exits(0);
@@ -45,7 +45,7 @@ fn post_arguments_become_form_json_or_text() {
         document,
         r#"{"a": "x y", "l": [1, 2], "n": null, "t": true}"#,
     );
-    // the name and the value have to be exactly that
+    // the name and the value must be exactly that
     let parameter = "application/json; charset=utf-8";
     check(json!({"arguments": {"a": 1}, "headers": {"Content-Type": parameter}}), Some(parameter), "a=1");
     check(json!({"arguments": {"a": 1}, "headers": {"content-type": "application/json"}}), document, "a=1");

@@ -1,18 +1,18 @@
-//! What becomes of an answer.
+//! How a response becomes the output of a probe.
 
 use serde_json::{Value, json};
 
 use super::get;
 use crate::harness::{Chaos, Response, Server, action, probe, with};
 
-/// What a server that says exactly this is taken to have said.
+/// The output for a response with exactly these bytes.
 fn answered(text: impl Into<Vec<u8>>) -> super::Probed {
     let bytes = text.into();
     let server = Server::start(move |_| Response(bytes.clone()));
     get(&server.url("/"))
 }
 
-/// An answer whose body is these bytes.
+/// A response with this body.
 fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
@@ -121,7 +121,7 @@ fn gzip_body_is_decompressed() {
     let headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
     let probed = answered(answer(headers, &packed));
     assert_eq!(probed.output()["body"], json!({"a": 1}), "{}", probed.finished.stderr);
-    // what says it is compressed, and is not, broke on its way
+    // a body that claims to be compressed and is not fails
     let probed = answered(answer(headers, b"{\"a\": 1}"));
     assert!(probed.error().contains("the answer broke off: "), "{}", probed.error());
 }

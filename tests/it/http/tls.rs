@@ -1,4 +1,4 @@
-//! Servers with certificates: who is trusted.
+//! Servers with certificates, and which of them are trusted.
 
 use serde_json::{Value, json};
 

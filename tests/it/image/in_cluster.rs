@@ -1,11 +1,11 @@
-//! The program in a Pod: its service account, and Services by their names.
+//! The program in a Pod: its service account, and Services by name.
 
 use serde_json::{Value, json};
 
 use super::Reader;
 use crate::harness::{function, wait_until};
 
-/// A Pod that runs an experiment with its service account, and what it may do.
+/// A Pod that runs an experiment, and the permissions of its service account.
 fn manifests(namespace: &str, experiment: &Value) -> Value {
     let image = concat!("ghcr.io/kubectl-chaos/kubectl-chaos:", env!("CARGO_PKG_VERSION"));
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "chaos"}});
@@ -39,7 +39,7 @@ fn pod_uses_service_account_and_reaches_services() {
     let long = format!("http://my-consumer-service.{}.svc.cluster.local:8080/{path}", reader.namespace);
     let count = json!({"label_selector": "service=my-provider-service"});
     let probes = json!([ask("short", &format!("http://my-consumer-service.svc/{path}")), ask("long", &long)]);
-    // what the service account may not do is said, with what shows it
+    // a missing permission is reported with a command that checks it
     let method = json!([
         function("probe", "pod.probes", "count_pods", &count),
         function("probe", "node.probes", "get_nodes", &json!({})),

@@ -1,4 +1,4 @@
-//! The learning loop of `examples/service-down-not-visible-to-users`, as its README tells it.
+//! The learning loop of `examples/service-down-not-visible-to-users`, by the commands of its README.
 
 use fancy_regex::Regex;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::Reader;
 
 const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
 
-/// The body of the answer that the consumer gave after the method, and the state of every effect.
+/// The body of the consumer's response after the method, and the state of every effect.
 fn seen(journal: &Value) -> (Value, Vec<Value>) {
     let after = &journal["steady_states"]["after"]["probes"][1]["output"]["body"];
     let effects = journal["kubectl-chaos"]["activities"].as_array().unwrap();
@@ -27,7 +27,7 @@ fn readme_commands_show_deviation_and_fix() {
     let mut runs = Vec::new();
     for command in &commands {
         if command.starts_with("jq ") {
-            // what it shows is looked at below; not every machine has it
+            // checked below; not every machine has it
             continue;
         }
         let code = match command.strip_prefix("kubectl chaos run experiment.json --journal-path ") {
@@ -50,7 +50,7 @@ fn readme_commands_show_deviation_and_fix() {
     assert!(reader.shell("kubectl get deployments,services -o name", 0).is_empty());
 }
 
-/// The sample's own file, as it was written in 2017.
+/// The unmodified experiment of the sample, from 2017.
 #[test]
 #[ignore = "needs the same, and the path of that file in KUBECTL_CHAOS_TEST_SEED"]
 fn original_sample_experiment_runs_unedited() {

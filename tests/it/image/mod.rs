@@ -1,4 +1,4 @@
-//! What needs a real cluster that has the image of the examples, which is the program itself.
+//! Tests on a real cluster that has the image of the program, which the examples use.
 
 mod in_cluster;
 mod learning_loop;
@@ -13,11 +13,11 @@ use crate::harness::{Chaos, wait_until};
 
 const LOOP: &str = "examples/service-down-not-visible-to-users";
 
-/// A shell in a copy of the example, with the plugin on its PATH and a context whose namespace is its own.
+/// A shell in a copy of the example, with the plugin on its PATH and its own namespace.
 pub struct Reader {
-    /// Its files: the example is in the folder of that name.
+    /// The sandbox: the example is in its directory `example`.
     pub home: Chaos,
-    /// Its own.
+    /// The namespace.
     pub namespace: String,
 }
 
@@ -40,7 +40,7 @@ impl Reader {
         reader
     }
 
-    /// Runs a command to its end.
+    /// Runs a command.
     pub fn run(&self, command: &str) -> Output {
         let path = std::env::var("PATH").unwrap();
         Command::new("sh")
@@ -52,7 +52,7 @@ impl Reader {
             .unwrap()
     }
 
-    /// Runs a command that has to end with that code. Gives what it wrote.
+    /// Runs a command that must end with this exit code. Returns its output.
     #[track_caller]
     pub fn shell(&self, command: &str, code: i32) -> String {
         let output = self.run(command);
@@ -62,7 +62,7 @@ impl Reader {
         said
     }
 
-    /// Waits until the consumer is served, as a reader does who types.
+    /// Waits until the consumer responds.
     pub fn wait(&self) {
         let path = format!("/api/v1/namespaces/{}/services/my-consumer-service:8080/proxy", self.namespace);
         let ask = format!("kubectl get --raw {path}/invokeConsumedService");
@@ -71,7 +71,7 @@ impl Reader {
         });
     }
 
-    /// A journal in the example.
+    /// Reads a journal in the example.
     pub fn journal(&self, name: &str) -> Value {
         self.home.json(&format!("example/{name}"))
     }

@@ -1,10 +1,10 @@
-//! Trials of the example on a real cluster: what they may say there is what they say on the embedded one.
+//! Trials of the example on a real cluster: their verdicts are those on the embedded cluster.
 
 use serde_json::{Value, json};
 
 use super::Reader;
 
-/// A short trial, and its answer; nothing of it is left on the cluster.
+/// Runs a short trial, and checks that it leaves nothing on the cluster. Returns its comparison.
 fn trial(reader: &Reader, experiment: &str, arms: &str, flags: &str, code: i32) -> Value {
     let short = "--sample=50ms --recovery 3s --output-dir out";
     reader.shell(&format!("kubectl chaos trial {experiment} {arms} --common services {short} {flags}"), code);
@@ -16,7 +16,7 @@ fn trial(reader: &Reader, experiment: &str, arms: &str, flags: &str, code: i32) 
     reader.journal("out/comparison.json")
 }
 
-/// The same of the example, with a short fault; what its users see is sampled.
+/// Runs a short trial of the example, and samples its consumer.
 fn of_the_example(reader: &Reader, arms: &str, repeat: u32, code: i32) -> Value {
     let probe = "--sample-probe consumer-service-must-still-respond --var settle_seconds:int=3";
     trial(reader, "experiment.json", arms, &format!("{probe} --repeat {repeat}"), code)

@@ -1,8 +1,9 @@
-//! Every report of one fixed set of journals, word for word.
+//! The exact reports of fixed journals.
 //!
-//! Each folder of `tests/reports` has journals (`before-N.json` and `after-N.json` are compared) and what comes of them:
+//! Each directory of `tests/reports` has journals (`before-N.json` and `after-N.json` are compared) and their
+//! reports:
 //! `report.txt`, `junit.xml`, `report.md`, `report.html.txt` (the page without its style and the journal's text). With
-//! `UPDATE_GOLDEN=1` the reports are written anew; the change is then yours to read.
+//! `UPDATE_GOLDEN=1` the test rewrites the reports. Review the diff.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use fancy_regex::Regex;
 
 use crate::harness::Chaos;
 
-/// What stands in journals where a text of a megabyte is meant.
+/// The placeholder in journals for a text of one megabyte.
 const LONG: &str = "@1MB@";
 const REPORTS: [&str; 4] = ["report.txt", "junit.xml", "report.md", "report.html"];
 
@@ -26,7 +27,7 @@ fn journals(case: &Path, prefix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Lays the journals of a case into a folder, and gives the command that renders them.
+/// Copies the journals of a case into a directory. Returns the command that renders them.
 fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
     let lay = |paths: Vec<PathBuf>| -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -52,13 +53,13 @@ fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
     words
 }
 
-/// A page without its style and without the whole journals, which are not what it says.
+/// Removes the style and the embedded journals from a page.
 pub fn without_bulk(page: &str) -> String {
     let style = Regex::new("(?s)<style>.*?</style>").unwrap();
     let journal =
         Regex::new(r#"(?s)(<details class="journal"><summary>.*?</summary><pre[^>]*>).*?</pre>"#).unwrap();
     let page = style.replace_all(page, "<style>…</style>");
-    // a line for each element: a change is then to be seen
+    // one line per element, so that a diff is readable
     journal.replace_all(&page, "$1…</pre>").replace("><", ">\n<")
 }
 
@@ -79,7 +80,7 @@ fn reports_match_golden_files() {
         for name in REPORTS {
             let actual = chaos.read(name);
             let actual = if name == "report.html" { without_bulk(&actual) } else { actual };
-            // however long the texts are that it tells of
+            // for texts of any length
             assert!(actual.len() < 250_000, "{}: {name} has {} bytes", case.display(), actual.len());
             let path = case.join(if name == "report.html" { "report.html.txt" } else { name });
             if update {

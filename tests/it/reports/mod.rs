@@ -1,4 +1,4 @@
-//! Reports: written whole or not at all, where they were asked for; the same from a journal as from the run.
+//! Reports: written atomically to the requested path, with the same content from a run and from its journal.
 
 pub mod golden;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Chaos, NONE};
 
-/// A run that deviates: a file that is there before and gone after.
+/// A run that deviates: its method removes a file.
 fn deviating() -> Value {
     let process = |name: &str, path: &str, arguments: &[&str]| {
         json!({"type": "probe", "name": name, "tolerance": 0,
@@ -66,8 +66,8 @@ fn unwritable_report_path_is_detected_before_run() {
         chaos.experiment(&deviating(), arguments).exits(2).says(why);
         assert!(chaos.path("it").exists() && !chaos.path("journal.json").exists(), "nothing ran");
     };
-    refused(&["--junit", "no/such/folder/x.xml"], "no/such/folder/x.xml cannot be written");
-    refused(&["--markdown", "."], "it is a folder");
+    refused(&["--junit", "no/such/folder/x.xml"], "cannot write no/such/folder/x.xml");
+    refused(&["--markdown", "."], "is a directory");
     refused(&["--junit", "-", "--markdown", "-"], "two results cannot both go to standard output");
     refused(&["-o", "json", "--junit", "-"], "two results cannot both go to standard output");
 }
@@ -86,7 +86,7 @@ fn existing_report_is_replaced_atomically() {
 fn invalid_journal_is_rejected() {
     let chaos = Chaos::new();
     chaos.write("x.json", "{}");
-    chaos.run(["report", "x.json"]).exits(3).says("x.json: this is no journal");
+    chaos.run(["report", "x.json"]).exits(3).says("x.json: invalid journal");
     chaos.run(["report", "gone.json"]).exits(3).says("gone.json");
     chaos.run(["report"].iter().chain(&NONE)).exits(2);
 }

@@ -1,4 +1,4 @@
-//! `trial --in-place`: what stands there is replaced, and stands there again afterwards, whatever ends the trial.
+//! `trial --in-place`: the trial replaces existing objects, and restores them however it ends.
 
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::harness::{
     Finished, Response, Server, Site, finish, kubeconfig, object, pod_spec, signal, wait_until,
 };
 
-/// A Deployment with so many replicas.
+/// A Deployment with this number of replicas.
 pub(super) fn deployment(replicas: u32, note: &str) -> Value {
     let labels = json!({"app": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": pod_spec("testbed/busybox:1")});
@@ -30,7 +30,7 @@ fn list(items: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-/// Creates the originals in the namespace.
+/// Creates the workload of a user in the namespace.
 pub(super) fn furnish(site: &Site) {
     site.create(&site.at("apps/v1", "deployments"), &deployment(1, "mine"));
     site.create(&site.at("v1", "configmaps"), &settings("settings", "1"));
@@ -39,19 +39,20 @@ pub(super) fn furnish(site: &Site) {
     });
 }
 
-/// Begins a trial that replaces it, and adds something after the change.
+/// Starts a trial that replaces the workload, and adds an object after the change.
 pub(super) fn begin(site: &Site, more: &[&str]) -> Child {
     begin_with(site, &site.config, more)
 }
 
-/// The same by the kubeconfig of that path.
+/// Starts the trial with this kubeconfig.
 fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
     let before = site.chaos.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
     let after = site.chaos.write(
         "after.json",
         list(&[deployment(2, "after"), settings("settings", "3"), settings("extra", "4")]),
     );
-    // whatever state a killed Pod's successor is in: the answer must not hang on how busy the cluster is
+    // the state of the replacement Pod does not matter, so that the result does not depend on the load of the
+    // cluster
     let count = json!({"type": "python", "module": "chaosk8s.pod.probes", "func": "count_pods",
         "arguments": {"label_selector": "app=web"}});
     let kill = json!({"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods",
@@ -67,7 +68,7 @@ fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
     command.spawn().expect("a started process")
 }
 
-/// Proxy to the cluster that delays the first change of the Deployment.
+/// A proxy to the cluster that delays the first change of the Deployment, even if the client has left.
 fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
     let asked = Arc::new(AtomicBool::new(false));
     let (site, first) = (Arc::clone(site), Arc::clone(&asked));
@@ -85,7 +86,7 @@ fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
     (server, asked)
 }
 
-/// Interrupts a trial while a change is in flight, and waits until the change is applied.
+/// Interrupts a trial during a change, and waits until the change is applied.
 fn cut_in_the_middle(time: Duration) -> (Arc<Site>, Finished) {
     let site = Arc::new(Site::embedded());
     furnish(&site);
@@ -123,7 +124,7 @@ pub(super) fn recover(site: &Site, more: &[&str]) -> Finished {
     finish(command.spawn().expect("a started process"))
 }
 
-/// What stood there stands there again, and nothing else.
+/// Asserts that the original objects exist again, and no others.
 pub(super) fn stands_again(site: &Site) {
     let web = site.read(&site.at("apps/v1", "deployments/web")).body;
     assert_eq!(
@@ -139,7 +140,7 @@ pub(super) fn stands_again(site: &Site) {
 
 fn all_objects_are_restored(site: &Site) {
     furnish(site);
-    // one run of each says too little for an answer
+    // one run of each variant is too little for a conclusion
     let ended = finish(begin(site, &["--sample=100ms"])).exits(8);
     for text in ["replaces Deployment web", "adds ConfigMap extra", "in place"] {
         assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! `trial`: both arms are deployed, run and removed, and the answer is the one that the rules allow.
+//! `trial`: deploys, runs and removes both variants, and compares the runs.
 
 #[macro_use]
 mod in_place;
@@ -16,7 +16,7 @@ pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A short trial of an experiment on a cluster of its own.
+/// A short trial of an experiment on an embedded cluster.
 fn trial(chaos: &Chaos, experiment: &str, before: &str, after: &str, more: &[&str]) -> Finished {
     let services = example("services");
     let given = ["trial", experiment, "--before", before, "--after", after, "--common", &services];
@@ -24,7 +24,7 @@ fn trial(chaos: &Chaos, experiment: &str, before: &str, after: &str, more: &[&st
     chaos.run(given.iter().chain(&short).chain(more))
 }
 
-/// The example, with a short fault.
+/// The example with a short fault.
 fn of_the_example(chaos: &Chaos, before: &str, after: &str, repeat: &str, more: &[&str]) -> Value {
     let probe = ["--sample-probe", "consumer-service-must-still-respond"];
     let given = ["--var", "settle_seconds:float=0.5", "--repeat", repeat];
@@ -74,7 +74,7 @@ fn identical_arms_are_unchanged() {
     let before = example("01-before");
     let answer =
         of_the_example(&chaos, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
-    // it still fails, and that stands beside it
+    // it still fails, which the output shows, too
     assert_eq!((&answer["verdict"], &answer["after"]), (&json!("unchanged"), &json!("fails")), "{answer:#}");
 }
 
@@ -91,7 +91,7 @@ fn ineffective_change_is_no_fix() {
     let probe =
         ["--sample-probe", "consumer-service-must-still-respond", "--var", "settle_seconds:float=0.5"];
     let more = [probe.as_slice(), &["--repeat", "1"]].concat();
-    // one run of each says too little for an answer
+    // one run of each variant is too little for a conclusion
     let ended = trial(&chaos, &example("experiment.json"), &example("01-before"), after, &more).exits(8);
     assert!(
         ended.stdout.contains("inconclusive") && ended.stdout.contains("after: fails"),
@@ -102,7 +102,7 @@ fn ineffective_change_is_no_fix() {
     assert_eq!((&answer["verdict"], &answer["after"]), (&json!("inconclusive"), &json!("fails")));
 }
 
-/// An experiment that kills the Pods that say that they may be killed.
+/// An experiment that kills the Pods with a label.
 pub fn kill() -> Value {
     json!({"title": "t", "description": "d", "steady-state-hypothesis": {"title": "h", "probes": [
             {"type": "probe", "name": "answers", "tolerance": 200,
@@ -111,7 +111,7 @@ pub fn kill() -> Value {
             "func": "terminate_pods", "arguments": {"label_selector": "may-die=yes", "grace_period": 0}}}]})
 }
 
-/// The provider, with and without Pods that may be killed.
+/// The provider with and without Pods that have this label.
 pub fn providers(chaos: &Chaos) -> [String; 2] {
     let without = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     let with = without.replace(
@@ -208,7 +208,7 @@ fn foreign_output_folder_is_not_changed() {
     assert_eq!(chaos.read("out/mine"), "precious");
 }
 
-/// An embedded cluster that outlives a trial.
+/// An embedded cluster that runs longer than a trial.
 struct Site {
     chaos: Chaos,
     server: Option<Child>,
@@ -222,7 +222,7 @@ impl Site {
         Self { chaos, server: Some(server) }
     }
 
-    /// A trial that does not get further than its first baseline.
+    /// Starts a trial that stays in its first baseline.
     fn begin(&self) -> Child {
         let [with, _] = providers(&self.chaos);
         let experiment = self.chaos.write("kill.json", kill().to_string());
@@ -258,7 +258,7 @@ impl Site {
         self.chaos.run(["recover", "--kubeconfig", "config"].iter().chain(more))
     }
 
-    /// What `recover` sees.
+    /// The output of `recover`.
     fn left(&self) -> String {
         self.recover(&["-o", "name"]).stdout
     }
@@ -289,7 +289,7 @@ fn recover_removes_leftovers_of_killed_trial() {
     signal(child.id(), Signal::KILL);
     assert_eq!(finish(child).code, None);
     assert_eq!(site.chaos.json("out/trial.json")["state"], "running");
-    // without a terminal and without --yes, nothing is deleted
+    // without a prompt nothing is removed
     let unsaid = site.recover(&[]).exits(2);
     assert!(
         unsaid.stdout.contains("\nNamespace   chaos-trial-") && unsaid.stderr.contains("--yes"),
@@ -302,7 +302,7 @@ fn recover_removes_leftovers_of_killed_trial() {
         "{other:?}"
     );
     assert!(other.stderr.ends_with(&format!("; other trials with leftovers: {name}\n")), "{other:?}");
-    // who asks for a list gets one, and nothing is removed
+    // a list removes nothing
     let listed = site.recover(&["-o", "json"]).exits(0).json();
     let one = &listed["left"][0];
     assert_eq!(
@@ -321,7 +321,7 @@ fn recover_reads_leftovers_from_trial_folder() {
     let child = site.begin();
     signal(child.id(), Signal::KILL);
     finish(child);
-    // another cluster than that of the trial is left alone
+    // objects of another cluster are skipped
     let mut other = site.chaos.json("out/trial.json");
     other["cluster"] = json!("https://127.0.0.1:1");
     site.chaos.write("other/trial.json", other.to_string());
@@ -330,7 +330,7 @@ fn recover_reads_leftovers_from_trial_folder() {
         refused.stderr.contains("the trial ran on https://127.0.0.1:1, but the current cluster is"),
         "{refused:?}"
     );
-    // and so is another trial
+    // so are those of another trial
     other["cluster"] = site.chaos.json("out/trial.json")["cluster"].clone();
     other["trial"] = json!("00000000");
     site.chaos.write("other/trial.json", other.to_string());
@@ -344,7 +344,7 @@ fn recover_reads_leftovers_from_trial_folder() {
 #[test]
 fn recover_without_leftovers_does_nothing() {
     let check = |record: Option<Value>, expected: &str| {
-        // no cluster is asked for it: there is none
+        // it needs no cluster: there is none
         let chaos = Chaos::new();
         if let Some(record) = record {
             chaos.write("out/trial.json", record.to_string());
@@ -363,6 +363,6 @@ fn recover_without_leftovers_does_nothing() {
     chaos.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
     chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("invalid trial ID 'a,b'");
     chaos.write("out/trial.json", record("running", false).unwrap().to_string());
-    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster is known");
+    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster configured");
     chaos.run(["recover", "x", "--from", "out"]).exits(2);
 }

@@ -1,4 +1,4 @@
-//! `recover` trusts a backup only as far as a second source confirms it, and skips objects of other users.
+//! `recover` uses a backup only as far as it can verify it, and keeps objects of users.
 
 use std::process::Stdio;
 
@@ -14,7 +14,7 @@ use crate::harness::{Site, finish, object, signal, wait_until};
 const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 const CLUSTER_RIGHTS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 
-/// Returns a trial ID that is unique on the cluster.
+/// A trial name that is unique on the cluster.
 fn trial_of(site: &Site) -> String {
     site.namespace[site.namespace.len() - 8..].to_owned()
 }
@@ -23,14 +23,14 @@ fn secret_of(site: &Site, trial: &str) -> String {
     site.at("v1", &format!("secrets/kubectl-chaos-trial-{trial}"))
 }
 
-/// What stands in a Secret of a trial for an object, or for the absence of one.
+/// The entry of a backup for an object, or for a missing one.
 fn kept(object: &Value, stood: bool) -> Value {
     let original = if stood { object.clone() } else { Value::Null };
     json!({"api_version": object["apiVersion"], "kind": object["kind"], "name": object["metadata"]["name"],
         "original": original})
 }
 
-/// A Secret that passes for one of a trial.
+/// Creates a Secret that looks like a backup of a trial.
 fn forge(site: &Site, name: &str, trial: &str, objects: &[Value]) {
     let text = json!({"salt": "", "objects": objects}).to_string();
     let data = json!({"backup.json": BASE64_STANDARD.encode(text)});
@@ -45,7 +45,7 @@ fn labelled_namespace(site: &Site, name: &str, trial: &str) {
     site.create("/api/v1/namespaces", &namespace);
 }
 
-/// Returns the listed action for an object.
+/// The planned outcome of an object in the list.
 fn action_of<'a>(listed: &'a Value, kind: &str, name: &str) -> &'a str {
     let left = listed["left"].as_array().unwrap();
     let one = left.iter().find(|one| one["kind"] == kind && one["name"] == name);
@@ -88,10 +88,10 @@ fn backup_secret_is_verified_before_use(site: &Site) {
         kept(&settings("mine", ""), false),
     ];
     forge(site, &format!("kubectl-chaos-trial-{trial}"), &trial, &evil);
-    // these do not even look like one
+    // these do not look like a backup
     forge(site, "other", &trial, &[kept(&host, true)]);
     forge(site, "kubectl-chaos-trial-0", &trial, &[kept(&binding("ClusterRoleBinding", &new), true)]);
-    // what a trial has made goes all the same, and what only bears the label does not
+    // namespaces of the trial are deleted, and one that only has the label is not
     let (made, own) = (format!("chaos-trial-{trial}-before-1"), format!("{}-own", site.namespace));
     labelled_namespace(site, &made, &trial);
     labelled_namespace(site, &own, &trial);
@@ -143,7 +143,7 @@ fn backup_secret_is_verified_before_use(site: &Site) {
     site.forget(&format!("{CLUSTER_RIGHTS}/{old}"));
 }
 
-/// Kills a trial whose arm after the change stands there. Gives its name.
+/// Kills a trial while its second variant is deployed. Returns its name.
 fn killed(site: &Site) -> String {
     furnish(site);
     let child = begin(site, &["--settle", "1h", "--sample=1h", "--seed=0"]);
@@ -169,7 +169,7 @@ fn object_created_since_backup_is_kept(site: &Site) {
         assert_eq!(site.read(&site.at("v1", &format!("configmaps/{name}"))).body["data"]["a"], "theirs");
         delete(site, &site.at("v1", &format!("configmaps/{name}")));
     }
-    // what is gone is made again where the folder of the trial vouches for it
+    // missing objects are recreated if the state file of the trial confirms the backup
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json();
     assert_eq!(action_of(&listed, "Deployment", "web"), "skip");
     assert_eq!(action_of(&listed, "ConfigMap", "extra"), "none");
@@ -177,7 +177,7 @@ fn object_created_since_backup_is_kept(site: &Site) {
     assert_eq!(site.read(&site.at("apps/v1", "deployments/web")).code, 404);
     let listed = recover(site, &["--from", "out", "-o", "json"]).exits(0).json();
     assert_eq!(action_of(&listed, "Deployment", "web"), "recreate");
-    // a pull request may have brought the folder of a job along: it vouches for the namespace that is meant anyway
+    // a pull request may include the directory of a job: it confirms only the selected namespace
     let in_a_job = |more: &[&str]| {
         let mut command =
             site.chaos.command(["recover", "--from", "out", "--allow-context", "*", "-o", "json"]);
@@ -215,7 +215,7 @@ fn modified_backup_is_not_restored(site: &Site) {
 
 fn object_created_before_apply_is_kept(site: &Site) {
     let check = |more: &[&str], ends: &dyn Fn(std::process::Child)| {
-        // the arm that adds something comes second
+        // the variant that adds an object is second
         let child = begin(site, &[&["--seed=3"], more].concat());
         wait_until("a replaced workload", || {
             site.read(&site.at("v1", "configmaps/settings")).body["data"]["a"] == "2"

@@ -1,4 +1,4 @@
-//! Runs that do not begin, or do not come to their end: they are void, and the trial says what it learnt of the others.
+//! Runs that do not start or do not complete: they are void, and the trial reports the others.
 
 use kubectl_chaos::compare::{CompareOptions, compare};
 use kubectl_chaos::journal::Record;
@@ -9,7 +9,7 @@ use super::{example, kill, providers, trial};
 use crate::harness::{Chaos, finish, signal, wait_until};
 use crate::schemas;
 
-/// The provider, and beside it something that does not become ready.
+/// The provider, and a workload that does not become ready.
 fn unready(chaos: &Chaos) -> [String; 2] {
     let [with, _] = providers(chaos);
     let provider = std::fs::read_to_string(&with).unwrap();
@@ -56,7 +56,7 @@ fn unready_arm_is_void_and_reported() {
         assert!(chaos.read(&format!("out/{name}")).contains("workloads are not ready"), "{name}");
     }
     assert_eq!(chaos.json("out/trial.json")["state"], "finished");
-    // its journal is one, says what is known, and keeps what is secret
+    // its journal is valid, has the known facts, and masks secrets
     let journal = chaos.json("out/after/journal-1.json");
     assert_eq!((&journal["status"], &journal["run"]), (&json!("interrupted"), &json!([])));
     assert_eq!(journal["experiment"]["title"], "what team-a does");
@@ -75,7 +75,7 @@ fn unready_arm_is_void_and_reported() {
     assert!(!text.contains("hush-hush"), "{text}");
     chaos.run(["report", "out/after/journal-1.json"]).exits(0);
     chaos.run(["compare", "out/before/journal-1.json", "out/after/journal-1.json"]).exits(8);
-    // an untrusted read has the same result
+    // the untrusted reader derives the same
     let read = |name: &str| vec![Record::untrusted(name, chaos.read(name)).unwrap()];
     let (before, after) = (read("out/before/journal-1.json"), read("out/after/journal-1.json"));
     let answer = compare(&before, &after, &CompareOptions::default()).unwrap();
