@@ -1,16 +1,16 @@
-//! What is wrong with something a person wrote: where, what, and what to do. Floor 0.
+//! Diagnostics of a document: position, message and hint.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing runs until it is mended.
+    /// Prevents the run.
     Error,
-    /// It runs; somebody should look.
+    /// Does not prevent the run.
     Warning,
 }
 
@@ -23,12 +23,10 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A place in a file. Both count from one; the column counts characters.
+/// A position in a file. Line and column count from 1; columns are characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
-    /// The line.
     pub line: u32,
-    /// The column.
     pub column: u32,
 }
 
@@ -38,33 +36,31 @@ impl fmt::Display for Position {
     }
 }
 
-/// One fault or doubt.
+/// An error or warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// How bad it is.
     pub severity: Severity,
-    /// The file or address it is in.
+    /// The file or URL.
     pub file: String,
-    /// Where in the file, when it has a place there.
+    /// The position in the file, if it has one.
     #[serde(flatten)]
     pub position: Option<Position>,
-    /// Where in the document: a JSON pointer (RFC 6901), empty for the whole.
+    /// The JSON pointer of the value (RFC 6901); empty for the whole document.
     pub path: String,
-    /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// The expected value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What to do about it.
+    /// What the user can do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Whether the Chaos Toolkit has this warning too, in these words: the console then shows it as it does.
+    /// Whether the Chaos Toolkit has the same warning; the console then shows it in the same form.
     #[serde(skip)]
     pub inherited: bool,
 }
 
 impl Diagnostic {
-    /// A fault of the file as a whole.
+    /// Creates an error of the whole file.
     pub fn for_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -78,14 +74,14 @@ impl Diagnostic {
         }
     }
 
-    /// The same at a place.
+    /// Adds the position.
     #[must_use]
     pub fn at(mut self, position: Position) -> Self {
         self.position = Some(position);
         self
     }
 
-    /// The same with what to do.
+    /// Adds the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -93,7 +89,7 @@ impl Diagnostic {
     }
 }
 
-/// `file:line:column: error: message (path)`, then what was expected and the hint, each on a line of its own.
+/// Formats as `file:line:column: error: message`, followed by path, expected value and hint on separate lines.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file)?;
@@ -114,7 +110,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// What somebody may have meant by `word`: the nearest candidate, if it is near enough to be a slip.
+/// Returns the candidate that is most similar to `word`, if `word` looks like a typo.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |text: &str| text.to_lowercase().replace('_', "-");
     let wanted = fold(word);
@@ -126,7 +122,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean "…"?`, for a hint.
+/// Returns the hint `did you mean "…"?` for a typo.
 pub fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     did_you_mean(word, candidates).map(|candidate| format!("did you mean \"{candidate}\"?"))
 }

@@ -11,7 +11,7 @@
 //!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
 //!     views      console  compare  report       text from events and journals
 //!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics
-//!                value  diagnostic  error_code  clock  rng              pure: no I/O, no async runtime
+//!                value  diagnostic  error_code  clock  rng  text        pure: no I/O, no async runtime
 //! ```
 //!
 //! # Dependencies
@@ -25,17 +25,18 @@
 //! | diagnostic | 0 | – |
 //! | mutation | 0 | clock |
 //! | rng | 0 | – |
+//! | text | 0 | – |
 //! | statistics | 0 | rng |
 //! | substitution | 0 | value |
-//! | experiment | 0 | diagnostic, error_code, substitution, value |
+//! | experiment | 0 | diagnostic, error_code, substitution, text, value |
 //! | tolerance | 0 | error_code, experiment, substitution, value |
 //! | event | 0 | clock, mutation, experiment, tolerance, value |
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
-//! | console | 1 | clock, error_code, mutation, event, experiment, value |
-//! | report | 1 | clock, compare, console, error_code, journal, series, value |
+//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, text, value |
+//! | console | 1 | clock, error_code, mutation, event, experiment, text, value |
+//! | report | 1 | clock, compare, error_code, journal, series, text, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
@@ -76,6 +77,7 @@ pub mod series;
 pub mod source;
 pub mod statistics;
 pub mod substitution;
+pub mod text;
 pub mod tolerance;
 pub mod trial;
 pub mod value;

@@ -1,4 +1,4 @@
-//! What the statistical functions make of many inputs, for another implementation to check.
+//! Results of the statistical functions for many inputs, to compare with SciPy.
 
 use kubectl_chaos::rng::SeededRng;
 use kubectl_chaos::statistics::{
@@ -7,7 +7,7 @@ use kubectl_chaos::statistics::{
 };
 use serde_json::{Value, json};
 
-/// One document with a list of cases per function. Infinite values are null.
+/// Returns a document with a list of cases per function. Infinite values are null.
 pub fn cases() -> Value {
     let mut lot = SeededRng::new(7);
     let groups: Vec<Value> = (0..300).map(|at| group(&mut lot, at)).collect();
@@ -36,7 +36,7 @@ pub fn cases() -> Value {
     json!({"groups": groups, "holm": holms, "wilson": wilsons, "quantile": quantiles, "least": least, "needed": needed})
 }
 
-/// Two groups: some with many equal values, some with infinite ones, some so large that splits are drawn.
+/// Creates two groups: some with ties, some with infinite values, some so large that splits are sampled.
 fn group(lot: &mut SeededRng, at: usize) -> Value {
     let (first, second) = if at % 10 == 9 {
         (9 + lot.below(12), 9 + lot.below(12))
@@ -61,7 +61,7 @@ fn group(lot: &mut SeededRng, at: usize) -> Value {
     })
 }
 
-/// Whole numbers below another; one in so many of them is infinite.
+/// Creates integers below a bound; one in `infinite` of them is infinite.
 fn values(lot: &mut SeededRng, count: usize, below: usize, infinite: usize) -> Vec<f64> {
     #[allow(clippy::cast_precision_loss)]
     let mut value = || {

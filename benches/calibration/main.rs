@@ -1,18 +1,23 @@
-//! How often the comparison says that there is a difference where there is none, and how often it sees one.
+//! Measures the error rates of comparisons: false alarms and power.
 //!
 //! ```console
 //! cargo bench --bench calibration                              # 10,000 comparisons per cell, some minutes
 //! cargo bench --bench calibration -- --quick                   # a few seconds
-//! cargo bench --bench calibration -- --write docs/statistics.md   # and puts the tables there
-//! cargo bench --bench calibration -- --cases                   # what .ci/scipy compares with SciPy
+//! cargo bench --bench calibration -- --write docs/statistics.md   # updates the tables there
+//! cargo bench --bench calibration -- --cases                   # the cases that .ci/scipy compares with SciPy
 //! ```
 //!
-//! The journals are made up; what judges them is what `kubectl chaos compare` calls. The same seed gives the same
-//! tables. It fails where a cell has too many false alarms, or where a test over samples has too few for the
-//! simulation to be worth anything.
+//! The journals are simulated; the code of `kubectl chaos compare` compares them. The same seed gives the same tables.
+//! It fails if a cell has too many false alarms. It also fails if a test over samples has too few of them: then the
+//! simulation is too simple.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing benchmark reports the reason"
+)]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "the output is for people")]
 #![allow(unreachable_pub, reason = "a benchmark has no users")]
 
 mod cases;
@@ -28,7 +33,7 @@ use kubectl_chaos::compare::{CompareOptions, Comparer, ComparisonVerdict};
 use tables::Tables;
 use world::{Chance, Nature, Trial};
 
-/// Where all chance begins.
+/// The seed of the simulation.
 const SEED: u64 = 20_261_123;
 const FLAKES: [f64; 3] = [0.0, 0.1, 0.5];
 const PROBES: [usize; 6] = [1, 2, 3, 4, 5, 6];
@@ -43,12 +48,12 @@ struct Cell {
     repeats: usize,
 }
 
-/// What came of the comparisons of a cell.
+/// The results of the comparisons of a cell.
 #[derive(Clone, Debug, Default)]
 struct Came {
     comparisons: u32,
     verdicts: BTreeMap<ComparisonVerdict, u32>,
-    /// How often a test over samples called the first probe's latencies different.
+    /// The number of times that a test over samples found different latencies of the first probe.
     by_samples: u32,
 }
 
@@ -57,7 +62,7 @@ impl Came {
         f64::from(self.verdicts.get(&verdict).copied().unwrap_or(0)) / f64::from(self.comparisons)
     }
 
-    /// The share of comparisons that say that there is a difference.
+    /// Returns the share of comparisons whose verdict is a difference.
     fn alarms(&self) -> f64 {
         1.0 - self.share(ComparisonVerdict::Unchanged) - self.share(ComparisonVerdict::Inconclusive)
     }
@@ -101,7 +106,7 @@ fn main() {
     }
 }
 
-/// Compares in every cell. The same seed gives the same, whatever thread does it.
+/// Runs the comparisons of every cell. The result does not depend on the threads.
 fn play(cells: &[Cell], comparisons: u32) -> Vec<Came> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![Came::default(); cells.len()]);
@@ -110,7 +115,7 @@ fn play(cells: &[Cell], comparisons: u32) -> Vec<Came> {
             scope.spawn(|| {
                 let mut comparer = Comparer::new(CompareOptions::default()).without_intervals();
                 loop {
-                    // the large cells first, so that no thread is left with one at the end
+                    // large cells first, to balance the threads
                     let taken = next.fetch_add(1, Ordering::Relaxed);
                     let Some(at) = cells.len().checked_sub(taken + 1) else { break };
                     let came = cell(&cells[at], at, comparisons, &mut comparer);

@@ -1,4 +1,4 @@
-//! The tables, and what they have to show.
+//! The tables of the calibration, and their limits.
 
 use std::fmt::Write as _;
 
@@ -7,22 +7,22 @@ use kubectl_chaos::compare::ComparisonVerdict;
 use super::world::Nature;
 use super::{Came, Cell, FLAKES, REPEATS};
 
-/// The most false alarms that a cell may have.
+/// The maximum share of false alarms of a cell.
 const LEVEL: f64 = 0.05;
-/// The fewest that a test over samples has to have in every cell, so that the simulation could catch one.
+/// The minimum share of false alarms of a test over samples, as a check of the simulation.
 const CAUGHT: f64 = 0.30;
-/// The tables stand between these lines of a document.
+/// The lines around the tables in a document.
 const BEGIN: &str = "<!-- calibration: begin -->";
 const END: &str = "<!-- calibration: end -->";
 
-/// Changes that there really are, by what they do.
+/// The simulated changes, with their descriptions.
 pub const EFFECTS: [(&str, [Nature; 2]); 6] = [
-    ("every run failed, now every run holds", [failing(1.0), failing(0.0)]),
-    ("9 of 10 runs failed, now 1 of 10 fails", [failing(0.9), failing(0.1)]),
+    ("all runs failed; now all hold", [failing(1.0), failing(0.0)]),
+    ("90 % of runs failed; now 10 % fail", [failing(0.9), failing(0.1)]),
     ("all hold; errors fall from 20 % to 1 %", [with(60.0, 0.2), with(60.0, 0.01)]),
     ("all hold; errors fall from 8 % to 4 %", [with(60.0, 0.08), with(60.0, 0.04)]),
     ("all hold; latency doubles", [with(60.0, 0.01), with(120.0, 0.01)]),
-    ("all hold; latency grows by a fifth", [with(60.0, 0.01), with(72.0, 0.01)]),
+    ("all hold; latency rises by 20 %", [with(60.0, 0.01), with(72.0, 0.01)]),
 ];
 
 const fn failing(failing: f64) -> Nature {
@@ -33,32 +33,32 @@ const fn with(latency: f64, errors: f64) -> Nature {
     Nature { failing: 0.0, latency, errors }
 }
 
-/// What was found.
+/// The results of the calibration.
 pub struct Tables<'a> {
     pub comparisons: u32,
-    /// Arms that do not differ.
+    /// Cells whose arms do not differ.
     pub same: Vec<(&'a Cell, &'a Came)>,
-    /// Arms that do: for each of the effects, the numbers of repeats.
+    /// Cells whose arms differ: for each effect, by number of repeats.
     pub different: &'a [Came],
 }
 
 impl Tables<'_> {
-    /// Markdown.
+    /// Formats the tables as Markdown.
     pub fn text(&self) -> String {
         let mut out = format!(
-            "False alarms: of {} comparisons of two arms that do not differ, the share whose verdict is neither \
-             *unchanged* nor *inconclusive*.\n\n",
+            "**False alarms**: the share of {} comparisons of equal arms whose verdict is neither *unchanged* nor \
+             *inconclusive*.\n\n",
             grouped(self.comparisons)
         );
         self.by_cell(&mut out, |came| percent(came.alarms()));
-        out += "\nNo clear answer: the share of the same comparisons that are *inconclusive*.\n\n";
+        out += "\n**Inconclusive**: the share of the same comparisons with this verdict.\n\n";
         self.by_cell(&mut out, |came| percent(came.share(ComparisonVerdict::Inconclusive)));
-        out += "\nThe same runs, judged by a test over their samples (Welch's, over the latencies of the first \
-                probe, 5 % level): the share that it calls different. It is why no test here is fed with samples.\n\n";
+        out += "\n**A test over samples** of the same runs (Welch's test of the latencies of the first probe, 5 % level): \
+                the share with a significant difference. This is why `compare` tests runs, not samples.\n\n";
         self.by_cell(&mut out, |came| percent(f64::from(came.by_samples) / f64::from(came.comparisons)));
         let _ = write!(
             out,
-            "\nPower: of {} comparisons of arms that do differ, with two probes, the share with each verdict.\n\n",
+            "\n**Power**: the share of each verdict in {} comparisons of different arms, with two probes.\n\n",
             grouped(self.comparisons / 5)
         );
         out += "| change | repeats | fixed | broken | improved | regressed | unchanged | inconclusive |\n";
@@ -72,10 +72,10 @@ impl Tables<'_> {
         out
     }
 
-    /// One line per flake rate and number of probes, one column per number of repeats.
+    /// Writes one row per failure rate and number of probes, and one column per number of repeats.
     fn by_cell(&self, out: &mut String, shown: impl Fn(&Came) -> String) {
         let heads = REPEATS.map(|repeats| format!("{repeats} repeats")).join(" | ");
-        let _ = writeln!(out, "| runs that fail by chance | probes | {heads} |");
+        let _ = writeln!(out, "| random failures | probes | {heads} |");
         let _ = writeln!(out, "|---|---|{}", "---|".repeat(REPEATS.len()));
         for line in self.same.chunks(REPEATS.len()) {
             let (cell, _) = line[0];
@@ -95,7 +95,7 @@ impl Tables<'_> {
         shares.fold(1.0, f64::min)
     }
 
-    /// What is wrong with what was found. Few comparisons say little, and are given room for chance.
+    /// Returns a violated limit. With few comparisons, limits have a tolerance for chance.
     pub fn fault(&self, quick: bool) -> Option<String> {
         let room =
             if quick { 4.0 * (LEVEL * (1.0 - LEVEL) / f64::from(self.comparisons)).sqrt() } else { 0.0 };
@@ -104,18 +104,26 @@ impl Tables<'_> {
                 return Some(format!("too many false alarms: {} in {cell:?}", percent(came.alarms())));
             }
         }
-        // who never answers gives no false alarm either
+        // a comparison that never decides has no false alarms either
         let plain = self.different[..REPEATS.len()].iter().map(|came| came.share(ComparisonVerdict::Fixed));
         let seen = plain.fold(1.0, f64::min);
         if seen < 1.0 {
-            return Some(format!("what every run shows is seen in {} only: {}", percent(seen), EFFECTS[0].0));
+            return Some(format!(
+                "a difference in every run is detected in only {}: {}",
+                percent(seen),
+                EFFECTS[0].0
+            ));
         }
         let caught = self.least_caught();
-        (caught < CAUGHT)
-            .then(|| format!("the simulation is too tame: a test over samples alarms in {}", percent(caught)))
+        (caught < CAUGHT).then(|| {
+            format!(
+                "the simulation is too simple: a test over samples has false alarms in only {}",
+                percent(caught)
+            )
+        })
     }
 
-    /// One line.
+    /// Summarizes the results in one line.
     pub fn summary(&self) -> String {
         format!(
             "at most {} false alarms in any of {} cells of {} comparisons with {} flake rates; a test over samples \
@@ -129,7 +137,7 @@ impl Tables<'_> {
     }
 }
 
-/// Puts the tables where they stand in a document.
+/// Replaces the tables in a document.
 pub fn write(file: &str, text: &str) {
     let document = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
     let (head, rest) = document.split_once(BEGIN).expect("the line where tables begin");

@@ -1,5 +1,5 @@
-//! Made-up trials, in which everything that hurts a comparison is there: every run has an effect of its own, things
-//! drift while the trial goes on, samples within a run hang together, and runs fail by chance.
+//! Simulated trials with everything that makes a comparison difficult: each run has a random effect, values drift
+//! during the trial, samples within a run are correlated, and runs fail at random.
 
 use std::f64::consts::TAU;
 
@@ -8,40 +8,40 @@ use kubectl_chaos::rng::SeededRng;
 use kubectl_chaos::series::{SampleOutcome, SamplePhase};
 use serde_json::{Value, json};
 
-/// How many samples of each probe there are while the fault lasts.
+/// The number of samples of each probe during the fault.
 const SAMPLES: u32 = 160;
-/// How much a run differs from others as a whole, in logarithms of latency; as much again is each probe's own.
+/// The standard deviation of the effect of a run on log latency, and of that of a probe.
 const RUN_EFFECT: f64 = 0.35;
-/// How much latency drifts from the first run of a trial to the last, in logarithms, in a usual trial.
+/// The standard deviation of the drift of log latency from the first run of a trial to the last.
 const DRIFT: f64 = 0.4;
-/// How much of a deviation is left at the next sample.
+/// The autocorrelation of neighbouring samples.
 const PERSISTENCE: f64 = 0.8;
-/// How much samples differ within a run, in logarithms of latency.
+/// The standard deviation of log latency within a run.
 const NOISE: f64 = 0.3;
-/// Samples fail in spells of this length on average.
+/// The mean length of a burst of failed samples.
 const SPELL: f64 = 5.0;
-/// For how many seconds recovery is watched.
+/// The recovery window in seconds.
 const WATCHED: f64 = 10.0;
 
-/// What one arm is like.
+/// The properties of an arm.
 #[derive(Clone, Copy, Debug)]
 pub struct Nature {
     /// The share of runs that fail.
     pub failing: f64,
-    /// The middle latency, in milliseconds.
+    /// The median latency in milliseconds.
     pub latency: f64,
     /// The share of samples that fail in a run that holds.
     pub errors: f64,
 }
 
 impl Nature {
-    /// An arm in which this share of runs fails.
+    /// Creates an arm in which a share of runs fails.
     pub fn failing(failing: f64) -> Self {
         Self { failing, latency: 60.0, errors: 0.04 }
     }
 }
 
-/// Random numbers.
+/// Random numbers of the simulation.
 pub struct Chance {
     lot: SeededRng,
     spare: Option<f64>,
@@ -52,7 +52,7 @@ impl Chance {
         Self { lot: SeededRng::new(seed), spare: None }
     }
 
-    /// Evenly from zero to one, without either.
+    /// Returns a uniform number between 0 and 1, exclusive.
     pub fn even(&mut self) -> f64 {
         const STEPS: usize = 1 << 52;
         #[allow(clippy::cast_precision_loss)] // exact
@@ -60,7 +60,7 @@ impl Chance {
         (at + 0.5) / steps
     }
 
-    /// From a normal distribution (Box and Muller).
+    /// Returns a normally distributed number (Box and Muller).
     pub fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -72,7 +72,7 @@ impl Chance {
     }
 }
 
-/// What those see who take samples for independent: how many, their sum, and the sum of their squares.
+/// The statistics of a test that treats samples as independent: count, sum, sum of squares.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pooled {
     count: f64,
@@ -87,7 +87,7 @@ impl Pooled {
         self.squares += value * value;
     }
 
-    /// Whether a test over samples (Welch's) calls two arms different at the level of 5 %.
+    /// Returns whether Welch's test over samples finds a difference at the 5 % level.
     pub fn differs(&self, other: &Self) -> bool {
         let mean = |pooled: &Self| pooled.sum / pooled.count;
         let variance = |pooled: &Self| {
@@ -98,25 +98,25 @@ impl Pooled {
     }
 }
 
-/// The journals of a trial, which are filled again and again.
+/// The journals of a trial, reused for every simulation.
 pub struct Trial {
     pub before: Vec<Record>,
     pub after: Vec<Record>,
-    /// The latencies of the first probe, by arm.
+    /// The pooled latencies of the first probe, by arm.
     pub pooled: [Pooled; 2],
-    /// Room for the latencies of one run.
+    /// A buffer for the latencies of one run.
     latencies: Vec<f64>,
 }
 
 impl Trial {
-    /// With so many probes and runs per arm.
+    /// Creates a trial with a number of probes and runs per arm.
     pub fn new(probes: usize, repeats: usize) -> Self {
         let arm =
             |arm: &str| (0..repeats).map(|at| record(&format!("{arm}{at}"), probes)).collect::<Vec<_>>();
         Self { before: arm("b"), after: arm("a"), pooled: [Pooled::default(); 2], latencies: Vec::new() }
     }
 
-    /// Simulates all runs: in pairs, one of each arm, whose order alternates.
+    /// Simulates all runs: pairs with one run per arm, in alternating order.
     pub fn play(&mut self, natures: [Nature; 2], chance: &mut Chance) {
         self.pooled = [Pooled::default(); 2];
         let (drift, spread) = (DRIFT * chance.normal(), chance.normal());
@@ -136,13 +136,13 @@ impl Trial {
     }
 }
 
-/// How far things have drifted.
+/// The drift at a time.
 struct State {
     drift: f64,
     spread: f64,
 }
 
-/// Makes up one run.
+/// Simulates one run.
 fn play(
     record: &mut Record,
     nature: Nature,
@@ -160,7 +160,7 @@ fn play(
     let Some(own) = &mut record.content.extension else { return };
     for (at, series) in own.samples.iter_mut().enumerate() {
         let middle = nature.latency.ln() + effect + RUN_EFFECT * chance.normal();
-        // a share of errors by odds, so that it stays a share; a run that fails has many
+        // the share of errors in log odds, to stay between 0 and 1; a failing run has many
         let odds = (nature.errors / (1.0 - nature.errors)).ln() + luck + 0.5 * chance.normal();
         let odds = if failed { odds + 3.0 } else { odds };
         let errors = 1.0 / (1.0 + (-odds).exp());
@@ -192,13 +192,13 @@ fn play(
     }
 }
 
-/// The value that so many of a hundred do not exceed.
+/// Returns a percentile.
 fn quantile(values: &mut [f64], percent: usize) -> Option<f64> {
     let place = (values.len() * percent / 100).min(values.len().checked_sub(1)?);
     Some(*values.select_nth_unstable_by(place, f64::total_cmp).1)
 }
 
-/// A run that held, with so many probes that were sampled.
+/// Creates the journal of a run that held, with sampled probes.
 fn record(id: &str, probes: usize) -> Record {
     let action = json!({"type": "action", "name": "kill a replica"});
     let probe = json!({"activity": {"type": "probe", "name": "probe 0"}, "status": "succeeded", "tolerance_met": true});
@@ -211,9 +211,9 @@ fn record(id: &str, probes: usize) -> Record {
     };
     let series = |at: usize| {
         json!({"probe": format!("probe {at}"), "provider": "http", "period": 0.1, "deadline": 2.0,
-            "vantage": "proxy", "settled": true, "phases": [seen("baseline"), seen("fault"), seen("recovery")],
+            "route": "proxy", "settled": true, "phases": [seen("baseline"), seen("fault"), seen("recovery")],
             "detected_after": null, "recovered_after": null, "recovery_watched": WATCHED, "raw": [],
-            "raw_left_out": 0})
+            "raw_dropped": 0})
     };
     let journal = json!({
         "experiment": {"title": "t", "method": [action]},

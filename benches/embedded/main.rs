@@ -1,18 +1,22 @@
-//! How long the embedded cluster takes to make a thousand Pods ready, and how much memory that takes its process.
+//! Measures the embedded cluster: the time until 1,000 Pods are ready, and the memory of its process.
 //!
 //! ```console
 //! cargo bench --bench embedded                 # five rounds of each row
-//! cargo bench --bench embedded -- --quick      # one
-//! cargo bench --bench embedded -- --only NAME  # the rows whose name has that in it
-//! cargo bench --bench embedded -- --json FILE  # the figures, for machines
+//! cargo bench --bench embedded -- --quick      # one round
+//! cargo bench --bench embedded -- --only NAME  # the rows whose name contains NAME
+//! cargo bench --bench embedded -- --json FILE  # the results as JSON
 //! ```
 //!
-//! Each round starts the release binary's `embedded serve` again and does what a user would, through its listener with
-//! TLS: create, wait until all is there, list. Times are medians; memory is the most that the server's process ever
-//! had (`VmHWM`), in the worst round.
+//! Each round starts `embedded serve` of the release binary and uses it through its TLS listener: create, wait until
+//! all Pods are ready, list. Times are medians; memory is the peak of the server's process (`VmHWM`) in the worst round.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
-#![allow(clippy::print_stdout, reason = "it is for people to read")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing benchmark reports the reason"
+)]
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -26,12 +30,12 @@ use kube::{Api, Client, Config};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// How many Pods there are in every row.
+/// The number of Pods in every row.
 const PODS: usize = 1000;
-/// What is to be reached: seconds until all are ready, and MiB.
+/// The targets: seconds until all Pods are ready, and MiB.
 const TARGET: (f64, f64) = (3.0, 60.0);
-/// How long a round may take at all.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout of a round.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One row of the table.
 struct Case {
@@ -41,7 +45,7 @@ struct Case {
     container: Value,
 }
 
-/// What one round took.
+/// The results of one round.
 #[derive(Clone, Copy)]
 struct Figures {
     ready: f64,
@@ -78,15 +82,13 @@ fn main() {
     let (seconds, mebibytes) = TARGET;
     let worst = |of: &str| rows.iter().filter_map(|row| row[of].as_f64()).fold(0.0, f64::max);
     let (slowest, most) = (worst("seconds"), worst("mebibytes"));
-    println!(
-        "\nto be reached: {seconds} s and {mebibytes} MiB; at the most it took {slowest:.2} s and {most:.1} MiB"
-    );
+    println!("\ntarget: {seconds} s and {mebibytes} MiB; worst row: {slowest:.2} s and {most:.1} MiB");
     if let Some(file) = value("--json") {
         std::fs::write(&file, format!("{:#}\n", Value::from(rows))).unwrap();
     }
 }
 
-/// Measures a case, and prints its row.
+/// Measures a case and prints its row.
 fn row(case: &Case, rounds: usize) -> Value {
     let rounds: Vec<Figures> = (0..rounds).map(|_| round(case)).collect();
     let middle = |of: fn(&Figures) -> f64| {
@@ -108,7 +110,7 @@ fn row(case: &Case, rounds: usize) -> Value {
         "target": {"seconds": TARGET.0, "mebibytes": TARGET.1}})
 }
 
-/// A server that ends with its value.
+/// A server process that ends when dropped.
 struct Served(Child);
 
 impl Drop for Served {
@@ -124,19 +126,19 @@ fn round(case: &Case) -> Figures {
     let mut serving = Command::new(env!("CARGO_BIN_EXE_kubectl-chaos"));
     serving.args(["embedded", "serve", "--kubeconfig"]).arg(&kubeconfig).current_dir(folder.path());
     let mut server = Served(serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
-    let told = BufReader::new(server.0.stdout.take().unwrap()).lines().next();
-    assert!(told.is_some_and(|line| line.is_ok()), "the cluster did not start");
+    let first_line = BufReader::new(server.0.stdout.take().unwrap()).lines().next();
+    assert!(first_line.is_some_and(|line| line.is_ok()), "the cluster did not start");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (ready, listed) = runtime.block_on(async {
         let kubeconfig = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         let using = use_it(Client::try_from(config).unwrap(), case);
-        tokio::time::timeout(PATIENCE, using).await.expect("a cluster that is done in time")
+        tokio::time::timeout(ROUND_TIMEOUT, using).await.expect("the round does not finish in time")
     });
     Figures { ready, listed, mebibytes: peak(server.0.id()) }
 }
 
-/// Does what a user would. Gives the seconds until all is ready, and those that a list takes.
+/// Uses the cluster. Returns the seconds until all Pods are ready, and the seconds of a list request.
 async fn use_it(client: Client, case: &Case) -> (f64, f64) {
     let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
     let services: Api<Service> = Api::default_namespaced(client.clone());
@@ -184,9 +186,9 @@ async fn use_it(client: Client, case: &Case) -> (f64, f64) {
     (ready, listed)
 }
 
-/// The most memory that a process had, in MiB.
+/// Returns the peak memory of a process, in MiB.
 fn peak(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("/proc, as Linux has it");
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("/proc of Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }

@@ -1,4 +1,4 @@
-//! What an answer costs: reports of many samples, and sampling itself.
+//! Measures reports of many samples, and sampling itself.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use super::measure::{Figures, measure, middle};
 use super::{Asked, seconds};
 
-/// How many probes there are, and how many samples of each are kept.
+/// The number of probes, and of stored samples per probe.
 const PROBES: usize = 10;
 const KEPT: u32 = 10_000;
-/// Seconds from one sample of a probe to the next.
+/// The sampling period in seconds.
 const PERIOD: f64 = 0.01;
 
-/// When requests came, by their path.
+/// The arrival times of requests, by path.
 type Arrivals = Arc<Mutex<HashMap<String, Vec<Instant>>>>;
 
-/// Measures both.
+/// Measures reports and sampling.
 pub(super) fn bench(asked: Asked<'_>) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let mut rows = Vec::new();
@@ -39,7 +39,7 @@ fn command(words: &[&str]) -> Vec<String> {
     [env!("CARGO_BIN_EXE_kubectl-chaos").to_owned()].into_iter().chain(words).collect()
 }
 
-/// All reports of a journal of 100,000 samples.
+/// Measures all reports of a journal with 100,000 samples.
 fn reports(asked: Asked<'_>, folder: &Path) -> Value {
     let series = |probe: usize| {
         let sample = |number: u32| {
@@ -53,12 +53,12 @@ fn reports(asked: Asked<'_>, folder: &Path) -> Value {
                 "latency": latency})
         };
         json!({"probe": format!("probe {probe}"), "provider": "http", "period": PERIOD, "deadline": 2.0,
-            "began": "2026-01-01T00:00:00+00:00", "vantage": "direct", "settled": true,
+            "began": "2026-01-01T00:00:00+00:00", "route": "direct", "settled": true,
             "phases": [phase("baseline", 0.0, 30.0, json!({"ok": 3000})),
                 phase("fault", 30.0, 60.0, json!({"refused": 3000})),
                 phase("recovery", 60.0, 100.0, json!({"ok": 4000}))],
             "detected_after": 0.01, "recovered_after": 0.01, "recovery_watched": 40.0,
-            "raw": (0..KEPT).map(sample).collect::<Vec<_>>(), "raw_left_out": 0})
+            "raw": (0..KEPT).map(sample).collect::<Vec<_>>(), "raw_dropped": 0})
     };
     let journal = json!({"experiment": {"title": "many samples", "method": []}, "status": "completed",
         "start": "2026-01-01T00:00:30+00:00", "end": "2026-01-01T00:01:40+00:00", "duration": 70.0,
@@ -71,14 +71,14 @@ fn reports(asked: Asked<'_>, folder: &Path) -> Value {
     let runs = (0..if asked.quick { 3 } else { 7 }).map(|_| measure(folder, &command)).collect();
     let Figures { wall, mebibytes, .. } = middle(runs);
     println!(
-        "\nreports of {} samples: {} (1 s at most), {mebibytes:.1} MiB (100 at most)",
+        "\nreports of {} samples: {} (target 1 s), {mebibytes:.1} MiB (target 100)",
         PROBES * KEPT as usize,
         seconds(wall)
     );
     json!({"name": "reports", "seconds": wall, "mebibytes": mebibytes})
 }
 
-/// Ten probes, a hundred times a second each: how many slots are missed, how far off the schedule samples come, what it costs.
+/// Measures ten probes at 100 samples per second: missed slots, deviation from the schedule, processor time.
 fn sampling(asked: Asked<'_>, folder: &Path) -> Value {
     let arrivals = Arrivals::default();
     let address = serve(&arrivals);
@@ -106,7 +106,7 @@ fn sampling(asked: Asked<'_>, folder: &Path) -> Value {
     let at = |percent: usize| apart[(apart.len() - 1) * percent / 100] * 1e3;
     let cost = (sampled.cpu - plain.cpu) / (due - missed) * 1e6;
     println!(
-        "sampling {PROBES} probes every 10 ms: {:.2} % of {due} slots missed (1 % at most), {:.2} ms off the schedule (p50), \
+        "sampling {PROBES} probes every 10 ms: {:.2} % of {due} slots missed (target 1 %), {:.2} ms off the schedule (p50), \
          {:.2} ms (p99); {cost:.0} µs of processor time a sample, {:.1} MiB",
         missed / due * 100.0,
         at(50),
@@ -117,7 +117,7 @@ fn sampling(asked: Asked<'_>, folder: &Path) -> Value {
         "cpu_us_per_sample": cost, "mebibytes": sampled.mebibytes})
 }
 
-/// How far from the schedule of one per period each request came; the schedule is where most of them came.
+/// Returns the deviation of each request from the schedule, whose phase is the median of all requests.
 fn jitter(times: &[Instant]) -> Vec<f64> {
     let Some(first) = times.first() else { return Vec::new() };
     let off = |seconds: f64| seconds - (seconds / PERIOD).round() * PERIOD;
@@ -128,7 +128,7 @@ fn jitter(times: &[Instant]) -> Vec<f64> {
     offs.into_iter().map(|one| off(one - middle).abs()).collect()
 }
 
-/// A server that notes when requests come. Gives its address.
+/// Starts a server that records arrival times. Returns its address.
 fn serve(arrivals: &Arrivals) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

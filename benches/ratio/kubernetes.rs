@@ -1,4 +1,4 @@
-//! The same on a cluster, with many Pods: a Node that is only an object, Pods bound to it that do not run.
+//! Measures on a cluster with many Pods, which are bound to a Node without a kubelet and do not run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use serde_json::{Value, json};
 
 use super::{Asked, Case};
 
-/// How many requests are under way at once while Pods are made.
+/// The number of concurrent requests while Pods are created.
 const AT_ONCE: usize = 40;
 
-/// What the measurements need of the cluster; removed at the end.
+/// The objects of the measurement; deleted at the end.
 struct Ground {
     client: Client,
     name: String,
     pods: usize,
 }
 
-/// Measures with that many Pods; a tenth of them in quick mode.
+/// Measures with 5,000 Pods; with 500 in quick mode.
 pub(super) fn bench(asked: Asked<'_>, context: &str) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let pods = if asked.quick { 500 } else { 5000 };
     let ground = runtime.block_on(async {
         let mut kubeconfig = Kubeconfig::read().expect("a kubeconfig");
-        // the Chaos Toolkit takes the current context
+        // the Chaos Toolkit uses the current context
         kubeconfig.current_context = Some(context.to_owned());
         std::fs::write(folder.path().join("config"), serde_json::to_string(&kubeconfig).unwrap()).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         let name = format!("kubectl-chaos-bench-{}", std::process::id());
         Ground { client: Client::try_from(config).unwrap(), name, pods }
     });
-    println!("\non a cluster, {pods} Pods; memory is to stay within 30 MiB");
+    println!("\non a cluster, {pods} Pods; memory target: 30 MiB");
     runtime.block_on(ground.lay());
     let rows = asked.rows(&cases(&ground, folder.path(), asked.quick), folder.path());
     runtime.block_on(ground.clear());
@@ -72,7 +72,7 @@ fn cases(ground: &Ground, folder: &Path, quick: bool) -> Vec<Case> {
         case("count_pods, no Pods", write("trivial", "probe", probe, count(&empty)), 7, 40.0),
         case("all_pods_healthy", write("healthy", "probe", healthy, json!({"ns": first})), few, 10.0),
         case("count_pods", write("count", "probe", probe, count(&first)), few, 10.0),
-        // each has Pods of its own to kill
+        // each program kills its own Pods
         Case {
             their_arguments: write("kill-theirs", "action", kills, kill(&second)),
             ..case("terminate_pods", write("kill", "action", kills, kill(&first)), 1, 5.0)

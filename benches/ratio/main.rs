@@ -1,21 +1,26 @@
-//! How long kubectl-chaos takes and how much memory, beside the Chaos Toolkit in the same run.
+//! Measures time and memory of kubectl-chaos and of the Chaos Toolkit, side by side.
 //!
 //! ```console
 //! cargo bench --bench ratio                          # everything, a few minutes with the Chaos Toolkit installed
 //! cargo bench --bench ratio -- --quick               # a minute
-//! cargo bench --bench ratio -- --original PATH       # the Chaos Toolkit's `chaos`; else it is looked for on PATH
-//! cargo bench --bench ratio -- --only NAME            # the rows whose name has that in it
-//! cargo bench --bench ratio -- --json FILE           # the figures, for machines
-//! cargo bench --bench ratio -- --kubernetes CONTEXT  # also 5,000 Pods on a cluster that is there to be used up
+//! cargo bench --bench ratio -- --original PATH       # the Chaos Toolkit's `chaos` [default: from PATH]
+//! cargo bench --bench ratio -- --only NAME           # the rows whose name contains NAME
+//! cargo bench --bench ratio -- --json FILE           # the results as JSON
+//! cargo bench --bench ratio -- --kubernetes CONTEXT  # also 5,000 Pods on a disposable cluster
 //! ```
 //!
 //! Where valgrind is installed, instructions are counted as well, and more than the limit is a failure.
 //!
-//! Times are medians, after one round that does not count; ours and theirs take turns. Memory and processor time
-//! are the operating system's word: this program starts itself once more around each command, to ask for it.
+//! Times are medians after one warm-up round; the programs alternate. The operating system measures memory and
+//! processor time: this program starts itself again around each command.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails says why")]
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing benchmark reports the reason"
+)]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "the output is for people")]
 
 mod answer;
 mod instructions;
@@ -65,24 +70,24 @@ fn on_path() -> Option<PathBuf> {
 /// One row of the table.
 struct Case {
     name: String,
-    /// Arguments for our program.
+    /// The arguments of kubectl-chaos.
     arguments: Vec<String>,
-    /// Arguments for theirs.
+    /// The arguments of the Chaos Toolkit.
     their_arguments: Vec<String>,
     runs: usize,
-    /// Whether the original is asked, too.
+    /// Whether the Chaos Toolkit is measured too.
     compared: bool,
-    /// What is to be reached, of the original's time.
+    /// The target ratio to the time of the Chaos Toolkit.
     target: Option<f64>,
 }
 
-/// What is to be measured.
+/// The options of the benchmark.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     quick: bool,
-    /// What the names of rows have in them.
+    /// The filter of row names.
     only: &'a str,
-    /// The Chaos Toolkit, where it is.
+    /// The path of the Chaos Toolkit.
     original: Option<&'a Path>,
 }
 
@@ -104,21 +109,17 @@ fn bench(asked: Asked<'_>) -> Vec<Value> {
     );
     let mut rows = asked.rows(&cases, folder.path());
     let spawned = spawn_alone(if quick { 100 } else { 1000 });
-    println!(
-        "{:<34}{:>12}   the least that process probes can take",
-        "fork and exec alone",
-        seconds(spawned)
-    );
+    println!("{:<34}{:>12}   lower bound of process probes", "fork and exec alone", seconds(spawned));
     rows.push(json!({"name": "fork and exec alone", "seconds": spawned}));
     if original.is_none() {
-        println!("\nno ratio: the Chaos Toolkit is not installed (--original PATH says where it is)");
+        println!("\nno ratio: the Chaos Toolkit is not installed; pass --original PATH");
     }
-    println!("\ntargets are parts of the Chaos Toolkit's time; memory is to stay within 12 MiB");
+    println!("\ntargets are fractions of the Chaos Toolkit's time; memory target: 12 MiB");
     rows.extend(instructions::bench(asked.only, folder.path()));
     rows
 }
 
-/// Runs a case, ours and theirs in turns, and prints its row.
+/// Runs a case with alternating programs, and prints its row.
 fn compare(case: &Case, folder: &Path, original: Option<&Path>) -> Value {
     let ours = vec![env!("CARGO_BIN_EXE_kubectl-chaos").to_owned(), "--exit-code=chaostoolkit".to_owned()];
     let theirs = original.map(|path| {
@@ -133,7 +134,7 @@ fn compare(case: &Case, folder: &Path, original: Option<&Path>) -> Value {
         [ours, case.arguments.clone()].concat()
     };
     let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
-    // the first round warms up; what can be done but once has no such round
+    // the first round is a warm-up, except for cases that can run only once
     for round in usize::from(case.runs == 1)..=case.runs {
         let our_run = measure(folder, &our_command);
         let their_run = theirs.as_ref().filter(|_| case.compared).map(|theirs| {
@@ -232,7 +233,7 @@ fn cases(folder: &Path, server: &str, quick: bool) -> Vec<Case> {
     cases
 }
 
-/// How long it takes to start a program and wait for it, so many times, and nothing else.
+/// Measures the start and exit of a program, `count` times.
 fn spawn_alone(count: usize) -> f64 {
     let begun = Instant::now();
     for _ in 0..count {
@@ -242,7 +243,7 @@ fn spawn_alone(count: usize) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// A server that answers every request at once, on connections that stay open. Gives its address.
+/// Starts a server that responds immediately, with persistent connections. Returns its address.
 fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! What one run of a command takes, by the operating system's word.
+//! Measures one run of a command with the operating system's accounting.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,20 +10,20 @@ use nix::sys::time::TimeValLike as _;
 /// The argument that makes this program measure one command.
 pub(super) const MEASURE: &str = "--measure-this";
 
-/// What one run of a command took.
+/// The time and memory of one run of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figures {
-    /// Seconds.
+    /// Wall-clock seconds.
     pub wall: f64,
-    /// Seconds of processor time, of all its processes.
+    /// Processor seconds of all its processes.
     pub cpu: f64,
-    /// The most memory that one of them had.
+    /// The peak memory of one of them, in MiB.
     pub mebibytes: f64,
 }
 
-/// Runs a command, and prints what it took.
+/// Runs a command and prints the measurement.
 pub(super) fn measure_this(command: &[String]) {
-    // the first start of a program by a fresh process takes longer, whatever it starts
+    // the first program that a process starts takes longer
     let warmed = Command::new("true").status();
     assert!(warmed.is_ok_and(|status| status.success()), "there is no `true` to warm up with");
     let begun = Instant::now();
@@ -33,7 +33,7 @@ pub(super) fn measure_this(command: &[String]) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .expect("a command that starts");
+        .expect("the command starts");
     let wall = begun.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     #[allow(clippy::cast_precision_loss)] // both are small
@@ -46,7 +46,7 @@ pub(super) fn measure_this(command: &[String]) {
     println!("{wall} {cpu} {mebibytes} {}", status.code().unwrap_or(-1));
 }
 
-/// Runs a command in a folder, whose file `config` is the kubeconfig where there is one.
+/// Runs a command in a directory; its file `config` is the kubeconfig, if present.
 pub(super) fn measure(folder: &Path, command: &[String]) -> Figures {
     let itself = std::env::current_exe().unwrap();
     let mut measuring = Command::new(itself);
@@ -65,7 +65,7 @@ pub(super) fn measure(folder: &Path, command: &[String]) -> Figures {
     Figures { wall: *wall, cpu: *cpu, mebibytes: *mebibytes }
 }
 
-/// The middle of several runs, by their time; the most memory of any.
+/// Returns the run with the median time, with the peak memory of all runs.
 pub(super) fn middle(mut runs: Vec<Figures>) -> Figures {
     runs.sort_by(|a, b| a.wall.total_cmp(&b.wall));
     let most = runs.iter().map(|run| run.mebibytes).fold(0.0, f64::max);

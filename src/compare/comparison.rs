@@ -1,10 +1,10 @@
-//! The answer: what it consists of, as it stands in `comparison.json`. Floor 1.
+//! The result of a comparison, as `compare -o json` writes it.
 
 use serde::Serialize;
 
 use super::{Margin, MetricResult};
 
-/// One of the two sets of runs.
+/// A side of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
@@ -14,7 +14,7 @@ pub enum Arm {
     After,
 }
 
-/// What the comparison came to.
+/// The verdict of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComparisonVerdict {
@@ -22,17 +22,17 @@ pub enum ComparisonVerdict {
     Fixed,
     /// Every valid run held before, and every one failed after.
     Broken,
-    /// All runs had the same outcome, and something measured is better by more than the margin.
+    /// All runs had the same outcome, and a metric is better by more than the margin.
     Improved,
-    /// All runs had the same outcome, and something measured is worse by more than the margin.
+    /// All runs had the same outcome, and a metric is worse by more than the margin.
     Regressed,
-    /// All runs had the same outcome, there were enough of them, and nothing measured differs.
+    /// All runs had the same outcome, there are enough of them, and no metric is better or worse.
     Unchanged,
     /// Anything else.
     Inconclusive,
 }
 
-/// How the experiment ends with the change.
+/// The outcome of the experiment after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AfterOutcome {
@@ -46,65 +46,57 @@ pub enum AfterOutcome {
     Unknown,
 }
 
-/// How often it was seen.
+/// Whether enough runs support the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replication {
-    /// In at least three valid runs of each arm.
+    /// At least three valid runs per arm.
     Repeated,
-    /// In fewer.
+    /// Fewer valid runs.
     Single,
 }
 
-/// What became of one run.
+/// The outcome of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcomeKind {
     /// The hypothesis was met before and after the fault.
     Held,
-    /// It was met before, and not met during or after.
+    /// It was met before the fault, and not met during or after it.
     Failed,
-    /// Nothing can be learnt of the run; it is listed and not counted.
+    /// The run shows nothing; it is listed and not counted.
     Void,
 }
 
-/// One run.
+/// A run, as the comparison lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparedRun {
-    /// Of which arm.
     pub arm: Arm,
-    /// Which of the runs of its arm, from one.
+    /// The number of the run within its arm, from 1.
     pub repeat: u32,
-    /// Where its journal came from: a path. Not to be trusted.
+    /// The path of the journal. Untrusted.
     pub source: String,
-    /// Tells runs apart; none in a journal of the Chaos Toolkit. Not to be trusted.
+    /// Identifies the run; none in a journal of the Chaos Toolkit. Untrusted.
     pub run_id: Option<String>,
-    /// When it began, ISO 8601, as its journal says. Not to be trusted.
+    /// The start according to the journal, ISO 8601. Untrusted.
     pub start: Option<String>,
-    /// What became of it.
     pub outcome: RunOutcomeKind,
-    /// Why: part of a sentence, which may name activities. Not to be trusted.
+    /// The reason for the outcome: a phrase that may name activities. Untrusted.
     pub reason: String,
 }
 
-/// How many runs of an arm came to what.
+/// The number of runs of an arm, by outcome.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArmCounts {
-    /// All of them.
     pub runs: u32,
-    /// Those that count.
     pub valid: u32,
-    /// Those that held.
     pub held: u32,
-    /// Those that failed.
     pub failed: u32,
-    /// Those of which nothing can be learnt.
     pub void: u32,
-    /// Within which limits the share of runs that hold lies, with 95 % confidence (Wilson); none without valid runs.
+    /// The 95 % confidence interval of the share of runs that hold (Wilson); none without valid runs.
     pub held_interval: Option<(f64, f64)>,
 }
 
-/// The counts of both arms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Arms {
     /// Before the change.
@@ -113,80 +105,74 @@ pub struct Arms {
     pub after: ArmCounts,
 }
 
-/// What else was different than the change.
+/// What can differ between the arms besides the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfounderKind {
-    /// The version of Kubernetes.
     KubernetesVersion,
-    /// The number of nodes.
     Nodes,
-    /// How many replicas the workloads were to have.
+    /// The declared replicas of the workloads.
     Replicas,
-    /// Which probes were sampled, how often, and how long an answer might take.
+    /// The sampled probes, the period and the deadline.
     Sampling,
-    /// By which way requests reached a Service.
+    /// The route of requests to a Service.
     Route,
-    /// What was given for the configuration beside the experiment.
+    /// The values of `--var` and `--var-file`.
     Variables,
 }
 
-/// Something that was different and may be why the arms differ. Stands above the verdict.
+/// A difference between the arms besides the change; reports show it above the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Confounder {
-    /// What it is about.
     pub kind: ConfounderKind,
-    /// One sentence without a full stop. It repeats what stands in journals: not to be trusted.
+    /// A phrase that describes the difference, with values of journals. Untrusted.
     pub text: String,
 }
 
-/// What a firmer answer would take.
+/// The number of runs that a clearer verdict needs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RequiredRuns {
-    /// How many valid runs per arm.
+    /// Valid runs per arm.
     pub repeats: u32,
-    /// Why: one sentence.
+    /// The reason: one sentence.
     pub reason: String,
 }
 
-/// The answer.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunComparison {
-    /// [`super::SCHEMA`].
     pub schema: &'static str,
-    /// What it came to.
     pub verdict: ComparisonVerdict,
-    /// Why: one sentence with the counts, which may name probes. Not to be trusted.
+    /// The reason for the verdict: one sentence with counts, which may name probes. Untrusted.
     pub reason: String,
-    /// How the experiment ends with the change.
+    /// The outcome of the experiment after the change.
     pub after: AfterOutcome,
-    /// How often it was seen.
+    /// Whether enough runs support the verdict.
     pub evidence: Replication,
-    /// How many valid runs per arm a firmer answer would take; none where more of them would not help.
+    /// The number of runs that a clearer verdict needs; none if more runs would not help.
     pub required_runs: Option<RequiredRuns>,
-    /// What else was different; to be shown above the verdict.
     pub confounders: Vec<Confounder>,
-    /// The title of the experiment. Not to be trusted.
+    /// The title of the experiment. Untrusted.
     pub title: String,
-    /// Its identity, the same in every run.
+    /// Identifies the experiment; the same in every run.
     pub experiment_hash: String,
-    /// How many runs came to what.
     pub arms: Arms,
-    /// The runs: those before, then those after, in the order in which they were given.
+    /// The runs before, then those after, in the given order.
     pub runs: Vec<ComparedRun>,
-    /// What was measured, by probe and measure; the probes in the order of the first run that sampled them.
+    /// The metrics, by probe; the probes are in the order of the first run that sampled them.
     pub metrics: Vec<MetricResult>,
-    /// The level of every test.
+    /// The significance level of every test.
     pub level: f64,
-    /// What draws by chance began with.
+    /// The seed of the random permutations.
     pub seed: u64,
-    /// Which differences were taken for too small to matter.
+    /// The differences that are too small to matter.
     pub margin: Margin,
 }
 
 impl RunComparison {
-    /// Whether there were too few valid runs for any answer. Another answer has an exit code of its own; and that
-    /// outcomes within an arm are mixed is one, which more runs do not change.
+    /// Returns whether there are too few valid runs for a verdict.
+    ///
+    /// Mixed outcomes within an arm are a result: more runs do not change them.
     pub fn has_too_few_runs(&self) -> bool {
         let Arms { before, after } = &self.arms;
         let fewest = before.valid.min(after.valid);
@@ -196,12 +182,12 @@ impl RunComparison {
             && (fewest == 0 || !is_mixed)
     }
 
-    /// The runs of an arm.
+    /// Returns the runs of an arm.
     pub fn runs_in_arm(&self, arm: Arm) -> impl Iterator<Item = &ComparedRun> {
         self.runs.iter().filter(move |run| run.arm == arm)
     }
 
-    /// The runs that are not counted.
+    /// Returns the runs that do not count.
     pub fn void_runs(&self) -> impl Iterator<Item = &ComparedRun> {
         self.runs.iter().filter(|run| run.outcome == RunOutcomeKind::Void)
     }

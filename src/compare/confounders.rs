@@ -1,30 +1,31 @@
-//! What else was different than the change, so that it may be why the arms differ. Floor 1.
+//! Differences between the arms besides the change, which can explain a difference in the results.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::format::{clipped, format_number, quote};
 use super::{Arm, Confounder, ConfounderKind};
 use crate::journal::Record;
 use crate::series::Series;
+use crate::text::{format_significant, quote, shorten};
 
-/// So many differences of one kind are told; of more, how many there are.
+/// The number of differences of one kind that are listed; the others are only counted.
 const MAX_LISTED: usize = 3;
 
-/// What an aspect of the surroundings was in the runs of each arm.
+/// The values of a factor in the runs of each arm.
 #[derive(Default)]
 struct ObservedFactor {
     before: BTreeSet<String>,
     after: BTreeSet<String>,
 }
 
-/// The aspects of one kind, by what they are of.
+/// The factors of one kind, by name.
 type ObservedFactors = BTreeMap<String, ObservedFactor>;
 
-/// What differs between the valid runs. What is not known of a run differs from nothing; what is known of one arm
-/// only may differ, and that is said. An arm without runs differs from nothing.
+/// Finds the confounders of the valid runs.
+///
+/// An unknown value does not differ from any other. A factor that is known for one arm only is listed as such.
+/// Without runs in both arms there are no confounders.
 pub(super) fn find_confounders(before: &[&Record], after: &[&Record]) -> Vec<Confounder> {
     if before.is_empty() || after.is_empty() {
-        // there are no two sides
         return Vec::new();
     }
     let runs: Vec<(Arm, &Record)> = before
@@ -47,10 +48,9 @@ fn describe_factor(kind: ConfounderKind, aspects: &ObservedFactors) -> Option<Co
     let is_different = |aspect: &ObservedFactor| aspect.before.union(&aspect.after).count() > 1;
     let different = aspects.iter().filter(|(_, aspect)| is_different(aspect));
     if kind == ConfounderKind::Variables {
-        // their values may be secret: what is known of them is a digest, which says nothing to anybody
+        // the values may be secret: the journal has only digests, which mean nothing to a reader
         let names = join_first(different.map(|(name, _)| name.clone()).collect(), ", ");
-        return (!names.is_empty())
-            .then(|| Confounder { kind, text: format!("what was given for {names} differs") });
+        return (!names.is_empty()).then(|| Confounder { kind, text: format!("values of {names} differ") });
     }
     let different = different.map(|(what, aspect)| {
         format!("{what}: {} before, {} after", join_values(&aspect.before), join_values(&aspect.after))
@@ -59,7 +59,7 @@ fn describe_factor(kind: ConfounderKind, aspects: &ObservedFactors) -> Option<Co
     (!text.is_empty()).then_some(Confounder { kind, text })
 }
 
-/// The first few of them.
+/// Joins the first few items, and counts the others.
 fn join_first(all: Vec<String>, between: &str) -> String {
     let more = all.len().saturating_sub(MAX_LISTED);
     let mut text = all.into_iter().take(MAX_LISTED).collect::<Vec<_>>().join(between);
@@ -69,7 +69,7 @@ fn join_first(all: Vec<String>, between: &str) -> String {
     text
 }
 
-/// What is known of the runs of one arm, and of no run of the other, so that nobody can say whether it differs.
+/// Describes a factor that is known for the runs of one arm only, which may differ.
 fn known_in_one_arm(
     kind: ConfounderKind,
     aspects: &ObservedFactors,
@@ -83,12 +83,12 @@ fn known_in_one_arm(
         ConfounderKind::Replicas => "the number of replicas",
         ConfounderKind::Sampling | ConfounderKind::Route | ConfounderKind::Variables => return Vec::new(),
     };
-    half.next().map(|_| format!("{what} is known of one side only")).into_iter().collect()
+    half.next().map(|_| format!("{what} is known for one arm only")).into_iter().collect()
 }
 
 fn join_values(values: &BTreeSet<String>) -> String {
     if values.is_empty() {
-        return "not known".to_owned();
+        return "unknown".to_owned();
     }
     values.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(" or ")
 }
@@ -106,7 +106,7 @@ fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
     for (arm, record) in runs {
         let cluster = record.content.extension.as_ref().and_then(|own| own.cluster.as_ref());
         if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
-            record_value(&mut aspects, "Kubernetes".to_owned(), *arm, clipped(version));
+            record_value(&mut aspects, "Kubernetes".to_owned(), *arm, shorten(version));
         }
     }
     aspects
@@ -131,7 +131,7 @@ fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
     for workload in workloads {
         for (arm, replicas) in &known {
             let count = replicas.get(workload).map_or_else(|| "none".to_owned(), i64::to_string);
-            record_value(&mut aspects, format!("replicas of {}", clipped(workload)), *arm, count);
+            record_value(&mut aspects, format!("replicas of {}", shorten(workload)), *arm, count);
         }
     }
     aspects
@@ -139,7 +139,11 @@ fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
 
 fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let way = |series: &Series| {
-        format!("every {} s for up to {} s", format_number(series.period), format_number(series.deadline))
+        format!(
+            "every {} s for up to {} s",
+            format_significant(series.period),
+            format_significant(series.deadline)
+        )
     };
     let known: Vec<(Arm, HashMap<&str, String>)> = runs
         .iter()
@@ -159,7 +163,7 @@ fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
     aspects
 }
 
-/// What was given for the configuration, by the digests of the values. Journals that do not say so differ from none.
+/// Collects the digests of the given variables. Journals without digests do not differ from any other.
 fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let known: Vec<(Arm, &BTreeMap<String, String>)> = runs
         .iter()
@@ -181,16 +185,16 @@ fn collect_routes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     for (arm, own) in all() {
         let asked = own.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
         let sampled =
-            own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.vantage.as_deref()?)));
+            own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.route.as_deref()?)));
         for (activity, access) in asked.chain(sampled) {
-            record_value(&mut aspects, route_name(activity), arm, clipped(access));
+            record_value(&mut aspects, route_name(activity), arm, shorten(access));
         }
     }
-    // a probe that asks a Service in some runs and none in others goes another way there, whatever it is
+    // a probe that calls a Service in some runs only has another route in the others
     for (arm, own) in all() {
-        for series in own.samples.iter().filter(|series| series.vantage.is_none()) {
+        for series in own.samples.iter().filter(|series| series.route.is_none()) {
             if aspects.contains_key(&route_name(&series.probe)) {
-                record_value(&mut aspects, route_name(&series.probe), arm, "not known".to_owned());
+                record_value(&mut aspects, route_name(&series.probe), arm, "unknown".to_owned());
             }
         }
     }
@@ -198,5 +202,5 @@ fn collect_routes(runs: &[(Arm, &Record)]) -> ObservedFactors {
 }
 
 fn route_name(activity: &str) -> String {
-    format!("way of {}", quote(activity))
+    format!("route of {}", quote(activity))
 }

@@ -1,15 +1,15 @@
-//! The one way in which every report says it. Floor 1.
+//! Formats comparisons. All reports share these texts.
 
 use super::{
     AfterOutcome, Arm, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
     MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
 };
+use crate::text::{format_percent, format_significant, format_whole_percent};
 
-/// From so many values on, the least and the greatest stand for all of them.
+/// The number of values from which only their range is shown.
 const MAX_LISTED_VALUES: usize = 6;
 
 impl Arm {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -19,11 +19,9 @@ impl Arm {
 }
 
 impl ComparisonVerdict {
-    /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Fixed, Self::Broken, Self::Improved, Self::Regressed, Self::Unchanged, Self::Inconclusive];
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
@@ -37,7 +35,6 @@ impl ComparisonVerdict {
 }
 
 impl AfterOutcome {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -49,7 +46,6 @@ impl AfterOutcome {
 }
 
 impl Replication {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Repeated => "repeated",
@@ -59,7 +55,6 @@ impl Replication {
 }
 
 impl RunOutcomeKind {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -70,35 +65,32 @@ impl RunOutcomeKind {
 }
 
 impl ConfounderKind {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::KubernetesVersion => "kubernetes-version",
             Self::Nodes => "nodes",
             Self::Replicas => "replicas",
             Self::Sampling => "sampling",
-            Self::Route => "vantage",
+            Self::Route => "route",
             Self::Variables => "variables",
         }
     }
 }
 
 impl MetricVerdict {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::Equivalent => "equivalent",
             Self::WithinMargin => "within-margin",
-            Self::NotSignificant => "not-told-apart",
+            Self::NotSignificant => "not-significant",
             Self::NotCompared => "not-compared",
         }
     }
 }
 
 impl Metric {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success-ratio",
@@ -108,7 +100,7 @@ impl Metric {
         }
     }
 
-    /// What a person calls it.
+    /// Returns the label in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success ratio",
@@ -118,7 +110,7 @@ impl Metric {
         }
     }
 
-    /// A value without its unit.
+    /// Formats a value without its unit.
     fn format_value(self, value: f64) -> String {
         match self {
             Self::SuccessRatio => format_percent(value),
@@ -126,7 +118,7 @@ impl Metric {
         }
     }
 
-    /// A difference without its unit and its sign.
+    /// Formats a difference without its unit and sign.
     fn format_magnitude(self, value: f64) -> String {
         match self {
             Self::SuccessRatio => format_significant(value * 100.0),
@@ -134,7 +126,7 @@ impl Metric {
         }
     }
 
-    /// The unit as a person reads it after a value.
+    /// Returns the unit of values in reports.
     fn display_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "%",
@@ -142,7 +134,7 @@ impl Metric {
         }
     }
 
-    /// The unit as a person reads it after a difference.
+    /// Returns the unit of differences in reports.
     fn difference_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "points",
@@ -160,17 +152,17 @@ impl Metric {
 }
 
 impl ArmCounts {
-    /// How many of the valid runs held: `3 of 3`.
+    /// Formats the valid runs that held: `3 of 3`.
     pub fn format_held(&self) -> String {
         format!("{} of {}", self.held, self.valid)
     }
 
-    /// How many of the valid runs failed: `0 of 3`.
+    /// Formats the valid runs that failed: `0 of 3`.
     pub fn format_failed(&self) -> String {
         format!("{} of {}", self.failed, self.valid)
     }
 
-    /// The interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
+    /// Formats the interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
     pub fn format_held_interval(&self) -> Option<String> {
         let (low, high) = self.held_interval?;
         Some(format!("{} to {} %", format_whole_percent(low), format_whole_percent(high)))
@@ -178,20 +170,21 @@ impl ArmCounts {
 }
 
 impl RunComparison {
-    /// The verdict with what always stands beside it: `fixed, seen once (after: holds)`.
+    /// Formats the headline: `fixed, seen once (after: holds)`.
     pub fn headline(&self) -> String {
         let once = if self.is_unreplicated() { ", seen once" } else { "" };
         format!("{}{once} (after: {})", self.verdict.name(), self.after.name())
     }
 
-    /// Whether the verdict is one that says so where it rests on too few runs.
+    /// Returns whether a fixed or broken verdict has fewer than [`super::MIN_RUNS_PER_ARM`] valid runs per arm.
     pub fn is_unreplicated(&self) -> bool {
         matches!(self.verdict, ComparisonVerdict::Fixed | ComparisonVerdict::Broken)
             && self.evidence == Replication::Single
     }
 
-    /// How many valid runs held, and within which limits the share of such runs lies with 95 % confidence:
-    /// `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
+    /// Formats the runs that held, with 95 % confidence intervals.
+    ///
+    /// For example `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
             let limits = arm.format_held_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
@@ -201,7 +194,7 @@ impl RunComparison {
         format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
     }
 
-    /// How many runs were void: `1 of 4 runs before and 0 of 3 after were void`; none where none was.
+    /// Formats the void runs: `1 of 4 runs before and 0 of 3 after were void`; none without void runs.
     pub fn format_void(&self) -> Option<String> {
         let Arms { before, after } = &self.arms;
         (before.void + after.void > 0).then(|| {
@@ -212,7 +205,7 @@ impl RunComparison {
         })
     }
 
-    /// Margins, level and seed: what has to be known to get the same answer again.
+    /// Formats level, margins and seed, which reproduce the result.
     pub fn format_settings(&self) -> String {
         let margin = &self.margin;
         format!(
@@ -227,34 +220,34 @@ impl RunComparison {
 }
 
 impl MetricResult {
-    /// What it was before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
+    /// Formats the values before: `98.5 % (97.2, 98.5, 99.1)`, the median and the runs.
     pub fn format_before(&self) -> String {
         self.format_arm(&self.before)
     }
 
-    /// What it was after.
+    /// Formats the values after.
     pub fn format_after(&self) -> String {
         self.format_arm(&self.after)
     }
 
-    /// The median before, alone: `98.5 %`.
+    /// Formats the median before: `98.5 %`.
     pub fn format_before_median(&self) -> String {
         self.format_median(&self.before)
     }
 
-    /// The median after, alone.
+    /// Formats the median after.
     pub fn format_after_median(&self) -> String {
         self.format_median(&self.after)
     }
 
-    /// How much more it is after: `+97.5 points`, `-12 ms`; a dash where that is not known.
+    /// Formats the difference: `+97.5 points`, `-12 ms`; a dash if it is unknown.
     pub fn format_difference(&self) -> String {
         let unit = self.metric.difference_unit();
         self.difference
             .map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
     }
 
-    /// The interval of the difference: `+90 to +98 points`, or why there is none.
+    /// Formats the interval of the difference: `+90 to +98 points`, or the reason why there is none.
     pub fn format_interval(&self) -> String {
         let unit = self.metric.difference_unit();
         match (self.interval, &self.interval_note) {
@@ -266,7 +259,7 @@ impl MetricResult {
         }
     }
 
-    /// How often chance alone gives as much, with all rows in view: `p = 0.008`; a dash where nothing was compared.
+    /// Formats the adjusted p value: `p = 0.008`; a dash if the metric was not compared.
     pub fn format_p(&self) -> String {
         match self.p_adjusted {
             None => "–".to_owned(),
@@ -275,14 +268,14 @@ impl MetricResult {
         }
     }
 
-    /// What follows: `better`, `not told apart`, `not compared: too few successes`.
+    /// Formats the result: `better`, `not significant`, `not compared: too few successes`.
     pub fn format_result(&self) -> String {
         let name = match self.result {
             MetricVerdict::Better => "better",
             MetricVerdict::Worse => "worse",
             MetricVerdict::Equivalent => "equivalent",
             MetricVerdict::WithinMargin => "different, within the margin",
-            MetricVerdict::NotSignificant => "not told apart",
+            MetricVerdict::NotSignificant => "not significant",
             MetricVerdict::NotCompared => "not compared",
         };
         self.reason.as_ref().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
@@ -290,7 +283,7 @@ impl MetricResult {
 
     fn format_signed(&self, value: f64) -> String {
         let number = self.metric.format_magnitude(value.abs());
-        // what is shown as nothing has no sign
+        // 0 has no sign
         let sign = if number == "0" {
             ""
         } else if value < 0.0 {
@@ -330,115 +323,9 @@ impl MetricResult {
     }
 }
 
-/// Longer texts of others are cut where they stand in a sentence.
-const CLIPPED: usize = 120;
-
-/// The begin of a text of others, on one line.
-pub(super) fn clipped(text: &str) -> String {
-    let line = |letter: char| if letter.is_control() { ' ' } else { letter };
-    let mut short: String = text.chars().take(CLIPPED).map(line).collect();
-    if text.chars().nth(CLIPPED).is_some() {
-        short.push('…');
-    }
-    short
-}
-
-/// A name of others in a sentence.
-pub(super) fn quote(name: &str) -> String {
-    format!("'{}'", clipped(name))
-}
-
-/// A number in a sentence.
-pub(super) fn format_number(value: f64) -> String {
-    format_significant(value)
-}
-
-/// `1 run`, `3 runs`.
-pub(super) fn pluralize(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Three digits that say something, and no noughts behind the point.
-fn format_significant(value: f64) -> String {
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
-    let size = value.abs();
-    let places = if size >= 100.0 {
-        0
-    } else if size >= 10.0 {
-        1
-    } else if size >= 1.0 {
-        2
-    } else {
-        3
-    };
-    let text = format!("{value:.places$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// A share in percent. Only all of it is 100, and only nothing of it is 0.
-pub fn format_percent(share: f64) -> String {
-    avoid_false_extremes(share, format_significant(share * 100.0), 2)
-}
-
-/// The same without a fraction, where that says enough.
-fn format_whole_percent(share: f64) -> String {
-    avoid_false_extremes(share, format!("{:.0}", share * 100.0), 1)
-}
-
-/// What was rounded to all or nothing gets as many places as it takes not to be.
-fn avoid_false_extremes(share: f64, rounded: String, places: usize) -> String {
-    // nearer than this it is an error of arithmetic
-    const NEAREST: f64 = 1e-12;
-    let is_false = rounded == "100" && share < 1.0 - NEAREST || rounded == "0" && share > NEAREST;
-    let exact = (places..=10).map(|places| format!("{:.places$}", share * 100.0));
-    let mut exact = exact
-        .filter(|text| text.trim_end_matches('0') != "100." && text.contains(|c| matches!(c, '1'..='9')));
-    if is_false { exact.next().unwrap_or(rounded) } else { rounded }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn significant_digits_drop_trailing_zeros() {
-        let check = |value: f64, expected: &str| assert_eq!(format_significant(value), expected);
-        check(0.0, "0");
-        check(-0.0001, "0");
-        check(0.0123, "0.012");
-        check(1.0, "1");
-        check(9.876, "9.88");
-        check(98.76, "98.8");
-        check(100.0, "100");
-        check(1234.5, "1234");
-        check(f64::NAN, "–");
-    }
-
-    #[test]
-    fn percent_is_100_or_0_only_when_exact() {
-        let check = |share: f64, expected: &str, whole: &str| {
-            assert_eq!(
-                (format_percent(share).as_str(), format_whole_percent(share).as_str()),
-                (expected, whole),
-                "{share}"
-            );
-        };
-        check(1.0, "100", "100");
-        check(0.0, "0", "0");
-        check(0.5, "50", "50");
-        check(0.9876, "98.8", "99");
-        check(0.9996, "99.96", "99.96");
-        check(0.99999, "99.999", "99.999");
-        check(0.9983, "99.8", "99.8");
-        check(0.0004, "0.04", "0.04");
-        check(0.000_001, "0.0001", "0.0001");
-        // what arithmetic leaves over is nothing
-        check(1.0 - 1e-16, "100", "100");
-        check(1e-17, "0", "0");
-    }
 
     #[test]
     fn metric_formats_values_difference_and_result() {

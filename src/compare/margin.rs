@@ -1,17 +1,17 @@
-//! Which differences are too small to matter. Floor 1.
+//! The margin: differences that are too small to matter.
 
 use serde::Serialize;
 
 use super::Metric;
 
-/// The greatest differences that do not matter.
+/// The largest differences that are too small to matter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Margin {
-    /// Of ratios, as a share: 0.01 is one percentage point.
+    /// For ratios, as a share: 0.01 is one percentage point.
     pub ratio: f64,
-    /// Of times, as a share of the time before.
+    /// For times, as a share of the time before.
     pub time: f64,
-    /// Of times, in seconds: no margin is less than that.
+    /// For times, in seconds: the minimum margin.
     pub time_min: f64,
 }
 
@@ -22,7 +22,7 @@ impl Default for Margin {
 }
 
 impl Margin {
-    /// The margin of a measure that was `before`, in the unit of the measure.
+    /// Returns the margin of a metric with the value `before`, in the unit of the metric.
     pub fn for_metric(&self, measure: Metric, before: f64) -> f64 {
         let least = match measure {
             Metric::SuccessRatio => return self.ratio,
@@ -32,29 +32,28 @@ impl Margin {
         (self.time * before).max(least)
     }
 
-    /// From text such as `ratio=2%,time=20%,time-min=10ms`; what is not named stays as it is by default.
-    /// An error says what is wrong, and what may be written.
+    /// Parses text such as `ratio=2%,time=20%,time-min=10ms`; other margins keep their defaults.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut margin = Self::default();
         for part in text.split(',') {
-            let wrong = || {
+            let invalid = || {
                 format!(
-                    "'{part}' is no margin: write ratio=PERCENT%, time=PERCENT% or time-min=MILLISECONDSms"
+                    "invalid margin '{part}': expected ratio=PERCENT%, time=PERCENT% or time-min=MILLISECONDSms"
                 )
             };
-            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
-            let (place, unit, scale) = match name.trim() {
+            let (name, value) = part.split_once('=').ok_or_else(invalid)?;
+            let (target, unit, scale) = match name.trim() {
                 "ratio" => (&mut margin.ratio, "%", 100.0),
                 "time" => (&mut margin.time, "%", 100.0),
                 "time-min" => (&mut margin.time_min, "ms", 1000.0),
-                _ => return Err(wrong()),
+                _ => return Err(invalid()),
             };
-            let number = value.trim().strip_suffix(unit).ok_or_else(wrong)?.trim_end();
-            let number: f64 = number.parse().map_err(|_| wrong())?;
+            let number = value.trim().strip_suffix(unit).ok_or_else(invalid)?.trim_end();
+            let number: f64 = number.parse().map_err(|_| invalid())?;
             if !number.is_finite() || number < 0.0 {
-                return Err(wrong());
+                return Err(invalid());
             }
-            *place = number / scale;
+            *target = number / scale;
         }
         Ok(margin)
     }

@@ -1,105 +1,103 @@
-//! One row of the comparison: one measure of one probe, over the runs of both arms. Floor 1.
+//! A metric of a probe, over the runs of both arms.
 
 use serde::Serialize;
 
-/// What is measured of a probe. All of it while the fault lasts, but for the time to recover.
+/// A metric of a probe, measured during the fault, except for the time to recover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// The share of samples that were answered within the tolerance, from zero to one. More is better.
+    /// The share of samples that satisfied the tolerance, from 0 to 1. Higher is better.
     SuccessRatio,
-    /// Seconds from the begin of the recovery until samples are good again; zero where they were good when it began,
-    /// and stayed so. Less is better.
+    /// Seconds from the start of the recovery to the first of ten consecutive good samples. Lower is better.
+    ///
+    /// It is 0 if samples were good at the start and stayed good.
     TimeToRecover,
-    /// Milliseconds that 95 % of the good samples took at most. Less is better.
+    /// The 95th percentile of the latency of good samples, in milliseconds. Lower is better.
     P95Latency,
-    /// Milliseconds that 99 % of the good samples took at most. Less is better.
+    /// The 99th percentile of the latency of good samples, in milliseconds. Lower is better.
     P99Latency,
 }
 
-/// What a measure was in one run.
+/// The value of a metric in one run, which may be right-censored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CensoredValue {
-    /// The value; none where it is not known.
+    /// The value; none if it is unknown.
     pub value: Option<f64>,
-    /// What it is more than, where that is all that is known: recovery was not seen within that time.
+    /// The lower bound, if only that is known: recovery was not observed within this time.
     pub lower_bound: Option<f64>,
 }
 
-/// What a measure was in one arm.
+/// The values of a metric in one arm.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArmStats {
-    /// In each valid run, in their order.
+    /// The values of the valid runs, in their order.
     pub values: Vec<CensoredValue>,
-    /// The median of them; `above` where runs that did not recover leave no more than a bound of it.
+    /// The median; only a lower bound if runs that did not recover determine it.
     pub median: CensoredValue,
 }
 
-/// How the arms stand to each other.
+/// The result of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetricVerdict {
-    /// Better after the change: hardly by chance, and by more than the margin.
+    /// Better after the change: significant, and by more than the margin.
     Better,
-    /// Worse after the change: hardly by chance, and by more than the margin.
+    /// Worse after the change: significant, and by more than the margin.
     Worse,
-    /// The same: the whole interval lies within the margin.
+    /// The whole interval is within the margin.
     Equivalent,
-    /// Different, hardly by chance, and by no more than the margin.
+    /// A significant difference that is not larger than the margin.
     WithinMargin,
-    /// What there is can be chance.
+    /// No significant difference.
     NotSignificant,
-    /// There is no fair comparison; the row's `reason` says why.
+    /// There is no fair comparison; `reason` says why.
     NotCompared,
 }
 
-/// One measure of one probe.
+/// A row of the comparison: one metric of one probe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricResult {
-    /// The name of the probe. Not to be trusted.
+    /// The name of the probe. Untrusted.
     pub probe: String,
-    /// What was measured.
     pub metric: Metric,
-    /// The unit of values and differences: `ratio`, `s`, `ms`.
+    /// The unit of values and differences: `ratio`, `s` or `ms`.
     pub unit: &'static str,
     /// Before the change.
     pub before: ArmStats,
     /// After it.
     pub after: ArmStats,
-    /// How much greater it is after than before: the median of the differences of every run with every other;
-    /// none where it is not known, or beyond every number.
+    /// The Hodges-Lehmann estimate of after minus before; none if it is unknown or not finite.
     pub difference: Option<f64>,
-    /// Within which limits the difference lies, with 95 % confidence.
+    /// The 95 % confidence interval of the difference.
     pub interval: Option<(f64, f64)>,
-    /// Why there is no interval.
+    /// The reason why there is no interval.
     pub interval_note: Option<String>,
-    /// Which difference would be too small to matter; none where that is not known.
+    /// The difference that is too small to matter; none if it is unknown.
     pub margin: Option<f64>,
-    /// How often chance alone gives a difference as great or greater; none where nothing was compared.
+    /// The probability of a difference at least as large by chance; none if the metric was not compared.
     pub p: Option<f64>,
-    /// The same with all rows in view (Holm).
+    /// `p` corrected for the number of metrics (Holm).
     pub p_adjusted: Option<f64>,
-    /// What follows.
     pub result: MetricVerdict,
-    /// Why it was not compared, or could not be told apart.
+    /// The reason why the metric was not compared, or is not significant.
     pub reason: Option<String>,
 }
 
 impl Metric {
-    /// All of them, in the order of rows.
+    /// All metrics, in the order of the rows.
     pub const ALL: [Self; 4] = [Self::SuccessRatio, Self::TimeToRecover, Self::P95Latency, Self::P99Latency];
 
-    /// Whether more of it is better.
+    /// Returns whether a higher value is better.
     pub fn is_higher_better(self) -> bool {
         self == Self::SuccessRatio
     }
 
-    /// Whether it is a latency.
+    /// Returns whether the metric is a latency.
     pub fn is_latency(self) -> bool {
         matches!(self, Self::P95Latency | Self::P99Latency)
     }
 
-    /// The unit of its values.
+    /// Returns the unit of the values.
     pub fn unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "ratio",
@@ -110,17 +108,17 @@ impl Metric {
 }
 
 impl CensoredValue {
-    /// A value that is known.
+    /// Creates a known value.
     pub fn exact(value: f64) -> Self {
         Self { value: Some(value), lower_bound: None }
     }
 
-    /// More than a value, and nothing else is known.
+    /// Creates a censored value, of which only a lower bound is known.
     pub fn censored(above: f64) -> Self {
         Self { value: None, lower_bound: Some(above) }
     }
 
-    /// What it is at least.
+    /// Returns the value, or its lower bound.
     pub fn minimum(self) -> Option<f64> {
         self.value.or(self.lower_bound)
     }

@@ -1,43 +1,43 @@
-//! The rows: what was measured in the runs of both arms, and whether it differs. Floor 1.
+//! Computes the metrics of both arms, and tests whether they differ.
 
 use std::collections::HashMap;
 
-use super::format::pluralize;
 use super::metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
-use super::{Margin, SIGNIFICANCE_LEVEL};
+use super::{Error, Margin, SIGNIFICANCE_LEVEL};
 use crate::journal::Record;
 use crate::series::{SamplePhase, Series};
 use crate::statistics::{
     GroupSplits, can_differ, holm_adjust, median, required_group_size, shift, shift_interval,
 };
+use crate::text::pluralize;
 
-/// So many good samples per run make a 95th percentile, and so many a 99th.
+/// The good samples per run that a 95th percentile needs.
 const MIN_SAMPLES_FOR_P95: u64 = 100;
 const MIN_SAMPLES_FOR_P99: u64 = 1000;
-/// The fewest runs per arm that an interval is made of.
+/// The runs per arm that an interval needs.
 const MIN_RUNS_FOR_INTERVAL: usize = 4;
-/// More probes than any hypothesis has.
+/// The maximum number of sampled probes.
 const MAX_PROBES: usize = 1000;
-/// Differences that exceed the margin by no more than this share of it do so by rounding.
+/// A difference that exceeds the margin by no more than this share is a rounding error.
 const ROUNDING_TOLERANCE: f64 = 1e-9;
 
-/// How rows are made.
+/// The inputs of the tests.
 pub(super) struct MetricConfig<'a> {
     pub(super) margin: Margin,
     pub(super) splits: &'a GroupSplits,
-    /// Whether intervals are found.
+    /// Whether to compute intervals.
     pub(super) intervals: bool,
 }
 
-/// What was sampled in one run, by probe.
+/// The samples of one run, by probe.
 type SampledSeries<'a> = HashMap<&'a str, &'a Series>;
 
-/// The rows of the valid runs of both arms. An error says that there are too many.
+/// Computes the metrics of the valid runs of both arms.
 pub(super) fn compute_metrics(
     before: &[&Record],
     after: &[&Record],
     rules: &MetricConfig,
-) -> Result<Vec<MetricResult>, String> {
+) -> Result<Vec<MetricResult>, Error> {
     let all = || before.iter().chain(after).flat_map(|record| series_of(record));
     let mut probes: Vec<&str> = Vec::new();
     let mut known = std::collections::HashSet::new();
@@ -47,7 +47,7 @@ pub(super) fn compute_metrics(
         }
     }
     if probes.len() > MAX_PROBES {
-        return Err(format!("the journals have samples of {} probes, which is too many", probes.len()));
+        return Err(Error::TooManyProbes(probes.len()));
     }
     let before: Vec<SampledSeries> = before.iter().map(|record| index_by_probe(record)).collect();
     let after: Vec<SampledSeries> = after.iter().map(|record| index_by_probe(record)).collect();
@@ -66,7 +66,7 @@ fn series_of(record: &Record) -> &[Series] {
 }
 
 fn index_by_probe(record: &Record) -> SampledSeries<'_> {
-    // of two of one name the first counts
+    // of two series with the same name the first counts
     series_of(record).iter().rev().map(|series| (series.probe.as_str(), series)).collect()
 }
 
@@ -95,22 +95,22 @@ fn compute_metric(
     let reason = if before.is_empty() || after.is_empty() {
         Some("an arm has no valid run".to_owned())
     } else if all().any(|series| series.is_none()) {
-        Some("it was not sampled in every run".to_owned())
+        Some("not sampled in every run".to_owned())
     } else if metric.is_latency() && least < MIN_SAMPLES_FOR_P95 {
         Some("too few successes".to_owned())
-    } else if metric.is_latency() && !all_equal(all().flatten().map(|series| series.vantage.as_deref())) {
-        Some("requests went different ways".to_owned())
+    } else if metric.is_latency() && !all_equal(all().flatten().map(|series| series.route.as_deref())) {
+        Some("requests had different routes".to_owned())
     } else if before_side
         .values
         .iter()
         .chain(&after_side.values)
         .any(|value| *value == CensoredValue::default())
     {
-        Some("it was not seen in every run".to_owned())
+        Some("not measured in every run".to_owned())
     } else {
         None
     };
-    // when something was back is known by the sample that saw it, and no better
+    // the sampling period is the resolution of the time to recover
     let grid = all().flatten().map(|series| series.period).filter(|period| period.is_finite());
     let grid = if metric == Metric::TimeToRecover { grid.fold(0.0, f64::max) } else { 0.0 };
     let mut row = MetricResult {
@@ -138,7 +138,7 @@ fn compute_metric(
     Some(row)
 }
 
-/// How many good samples there were while the fault lasted.
+/// Counts the good samples during the fault.
 fn count_good_samples(series: &Series) -> Option<u64> {
     Some(series.seen(SamplePhase::Fault)?.latency.as_ref()?.samples)
 }
@@ -168,8 +168,7 @@ fn arm_stats(values: Vec<CensoredValue>) -> ArmStats {
     ArmStats { values, median: centre }
 }
 
-/// The median of what is known. Where some are only bounds it lies between the median of what they are at least, and
-/// of what they can be: unless both are the same it is more than the first, and that is all that is known.
+/// Returns the median with right-censored values: exact if both bounds agree, otherwise a lower bound.
 fn censored_median(values: &[CensoredValue]) -> CensoredValue {
     let known = || values.iter().filter(|value| **value != CensoredValue::default());
     let least: Vec<f64> = known().filter_map(|value| value.minimum()).collect();
@@ -181,8 +180,10 @@ fn censored_median(values: &[CensoredValue]) -> CensoredValue {
     }
 }
 
-/// What ranks go by. Where recovery was not seen it ranks last; and so does what took longer than the shortest
-/// time for which somebody watched in vain.
+/// Returns the values that the ranks are based on, and the number of censored ones.
+///
+/// A run that did not recover ranks last, and so does one that took longer than the shortest observation window
+/// of such a run.
 fn rank_values(row: &MetricResult) -> (Vec<f64>, Vec<f64>, usize) {
     let all = || row.before.values.iter().chain(&row.after.values);
     let watched = all().filter_map(|value| value.lower_bound).fold(f64::INFINITY, f64::min);
@@ -191,8 +192,10 @@ fn rank_values(row: &MetricResult) -> (Vec<f64>, Vec<f64>, usize) {
     (ranks(&row.before), ranks(&row.after), all().filter(|value| value.lower_bound.is_some()).count())
 }
 
-/// By how much the arms differ at least, as ranks order their runs: a run that was not seen to recover took as long
-/// as was watched, and of two that share the last rank none took longer.
+/// Returns the minimum difference of the arms.
+///
+/// A run that did not recover is censored at the end of its observation window. Two runs that share the last rank
+/// do not differ.
 fn min_difference(row: &MetricResult) -> Option<f64> {
     let (before, after, _) = rank_values(row);
     let known = |side: &ArmStats| side.values.iter().map(|value| value.minimum()).collect::<Option<Vec<_>>>();
@@ -209,7 +212,7 @@ fn min_difference(row: &MetricResult) -> Option<f64> {
     median(&differences)
 }
 
-/// Finds the difference, what chance would give, and within which limits it lies.
+/// Computes the difference, its p value and its interval.
 fn run_test(row: &mut MetricResult, rules: &MetricConfig) {
     let (before, after, censored) = rank_values(row);
     row.p = Some(rules.splits.p_value(&before, &after));
@@ -231,14 +234,14 @@ fn run_test(row: &mut MetricResult, rules: &MetricConfig) {
     row.interval = shift_interval(&before, &after, rules.splits, SIGNIFICANCE_LEVEL);
     if row.interval.is_none() {
         row.interval_note = Some(if censored > 0 {
-            format!("no 95 % interval: recovery was not seen in {}", pluralize(censored, "run"))
+            format!("no 95 % interval: no recovery in {}", pluralize(censored, "run"))
         } else {
             "no 95 % interval from these values".to_owned()
         });
     }
 }
 
-/// Says of all rows together how they stand.
+/// Assigns the results, corrected for the number of metrics.
 fn assign_results(rows: &mut [MetricResult]) {
     let (places, ps): (Vec<usize>, Vec<f64>) =
         rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.p?))).unzip();
@@ -250,16 +253,14 @@ fn assign_results(rows: &mut [MetricResult]) {
         let (before, after) = (row.before.values.len(), row.after.values.len());
         if row.result == MetricVerdict::NotSignificant {
             row.reason = if p <= SIGNIFICANCE_LEVEL {
-                Some(
-                    "recovery was not watched long enough to tell whether by more than the margin".to_owned(),
-                )
+                Some("recovery window too short to decide against the margin".to_owned())
             } else if !can_differ(before, after, ps.len(), SIGNIFICANCE_LEVEL) && before.min(after) < needed {
-                Some(format!("that takes {needed} runs per arm"))
+                Some(format!("needs {needed} runs per arm"))
             } else {
                 None
             };
         }
-        // a difference beyond every number is shown by the sides, not by a number
+        // the values of the arms show an infinite difference
         row.difference = row.difference.filter(|difference| difference.is_finite());
     }
 }

@@ -1,16 +1,17 @@
-//! What changed between two sets of runs of one experiment, and how sure that is. Floor 1.
+//! Compares two sets of runs of one experiment.
 //!
 //! ```text
-//!  Record ─► outcome   held, failed, or void and why        ─┐
-//!         ─► labels    what else was different               ├─► verdict ─► Comparison
-//!         ─► rows      per probe: how far, and is it chance ─┘
+//!  Record ─► outcome      held, failed or void, with the reason  ─┐
+//!         ─► confounders  differences besides the change          ├─► verdict ─► RunComparison
+//!         ─► metrics      per probe: difference and significance ─┘
 //! ```
 //!
-//! The run is the unit: no test is fed with samples, which hang together within a run. What is found is the same
-//! for the same journals and the same seed.
+//! The run is the unit of every test: the samples within a run are not independent. The same journals and the same
+//! seed give the same result.
 
 mod comparison;
 mod confounders;
+mod error;
 mod format;
 mod margin;
 mod metric;
@@ -24,31 +25,31 @@ pub use comparison::{
     AfterOutcome, Arm, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind,
     Replication, RequiredRuns, RunComparison, RunOutcomeKind,
 };
-pub use format::format_percent;
+pub use error::Error;
 pub use margin::Margin;
 pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
 
 use crate::experiment::hash_experiment;
 use crate::journal::{Keyword, Record};
 use crate::statistics::GroupSplits;
-use format::{clipped, quote};
+use crate::text::{quote, shorten};
 
-/// The name of the schema of a [`Comparison`] as JSON.
+/// The name of the JSON schema of a [`RunComparison`].
 pub const SCHEMA: &str = "kubectl-chaos/comparison/v1";
-/// The level of every test: what is called a difference comes by chance in at most this share of comparisons.
+/// The significance level of every test: the maximum share of false alarms.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
-/// From how many valid runs per arm on an answer is more than seen once.
+/// The valid runs per arm from which a verdict counts as repeated.
 pub const MIN_RUNS_PER_ARM: u32 = 3;
 
-/// More runs per arm than anybody waits for.
+/// The maximum number of runs per arm.
 const MAX_RUNS: usize = 1000;
 
-/// How to compare.
+/// The options of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompareOptions {
-    /// What draws by chance begin with, where there are too many splits to go through.
+    /// The seed of random permutations, used if there are too many to enumerate.
     pub seed: u64,
-    /// Which differences are too small to matter.
+    /// The differences that are too small to matter.
     pub margin: Margin,
 }
 
@@ -58,39 +59,38 @@ impl Default for CompareOptions {
     }
 }
 
-/// Compares two sets of runs of one experiment. An error says why they are not to be compared: one of the sets is
-/// empty, the experiments differ, or a run is there twice.
+/// Compares two sets of runs of one experiment.
 pub fn compare(
     before: &[Record],
     after: &[Record],
     options: &CompareOptions,
-) -> Result<RunComparison, String> {
+) -> Result<RunComparison, Error> {
     Comparer::new(options.clone()).compare(before, after)
 }
 
-/// Compares again and again, as simulations do: what does not depend on the runs is kept.
+/// Compares repeatedly, as simulations do: it keeps the permutations.
 #[derive(Debug)]
 pub struct Comparer {
     options: CompareOptions,
     intervals: bool,
-    /// By the sizes of the arms.
+    /// The permutations, by the sizes of the arms.
     splits: BTreeMap<(usize, usize), GroupSplits>,
 }
 
 impl Comparer {
-    /// Compares by these options.
+    /// Creates a comparer with these options.
     pub fn new(options: CompareOptions) -> Self {
         Self { options, intervals: true, splits: BTreeMap::new() }
     }
 
-    /// Leaves out intervals. They cost the most, and no verdict depends on them; rows are not called equivalent.
+    /// Skips intervals, which are expensive. No verdict depends on them, but no metric is equivalent without them.
     #[must_use]
     pub fn without_intervals(self) -> Self {
         Self { intervals: false, ..self }
     }
 
-    /// What [`compare`] does.
-    pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<RunComparison, String> {
+    /// Compares two sets of runs, like [`compare`].
+    pub fn compare(&mut self, before: &[Record], after: &[Record]) -> Result<RunComparison, Error> {
         let (first, experiment_hash) = check_comparable(before, after)?;
         let mut runs = classify_runs(Arm::Before, before);
         runs.extend(classify_runs(Arm::After, after));
@@ -124,7 +124,7 @@ impl Comparer {
     }
 }
 
-/// The runs of an arm that count.
+/// Returns the valid runs of an arm.
 fn valid_records<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> Vec<&'a Record> {
     let runs = runs.iter().filter(|run| run.arm == arm);
     runs.zip(records)
@@ -133,7 +133,7 @@ fn valid_records<'a>(runs: &[ComparedRun], arm: Arm, records: &'a [Record]) -> V
         .collect()
 }
 
-/// The outcome of every run of an arm.
+/// Classifies every run of an arm.
 fn classify_runs(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
     let row = |(repeat, record): (u32, &Record)| {
         let (outcome, reason) = outcome::classify_run(record);
@@ -154,78 +154,64 @@ fn run_id(record: &Record) -> Option<&str> {
     record.content.extension.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
 }
 
-/// Whether the runs may be compared: the first of them, and the identity of their experiment.
-fn check_comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Record, String), String> {
+/// Checks that the runs can be compared. Returns the first of them, and the hash of the experiment.
+fn check_comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'a Record, String), Error> {
     for (records, arm) in [(before, Arm::Before), (after, Arm::After)] {
         if records.is_empty() {
-            return Err(format!(
-                "there is no run {} the change: give at least one journal of it",
-                arm.name()
-            ));
+            return Err(Error::NoRuns(arm));
         }
         if records.len() > MAX_RUNS {
-            return Err(format!(
-                "{} runs {} are too many: give at most {MAX_RUNS}",
-                records.len(),
-                arm.name()
-            ));
+            return Err(Error::TooManyRuns { arm, count: records.len() });
         }
     }
     let mut seen: BTreeMap<&str, &Record> = BTreeMap::new();
     let mut first: Option<(&Record, String)> = None;
-    let mut looked: Option<(&Record, &str)> = None;
+    let mut checked: Option<(&Record, &str)> = None;
     for record in before.iter().chain(after) {
-        // a journal without the identity of its run is at least not the same text twice
+        // without a run id, the text of the journal identifies the run
         if let Some(other) = seen.insert(run_id(record).unwrap_or(&record.text), record) {
-            return Err(format!(
-                "{} and {} are the journal of one and the same run: give each run once",
-                other.source, record.source
-            ));
+            return Err(Error::SameRun { first: other.source.clone(), second: record.source.clone() });
         }
-        match (looked, hypothesis_strategy(record)) {
+        match (checked, hypothesis_strategy(record)) {
             (_, None) => {}
-            (None, Some(strategy)) => looked = Some((record, strategy)),
-            (Some((_, known)), Some(strategy)) if known == strategy => {}
-            (Some((other, known)), Some(strategy)) => {
-                return Err(format!(
-                    "{} and {} looked at the steady state at different times (--hypothesis-strategy {} and {}), \
-                     which makes two experiments of one: compare runs of one strategy",
-                    other.source,
-                    record.source,
-                    clipped(known),
-                    clipped(strategy)
-                ));
+            (None, Some(strategy)) => checked = Some((record, strategy)),
+            (Some((_, existing)), Some(strategy)) if existing == strategy => {}
+            (Some((other, existing)), Some(strategy)) => {
+                return Err(Error::DifferentStrategies {
+                    first: other.source.clone(),
+                    second: record.source.clone(),
+                    first_strategy: shorten(existing),
+                    second_strategy: shorten(strategy),
+                });
             }
         }
         let hash = experiment_hash(record);
         match &first {
             None => first = Some((record, hash)),
-            Some((_, known)) if *known == hash => {}
+            Some((_, existing)) if *existing == hash => {}
             Some((other, _)) => {
-                return Err(format!(
-                    "{} ({}) and {} ({}) are runs of two experiments, or of one that was changed in between: \
-                     compare runs of one experiment",
-                    other.source,
-                    quote(other.title()),
-                    record.source,
-                    quote(record.title())
-                ));
+                return Err(Error::DifferentExperiments {
+                    first: other.source.clone(),
+                    second: record.source.clone(),
+                    first_title: quote(other.title()),
+                    second_title: quote(record.title()),
+                });
             }
         }
     }
-    first.ok_or_else(|| "there are no runs to compare".to_owned())
+    first.ok_or(Error::NoRuns(Arm::Before))
 }
 
-/// When the hypothesis was looked at, which decides what an outcome means; older journals do not say.
+/// Returns when the hypothesis was checked, which decides what an outcome means; none in older journals.
 fn hypothesis_strategy(record: &Record) -> Option<&str> {
     record.content.extension.as_ref()?.hypothesis_strategy.as_ref().map(Keyword::as_str)
 }
 
-/// The identity of the experiment, which a journal of the Chaos Toolkit does not say.
+/// Returns the hash of the experiment; computed for a journal of the Chaos Toolkit.
 fn experiment_hash(record: &Record) -> String {
     let own = record.content.extension.as_ref().map(|own| own.experiment_hash.as_str());
     match own.filter(|hash| !hash.is_empty()) {
-        Some(hash) => clipped(hash),
+        Some(hash) => shorten(hash),
         None => hash_experiment(&record.content.experiment),
     }
 }

@@ -1,17 +1,17 @@
-//! What became of a run, by its journal alone. Floor 1.
+//! The outcome of a run, from its journal alone.
 //!
-//! A run counts only where the fault was seen to take effect in that very run, on something that was fine before.
+//! A run counts only if its steady state was met before the fault, and the effect of the fault was confirmed.
 
 use std::collections::HashMap;
 
 use super::RunOutcomeKind;
-use super::format::{clipped, quote};
 use crate::journal::{
     ActionRecord, EffectRecord, HypothesisCheck, JournalEntry, Keyword, NOT_READY, Record, RunStatus,
 };
 use crate::mutation::{EffectState, NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
+use crate::text::{quote, shorten};
 
-/// Held, failed, or void; and why: part of a sentence.
+/// Classifies a run as held, failed or void, with the reason as a phrase.
 pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
     let void = ended_early(record)
         .or_else(|| missing_baseline(record.content.steady_states.before.as_ref()))
@@ -32,56 +32,53 @@ pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
             Some(reason) => (RunOutcomeKind::Void, reason),
             None => (RunOutcomeKind::Held, "the hypothesis was met before and after the method".to_owned()),
         },
-        _ => (RunOutcomeKind::Void, "the hypothesis was not looked at after the method".to_owned()),
+        _ => (RunOutcomeKind::Void, "the hypothesis was not checked after the method".to_owned()),
     }
 }
 
-/// A run that was dry, or did not come to its end by itself.
+/// Returns why a run is void that was dry or did not complete.
 fn ended_early(record: &Record) -> Option<String> {
     if let Some(what) = record.dry() {
-        return Some(format!("the run was dry: {} left out", quote(what)));
+        return Some(format!("dry run: {} skipped", quote(what)));
     }
     let content = &record.content;
     if content.extension.as_ref().is_some_and(|own| !own.finished) {
-        return Some("the run was ended before it was over, or still goes on".to_owned());
+        return Some("the run is unfinished: it was killed, or is still running".to_owned());
     }
     match &content.status {
         Keyword::Known(RunStatus::Completed | RunStatus::Failed) => None,
         Keyword::Known(RunStatus::Aborted) => Some("an unexpected error ended the run".to_owned()),
         Keyword::Known(RunStatus::Interrupted) => {
             if let Some(cut) = content.interruption.as_ref().filter(|cut| cut.kind == NOT_READY) {
-                return Some(clipped(&cut.reason));
+                return Some(shorten(&cut.reason));
             }
             let why = content.interruption.as_ref().map(|cut| cut.reason.as_str());
             let why =
                 why.or_else(|| content.extension.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
-            let why = why.map(|why| format!(": {}", clipped(why))).unwrap_or_default();
+            let why = why.map(|why| format!(": {}", shorten(why))).unwrap_or_default();
             Some(format!("the run was interrupted{why}"))
         }
-        Keyword::Unknown(other) => Some(format!("nobody knows what the status {} means", quote(other))),
+        Keyword::Unknown(other) => Some(format!("unknown status {}", quote(other))),
     }
 }
 
 fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
     let Some(look) = before else {
-        return Some("the hypothesis was not looked at before the method".to_owned());
+        return Some("the hypothesis was not checked before the method".to_owned());
     };
     match look.steady_state_met {
-        Some(true) if look.probes.is_empty() => {
-            Some("the hypothesis has no probes: nothing was looked at".to_owned())
-        }
+        Some(true) if look.probes.is_empty() => Some("the hypothesis has no probes".to_owned()),
         Some(true) => None,
-        Some(false) => Some(format!("{} to begin with", describe_unmet_probe(look))),
-        None => Some("the hypothesis was not looked at to its end before the method".to_owned()),
+        Some(false) => Some(format!("{} before the method", describe_unmet_probe(look))),
+        None => Some("the check of the hypothesis before the method is incomplete".to_owned()),
     }
 }
 
-/// A fault that was not seen to take effect, or did nothing.
+/// Returns why the fault does not count: its effect was not confirmed, or it changed nothing.
 fn missing_fault(record: &Record) -> Option<String> {
     let Some(own) = &record.content.extension else {
         return Some(
-            "the journal is not one of kubectl-chaos, and does not say whether actions took effect"
-                .to_owned(),
+            "not a journal of kubectl-chaos: it does not state whether actions took effect".to_owned(),
         );
     };
     let known: HashMap<&str, &ActionRecord> =
@@ -102,19 +99,19 @@ fn missing_fault(record: &Record) -> Option<String> {
             _ => helped = true,
         }
     }
-    // a command or a request may be the fault; beside one that hit nothing it may as well have been a wait
+    // a command or request may be the fault; next to an action without targets it may be only a wait
     if hit || helped && !missed {
         return None;
     }
     Some(match (begun, missed) {
-        (false, _) => "the method has no action that was begun, so that there was no fault".to_owned(),
-        (true, true) => "the fault found nothing to hit".to_owned(),
-        (true, false) => "the method only looked, so that there was no fault".to_owned(),
+        (false, _) => "no fault: no action of the method started".to_owned(),
+        (true, true) => "the fault had no target".to_owned(),
+        (true, false) => "no fault: the method only reads".to_owned(),
     })
 }
 
 fn describe_failure(action: &JournalEntry) -> String {
-    let why = action.error().map(|why| format!(": {}", clipped(why))).unwrap_or_default();
+    let why = action.error().map(|why| format!(": {}", shorten(why))).unwrap_or_default();
     format!("action {} failed{why}", quote(action.name()))
 }
 
@@ -122,29 +119,29 @@ fn describe_unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) ->
     let name = quote(action.name());
     match effect {
         Some(effect) if effect.state.is(EffectState::Mismatch) => {
-            format!("action {name} did not take effect: {}", clipped(&effect.detail))
+            format!("action {name} did not take effect: {}", shorten(&effect.detail))
         }
-        Some(effect) => format!("action {name} was not seen to take effect: {}", clipped(&effect.detail)),
-        None => format!("whether action {name} took effect is not known"),
+        Some(effect) => format!("the effect of action {name} was not observed: {}", shorten(&effect.detail)),
+        None => format!("unknown whether action {name} took effect"),
     }
 }
 
-/// Where sampling looked and the steady state did not become steady.
+/// Returns the sampled probe that did not settle.
 fn unsettled_probe(record: &Record) -> Option<String> {
     let samples = &record.content.extension.as_ref()?.samples;
     let series = samples.iter().find(|series| !series.settled)?;
     Some(format!("probe {} did not settle before the method", quote(&series.probe)))
 }
 
-/// Actions that the run never came to.
+/// Returns how many actions did not start.
 fn missing_actions(record: &Record) -> Option<String> {
     let declared = record.content.experiment["method"].as_list()?;
     let declared = declared.iter().filter(|activity| activity["type"].as_text() == Some("action")).count();
     let begun = record.content.run.iter().filter(|played| played.is_action()).count();
-    (begun < declared).then(|| format!("only {begun} of {declared} actions were begun"))
+    (begun < declared).then(|| format!("only {begun} of {declared} actions started"))
 }
 
-/// Which probe decided.
+/// Describes the probe that decided.
 fn describe_unmet_probe(look: &HypothesisCheck) -> String {
     let Some(probe) = look.probes.last() else { return "the hypothesis was not met".to_owned() };
     let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };

@@ -1,19 +1,18 @@
-//! Verdicts, rows and labels of runs that are made up.
+//! Verdicts, metrics and confounders of simulated runs.
 
 use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// A run, and what sampling saw of its probe.
+/// A run with samples of its probe.
 #[derive(Clone)]
 struct FixtureRun {
-    /// What differs from a run that held.
+    /// The difference from a run that held.
     change: Json,
-    /// The samples.
     samples: Vec<Json>,
 }
 
-/// A run that held, failed, or was void.
+/// Creates a run that held, failed or was void.
 fn run(what: &str) -> FixtureRun {
     let change = match what {
         "held" => json!({}),
@@ -33,7 +32,7 @@ fn look(met: bool) -> Json {
         "output": 200, "status": "succeeded", "tolerance_met": met}]})
 }
 
-/// What sampling saw of a probe: the share of good samples, the time to recover, and the 95th percentile.
+/// Creates the samples of a probe: success ratio, time to recover, 95th percentile.
 fn series(probe: &str, ratio: f64, recovered: Option<f64>, p95: f64) -> Json {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let ok = (ratio * 1000.0).round() as u64;
@@ -43,9 +42,9 @@ fn series(probe: &str, ratio: f64, recovered: Option<f64>, p95: f64) -> Json {
         json!({"phase": phase, "from": 0, "to": 1, "due": 1000, "missed": 0,
         "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": if ok > 0 { latency.clone() } else { Json::Null }})
     };
-    json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2, "vantage": "proxy", "settled": true,
+    json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2, "route": "proxy", "settled": true,
         "phases": [seen("baseline"), seen("fault"), seen("recovery")], "detected_after": null,
-        "recovered_after": recovered, "recovery_watched": 12, "raw": [], "raw_left_out": 0})
+        "recovered_after": recovered, "recovery_watched": 12, "raw": [], "raw_dropped": 0})
 }
 
 fn merge(into: &mut Json, change: &Json) {
@@ -113,11 +112,11 @@ fn verdict_follows_from_run_outcomes() {
     check("held held", held, (Inconclusive, Holds, Single), Some(3));
     check("failed", "failed", (Inconclusive, Fails, Single), Some(3));
     check(held, "held held void", (Inconclusive, Holds, Single), Some(3));
-    // mixed within an arm: no number of repeats changes that
+    // mixed outcomes within an arm: more repeats do not change that
     check("failed failed held", held, (Inconclusive, Holds, Repeated), None);
     check(failed, "held held failed", (Inconclusive, Mixed, Repeated), None);
     check("failed held", "failed held", (Inconclusive, Mixed, Single), None);
-    // a fault that did nothing never yields fixed
+    // a fault without effect never gives the verdict fixed
     check(failed, "void void void", (Inconclusive, Unknown, Single), Some(3));
     check("void", "void", (Inconclusive, Unknown, Single), Some(3));
     check("void void void", held, (Inconclusive, Holds, Single), Some(3));
@@ -148,7 +147,7 @@ fn reason_states_run_counts() {
         "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
-    // that outcomes are mixed is an answer; that an arm has no valid run is none
+    // mixed outcomes are a result; an arm without a valid run is not
     assert!(!compared(&runs("held failed"), &runs("held held")).has_too_few_runs());
     assert!(compared(&runs("held failed"), &runs("void")).has_too_few_runs());
     let found = compared(&runs("held void"), &runs("held"));
@@ -174,12 +173,12 @@ fn run_is_void_without_baseline_or_confirmed_fault() {
     check(json!({}), Held, "met before and after");
     check(states(json!({"after": look(false)})), Failed, "probe 'p' was not within its tolerance after");
     check(states(json!({"during": [look(true), look(false)]})), Failed, "during the method");
-    // failing fast leaves no look after the method
+    // failing fast skips the check after the method
     let fast = json!({"status": "failed", "steady_states": {"during": [look(false)], "after": null}});
     check(fast, Failed, "during the method");
-    check(json!({"experiment": {"dry": "actions"}}), Void, "the run was dry: 'actions' left out");
-    check(json!({"experiment": {"dry": "pause"}}), Void, "the run was dry");
-    check(own(json!({"finished": false})), Void, "before it was over");
+    check(json!({"experiment": {"dry": "actions"}}), Void, "dry run: 'actions' skipped");
+    check(json!({"experiment": {"dry": "pause"}}), Void, "dry run");
+    check(own(json!({"finished": false})), Void, "unfinished");
     check(json!({"status": "aborted"}), Void, "an unexpected error");
     let stopped = json!({"status": "interrupted", "interruption": {"kind": "k", "name": "n", "reason": "out\nof time"}});
     check(stopped, Void, "interrupted: out of time");
@@ -196,28 +195,24 @@ fn run_is_void_without_baseline_or_confirmed_fault() {
         )],
     )[0];
     assert_eq!((row.outcome, row.reason.as_str()), (Void, "after did not become ready: no"));
-    check(json!({"status": "fine"}), Void, "the status 'fine'");
-    check(states(json!({"before": look(false)})), Void, "to begin with");
-    check(states(json!({"before": null})), Void, "not looked at before");
-    check(
-        states(json!({"before": {"probes": []}})),
-        Void,
-        "the hypothesis has no probes: nothing was looked at",
-    );
-    check(states(json!({"before": {"steady_state_met": null}})), Void, "to its end before");
-    check(states(json!({"after": null})), Void, "not looked at after");
-    check(states(json!({"after": {"steady_state_met": null}})), Void, "not looked at after");
+    check(json!({"status": "fine"}), Void, "unknown status 'fine'");
+    check(states(json!({"before": look(false)})), Void, "before the method");
+    check(states(json!({"before": null})), Void, "not checked before");
+    check(states(json!({"before": {"probes": []}})), Void, "the hypothesis has no probes");
+    check(states(json!({"before": {"steady_state_met": null}})), Void, "before the method is incomplete");
+    check(states(json!({"after": null})), Void, "not checked after");
+    check(states(json!({"after": {"steady_state_met": null}})), Void, "not checked after");
     check(
         effect(json!({"state": "mismatch", "detail": "still there"})),
         Void,
         "did not take effect: still there",
     );
-    check(effect(json!({"state": "unknown", "detail": "late"})), Void, "not seen to take effect: late");
-    check(effect(Json::Null), Void, "whether action 'kill' took effect is not known");
-    check(own(json!({"activities": []})), Void, "is not known");
-    check(effect(json!({"state": "confirmed", "detail": NOTHING_MATCHED})), Void, "found nothing to hit");
-    check(json!({"run": []}), Void, "no action that was begun");
-    check(json!({"kubectl-chaos": null}), Void, "not one of kubectl-chaos");
+    check(effect(json!({"state": "unknown", "detail": "late"})), Void, "was not observed: late");
+    check(effect(Json::Null), Void, "unknown whether action 'kill' took effect");
+    check(own(json!({"activities": []})), Void, "unknown whether");
+    check(effect(json!({"state": "confirmed", "detail": NOTHING_MATCHED})), Void, "had no target");
+    check(json!({"run": []}), Void, "no action of the method started");
+    check(json!({"kubectl-chaos": null}), Void, "not a journal of kubectl-chaos");
     let action = json!({"type": "action", "name": "kill"});
     check(
         json!({"run": [{"activity": action, "status": "failed", "exception": ["no way"]}]}),
@@ -228,18 +223,18 @@ fn run_is_void_without_baseline_or_confirmed_fault() {
     let mut unsettled = series("p", 1.0, None, 1.0);
     unsettled["settled"] = json!(false);
     check(own(json!({"samples": [unsettled]})), Void, "probe 'p' did not settle");
-    // one that found nothing beside one that did not
+    // one action without targets, one with a target
     let both = json!({"run": [{"activity": action, "status": "succeeded"}, {"activity": action, "status": "succeeded"}],
         "kubectl-chaos": {"activities": [
             {"at": "/run/0", "effect": {"state": "confirmed", "detail": NOTHING_MATCHED}},
             {"at": "/run/1", "targets": [{"kind": "Pod", "name": "a"}], "effect": {"state": "confirmed", "detail": "gone"}}]}});
     check(both, Held, "met");
-    // a command that went well makes up for nothing, unless it is all there is
+    // a command counts as the fault only if no other action failed to find a target
     for (first, second, outcome, reason) in [
-        (NOTHING_MATCHED, "exit status 0", Void, "found nothing to hit"),
-        (NOTHING_CHANGED, "exit status 0", Void, "found nothing to hit"),
+        (NOTHING_MATCHED, "exit status 0", Void, "had no target"),
+        (NOTHING_CHANGED, "exit status 0", Void, "had no target"),
         (ONLY_LOOKED, "exit status 0", Held, "met"),
-        (ONLY_LOOKED, ONLY_LOOKED, Void, "only looked"),
+        (ONLY_LOOKED, ONLY_LOOKED, Void, "only reads"),
     ] {
         let beside = json!({"run": [{"activity": action, "status": "succeeded"}, {"activity": action, "status": "succeeded"}],
             "kubectl-chaos": {"activities": [
@@ -254,7 +249,7 @@ use crate::mutation::{NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 #[test]
 fn incomparable_journals_are_rejected() {
     let check = |before: &[Record], after: &[Record], expected: &str| {
-        let error = compare(before, after, &CompareOptions::default()).unwrap_err();
+        let error = compare(before, after, &CompareOptions::default()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
     let one = |id: &str| record(id, &run("held"));
@@ -266,23 +261,23 @@ fn incomparable_journals_are_rejected() {
     };
     check(&[], &[one("a")], "no run before the change");
     check(&[one("a")], &[], "no run after the change");
-    check(&[one("a")], &[one("a")], "a.json and a.json are the journal of one and the same run");
-    check(&[one("a"), one("b"), one("a")], &[one("c")], "one and the same run");
-    check(&[one("a")], &[other("b")], "a.json ('t') and b.json ('t') are runs of two experiments");
-    // a journal of the Chaos Toolkit has no identity: its experiment does
+    check(&[one("a")], &[one("a")], "a.json and a.json are journals of the same run");
+    check(&[one("a"), one("b"), one("a")], &[one("c")], "journals of the same run");
+    check(&[one("a")], &[other("b")], "a.json ('t') and b.json ('t') are runs of different experiments");
+    // a journal of the Chaos Toolkit has no run id, but its experiment has a hash
     let theirs = |id: &str, name: &str| {
         let change = json!({"kubectl-chaos": null, "node": id, "experiment": {"method": [{"name": name}]}});
         record(id, &FixtureRun { change, samples: vec![] })
     };
-    check(&[theirs("a", "x")], &[theirs("a", "x")], "one and the same run");
-    check(&[theirs("a", "x")], &[theirs("b", "y")], "two experiments");
-    // nor are runs comparable that looked at the steady state at different times; older journals do not say
+    check(&[theirs("a", "x")], &[theirs("a", "x")], "journals of the same run");
+    check(&[theirs("a", "x")], &[theirs("b", "y")], "different experiments");
+    // runs with different strategies cannot be compared; older journals have no strategy
     let looking = |id: &str, strategy: Json| {
         let change = json!({"kubectl-chaos": {"hypothesis_strategy": strategy}});
         record(id, &FixtureRun { change, samples: vec![] })
     };
     let (gate, through) = (looking("a", json!("default")), looking("b", json!("continuously")));
-    let said = "a.json and b.json looked at the steady state at different times (--hypothesis-strategy default and \
+    let said = "a.json and b.json checked the steady state at different times (--hypothesis-strategy default and \
                 continuously)";
     check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), said);
     compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &CompareOptions::default())
@@ -293,7 +288,7 @@ fn incomparable_journals_are_rejected() {
     assert!(found.experiment_hash.starts_with("sha256:"));
 }
 
-/// Runs with one probe that was sampled: share of good samples, time to recover, 95th percentile.
+/// Creates runs with one sampled probe: success ratio, time to recover, 95th percentile.
 fn sampled(what: &str, seen: &[(f64, Option<f64>, f64)]) -> Vec<FixtureRun> {
     seen.iter()
         .map(|(ratio, recovered, p95)| FixtureRun {
@@ -342,12 +337,12 @@ fn metric_result_needs_significance_and_margin() {
         ComparisonVerdict::Unchanged,
         ["different, within the margin", "equivalent", "equivalent"],
     );
-    // not recovered ranks last
+    // runs that did not recover rank last
     let late: Vec<_> = base.iter().map(|(ratio, _, p95)| (*ratio, None, *p95)).collect();
     check(&late, &base, ComparisonVerdict::Improved, ["equivalent", "better", "equivalent"]);
     check(&base, &late, ComparisonVerdict::Regressed, ["equivalent", "worse", "equivalent"]);
-    check(&late, &late, ComparisonVerdict::Unchanged, ["equivalent", "not told apart", "equivalent"]);
-    // two samples are as far apart as the difference between the arms
+    check(&late, &late, ComparisonVerdict::Unchanged, ["equivalent", "not significant", "equivalent"]);
+    // the sampling period is the resolution
     let back = |after: f64| -> Vec<_> {
         base.iter()
             .map(|(ratio, recovered, p95)| (*ratio, recovered.map(|seen| seen - 1.0 + after), *p95))
@@ -355,7 +350,7 @@ fn metric_result_needs_significance_and_margin() {
     };
     check(&back(0.5), &back(0.42), ComparisonVerdict::Unchanged, ["equivalent", "equivalent", "equivalent"]);
     check(&back(0.5), &back(0.35), ComparisonVerdict::Improved, ["equivalent", "better", "equivalent"]);
-    // a refused connection in a millisecond is not fast
+    // a quickly refused connection has no latency
     let none: Vec<_> = base.iter().map(|(_, recovered, _)| (0.05, *recovered, 1.0)).collect();
     check(
         &base,
@@ -374,21 +369,20 @@ fn metric_shows_censored_values_and_missing_intervals() {
     let row = &found.metrics[1];
     assert_eq!(row.format_before(), "> 7.5 s (> 12, > 12, 3, 2)");
     assert_eq!(row.format_after(), "0 s (0, 0, 0, 0)");
-    assert_eq!(row.format_interval(), "no 95 % interval: recovery was not seen in 2 runs");
+    assert_eq!(row.format_interval(), "no 95 % interval: no recovery in 2 runs");
     assert_eq!((row.difference, row.p), (None, Some(2.0 / 70.0)));
     assert_eq!(found.required_runs.unwrap().repeats, 5);
     let found = compared(&late[..3], &fine[..3]);
     assert_eq!(found.metrics[0].format_before(), "75 % (100, 50, 75)");
     assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 3 runs");
-    assert_eq!(found.metrics[0].format_result(), "not told apart: that takes 5 runs per arm");
+    assert_eq!(found.metrics[0].format_result(), "not significant: needs 5 runs per arm");
     assert_eq!(
         found.reason,
-        "All 3 valid runs before held, and all 3 after held; so few runs cannot show whether \
-        what was sampled differs."
+        "All 3 valid runs before held, and all 3 after held; too few runs for a significant metric."
     );
     let found = compared(&late[..2], &fine);
     assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 2 and 4 runs");
-    // one that was watched for less time than another took may be the middle one
+    // a censored value below an observed one may be the median
     let mut mixed = sampled("held", &[(1.0, Some(5.0), 1.0), (1.0, Some(30.0), 1.0), (1.0, None, 1.0)]);
     mixed[2].samples[0]["recovery_watched"] = json!(10);
     assert_eq!(compared(&mixed, &fine).metrics[1].format_before(), "> 10 s (5, 30, > 10)");
@@ -401,10 +395,10 @@ fn unequal_arms_need_fewer_runs_in_the_smaller_arm() {
     let held = |ratio: f64, runs: usize| sampled("held", &vec![(ratio, Some(1.0), 100.0); runs]);
     let same = compared(&held(0.9, 3), &held(0.9, 10));
     assert_eq!((same.verdict, same.required_runs), (ComparisonVerdict::Unchanged, None), "{}", same.reason);
-    assert!(same.reason.ends_with("nothing that was sampled is better or worse."), "{}", same.reason);
-    assert_eq!(same.metrics[0].format_result(), "not told apart");
+    assert!(same.reason.ends_with("no metric is better or worse."), "{}", same.reason);
+    assert_eq!(same.metrics[0].format_result(), "not significant");
     assert_eq!(compared(&held(0.5, 3), &held(0.9, 10)).verdict, ComparisonVerdict::Improved);
-    // two runs against ten do for three rows, and not for more
+    // two runs against ten are enough for three metrics, but not for more
     let few = compared(&held(0.5, 2), &held(0.9, 10));
     assert_eq!(
         (few.verdict, few.evidence, few.is_unreplicated()),
@@ -427,11 +421,10 @@ fn unrecovered_runs_count_as_observation_window() {
         assert_eq!(found.metrics[1].format_result(), expected, "{before:?} {after:?}");
         assert!(found.metrics[1].p_adjusted.unwrap() <= SIGNIFICANCE_LEVEL);
     };
-    // the time that was watched is 12 s, and the margin a tenth of the time before
+    // the recovery window is 12 s; the margin is 10 % of the time before
     check(Some(8.0), None, "worse");
     check(None, Some(8.0), "better");
-    let unknown =
-        "not told apart: recovery was not watched long enough to tell whether by more than the margin";
+    let unknown = "not significant: recovery window too short to decide against the margin";
     check(Some(11.5), None, unknown);
     check(None, Some(11.5), unknown);
 }
@@ -447,20 +440,17 @@ fn metric_without_fair_comparison_is_not_compared() {
     let standings = |after: &[FixtureRun]| -> Vec<String> {
         compared(&same, after).metrics.iter().map(MetricResult::format_result).collect()
     };
-    let way = "not compared: requests went different ways";
-    // 1,000 good samples per run make a 99th percentile
+    let way = "not compared: requests had different routes";
+    // a 99th percentile needs 1,000 good samples per run
     assert_eq!(standings(&same), ["equivalent"; 4]);
     assert_eq!(
-        standings(&fine(&|one| one["vantage"] = json!("direct"))),
+        standings(&fine(&|one| one["route"] = json!("direct"))),
         ["equivalent", "equivalent", way, way]
     );
     let unsampled = standings(&runs("held held held held"));
-    assert!(
-        unsampled.iter().all(|shown| shown == "not compared: it was not sampled in every run"),
-        "{unsampled:?}"
-    );
+    assert!(unsampled.iter().all(|shown| shown == "not compared: not sampled in every run"), "{unsampled:?}");
     let unseen = fine(&|one| one["phases"] = json!([]));
-    assert_eq!(standings(&unseen)[0], "not compared: it was not seen in every run");
+    assert_eq!(standings(&unseen)[0], "not compared: not measured in every run");
     assert_eq!(standings(&unseen)[2], "not compared: too few successes");
     assert_eq!(standings(&runs("void"))[0], "not compared: an arm has no valid run");
 }
@@ -482,8 +472,8 @@ fn confounders_are_listed() {
         version("v1.31.0"),
         &[(ConfounderKind::KubernetesVersion, "Kubernetes: v1.30.0 before, v1.31.0 after")],
     );
-    // what is known of one side only may differ
-    let half = "the version of Kubernetes is known of one side only";
+    // a value that is known for one arm only may differ
+    let half = "the version of Kubernetes is known for one arm only";
     check(version("v1.30.0"), json!({}), &[(ConfounderKind::KubernetesVersion, half)]);
     check(json!({}), json!({}), &[]);
     let void = FixtureRun {
@@ -508,25 +498,25 @@ fn confounders_are_listed() {
         json!({}),
         environment(1, json!({"Deployment/a": 3, "Deployment/b": 2})),
         &[
-            (ConfounderKind::Nodes, "the number of nodes is known of one side only"),
-            (ConfounderKind::Replicas, "the number of replicas is known of one side only"),
+            (ConfounderKind::Nodes, "the number of nodes is known for one arm only"),
+            (ConfounderKind::Replicas, "the number of replicas is known for one arm only"),
         ],
     );
     let given = |variables: Json| json!({"variables": variables});
     let label = |text| [(ConfounderKind::Variables, text)];
     check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);
     check(given(json!({"url": "1"})), json!({}), &[]);
-    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("what was given for 'url' differs"));
+    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("values of 'url' differ"));
     check(
         given(json!({"a": "1", "b": "1", "c": "1"})),
         given(json!({"a": "1", "b": "2"})),
-        &label("what was given for 'b', 'c' differs"),
+        &label("values of 'b', 'c' differ"),
     );
-    let samples = |period: f64, vantage: &str| {
+    let samples = |period: f64, route: &str| {
         let mut series = series("p", 1.0, None, 1.0);
         series["period"] = json!(period);
-        series["vantage"] = json!(vantage);
-        json!({"samples": [series], "services": [{"activity": "q", "access": vantage}]})
+        series["route"] = json!(route);
+        json!({"samples": [series], "services": [{"activity": "q", "access": route}]})
     };
     check(
         samples(0.1, "proxy"),
@@ -538,13 +528,13 @@ fn confounders_are_listed() {
             ),
             (
                 ConfounderKind::Route,
-                "way of 'p': proxy before, direct after; way of 'q': proxy before, direct after",
+                "route of 'p': proxy before, direct after; route of 'q': proxy before, direct after",
             ),
         ],
     );
     let mut nowhere = samples(0.1, "proxy");
-    nowhere["samples"][0]["vantage"] = Json::Null;
-    let said = "way of 'p': proxy before, not known after";
+    nowhere["samples"][0]["route"] = Json::Null;
+    let said = "route of 'p': proxy before, unknown after";
     check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Route, said)]);
     let many = |way: &str| {
         let services: Vec<Json> =

@@ -1,16 +1,16 @@
-//! What it all comes to. Floor 1.
+//! The verdict of a comparison.
 
-use super::format::{pluralize, quote};
 use super::{
     AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, MIN_RUNS_PER_ARM, MetricResult,
     MetricVerdict, Replication, RequiredRuns, RunOutcomeKind, SIGNIFICANCE_LEVEL,
 };
 use crate::statistics::{can_differ, required_group_size, wilson_interval};
+use crate::text::{pluralize, quote, to_sentence};
 
-/// So many rows are named in a reason; of more, how many there are.
+/// The number of metrics that a reason names; the others are only counted.
 const MAX_NAMED: usize = 3;
 
-/// The verdict, and what stands beside it.
+/// The verdict with its reason.
 pub(super) struct VerdictDetails {
     pub(super) verdict: ComparisonVerdict,
     pub(super) reason: String,
@@ -19,7 +19,7 @@ pub(super) struct VerdictDetails {
     pub(super) required_runs: Option<RequiredRuns>,
 }
 
-/// How many runs came to what.
+/// Counts runs by outcome.
 pub(super) fn count_runs<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> ArmCounts {
     let (mut held, mut failed, mut void) = (0, 0, 0);
     for run in runs {
@@ -33,7 +33,7 @@ pub(super) fn count_runs<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> Arm
     ArmCounts { runs: valid + void, valid, held, failed, void, held_interval: wilson_interval(held, valid) }
 }
 
-/// How the runs of an arm ended.
+/// Returns the outcome of an arm.
 fn arm_outcome(arm: &ArmCounts) -> AfterOutcome {
     match (arm.held, arm.failed) {
         (0, 0) => AfterOutcome::Unknown,
@@ -43,7 +43,7 @@ fn arm_outcome(arm: &ArmCounts) -> AfterOutcome {
     }
 }
 
-/// Judges by the counts and the rows.
+/// Decides the verdict from the counts and the metrics.
 pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetails {
     let (before, after) = (arm_outcome(&arms.before), arm_outcome(&arms.after));
     let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
@@ -78,7 +78,7 @@ pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetai
                 format!("{}; {}", describe_outcomes(arms), describe_no_difference(arms, rows)),
             ),
             (true, true) => {
-                let least = format!("an answer takes {MIN_RUNS_PER_ARM} valid runs per arm");
+                let least = format!("a verdict needs {MIN_RUNS_PER_ARM} valid runs per arm");
                 (ComparisonVerdict::Inconclusive, format!("{}; {least}", describe_outcomes(arms)))
             }
         },
@@ -116,7 +116,7 @@ fn describe_missing_runs(arms: &Arms) -> String {
     )
 }
 
-/// `success ratio of 'p' (+12 points)`, for the first few.
+/// Lists the first few metrics: `success ratio of 'p' (+12 points)`.
 fn list_metrics(rows: &[&MetricResult]) -> String {
     let one = |row: &&MetricResult| {
         let difference =
@@ -134,7 +134,7 @@ fn count_compared(rows: &[MetricResult]) -> usize {
     rows.iter().filter(|row| row.p.is_some()).count()
 }
 
-/// From how many runs per arm on one of the rows can be told apart; none where these runs can do that, or no rows.
+/// Returns the runs per arm with which a metric can be significant; none if these runs suffice, or without metrics.
 fn required_runs_for_metrics(arms: &Arms, rows: &[MetricResult]) -> Option<u32> {
     let compared = count_compared(rows);
     let (before, after) = (arms.before.valid as usize, arms.after.valid as usize);
@@ -147,11 +147,11 @@ fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
     if rows.is_empty() {
         "nothing was sampled".to_owned()
     } else if count_compared(rows) == 0 {
-        "nothing that was sampled could be compared".to_owned()
+        "no metric could be compared".to_owned()
     } else if required_runs_for_metrics(arms, rows).is_some() {
-        "so few runs cannot show whether what was sampled differs".to_owned()
+        "too few runs for a significant metric".to_owned()
     } else {
-        "nothing that was sampled is better or worse".to_owned()
+        "no metric is better or worse".to_owned()
     }
 }
 
@@ -159,36 +159,26 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
     let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
     let for_rows = required_runs_for_metrics(arms, rows)
         .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::Unchanged));
-    let rows = for_rows.map(|least| format!("from {least} on, what was sampled can be told apart"));
+    let rows = for_rows.map(|least| format!("with {least}, a metric can be significant"));
     if enough {
         let repeats = for_rows?;
         return Some(RequiredRuns {
             repeats,
-            reason: to_sentence(&rows.map(|why| format!("of valid runs per arm, {why}"))?),
+            reason: to_sentence(&rows.map(|why| format!("valid runs per arm: {why}"))?),
         });
     }
     let why = match verdict {
-        // how often two arms are split that cleanly by chance is known of outcomes, and of nothing else
+        // the probability of such a clean split by chance is known for outcomes only
         ComparisonVerdict::Fixed | ComparisonVerdict::Broken => format!(
-            "from {MIN_RUNS_PER_ARM} valid runs per arm on, chance alone gives as much in at most 3.1 % of comparisons"
+            "with {MIN_RUNS_PER_ARM} valid runs per arm, chance alone gives this verdict in at most 3.1 % of comparisons"
         ),
         ComparisonVerdict::Improved | ComparisonVerdict::Regressed => {
-            format!(
-                "from {MIN_RUNS_PER_ARM} valid runs per arm on, no arm stands for itself by one run or two"
-            )
+            format!("with {MIN_RUNS_PER_ARM} valid runs per arm, a single run cannot decide")
         }
         ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => {
-            format!("an answer takes {MIN_RUNS_PER_ARM} valid runs per arm")
+            format!("a verdict needs {MIN_RUNS_PER_ARM} valid runs per arm")
         }
     };
     let reason = rows.map_or_else(|| why.clone(), |rows| format!("{why}; {rows}"));
     Some(RequiredRuns { repeats: MIN_RUNS_PER_ARM, reason: to_sentence(&reason) })
-}
-
-/// With a capital and a full stop.
-fn to_sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
 }

@@ -1,4 +1,4 @@
-//! Lines as text: for a terminal, a file, or a machine. Floor 1, pure.
+//! Formats console lines: for a terminal, a log file, or as JSON.
 
 use std::fmt::Write as _;
 
@@ -7,25 +7,26 @@ use serde_json::json;
 
 use super::{ConsoleLine, LineLevel, LinePrefix};
 use crate::clock::Timestamp;
+use crate::text::sanitize;
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineStyle {
-    /// For people.
+    /// Plain text.
     Text {
-        /// Whether levels have their colour.
+        /// Whether levels are coloured.
         colour: bool,
     },
-    /// One JSON object each.
+    /// One JSON object per line.
     Json {
-        /// Tells runs of the program apart.
+        /// Identifies the execution of the program.
         context: String,
-        /// The number of the process.
+        /// The process id.
         process: u32,
     },
 }
 
-/// A line as text, with a line break at its end.
+/// Formats a line, with a line break at its end.
 pub fn format_line(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
     match style {
         LineStyle::Text { colour } => format_text(line, at, *colour),
@@ -82,31 +83,6 @@ fn format_text(line: &ConsoleLine, at: Timestamp, colour: bool) -> String {
     out
 }
 
-/// Text that cannot steer a terminal: whatever an experiment, a process or a server says is not trusted.
-/// Escapes, other control characters and characters that turn the direction of writing are made visible.
-pub fn sanitize(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\t' => out.push(c),
-            '\u{1b}' => out.push_str("^["),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}') =>
-            {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// The same for a text of several lines.
-pub fn sanitize_lines(text: &str) -> String {
-    text.split('\n').map(sanitize).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,10 +120,5 @@ mod tests {
         assert_eq!(object["timestamp"], "2026-11-23T06:31:52.211695+00:00");
         assert!(object["asctime"].as_str().unwrap().ends_with(",211"));
         assert_eq!(text.matches('\n').count(), 1);
-    }
-
-    #[test]
-    fn sanitized_text_has_no_control_characters() {
-        assert_eq!(sanitize("a\u{1b}[31mb\rc\u{7}\t\u{202e}é🎉"), "a^[[31mb\\rc\\u{7}\t\\u{202e}é🎉");
     }
 }

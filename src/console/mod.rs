@@ -1,4 +1,6 @@
-//! What a person is told of a run: the lines of the Chaos Toolkit, and our own notes. Floor 1, pure.
+//! Console lines of a run: those of the Chaos Toolkit, and notes of kubectl-chaos.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (lines created by `ConsoleLine::new`, `info`, `warning` and `critical`)
 
 mod format;
 mod progress;
@@ -10,28 +12,30 @@ use crate::event::{
 };
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 use crate::mutation::{EffectState, Target};
+use crate::text::truncate_with_length;
 use crate::value::Value;
 
-pub use format::{LineStyle, format_line, sanitize, sanitize_lines};
+pub use crate::text::{sanitize, sanitize_lines};
+pub use format::{LineStyle, format_line};
 pub use progress::ProgressState;
 
-/// How important a line is.
+/// The level of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LineLevel {
-    /// For those who look for a fault.
+    /// Details for troubleshooting.
     Debug,
-    /// The course of things.
+    /// Progress of the run.
     Info,
-    /// Something to look at.
+    /// A possible problem.
     Warning,
-    /// Something went wrong.
+    /// An error.
     Error,
-    /// Something went wrong that decides the run.
+    /// An error that decides the run.
     Critical,
 }
 
 impl LineLevel {
-    /// Its name in the console.
+    /// Returns the name of the level in the console.
     pub fn name(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
@@ -43,14 +47,12 @@ impl LineLevel {
     }
 }
 
-/// One line for a person; it may have continuation lines.
+/// A line of the console; it may have continuation lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsoleLine {
-    /// How important it is.
     pub level: LineLevel,
-    /// The text.
     pub text: String,
-    /// What people see before the text.
+    /// The text before the line in plain text.
     pub prefix: LinePrefix,
     /// The stable code of an error.
     pub code: Option<ErrorCode>,
@@ -58,24 +60,24 @@ pub struct ConsoleLine {
     pub hint: Option<String>,
 }
 
-/// What stands before the text of a line that people read.
+/// The prefix of a line in plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinePrefix {
-    /// Time and level: a line that the Chaos Toolkit has as well.
+    /// Time and level: a line of the Chaos Toolkit.
     Time,
-    /// The level, if it calls for attention: a line of our own.
+    /// The level from warning on: a line of kubectl-chaos.
     Level,
-    /// Nothing: the text says what it is.
+    /// No prefix.
     None,
 }
 
 impl ConsoleLine {
-    /// A line that the Chaos Toolkit has as well.
+    /// Creates a line of the Chaos Toolkit.
     pub fn new(level: LineLevel, text: impl Into<String>) -> Self {
         Self { level, text: text.into(), prefix: LinePrefix::Time, code: None, hint: None }
     }
 
-    /// A line of our own.
+    /// Creates a line of kubectl-chaos.
     pub fn note(level: LineLevel, text: impl Into<String>) -> Self {
         Self { level, text: text.into(), prefix: LinePrefix::Level, code: None, hint: None }
     }
@@ -87,16 +89,16 @@ impl ConsoleLine {
     }
 }
 
-/// What an action is about to touch: the first few by name, the rest by their number.
+/// Lists the targets that an action is about to change: the first few by name, the rest by number.
 fn target_lines(targets: &[Target]) -> Vec<ConsoleLine> {
     const SHOWN: usize = 10;
     let target = |target: &Target| {
         let place = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        ConsoleLine::note(LineLevel::Info, format!("  touches {} {place}{}", target.kind, target.name))
+        ConsoleLine::note(LineLevel::Info, format!("  target: {} {place}{}", target.kind, target.name))
     };
     let rest = targets.len().saturating_sub(SHOWN);
     let more = (rest > 0)
-        .then(|| ConsoleLine::note(LineLevel::Info, format!("  touches {rest} more, named in the journal")));
+        .then(|| ConsoleLine::note(LineLevel::Info, format!("  {rest} more targets are in the journal")));
     targets.iter().take(SHOWN).map(target).chain(more).collect()
 }
 
@@ -116,7 +118,7 @@ fn debug(text: impl Into<String>) -> ConsoleLine {
     ConsoleLine::new(LineLevel::Debug, text)
 }
 
-/// The lines of an event.
+/// Returns the lines of an event.
 pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
     match event {
         RunEvent::ActivityCalled { activity, name, outcome } => {
@@ -137,7 +139,7 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             ),
             ConsoleLine::note(
                 LineLevel::Warning,
-                format!("without a value, so their placeholders stay: {}", failed.join(", ")),
+                format!("no value, placeholders stay unresolved: {}", failed.join(", ")),
             ),
         ],
         RunEvent::RunStarted(run) => run_started_lines(run),
@@ -180,11 +182,11 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
         RunEvent::TargetsRecorded { targets, .. } => target_lines(targets),
         RunEvent::ServiceReached { reached, .. } => {
             let pod = reached.pod.as_ref().map(|pod| format!(" to Pod {pod}")).unwrap_or_default();
-            vec![debug(format!("  reached the Service {} by {}{pod}", reached.service, reached.access))]
+            vec![debug(format!("  reached Service {} via {}{pod}", reached.service, reached.access))]
         }
         RunEvent::ActivityFinished(finished) => activity_finished_lines(finished),
         RunEvent::EffectObserved { name, effect, .. } => match effect.state {
-            EffectState::Confirmed => vec![debug(format!("  => took effect: {}", effect.detail))],
+            EffectState::Confirmed => vec![debug(format!("  => confirmed: {}", effect.detail))],
             EffectState::Mismatch => {
                 vec![ConsoleLine::note(
                     LineLevel::Warning,
@@ -193,7 +195,7 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             }
             EffectState::Unknown => vec![ConsoleLine::note(
                 LineLevel::Warning,
-                format!("action '{name}' was not seen to take effect: {}", effect.detail),
+                format!("the effect of action '{name}' was not observed: {}", effect.detail),
             )],
         },
         RunEvent::ToleranceChecked { verdict: None, .. } => {
@@ -202,7 +204,7 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
         RunEvent::ToleranceChecked { verdict: Some(verdict), .. } => {
             let met = if verdict.met { "within" } else { "not within" };
             let actual = shorten_output(verdict.actual.python_text().trim_end());
-            let text = format!("  {met} its tolerance: expected {}, got {actual}", verdict.expected);
+            let text = format!("  {met} the tolerance: expected {}, got {actual}", verdict.expected);
             vec![if verdict.met { debug(text) } else { ConsoleLine::note(LineLevel::Info, text) }]
         }
         RunEvent::BackgroundAwaited { activities } => {
@@ -275,14 +277,14 @@ fn rollback_decision_lines(strategy: &RollbackStrategy, played: bool) -> Vec<Con
 fn activity_finished_lines(finished: &ActivityFinished) -> Vec<ConsoleLine> {
     let doubt = SuspiciousOutput::about(&finished.activity, &finished.outcome).map(suspicious_output_line);
     let outcome = match &finished.outcome {
-        _ if finished.dry => debug("  => not carried out: the run is dry"),
+        _ if finished.dry => debug("  => skipped: dry run"),
         ActivityOutcome::Succeeded(Value::Null) => debug("  => succeeded without any result value"),
         ActivityOutcome::Succeeded(output) => {
             debug(format!("  => succeeded with '{}'", shorten_output(&output.python_text())))
         }
         ActivityOutcome::Failed(error) => ConsoleLine::new(LineLevel::Error, format!("  => failed: {error}")),
         ActivityOutcome::Errored(error) => debug(format!("  => an unexpected error: {error}")),
-        ActivityOutcome::Cut => debug("  => cut short"),
+        ActivityOutcome::Cut => debug("  => interrupted"),
     };
     doubt.into_iter().chain([outcome]).collect()
 }
@@ -326,23 +328,8 @@ fn activity_name(document: &Value) -> String {
     document.get("name").unwrap_or(&Value::Null).python_text().into_owned()
 }
 
-/// Long outputs are for the journal.
+/// Shortens an output; the journal has all of it.
 fn shorten_output(text: &str) -> String {
-    const LONGEST: usize = 500;
-    match text.char_indices().nth(LONGEST) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_output_is_truncated_at_character_boundary() {
-        assert_eq!(shorten_output("short"), "short");
-        let long = "é".repeat(600);
-        assert_eq!(shorten_output(&long), format!("{}… (600 characters)", "é".repeat(500)));
-    }
+    const MAX_OUTPUT: usize = 500;
+    truncate_with_length(text, MAX_OUTPUT)
 }

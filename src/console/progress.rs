@@ -1,28 +1,28 @@
-//! What is going on at this moment, in one line. Floor 1, pure.
+//! The progress line of a run.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::event::{ActivityId, RunEvent, RunPhase};
 
-/// A fold over events: the activity under way, a pause that counts down, what runs in the background.
+/// Folds events into the current activity, a countdown of the pause, and the background activities.
 #[derive(Debug, Default)]
 pub struct ProgressState {
     foreground: Option<(ActivityId, String, Timestamp)>,
     background: BTreeMap<ActivityId, String>,
     pause: Option<(String, Timestamp, f64)>,
-    /// Looks at the hypothesis during the method: how many there were, and how many were not met.
+    /// The checks of the hypothesis during the method: all, and those that were not met.
     checks: Option<(u64, u64)>,
     interrupted: bool,
     finished: bool,
 }
 
 impl ProgressState {
-    /// Takes in one event.
+    /// Applies an event.
     pub fn update(&mut self, event: &RunEvent, now: Timestamp) {
         match event {
             RunEvent::ActivityStarted(started) => {
-                // the document's name, which has its secrets masked
+                // the name of the document, in which secrets are masked
                 let name = super::activity_name(&started.document);
                 let what = format!("{} {name}", started.activity.kind);
                 if started.background {
@@ -80,7 +80,7 @@ impl ProgressState {
         }
     }
 
-    /// The line; nothing when there is nothing to tell.
+    /// Returns the progress line; none if nothing is running.
     pub fn line(&self, now: Timestamp) -> Option<String> {
         if self.finished {
             return None;
@@ -95,7 +95,7 @@ impl ProgressState {
             (None, None) => {}
         }
         if let Some((looks, unmet)) = self.checks.filter(|(looks, _)| *looks > 0) {
-            parts.push(format!("steady state {} of {looks} times met", looks - unmet));
+            parts.push(format!("steady state met {} of {looks} times", looks - unmet));
         }
         if !self.background.is_empty() {
             let names: Vec<&str> = self.background.values().map(String::as_str).collect();

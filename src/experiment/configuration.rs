@@ -1,37 +1,38 @@
-//! Configuration and secrets: what is declared, and what it comes to. Floor 0.
+//! Resolves declared configuration and secrets.
 //!
-//! Pure: the environment is a function, what HashiCorp Vault answers is handed in, dynamic entries are left
-//! for the engine, which runs their probes.
+//! It is pure: the environment is a function, values of HashiCorp Vault are arguments, and the engine resolves dynamic
+//! entries, whose probes it runs.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages about environment keys, variable types and `--var`)
 
 use super::document::pointer_token;
 use super::{Experiment, json};
 use crate::diagnostic::suggestion;
 use crate::value::{Map, Value};
 
-/// The environment variables, as text.
+/// Returns the value of an environment variable.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Values given beside the experiment: they replace declarations, and only declared ones.
+/// Given values that replace declarations of the experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    /// Configuration entries, by name; each a value or a whole declaration.
+    /// Configuration entries by name: values or declarations.
     pub configuration: Map,
-    /// Groups of secrets, by name, each replaced as a whole.
+    /// Groups of secrets by name; each replaces the whole group.
     pub secrets: Map,
 }
 
 impl Variables {
-    /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
         self.configuration.is_empty() && self.secrets.is_empty()
     }
 }
 
-/// The types that `env_var_type` and `--var name:type=value` know.
+/// The types of `env_var_type` and `--var name:type=value`.
 pub const VARIABLE_TYPES: [&str; 9] =
     ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
 
-/// The configuration without its dynamic entries run: those are still the mappings they were.
+/// Resolves the configuration; dynamic entries stay as declared.
 pub fn resolve_configuration(
     declared: &Map,
     variables: &Map,
@@ -44,7 +45,7 @@ pub fn resolve_configuration(
     declared.iter().map(resolve).collect()
 }
 
-/// One configuration entry.
+/// Resolves one configuration entry.
 pub(super) fn resolve_configuration_entry(
     declaration: &Value,
     environment: &Environment<'_>,
@@ -70,23 +71,23 @@ pub(super) fn resolve_configuration_entry(
     }
 }
 
-/// Whether a configuration entry is a probe to be run.
+/// Returns whether a configuration entry is a probe.
 pub fn is_dynamic(entry: &Value) -> bool {
     entry.get("type").and_then(Value::as_text) == Some("probe")
 }
 
-/// A secret that HashiCorp Vault keeps.
+/// A secret in HashiCorp Vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultSecret {
-    /// Where it is declared below `secrets`: a JSON pointer.
+    /// The JSON pointer of the declaration below `secrets`.
     pub at: String,
-    /// Its path in the store; `None` when the declaration has none, which gives an empty secret and a warning.
+    /// The path in the store; without one the secret is empty, with a warning.
     pub path: Option<String>,
-    /// The field of it; the whole payload without.
+    /// The field; the whole payload if none.
     pub field: Option<String>,
 }
 
-/// The secrets that have to be fetched from Vault before [`secrets`] can be called.
+/// Returns the secrets to fetch from Vault before [`resolve_secrets`].
 pub fn vault_secrets(declared: &Map, variables: &Map) -> Vec<VaultSecret> {
     let mut found = Vec::new();
     for (name, declaration) in declared {
@@ -111,7 +112,7 @@ fn collect_vault_secrets(declaration: &Value, at: &str, found: &mut Vec<VaultSec
     }
 }
 
-/// The secrets. `fetched` holds what Vault answered, by the place of the declaration.
+/// Resolves the secrets. `fetched` has the values of Vault by the pointer of the declaration.
 pub fn resolve_secrets(
     declared: &Map,
     variables: &Map,
@@ -128,7 +129,7 @@ pub fn resolve_secrets(
     declared.iter().map(resolve).collect()
 }
 
-/// Whether a variable replaces a group; null does not.
+/// Returns whether a variable replaces a group; null does not.
 fn is_replaced(variables: &Map, name: &str) -> bool {
     variables.get(name).is_some_and(|value| *value != Value::Null)
 }
@@ -162,13 +163,13 @@ fn resolve_secret(
 fn environment_key(declaration: &Value) -> Result<String, String> {
     let key = declaration.get("key").and_then(Value::as_text);
     key.map(str::to_owned)
-        .ok_or_else(|| "an entry of type env needs the name of a variable under key".to_owned())
+        .ok_or_else(|| "an entry of type env needs a key with the name of an environment variable".to_owned())
 }
 
-/// Python's conversion of a value to one of [`TYPES`].
+/// Converts a value to one of [`VARIABLE_TYPES`] as Python does.
 pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
     let text = value.as_text();
-    let wrong = |what: &str| Err(format!("{:?} is not {what}", value.python_text()));
+    let wrong = |what: &str| Err(format!("invalid value {:?}: expected {what}", value.python_text()));
     match kind {
         "str" | "string" => Ok(value.clone()),
         "int" | "integer" => match (value, text.map(python_int)) {
@@ -177,24 +178,24 @@ pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
             (Value::Bool(b), _) => Ok(Value::Int((*b).into())),
             #[allow(clippy::cast_possible_truncation)] // int() truncates
             (Value::Float(f), _) if f.is_finite() => Ok(Value::Int(*f as i128)),
-            _ => wrong("a whole number"),
+            _ => wrong("an integer"),
         },
         "float" | "number" => match (value.as_f64(), text.map(python_float)) {
             (Some(number), _) | (_, Some(Some(number))) => Ok(Value::Float(number)),
             _ => wrong("a number"),
         },
-        // Python's bytes have no other use in an experiment than their text
+        // an experiment can only use the text of Python's bytes
         "bytes" => match text {
             Some(text) => Ok(Value::Text(format!(
                 "b{}",
                 Value::List(vec![text.into()]).python_text().trim_matches(['[', ']'])
             ))),
-            None => wrong("a text"),
+            None => wrong("a string"),
         },
         "bool" => match (value, text) {
             (Value::Bool(_), _) => Ok(value.clone()),
             (_, Some(text)) => Ok(Value::Bool(!matches!(text.to_lowercase().as_str(), "false" | "0" | "no"))),
-            _ => wrong("a text or a boolean"),
+            _ => wrong("a string or a boolean"),
         },
         "json" => match text {
             None | Some("") => Ok(value.clone()),
@@ -204,17 +205,17 @@ pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
     }
 }
 
-/// `int(text)`: blanks around it, a sign, and single underscores between digits are allowed.
+/// Parses like Python's `int(text)`: surrounding blanks, a sign, single underscores between digits.
 fn python_int(text: &str) -> Option<i128> {
     python_digits(text.trim())?.parse().ok()
 }
 
-/// `float(text)`.
+/// Parses like Python's `float(text)`.
 fn python_float(text: &str) -> Option<f64> {
     python_digits(text.trim())?.parse().ok()
 }
 
-/// Takes out underscores that stand between two digits; none elsewhere.
+/// Removes underscores between digits; none if there is another underscore.
 fn python_digits(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
@@ -222,7 +223,7 @@ fn python_digits(text: &str) -> Option<String> {
     underscores.all(|at| digit(at.checked_sub(1)) && digit(Some(at + 1))).then(|| text.replace('_', ""))
 }
 
-/// Reads one `--var`: `name=value` or `name:type=value`.
+/// Parses a `--var`: `name=value` or `name:type=value`.
 pub fn parse_var(text: &str) -> Result<(String, Value), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err("var needs to be in the format name[:type]=value".to_owned());
@@ -233,19 +234,19 @@ pub fn parse_var(text: &str) -> Result<(String, Value), String> {
     }
 }
 
-/// Variables that the experiment does not declare, and that therefore have no effect.
+/// Returns warnings about variables that the experiment does not declare.
 pub fn undeclared_warnings(experiment: &Experiment, variables: &Variables) -> Vec<String> {
     let configuration =
         variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
     let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
-    let told = |section: &str, key: &String, declared: &Map| {
-        let meant = suggestion(key, declared.keys().map(String::as_str));
-        let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
-        format!("the variable {key} has no effect: the experiment's {section} does not declare it{meant}")
+    let warning = |section: &str, key: &String, declared: &Map| {
+        let hint = suggestion(key, declared.keys().map(String::as_str));
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("variable {key} has no effect: the {section} of the experiment does not declare it{hint}")
     };
     configuration
-        .map(|key| told("configuration", key, &experiment.configuration))
-        .chain(secrets.map(|key| told("secrets", key, &experiment.secrets)))
+        .map(|key| warning("configuration", key, &experiment.configuration))
+        .chain(secrets.map(|key| warning("secrets", key, &experiment.secrets)))
         .collect()
 }
 
@@ -296,12 +297,12 @@ mod tests {
         check(
             json!({"a": {"type": "env", "key": "SET", "env_var_type": "int"}}),
             json!({}),
-            Err("environment key SET: \"from env\" is not a whole number"),
+            Err("environment key SET: invalid value \"from env\": expected an integer"),
         );
         // variables replace declarations, may be declarations, and cannot add any
         check(json!({"a": env("NONE")}), json!({"a": "given", "z": 1}), Ok(json!({"a": "given"})));
         check(json!({"a": 1}), json!({"a": env("SET")}), Ok(json!({"a": "from env"})));
-        // what is neither a scalar nor an environment entry is itself
+        // any other mapping is the value itself
         check(
             json!({"a": {"type": "vault", "path": "x"}}),
             json!({}),

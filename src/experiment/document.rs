@@ -1,59 +1,55 @@
-//! A document as it was written: a tree of values, each with its place in the file. Floor 0.
+//! A document: a tree of values with their positions in the file.
 
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
-/// The largest document that is read, in bytes: no experiment comes near it, and nobody waits for one that does.
+/// The maximum size of a document, in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
-/// The deepest nesting that is read.
+/// The maximum nesting depth.
 pub const MAX_DEPTH: usize = 100;
-/// The most nodes that a document may come to, aliases counted as often as they are used: what stops a "YAML bomb".
+/// The maximum number of nodes, counting each use of an alias; limits "YAML bombs".
 pub const MAX_NODES: usize = 500_000;
 
-/// One value and its place.
+/// A value and its position.
 #[derive(Clone, Debug)]
 pub struct SpannedValue {
-    /// Where it begins.
     pub position: Position,
-    /// What it is.
     pub kind: SpannedKind,
 }
 
-/// What a node holds. Scalars are [`Value`]s; the other two hold further nodes.
+/// The content of a node.
 #[derive(Clone, Debug)]
 pub enum SpannedKind {
-    /// A value without parts.
+    /// A value without children.
     Scalar(Value),
     /// A sequence.
     List(Vec<SpannedValue>),
-    /// A mapping; the last of several entries with one key, as the Chaos Toolkit reads it.
+    /// A mapping; of duplicate keys the last one wins, as in the Chaos Toolkit.
     Map(IndexMap<String, SpannedEntry>),
 }
 
 /// An entry of a mapping.
 #[derive(Clone, Debug)]
 pub struct SpannedEntry {
-    /// Where its key stands.
+    /// The position of the key.
     pub key: Position,
-    /// Its value.
     pub value: SpannedValue,
 }
 
-/// A document that was read, and what the reading found doubtful.
+/// A parsed document with warnings.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// The file or address it came from.
+    /// The file or URL.
     pub source: String,
-    /// The tree.
     pub root: SpannedValue,
-    /// Keys given twice and the like.
+    /// Warnings about duplicate keys.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl SpannedValue {
-    /// The plain value.
+    /// Converts to a value without positions.
     pub fn to_value(&self) -> Value {
         match &self.kind {
             SpannedKind::Scalar(value) => value.clone(),
@@ -64,7 +60,7 @@ impl SpannedValue {
         }
     }
 
-    /// The value of an entry, when this is a mapping that has it.
+    /// Returns the entry of a mapping; none for another type.
     pub fn get(&self, key: &str) -> Option<&SpannedValue> {
         match &self.kind {
             SpannedKind::Map(entries) => entries.get(key).map(|entry| &entry.value),
@@ -72,7 +68,7 @@ impl SpannedValue {
         }
     }
 
-    /// What it is, to a person.
+    /// Returns the kind for messages: "a string", "a list"…
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {
             SpannedKind::Scalar(value) => value.kind(),
@@ -81,7 +77,7 @@ impl SpannedValue {
         }
     }
 
-    /// The text, when it is one.
+    /// Returns the text; none for another type.
     pub fn as_text(&self) -> Option<&str> {
         match &self.kind {
             SpannedKind::Scalar(value) => value.as_text(),
@@ -89,12 +85,11 @@ impl SpannedValue {
         }
     }
 
-    /// Whether it is null.
     pub fn is_null(&self) -> bool {
         matches!(self.kind, SpannedKind::Scalar(Value::Null))
     }
 
-    /// Python's truth.
+    /// Returns Python's truth value.
     pub fn is_truthy(&self) -> bool {
         match &self.kind {
             SpannedKind::Scalar(value) => value.is_truthy(),
@@ -104,11 +99,11 @@ impl SpannedValue {
     }
 }
 
-/// Bytes as text: UTF-8, with or without a byte-order mark.
+/// Decodes UTF-8, with or without a byte-order mark.
 pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
         return Err(Diagnostic::for_file(source, format!("larger than {} MiB", MAX_BYTES / 1024 / 1024))
-            .hint("an experiment is a small text file: is this the right one?"));
+            .hint("check that this is the experiment file"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
@@ -122,12 +117,12 @@ pub fn decode<'a>(bytes: &'a [u8], source: &str) -> Result<&'a str, Diagnostic> 
     })
 }
 
-/// A count as a position holds it.
+/// Converts a count to a line or column, saturating.
 pub(super) fn clamp(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// One reference token of a JSON pointer (RFC 6901).
+/// Escapes a key as a reference token of a JSON pointer (RFC 6901).
 pub fn pointer_token(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

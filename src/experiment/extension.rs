@@ -1,4 +1,4 @@
-//! Our own item of the format's `extensions`: what an experiment says to this program alone. Floor 0.
+//! The item of kubectl-chaos in the `extensions` of an experiment.
 //!
 //! ```json
 //! {"name": "kubectl-chaos", "activities": {"kill the canary": {"allow-empty": true}}}
@@ -10,17 +10,17 @@ use crate::value::Value;
 
 /// The name of the item.
 pub(super) const EXTENSION_NAME: &str = "kubectl-chaos";
-/// The key with which an activity may match nothing.
+/// The key that allows an activity without targets.
 pub(super) const ALLOW_EMPTY: &str = "allow-empty";
 
-/// What the item says.
+/// The settings of the item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExperimentExtension {
     may_be_empty: BTreeSet<String>,
 }
 
 impl ExperimentExtension {
-    /// Reads it out of an experiment; what is not understood is passed over.
+    /// Reads the item of an experiment; unknown entries are ignored.
     pub(super) fn read(experiment: &Value) -> Self {
         let items = experiment.get("extensions").and_then(Value::as_list).unwrap_or_default();
         let ours =
@@ -30,7 +30,7 @@ impl ExperimentExtension {
         Self { may_be_empty: allowed.map(|(name, _)| name.clone()).collect() }
     }
 
-    /// Whether an activity that matches nothing is as good as one that does something.
+    /// Returns whether an activity may have no targets.
     pub fn allows_empty(&self, activity: &str) -> bool {
         self.may_be_empty.contains(activity)
     }

@@ -1,17 +1,20 @@
-//! The identity of an experiment, for those who compare runs of it. Floor 0.
+//! Hashes that identify an experiment and the given variables.
 
 use ring::digest;
 
 use std::collections::BTreeMap;
 
+use crate::text::to_hex;
 use crate::value::{Map, Value};
 
-/// The parts that decide what a run does and measures. Titles, descriptions, tags, contributions and
-/// extensions may change without making it another experiment; secrets have no place in a published digest.
+/// The keys that decide what a run does and measures.
+///
+/// Titles, descriptions, tags, contributions and extensions do not identify an experiment. Secrets must not be part of
+/// a published digest.
 const HASHED_KEYS: [&str; 6] =
     ["configuration", "controls", "method", "rollbacks", "runtime", "steady-state-hypothesis"];
 
-/// `sha256:` and the digest of what matters in an experiment, written as JSON with sorted keys.
+/// Returns `sha256:` and the digest of the hashed keys, as JSON with sorted keys.
 pub fn hash_experiment(experiment: &Value) -> String {
     let mut text = String::new();
     for key in HASHED_KEYS {
@@ -23,11 +26,12 @@ pub fn hash_experiment(experiment: &Value) -> String {
     "sha256:".to_owned() + &to_hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
-/// So many bytes of a digest tell values apart, and are too few to be sure of one that was guessed.
+/// The bytes of a variable's digest: enough to distinguish values, too few to confirm a guess.
 const VARIABLE_DIGEST_BYTES: usize = 4;
 
-/// A digest of each value that replaces a declaration, by its name. The value may be a secret, so that no more of it
-/// is to be kept; what replaces nothing decides nothing.
+/// Returns a digest of each variable that replaces a declaration, by name.
+///
+/// The value may be secret, so only a short digest is stored. Variables without a declaration have no effect.
 pub fn variable_digests(declared: &Map, given: &Map) -> BTreeMap<String, String> {
     let digest = |(name, value): (&String, &Value)| {
         let mut text = name.clone() + "=";
@@ -36,10 +40,6 @@ pub fn variable_digests(declared: &Map, given: &Map) -> BTreeMap<String, String>
         (name.clone(), to_hex(&digest.as_ref()[..VARIABLE_DIGEST_BYTES]))
     };
     given.iter().filter(|(name, _)| declared.contains_key(*name)).map(digest).collect()
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn write_canonical(value: &Value, out: &mut String) {

@@ -1,7 +1,7 @@
-//! Reads JSON into a tree with places. Floor 0.
+//! Parses JSON into a document with positions.
 //!
-//! It takes what Python's `json` takes, which is a little more than the standard: `NaN`, `Infinity` and
-//! `-Infinity`. Of two entries with one key the last wins, with a warning.
+//! It accepts what Python's `json` accepts, which includes `NaN`, `Infinity` and `-Infinity`. Of duplicate keys the
+//! last one wins, with a warning.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use super::document::{Document, MAX_DEPTH, MAX_NODES, SpannedEntry, SpannedKind,
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
-/// Reads a whole text as one JSON document.
+/// Parses a text as one JSON document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     let mut reader = JsonReader {
         text,
@@ -26,7 +26,7 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     };
     reader.skip_blanks();
     if reader.peek().is_none() {
-        return Err(Diagnostic::for_file(source, "empty")
+        return Err(Diagnostic::for_file(source, "empty document")
             .hint("an experiment needs a title, a description and a method"));
     }
     let root = reader.value()?;
@@ -39,13 +39,14 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
 
 struct JsonReader<'a> {
     text: &'a str,
-    /// Byte offset of the next character.
+    /// The byte offset of the next character.
     at: usize,
     line: usize,
-    /// Byte offset at which the line begins.
+    /// The byte offset of the line.
     line_start: usize,
-    /// Up to which offset the characters of the line were counted last, and how many there were: a document may
-    /// be one long line, and counting it anew for each value would take for ever.
+    /// The last counted offset of the line, and the number of characters before it.
+    ///
+    /// A document may be one long line. Counting from its start for each value would take quadratic time.
     counted: Cell<(usize, usize)>,
     depth: usize,
     nodes: usize,
@@ -91,10 +92,10 @@ impl JsonReader<'_> {
         diagnostic
     }
 
-    /// What stands here instead of what should.
+    /// Creates the error for an unexpected character.
     fn unexpected_error(&self, expected: &str) -> Diagnostic {
         match self.peek() {
-            None => self.error("the text ends too early", expected),
+            None => self.error("unexpected end of text", expected),
             Some(c) => self.error(format!("unexpected {c:?}"), expected),
         }
     }
@@ -180,7 +181,7 @@ impl JsonReader<'_> {
                 Some(',') => self.next(),
                 Some('}') => {
                     self.next();
-                    // documents are read once and kept: room for more entries would be kept with them
+                    // documents stay in memory: release the unused capacity
                     entries.shrink_to_fit();
                     return Ok(SpannedKind::Map(entries));
                 }
@@ -195,14 +196,14 @@ impl JsonReader<'_> {
         let mut out = String::new();
         loop {
             match self.peek() {
-                None => return Err(self.unexpected_error("'\"' at the end of the text")),
+                None => return Err(self.unexpected_error("a closing '\"'")),
                 Some('"') => {
                     self.next();
                     return Ok(out);
                 }
                 Some('\\') => out.push(self.escape()?),
                 Some(c) if c < ' ' => {
-                    return Err(self.error("a control character in a text", "an escape such as \\n or \\t"));
+                    return Err(self.error("a control character in a string", "an escape such as \\n or \\t"));
                 }
                 Some(c) => {
                     self.next();
@@ -246,7 +247,7 @@ impl JsonReader<'_> {
             first
         };
         char::from_u32(code)
-            .ok_or_else(|| self.error(format!("half a character (\\u{first:04x})"), "a surrogate pair"))
+            .ok_or_else(|| self.error(format!("lone surrogate (\\u{first:04x})"), "a surrogate pair"))
     }
 
     fn hex4(&mut self) -> Result<u32, Diagnostic> {
@@ -266,9 +267,7 @@ impl JsonReader<'_> {
             "NaN" => Value::Float(f64::NAN),
             "Infinity" => Value::Float(f64::INFINITY),
             word => {
-                return Err(
-                    self.error(format!("unexpected {word:?}"), "a value; texts stand in double quotes")
-                );
+                return Err(self.error(format!("unexpected {word:?}"), "a value; strings need double quotes"));
             }
         };
         self.at += length;
@@ -307,18 +306,16 @@ impl JsonReader<'_> {
     }
 }
 
-/// A whole number, if it fits.
+/// Parses an integer; none if it is too large.
 pub(super) fn whole_number(token: &str) -> Option<Value> {
     token.parse().ok().map(Value::Int)
 }
 
-/// The doubt about a key that a mapping has twice.
+/// Creates the warning about a duplicate key.
 pub(super) fn duplicate_key(source: &str, key: &str, earlier: Position, later: Position) -> Diagnostic {
-    let mut diagnostic = Diagnostic::for_file(
-        source,
-        format!("the key \"{key}\" is given twice; the one at {earlier} is lost"),
-    )
-    .at(later);
+    let mut diagnostic =
+        Diagnostic::for_file(source, format!("duplicate key \"{key}\": the value at {earlier} is ignored"))
+            .at(later);
     diagnostic.severity = crate::diagnostic::Severity::Warning;
     diagnostic
 }
@@ -355,10 +352,10 @@ mod tests {
         refused("{\n  \"a\": tru\n}", 2, 8, "unexpected \"tru\"");
         refused("[1, 2", 1, 6, "',' or ']'");
         refused("{\"é\" 1}", 1, 6, "':'");
-        refused("\"abc", 1, 5, "ends too early");
+        refused("\"abc", 1, 5, "unexpected end of text");
         refused("\"a\nb\"", 1, 3, "control character");
         refused("[1] 2", 1, 5, "nothing more");
-        refused("\"\\ud800x\"", 1, 8, "half a character");
+        refused("\"\\ud800x\"", 1, 8, "lone surrogate");
         refused("\"\\q\"", 1, 3, "'q'");
         refused("\"\\u12\"", 1, 4, "four hexadecimal digits");
         refused("-x", 1, 2, "a digit");

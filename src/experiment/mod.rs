@@ -1,112 +1,105 @@
-//! The experiment: read from text, checked, and given its meaning. Floor 0.
+//! Experiments: parsing, validation, and the model that the engine runs.
 //!
-//! A text becomes a [`document::Document`] (values with places), [`validate`] finds all its faults, and
-//! [`Experiment::read`] makes of it what the engine runs. [`resolve`] fills the placeholders of one activity.
+//! A text becomes a [`document::Document`], values with positions. [`validate()`] finds all its errors, and
+//! [`Experiment::read`] builds the model. [`resolve`] substitutes the placeholders of one activity.
 
-mod activity;
 pub mod configuration;
-mod control;
 pub mod document;
 mod extension;
 mod hash;
 pub mod json;
+mod model;
 pub mod resolve;
 mod strategy;
-mod tolerance;
 mod validate;
 pub mod yaml;
 mod yaml_scalar;
 
-use activity::{NameList, list_items, reference_name};
 use document::{Document, SpannedKind, SpannedValue};
+use model::{NameList, list_items, reference_name};
 
 use crate::diagnostic::Diagnostic;
 use crate::value::{Map, Value};
 
-pub use activity::{Activity, ActivityKind, MethodStep, ProviderKind};
-pub use control::{ControlDeclaration, ControlSide, SAFEGUARDS};
 pub use extension::ExperimentExtension;
 pub use hash::{hash_experiment, variable_digests};
+pub use model::{
+    Activity, ActivityKind, ControlDeclaration, ControlSide, MethodStep, ProviderKind, SAFEGUARDS, Tolerance,
+};
 pub use strategy::{DryRun, HypothesisStrategy, RollbackStrategy};
-pub use tolerance::Tolerance;
 pub use validate::{ProviderUsage, ValidationFinding, ValidationRules, validate};
 
-/// An experiment, ready to run.
+/// An experiment that is ready to run.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// As it was written.
+    /// The document as written.
     pub document: Value,
-    /// Its title, to be filled.
+    /// The title, with placeholders.
     pub title: Value,
-    /// Its configuration, as declared.
+    /// The configuration as declared.
     pub configuration: Map,
-    /// Its secrets, as declared.
+    /// The secrets as declared.
     pub secrets: Map,
-    /// The controls of the experiment as a whole.
+    /// The controls of the whole experiment.
     pub controls: Vec<ControlDeclaration>,
-    /// What has to hold, when something has to.
+    /// The steady-state hypothesis.
     pub hypothesis: Option<Hypothesis>,
-    /// What is done.
     pub method: Vec<MethodStep>,
-    /// What is done to put things back.
     pub rollbacks: Vec<MethodStep>,
-    /// What our own extension of the format says.
+    /// The settings of kubectl-chaos in the extensions.
     pub extension: ExperimentExtension,
-    /// The strategies that the file asks for.
+    /// The strategies in the document.
     pub runtime: Runtime,
 }
 
-/// The steady-state hypothesis. One without probes counts as none.
+/// The steady-state hypothesis. Without probes it is ignored.
 #[derive(Clone, Debug)]
 pub struct Hypothesis {
-    /// Its title.
     pub title: String,
-    /// Its probes, in order; the first that is not met ends it.
+    /// The probes in order; the first that is not met ends the check.
     pub probes: Vec<MethodStep>,
-    /// Its own controls.
     pub controls: Vec<ControlDeclaration>,
 }
 
-/// What stands under `runtime`.
+/// The `runtime` of an experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Runtime {
-    /// Whether there is anything: it hides what the settings say, even where it says nothing itself.
+    /// Whether it is present: if so, it hides the settings completely.
     pub present: bool,
-    /// The hypothesis strategy, by name.
     pub hypothesis: Option<String>,
-    /// The rollback strategy, by name.
     pub rollbacks: Option<String>,
 }
 
 impl Experiment {
-    /// Makes an experiment of a document. It is lenient: what [`validate`] would refuse and the Chaos Toolkit
-    /// only meets when it runs is kept, and fails when it runs. What cannot even start is refused.
+    /// Builds an experiment from a document.
+    ///
+    /// It is lenient: an error that the Chaos Toolkit only finds at runtime stays, and fails at runtime.
     pub fn read(document: &Document) -> Result<Self, Diagnostic> {
         let root = &document.root;
         let refuse = |node: &SpannedValue, message: &str| {
             Err(Diagnostic::for_file(&document.source, message).at(node.position))
         };
         if !matches!(root.kind, SpannedKind::Map(_)) {
-            return refuse(root, "an experiment is a mapping");
+            return refuse(root, "an experiment must be a mapping");
         }
         let Some(title) = root.get("title").filter(|title| title.is_truthy()) else {
             return refuse(root, "experiment requires a title");
         };
         for key in ["method", "rollbacks"] {
             if let Some(node) = root.get(key).filter(|node| !matches!(node.kind, SpannedKind::List(_))) {
-                return refuse(node, &format!("{key} is a list of activities"));
+                return refuse(node, &format!("{key} must be a list of activities"));
             }
         }
         let hypothesis = root.get("steady-state-hypothesis");
         if let Some(node) = hypothesis.filter(|node| !matches!(node.kind, SpannedKind::Map(_))) {
-            return refuse(node, "a steady-state-hypothesis is a mapping");
+            return refuse(node, "a steady-state-hypothesis must be a mapping");
         }
         let document = root.to_value();
         let controls = ControlDeclaration::read_all(&document, "", &[]);
         let probes = hypothesis.map(|node| list_items(node, "probes")).unwrap_or_default();
         let (method, rollbacks) = (list_items(root, "method"), list_items(root, "rollbacks"));
         let mut names = NameList::default();
-        // each is read once more for them, so only where one is asked for
+        // activities are parsed again for references, so only if there is one
         if probes.iter().chain(method).chain(rollbacks).any(|node| reference_name(node).is_some()) {
             names.add(method, "/method", &controls);
             names.add(probes, PROBES_POINTER, &controls);
@@ -128,7 +121,7 @@ impl Experiment {
         })
     }
 
-    /// The modules of the functions that it calls, and whether secrets of their own go with each.
+    /// Returns the modules of the called functions, and whether each call passes secrets.
     pub fn functions(&self) -> impl Iterator<Item = (&str, bool)> {
         self.activities().filter_map(|activity| {
             let module = activity.arguments.get("module").and_then(Value::as_text)?;
@@ -137,26 +130,26 @@ impl Experiment {
         })
     }
 
-    /// The addresses that it sends requests to, as written.
+    /// Returns the URLs of the http activities as written.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         let http = self.activities().filter(|activity| activity.provider == Some(ProviderKind::Http));
         http.filter_map(|activity| activity.arguments.get("url").and_then(Value::as_text))
     }
 
-    /// Every step that can be carried out: probes of the hypothesis, the method, the rollbacks.
+    /// Returns every valid activity: probes of the hypothesis, method, rollbacks.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         let probes = self.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
         let steps = probes.chain(&self.method).chain(&self.rollbacks);
         steps.filter_map(|step| step.activity.as_deref().ok())
     }
 
-    /// The hypothesis, when it has anything to look at.
+    /// Returns the hypothesis if it has probes.
     pub fn checked_hypothesis(&self) -> Option<&Hypothesis> {
         self.hypothesis.as_ref().filter(|hypothesis| !hypothesis.probes.is_empty())
     }
 }
 
-/// Where the probes of the hypothesis stand.
+/// The JSON pointer of the probes of the hypothesis.
 const PROBES_POINTER: &str = "/steady-state-hypothesis/probes";
 
 impl Hypothesis {

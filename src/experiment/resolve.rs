@@ -1,64 +1,58 @@
-//! An activity with its placeholders filled: what a provider carries out. Floor 0.
+//! Resolves an activity: substitutes its placeholders and types its arguments for the provider.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 and requests 2.32 (messages that they have)
 
-use super::activity::{Activity, ProviderKind};
+use super::model::{Activity, ProviderKind};
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
 
-/// What to do, with everything filled in. It may hold resolved secrets, so it can be neither printed nor
-/// compared.
+/// A resolved activity. It may contain secrets, so it has neither `Debug` nor `PartialEq`.
 pub enum ResolvedActivity {
-    /// Start a process.
     Process(ProcessCall),
-    /// Send a request.
     Http(HttpCall),
-    /// Call a function.
     Python(PythonCall),
 }
 
 /// A process to start.
 pub struct ProcessCall {
-    /// The program: a name to be looked up or a path; never filled.
+    /// The program: a name or a path, without placeholders.
     pub path: String,
-    /// What it is given.
     pub arguments: ProcessArguments,
-    /// After how many seconds it has taken too long. Zero or less: at once.
+    /// The timeout in seconds. Zero or less: immediately.
     pub timeout: Option<f64>,
 }
 
 /// The arguments of a process.
 pub enum ProcessArguments {
-    /// One text each, handed over as they are.
+    /// Arguments that are passed unchanged.
     List(Vec<String>),
-    /// A text that a shell reads, after the path.
+    /// A command line for a shell, after the path.
     Shell(String),
 }
 
 /// A request to send.
 pub struct HttpCall {
-    /// The address.
     pub url: String,
     /// The method, in upper case.
     pub method: String,
-    /// The headers, in the order they were written.
+    /// The headers in the order of the document.
     pub headers: Vec<(String, String)>,
-    /// The arguments: query, form or document, depending on method and headers. Null for none.
+    /// The arguments: query, form or JSON, depending on method and headers; null if none.
     pub arguments: Value,
-    /// Seconds to wait for the connection, and then for each next piece of the answer.
+    /// The timeouts in seconds of the connection, and of each read.
     pub timeout: (Option<f64>, Option<f64>),
-    /// How the server's certificate is checked.
     pub verification: Verification,
-    /// How often a connection that failed is tried again.
+    /// The number of retries of a failed connection.
     pub max_retries: u32,
 }
 
-/// How the certificate of an HTTPS server is checked.
+/// How the certificate of a server is verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verification {
-    /// Against the certificates that this machine trusts.
+    /// With the trusted certificates of the system.
     Full,
-    /// Not at all.
     None,
-    /// Against the certificates in a file.
+    /// With the certificates in a file.
     File(String),
 }
 
@@ -68,15 +62,14 @@ pub struct PythonCall {
     pub module: String,
     /// The function.
     pub function: String,
-    /// Its arguments by name.
     pub arguments: Map,
-    /// The groups of secrets that the provider names, merged.
+    /// The merged groups of secrets that the provider names.
     pub secrets: Map,
     /// The whole configuration.
     pub configuration: Map,
 }
 
-/// Fills an activity's placeholders. An error is one that the Chaos Toolkit would not expect: it aborts the run.
+/// Resolves an activity. An error aborts the run, as in the Chaos Toolkit.
 pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, String> {
     let arguments = &activity.arguments;
     match activity.provider {
@@ -90,7 +83,7 @@ pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, S
     }
 }
 
-/// Arguments are only looked at where there is anything to fill in: otherwise even `$$` stays.
+/// Substitutes placeholders in an argument; with an empty scope even `$$` stays.
 fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
     match value {
         None => Value::Null,
@@ -102,7 +95,7 @@ fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
 fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
     let path = match provider.get("path") {
         Some(Value::Text(path)) => path.clone(),
-        Some(other) => return Err(format!("the path of a process is a text, not {}", other.kind())),
+        Some(other) => return Err(format!("the path of a process must be a string, not {}", other.kind())),
         None => return Err("a process activity must have a path".to_owned()),
     };
     let items = |values: &mut dyn Iterator<Item = &Value>| {
@@ -118,19 +111,22 @@ fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String>
             items(&mut keys.iter().zip(map.values()).flat_map(|(key, value)| [key, value]))
         }
         other => {
-            return Err(format!("the arguments of a process are a list or a text, not {}", other.kind()));
+            return Err(format!(
+                "the arguments of a process must be a list or a string, not {}",
+                other.kind()
+            ));
         }
     };
     let timeout = match provider.get("timeout") {
         None | Some(Value::Null) => None,
         Some(value) => Some(seconds(value).ok_or_else(|| {
-            format!("the timeout of a process is a number of seconds, not {}", value.kind())
+            format!("the timeout of a process must be a number of seconds, not {}", value.kind())
         })?),
     };
     Ok(ProcessCall { path, arguments, timeout })
 }
 
-/// A number of seconds. NaN is none.
+/// Returns a number of seconds; none for NaN.
 fn seconds(value: &Value) -> Option<f64> {
     value.as_f64().filter(|seconds| !seconds.is_nan())
 }
@@ -139,13 +135,13 @@ fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
     let field = |key: &str| provider.get(key).filter(|value| **value != Value::Null);
     let url = match field("url").map(|url| scope.fill(url)) {
         Some(Value::Text(url)) => url,
-        Some(other) => return Err(format!("the url of a request is a text, not {}", other.kind())),
+        Some(other) => return Err(format!("the url of a request must be a string, not {}", other.kind())),
         None => return Err("a HTTP activity must have a URL".to_owned()),
     };
     let method = match provider.get("method") {
         None => "GET".to_owned(),
         Some(Value::Text(method)) => method.to_uppercase(),
-        Some(other) => return Err(format!("the method of a request is a text, not {}", other.kind())),
+        Some(other) => return Err(format!("the method of a request must be a string, not {}", other.kind())),
     };
     let verification = match provider.get("verify_tls") {
         Some(Value::Text(path)) if !path.is_empty() => Verification::File(path.clone()),
@@ -155,7 +151,7 @@ fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
     let max_retries = match field("max_retries") {
         None => 0,
         Some(Value::Int(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(other) => return Err(format!("max_retries is a whole number, not {}", other.kind())),
+        Some(other) => return Err(format!("max_retries must be an integer, not {}", other.kind())),
     };
     Ok(HttpCall {
         url,
@@ -172,11 +168,11 @@ fn resolve_headers(headers: Option<Value>) -> Result<Vec<(String, String)>, Stri
     let headers = match headers {
         None => return Ok(Vec::new()),
         Some(Value::Map(headers)) => headers,
-        Some(other) => return Err(format!("headers are a mapping, not {}", other.kind())),
+        Some(other) => return Err(format!("headers must be a mapping, not {}", other.kind())),
     };
     let header = |(name, value): (String, Value)| match value {
         Value::Text(text) => Some(Ok((name, text))),
-        // a header without a value is left out
+        // a null header is omitted
         Value::Null => None,
         other => Some(Err(format!(
             "Header part ({}) from ('{name}') must be of type str or bytes",
@@ -191,15 +187,15 @@ fn resolve_http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f
         Value::Null => Ok(None),
         value => match seconds(value) {
             Some(seconds) if seconds > 0.0 => Ok(Some(seconds)),
-            Some(_) => Err("a timeout of zero seconds or less is over before it begins".to_owned()),
-            None => Err(format!("a timeout is a number of seconds, not {}", value.kind())),
+            Some(_) => Err("a timeout must be greater than 0 seconds".to_owned()),
+            None => Err(format!("a timeout must be a number of seconds, not {}", value.kind())),
         },
     };
     match timeout {
         None => Ok((None, None)),
         Some(Value::List(parts)) => match parts.as_slice() {
             [connect, read] => Ok((part(connect)?, part(read)?)),
-            _ => Err("a timeout in two parts is [connect, read]".to_owned()),
+            _ => Err("a timeout list must be [connect, read]".to_owned()),
         },
         Some(value) => part(&value).map(|seconds| (seconds, seconds)),
     }
@@ -210,7 +206,7 @@ fn resolve_python(provider: &Map, scope: &Scope) -> Result<PythonCall, String> {
     let arguments = match fill_argument(provider.get("arguments"), scope) {
         Value::Null => Map::new(),
         Value::Map(arguments) => arguments,
-        other => return Err(format!("the arguments of a function are a mapping, not {}", other.kind())),
+        other => return Err(format!("the arguments of a function must be a mapping, not {}", other.kind())),
     };
     let mut secrets = Map::new();
     for group in provider.get("secrets").and_then(Value::as_list).unwrap_or_default() {

@@ -1,8 +1,8 @@
-//! The strategies of a run, by their names in files and on the command line. Floor 0.
+//! The strategies of a run, and their names in documents and on the command line.
 
 use std::fmt;
 
-/// When the steady-state hypothesis is looked at.
+/// When the steady-state hypothesis is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HypothesisStrategy {
     /// Before the method, as a gate, and after it.
@@ -12,16 +12,16 @@ pub enum HypothesisStrategy {
     BeforeMethodOnly,
     /// After the method only.
     AfterMethodOnly,
-    /// Over and over while the method runs.
+    /// Repeatedly while the method runs.
     DuringMethodOnly,
     /// Before, during and after.
     Continuously,
-    /// Not at all; files and settings may say so, the command line may not.
+    /// Never; only documents and settings can set it.
     Skip,
 }
 
 impl HypothesisStrategy {
-    /// Every strategy that the command line takes.
+    /// The strategies of the command line.
     pub const ON_COMMAND_LINE: [Self; 5] = [
         Self::Default,
         Self::BeforeMethodOnly,
@@ -30,12 +30,12 @@ impl HypothesisStrategy {
         Self::Continuously,
     ];
 
-    /// The strategy of that name.
+    /// Returns the strategy with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ON_COMMAND_LINE.into_iter().chain([Self::Skip]).find(|strategy| strategy.name() == name)
     }
 
-    /// Its name in files and on the command line.
+    /// Returns the name in documents and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -47,30 +47,30 @@ impl HypothesisStrategy {
         }
     }
 
-    /// Whether the hypothesis is a gate before the method.
+    /// Returns whether the hypothesis is checked before the method.
     pub fn checks_before(self) -> bool {
         matches!(self, Self::Default | Self::BeforeMethodOnly | Self::Continuously)
     }
 
-    /// Whether it is looked at while the method runs.
+    /// Returns whether the hypothesis is checked while the method runs.
     pub fn checks_during(self) -> bool {
         matches!(self, Self::DuringMethodOnly | Self::Continuously)
     }
 
-    /// Whether it is looked at after the method.
+    /// Returns whether the hypothesis is checked after the method.
     pub fn checks_after(self) -> bool {
         matches!(self, Self::Default | Self::AfterMethodOnly | Self::Continuously)
     }
 }
 
-/// The name that the console shows, which differs from the one in files for one strategy.
+/// Formats the name for the console, which differs for one strategy.
 impl fmt::Display for HypothesisStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if *self == Self::Continuously { "continuous" } else { self.name() })
     }
 }
 
-/// When rollbacks are played.
+/// When rollbacks run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RollbackStrategy {
     /// Unless the run failed or was interrupted.
@@ -80,17 +80,17 @@ pub enum RollbackStrategy {
     Always,
     /// Never.
     Never,
-    /// When the run deviated.
+    /// If the run deviated.
     Deviated,
-    /// A name that means nothing, kept as it was written: rollbacks are not played.
+    /// An unknown name: rollbacks do not run.
     Unknown(String),
 }
 
 impl RollbackStrategy {
-    /// Every strategy there is.
+    /// All known strategies.
     pub const ALL: [Self; 4] = [Self::Default, Self::Always, Self::Never, Self::Deviated];
 
-    /// The strategy of that name; an unknown one is kept as such.
+    /// Returns the strategy with a name, or [`Self::Unknown`].
     pub fn from_name(name: &str) -> Self {
         Self::ALL
             .into_iter()
@@ -98,7 +98,7 @@ impl RollbackStrategy {
             .unwrap_or_else(|| Self::Unknown(name.to_owned()))
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         match self {
             Self::Default => "default",
@@ -110,7 +110,7 @@ impl RollbackStrategy {
     }
 }
 
-/// What a dry run leaves out.
+/// What a dry run skips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     /// Probes.
@@ -124,10 +124,9 @@ pub enum DryRun {
 }
 
 impl DryRun {
-    /// Every kind there is.
     pub const ALL: [Self; 4] = [Self::Probes, Self::Actions, Self::Activities, Self::Pause];
 
-    /// Its name on the command line and in the journal.
+    /// Returns the name on the command line and in the journal.
     pub fn name(self) -> &'static str {
         match self {
             Self::Probes => "probes",

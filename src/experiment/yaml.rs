@@ -1,9 +1,10 @@
-//! Reads YAML into a tree with places. Floor 0.
+//! Parses YAML into a document with positions.
 //!
-//! The syntax is `saphyr-parser`'s business. What the events mean is ours, because it has to be what PyYAML's
-//! safe loader makes of them: YAML 1.1 scalars (see [`super::yaml_scalar`]), `<<` merges, one document,
-//! no tags beyond the standard ones. Aliases are expanded, and counted while they are: a "bomb" runs into
-//! [`MAX_NODES`] before it runs into memory.
+//! `saphyr-parser` parses the syntax. This module interprets its events like PyYAML's safe loader: YAML 1.1 scalars
+//! (see [`super::yaml_scalar`]), `<<` merges, one document, only standard tags. Aliases are expanded and counted: a
+//! "YAML bomb" reaches [`MAX_NODES`] before it exhausts memory.
+//!
+//! Verbatim: PyYAML 6.0 (messages that start with `while`, `found`, `expected`, `mapping` or `could not`)
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,23 +14,23 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::document::{Document, MAX_DEPTH, MAX_NODES, SpannedEntry, SpannedKind, SpannedValue, clamp};
 use super::json::duplicate_key;
-use super::yaml_scalar;
+use super::yaml_scalar::{self, ScalarError};
 use crate::diagnostic::{Diagnostic, Position};
 use crate::value::Value;
 
-/// How the message of every fault begins.
+/// The start of every error message.
 pub const BROKEN: &str = "broken YAML: ";
 
-/// Reads a whole text as one YAML document.
+/// Parses a text as one YAML document.
 pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     let mut builder = YamlBuilder::new(text, source);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
-        // the parser adds a line break to a last line that has none, and finds things after it
+        // the parser appends a missing line break, and can report positions after it
         let place = position(span).min(builder.end);
         builder.event(event, place)?;
     }
-    // nothing, or nothing but comments, is null
+    // an empty document, or one with comments only, is null
     let root = builder.root.unwrap_or_else(|| SpannedValue {
         position: Position { line: 1, column: 1 },
         kind: SpannedKind::Scalar(Value::Null),
@@ -41,14 +42,14 @@ fn position(span: Span) -> Position {
     Position { line: clamp(span.start.line()), column: clamp(span.start.col() + 1) }
 }
 
-/// The place after the last character.
+/// Returns the position after the last character.
 fn end(text: &str) -> Position {
     let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
     let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
     Position { line: clamp(breaks + 1), column: clamp(last.chars().count() + 1) }
 }
 
-/// A collection under construction.
+/// A collection that is being parsed.
 struct YamlFrame {
     position: Position,
     anchor: usize,
@@ -66,7 +67,7 @@ enum YamlKey {
     Text(String),
 }
 
-/// How large an anchored node is, so that an alias can be refused before it is expanded.
+/// The size of an anchored node, to reject an alias before its expansion.
 #[derive(Clone, Copy)]
 struct ExpansionSize {
     nodes: usize,
@@ -75,7 +76,7 @@ struct ExpansionSize {
 
 struct YamlBuilder<'a> {
     text: &'a str,
-    /// Where the text ends.
+    /// The position of the end.
     end: Position,
     source: &'a str,
     frames: Vec<YamlFrame>,
@@ -105,7 +106,7 @@ impl<'a> YamlBuilder<'a> {
         Diagnostic::for_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
     }
 
-    /// The place, or the nearest one on its line: in directives the parser counts bytes.
+    /// Clamps a position to its line: in directives the parser counts bytes.
     fn within(&self, position: Position) -> Position {
         let position = position.min(self.end);
         let text = self.text.replace("\r\n", "\n").replace('\r', "\n");
@@ -113,13 +114,13 @@ impl<'a> YamlBuilder<'a> {
         Position { column: position.column.min(clamp(line.chars().count() + 1)), ..position }
     }
 
-    /// What stands at a place.
+    /// Returns the rest of the line at a position.
     fn text_at(&self, position: Position) -> &str {
         let line = self.text.lines().nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
         line.char_indices().nth(position.column.saturating_sub(1) as usize).map_or("", |(at, _)| &line[at..])
     }
 
-    /// The first tab that indents a line after this place.
+    /// Returns the first tab in the indentation of a line after a position.
     fn first_tab_from(&self, position: Position) -> Position {
         (1..)
             .zip(self.text.lines())
@@ -131,12 +132,12 @@ impl<'a> YamlBuilder<'a> {
             .unwrap_or(position)
     }
 
-    /// The parser's complaint, in the words of PyYAML where they differ and users may look for them.
+    /// Converts an error of the parser to PyYAML's message, which users may search for.
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
         let mut at = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
         let message = match error.info() {
-            // the parser's mark is where the scalar began; the tab is what has to go
+            // the parser reports the start of the scalar; the tab is the problem
             info @ "while scanning a plain scalar, found a tab" => {
                 at = self.first_tab_from(at);
                 format!("while scanning for the next token, {info}")
@@ -150,7 +151,7 @@ impl<'a> YamlBuilder<'a> {
             info if info.starts_with("unexpected character: `") => {
                 format!("while scanning for the next token, {info}")
             }
-            // the only place where it is one: a key after line breaks inside brackets
+            // the only cause: a key after line breaks within brackets
             info @ "illegal placement of ':' indicator" => {
                 let open = self.frames.last().map(|frame| &frame.part);
                 let what = if matches!(open, Some(YamlPart::Map { .. })) { "mapping" } else { "sequence" };
@@ -181,8 +182,9 @@ impl<'a> YamlBuilder<'a> {
         let diagnostic = self.fault(at, message);
         match self.frames.last() {
             _ if has_tab => diagnostic.hint("indent with spaces, not with tabs"),
-            Some(frame) if frame.position.line < at.line => diagnostic
-                .hint(format!("the collection that begins at {} may not be complete", frame.position)),
+            Some(frame) if frame.position.line < at.line => {
+                diagnostic.hint(format!("the collection that starts at {} may be incomplete", frame.position))
+            }
             _ => diagnostic,
         }
     }
@@ -194,7 +196,7 @@ impl<'a> YamlBuilder<'a> {
                 if self.documents > 1 {
                     return Err(self
                         .fault(at, "expected a single document in the stream")
-                        .hint("an experiment is one document: remove what follows the second \"---\""));
+                        .hint("remove everything after the second \"---\""));
                 }
                 Ok(())
             }
@@ -242,7 +244,7 @@ impl<'a> YamlBuilder<'a> {
 
     fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Diagnostic> {
         let Some((_, size)) = self.anchors.get(&anchor) else {
-            return Err(self.fault(at, "an alias inside the very node it names").hint("write the value out"));
+            return Err(self.fault(at, "alias within its own anchor").hint("write out the value"));
         };
         let size = *size;
         if self.nodes + size.nodes > MAX_NODES || self.frames.len() + size.height > MAX_DEPTH {
@@ -254,7 +256,7 @@ impl<'a> YamlBuilder<'a> {
 
     fn too_large(&self, at: Position) -> Diagnostic {
         self.fault(at, format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"))
-            .hint("aliases are counted as often as they are used")
+            .hint("each use of an alias counts")
     }
 
     fn open(
@@ -273,7 +275,7 @@ impl<'a> YamlBuilder<'a> {
         if self.wants_key() {
             return Err(self
                 .fault(at, "while constructing a mapping, found unhashable key")
-                .hint("keys are texts: a text that begins with {, [ or ${ needs quotes"));
+                .hint("quote a key that starts with {, [ or ${"));
         }
         if self.frames.len() == MAX_DEPTH {
             return Err(self.too_large(at));
@@ -296,7 +298,7 @@ impl<'a> YamlBuilder<'a> {
         self.finish(node, 0, ExpansionSize { nodes: 1, ..size })
     }
 
-    /// Entries in PyYAML's order: merged ones first, then the mapping's own, which replace them.
+    /// Returns the entries in PyYAML's order: merged ones first, then the mapping's own, which replace them.
     fn map(
         &mut self,
         pairs: Vec<(YamlKey, Position, SpannedValue)>,
@@ -344,7 +346,7 @@ impl<'a> YamlBuilder<'a> {
         }
     }
 
-    /// Puts a complete node where it belongs.
+    /// Adds a complete node to its parent.
     fn finish(&mut self, node: SpannedValue, anchor: usize, size: ExpansionSize) -> Result<(), Diagnostic> {
         self.nodes += size.nodes;
         if self.nodes > MAX_NODES {
@@ -373,7 +375,7 @@ impl<'a> YamlBuilder<'a> {
     }
 }
 
-/// A key as JSON writes it: the Chaos Toolkit's journal does the same to keys that are no texts.
+/// Formats a key like JSON, as the Chaos Toolkit's journal does for keys that are not strings.
 fn key_text(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -382,7 +384,7 @@ fn key_text(value: &Value) -> String {
     }
 }
 
-/// The name of a tag of the standard schema; `!` alone means text or a plain collection.
+/// Returns the name of a standard tag; `!` alone means a string or a plain collection.
 fn standard(tag: &Tag) -> Option<&str> {
     if tag.is_yaml_core_schema() {
         Some(tag.suffix.as_str())
@@ -393,13 +395,13 @@ fn standard(tag: &Tag) -> Option<&str> {
     }
 }
 
-fn unknown_tag(tag: &Tag) -> String {
+fn unknown_tag(tag: &Tag) -> ScalarError {
     let name = if tag.is_yaml_core_schema() {
         format!("tag:yaml.org,2002:{}", tag.suffix)
     } else {
         format!("{}{}", tag.handle, tag.suffix)
     };
-    format!("could not determine a constructor for the tag '{name}'")
+    ScalarError::UnsupportedTag(name)
 }
 
 fn measure(node: &SpannedValue) -> ExpansionSize {
@@ -466,7 +468,7 @@ mod tests {
         assert_eq!(beyond.position, Some(Position { line: 1, column: 7 }));
         refused("a: \"b\nc: d\n", 1, "while scanning a quoted scalar");
         refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
-        refused("a: &a [*a]", 1, "inside the very node");
+        refused("a: &a [*a]", 1, "within its own anchor");
         refused("{[1, 2]: x}", 1, "unhashable");
         refused("<<: 5", 1, "merging");
         refused(&"[".repeat(10_000), 1, "nested more than 100 deep");

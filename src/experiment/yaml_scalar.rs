@@ -1,9 +1,28 @@
-//! What a plain YAML scalar is by the rules of YAML 1.1 as PyYAML applies them. Floor 0.
+//! Resolves plain YAML scalars with the rules of YAML 1.1, as PyYAML does.
+//!
+//! Verbatim: PyYAML 6.0 (message about constructors)
 
 use crate::value::Value;
 
-/// The value of a plain scalar without a tag.
-pub(super) fn resolve(text: &str) -> Result<Value, String> {
+/// An error of a scalar.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScalarError {
+    #[error("the number {0} has more than 38 digits")]
+    TooManyDigits(String),
+    #[error("invalid value {text:?}: expected type !!{tag}")]
+    WrongType { text: String, tag: String },
+    #[error("invalid date {0}")]
+    InvalidDate(String),
+    /// PyYAML's message.
+    #[error("could not determine a constructor for the tag 'tag:yaml.org,2002:{0}'")]
+    UnknownTag(String),
+    /// PyYAML's message.
+    #[error("could not determine a constructor for the tag '{0}'")]
+    UnsupportedTag(String),
+}
+
+/// Resolves a plain scalar without a tag.
+pub(super) fn resolve(text: &str) -> Result<Value, ScalarError> {
     if let Some(value) = null(text).or_else(|| boolean(text)) {
         return Ok(value);
     }
@@ -14,16 +33,16 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
         return Ok(value);
     }
     match integer(text) {
-        Some(whole) => {
-            whole.map(Value::Int).ok_or_else(|| format!("the number {text} has more than 38 digits"))
-        }
+        Some(whole) => whole.map(Value::Int).ok_or_else(|| ScalarError::TooManyDigits(text.to_owned())),
         None => timestamp(text).unwrap_or_else(|| Ok(Value::from(text))),
     }
 }
 
-/// The value of a scalar with a standard tag such as `!!int`.
-pub(super) fn construct(tag: &str, text: &str) -> Result<Value, String> {
-    let fits = |value: Option<Value>| value.ok_or_else(|| format!("{text:?} is not of the type !!{tag}"));
+/// Resolves a scalar with a standard tag such as `!!int`.
+pub(super) fn construct(tag: &str, text: &str) -> Result<Value, ScalarError> {
+    let fits = |value: Option<Value>| {
+        value.ok_or_else(|| ScalarError::WrongType { text: text.to_owned(), tag: tag.to_owned() })
+    };
     match tag {
         "str" => Ok(Value::from(text)),
         "null" => Ok(Value::Null),
@@ -34,7 +53,7 @@ pub(super) fn construct(tag: &str, text: &str) -> Result<Value, String> {
                 .or_else(|| integer(text).flatten().and_then(|i| Value::Int(i).as_f64()).map(Value::Float)),
         ),
         "timestamp" => fits(timestamp(text).transpose()?),
-        _ => Err(format!("could not determine a constructor for the tag 'tag:yaml.org,2002:{tag}'")),
+        _ => Err(ScalarError::UnknownTag(tag.to_owned())),
     }
 }
 
@@ -66,7 +85,7 @@ fn decimal_digit(b: u8) -> bool {
     b.is_ascii_digit()
 }
 
-/// A whole number in base 2, 8, 10, 16 or 60; the inner `None` when it is one that is too large.
+/// Parses an integer in base 2, 8, 10, 16 or 60; the inner `None` means that it is too large.
 fn integer(text: &str) -> Option<Option<i128>> {
     let (negative, digits) = signed(text);
     let (base, digits) = if let Some(digits) = digits.strip_prefix("0b") {
@@ -94,13 +113,13 @@ fn integer(text: &str) -> Option<Option<i128>> {
     }
     let digits = digits.replace('_', "");
     if digits.is_empty() {
-        // "0_" and "0x_": PyYAML takes them for numbers and then fails, except that "0_" is zero
+        // "0_" and "0x_": PyYAML resolves them as numbers and then fails, except that "0_" is 0
         return (base == 8).then_some(Some(0));
     }
     Some(i128::from_str_radix(&digits, base).ok().map(|n| if negative { -n } else { n }))
 }
 
-/// `1:30` is 90: digits in base 60, as YAML 1.1 has them.
+/// Parses digits in base 60, as in YAML 1.1: `1:30` is 90.
 fn sexagesimal(digits: &str, negative: bool) -> Option<Option<i128>> {
     let mut parts = digits.split(':');
     let first = parts.next()?;
@@ -120,7 +139,7 @@ fn sexagesimal(digits: &str, negative: bool) -> Option<Option<i128>> {
     Some(value.map(|v| if negative { -v } else { v }))
 }
 
-/// A number with a point; an exponent needs its sign, so `1e3` is a text.
+/// Parses a number with a point. An exponent needs a sign, so `1e3` is a string.
 fn float(text: &str) -> Option<Value> {
     let (negative, body) = signed(text);
     let sign = if negative { -1.0 } else { 1.0 };
@@ -138,7 +157,7 @@ fn float(text: &str) -> Option<Value> {
         None => (rest, None),
     };
     let whole_fits = if whole.is_empty() {
-        // a number that begins with its point has no sign and at least one digit
+        // a number that starts with its point has no sign and at least one digit
         body == text && fraction.starts_with(|c: char| c.is_ascii_digit())
     } else {
         whole.starts_with(|c: char| c.is_ascii_digit()) && all(whole, decimal_digit)
@@ -156,14 +175,14 @@ fn sexagesimal_float(whole: &str, fraction: &str, sign: f64) -> Option<Value> {
     if !whole.starts_with(|c: char| c.is_ascii_digit()) || !all(fraction, decimal_digit) {
         return None;
     }
-    // the first digit may be a zero here, unlike in whole numbers
+    // unlike in integers, the first digit may be 0
     let seconds = sexagesimal(whole, false)??;
     let fraction: f64 = format!("0.{}", fraction.replace('_', "")).parse().unwrap_or(0.0);
     Value::Int(seconds).as_f64().map(|s| Value::Float(sign * (s + fraction)))
 }
 
-/// A date or a time, as the ISO 8601 text that the Chaos Toolkit's journal shows for it.
-fn timestamp(text: &str) -> Option<Result<Value, String>> {
+/// Parses a date or time to ISO 8601 text, as in the Chaos Toolkit's journal.
+fn timestamp(text: &str) -> Option<Result<Value, ScalarError>> {
     let bytes = text.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
         bytes.get(range).is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
@@ -191,12 +210,12 @@ fn timestamp(text: &str) -> Option<Result<Value, String>> {
     };
     let iso = date.clone() + &time;
     if !is_date(&date) || !is_time(&time) {
-        return Some(Err(format!("{text} is no date that exists")));
+        return Some(Err(ScalarError::InvalidDate(text.to_owned())));
     }
     Some(Ok(Value::Text(iso)))
 }
 
-/// `T03:04:05.100000+00:00` of what follows a date; `None` when it has not the form of a time.
+/// Formats the part after a date as `T03:04:05.100000+00:00`; `None` if it is not a time.
 fn iso_time(text: &str) -> Option<String> {
     let body = match text.strip_prefix(['T', 't']) {
         Some(body) => body,

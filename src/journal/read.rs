@@ -168,11 +168,11 @@ mod tests {
         let ours = read(
             r#"{"experiment": {}, "status": "interrupted", "kubectl-chaos": {"schema": 1, "activities":
                 [{"at": "/run/0", "phase": "method", "targets": [], "effect": {"state": "confirmed"}}],
-                "samples": [{"probe": "p", "provider": "http", "period": 0.1, "deadline": 2, "vantage": null,
+                "samples": [{"probe": "p", "provider": "http", "period": 0.1, "deadline": 2, "route": null,
                 "settled": true, "phases": [{"phase": "fault", "from": 3, "to": 5, "due": 20, "missed": 1,
                 "outcomes": {"ok": 4, "no-endpoints": 15}, "latency": null}], "detected_after": 0.1,
                 "recovered_after": null, "recovery_watched": 10, "raw": [[3.0, 1.5, "ok"], [3.1, null,
-                "saturated"]], "raw_left_out": 17}]}}"#,
+                "saturated"]], "raw_dropped": 17}]}}"#,
         )
         .unwrap();
         assert!(ours.action("/run/0").unwrap().is_confirmed());

@@ -132,20 +132,20 @@ fn series() -> impl Strategy<Value = Series> {
         .prop_map(|(due, latency, outcome)| RawSample(due, latency, outcome));
     let texts = (text(), text(), option::of(text()), option::of(text()));
     (texts, number(), any::<bool>(), vec(phase, 0..3), option::of(number()), vec(raw, 0..3)).prop_map(
-        |((probe, provider, began, vantage), time, settled, phases, after, raw)| Series {
+        |((probe, provider, began, route), time, settled, phases, after, raw)| Series {
             probe,
             provider,
             period: time,
             deadline: time,
             began,
-            vantage,
+            route,
             settled,
             phases,
             detected_after: after,
             recovered_after: after,
             recovery_watched: time,
             raw,
-            raw_left_out: 1,
+            raw_dropped: 1,
         },
     )
 }

@@ -1,16 +1,16 @@
-//! A run whose every text is the same one, for tests of what a renderer makes of texts and numbers of others. Floor 1.
+//! Runs in which every text is the same, for tests of how renderers treat untrusted text and numbers.
 
 use serde_json::json;
 
 use super::ReportSummary;
 use crate::journal::Record;
 
-/// A run that deviated, with a text wherever one can stand.
+/// Creates a run that deviated, with `text` in every place for text.
 pub(super) fn summary_with_text(text: &str) -> ReportSummary {
     summary_with_numbers(text, 0.1, [3.0, 5.0], 1.5)
 }
 
-/// The same with a period, the begin and the end of the fault in seconds, and a latency in milliseconds.
+/// Creates the same with a period, the start and end of the fault in seconds, and a latency in milliseconds.
 pub(super) fn summary_with_numbers(text: &str, period: f64, fault: [f64; 2], latency: f64) -> ReportSummary {
     let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": false,
         "output": {"status": 500, "headers": {}, "body": text}});
@@ -20,10 +20,10 @@ pub(super) fn summary_with_numbers(text: &str, period: f64, fault: [f64; 2], lat
     let [from, to] = fault;
     let taken = json!({"samples": 1, "min": latency, "p50": latency, "p90": latency, "p95": latency, "p99": latency,
         "max": latency, "histogram": [[latency, 1], [latency * 3.0, 4]]});
-    let samples = json!([{"probe": text, "provider": "http", "period": period, "deadline": 2, "vantage": null,
+    let samples = json!([{"probe": text, "provider": "http", "period": period, "deadline": 2, "route": null,
         "settled": false, "phases": [{"phase": "fault", "from": from, "to": to, "due": 2, "missed": 1,
         "outcomes": {"ok": 1, "refused": 1}, "latency": taken}], "detected_after": 0.1, "recovered_after": null,
-        "recovery_watched": 10, "raw": [[from, latency, "ok"], [to, null, "refused"]], "raw_left_out": 1}]);
+        "recovery_watched": 10, "raw": [[from, latency, "ok"], [to, null, "refused"]], "raw_dropped": 1}]);
     let journal = json!({"experiment": {"title": text, "method": [],
             "steady-state-hypothesis": {"probes": [{"name": text, "tolerance": text}]}},
         "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00",
@@ -35,7 +35,7 @@ pub(super) fn summary_with_numbers(text: &str, period: f64, fault: [f64; 2], lat
     ReportSummary::from_records(&[Record::read(text, journal.to_string()).unwrap()], None)
 }
 
-/// A comparison of runs of which none differs but in what they stood, with a text wherever one can stand.
+/// Creates a comparison whose arms differ in a confounder only, with `text` in every place for text.
 pub(super) fn comparison_with_confounder(text: &str) -> ReportSummary {
     let run = |id: &str, version: &str| {
         let action = json!({"type": "action", "name": text});

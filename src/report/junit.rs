@@ -1,7 +1,7 @@
-//! JUnit XML, for CI servers. Floor 1.
+//! JUnit XML, for CI servers.
 //!
-//! A suite per run, and one for a comparison. The crate that writes it escapes attributes and nothing else: every
-//! text goes through [`xml_text`] first, so that what a process printed cannot become a test case, or break the file.
+//! There is a suite per run, and one for a comparison. The crate that writes XML escapes attributes only. Every text
+//! goes through [`sanitize_xml`] first: the output of a process cannot become a test case or break the file.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,11 +17,12 @@ use super::summary::{
 };
 use crate::clock::Timestamp;
 use crate::compare::{ComparisonVerdict, MetricResult, MetricVerdict, RunComparison};
+use crate::text::truncate_bytes;
 
-/// How long what stands beside a suite may be, in bytes.
+/// The maximum length of `system-out`, in bytes.
 const MAX_SYSTEM_OUT: usize = 64 * 1024;
 
-/// The report.
+/// Renders the report.
 pub fn render(summary: &ReportSummary) -> String {
     let mut suites: Vec<TestSuite> = Vec::new();
     if let Some(comparison) = &summary.comparison {
@@ -32,14 +33,14 @@ pub fn render(summary: &ReportSummary) -> String {
     let mut report = Report::new();
     report.add_testsuites(suites);
     let mut bytes = Vec::new();
-    // a vector takes everything
+    // writing to a vector does not fail
     let _ = report.write_xml(&mut bytes);
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     text.push('\n');
     text
 }
 
-/// The names of the suites of the runs: the title, with arm and number where there are several.
+/// Returns the names of the suites: the title, with arm and number if there are several runs.
 fn suite_names(summary: &ReportSummary) -> Vec<String> {
     let several = summary.runs.len() > 1;
     let name = |(index, run): (usize, &RunSummary)| match &run.arm {
@@ -50,7 +51,7 @@ fn suite_names(summary: &ReportSummary) -> Vec<String> {
     summary.runs.iter().enumerate().map(name).collect()
 }
 
-/// The test cases of a suite, each with a name of its own within its class.
+/// The test cases of a suite; a name is unique within its class.
 struct CaseCollector {
     suite: String,
     name_counts: HashMap<(String, String), usize>,
@@ -62,13 +63,13 @@ impl CaseCollector {
         Self { suite: sanitize_xml(suite), name_counts: HashMap::new(), cases: Vec::new() }
     }
 
-    /// A case of a section such as `before`.
+    /// Adds a case to a section such as `before`.
     fn add(&mut self, section: &str, name: &str, result: CaseOutcome, seconds: Option<f64>) {
         let name = sanitize_xml(name);
         let count = self.name_counts.entry((section.to_owned(), name.clone())).or_default();
         *count += 1;
         let name = if *count > 1 { format!("{name} ({count})") } else { name };
-        // in whole milliseconds: not every reader takes more digits
+        // whole milliseconds: some readers reject more digits
         #[allow(clippy::cast_possible_truncation)] // within bounds
         let time = Duration::milliseconds(
             (seconds.filter(|s| s.is_finite()).unwrap_or(0.0).clamp(0.0, 1e9) * 1e3).round() as i64,
@@ -83,7 +84,7 @@ impl CaseCollector {
             }
             CaseOutcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
         };
-        // dots would be taken for packages
+        // readers take dots for package separators
         case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
         self.cases.push(case.build());
     }
@@ -98,12 +99,12 @@ impl CaseCollector {
     }
 }
 
-/// What became of a case.
+/// The outcome of a test case.
 enum CaseOutcome {
     Passed,
-    /// Something was not as it should be: its kind, and what was seen.
+    /// A failed expectation: its kind, and the observed value.
     Failure(&'static str, String),
-    /// It could not be carried out, or was not confirmed.
+    /// An error, or a missing confirmation: its kind, and the reason.
     Error(&'static str, String),
     Skipped(&'static str),
 }
@@ -138,9 +139,9 @@ impl CaseCollector {
             ProbeCheckState::Unmet => {
                 CaseOutcome::Failure("ToleranceNotMet", format!("observed: {}", seen()))
             }
-            ProbeCheckState::Failed => CaseOutcome::Error("CouldNotBeMeasured", look.observed.clone()),
-            ProbeCheckState::NotReached => CaseOutcome::Skipped("not looked at"),
-            ProbeCheckState::Dry => CaseOutcome::Skipped("left out: the run was dry"),
+            ProbeCheckState::Failed => CaseOutcome::Error("ProbeFailed", look.observed.clone()),
+            ProbeCheckState::NotReached => CaseOutcome::Skipped("not checked"),
+            ProbeCheckState::Dry => CaseOutcome::Skipped("skipped: dry run"),
         };
         self.add(section, &probe.name, result, look.duration);
     }
@@ -150,12 +151,12 @@ impl CaseCollector {
         let why = if step.detail.is_empty() { step.state.label().to_owned() } else { step.detail.clone() };
         let result = match step.state {
             StepStatus::TookEffect | StepStatus::Done => CaseOutcome::Passed,
-            StepStatus::Unconfirmed => CaseOutcome::Error("NotSeenToTakeEffect", why),
-            StepStatus::Failed => CaseOutcome::Error("CouldNotBeCarriedOut", why),
-            StepStatus::Cut => CaseOutcome::Error("CutOff", why),
-            StepStatus::NotKnown => CaseOutcome::Skipped("whether it took effect is not known"),
+            StepStatus::Unconfirmed => CaseOutcome::Error("EffectNotObserved", why),
+            StepStatus::Failed => CaseOutcome::Error("ActivityFailed", why),
+            StepStatus::Cut => CaseOutcome::Error("Interrupted", why),
+            StepStatus::NotKnown => CaseOutcome::Skipped("effect unknown"),
             StepStatus::NotReached => CaseOutcome::Skipped("not reached"),
-            StepStatus::Dry => CaseOutcome::Skipped("left out: the run was dry"),
+            StepStatus::Dry => CaseOutcome::Skipped("skipped: dry run"),
         };
         self.add(section, &name, result, step.duration);
     }
@@ -176,10 +177,10 @@ impl CaseCollector {
             MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
                 CaseOutcome::Passed
             }
-            MetricVerdict::NotSignificant => CaseOutcome::Skipped("not told apart"),
+            MetricVerdict::NotSignificant => CaseOutcome::Skipped("not significant"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };
-        self.add("rows", &name, result, None);
+        self.add("metrics", &name, result, None);
     }
 }
 
@@ -199,14 +200,14 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     }
     let mut out = String::new();
     for label in &comparison.confounders {
-        let _ = writeln!(out, "not the same: {}", label.text);
+        let _ = writeln!(out, "confounder: {}", label.text);
     }
     let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.format_counts());
     let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();
     cases.suite(first, &out)
 }
 
-/// What stands beside the cases of a run.
+/// Returns the details of a run for `system-out`.
 fn system_out(run: &RunSummary) -> String {
     let mut out = format!("{}: {}\n", run.verdict, run.reason);
     for (name, value) in &run.environment {
@@ -214,8 +215,8 @@ fn system_out(run: &RunSummary) -> String {
     }
     for step in &run.method {
         for (target, done) in &step.targets {
-            let refused = if *done == Some(false) { " (not done)" } else { "" };
-            let _ = writeln!(out, "{} hit {target}{refused}", step.name);
+            let refused = if *done == Some(false) { " (not changed)" } else { "" };
+            let _ = writeln!(out, "{} targeted {target}{refused}", step.name);
         }
     }
     for series in &run.samples {
@@ -232,7 +233,7 @@ fn system_out(run: &RunSummary) -> String {
     out
 }
 
-/// When a suite began, in whole seconds: not every reader takes fractions.
+/// Converts the start of a suite to whole seconds: some readers reject fractions.
 fn timestamp(start: Option<&str>) -> OffsetDateTime {
     let moment = start.and_then(Timestamp::parse).map_or(0.0, Timestamp::as_seconds);
     #[allow(clippy::cast_possible_truncation)] // its fraction is cut off
@@ -240,8 +241,7 @@ fn timestamp(start: Option<&str>) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// What XML 1.0 can hold of a text: without the sequences that colour a terminal, and a replacement for every
-/// character that it has no place for.
+/// Removes terminal colours from a text, and replaces characters that XML 1.0 forbids.
 pub fn sanitize_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -260,21 +260,18 @@ pub fn sanitize_xml(text: &str) -> String {
     out
 }
 
-/// The same, where the text stands in a section that its end would close.
+/// Sanitizes a text for a CDATA section.
 fn escape_cdata(text: &str) -> String {
     sanitize_xml(text).replace("]]>", "]]]]><![CDATA[>")
 }
 
-/// The beginning of a long text.
+/// Shortens a long text, and states by how much.
 fn truncate_output(text: &str) -> String {
-    if text.len() <= MAX_SYSTEM_OUT {
-        return text.to_owned();
+    let short = truncate_bytes(text, MAX_SYSTEM_OUT);
+    match text.len() - short.len() {
+        0 => text.to_owned(),
+        rest => format!("{short}\n… {rest} more bytes are in the journal"),
     }
-    let mut end = MAX_SYSTEM_OUT;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}\n… {} bytes more are in the journal", &text[..end], text.len() - end)
 }
 
 #[cfg(test)]
@@ -294,7 +291,7 @@ mod tests {
         assert_eq!(escape_cdata("a]]>b"), "a]]]]><![CDATA[>b");
     }
 
-    /// How many elements there are of each name; nothing where the text is not well-formed.
+    /// Counts the elements by name; none if the text is not well-formed.
     fn elements(xml: &str) -> Option<HashMap<String, usize>> {
         let mut reader = quick_xml::Reader::from_str(xml);
         let mut found = HashMap::new();
@@ -331,7 +328,7 @@ mod tests {
     fn confounders_precede_verdict_in_system_out() {
         let xml = render(&crate::report::fixture::comparison_with_confounder("name"));
         let (label, verdict) =
-            (xml.find("not the same: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
+            (xml.find("confounder: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
         assert!(label.is_some() && label < verdict, "{xml}");
     }
 

@@ -1,8 +1,7 @@
-//! Markdown, for pull requests and job summaries. Floor 1.
+//! Markdown, for pull requests and job summaries.
 //!
-//! The verdict stands first, below what was not the same on both sides, and neither is ever left out: where there is not
-//! room for everything, parts go in a fixed order, and it is said that they went. Every text of others is escaped by
-//! `escape`.
+//! Confounders and the verdict come first and are never omitted. If the report is too long, sections are omitted in a
+//! fixed order, and a note lists them. `escape` escapes all untrusted text.
 
 mod escape;
 
@@ -18,14 +17,14 @@ use crate::series::{RawSample, SampleOutcome, Series};
 
 pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 
-/// How long a comment on GitHub may be, with something to spare.
+/// The maximum size of a comment on GitHub, with a reserve.
 pub const MAX_COMMENT_BYTES: usize = 65_000;
-/// How many bars a sparkline has.
+/// The number of bars of a sparkline.
 const SPARKLINE_BARS: usize = 40;
-/// The heights of bars.
+/// The bars by height.
 const BAR_CHARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Parts of the report that can be left out, the first to go first.
+/// Sections that can be omitted, in the order of omission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum OptionalSection {
     Environment,
@@ -54,15 +53,16 @@ impl OptionalSection {
             Self::Timeline => "the timeline",
             Self::Samples => "the samples",
             Self::Runs => "the runs",
-            Self::Steps => "what was done",
+            Self::Steps => "the activities",
             Self::Table => "the table",
             Self::Reason => "the reason",
         }
     }
 }
 
-/// The report, of no more than `limit` bytes: what there is no room for is left out, part by part. Only the headline
-/// and what stands above it always stand, cut where even that is too long.
+/// Renders the report with at most `limit` bytes.
+///
+/// Sections are omitted one by one until it fits. Confounders and headline always stay, truncated if necessary.
 pub fn render(summary: &ReportSummary, limit: usize) -> String {
     for left_out in 0..=OptionalSection::ALL.len() {
         let text = render_without(summary, left_out);
@@ -70,7 +70,7 @@ pub fn render(summary: &ReportSummary, limit: usize) -> String {
             return text;
         }
     }
-    // what differed is then named, and not told: the verdict is not to go because of it
+    // only the kinds of confounders are left: they must not displace the verdict
     let mut text = confounder_lines(summary, true) + &format_headline(summary);
     while text.len() > limit {
         text.pop();
@@ -120,16 +120,16 @@ fn render_without(summary: &ReportSummary, left_out: usize) -> String {
     }
     if left_out > 0 {
         let names: Vec<&str> = OptionalSection::ALL[..left_out].iter().map(|part| part.name()).collect();
-        let _ = write!(out, "\n_There was no room for {}._\n", names.join(", "));
+        let _ = write!(out, "\n_Omitted to fit the size limit: {}._\n", names.join(", "));
     }
     out
 }
 
-/// What was not the same on both sides; in brief, only what it is about.
+/// Formats the confounders; in brief, only their kinds.
 fn confounder_lines(summary: &ReportSummary, in_brief: bool) -> String {
     let labels =
         summary.comparison.as_ref().map(|comparison| comparison.confounders.as_slice()).unwrap_or_default();
-    let line = |text: &str| format!("> **Not the same on both sides:** {text}\n\n");
+    let line = |text: &str| format!("> **Confounder:** {text}\n\n");
     if labels.is_empty() {
         String::new()
     } else if in_brief {
@@ -164,7 +164,7 @@ fn write_reason(summary: &ReportSummary, out: &mut String) {
     if let Some(comparison) = &summary.comparison {
         let _ = write!(out, "\n{}\n", escape_inline(&comparison.format_counts()));
         if comparison.is_unreplicated() {
-            out.push_str("\nThat was seen once: it shows what can happen, and not how often it does.\n");
+            out.push_str("\nFewer than 3 runs per arm: this shows what can happen, not how often.\n");
         }
         if let Some(needed) = &comparison.required_runs {
             let _ = write!(out, "\n{}\n", escape_inline(&needed.reason));
@@ -176,7 +176,7 @@ fn write_metrics(comparison: &RunComparison, out: &mut String) {
     if comparison.metrics.is_empty() {
         return;
     }
-    out.push_str("\n| probe | measure | before | after | difference | 95 % interval | so it is |\n");
+    out.push_str("\n| probe | metric | before | after | difference | 95 % interval | result |\n");
     out.push_str("|---|---|---|---|---|---|---|\n");
     for row in &comparison.metrics {
         let cells = [
@@ -192,7 +192,7 @@ fn write_metrics(comparison: &RunComparison, out: &mut String) {
     }
 }
 
-/// One line of a table.
+/// Writes one row of a table.
 fn write_table_row(cells: &[String], out: &mut String) {
     for text in cells {
         let _ = write!(out, "| {} ", escape_cell(text));
@@ -201,7 +201,7 @@ fn write_table_row(cells: &[String], out: &mut String) {
 }
 
 fn write_runs(comparison: &RunComparison, out: &mut String) {
-    out.push_str("\n| run | outcome | why |\n|---|---|---|\n");
+    out.push_str("\n| run | outcome | reason |\n|---|---|---|\n");
     for run in &comparison.runs {
         let name = format!("{} {}", run.arm.name(), run.repeat);
         write_table_row(&[name, run.outcome.name().to_owned(), run.reason.clone()], out);
@@ -236,11 +236,11 @@ fn format_check(look: &ProbeCheck) -> String {
 }
 
 fn write_steps(run: &RunSummary, out: &mut String) {
-    for (name, steps) in [("What was done", &run.method), ("Rollbacks", &run.rollbacks)] {
+    for (name, steps) in [("Method", &run.method), ("Rollbacks", &run.rollbacks)] {
         if steps.is_empty() {
             continue;
         }
-        let _ = write!(out, "\n**{name}**\n\n| step | | hit |\n|---|---|---|\n");
+        let _ = write!(out, "\n**{name}**\n\n| step | result | targets |\n|---|---|---|\n");
         for step in steps {
             write_table_row(&[step.name.clone(), format_step(step), format_targets(step)], out);
         }
@@ -253,13 +253,13 @@ fn format_step(step: &SummaryStep) -> String {
 }
 
 fn format_targets(step: &SummaryStep) -> String {
-    const MOST: usize = 10;
+    const MAX_SHOWN: usize = 10;
     let shown = |(target, done): &(String, Option<bool>)| {
-        if *done == Some(false) { format!("{target} (not done)") } else { target.clone() }
+        if *done == Some(false) { format!("{target} (not changed)") } else { target.clone() }
     };
-    let mut all: Vec<String> = step.targets.iter().take(MOST).map(shown).collect();
-    if step.targets.len() > MOST {
-        all.push(format!("and {} more", step.targets.len() - MOST));
+    let mut all: Vec<String> = step.targets.iter().take(MAX_SHOWN).map(shown).collect();
+    if step.targets.len() > MAX_SHOWN {
+        all.push(format!("and {} more", step.targets.len() - MAX_SHOWN));
     }
     all.join(", ")
 }
@@ -268,7 +268,9 @@ fn write_samples(run: &RunSummary, out: &mut String) {
     if run.samples.is_empty() {
         return;
     }
-    out.push_str("\n**Samples**\n\n| probe | phase | | ok | p50 | p95 |\n|---|---|---|---|---|---|\n");
+    out.push_str(
+        "\n**Samples**\n\n| probe | phase | samples | ok | p50 | p95 |\n|---|---|---|---|---|---|\n",
+    );
     for series in &run.samples {
         for seen in &series.phases {
             let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
@@ -297,7 +299,7 @@ fn write_samples(run: &RunSummary, out: &mut String) {
     }
 }
 
-/// The course of a probe: latency as height, and × where more than half of the samples were not good.
+/// Draws the latency of a probe over time; × marks steps in which most samples were not good.
 fn sparkline(series: &Series) -> String {
     let raw = &series.raw;
     if raw.is_empty() {
@@ -327,14 +329,14 @@ fn write_timeline(run: &RunSummary, out: &mut String) {
     if run.timeline.is_empty() {
         return;
     }
-    out.push_str("\n**Timeline**\n\n| at | |\n|---|---|\n");
+    out.push_str("\n**Timeline**\n\n| time | event |\n|---|---|\n");
     for moment in run.timeline.iter().take(100) {
         write_table_row(&[format_seconds(moment.at), moment.description.clone()], out);
     }
 }
 
 fn write_environment(run: &RunSummary, out: &mut String) {
-    out.push_str("\n**Where, and how to do it again**\n\n");
+    out.push_str("\n**Environment and reproduction**\n\n");
     for (name, value) in &run.environment {
         let _ = writeln!(out, "- {name}: {}", escape::copyable_value(value));
     }
@@ -352,12 +354,15 @@ mod tests {
         let summary = summary("deviated");
         let whole = render(&summary, MAX_COMMENT_BYTES);
         assert!(whole.starts_with("### "), "{whole}");
-        assert!(whole.contains("**Timeline**") && !whole.contains("no room"), "{whole}");
+        assert!(whole.contains("**Timeline**") && !whole.contains("Omitted"), "{whole}");
         for limit in [whole.len() - 1, 600, 400, 300, 200] {
             let text = render(&summary, limit);
             assert!(text.len() <= limit, "{} > {limit}", text.len());
             assert!(text.starts_with("### ❌ deviated: deviated"), "{text}");
-            assert!(limit < 300 || text.contains("There was no room for the environment"), "{limit}: {text}");
+            assert!(
+                limit < 300 || text.contains("Omitted to fit the size limit: the environment"),
+                "{limit}: {text}"
+            );
         }
         assert!(render(&summary, 10).len() <= 10);
     }
@@ -366,12 +371,12 @@ mod tests {
     fn confounders_precede_verdict_at_every_limit() {
         let summary = crate::report::fixture::comparison_with_confounder("x");
         let whole = render(&summary, MAX_COMMENT_BYTES);
-        let said = "> **Not the same on both sides:** Kubernetes:";
+        let said = "> **Confounder:** Kubernetes:";
         assert!(
             whole.starts_with(said) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
             "{whole}"
         );
-        assert!(!whole.contains("seen once"), "{whole}");
+        assert!(!whole.contains("Fewer than 3 runs"), "{whole}");
         for limit in [whole.len() - 1, 300] {
             let text = render(&summary, limit);
             assert!(
@@ -379,13 +384,13 @@ mod tests {
                 "{text}"
             );
         }
-        // where that is too long it is named, and not told
+        // a long confounder is reduced to its kind
         let text = render(&crate::report::fixture::comparison_with_confounder(&"long ".repeat(20)), 250);
-        let said = "> **Not the same on both sides:** kubernetes-version\n\n### ⚪ long";
+        let said = "> **Confounder:** kubernetes-version\n\n### ⚪ long";
         assert!(text.starts_with(said) && text.len() <= 250, "{text}");
     }
 
-    /// What is not in a block of code, and not escaped by a backslash.
+    /// Returns the text outside code blocks that no backslash escapes.
     fn live(text: &str) -> String {
         let mut out = String::new();
         let mut fence: Option<String> = None;
@@ -412,7 +417,7 @@ mod tests {
         out
     }
 
-    /// A hidden line by which comments are found again would make this one another.
+    /// A hidden marker in untrusted text would make this comment look like another one.
     #[test]
     fn untrusted_text_adds_no_html_comment() {
         let line = "<!-- kubectl-chaos:comment:other -->";
@@ -430,11 +435,11 @@ mod tests {
         fn untrusted_text_adds_no_table_cell_or_element(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
             let plain = render(&summary("x"), MAX_COMMENT_BYTES);
             let whole = render(&summary(&text), MAX_COMMENT_BYTES);
-            // as many lines of tables, with as many cells each
+            // the same number of table rows and cells
             let shape = |text: &str| live(text).lines().filter(|line| line.starts_with('|'))
                 .map(|line| line.matches('|').count()).collect::<Vec<_>>();
             prop_assert_eq!(shape(&whole), shape(&plain), "{}", whole);
-            // no more elements than ours
+            // only the elements of the report itself
             let elements = |text: &str| live(text).matches('<').count();
             prop_assert_eq!(elements(&whole), elements(&plain), "{}", whole);
             prop_assert!(!whole.contains("<!"), "{}", whole);

@@ -1,20 +1,19 @@
-//! Reports: what runs came to, for people and for machines. Floor 1.
+//! Reports of runs and comparisons, for people and for CI servers.
 //!
 //! ```text
-//!  Record, Comparison ─► summary   the one place that decides what is said, and in which words
-//!                        ├─► junit     for CI servers
-//!                        ├─► markdown  for pull requests
-//!                        ├─► html      for a browser, with everything
-//!                        └─► text      for a terminal
+//!  Record, RunComparison ─► summary   selects the content and formats it, once for all reports
+//!                           ├─► junit     for CI servers
+//!                           ├─► markdown  for pull requests
+//!                           ├─► html      for a browser, with all details
+//!                           └─► text      for a terminal
 //! ```
 //!
-//! Each is a pure function to bytes: it can be done again years later from the journals alone. What stands in journals
-//! is anybody's: each renderer escapes it in the way of its format, and bounds it.
+//! Each renderer is a pure function: journals alone are enough to render a report again. Journals are untrusted: each
+//! renderer escapes and bounds their text as its format requires.
 
 #[cfg(test)]
 mod fixture;
 pub mod html;
-mod invisible;
 pub mod junit;
 pub mod markdown;
 pub mod summary;

@@ -1,6 +1,6 @@
-//! What there is to say of runs, before any format: which words, which rows, in which order. Floor 1.
+//! The content of reports, independent of their format.
 //!
-//! Nothing here is escaped. Texts that come from journals are bounded, and not to be trusted.
+//! Nothing here is escaped. Text of journals is bounded and untrusted.
 
 mod build;
 mod format;
@@ -11,194 +11,176 @@ use crate::series::Series;
 
 pub use format::{format_reaction, format_sample_counts, format_seconds, format_success_ratio};
 
-/// One run, or several, and what a comparison of them came to.
+/// One or more runs, and their comparison.
 #[derive(Clone, Debug)]
 pub struct ReportSummary {
-    /// The runs, in the order in which they were given.
+    /// The runs in the given order.
     pub runs: Vec<RunSummary>,
-    /// What the comparison of two arms came to.
     pub comparison: Option<RunComparison>,
 }
 
-/// What one run came to.
+/// The summary of one run.
 #[derive(Clone, Debug)]
 pub struct RunSummary {
-    /// The title of the experiment.
     pub title: String,
-    /// Where the journal came from.
+    /// The path of the journal.
     pub source: String,
-    /// The arm of a trial or a comparison, and which of its runs: `before`, 1.
+    /// The arm of the trial or comparison, and the number of the run in it: `before`, 1.
     pub arm: Option<(String, u32)>,
-    /// Whether a trial made it, in a place of its own.
+    /// Whether the run is part of a trial, with a namespace of its own.
     pub is_trial_run: bool,
-    /// What it came to, in one word: `held`, `deviated`…
+    /// The verdict: `held`, `deviated`…
     pub verdict: String,
-    /// How that is to be taken.
     pub sentiment: Sentiment,
-    /// Why it came to that.
+    /// The reason for the verdict.
     pub reason: String,
-    /// When it began, ISO 8601.
+    /// The start, ISO 8601.
     pub start: Option<String>,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub duration: Option<f64>,
-    /// Where it ran, as pairs of a name and a value.
+    /// The environment, as names and values.
     pub environment: Vec<(&'static str, String)>,
-    /// The probes of the hypothesis.
     pub probes: Vec<ProbeRow>,
-    /// The steps of the method, those that were not reached included.
+    /// The steps of the method, including those that were not reached.
     pub method: Vec<SummaryStep>,
-    /// The rollbacks, likewise.
+    /// The rollbacks, including those that were not reached.
     pub rollbacks: Vec<SummaryStep>,
-    /// What happened when, in order.
+    /// The events in order of time.
     pub timeline: Vec<TimelineEvent>,
-    /// What sampling saw.
     pub samples: Vec<Series>,
-    /// What it takes to do it again.
     pub reproduction: ReproductionInputs,
-    /// The journal as it was read.
+    /// The text of the journal.
     pub journal: String,
 }
 
-/// What the journal says of what was given beside the experiment.
+/// The inputs besides the experiment that a reproduction needs.
 #[derive(Clone, Debug, Default)]
 pub struct ReproductionInputs {
-    /// The entries of its configuration, which may have been replaced.
+    /// The configuration entries, which variables may have replaced.
     pub configuration: Vec<String>,
-    /// The variables of the environment that it reads.
+    /// The environment variables that the experiment reads.
     pub environment: Vec<String>,
-    /// Whether something in the experiment is masked.
+    /// Whether the journal masks part of the experiment.
     pub masked: bool,
-    /// What was left out.
+    /// The dry mode.
     pub dry: Option<String>,
 }
 
-/// How something is to be taken.
+/// Whether a result is good or bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sentiment {
-    /// As it should be.
     Good,
-    /// Not as it should be.
     Bad,
-    /// Nothing was learnt, or it is not clear what.
+    /// The result is unknown or neutral.
     Unclear,
 }
 
-/// A probe of the hypothesis, and what was seen of it.
+/// A probe of the hypothesis with its checks.
 #[derive(Clone, Debug)]
 pub struct ProbeRow {
-    /// Its name.
     pub name: String,
-    /// What is tolerated.
+    /// The tolerance as JSON.
     pub tolerated: String,
-    /// Before the method.
     pub before: ProbeCheck,
-    /// While it ran: of several looks the first that was not met, else the last. None where nobody was to look.
+    /// The first failed check during the method, or else the last; none if the strategy has no such checks.
     pub during: Option<ProbeCheck>,
-    /// After it.
     pub after: ProbeCheck,
 }
 
-/// What was seen of a probe.
+/// A check of a probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeCheck {
-    /// What became of it.
     pub state: ProbeCheckState,
-    /// What was observed, or why nothing could be.
+    /// The observed value, or the error.
     pub observed: String,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub duration: Option<f64>,
-    /// How many looks there were, and how many of them were not met.
+    /// The number of checks, and of failed ones.
     pub checks: (usize, usize),
 }
 
-/// What became of a look.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeCheckState {
-    /// It was within its tolerance.
+    /// The value was within its tolerance.
     Met,
-    /// It was not.
+    /// The value was not within its tolerance.
     Unmet,
-    /// It could not be measured.
+    /// The probe failed.
     Failed,
-    /// It was not looked at: something before it decided.
+    /// An earlier probe decided the hypothesis.
     NotReached,
-    /// It was left out, the run being dry.
+    /// The dry run skipped it.
     Dry,
 }
 
 /// A step of the method, or a rollback.
 #[derive(Clone, Debug)]
 pub struct SummaryStep {
-    /// Its name.
     pub name: String,
-    /// Whether it acts, or only looks.
     pub is_action: bool,
-    /// What became of it.
     pub state: StepStatus,
-    /// What was seen, or what went wrong.
+    /// The observed effect or value, or the error.
     pub detail: String,
-    /// What it hit: kind, namespace and name of each, and whether it was done, where that is known.
+    /// The targets: kind, namespace and name, and whether each was changed, if that is known.
     pub targets: Vec<(String, Option<bool>)>,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub duration: Option<f64>,
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepStatus {
-    /// An action that was seen to take effect.
+    /// An action whose effect was confirmed.
     TookEffect,
-    /// An action that was carried out and not seen to take effect.
+    /// An action whose effect was not observed.
     Unconfirmed,
-    /// An action that was carried out, in a journal that does not tell of effects.
+    /// An action in a journal without effects.
     NotKnown,
-    /// A probe that was carried out.
+    /// A probe that succeeded.
     Done,
-    /// It could not be carried out.
+    /// The activity failed.
     Failed,
-    /// It was cut off.
+    /// The activity was interrupted.
     Cut,
-    /// It was not reached.
+    /// The run did not reach it.
     NotReached,
-    /// It was left out, the run being dry.
+    /// The dry run skipped it.
     Dry,
 }
 
-/// Something that happened.
+/// An event of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimelineEvent {
-    /// Seconds since the run began.
+    /// Seconds since the start of the run.
     pub at: f64,
-    /// What happened.
     pub description: String,
-    /// What kind of thing.
     pub kind: TimelineEventKind,
-    /// How it is to be taken.
     pub sentiment: Sentiment,
 }
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimelineEventKind {
-    /// A look at the steady state.
+    /// A check of the steady state.
     HypothesisCheck,
-    /// An action.
+    /// The start of an action.
     Action,
-    /// An action was seen to take effect.
+    /// The confirmed effect of an action.
     Effect,
-    /// A probe of the method.
+    /// The start of a probe of the method.
     Probe,
-    /// A rollback.
+    /// The start of a rollback.
     Rollback,
-    /// The end.
+    /// The end of the run.
     End,
 }
 
 impl ReportSummary {
-    /// Of records, and what their comparison came to: that of those before and those after, in this order.
+    /// Summarizes records and their comparison; the records before come first, then those after.
     pub fn from_records(records: &[Record], comparison: Option<&RunComparison>) -> Self {
         let mut runs: Vec<RunSummary> = records.iter().map(build::summarize_run).collect();
-        // what a run was in the trial that made it counts for less than what it is in this answer
+        // the arm of this comparison replaces the arm of the trial that made the run
         let compared = comparison.into_iter().flat_map(|comparison| &comparison.runs);
         for (run, compared) in runs.iter_mut().zip(compared) {
             run.arm = Some((compared.arm.name().to_owned(), compared.repeat));

@@ -1,14 +1,14 @@
-//! A report for a terminal. Floor 1.
+//! Renders a report for a terminal.
 //!
-//! What comes from journals is written so that it cannot move the cursor or colour anything.
+//! Text of journals is sanitized: it cannot move the cursor or set colours.
 
 use super::ReportSummary;
 use super::summary::{
     ProbeCheck, RunSummary, SummaryStep, format_reaction, format_sample_counts, format_seconds,
 };
-use crate::console::sanitize;
+use crate::text::sanitize;
 
-/// The report. A comparison stands above the runs, in the words of `kubectl chaos compare`.
+/// Renders the runs. `kubectl chaos compare` prints the comparison above them.
 pub fn render(summary: &ReportSummary) -> String {
     let mut out = String::new();
     for (index, run) in summary.runs.iter().enumerate() {
@@ -27,9 +27,9 @@ fn write_run(run: &RunSummary, out: &mut String) {
     };
     line(format!("{}: {}", run.label(), run.title));
     line(format!("{}: {}", run.verdict, run.reason));
-    let begun = run.start.as_deref().map(|start| format!("begun {start}"));
+    let started = run.start.as_deref().map(|start| format!("started {start}"));
     let took = run.duration.map(|seconds| format!("took {}", format_seconds(seconds)));
-    let known: Vec<String> = begun.into_iter().chain(took).collect();
+    let known: Vec<String> = started.into_iter().chain(took).collect();
     if !known.is_empty() {
         line(known.join(", "));
     }
@@ -44,7 +44,7 @@ fn write_run(run: &RunSummary, out: &mut String) {
         line(format!("    before: {}", format_check(&probe.before)));
         if let Some(during) = &probe.during {
             let (looks, unmet) = during.checks;
-            line(format!("    during: {}; {unmet} of {looks} looks not met", format_check(during)));
+            line(format!("    during: {}; {unmet} of {looks} checks not met", format_check(during)));
         }
         line(format!("    after: {}", format_check(&probe.after)));
     }
@@ -55,7 +55,7 @@ fn write_run(run: &RunSummary, out: &mut String) {
         for step in steps {
             line(format!("  {}: {}", step.name, format_step(step)));
             for (target, done) in &step.targets {
-                let refused = if *done == Some(false) { " (not done)" } else { "" };
+                let refused = if *done == Some(false) { " (not changed)" } else { "" };
                 line(format!("    {target}{refused}"));
             }
         }
@@ -64,7 +64,7 @@ fn write_run(run: &RunSummary, out: &mut String) {
         line("samples".to_owned());
     }
     for series in &run.samples {
-        let unsettled = if series.settled { "" } else { " (did not settle before the run began)" };
+        let unsettled = if series.settled { "" } else { " (did not settle before the run started)" };
         line(format!("  {}{unsettled}", series.probe));
         for seen in &series.phases {
             let latency = seen.latency.as_ref();

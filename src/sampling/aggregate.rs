@@ -53,7 +53,7 @@ pub(super) struct SeriesAggregator {
     counts: BTreeMap<SamplePhase, OutcomeCounts>,
     raw: Vec<RawSample>,
     left_out: u64,
-    vantage: Option<&'static str>,
+    route: Option<&'static str>,
     settled: bool,
     detected: Option<Instant>,
     recovered: Option<Instant>,
@@ -78,7 +78,7 @@ impl SeriesAggregator {
             counts: BTreeMap::new(),
             raw: Vec::new(),
             left_out: 0,
-            vantage: None,
+            route: None,
             settled: false,
             detected: None,
             recovered: None,
@@ -96,7 +96,7 @@ impl SeriesAggregator {
 
     /// Notes by which way the Service was reached.
     pub(super) fn reached(&mut self, way: &'static str) {
-        self.vantage = Some(way);
+        self.route = Some(way);
     }
 
     /// Whether it settled: ten good ones in a row.
@@ -198,13 +198,13 @@ impl SeriesAggregator {
             period: self.head.period.as_secs_f64(),
             deadline: self.head.deadline.as_secs_f64(),
             began: Some(self.head.began.iso()),
-            vantage: self.vantage.map(str::to_owned),
+            route: self.route.map(str::to_owned),
             settled: self.settled,
             detected_after,
             recovered_after,
             recovery_watched: round(watched),
             raw: self.raw,
-            raw_left_out: self.left_out,
+            raw_dropped: self.left_out,
         }
     }
 }

@@ -127,7 +127,7 @@ pub struct Series {
     #[serde(default)]
     pub began: Option<String>,
     /// The way to the Service that it asks: `proxy`, `port-forward`, `direct`; none where it asks no Service.
-    pub vantage: Option<String>,
+    pub route: Option<String>,
     /// Whether the baseline settled: ten good samples in a row.
     pub settled: bool,
     /// What was seen in each phase that was reached, in their order.
@@ -142,7 +142,7 @@ pub struct Series {
     /// The samples one by one, in the order in which they were due, up to a cap: when it was due, latency, outcome.
     pub raw: Vec<RawSample>,
     /// How many samples are not in `raw`; they are in the counts and histograms.
-    pub raw_left_out: u64,
+    pub raw_dropped: u64,
 }
 
 /// What was seen in one phase.

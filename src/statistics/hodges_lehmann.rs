@@ -1,21 +1,23 @@
-//! By how much one group lies above another, and within which limits. Floor 0.
+//! The Hodges-Lehmann estimate of the shift between two groups, and its interval.
 
 use super::permutation::{GroupSplits, doubled_ranks};
 use super::quantile::median_of_sorted;
 
-/// Differences that are no further apart, as a share of the greatest value, are the same but for rounding.
+/// Differences within this share of the greatest value are equal: floating-point error.
 const ROUNDING_TOLERANCE: f64 = 1e-9;
 
-/// How much greater the second group is: the median of the differences of each of its values with each of the
-/// first group (Hodges and Lehmann). Two infinite values do not differ. None where a group is empty.
+/// Estimates how much greater the second group is: the median of all pairwise differences (Hodges and Lehmann).
+///
+/// Two infinite values do not differ. An empty group has no shift.
 pub fn shift(first: &[f64], second: &[f64]) -> Option<f64> {
     let middle = median_of_sorted(&sorted_differences(first, second))?;
-    // half of the differences lie beyond every number on either side
+    // half of the differences are infinite on either side
     Some(if middle.is_nan() { 0.0 } else { middle })
 }
 
-/// Within which limits the shift lies: from the least shift that the test over these splits does not reject at the
-/// level, to the greatest. None where the groups are too small for a limit, or a value is infinite.
+/// Returns the interval of the shift: from the smallest to the largest shift that the test does not reject.
+///
+/// There is no interval if the groups are too small for a limit, or a value is infinite.
 pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level: f64) -> Option<(f64, f64)> {
     let test = ShiftedSample::new(first, second)?;
     let rejects = |step: usize| splits.p_value_of_ranks(&test.ranks(step)) <= level;
@@ -25,7 +27,7 @@ pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level
     }
     let middle = Some(test.middle_step()).filter(|step| !rejects(*step));
     let middle = middle.or_else(|| (0..=last).find(|step| !rejects(*step)))?;
-    // from the outside to the middle there is one change of mind, but for what equal values do to it
+    // from the outside to the middle the test changes once, apart from the effect of ties
     let edge = |outside: usize, towards: &dyn Fn(usize) -> usize| {
         let (mut out, mut inside) = (0, middle.abs_diff(outside));
         while inside - out > 1 {
@@ -42,15 +44,16 @@ pub fn shift_interval(first: &[f64], second: &[f64], splits: &GroupSplits, level
     Some((test.point_at_or_below(low), test.point_at_or_above(high)))
 }
 
-/// Two groups, the second of which can be shifted down. What the ranks are changes only where a difference is
-/// reached, so that there are finitely many steps: below the first difference, at it, between it and the next one,
-/// and so on.
+/// Two groups, the second of which can be shifted down.
+///
+/// Ranks change only at a difference of two values. There are finitely many steps: below the first difference, at it,
+/// between it and the next one, and so on.
 struct ShiftedSample<'a> {
     first: &'a [f64],
     second: &'a [f64],
-    /// The differences, each once.
+    /// The distinct differences.
     points: Vec<f64>,
-    /// Within this distance they are the same.
+    /// Differences within this distance are equal.
     tolerance: f64,
 }
 
@@ -70,7 +73,7 @@ impl<'a> ShiftedSample<'a> {
         2 * self.points.len()
     }
 
-    /// The ranks, doubled, after a step.
+    /// Returns the doubled ranks after a step.
     fn ranks(&self, step: usize) -> Vec<u64> {
         let (mut ranks, above) = (doubled_ranks(self.first, &[]), doubled_ranks(self.second, &[]));
         ranks.extend(above);
@@ -79,7 +82,7 @@ impl<'a> ShiftedSample<'a> {
         for (x, lower) in self.first.iter().zip(lower) {
             for (y, upper) in self.second.iter().zip(&mut *upper) {
                 let difference = y - x;
-                // which of the two is greater once the second is shifted; at a point both may be equal
+                // the greater of the two after the shift; at a point both may be equal
                 let (to_lower, to_upper) = if step % 2 == 1 && self.is_at_point(difference, at) {
                     (1, 1)
                 } else if at < self.points.len() && difference >= self.points[at] - self.tolerance {
@@ -94,12 +97,12 @@ impl<'a> ShiftedSample<'a> {
         ranks
     }
 
-    /// Whether a difference is that of a point.
+    /// Returns whether a difference equals a point.
     fn is_at_point(&self, difference: f64, point: usize) -> bool {
         (difference - self.points[point]).abs() <= self.tolerance
     }
 
-    /// The step at which the second group is as often the greater one as the first, or almost.
+    /// Returns the step at which each group is the greater one about equally often.
     fn middle_step(&self) -> usize {
         let middle = shift(self.first, self.second).unwrap_or(0.0);
         let below = self.points.iter().filter(|point| **point < middle - self.tolerance).count();
@@ -120,7 +123,7 @@ fn sorted_differences(first: &[f64], second: &[f64]) -> Vec<f64> {
     let mut differences: Vec<f64> = second
         .iter()
         .flat_map(|y| first.iter().map(move |x| y - x))
-        // of two infinite values none is greater
+        // two infinite values are equal
         .map(|difference| if difference.is_nan() { 0.0 } else { difference })
         .collect();
     differences.sort_unstable_by(f64::total_cmp);
@@ -162,13 +165,13 @@ mod tests {
             };
             assert!(same, "{first:?} {second:?}: {found:?}");
         };
-        // of four and four only the outermost split is rejected
+        // with 4 and 4 values the test rejects only the most extreme split
         check(&[0.0, 1.0, 2.0, 3.0], &[10.0, 11.0, 12.0, 13.0], Some((7.0, 13.0)));
         check(&[0.1, 0.2, 0.3, 0.4], &[0.2, 0.3, 0.4, 0.5], Some((-0.2, 0.4)));
-        // three and three allow none, nor does what is beyond every number
+        // 3 and 3 values, or an infinite value, have no interval
         check(&[0.0, 1.0, 2.0], &[10.0, 11.0, 12.0], None);
         check(&[1.0, 2.0, 3.0, f64::INFINITY], &[1.0, 2.0, 3.0, 4.0], None);
-        // where all values are equal, so is every shift but one found out
+        // equal values: the test rejects every other shift
         check(&[1.0; 4], &[1.0; 4], Some((0.0, 0.0)));
         check(&[0.3; 5], &[0.1 + 0.2; 5], Some((0.0, 0.0)));
     }

@@ -1,7 +1,8 @@
-//! Several tests at once. Floor 0.
+//! The Holm-Bonferroni correction for several tests.
 
-/// What is left of each p where all are looked at together (Holm): at any level, the chance that one of them says
-/// of groups that do not differ that they do is no more than that level.
+/// Adjusts p values for the number of tests (Holm).
+///
+/// At any level, the probability of at least one false alarm among all tests is at most that level.
 pub fn holm_adjust(ps: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|a, b| ps[*a].total_cmp(&ps[*b]));

@@ -1,12 +1,11 @@
-//! Statistics over a handful of runs: how often chance alone gives as much, and within which limits a value lies.
-//! Plain numbers in, plain numbers out. Floor 0.
+//! Statistics of small samples: permutation test, effect size, intervals. Plain numbers in, plain numbers out.
 //!
 //! ```text
-//!  rank          how two groups stand to each other: an exact test over all ways of splitting the runs
-//!  shift         by how much: an estimate, and an interval that is that test turned round
-//!  several       what is left of it where several things are tested at once
-//!  proportion    an interval for a share
-//!  quantile      medians
+//!  permutation     exact rank test of two groups over all splits of the runs
+//!  hodges_lehmann  estimate of the difference, and an interval that inverts the test
+//!  holm            correction for several tests
+//!  wilson          interval of a share
+//!  quantile        quantiles and medians
 //! ```
 
 mod hodges_lehmann;

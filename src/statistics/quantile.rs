@@ -1,19 +1,20 @@
-//! Quantiles. Floor 0.
+//! Quantiles and medians.
 
-/// The value that this share of values does not exceed, between two neighbours in proportion (what `NumPy` and R
-/// do by default). None where there is no value; NaN between two infinities.
+/// Returns the quantile of values, interpolated linearly as `NumPy` and R do by default.
+///
+/// Without values there is no quantile; between two infinities it is NaN.
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
     quantile_of_sorted(&values, share)
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// Returns the median.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// The median of values in order.
+/// Returns the median of sorted values.
 pub(super) fn median_of_sorted(values: &[f64]) -> Option<f64> {
     quantile_of_sorted(values, 0.5)
 }

@@ -1,10 +1,9 @@
-//! An interval for a share. Floor 0.
+//! Wilson's interval of a share.
 
-/// The quantile of the normal distribution that leaves 2.5 % on either side.
+/// The 97.5 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Within which limits a share lies with 95 % confidence (Wilson's interval), when so many of all were counted.
-/// None where there were none at all.
+/// Returns the 95 % confidence interval of the share `counted` of `all` (Wilson); none if `all` is 0.
 pub fn wilson_interval(counted: u32, all: u32) -> Option<(f64, f64)> {
     if all == 0 {
         return None;
@@ -13,7 +12,7 @@ pub fn wilson_interval(counted: u32, all: u32) -> Option<(f64, f64)> {
     let square = Z * Z;
     let middle = (share + square / (2.0 * n)) / (1.0 + square / n);
     let half = Z / (1.0 + square / n) * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
-    // at either end the limit is the end itself, but for rounding
+    // without floating-point error at 0 and 1
     let low = if counted == 0 { 0.0 } else { (middle - half).max(0.0) };
     let high = if counted >= all { 1.0 } else { (middle + half).min(1.0) };
     Some((low, high))

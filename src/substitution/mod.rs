@@ -1,7 +1,7 @@
-//! Placeholders: `${name}` and `$name`, filled from configuration and secrets. Floor 0.
+//! Substitutes placeholders, `${name}` and `$name`, with values of configuration and secrets.
 //!
-//! The rules are those of Python's `string.Template` with one addition: a text that is nothing but one
-//! `${name}` becomes the value itself, with its type.
+//! The rules are those of Python's `string.Template`, with one addition: a text that is exactly one `${name}` becomes
+//! the value itself, with its type.
 
 mod redaction;
 
@@ -9,7 +9,7 @@ use crate::value::{Map, Value};
 
 pub use redaction::Redactor;
 
-/// What placeholders are filled from. It holds resolved secrets, so it can be neither printed nor compared.
+/// The values of placeholders. It contains resolved secrets, so it has neither `Debug` nor `PartialEq`.
 #[derive(Clone, Default)]
 pub struct Scope {
     configuration: Map,
@@ -17,40 +17,39 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// `secrets` is a mapping of groups; a placeholder names an entry of a group, never the group.
+    /// Creates a scope. `secrets` maps groups; a placeholder refers to an entry of a group, never to the group.
     pub fn new(configuration: Map, secrets: Map) -> Self {
         Self { configuration, secrets }
     }
 
-    /// Whether there is nothing at all to fill in. Some arguments are not even scanned then.
+    /// Returns whether there is no value at all. Some arguments are not scanned in that case.
     pub fn is_empty(&self) -> bool {
         self.configuration.is_empty() && self.secrets.is_empty()
     }
 
-    /// The resolved configuration.
+    /// Returns the resolved configuration.
     pub fn configuration(&self) -> &Map {
         &self.configuration
     }
 
-    /// The resolved secrets, by group.
+    /// Returns the resolved secrets, by group.
     pub fn secrets(&self) -> &Map {
         &self.secrets
     }
 
-    /// Adds one configuration entry.
+    /// Adds a configuration entry.
     pub fn define(&mut self, key: String, value: Value) {
         self.configuration.insert(key, value);
     }
 
-    /// The configuration's value of that name, else that of the first group of secrets that has it.
+    /// Returns the configuration value of a name, or that of the first group of secrets that has it.
     pub fn lookup(&self, name: &str) -> Option<&Value> {
         self.configuration
             .get(name)
             .or_else(|| self.secrets.values().find_map(|group| group.as_map().and_then(|g| g.get(name))))
     }
 
-    /// The value with every placeholder in it filled; keys of mappings stay as they are, and what is
-    /// filled in is not scanned again.
+    /// Substitutes every placeholder in a value. Keys stay as they are; substituted values are not scanned again.
     pub fn fill(&self, value: &Value) -> Value {
         match value {
             Value::Text(text) => self.fill_text(text),
@@ -62,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// The text with every placeholder filled. Unknown and malformed ones stay as they are.
+    /// Substitutes every placeholder in a text. Unknown and malformed placeholders stay as they are.
     pub fn fill_text(&self, text: &str) -> Value {
         if let Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) = parse_token(text)
             && length == text.len()
@@ -105,13 +104,13 @@ impl Scope {
 /// A placeholder in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placeholder<'a> {
-    /// What it names.
+    /// The name.
     pub name: &'a str,
-    /// Whether it is written `${name}`, and not `$name`.
+    /// Whether the form is `${name}` instead of `$name`.
     pub braced: bool,
 }
 
-/// The placeholders of a text, in their order, whether they can be filled or not.
+/// Returns the placeholders of a text in order, whether or not they have a value.
 pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -134,7 +133,7 @@ pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
     found
 }
 
-/// A placeholder at the beginning of a text.
+/// A placeholder at the start of a text.
 struct PlaceholderToken<'a> {
     /// In bytes.
     length: usize,
@@ -168,7 +167,7 @@ fn parse_token(text: &str) -> Option<PlaceholderToken<'_>> {
         .then_some(PlaceholderToken { length: name.len() + 1, kind: PlaceholderTokenKind::Named(name) })
 }
 
-/// The length of the name that a text begins with: ASCII letters, digits and underscores, no digit first.
+/// Returns the length of the name at the start of a text: ASCII letters, digits and underscores, no digit first.
 fn name_length(text: &str) -> usize {
     let length = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     if text.starts_with(|c: char| c.is_ascii_digit()) { 0 } else { length }
@@ -199,28 +198,28 @@ mod tests {
         let check = |text: &str, expected: &str| {
             assert_eq!(scope().fill_text(text), value(expected), "{text}");
         };
-        // alone: the value itself
+        // a single placeholder is the value itself
         check("${n}", "5");
         check("${l}", "[1, \"a\"]");
         check("${nothing}", "null");
         check("${m}", "{\"k\": \"v\"}");
-        // alone without braces, or inside a text: Python's text of it
+        // without braces, or within a text: the value as Python's `str()`
         check("$n", "\"5\"");
         check("$nothing", "\"None\"");
         check("v=${yes}", "\"v=True\"");
         check("${half}${n}", "\"0.55\"");
         check("${l}|${m}", "\"[1, 'a']|{'k': 'v'}\"");
-        // secrets by their second level, configuration first, first group first
+        // secrets by entry; configuration first, then the first group
         check("${tok}", "\"s3cret\"");
         check("${u}", "\"me\"");
         check("${both}", "\"configuration\"");
         check("${deep}", "{\"x\": 1}");
         check("${api}", "\"${api}\"");
         check("${x}", "\"${x}\"");
-        // nothing is filled twice
+        // substituted values are not scanned again
         check("${loop}", "\"${s}\"");
         check("<$loop>", "\"<${s}>\"");
-        // what is no placeholder, or unknown, stays
+        // malformed and unknown placeholders stay
         check("$$n and $$", "\"$n and $\"");
         check(
             "${nope} $nope ${n ${1} $1 $ ${} ${a-b} ${a.b}",

@@ -1,4 +1,4 @@
-//! Keeps secrets out of everything that is written down. Floor 0.
+//! Masks secrets in all output.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,24 +6,26 @@ use std::sync::Arc;
 use super::Scope;
 use crate::value::{Map, Value, json_text};
 
-/// What stands where a secret stood.
+/// The replacement of a secret.
 const MASK: &str = "***";
-/// Shorter secrets are masked only where they are a whole text: masked inside texts they would mask half the
-/// journal, and hide nothing that could not be guessed.
+/// The minimum length, in characters, of secrets that are masked within a text.
+///
+/// Shorter secrets are masked only if they are the whole text. Otherwise they would mask half the journal, and hide
+/// nothing that could not be guessed.
 const MIN_PART_LENGTH: usize = 4;
-/// Configuration that the Chaos Toolkit's format knows to be secret although it is not among the secrets.
+/// The configuration keys that the Chaos Toolkit treats as secrets.
 const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
 
-/// Masks the values of secrets, however they were resolved, in texts and values.
+/// Masks the values of secrets in texts and values.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first, so that a secret that contains another is masked whole.
+    /// Longest first: a secret that contains another is masked completely.
     parts: Vec<String>,
     wholes: Vec<String>,
 }
 
 impl Redactor {
-    /// A redactor of everything secret in `scope`.
+    /// Creates a redactor for all secrets of a scope.
     pub fn new(scope: &Scope) -> Self {
         let mut secrets = Vec::new();
         collect_secrets(&Value::Map(scope.secrets().clone()), &mut secrets);
@@ -42,7 +44,7 @@ impl Redactor {
             redactor.parts.push(secret.clone());
             redactor.parts.extend(encoded_forms(secret));
             if secret.trim().contains('\n') {
-                // a key printed line by line is as secret as in one piece
+                // a key that is printed line by line is also secret
                 let lines = secret.lines().map(str::trim).filter(|line| line.len() >= 2 * MIN_PART_LENGTH);
                 redactor.parts.extend(lines.map(str::to_owned));
             }
@@ -52,12 +54,12 @@ impl Redactor {
         redactor
     }
 
-    /// Whether there is nothing to mask.
+    /// Returns whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.wholes.is_empty()
     }
 
-    /// The text with every secret in it masked.
+    /// Masks every secret in a text.
     pub fn redact_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.wholes.iter().any(|whole| whole == text.trim()) {
             return Cow::Borrowed(MASK);
@@ -71,17 +73,17 @@ impl Redactor {
         out
     }
 
-    /// The same of a value that is not needed any more as it is.
+    /// Masks every secret in a value that the caller owns.
     pub fn redact_owned(&self, value: Value) -> Value {
         if self.is_empty() { value } else { self.redact_value(&value) }
     }
 
-    /// The same of a value that others share.
+    /// Masks every secret in a shared value.
     pub fn redact_shared(&self, value: &Arc<Value>) -> Arc<Value> {
         if self.is_empty() { Arc::clone(value) } else { Arc::new(self.redact_value(value)) }
     }
 
-    /// The value with every secret in its texts, numbers and keys masked.
+    /// Masks every secret in the texts, numbers and keys of a value.
     pub fn redact_value(&self, value: &Value) -> Value {
         if self.is_empty() {
             return value.clone();
@@ -90,7 +92,7 @@ impl Redactor {
             Value::Text(text) => Value::Text(self.redact_text(text).into_owned()),
             Value::Int(_) | Value::Float(_) => {
                 let text = value.python_text();
-                // short numbers are left alone: a secret 1 must not hide every status 1
+                // short numbers stay: a secret 1 must not mask every status 1
                 if self.parts.iter().any(|secret| *secret == text) {
                     Value::from(MASK)
                 } else {
@@ -111,7 +113,7 @@ impl Redactor {
     }
 }
 
-/// Every text and number in a secret. Booleans and null are no secrets.
+/// Collects the texts and numbers of a secret. Booleans and null are not secret.
 fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
     match value {
         Value::Text(text) if !text.trim().is_empty() => secrets.push(text.trim().to_owned()),
@@ -122,13 +124,13 @@ fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
     }
 }
 
-/// How a secret may also be written: inside JSON, inside a URL.
+/// Returns the encodings of a secret in JSON and in URLs.
 fn encoded_forms(secret: &str) -> Vec<String> {
-    let json = |text: Result<String, String>| text.ok().map(|t| t[1..t.len() - 1].to_owned());
+    let unquote = |json: String| json[1..json.len() - 1].to_owned();
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![encoded.replace('+', "%20"), encoded];
-    forms.extend(json(json_text(&Value::from(secret))));
-    forms.extend(json(serde_json::to_string(secret).map_err(|e| e.to_string())));
+    forms.extend(json_text(&Value::from(secret)).ok().map(unquote));
+    forms.extend(serde_json::to_string(secret).ok().map(unquote));
     forms.retain(|form| form != secret);
     forms
 }

@@ -1,45 +1,50 @@
-//! Numbers of any size and precision, as Python's `Decimal` takes them, to be compared exactly. Floor 0.
+//! Exact comparison of numbers of any size and precision, like Python's `Decimal`.
 
 use std::cmp::Ordering;
 
 use crate::value::Value;
 
-/// A finite number, or an infinity. Its digits have no zeros at either end; zero has no digits at all.
+/// A decimal number. Its digits have no zeros at either end; 0 has no digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decimal {
-    /// `0.DIGITS * 10^exponent`, with a sign.
-    Finite { negative: bool, digits: Vec<u8>, exponent: i64 },
-    /// Beyond every number.
-    Infinite { negative: bool },
-    /// No number at all; it has no order.
+    /// `0.DIGITS * 10^exponent` with a sign.
+    Finite {
+        negative: bool,
+        digits: Vec<u8>,
+        exponent: i64,
+    },
+    Infinite {
+        negative: bool,
+    },
+    /// NaN, which has no order.
     NotANumber,
 }
 
-/// What [`Decimal::of`] can make nothing of.
+/// The reason why a value is not a [`Decimal`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DecimalError {
-    /// A text that is no number: the value is out of every range.
+    /// A string that is not a number: it is outside every range.
     Text,
-    /// Something that is neither a number nor a text: Python raises an error.
+    /// Neither a number nor a string: Python raises an error.
     Type,
 }
 
 impl Decimal {
-    /// The number that a value is, as exactly as it is: a float counts with all its binary digits.
+    /// Converts a value exactly: a float with all its binary digits.
     pub(super) fn from_value(value: &Value) -> Result<Self, DecimalError> {
         match value {
             Value::Bool(b) => Ok(Self::finite(false, &[u8::from(*b)], 1)),
             Value::Int(number) => Self::parse(&number.to_string()).ok_or(DecimalError::Text),
             Value::Float(number) if number.is_nan() => Ok(Self::NotANumber),
             Value::Float(number) if number.is_infinite() => Ok(Self::Infinite { negative: *number < 0.0 }),
-            // 1074 digits after the point are enough for every float
+            // 1074 decimals represent every float
             Value::Float(number) => Self::parse(&format!("{number:.1074}")).ok_or(DecimalError::Text),
             Value::Text(text) => Self::parse(text).ok_or(DecimalError::Text),
             Value::Null | Value::List(_) | Value::Map(_) => Err(DecimalError::Type),
         }
     }
 
-    /// Reads what Python's `Decimal` reads: blanks around it, underscores in it, any exponent.
+    /// Parses like Python's `Decimal`: surrounding blanks, underscores, any exponent.
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim().replace('_', "");
         let (negative, body) = match text.strip_prefix('-') {
@@ -80,7 +85,7 @@ impl Decimal {
         }
     }
 
-    /// The exact order; `None` where a NaN is involved.
+    /// Compares exactly; `None` for a NaN.
     pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::NotANumber, _) | (_, Self::NotANumber) => None,

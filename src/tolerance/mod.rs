@@ -1,4 +1,6 @@
-//! What a tolerance means: whether a probe's output is within it. Floor 0.
+//! Evaluates tolerances: whether a probe's output is within its tolerance.
+//!
+//! Verbatim: Python 3.12 and chaostoolkit-lib 1.45 (errors of evaluation)
 
 mod decimal;
 mod jsonpath;
@@ -16,50 +18,49 @@ use crate::value::{Map, Value};
 
 pub use python_regex::Pattern;
 
-/// Whether a value was tolerated.
+/// The result of a tolerance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToleranceResult {
-    /// Whether it was.
     pub met: bool,
-    /// What would have been tolerated, to a person.
+    /// The expected value, for people.
     pub expected: String,
-    /// What was looked at: the value itself, or the part of it that the tolerance names.
+    /// The checked value, or the part of it that the tolerance selects.
     pub actual: Value,
 }
 
-/// The outcome of looking at a tolerance.
+/// The outcome of an evaluation.
 pub enum Evaluation {
-    /// It is decided.
+    /// The result.
     Verdict(ToleranceResult),
-    /// Another activity decides: it is met if what comes out of it is true by Python's lights.
+    /// Another activity decides: the tolerance is met if its output is true in Python.
     Judge(Box<Activity>),
 }
 
-/// What is wrong with a pattern of the kind `regex`.
+/// Checks the pattern of a `regex` tolerance.
 pub fn check_regex(pattern: &str) -> Result<(), String> {
     Pattern::compile(pattern).map(drop)
 }
 
-/// What is wrong with a path of the kind `jsonpath`.
+/// Checks the path of a `jsonpath` tolerance.
 pub fn check_json_path(path: &str) -> Result<(), String> {
-    JsonPath::parse(path).map(drop)
+    JsonPath::parse(path).map(drop).map_err(|error| error.to_string())
 }
 
-/// Looks at a probe's output. An error is one that the Chaos Toolkit would not expect: it ends the run.
+/// Evaluates a tolerance for a probe's output. An error aborts the run, as in the Chaos Toolkit.
 pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, String> {
     let verdict = match tolerance {
         Tolerance::Text(text) => match scope.fill_text(text) {
             Value::Text(expected) => match_value(value, &Value::Text(expected)),
-            // what is filled in decides the kind
+            // the substituted value decides the kind
             other => return evaluate(&parse_filled(&other), value, scope),
         },
         Tolerance::Absent | Tolerance::Unsupported => {
-            tolerance_result(false, "nothing: there is no tolerance of that kind", value)
+            tolerance_result(false, "nothing: unsupported tolerance", value)
         }
         Tolerance::Bool(b) => match_value(value, &Value::Bool(*b)),
         Tolerance::Int(number) => {
-            let looked_at = value.get("status").unwrap_or(value);
-            match_value(looked_at, &Value::Int(*number))
+            let checked = value.get("status").unwrap_or(value);
+            match_value(checked, &Value::Int(*number))
         }
         Tolerance::List(items) => match_list(items, value)?,
         Tolerance::Regex { pattern, target } => {
@@ -67,8 +68,8 @@ pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<E
         }
         Tolerance::JsonPath { path, target, count, expect } => {
             let folded = fold_headers(value, target.as_deref(), path, scope);
-            let looked_at = select_target(folded.as_ref().unwrap_or(value), target.as_deref())?;
-            match_json_path(path, looked_at, count.as_ref(), expect.as_ref(), scope)?
+            let checked = select_target(folded.as_ref().unwrap_or(value), target.as_deref())?;
+            match_json_path(path, checked, count.as_ref(), expect.as_ref(), scope)?
         }
         Tolerance::Range { bounds, target } => match_range(bounds, select_target(value, target.as_deref())?)?,
         Tolerance::Probe(judge) => return prepare_judge(judge.as_deref(), value),
@@ -84,12 +85,12 @@ fn match_value(value: &Value, expected: &Value) -> ToleranceResult {
     tolerance_result(value.equals(expected), expected.python_text(), value)
 }
 
-/// A tolerance that came out of a placeholder; text in it is not filled once more.
+/// Reads a tolerance from a substituted value. Its text is not substituted again.
 fn parse_filled(value: &Value) -> Tolerance {
     Tolerance::read(value, "")
 }
 
-/// The entry that a tolerance looks at, or the whole where there is none of that name.
+/// Returns the entry that a tolerance selects, or the whole value if there is no such entry.
 fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
     match (target.filter(|target| !target.is_empty()), value) {
         (None, _) => Ok(value),
@@ -98,7 +99,7 @@ fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value
     }
 }
 
-/// A set of statuses where there is a status; else a range of two, or a set.
+/// Matches a set of statuses if the value has a status; otherwise a range of two values, or a set.
 fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
@@ -131,12 +132,12 @@ fn match_json_path(
     expect: Option<&Value>,
     scope: &Scope,
 ) -> Result<ToleranceResult, String> {
-    let Value::Text(path) = scope.fill(path) else { return Err("a JSON path is a text".to_owned()) };
-    let compiled = JsonPath::parse(&path)?;
-    // text is looked into if there is JSON in it
+    let Value::Text(path) = scope.fill(path) else { return Err("a JSON path must be a string".to_owned()) };
+    let compiled = JsonPath::parse(&path).map_err(|error| error.to_string())?;
+    // a string that contains JSON is parsed
     let parsed =
         value.as_text().and_then(|text| json::read(text, "").ok()).map(|document| document.root.to_value());
-    let found = compiled.select(parsed.as_ref().unwrap_or(value))?;
+    let found = compiled.select(parsed.as_ref().unwrap_or(value)).map_err(|error| error.to_string())?;
     let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
         (Some(Value::List(items)), _) => {
@@ -155,8 +156,9 @@ fn match_json_path(
     Ok(ToleranceResult { met, expected, actual: Value::List(found) })
 }
 
-/// Header names have no case, but the keys of a mapping have: where a path names a header of a response, the
-/// header is given the case that the path gives it.
+/// Renames the headers of a response to the case in a path.
+///
+/// Header names are case-insensitive, but the keys of a mapping are not.
 fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope) -> Option<Value> {
     let entries =
         value.as_map().filter(|entries| entries.contains_key("status") && entries.contains_key("body"))?;
@@ -194,7 +196,7 @@ fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, Strin
     Ok(tolerance_result(within, expected, value))
 }
 
-/// The judge with the value among its arguments.
+/// Returns the tolerance probe with the value among its arguments.
 fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
     let mut judge = judge.map_err(Clone::clone)?.clone();
     match judge.arguments.get_mut("arguments") {
@@ -228,7 +230,7 @@ mod tests {
         Scope::new(Value::from(configuration).as_map().unwrap().clone(), Map::new())
     }
 
-    /// `Some(met)`, or `None` for an error.
+    /// Returns whether the tolerance is met; `None` for an error.
     fn met(tolerance: &Json, value: &Json) -> Option<bool> {
         let tolerance = Tolerance::read(&tolerance.clone().into(), "/t");
         match evaluate(&tolerance, &value.clone().into(), &scope()) {
@@ -321,7 +323,7 @@ mod tests {
         check(path(json!({"path": "$.absent", "expect": null})), body(), Some(false));
         check(path(json!({"count": 99, "expect": [1, 2]})), body(), Some(true));
         check(path(json!({"path": "items"})), body(), None);
-        // text with JSON in it
+        // a string that contains JSON
         check(
             path(json!({"target": "stdout", "count": 1})),
             process(0, r#"{"items": [{"id": 7}]}"#),

@@ -1,10 +1,8 @@
-//! A value as the Chaos Toolkit's language sees it: what experiments, configurations, secrets and the
-//! outputs of activities are made of. Floor 0.
+//! Values of experiments, configurations, secrets and outputs, with Python's semantics.
 //!
-//! The format was born in Python, and its rules show it: `1` and `1.0` are different texts but equal values,
-//! `true` equals `1`, a number put into a text is written the way Python writes it. Those rules live here,
-//! beside the data. `serde_json::Value` cannot carry them: it knows neither infinities (`.inf` is a fair
-//! upper bound of a range) nor integers beyond 64 bits, and has no place for the rules themselves.
+//! The format has Python's rules: `1` and `1.0` are different texts but equal values, `true` equals `1`, and a number
+//! in a text is formatted as Python does. `serde_json::Value` does not fit: it has neither infinities (`.inf` is a
+//! valid bound of a range) nor integers beyond 64 bits.
 
 mod deserialize;
 mod number;
@@ -16,9 +14,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 pub use order::Incomparable;
-pub use text::json_text;
+pub use text::{NotJsonCompliant, json_text};
 
-/// A mapping; keeps the order in which its keys were written.
+/// A mapping in the order of its keys in the document.
 pub type Map = IndexMap<String, Value>;
 
 /// One value.
@@ -29,7 +27,7 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number; up to 38 digits, larger ones are refused when they are read.
+    /// An integer of up to 38 digits; parsers reject larger ones.
     Int(i128),
     /// A number with a fraction or an exponent; also `NaN` and the infinities.
     Float(f64),
@@ -41,13 +39,13 @@ pub enum Value {
     Map(Map),
 }
 
-/// A mapping of a few known entries.
+/// Creates a mapping.
 pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Map {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 impl Value {
-    /// Python's truth: everything but null, false, zero and the empty is true.
+    /// Returns Python's truth value: null, false, zero and empty values are false.
     pub fn is_truthy(&self) -> bool {
         match self {
             Self::Null => false,
@@ -60,7 +58,7 @@ impl Value {
         }
     }
 
-    /// The text, when it is one.
+    /// Returns the text; none for another type.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(t) => Some(t),
@@ -68,7 +66,7 @@ impl Value {
         }
     }
 
-    /// The mapping, when it is one.
+    /// Returns the mapping; none for another type.
     pub fn as_map(&self) -> Option<&Map> {
         match self {
             Self::Map(m) => Some(m),
@@ -76,7 +74,7 @@ impl Value {
         }
     }
 
-    /// The items, when it is a list.
+    /// Returns the items of a list; none for another type.
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {
             Self::List(l) => Some(l),
@@ -84,12 +82,12 @@ impl Value {
         }
     }
 
-    /// The entry of a mapping; `None` for anything else.
+    /// Returns the entry of a mapping; none for another type.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_map()?.get(key)
     }
 
-    /// The number as Python's arithmetic takes it (booleans are 0 and 1); `None` when it is none.
+    /// Returns the number as Python's arithmetic does (booleans are 0 and 1); none for another type.
     pub fn as_f64(&self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss)] // what Python's float() does
         match self {
@@ -100,7 +98,7 @@ impl Value {
         }
     }
 
-    /// Python's name of the type, as its error messages say it.
+    /// Returns Python's name of the type, for error messages.
     pub fn python_type(&self) -> &'static str {
         match self {
             Self::Null => "NoneType",
@@ -113,19 +111,19 @@ impl Value {
         }
     }
 
-    /// What a person calls it: "a text", "a list"…
+    /// Returns the kind of value for messages: "a string", "a list"…
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Int(_) | Self::Float(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
         }
     }
 
-    /// Every text in it, keys left out, in order; for those who look for something in all of them.
+    /// Calls `visit` for every text in the value, in order, without keys.
     pub fn for_each_text(&self, visit: &mut impl FnMut(&str)) {
         match self {
             Self::Text(t) => visit(t),
@@ -135,7 +133,7 @@ impl Value {
         }
     }
 
-    /// The same value with every text in it, keys included, passed through `change`.
+    /// Returns the value with `change` applied to every text, including keys.
     #[must_use]
     pub fn map_texts(&self, change: &impl Fn(&str) -> String) -> Value {
         match self {
@@ -186,8 +184,9 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// Strict JSON, always: an infinity becomes `1e999`, which every JSON reader accepts and Python, JavaScript
-/// and jq read back as an infinity or the largest number; a NaN, for which there is no such spelling, `null`.
+/// Serializes as strict JSON: an infinity is `1e999`, a NaN is `null`.
+///
+/// Every JSON reader accepts `1e999`; Python, JavaScript and jq read an infinity or the largest number.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

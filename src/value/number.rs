@@ -1,7 +1,9 @@
-//! Numbers as Python writes them. Floor 0.
+//! Formats numbers as Python does.
 
-/// `repr(float)`: the shortest digits that read back as the same number, in plain notation for exponents
-/// from -4 to 15, with a sign and at least two digits of exponent otherwise.
+/// Formats a number like Python's `repr(float)`.
+///
+/// It has the shortest digits that parse as the same number. Exponents from -4 to 15 are in plain notation, others
+/// have a sign and at least two digits.
 pub(super) fn float_text(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();

@@ -1,15 +1,17 @@
-//! Equality and order by Python's rules. Floor 0.
+//! Equality and order with Python's semantics.
+//!
+//! Verbatim: Python 3.12 (message of [`Incomparable`])
 
 use std::cmp::Ordering;
 
 use super::Value;
 
-/// Two values that Python refuses to order, such as a text and a number.
+/// Two values that Python cannot order, such as a string and a number.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Incomparable {
-    /// Python's name of the left value's type.
+    /// The Python type of the left value.
     pub left: &'static str,
-    /// Python's name of the right value's type.
+    /// The Python type of the right value.
     pub right: &'static str,
 }
 
@@ -20,7 +22,7 @@ impl std::fmt::Display for Incomparable {
 }
 
 impl Value {
-    /// Python's `==`: `1 == 1.0 == True`, mappings without regard to the order of their keys.
+    /// Implements Python's `==`: `1 == 1.0 == True`; the order of keys does not matter.
     pub fn equals(&self, other: &Value) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,
@@ -33,7 +35,7 @@ impl Value {
         }
     }
 
-    /// Python's `self <= other`.
+    /// Implements Python's `self <= other`.
     pub fn at_most(&self, other: &Value) -> Result<bool, Incomparable> {
         let refused = Incomparable { left: self.python_type(), right: other.python_type() };
         match (self, other) {
@@ -50,7 +52,7 @@ impl Value {
     }
 }
 
-/// The exact order of two numbers: `None` when one is no number, `Some(None)` when one is a NaN.
+/// Compares two numbers exactly: `None` if a value is not a number, `Some(None)` for a NaN.
 fn compare_numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     #[derive(Clone, Copy)]
     enum Number {
@@ -71,7 +73,7 @@ fn compare_numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
     })
 }
 
-/// Compares without rounding the whole number to the nearest float first, as Python does.
+/// Compares an integer with a float without rounding the integer, as Python does.
 fn compare_int_with_float(whole: i128, real: f64) -> Option<Ordering> {
     const LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0; // 2^127
     if real.is_nan() {

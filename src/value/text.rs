@@ -1,4 +1,6 @@
-//! Values put into text: Python's `str()`, `repr()` and `json.dumps()`. Floor 0.
+//! Formats values like Python's `str()`, `repr()` and `json.dumps()`.
+//!
+//! Verbatim: Python 3.12 (formats and error messages)
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,7 +9,7 @@ use super::Value;
 use super::number::float_text;
 
 impl Value {
-    /// Python's `str(value)`: what a placeholder inside a longer text, or an argument of a process, becomes.
+    /// Formats the value like Python's `str(value)`, as in placeholders and process arguments.
     pub fn python_text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(t) => Cow::Borrowed(t),
@@ -19,7 +21,7 @@ impl Value {
         }
     }
 
-    /// Python's `repr(value)`.
+    /// Formats the value like Python's `repr(value)`.
     fn write_repr(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("None"),
@@ -50,7 +52,7 @@ impl Value {
     }
 }
 
-/// A text as Python quotes it: single quotes unless only double ones avoid a backslash.
+/// Quotes a text as Python does: with double quotes only if they avoid a backslash.
 fn write_quoted(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
@@ -78,8 +80,9 @@ fn write_quoted(text: &str, out: &mut String) {
     out.push(quote);
 }
 
-/// Python's `str.isprintable` as far as the standard library's own table goes: combining marks count as
-/// printable there and here, other characters that Rust's `Debug` escapes do not.
+/// Implements Python's `str.isprintable` with the tables of the standard library.
+///
+/// Combining marks are printable; other characters that Rust's `Debug` escapes are not.
 fn is_printable(c: char) -> bool {
     match c {
         ' '..='~' => true,
@@ -88,26 +91,32 @@ fn is_printable(c: char) -> bool {
     }
 }
 
-/// `Debug` escapes a combining mark only where it stands alone.
+/// Formats a character after another one: `Debug` escapes a combining mark only at the start.
 fn unquoted_debug(c: char) -> String {
     format!("a{c}").escape_debug().to_string()
 }
 
-/// Python's `json.dumps(value)`: a blank after commas and colons, everything beyond ASCII escaped. It is
-/// what an `http` activity with a JSON content type sends. Infinities and NaN have no place in it.
-pub fn json_text(value: &Value) -> Result<String, String> {
+/// A value with an infinity or a NaN, which `json.dumps(value, allow_nan=False)` rejects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Out of range float values are not JSON compliant")]
+pub struct NotJsonCompliant;
+
+/// Formats the value like Python's `json.dumps(value)`: a space after commas and colons, non-ASCII escaped.
+///
+/// An `http` activity with a JSON content type sends this. Infinities and NaN are errors.
+pub fn json_text(value: &Value) -> Result<String, NotJsonCompliant> {
     let mut out = String::new();
     write_json(value, &mut out)?;
     Ok(out)
 }
 
-fn write_json(value: &Value, out: &mut String) -> Result<(), String> {
+fn write_json(value: &Value, out: &mut String) -> Result<(), NotJsonCompliant> {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Int(i) => out.push_str(&i.to_string()),
         Value::Float(f) if !f.is_finite() => {
-            return Err("Out of range float values are not JSON compliant".to_owned());
+            return Err(NotJsonCompliant);
         }
         Value::Float(f) => out.push_str(&float_text(*f)),
         Value::Text(t) => write_json_text(t, out),

@@ -31,10 +31,10 @@ impl Seen {
             json!({"phase": phase, "from": 0.0, "to": 1.0, "due": 1000, "missed": 0,
                 "outcomes": {"ok": ok, "refused": 1000 - ok}, "latency": latency})
         };
-        json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2.0, "vantage": "proxy",
+        json!({"probe": probe, "provider": "http", "period": 0.1, "deadline": 2.0, "route": "proxy",
             "settled": true, "phases": [seen("baseline"), seen("fault"), seen("recovery")],
             "detected_after": null, "recovered_after": recovered, "recovery_watched": 12.0, "raw": [],
-            "raw_left_out": 0})
+            "raw_dropped": 0})
     }
 }
 
@@ -139,7 +139,7 @@ pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
         own["cluster"]["version"] = json!("v1.31.0");
         own["environment"] = environment(3);
         own["samples"][0]["period"] = json!(1.0);
-        own["samples"][0]["vantage"] = json!("direct");
+        own["samples"][0]["route"] = json!("direct");
         own["variables"] = json!({"url": "00000001"});
     }
     let mut here = with("b", "held", &base);
@@ -184,11 +184,11 @@ fn compare_of_real_runs_reports_fixed() {
     assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
     // a comparison of a run with itself is inconclusive
     chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
-    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("one and the same run");
+    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("journals of the same run");
     // different experiments cannot be compared
     let other = json!({"title": "t", "description": "d", "method": []});
     chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
-    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of two experiments");
+    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of different experiments");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn compare_rejects_incomparable_journals_by_name() {
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
     check(&["--before", "fine.json"], 2, "required");
-    check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "'ratio=lots' is no margin");
+    check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "invalid margin 'ratio=lots'");
     check(&["fine.json", "fine.json", "--fail-on", "worse"], 2, "invalid value");
 }
 
@@ -248,7 +248,7 @@ All 5 valid runs before held, and all 5 after held; better: success ratio of 'as
 of 'ask', p95 latency of 'ask' (-280 ms).
 held in 5 of 5 valid runs before (57 to 100 %), 5 of 5 after (57 to 100 %)
 
-PROBE  MEASURE          BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
+PROBE  METRIC           BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
 ";
     // the words of the table, without the widths of its columns
@@ -256,7 +256,7 @@ ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100,
     assert!(words(&text).starts_with(&words(expected)), "{text}");
     assert!(text.contains("> 12 s (> 12, > 12, > 12, > 12, > 12)"), "{text}");
     assert!(text.contains(
-        "after 6   after-5.json   void      probe 'whole' was not within its tolerance to begin with\n"
+        "after 6   after-5.json   void      probe 'whole' was not within its tolerance before the method\n"
     ));
     assert!(!text.contains("before 1") && !text.contains("seed"), "{text}");
     let wide =
@@ -274,7 +274,7 @@ fn compare_reports_confounders_above_verdict() {
     }
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
     let first: Vec<&str> = text.lines().take(2).collect();
-    assert_eq!(first, ["not the same: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+    assert_eq!(first, ["confounder: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
 }
 
 #[test]
@@ -306,12 +306,12 @@ fn compare_detects_different_variables_and_strategy() {
         let told = chaos.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
-    assert_eq!(first("plain.json", "file.json"), "not the same: what was given for 'pin' differs");
-    assert_eq!(first("file.json", "other.json"), "not the same: what was given for 'other', 'pin' differs");
+    assert_eq!(first("plain.json", "file.json"), "confounder: values of 'pin' differ");
+    assert_eq!(first("file.json", "other.json"), "confounder: values of 'other', 'pin' differ");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
-    refused.says("plain.json and through.json looked at the steady state at different times");
+    refused.says("plain.json and through.json checked the steady state at different times");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn compare_formats_agree_and_escape_untrusted_text() {
     let (before, after) = (runs("b", "held held", &[(hostile, Seen::FINE)]), runs("a", "held", &[]));
     let of = |format: &str| compare(&before, &after, &["-o", format]).exits(8).stdout;
     let json: Value = serde_json::from_str(&of("json")).unwrap();
-    assert_eq!(json["rows"][0]["probe"], hostile);
+    assert_eq!(json["metrics"][0]["probe"], hostile);
     let yaml = of_yaml(&of("YAML"));
     assert_eq!(json, yaml);
     for text in [of("text"), of("wide")] {

@@ -73,8 +73,8 @@ fn terminal_shows_running_activities() {
     let seen = on_a_terminal(&Chaos::new(), &[]);
     assert!(seen.contains("\u{1b}[32m["), "colour: {seen:?}");
     assert!(seen.contains("Pausing"), "{seen:?}");
-    assert!(seen.contains("look") && seen.contains("wait"), "the activity under way: {seen:?}");
-    assert!(seen.contains("background"), "what is in the background: {seen:?}");
+    assert!(seen.contains("look") && seen.contains("wait"), "the running activity: {seen:?}");
+    assert!(seen.contains("background"), "the background activity: {seen:?}");
     for left in ["2 s left", "1 s left"] {
         assert!(seen.contains(&format!("pause rest: {left}")), "a countdown: {seen:?}");
     }

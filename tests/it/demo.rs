@@ -38,8 +38,8 @@ fn show(scenario: &str, before: &str, after: &str, verdicts: [&str; 2], answer: 
     let comparison = chaos.json("chaos-demo/comparison.json");
     assert_eq!(comparison["verdict"], answer, "{comparison:#}");
     assert!(shown.contains(&format!("\n{answer}")), "{shown}");
-    let row = comparison["rows"].as_array().unwrap().iter().find(|row| row["measure"] == "success-ratio");
-    let side = |name: &str| row.unwrap()[name]["centre"]["value"].as_f64().unwrap();
+    let row = comparison["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == "success-ratio");
+    let side = |name: &str| row.unwrap()[name]["median"]["value"].as_f64().unwrap();
     // a sample may fall on a phase boundary
     let helped = verdicts[1] == "held";
     assert!(side("before") < 0.1 && (side("after") > 0.9) == helped, "{comparison:#}");

@@ -39,7 +39,7 @@ fn command_output_matches_golden_cases() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong}\nUPDATE_GOLDEN=1 writes the folders anew");
+    assert!(wrong.is_empty(), "{wrong}\nUPDATE_GOLDEN=1 rewrites the results");
 }
 
 /// Runs a case in a copy of its directory.

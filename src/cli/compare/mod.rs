@@ -12,7 +12,6 @@ use super::path_conflicts::PathSet;
 use super::report_files::ReportArgs;
 use super::{CommandContext, load_journals};
 use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare as judge};
-use crate::error_code::ErrorCode;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -148,8 +147,7 @@ fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<ExitSta
     };
     let before = load(&args.first, &args.before)?;
     let after = load(&args.last, &args.after)?;
-    let comparison = judge(&before, &after, &args.rules.options(session.connection.seed()))
-        .map_err(|error| CliError::new(ErrorCode::CompareInput, error.to_string()))?;
+    let comparison = judge(&before, &after, &args.rules.options(session.connection.seed()))?;
     let mut exit = exit(&comparison, &args.fail_on);
     let records = [before, after].concat();
     let mut errors = args.reports.write(&session.terminal, &records, Some(&comparison));

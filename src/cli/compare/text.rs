@@ -14,7 +14,7 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
         out.push('\n');
     };
     for label in &comparison.confounders {
-        line(&format!("not the same: {}", label.text));
+        line(&format!("confounder: {}", label.text));
     }
     line(&comparison.headline());
     line(&comparison.reason);
@@ -36,7 +36,7 @@ fn rows(comparison: &RunComparison, wide: bool) -> String {
     if comparison.metrics.is_empty() {
         return String::new();
     }
-    let mut head = vec!["PROBE", "MEASURE", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
+    let mut head = vec!["PROBE", "METRIC", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
     if wide {
         head.push("P");
     }

@@ -90,8 +90,7 @@ pub(super) fn read_results(
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
             let options = args.rules.options(session.connection.seed());
-            let comparison = compare(before, after, &options);
-            Some(comparison.map_err(|error| CliError::new(ErrorCode::CompareInput, error))?)
+            Some(compare(before, after, &options)?)
         }
         _ => None,
     };

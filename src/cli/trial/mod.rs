@@ -98,7 +98,7 @@ async fn run_on_cluster(
         return Ok(session.code(exit.worst(ExitStatus::BaselineNotMet)));
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
-        .map_err(|error| CliError::new(ErrorCode::CompareInput, error).with_status(ExitStatus::Invalid))?;
+        .map_err(|error| CliError::from(error).with_status(ExitStatus::Invalid))?;
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
     let mut failed = write_results(session, &args.output_dir, &records, &comparison);

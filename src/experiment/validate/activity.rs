@@ -1,14 +1,16 @@
-//! The faults of activities. Floor 0.
+//! Validates activities.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
 use super::placeholder::PlaceholderConsumer;
 use super::{ProviderUsage, Validator};
 use crate::diagnostic::{Severity, suggestion};
-use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::child_pointer;
 use crate::experiment::{ActivityKind, ProviderKind};
 use crate::value::Value;
 
-/// Where an activity stands, which decides what of it has a meaning.
+/// The place of an activity, which decides which keys have an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ActivityPosition {
     Hypothesis,
@@ -22,7 +24,7 @@ pub(super) enum ActivityPosition {
 const ACTIVITY_KEYS: [&str; 10] =
     ["type", "name", "provider", "tolerance", "pauses", "background", "controls", "timeout", "dry", "ref"];
 const PROCESS_KEYS: [&str; 5] = ["type", "path", "arguments", "timeout", "secrets"];
-// the Chaos Toolkit's own examples have the last two, which do nothing there either: secrets need no naming
+// the Chaos Toolkit's examples have the last two, which have no effect there either
 const HTTP_KEYS: [&str; 10] = [
     "type",
     "url",
@@ -35,7 +37,7 @@ const HTTP_KEYS: [&str; 10] = [
     "expected_status",
     "secrets",
 ];
-/// Arguments of functions that a shell may read.
+/// Arguments of functions that a shell may interpret.
 const SHELLS: [&str; 2] = ["cmd", "command"];
 const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
@@ -68,7 +70,7 @@ impl<'a> Validator<'a> {
                 &child_pointer(at, "name"),
                 "an activity must have a name",
             )
-            .expected = Some("a text that is not empty".to_owned());
+            .expected = Some("a non-empty string".to_owned());
         }
         let provider = self.check_provider_kind(node, at);
         self.check_timeout(node, at);
@@ -94,12 +96,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Everything beside a reference is ignored, but for two keys in two places.
+    /// Warns about keys next to a reference, which are ignored except for two keys in two places.
     fn warn_ignored_beside_reference(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         let kept = if place == ActivityPosition::Hypothesis { "tolerance" } else { "background" };
         for (key, entry) in entries.iter().filter(|(key, _)| *key != "ref" && *key != kept) {
-            let message = format!("\"{key}\" beside a \"ref\" is ignored");
+            let message = format!("\"{key}\" next to \"ref\" is ignored");
             self.report(Severity::Warning, entry.key, &child_pointer(at, key), message);
         }
     }
@@ -167,10 +169,10 @@ impl<'a> Validator<'a> {
         let at = child_pointer(at, "pauses");
         match &pauses.kind {
             SpannedKind::Map(_) => {}
-            // the Chaos Toolkit lets null pass and aborts the run when it gets there
+            // the Chaos Toolkit accepts null and aborts the run later
             SpannedKind::Scalar(Value::Null) => {
-                self.doubt(pauses, &at, "pauses are null, which aborts the run").hint =
-                    Some("leave them out".to_owned());
+                self.doubt(pauses, &at, "null pauses abort the run").hint =
+                    Some("remove the pauses".to_owned());
                 return;
             }
             _ => {
@@ -258,7 +260,7 @@ impl<'a> Validator<'a> {
         self.warn_unknown_keys(provider, &at, keys);
     }
 
-    /// The placeholders of what is filled: of a process its arguments alone, in which a shell may have its own.
+    /// Checks the placeholders of substituted keys. Of a process these are the arguments, in which a shell may have its own.
     fn check_filled_arguments(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
         let keys: &[&str] = match kind {
             ProviderKind::Http => &["url", "headers", "timeout", "arguments"],
@@ -273,7 +275,7 @@ impl<'a> Validator<'a> {
                 }
                 SpannedKind::Map(entries) if kind == ProviderKind::Python => {
                     for (name, entry) in entries {
-                        // what a function hands on to a shell in a Pod
+                        // arguments that a function passes to a shell in a Pod
                         let reader = if SHELLS.contains(&name.as_str()) {
                             PlaceholderConsumer::Shell
                         } else {
@@ -293,27 +295,27 @@ impl<'a> Validator<'a> {
                 self.error(provider.get(key).unwrap_or(provider), &child_pointer(at, key), message);
             }
             Some(value) if value.as_text().is_none() => {
-                self.report_wrong_shape(value, &child_pointer(at, key), &format!("\"{key}\""), "a text");
+                self.report_wrong_shape(value, &child_pointer(at, key), &format!("\"{key}\""), "a string");
             }
             Some(_) => {}
         }
     }
 
-    /// Keys that are part of the format and mean nothing where they stand: what people fall for.
+    /// Warns about keys of the format that have no effect at this place.
     fn warn_without_effect(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
         let hint = match place {
             ActivityPosition::Method | ActivityPosition::Rollbacks
                 if node.get("tolerance").is_some_and(|t| !t.is_null()) =>
             {
-                Some(("tolerance", "tolerances only count in the steady-state-hypothesis"))
+                Some(("tolerance", "tolerances apply only in the steady-state-hypothesis"))
             }
             ActivityPosition::Hypothesis if node.get("background").is_some_and(SpannedValue::is_truthy) => {
-                Some(("background", "probes of the hypothesis run one after the other"))
+                Some(("background", "probes of the hypothesis run in sequence"))
             }
             _ => None,
         };
         let timeout =
-            node.get("timeout").filter(|t| !t.is_null()).map(|_| ("timeout", "put it into the provider"));
+            node.get("timeout").filter(|t| !t.is_null()).map(|_| ("timeout", "move it to the provider"));
         for (key, hint) in hint.into_iter().chain(timeout) {
             let target = node.get(key).unwrap_or(node);
             self.warning(target, &child_pointer(at, key), format!("\"{key}\" has no effect here")).hint =

@@ -1,9 +1,11 @@
-//! The faults of configuration and secrets. Floor 0.
+//! Validates configuration and secrets.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
 use super::{Validator, activity};
-use crate::experiment::activity::child_pointer;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration_entry};
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::child_pointer;
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
@@ -21,7 +23,7 @@ impl<'a> Validator<'a> {
                 resolve_configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
             let at = child_pointer("/configuration", name);
             if let Err(message) = resolved {
-                let hint = format!("set the variable, give the entry a default, or say --var {name}=VALUE");
+                let hint = format!("set the environment variable, add a default, or pass --var {name}=VALUE");
                 self.error(&entry.value, &at, message).hint = Some(hint);
             }
             if given.is_none() && is_dynamic(&declaration) {
@@ -41,9 +43,10 @@ impl<'a> Validator<'a> {
             if given.is_none_or(|value| *value == Value::Null) {
                 let at = child_pointer("/secrets", name);
                 if !matches!(entry.value.kind, SpannedKind::Map(_)) {
-                    self.error(&entry.value, &at, "a group of secrets is a mapping").hint = Some(format!(
-                        "put it into a group: \"{name}\": {{\"KEY\": …}}, and name it ${{KEY}}"
-                    ));
+                    self.error(&entry.value, &at, "a group of secrets must be a mapping").hint =
+                        Some(format!(
+                            "put it into a group: \"{name}\": {{\"KEY\": …}}, and refer to it as ${{KEY}}"
+                        ));
                 }
                 self.check_secret(&entry.value, &at);
             }
@@ -59,7 +62,7 @@ impl<'a> Validator<'a> {
                     node,
                     at,
                     "a secret of type env without a key",
-                    "\"key\": the name of a variable",
+                    "\"key\": the name of an environment variable",
                 ),
                 Some(key) if self.rules.environment(key).is_none() => {
                     self.error(
@@ -67,7 +70,8 @@ impl<'a> Validator<'a> {
                         at,
                         format!("Secrets make reference to an environment key that does not exist: {key}"),
                     )
-                    .hint = Some("set the variable, or give the group in a --var-file".to_owned());
+                    .hint =
+                        Some("set the environment variable, or pass the group in a --var-file".to_owned());
                 }
                 Some(_) => {}
             },

@@ -1,15 +1,17 @@
-//! The faults of controls. Floor 0.
+//! Validates controls.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
 use super::Validator;
 use super::activity::ActivityPosition;
 use super::placeholder::PlaceholderConsumer;
-use crate::experiment::activity::{child_pointer, list_items};
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::{child_pointer, list_items};
 use crate::experiment::{PROBES_POINTER, SAFEGUARDS};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
-    /// All controls: of the experiment, the hypothesis, then each activity.
+    /// Checks all controls: of the experiment, the hypothesis, then each activity.
     pub(super) fn check_controls(&mut self, root: &'a SpannedValue) {
         self.check_controls_of(root, "");
         let hypothesis = root.get("steady-state-hypothesis");
@@ -25,7 +27,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// The controls declared on the experiment, the hypothesis or an activity.
+    /// Checks the controls of the experiment, the hypothesis or an activity.
     fn check_controls_of(&mut self, owner: &'a SpannedValue, at: &str) {
         let Some(controls) = owner.get("controls") else { return };
         let path = child_pointer(at, "controls");
@@ -65,7 +67,7 @@ impl<'a> Validator<'a> {
         }
         self.warn_unknown_keys(control, at, &["name", "provider", "scope", "automatic", "ref"]);
         if provider.get("type").and_then(SpannedValue::as_text) != Some("python") {
-            let message = format!("control '{name}' has no provider of type python, so it would do nothing");
+            let message = format!("control '{name}' has no effect: its provider is not of type python");
             self.warning(provider, &child_pointer(at, "provider"), message);
             return;
         }
@@ -88,9 +90,9 @@ impl<'a> Validator<'a> {
             Some(module) if self.rules.control(module) => {}
             Some(module) if self.rules.strict() => {
                 let message =
-                    format!("control '{name}' needs the Python module '{module}', and no Python runs here");
+                    format!("control '{name}' needs Python module '{module}', but Python is not supported");
                 self.error(provider, &child_pointer(at, "provider"), message).hint =
-                    Some("remove the control, or say --strict=false to run without it".to_owned());
+                    Some("remove the control, or pass --strict=false to run without it".to_owned());
             }
             Some(module) => {
                 let message = format!(
@@ -102,12 +104,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// What guards is a probe like any other, but for when it runs.
+    /// Checks the probes of safeguards.
     fn check_safeguards(&mut self, name: &str, provider: &'a SpannedValue, at: &str) {
         let at = child_pointer(&child_pointer(at, "arguments"), "probes");
         let probes = provider.get("arguments").and_then(|arguments| arguments.get("probes"));
         let Some(SpannedKind::List(probes)) = probes.map(|probes| &probes.kind) else {
-            let message = format!("control '{name}' has no list of probes, so it would guard nothing");
+            let message = format!("control '{name}' has no effect: it has no list of probes");
             self.doubt(probes.unwrap_or(provider), &at, message).expected =
                 Some("\"arguments\": {\"probes\": [PROBE, …]}".to_owned());
             return;
@@ -121,24 +123,20 @@ impl<'a> Validator<'a> {
         if probe.get("ref").is_some_and(|reference| !reference.is_null()) {
             let message = "a safeguard cannot refer to another probe";
             self.doubt(probe, &child_pointer(at, "ref"), message).hint =
-                Some("write the probe out here".to_owned());
+                Some("define the probe here".to_owned());
             return;
         }
         self.check_activity(probe, at, ActivityPosition::Safeguard);
         if probe.get("type").and_then(SpannedValue::as_text) == Some("action") {
             let kind = probe.get("type").unwrap_or(probe);
-            self.doubt(
-                kind,
-                &child_pointer(at, "type"),
-                "a safeguard only looks: it is a probe, and no action",
-            )
-            .hint = Some("make the activity an action of the method".to_owned());
+            self.doubt(kind, &child_pointer(at, "type"), "a safeguard must be a probe, not an action").hint =
+                Some("move the action to the method".to_owned());
         }
         let tolerance = child_pointer(at, "tolerance");
         match probe.get("tolerance") {
             Some(given) => self.check_tolerance(given, &tolerance),
             None if matches!(probe.kind, SpannedKind::Map(_)) => {
-                self.doubt(probe, &tolerance, "a safeguard needs a tolerance to be judged by").expected =
+                self.doubt(probe, &tolerance, "a safeguard needs a tolerance").expected =
                     Some("an entry \"tolerance\"".to_owned());
             }
             None => {}
@@ -147,9 +145,9 @@ impl<'a> Validator<'a> {
             matches!(node.kind, SpannedKind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)))
         };
         if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
-            let message = "the frequency of a safeguard is no number, so that it would look once only";
+            let message = "the frequency of a safeguard must be a number, otherwise it is checked only once";
             self.doubt(frequency, &child_pointer(at, "frequency"), message).expected =
-                Some("the seconds from one look to the next".to_owned());
+                Some("seconds between checks".to_owned());
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The faults of our own item of the extensions. Floor 0.
+//! Validates the item of kubectl-chaos in the extensions.
 
 use std::collections::BTreeSet;
 
 use super::Validator;
 use crate::diagnostic::suggestion;
-use crate::experiment::activity::{Activity, child_pointer, list_items};
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::extension::{ALLOW_EMPTY, EXTENSION_NAME};
+use crate::experiment::model::{Activity, child_pointer, list_items};
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
@@ -26,7 +26,7 @@ impl<'a> Validator<'a> {
         let Some(activities) = item.get("activities") else { return };
         let at = child_pointer(at, "activities");
         let SpannedKind::Map(entries) = &activities.kind else {
-            self.report_wrong_shape(activities, &at, "activities", "a mapping of names of activities");
+            self.report_wrong_shape(activities, &at, "activities", "a mapping by activity name");
             return;
         };
         let known = activity_names(root);
@@ -34,20 +34,26 @@ impl<'a> Validator<'a> {
             let at = child_pointer(&at, name);
             if !known.contains(name) {
                 let hint = suggestion(name, known.iter().map(String::as_str));
-                let message = format!("there is no activity '{name}' in the experiment");
+                let message = format!("unknown activity '{name}'");
                 self.error(&entry.value, &at, message).hint = hint;
             }
             self.warn_unknown_keys(&entry.value, &at, &[ALLOW_EMPTY]);
-            let said = entry.value.get(ALLOW_EMPTY);
-            if let Some(said) = said.filter(|said| !matches!(said.kind, SpannedKind::Scalar(Value::Bool(_))))
+            let allowed = entry.value.get(ALLOW_EMPTY);
+            if let Some(allowed) =
+                allowed.filter(|allowed| !matches!(allowed.kind, SpannedKind::Scalar(Value::Bool(_))))
             {
-                self.report_wrong_shape(said, &child_pointer(&at, ALLOW_EMPTY), ALLOW_EMPTY, "true or false");
+                self.report_wrong_shape(
+                    allowed,
+                    &child_pointer(&at, ALLOW_EMPTY),
+                    ALLOW_EMPTY,
+                    "true or false",
+                );
             }
         }
     }
 }
 
-/// The names of all activities.
+/// Returns the names of all activities.
 fn activity_names(root: &SpannedValue) -> BTreeSet<String> {
     let probes = root.get("steady-state-hypothesis").map(|hypothesis| list_items(hypothesis, "probes"));
     let lists = [list_items(root, "method"), list_items(root, "rollbacks"), probes.unwrap_or_default()];

@@ -1,8 +1,10 @@
-//! Finds every fault of an experiment before anything runs. Floor 0.
+//! Finds all errors of an experiment before it runs.
 //!
-//! The faults come in the order in which the Chaos Toolkit would meet them, so that its first and only
-//! complaint is also ours; where it has words for a fault, the words are kept, because people look for them.
-//! What needs more than the document (the environment, patterns, programs, functions) is asked of [`Rules`].
+//! The order is that of the Chaos Toolkit: its first and only error is also the first here. Its messages are kept,
+//! because users search for them. [`ValidationRules`] answers what the document alone cannot: environment, patterns,
+//! programs, functions.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
 mod activity;
 mod configuration;
@@ -15,100 +17,98 @@ mod tolerance;
 
 use std::collections::BTreeSet;
 
-use super::activity::{Activity, ActivityKind, child_pointer, list_items, reference_name};
 use super::configuration::Variables;
 use super::document::{Document, SpannedKind, SpannedValue};
+use super::model::{Activity, ActivityKind, child_pointer, list_items, reference_name};
 use super::{PROBES_POINTER, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
 use placeholder::{DeclaredNames, PlaceholderConsumer};
 
-/// What validation has to ask others.
+/// Answers questions of the validation that need more than the document.
 pub trait ValidationRules {
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     fn environment(&self, key: &str) -> Option<String>;
-    /// What was given beside the experiment.
+    /// Returns the given variables.
     fn variables(&self) -> &Variables;
-    /// Whether a pattern compiles; else what is wrong with it.
+    /// Checks a regular expression.
     fn regex(&self, pattern: &str) -> Result<(), String>;
-    /// Whether a JSON path can be read; else what is wrong with it.
+    /// Checks a JSON path.
     fn json_path(&self, path: &str) -> Result<(), String>;
-    /// What is wrong with a provider's keys, beyond their shape.
+    /// Checks the keys of a provider, beyond their types.
     fn provider(
         &self,
         kind: ProviderKind,
         usage: ProviderUsage<'_>,
         provider: &Map,
     ) -> Vec<ValidationFinding>;
-    /// Whether a control of that module can be applied.
+    /// Returns whether a control module is supported.
     fn control(&self, module: &str) -> bool;
-    /// Whether what would quietly not happen is an error; a warning otherwise.
+    /// Returns whether a feature that would be silently ignored is an error instead of a warning.
     fn strict(&self) -> bool;
 }
 
-/// What uses a provider.
+/// The activity that uses a provider.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderUsage<'a> {
     /// The name of the activity.
     pub activity: &'a str,
-    /// Whether it looks or acts, where it says so.
+    /// The kind of the activity, if it is valid.
     pub kind: Option<ActivityKind>,
 }
 
-/// A fault in part of a document, as one who sees only that part reports it.
+/// An error in a part of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidationFinding {
-    /// The way from the part to the place, key by key.
+    /// The path from the part to the value, key by key.
     pub at: Vec<String>,
-    /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// The expected value.
     pub expected: Option<String>,
-    /// What to do.
+    /// What the user can do.
     pub hint: Option<String>,
-    /// How much it weighs.
     pub weight: FindingWeight,
 }
 
-/// How much a finding weighs.
+/// The weight of a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FindingWeight {
-    /// It keeps the experiment from running.
+    /// Prevents the run.
     #[default]
     Fault,
-    /// The Chaos Toolkit lets it pass until it runs: it keeps it from running only where we are strict.
+    /// Prevents the run with `--strict` only: the Chaos Toolkit finds it at runtime.
     Doubt,
-    /// It keeps nothing from running.
+    /// Does not prevent the run.
     Warning,
 }
 
 impl ValidationFinding {
-    /// A finding at an entry of the part.
+    /// Creates a finding at an entry of the part.
     pub fn at(key: &str, message: impl Into<String>) -> Self {
         Self { at: vec![key.to_owned()], message: message.into(), ..Self::default() }
     }
 
-    /// The same with what to do.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same, as a fault that the Chaos Toolkit lets pass until it runs.
+    /// Changes the weight: the Chaos Toolkit finds it at runtime.
     #[must_use]
     pub fn doubtful(self) -> Self {
         Self { weight: FindingWeight::Doubt, ..self }
     }
 
-    /// The same, as something to know.
+    /// Changes the weight to a warning.
     #[must_use]
     pub fn warning(self) -> Self {
         Self { weight: FindingWeight::Warning, ..self }
     }
 }
 
-/// Every fault and doubt of a document, in order; those of reading it first.
+/// Returns all diagnostics of a document in order, starting with those of the parser.
 pub fn validate(document: &Document, rules: &dyn ValidationRules) -> Vec<Diagnostic> {
     let declared = DeclaredNames::from_root(&document.root, rules.variables());
     let found = document.warnings.clone();
@@ -120,10 +120,10 @@ pub fn validate(document: &Document, rules: &dyn ValidationRules) -> Vec<Diagnos
 struct Validator<'a> {
     document: &'a Document,
     rules: &'a dyn ValidationRules,
-    /// What placeholders can name.
+    /// The names that placeholders can refer to.
     declared: DeclaredNames,
     diagnostics: Vec<Diagnostic>,
-    /// Warnings that come after everything but the controls was looked at.
+    /// Warnings that follow all others except those of the controls.
     deferred: Vec<Diagnostic>,
 }
 
@@ -168,7 +168,7 @@ impl<'a> Validator<'a> {
         self.report(Severity::Warning, node.position, path, message)
     }
 
-    /// A fault that the Chaos Toolkit passes over in silence.
+    /// Reports a problem that the Chaos Toolkit silently ignores.
     fn doubt(&mut self, node: &SpannedValue, path: &str, message: impl Into<String>) -> &mut Diagnostic {
         let severity = if self.rules.strict() { Severity::Error } else { Severity::Warning };
         self.report(severity, node.position, path, message)
@@ -179,20 +179,15 @@ impl<'a> Validator<'a> {
             Some(expected.to_owned());
     }
 
-    /// Warns of keys that mean nothing. Keys that begin with `x-` are the writer's own.
+    /// Warns about unknown keys. Keys that start with `x-` are reserved for users.
     fn warn_unknown_keys(&mut self, node: &SpannedValue, path: &str, known: &[&str]) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         for (key, entry) in entries.iter().filter(|(key, _)| !key.starts_with("x-")) {
             if !known.contains(&key.as_str()) {
                 let hint = suggestion(key, known.iter().copied());
                 let at = child_pointer(path, key);
-                self.report(
-                    Severity::Warning,
-                    entry.key,
-                    &at,
-                    format!("unknown key \"{key}\", which is ignored"),
-                )
-                .hint = hint;
+                self.report(Severity::Warning, entry.key, &at, format!("unknown key \"{key}\" is ignored"))
+                    .hint = hint;
             }
         }
     }
@@ -238,7 +233,7 @@ impl<'a> Validator<'a> {
             if !root.get(key).is_some_and(SpannedValue::is_truthy) {
                 let position = root.get(key).unwrap_or(root);
                 self.error(position, &format!("/{key}"), format!("experiment requires a {key}")).expected =
-                    Some("a text that is not empty".to_owned());
+                    Some("a non-empty string".to_owned());
             }
         }
         if let Some(title) = root.get("title") {
@@ -257,17 +252,18 @@ impl<'a> Validator<'a> {
                             &format!("/tags/{index}"),
                             "experiment tags must be a non-empty string",
                         )
-                        .expected =
-                            Some("a text; in YAML, words such as yes, no, on and off need quotes".to_owned());
+                        .expected = Some(
+                            "a string; in YAML, words such as yes, no, on and off need quotes".to_owned(),
+                        );
                     }
                 }
             }
-            // the Chaos Toolkit takes a text, or the keys of a mapping, for the list of its parts
+            // the Chaos Toolkit iterates over a string, or the keys of a mapping
             SpannedKind::Map(_) | SpannedKind::Scalar(Value::Text(_)) => {
-                self.warning(tags, "/tags", "tags are a list, not one thing").expected =
-                    Some("a list of texts".to_owned());
+                self.warning(tags, "/tags", "tags must be a list").expected =
+                    Some("a list of strings".to_owned());
             }
-            SpannedKind::Scalar(_) => self.report_wrong_shape(tags, "/tags", "tags", "a list of texts"),
+            SpannedKind::Scalar(_) => self.report_wrong_shape(tags, "/tags", "tags", "a list of strings"),
         }
     }
 
@@ -302,7 +298,7 @@ impl<'a> Validator<'a> {
                 hypothesis,
                 AT,
                 "a steady-state-hypothesis",
-                "a mapping with a title and probes; leave it out for none",
+                "a mapping with a title and probes; omit it for none",
             );
             return;
         }
@@ -334,7 +330,7 @@ impl<'a> Validator<'a> {
     fn check_method(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
         match root.get("method").filter(|method| !method.is_null()) {
             None => {
-                // with the blank at its end, which the Chaos Toolkit's text has
+                // the Chaos Toolkit's message ends with a space
                 let message = "an experiment requires a method, \
                      which can be empty for only checking steady state hypothesis ";
                 self.error(root.get("method").unwrap_or(root), "/method", message).expected =
@@ -363,7 +359,7 @@ impl<'a> Validator<'a> {
                 rollbacks,
                 "/rollbacks",
                 "rollbacks",
-                "a list of activities; leave them out for none",
+                "a list of activities; omit them for none",
             );
             return;
         };
@@ -387,7 +383,7 @@ impl<'a> Validator<'a> {
         self.check_activity(node, at, place);
         if let Some(name) = reference_name(node).filter(|name| !names.contains(*name)) {
             let hint = suggestion(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
-                "references name activities of the method or probes of the hypothesis".to_owned()
+                "references can name activities of the method and probes of the hypothesis".to_owned()
             });
             let target = node.get("ref").unwrap_or(node);
             self.error(
@@ -399,12 +395,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Moves the last finding to where it belongs in the order.
+    /// Defers the last diagnostic.
     fn defer_last(&mut self) {
         self.deferred.extend(self.diagnostics.pop());
     }
 
-    /// Puts findings about a part where they belong in the whole.
+    /// Adds findings of a part, with their positions in the document.
     fn add_findings(&mut self, part: &'a SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
         for finding in findings {
             let mut node = part;
@@ -425,7 +421,7 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// The names of the activities that references can name.
+/// Returns the names of activities that references can name.
 fn referable_names(root: &SpannedValue) -> BTreeSet<String> {
     let probes = root.get("steady-state-hypothesis").map(|hypothesis| list_items(hypothesis, "probes"));
     list_items(root, "method")

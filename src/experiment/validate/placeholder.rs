@@ -1,32 +1,32 @@
-//! The faults of placeholders: those that name nothing stay as they are, and nobody notices. Floor 0.
+//! Validates placeholders: unknown ones stay unresolved, which is easy to miss.
 
 use super::Validator;
 use crate::diagnostic::did_you_mean;
-use crate::experiment::activity::child_pointer;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::child_pointer;
 use crate::substitution::{Placeholder, placeholders};
 use crate::value::Value;
 
-/// Who else may have a meaning for what looks like a placeholder.
+/// Another consumer of text that looks like a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlaceholderConsumer {
-    /// Nobody.
+    /// No other consumer.
     None,
-    /// A shell, with variables of its own.
+    /// A shell with its own variables.
     Shell,
 }
 
-/// What placeholders can name.
+/// The names that placeholders can refer to.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredNames {
     names: Vec<String>,
-    /// Whether there is a group of secrets whose entries are known when it is read.
+    /// Whether a group of secrets has entries that are known at runtime only.
     is_open: bool,
 }
 
 impl DeclaredNames {
-    /// The configuration's entries, and the entries of the groups of secrets.
+    /// Collects the entries of the configuration and of the groups of secrets.
     pub(super) fn from_root(root: &SpannedValue, given: &Variables) -> Self {
         let mut declared = Self::default();
         if let Some(SpannedKind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
@@ -47,14 +47,14 @@ impl DeclaredNames {
         declared
     }
 
-    /// The name that somebody may have meant; nothing where there is no doubt.
+    /// Returns the declared name that is most similar to a typo.
     fn nearest(&self, name: &str) -> Option<&str> {
         did_you_mean(name, self.names.iter().map(String::as_str))
     }
 }
 
 impl<'a> Validator<'a> {
-    /// Warns of placeholders that name nothing, in every text of a part.
+    /// Warns about undeclared placeholders in every text of a part.
     pub(super) fn check_placeholders(
         &mut self,
         node: &'a SpannedValue,
@@ -97,7 +97,7 @@ impl<'a> Validator<'a> {
         }
         let nearest = self.declared.nearest(name).map(str::to_owned);
         let meant = match reader {
-            // $word may be part of a password or a pattern
+            // $word may be part of a password or pattern
             PlaceholderConsumer::None => braced || nearest.is_some(),
             PlaceholderConsumer::Shell => {
                 nearest.as_deref().is_some_and(|nearest| !self.is_shell_variable(node, name, nearest))
@@ -107,7 +107,8 @@ impl<'a> Validator<'a> {
             return;
         }
         let written = if braced { format!("${{{name}}}") } else { format!("${name}") };
-        let message = format!("{written} stays as it is: neither configuration nor secrets declare {name}");
+        let message =
+            format!("unresolved placeholder {written}: neither configuration nor secrets declare {name}");
         self.warning(node, at, message).hint = Some(match nearest {
             Some(nearest) if braced => format!("did you mean \"${{{nearest}}}\"?"),
             Some(nearest) => format!("did you mean \"${nearest}\"?"),
@@ -115,8 +116,9 @@ impl<'a> Validator<'a> {
         });
     }
 
-    /// Whether a shell has a variable of that name: of the environment, one that the text itself sets, or one that is
-    /// written as those of the environment are.
+    /// Returns whether a name is a shell variable.
+    ///
+    /// It is one of the environment, one that the text sets, or one in the upper case of environment variables.
     fn is_shell_variable(&self, node: &SpannedValue, name: &str, nearest: &str) -> bool {
         let text = node.as_text().unwrap_or_default();
         let is_set = |before: &str, after: &str| text.contains(&format!("{before}{name}{after}"));

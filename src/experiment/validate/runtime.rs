@@ -1,9 +1,9 @@
-//! The faults of what an experiment says about its own run. Floor 0.
+//! Validates the `runtime` of an experiment.
 
 use super::Validator;
 use crate::diagnostic::suggestion;
-use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::child_pointer;
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 
 impl<'a> Validator<'a> {
@@ -17,7 +17,7 @@ impl<'a> Validator<'a> {
         }
         self.warn_unknown_keys(runtime, "/runtime", &["hypothesis", "rollbacks", "python"]);
         if let Some(python) = runtime.get("python") {
-            self.warning(python, "/runtime/python", "runtime.python is ignored: no Python runs here");
+            self.warning(python, "/runtime/python", "runtime.python is ignored: Python is not supported");
         }
         for part in ["hypothesis", "rollbacks"] {
             let Some(node) = runtime.get(part) else { continue };
@@ -44,7 +44,7 @@ impl<'a> Validator<'a> {
                 let fault = self.doubt(
                     strategy,
                     &at,
-                    format!("unknown rollback strategy '{name}': rollbacks would never be played"),
+                    format!("unknown rollback strategy '{name}': rollbacks would never run"),
                 );
                 fault.expected = Some(format!("one of {}", known.join(", ")));
                 fault.hint = suggestion(&name, known.iter().copied());

@@ -1,12 +1,12 @@
-//! The faults of timeouts and pauses: numbers of seconds that abort a run which has begun. Floor 0.
+//! Validates timeouts and pauses: invalid numbers of seconds abort a started run.
 
 use super::Validator;
 use crate::experiment::ProviderKind;
-use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
+use crate::experiment::model::child_pointer;
 use crate::value::Value;
 
-/// Units that people write behind a number, and how many seconds they are.
+/// Units that users append to a number, in seconds.
 const UNITS: [(&str, f64); 8] = [
     ("ms", 1e-3),
     ("seconds", 1.0),
@@ -19,7 +19,7 @@ const UNITS: [(&str, f64); 8] = [
 ];
 
 impl<'a> Validator<'a> {
-    /// The timeout of a provider. Of a process it is never filled, of a request it is; functions have none.
+    /// Checks the timeout of a provider. That of a request may have placeholders; functions have no timeout.
     pub(super) fn check_provider_timeout(
         &mut self,
         kind: ProviderKind,
@@ -42,7 +42,7 @@ impl<'a> Validator<'a> {
                 }
             }
             (ProviderKind::Http, SpannedKind::List(_)) => {
-                let message = "a timeout in two parts is [connect, read], which aborts the run otherwise";
+                let message = "a timeout list must be [connect, read], otherwise it aborts the run";
                 self.doubt(timeout, &at, message).expected = Some("two numbers of seconds".to_owned());
             }
             (ProviderKind::Http, _) => self.check_request_timeout(timeout, &at),
@@ -57,39 +57,40 @@ impl<'a> Validator<'a> {
         match value.as_f64() {
             Some(seconds) if seconds > 0.0 => {}
             Some(_) => {
-                let message =
-                    "a timeout of zero seconds or less is over before it begins, which aborts the run";
+                let message = "a timeout must be greater than 0 seconds, otherwise it aborts the run";
                 self.doubt(node, at, message).expected = Some("a number of seconds".to_owned());
             }
-            // it may become a number when it is filled
+            // a placeholder may become a number
             None if value.as_text().is_some_and(|text| text.contains('$')) => {}
             None => self.report_not_seconds(node, at, "the timeout of a request"),
         }
     }
 
-    /// A pause that is a number.
+    /// Checks a pause that is a number.
     pub(super) fn check_pause_length(&mut self, node: &'a SpannedValue, at: &str, side: &str) {
         let SpannedKind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
         if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
             let message =
-                format!("a pause {side} an activity cannot be less than nothing, which aborts the run");
+                format!("a pause {side} an activity must not be negative, otherwise it aborts the run");
             self.doubt(node, at, message).expected = Some("a number of seconds, 0 or more".to_owned());
         }
     }
 
     fn report_not_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
-        let message =
-            format!("{what} is a number of seconds, not {}, which aborts the run", node.kind_name());
+        let message = format!(
+            "{what} must be a number of seconds, not {}, otherwise it aborts the run",
+            node.kind_name()
+        );
         let meant = node.as_text().and_then(parse_seconds);
         let fault = self.doubt(node, at, message);
         fault.hint = Some(match meant {
-            Some(seconds) => format!("a number of seconds: {seconds}"),
-            None => "a number of seconds, such as 3".to_owned(),
+            Some(seconds) => format!("write {seconds}"),
+            None => "write a number, such as 3".to_owned(),
         });
     }
 }
 
-/// How many seconds a text is meant to be.
+/// Parses a duration that a user wrote as text, in seconds.
 fn parse_seconds(text: &str) -> Option<f64> {
     let text = text.trim();
     let is_plain = |number: &str| number.chars().all(|c| c.is_ascii_digit() || c == '.');

@@ -1,4 +1,4 @@
-//! One table: a document, and every fault it has, in order.
+//! Tables of documents with all their diagnostics, in order.
 
 use super::*;
 use crate::experiment::json;
@@ -95,7 +95,7 @@ fn whole_document_is_checked() {
             "error /title experiment requires a title",
             "error /description experiment requires a description",
             "error /method an experiment requires a method, which can be empty for only checking steady state hypothesis ",
-            "warning /methods unknown key \"methods\", which is ignored",
+            "warning /methods unknown key \"methods\" is ignored",
         ]
     );
     check("", &[]);
@@ -105,7 +105,7 @@ fn whole_document_is_checked() {
 #[test]
 fn experiment_keys_are_checked() {
     check(r#""tags": ["a", "", 5, true]"#, &["error /tags/1 exp", "error /tags/2 exp", "error /tags/3 exp"]);
-    check(r#""tags": "abc""#, &["warning /tags tags are a list"]);
+    check(r#""tags": "abc""#, &["warning /tags tags must be a list"]);
     check(r#""tags": 5"#, &["error /tags tags cannot be a number"]);
     check(r#""tags": null"#, &[]);
     check(
@@ -138,7 +138,7 @@ fn experiment_keys_are_checked() {
     );
     check(
         r#""runtime": {"hypothesis": "skip"}"#,
-        &["error /runtime/hypothesis runtime.hypothesis cannot be a text"],
+        &["error /runtime/hypothesis runtime.hypothesis cannot be a string"],
     );
 }
 
@@ -151,7 +151,7 @@ fn configuration_and_secrets_are_checked() {
         ),
         &[
             "error /configuration/a Configuration makes reference to an environment key that does not exist: NONE",
-            "error /configuration/c an entry of type env needs the name",
+            "error /configuration/c an entry of type env needs a key",
         ],
     );
     check(
@@ -165,7 +165,7 @@ fn configuration_and_secrets_are_checked() {
         &[
             "error /secrets/s/k Secrets make reference to an environment key that does not exist: NONE",
             "error /secrets/s/deep/er Secrets make reference",
-            "error /secrets/bare a group of secrets is a mapping",
+            "error /secrets/bare a group of secrets must be a mapping",
             "warning /secrets/v/t Vault secrets must now",
         ],
     );
@@ -194,7 +194,7 @@ fn activities_are_checked() {
     );
     check_activity("{}", &["error AT empty activity is no activity"]);
     check_activity("null", &["error AT empty activity is no activity"]);
-    check_activity("\"a\"", &["error AT an activity cannot be a text"]);
+    check_activity("\"a\"", &["error AT an activity cannot be a string"]);
     check_activity(
         r#"{"typ": "action"}"#,
         &[
@@ -225,11 +225,11 @@ fn activities_are_checked() {
         &with(r#""pauses": {"before": "5", "after": "${w}", "between": 1}"#),
         &[
             "error AT/pauses/before activity before pause must be a number",
-            "warning AT/pauses/after ${w} stays as it is",
+            "warning AT/pauses/after unresolved placeholder ${w}",
             "warning AT/pauses/between unknown key",
         ],
     );
-    check_activity(&with(r#""pauses": null"#), &["error AT/pauses pauses are null"]);
+    check_activity(&with(r#""pauses": null"#), &["error AT/pauses null pauses abort"]);
     check_activity(&with(r#""pauses": 5"#), &["error AT/pauses pauses cannot be a number"]);
     check_activity(&with(r#""tolerance": 0"#), &["warning AT/tolerance \"tolerance\" has no effect here"]);
     check_activity(&with(r#""dry": null, "controls": []"#), &[]);
@@ -296,7 +296,7 @@ fn references_are_checked() {
     );
     check(
         r#"{"ref": "known", "pauses": {}}"#,
-        &["warning /method/1/pauses \"pauses\" beside a \"ref\" is ignored"],
+        &["warning /method/1/pauses \"pauses\" next to \"ref\" is ignored"],
     );
     check(r#"{"ref": ""}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
     check(r#"{"ref": 5}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
@@ -352,8 +352,8 @@ fn tolerances_are_checked() {
         r#"{"type": "probe", "name": "j", "provider": {"type": "process", "path": "missing"}}"#,
         &[
             "error AT/provider/path path 'missing'",
-            "error AT/provider/arguments a probe that judges needs arguments",
-            "warning AT a process or http probe as a tolerance is met whatever it answers",
+            "error AT/provider/arguments a tolerance probe needs a mapping of arguments",
+            "warning AT a process or http probe as a tolerance is always met",
         ],
     );
 }
@@ -370,8 +370,8 @@ fn controls_are_checked() {
             "error /controls/1 Control 'b' must have a `provider` property",
             "error /controls/2/scope Control 'c' scope property must be 'before' or 'after' only",
             "error /controls/3/provider Control 'd' must have a module path",
-            "error /controls/4/provider control 'e' needs the Python module 'other'",
-            "warning /controls/5/provider control 'f' has no provider of type python",
+            "error /controls/4/provider control 'e' needs Python module 'other'",
+            "warning /controls/5/provider control 'f' has no effect: its provider",
             "error /controls/7 Control reference 'z' declaration cannot be found",
         ],
     );
@@ -405,9 +405,9 @@ fn safeguards_are_checked() {
         ),
         &[
             "error AT/0/provider/path path 'missing' cannot be found, in activity 'g'",
-            "error AT/0/type a safeguard only looks",
+            "error AT/0/type a safeguard must be a probe",
             "error AT/0/tolerance hypothesis probe tolerance must",
-            "error AT/0/frequency the frequency of a safeguard is no number",
+            "error AT/0/frequency the frequency of a safeguard must be a number",
             "error AT/1/ref a safeguard cannot refer to another probe",
             "error AT/2/tolerance a safeguard needs a tolerance",
             "error AT/3/provider an activity requires a provider",
@@ -415,8 +415,8 @@ fn safeguards_are_checked() {
             "error AT/4 an activity cannot be a number",
         ],
     );
-    check("{}", &["error AT control 's' has no list of probes"]);
-    check(r#"{"probes": "probes"}"#, &["error AT control 's' has no list of probes"]);
+    check("{}", &["error AT control 's' has no effect: it has no list of probes"]);
+    check(r#"{"probes": "probes"}"#, &["error AT control 's' has no effect: it has no list of probes"]);
     let text = format!(r#"{{"title": "t", "description": "d", "method": [], {}}}"#, guards("{}"));
     let found = diagnose(&text, &LenientRules::default());
     assert!(found.len() == 1 && found[0].starts_with("warning "), "{found:#?}");
@@ -431,7 +431,7 @@ fn without_strict_ignored_features_are_warnings() {
         [
             "warning /controls/0/provider Could not find Python module 'other' in control 'c'. Did you install the Python \
              module? The experiment will carry on running nonetheless.",
-            "warning /runtime/rollbacks/strategy unknown rollback strategy 'sometimes': rollbacks would never be played",
+            "warning /runtime/rollbacks/strategy unknown rollback strategy 'sometimes': rollbacks would never run",
         ]
     );
 }
@@ -448,8 +448,8 @@ fn invalid_seconds_are_errors() {
             r#"{{"type": "action", "name": "a", "provider": {{"type": "http", "url": "http://h/", "timeout": {timeout}}}}}"#
         )
     };
-    let no_process = "error AT/provider/timeout the timeout of a process is a number of seconds, not a ";
-    let no_request = "error AT/provider/timeout the timeout of a request is a number of seconds, not a ";
+    let no_process = "error AT/provider/timeout the timeout of a process must be a number of seconds, not a ";
+    let no_request = "error AT/provider/timeout the timeout of a request must be a number of seconds, not a ";
     for fine in ["null", "1", "0.5", "0", "true"] {
         check_activity(&process(fine), &[]);
     }
@@ -462,16 +462,16 @@ fn invalid_seconds_are_errors() {
     for wrong in ["\"3s\"", "\"3\"", "{}"] {
         check_activity(&request(wrong), &[no_request]);
     }
-    check_activity(&request("0"), &["error AT/provider/timeout a timeout of zero seconds or less"]);
-    check_activity(&request("[1]"), &["error AT/provider/timeout a timeout in two parts"]);
-    check_activity(&request("[1, -1]"), &["error AT/provider/timeout/1 a timeout of zero seconds or less"]);
+    check_activity(&request("0"), &["error AT/provider/timeout a timeout must be greater than 0"]);
+    check_activity(&request("[1]"), &["error AT/provider/timeout a timeout list must be"]);
+    check_activity(&request("[1, -1]"), &["error AT/provider/timeout/1 a timeout must be greater than 0"]);
     let pauses = |pauses: &str| {
         format!(
             r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "true"}}, "pauses": {pauses}}}"#
         )
     };
     check_activity(&pauses(r#"{"before": 0, "after": 1.5}"#), &[]);
-    let negative = "error AT/pauses/after a pause after an activity cannot be less than nothing";
+    let negative = "error AT/pauses/after a pause after an activity must not be negative";
     check_activity(&pauses(r#"{"before": true, "after": -3}"#), &[negative]);
     // what the Chaos Toolkit lets pass, leniency lets pass, too
     let lenient = diagnose(
@@ -481,7 +481,7 @@ fn invalid_seconds_are_errors() {
     assert_eq!(
         lenient,
         [
-            "warning /method/0/provider/timeout the timeout of a process is a number of seconds, not a text, which aborts the run"
+            "warning /method/0/provider/timeout the timeout of a process must be a number of seconds, not a string, otherwise it aborts the run"
         ]
     );
 }
@@ -497,12 +497,12 @@ fn duration_text_gets_a_hint_in_seconds() {
         let found = validate(&document, &LenientRules::default());
         assert_eq!(found[0].hint.as_deref(), Some(expected));
     };
-    check("3s", "a number of seconds: 3");
-    check("3", "a number of seconds: 3");
-    check("1.5 min", "a number of seconds: 90");
-    check("200ms", "a number of seconds: 0.2");
-    check("soon", "a number of seconds, such as 3");
-    check("infs", "a number of seconds, such as 3");
+    check("3s", "write 3");
+    check("3", "write 3");
+    check("1.5 min", "write 90");
+    check("200ms", "write 0.2");
+    check("soon", "write a number, such as 3");
+    check("infs", "write a number, such as 3");
 }
 
 #[test]
@@ -522,42 +522,51 @@ fn undeclared_placeholders_are_warnings() {
             r#"{{"type": "action", "name": "a", "provider": {{"type": "process", "path": "sh", "arguments": {arguments}}}}}"#
         )
     };
-    let url = "warning /method/0/provider/url ${nmae} stays as it is: neither configuration nor secrets declare nmae";
+    let url = "warning /method/0/provider/url unresolved placeholder ${nmae}: neither configuration nor secrets declare nmae";
     let check = |activity: &str, expected: &[&str]| check_with(declared, activity, expected);
     check(&request(r#""url": "http://${name}:$port/$$${token}$${nmae}$$nmae""#), &[]);
     check(&request(r#""url": "http://${nmae}/${nmae}""#), &[url]);
-    // a word behind a dollar is a slip only where it is near to a name
+    // a word after a dollar sign is a typo only if it is similar to a declared name
     check(
         &request(r#""url": "http://h/", "headers": {"A": "pa$word", "B": "$toekn"}"#),
-        &["warning /method/0/provider/headers/B $toekn stays"],
+        &["warning /method/0/provider/headers/B unresolved placeholder $toekn"],
     );
     check(
         &request(r#""url": "http://h/", "arguments": {"a": ["${other}"]}"#),
-        &["warning /method/0/provider/arguments/a/0 ${other} stays"],
+        &["warning /method/0/provider/arguments/a/0 unresolved placeholder ${other}"],
     );
     // a shell has variables of its own
     check(&process(r#"["-c", "echo ${HOME} $0 $other ${NAME} ${name}"]"#), &[]);
     check(&process(r#"["-c", "nam=1; echo $nam"]"#), &[]);
     check(&process(r#"["-c", "for nam in a; do echo $nam; done; read tokn; echo $tokn"]"#), &[]);
-    check(&process(r#"["-c", "echo ${nmae}"]"#), &["warning /method/0/provider/arguments/1 ${nmae} stays"]);
-    check(&process(r#""echo $nmae""#), &["warning /method/0/provider/arguments $nmae stays"]);
+    check(
+        &process(r#"["-c", "echo ${nmae}"]"#),
+        &["warning /method/0/provider/arguments/1 unresolved placeholder ${nmae}"],
+    );
+    check(
+        &process(r#""echo $nmae""#),
+        &["warning /method/0/provider/arguments unresolved placeholder $nmae"],
+    );
     let function = r#"{"type": "action", "name": "a", "provider": {"type": "python", "module": "m", "func": "f",
         "arguments": {"name": "${nmae}", "cmd": "echo ${other}"}}}"#;
-    check(function, &["warning /method/0/provider/arguments/name ${nmae} stays"]);
+    check(function, &["warning /method/0/provider/arguments/name unresolved placeholder ${nmae}"]);
     let paused = r#"{"type": "action", "name": "a", "provider": {"type": "process", "path": "true"},
         "pauses": {"after": "${prot}"}}"#;
-    check(paused, &["warning /method/0/pauses/after ${prot} stays"]);
+    check(paused, &["warning /method/0/pauses/after unresolved placeholder ${prot}"]);
     // what Vault has is known when it is asked
     let vault = r#""secrets": {"s": {"type": "vault", "path": "p"}}"#;
     check_with(vault, &request(r#""url": "http://${host}/""#), &[]);
     let titled = r#"{"title": "${who}", "description": "d", "method": []}"#;
     let found = diagnose(titled, &LenientRules::default());
-    let title = "warning /title ${who} stays as it is: neither configuration nor secrets declare who";
+    let title = "warning /title unresolved placeholder ${who}: neither configuration nor secrets declare who";
     assert_eq!(found, [title]);
-    check_tolerance("\"${x}\"", &["warning AT ${x} stays"]);
-    check_tolerance(r#"{"type": "regex", "pattern": "^${x}$"}"#, &["warning AT/pattern ${x} stays"]);
+    check_tolerance("\"${x}\"", &["warning AT unresolved placeholder ${x}"]);
+    check_tolerance(
+        r#"{"type": "regex", "pattern": "^${x}$"}"#,
+        &["warning AT/pattern unresolved placeholder ${x}"],
+    );
     check_tolerance(
         r#"{"type": "jsonpath", "path": "$.a", "expect": ["${x}"]}"#,
-        &["warning AT/expect/0 ${x} stays"],
+        &["warning AT/expect/0 unresolved placeholder ${x}"],
     );
 }

@@ -1,11 +1,13 @@
-//! The faults of tolerances. Floor 0.
+//! Validates tolerances.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
 use super::placeholder::PlaceholderConsumer;
 use super::{Validator, activity::ActivityPosition};
 use crate::diagnostic::suggestion;
-use crate::experiment::activity::child_pointer;
 use crate::experiment::document::{SpannedKind, SpannedValue};
-use crate::experiment::tolerance::KINDS;
+use crate::experiment::model::TOLERANCE_TYPES;
+use crate::experiment::model::child_pointer;
 use crate::value::Value;
 
 impl<'a> Validator<'a> {
@@ -51,8 +53,8 @@ impl<'a> Validator<'a> {
                 let name = kind.python_text().into_owned();
                 let message = format!("hypothesis probe tolerance type '{name}' is unsupported");
                 let fault = self.error(node.get("type").unwrap_or(node), &child_pointer(at, "type"), message);
-                fault.expected = Some(format!("one of {}", KINDS.join(", ")));
-                fault.hint = suggestion(&name, KINDS);
+                fault.expected = Some(format!("one of {}", TOLERANCE_TYPES.join(", ")));
+                fault.hint = suggestion(&name, TOLERANCE_TYPES);
                 return;
             }
         };
@@ -74,13 +76,13 @@ impl<'a> Validator<'a> {
             None => {
                 let text = pattern.to_value().python_text().into_owned();
                 let message = format!("hypothesis probe tolerance pattern {text} has an invalid type");
-                self.error(pattern, &at, message).expected = Some("a text".to_owned());
+                self.error(pattern, &at, message).expected = Some("a string".to_owned());
             }
             Some(text) => {
                 if let Err(fault) = self.rules.regex(text) {
                     let message = format!("hypothesis probe tolerance pattern {text} seems invalid: {fault}");
                     self.error(pattern, &at, message).expected =
-                        Some("a regular expression of Python".to_owned());
+                        Some("a Python regular expression".to_owned());
                 }
             }
         }
@@ -96,7 +98,7 @@ impl<'a> Validator<'a> {
             None => {
                 let text = path.to_value().python_text().into_owned();
                 let message = format!("hypothesis probe tolerance JSON path {text} has an invalid type");
-                self.error(path, &at, message).expected = Some("a text".to_owned());
+                self.error(path, &at, message).expected = Some("a string".to_owned());
             }
             Some("") => {
                 self.error(path, &at, "hypothesis probe tolerance JSON path cannot be empty");
@@ -134,8 +136,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// A judge gets the value as an argument, so it needs arguments to put it into. One whose result is never
-    /// false judges nothing.
+    /// Checks a tolerance probe. It receives the value as an argument, and its result must be able to be false.
     fn check_judge(&mut self, node: &'a SpannedValue, at: &str) {
         let Some(provider) =
             node.get("provider").filter(|provider| matches!(provider.kind, SpannedKind::Map(_)))
@@ -143,14 +144,13 @@ impl<'a> Validator<'a> {
             return;
         };
         if !matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
-            let message = "a probe that judges needs arguments, a mapping, into which the value is put";
+            let message = "a tolerance probe needs a mapping of arguments, to which the value is added";
             self.error(provider, &child_pointer(&child_pointer(at, "provider"), "arguments"), message)
                 .expected = Some("\"arguments\": {}".to_owned());
         }
         if matches!(provider.get("type").and_then(SpannedValue::as_text), Some("process" | "http")) {
-            let message = "a process or http probe as a tolerance is met whatever it answers";
-            self.warning(node, at, message).hint =
-                Some("judge with regex, jsonpath, range or a list instead".to_owned());
+            let message = "a process or http probe as a tolerance is always met";
+            self.warning(node, at, message).hint = Some("use regex, jsonpath, range or a list".to_owned());
         }
     }
 }

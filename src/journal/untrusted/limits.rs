@@ -199,7 +199,7 @@ fn environment(environment: &Environment) -> Checked {
 fn series(series: &Series) -> Checked {
     name("the name of a probe", &series.probe)?;
     name("the provider of a probe", &series.provider)?;
-    optional_name("the route to a Service", series.vantage.as_ref())?;
+    optional_name("the route to a Service", series.route.as_ref())?;
     number("the sampling period", series.period, MAX_SECONDS)?;
     number("the deadline of a sample", series.deadline, MAX_SECONDS)?;
     seconds("the detection time", series.detected_after)?;
@@ -260,14 +260,14 @@ mod tests {
                     "replicas": {"Deployment web": 2}},
                 "activities": [{"at": "/run/0", "targets": [{"kind": "Pod", "name": "p"}],
                     "effect": {"state": "confirmed"}}],
-                "samples": [{"probe": "p", "provider": "http", "period": 0.1, "deadline": 2, "vantage": null,
+                "samples": [{"probe": "p", "provider": "http", "period": 0.1, "deadline": 2, "route": null,
                     "settled": true, "phases": [
                         {"phase": "baseline", "from": 0, "to": 1, "due": 10, "missed": 0, "outcomes": {"ok": 10}, "latency": null},
                         {"phase": "fault", "from": 1, "to": 5, "due": 20, "missed": 1, "outcomes": {"ok": 4, "refused": 15},
                         "latency": {"samples": 4, "min": 1, "p50": 2, "p90": 3, "p95": 3, "p99": 3, "max": 3,
                             "histogram": [[1.0, 2]]}}],
                     "detected_after": 0.1, "recovered_after": null, "recovery_watched": 10,
-                    "raw": [[3.0, 1.5, "ok"], [3.1, null, "saturated"]], "raw_left_out": 17}]}})
+                    "raw": [[3.0, 1.5, "ok"], [3.1, null, "saturated"]], "raw_dropped": 17}]}})
     }
 
     #[test]

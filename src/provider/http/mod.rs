@@ -92,7 +92,11 @@ impl HttpProvider {
         if method == Method::GET {
             add_query(&mut url, &call.arguments)?;
         } else if json {
-            body = Some(&call.arguments).filter(|a| **a != Value::Null).map(json_text).transpose()?;
+            body = Some(&call.arguments)
+                .filter(|a| **a != Value::Null)
+                .map(json_text)
+                .transpose()
+                .map_err(|error| error.to_string())?;
         } else {
             body = form(&call.arguments)?;
             let is_form = body.is_some() && call.arguments.as_text().is_none();

@@ -1,27 +1,27 @@
-//! From values to places in a drawing. Floor 1.
+//! Scales and ticks of charts.
 
 use crate::report::summary::format_seconds;
 
-/// A linear scale. Values outside of it are drawn at its ends.
+/// A linear scale. Values outside are clamped to its ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     /// The values at the ends.
     pub(super) from: f64,
     pub(super) to: f64,
-    /// The places of the ends.
+    /// The coordinates of the ends.
     pub(super) start: f64,
     pub(super) end: f64,
 }
 
 impl Axis {
-    /// The place of a value.
+    /// Returns the coordinate of a value.
     pub(super) fn position(&self, value: f64) -> f64 {
         let span = self.to - self.from;
         let share = if span > 0.0 { ((value - self.from) / span).clamp(0.0, 1.0) } else { 0.0 };
         self.start + share * (self.end - self.start)
     }
 
-    /// Round values within the scale, no more than `most` and one.
+    /// Returns round values within the scale, at most `most` + 1.
     pub(super) fn ticks(&self, most: u32) -> Vec<f64> {
         let step = tick_step((self.to - self.from) / f64::from(most.max(1)));
         if !step.is_finite() || step <= 0.0 {
@@ -33,7 +33,7 @@ impl Axis {
     }
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is not less.
+/// Returns the smallest 1, 2 or 5 times a power of ten that is at least `least`.
 fn tick_step(least: f64) -> f64 {
     if !least.is_finite() || least <= 0.0 {
         return f64::NAN;
@@ -43,7 +43,7 @@ fn tick_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// The end of a scale that begins with nothing: round, and not less than the greatest value.
+/// Returns a round end for a scale that starts at 0 and covers the greatest value.
 pub(super) fn round_up_scale(greatest: f64) -> f64 {
     if !greatest.is_finite() || greatest <= 0.0 {
         return 1.0;
@@ -52,7 +52,7 @@ pub(super) fn round_up_scale(greatest: f64) -> f64 {
     ((greatest / step).ceil() * step).min(f64::MAX)
 }
 
-/// A moment at an axis: `-5 s`, `0 s`, `10 s`; later ones begin with `later`.
+/// Formats a time at an axis: `-5 s`, `0 s`, `10 s`; positive ones start with `later`.
 pub(super) fn format_moment(seconds: f64, later: &str) -> String {
     let sign = match seconds {
         s if s.abs() < 1e-9 => "",
@@ -62,7 +62,7 @@ pub(super) fn format_moment(seconds: f64, later: &str) -> String {
     format!("{sign}{}", format_seconds(seconds.abs()))
 }
 
-/// A place in a drawing, as SVG has it: to a tenth.
+/// Formats a coordinate for SVG, with at most one decimal.
 pub(super) fn format_coordinate(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)

@@ -1,29 +1,29 @@
-//! How long good answers took, phase by phase: a histogram on one scale, and the numbers. Floor 1.
+//! The latency of good samples by phase: histograms on one scale, and a table.
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
 use super::axis::{Axis, format_coordinate};
-use super::layout::scroll_region;
-use crate::report::invisible::replace_invisible;
+use super::svg::scroll_region;
 use crate::report::summary::{format_reaction, format_sample_counts, format_success_ratio};
 use crate::series::{LatencyStats, PhaseStats, Series};
+use crate::text::replace_invisible;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 948.0;
-/// How high the histogram of a phase is.
+/// The height of a histogram.
 const HEIGHT: f64 = 46.0;
-/// Histograms go up by a quarter from step to step.
+/// The ratio of the bounds of neighbouring histogram steps.
 const STEP: f64 = 1.25;
 
-/// What was seen of a probe in each phase.
+/// Renders the latency of a probe in each phase.
 pub(super) fn latency_section(series: &Series) -> Markup {
     let told = format_reaction(series).join(", ");
     html! {
         h4 { (replace_invisible(&series.probe)) }
-        @if !series.settled { p .note { "It did not settle before the run began." } }
+        @if !series.settled { p .note { "The probe did not settle before the run started." } }
         @if !told.is_empty() { p { (told) "." } }
         (histogram_chart(series))
         (scroll_region("samples by phase", &html! {
@@ -35,8 +35,8 @@ pub(super) fn latency_section(series: &Series) -> Markup {
                 tbody { @for seen in &series.phases { (phase_row(seen)) } }
             }
         }))
-        @if series.raw_left_out > 0 {
-            p .note { (series.raw_left_out) " samples are in the numbers and not in the drawing: only the first ones are kept one by one." }
+        @if series.raw_dropped > 0 {
+            p .note { (series.raw_dropped) " samples are counted but not drawn: the journal stores only the first ones individually." }
         }
     }
 }
@@ -57,7 +57,7 @@ fn phase_row(seen: &PhaseStats) -> Markup {
     }
 }
 
-/// One histogram per phase, all on one scale that goes up by factors.
+/// Draws one histogram per phase, on one logarithmic scale.
 fn histogram_chart(series: &Series) -> Markup {
     let known: Vec<(&PhaseStats, &LatencyStats)> =
         series.phases.iter().filter_map(|seen| Some((seen, seen.latency.as_ref()?))).collect();
@@ -67,7 +67,7 @@ fn histogram_chart(series: &Series) -> Markup {
     if !(least.is_finite() && least > 0.0 && most > least) {
         return html! {};
     }
-    // a factor of ten at least: what hardly differs is to look so
+    // at least a factor of ten: small differences must look small
     let widen = (10.0 / (most / least)).max(1.0).sqrt();
     let (least, most) = (least / widen, (most * widen).min(f64::MAX));
     let scale = Axis { from: least.ln(), to: most.ln(), start: LEFT, end: RIGHT };
@@ -109,11 +109,11 @@ fn histogram_path(latency: &LatencyStats, scale: &Axis, bottom: f64) -> String {
     path
 }
 
-/// 1, 2 and 5 times powers of ten between two numbers; powers alone where that would be many.
+/// Returns 1, 2 and 5 times powers of ten between two numbers; only the powers if those are many.
 fn scale_ticks(least: f64, most: f64) -> Vec<f64> {
     let factors: &[f64] = if most / least > 2000.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let decades = (-3..=6).flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
-    // as they are read: without what a computer makes of a tenth
+    // without floating-point errors such as 0.30000000000000004
     let round = |value: f64| if value < 1.0 { (value * 1000.0).round() / 1000.0 } else { value.round() };
     decades.map(round).filter(|value| (least..=most).contains(value)).collect()
 }

@@ -1,20 +1,21 @@
-//! The page: what stands where, and the tables. Floor 1.
+//! The structure of the page, and its tables.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::latency_chart::latency_section;
 use super::run_strips::{run_marks, run_timelines, value_strip};
-use super::timeline::{self, sentiment_class, timeline_chart};
+use super::svg::{sentiment_class, sentiment_symbol, table};
+use super::timeline::{numbered_events, timeline_chart};
 use crate::compare::RunComparison;
 use crate::report::ReportSummary;
-use crate::report::invisible::replace_invisible;
 use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, format_seconds};
+use crate::text::replace_invisible;
 
 const STYLE: &str = include_str!("style.css");
-/// Nothing is loaded, nothing runs, nothing is sent; the style stands in the page.
+/// The content security policy: nothing is loaded, executed or sent; the style is inline.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// The whole page.
+/// Renders the page.
 pub(super) fn render_page(summary: &ReportSummary) -> Markup {
     let title = format!("{}: {}", summary.headline(), summary.title());
     html! {
@@ -32,7 +33,7 @@ pub(super) fn render_page(summary: &ReportSummary) -> Markup {
                 header .(sentiment_class(summary.sentiment())) {
                     @if let Some(comparison) = &summary.comparison {
                         @for label in &comparison.confounders {
-                            p .label { strong { "Not the same on both sides: " } (replace_invisible(&label.text)) }
+                            p .label { strong { "Confounder: " } (replace_invisible(&label.text)) }
                         }
                     }
                     p .verdict { span .sign aria-hidden="true" { (sentiment_symbol(summary.sentiment())) } " " (replace_invisible(&summary.headline())) }
@@ -45,38 +46,13 @@ pub(super) fn render_page(summary: &ReportSummary) -> Markup {
                     @let alone = summary.runs.len() == 1;
                     @for (number, run) in (1..).zip(&summary.runs) { (run_section(run, number, alone)) }
                 }
-                footer { p { "Written by kubectl-chaos. Everything that is known of a run stands in its journal." } }
+                footer { p { "Written by kubectl-chaos. The journal has all details of a run." } }
             }
         }
     }
 }
 
-fn sentiment_symbol(tone: Sentiment) -> &'static str {
-    match tone {
-        Sentiment::Good => "✓",
-        Sentiment::Bad => "✗",
-        Sentiment::Unclear => "○",
-    }
-}
-
-/// A table or a drawing that may be wider than the window; whoever has only keys can scroll it, too.
-pub(super) fn scroll_region(label: &str, content: &Markup) -> Markup {
-    html! { div .scroll tabindex="0" role="group" aria-label=(label) { (content) } }
-}
-
-fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
-    scroll_region(
-        label,
-        &html! {
-            table {
-                thead { tr { @for head in heads { th scope="col" { (head) } } } }
-                tbody { (rows) }
-            }
-        },
-    )
-}
-
-/// What the comparison came to.
+/// Renders the comparison.
 fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Markup {
     html! {
         section aria-labelledby="comparison" {
@@ -84,14 +60,14 @@ fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Ma
             (run_marks(comparison))
             p { (comparison.format_counts()) "." }
             @if comparison.is_unreplicated() {
-                p .note { "That was seen once: it shows what can happen, and not how often it does." }
+                p .note { "Fewer than 3 runs per arm: this shows what can happen, not how often." }
             }
             @if let Some(needed) = &comparison.required_runs { p .note { (replace_invisible(&needed.reason)) } }
             (run_timelines(summary))
             @if !comparison.metrics.is_empty() {
-                h3 { "What was measured" }
-                @let heads = ["probe", "measure", "before", "after", "run by run", "difference", "95 % interval", "chance", "so it is"];
-                (table("what was measured", &heads, &html! {
+                h3 { "Metrics" }
+                @let heads = ["probe", "metric", "before", "after", "runs", "difference", "95 % interval", "p", "result"];
+                (table("metrics", &heads, &html! {
                     @for row in &comparison.metrics {
                         tr {
                             th scope="row" { (replace_invisible(&row.probe)) }
@@ -112,7 +88,7 @@ fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Ma
                 }
             }
             h3 { "Runs" }
-            (table("runs", &["run", "outcome", "why", "journal"], &html! {
+            (table("runs", &["run", "outcome", "reason", "journal"], &html! {
                 @for run in &comparison.runs {
                     tr {
                         th scope="row" { (run.arm.name()) " " (run.repeat) }
@@ -127,7 +103,7 @@ fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Ma
     }
 }
 
-/// One run: open where it is the only one.
+/// Renders a run; expanded if it is the only one.
 fn run_section(run: &RunSummary, number: usize, alone: bool) -> Markup {
     let head = html! {
         span .(format!("sign {}", sentiment_class(run.sentiment))) aria-hidden="true" { (sentiment_symbol(run.sentiment)) }
@@ -153,31 +129,31 @@ fn run_details(run: &RunSummary) -> Markup {
     html! {
         p {
             (replace_invisible(&run.reason)) "."
-            @if let Some(start) = &run.start { " Begun " (replace_invisible(start)) "." }
+            @if let Some(start) = &run.start { " Started " (replace_invisible(start)) "." }
             @if let Some(seconds) = run.duration { " Took " (format_seconds(seconds)) "." }
         }
         (probe_table(run))
-        h3 { "What happened when" }
+        h3 { "Timeline" }
         (timeline_chart(run))
         p .key {
-            "Lines: an action (red), its effect as it was seen (dotted), a rollback (green), by the numbers of the table. Diamonds: looks at the steady state. For each probe that was sampled the latency of good answers, their range and median; below it a thin strip where all were good, a high one where they were not."
+            "Lines: an action (red), its confirmed effect (dotted), a rollback (green), numbered as in the table. Diamonds: checks of the steady state. For each sampled probe: range and median of the latency of good samples. Below: a low strip if all samples were good, a high one if not."
         }
         (timeline_table(run))
         @if !run.samples.is_empty() {
-            h3 { "How long good answers took" }
+            h3 { "Latency of good samples" }
             @for series in &run.samples { (latency_section(series)) }
         }
-        @for (name, list) in [("What was done", &run.method), ("Rollbacks", &run.rollbacks)] {
+        @for (name, list) in [("Method", &run.method), ("Rollbacks", &run.rollbacks)] {
             @if !list.is_empty() {
                 h3 { (name) }
-                (table(name, &["step", "what became of it", "hit"], &html! { @for step in list { (step_row(step)) } }))
+                (table(name, &["step", "result", "targets"], &html! { @for step in list { (step_row(step)) } }))
             }
         }
-        h3 { "Where" }
+        h3 { "Environment" }
         dl {
             @for (name, value) in &run.environment { dt { (name) } dd { (replace_invisible(value)) } }
         }
-        h3 { "How to do it again" }
+        h3 { "Reproduction" }
         pre tabindex="0" { (replace_invisible(&run.reproduction_commands().join("\n"))) }
         details .journal {
             summary { "The journal (" (run.journal.len() / 1024 + 1) " KiB)" }
@@ -218,7 +194,7 @@ fn check_cell(look: &ProbeCheck) -> Markup {
     status_cell(look.state.sentiment(), look.state.label(), &look.observed)
 }
 
-/// A cell that says how something is, and what was seen.
+/// Renders a cell with a symbol, a label and a detail.
 fn status_cell(tone: Sentiment, shown: &str, more: &str) -> Markup {
     html! {
         td {
@@ -236,7 +212,7 @@ fn step_row(step: &SummaryStep) -> Markup {
             td {
                 @if !step.targets.is_empty() {
                     ul { @for (target, done) in &step.targets {
-                        li { (replace_invisible(target)) @if *done == Some(false) { " (not done)" } }
+                        li { (replace_invisible(target)) @if *done == Some(false) { " (not changed)" } }
                     } }
                 }
             }
@@ -244,16 +220,16 @@ fn step_row(step: &SummaryStep) -> Markup {
     }
 }
 
-/// The timeline as a table, with the numbers of the drawing.
+/// Renders the timeline as a table, with the numbers of the chart.
 fn timeline_table(run: &RunSummary) -> Markup {
     if run.timeline.is_empty() {
         return html! {};
     }
-    let marks = timeline::numbered_events(run);
+    let marks = numbered_events(run);
     let number = |index: usize| marks.iter().find(|(at, _)| *at == index).map(|(_, mark)| mark.number);
     table(
-        "what happened when",
-        &["no.", "after", "what"],
+        "timeline",
+        &["no.", "time", "event"],
         &html! {
             @for (index, moment) in run.timeline.iter().enumerate() {
                 tr {

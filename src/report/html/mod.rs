@@ -1,24 +1,28 @@
-//! HTML: one file that holds everything, for a browser, readable without scripts. Floor 1.
+//! Renders a report as one HTML file without scripts or external resources.
 //!
 //! ```text
-//!  page      the order of things, the tables
-//!  timeline  phases, faults, and each probe's latency and outcome over time
-//!  spread    how long good answers took, phase by phase
-//!  arms      the runs of both arms side by side
-//!  axis      scales and their ticks
+//!  layout         the structure of the page, the tables
+//!  timeline       phases, actions, and each probe's latency and outcomes over time
+//!  latency_chart  the latency of good samples by phase
+//!  run_strips     the runs of both arms, side by side
+//!  svg            elements that several charts share
+//!  buckets        samples grouped by time
+//!  axis           scales and their ticks
 //! ```
 //!
-//! The template engine escapes every text; the policy in the head lets nothing be loaded or run, whatever a text tries.
+//! The template engine escapes every text. The content security policy prevents loading and execution in any case.
 
 mod axis;
+mod buckets;
 mod latency_chart;
 mod layout;
 mod run_strips;
+mod svg;
 mod timeline;
 
 use super::ReportSummary;
 
-/// The report.
+/// Renders the report.
 pub fn render(summary: &ReportSummary) -> String {
     layout::render_page(summary).into_string()
 }
@@ -32,13 +36,12 @@ mod tests {
     #[test]
     fn confounders_precede_verdict() {
         let page = render(&comparison_with_confounder("x"));
-        let (label, verdict) =
-            (page.find("Not the same on both sides: "), page.find(r#"<p class="verdict">"#));
+        let (label, verdict) = (page.find("Confounder: "), page.find(r#"<p class="verdict">"#));
         assert!(label.is_some() && label < verdict, "{page}");
-        assert!(!page.contains("That was seen once"), "{page}");
+        assert!(!page.contains("Fewer than 3 runs"), "{page}");
     }
 
-    /// How many elements are begun, and how many are ended.
+    /// Counts the tags, and the closing tags.
     fn elements(page: &str) -> (usize, usize) {
         let body = page.split_once("</style>").unwrap().1;
         (body.matches('<').count(), body.matches("</").count())
@@ -52,7 +55,7 @@ mod tests {
             "✗</span> not met: <span class=\"seen\">status 500: deviated",
             "took effect",
             "1 of 2 ok, 1 refused, 1 not taken in time",
-            "noticed after 0.1 s.",
+            "detected after 0.1 s.",
             "p95",
             "jq .experiment deviated &gt; again.json",
         ] {
@@ -66,7 +69,7 @@ mod tests {
     proptest! {
         #[test]
         fn untrusted_text_adds_no_html_element(text in r#".*|[<>&"'`/=-]{0,20}(<script>|</pre>|<!--|]]>|" onload="x)?\PC{0,10}"#) {
-            // what says nothing has no element
+            // an empty text has no element
             let page = render(&summary_with_text(&format!("x{text}")));
             prop_assert_eq!(elements(&page), elements(&render(&summary_with_text("x"))));
             prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
@@ -74,7 +77,7 @@ mod tests {
 
         #[test]
         fn extreme_numbers_render_without_nan(period: f64, from: f64, to: f64, latency: f64) {
-            // JSON has no other numbers
+            // JSON has finite numbers only
             prop_assume!([period, from, to, latency * 3.0].iter().all(|number| number.is_finite()));
             let page = render(&summary_with_numbers("x", period, [from, to], latency));
             prop_assert!(page.len() < 200_000);

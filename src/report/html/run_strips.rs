@@ -1,26 +1,26 @@
-//! The runs of both arms side by side. Floor 1.
+//! The runs of both arms, side by side.
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
 use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
-use super::layout::scroll_region;
-use super::timeline::{bucket_count, bucket_samples};
+use super::buckets::{bucket_count, bucket_samples};
+use super::svg::scroll_region;
 use crate::compare::{Arm, CensoredValue, ComparedRun, Metric, MetricResult, RunComparison, RunOutcomeKind};
 use crate::report::ReportSummary;
-use crate::report::invisible::replace_invisible;
 use crate::report::summary::RunSummary;
 use crate::series::{SampleOutcome as Sampled, SamplePhase, Series};
+use crate::text::replace_invisible;
 
-/// How many runs are drawn one below the other.
+/// The maximum number of drawn runs.
 const MAX_RUNS: usize = 40;
-/// How many probes are drawn so.
+/// The maximum number of drawn probes.
 const MAX_PROBES: usize = 10;
-/// Into how many steps of time the samples of a run are put together at most.
+/// The maximum number of time steps of a run.
 const STEPS: u16 = 160;
 
-/// A mark for each run of an arm: what it came to.
+/// Renders a mark with the outcome of each run.
 pub(super) fn run_marks(comparison: &RunComparison) -> Markup {
     html! {
         div .arms {
@@ -45,7 +45,7 @@ fn outcome_symbol(run: &ComparedRun) -> (&'static str, &'static str) {
     }
 }
 
-/// The values of a row, run by run, on one line: before above, after below.
+/// Draws the values of a metric, one mark per run: before above, after below.
 pub(super) fn value_strip(row: &MetricResult) -> Markup {
     const WIDTH: f64 = 130.0;
     let value = |seen: &CensoredValue| seen.value.or(seen.lower_bound);
@@ -69,7 +69,7 @@ pub(super) fn value_strip(row: &MetricResult) -> Markup {
     }
 }
 
-/// For every probe that was sampled: the outcomes of every run over time, the begin of the fault in one line.
+/// Draws the outcomes of every run over time, for each sampled probe, aligned at the start of the fault.
 pub(super) fn run_timelines(summary: &ReportSummary) -> Markup {
     let runs: Vec<&RunSummary> = summary
         .runs
@@ -83,7 +83,7 @@ pub(super) fn run_timelines(summary: &ReportSummary) -> Markup {
             probes.push(&series.probe);
         }
     }
-    // where most went wrong, something is to be seen
+    // probes with the most bad samples first
     let wrong = |probe: &&str| {
         let series = runs.iter().flat_map(|run| &run.samples).filter(|series| series.probe == *probe);
         std::cmp::Reverse(series.flat_map(|one| &one.raw).filter(|sample| sample.2 != Sampled::Ok).count())
@@ -97,12 +97,12 @@ pub(super) fn run_timelines(summary: &ReportSummary) -> Markup {
             (probe_runs_chart(probe, &series))
         }
         @if !runs.is_empty() {
-            p .key { "Each line is a run. Low and green: every sample was as it should be. High and red: some, or all, were not." }
+            p .key { "Each line is a run. Low and green: all samples were good. High and red: some or all were not." }
         }
     }
 }
 
-/// The moment that a run's samples are counted from: the begin of the fault, else the end of what there is.
+/// Returns the time to align a run at: the start of the fault, or else the end of the last phase.
 fn fault_start(series: &Series) -> f64 {
     let begin = series.seen(SamplePhase::Fault).map(|fault| fault.from);
     begin.or(series.phases.last().map(|phase| phase.to)).filter(|at| at.is_finite()).unwrap_or(0.0)
@@ -138,7 +138,7 @@ fn probe_runs_chart(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
                     path .poor d=(poor) {}
                 }
                 line .mark .action x1=(format_coordinate(time.position(0.0))) x2=(format_coordinate(time.position(0.0))) y1="14" y2=(format_coordinate(bottom)) {}
-                text .small text-anchor="middle" x=(format_coordinate(time.position(0.0))) y="11" { "the fault begins" }
+                text .small text-anchor="middle" x=(format_coordinate(time.position(0.0))) y="11" { "start of the fault" }
                 @for tick in time.ticks(9) {
                     text .small text-anchor="middle" x=(format_coordinate(time.position(tick))) y=(format_coordinate(bottom + 14.0)) { (format_moment(tick, "+")) }
                 }
@@ -147,7 +147,7 @@ fn probe_runs_chart(probe: &str, runs: &[(&RunSummary, &Series)]) -> Markup {
     }
 }
 
-/// The steps in which all was well, and the others, which are higher the more was not.
+/// Draws the steps with good samples only, and the others, whose height is the share of bad samples.
 fn outcome_paths(series: &Series, time: &Axis, bottom: f64) -> (String, String) {
     let begin = fault_start(series);
     let (mut fine, mut poor) = (String::new(), String::new());

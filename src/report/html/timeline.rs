@@ -1,46 +1,46 @@
-//! What happened when, drawn: phases, faults, and each probe's latency and outcome. Floor 1.
+//! The timeline of a run as a chart: phases, actions, and each probe's latency and outcomes.
 //!
-//! Everything of a run stands in one drawing, so that what happened at the same time stands in one line. Time is in
-//! seconds since the run began; sampling began before.
+//! One chart has everything, so that simultaneous events are aligned. Time is in seconds since the start of the run;
+//! sampling starts earlier.
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
 use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
+use super::buckets::{TimeBucket, bucket_count, bucket_samples};
+use super::svg::sentiment_class;
 use crate::clock::Timestamp;
-use crate::report::invisible::replace_invisible;
-use crate::report::summary::{
-    RunSummary, Sentiment, TimelineEventKind, format_seconds, format_success_ratio,
-};
-use crate::series::{RawSample, SampleOutcome, SamplePhase, Series};
+use crate::report::summary::{RunSummary, TimelineEventKind, format_seconds, format_success_ratio};
+use crate::series::{SamplePhase, Series};
+use crate::text::replace_invisible;
 
-/// The width of the drawing.
+/// The width of the chart.
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 948.0;
-/// Where the lane of what was done ends.
+/// The lower end of the lane of actions.
 const ACTION_LANE_END: f64 = 56.0;
-/// How high a probe's lane is, its name included.
+/// The height of a probe's lane, including its name.
 const LANE_HEIGHT: f64 = 150.0;
-/// Within it: where latencies begin and end, and where outcomes stand.
+/// The parts of a probe's lane: latency and outcomes.
 const LATENCY: (f64, f64) = (28.0, 112.0);
 const OUTCOME: (f64, f64) = (118.0, 134.0);
-/// How many probes are drawn.
+/// The maximum number of drawn probes.
 const MAX_LANES: usize = 20;
-/// How many things are numbered.
+/// The maximum number of numbered events.
 const MAX_MARKS: usize = 40;
-/// Into how many steps of time samples are put together at most.
+/// The maximum number of time steps.
 const STEPS: u16 = 220;
 
-/// Something that was done, by its number in the drawing.
+/// A numbered event of the chart.
 pub(super) struct TimelineMark {
     pub(super) number: usize,
     at: f64,
     kind: TimelineEventKind,
 }
 
-/// What is numbered of a run's timeline, by its place there.
+/// Returns the numbered events of a run, by their index in its timeline.
 pub(super) fn numbered_events(run: &RunSummary) -> Vec<(usize, TimelineMark)> {
     let is_done = |kind: TimelineEventKind| {
         matches!(kind, TimelineEventKind::Action | TimelineEventKind::Effect | TimelineEventKind::Rollback)
@@ -52,13 +52,13 @@ pub(super) fn numbered_events(run: &RunSummary) -> Vec<(usize, TimelineMark)> {
         .collect()
 }
 
-/// Seconds from the begin of sampling to the begin of the run.
+/// Returns the seconds from the start of sampling to the start of the run.
 fn sampling_lead(run: &RunSummary, series: &Series) -> f64 {
     let moment = |text: Option<&str>| text.and_then(Timestamp::parse);
     if let (Some(run), Some(sampling)) = (moment(run.start.as_deref()), moment(series.began.as_deref())) {
         return run.since(sampling);
     }
-    // without the moment itself: the fault began with the first action
+    // without a timestamp: the fault starts with the first action
     let first = run.timeline.iter().find(|moment| moment.kind == TimelineEventKind::Action);
     match (series.seen(SamplePhase::Fault), first) {
         (Some(fault), Some(action)) => fault.from - action.at,
@@ -66,7 +66,7 @@ fn sampling_lead(run: &RunSummary, series: &Series) -> f64 {
     }
 }
 
-/// The drawing; nothing where nothing is known of times.
+/// Renders the chart; empty without known times.
 pub(super) fn timeline_chart(run: &RunSummary) -> Markup {
     let end = run.timeline.last().map_or(0.0, |moment| moment.at).max(run.duration.unwrap_or(0.0));
     let lanes: Vec<&Series> = run.samples.iter().take(MAX_LANES).collect();
@@ -108,7 +108,7 @@ pub(super) fn timeline_chart(run: &RunSummary) -> Markup {
     }
 }
 
-/// The drawing in words.
+/// Describes the chart for screen readers.
 fn chart_description(run: &RunSummary) -> String {
     let mut text = format!("{}: {}.", run.label(), run.verdict);
     for series in run.samples.iter().take(MAX_LANES) {
@@ -119,15 +119,6 @@ fn chart_description(run: &RunSummary) -> String {
         }
     }
     replace_invisible(&text)
-}
-
-/// The class of a tone.
-pub(super) fn sentiment_class(tone: Sentiment) -> &'static str {
-    match tone {
-        Sentiment::Good => "good",
-        Sentiment::Bad => "bad",
-        Sentiment::Unclear => "unclear",
-    }
 }
 
 fn phase_bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
@@ -144,7 +135,7 @@ fn phase_bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
 
 fn event_mark(mark: &TimelineMark, time: &Axis, bottom: f64) -> Markup {
     let x = time.position(mark.at);
-    // neighbours stand on other lines
+    // neighbours alternate between two lines
     let y = 26.0 + 11.0 * [0.0, 1.0][mark.number % 2];
     let kind = match mark.kind {
         TimelineEventKind::Rollback => "rollback",
@@ -173,57 +164,7 @@ fn time_axis(time: &Axis, y: f64) -> Markup {
     }
 }
 
-/// Samples that were due in one step of time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct TimeBucket {
-    /// How many were good, and how many were not.
-    pub(super) good: u32,
-    pub(super) bad: u32,
-    /// The latencies of the good ones, in order.
-    latencies: Vec<f64>,
-}
-
-impl TimeBucket {
-    fn median(&self) -> Option<f64> {
-        self.latencies.get(self.latencies.len() / 2).copied()
-    }
-}
-
-/// How many steps there are in a time: `most`, or fewer where samples come less often.
-pub(super) fn bucket_count(series: &Series, seconds: f64, most: u16) -> u16 {
-    let slots = (seconds / series.period).round();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is within bounds
-    if slots >= 1.0 && slots < f64::from(most) { slots as u16 } else { most }
-}
-
-/// Puts samples together: `count` equal steps of time from one moment to another.
-pub(super) fn bucket_samples(raw: &[RawSample], from: f64, to: f64, count: u16) -> Vec<TimeBucket> {
-    let count = count.max(1);
-    let mut buckets = vec![TimeBucket::default(); usize::from(count)];
-    let step = (to - from) / f64::from(count);
-    if !(step.is_finite() && step > 0.0) {
-        return buckets;
-    }
-    for RawSample(due, latency, outcome) in raw {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // what does not fit is the first or last
-        let index = ((due - from) / step).clamp(0.0, f64::from(count) - 1.0) as usize;
-        let bucket = &mut buckets[index];
-        if *outcome == SampleOutcome::Ok {
-            bucket.good += 1;
-            bucket.latencies.extend(latency.filter(|latency| latency.is_finite()));
-        } else {
-            bucket.bad += 1;
-        }
-    }
-    for bucket in &mut buckets {
-        bucket.latencies.sort_by(f64::total_cmp);
-    }
-    buckets
-}
-
-/// The lane of a probe: its name, latencies of good samples from the least to the greatest with their median, and the
-/// share of those that were not good.
+/// Draws the lane of a probe: its name, range and median of the latency of good samples, and the share of bad ones.
 fn probe_lane(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
     let span = (series.raw.iter().map(|sample| sample.0)).filter(|due| due.is_finite());
     let (from, to) = span.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), due| (a.min(due), b.max(due)));
@@ -286,7 +227,7 @@ fn probe_lane(series: &Series, lead: f64, time: &Axis, top: f64) -> Markup {
     }
 }
 
-/// One step of the strip of outcomes: low where all were good, and higher the more were not.
+/// Appends one step of the outcome strip: low if all samples were good, and higher with more bad ones.
 fn append_outcome(step: &TimeBucket, x: f64, width: f64, top: f64, path: &mut String) {
     let (begin, end) = (top + OUTCOME.0, top + OUTCOME.1);
     let share = f64::from(step.bad) / f64::from(step.good + step.bad);
@@ -301,28 +242,7 @@ fn append_outcome(step: &TimeBucket, x: f64, width: f64, top: f64, path: &mut St
     );
 }
 
-/// A latency at an axis.
+/// Formats a latency at an axis.
 fn format_latency(value: f64) -> String {
     if value >= 1000.0 { format_seconds(value / 1000.0) } else { format!("{} ms", format_coordinate(value)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_are_bucketed_by_time() {
-        let raw = [
-            RawSample(0.0, Some(3.0), SampleOutcome::Ok),
-            RawSample(0.4, Some(1.0), SampleOutcome::Ok),
-            RawSample(0.9, None, SampleOutcome::Refused),
-            RawSample(1.0, Some(2.0), SampleOutcome::Ok),
-            RawSample(9.0, Some(9.0), SampleOutcome::Timeout),
-        ];
-        let steps = bucket_samples(&raw, 0.0, 2.0, 2);
-        assert_eq!((steps[0].good, steps[0].bad, steps[0].median()), (2, 1, Some(3.0)));
-        assert_eq!((steps[1].good, steps[1].bad, steps[1].latencies.as_slice()), (1, 1, [2.0].as_slice()));
-        assert_eq!(bucket_samples(&raw, 0.0, f64::INFINITY, 2), vec![TimeBucket::default(); 2]);
-        assert_eq!(bucket_samples(&raw, 0.0, 1.0, 0).len(), 1);
-    }
 }

@@ -1,17 +1,16 @@
-//! Texts of others in Markdown: they are shown, and nothing else. Floor 1.
+//! Escapes untrusted text in Markdown.
 //!
-//! On GitHub a text can mention people, refer to issues, link, become HTML or break a table. Marks of Markdown get a
-//! backslash; what has a meaning without marks (mentions, references, commits, addresses) is broken up by an invisible
-//! mark.
+//! On GitHub, text can mention users, refer to issues, link, become HTML or break a table. Markdown characters get a
+//! backslash. An invisible character interrupts what has a meaning without them: mentions, references, commits, URLs.
 
-use crate::report::invisible::{is_invisible, replace_invisible};
+use crate::text::{is_invisible, replace_invisible};
 
-/// Separates without being seen, so that `@name` is no mention.
+/// An invisible character that interrupts `@name`, so that it does not mention a user.
 const WORD_JOINER: char = '\u{2060}';
-/// As many hexadecimal digits as GitHub takes for a commit, at least.
+/// The minimum number of hexadecimal digits that GitHub takes for a commit.
 const MIN_COMMIT_DIGITS: usize = 7;
 
-/// Where a text has to be broken up so that no word of it is a commit: before these characters.
+/// Returns the positions before which a text is interrupted, so that no word is a commit.
 fn commit_breaks(text: &[char]) -> Vec<bool> {
     let mut found = vec![false; text.len()];
     let mut from = 0;
@@ -27,7 +26,7 @@ fn commit_breaks(text: &[char]) -> Vec<bool> {
     found
 }
 
-/// A text within a line.
+/// Escapes a text within a line.
 pub fn escape_inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut before = ' ';
@@ -47,24 +46,24 @@ pub fn escape_inline(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // mentions, references, addresses, emoji
+            // mentions, references, URLs, emoji
             '@' | '#' | ':' => {
                 out.push(c);
                 out.push(WORD_JOINER);
             }
-            // the beginning of a list or a rule
+            // the start of a list or a rule
             '+' | '-' if before == ' ' => {
                 out.push('\\');
                 out.push(c);
             }
-            // GH-1 refers to an issue, by whatever Markdown it came about, and ABC-1 to what a repository says
+            // GH-1 refers to an issue; ABC-1 is a link if the repository configures it
             '-' if matches!(before, 'h' | 'H')
                 || before.is_ascii_uppercase() && chars.get(at + 1).is_some_and(char::is_ascii_digit) =>
             {
                 out.push(c);
                 out.push(WORD_JOINER);
             }
-            // www.example.com would be a link
+            // GitHub links www.example.com
             '.' if out.len() >= 3 && out.as_bytes()[out.len() - 3..].eq_ignore_ascii_case(b"www") => {
                 out.push(WORD_JOINER);
                 out.push(c);
@@ -76,7 +75,7 @@ pub fn escape_inline(text: &str) -> String {
     out
 }
 
-/// A text in an HTML element, where marks of Markdown mean nothing.
+/// Escapes a text in an HTML element, where Markdown characters have no meaning.
 pub fn escape_element(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let chars: Vec<char> = text.trim().chars().collect();
@@ -101,7 +100,7 @@ pub fn escape_element(text: &str) -> String {
     out
 }
 
-/// A value that somebody may want to copy: what would be broken up is written as code, where nothing refers to anything.
+/// Escapes a value that users copy: as code if it would be interrupted otherwise.
 pub(super) fn copyable_value(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-');
     let chars: Vec<char> = text.chars().collect();
@@ -112,13 +111,12 @@ pub(super) fn copyable_value(text: &str) -> String {
     }
 }
 
-/// A text in a cell of a table.
+/// Escapes a text in a cell of a table.
 pub fn escape_cell(text: &str) -> String {
     escape_inline(text)
 }
 
-/// A block of code, fenced by more backticks than there are in it. No line of it begins a comment of HTML, hidden
-/// lines of ours included.
+/// Creates a code block with a longer fence than any in the text. No line starts an HTML comment.
 pub fn code_block(text: &str) -> String {
     let mut longest = 0;
     let mut run = 0;
@@ -152,7 +150,7 @@ mod tests {
         check("www.example.com", "www\u{2060}.example.com");
         check("\u{202e}evil\u{0}", "\u{fffd}evil\u{fffd}");
         check("&amp;", "&amp;amp;");
-        // commits, and what a repository may make links of
+        // commits, and references that a repository can configure
         check("0123456 7", "012345\u{2060}6 7");
         check("(a1b2c3d4e5f60)", "\\(a1b2c3\u{2060}d4e5f6\u{2060}0\\)");
         check("eve/web@abcdef0", "eve/web@\u{2060}abcdef\u{2060}0");

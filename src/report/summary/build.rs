@@ -1,4 +1,4 @@
-//! Makes a summary of a journal: ours, or the Chaos Toolkit's. Floor 1.
+//! Summarizes a journal, of kubectl-chaos or of the Chaos Toolkit.
 
 use super::{
     ProbeCheck, ProbeCheckState, ProbeRow, ReproductionInputs, RunSummary, Sentiment, StepStatus,
@@ -10,18 +10,19 @@ use crate::journal::{
     EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
 };
 use crate::mutation::EffectState;
+use crate::text::truncate;
 use crate::value::Value;
 
-/// How long texts may be, in characters.
+/// The maximum length of a text, in characters.
 const MAX_TEXT: usize = 240;
-/// How many targets are told one by one.
+/// The maximum number of listed targets.
 const MAX_TARGETS: usize = 50;
-/// What secrets are masked by.
+/// The mask of secrets.
 const MASK: &str = "***";
-/// How many moments are told.
+/// The maximum number of events.
 const MAX_EVENTS: usize = 500;
 
-/// What one run came to.
+/// Summarizes one run.
 pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
     let own = content.extension.as_ref();
@@ -49,7 +50,7 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
     }
 }
 
-/// What it takes to do it again. Names that are more than a name are left out: somebody pastes them into a shell.
+/// Collects the inputs of a reproduction. Unusual names are omitted: users paste the commands into a shell.
 fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     let experiment = &record.content.experiment;
     let is_plain = |name: &&String| {
@@ -79,7 +80,7 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     }
 }
 
-/// Returns the verdict, and why. A journal of the Chaos Toolkit has none and is judged here.
+/// Returns verdict and reason. A journal of the Chaos Toolkit has no verdict and is judged here.
 fn verdict(record: &Record) -> (String, String) {
     let Some(extension) = &record.content.extension else {
         let (verdict, reason) = judge(&record.content, Strictness::Lenient);
@@ -117,7 +118,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
     let stood = own.and_then(|own| own.environment.as_ref());
     add("nodes", stood.and_then(|stood| stood.nodes).map(|nodes| nodes.to_string()).as_deref());
     for way in own.iter().flat_map(|own| &own.services).take(MAX_TARGETS) {
-        add("service", Some(&format!("{} by {}", way.service, way.access)));
+        add("service", Some(&format!("{} via {}", way.service, way.access)));
     }
     for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
         let value = value.as_text().map_or_else(|| to_json(value), str::to_owned);
@@ -130,7 +131,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
     pairs
 }
 
-/// The names of what an experiment declares under a key, references included.
+/// Returns the declared activities of a list, including references: name, whether it is an action, tolerance.
 fn declared_activities(experiment: &Value) -> Vec<(String, bool, String)> {
     let entry = |one: &Value| {
         let name = one["name"].as_text().or(one["ref"].as_text()).unwrap_or("(no name)");
@@ -168,7 +169,7 @@ fn probe_rows(record: &Record) -> Vec<ProbeRow> {
     declared.into_iter().enumerate().map(row).collect()
 }
 
-/// Of several looks the first that was not met, else the last that was looked at.
+/// Returns the first failed check, or else the last that was reached.
 fn worst_check(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
     let unmet = looks.iter().filter(|look| look.state.sentiment() == Sentiment::Bad).count();
     let seen = looks.iter().filter(|look| look.state != ProbeCheckState::NotReached).count();
@@ -213,7 +214,7 @@ fn summary_steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) 
         }
         found.push(summary_step(record, one, name, &format!("{at}/{index}")));
     }
-    // rollbacks that were never begun were not asked for, or could not be played
+    // also rollbacks that the strategy skipped
     for (name, is_action, _) in missing {
         found.push(SummaryStep {
             name,
@@ -310,7 +311,7 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     moments
 }
 
-/// Formats an output in short: the status of a response or a process, and the beginning of what it said.
+/// Formats an output: the status of a response or a process, and the start of its text.
 fn format_output(output: &Value) -> String {
     let said = |value: &Value| value.as_text().map_or_else(|| compact_json(value), shorten);
     let Value::Int(status) = &output["status"] else {
@@ -335,7 +336,7 @@ fn to_json(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// A value without what would be cut anyway: a body may be large.
+/// Shortens a value before it is formatted: a body may be large.
 fn shorten_json(value: &Value, depth: usize) -> Value {
     match value {
         Value::Text(text) => shorten(text).into(),
@@ -351,12 +352,9 @@ fn shorten_json(value: &Value, depth: usize) -> Value {
     }
 }
 
-/// The beginning of a text.
+/// Shortens a text.
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
+    truncate(text, MAX_TEXT)
 }
 
 #[cfg(test)]
@@ -446,9 +444,9 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "# *** in it stands for secrets: put them back, or run the experiment's own file",
-                "# with the same --var, where any were given: a, b",
-                "# with these in the environment: B, K",
+                "# *** masks secrets: restore them, or run the original file",
+                "# pass the original --var for: a, b",
+                "# set in the environment: B, K",
                 "kubectl chaos run again.json --journal-path again-journal.json -n shop --embedded --apply MANIFESTS --dry \
                  pause",
             ]

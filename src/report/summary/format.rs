@@ -1,26 +1,27 @@
-//! The words that all reports use. Floor 1.
+//! The texts that all reports share.
 
 use super::{ProbeCheckState, ReportSummary, ReproductionInputs, RunSummary, Sentiment, StepStatus};
-use crate::compare::{ComparisonVerdict, format_percent};
+use crate::compare::ComparisonVerdict;
 use crate::series::{MISSED, PhaseStats, SampleOutcome, SamplePhase, Series};
+use crate::text::{format_percent, format_significant};
 
-/// The context of a rehearsal.
+/// The context name of the embedded cluster.
 const EMBEDDED_CONTEXT: &str = "embedded";
 
 impl ReportSummary {
-    /// The one line that stands above everything: `fixed (after: holds)`, `deviated`.
+    /// Returns the headline: `fixed (after: holds)`, `deviated`.
     pub fn headline(&self) -> String {
         match (&self.comparison, self.runs.as_slice()) {
             (Some(comparison), _) => comparison.headline(),
             (None, [run]) => run.verdict.clone(),
             (None, runs) => {
                 let held = runs.iter().filter(|run| run.sentiment == Sentiment::Good).count();
-                format!("{held} of {} runs as they should be", runs.len())
+                format!("{held} of {} runs passed", runs.len())
             }
         }
     }
 
-    /// Why.
+    /// Returns the reason for the headline.
     pub fn reason(&self) -> String {
         match (&self.comparison, self.runs.as_slice()) {
             (Some(comparison), _) => comparison.reason.clone(),
@@ -29,7 +30,7 @@ impl ReportSummary {
         }
     }
 
-    /// How it is to be taken.
+    /// Returns whether the result is good or bad.
     pub fn sentiment(&self) -> Sentiment {
         match &self.comparison {
             Some(comparison) => match comparison.verdict {
@@ -43,9 +44,9 @@ impl ReportSummary {
         }
     }
 
-    /// The title: that of the experiments, where they have the same.
+    /// Returns the title of the experiment, or of the first one.
     pub fn title(&self) -> String {
-        let Some(first) = self.runs.first() else { return "nothing".to_owned() };
+        let Some(first) = self.runs.first() else { return "no runs".to_owned() };
         if self.runs.iter().all(|run| run.title == first.title) {
             return first.title.clone();
         }
@@ -54,7 +55,7 @@ impl ReportSummary {
 }
 
 impl RunSummary {
-    /// Which run it is among several: `before 1`, else where its journal came from.
+    /// Returns the label of the run: `before 1`, or the path of its journal.
     pub fn label(&self) -> String {
         match &self.arm {
             Some((arm, repeat)) => format!("{arm} {repeat}"),
@@ -62,8 +63,9 @@ impl RunSummary {
         }
     }
 
-    /// How to run the same again, as far as the journal says. Neither the experiment's own file nor the journal is
-    /// written over.
+    /// Returns the commands that reproduce the run, as far as the journal states it.
+    ///
+    /// They overwrite neither the experiment nor the journal.
     pub fn reproduction_commands(&self) -> Vec<String> {
         let ReproductionInputs { configuration, environment, masked, dry } = &self.reproduction;
         let mut lines = vec![format!("jq .experiment {} > again.json", shell_quote(&self.source))];
@@ -72,16 +74,16 @@ impl RunSummary {
                 lines.push(format!("# {text}{}", names.join(", ")));
             }
         };
-        note(*masked, "*** in it stands for secrets: put them back, or run the experiment's own file", &[]);
-        note(!configuration.is_empty(), "with the same --var, where any were given: ", configuration);
-        note(!environment.is_empty(), "with these in the environment: ", environment);
+        note(*masked, "*** masks secrets: restore them, or run the original file", &[]);
+        note(!configuration.is_empty(), "pass the original --var for: ", configuration);
+        note(!environment.is_empty(), "set in the environment: ", environment);
         let mut command = "kubectl chaos run again.json --journal-path again-journal.json".to_owned();
-        let stood = |wanted: &str| self.environment.iter().find(|(name, _)| *name == wanted);
-        // one that a trial made for the run is gone with it
-        if let Some((_, name)) = stood("namespace").filter(|_| !self.is_trial_run) {
+        let find = |wanted: &str| self.environment.iter().find(|(name, _)| *name == wanted);
+        // the namespace of a trial is deleted with the run
+        if let Some((_, name)) = find("namespace").filter(|_| !self.is_trial_run) {
             command += &format!(" -n {}", shell_quote(name));
         }
-        if stood("context").is_some_and(|(_, context)| context == EMBEDDED_CONTEXT) {
+        if find("context").is_some_and(|(_, context)| context == EMBEDDED_CONTEXT) {
             command += " --embedded --apply MANIFESTS";
         }
         if let Some(what) = dry {
@@ -92,7 +94,7 @@ impl RunSummary {
         lines
     }
 
-    /// The flag by which it was sampled.
+    /// Returns the sampling flag of the run.
     fn sampling_flag(&self) -> String {
         let Some(first) = self.samples.first() else { return String::new() };
         let alike = self.samples.iter().all(|series| series.period.to_bits() == first.period.to_bits());
@@ -100,30 +102,30 @@ impl RunSummary {
         if alike && (1.0..=3_600_000.0).contains(&milliseconds) {
             format!(" --sample={milliseconds}ms")
         } else {
-            // each as often as is usual for it
+            // different periods: the defaults
             " --sample".to_owned()
         }
     }
 }
 
-/// As a shell takes it.
+/// Quotes a text for a shell.
 fn shell_quote(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| "FILE".to_owned(), std::borrow::Cow::into_owned)
 }
 
 impl ProbeCheckState {
-    /// What is said of it.
+    /// Returns the label in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::Met => "met",
             Self::Unmet => "not met",
-            Self::Failed => "could not be measured",
-            Self::NotReached => "not looked at",
-            Self::Dry => "left out",
+            Self::Failed => "failed",
+            Self::NotReached => "not checked",
+            Self::Dry => "skipped",
         }
     }
 
-    /// How it is to be taken.
+    /// Returns whether the result is good or bad.
     pub fn sentiment(self) -> Sentiment {
         match self {
             Self::Met => Sentiment::Good,
@@ -134,21 +136,21 @@ impl ProbeCheckState {
 }
 
 impl StepStatus {
-    /// What is said of it.
+    /// Returns the label in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::TookEffect => "took effect",
-            Self::Unconfirmed => "not seen to take effect",
-            Self::NotKnown => "carried out; whether it took effect is not known",
+            Self::Unconfirmed => "effect not observed",
+            Self::NotKnown => "executed; effect unknown",
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::Cut => "cut off",
+            Self::Cut => "interrupted",
             Self::NotReached => "not reached",
-            Self::Dry => "left out",
+            Self::Dry => "skipped",
         }
     }
 
-    /// How it is to be taken.
+    /// Returns whether the result is good or bad.
     pub fn sentiment(self) -> Sentiment {
         match self {
             Self::TookEffect | Self::Done => Sentiment::Good,
@@ -158,7 +160,7 @@ impl StepStatus {
     }
 }
 
-/// `48 of 50 ok, 2 answered with another status`.
+/// Formats the outcomes of samples: `48 of 50 ok, 2 refused`.
 pub fn format_sample_counts(seen: &PhaseStats) -> String {
     let mut text = format!("{} of {} ok", seen.count(SampleOutcome::Ok), seen.total());
     for (outcome, count) in seen.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok) {
@@ -170,16 +172,16 @@ pub fn format_sample_counts(seen: &PhaseStats) -> String {
     text
 }
 
-/// `96 %`; nothing where there were no samples.
+/// Formats the success ratio: `96 %`; none without samples.
 pub fn format_success_ratio(seen: &PhaseStats) -> Option<String> {
     seen.success_ratio().map(|ratio| format!("{} %", format_percent(ratio)))
 }
 
-/// When it was noticed, and when it was over: `noticed after 0.1 s`, `recovered after 2.1 s`, `not recovered after 10 s`.
+/// Formats the times of detection and recovery: `detected after 0.1 s`, `recovered after 2.1 s`.
 pub fn format_reaction(series: &Series) -> Vec<String> {
     let mut text = Vec::new();
     if let Some(seconds) = series.detected_after {
-        text.push(format!("noticed after {}", format_seconds(seconds)));
+        text.push(format!("detected after {}", format_seconds(seconds)));
     }
     match (series.seen(SamplePhase::Recovery), series.recovered_after) {
         (None, _) => {}
@@ -191,7 +193,7 @@ pub fn format_reaction(series: &Series) -> Vec<String> {
     text
 }
 
-/// A time as people read it: `12.3 s`, `2 min 5 s`.
+/// Formats a duration: `12.3 s`, `2 min 5 s`.
 pub fn format_seconds(seconds: f64) -> String {
     if seconds < 120.0 {
         return format!("{} s", format_significant(seconds));
@@ -199,18 +201,6 @@ pub fn format_seconds(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is a positive number of seconds
     let whole = seconds.round() as u64;
     format!("{} min {} s", whole / 60, whole % 60)
-}
-
-/// Three significant digits, and none of them for nothing.
-fn format_significant(value: f64) -> String {
-    let decimals = match value.abs() {
-        v if v >= 100.0 => 0,
-        v if v >= 10.0 => 1,
-        v if v >= 1.0 => 2,
-        _ => 3,
-    };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 #[cfg(test)]

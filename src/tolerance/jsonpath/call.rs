@@ -1,8 +1,8 @@
-//! The functions of the dialect. Floor 0.
+//! The functions of the JSON path dialect.
 
 use crate::value::Value;
 
-/// A function that may stand as a step.
+/// A function in a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::tolerance) enum Function {
     CharAt,
@@ -32,7 +32,7 @@ impl Function {
         }
     }
 
-    /// What it makes of a node; nothing for a node or arguments that it is not for.
+    /// Applies the function to a node; none for an unsupported node or argument.
     pub(super) fn call(self, node: &Value, arguments: &[Value]) -> Option<Value> {
         let numbers: Option<Vec<i128>> = arguments.iter().map(as_whole_number).collect();
         match (self, node, numbers?.as_slice()) {
@@ -74,7 +74,7 @@ fn indexes(list: &[Value]) -> impl Iterator<Item = Value> {
     (0..list.len()).map(|index| Value::Int(index as i128))
 }
 
-/// A whole number, by Python's lights: a boolean is one.
+/// Returns an integer; as in Python, a boolean is one.
 pub(super) fn as_whole_number(value: &Value) -> Option<i128> {
     match value {
         Value::Int(number) => Some(*number),
@@ -83,7 +83,7 @@ pub(super) fn as_whole_number(value: &Value) -> Option<i128> {
     }
 }
 
-/// Python's `text[start:end]`.
+/// Implements Python's `text[start:end]`.
 fn substring(text: &str, start: i128, end: Option<i128>) -> Value {
     let chars: Vec<char> = text.chars().collect();
     let length = chars.len() as i128;

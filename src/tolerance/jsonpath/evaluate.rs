@@ -1,16 +1,16 @@
-//! What a path selects. Floor 0.
+//! Selects the nodes of a path.
 
 use std::borrow::Cow;
 
 use super::call::as_whole_number;
-use super::{ComparisonOperator, Expression, InnerPath, Operand, PathStep, Subscript};
+use super::{ComparisonOperator, Expression, InnerPath, JsonPathError, Operand, PathStep, Subscript};
 use crate::value::Value;
 
-/// After so many looks at a node a path is given up: `$..*..*..*` selects more than anybody can want.
+/// The maximum number of visited nodes: `$..*..*..*` can select too many.
 const MAX_VISITS: usize = 2_000_000;
 
-/// Everything that the steps select from the root, in the dialect's order: depth first.
-pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, String> {
+/// Selects the nodes of the steps from the root, depth first.
+pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, JsonPathError> {
     let mut walk = PathWalk { root, visits: 0 };
     let mut found = Vec::new();
     walk.follow(steps, &Cow::Borrowed(root), &mut found)?;
@@ -22,13 +22,13 @@ struct PathWalk<'v> {
     visits: usize,
 }
 
-/// A node: part of the document, or made by a function.
+/// A node of the document, or the result of a function.
 type PathNode<'v> = Cow<'v, Value>;
 
 impl<'v> PathWalk<'v> {
-    fn count_visit(&mut self) -> Result<(), String> {
+    fn count_visit(&mut self) -> Result<(), JsonPathError> {
         self.visits += 1;
-        if self.visits > MAX_VISITS { Err("the path selects too much".to_owned()) } else { Ok(()) }
+        if self.visits > MAX_VISITS { Err(JsonPathError::TooManyNodes) } else { Ok(()) }
     }
 
     fn follow(
@@ -36,7 +36,7 @@ impl<'v> PathWalk<'v> {
         steps: &[PathStep],
         node: &PathNode<'v>,
         found: &mut Vec<PathNode<'v>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), JsonPathError> {
         self.count_visit()?;
         let Some((step, rest)) = steps.split_first() else {
             found.push(node.clone());
@@ -56,7 +56,11 @@ impl<'v> PathWalk<'v> {
         Ok(())
     }
 
-    fn apply(&mut self, subscript: &Subscript, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
+    fn apply(
+        &mut self,
+        subscript: &Subscript,
+        node: &PathNode<'v>,
+    ) -> Result<Vec<PathNode<'v>>, JsonPathError> {
         Ok(match subscript {
             Subscript::Name(name) => child_by_name(node, name).into_iter().collect(),
             Subscript::Index(index) => child_by_index(node, *index).into_iter().collect(),
@@ -103,7 +107,11 @@ impl<'v> PathWalk<'v> {
         })
     }
 
-    fn select_inner(&mut self, inner: &InnerPath, node: &PathNode<'v>) -> Result<Vec<PathNode<'v>>, String> {
+    fn select_inner(
+        &mut self,
+        inner: &InnerPath,
+        node: &PathNode<'v>,
+    ) -> Result<Vec<PathNode<'v>>, JsonPathError> {
         let mut found = Vec::new();
         let from = if inner.from_root { &Cow::Borrowed(self.root) } else { node };
         self.follow(&inner.steps, from, &mut found)?;
@@ -114,14 +122,18 @@ impl<'v> PathWalk<'v> {
         &mut self,
         operand: &Operand,
         node: &PathNode<'v>,
-    ) -> Result<Vec<PathNode<'v>>, String> {
+    ) -> Result<Vec<PathNode<'v>>, JsonPathError> {
         match operand {
             Operand::Path(inner) => self.select_inner(inner, node),
             Operand::Literal(value) => Ok(vec![Cow::Owned(value.clone())]),
         }
     }
 
-    fn matches_filter(&mut self, expression: &Expression, node: &PathNode<'v>) -> Result<bool, String> {
+    fn matches_filter(
+        &mut self,
+        expression: &Expression,
+        node: &PathNode<'v>,
+    ) -> Result<bool, JsonPathError> {
         Ok(match expression {
             Expression::And(left, right) => {
                 self.matches_filter(left, node)? && self.matches_filter(right, node)?
@@ -171,16 +183,18 @@ fn children<'v>(node: &PathNode<'v>) -> Vec<PathNode<'v>> {
     }
 }
 
-/// The indexes of a slice. They are the library's, not Python's: a negative step does not turn the defaults
-/// around, and a bound below the beginning stays negative, so that it counts from the end again.
+/// Returns the indexes of a slice, like `jsonpath2`.
+///
+/// Unlike in Python, a negative step does not swap the defaults. A bound before the start stays negative and counts
+/// from the end again.
 fn slice_indexes(
     length: i128,
     start: Option<i128>,
     end: Option<i128>,
     step: i128,
-) -> Result<Vec<i128>, String> {
+) -> Result<Vec<i128>, JsonPathError> {
     if step == 0 {
-        return Err("range() arg 3 must not be zero".to_owned());
+        return Err(JsonPathError::ZeroStep);
     }
     let mut at = match start {
         None => 0,
@@ -193,7 +207,7 @@ fn slice_indexes(
         Some(end) => end,
     };
     if step < 0 && at >= length {
-        // above the end there is nothing: begin at the first step below it
+        // start at the first step below the end
         at -= (at - length - step) / -step * -step;
     }
     let mut indexes = Vec::new();
@@ -204,7 +218,7 @@ fn slice_indexes(
     Ok(indexes)
 }
 
-/// Order exists between numbers only.
+/// Compares two values; only numbers have an order.
 fn compare(comparison: ComparisonOperator, left: &Value, right: &Value) -> bool {
     let number = |value: &Value| matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
     let at_most = |a: &Value, b: &Value| number(a) && number(b) && a.at_most(b) == Ok(true);

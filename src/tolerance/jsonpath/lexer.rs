@@ -1,25 +1,27 @@
-//! The tokens of a path. Floor 0.
+//! Splits a path into tokens.
 
-/// One token.
+use super::JsonPathError;
+
+/// A token of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PathToken {
-    /// A sign, or one of the words that are no names.
+    /// A symbol or keyword.
     Sign(&'static str),
-    /// A name without quotes.
+    /// An unquoted name.
     Name(String),
-    /// A text in double quotes, its escapes left as they are: the dialect never undoes them.
+    /// A string in double quotes; the dialect does not decode its escapes.
     Text(String),
     /// A number as written.
     Number(String),
 }
 
-/// Longer signs before their beginnings.
+/// Symbols; a longer one precedes its prefix.
 const SIGNS: [&str; 20] =
     ["..", ">=", "<=", "!=", "@", "$", ".", "*", "=", ">", "<", "{", "}", "[", "]", ":", ",", "(", ")", "?"];
 const WORDS: [&str; 6] = ["and", "not", "or", "true", "false", "null"];
 
-/// Cuts a path into tokens. An error names the first character that begins none.
-pub(super) fn tokens(text: &str) -> Result<Vec<PathToken>, String> {
+/// Splits a path into tokens.
+pub(super) fn tokens(text: &str) -> Result<Vec<PathToken>, JsonPathError> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -29,14 +31,15 @@ pub(super) fn tokens(text: &str) -> Result<Vec<PathToken>, String> {
         }
         let (token, length) = token(rest).ok_or_else(|| {
             let hint = match c {
-                '\'' => " (names stand in double quotes)",
+                '\'' => " (names need double quotes)",
                 '-' => " (a name with a dash is written [\"…\"])",
                 _ => "",
             };
-            format!(
-                "{c:?} cannot stand at character {}{hint}",
-                text.chars().count() - rest.chars().count() + 1
-            )
+            JsonPathError::UnexpectedCharacter {
+                character: c,
+                position: text.chars().count() - rest.chars().count() + 1,
+                hint,
+            }
         })?;
         tokens.push(token);
         rest = &rest[length..];
@@ -65,7 +68,7 @@ fn token(text: &str) -> Option<(PathToken, usize)> {
     Some((PathToken::Number(text[..length].to_owned()), length))
 }
 
-/// The length of the quoted text that `text` begins with.
+/// Returns the length of the quoted string at the start of a text.
 fn text_length(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
@@ -87,7 +90,7 @@ fn text_length(text: &str) -> Option<usize> {
     None
 }
 
-/// The length of the number that `text` begins with: JSON's, without leading zeros even in the exponent.
+/// Returns the length of the JSON number at the start of a text, without leading zeros even in the exponent.
 fn number_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let digits =

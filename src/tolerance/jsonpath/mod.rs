@@ -1,11 +1,10 @@
-//! JSON paths in the dialect of `jsonpath2`, which the Chaos Toolkit uses; where that cannot read a path,
-//! RFC 9535 is tried. Floor 0.
+//! JSON paths in the dialect of `jsonpath2`, which the Chaos Toolkit uses, with RFC 9535 as fallback.
 //!
-//! The dialect differs from the standard where it matters: a filter looks at the very node it is applied to
-//! (`$.items[*][?(@.state = "up")]`), equality is a single `=`, names stand in double quotes, and there are
-//! functions such as `length()`.
+//! The dialect differs from the standard: a filter applies to the node itself (`$.items[*][?(@.state = "up")]`),
+//! equality is `=`, names need double quotes, and there are functions such as `length()`.
 
 mod call;
+mod error;
 mod evaluate;
 mod lexer;
 mod parser;
@@ -14,21 +13,23 @@ use jsonpath_rust::JsonPath as _;
 
 use crate::value::Value;
 
-/// A path that was read.
+pub(super) use error::JsonPathError;
+
+/// A parsed path.
 #[derive(Debug)]
 pub(super) enum JsonPath {
-    /// In the dialect of `jsonpath2`.
+    /// A path in the dialect of `jsonpath2`.
     Own(Vec<PathStep>),
-    /// A standard path, kept as text: `jsonpath-rust` has evaluated it once already, so it can be read.
+    /// A standard path as text, which `jsonpath-rust` can parse.
     Standard(String),
 }
 
-/// One step from a node to others.
+/// A step from a node to others.
 #[derive(Debug)]
 pub(super) enum PathStep {
-    /// `.name`, `[…]`: the children that the subscripts select.
+    /// `.name`, `[…]`: selected children.
     Child(Vec<Subscript>),
-    /// `..name`, `..[…]`: the same at the node and everything below it.
+    /// `..name`, `..[…]`: selected children of the node and of all its descendants.
     Descend(Vec<Subscript>),
 }
 
@@ -43,12 +44,12 @@ pub(super) enum Subscript {
     },
     Wildcard,
     Filter(Expression),
-    /// `[@.a]`: what the inner path selects is the index or the name.
+    /// `[@.a]`: the inner path selects the index or name.
     Path(InnerPath),
     Call(call::Function, Vec<Operand>),
 }
 
-/// A path inside another: from the root or from the current node.
+/// A path within another, from the root or the current node.
 #[derive(Debug)]
 pub(super) struct InnerPath {
     from_root: bool,
@@ -67,7 +68,7 @@ pub(super) enum Expression {
     Or(Box<Expression>, Box<Expression>),
     Not(Box<Expression>),
     Compare(ComparisonOperator, Operand, Operand),
-    /// There is something; a literal is judged by Python's truth.
+    /// The operand selects a node, or is a true literal.
     Exists(Operand),
 }
 
@@ -91,34 +92,35 @@ impl Subscript {
 }
 
 impl JsonPath {
-    /// Reads a path.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let fault = match parser::parse(text) {
+    /// Parses a path.
+    pub(super) fn parse(text: &str) -> Result<Self, JsonPathError> {
+        let error = match parser::parse(text) {
             Ok(steps) => return Ok(Self::Own(steps)),
-            Err(fault) => fault,
+            Err(error) => error,
         };
         match jsonpath_rust::parser::parse_json_path(text.trim()) {
             Ok(_) => Ok(Self::Standard(text.trim().to_owned())),
             Err(_) if !text.trim_start().starts_with('$') => {
-                Err(format!("{fault}; a path begins with $, as in $.{}", text.trim()))
+                Err(JsonPathError::WithoutRoot { error: Box::new(error), path: text.trim().to_owned() })
             }
-            Err(_) => Err(fault),
+            Err(_) => Err(error),
         }
     }
 
-    /// What the path selects, in order.
-    pub(super) fn select(&self, value: &Value) -> Result<Vec<Value>, String> {
+    /// Returns the selected nodes in order.
+    pub(super) fn select(&self, value: &Value) -> Result<Vec<Value>, JsonPathError> {
         match self {
             Self::Own(steps) => evaluate::select(steps, value),
             Self::Standard(text) => {
-                let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-                let found = json.query(text).map_err(|error| error.to_string())?;
+                let json =
+                    serde_json::to_value(value).map_err(|error| JsonPathError::NotJson(error.to_string()))?;
+                let found = json.query(text).map_err(|error| JsonPathError::Standard(error.to_string()))?;
                 Ok(found.into_iter().map(|match_| Value::from(match_.clone())).collect())
             }
         }
     }
 
-    /// The names that the path asks for, wherever they stand in it.
+    /// Returns the names in the path.
     pub(super) fn names(&self) -> Vec<&str> {
         match self {
             Self::Own(steps) => {

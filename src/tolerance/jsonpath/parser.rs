@@ -1,15 +1,15 @@
-//! The grammar of a path. Floor 0.
+//! Parses the grammar of a path.
 
 use super::call::Function;
 use super::lexer::{PathToken, tokens};
-use super::{ComparisonOperator, Expression, InnerPath, Operand, PathStep, Subscript};
+use super::{ComparisonOperator, Expression, InnerPath, JsonPathError, Operand, PathStep, Subscript};
 use crate::value::{Map, Value};
 
-/// The deepest nesting of brackets and expressions.
+/// The maximum nesting of brackets and expressions.
 const MAX_DEPTH: usize = 60;
 
-/// Reads a whole path; it begins with `$`.
-pub(super) fn parse(text: &str) -> Result<Vec<PathStep>, String> {
+/// Parses a whole path, which starts with `$`.
+pub(super) fn parse(text: &str) -> Result<Vec<PathStep>, JsonPathError> {
     let mut parser = PathParser { tokens: tokens(text)?, at: 0, depth: 0 };
     parser.expect("$")?;
     let steps = parser.steps()?;
@@ -40,23 +40,26 @@ impl PathParser {
         found
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), String> {
+    fn expect(&mut self, sign: &str) -> Result<(), JsonPathError> {
         if self.eat(sign) { Ok(()) } else { Err(self.unexpected(&format!("{sign:?}"))) }
     }
 
-    fn unexpected(&self, expected: &str) -> String {
+    fn unexpected(&self, expected: &str) -> JsonPathError {
         let found = match self.peek() {
-            None => "the path ends".to_owned(),
-            Some(PathToken::Sign(sign)) => format!("{sign:?} stands"),
-            Some(PathToken::Name(text) | PathToken::Number(text)) => format!("{text:?} stands"),
-            Some(PathToken::Text(text)) => format!("\"{text}\" stands"),
+            None => "end of path".to_owned(),
+            Some(PathToken::Sign(sign)) => format!("{sign:?}"),
+            Some(PathToken::Name(text) | PathToken::Number(text)) => format!("{text:?}"),
+            Some(PathToken::Text(text)) => format!("\"{text}\""),
         };
-        format!("{found} where {expected} is expected")
+        JsonPathError::Unexpected { found, expected: expected.to_owned() }
     }
 
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
+    fn deeper<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, JsonPathError>,
+    ) -> Result<T, JsonPathError> {
         if self.depth == MAX_DEPTH {
-            return Err(format!("nested more than {MAX_DEPTH} deep"));
+            return Err(JsonPathError::TooDeep(MAX_DEPTH));
         }
         self.depth += 1;
         let result = read(self);
@@ -64,7 +67,7 @@ impl PathParser {
         result
     }
 
-    fn steps(&mut self) -> Result<Vec<PathStep>, String> {
+    fn steps(&mut self) -> Result<Vec<PathStep>, JsonPathError> {
         let mut steps = Vec::new();
         loop {
             if self.eat("..") {
@@ -80,8 +83,8 @@ impl PathParser {
         }
     }
 
-    /// What may follow a dot.
-    fn bare(&mut self) -> Result<Subscript, String> {
+    /// Parses the part after a dot.
+    fn bare(&mut self) -> Result<Subscript, JsonPathError> {
         if self.eat("*") {
             return Ok(Subscript::Wildcard);
         }
@@ -92,7 +95,7 @@ impl PathParser {
         if self.is("(") { self.call(&name) } else { Ok(Subscript::Name(name)) }
     }
 
-    fn call(&mut self, name: &str) -> Result<Subscript, String> {
+    fn call(&mut self, name: &str) -> Result<Subscript, JsonPathError> {
         self.expect("(")?;
         let mut arguments = Vec::new();
         while !self.eat(")") {
@@ -101,16 +104,12 @@ impl PathParser {
             }
             arguments.push(self.operand()?);
         }
-        let function = Function::from_name(name).ok_or_else(|| {
-            format!(
-                "there is no function {name}(); there are {}",
-                Function::ALL.map(Function::name).join(", ")
-            )
-        })?;
+        let function =
+            Function::from_name(name).ok_or_else(|| JsonPathError::UnknownFunction(name.to_owned()))?;
         Ok(Subscript::Call(function, arguments))
     }
 
-    fn brackets(&mut self) -> Result<Vec<Subscript>, String> {
+    fn brackets(&mut self) -> Result<Vec<Subscript>, JsonPathError> {
         self.expect("[")?;
         self.deeper(|parser| {
             let mut subscripts = vec![parser.subscript()?];
@@ -122,7 +121,7 @@ impl PathParser {
         })
     }
 
-    fn subscript(&mut self) -> Result<Subscript, String> {
+    fn subscript(&mut self) -> Result<Subscript, JsonPathError> {
         match self.peek().cloned() {
             Some(PathToken::Text(name)) => {
                 self.at += 1;
@@ -153,20 +152,20 @@ impl PathParser {
         }
     }
 
-    fn whole(&mut self) -> Result<i128, String> {
+    fn whole(&mut self) -> Result<i128, JsonPathError> {
         match self.peek() {
             Some(PathToken::Number(digits)) => match digits.parse() {
                 Ok(number) => {
                     self.at += 1;
                     Ok(number)
                 }
-                Err(_) => Err(self.unexpected("a whole number")),
+                Err(_) => Err(self.unexpected("an integer")),
             },
-            _ => Err(self.unexpected("a whole number")),
+            _ => Err(self.unexpected("an integer")),
         }
     }
 
-    fn slice(&mut self, start: Option<i128>) -> Result<Subscript, String> {
+    fn slice(&mut self, start: Option<i128>) -> Result<Subscript, JsonPathError> {
         self.expect(":")?;
         let number = |parser: &mut Self| match parser.peek() {
             Some(PathToken::Number(_)) => parser.whole().map(Some),
@@ -177,7 +176,7 @@ impl PathParser {
         Ok(Subscript::Slice { start, end, step })
     }
 
-    fn inner(&mut self) -> Result<InnerPath, String> {
+    fn inner(&mut self) -> Result<InnerPath, JsonPathError> {
         let from_root = self.eat("$");
         if !from_root {
             self.expect("@")?;
@@ -186,8 +185,8 @@ impl PathParser {
         Ok(InnerPath { from_root, steps })
     }
 
-    /// `and` binds looser than `or` in this dialect.
-    fn expression(&mut self) -> Result<Expression, String> {
+    /// Parses an expression; `and` has lower precedence than `or` in this dialect.
+    fn expression(&mut self) -> Result<Expression, JsonPathError> {
         self.deeper(|parser| {
             let left = parser.either()?;
             if !parser.eat("and") {
@@ -198,7 +197,7 @@ impl PathParser {
         })
     }
 
-    fn either(&mut self) -> Result<Expression, String> {
+    fn either(&mut self) -> Result<Expression, JsonPathError> {
         self.deeper(|parser| {
             let left = parser.negation()?;
             if !parser.eat("or") {
@@ -209,7 +208,7 @@ impl PathParser {
         })
     }
 
-    fn negation(&mut self) -> Result<Expression, String> {
+    fn negation(&mut self) -> Result<Expression, JsonPathError> {
         if self.eat("not") {
             return self.deeper(Self::negation).map(|inner| Expression::Not(Box::new(inner)));
         }
@@ -233,7 +232,7 @@ impl PathParser {
         Ok(Expression::Compare(comparison, left, self.operand()?))
     }
 
-    fn operand(&mut self) -> Result<Operand, String> {
+    fn operand(&mut self) -> Result<Operand, JsonPathError> {
         if self.is("$") || self.is("@") {
             self.inner().map(Operand::Path)
         } else {
@@ -241,7 +240,7 @@ impl PathParser {
         }
     }
 
-    fn literal(&mut self) -> Result<Value, String> {
+    fn literal(&mut self) -> Result<Value, JsonPathError> {
         let Some(token) = self.peek().cloned() else { return Err(self.unexpected("a value")) };
         self.at += 1;
         match token {

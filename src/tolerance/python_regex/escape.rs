@@ -1,15 +1,17 @@
-//! Escapes and character classes. Floor 0.
+//! Escapes and character classes.
+//!
+//! Verbatim: Python 3.12 (error messages of `re`)
 
 use std::fmt::Write as _;
 
 use super::{MatchWidth, RegexFlags, RegexItem, RegexReader, escape_code_point};
 
-/// What an escape stands for.
+/// The meaning of an escape.
 enum Escape {
     Char(char),
-    /// Half of a surrogate pair, which no text holds.
+    /// A lone surrogate, which no text contains.
     Nothing,
-    /// `\d` and its like, as the inside of a class.
+    /// A category such as `\d`, as the content of a class.
     Class(String),
     Anchor(&'static str),
     Group(usize),
@@ -45,7 +47,7 @@ impl RegexReader {
             'x' => self.hexadecimal('x', 2)?,
             'u' => self.hexadecimal('u', 4)?,
             'U' => self.hexadecimal('U', 8)?,
-            'N' => return Err("characters by name (\\N{…}) are not supported here".to_owned()),
+            'N' => return Err("named characters (\\N{…}) are not supported".to_owned()),
             '0' => self.octal(0, 2)?,
             '1'..='7' if in_class => self.octal(u32::from(c) - 48, 2)?,
             '1'..='9' if !in_class => self.numbered(c)?,
@@ -72,7 +74,7 @@ impl RegexReader {
         }
     }
 
-    /// Up to `more` further octal digits.
+    /// Parses up to `more` further octal digits.
     fn octal(&mut self, first: u32, more: usize) -> Result<Escape, String> {
         let mut code = first;
         for _ in 0..more {
@@ -86,7 +88,7 @@ impl RegexReader {
         }
     }
 
-    /// A reference to a group, or three octal digits.
+    /// Parses a reference to a group, or three octal digits.
     fn numbered(&mut self, first: char) -> Result<Escape, String> {
         let Some(second) = self.peek().filter(char::is_ascii_digit) else {
             return Ok(Escape::Group(first.to_digit(10).unwrap_or(0) as usize));
@@ -138,7 +140,7 @@ impl RegexReader {
             }
         }
         text.push(']');
-        // only halves of surrogate pairs were in it
+        // the class had only lone surrogates
         let text = match text.as_str() {
             "[]" => "[^\\s\\S]".to_owned(),
             "[^]" => "(?s:.)".to_owned(),
@@ -158,14 +160,14 @@ impl RegexReader {
     }
 }
 
-/// The inside of the class that a category stands for.
+/// Returns the content of the class of a category.
 fn category(c: char, ascii: bool) -> String {
     let (positive, negated) = match (c.to_ascii_lowercase(), ascii) {
         ('d', false) => ("\\d", "\\D"),
         ('d', true) => ("0-9", "[^0-9]"),
         ('w', false) => ("\\w", "\\W"),
         ('w', true) => ("a-zA-Z0-9_", "[^a-zA-Z0-9_]"),
-        // Python's blanks include the four separators of ASCII
+        // Python's whitespace includes the four ASCII separators
         (_, false) => ("\\s\\x1c-\\x1f", "[^\\s\\x1c-\\x1f]"),
         (_, true) => (" \\t\\n\\r\\x0c\\x0b", "[^ \\t\\n\\r\\x0c\\x0b]"),
     };

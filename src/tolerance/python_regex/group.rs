@@ -1,9 +1,11 @@
-//! Groups: captures, lookarounds, conditions, flags. Floor 0.
+//! Groups: captures, lookarounds, conditions, flags.
+//!
+//! Verbatim: Python 3.12 (error messages of `re`)
 
 use super::{MAX_DEPTH, MatchWidth, RegexFlags, RegexGroup, RegexItem, RegexReader};
 
 impl RegexReader {
-    /// What follows an opening parenthesis; `None` when it is a comment or sets flags.
+    /// Parses the text after an opening parenthesis; `None` for a comment or flags.
     pub(super) fn group(
         &mut self,
         flags: &mut RegexFlags,
@@ -48,7 +50,7 @@ impl RegexReader {
         }
     }
 
-    /// The rest of a group up to its parenthesis.
+    /// Parses the rest of a group up to its closing parenthesis.
     fn inside(&mut self, flags: RegexFlags) -> Result<RegexItem, String> {
         if self.depth == MAX_DEPTH {
             return Err(format!("groups nested more than {MAX_DEPTH} deep"));
@@ -89,7 +91,7 @@ impl RegexReader {
         Ok(item)
     }
 
-    /// A group name up to `end`.
+    /// Parses a group name up to `end`.
     fn until(&mut self, end: char) -> Result<String, String> {
         let mut name = String::new();
         loop {
@@ -108,13 +110,13 @@ impl RegexReader {
         if is_identifier(&name) { Ok(name) } else { Err(format!("bad character in group name '{name}'")) }
     }
 
-    /// The number of the group of that name.
+    /// Returns the number of the group with a name.
     fn named(&self, name: &str) -> Result<usize, String> {
         let index = self.groups.iter().position(|group| group.name.as_deref() == Some(name));
         index.map(|index| index + 1).ok_or_else(|| format!("unknown group name '{name}'"))
     }
 
-    /// A reference to a group by its number, which has to be closed.
+    /// Creates a reference to a closed group by its number.
     pub(super) fn reference(&self, group: usize) -> Result<RegexItem, String> {
         let known = group.checked_sub(1).and_then(|index| self.groups.get(index));
         match known.map(|group| group.width) {
@@ -154,7 +156,7 @@ impl RegexReader {
         Ok(RegexItem::plain(text, yes.width.or(no.width)))
     }
 
-    /// `(?i)`, `(?i:…)`, `(?i-s:…)`; `first` is the letter or dash that was read.
+    /// Parses `(?i)`, `(?i:…)` or `(?i-s:…)`; `first` is the letter or dash already consumed.
     fn flags(
         &mut self,
         first: char,

@@ -1,41 +1,43 @@
-//! Regular expressions as Python's `re` reads them. Floor 0.
+//! Regular expressions with the syntax of Python's `re`.
 //!
-//! A pattern is read by Python's grammar, with Python's complaints, and written again for `fancy-regex`,
-//! which has the lookarounds and backreferences but another dialect: there `$` does not see a final line
-//! break, `[a&&b]` is an intersection, `{` is never plain text.
+//! A pattern is parsed with Python's grammar and error messages, and translated for `fancy-regex`. That crate has
+//! lookarounds and backreferences, but another dialect: `$` does not match before a final line break, `[a&&b]` is an
+//! intersection, and `{` is never literal.
+//!
+//! Verbatim: Python 3.12 (error messages of `re`)
 
 mod escape;
 mod group;
 
 use fancy_regex::{Regex, RegexBuilder};
 
-/// The deepest nesting of groups that is read.
+/// The maximum nesting of groups.
 const MAX_DEPTH: usize = 100;
-/// The largest count of a repetition.
+/// The maximum count of a repetition.
 const MAX_REPEAT: u64 = 4_294_967_295;
-/// After so many steps back a search is given up: Python would go on, perhaps for years.
+/// The maximum number of backtracking steps; Python has no limit.
 const BACKTRACK_LIMIT: usize = 5_000_000;
 
 /// A compiled pattern.
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// Compiles a pattern; an error is in Python's words where Python has some.
+    /// Compiles a pattern; an error has Python's message if Python has one.
     pub fn compile(pattern: &str) -> Result<Self, String> {
         let translated = translate(pattern)?;
         let regex = RegexBuilder::new(&translated).backtrack_limit(BACKTRACK_LIMIT).build();
         regex
             .map(Self)
-            .map_err(|error| format!("it is too large or uses what is not supported here: {error}"))
+            .map_err(|error| format!("the pattern is too large or uses an unsupported feature: {error}"))
     }
 
-    /// Whether the pattern is found anywhere in the text.
+    /// Returns whether the text contains a match.
     pub fn search(&self, text: &str) -> Result<bool, String> {
-        self.0.is_match(text).map_err(|error| format!("the search was given up: {error}"))
+        self.0.is_match(text).map_err(|error| format!("the search was aborted: {error}"))
     }
 }
 
-/// The pattern in the dialect of `fancy-regex`.
+/// Translates the pattern to the dialect of `fancy-regex`.
 fn translate(pattern: &str) -> Result<String, String> {
     let mut reader = RegexReader {
         chars: pattern.chars().collect(),
@@ -79,7 +81,7 @@ impl RegexFlags {
     }
 }
 
-/// How many characters something may be long; no upper bound is `None`.
+/// The minimum and maximum length of a match; `None` means no maximum.
 #[derive(Clone, Copy)]
 struct MatchWidth {
     least: u64,
@@ -140,7 +142,7 @@ impl RegexItem {
 
 struct RegexGroup {
     name: Option<String>,
-    /// Known once the group is closed.
+    /// The width, known after the group is closed.
     width: Option<MatchWidth>,
 }
 
@@ -148,10 +150,10 @@ struct RegexReader {
     chars: Vec<char>,
     at: usize,
     groups: Vec<RegexGroup>,
-    /// Groups that conditions name before they exist.
+    /// Groups that conditions refer to before they exist.
     pending_groups: Vec<usize>,
     depth: usize,
-    /// The flags set for the whole pattern.
+    /// The flags of the whole pattern.
     global: RegexFlags,
 }
 
@@ -184,7 +186,7 @@ impl RegexReader {
         Ok(RegexItem::plain(text, width))
     }
 
-    /// One alternative. Only the very beginning of the pattern may set flags for all that follows.
+    /// Parses one alternative. Only the start of the pattern may set global flags.
     fn sequence(&mut self, flags: &mut RegexFlags, beginning: bool) -> Result<RegexItem, String> {
         let mut items: Vec<RegexItem> = Vec::new();
         while let Some(c) = self.peek().filter(|c| !matches!(c, '|' | ')')) {
@@ -221,7 +223,7 @@ impl RegexReader {
         Ok(RegexItem::plain(items.into_iter().map(|item| item.text).collect::<String>(), width))
     }
 
-    /// The bounds of a repetition, or `None` where a brace is only a brace.
+    /// Parses the bounds of a repetition; `None` if a brace is literal.
     fn bounds(&mut self, c: char) -> Result<Option<(u64, Option<u64>)>, String> {
         match c {
             '?' => return Ok(Some((0, Some(1)))),
@@ -267,7 +269,7 @@ impl RegexReader {
         if item.kind == RegexItemKind::Repeat {
             return Err("multiple repeat".to_owned());
         }
-        // what has no width says no more when it is repeated, and fancy-regex refuses to
+        // repeating an item without width has no effect, and fancy-regex rejects it
         let mut text = match (item.width.most, least) {
             (Some(0), 0) => format!("(?:{}|)", item.text),
             (Some(0), _) => format!("(?:{})", item.text),
@@ -287,7 +289,7 @@ impl RegexReader {
     }
 }
 
-/// A character that means itself anywhere.
+/// Escapes a character so that it is literal everywhere.
 fn escape_literal(c: char) -> String {
     if c.is_ascii_alphanumeric() || (!c.is_ascii() && c.is_alphabetic()) {
         c.to_string()

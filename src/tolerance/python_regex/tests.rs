@@ -1,4 +1,4 @@
-//! Tables: what Python finds, and what it complains of.
+//! Tables of matches and error messages of Python.
 
 use super::*;
 
@@ -140,5 +140,5 @@ fn pattern_errors_match_python() {
 fn endless_search_is_aborted() {
     let pattern = Pattern::compile("^(?:(a|aa)+)\\1b?$").unwrap();
     let text = "a".repeat(60) + "!";
-    assert!(pattern.search(&text).is_err_and(|e| e.contains("given up")));
+    assert!(pattern.search(&text).is_err_and(|e| e.contains("aborted")));
 }

@@ -21,7 +21,7 @@ fn open(github: &GitHub) {
     github.open(5, "eve/web", "fix", "abc");
 }
 
-/// Checks the comment, if any, and the message.
+/// Checks which pull request gets the comment, if any, and the message.
 #[test]
 fn pull_request_is_found_by_head_of_workflow_run() {
     let github = GitHub::start();

@@ -33,7 +33,7 @@ fn circuit_breaker_is_a_fix_on_real_cluster() {
     let answer = of_the_example(&reader, "--before 01-before --after 03-after", 1, 0);
     assert_eq!(said(&answer), (&json!("fixed"), &json!("holds")), "{answer:#}");
     assert_eq!(answer["evidence"], "single");
-    let ratio = |side: &str| answer["rows"][0][side]["centre"]["value"].as_f64().unwrap();
+    let ratio = |side: &str| answer["metrics"][0][side]["median"]["value"].as_f64().unwrap();
     assert!(ratio("before") < 0.5 && ratio("after") > 0.95, "{answer:#}");
 }
 

@@ -91,8 +91,5 @@ fn reports_match_golden_files() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{wrong:#?} are not as written; UPDATE_GOLDEN=1 writes them anew, for git diff"
-    );
+    assert!(wrong.is_empty(), "{wrong:#?} differ; UPDATE_GOLDEN=1 rewrites them, for git diff");
 }

@@ -115,12 +115,12 @@ fn corpus_covers_every_outcome() {
         lists.map(|item| item[field].as_str().unwrap().to_owned()).collect()
     };
     for (key, part, field) in [
-        ("rows", "row", "measure"),
-        ("rows", "row", "unit"),
-        ("rows", "row", "standing"),
+        ("metrics", "metric", "metric"),
+        ("metrics", "metric", "unit"),
+        ("metrics", "metric", "result"),
         ("runs", "run", "outcome"),
         ("runs", "run", "arm"),
-        ("labels", "label", "kind"),
+        ("confounders", "confounder", "kind"),
     ] {
         let list = listed(Kind::Comparison, &format!("/$defs/{part}/properties/{field}/enum"));
         assert_eq!(among(key, field), list, "{key} {field}");

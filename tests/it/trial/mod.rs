@@ -34,8 +34,8 @@ fn of_the_example(chaos: &Chaos, before: &str, after: &str, repeat: &str, more: 
 }
 
 fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
-    let rows = comparison["rows"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["measure"] == "success-ratio").unwrap();
+    let rows = comparison["metrics"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["metric"] == "success-ratio").unwrap();
     let values = row[side]["values"].as_array().unwrap();
     values.iter().map(|value| value["value"].as_f64().or(value.as_f64()).unwrap()).collect()
 }
@@ -51,7 +51,7 @@ fn circuit_breaker_is_a_fix() {
     );
     assert!(ratios(&answer, "before").iter().all(|ratio| *ratio < 0.2), "{answer:#}");
     assert!(ratios(&answer, "after").iter().all(|ratio| *ratio > 0.9), "{answer:#}");
-    assert_eq!(answer["labels"], json!([]), "{answer:#}");
+    assert_eq!(answer["confounders"], json!([]), "{answer:#}");
     let record = chaos.json("out/trial.json");
     assert_eq!((&record["state"], record["namespaces"].as_array().unwrap().len()), (&json!("finished"), 6));
     for (arm, repeat) in ["before", "after"].into_iter().flat_map(|arm| [(arm, 1), (arm, 2), (arm, 3)]) {

@@ -1,18 +1,19 @@
-//! Texts of others, as far as it concerns every format. Floor 1.
+//! Characters that hide or reorder text.
 
-/// Whether a character turns the direction of a text, or is there without being seen: it could make a text look like
-/// another one.
-pub(super) fn is_invisible(c: char) -> bool {
+/// Returns whether a character is invisible or changes the direction of text.
+///
+/// Such a character can make a text look like another one.
+pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text without such characters, and without those that control anything: what stood there can be seen.
-pub(super) fn replace_invisible(text: &str) -> String {
-    let shown =
+/// Replaces invisible and control characters by U+FFFD; tabs and line breaks stay.
+pub fn replace_invisible(text: &str) -> String {
+    let visible =
         |c: char| if is_invisible(c) || c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
+    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]
