@@ -174,6 +174,15 @@ fn experiment_outside_namespace_is_rejected_before_setup() {
             "2 targets outside the namespace of the run; nothing was created",
         ],
     );
+    check(
+        &|experiment| {
+            experiment["secrets"] = json!({"k8s": {"KUBERNETES_CONTEXT": "production"}});
+            experiment["method"][0]["provider"]["secrets"] = json!(["k8s"]);
+        },
+        "",
+        3,
+        &["'kill' uses its own cluster credentials", "pass --allow-outside credentials to permit it"],
+    );
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n";
     check(
         &nothing,
