@@ -222,11 +222,11 @@ fn compare_rejects_incomparable_journals_by_name() {
     let check = |arguments: &[&str], code: i32, says: &str| {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
-    check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
+    check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
     check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
     check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
-    check(&["fine.json", "."], 3, "cannot be read");
+    check(&["fine.json", "."], 3, "cannot read");
     check(&[], 2, "required");
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");
