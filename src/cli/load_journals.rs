@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::error_code::{Coded, ErrorCode, message_chain};
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document;
-use crate::journal::Record;
+use crate::journal::{JournalError, Record};
 
 /// A journal cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -14,13 +14,17 @@ pub(super) enum LoadError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Encoding(Box<Diagnostic>),
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] JournalError),
 }
 
 impl Coded for LoadError {
     fn code(&self) -> ErrorCode {
         ErrorCode::JournalInvalid
+    }
+
+    fn hint(&self) -> Option<String> {
+        if let Self::Invalid(error) = self { error.hint() } else { None }
     }
 }
 
@@ -35,5 +39,5 @@ pub(super) fn one(path: &Path) -> Result<Record, LoadError> {
     let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     let text =
         document::decode(&bytes, &name).map_err(|diagnostic| LoadError::Encoding(Box::new(diagnostic)))?;
-    Record::read(&name, text.to_owned()).map_err(|error| LoadError::Invalid(message_chain(&error)))
+    Ok(Record::read(&name, text.to_owned())?)
 }

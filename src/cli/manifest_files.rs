@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::error_code::{Coded, ErrorCode, message_chain};
-use crate::trial::manifest::{Manifest, modernise, parse};
+use crate::error_code::{Coded, ErrorCode};
+use crate::trial::manifest::{Manifest, ManifestError, modernise, parse};
 
 const MAX_MIB: u64 = 64;
 
@@ -20,8 +20,8 @@ pub(super) enum ManifestFileError {
     NoFiles { path: PathBuf },
     #[error("no manifest in {}", path.display())]
     NoManifests { path: PathBuf },
-    #[error("{0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] ManifestError),
 }
 
 impl Coded for ManifestFileError {
@@ -84,8 +84,7 @@ fn read(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
             return Err(Error::TooLarge { path: file.clone() });
         }
         let text = std::fs::read_to_string(file).map_err(|error| failed(file, error))?;
-        let parsed = parse(&file.display().to_string(), &text);
-        manifests.extend(parsed.map_err(|error| Error::Invalid(message_chain(&error)))?);
+        manifests.extend(parse(&file.display().to_string(), &text)?);
     }
     if manifests.is_empty() {
         return Err(Error::NoManifests { path: path.to_owned() });

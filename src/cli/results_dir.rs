@@ -8,9 +8,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::error_code::{Coded, ErrorCode, message_chain};
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::{self, MAX_BYTES};
-use crate::journal::Record;
+use crate::journal::{JournalError, Record};
 
 /// Names of the arms: the directories of their journals.
 pub(super) const ARMS: [&str; 2] = ["before", "after"];
@@ -48,8 +48,8 @@ pub(super) enum ResultsDirError {
     Mixed { path: PathBuf },
     #[error("{0}")]
     Encoding(Box<Diagnostic>),
-    #[error("{0}")]
-    InvalidJournal(String),
+    #[error(transparent)]
+    InvalidJournal(#[from] JournalError),
 }
 
 impl Coded for ResultsDirError {
@@ -204,8 +204,7 @@ pub(super) fn read_carefully(paths: &[PathBuf]) -> Result<Vec<Record>, ResultsDi
         }
         let text = document::decode(&bytes, &name)
             .map_err(|diagnostic| ResultsDirError::Encoding(Box::new(diagnostic)))?;
-        let record = Record::untrusted(&name, text.to_owned());
-        records.push(record.map_err(|error| ResultsDirError::InvalidJournal(message_chain(&error)))?);
+        records.push(Record::untrusted(&name, text.to_owned())?);
     }
     Ok(records)
 }

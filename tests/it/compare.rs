@@ -226,7 +226,7 @@ fn compare_rejects_incomparable_journals_by_name() {
     check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
     check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
-    check(&["fine.json", "."], 3, "cannot read");
+    check(&["fine.json", "."], 3, "cannot read journal .");
     check(&[], 2, "required");
     check(&["fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--before", "fine.json", "--after", "fine.json"], 2, "cannot be used");

@@ -89,7 +89,7 @@ fn killed_pod_is_confirmed_gone(site: &Site) {
     assert!(uid.is_string() && !pods["items"].as_array().unwrap().iter().any(stays), "{uid} in {pods:#}");
 
     // no Pod matched: nothing was attempted, and nothing is proven
-    let (_, told) = run(json!([kill("app=nobody")]), 5);
+    let (_, told) = run(json!([kill("app=absent")]), 5);
     assert_eq!(told["activities"][0]["effect"]["state"], "mismatch");
 
     // scaling is confirmed, too

@@ -5,9 +5,9 @@
 
 // the tests start Unix programs and send signals
 #![cfg(unix)]
-#![allow(unreachable_pub, reason = "a test binary is reached by nobody")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
-#![allow(clippy::print_stdout, reason = "it is seen where it is asked for")]
+#![allow(unreachable_pub, reason = "no other crate uses a test binary")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "shown with --nocapture")]
 
 mod harness;
 

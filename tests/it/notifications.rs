@@ -219,7 +219,7 @@ fn failing_channel_does_not_affect_run() {
     assert_eq!((refusing.requests().len(), silent.requests().len()), (3, 3), "it is told once");
     std::fs::remove_file(chaos.path("broken")).expect("what the run broke");
     let details = chaos.experiment(&deviating(), ["--verbose"]).exits(1);
-    details.says("\na notification of run-completed was not delivered: ");
+    details.says("\nfailed to send notification run-completed: ");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn unsupported_channel_causes_warning() {
     chaos
         .experiment(&good(), [""; 0])
         .exits(0)
-        .says("Warning: the notification channel of type 'plugin' is passed over: only http ones are told\n");
+        .says("Warning: ignoring notification channel of type 'plugin': only http is supported\n");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn only_safe_or_named_probes_are_sampled() {
     refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(said);
     assert!(!refused.path("journal.json").exists());
     let dry = Chaos::new();
-    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("a dry run is not sampled");
+    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("dry runs are not sampled");
     assert!(samples(&dry).is_empty());
     Chaos::new().experiment(&document, NONE).exits(0);
 }
@@ -200,7 +200,7 @@ fn signal_ends_recovery_and_sets_exit_code() {
         wait_until("the end of the run", is_over);
         std::thread::sleep(Duration::from_millis(500));
         signal(child.id(), Signal::INT);
-        let finished = finish(child).exits(130).says("SIGINT ends it");
+        let finished = finish(child).exits(130).says("stopped by SIGINT");
         over.store(true, Ordering::Relaxed);
         assert_eq!(finished.json()["exit_code"], 130);
         let journal = chaos.journal();
@@ -256,7 +256,7 @@ fn sampling_without_effect_causes_warning() {
     chaos
         .run(["run", "--sample", "100ms", "experiment.json"])
         .exits(3)
-        .says("a period is written --sample=100ms");
+        .says("write the period as --sample=100ms");
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let asked = experiment(&[probe("asked", &server.url("/"), &json!(200))], &json!([]));
     let short = "--settle of 0.2 s is too short for 10 good samples in a row, one every 0.1 s: it takes more than 0.9 s";

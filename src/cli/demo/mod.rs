@@ -219,7 +219,7 @@ fn write_reports(
         )
     })?;
     match trial::write_results(session, root, &[before, after].concat(), &comparison).into_iter().next() {
-        Some(error) => Err(DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, error.to_string()))),
+        Some(error) => Err(DemoError::Failed(error)),
         None => Ok(comparison),
     }
 }

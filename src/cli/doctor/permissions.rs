@@ -45,7 +45,7 @@ pub(super) struct NeededPermissions {
 
 /// Why the permissions of an activity cannot be determined.
 #[derive(Debug, thiserror::Error)]
-enum PermissionsUnknown {
+enum UndeterminedPermissions {
     #[error("it uses its own cluster credentials")]
     OwnCredentials,
     #[error("{module}.{function} is not built in")]
@@ -75,7 +75,7 @@ pub(super) fn collect_needed(
         let scope = Scope::new(values, Map::new());
         for activity in list_activities(experiment, &run_context.settings.controls) {
             let permissions = match resolve(&activity, &scope) {
-                Err(reason) => Err(PermissionsUnknown::Unresolved(reason.to_string())),
+                Err(reason) => Err(UndeterminedPermissions::Unresolved(reason.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
                 Ok(ResolvedActivity::Http(call)) => {
@@ -93,16 +93,19 @@ pub(super) fn collect_needed(
     all
 }
 
-fn function_permissions(call: &PythonCall, namespace: &str) -> Result<Vec<Permission>, PermissionsUnknown> {
+fn function_permissions(
+    call: &PythonCall,
+    namespace: &str,
+) -> Result<Vec<Permission>, UndeterminedPermissions> {
     if !call.secrets.is_empty() {
-        return Err(PermissionsUnknown::OwnCredentials);
+        return Err(UndeterminedPermissions::OwnCredentials);
     }
-    let function = lookup(&call.module, &call.function).map_err(|_| PermissionsUnknown::NotBuiltIn {
+    let function = lookup(&call.module, &call.function).map_err(|_| UndeterminedPermissions::NotBuiltIn {
         module: call.module.clone(),
         function: call.function.clone(),
     })?;
     needed_permissions(&function, &call.arguments, namespace)
-        .map_err(|error| PermissionsUnknown::Unresolved(message_chain(&error)))
+        .map_err(|error| UndeterminedPermissions::Unresolved(message_chain(&error)))
 }
 
 /// Returns the permissions of a request to a Service, which depend on the service access.

@@ -21,9 +21,10 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
+use super::error::CliError;
 use super::parse::integer_in;
 use super::path_conflicts::PathSet;
-use super::report_files::{WriteError, replace};
+use super::report_files::replace;
 use super::run_context::{RunContext, is_invalid, tell_faults};
 use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -33,10 +34,10 @@ use crate::experiment::{json, yaml};
 use crate::k8s;
 use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
-use crate::trial::manifest::{Manifest, localise, parse};
+use crate::trial::manifest::{Manifest, ManifestError, localise, parse};
 use crate::value::Map;
-use prompt::{PromptError, Prompter};
-use spec::{ExperimentSpec, FaultSpec, SpecError};
+use prompt::Prompter;
+use spec::{ExperimentSpec, FaultSpec};
 
 const STANDARD_OUTPUT: &str = "-";
 /// The time limit for reading the target from the cluster.
@@ -116,18 +117,12 @@ impl FaultArg {
 /// Why no experiment was written.
 #[derive(Debug, thiserror::Error)]
 enum InitError {
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Prompt(#[from] PromptError),
     #[error("{} already exists", .path.display())]
     Exists { path: PathBuf, alternative: &'static str },
-    #[error("settings cannot be used")]
-    Settings,
     #[error("cannot read manifest {}", .path.display())]
     ManifestNotReadable { path: PathBuf, source: std::io::Error },
-    #[error("{message}")]
-    ManifestInvalid { message: String },
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
     #[error("{}: expected only the manifest of Service {service}", .path.display())]
     ManifestMismatch { path: PathBuf, service: String },
     #[error("invalid file extension '.{0}': expected .json, .yaml or .yml")]
@@ -138,31 +133,22 @@ enum InitError {
     NotReadable { message: String },
     #[error("the experiment would be invalid; nothing was written")]
     Invalid,
-    #[error(transparent)]
-    NotWritten(#[from] WriteError),
 }
 
 impl Coded for InitError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(error) => error.code(),
-            Self::Prompt(error) => error.code(),
             Self::Exists { .. } => ErrorCode::FileConflict,
-            Self::Settings => ErrorCode::SettingsInvalid,
             Self::ManifestNotReadable { .. } => ErrorCode::FileNotReadable,
-            Self::ManifestInvalid { .. }
-            | Self::ManifestMismatch { .. }
-            | Self::Extension(_)
-            | Self::Yaml(_) => ErrorCode::InitInput,
+            Self::ManifestInvalid(_) | Self::ManifestMismatch { .. } | Self::Extension(_) | Self::Yaml(_) => {
+                ErrorCode::InitInput
+            }
             Self::NotReadable { .. } | Self::Invalid => ErrorCode::ExperimentInvalid,
-            Self::NotWritten(error) => error.code(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Spec(error) => error.hint(),
-            Self::NotWritten(error) => error.hint(),
             Self::Exists { alternative, .. } => Some(format!("overwrite it with --force, or {alternative}")),
             _ => None,
         }
@@ -178,7 +164,7 @@ pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
     }
 }
 
-async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, InitError> {
+async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, CliError> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
         check_overwrite(file, args.force, "choose another file with --output")?;
@@ -188,8 +174,7 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     if let Some(prompter) = &mut prompter {
         prompter.fill_missing(&mut args)?;
     }
-    let run_context =
-        RunContext::read(session, &VariableArgs::default(), None).map_err(|_| InitError::Settings)?;
+    let run_context = RunContext::read(session, &VariableArgs::default(), None)?;
     let namespace = session.connection.namespace();
     let details = fetch_target_details(&run_context, &args).await;
     let lacks_replicas =
@@ -304,9 +289,7 @@ fn prepare_manifest(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
-        let manifests = parse(&path.display().to_string(), &text).map_err(|error| {
-            InitError::ManifestInvalid { message: crate::error_code::message_chain(&error) }
-        })?;
+        let manifests = parse(&path.display().to_string(), &text)?;
         let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if manifests.len() != 1 || !is_service(&manifests[0]) {

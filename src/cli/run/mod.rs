@@ -20,7 +20,7 @@ use super::shared_args::{ExitCodeStyle, RunOutputFormat};
 use super::terminal::{OutputError, Terminal};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::engine::{Engine, EventBus, EventWatcher, RunOptions, configure};
-use crate::error_code::{ErrorCode, message_chain};
+use crate::error_code::ErrorCode;
 use crate::event::{RunStatus, Signal};
 use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
@@ -149,11 +149,7 @@ fn write_reports(session: &CommandContext, args: &RunArgs, finished: &[FinishedR
     match finished.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => args.reports.write(&session.terminal, &records, None),
         Err(error) => {
-            let error = CliError::new(
-                ErrorCode::JournalInvalid,
-                format!("cannot write the reports: {}", message_chain(&error)),
-            );
-            vec![error.with_status(ExitStatus::NotWritten)]
+            vec![CliError::from(error).with_status(ExitStatus::NotWritten)]
         }
     }
 }

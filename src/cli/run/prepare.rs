@@ -180,9 +180,9 @@ fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> Reject
     // an unreachable cluster is named in the error itself
     let place = if error.status().is_some() { place } else { "" };
     let message = format!("cannot use cluster{place}: {}", message_chain(error));
-    let mut rejected = CliError::new(error.code(), message).with_status(ExitStatus::Unreachable);
-    rejected.hint = error.hint();
-    RejectedRun::new(&session.terminal, "runtime", rejected)
+    let mut rejection = CliError::new(error.code(), message).with_status(ExitStatus::Unreachable);
+    rejection.hint = error.hint();
+    RejectedRun::new(&session.terminal, "runtime", rejection)
 }
 
 /// Rejects clusters of activities with credentials of their own that the context allowlist does not contain.

@@ -7,8 +7,9 @@ use super::{
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::{
-    EffectState, EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
 };
+use crate::mutation::EffectState;
 use crate::text::truncate;
 use crate::value::Value;
 

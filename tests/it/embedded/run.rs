@@ -79,8 +79,8 @@ fn malformed_manifest_exits_with_usage_error() {
     let refuses = |manifest: &str, text: &str| {
         chaos.experiment(&experiment, ["--embedded", "--apply", manifest]).exits(2).says(text);
     };
-    refuses("experiment.json", "there is no manifest in experiment.json: experiments are none");
-    refuses("tab.yaml", "the manifests in tab.yaml cannot be read");
+    refuses("experiment.json", "no manifest in experiment.json");
+    refuses("tab.yaml", "cannot read manifests in tab.yaml");
     refuses("no-kind.yaml", "a manifest has to have apiVersion and kind");
     chaos.write("namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n");
     let trial = ["trial", "experiment.json", "--embedded", "--before", "namespace.yaml", "--after"];

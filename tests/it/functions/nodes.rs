@@ -61,7 +61,7 @@ pub fn nodes_are_created_cordoned_and_deleted(site: &Site) {
     let nodes = Nodes::create(site, &["a", "b"]);
     let listed = format!("/api/v1/nodes?labelSelector=made-for%3D{}", site.namespace);
     let meta = json!({"meta": {"name": made, "labels": {"made-for": site.namespace}}, "spec": {"unschedulable": true}});
-    let none = json!({"label_selector": "made-for=nobody"});
+    let none = json!({"label_selector": "made-for=absent"});
     let steps = [
         act("node.actions.cordon_node", &json!({"name": nodes.1[0]})),
         reads(nodes.path(0), "/spec/unschedulable", json!(true)),

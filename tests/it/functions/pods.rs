@@ -24,7 +24,7 @@ pub fn pods_are_selected_by_every_argument(site: &Site) {
         left(&["a-3", "b-0", "b-2"]),
         label(json!({"mode": "percentage", "qty": 50, "order": "oldest"})),
         reads(site.at("v1", "pods?labelSelector=app%3Dweb"), "/items/1", Value::Null),
-        refused("pod.actions.terminate_pods", &json!({"label_selector": "app=nobody"}), ""),
+        refused("pod.actions.terminate_pods", &json!({"label_selector": "app=absent"}), ""),
     ];
     let (last, steps) = steps.split_last().unwrap();
     play(site, steps);

@@ -46,5 +46,5 @@ fn every_probe_names_missing_permission() {
         })
         .collect();
     assert!(steps.len() > 40, "only {} probes", steps.len());
-    play_with(&Site::real(), &steps, &["--as", "nobody-in-particular"]);
+    play_with(&Site::real(), &steps, &["--as", "without-permissions"]);
 }

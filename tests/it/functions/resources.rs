@@ -146,7 +146,7 @@ pub fn events_are_listed(site: &Site) {
         holds("event.probes.get_events", &json!({"label_selector": mine}), r#""regarding":{"#),
         holds(
             "event.probes.get_events",
-            &json!({"label_selector": "made-for=nobody", "limit": 5}),
+            &json!({"label_selector": "made-for=absent", "limit": 5}),
             r#""items":[]"#,
         ),
         holds(

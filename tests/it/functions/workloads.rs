@@ -25,7 +25,7 @@ pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
         arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         arguments
     };
-    let (nobody, absent) = (json!({"name": "absent"}), json!({"name": "absent", "timeout": 1}));
+    let (missing, absent) = (json!({"name": "absent"}), json!({"name": "absent", "timeout": 1}));
     let deployment = |name: &str| format!("deployment.probes.{name}");
     let restarted = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     let steps = [
@@ -33,9 +33,9 @@ pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
         reads(&one, "/status/availableReplicas", json!(2)),
         refused("deployment.actions.create_deployment", &json!({"spec_path": "web.json"}), "already exists"),
         holds("deployment.probes.deployment_available_and_healthy", &web(json!({})), "true"),
-        fails("deployment.probes.deployment_available_and_healthy", &nobody, "was not found"),
+        fails("deployment.probes.deployment_available_and_healthy", &missing, "was not found"),
         holds("deployment.probes.deployment_partially_available", &web(json!({})), "true"),
-        fails("deployment.probes.deployment_partially_available", &nobody, "was not found"),
+        fails("deployment.probes.deployment_partially_available", &missing, "was not found"),
         holds("deployment.probes.deployment_fully_available", &web(json!({"timeout": 20})), "true"),
         fails(&deployment("deployment_fully_available"), &absent, "failed to recover within 1s"),
         fails(&deployment("deployment_not_fully_available"), &web(json!({"timeout": 1})), "failed to stop"),

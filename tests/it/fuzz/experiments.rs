@@ -185,7 +185,7 @@ fn activity() -> BoxedStrategy<Value> {
             ("pauses", pauses),
             ("background", any::<bool>().prop_map(Value::Bool).boxed()),
         ]),
-        1 => shaped(vec![("ref", word(&["a", "b", "nobody"]))]),
+        1 => shaped(vec![("ref", word(&["a", "b", "absent"]))]),
         1 => part(),
     ]
     .boxed()

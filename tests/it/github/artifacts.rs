@@ -21,7 +21,7 @@ fn open(github: &GitHub) {
     github.open(5, "eve/web", "fix", "abc");
 }
 
-/// Checks the comment, if any, and the message.
+/// Checks which pull request gets the comment, if any, and the message.
 #[test]
 fn pull_request_is_found_by_head_of_workflow_run() {
     let github = GitHub::start();
@@ -347,8 +347,8 @@ fn symlinks_in_artifact_are_not_followed() {
     let real = job.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
     std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
     symlink(&real, job.chaos.path("chaos-results/journal.json")).unwrap();
-    job.publish(&[]).exits(3).says("journal.json is not read: it is a link");
-    job.publish(&["chaos-results/journal.json"]).exits(3).says("it is a link");
+    job.publish(&[]).exits(3).says("refusing to follow symbolic link chaos-results/journal.json");
+    job.publish(&["chaos-results/journal.json"]).exits(3).says("refusing to follow symbolic link");
     std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
     symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
     job.publish(&[]).exits(3).says("it is a link, which is not followed");
@@ -384,11 +384,11 @@ fn comment_reports_changed_experiment_of_artifact() {
     let same = journal("a", "held", &[])["experiment"].clone();
     assert!(!base(&same, None).contains("the experiment is not"), "{}", base(&same, None));
     let note = base(&json!({"title": "t", "method": []}), None);
-    assert!(note.contains("is not the one of the branch that this was published from"), "{note}");
+    assert!(note.contains("differs from the publishing branch"), "{note}");
     // the claim in the journal is ignored
     assert!(!base(&same, Some("sha256:other")).contains("the experiment is not"));
     let other = json!({"title": "Lose a replica", "method": []});
-    assert!(base(&other, None).contains("this pull request changes what is done or measured"));
+    assert!(base(&other, None).contains("this pull request changes its activities or probes"));
     // an unreadable experiment causes a note, and stops nothing
     let broken = GitHub::start();
     open(&broken);
@@ -401,5 +401,5 @@ fn comment_reports_changed_experiment_of_artifact() {
     open(&github);
     let job = job(&github).with_run(&journal("a", "held", &[]));
     job.publish(&["--base-experiment", "base/none.json"]).exits(0);
-    assert!(github.of(US)[0].body.contains("this pull request brings it along"));
+    assert!(github.of(US)[0].body.contains("this pull request adds it"));
 }

@@ -162,10 +162,13 @@ fn ci_reads_inputs_from_env_variables() {
     };
     refused(
         &[("EXPERIMENT", "e.json"), ("EMBEDDED", "True")],
-        "the input 'embedded' is true or false, not 'True'",
+        "invalid input 'embedded': expected true or false, not 'True'",
     );
-    refused(&[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")], "the input 'in-place' is true or false");
-    refused(&[("EXPERIMENT", "a\nb")], "the input 'experiment' takes one value");
+    refused(
+        &[("EXPERIMENT", "e.json"), ("IN_PLACE", "1")],
+        "invalid input 'in-place': expected true or false",
+    );
+    refused(&[("EXPERIMENT", "a\nb")], "invalid input 'experiment': expected one value");
     refused(
         &[("EXPERIMENT", "e.json"), ("TIMEOUT", "soon")],
         "invalid value 'soon' for '--timeout <DURATION>'",
@@ -394,8 +397,8 @@ fn ci_reports_changed_experiment() {
         assert!(finished.stderr.contains(expected.unwrap_or_default()), "{}", finished.stderr);
     };
     check(Some(&deviating()), None);
-    check(Some(&touching()), Some("this pull request changes what is done or measured"));
-    check(None, Some("this pull request brings it along"));
+    check(Some(&touching()), Some("this pull request changes its activities or probes"));
+    check(None, Some("this pull request adds it"));
 }
 
 fn example(rest: &str) -> String {

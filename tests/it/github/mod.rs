@@ -17,7 +17,7 @@ use crate::compare::journal;
 use crate::harness::{Chaos, Finished};
 use mock::{GitHub, REPOSITORY, TOKEN};
 
-/// The default comment marker.
+/// The URL of the GitHub server.
 const SERVER: &str = "https://git.example.com";
 
 /// A job: a sandbox with the variables of a runner.

@@ -216,7 +216,9 @@ fn unwritable_output_file_is_reported() {
         .env("GITHUB_OUTPUT", "/no/such/folder/outputs");
     job.publish(&["--comment", "never"]).exits(7).says("/no/such/folder/outputs");
     let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
-    job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"]).exits(2).says("cannot be written");
+    job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"])
+        .exits(2)
+        .says("cannot write no/folder/x.xml");
     job.publish(&["nowhere.json"]).exits(3).says("nowhere.json");
     job.publish(&["--comment-id", "a b"]).exits(2).says("letters, digits");
 }

@@ -66,8 +66,8 @@ fn unwritable_report_path_is_detected_before_run() {
         chaos.experiment(&deviating(), arguments).exits(2).says(why);
         assert!(chaos.path("it").exists() && !chaos.path("journal.json").exists(), "nothing ran");
     };
-    refused(&["--junit", "no/such/folder/x.xml"], "no/such/folder/x.xml cannot be written");
-    refused(&["--markdown", "."], "it is a folder");
+    refused(&["--junit", "no/such/folder/x.xml"], "cannot write no/such/folder/x.xml");
+    refused(&["--markdown", "."], "is a directory");
     refused(&["--junit", "-", "--markdown", "-"], "two results cannot both go to standard output");
     refused(&["-o", "json", "--junit", "-"], "two results cannot both go to standard output");
 }

@@ -127,7 +127,7 @@ pub fn broken(part: &Described, document: &Value) -> Vec<(String, Value)> {
             way(format!("without {key}"), &|part| drop(part.as_object_mut().unwrap().shift_remove(key)));
         }
         if part.schema["additionalProperties"] == false {
-            way("with a key that nobody knows".to_owned(), &|part| part["nobody-knows"] = json!(1));
+            way("with an unknown key".to_owned(), &|part| part["unknown-key"] = json!(1));
         }
     }
     let says = |keyword: &str| part.schema.get(keyword).is_some();

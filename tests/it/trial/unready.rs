@@ -36,7 +36,7 @@ fn unready_arm_is_void_and_reported() {
     experiment["configuration"] = json!({"whose": "everybody"});
     experiment["secrets"] = json!({"s": {"token": "hush-hush"}});
     let experiment = chaos.write("kill.json", experiment.to_string());
-    let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=somebody"];
+    let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=someone"];
     let ended = trial(&chaos, experiment.to_str().unwrap(), &ready, &unready, &more).exits(8);
     ended.says("after was not ready in its first 2 runs; skipping the remaining ");
     let answer = chaos.json("out/comparison.json");
@@ -59,7 +59,7 @@ fn unready_arm_is_void_and_reported() {
     // its journal is valid, has the known facts, and masks secrets
     let journal = chaos.json("out/after/journal-1.json");
     assert_eq!((&journal["status"], &journal["run"]), (&json!("interrupted"), &json!([])));
-    assert_eq!(journal["experiment"]["title"], "what somebody does");
+    assert_eq!(journal["experiment"]["title"], "what someone does");
     let own = &journal["kubectl-chaos"];
     assert_eq!((&own["verdict"], &own["finished"]), (&json!("stopped"), &json!(true)));
     assert_eq!((&own["environment"]["arm"], &own["environment"]["repeat"]), (&json!("after"), &json!(1)));

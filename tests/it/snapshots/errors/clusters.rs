@@ -39,7 +39,7 @@ fn kubeconfig_errors_match() {
             {"name": "provider", "user": {"auth-provider": {"name": "gcp"}}}],
         "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}},
             {"name": "lost", "context": {"cluster": "none", "user": "u"}},
-            {"name": "nobody", "context": {"cluster": "c", "user": "none"}}]});
+            {"name": "other", "context": {"cluster": "c", "user": "none"}}]});
     config("config", whole.clone());
     let mut none = whole.clone();
     none.as_object_mut().unwrap().shift_remove("current-context");
@@ -58,7 +58,7 @@ fn kubeconfig_errors_match() {
         "config",
         "config --context two",
         "config --context lost",
-        "config --context nobody",
+        "config --context other",
         "config --cluster two",
         "config --cluster empty",
         "config --user two",

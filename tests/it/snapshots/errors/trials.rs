@@ -45,7 +45,7 @@ fn trial_start_errors_match() {
         "",
     );
     check(
-        "a thing of the whole cluster",
+        "a cluster-scoped object",
         &nothing,
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n",
         "",
