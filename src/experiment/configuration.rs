@@ -11,7 +11,7 @@ use crate::diagnostic::suggestion;
 use crate::value::{Map, Value};
 
 /// Returns the value of an environment variable.
-pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub type EnvironmentLookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Given values that replace declarations of the experiment.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ pub const VARIABLE_TYPES: [&str; 9] =
 pub fn resolve_configuration(
     declared: &Map,
     variables: &Map,
-    environment: &Environment<'_>,
+    environment: &EnvironmentLookup<'_>,
 ) -> Result<Map, String> {
     let resolve = |(name, declaration): (&String, &Value)| {
         let declaration = variables.get(name).unwrap_or(declaration);
@@ -48,7 +48,7 @@ pub fn resolve_configuration(
 /// Resolves one configuration entry.
 pub(super) fn resolve_configuration_entry(
     declaration: &Value,
-    environment: &Environment<'_>,
+    environment: &EnvironmentLookup<'_>,
 ) -> Result<Value, String> {
     if declaration.get("type").and_then(Value::as_text) != Some("env") {
         return Ok(declaration.clone());
@@ -116,7 +116,7 @@ fn collect_vault_secrets(declaration: &Value, at: &str, found: &mut Vec<VaultSec
 pub fn resolve_secrets(
     declared: &Map,
     variables: &Map,
-    environment: &Environment<'_>,
+    environment: &EnvironmentLookup<'_>,
     fetched: &Map,
 ) -> Result<Map, String> {
     let resolve = |(name, declaration): (&String, &Value)| {
@@ -137,7 +137,7 @@ fn is_replaced(variables: &Map, name: &str) -> bool {
 fn resolve_secret(
     declaration: &Value,
     at: &str,
-    environment: &Environment<'_>,
+    environment: &EnvironmentLookup<'_>,
     fetched: &Map,
 ) -> Result<Value, String> {
     let Some(entries) = declaration.as_map() else { return Ok(declaration.clone()) };

@@ -1,4 +1,6 @@
 //! Tables of documents with all their diagnostics, in order.
+//!
+//! Verbatim: chaostoolkit-lib 1.45 (expected messages)
 
 use super::*;
 use crate::experiment::json;

@@ -4,7 +4,7 @@ use crate::value::Value;
 
 /// A function in a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::tolerance) enum Function {
+pub(in crate::tolerance) enum PathFunction {
     CharAt,
     Entries,
     Keys,
@@ -13,7 +13,7 @@ pub(in crate::tolerance) enum Function {
     Values,
 }
 
-impl Function {
+impl PathFunction {
     pub(super) const ALL: [Self; 6] =
         [Self::CharAt, Self::Entries, Self::Keys, Self::Length, Self::Substring, Self::Values];
 

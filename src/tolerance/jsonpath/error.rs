@@ -1,6 +1,6 @@
 //! Errors of JSON paths.
 
-use super::call::Function;
+use super::call::PathFunction;
 
 /// An error of a JSON path: in its syntax, or in its evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub(in crate::tolerance) enum JsonPathError {
     WithoutRoot { error: Box<Self>, path: String },
     #[error("nested more than {0} deep")]
     TooDeep(usize),
-    #[error("unknown function {0}(): expected one of {functions}", functions = Function::ALL.map(Function::name).join(", "))]
+    #[error("unknown function {0}(): expected one of {functions}", functions = PathFunction::ALL.map(PathFunction::name).join(", "))]
     UnknownFunction(String),
     #[error("the path selects too many nodes")]
     TooManyNodes,

@@ -46,7 +46,7 @@ pub(super) enum Subscript {
     Filter(Expression),
     /// `[@.a]`: the inner path selects the index or name.
     Path(InnerPath),
-    Call(call::Function, Vec<Operand>),
+    Call(call::PathFunction, Vec<Operand>),
 }
 
 /// A path within another, from the root or the current node.

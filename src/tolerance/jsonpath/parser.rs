@@ -1,6 +1,6 @@
 //! Parses the grammar of a path.
 
-use super::call::Function;
+use super::call::PathFunction;
 use super::lexer::{PathToken, tokens};
 use super::{ComparisonOperator, Expression, InnerPath, JsonPathError, Operand, PathStep, Subscript};
 use crate::value::{Map, Value};
@@ -105,7 +105,7 @@ impl PathParser {
             arguments.push(self.operand()?);
         }
         let function =
-            Function::from_name(name).ok_or_else(|| JsonPathError::UnknownFunction(name.to_owned()))?;
+            PathFunction::from_name(name).ok_or_else(|| JsonPathError::UnknownFunction(name.to_owned()))?;
         Ok(Subscript::Call(function, arguments))
     }
 
