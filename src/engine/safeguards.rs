@@ -1,4 +1,4 @@
-//! Safeguards: probes beside the run that end it when they are not met. Floor 2.
+//! Safeguards: probes beside the run that end it when they are not met.
 //!
 //! The control of the module `chaosaddons.controls.safeguards`, which many experiments carry: an experiment
 //! must not go on in a system that is in trouble for other reasons.
