@@ -22,8 +22,9 @@ pub struct Target {
 /// Callback for the progress per target: index, and whether the change succeeded.
 pub type ProgressCallback<'a> = dyn Fn(usize, bool) + Send + Sync + 'a;
 
-/// Asks what changes several things to end before the next one. A change that was sent is not cut off: it may come
-/// about all the same, and overtake what puts things back.
+/// Cooperative cancellation: stops before the next operation.
+///
+/// A request that was sent completes: it could still take effect, after the rollback.
 #[derive(Clone, Debug, Default)]
 pub struct StopToken(Arc<AtomicBool>);
 

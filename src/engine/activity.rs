@@ -344,8 +344,9 @@ enum InFlightResult<T> {
     Dropped,
 }
 
-/// Cuts an activity. One that changes something is not cut off in the middle: what it has asked for may come about all
-/// the same, and later than what puts it back. It begins nothing more, and has a moment for its end.
+/// Cancels an activity. One that changes something sends no further request and has a grace period to end.
+///
+/// An abandoned request could still take effect, after the rollback.
 async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&StopToken>) -> InFlightResult<T> {
     let Some(halt) = halt else { return InFlightResult::Dropped };
     halt.ask();

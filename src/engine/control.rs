@@ -1,7 +1,7 @@
 //! Controls: they are told of every level of a run, before and after, and may interrupt it.
 //!
-//! The format's controls are Python modules. A module that is built in under its own name is applied; any
-//! other one is refused before the run, or passed over where the run is lenient.
+//! The format's controls are Python modules. Built-in modules are applied; others are refused before the run, or
+//! ignored by lenient runs.
 
 use std::sync::{Arc, Weak};
 

@@ -1,8 +1,8 @@
 //! Events of a run.
 //!
 //! The engine emits [`RunEvent`]s; the journal, the console and the events file are folds over them. Watchers
-//! match every variant, so that a new one does not compile until each of them has an answer to it. Everything
-//! in an event is fit to be written down: secrets are masked before it is emitted.
+//! match every variant: a new variant does not compile until each watcher handles it. Secrets are masked
+//! before an event is emitted.
 
 mod interrupt;
 mod stage;
@@ -26,8 +26,7 @@ pub type ActivityId = u64;
 /// Event of a run.
 #[derive(Debug)]
 pub enum RunEvent {
-    /// An activity that is no step of the run was carried out: one that gives the configuration a value, one
-    /// that judges the output of another.
+    /// An activity outside the steps ran: a dynamic configuration probe, or a judge of another output.
     ActivityCalled {
         activity: Arc<Activity>,
         name: String,

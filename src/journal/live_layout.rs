@@ -1,12 +1,11 @@
-//! The journal of a run that is not over, laid out as a file that can be kept up to date.
+//! Layout of the journal of a running run as a file with incremental updates.
 //!
-//! The file has to be valid JSON at every instant, hold what finished, and cost no more per activity in a long
-//! run than in a short one. So it is not written anew: each of its growing lists is a region with room to
-//! spare, filled with blanks, and an update is a patch of the entries that changed. A region that is full
-//! makes the whole file be laid out anew with twice the room, which comes to a constant cost per entry.
+//! The file is valid JSON at every instant and holds every finished activity, at a constant cost per activity.
+//! Each growing list is a region padded with spaces, and an update patches the changed entries. A full region
+//! causes a new layout with twice the room, so the amortized cost per entry is constant.
 //!
-//! A patch is never applied to the file that can be seen. There are two copies; the patch goes to the hidden
-//! one, which then takes the other's place. Each copy therefore has its own memory of what it holds.
+//! A patch is never applied to the published file. Of two copies the hidden one is patched and then replaces
+//! the other. Each copy therefore has a state of its own.
 
 use std::collections::BTreeMap;
 
@@ -122,8 +121,9 @@ impl LiveLayout {
         }
     }
 
-    /// What brings a copy (0 or 1) up to date. It counts as done: what is not applied is lost, and the copy has
-    /// to be [`forget`](Self::forget)ed.
+    /// Returns the patch that updates a copy (0 or 1), and assumes that it is applied.
+    ///
+    /// If applying fails, the caller must [`forget`](Self::forget) the copy.
     pub fn patch(&mut self, copy: usize, recorder: &JournalBuilder) -> FilePatch {
         let index = copy & 1;
         if self.copies[index].layout != self.layout {
@@ -193,8 +193,9 @@ impl LiveLayout {
     }
 }
 
-/// Renders the entries of a region from the first one that `ends` does not know, and notes where they end.
-/// `from` is where that first one begins, from the beginning of the region.
+/// Renders the entries of a region from the first one that is not in `ends`, and records their ends.
+///
+/// `from` is the offset of that entry from the start of the region.
 fn render(
     region: JournalRegion,
     recorder: &JournalBuilder,

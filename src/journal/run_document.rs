@@ -1,7 +1,6 @@
-//! The answer of a run for machines: one document, made of the journal alone.
+//! The result of a run for machines: one document, built from the journal alone.
 //!
-//! Its keys are those of the Chaos Toolkit's report for agents, so that what reads that one reads ours; what
-//! is ours stands under one key beside them.
+//! Its keys are those of the Chaos Toolkit's report for agents, plus one key of this program.
 
 use std::collections::BTreeSet;
 

@@ -6,8 +6,8 @@
 //!  series   folds the samples of a probe, in the order in which they were due
 //! ```
 //!
-//! The schedule is open: a sample is due at a fixed moment, however long others take, and its latency counts from
-//! that moment. A slow answer so does not keep others from being seen to be slow.
+//! The schedule is open: a sample is due at a fixed time, however long others take, and its latency counts from
+//! that time. A slow response therefore does not hide other slow responses (no coordinated omission).
 
 mod aggregate;
 mod phase_tracker;
