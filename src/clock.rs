@@ -1,21 +1,21 @@
-//! Points in time, and how the journal and the console write them. Floor 0.
+//! Timestamps in the formats of the journal and the console.
 
-/// A point in time, in microseconds.
+/// Point in time, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// This moment, by the system's clock.
+    /// Returns the time of the system clock.
     pub fn now() -> Self {
         Self::from_micros(jiff::Timestamp::now().as_microsecond())
     }
 
-    /// Microseconds since 1970-01-01 UTC. What no calendar holds becomes that day.
+    /// Converts microseconds since 1970-01-01 UTC; out of range becomes that day.
     pub fn from_micros(micros: i64) -> Self {
         Self(jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
-    /// A moment as a journal has it: ISO 8601, in UTC where no zone is named. None where it is none.
+    /// Parses a timestamp of a journal: ISO 8601, in UTC without a zone.
     pub fn parse(text: &str) -> Option<Self> {
         let zoned = text.parse::<jiff::Timestamp>();
         let parsed = zoned.or_else(|_| {
@@ -25,19 +25,19 @@ impl Timestamp {
         parsed.ok().map(|moment| Self::from_micros(moment.as_microsecond()))
     }
 
-    /// Seconds since 1970-01-01 UTC.
+    /// Returns seconds since 1970-01-01 UTC.
     #[allow(clippy::cast_precision_loss)] // exact for the next 280 years
     pub fn as_seconds(self) -> f64 {
         self.0.as_microsecond() as f64 / 1e6
     }
 
-    /// Seconds from an earlier moment to this one.
+    /// Returns the seconds from an earlier time to this one.
     #[allow(clippy::cast_precision_loss)] // exact for 280 years
     pub fn since(self, earlier: Self) -> f64 {
         (self.0.as_microsecond() - earlier.0.as_microsecond()) as f64 / 1e6
     }
 
-    /// As the journal has it: `2026-11-23T06:31:52.211695+00:00`; a fraction of nothing is left out.
+    /// Formats for the journal: `2026-11-23T06:31:52.211695+00:00`; omits a zero fraction.
     pub fn iso(self) -> String {
         let format = if self.0.subsec_microsecond() == 0 && self.0.subsec_millisecond() == 0 {
             "%Y-%m-%dT%H:%M:%S+00:00"
@@ -47,12 +47,12 @@ impl Timestamp {
         self.0.strftime(format).to_string()
     }
 
-    /// As the console has it, in local time: `2026-11-23 06:31:52`.
+    /// Formats for the console, in local time: `2026-11-23 06:31:52`.
     pub fn local(self) -> String {
         self.0.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// The same with milliseconds, as the console's JSON has it: `2026-11-23 06:31:52,211`.
+    /// Formats for the console's JSON, with milliseconds: `2026-11-23 06:31:52,211`.
     pub fn local_millis(self) -> String {
         let millis = self.0.as_microsecond().rem_euclid(1_000_000) / 1000;
         format!("{},{millis:03}", self.local())

@@ -1,4 +1,4 @@
-//! What an action was aimed at, and whether it was seen to take effect. Floor 0.
+//! Targets of an action, cancellation, and the observed effect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,74 +7,73 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 
-/// One thing that an action is about to change.
+/// Object that an action is about to change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// Its kind, such as `Pod`.
+    /// The kind, such as `Pod`.
     pub kind: String,
-    /// Its namespace; things of the whole cluster have none.
+    /// The namespace; absent for cluster-scoped objects.
     pub namespace: Option<String>,
-    /// Its name.
     pub name: String,
-    /// Its identity: a name can come back, a UID cannot.
+    /// The UID: a name can be reused, a UID cannot.
     pub uid: String,
 }
 
-/// Who hears what became of the targets, one by one: which of them, and whether it was done.
+/// Callback for the progress per target: index, and whether the change succeeded.
 pub type ProgressCallback<'a> = dyn Fn(usize, bool) + Send + Sync + 'a;
 
-/// Asks what changes several things to end before the next one. A change that was sent is not cut off: it may come
-/// about all the same, and overtake what puts things back.
+/// Cooperative cancellation: stops before the next operation.
+///
+/// A request that was sent completes: it could still take effect, after the rollback.
 #[derive(Clone, Debug, Default)]
 pub struct StopToken(Arc<AtomicBool>);
 
 impl StopToken {
-    /// Asks for it.
+    /// Requests the stop.
     pub fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was asked for.
+    /// Whether a stop was requested.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A Service that a request was sent to, and the way it took.
+/// Service that received a request, and the route to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ServiceRoute {
     /// `NAMESPACE/NAME:PORT`.
     pub service: String,
     /// `proxy`, `port-forward` or `direct`.
     pub access: &'static str,
-    /// The Pod, where one was chosen.
+    /// The Pod, if one was chosen.
     #[serde(skip)]
     pub pod: Option<String>,
 }
 
-/// The detail of an action that found things as they were to become.
+/// Detail of an action whose target was already in the requested state.
 pub const NOTHING_CHANGED: &str = "it was so already, so that nothing was changed";
 
-/// The detail of an action that changes nothing, whatever it calls itself.
+/// Detail of an action that is read-only, whatever its type says.
 pub const ONLY_LOOKED: &str = "it only looked";
 
-/// The detail of an effect that is confirmed because the experiment allows that there is nothing to hit.
+/// Detail of an effect that is confirmed because the experiment allows an action without targets.
 pub const NOTHING_MATCHED: &str = "nothing matched, which the experiment allows";
 
 /// Whether an action took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EffectState {
-    /// It was seen to.
+    /// The effect was observed.
     Confirmed,
-    /// It was seen not to.
+    /// The effect is missing.
     Mismatch,
-    /// It was not seen, within the time there was.
+    /// The effect was not observed in time.
     Unknown,
 }
 
 impl EffectState {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
@@ -84,15 +83,15 @@ impl EffectState {
     }
 }
 
-/// What became of an action.
+/// Observed effect of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
     /// Whether it took effect.
     pub state: EffectState,
-    /// When it was asked for.
+    /// Time of the request.
     pub asked_at: Timestamp,
-    /// When it was seen.
+    /// Time of the observation.
     pub effective_at: Option<Timestamp>,
-    /// What was seen.
+    /// The observation.
     pub detail: String,
 }

@@ -1,4 +1,4 @@
-//! One activity, through its four steps. Floor 2.
+//! Executes one activity in four steps.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -15,15 +15,15 @@ use crate::mutation::{Effect, EffectState, NOTHING_CHANGED, NOTHING_MATCHED, Sto
 use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::value::Value;
 
-/// How long a change that was asked for is awaited when its activity is cut.
+/// Grace period for in-flight mutations after an interrupt.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// What ends an activity from outside.
+/// Condition that cancels an activity.
 #[derive(Clone, Copy)]
 pub(super) struct Cancellation {
-    /// Interrupts that were known when the phase began do not count.
+    /// The number of interrupts that do not count: they precede the phase.
     pub(super) known: usize,
-    /// Which ones do.
+    /// Whether an interrupt cancels the activity.
     pub(super) by: fn(&Interrupt) -> bool,
 }
 
@@ -33,25 +33,25 @@ impl Cancellation {
     }
 }
 
-/// How the execution of a step ended.
+/// Result of a step.
 pub(super) enum StepResult {
-    /// The activity was carried out, or failed in a way that the format foresees.
+    /// The activity succeeded, or failed in an expected way.
     Finished(CompletedActivity),
-    /// An unexpected error: the phase ends.
+    /// An unexpected error, which ends the phase.
     Errored(String),
-    /// Something ended it from outside, or a control did.
+    /// An interrupt or a control ended the step.
     Cut(Interrupt),
 }
 
-/// An activity that is over.
+/// Activity that ended.
 pub(super) struct CompletedActivity {
     pub(super) id: ActivityId,
     pub(super) activity: Arc<Activity>,
-    /// Its output as it came, not masked; none when it failed.
+    /// The output, not masked; absent if the activity failed.
     pub(super) output: Option<Value>,
 }
 
-/// Where an activity runs.
+/// Phase and mode in which an activity runs.
 #[derive(Clone, Copy)]
 pub(super) struct ExecutionSite {
     pub(super) phase: RunPhase,
@@ -59,14 +59,14 @@ pub(super) struct ExecutionSite {
     pub(super) cut: Cancellation,
 }
 
-/// A pause that was asked for.
+/// Requested pause.
 struct PauseRequest {
     seconds: Value,
     length: Result<Duration, String>,
 }
 
 impl Engine {
-    /// Carries out one step, with its pauses and controls.
+    /// Executes one step with its pauses and controls.
     pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
         let activity = match &step.activity {
             Ok(activity) => Arc::clone(activity),
@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// The pauses before and after, filled.
+    /// Resolves the pauses before and after.
     fn pauses(&self, activity: &Activity) -> Result<(Option<PauseRequest>, Option<PauseRequest>), String> {
         let Some(pauses) = activity.pauses.clone()? else { return Ok((None, None)) };
         let pause = |side: &str| {
@@ -213,7 +213,7 @@ impl Engine {
             }
         };
         self.finished(id, activity, outcome, false);
-        // what calls itself a probe and changes something is watched as well
+        // a probe that changes something is checked as well
         if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
             self.confirm(id, activity, place.phase, prepared, &applied, at);
         }
@@ -250,7 +250,7 @@ impl Engine {
         applied
     }
 
-    /// What is not written down is not touched; but what puts things back is never held up.
+    /// Requires that targets are on disk before a change; rollbacks are never held up.
     fn insist_on_the_record(&self) -> Result<(), ActivityError> {
         let Some(record) = self.options.record.as_ref().filter(|_| !self.puts_back.load(Ordering::Relaxed))
         else {
@@ -263,7 +263,7 @@ impl Engine {
         })
     }
 
-    /// Carries out an activity that is no step of the experiment: a judge, a safeguard.
+    /// Executes an activity outside the steps: a judge, a safeguard.
     pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
         self.providers.look(activity, &self.scope).await
     }
@@ -273,7 +273,7 @@ impl Engine {
         self.emit(&RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry, at })));
     }
 
-    /// Looks whether an action took effect: at once where that is known, else beside the run.
+    /// Checks whether an action took effect: immediately if known, else in the background.
     fn confirm(
         self: &Arc<Self>,
         id: ActivityId,
@@ -288,7 +288,7 @@ impl Engine {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
                 EffectCheck::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
-            // what is put back need not have been away, but a fault that was there before it was made is none
+            // rollbacks may be no-ops; a method action must change something
             (Some(prepared), Ok(_)) if !prepared.changed() && phase == RunPhase::Method => {
                 let allowed = self.experiment.extension.allows_empty(&activity.name);
                 let state = if allowed { EffectState::Confirmed } else { EffectState::Mismatch };
@@ -334,25 +334,26 @@ impl Engine {
     }
 }
 
-/// What became of an activity that was cut.
+/// Result of draining a cancelled activity.
 enum InFlightResult<T> {
-    /// It came to an end.
+    /// The activity ended.
     Done(T),
-    /// It did not, and what it asked for may come about yet.
+    /// A request is still in flight and may take effect.
     UnderWay,
-    /// It changes nothing, or had asked for nothing yet.
+    /// The activity sent no change.
     Dropped,
 }
 
-/// Cuts an activity. One that changes something is not cut off in the middle: what it has asked for may come about all
-/// the same, and later than what puts it back. It begins nothing more, and has a moment for its end.
+/// Cancels an activity. One that changes something sends no further request and has a grace period to end.
+///
+/// An abandoned request could still take effect, after the rollback.
 async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&StopToken>) -> InFlightResult<T> {
     let Some(halt) = halt else { return InFlightResult::Dropped };
     halt.ask();
     tokio::time::timeout(LAST_WORDS, applying).await.map_or(InFlightResult::UnderWay, InFlightResult::Done)
 }
 
-/// The length of a pause, as Python's `time.sleep` takes it.
+/// Parses the length of a pause like Python's `time.sleep`.
 fn pause_length(seconds: &Value) -> Result<Duration, String> {
     match seconds.as_f64() {
         None => Err(format!("'{}' object cannot be interpreted as an integer", seconds.python_type())),

@@ -1,4 +1,4 @@
-//! Completes configuration and secrets: the environment, Vault, and probes that are run for a value. Floor 2.
+//! Resolves configuration and secrets: environment, Vault, and dynamic probes.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::provider::Providers;
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
-/// A complete configuration.
+/// Resolved configuration.
 pub struct ResolvedConfiguration {
-    /// What placeholders are filled from.
+    /// The values for placeholders.
     pub scope: Scope,
-    /// What was not as it should be, and does not matter enough to stop.
+    /// Warnings that do not prevent the run.
     pub warnings: Vec<String>,
 }
 
-/// Completes the configuration of an experiment. An error means that it cannot start.
+/// Resolves the configuration of an experiment. With an error the run cannot start.
 pub async fn configure(
     experiment: &Experiment,
     variables: &Variables,
@@ -37,7 +37,7 @@ pub async fn configure(
     let secrets =
         configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
 
-    // dynamic entries see what is declared before them, and nothing else
+    // dynamic entries see only what is declared before them
     let mut scope = Scope::new(crate::value::Map::new(), secrets);
     let mut failed = Vec::new();
     let mut dynamic = false;

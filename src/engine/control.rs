@@ -1,7 +1,7 @@
-//! Controls: they are told of every level of a run, before and after, and may interrupt it. Floor 2.
+//! Controls: they are told of every level of a run, before and after, and may interrupt it.
 //!
-//! The format's controls are Python modules. A module that is built in under its own name is applied; any
-//! other one is refused before the run, or passed over where the run is lenient.
+//! The format's controls are Python modules. Built-in modules are applied; others are refused before the run, or
+//! ignored by lenient runs.
 
 use std::sync::{Arc, Weak};
 
@@ -14,12 +14,12 @@ use crate::experiment::{
     Activity, ControlDeclaration as Declared, ControlSide, Experiment, Hypothesis, SAFEGUARDS,
 };
 
-/// A level of a run.
+/// Level of a run.
 #[derive(Clone, Copy)]
 pub enum ControlScope<'a> {
     /// The run as a whole.
     Experiment,
-    /// A look at the hypothesis.
+    /// A check of the hypothesis.
     Hypothesis(&'a Hypothesis),
     /// The method.
     Method,
@@ -29,7 +29,7 @@ pub enum ControlScope<'a> {
     Activity(&'a Activity),
 }
 
-/// One side of a level.
+/// Start or end of a level.
 #[derive(Clone, Copy)]
 pub struct ControlPoint<'a> {
     /// The level.
@@ -50,13 +50,13 @@ impl<'a> ControlPoint<'a> {
     }
 }
 
-/// Something that is told of the levels of a run.
+/// Control that is called at the levels of a run.
 pub trait RunControl: Send + Sync {
-    /// Is told of a moment. An error interrupts the run.
+    /// Handles a control point. An error interrupts the run.
     fn apply<'a>(&'a self, moment: &'a ControlPoint<'a>) -> BoxFuture<'a, Result<(), Interrupt>>;
 }
 
-/// Whether a control of that module is built in.
+/// Whether a control of the module is built in.
 pub(super) fn is_native(module: &str) -> bool {
     module == SAFEGUARDS
 }

@@ -1,4 +1,4 @@
-//! Hands every event to everything that watches. Floor 2.
+//! Hands every event to everything that watches.
 
 use parking_lot::Mutex;
 

@@ -1,4 +1,4 @@
-//! Looks at the hypothesis: once, or over and over while the method runs. Floor 2.
+//! Looks at the hypothesis: once, or over and over while the method runs.
 
 use std::sync::Arc;
 use std::time::Duration;

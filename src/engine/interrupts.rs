@@ -1,4 +1,4 @@
-//! Where interrupts are put up, and waited for. Floor 2.
+//! Where interrupts are put up, and waited for.
 
 use tokio::sync::watch;
 
@@ -39,7 +39,7 @@ impl InterruptLog {
         self.raised.borrow().contains(interrupt)
     }
 
-    /// How many there are.
+    /// The number of rollbacks.
     pub fn count(&self) -> usize {
         self.raised.borrow().len()
     }

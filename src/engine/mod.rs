@@ -1,4 +1,4 @@
-//! Runs an experiment. Floor 2.
+//! Runs an experiment.
 //!
 //! What follows what is decided by [`next_stage`], a pure function; this module carries the stages out, emits
 //! an event for everything that happens, and owns the four steps of every activity: prepare, record, apply,
@@ -46,7 +46,7 @@ use control::Controls;
 pub struct RunOptions {
     /// What is done when.
     pub plan: RunPlan,
-    /// What is left out.
+    /// What a dry run skips.
     pub dry: Option<DryRun>,
     /// Seconds between two looks at the hypothesis during the method.
     pub frequency: f64,
@@ -82,7 +82,7 @@ pub struct Engine {
     state: Mutex<RunState>,
     controls: Controls,
     ids: AtomicU64,
-    /// Whether rollbacks are played.
+    /// Whether rollbacks run.
     puts_back: AtomicBool,
     /// Effects that are still being watched for.
     watched: Mutex<JoinSet<()>>,

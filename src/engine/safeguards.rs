@@ -1,7 +1,7 @@
-//! Safeguards: probes beside the run that end it when they are not met. Floor 2.
+//! Safeguards: probes during the run that stop it when they are not met.
 //!
-//! The control of the module `chaosaddons.controls.safeguards`, which many experiments carry: an experiment
-//! must not go on in a system that is in trouble for other reasons.
+//! The control of the module `chaosaddons.controls.safeguards`: an experiment must not continue in a system that
+//! has other problems.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Safeguards {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
-                // the run waits for it, and whoever ends the run does not
+                // blocks the run, but not interrupts
                 CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
                     interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),

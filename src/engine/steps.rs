@@ -1,4 +1,4 @@
-//! Sequences of activities: the method and the rollbacks. Floor 2.
+//! Sequences of activities: the method and the rollbacks.
 
 use std::pin::Pin;
 use std::sync::Arc;

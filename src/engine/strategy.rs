@@ -1,4 +1,4 @@
-//! Which strategies a run follows: the command line's, else the experiment's, else the settings'. Floor 2.
+//! Which strategies a run follows: the command line's, else the experiment's, else the settings'.
 
 use crate::config::Settings;
 use crate::event::RunPlan;

@@ -1,4 +1,4 @@
-//! What validation asks of everything but the document. Floor 2.
+//! What validation asks of everything but the document.
 
 use super::control::is_native;
 use crate::config::ProcessEnv;

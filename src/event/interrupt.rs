@@ -1,15 +1,15 @@
-//! What cuts a run short, ordered by urgency. Floor 0.
+//! Causes that interrupt a run, ordered by priority.
 
 use std::fmt;
 
-/// A signal that a run answers to.
+/// Signal that a run handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
     /// Ctrl-C.
     Int,
-    /// The usual way to end a process.
+    /// The usual signal to end a process.
     Term,
-    /// The terminal is gone.
+    /// The terminal closed.
     Hup,
     /// Ends the run, with rollbacks by their strategy.
     Usr1,
@@ -40,36 +40,35 @@ impl fmt::Display for Signal {
     }
 }
 
-/// How urgent an interrupt is; of several, the more urgent one counts.
+/// Priority of an interrupt; the highest one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InterruptPriority {
-    /// A control or a safeguard asked for it.
+    /// A control or a safeguard.
     Control,
     /// The hypothesis deviated during the method, and that was to end it. The activity under way is finished.
     FailFast,
-    /// The time for the run is up.
+    /// The timeout of the run.
     Timeout,
-    /// Somebody asked for it.
+    /// First signal.
     Signal,
-    /// Somebody asked again: what was still being waited for is given up.
+    /// Second signal: stop waiting.
     SecondSignal,
 }
 
-/// The kind of thing that keeps a run from beginning: what it was to run on did not become ready.
+/// Interruption kind of a run whose workloads did not become ready.
 pub const NOT_READY: &str = "not-ready";
 
-/// Why a run is cut short.
+/// Why a run is interrupted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupt {
-    /// What kind of thing asked, as the journal has it.
+    /// The kind of the cause, as the journal has it.
     pub kind: &'static str,
     /// How urgent it is.
     pub urgency: InterruptPriority,
-    /// The signal, where one arrived.
+    /// The signal, if one arrived.
     pub signal: Option<Signal>,
-    /// Who asked: the name of a control or of a signal.
+    /// Name of the control or the signal.
     pub name: String,
-    /// Why.
     pub reason: String,
 }
 
@@ -83,22 +82,22 @@ impl Interrupt {
         Self { kind, urgency, signal: None, name: name.into(), reason: reason.into() }
     }
 
-    /// A control's wish.
+    /// Creates the interrupt of a control.
     pub fn control(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new("control", InterruptPriority::Control, name, reason)
     }
 
-    /// A safeguard that was not met.
+    /// Creates the interrupt of a safeguard that was not met.
     pub fn safeguard(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new("safeguard", InterruptPriority::Control, name, reason)
     }
 
-    /// What a trial deployed did not become ready: nothing was begun.
+    /// Creates the interrupt of a trial whose workloads did not become ready.
     pub fn not_ready(reason: impl Into<String>) -> Self {
         Self::new(NOT_READY, InterruptPriority::Control, "trial", reason)
     }
 
-    /// A deviation that ends the method.
+    /// Creates the interrupt of a deviation that ends the method.
     pub fn fail_fast() -> Self {
         Self::new(
             "fail-fast",
@@ -108,40 +107,40 @@ impl Interrupt {
         )
     }
 
-    /// The end of the time given to a run.
+    /// Creates the interrupt of the timeout.
     pub fn timeout(seconds: f64) -> Self {
         let reason = format!("the run took longer than {seconds} seconds");
         Self::new("timeout", InterruptPriority::Timeout, "timeout", reason)
     }
 
-    /// A signal, the first or a later one.
+    /// Creates the interrupt of a signal, the first or a later one.
     pub fn signal(signal: Signal, first: bool) -> Self {
         let urgency = if first { InterruptPriority::Signal } else { InterruptPriority::SecondSignal };
         let told = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
         Self { signal: Some(signal), ..told }
     }
 
-    /// Whether the activity under way is cut; otherwise it is finished first.
+    /// Whether the running activity is cancelled; otherwise it finishes first.
     pub fn cuts(&self) -> bool {
         self.urgency != InterruptPriority::FailFast
     }
 
-    /// Whether rollbacks under way are cut: nothing but somebody's own wish may leave things broken.
+    /// Whether running rollbacks are cancelled: only an explicit signal may abort rollbacks.
     pub fn cuts_rollbacks(&self) -> bool {
         self.signal.is_some()
     }
 
-    /// Whether rollbacks are out of the question, whatever their strategy.
+    /// Whether rollbacks are skipped, whatever their strategy.
     pub fn forbids_rollbacks(&self) -> bool {
         self.signal == Some(Signal::Usr2)
     }
 
-    /// Whether background activities are given up instead of waited for: when the time is up, there is none to wait.
+    /// Whether background activities are abandoned instead of awaited.
     pub fn abandons_background(&self) -> bool {
         self.urgency == InterruptPriority::Timeout || self.waits_for_nothing()
     }
 
-    /// Whether nothing at all is waited for.
+    /// Whether the run waits for nothing.
     pub fn waits_for_nothing(&self) -> bool {
         self.urgency == InterruptPriority::SecondSignal || self.signal == Some(Signal::Usr2)
     }

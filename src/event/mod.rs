@@ -1,8 +1,8 @@
-//! What happens in a run, as everything that watches it is told. Floor 0.
+//! Events of a run.
 //!
 //! The engine emits [`RunEvent`]s; the journal, the console and the events file are folds over them. Watchers
-//! match every variant, so that a new one does not compile until each of them has an answer to it. Everything
-//! in an event is fit to be written down: secrets are masked before it is emitted.
+//! match every variant: a new variant does not compile until each watcher handles it. Secrets are masked
+//! before an event is emitted.
 
 mod interrupt;
 mod stage;
@@ -20,246 +20,216 @@ pub use stage::{
     HypothesisOutcome, RunPhase, RunPlan, RunStage, RunState, RunStatus, next_stage, plays_rollbacks,
 };
 
-/// Tells the activities of one run apart.
+/// Identifies an activity within a run.
 pub type ActivityId = u64;
 
-/// One thing that happened.
+/// Event of a run.
 #[derive(Debug)]
 pub enum RunEvent {
-    /// An activity that is no step of the run was carried out: one that gives the configuration a value, one
-    /// that judges the output of another.
+    /// An activity outside the steps ran: a dynamic configuration probe, or a judge of another output.
     ActivityCalled {
-        /// The activity.
         activity: Arc<Activity>,
-        /// Its name.
         name: String,
-        /// What came of it.
+        /// The outcome.
         outcome: ActivityOutcome,
     },
-    /// The configuration is complete.
+    /// The configuration is resolved.
     ConfigurationResolved {
-        /// The dynamic entries that could not be had: their placeholders stay as they are.
+        /// Dynamic entries without a value; their placeholders stay unresolved.
         failed: Vec<String>,
     },
-    /// The run begins.
+    /// The run starts.
     RunStarted(Box<RunStarted>),
-    /// The hypothesis is about to be looked at over and over.
+    /// Continuous checks of the hypothesis start.
     ContinuousStarted {
-        /// Seconds between the end of one look and the begin of the next.
+        /// Seconds between the end of a check and the start of the next.
         frequency: Value,
     },
-    /// The hypothesis is about to be looked at.
+    /// A check of the hypothesis starts.
     HypothesisStarted {
         /// Before, during or after the method.
         phase: RunPhase,
-        /// Its title.
         title: String,
     },
-    /// The hypothesis was looked at.
+    /// A check of the hypothesis ended.
     HypothesisFinished {
         /// Before, during or after the method.
         phase: RunPhase,
-        /// The how-manieth look this was, from one.
+        /// Iteration number, from 1.
         iteration: u64,
-        /// What came of it; nothing when it was interrupted or aborted.
+        /// The outcome; absent if the check was interrupted or aborted.
         outcome: Option<HypothesisOutcome>,
-        /// The name of the probe that decided it: the last one that was looked at.
+        /// The name of the deciding probe: the last one that ran.
         probe: String,
     },
-    /// Fail-fast ends the method after the activity under way.
+    /// Fail-fast ends the method after the running activity.
     FailedFast {
-        /// The share of looks that deviated, in percent.
+        /// The share of unmet checks, in percent.
         ratio: f64,
     },
-    /// The hypothesis is no longer looked at over and over.
+    /// Continuous checks of the hypothesis ended.
     ContinuousFinished {
         /// The unexpected error that ended it, and the run.
         error: Option<String>,
     },
-    /// The method begins.
+    /// The method starts.
     MethodStarted {
-        /// How many activities it has.
+        /// The number of activities.
         activities: usize,
     },
-    /// The method is over, background activities included.
+    /// The method and its background activities ended.
     MethodFinished,
-    /// Whether rollbacks will be played is decided.
+    /// Whether rollbacks run is decided.
     RollbacksDecided {
-        /// By which rule.
+        /// The strategy.
         strategy: RollbackStrategy,
-        /// Whether they will be.
+        /// Whether rollbacks run.
         played: bool,
-        /// How many there are.
+        /// The number of rollbacks.
         declared: usize,
     },
-    /// Rollbacks begin.
+    /// Rollbacks start.
     RollbacksStarted {
-        /// How many there are.
+        /// The number of rollbacks.
         activities: usize,
     },
-    /// The next rollback is reached.
+    /// The next rollback is about to start.
     RollbackReached {
         /// Its name; a reference has none.
         name: Option<String>,
     },
-    /// Rollbacks are over.
+    /// Rollbacks ended.
     RollbacksFinished,
-    /// A pause begins.
+    /// A pause starts.
     PauseStarted {
         /// The name of the activity.
         name: String,
         /// Before the activity, or after.
         before: bool,
-        /// Its length in seconds, as it was written.
+        /// The length in seconds, as written.
         seconds: Value,
-        /// Whether it is waited out; dry runs do not.
+        /// Whether the run sleeps; dry runs do not.
         slept: bool,
     },
-    /// A pause is over.
+    /// A pause ended.
     PauseFinished {
         /// The name of the activity.
         name: String,
     },
-    /// An activity begins.
+    /// An activity starts.
     ActivityStarted(ActivityStarted),
-    /// What an action is about to change, before it does.
+    /// The targets of an action, before any change.
     TargetsRecorded {
-        /// The activity.
         id: ActivityId,
-        /// All of them.
+        /// All targets.
         targets: Vec<Target>,
     },
-    /// What became of one of the targets is known.
+    /// The result for one target is known.
     TargetDone {
-        /// The activity.
         id: ActivityId,
-        /// Which of its targets, from zero.
+        /// The index of the target, from 0.
         target: usize,
-        /// Whether it was done; else it was refused.
+        /// Whether the change succeeded; else it was refused.
         done: bool,
     },
-    /// A Service of the cluster was sent a request.
+    /// A request was sent to a Service of the cluster.
     ServiceReached {
-        /// The activity.
         id: ActivityId,
-        /// Its name.
         name: String,
-        /// Which Service, and how.
+        /// The Service and the route.
         reached: ServiceRoute,
     },
-    /// An activity is over.
+    /// An activity ended.
     ActivityFinished(Box<ActivityFinished>),
-    /// Whether an action took effect is known.
+    /// The effect of an action was checked.
     EffectObserved {
-        /// The activity.
         id: ActivityId,
-        /// Its name.
         name: String,
-        /// What became of it.
+        /// The effect.
         effect: Effect,
     },
-    /// A probe's output was held against its tolerance.
+    /// The output of a probe was compared with its tolerance.
     ToleranceChecked {
-        /// The activity.
         id: ActivityId,
-        /// What came of it; nothing when the probe failed, so that there was no output.
+        /// The result; absent if the probe failed and has no output.
         verdict: Option<ToleranceResult>,
-        /// The output, where another activity judged it: that activity was given it as an argument.
+        /// The output, if another activity judged it and received it as an argument.
         judged: Option<Value>,
     },
-    /// Background activities are waited for.
+    /// The run waits for background activities.
     BackgroundAwaited {
-        /// How many.
+        /// The number of activities.
         activities: usize,
     },
-    /// A signal arrived. What it cuts, and when, is told by what follows.
-    SignalReceived {
-        /// Which.
-        signal: Signal,
-    },
-    /// A phase was cut short.
+    /// A signal arrived. Later events show what it cancels.
+    SignalReceived { signal: Signal },
+    /// A phase was interrupted.
     Interrupted {
-        /// Which phase.
         phase: RunPhase,
-        /// By what.
+        /// The cause.
         interrupt: Interrupt,
     },
     /// An unexpected error ended a phase.
-    Aborted {
-        /// Which phase.
-        phase: RunPhase,
-        /// The error.
-        error: String,
-    },
-    /// The run is over; nothing follows.
+    Aborted { phase: RunPhase, error: String },
+    /// The run ended; the last event.
     RunFinished {
-        /// How it ended.
         status: RunStatus,
         /// Whether it deviated.
         deviated: bool,
-        /// When.
         at: Timestamp,
     },
 }
 
-/// How a run begins.
+/// Start of a run.
 #[derive(Debug)]
 pub struct RunStarted {
-    /// The experiment as it was written, its title filled and its `dry` set.
+    /// The experiment as written, its title resolved and its `dry` set.
     pub experiment: Arc<Value>,
-    /// Its title.
     pub title: String,
-    /// What the run is to do.
+    /// The plan of the run.
     pub plan: RunPlan,
-    /// What is left out.
+    /// What a dry run skips.
     pub dry: Option<DryRun>,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How an activity begins.
+/// Start of an activity.
 #[derive(Debug)]
 pub struct ActivityStarted {
-    /// Which.
     pub id: ActivityId,
-    /// What it is.
     pub activity: Arc<Activity>,
-    /// As it was written, with secrets masked.
+    /// The activity as written, with secrets masked.
     pub document: Arc<Value>,
-    /// In which phase.
+    /// The phase.
     pub phase: RunPhase,
-    /// Whether others run meanwhile.
+    /// Whether the activity runs in the background.
     pub background: bool,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How an activity ends.
+/// End of an activity.
 #[derive(Debug)]
 pub struct ActivityFinished {
-    /// Which.
     pub id: ActivityId,
-    /// What it is.
     pub activity: Arc<Activity>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: ActivityOutcome,
-    /// Whether it was left out, the run being dry.
+    /// Whether a dry run skipped the activity.
     pub dry: bool,
-    /// When.
     pub at: Timestamp,
 }
 
-/// An output that succeeded by the letter and may well be a failure.
+/// Nominal success that is probably a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuspiciousOutput {
-    /// A process with another exit code than zero.
+    /// A process with a nonzero exit code.
     ExitCode,
     /// A response with a status above 399.
     HttpStatus,
 }
 
 impl SuspiciousOutput {
-    /// The doubt about an output, of an activity that has no tolerance to judge it.
+    /// Checks the output of an activity that has no tolerance.
     pub fn about(activity: &Activity, outcome: &ActivityOutcome) -> Option<Self> {
         let ActivityOutcome::Succeeded(output) = outcome else { return None };
         let Some(Value::Int(status)) = output.get("status").filter(|_| !activity.has_tolerance) else {
@@ -273,15 +243,15 @@ impl SuspiciousOutput {
     }
 }
 
-/// What came of an activity.
+/// Outcome of an activity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ActivityOutcome {
-    /// It was carried out, and this came out.
+    /// The activity succeeded with this output.
     Succeeded(Value),
-    /// It could not be carried out, in a way that the format foresees.
+    /// An expected failure.
     Failed(String),
-    /// It could not be carried out, in a way that the format does not foresee: the phase ends.
+    /// An unexpected error, which ends the phase.
     Errored(String),
-    /// It was cut off.
+    /// The activity was cancelled.
     Cut,
 }

@@ -1,11 +1,11 @@
-//! The phases of a run and what follows what: a pure function of strategies, state and interrupt. Floor 0.
+//! Phases of a run and their order: a pure function of strategies, state and interrupt.
 
 use serde::Serialize;
 
 use super::Interrupt;
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 
-/// Where in a run something happens.
+/// Phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunPhase {
@@ -22,7 +22,6 @@ pub enum RunPhase {
 }
 
 impl RunPhase {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -34,22 +33,21 @@ impl RunPhase {
     }
 }
 
-/// How a run ended, by the words of the Chaos Toolkit.
+/// Status of a run, in the terms of the Chaos Toolkit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
-    /// It came to its end, whatever it found.
+    /// The run reached its end, with any finding.
     Completed,
-    /// A probe of the hypothesis could not be carried out, or the run failed fast.
+    /// A probe of the hypothesis failed, or the run failed fast.
     Failed,
-    /// An unexpected error ended it.
+    /// An unexpected error ended the run.
     Aborted,
-    /// It was cut short.
+    /// The run was interrupted.
     Interrupted,
 }
 
 impl RunStatus {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -60,43 +58,43 @@ impl RunStatus {
     }
 }
 
-/// What came of looking at the hypothesis.
+/// Outcome of a check of the hypothesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HypothesisOutcome {
     /// Every probe was within its tolerance.
     Met,
-    /// A probe was not.
+    /// A probe was outside its tolerance.
     Unmet,
-    /// A probe could not be carried out.
+    /// A probe failed.
     Failed,
 }
 
-/// What a run is to do.
+/// Plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunPlan {
-    /// When the hypothesis is looked at.
+    /// When the hypothesis is checked.
     pub hypothesis: HypothesisStrategy,
     /// Whether there is a hypothesis with probes.
     pub has_hypothesis: bool,
-    /// When rollbacks are played.
+    /// When rollbacks run.
     pub rollbacks: RollbackStrategy,
-    /// How many rollbacks there are.
+    /// The number of rollbacks.
     pub declared_rollbacks: usize,
 }
 
-/// What a run has come to.
+/// Result of a run so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunState {
-    /// Its status; none while nothing has decided it.
+    /// The status; absent until decided.
     pub status: Option<RunStatus>,
     /// Whether the hypothesis was not met after the method.
     pub deviated: bool,
-    /// Whether the hypothesis before the method was met, if it was looked at.
+    /// Whether the hypothesis was met before the method, if checked.
     pub baseline_met: Option<bool>,
 }
 
 impl RunState {
-    /// Takes in what came of the hypothesis.
+    /// Applies the outcome of a check.
     pub fn hypothesis(&mut self, phase: RunPhase, outcome: HypothesisOutcome) {
         let status =
             if outcome == HypothesisOutcome::Failed { RunStatus::Failed } else { RunStatus::Completed };
@@ -107,7 +105,7 @@ impl RunState {
                 self.status = Some(status);
             }
             (RunPhase::After, HypothesisOutcome::Unmet | HypothesisOutcome::Failed) => {
-                // the second look overrides what failing fast said
+                // the check after the method overrides fail-fast
                 self.deviated = true;
                 self.status = Some(status);
             }
@@ -115,13 +113,13 @@ impl RunState {
         }
     }
 
-    /// Whether the method goes on to its next activity.
+    /// Whether the method continues with its next activity.
     pub fn goes_on(&self) -> bool {
         !matches!(self.status, Some(RunStatus::Aborted | RunStatus::Failed | RunStatus::Interrupted))
     }
 }
 
-/// The parts of a run, in their order. The hypothesis during the method belongs to the method.
+/// Stages of a run, in order. The checks during the method belong to the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStage {
     /// The hypothesis before the method.
@@ -132,11 +130,11 @@ pub enum RunStage {
     After,
     /// Rollbacks.
     Rollbacks,
-    /// Nothing more.
+    /// The end.
     End,
 }
 
-/// What comes after `done` (or first), given what the run is to do, what it has come to, and what cut it short.
+/// Returns the stage after `done` (or the first), by plan, state and interrupt.
 pub fn next_stage(
     done: Option<RunStage>,
     plan: &RunPlan,
@@ -164,7 +162,7 @@ fn rollbacks(plan: &RunPlan, state: RunState, interrupt: Option<&Interrupt>) -> 
     if plays_rollbacks(&plan.rollbacks, state, interrupt) { RunStage::Rollbacks } else { RunStage::End }
 }
 
-/// Whether rollbacks are played.
+/// Whether rollbacks run.
 pub fn plays_rollbacks(strategy: &RollbackStrategy, state: RunState, interrupt: Option<&Interrupt>) -> bool {
     if interrupt.is_some_and(Interrupt::forbids_rollbacks) {
         return false;

@@ -1,4 +1,4 @@
-//! Folds the events of a run into its journal. Floor 0.
+//! Builds the journal from the events of a run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::experiment::{ActivityKind, HypothesisStrategy};
 use crate::series::Series;
 use crate::value::{Map, Value};
 
-/// What a journal knows before anything happened.
+/// Facts of a journal that are known before the run.
 #[derive(Clone, Debug, Default)]
 pub struct JournalHeader {
-    /// Where it runs: kernel, machine.
+    /// Kernel and architecture.
     pub platform: String,
-    /// On which machine.
+    /// Host name.
     pub node: String,
-    /// Tells runs apart.
+    /// Identifies the run.
     pub run_id: String,
     /// The version of this program.
     pub version: &'static str,
     /// The identity of the experiment.
     pub experiment_hash: String,
-    /// When the hypothesis is looked at.
+    /// When the hypothesis is checked.
     pub hypothesis_strategy: HypothesisStrategy,
-    /// What was given for the configuration beside the experiment: a digest of each value, by its name.
+    /// Digests of the values given for the configuration, by name.
     pub variables: BTreeMap<String, String>,
-    /// What the caller wanted to be noted.
+    /// Notes of the caller.
     pub annotations: Map,
-    /// The namespace of the run, when it touches a cluster.
+    /// The namespace, if the run uses a cluster.
     pub namespace: Option<String>,
-    /// The cluster that it touches.
+    /// The cluster, if the run uses one.
     pub cluster: Option<ClusterInfo>,
-    /// What the run stands in, where that was looked at.
+    /// The observed cluster state, in a trial.
     pub environment: Option<Environment>,
 }
 
-/// What an event changed in the journal.
+/// Changes of the journal by one event.
 #[derive(Debug, Default, PartialEq)]
 pub struct JournalDelta {
     /// The parts that changed.
     pub parts: Vec<RegionChange>,
-    /// Whether they have to be on disk before anything else happens.
+    /// Whether they must be on disk before the run continues.
     pub at_once: bool,
 }
 
-/// Where the entry of an activity is.
+/// Location of the entry of an activity.
 #[derive(Clone, Copy)]
 enum EntryLocation {
     Run(usize),
@@ -61,12 +61,12 @@ enum EntryLocation {
     Probe(RunPhase, usize),
 }
 
-/// The fold.
+/// Builds a journal from events.
 #[derive(Debug)]
 pub struct JournalBuilder {
     journal: Journal,
     slots: HashMap<ActivityId, ActivityEntry>,
-    /// Looks at the hypothesis that are under way.
+    /// Checks of the hypothesis that are running.
     looks: HashMap<RunPhase, HypothesisCheck>,
     began: Option<Timestamp>,
 }
@@ -91,7 +91,7 @@ impl std::fmt::Debug for EntryLocation {
 }
 
 impl JournalBuilder {
-    /// A journal of nothing yet.
+    /// Creates an empty journal.
     pub fn new(header: JournalHeader) -> Self {
         let extension = JournalExtension {
             schema: SCHEMA,
@@ -118,17 +118,17 @@ impl JournalBuilder {
         Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
     }
 
-    /// The journal so far.
+    /// Returns the journal so far.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Notes what sampling saw.
+    /// Sets the sampled series.
     pub fn sampled(&mut self, samples: Vec<Series>) {
         self.extension().samples = samples;
     }
 
-    /// The journal, with what it all came to.
+    /// Returns the journal with its verdict.
     pub fn finish(mut self, verdict: RunVerdict, reason: Option<String>, exit_code: u8) -> Journal {
         let extension = self.extension();
         extension.verdict = Some(verdict.into());
@@ -141,7 +141,7 @@ impl JournalBuilder {
         self.journal.extension.get_or_insert_default()
     }
 
-    /// Takes in one event.
+    /// Applies one event.
     pub fn record(&mut self, event: &RunEvent) -> JournalDelta {
         match event {
             RunEvent::RunStarted(run) => {
@@ -304,7 +304,7 @@ impl JournalBuilder {
     fn looked(&mut self, phase: RunPhase, outcome: Option<HypothesisOutcome>) -> JournalDelta {
         let Some(mut state) = self.looks.remove(&phase) else { return JournalDelta::default() };
         let Some(outcome) = outcome else {
-            // cut or aborted: what was seen of it is no state of the hypothesis
+            // an interrupted check has no result
             return Self::look_changed(phase);
         };
         state.steady_state_met = Some(outcome == HypothesisOutcome::Met);
@@ -329,7 +329,7 @@ impl JournalBuilder {
         changes
     }
 
-    /// The look that is under way, or the finished one, of a phase that has one.
+    /// Returns the running or finished check of a phase.
     pub(super) fn state_of(&self, phase: RunPhase) -> Option<&HypothesisCheck> {
         let finished = match phase {
             RunPhase::Before => self.journal.steady_states.before.as_ref(),
@@ -347,7 +347,7 @@ impl JournalBuilder {
         }
     }
 
-    /// The record of an activity that acts, begun where there is none.
+    /// Returns the record of an action; creates it if missing.
     fn record_of(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
         let slot = *self.slots.get(&id)?;
         if slot.record.is_none() {
@@ -361,7 +361,7 @@ impl JournalBuilder {
         self.action_record(id)
     }
 
-    /// Where the entry of an activity stands in the journal.
+    /// Returns the JSON pointer to the entry of an activity.
     fn pointer(&self, of: ActivityEntry) -> String {
         match of.slot {
             EntryLocation::Run(index) => format!("/run/{index}"),
@@ -402,7 +402,7 @@ impl JournalBuilder {
         JournalDelta { parts: change.into_iter().collect(), at_once: false }
     }
 
-    /// A look during the method shows when it is over.
+    /// A check during the method appears when it ends.
     fn look_changed(phase: RunPhase) -> JournalDelta {
         let region = match phase {
             RunPhase::Before => JournalRegion::Before,
@@ -413,7 +413,7 @@ impl JournalBuilder {
     }
 }
 
-/// The activity with the value that its judge was given, which the Chaos Toolkit writes into the experiment.
+/// Returns the activity with the value that its judge received, as the Chaos Toolkit writes it.
 fn with_judged_value(activity: &Value, value: &Value) -> Value {
     fn insert(node: &mut Value, path: &[&str], value: &Value) {
         let Value::Map(entries) = node else { return };

@@ -1,12 +1,11 @@
-//! The journal of a run that is not over, laid out as a file that can be kept up to date. Floor 0.
+//! Layout of the journal of a running run as a file with incremental updates.
 //!
-//! The file has to be valid JSON at every instant, hold what finished, and cost no more per activity in a long
-//! run than in a short one. So it is not written anew: each of its growing lists is a region with room to
-//! spare, filled with blanks, and an update is a patch of the entries that changed. A region that is full
-//! makes the whole file be laid out anew with twice the room, which comes to a constant cost per entry.
+//! The file is valid JSON at every instant and holds every finished activity, at a constant cost per activity.
+//! Each growing list is a region padded with spaces, and an update patches the changed entries. A full region
+//! causes a new layout with twice the room, so the amortized cost per entry is constant.
 //!
-//! A patch is never applied to the file that can be seen. There are two copies; the patch goes to the hidden
-//! one, which then takes the other's place. Each copy therefore has its own memory of what it holds.
+//! A patch is never applied to the published file. Of two copies the hidden one is patched and then replaces
+//! the other. Each copy therefore has a state of its own.
 
 use std::collections::BTreeMap;
 
@@ -19,22 +18,22 @@ use crate::event::{RunPhase, RunStatus};
 use crate::experiment::HypothesisStrategy;
 use crate::value::{Map, Value};
 
-/// A part of the file that grows or changes.
+/// Region of the file that grows or changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalRegion {
-    /// The keys that stand before the lists.
+    /// The keys before the lists.
     Head,
     /// The hypothesis before the method.
     Before,
-    /// The hypothesis after it.
+    /// The hypothesis after the method.
     After,
-    /// The looks at the hypothesis while it ran.
+    /// The checks during the method.
     During,
     /// The activities of the method.
     Run,
     /// The rollbacks.
     Rollbacks,
-    /// Our keys.
+    /// The keys of this program.
     Extension,
     /// The actions and their effects.
     Activities,
@@ -51,7 +50,7 @@ const REGIONS: [JournalRegion; 8] = [
     JournalRegion::Activities,
 ];
 
-/// What stands before each region, and at the end.
+/// The text before each region, and at the end.
 const FRAME: [&str; 9] = [
     "{",
     ",\"steady_states\":{\"before\":",
@@ -64,30 +63,29 @@ const FRAME: [&str; 9] = [
     "],\"samples\":[]}}\n",
 ];
 
-/// An entry of a region that is not any more what it was.
+/// Changed entry of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionChange {
-    /// The region.
     pub region: JournalRegion,
-    /// The entry; zero where the region is one thing.
+    /// The index of the entry; 0 if the region has one entry.
     pub index: usize,
 }
 
-/// What to do to a copy of the file to bring it up to date.
+/// Update of a copy of the file.
 #[derive(Debug, PartialEq)]
 pub enum FilePatch {
     /// Nothing.
     Nothing,
-    /// Write it anew.
+    /// Rewrite the file.
     Whole(Vec<u8>),
     /// Overwrite these bytes at these offsets.
     Parts(Vec<(u64, Vec<u8>)>),
 }
 
-/// What one copy holds.
+/// State of one copy.
 #[derive(Debug, Default)]
 struct CopyState {
-    /// The layout it was written with; zero when it was never written.
+    /// The layout number of the last write; 0 before the first.
     layout: u64,
     /// Per region: where its entries end, from its beginning, up to the first one that changed.
     ends: [Vec<usize>; 8],
@@ -112,7 +110,7 @@ impl Default for LiveLayout {
 }
 
 impl LiveLayout {
-    /// Notes what changed.
+    /// Marks changed entries.
     pub fn touch(&mut self, changes: &[RegionChange]) {
         for change in changes {
             let region = change.region as usize;
@@ -123,8 +121,9 @@ impl LiveLayout {
         }
     }
 
-    /// What brings a copy (0 or 1) up to date. It counts as done: what is not applied is lost, and the copy has
-    /// to be [`forget`](Self::forget)ed.
+    /// Returns the patch that updates a copy (0 or 1), and assumes that it is applied.
+    ///
+    /// If applying fails, the caller must [`forget`](Self::forget) the copy.
     pub fn patch(&mut self, copy: usize, recorder: &JournalBuilder) -> FilePatch {
         let index = copy & 1;
         if self.copies[index].layout != self.layout {
@@ -146,7 +145,7 @@ impl LiveLayout {
                 self.layout += 1;
                 return FilePatch::Whole(self.lay_out(index, recorder));
             }
-            // blank out what a shorter rendering leaves behind
+            // overwrite the rest of a longer rendering with spaces
             bytes.resize(bytes.len() + copy.used[at].saturating_sub(end), b' ');
             copy.used[at] = end;
             copy.dirty[at] = false;
@@ -155,12 +154,12 @@ impl LiveLayout {
         if parts.is_empty() { FilePatch::Nothing } else { FilePatch::Parts(parts) }
     }
 
-    /// The copy does not hold what was thought: the next patch writes it anew.
+    /// Discards the state of a copy: the next patch rewrites it.
     pub fn forget(&mut self, copy: usize) {
         self.copies[copy & 1].layout = 0;
     }
 
-    /// Whether a copy lags behind.
+    /// Whether a copy is out of date.
     pub fn is_behind(&self, copy: usize) -> bool {
         let copy = &self.copies[copy & 1];
         copy.layout != self.layout || copy.dirty.contains(&true)
@@ -194,8 +193,9 @@ impl LiveLayout {
     }
 }
 
-/// Renders the entries of a region from the first one that `ends` does not know, and notes where they end.
-/// `from` is where that first one begins, from the beginning of the region.
+/// Renders the entries of a region from the first one that is not in `ends`, and records their ends.
+///
+/// `from` is the offset of that entry from the start of the region.
 fn render(
     region: JournalRegion,
     recorder: &JournalBuilder,
@@ -229,7 +229,7 @@ fn list<T: Serialize>(items: &[T], from: usize, ends: &mut Vec<usize>, out: &mut
     }
 }
 
-/// The entries of one object, without its braces.
+/// Renders the entries of one object without its braces.
 fn inside<T: Serialize>(object: &T, ends: &mut Vec<usize>, out: &mut Vec<u8>) {
     let mut text = Vec::new();
     append(object, &mut text);

@@ -1,7 +1,6 @@
-//! The answer of a run for machines: one document, made of the journal alone. Floor 0.
+//! The result of a run for machines: one document, built from the journal alone.
 //!
-//! Its keys are those of the Chaos Toolkit's report for agents, so that what reads that one reads ours; what
-//! is ours stands under one key beside them.
+//! Its keys are those of the Chaos Toolkit's report for agents, plus one key of this program.
 
 use std::collections::BTreeSet;
 
@@ -11,32 +10,32 @@ use super::{ActionRecord, EXTENSION_KEY, HypothesisCheck, Journal, JournalEntry,
 use crate::event::RunStatus;
 use crate::value::{Map, Value, map};
 
-/// The schema of the answer with our key.
+/// The schema of the document with the key of this program.
 pub const RUN_SCHEMA: &str = "kubectl-chaos/run/v1";
-/// The schema of the answer without it.
+/// The schema of the document without that key.
 pub const TOOLKIT_RUN_SCHEMA: &str = "chaostoolkit/agent/run/v1";
-/// Outputs that are longer, written as JSON, are left to the journal.
+/// The longest output in the document, as JSON characters.
 const MAX_OUTPUT: usize = 4096;
 
-/// What the answer says that the journal does not know.
+/// Facts of the document that are not in the journal.
 #[derive(Clone, Debug, Default)]
 pub struct OutputContext {
     /// The file or address of the experiment.
     pub source: String,
-    /// Where the journal was written.
+    /// The path of the journal.
     pub journal_path: String,
-    /// Where the events were written.
+    /// The path of the events file.
     pub events_path: Option<String>,
-    /// The exit code that follows.
+    /// The exit code.
     pub exit_code: u8,
-    /// Whether only the Chaos Toolkit's keys are wanted.
+    /// Whether to write only the keys of the Chaos Toolkit.
     pub agent: bool,
 }
 
-/// The document.
+/// Document with the result of a run.
 pub type RunDocument = Value;
 
-/// The answer of a finished run.
+/// Builds the document of a finished run.
 pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
     let outcome = outcome(journal);
     let warnings = warnings(journal);
@@ -122,7 +121,7 @@ fn extension(journal: &Journal) -> Value {
     ]))
 }
 
-/// What was found, the first that holds.
+/// Returns the outcome: the first rule that applies.
 fn outcome(journal: &Journal) -> &'static str {
     match journal.status.known() {
         Some(RunStatus::Interrupted) | None => return "interrupted",
@@ -190,7 +189,7 @@ fn join(phases: &[&str]) -> String {
     }
 }
 
-/// What weakens the outcome: stable codes with a sentence each.
+/// Returns what weakens the outcome: stable codes with a sentence each.
 fn warnings(journal: &Journal) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let names = |entries: &[JournalEntry]| {

@@ -1,4 +1,4 @@
-//! Folds the samples of one probe into what a journal says of them. Floor 2.
+//! Folds the samples of one probe into what a journal says of them.
 //!
 //! Samples are told as they end, and counted in the order in which they were due: a streak is one of slots.
 
@@ -38,7 +38,7 @@ pub(super) enum SlotResult {
     Sampled(Option<Duration>, SampleOutcome),
 }
 
-/// The fold.
+/// Builds a journal from events.
 pub(super) struct SeriesAggregator {
     head: ProbeInfo,
     phases: PhaseTracker,

@@ -1,4 +1,4 @@
-//! Samples the probes of the hypothesis beside a run: often, on an open schedule, whatever the run does. Floor 2.
+//! Samples the probes of the hypothesis beside a run: often, on an open schedule, whatever the run does.
 //!
 //! ```text
 //!  phases   in which phase the run is, told by its events
@@ -6,8 +6,8 @@
 //!  series   folds the samples of a probe, in the order in which they were due
 //! ```
 //!
-//! The schedule is open: a sample is due at a fixed moment, however long others take, and its latency counts from
-//! that moment. A slow answer so does not keep others from being seen to be slow.
+//! The schedule is open: a sample is due at a fixed time, however long others take, and its latency counts from
+//! that time. A slow response therefore does not hide other slow responses (no coordinated omission).
 
 mod aggregate;
 mod phase_tracker;
@@ -33,24 +33,24 @@ use aggregate::{ProbeInfo, SeriesAggregator, SlotResult};
 pub use phase_tracker::PhaseTracker;
 use probe::SampledProbe;
 
-/// How many samples of a probe may be under way at once.
+/// The most samples of a probe in flight.
 const IN_FLIGHT: usize = 16;
-/// How long a sample may take whose probe has no limit of its own.
+/// The deadline of a sample whose probe has no timeout.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How long the baseline lasts at least.
+/// The shortest baseline.
 const BASELINE: Duration = Duration::from_secs(3);
-/// For how long recovery is watched where nothing else is said.
+/// The default recovery window.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// The shortest time from one sample to the next.
+/// The shortest sampling period.
 pub const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
-/// The longest one.
+/// The longest sampling period.
 pub const LONGEST_PERIOD: Duration = Duration::from_secs(3600);
-/// How often requests are sampled where nothing else is said.
+/// The default sampling period of requests.
 const HTTP_PERIOD: Duration = Duration::from_millis(100);
-/// How often the API server is asked where nothing else is said.
+/// The default sampling period of cluster probes.
 const KUBERNETES_PERIOD: Duration = Duration::from_secs(1);
 
-/// How to sample.
+/// Options of sampling.
 #[derive(Clone, Debug)]
 pub struct SamplingOptions {
     /// From one sample to the next, within [`SHORTEST_PERIOD`] and [`LONGEST_PERIOD`]; by the kind of probe where
@@ -65,7 +65,7 @@ pub struct SamplingOptions {
     pub probes: Vec<String>,
 }
 
-/// Sampling that is under way.
+/// Running sampling.
 pub struct Sampling {
     probes: Vec<Arc<ProbeSampler>>,
     phases: PhaseTracker,

@@ -1,4 +1,4 @@
-//! In which phase a run is, told by its events. Floor 2.
+//! Tracks the phase of a run by its events.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -54,12 +54,12 @@ impl PhaseTracker {
         }
     }
 
-    /// The baseline begins.
+    /// Marks the start of the baseline.
     pub(super) fn settled(&self) {
         self.0.lock().baseline.get_or_insert_with(Instant::now);
     }
 
-    /// The fault begins, whatever tells of it.
+    /// Marks the start of the fault phase.
     #[cfg(test)]
     pub(super) fn begin_fault(&self) {
         self.0.lock().fault.get_or_insert_with(Instant::now);

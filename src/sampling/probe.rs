@@ -1,4 +1,4 @@
-//! Takes one sample: carries a probe out, and says what came of it. Floor 2.
+//! Takes one sample: runs a probe and classifies the result.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::substitution::Scope;
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
 
-/// A probe that is sampled.
+/// Sampled probe.
 pub(super) struct SampledProbe {
     pub(super) activity: Arc<Activity>,
     pub(super) tolerance: Tolerance,
@@ -19,12 +19,12 @@ pub(super) struct SampledProbe {
 }
 
 impl SampledProbe {
-    /// Carries it out once.
+    /// Runs the probe once.
     pub(super) async fn take(&self) -> (SampleOutcome, Option<ServiceRoute>) {
         let Ok(mut prepared) = self.providers.prepare(&self.activity, &self.scope).await else {
             return (SampleOutcome::Other, None);
         };
-        // sampling looks, whatever calls itself a probe
+        // sampling is read-only, whatever the probe claims
         if prepared.acts() {
             return (SampleOutcome::Other, None);
         }
