@@ -69,6 +69,7 @@ error_codes! {
     RecoverRefused, "recover.refused", "Recovery needs a confirmation, or a value it cannot verify.";
     RunInterrupted, "run.interrupted", "A signal interrupted the program before the run began.";
     SettingsInvalid, "settings.invalid", "The settings file cannot be read.";
+    TrialCleanup, "trial.cleanup-incomplete", "A trial or a recovery cannot delete or restore everything.";
     TrialCluster, "trial.cluster", "The cluster does not allow the steps of a trial.";
     TrialIsolation, "trial.isolation", "An activity would reach beyond the namespace of the trial.";
     TrialManifest, "trial.manifest", "A manifest of a trial is invalid or cannot be applied.";

@@ -33,9 +33,9 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, event, experiment, journal, mutation, series, statistics, value |
+//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, value |
-//! | report | 1 | clock, compare, console, error_code, journal, mutation, series |
+//! | report | 1 | clock, compare, console, error_code, journal, series, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |

@@ -9,6 +9,8 @@
 //! cargo bench --bench ratio -- --kubernetes CONTEXT  # also 5,000 Pods on a cluster that is there to be used up
 //! ```
 //!
+//! Where valgrind is installed, instructions are counted as well, and more than the limit is a failure.
+//!
 //! Times are medians, after one round that does not count; ours and theirs take turns. Memory and processor time
 //! are the operating system's word: this program starts itself once more around each command, to ask for it.
 
@@ -16,6 +18,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "it is for people to read")]
 
 mod answer;
+mod instructions;
 mod kubernetes;
 mod measure;
 
@@ -111,6 +114,7 @@ fn bench(asked: Asked<'_>) -> Vec<Value> {
         println!("\nno ratio: the Chaos Toolkit is not installed (--original PATH says where it is)");
     }
     println!("\ntargets are parts of the Chaos Toolkit's time; memory is to stay within 12 MiB");
+    rows.extend(instructions::bench(asked.only, folder.path()));
     rows
 }
 

@@ -90,11 +90,6 @@ impl fmt::Display for CliError {
     }
 }
 
-/// Returns the message of a typed error, for callers whose own errors are still text.
-pub(super) fn error_text(error: impl Into<CliError>) -> String {
-    error.into().message
-}
-
 /// Returns the exit status of an error that ends a command before anything was changed.
 fn default_status(code: ErrorCode) -> ExitStatus {
     match code {
@@ -138,6 +133,7 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::DemoFailed => ExitStatus::Deviated,
         ErrorCode::FileNotWritable | ErrorCode::GithubApi => ExitStatus::NotWritten,
         ErrorCode::InternalPanic | ErrorCode::RunInterrupted => ExitStatus::Stopped,
+        ErrorCode::TrialCleanup => ExitStatus::RollbackIncomplete,
         ErrorCode::TrialNotReady => ExitStatus::BaselineNotMet,
     }
 }

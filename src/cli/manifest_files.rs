@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandContext;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::error_code::{Coded, ErrorCode};
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::trial::manifest::{Manifest, modernise, parse};
 
 const MAX_MIB: u64 = 64;
@@ -85,7 +85,7 @@ fn read(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
         }
         let text = std::fs::read_to_string(file).map_err(|error| failed(file, error))?;
         let parsed = parse(&file.display().to_string(), &text);
-        manifests.extend(parsed.map_err(|error| Error::Invalid(error.to_string()))?);
+        manifests.extend(parsed.map_err(|error| Error::Invalid(message_chain(&error)))?);
     }
     if manifests.is_empty() {
         return Err(Error::NoManifests { path: path.to_owned() });

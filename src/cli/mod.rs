@@ -128,7 +128,7 @@ fn run_command(
 /// Reports to a GitHub job that `ci` or `publish` could not start: an annotation, and for `ci` the step output
 /// `exit-code`.
 fn annotate_failure(command: &str, environment: &ProcessEnv, message: &str, code: u8) {
-    let job = github::WorkflowJob::of(|name| environment.get(name));
+    let job = github::WorkflowJob::from_env(|name| environment.get(name));
     let Some(job) = job.ok().filter(|job| job.is_on_github && ["ci", "publish"].contains(&command)) else {
         return;
     };
@@ -215,12 +215,6 @@ impl CommandContext {
     fn show_error(&self, error: &CliError) -> u8 {
         self.terminal.say(&error.line());
         self.code(error.status)
-    }
-
-    /// Shows an error without a code. Returns the exit code.
-    fn refuse(&self, exit: ExitStatus, message: impl Into<String>) -> u8 {
-        self.terminal.say(&ConsoleLine::note(LineLevel::Error, message));
-        self.code(exit)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel, LineStyle, format_line};
 use crate::error_code::{Coded, ErrorCode};
-use crate::github::workflow_command::neutral;
+use crate::github::workflow_command::neutralize;
 
 /// Verbosity from which debug lines are shown, as in kubectl.
 const DEBUG_VERBOSITY: u8 = 4;
@@ -132,7 +132,7 @@ impl Terminal {
         let now = Timestamp::now();
         if line.level >= self.least {
             let text = format_line(line, now, &self.style);
-            let text = if self.overheard { neutral(&text) } else { Cow::Borrowed(text.as_str()) };
+            let text = if self.overheard { neutralize(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
                 let _ = std::io::stderr().lock().write_all(text.as_bytes());
             };
@@ -150,7 +150,7 @@ impl Terminal {
     /// Writes a result to standard output. A closed pipe is no error.
     pub(super) fn result(&self, text: &str) -> Result<(), OutputError> {
         self.has_result.store(true, Ordering::Relaxed);
-        let text = if self.results_overheard { neutral(text) } else { Cow::Borrowed(text) };
+        let text = if self.results_overheard { neutralize(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut out = std::io::stdout().lock();
             match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{LineStyle, format_line};
 use crate::error_code::ErrorCode;
-use crate::github::workflow_command::neutral;
+use crate::github::workflow_command::neutralize;
 
 /// Prints help, a version or a usage error. Returns the exit code.
 pub(super) fn report(error: &clap::Error, words: &[OsString], environment: &ProcessEnv) -> u8 {
@@ -32,7 +32,7 @@ pub(super) fn report(error: &clap::Error, words: &[OsString], environment: &Proc
         let _ = write!(std::io::stderr(), "{}", format_line(&usage.line(), Timestamp::now(), &style));
     } else if environment.get("GITHUB_ACTIONS").is_some() {
         // the text repeats arguments, and the runner parses it for workflow commands
-        let _ = write!(std::io::stderr(), "{}", neutral(&error.render().to_string()));
+        let _ = write!(std::io::stderr(), "{}", neutralize(&error.render().to_string()));
     } else {
         let _ = error.print();
     }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 
 use super::RunOutcomeKind;
 use super::format::{clipped, quote};
-use crate::event::RunStatus;
-use crate::journal::{ActionRecord, EffectRecord, HypothesisCheck, JournalEntry, Keyword, NOT_READY, Record};
+use crate::journal::{
+    ActionRecord, EffectRecord, HypothesisCheck, JournalEntry, Keyword, NOT_READY, Record, RunStatus,
+};
 use crate::mutation::{EffectState, NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 
 /// Held, failed, or void; and why: part of a sentence.

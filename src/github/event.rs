@@ -1,80 +1,70 @@
-//! What the event file says of why a job runs: typed, bounded, and anybody's. Floor 1.
+//! Event file of a GitHub job: typed and bounded.
 //!
-//! GitHub writes the file, so its numbers and hashes can be relied on. Names of branches and repositories in it are
-//! those that somebody chose.
+//! GitHub writes the file, so its numbers and hashes are reliable. Names of branches and repositories are untrusted.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
 
-/// More than GitHub sends.
-const MOST_BYTES: u64 = 32 * 1024 * 1024;
+use super::Error;
 
-/// What is known of the event; of everything else nothing is read.
+/// Maximum size; GitHub sends less.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Fields of the event that are read.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct WorkflowEvent {
-    /// The pull request that it is about.
     #[serde(default)]
     pub pull_request: Option<PullRequest>,
-    /// The run of another workflow that it is about.
+    /// Completed run of another workflow, for `on: workflow_run`.
     #[serde(default)]
     pub workflow_run: Option<WorkflowRun>,
-    /// The issue that it is about, which may be a pull request.
+    /// Issue of the event; it can be a pull request.
     #[serde(default)]
     issue: Option<Issue>,
 }
 
-/// A pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PullRequest {
-    /// Its number.
     pub number: u64,
-    /// What is to be merged.
     pub head: PullRequestEnd,
-    /// Into what.
     pub base: PullRequestEnd,
 }
 
-/// One end of a pull request.
+/// Head or base of a pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PullRequestEnd {
-    /// The branch. Somebody chose it.
+    /// Branch name; untrusted.
     #[serde(rename = "ref")]
     pub branch: String,
-    /// The commit.
     pub sha: String,
-    /// The repository; none where it was deleted.
+    /// `None` if the repository was deleted.
     #[serde(default)]
     pub repo: Option<EventRepository>,
 }
 
-/// A repository, as events have it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct EventRepository {
     /// `OWNER/NAME`.
     pub full_name: String,
 }
 
-/// A run of another workflow.
 #[derive(Clone, Debug, Deserialize)]
 pub struct WorkflowRun {
-    /// Its number.
     pub id: u64,
-    /// Which attempt at it.
-    #[serde(default = "first")]
+    #[serde(default = "first_attempt")]
     pub run_attempt: u64,
-    /// The name of its workflow, by which `on: workflow_run` chose it.
+    /// Name of the workflow, as in `on: workflow_run`.
     #[serde(default)]
     pub name: Option<String>,
-    /// The event that began it.
+    /// Event that triggered it.
     pub event: String,
-    /// The branch that it ran for. Somebody chose it.
+    /// Branch name; untrusted.
     #[serde(default)]
     pub head_branch: Option<String>,
-    /// The commit.
     pub head_sha: String,
-    /// The repository of the branch; none where it was deleted.
+    /// `None` if the repository was deleted.
     #[serde(default)]
     pub head_repository: Option<EventRepository>,
 }
@@ -85,45 +75,41 @@ struct Issue {
     pull_request: Option<serde::de::IgnoredAny>,
 }
 
-fn first() -> u64 {
+fn first_attempt() -> u64 {
     1
 }
 
 impl WorkflowEvent {
-    /// Reads the file. An error says why it cannot be used.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let failed = |error: &dyn std::fmt::Display| {
-            format!("the file of the event, {}, cannot be read: {error}", path.display())
-        };
-        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    /// Reads and parses the file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source: std::io::Error| Error::ReadEvent { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut text = String::new();
-        let read = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
-        if read as u64 > MOST_BYTES {
-            return Err(failed(&"it is too large"));
+        let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if read as u64 > MAX_BYTES {
+            return Err(Error::LargeEvent { path: path.to_owned(), maximum: MAX_BYTES });
         }
-        serde_json::from_str(&text).map_err(|error| failed(&error))
+        serde_json::from_str(&text).map_err(|source| Error::ParseEvent { path: path.to_owned(), source })
     }
 
-    /// Whether it is about a pull request, whichever way it says so.
-    pub fn is_about_a_pull_request(&self) -> bool {
-        self.pull_request.is_some() || self.is_about_an_issue_that_is_one()
+    /// Whether the event belongs to a pull request, or to a comment on one.
+    pub fn is_pull_request(&self) -> bool {
+        self.pull_request.is_some() || self.is_pull_request_comment()
     }
 
-    fn is_about_an_issue_that_is_one(&self) -> bool {
+    fn is_pull_request_comment(&self) -> bool {
         self.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some())
     }
 
-    /// Whether it may be about what somebody wrote who may not write to the repository: a pull request from a
-    /// fork, or one of which that is not known.
-    pub fn is_of_a_stranger(&self) -> bool {
-        self.is_about_an_issue_that_is_one()
-            || self.pull_request.as_ref().is_some_and(PullRequest::is_of_a_fork)
+    /// Whether the event can carry code from outside the repository: a pull request from a fork, or of unknown origin.
+    pub fn is_untrusted(&self) -> bool {
+        self.is_pull_request_comment() || self.pull_request.as_ref().is_some_and(PullRequest::is_from_fork)
     }
 }
 
 impl PullRequest {
-    /// Whether it comes from another repository, or from one that is gone.
-    pub fn is_of_a_fork(&self) -> bool {
+    /// Whether the head is in another repository, or in a deleted one.
+    pub fn is_from_fork(&self) -> bool {
         match (&self.head.repo, &self.base.repo) {
             (Some(head), Some(base)) => !head.full_name.eq_ignore_ascii_case(&base.full_name),
             _ => true,
@@ -134,13 +120,14 @@ impl PullRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_code::message_chain;
 
     fn event(json: &str) -> WorkflowEvent {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
-    fn forks_are_known_by_their_repository() {
+    fn pull_request_of_another_repository_is_untrusted() {
         let pull = |head: &str, base: &str| {
             event(&format!(
                 r#"{{"number": 5, "pull_request": {{"number": 5, "head": {{"ref": "b", "sha": "1", "repo": {head}}},
@@ -149,7 +136,7 @@ mod tests {
         };
         let repo = |name: &str| format!(r#"{{"full_name": "{name}", "id": 1}}"#);
         let check = |head: &str, base: &str, stranger: bool| {
-            assert_eq!(pull(head, base).is_of_a_stranger(), stranger, "{head} {base}");
+            assert_eq!(pull(head, base).is_untrusted(), stranger, "{head} {base}");
         };
         check(&repo("shop/web"), &repo("shop/web"), false);
         check(&repo("Shop/Web"), &repo("shop/web"), false);
@@ -159,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_on_a_pull_request_does_not_say_whose_it_is() {
-        assert!(event(r#"{"issue": {"number": 1, "pull_request": {"url": "u"}}}"#).is_of_a_stranger());
-        assert!(!event(r#"{"issue": {"number": 1}}"#).is_of_a_stranger());
-        assert!(!event(r#"{"ref": "refs/heads/main"}"#).is_of_a_stranger());
+    fn comment_on_a_pull_request_is_untrusted() {
+        assert!(event(r#"{"issue": {"number": 1, "pull_request": {"url": "u"}}}"#).is_untrusted());
+        assert!(!event(r#"{"issue": {"number": 1}}"#).is_untrusted());
+        assert!(!event(r#"{"ref": "refs/heads/main"}"#).is_untrusted());
     }
 
     #[test]
-    fn a_run_of_another_workflow_says_what_it_ran_for() {
+    fn workflow_run_has_its_head() {
         let event = event(
             r#"{"workflow_run": {"id": 9, "name": "CI", "event": "pull_request", "head_branch": "b", "head_sha": "abc",
                 "head_repository": {"full_name": "eve/web"}, "pull_requests": []}}"#,
@@ -178,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_refused() {
+    fn invalid_event_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
         let check = |text: &str, expected: &str| {
             std::fs::write(&path, text).unwrap();
-            let error = WorkflowEvent::read(&path).unwrap_err();
+            let error = message_chain(&WorkflowEvent::read(&path).unwrap_err());
             assert!(error.contains(expected) && error.contains("event.json"), "{error}");
         };
         check("{", "EOF");

@@ -1,86 +1,74 @@
-//! What the runner says of the job that this program is part of, in variables. Floor 1.
+//! Environment variables of a GitHub Actions job.
 
 use std::path::PathBuf;
 
 use url::Url;
 
-/// The API of github.com; a server of one's own says another.
+use super::Error;
+
+/// Default API URL; GitHub Enterprise Server sets another one.
 const API: &str = "https://api.github.com";
-/// github.com itself.
 const SERVER: &str = "https://github.com";
-/// Hosts that may be spoken to without TLS: those of this machine.
+/// Hosts that may be accessed without TLS.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
-/// What is known of the job. Outside GitHub nothing is.
+/// GitHub Actions job. Outside GitHub every field is empty.
 #[derive(Clone, Debug)]
 pub struct WorkflowJob {
-    /// Whether this is a job of GitHub Actions: only then somebody understands workflow commands.
+    /// Whether a runner of GitHub Actions reads the output, and with it workflow commands.
     pub is_on_github: bool,
-    /// Where the API is, as it was said.
+    /// URL of the API, unchecked.
     api: String,
-    /// Where people look; none where nobody can.
+    /// URL of the web interface; `None` if it is invalid.
     pub server: Option<Url>,
-    /// The repository that the job belongs to.
     pub repository: Option<Repository>,
-    /// The name of the event that began it.
+    /// Name of the event that triggered the job.
     pub event: Option<String>,
-    /// Where the event's file is.
     pub event_file: Option<PathBuf>,
-    /// The run.
     pub run: Option<WorkflowRunId>,
-    /// The branch or tag of the event: `refs/heads/main`.
+    /// Branch or tag of the event: `refs/heads/main`.
     pub reference: Option<String>,
-    /// The commit of the event.
     pub sha: Option<String>,
-    /// The folder that the repository is checked out to.
+    /// Directory of the repository's checkout.
     pub workspace: Option<PathBuf>,
-    /// The file of the job summary.
     pub summary: Option<PathBuf>,
-    /// The file of the step's outputs.
     pub outputs: Option<PathBuf>,
 }
 
-/// A repository: `OWNER/NAME`.
+/// Repository: `OWNER/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
-    /// Whose it is.
     pub owner: String,
-    /// Its name.
     pub name: String,
 }
 
-/// A run of a workflow. One that was begun later is greater.
+/// Run of a workflow. A later run compares as greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WorkflowRunId {
-    /// Its number.
     pub id: u64,
-    /// Which attempt at it.
     pub attempt: u64,
 }
 
 impl WorkflowJob {
-    /// Reads the variables. An error says which of them cannot be used.
-    pub fn of(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    /// Reads the environment variables of the runner.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let set = |name: &str| get(name).filter(|value| !value.is_empty());
-        let number = |name: &str| match set(name) {
+        let number = |name: &'static str| match set(name) {
             None => Ok(None),
-            Some(text) => text
-                .parse::<u64>()
-                .map(Some)
-                .map_err(|_| format!("{name} is a number, not '{}'", shown(&text))),
+            Some(text) => text.parse::<u64>().map(Some).map_err(|_| invalid(name, &text, "a number")),
         };
         let (id, attempt) = (number("GITHUB_RUN_ID")?, number("GITHUB_RUN_ATTEMPT")?);
+        let repository = match set("GITHUB_REPOSITORY") {
+            None => None,
+            Some(text) => Some(
+                Repository::parse(&text).ok_or_else(|| invalid("GITHUB_REPOSITORY", &text, "OWNER/NAME"))?,
+            ),
+        };
         Ok(Self {
             is_on_github: set("GITHUB_ACTIONS").as_deref() == Some("true"),
             api: set("GITHUB_API_URL").unwrap_or_else(|| API.to_owned()),
-            server: page(set("GITHUB_SERVER_URL").as_deref().unwrap_or(SERVER)),
-            repository: match set("GITHUB_REPOSITORY") {
-                None => None,
-                Some(text) => Some(
-                    Repository::parse(&text)
-                        .ok_or_else(|| format!("GITHUB_REPOSITORY is OWNER/NAME, not '{}'", shown(&text)))?,
-                ),
-            },
+            server: parse_web_url(set("GITHUB_SERVER_URL").as_deref().unwrap_or(SERVER)),
+            repository,
             event: set("GITHUB_EVENT_NAME"),
             event_file: set("GITHUB_EVENT_PATH").map(PathBuf::from),
             run: id.map(|id| WorkflowRunId { id, attempt: attempt.unwrap_or(1) }),
@@ -92,13 +80,13 @@ impl WorkflowJob {
         })
     }
 
-    /// Where the API is. An error says why a token is not sent there.
-    pub fn api(&self) -> Result<Url, String> {
-        address("GITHUB_API_URL", &self.api)
+    /// Returns the URL of the API. An error says why the token must not be sent there.
+    pub fn api(&self) -> Result<Url, Error> {
+        parse_api_url("GITHUB_API_URL", &self.api)
     }
 
-    /// Where people look at a run of the repository.
-    pub fn page(&self, run: WorkflowRunId) -> Option<String> {
+    /// Returns the web page of a run.
+    pub fn run_url(&self, run: WorkflowRunId) -> Option<String> {
         let Repository { owner, name } = self.repository.as_ref()?;
         let server = self.server.as_ref()?.as_str().trim_end_matches('/');
         let attempt = if run.attempt > 1 { format!("/attempts/{}", run.attempt) } else { String::new() };
@@ -107,7 +95,7 @@ impl WorkflowJob {
 }
 
 impl Repository {
-    /// Reads `OWNER/NAME`; nothing where it is none.
+    /// Parses `OWNER/NAME`.
     pub fn parse(text: &str) -> Option<Self> {
         let (owner, name) = text.split_once('/')?;
         let fits = |part: &str| {
@@ -117,8 +105,8 @@ impl Repository {
         (fits(owner) && fits(name)).then(|| Self { owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    /// Whether a name as an event has it is this one. Names differ in more than capitals.
-    pub fn is(&self, full_name: &str) -> bool {
+    /// Whether a full name means this repository. GitHub ignores case.
+    pub fn has_name(&self, full_name: &str) -> bool {
         self.to_string().eq_ignore_ascii_case(full_name)
     }
 }
@@ -129,27 +117,32 @@ impl std::fmt::Display for Repository {
     }
 }
 
-/// An address that a browser takes.
-fn page(text: &str) -> Option<Url> {
+/// Parses a URL that a browser opens.
+fn parse_web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.username().is_empty()).then_some(url)
 }
 
-/// An address that a token may be sent to: nobody between is to read it.
-fn address(variable: &str, text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{variable}: '{}': {error}", shown(text)))?;
+/// Parses a URL to which a token may be sent: with TLS, unless the host is local.
+fn parse_api_url(variable: &'static str, text: &str) -> Result<Url, Error> {
+    let url = Url::parse(text).map_err(|_| invalid(variable, text, "an https URL"))?;
     let host = url.host_str().unwrap_or_default();
     if url.scheme() != "https" && !(url.scheme() == "http" && LOOPBACK.contains(&host)) {
-        return Err(format!("{variable} is an https address, not '{}'", shown(text)));
+        return Err(invalid(variable, text, "an https URL"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return Err(format!("{variable} is an address without a user and without a query"));
+        // the value can contain a password
+        return Err(invalid(variable, "…", "a URL without user and query"));
     }
     Ok(url)
 }
 
-/// The beginning of a value, for a message.
-fn shown(text: &str) -> String {
+fn invalid(name: &'static str, value: &str, expected: &'static str) -> Error {
+    Error::InvalidVariable { name, value: excerpt(value), expected }
+}
+
+/// Returns the first 100 characters of a value.
+fn excerpt(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
@@ -157,20 +150,20 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn job(variables: &[(&str, &str)]) -> Result<WorkflowJob, String> {
+    fn job(variables: &[(&str, &str)]) -> Result<WorkflowJob, Error> {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        WorkflowJob::of(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        WorkflowJob::from_env(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
-    fn outside_github_nothing_is_known() {
+    fn job_outside_github_is_empty() {
         let job = job(&[("GITHUB_REPOSITORY", "")]).unwrap();
         assert!(!job.is_on_github && job.repository.is_none() && job.run.is_none());
         assert_eq!(job.api().unwrap().as_str(), "https://api.github.com/");
     }
 
     #[test]
-    fn a_server_of_ones_own_has_its_own_addresses() {
+    fn enterprise_server_sets_its_urls() {
         let job = job(&[
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_SERVER_URL", "https://git.example.com"),
@@ -182,7 +175,7 @@ mod tests {
         .unwrap();
         assert!(job.is_on_github);
         assert_eq!(job.api().unwrap().as_str(), "https://git.example.com/api/v3");
-        let page = |run: WorkflowRunId| job.page(run).unwrap();
+        let page = |run: WorkflowRunId| job.run_url(run).unwrap();
         assert_eq!(page(job.run.unwrap()), "https://git.example.com/shop/web/actions/runs/7/attempts/2");
         assert_eq!(
             page(WorkflowRunId { id: 8, attempt: 1 }),
@@ -191,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_by_name() {
+    fn invalid_variable_is_named() {
         let check = |name: &str, value: &str| {
             let error = job(&[(name, value)]).and_then(|job| job.api()).unwrap_err();
-            assert!(error.contains(name), "{error}");
+            assert!(matches!(error, Error::InvalidVariable { name: found, .. } if found == name), "{error}");
         };
         check("GITHUB_RUN_ID", "x");
         check("GITHUB_REPOSITORY", "a/b/c");
@@ -205,12 +198,12 @@ mod tests {
         check("GITHUB_API_URL", "not an address");
         check("GITHUB_API_URL", "https://me:pw@api.example.com");
         assert!(job(&[("GITHUB_API_URL", "http://127.0.0.1:1234")]).unwrap().api().is_ok());
-        // what nobody can look at is no reason to stop
+        // an invalid web URL is not an error
         assert!(job(&[("GITHUB_SERVER_URL", "javascript:x")]).unwrap().server.is_none());
     }
 
     #[test]
-    fn later_runs_are_greater() {
+    fn later_run_compares_greater() {
         let run = |id, attempt| WorkflowRunId { id, attempt };
         assert!(run(2, 1) > run(1, 9) && run(2, 2) > run(2, 1));
     }

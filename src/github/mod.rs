@@ -1,25 +1,28 @@
-//! GitHub: what a job knows of itself, what it may say, and where it says it. Floor 1.
+//! GitHub Actions: the job, its event, its outputs, and pull-request comments.
 //!
 //! ```text
-//!  job       what the runner says of the job, in variables          ─► Job
-//!  event     what the event file says: typed, and anybody's         ─► Event
-//!  command   workflow commands, annotations, outputs: text alone    pure
-//!  summary   the job summary, which has a limit
-//!  api       four endpoints: bounded, patient, of one host only     ─► Failure
-//!  pulls     the pull request that a run belongs to
-//!  comment   one comment per experiment, found again by a hidden line and its author
+//!  job                environment variables of the runner
+//!  event              event file; typed, partly untrusted
+//!  workflow_command   workflow commands, annotations, outputs: pure text
+//!  summary            job summary, with a size limit
+//!  api                four endpoints: bounded, with retries, one host only
+//!  pull_requests      pull request of a workflow run
+//!  comment            one comment per experiment, identified by a hidden line and its author
+//!  error              errors of all of these
 //! ```
 //!
-//! Whatever comes from a pull request is an attacker's: nothing of it is taken for a command, a marker or an address.
+//! Text from a pull request is untrusted: it never becomes a command, a marker or a URL.
 
 pub mod api;
 pub mod comment;
+mod error;
 pub mod event;
 pub mod job;
 pub mod pull_requests;
 pub mod summary;
 pub mod workflow_command;
 
-pub use api::{ApiFailure, ApiFailureKind, GithubApi};
+pub use api::{GithubApi, RequestError, RequestErrorKind};
+pub use error::Error;
 pub use event::WorkflowEvent;
 pub use job::{Repository, WorkflowJob, WorkflowRunId};

@@ -1,29 +1,26 @@
-//! The pull request that a run of a workflow belongs to: GitHub's list decides, and nothing that the run says. Floor 1.
+//! Finds the pull request of a workflow run in the list of GitHub, independent of the content of the run.
 
 use serde::Deserialize;
 
 use super::event::PullRequestEnd;
-use super::{ApiFailure, GithubApi, Repository};
+use super::{GithubApi, Repository, RequestError};
 
-/// What a workflow ran for.
+/// Head of a workflow run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadRef {
-    /// The repository of the branch, which may be a fork.
+    /// Repository of the branch; it can be a fork.
     pub repository: Repository,
-    /// The branch. Somebody chose it.
+    /// Branch name; untrusted.
     pub branch: String,
-    /// The commit.
     pub sha: String,
 }
 
-/// Which pull request it belongs to.
+/// Result of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PullRequestMatch {
-    /// To this one.
     One(u64),
-    /// To none that is open, or that still stands at this commit.
+    /// No open pull request has its head at this commit.
     None,
-    /// To so many.
     Several(usize),
 }
 
@@ -34,21 +31,22 @@ struct Pull {
     head: PullRequestEnd,
 }
 
-/// Finds the one open pull request with that repository, branch and commit.
+/// Finds the open pull request with this repository, branch and commit.
 pub async fn find(
     api: &GithubApi,
     repository: &Repository,
     head: &HeadRef,
-) -> Result<PullRequestMatch, ApiFailure> {
+) -> Result<PullRequestMatch, RequestError> {
     let of = format!("{}:{}", head.repository.owner, head.branch);
-    let open: Vec<Pull> = api.all(repository, &["pulls"], &[("state", "open"), ("head", &of)]).await?;
-    Ok(matching(&open, head))
+    let open: Vec<Pull> = api.get_all(repository, &["pulls"], &[("state", "open"), ("head", &of)]).await?;
+    Ok(select(&open, head))
 }
 
-/// The list is looked through again: who asks for one branch may get more.
-fn matching(open: &[Pull], head: &HeadRef) -> PullRequestMatch {
+/// Selects by all criteria; the API can return more than the requested branch.
+fn select(open: &[Pull], head: &HeadRef) -> PullRequestMatch {
     let fits = |pull: &&Pull| {
-        let repository = pull.head.repo.as_ref().is_some_and(|repo| head.repository.is(&repo.full_name));
+        let repository =
+            pull.head.repo.as_ref().is_some_and(|repo| head.repository.has_name(&repo.full_name));
         repository && pull.state == "open" && pull.head.branch == head.branch && pull.head.sha == head.sha
     };
     let found: Vec<&Pull> = open.iter().filter(fits).collect();
@@ -65,7 +63,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn repository_branch_and_commit_have_to_fit() {
+    fn repository_branch_and_commit_must_match() {
         let pull = |number: u64, state: &str, repo: Value, branch: &str, sha: &str| -> Pull {
             let head = json!({"ref": branch, "sha": sha, "repo": repo});
             serde_json::from_value(json!({"number": number, "state": state, "head": head, "title": "x"}))
@@ -84,11 +82,11 @@ mod tests {
             pull(4, "closed", fork.clone(), "fix", "abc"),
             pull(5, "open", Value::Null, "fix", "abc"),
         ];
-        assert_eq!(matching(&others, &head), PullRequestMatch::None);
+        assert_eq!(select(&others, &head), PullRequestMatch::None);
         let mut pulls = others.to_vec();
         pulls.push(pull(6, "open", fork.clone(), "fix", "abc"));
-        assert_eq!(matching(&pulls, &head), PullRequestMatch::One(6));
+        assert_eq!(select(&pulls, &head), PullRequestMatch::One(6));
         pulls.push(pull(7, "open", fork, "fix", "abc"));
-        assert_eq!(matching(&pulls, &head), PullRequestMatch::Several(2));
+        assert_eq!(select(&pulls, &head), PullRequestMatch::Several(2));
     }
 }

@@ -1,52 +1,45 @@
-//! Workflow commands, annotations and outputs, as text. Floor 1, pure.
+//! Workflow commands, annotations and outputs of GitHub Actions, as text. Pure.
 //!
-//! The runner takes for a command whatever a line of a step's output begins with `::`, spaces before it or not, and
-//! `##[` wherever it stands. Texts of others must be neither, and must not leave the command that they are put into.
+//! The runner interprets a line that starts with `::`, after spaces too, and `##[` anywhere. Untrusted text must not
+//! become a command, and must not end the command that contains it.
 
 use std::borrow::Cow;
 
 use ring::rand::SecureRandom as _;
 
-/// Breaks up what would be a command, and is not seen.
+/// Invisible character that breaks a command.
 const JOINER: char = '\u{2060}';
-/// Longer messages are cut: an annotation is a hint.
-const LONGEST_MESSAGE: usize = 1_000;
-/// The same for titles.
-const LONGEST_TITLE: usize = 200;
+const MAX_MESSAGE_LENGTH: usize = 1_000;
+const MAX_TITLE_LENGTH: usize = 200;
 
-/// How an annotation is to be taken.
+/// Level of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnnotationLevel {
-    /// To be looked at.
     Error,
-    /// To be known.
     Warning,
-    /// By the way.
     Notice,
 }
 
-/// Something that GitHub shows beside a file, or beside the job.
+/// Annotation that GitHub shows for a file or for the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
-    /// How it is to be taken.
     pub level: AnnotationLevel,
-    /// The file, from the root of the repository on.
+    /// Path from the root of the repository.
     pub file: Option<String>,
-    /// The line in it.
     pub line: Option<u32>,
-    /// What it is about. May be anybody's.
+    /// Untrusted.
     pub title: String,
-    /// What there is to say. May be anybody's.
+    /// Untrusted.
     pub message: String,
 }
 
 impl Annotation {
-    /// One about no file.
+    /// Creates an annotation of the job.
     pub fn new(level: AnnotationLevel, title: impl Into<String>, message: impl Into<String>) -> Self {
         Self { level, file: None, line: None, title: title.into(), message: message.into() }
     }
 
-    /// The command, without the line break at its end.
+    /// Returns the workflow command, without a line break.
     pub fn command(&self) -> String {
         let name = match self.level {
             AnnotationLevel::Error => "error",
@@ -55,19 +48,23 @@ impl Annotation {
         };
         let mut properties = Vec::new();
         if let Some(file) = &self.file {
-            properties.push(format!("file={}", property(file)));
+            properties.push(format!("file={}", escape_property(file)));
             properties.extend(self.line.map(|line| format!("line={line}")));
         }
         if !self.title.is_empty() {
-            properties.push(format!("title={}", property(&clipped(&self.title, LONGEST_TITLE))));
+            properties.push(format!("title={}", escape_property(&truncate(&self.title, MAX_TITLE_LENGTH))));
         }
         let gap = if properties.is_empty() { "" } else { " " };
-        format!("::{name}{gap}{}::{}", properties.join(","), data(&clipped(&self.message, LONGEST_MESSAGE)))
+        format!(
+            "::{name}{gap}{}::{}",
+            properties.join(","),
+            escape_data(&truncate(&self.message, MAX_MESSAGE_LENGTH))
+        )
     }
 }
 
-/// The beginning of a text, without what would steer a terminal or a log.
-fn clipped(text: &str, longest: usize) -> String {
+/// Truncates a text and replaces characters that control a terminal or a log.
+fn truncate(text: &str, longest: usize) -> String {
     let plain = |c: char| match c {
         '\n' => c,
         '\t' => ' ',
@@ -81,21 +78,21 @@ fn clipped(text: &str, longest: usize) -> String {
     if text.chars().nth(longest).is_some() {
         out.push('…');
     }
-    neutral(&out).into_owned()
+    neutralize(&out).into_owned()
 }
 
-/// A text as what a command says.
-pub fn data(text: &str) -> String {
+/// Escapes the message of a command.
+pub fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A text as the value of a property of a command.
-pub fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+/// Escapes a property of a command.
+pub fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// A text of one or more lines in which the runner finds no command.
-pub fn neutral(text: &str) -> Cow<'_, str> {
+/// Breaks everything in a text that the runner would interpret as a command.
+pub fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##[") {
         return Cow::Borrowed(text);
     }
@@ -118,22 +115,22 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Commands are not heard between its two lines, whoever writes between them.
+/// Pair of commands between which the runner ignores other commands.
 #[derive(Debug)]
 pub struct StopCommands(String);
 
 impl StopCommands {
-    /// One with a name that nobody knows beforehand.
+    /// Creates a pair with a random token.
     pub fn new() -> Self {
-        Self(format!("kubectl-chaos-{}", chance()))
+        Self(format!("kubectl-chaos-{}", random_hex()))
     }
 
-    /// The line from which on nothing is heard.
+    /// Returns the line that disables commands.
     pub fn begin(&self) -> String {
         format!("::stop-commands::{}", self.0)
     }
 
-    /// The line from which on everything is heard again.
+    /// Returns the line that enables commands.
     pub fn end(&self) -> String {
         format!("::{}::", self.0)
     }
@@ -145,18 +142,17 @@ impl Default for StopCommands {
     }
 }
 
-/// Outputs of a step as its file has them. Each value ends at a line that is not in it and that nobody knows
-/// beforehand.
-pub fn outputs(pairs: &[(&str, String)]) -> String {
+/// Formats outputs of a step for its file. Each value ends with a random delimiter that it does not contain.
+pub fn format_outputs(pairs: &[(&str, String)]) -> String {
     let mut out = String::new();
     for (name, value) in pairs {
-        let delimiter = delimiter(value, chance);
+        let delimiter = choose_delimiter(value, random_hex);
         out += &format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
     }
     out
 }
 
-fn delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
+fn choose_delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
     loop {
         let delimiter = format!("ghadelimiter_{}", draw());
         if !value.contains(&delimiter) {
@@ -165,12 +161,12 @@ fn delimiter(value: &str, mut draw: impl FnMut() -> String) -> String {
     }
 }
 
-/// A word of 32 hexadecimal digits that nobody knows beforehand.
-fn chance() -> String {
+/// Returns 32 random hexadecimal digits.
+fn random_hex() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let mut bytes = [0_u8; 16];
     if ring::rand::SystemRandom::new().fill(&mut bytes).is_err() {
-        // as good as what maps rely on
+        // fallback: the random keys of hash maps
         bytes[..8].copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_be_bytes());
         bytes[8..].copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_be_bytes());
     }
@@ -182,13 +178,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Whether the runner would find a command: at the begin of a line behind spaces, or the old form anywhere.
-    fn is_heard(text: &str) -> bool {
+    /// Whether the runner would interpret a command.
+    fn is_interpreted(text: &str) -> bool {
         text.split(['\n', '\r']).any(|line| line.trim_start().starts_with("::") || line.contains("##["))
     }
 
     #[test]
-    fn annotations_do_not_end_early() {
+    fn annotation_escapes_its_parts() {
         let check = |annotation: Annotation, expected: &str| assert_eq!(annotation.command(), expected);
         let at = |file: &str, title: &str, message: &str| Annotation {
             file: Some(file.to_owned()),
@@ -210,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn commands_in_texts_are_not_heard() {
-        let check = |text: &str, expected: &str| assert_eq!(neutral(text), expected, "{text:?}");
+    fn commands_in_text_are_broken() {
+        let check = |text: &str, expected: &str| assert_eq!(neutralize(text), expected, "{text:?}");
         check("plain :: text", "plain :: text");
         check("::error::x", ":\u{2060}:error::x");
         check("  \t::set-output name=a::b\nfine", "  \t:\u{2060}:set-output name=a::b\nfine");
@@ -221,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_with_its_own_line() {
+    fn stop_commands_token_is_random() {
         let (one, other) = (StopCommands::new(), StopCommands::new());
         assert_ne!(one.end(), other.end());
         let name = one.begin().strip_prefix("::stop-commands::").unwrap().to_owned();
@@ -229,28 +225,28 @@ mod tests {
     }
 
     #[test]
-    fn outputs_end_where_they_end() {
-        let text = outputs(&[("verdict", "fixed".to_owned()), ("journals", "a\nb".to_owned())]);
+    fn output_delimiter_is_not_in_the_value() {
+        let text = format_outputs(&[("verdict", "fixed".to_owned()), ("journals", "a\nb".to_owned())]);
         let lines: Vec<&str> = text.lines().collect();
         let delimiter = lines[0].strip_prefix("verdict<<").unwrap();
         assert_eq!(lines[1..3], ["fixed", delimiter]);
         assert_eq!(lines[4..6], ["a", "b"]);
         let other = lines[3].strip_prefix("journals<<").unwrap();
         assert!(other == lines[6] && other != delimiter && lines.len() == 7);
-        // one that stands in the value is not taken
+        // a delimiter in the value is not used
         let mut drawn = ["known", "new"].into_iter();
         let found = delimiter_of("x\nghadelimiter_known\ny", &mut drawn);
         assert_eq!(found, "ghadelimiter_new");
     }
 
     fn delimiter_of(value: &str, drawn: &mut dyn Iterator<Item = &'static str>) -> String {
-        delimiter(value, || drawn.next().unwrap().to_owned())
+        choose_delimiter(value, || drawn.next().unwrap().to_owned())
     }
 
     proptest! {
         #[test]
-        fn no_text_is_heard(text in "[:# \\[\\n\\r\\ta-c\u{2028}\u{85}\u{a0}]{0,40}") {
-            prop_assert!(!is_heard(&neutral(&text)), "{:?}", neutral(&text));
+        fn no_text_becomes_a_command(text in "[:# \\[\\n\\r\\ta-c\u{2028}\u{85}\u{a0}]{0,40}") {
+            prop_assert!(!is_interpreted(&neutralize(&text)), "{:?}", neutralize(&text));
             let command = Annotation::new(AnnotationLevel::Error, text.clone(), text.clone()).command();
             prop_assert_eq!(command.lines().count(), 1);
             // the title ends at the first :: after it, and what follows is the message

@@ -13,17 +13,16 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// Which certificates are trusted.
+/// Source of trusted certificates.
 #[derive(Debug)]
 pub(super) enum TrustedCertificates {
-    /// Those of the machine.
     Machine,
-    /// Those in a file.
     File(PathBuf),
 }
 
-/// Verifies against certificates that are read when the first server shows one: most requests are plain HTTP, and
-/// reading takes longer than a request.
+/// Verifier that reads the trusted certificates once a server presents one.
+///
+/// Most requests are plain HTTP, and reading takes longer than a request.
 #[derive(Debug)]
 pub(super) struct LazyVerifier {
     provider: Arc<CryptoProvider>,
@@ -55,13 +54,13 @@ impl LazyVerifier {
 }
 
 pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
+    let fault = |what: &dyn std::fmt::Display| format!("invalid certificates in {}: {what}", path.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
         let certificate = certificate.map_err(|error| fault(&error))?;
         roots.add(certificate).map_err(|error| fault(&error))?;
     }
-    if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
+    if roots.is_empty() { Err(fault(&"no certificates")) } else { Ok(roots) }
 }
 
 impl ServerCertVerifier for LazyVerifier {
@@ -99,7 +98,7 @@ impl ServerCertVerifier for LazyVerifier {
     }
 }
 
-/// Takes any certificate, as `verify_tls: false` asks for; only that the server holds its key is checked.
+/// Verifier for `verify_tls: false`: accepts any certificate whose key the server holds.
 #[derive(Debug)]
 pub(super) struct NoVerification {
     algorithms: WebPkiSupportedAlgorithms,

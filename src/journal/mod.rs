@@ -20,7 +20,8 @@ mod run_document;
 mod untrusted;
 mod verdict;
 
-pub use crate::event::NOT_READY;
+pub use crate::event::{NOT_READY, RunStatus};
+pub use crate::mutation::EffectState;
 pub use builder::{JournalBuilder, JournalDelta, JournalHeader};
 pub use event_lines::EventSerializer;
 pub use keyword::{EntryStatus, Keyword};

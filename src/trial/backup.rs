@@ -1,7 +1,7 @@
-//! What stands where a trial in place puts its own: kept in the cluster, and put back afterwards. Floor 2.
+//! Backup of the objects that a trial in place replaces, and their restoration.
 //!
-//! It is kept in a Secret, as there may be Secrets among it, and where `recover` finds it when this program was
-//! killed. What did not stand there is removed again.
+//! The backup is a Secret, because originals can be Secrets and `recover` needs them after a killed trial. Objects
+//! without an original are deleted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,304 +9,309 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
-use super::backup_entry::{self, BackupEntry, Provenance, RestoreAction, TrialMark};
+use super::backup_entry::{
+    self, BackupDefect, BackupEntry, Provenance, RestoreAction, SkipReason, TrialMark,
+};
 use super::deployment::{PlannedChange, ResolvedManifest};
-use super::manifest::{clean, localise};
+use super::error::Error;
+use super::manifest::{localise, remove_server_fields};
 use super::readiness::Workload;
 use super::{leftovers, manifest_apply};
+use crate::error_code::message_chain;
 use crate::k8s::{
     ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, MutationResponse,
     PlannedMutation, get_object,
 };
 
-/// What stood in a namespace, under the names that a trial uses.
+/// Backup of the objects in a namespace that a trial replaces.
 pub struct Backup {
     cluster: Arc<ClusterClient>,
     trial: String,
     namespace: String,
-    kept: Vec<BackupEntry>,
-    /// Of what is kept: what the trial puts in place bears it.
+    entries: Vec<BackupEntry>,
+    /// Digest of the backup; objects of the trial carry it.
     digest: String,
     source: BackupSource,
 }
 
-/// Where it is known from: that decides how far it is believed.
+/// Origin of a backup, which determines trust.
 enum BackupSource {
-    /// This process looked at it: what the Secret is to have, and what was put in place since.
-    Own { data: Json, applied: Mutex<BTreeSet<Workload>> },
-    /// It was read from a Secret, for which the folder of the trial vouches or not.
-    Secret { metadata: Metadata, is_vouched: bool },
+    /// Captured by this process: the content of the Secret, and the workloads applied since.
+    Live { data: Json, applied: Mutex<BTreeSet<Workload>> },
+    /// Read from a Secret, which the trial directory confirms or not.
+    Secret { metadata: Metadata, is_confirmed: bool },
 }
 
-/// What the folder of a trial knows of the Secret that the trial has written.
+/// Digest of a backup according to the trial directory.
 pub struct BackupProof {
-    /// The namespace of the trial in place.
     pub namespace: String,
-    /// The digest of what it keeps.
     pub digest: String,
 }
 
-/// A Secret that passes for one of a trial, and is none.
+/// Secret labelled as a backup that fails validation.
 pub struct InvalidBackup {
-    /// What it is.
     pub metadata: Metadata,
-    /// By what it is seen.
-    pub why: String,
+    pub reason: BackupDefect,
 }
 
-/// What becomes of one object that is kept.
+/// Action for one object of a backup.
 pub struct RestorePlan {
-    /// Its version.
     pub api_version: String,
-    /// Its kind.
     pub kind: String,
-    /// Its name.
     pub name: String,
-    /// What becomes of it.
-    pub fate: RestoreAction,
+    pub action: RestoreAction,
 }
 
 impl Backup {
-    /// Looks at what stands there. Nothing is changed.
-    pub async fn look(
+    /// Reads the current objects. Changes nothing.
+    pub async fn capture(
         cluster: Arc<ClusterClient>,
         trial: String,
         namespace: String,
         resolved: &[&ResolvedManifest],
-    ) -> Result<Self, String> {
-        let mut kept: Vec<BackupEntry> = Vec::new();
+    ) -> Result<Self, Error> {
+        let mut entries: Vec<BackupEntry> = Vec::new();
         for one in resolved {
             let object = localise(&one.manifest, &namespace);
-            let (kind, name) = workload(one);
-            let api_version = one.known.resource.api_version();
-            if kept.iter().any(|known| (&known.kind, &known.name) == (&kind, &name)) {
+            let (kind, name) = manifest_workload(one);
+            let api_version = one.kind.resource.api_version();
+            if entries.iter().any(|entry| (&entry.kind, &entry.name) == (&kind, &name)) {
                 continue;
             }
-            let found = get_object(&cluster, &one.known, &object).await;
+            let current = get_object(&cluster, &one.kind, &object).await;
             let mut original =
-                found.map_err(|failure| format!("{}: {}", one.manifest.place, failure.summary()))?;
+                current.map_err(|error| Error::from(error).of_object("read", &one.manifest.place))?;
             let uid =
-                original.as_ref().and_then(|found| found["metadata"]["uid"].as_str()).map(str::to_owned);
-            original.iter_mut().for_each(clean);
-            kept.push(BackupEntry { api_version, kind, name, original, uid });
+                original.as_ref().and_then(|object| object["metadata"]["uid"].as_str()).map(str::to_owned);
+            original.iter_mut().for_each(remove_server_fields);
+            entries.push(BackupEntry { api_version, kind, name, original, uid });
         }
-        if kept.len() > backup_entry::MOST_OBJECTS {
-            return Err(format!("a trial in place replaces {} objects at most", backup_entry::MOST_OBJECTS));
+        if entries.len() > backup_entry::MAX_OBJECTS {
+            return Err(Error::TooManyObjects { maximum: backup_entry::MAX_OBJECTS });
         }
-        let (data, digest) = backup_entry::write(&kept)?;
-        let source = BackupSource::Own { data, applied: Mutex::default() };
-        Ok(Self { cluster, trial, namespace, kept, digest, source })
+        let (data, digest) = backup_entry::encode(&entries)?;
+        let source = BackupSource::Live { data, applied: Mutex::default() };
+        Ok(Self { cluster, trial, namespace, entries, digest, source })
     }
 
-    /// What trials in place left behind in a namespace, or in all of them: of one trial, or of all. What only looks
-    /// like it stands beside.
-    pub async fn left(
+    /// Lists backups of one trial or of all, in one namespace or in all; invalid ones separately.
+    pub async fn find(
         cluster: &Arc<ClusterClient>,
         namespace: Option<&str>,
         trial: Option<&str>,
-        voucher: Option<&BackupProof>,
-    ) -> Result<(Vec<Self>, Vec<InvalidBackup>), String> {
-        let secrets =
-            leftovers::list_secrets(cluster, namespace, trial).await.map_err(|failure| failure.summary())?;
-        let (mut found, mut misfits) = (Vec::new(), Vec::new());
-        for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_keeper(secret)) {
+        proof: Option<&BackupProof>,
+    ) -> Result<(Vec<Self>, Vec<InvalidBackup>), Error> {
+        let secrets = leftovers::list_secrets(cluster, namespace, trial).await?;
+        let (mut backups, mut invalid) = (Vec::new(), Vec::new());
+        for (metadata, secret) in secrets.into_iter().filter(|(_, secret)| backup_entry::is_backup(secret)) {
             let namespace = metadata.namespace.clone().unwrap_or_default();
-            let voucher = voucher.filter(|voucher| voucher.namespace == namespace);
-            let vouched = |(kept, digest): (Vec<BackupEntry>, String)| match voucher {
-                Some(voucher) if voucher.digest != digest => {
-                    Err("it keeps something else than the folder of the trial says".to_owned())
-                }
-                _ => Ok((kept, digest)),
+            let proof = proof.filter(|proof| proof.namespace == namespace);
+            let check_digest = |(entries, digest): (Vec<BackupEntry>, String)| match proof {
+                Some(proof) if proof.digest != digest => Err(BackupDefect::DigestMismatch),
+                _ => Ok((entries, digest)),
             };
-            match backup_entry::read(&secret).and_then(vouched) {
-                Err(why) => misfits.push(InvalidBackup { metadata, why }),
-                Ok((kept, digest)) => found.push(Self {
+            match backup_entry::decode(&secret).and_then(check_digest) {
+                Err(reason) => invalid.push(InvalidBackup { metadata, reason }),
+                Ok((entries, digest)) => backups.push(Self {
                     cluster: Arc::clone(cluster),
                     trial: metadata.trial().unwrap_or_default().to_owned(),
                     namespace,
-                    kept,
+                    entries,
                     digest,
-                    source: BackupSource::Secret { metadata, is_vouched: voucher.is_some() },
+                    source: BackupSource::Secret { metadata, is_confirmed: proof.is_some() },
                 }),
             }
         }
-        Ok((found, misfits))
+        Ok((backups, invalid))
     }
 
-    /// The name of what it is kept in.
-    pub fn name(&self) -> String {
+    /// Returns the name of the Secret.
+    pub fn secret_name(&self) -> String {
         backup_entry::secret_name(&self.trial)
     }
 
-    /// The trial that replaced it.
     pub fn trial(&self) -> &str {
         &self.trial
     }
 
-    /// Since when it is kept, where that is known.
-    pub fn since(&self) -> Option<&str> {
+    /// Returns the creation time of the Secret, if it was read from the cluster.
+    pub fn created(&self) -> Option<&str> {
         match &self.source {
-            BackupSource::Own { .. } => None,
+            BackupSource::Live { .. } => None,
             BackupSource::Secret { metadata, .. } => metadata.creation_timestamp.as_deref(),
         }
     }
 
-    /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The digest of what is kept. It says nothing of it to those who do not know it.
+    /// Returns the digest of the content. It reveals nothing about the content.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// What will be replaced, and what will be new there: kinds and names.
-    pub fn shown(&self) -> Vec<String> {
-        let what = |one: &BackupEntry| if one.original.is_some() { "replaces" } else { "adds" };
-        self.kept.iter().map(|one| format!("{} {} {}", what(one), one.kind, one.name)).collect()
+    /// Lists the objects that the trial replaces or adds: `replaces Deployment web`.
+    pub fn describe_changes(&self) -> Vec<String> {
+        let verb = |entry: &BackupEntry| if entry.original.is_some() { "replaces" } else { "adds" };
+        self.entries.iter().map(|entry| format!("{} {} {}", verb(entry), entry.kind, entry.name)).collect()
     }
 
-    /// Everything that is kept, by kind and name.
+    /// Returns kind and name of every object.
     pub fn workloads(&self) -> BTreeSet<Workload> {
-        self.kept.iter().map(named).collect()
+        self.entries.iter().map(entry_workload).collect()
     }
 
-    /// Keeps it in the cluster.
-    pub fn keep(&self) -> PlannedChange {
+    /// Plans to create the Secret.
+    pub fn creation_plan(&self) -> PlannedChange {
         let data = match &self.source {
-            BackupSource::Own { data, .. } => data.clone(),
-            // it is there already, and is refused
+            BackupSource::Live { data, .. } => data.clone(),
+            // exists already: the API server refuses it
             BackupSource::Secret { .. } => json!({}),
         };
-        PlannedChange::new(manifest_apply::plan_secret(&self.name(), &self.namespace, &self.trial, data))
+        PlannedChange::new(manifest_apply::plan_secret(
+            &self.secret_name(),
+            &self.namespace,
+            &self.trial,
+            data,
+        ))
     }
 
-    /// Objects that are put in place. They bear the mark by which it is seen later on that they are the trial's.
-    pub fn objects(&self, resolved: &[&ResolvedManifest]) -> PlannedChange {
-        if let BackupSource::Own { applied, .. } = &self.source {
-            applied.lock().extend(resolved.iter().map(|one| workload(one)));
+    /// Plans to apply the objects of an arm, marked as objects of the trial.
+    pub fn application_plan(&self, resolved: &[&ResolvedManifest]) -> PlannedChange {
+        if let BackupSource::Live { applied, .. } = &self.source {
+            applied.lock().extend(resolved.iter().map(|one| manifest_workload(one)));
         }
         let marked = |one: &&ResolvedManifest| {
             let mut object = localise(&one.manifest, &self.namespace);
             backup_entry::mark(&mut object, &self.trial, &self.digest);
-            (one.known.clone(), object)
+            (one.kind.clone(), object)
         };
         PlannedChange::new(manifest_apply::plan_apply(&resolved.iter().map(marked).collect::<Vec<_>>()))
     }
 
-    /// What will become of each object. Nothing is changed.
-    pub async fn outlook(&self) -> Vec<RestorePlan> {
+    /// Determines the action for each object. Changes nothing.
+    pub async fn preview(&self) -> Vec<RestorePlan> {
         let mut kinds = DiscoveredKinds::default();
-        let mut found = Vec::new();
-        for one in &self.kept {
-            let fate = match self.see(&mut kinds, one).await {
-                Ok((known, now)) => self.fate(one, &known, now.as_ref()),
-                Err(why) => RestoreAction::LeftAlone(why),
+        let mut plans = Vec::new();
+        for entry in &self.entries {
+            let action = match self.read_live(&mut kinds, entry).await {
+                Ok((kind, live)) => self.restore_action(entry, &kind, live.as_ref()),
+                Err(error) => RestoreAction::Skip(SkipReason::Unreadable(message_chain(&error))),
             };
-            let (kind, name) = named(one);
-            found.push(RestorePlan { api_version: one.api_version.clone(), kind, name, fate });
+            let (kind, name) = entry_workload(entry);
+            plans.push(RestorePlan { api_version: entry.api_version.clone(), kind, name, action });
         }
-        found
+        plans
     }
 
-    /// Puts back what stood there; only what is not among the names that are to stay as they are. Where the trial is
-    /// about to put its own under those names, it is an error that somebody else has made something there since.
-    pub async fn put_back(&self, but: &BTreeSet<Workload>) -> Result<PlannedChange, String> {
+    /// Plans to restore all objects except `except`, which the trial applies next.
+    ///
+    /// An object in `except` that another user created after the trial began is an error.
+    pub async fn restoration_plan(&self, except: &BTreeSet<Workload>) -> Result<PlannedChange, Error> {
         let mut kinds = DiscoveredKinds::default();
         let mut operations = Vec::new();
-        for one in &self.kept {
-            let stays = but.contains(&named(one));
-            if stays && !self.is_to_come(one) {
+        for entry in &self.entries {
+            let is_excepted = except.contains(&entry_workload(entry));
+            if is_excepted && !self.is_not_applied(entry) {
                 continue;
             }
-            let seen = self.see(&mut kinds, one).await;
-            let (known, now) = seen.map_err(|error| format!("{} {}: {error}", one.kind, one.name))?;
-            if !stays {
-                operations.extend(self.back(one, &known, now.as_ref()));
-            } else if !backup_entry::is_the_same(one, now.as_ref()) {
-                return Err(format!(
-                    "{} {}: somebody has made it since the trial began, so that it is left as it is",
-                    one.kind, one.name
-                ));
+            let live = self.read_live(&mut kinds, entry).await;
+            let (kind, live) =
+                live.map_err(|error| error.of_object("read", format!("{} {}", entry.kind, entry.name)))?;
+            if !is_excepted {
+                operations.extend(self.restore_mutation(entry, &kind, live.as_ref()));
+            } else if !backup_entry::is_original(entry, live.as_ref()) {
+                return Err(Error::ReplacedByOther { kind: entry.kind.clone(), name: entry.name.clone() });
             }
         }
         Ok(PlannedChange::new(MutationPlan::of(operations, MutationResponse::Null)))
     }
 
-    /// What the server knows of a kind, and what stands there now.
-    async fn see(
+    /// Reads the kind and the live object.
+    async fn read_live(
         &self,
         kinds: &mut DiscoveredKinds,
-        one: &BackupEntry,
-    ) -> Result<(DiscoveredKind, Option<Json>), String> {
-        let known = kinds.of(&self.cluster, &one.api_version, &one.kind).await;
-        let known = known.map_err(|failure| failure.summary())?;
-        let bare = json!({"metadata": {"name": one.name, "namespace": self.namespace}});
-        let now = get_object(&self.cluster, &known, &bare).await;
-        Ok((known, now.map_err(|failure| failure.summary())?))
+        entry: &BackupEntry,
+    ) -> Result<(DiscoveredKind, Option<Json>), Error> {
+        let kind = kinds.of(&self.cluster, &entry.api_version, &entry.kind).await?;
+        let bare = json!({"metadata": {"name": entry.name, "namespace": self.namespace}});
+        let live = get_object(&self.cluster, &kind, &bare).await?;
+        Ok((kind, live))
     }
 
-    /// Whether the trial has yet to put something there.
-    fn is_to_come(&self, one: &BackupEntry) -> bool {
-        matches!(&self.source, BackupSource::Own { applied, .. } if !applied.lock().contains(&named(one)))
+    /// Whether this process has not applied the object yet.
+    fn is_not_applied(&self, entry: &BackupEntry) -> bool {
+        matches!(&self.source, BackupSource::Live { applied, .. } if !applied.lock().contains(&entry_workload(entry)))
     }
 
-    fn fate(&self, one: &BackupEntry, known: &DiscoveredKind, now: Option<&Json>) -> RestoreAction {
-        let mark = now.map_or(TrialMark::None, |now| backup_entry::mark_of(now, &self.trial, &self.digest));
-        let (mark, belief) = match &self.source {
-            // an experiment may have made it anew, without the mark
-            BackupSource::Own { applied, .. } if applied.lock().contains(&named(one)) => {
-                (TrialMark::Own, Provenance::Seen)
+    fn restore_action(
+        &self,
+        entry: &BackupEntry,
+        kind: &DiscoveredKind,
+        live: Option<&Json>,
+    ) -> RestoreAction {
+        let mark =
+            live.map_or(TrialMark::None, |live| backup_entry::read_mark(live, &self.trial, &self.digest));
+        let (mark, provenance) = match &self.source {
+            // an experiment can recreate the object without the mark
+            BackupSource::Live { applied, .. } if applied.lock().contains(&entry_workload(entry)) => {
+                (TrialMark::Own, Provenance::Observed)
             }
-            BackupSource::Own { .. } => (mark, Provenance::Seen),
-            BackupSource::Secret { is_vouched: true, .. } => (mark, Provenance::Vouched),
-            BackupSource::Secret { is_vouched: false, .. } => (mark, Provenance::Said),
+            BackupSource::Live { .. } => (mark, Provenance::Observed),
+            BackupSource::Secret { is_confirmed: true, .. } => (mark, Provenance::Confirmed),
+            BackupSource::Secret { is_confirmed: false, .. } => (mark, Provenance::Unverified),
         };
-        backup_entry::fate(one, known, now, mark, belief)
+        backup_entry::restore_action(entry, kind, live, mark, provenance)
     }
 
-    fn back(&self, one: &BackupEntry, known: &DiscoveredKind, now: Option<&Json>) -> Option<PlannedMutation> {
-        match (self.fate(one, known, now), &one.original, now) {
-            (RestoreAction::Removed, _, Some(now)) => {
-                let uid = now["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    fn restore_mutation(
+        &self,
+        entry: &BackupEntry,
+        kind: &DiscoveredKind,
+        live: Option<&Json>,
+    ) -> Option<PlannedMutation> {
+        match (self.restore_action(entry, kind, live), &entry.original, live) {
+            (RestoreAction::Delete, _, Some(live)) => {
+                let uid = live["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
                 let namespace = Some(self.namespace.clone());
-                let thing = Metadata { name: one.name.clone(), namespace, uid, ..Metadata::default() };
-                leftovers::plan_removal(&[(known.resource.clone(), thing)]).operations.into_iter().next()
+                let metadata = Metadata { name: entry.name.clone(), namespace, uid, ..Metadata::default() };
+                let plan = leftovers::plan_removal(&[(kind.resource.clone(), metadata)]);
+                plan.operations.into_iter().next()
             }
-            (RestoreAction::PutBack, Some(original), Some(now)) => {
+            (RestoreAction::Restore, Some(original), Some(live)) => {
                 let mut object = original.clone();
-                // whoever changes it at the same moment is not overruled
-                object["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
-                Some(manifest_apply::plan_restore(known, &object))
+                // a concurrent change of another client is a conflict, not overwritten
+                object["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+                Some(manifest_apply::plan_restore(kind, &object))
             }
-            (RestoreAction::MadeAgain, Some(original), _) => {
-                Some(manifest_apply::plan_recreate(known, &self.namespace, original))
+            (RestoreAction::Recreate, Some(original), _) => {
+                Some(manifest_apply::plan_recreate(kind, &self.namespace, original))
             }
             _ => None,
         }
     }
 
-    /// Forgets it, once it stands there again.
-    pub async fn forget(&self) -> Result<PlannedChange, String> {
+    /// Plans to delete the Secret.
+    pub async fn deletion_plan(&self) -> Result<PlannedChange, Error> {
         let secrets = match &self.source {
             BackupSource::Secret { metadata, .. } => vec![metadata.clone()],
-            BackupSource::Own { .. } => {
-                let found =
-                    leftovers::list_secrets(&self.cluster, Some(&self.namespace), Some(&self.trial)).await;
-                let found = found.map_err(|failure| failure.summary())?.into_iter();
-                found.map(|(metadata, _)| metadata).filter(|one| one.name == self.name()).collect()
+            BackupSource::Live { .. } => {
+                let secrets =
+                    leftovers::list_secrets(&self.cluster, Some(&self.namespace), Some(&self.trial)).await?;
+                let all = secrets.into_iter().map(|(metadata, _)| metadata);
+                all.filter(|metadata| metadata.name == self.secret_name()).collect()
             }
         };
         Ok(PlannedChange::new(leftovers::plan_secret_removal(&secrets)))
     }
 }
 
-fn named(one: &BackupEntry) -> Workload {
-    (one.kind.clone(), one.name.clone())
+fn entry_workload(entry: &BackupEntry) -> Workload {
+    (entry.kind.clone(), entry.name.clone())
 }
 
-fn workload(one: &ResolvedManifest) -> Workload {
+fn manifest_workload(one: &ResolvedManifest) -> Workload {
     let name = one.manifest.object["metadata"]["name"].as_str().unwrap_or_default();
-    (one.known.resource.kind.to_string(), name.to_owned())
+    (one.kind.resource.kind.to_string(), name.to_owned())
 }

@@ -1,8 +1,8 @@
-//! What a Secret of a trial in place says, how far that is believed, and what becomes of it. Floor 2, pure.
+//! Format of a trial backup, its trust, and the action for each object. Pure.
 //!
-//! Whoever may write Secrets in a namespace may write such a one, and whoever restores it has other rights. So a Secret
-//! is believed only as far as something else stands up for it: what stands there now bears its digest, which takes the
-//! right to change that very thing; or the folder that the trial wrote knows the digest.
+//! Threat model: users of a namespace can write backup Secrets, and `recover` restores them with higher privileges.
+//! A backup is trusted only if the live object carries its digest in an annotation, or if `trial.json` records the
+//! digest. Writing the annotation takes the permission to change that very object.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,174 +10,212 @@ use ring::rand::SecureRandom as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::manifest::clean;
+use super::error::Error;
+use super::manifest::remove_server_fields;
 use super::manifest_apply;
 use super::manifest_apply::TRIAL_LABEL;
 use crate::k8s::DiscoveredKind;
 
-/// Under which key the Secret has it.
-const KEY: &str = "standing.json";
-/// What the names of such Secrets begin with.
-const PREFIX: &str = "kubectl-chaos-trial-";
-/// What things bear that a trial has put in place: the digest of what it keeps.
-pub(super) const DIGEST_ANNOTATION: &str = "kubectl-chaos/kept";
-/// No Secret is larger.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// More are not kept, and not looked for.
-pub(super) const MOST_OBJECTS: usize = 1000;
-/// Whose objects give rights: a label on one takes less than what it grants.
-const GIVE_RIGHTS: [&str; 2] = ["rbac.authorization.k8s.io", "authorization.openshift.io"];
+/// Key of the Secret with the backup.
+const SECRET_KEY: &str = "backup.json";
+const SECRET_NAME_PREFIX: &str = "kubectl-chaos-trial-";
+/// Annotation of objects of a trial: the digest of the backup.
+pub(super) const DIGEST_ANNOTATION: &str = "kubectl-chaos/backup-digest";
+/// Maximum size of an encoded backup; the API server accepts no larger Secret.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_OBJECTS: usize = 1000;
+/// API groups whose objects grant permissions. Writing their label takes fewer permissions than they grant.
+const PERMISSION_GROUPS: [&str; 2] = ["rbac.authorization.k8s.io", "authorization.openshift.io"];
 
-/// One object.
+/// One object of a backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BackupEntry {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) name: String,
-    /// As it stood; none where nothing did.
+    /// The object before the trial; `None` if it did not exist.
     pub(super) original: Option<Json>,
-    /// The identity of what stood there.
+    /// UID of the original.
     #[serde(default)]
     pub(super) uid: Option<String>,
 }
 
-/// Everything that is kept.
+/// Content of the Secret.
 #[derive(Serialize, Deserialize)]
 struct BackupContent {
-    /// Drawn by chance, so that nothing of what is kept can be guessed by the digest.
+    /// Random, so that the digest does not reveal the content.
     salt: String,
     objects: Vec<BackupEntry>,
 }
 
-/// How far what is kept is believed.
+/// Provenance of a backup: how far it is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Provenance {
-    /// This process has seen it stand there.
-    Seen,
-    /// The folder of the trial knows the digest.
-    Vouched,
-    /// It is the word of a Secret.
-    Said,
+    /// Read live by this process.
+    Observed,
+    /// The trial directory records the digest.
+    Confirmed,
+    /// Unverified content of a Secret.
+    Unverified,
 }
 
-/// Whose mark something bears.
+/// Mark of a trial on a live object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TrialMark {
-    /// The trial's, which has put it in place of what is kept.
+    /// Applied by the trial with this backup.
     Own,
-    /// The trial's, and what is kept now is not what it was kept for.
+    /// Applied by the trial with another backup.
     Other,
-    /// None of the trial.
+    /// Not marked by the trial.
     None,
 }
 
-/// What becomes of one object.
+/// Action for one object of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoreAction {
-    /// There is nothing to do.
-    Stays,
-    /// The trial added it: it goes.
-    Removed,
-    /// It becomes again what it was.
-    PutBack,
-    /// It is gone, and is made as it was.
-    MadeAgain,
-    /// It stays as it is, though there would be something to do: why not, and what to do.
-    LeftAlone(String),
+    /// Nothing to do.
+    None,
+    /// Delete the object that the trial added.
+    Delete,
+    /// Replace the trial's object with the original.
+    Restore,
+    /// Create the missing original.
+    Recreate,
+    /// Leave the object unchanged, although it differs.
+    Skip(SkipReason),
 }
 
-/// The name of the Secret of a trial.
+/// Reason to leave an object unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SkipReason {
+    #[error("cluster-scoped objects are never part of a trial backup; the Secret may be forged")]
+    ClusterScoped,
+    #[error("the object carries another backup digest; compare it with the backup and restore it manually")]
+    BackupChanged,
+    #[error("another user created or changed the object after the trial")]
+    ReplacedByOther,
+    #[error("the object grants permissions and {UNVERIFIED}")]
+    GrantsPermissions,
+    #[error("the object is missing and {UNVERIFIED}")]
+    Missing,
+    #[error("cannot read the object: {0}")]
+    Unreadable(String),
+}
+
+const UNVERIFIED: &str = "the backup Secret alone is not trusted; pass --from DIR or apply it manually";
+
+/// Reason why a Secret is not a valid backup.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackupDefect {
+    #[error("label {TRIAL_LABEL} is not a trial ID")]
+    InvalidTrial,
+    #[error("label names trial {trial}, but the name of the Secret does not")]
+    NameMismatch { trial: String },
+    #[error("content is too large for a Secret")]
+    TooLarge,
+    #[error("content cannot be parsed")]
+    Unparsable,
+    #[error("content has more than {MAX_OBJECTS} objects")]
+    TooManyObjects,
+    #[error("{kind} {name}: incomplete reference")]
+    IncompleteReference { kind: String, name: String },
+    #[error("{kind} {name}: invalid {field} '{found}': expected '{expected}'")]
+    FieldMismatch { kind: String, name: String, field: &'static str, found: String, expected: String },
+    #[error("{kind} {name}: duplicate object")]
+    Duplicate { kind: String, name: String },
+    #[error("digest differs from the one in trial.json")]
+    DigestMismatch,
+}
+
+/// Returns the name of the Secret of a trial.
 pub(super) fn secret_name(trial: &str) -> String {
-    format!("{PREFIX}{trial}")
+    format!("{SECRET_NAME_PREFIX}{trial}")
 }
 
-/// What is written into the Secret, and its digest.
-pub(super) fn write(objects: &[BackupEntry]) -> Result<(Json, String), String> {
+/// Encodes a backup as the data of a Secret, and computes its digest.
+pub(super) fn encode(objects: &[BackupEntry]) -> Result<(Json, String), Error> {
     let mut salt = [0_u8; 32];
-    let drawn = ring::rand::SystemRandom::new().fill(&mut salt);
-    drawn
-        .map_err(|_| "what stands there cannot be kept: there are no random numbers to be had".to_owned())?;
+    ring::rand::SystemRandom::new().fill(&mut salt).map_err(|_| Error::NoRandomNumbers)?;
     let content = BackupContent { salt: hex(&salt), objects: objects.to_vec() };
     let text = serde_json::to_vec(&content).unwrap_or_default();
-    Ok((json!({KEY: BASE64_STANDARD.encode(&text)}), digest(&text)))
+    Ok((json!({SECRET_KEY: BASE64_STANDARD.encode(&text)}), digest(&text)))
 }
 
-/// Whether a Secret that bears the label is one that keeps something, or wants to pass for one. Manifests that a trial
-/// has put in place may be Secrets, too.
-pub(super) fn is_keeper(secret: &Json) -> bool {
+/// Whether a labelled Secret is a backup or claims to be one. Manifests of a trial can contain other Secrets.
+pub(super) fn is_backup(secret: &Json) -> bool {
     let name = secret["metadata"]["name"].as_str().unwrap_or_default();
-    name.starts_with(PREFIX) || secret["data"].get(KEY).is_some()
+    name.starts_with(SECRET_NAME_PREFIX) || secret["data"].get(SECRET_KEY).is_some()
 }
 
-/// What a Secret keeps, and the digest of it. An error says why no trial has written that.
-pub(super) fn read(secret: &Json) -> Result<(Vec<BackupEntry>, String), String> {
+/// Decodes and validates a backup, and computes its digest.
+pub(super) fn decode(secret: &Json) -> Result<(Vec<BackupEntry>, String), BackupDefect> {
     let metadata = &secret["metadata"];
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let (name, namespace) = (text(&metadata["name"]), text(&metadata["namespace"]));
     let trial = text(&metadata["labels"][TRIAL_LABEL]);
-    if !is_trial(&trial) {
-        return Err("its label names no trial".to_owned());
+    if !is_trial_id(&trial) {
+        return Err(BackupDefect::InvalidTrial);
     }
     if name != secret_name(&trial) {
-        return Err(format!("its label names the trial {trial}, and its name does not"));
+        return Err(BackupDefect::NameMismatch { trial });
     }
-    let encoded = secret["data"][KEY].as_str().unwrap_or_default();
-    if encoded.len() > MOST_BYTES {
-        return Err("it keeps more than a Secret can have".to_owned());
+    let encoded = secret["data"][SECRET_KEY].as_str().unwrap_or_default();
+    if encoded.len() > MAX_BYTES {
+        return Err(BackupDefect::TooLarge);
     }
     let bytes = BASE64_STANDARD.decode(encoded).unwrap_or_default();
-    // what is nested too deeply is refused by the reader; its words might tell of what is kept
-    let content: BackupContent =
-        serde_json::from_slice(&bytes).map_err(|_| "what it keeps cannot be understood".to_owned())?;
+    // the parser limits the depth; its message could reveal the content
+    let content: BackupContent = serde_json::from_slice(&bytes).map_err(|_| BackupDefect::Unparsable)?;
     let mut objects = content.objects;
-    if objects.len() > MOST_OBJECTS {
-        return Err(format!("it keeps more than {MOST_OBJECTS} objects"));
+    if objects.len() > MAX_OBJECTS {
+        return Err(BackupDefect::TooManyObjects);
     }
-    for one in &mut objects {
-        fits(one, &namespace).map_err(|why| format!("it keeps {} {}, {why}", one.kind, one.name))?;
-        one.original.iter_mut().for_each(clean);
+    for entry in &mut objects {
+        check_entry(entry, &namespace)?;
+        entry.original.iter_mut().for_each(remove_server_fields);
     }
-    for (index, one) in objects.iter().enumerate() {
-        if objects[..index].iter().any(|other| (&other.kind, &other.name) == (&one.kind, &one.name)) {
-            return Err(format!("it keeps {} {} twice", one.kind, one.name));
+    for (index, entry) in objects.iter().enumerate() {
+        if objects[..index].iter().any(|other| (&other.kind, &other.name) == (&entry.kind, &entry.name)) {
+            return Err(BackupDefect::Duplicate { kind: entry.kind.clone(), name: entry.name.clone() });
         }
     }
     Ok((objects, digest(&bytes)))
 }
 
-/// Whether an object is what it is kept as.
-fn fits(one: &BackupEntry, namespace: &str) -> Result<(), String> {
-    if [&one.api_version, &one.kind, &one.name].into_iter().any(String::is_empty) {
-        return Err("which names no object".to_owned());
+/// Checks that the original matches the reference of its entry.
+fn check_entry(entry: &BackupEntry, namespace: &str) -> Result<(), BackupDefect> {
+    let (kind, name) = (entry.kind.clone(), entry.name.clone());
+    if [&entry.api_version, &entry.kind, &entry.name].into_iter().any(String::is_empty) {
+        return Err(BackupDefect::IncompleteReference { kind, name });
     }
-    let Some(original) = &one.original else { return Ok(()) };
-    for (what, pointer, expected) in [
-        ("version", "/apiVersion", one.api_version.as_str()),
-        ("kind", "/kind", &one.kind),
-        ("name", "/metadata/name", &one.name),
+    let Some(original) = &entry.original else { return Ok(()) };
+    for (field, pointer, expected) in [
+        ("apiVersion", "/apiVersion", entry.api_version.as_str()),
+        ("kind", "/kind", &entry.kind),
+        ("name", "/metadata/name", &entry.name),
         ("namespace", "/metadata/namespace", namespace),
     ] {
         let found = original.pointer(pointer).and_then(Json::as_str);
         if found != Some(expected) {
-            return Err(format!("whose {what} is {}, not {expected}", found.unwrap_or("none")));
+            let (found, expected) = (found.unwrap_or_default().to_owned(), expected.to_owned());
+            return Err(BackupDefect::FieldMismatch { kind, name, field, found, expected });
         }
     }
     Ok(())
 }
 
-/// Whether a text can be the name of a trial.
-fn is_trial(text: &str) -> bool {
+fn is_trial_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Marks an object as what a trial has put in place of what is kept under a digest.
+/// Marks an object as applied by a trial with the backup of that digest.
 pub(super) fn mark(object: &mut Json, trial: &str, digest: &str) {
     manifest_apply::mark(object, "labels", TRIAL_LABEL, trial);
     manifest_apply::mark(object, "annotations", DIGEST_ANNOTATION, digest);
 }
 
-/// The mark that an object bears.
-pub(super) fn mark_of(object: &Json, trial: &str, digest: &str) -> TrialMark {
+/// Reads the mark of an object.
+pub(super) fn read_mark(object: &Json, trial: &str, digest: &str) -> TrialMark {
     let metadata = &object["metadata"];
     if metadata["labels"][TRIAL_LABEL] != trial {
         TrialMark::None
@@ -188,57 +226,46 @@ pub(super) fn mark_of(object: &Json, trial: &str, digest: &str) -> TrialMark {
     }
 }
 
-/// Whether an object is still the one that stood there when it was looked at, or none is there.
-pub(super) fn is_the_same(one: &BackupEntry, now: Option<&Json>) -> bool {
-    now.is_none_or(|now| one.uid.is_some() && now["metadata"]["uid"].as_str() == one.uid.as_deref())
+/// Whether the live object is the original, or does not exist.
+pub(super) fn is_original(entry: &BackupEntry, live: Option<&Json>) -> bool {
+    live.is_none_or(|live| entry.uid.is_some() && live["metadata"]["uid"].as_str() == entry.uid.as_deref())
 }
 
-/// What becomes of an object, by the mark of what stands there now.
-pub(super) fn fate(
-    one: &BackupEntry,
-    known: &DiscoveredKind,
-    now: Option<&Json>,
+/// Decides the action for an object.
+pub(super) fn restore_action(
+    entry: &BackupEntry,
+    kind: &DiscoveredKind,
+    live: Option<&Json>,
     mark: TrialMark,
-    belief: Provenance,
+    provenance: Provenance,
 ) -> RestoreAction {
-    if !known.namespaced {
-        let why = "it is a thing of the whole cluster, which no trial replaces; whoever wrote the Secret wants it \
-                   changed";
-        return RestoreAction::LeftAlone(why.to_owned());
+    if !kind.namespaced {
+        return RestoreAction::Skip(SkipReason::ClusterScoped);
     }
-    let unsaid = |what: &str| {
-        RestoreAction::LeftAlone(format!(
-            "{what} on the word of a Secret alone: name the folder that the trial wrote with --from, or apply it \
-             yourself"
-        ))
-    };
-    match (&one.original, now) {
-        (None, None) => RestoreAction::Stays,
-        (_, Some(_)) if mark == TrialMark::Other => {
-            let why = "what the Secret keeps is not what the trial kept, or its mark was changed since: look at both, \
-                       and apply it yourself";
-            RestoreAction::LeftAlone(why.to_owned())
+    let is_unverified = provenance == Provenance::Unverified;
+    match (&entry.original, live) {
+        (None, None) => RestoreAction::None,
+        (_, Some(_)) if mark == TrialMark::Other => RestoreAction::Skip(SkipReason::BackupChanged),
+        // not applied yet, or already restored
+        (_, Some(_))
+            if mark == TrialMark::None
+                && (provenance == Provenance::Observed || is_original(entry, live)) =>
+        {
+            RestoreAction::None
         }
-        // where the trial never came to it, or where it was put back already
-        (_, Some(_)) if mark == TrialMark::None && (belief == Provenance::Seen || is_the_same(one, now)) => {
-            RestoreAction::Stays
+        (_, Some(_)) if mark == TrialMark::None => RestoreAction::Skip(SkipReason::ReplacedByOther),
+        (None, Some(_)) => RestoreAction::Delete,
+        (Some(_), Some(_)) if is_unverified && grants_permissions(kind) => {
+            RestoreAction::Skip(SkipReason::GrantsPermissions)
         }
-        (_, Some(_)) if mark == TrialMark::None => {
-            let why = "what stands there now is not the trial's: somebody has made it, or changed it, since";
-            RestoreAction::LeftAlone(why.to_owned())
-        }
-        (None, Some(_)) => RestoreAction::Removed,
-        (Some(_), Some(_)) if belief == Provenance::Said && gives_rights(known) => {
-            unsaid("it gives rights, which are not put back")
-        }
-        (Some(_), Some(_)) => RestoreAction::PutBack,
-        (Some(_), None) if belief == Provenance::Said => unsaid("it is gone, and is not made again"),
-        (Some(_), None) => RestoreAction::MadeAgain,
+        (Some(_), Some(_)) => RestoreAction::Restore,
+        (Some(_), None) if is_unverified => RestoreAction::Skip(SkipReason::Missing),
+        (Some(_), None) => RestoreAction::Recreate,
     }
 }
 
-fn gives_rights(known: &DiscoveredKind) -> bool {
-    GIVE_RIGHTS.contains(&&*known.resource.group)
+fn grants_permissions(kind: &DiscoveredKind) -> bool {
+    PERMISSION_GROUPS.contains(&&*kind.resource.group)
 }
 
 fn digest(text: &[u8]) -> String {
@@ -267,32 +294,31 @@ mod tests {
     }
 
     fn secret(objects: &[BackupEntry]) -> Json {
-        let (data, _) = write(objects).unwrap();
+        let (data, _) = encode(objects).unwrap();
         json!({"metadata": {"name": "kubectl-chaos-trial-0a", "namespace": "shop",
             "labels": {"kubectl-chaos/trial": "0a"}}, "data": data})
     }
 
     #[test]
-    fn what_was_written_is_read_again_and_has_its_digest() {
-        let (data, digest) = write(&[settings()]).unwrap();
+    fn encoded_backup_decodes_with_the_same_digest() {
+        let (data, digest) = encode(&[settings()]).unwrap();
         let mut secret = secret(&[]);
         secret["data"] = data;
-        let (objects, again) = read(&secret).unwrap();
+        let (objects, again) = decode(&secret).unwrap();
         assert_eq!((again, objects.len(), &objects[0].name), (digest.clone(), 1, &settings().name));
         assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
-        // nothing of it can be guessed
-        assert_ne!(write(&[settings()]).unwrap().1, digest);
+        // the salt hides the content
+        assert_ne!(encode(&[settings()]).unwrap().1, digest);
     }
 
     #[test]
-    fn what_no_trial_has_written_is_refused() {
-        let check = |change: &dyn Fn(&mut Json, &mut Vec<BackupEntry>), expected: &str| {
+    fn forged_backups_are_rejected() {
+        let check = |change: &dyn Fn(&mut Json, &mut Vec<BackupEntry>), expected: BackupDefect| {
             let mut objects = vec![settings()];
             change(&mut Json::Null, &mut objects);
             let mut secret = secret(&objects);
             change(&mut secret, &mut Vec::new());
-            let error = read(&secret).map(drop).unwrap_err();
-            assert!(error.contains(expected), "{expected:?} is not in {error:?}");
+            assert_eq!(decode(&secret).map(drop).unwrap_err(), expected);
         };
         let of_secret = |change: fn(&mut Json)| {
             move |secret: &mut Json, _: &mut Vec<BackupEntry>| {
@@ -306,29 +332,36 @@ mod tests {
         };
         check(
             &of_secret(|it| it["metadata"]["name"] = json!("mine")),
-            "its label names the trial 0a, and its name",
+            BackupDefect::NameMismatch { trial: "0a".to_owned() },
         );
         check(
             &of_secret(|it| it["metadata"]["labels"] = json!({"kubectl-chaos/trial": "x"})),
-            "names no trial",
+            BackupDefect::InvalidTrial,
         );
+        let mismatch = |field: &'static str, found: &str, expected: &str| BackupDefect::FieldMismatch {
+            kind: "ConfigMap".to_owned(),
+            name: "settings".to_owned(),
+            field,
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        };
         check(
             &of_secret(|it| it["metadata"]["namespace"] = json!("other")),
-            "whose namespace is shop, not other",
+            mismatch("namespace", "shop", "other"),
         );
-        check(&of_secret(|it| it["data"] = json!({"standing.json": "W10="})), "cannot be understood");
+        check(&of_secret(|it| it["data"] = json!({"backup.json": "W10="})), BackupDefect::Unparsable);
         check(
-            &of_secret(|it| it["data"] = json!({"standing.json": "x".repeat(MOST_BYTES + 1)})),
-            "more than a Secret",
+            &of_secret(|it| it["data"] = json!({"backup.json": "x".repeat(MAX_BYTES + 1)})),
+            BackupDefect::TooLarge,
         );
         check(
             &of_secret(|it| {
                 let object = "{\"api_version\":\"v1\",\"kind\":\"K\",\"name\":\"n\",\"original\":";
                 let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
                 let deep = format!("{{\"salt\":\"\",\"objects\":[{object}{open}{close}}}]}}");
-                it["data"] = json!({"standing.json": BASE64_STANDARD.encode(deep)});
+                it["data"] = json!({"backup.json": BASE64_STANDARD.encode(deep)});
             }),
-            "cannot be understood",
+            BackupDefect::Unparsable,
         );
         let change = |pointer: &'static str| {
             move |_: &mut Json, objects: &mut Vec<BackupEntry>| {
@@ -337,25 +370,31 @@ mod tests {
                 }
             }
         };
-        check(&change("/kind"), "whose kind is other, not ConfigMap");
-        check(&change("/apiVersion"), "whose version is other, not v1");
-        check(&change("/metadata/name"), "whose name is other, not settings");
-        check(&change("/metadata/namespace"), "whose namespace is other, not shop");
-        check(&of_object(|one| one.original = Some(json!("x"))), "whose version is none");
-        check(&of_object(|one| one.name.clear()), "which names no object");
-        check(&|_, objects| objects.extend(objects.clone()), "ConfigMap settings twice");
-        check(&|_, objects| *objects = vec![settings(); MOST_OBJECTS + 1], "more than 1000 objects");
+        check(&change("/kind"), mismatch("kind", "other", "ConfigMap"));
+        check(&change("/apiVersion"), mismatch("apiVersion", "other", "v1"));
+        check(&change("/metadata/name"), mismatch("name", "other", "settings"));
+        check(&change("/metadata/namespace"), mismatch("namespace", "other", "shop"));
+        check(&of_object(|one| one.original = Some(json!("x"))), mismatch("apiVersion", "", "v1"));
+        check(
+            &of_object(|one| one.name.clear()),
+            BackupDefect::IncompleteReference { kind: "ConfigMap".to_owned(), name: String::new() },
+        );
+        check(
+            &|_, objects| objects.extend(objects.clone()),
+            BackupDefect::Duplicate { kind: "ConfigMap".to_owned(), name: "settings".to_owned() },
+        );
+        check(&|_, objects| *objects = vec![settings(); MAX_OBJECTS + 1], BackupDefect::TooManyObjects);
     }
 
     #[test]
-    fn secrets_that_a_trial_has_put_in_place_keep_nothing() {
-        assert!(is_keeper(&secret(&[])));
-        assert!(is_keeper(&json!({"metadata": {"name": "x"}, "data": {"standing.json": ""}})));
-        assert!(!is_keeper(&json!({"metadata": {"name": "x"}, "data": {"password": ""}})));
+    fn other_secrets_of_a_trial_are_not_backups() {
+        assert!(is_backup(&secret(&[])));
+        assert!(is_backup(&json!({"metadata": {"name": "x"}, "data": {"backup.json": ""}})));
+        assert!(!is_backup(&json!({"metadata": {"name": "x"}, "data": {"password": ""}})));
     }
 
     #[test]
-    fn only_what_a_trial_has_put_there_is_touched_and_only_as_far_as_it_is_believed() {
+    fn restore_action_depends_on_mark_and_provenance() {
         let known = |group: &'static str, namespaced: bool| DiscoveredKind {
             resource: Resource {
                 group: group.into(),
@@ -374,67 +413,56 @@ mod tests {
                      now: Option<Json>,
                      mark,
                      belief,
-                     expected: Result<RestoreAction, &str>| {
-            let found = fate(one, known, now.as_ref(), mark, belief);
-            match expected {
-                Ok(fate) => assert_eq!(found, fate),
-                Err(words) => {
-                    assert!(
-                        matches!(&found, RestoreAction::LeftAlone(why) if why.contains(words)),
-                        "{words:?}: {found:?}"
-                    );
-                }
-            }
+                     expected: RestoreAction| {
+            let action = restore_action(one, known, now.as_ref(), mark, belief);
+            assert_eq!(action, expected, "{one:?} {now:?} {mark:?} {belief:?}");
         };
-        use Provenance::{Said, Seen, Vouched};
+        use Provenance::{Confirmed, Observed, Unverified};
         use TrialMark::{Other, Own};
-        for belief in [Said, Vouched, Seen] {
-            check(&without, &thing, None, TrialMark::None, belief, Ok(RestoreAction::Stays));
-            check(&without, &thing, now("new"), Own, belief, Ok(RestoreAction::Removed));
-            check(&with, &thing, now("u"), Own, belief, Ok(RestoreAction::PutBack));
-            check(&with, &thing, now("u"), TrialMark::None, belief, Ok(RestoreAction::Stays));
+        let skip = RestoreAction::Skip;
+        let cluster = known("", false);
+        for belief in [Unverified, Confirmed, Observed] {
+            check(&without, &thing, None, TrialMark::None, belief, RestoreAction::None);
+            check(&without, &thing, now("new"), Own, belief, RestoreAction::Delete);
+            check(&with, &thing, now("u"), Own, belief, RestoreAction::Restore);
+            check(&with, &thing, now("u"), TrialMark::None, belief, RestoreAction::None);
             for one in [&with, &without] {
-                check(one, &known("", false), now("u"), Own, belief, Err("a thing of the whole cluster"));
-                check(
-                    one,
-                    &known("", false),
-                    None,
-                    TrialMark::None,
-                    belief,
-                    Err("a thing of the whole cluster"),
-                );
+                check(one, &cluster, now("u"), Own, belief, skip(SkipReason::ClusterScoped));
+                check(one, &cluster, None, TrialMark::None, belief, skip(SkipReason::ClusterScoped));
             }
         }
-        for belief in [Said, Vouched] {
-            check(&without, &thing, now("new"), TrialMark::None, belief, Err("not the trial's"));
-            check(&with, &thing, now("new"), TrialMark::None, belief, Err("not the trial's"));
+        for belief in [Unverified, Confirmed] {
+            for one in [&with, &without] {
+                let expected = skip(SkipReason::ReplacedByOther);
+                check(one, &thing, now("new"), TrialMark::None, belief, expected);
+            }
         }
-        check(&without, &thing, now("new"), TrialMark::None, Seen, Ok(RestoreAction::Stays));
-        check(&with, &thing, now("new"), TrialMark::None, Seen, Ok(RestoreAction::Stays));
+        check(&without, &thing, now("new"), TrialMark::None, Observed, RestoreAction::None);
+        check(&with, &thing, now("new"), TrialMark::None, Observed, RestoreAction::None);
         for one in [&with, &without] {
-            check(one, &thing, now("u"), Other, Said, Err("not what the trial kept"));
-            check(one, &thing, now("u"), Other, Vouched, Err("not what the trial kept"));
+            check(one, &thing, now("u"), Other, Unverified, skip(SkipReason::BackupChanged));
+            check(one, &thing, now("u"), Other, Confirmed, skip(SkipReason::BackupChanged));
         }
-        check(&with, &thing, None, TrialMark::None, Said, Err("not made again on the word of a Secret"));
+        check(&with, &thing, None, TrialMark::None, Unverified, skip(SkipReason::Missing));
         let role = known("rbac.authorization.k8s.io", true);
-        check(&with, &role, now("u"), Own, Said, Err("it gives rights"));
-        check(&without, &role, now("u"), Own, Said, Ok(RestoreAction::Removed));
-        for belief in [Vouched, Seen] {
-            check(&with, &thing, None, TrialMark::None, belief, Ok(RestoreAction::MadeAgain));
-            check(&with, &role, now("u"), Own, belief, Ok(RestoreAction::PutBack));
+        check(&with, &role, now("u"), Own, Unverified, skip(SkipReason::GrantsPermissions));
+        check(&without, &role, now("u"), Own, Unverified, RestoreAction::Delete);
+        for belief in [Confirmed, Observed] {
+            check(&with, &thing, None, TrialMark::None, belief, RestoreAction::Recreate);
+            check(&with, &role, now("u"), Own, belief, RestoreAction::Restore);
         }
     }
 
     #[test]
-    fn a_mark_is_that_of_one_trial_and_of_what_it_keeps() {
+    fn mark_matches_one_trial_and_one_backup() {
         for mut object in
             [json!({"metadata": {}}), json!({"metadata": {"labels": null, "annotations": {"a": "b"}}})]
         {
             mark(&mut object, "0a", "sha256:1");
-            assert_eq!(mark_of(&object, "0a", "sha256:1"), TrialMark::Own, "{object}");
-            assert_eq!(mark_of(&object, "0b", "sha256:1"), TrialMark::None);
-            assert_eq!(mark_of(&object, "0a", "sha256:2"), TrialMark::Other);
+            assert_eq!(read_mark(&object, "0a", "sha256:1"), TrialMark::Own, "{object}");
+            assert_eq!(read_mark(&object, "0b", "sha256:1"), TrialMark::None);
+            assert_eq!(read_mark(&object, "0a", "sha256:2"), TrialMark::Other);
         }
-        assert_eq!(mark_of(&json!({}), "0a", "sha256:1"), TrialMark::None);
+        assert_eq!(read_mark(&json!({}), "0a", "sha256:1"), TrialMark::None);
     }
 }

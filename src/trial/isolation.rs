@@ -1,7 +1,6 @@
-//! What an experiment would touch or measure outside the namespace of its run. Floor 2, pure.
+//! Check of what an experiment reaches outside the namespace of its run. Pure.
 //!
-//! Every activity is resolved as far as that can be done before anything runs. What cannot be known beforehand
-//! counts as outside.
+//! Activities are resolved as far as possible before the run. A target that cannot be determined is a violation.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,39 +15,37 @@ use crate::k8s::service::{ServiceAlias, named};
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
 
-/// What an activity would do outside, and what has to be allowed for it.
+/// Activity or manifest that reaches outside the namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsolationViolation {
-    /// The name of the activity, or the place of a manifest.
-    pub who: String,
-    /// Where it would go.
-    pub place: ReachedScope,
+    /// Name of the activity in quotes, or position of the manifest.
+    pub subject: String,
+    pub scope: ReachedScope,
 }
 
-/// Somewhere outside the namespace of a run.
+/// Target outside the namespace of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReachedScope {
-    /// Another namespace.
     Namespace(String),
-    /// Things of the whole cluster, or all namespaces.
+    /// Cluster-scoped objects, or all namespaces.
     Cluster,
-    /// Another cluster, or another user, by keys of its own.
-    Keys,
-    /// A server that is no Service of the cluster.
+    /// Another cluster or user, by credentials among the secrets of the activity.
+    Credentials,
+    /// Host that is not a Service of the cluster.
     Host(String),
-    /// A process, which may do anything.
+    /// Process, whose effects are unknown.
     Process,
-    /// That is not known before the run.
+    /// Target that is unknown before the run, with the reason.
     Unknown(String),
 }
 
 impl ReachedScope {
-    /// The word that allows it.
-    pub fn word(&self) -> &str {
+    /// Returns the value of `--allow-outside` that permits it.
+    pub fn flag_value(&self) -> &str {
         match self {
             Self::Namespace(name) | Self::Host(name) => name,
             Self::Cluster => "cluster",
-            Self::Keys => "keys",
+            Self::Credentials => "credentials",
             Self::Process => "process",
             Self::Unknown(_) => "unknown",
         }
@@ -57,115 +54,145 @@ impl ReachedScope {
 
 impl fmt::Display for IsolationViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = &self.who;
-        match &self.place {
-            ReachedScope::Namespace(name) => write!(
-                f,
-                "{who} goes to the namespace {name}: leave the namespace out, or take it from the environment \
-                 variable KUBECTL_CHAOS_NAMESPACE"
-            ),
-            ReachedScope::Cluster => write!(f, "{who} goes to the whole cluster"),
-            ReachedScope::Keys => write!(f, "{who} has keys of its own, for whatever cluster they mean"),
-            ReachedScope::Host(host) => write!(
-                f,
-                "{who} asks {host}, which is no Service of the trial: ask NAME.svc, or --connect-to {host}=NAME.svc"
-            ),
-            ReachedScope::Process => write!(f, "{who} starts a process, which may do anything"),
-            ReachedScope::Unknown(what) => write!(f, "{who}: {what}, so that it is not known where it goes"),
-        }?;
-        write!(f, "; --allow-outside {} allows it", self.place.word())
+        let subject = &self.subject;
+        match &self.scope {
+            ReachedScope::Namespace(name) => write!(f, "{subject} reaches namespace {name}"),
+            ReachedScope::Cluster => write!(f, "{subject} reaches the whole cluster"),
+            ReachedScope::Credentials => write!(f, "{subject} uses its own cluster credentials"),
+            ReachedScope::Host(host) => {
+                write!(f, "{subject} reaches {host}, which is not a Service of the trial")
+            }
+            ReachedScope::Process => write!(f, "{subject} starts a process, whose effects are unknown"),
+            ReachedScope::Unknown(reason) => write!(f, "{subject}: target cannot be determined ({reason})"),
+        }
     }
 }
 
-/// What was allowed.
+impl IsolationViolation {
+    /// Returns what the user can do.
+    pub fn hint(&self) -> String {
+        let allow = format!("--allow-outside {}", self.scope.flag_value());
+        match &self.scope {
+            ReachedScope::Namespace(_) => {
+                format!("omit the namespace, read it from KUBECTL_CHAOS_NAMESPACE, or pass {allow}")
+            }
+            ReachedScope::Host(host) => {
+                format!("use NAME.svc, --connect-to {host}=NAME.svc, or pass {allow}")
+            }
+            _ => format!("pass {allow} to permit it"),
+        }
+    }
+}
+
+/// Values of `--allow-outside`.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedScopes(BTreeSet<String>);
 
 impl AllowedScopes {
-    /// These words: names of namespaces, hosts, and the words of [`Place::word`].
-    pub fn new(words: impl IntoIterator<Item = String>) -> Self {
-        Self(words.into_iter().collect())
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        Self(values.into_iter().collect())
     }
 
-    /// Whether something is allowed.
-    pub fn allows(&self, place: &ReachedScope) -> bool {
-        self.0.contains(place.word())
+    pub fn allows(&self, scope: &ReachedScope) -> bool {
+        self.0.contains(scope.flag_value())
     }
 }
 
-/// Where the run is, and what else stands for one of its Services.
+/// Context of the check.
 pub struct IsolationContext<'a> {
-    /// The namespace of the run.
+    /// Namespace of the run.
     pub namespace: &'a str,
-    /// What `--connect-to` says.
+    /// Hosts that `--connect-to` routes to Services.
     pub aliases: &'a [ServiceAlias],
-    /// What the placeholders are filled from, as far as that is known.
+    /// Known values of placeholders.
     pub scope: &'a Scope,
-    /// Controls that are not the experiment's own.
+    /// Secrets as declared and replaced by variables, by group; their values are unresolved.
+    pub secrets: &'a Map,
+    /// Controls that the experiment does not declare itself.
     pub controls: &'a [ControlDeclaration],
 }
 
-/// Everything that an experiment would do outside, each once.
-pub fn outside(experiment: &Experiment, bounds: &IsolationContext<'_>) -> Vec<IsolationViolation> {
-    let mut found: Vec<IsolationViolation> = Vec::new();
-    for activity in activities(experiment, bounds.controls) {
-        for place in places(&activity, bounds) {
-            let one = IsolationViolation { who: format!("'{}'", activity.name), place };
-            if !found.contains(&one) {
-                found.push(one);
+/// Finds everything that an experiment reaches outside the namespace; each violation once.
+pub fn find_violations(experiment: &Experiment, context: &IsolationContext<'_>) -> Vec<IsolationViolation> {
+    let mut violations: Vec<IsolationViolation> = Vec::new();
+    for activity in list_activities(experiment, context.controls) {
+        for scope in reached_scopes(&activity, context) {
+            let violation = IsolationViolation { subject: format!("'{}'", activity.name), scope };
+            if !violations.contains(&violation) {
+                violations.push(violation);
             }
         }
     }
-    found
+    violations
 }
 
-/// Every activity that a run may carry out: steps, judges, probes of the configuration and of safeguards.
-pub fn activities(experiment: &Experiment, controls: &[ControlDeclaration]) -> Vec<Activity> {
-    let mut found = Vec::new();
+/// Lists every activity that a run can execute: steps, probes as tolerances, dynamic configuration, safeguards.
+pub fn list_activities(experiment: &Experiment, controls: &[ControlDeclaration]) -> Vec<Activity> {
+    let mut activities = Vec::new();
     let probes = experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.probes);
     for step in probes.chain(&experiment.method).chain(&experiment.rollbacks) {
         if let Ok(activity) = &step.activity {
-            found.push((**activity).clone());
+            activities.push((**activity).clone());
         }
-        if let Tolerance::Probe(Ok(judge)) = &step.tolerance {
-            found.push((**judge).clone());
+        if let Tolerance::Probe(Ok(probe)) = &step.tolerance {
+            activities.push((**probe).clone());
         }
     }
-    let of_values = |values: &mut dyn Iterator<Item = (String, &Value)>| -> Vec<Activity> {
-        values.filter_map(|(at, value)| Activity::from_value(value, &at, &[]).ok()).collect()
+    let parse = |values: &mut dyn Iterator<Item = (String, &Value)>| -> Vec<Activity> {
+        values.filter_map(|(path, value)| Activity::from_value(value, &path, &[]).ok()).collect()
     };
     let dynamic =
         experiment.configuration.iter().map(|(name, entry)| (format!("/configuration/{name}"), entry));
-    found.extend(of_values(&mut dynamic.into_iter()));
+    activities.extend(parse(&mut dynamic.into_iter()));
     let hypothesis = experiment.hypothesis.iter().flat_map(|hypothesis| &hypothesis.controls);
-    let own = found.iter().flat_map(|activity| activity.controls.clone()).collect::<Vec<_>>();
-    for control in experiment.controls.iter().chain(hypothesis).chain(controls).chain(&own) {
+    let nested = activities.iter().flat_map(|activity| activity.controls.clone()).collect::<Vec<_>>();
+    for control in experiment.controls.iter().chain(hypothesis).chain(controls).chain(&nested) {
         let probes = control.arguments.get("probes").and_then(Value::as_list).unwrap_or_default();
-        let guards = of_values(&mut probes.iter().map(|probe| (control.at.clone(), probe)));
-        found.extend(guards);
+        let safeguards = parse(&mut probes.iter().map(|probe| (control.at.clone(), probe)));
+        activities.extend(safeguards);
     }
-    found
+    activities
 }
 
-fn places(activity: &Activity, bounds: &IsolationContext<'_>) -> Vec<ReachedScope> {
-    match resolve(activity, bounds.scope) {
+fn reached_scopes(activity: &Activity, context: &IsolationContext<'_>) -> Vec<ReachedScope> {
+    match resolve(activity, context.scope) {
         Err(error) => vec![ReachedScope::Unknown(error)],
         Ok(ResolvedActivity::Process(_)) => vec![ReachedScope::Process],
-        Ok(ResolvedActivity::Http(call)) => of_request(&call, bounds).into_iter().collect(),
-        Ok(ResolvedActivity::Python(call)) => of_function(&call, bounds.namespace),
+        Ok(ResolvedActivity::Http(call)) => request_scope(&call, context).into_iter().collect(),
+        Ok(ResolvedActivity::Python(call)) => {
+            let mut scopes = Vec::new();
+            if uses_own_credentials(activity, context.secrets) {
+                scopes.push(ReachedScope::Credentials);
+            }
+            scopes.extend(function_scopes(&call, context.namespace));
+            scopes
+        }
     }
 }
 
-fn of_request(call: &HttpCall, bounds: &IsolationContext<'_>) -> Option<ReachedScope> {
-    let Ok(url) = Url::parse(call.url.trim()) else {
-        return Some(ReachedScope::Unknown("its address is not complete".to_owned()));
-    };
+/// Whether a function gets a secret that selects a cluster or a user.
+///
+/// The client reads the keys `KUBERNETES_*` of the Chaos Toolkit from the secrets of the activity before it reads the
+/// environment. Whether a flag takes precedence depends on the machine, so every such key counts.
+fn uses_own_credentials(activity: &Activity, secrets: &Map) -> bool {
+    let groups = activity.arguments.get("secrets").and_then(Value::as_list).unwrap_or_default();
+    groups.iter().filter_map(|group| secrets.get(group.as_text()?)?.as_map()).any(|group| {
+        let is_from_vault = group.get("type").and_then(Value::as_text) == Some("vault");
+        is_from_vault || group.keys().any(|key| key.starts_with("KUBERNETES_"))
+    })
+}
+
+fn request_scope(call: &HttpCall, context: &IsolationContext<'_>) -> Option<ReachedScope> {
+    let incomplete = || ReachedScope::Unknown("incomplete URL".to_owned());
+    let Ok(url) = Url::parse(call.url.trim()) else { return Some(incomplete()) };
     let host = url.host_str().unwrap_or_default().to_owned();
-    if is_open(&host) || is_open(url.as_str()) && host.is_empty() {
-        return Some(ReachedScope::Unknown("its address is not complete".to_owned()));
+    if has_placeholder(&host) || has_placeholder(url.as_str()) && host.is_empty() {
+        return Some(incomplete());
     }
-    match named(&url, bounds.aliases) {
-        Some(wanted) => wanted.namespace.filter(|name| name != bounds.namespace).map(ReachedScope::Namespace),
+    match named(&url, context.aliases) {
+        Some(service) => {
+            service.namespace.filter(|name| name != context.namespace).map(ReachedScope::Namespace)
+        }
         None => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             Some(ReachedScope::Host(host + &port))
@@ -173,59 +200,54 @@ fn of_request(call: &HttpCall, bounds: &IsolationContext<'_>) -> Option<ReachedS
     }
 }
 
-/// Whether a text still has placeholders in it.
-fn is_open(text: &str) -> bool {
+/// Whether a text contains unresolved placeholders.
+fn has_placeholder(text: &str) -> bool {
     text.contains("${") || text.contains("%7B") || text.contains("$%7b")
 }
 
-fn of_function(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
-    let mut found = Vec::new();
-    if !call.secrets.is_empty() {
-        found.push(ReachedScope::Keys);
-    }
+fn function_scopes(call: &PythonCall, namespace: &str) -> Vec<ReachedScope> {
     let Ok(function) = lookup(&call.module, &call.function) else {
-        found.push(ReachedScope::Unknown(format!("{}.{} is not built in", call.module, call.function)));
-        return found;
+        let reason = format!("function {}.{} is not built in", call.module, call.function);
+        return vec![ReachedScope::Unknown(reason)];
     };
     if function.needs.is_empty() {
-        // it judges what it is given
-        return found;
+        // a tolerance function reads only its arguments
+        return Vec::new();
     }
-    let mut go_to = |name: &str| match name {
-        name if name == namespace => {}
-        "" | "*" => found.push(ReachedScope::Cluster),
-        name if is_open(name) => found.push(ReachedScope::Unknown("its namespace is not known".to_owned())),
-        name => found.push(ReachedScope::Namespace(name.to_owned())),
+    let scope = |name: &str| match name {
+        name if name == namespace => None,
+        "" | "*" => Some(ReachedScope::Cluster),
+        name if has_placeholder(name) => Some(ReachedScope::Unknown("unknown namespace".to_owned())),
+        name => Some(ReachedScope::Namespace(name.to_owned())),
     };
-    for name in namespaces(&function, &call.arguments, namespace) {
-        go_to(&name);
-    }
-    found.dedup();
-    found
+    let names = argument_namespaces(&function, &call.arguments, namespace);
+    let mut scopes: Vec<ReachedScope> = names.iter().filter_map(|name| scope(name)).collect();
+    scopes.dedup();
+    scopes
 }
 
-/// The namespaces that the arguments of a function name; an empty text for the whole cluster.
-fn namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> {
-    const NOWHERE: &str = "";
+/// Returns the namespaces in the arguments of a function; an empty text is the whole cluster.
+fn argument_namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> {
+    const WHOLE_CLUSTER: &str = "";
     let takes = |name: &str| function.arguments.iter().any(|argument| argument.name == name);
-    let mut found = Vec::new();
-    let own = Arguments::bind(function, given, namespace).ok().and_then(|bound| bound.text("ns"));
-    match (takes("ns"), own) {
-        (true, Some(own)) => found.push(own),
-        _ => found.push(NOWHERE.to_owned()),
+    let mut names = Vec::new();
+    let bound = Arguments::bind(function, given, namespace).ok().and_then(|bound| bound.text("ns"));
+    match (takes("ns"), bound) {
+        (true, Some(bound)) => names.push(bound),
+        _ => names.push(WHOLE_CLUSTER.to_owned()),
     }
     for name in ["namespaces_selectors", "target_namespaces_selectors", "pod_namespace"] {
         match given.get(name) {
             None | Some(Value::Null) => {}
             Some(Value::List(items)) => {
-                found.extend(items.iter().map(|item| item.python_text().into_owned()));
+                names.extend(items.iter().map(|item| item.python_text().into_owned()));
             }
             Some(other) => {
-                found.extend(other.python_text().split(',').map(|name| name.trim().to_owned()));
+                names.extend(other.python_text().split(',').map(|name| name.trim().to_owned()));
             }
         }
     }
-    // an object that is made where it says itself
+    // objects that carry their own namespace
     for name in ["resource", "spec"] {
         let body = match given.get(name) {
             Some(Value::Text(text)) => serde_yaml::from_str(text).unwrap_or_default(),
@@ -233,10 +255,10 @@ fn namespaces(function: &Function, given: &Map, namespace: &str) -> Vec<String> 
             None => continue,
         };
         if let Some(own) = body["metadata"]["namespace"].as_str() {
-            found.push(own.to_owned());
+            names.push(own.to_owned());
         }
     }
-    found
+    names
 }
 
 #[cfg(test)]
@@ -244,7 +266,7 @@ mod tests {
     use super::*;
     use crate::experiment::json;
 
-    fn found(probe: &str, extra: &str) -> Vec<ReachedScope> {
+    fn scopes_of(probe: &str, extra: &str) -> Vec<ReachedScope> {
         let text = format!(
             r#"{{"title": "t", "description": "d", {extra} "method": [{{"type": "probe", "name": "p", "provider": {probe}}}]}}"#
         );
@@ -255,14 +277,20 @@ mod tests {
                 .collect();
         let scope = Scope::new(configuration, Map::new());
         let aliases = ["localhost:8080=web.svc".parse().unwrap()];
-        let bounds = IsolationContext { namespace: "arm", aliases: &aliases, scope: &scope, controls: &[] };
-        outside(&experiment, &bounds).into_iter().map(|one| one.place).collect()
+        let context = IsolationContext {
+            namespace: "arm",
+            aliases: &aliases,
+            scope: &scope,
+            secrets: &experiment.secrets,
+            controls: &[],
+        };
+        find_violations(&experiment, &context).into_iter().map(|one| one.scope).collect()
     }
 
     #[test]
-    fn requests() {
+    fn request_scope_depends_on_the_host() {
         let check = |url: &str, expected: &[ReachedScope]| {
-            assert_eq!(found(&format!(r#"{{"type": "http", "url": "{url}"}}"#), ""), expected, "{url}");
+            assert_eq!(scopes_of(&format!(r#"{{"type": "http", "url": "{url}"}}"#), ""), expected, "{url}");
         };
         check("http://web.svc/", &[]);
         check("http://web.arm.svc:8080/", &[]);
@@ -272,18 +300,18 @@ mod tests {
         check("http://web.${other}.svc/", &[ReachedScope::Namespace("shop".into())]);
         check("http://localhost:8081/", &[ReachedScope::Host("localhost:8081".into())]);
         check("https://example.com/web.arm.svc", &[ReachedScope::Host("example.com".into())]);
-        let unknown = ReachedScope::Unknown("its address is not complete".into());
+        let unknown = ReachedScope::Unknown("incomplete URL".into());
         check("http://${host}/", std::slice::from_ref(&unknown));
         check("${url}", &[unknown]);
     }
 
     #[test]
-    fn functions() {
+    fn function_scope_depends_on_its_arguments() {
         let check = |module: &str, name: &str, arguments: &str, expected: &[ReachedScope]| {
             let provider = format!(
                 r#"{{"type": "python", "module": "chaosk8s.{module}", "func": "{name}", "arguments": {arguments}}}"#
             );
-            assert_eq!(found(&provider, ""), expected, "{name} {arguments}");
+            assert_eq!(scopes_of(&provider, ""), expected, "{name} {arguments}");
         };
         let shop = || ReachedScope::Namespace("shop".into());
         check("pod.actions", "terminate_pods", r#"{"label_selector": "a=b"}"#, &[]);
@@ -301,28 +329,28 @@ mod tests {
             "pod.actions",
             "nonsense",
             "{}",
-            &[ReachedScope::Unknown("chaosk8s.pod.actions.nonsense is not built in".into())],
+            &[ReachedScope::Unknown("function chaosk8s.pod.actions.nonsense is not built in".into())],
         );
     }
 
     #[test]
-    fn processes_and_what_stands_elsewhere() {
-        assert_eq!(found(r#"{"type": "process", "path": "true"}"#, ""), [ReachedScope::Process]);
+    fn processes_are_found_in_every_kind_of_activity() {
+        assert_eq!(scopes_of(r#"{"type": "process", "path": "true"}"#, ""), [ReachedScope::Process]);
         let inside = r#"{"type": "http", "url": "http://web.svc/"}"#;
         let dynamic = r#""configuration": {"x": {"type": "probe", "name": "x", "provider":
             {"type": "process", "path": "true"}}},"#;
-        assert_eq!(found(inside, dynamic), [ReachedScope::Process]);
+        assert_eq!(scopes_of(inside, dynamic), [ReachedScope::Process]);
         let guard = r#""controls": [{"name": "c", "provider": {"type": "python", "module": "chaosaddons.controls.safeguards",
             "arguments": {"probes": [{"type": "probe", "name": "g", "provider": {"type": "http", "url": "http://x/"}}]}}}],"#;
-        assert_eq!(found(inside, guard), [ReachedScope::Host("x".into())]);
-        let judge = r#""steady-state-hypothesis": {"title": "h", "probes": [{"type": "probe", "name": "q",
+        assert_eq!(scopes_of(inside, guard), [ReachedScope::Host("x".into())]);
+        let tolerance = r#""steady-state-hypothesis": {"title": "h", "probes": [{"type": "probe", "name": "q",
             "provider": {"type": "http", "url": "http://web.svc/"}, "tolerance": {"type": "probe", "name": "j",
             "provider": {"type": "process", "path": "true"}}}]},"#;
-        assert_eq!(found(inside, judge), [ReachedScope::Process]);
+        assert_eq!(scopes_of(inside, tolerance), [ReachedScope::Process]);
     }
 
     #[test]
-    fn what_is_allowed_is_named() {
+    fn allowed_scopes_match_by_flag_value() {
         let allowed = AllowedScopes::new(["shop", "process"].map(str::to_owned));
         assert!(
             allowed.allows(&ReachedScope::Namespace("shop".into())) && allowed.allows(&ReachedScope::Process)
@@ -331,8 +359,22 @@ mod tests {
             !allowed.allows(&ReachedScope::Namespace("default".into()))
                 && !allowed.allows(&ReachedScope::Cluster)
         );
-        let told =
-            IsolationViolation { who: "'p'".into(), place: ReachedScope::Host("x:1".into()) }.to_string();
-        assert!(told.ends_with("; --allow-outside x:1 allows it"), "{told}");
+        let violation = IsolationViolation { subject: "'p'".into(), scope: ReachedScope::Host("x:1".into()) };
+        assert!(violation.hint().ends_with("--allow-outside x:1"), "{}", violation.hint());
+    }
+
+    #[test]
+    fn cluster_credentials_in_secrets_are_a_violation() {
+        let probe = r#"{"type": "python", "module": "chaosk8s.pod.probes", "func": "count_pods",
+            "arguments": {"label_selector": "a=b"}, "secrets": ["k8s"]}"#;
+        let check = |secrets: &str, expected: &[ReachedScope]| {
+            assert_eq!(scopes_of(probe, &format!(r#""secrets": {secrets},"#)), expected, "{secrets}");
+        };
+        check(r#"{"k8s": {"KUBERNETES_HOST": "https://prod"}}"#, &[ReachedScope::Credentials]);
+        let context = r#"{"k8s": {"KUBERNETES_CONTEXT": {"type": "env", "key": "WHICH"}}}"#;
+        check(context, &[ReachedScope::Credentials]);
+        check(r#"{"k8s": {"type": "vault", "path": "k8s"}}"#, &[ReachedScope::Credentials]);
+        check(r#"{"k8s": {"token": "x"}}"#, &[]);
+        check(r#"{"other": {"KUBERNETES_HOST": "https://prod"}}"#, &[]);
     }
 }

@@ -1,4 +1,4 @@
-//! What trials have left in a cluster: found by their label, and removed.
+//! Objects that trials left in a cluster: found by their label, and deleted.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ impl Metadata {
     }
 }
 
-/// Things that are to be deleted, each by its UID.
+/// Plans the deletion of objects; each UID is a precondition.
 pub fn plan_removal(things: &[(Resource, Metadata)]) -> MutationPlan {
     let operations = things.iter().map(|(resource, thing)| PlannedMutation {
         on_error: ErrorPolicy::RaiseUnlessGone,
@@ -27,7 +27,7 @@ pub fn plan_removal(things: &[(Resource, Metadata)]) -> MutationPlan {
     MutationPlan::of(operations.collect(), MutationResponse::Null)
 }
 
-/// Secrets of trials, in a namespace or in all of them.
+/// Lists Secrets of trials, in one namespace or in all.
 pub(super) async fn list_secrets(
     cluster: &ClusterClient,
     namespace: Option<&str>,
@@ -40,7 +40,7 @@ pub(super) async fn list_secrets(
     Ok(all.into_iter().map(|secret| (metadata(&secret), secret)).collect())
 }
 
-/// Secrets of trials that are no longer needed.
+/// Plans the deletion of Secrets.
 pub(super) fn plan_secret_removal(secrets: &[Metadata]) -> MutationPlan {
     plan_removal(&secrets.iter().map(|one| (SECRETS, one.clone())).collect::<Vec<_>>())
 }
@@ -49,7 +49,7 @@ fn label(trial: Option<&str>) -> String {
     trial.map_or_else(|| TRIAL_LABEL.to_owned(), |trial| format!("{TRIAL_LABEL}={trial}"))
 }
 
-/// The namespaces of trials: of one, or of all.
+/// Lists the namespaces of one trial or of all.
 pub(super) async fn list_namespaces(
     cluster: &ClusterClient,
     trial: Option<&str>,
@@ -57,8 +57,9 @@ pub(super) async fn list_namespaces(
     list_labelled(cluster, &NAMESPACES, None, trial).await
 }
 
-/// The names of trials that left something where it is quickly found: namespaces, and Secrets in the one that is
-/// meant. What may not be looked at is passed over.
+/// Lists the names of trials with namespaces, or with Secrets in the current namespace.
+///
+/// Resources without the list permission are skipped.
 pub async fn list_trial_names(cluster: &ClusterClient) -> Result<Vec<String>, k8s::Error> {
     let namespaces = list_namespaces(cluster, None).await;
     let secrets = list_labelled(cluster, &SECRETS, Some(&cluster.namespace), None).await;
@@ -67,7 +68,7 @@ pub async fn list_trial_names(cluster: &ClusterClient) -> Result<Vec<String>, k8
     Ok(names.into_iter().collect())
 }
 
-/// Things of a kind that bear the label of trials.
+/// Lists objects of a kind with the label of trials.
 pub(super) async fn list_labelled(
     cluster: &ClusterClient,
     resource: &Resource,
@@ -80,14 +81,15 @@ pub(super) async fn list_labelled(
     Ok(things.into_iter().map(|thing| thing.metadata).collect())
 }
 
-/// Everything that bears the label of trials: namespaces, and things of the whole cluster. Kinds that may not be
-/// listed are passed over.
+/// Lists every object with the label of trials: namespaces, and cluster-scoped objects.
+///
+/// Kinds without the list permission are skipped.
 pub async fn list_leftovers(
     cluster: &ClusterClient,
     trial: Option<&str>,
 ) -> Result<Vec<(Resource, Metadata)>, k8s::Error> {
     let namespaces = match list_namespaces(cluster, trial).await {
-        // who may not list them has made none
+        // a user without the permission has created none
         Err(failure) if failure.status() == Some(403) => Vec::new(),
         namespaces => namespaces?,
     };

@@ -1,19 +1,20 @@
-//! Manifests, as `kubectl apply -f` reads them, and made fit for the namespace of a run. Floor 2, pure.
+//! Manifests as `kubectl apply -f` reads them, and their adaptation to the namespace of a run. Pure.
 
 use serde::Deserialize as _;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-/// An object, and where it was read.
+use crate::error_code::{Coded, ErrorCode};
+
+/// Object of a manifest file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// The file, the kind and the name.
+    /// Position for messages: file, kind and name.
     pub place: String,
-    /// The object.
     pub object: Json,
 }
 
-/// What belongs to an object in its cluster alone: whoever applies it elsewhere leaves it out.
-const OF_THE_SERVER: [&str; 7] = [
+/// Metadata that the API server adds; applying the object elsewhere must omit it.
+const SERVER_FIELDS: [&str; 7] = [
     "creationTimestamp",
     "generation",
     "managedFields",
@@ -23,18 +24,39 @@ const OF_THE_SERVER: [&str; 7] = [
     "uid",
 ];
 
-/// Reads the documents of a file: JSON or YAML, lists included. Experiments among them are passed over.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Manifest>, String> {
+/// Error in a manifest file.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("cannot parse manifests in {file}")]
+    Syntax {
+        file: String,
+        #[source]
+        source: serde_yaml::Error,
+    },
+    #[error("{file}: manifest without apiVersion or kind")]
+    NoKind { file: String },
+    #[error("{file}: {kind} without metadata.name; generateName is not supported")]
+    NoName { file: String, kind: String },
+}
+
+impl Coded for ManifestError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::TrialManifest
+    }
+}
+
+/// Parses the documents of a JSON or YAML file, including lists. Skips experiments.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut found = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
         let object = Json::deserialize(document)
-            .map_err(|error| format!("the manifests in {file} cannot be read: {error}"))?;
+            .map_err(|source| ManifestError::Syntax { file: file.to_owned(), source })?;
         collect(file, object, &mut found)?;
     }
     Ok(found)
 }
 
-fn collect(file: &str, object: Json, found: &mut Vec<Manifest>) -> Result<(), String> {
+fn collect(file: &str, object: Json, found: &mut Vec<Manifest>) -> Result<(), ManifestError> {
     let is_experiment = object["method"].is_array() && object["kind"].is_null();
     if object.is_null() || is_experiment {
         return Ok(());
@@ -43,11 +65,11 @@ fn collect(file: &str, object: Json, found: &mut Vec<Manifest>) -> Result<(), St
         return items.iter().try_for_each(|item| collect(file, item.clone(), found));
     }
     if !object["apiVersion"].is_string() || !object["kind"].is_string() {
-        return Err(format!("{file}: a manifest has to have apiVersion and kind"));
+        return Err(ManifestError::NoKind { file: file.to_owned() });
     }
     let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
     if name.is_empty() {
-        return Err(format!("{file}: a {kind} has no metadata.name; generated names cannot be applied"));
+        return Err(ManifestError::NoName { file: file.to_owned(), kind: kind.to_owned() });
     }
     let place = format!("{file}: {kind} \"{name}\"");
     found.push(Manifest { place, object });
@@ -62,7 +84,7 @@ fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Makes today's Deployments of those that old samples have. Gives what was converted, where something was.
+/// Converts workloads of removed API versions to `apps/v1`. Returns a warning if it converted the object.
 pub fn modernise(manifest: &mut Manifest) -> Option<String> {
     let object = &mut manifest.object;
     let old = text(&object["apiVersion"]).to_owned();
@@ -73,27 +95,28 @@ pub fn modernise(manifest: &mut Manifest) -> Option<String> {
     object["apiVersion"] = "apps/v1".into();
     let labels = object["spec"]["template"]["metadata"]["labels"].clone();
     let spec = object["spec"].as_object_mut()?;
-    // it was derived from the template where it was not given
+    // old versions derived the selector from the template
     if spec.get("selector").is_none_or(Json::is_null) {
         spec.insert("selector".to_owned(), serde_json::json!({"matchLabels": labels}));
     }
     spec.shift_remove("rollbackTo");
-    Some(format!("{}: {old} is no longer served, it is applied as apps/v1", manifest.place))
+    Some(format!("{}: {old} is no longer served; applying it as apps/v1", manifest.place))
 }
 
-/// Makes an object fit for a namespace. What would bind it to another place is left out: its own namespace, what a
-/// server adds, ports of nodes and addresses that cannot be had twice.
+/// Adapts an object to a namespace.
+///
+/// Removes fields that bind it to another place: its namespace, server fields, node ports and fixed addresses.
 pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
     let mut object = manifest.object.clone();
     let own = text(&object["metadata"]["namespace"]).to_owned();
-    clean(&mut object);
+    remove_server_fields(&mut object);
     if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     match text(&object["kind"]) {
         "Service" => {
             object.get_mut("spec").into_iter().for_each(localise_service);
-            name_protocols(object.pointer_mut("/spec/ports"));
+            set_default_protocols(object.pointer_mut("/spec/ports"));
         }
         "RoleBinding" => {
             let subjects = object.get_mut("subjects").and_then(Json::as_array_mut);
@@ -110,26 +133,26 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
         for containers in ["containers", "initContainers"] {
             let containers = object.pointer_mut(&format!("{pod}/{containers}")).and_then(Json::as_array_mut);
             for container in containers.into_iter().flatten() {
-                name_protocols(container.get_mut("ports"));
+                set_default_protocols(container.get_mut("ports"));
             }
         }
     }
     object
 }
 
-/// Says that ports are TCP where nothing is said: servers before 1.21 know the default, and not when they apply.
-fn name_protocols(ports: Option<&mut Json>) {
+/// Sets the default protocol of ports: API servers before 1.21 do not default it on server-side apply.
+fn set_default_protocols(ports: Option<&mut Json>) {
     for port in ports.and_then(Json::as_array_mut).into_iter().flatten().filter_map(Json::as_object_mut) {
         port.entry("protocol").or_insert_with(|| "TCP".into());
     }
 }
 
-/// Leaves out what a server adds.
-pub fn clean(object: &mut Json) {
+/// Removes the status and the metadata that an API server adds.
+pub fn remove_server_fields(object: &mut Json) {
     let Some(entries) = object.as_object_mut() else { return };
     entries.shift_remove("status");
     if let Some(metadata) = entries.get_mut("metadata").and_then(Json::as_object_mut) {
-        for key in OF_THE_SERVER {
+        for key in SERVER_FIELDS {
             metadata.shift_remove(key);
         }
     }
@@ -150,10 +173,10 @@ fn localise_service(spec: &mut Json) {
     }
 }
 
-/// The namespaces that texts of an object name, as in `web.shop.svc`: where its Pods would go.
-pub fn named_namespaces(object: &Json) -> Vec<String> {
+/// Returns the namespaces of Service addresses in an object, such as `web.shop.svc`.
+pub fn referenced_namespaces(object: &Json) -> Vec<String> {
     let mut found = Vec::new();
-    visit(object, &mut |text| {
+    for_each_text(object, &mut |text| {
         for (at, _) in text.match_indices(".svc") {
             let ends = text[at + 4..].chars().next().is_none_or(|c| !c.is_ascii_alphanumeric() && c != '-');
             let label = |text: &str| -> String {
@@ -172,21 +195,17 @@ pub fn named_namespaces(object: &Json) -> Vec<String> {
     found
 }
 
-fn visit(value: &Json, see: &mut impl FnMut(&str)) {
+fn for_each_text(value: &Json, visit: &mut impl FnMut(&str)) {
     match value {
-        Json::String(text) => see(text),
-        Json::Array(items) => items.iter().for_each(|item| visit(item, see)),
-        Json::Object(entries) => visit_all(entries, see),
+        Json::String(text) => visit(text),
+        Json::Array(items) => items.iter().for_each(|item| for_each_text(item, visit)),
+        Json::Object(entries) => entries.values().for_each(|value| for_each_text(value, visit)),
         _ => {}
     }
 }
 
-fn visit_all(entries: &Map<String, Json>, see: &mut impl FnMut(&str)) {
-    entries.values().for_each(|value| visit(value, see));
-}
-
-/// How many replicas a workload is to have; nothing for what has none.
-pub fn replicas(object: &Json) -> Option<(String, i64)> {
+/// Returns kind and name of a workload with its desired replicas; `None` for other kinds.
+pub fn replica_count(object: &Json) -> Option<(String, i64)> {
     let kind = text(&object["kind"]);
     let has = matches!(kind, "Deployment" | "StatefulSet" | "ReplicaSet");
     let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
@@ -196,10 +215,11 @@ pub fn replicas(object: &Json) -> Option<(String, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_code::message_chain;
     use serde_json::json;
 
     #[test]
-    fn documents_and_lists_are_read_and_experiments_passed_over() {
+    fn documents_and_lists_parse_and_experiments_are_skipped() {
         let check = |text: &str, expected: &[&str]| {
             let kinds: Vec<Json> =
                 parse("f", text).unwrap().into_iter().map(|one| one.object["kind"].clone()).collect();
@@ -213,11 +233,11 @@ mod tests {
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}]}]}"#;
         check(list, &["ConfigMap", "Pod"]);
         for (text, why) in [
-            ("kind: Pod", "f: a manifest has to have apiVersion and kind"),
-            ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}", "f: a Pod has no metadata.name"),
-            ("a: [", "the manifests in f cannot be read"),
+            ("kind: Pod", "f: manifest without apiVersion or kind"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}", "f: Pod without metadata.name"),
+            ("a: [", "cannot parse manifests in f: "),
         ] {
-            let error = parse("f", text).unwrap_err();
+            let error = message_chain(&parse("f", text).unwrap_err());
             assert!(error.contains(why), "{error}");
         }
     }
@@ -227,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn old_deployments_become_new_ones() {
+    fn deployment_of_removed_version_is_converted() {
         let mut old = manifest(json!({"apiVersion": "apps/v1beta1", "kind": "Deployment",
             "spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}));
         let said = modernise(&mut old).unwrap();
@@ -239,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_binds_an_object_to_its_place_is_left_out() {
+    fn localised_object_has_no_fields_of_its_origin() {
         let check = |object: Json, expected: Json| {
             assert_eq!(localise(&manifest(object), "arm"), expected);
         };
@@ -265,7 +285,7 @@ mod tests {
                 {"spec": {"containers": [{"ports": [{"containerPort": 80, "protocol": "TCP"},
                     {"containerPort": 53, "protocol": "UDP"}]}]}}}}),
         );
-        // what makes no sense stays as it is: the server says so
+        // an invalid spec is unchanged: the API server reports it
         for odd in [json!("x"), json!({"ports": "x"}), json!({"ports": ["x"]})] {
             let object = |namespace: Json| {
                 let mut object = json!({"kind": "Service", "metadata": {"name": "s"}, "spec": odd.clone()});
@@ -285,9 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_in_addresses_are_found() {
+    fn namespaces_of_service_addresses_are_found() {
         let check = |text: &str, expected: &[&str]| {
-            assert_eq!(named_namespaces(&json!({"env": [{"value": text}]})), expected, "{text}");
+            assert_eq!(referenced_namespaces(&json!({"env": [{"value": text}]})), expected, "{text}");
         };
         check("http://web.shop.svc:8080/x", &["shop"]);
         check("web.shop.svc.cluster.local,db.data.svc", &["shop", "data"]);

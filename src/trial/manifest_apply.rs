@@ -1,6 +1,6 @@
-//! What a trial creates in a cluster, as plans: namespaces, objects of manifests, Secrets.
+//! Plans of the objects that a trial creates: namespaces, manifests, Secrets.
 //!
-//! Everything is looked at before it is done, and nothing is done but by [`MutationPlan::apply`].
+//! Only [`MutationPlan::apply`] changes the cluster.
 
 use serde_json::{Value as Json, json};
 
@@ -9,23 +9,23 @@ use crate::k8s::{
     NAMESPACES, PatchFormat, PlannedMutation, SECRETS,
 };
 
-/// Who the server is told applies manifests.
+/// Field manager of server-side apply.
 const MANAGER: &str = "kubectl-chaos";
-/// What every namespace of a trial bears: which trial it belongs to.
+/// Label of every object of a trial, with the name of the trial.
 pub(super) const TRIAL_LABEL: &str = "kubectl-chaos/trial";
 
-/// Marks an object, under `labels` or `annotations`.
+/// Adds an entry to the `labels` or `annotations` of an object.
 pub(super) fn mark(object: &mut Json, under: &str, key: &str, value: &str) {
     let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) else { return };
     let entries = metadata.entry(under).or_insert_with(|| json!({}));
-    // an empty entry of a manifest is a null
+    // an empty entry of a manifest is null
     if !entries.is_object() {
         *entries = json!({});
     }
     entries[key] = value.into();
 }
 
-/// A namespace that is to be made.
+/// Plans the creation of a namespace.
 pub(super) fn plan_namespace(name: &str, trial: &str, arm: &str) -> MutationPlan {
     let labels =
         json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial, "kubectl-chaos/arm": arm});
@@ -36,7 +36,7 @@ pub(super) fn plan_namespace(name: &str, trial: &str, arm: &str) -> MutationPlan
     )
 }
 
-/// Objects that are to be applied, server-side and as if nobody else had a say.
+/// Plans server-side apply with `force`.
 pub(super) fn plan_apply(objects: &[(DiscoveredKind, Json)]) -> MutationPlan {
     MutationPlan::of(
         objects.iter().map(|(known, object)| applied(known, object)).collect(),
@@ -61,7 +61,7 @@ fn applied(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
     }
 }
 
-/// An object that is to become what it was: it is put in place of what stands there.
+/// Plans the restoration of an object: replaces the current one.
 pub(super) fn plan_restore(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
     let operation = applied(known, object);
     let mut call = ApiRequest { method: http::Method::PUT, verb: "update", ..operation.call };
@@ -70,7 +70,7 @@ pub(super) fn plan_restore(known: &DiscoveredKind, object: &Json) -> PlannedMuta
     PlannedMutation { call, ..operation }
 }
 
-/// An object that is to be there again.
+/// Plans the creation of a deleted object.
 pub(super) fn plan_recreate(known: &DiscoveredKind, namespace: &str, object: &Json) -> PlannedMutation {
     PlannedMutation::create(
         &known.resource,
@@ -80,7 +80,7 @@ pub(super) fn plan_recreate(known: &DiscoveredKind, namespace: &str, object: &Js
     )
 }
 
-/// A Secret of a trial.
+/// Plans the creation of a Secret.
 pub(super) fn plan_secret(name: &str, namespace: &str, trial: &str, data: Json) -> MutationPlan {
     let labels = json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial});
     let metadata = json!({"name": name, "namespace": namespace, "labels": labels});

@@ -1,17 +1,19 @@
-//! Trials: the same experiment before and after a change, each run in a namespace of its own. Floor 2.
+//! Trials: the same experiment before and after a change, with a namespace for each run.
 //!
 //! ```text
-//!  manifest   what is deployed, made fit for the namespace of a run
-//!  outside    what an experiment would touch or measure beyond it
-//!  order      in which order the runs come
-//!  standing   what stands where a trial in place puts its own
-//!  kept       what a Secret says of it, and how far that is believed
-//!  stage      the namespace of a run: made, filled, ready, removed
+//!  manifest       parsed manifests, adapted to the namespace of a run
+//!  isolation      check of what an experiment reaches outside that namespace
+//!  schedule       order of the runs
+//!  backup         objects that a trial in place replaces, and their restoration
+//!  backup_entry   format of a backup, its trust, the action for each object
+//!  deployment     namespaces and objects of the runs: create, wait, delete
+//!  error          errors of these steps
 //! ```
 
 mod backup;
 mod backup_entry;
 mod deployment;
+mod error;
 mod isolation;
 mod leftovers;
 pub mod manifest;
@@ -21,8 +23,11 @@ mod schedule;
 
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
 pub use backup_entry::RestoreAction;
-pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replicas};
-pub use isolation::{AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, activities, outside};
+pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replica_counts};
+pub use error::Error;
+pub use isolation::{
+    AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, find_violations, list_activities,
+};
 pub use leftovers::{list_leftovers, list_trial_names, plan_removal};
 pub use readiness::Workload;
-pub use schedule::{Arm, order};
+pub use schedule::{Arm, schedule_runs};

@@ -1,4 +1,4 @@
-//! Whether the workloads of a namespace are ready.
+//! Readiness of the workloads of a namespace.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Time allowed for the service accounts of a new namespace.
 const SERVICE_ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many nodes there are; nothing where they may not be listed.
+/// Counts the Nodes; `None` without the list permission.
 pub(super) async fn count_nodes(cluster: &ClusterClient) -> Option<u32> {
     let nodes: Vec<PartialObject> =
         cluster.list(&NODES, None, &ObjectSelector::default(), true).await.ok()?;
@@ -63,10 +63,10 @@ fn service_accounts(plan: &MutationPlan) -> BTreeSet<(String, String)> {
     used.filter(|account| !created.contains(account)).collect()
 }
 
-/// A workload, by its kind and its name.
+/// Workload, by kind and name.
 pub type Workload = (String, String);
 
-/// What in a namespace is not complete yet, each with how far it is; of everything, or of these workloads.
+/// Lists the workloads that are not ready, with their progress; of all, or of these workloads.
 pub(super) async fn list_unready(
     cluster: &ClusterClient,
     namespace: &str,
@@ -102,7 +102,7 @@ fn is_seen(object: &Json) -> bool {
 
 fn lacks_replicas(object: &Json) -> Option<String> {
     let (wanted, status) = (object["spec"]["replicas"].as_i64().unwrap_or(1), &object["status"]);
-    // a StatefulSet tells of available replicas in newer versions only
+    // a StatefulSet reports available replicas only in newer versions
     let available = status["availableReplicas"].as_i64().unwrap_or(number(&status["readyReplicas"]));
     let met = is_seen(object)
         && number(&status["replicas"]) == wanted
@@ -119,7 +119,7 @@ fn lacks_on_nodes(object: &Json) -> Option<String> {
     (!met).then(|| format!("{available} of {wanted} available"))
 }
 
-/// Why a Pod does not run that is to; one that ran to its end, or that is on its way out, keeps nobody waiting.
+/// Returns the reason why a Pod is not ready; succeeded and terminating Pods are ignored.
 fn lacks_readiness(pod: &Json) -> Option<String> {
     let status = &pod["status"];
     if status["phase"] == "Succeeded" || !pod["metadata"]["deletionTimestamp"].is_null() {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_complete_says_how_far_it_is() {
+    fn unready_workloads_report_their_progress() {
         let check = |lacks: fn(&Json) -> Option<String>, object: Json, expected: Option<&str>| {
             assert_eq!(lacks(&object).as_deref(), expected, "{object}");
         };

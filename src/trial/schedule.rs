@@ -1,18 +1,15 @@
-//! In which order the runs of a trial come. Floor 2, pure.
+//! Order of the runs of a trial. Pure.
 
 use crate::rng::SeededRng;
 
-/// One side of a trial.
+/// Side of a trial: before or after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arm {
-    /// Without the change.
     Before,
-    /// With it.
     After,
 }
 
 impl Arm {
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -20,7 +17,7 @@ impl Arm {
         }
     }
 
-    fn other(self) -> Self {
+    fn opposite(self) -> Self {
         match self {
             Self::Before => Self::After,
             Self::After => Self::Before,
@@ -28,14 +25,16 @@ impl Arm {
     }
 }
 
-/// The runs in their order: arm, and which of its runs, from one. Pairs are interleaved, so that what drifts while
-/// the trial goes on meets both arms alike; the seed draws which one begins, and that alternates.
-pub fn order(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
+/// Returns the runs in order: arm and repeat number, starting at 1.
+///
+/// Pairs are interleaved, so a drift during the trial affects both arms alike. The seed draws the arm that begins, and
+/// the arms alternate after that.
+pub fn schedule_runs(repeats: u32, seed: u64) -> Vec<(Arm, u32)> {
     let mut first = if SeededRng::new(seed).below(2) == 0 { Arm::Before } else { Arm::After };
     let mut runs = Vec::new();
     for repeat in 1..=repeats {
-        runs.extend([(first, repeat), (first.other(), repeat)]);
-        first = first.other();
+        runs.extend([(first, repeat), (first.opposite(), repeat)]);
+        first = first.opposite();
     }
     runs
 }
@@ -45,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_alternate_from_the_drawn_one_on() {
-        let shown = |seed| {
-            let runs = order(3, seed);
-            let shown: Vec<_> =
+    fn pairs_alternate_and_the_seed_draws_the_first() {
+        let labels = |seed| {
+            let runs = schedule_runs(3, seed);
+            let names: Vec<_> =
                 runs.iter().map(|(arm, repeat)| format!("{}{repeat}", &arm.name()[..1])).collect();
-            shown.concat()
+            names.concat()
         };
         let both = ["b1a1a2b2b3a3", "a1b1b2a2a3b3"];
-        assert!((0..20).all(|seed| both.contains(&shown(seed).as_str())));
-        assert!(both.iter().all(|one| (0..20).any(|seed| shown(seed) == *one)), "the seed decides");
-        assert_eq!(order(0, 1), []);
+        assert!((0..20).all(|seed| both.contains(&labels(seed).as_str())));
+        assert!(both.iter().all(|one| (0..20).any(|seed| labels(seed) == *one)), "the seed decides");
+        assert_eq!(schedule_runs(0, 1), []);
     }
 }

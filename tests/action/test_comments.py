@@ -346,7 +346,7 @@ class Artifacts(Shop):
         github = self.github_with()
         result = self.published_without(github)
         self.assertEqual(result.conclusion, "success", result.log())
-        self.assertIn("there are no journals", "\n".join(result.said("warning")), result.log())
+        self.assertIn("no journals found", "\n".join(result.said("warning")), result.log())
         self.assertEqual(github.asked(), [])
 
     def published_without(self, github):

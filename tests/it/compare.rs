@@ -223,8 +223,8 @@ fn compare_rejects_incomparable_journals_by_name() {
         chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
     };
     check(&["fine.json", "missing.json"], 3, "the journal missing.json cannot be read");
-    check(&["fine.json", "experiment.json"], 3, "experiment.json: this is no journal");
-    check(&["text", "fine.json"], 3, "text: this is no JSON");
+    check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
+    check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
     check(&["fine.json", "."], 3, "cannot be read");
     check(&[], 2, "required");

@@ -1,6 +1,6 @@
-//! `kubectl chaos ci`: a run or a trial as part of a job, within the bounds that a job has. Floor 3.
+//! `kubectl chaos ci`: a run or a trial as part of a CI job, restricted by the policy for pull requests.
 //!
-//! What a pull request may do is decided before anything is read of a cluster.
+//! The policy is decided before any request to a cluster.
 
 pub(super) mod args;
 mod policy;
@@ -13,90 +13,88 @@ use clap::Parser as _;
 use super::CommandContext;
 use super::base_experiment::HashReference;
 use super::command::{Cli, Command};
-use super::error::error_text;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
+use super::publish::error_annotation;
 use super::{base_experiment, run, trial};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::github::WorkflowJob;
-use crate::github::workflow_command::{self, Annotation, StopCommands};
+use crate::error_code::{ErrorCode, message_chain};
+use crate::github::workflow_command::{Annotation, AnnotationLevel, StopCommands, format_outputs};
+use crate::github::{self, WorkflowJob};
 use args::Ci;
-use policy::bounds;
-pub(super) use policy::guard;
-use results_dir::{StepOutputs, clear};
+use policy::check_event;
+pub(super) use policy::context_allowlist;
+use results_dir::{StepOutputs, clear_results};
 
-/// Where everything goes where nothing is said.
+/// Default output directory.
 pub(super) const OUTPUT_DIR: &str = "chaos-results";
 
-/// Why it does not begin: the exit code, and what was said.
-type CiRefusal = (ExitStatus, String);
-
-/// Runs, and tells the step what came of it. Gives the exit code.
+/// Runs the job and writes the outputs of the step. Returns the exit code.
 pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
     super::shield();
-    let job = match WorkflowJob::of(|name| session.environment.get(name)) {
+    let job = match WorkflowJob::from_env(|name| session.environment.get(name)) {
         Ok(job) => job,
-        Err(error) => return session.refuse(ExitStatus::Usage, error),
+        Err(error) => return session.fail(error),
     };
     let mut inner = session.clone();
     inner.terminal = session.terminal.for_a_log();
-    let ready = begin(&inner, &job, args);
-    let has_begun = ready.is_ok();
-    let code = match ready {
-        Ok(ready) => {
-            // whatever an experiment makes somebody say, the runner takes for no command
-            let silence = StopCommands::new();
-            inner.terminal.command(&silence.begin());
-            let code = ready.carry_out();
-            inner.terminal.command(&silence.end());
+    let prepared = prepare(&inner, &job, args);
+    let has_begun = prepared.is_ok();
+    let code = match prepared {
+        Ok(prepared) => {
+            // disable workflow commands while untrusted output is printed
+            let stop_commands = StopCommands::new();
+            inner.terminal.command(&stop_commands.begin());
+            let code = prepared.run();
+            inner.terminal.command(&stop_commands.end());
             code
         }
-        Err((exit, why)) => {
-            inner.terminal.command(
-                &Annotation::new(workflow_command::AnnotationLevel::Error, "kubectl-chaos", &why).command(),
-            );
-            inner.refuse(exit, why)
+        Err(error) => {
+            inner.terminal.command(&error_annotation(&error).command());
+            inner.fail(error)
         }
     };
-    match tell(&job, args, code, has_begun) {
+    match write_outputs(&job, args, code, has_begun) {
         Ok(()) => code,
         Err(error) => {
-            let not_written = inner.refuse(ExitStatus::NotWritten, error);
+            let not_written = inner.fail(error);
             if code == 0 { not_written } else { code }
         }
     }
 }
 
-/// What is to be carried out.
+/// Run or trial that passed all checks.
 struct PreparedJob {
     session: CommandContext,
     command: Command,
 }
 
-/// Checks everything that can be checked before a cluster is known.
-fn begin(session: &CommandContext, job: &WorkflowJob, args: &Ci) -> Result<PreparedJob, CiRefusal> {
-    clear(args).map_err(|error| (ExitStatus::Usage, error))?;
-    let words = args.words().map_err(|error| (ExitStatus::Usage, error))?;
-    let guard = bounds(session, job, &args.allow_context)?;
+/// Checks everything that needs no cluster.
+fn prepare(session: &CommandContext, job: &WorkflowJob, args: &Ci) -> Result<PreparedJob, CliError> {
+    clear_results(args)?;
+    let command_line = args.command_line()?;
+    let allowlist = check_event(session, job, &args.allow_context)?;
     let mut inner = session.clone();
-    inner.connection = session.connection.guarded(guard);
-    // what comes from a pull request is not to read it by its configuration either
+    inner.connection = session.connection.guarded(allowlist);
+    // configuration of an untrusted experiment must not read the credentials of the job
     inner.environment = session.environment.clone().without_withheld();
-    note_base(session, args);
-    let parsed = Cli::try_parse_from(words);
-    let wrong =
-        |error: clap::Error| (ExitStatus::Usage, error.to_string().trim_start_matches("error: ").to_owned());
-    let mut command = parsed.map_err(wrong)?.command;
+    warn_if_changed(session, args);
+    let usage = |error: clap::Error| {
+        CliError::new(ErrorCode::UsageInvalid, error.to_string().trim_start_matches("error: "))
+    };
+    let mut command = Cli::try_parse_from(command_line).map_err(usage)?.command;
     if let Command::Run(run) = &mut command {
         std::fs::create_dir_all(&args.output_dir).map_err(|error| {
-            (ExitStatus::Usage, format!("{} cannot be written: {error}", args.output_dir.display()))
+            let message = format!("cannot create directory {}: {error}", args.output_dir.display());
+            CliError::new(ErrorCode::FileNotWritable, message).with_status(ExitStatus::Usage)
         })?;
-        run.reports = trial::usual(&args.output_dir);
+        run.reports = trial::default_reports(&args.output_dir);
     }
     Ok(PreparedJob { session: inner, command })
 }
 
 impl PreparedJob {
-    fn carry_out(&self) -> u8 {
+    fn run(&self) -> u8 {
         match &self.command {
             Command::Run(args) => run::run(&self.session, args),
             Command::Trial(args) => trial::trial(&self.session, args),
@@ -105,37 +103,38 @@ impl PreparedJob {
     }
 }
 
-/// Says when the experiment is not the one of the base branch.
-fn note_base(session: &CommandContext, args: &Ci) {
+/// Warns if the experiment differs from the base branch.
+fn warn_if_changed(session: &CommandContext, args: &Ci) {
     let (Some(base), Some(experiment)) = (&args.base_experiment, &args.experiment) else { return };
-    let note = match base_experiment::hash_of(base)
-        .and_then(|base| Ok((base, base_experiment::hash_of(Path::new(experiment))?)))
-    {
+    let hashes = base_experiment::hash_of(base)
+        .and_then(|base| Ok((base, base_experiment::hash_of(Path::new(experiment))?)));
+    let note = match hashes {
         Ok((base, ours)) => base.changed_by(&ours, HashReference::Base),
-        Err(error) => Some(error_text(error)),
+        Err(error) => Some(format!("cannot tell whether the experiment changed: {}", message_chain(&error))),
     };
     if let Some(note) = note {
-        let said = Annotation::new(workflow_command::AnnotationLevel::Warning, "kubectl-chaos", note.clone());
-        session.terminal.command(&said.command());
+        let annotation = Annotation::new(AnnotationLevel::Warning, "kubectl-chaos", note.clone());
+        session.terminal.command(&annotation.command());
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(&note)));
     }
 }
 
-/// Writes the outputs of the step. Of what did not begin there is nothing to tell but its exit code, whatever the folder
-/// has in it: a pull request may have brought it along.
-fn tell(job: &WorkflowJob, args: &Ci, code: u8, has_begun: bool) -> Result<(), String> {
+/// Writes the outputs of the step.
+///
+/// A job that did not begin has only its exit code: a pull request may have supplied the files in the directory.
+fn write_outputs(job: &WorkflowJob, args: &Ci, code: u8, has_begun: bool) -> Result<(), github::Error> {
     let Some(file) = &job.outputs else { return Ok(()) };
-    let outcome = if has_begun { StepOutputs::read(args) } else { StepOutputs::default() };
-    let mut pairs = outcome.outputs();
+    let results = if has_begun { StepOutputs::read(args) } else { StepOutputs::default() };
+    let mut pairs = results.outputs();
     pairs.push(("exit-code", code.to_string()));
     pairs.push(("output-dir", args.output_dir.display().to_string()));
     append_outputs(file, &pairs)
 }
 
 /// Appends outputs to their file.
-pub(super) fn append_outputs(file: &Path, pairs: &[(&str, String)]) -> Result<(), String> {
+pub(super) fn append_outputs(file: &Path, pairs: &[(&str, String)]) -> Result<(), github::Error> {
     use std::io::Write as _;
     let opened = std::fs::File::options().create(true).append(true).open(file);
-    let written = opened.and_then(|mut opened| opened.write_all(workflow_command::outputs(pairs).as_bytes()));
-    written.map_err(|error| format!("the outputs cannot be written to {}: {error}", file.display()))
+    let written = opened.and_then(|mut opened| opened.write_all(format_outputs(pairs).as_bytes()));
+    written.map_err(|source| github::Error::WriteFile { path: file.to_owned(), source })
 }

@@ -226,7 +226,7 @@ fn write_reports(
             CliError::new(ErrorCode::DemoFailed, error.to_string()).with_status(ExitStatus::Stopped),
         )
     })?;
-    match trial::leave(session, root, &[before, after].concat(), &comparison).into_iter().next() {
+    match trial::write_results(session, root, &[before, after].concat(), &comparison).into_iter().next() {
         Some(error) => Err(DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, error.to_string()))),
         None => Ok(comparison),
     }

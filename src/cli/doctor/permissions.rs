@@ -18,7 +18,7 @@ use crate::k8s::rbac::{Permission, is_granted};
 use crate::k8s::service::named;
 use crate::provider::ServiceAccess;
 use crate::substitution::Scope;
-use crate::trial::activities;
+use crate::trial::list_activities;
 use crate::value::Map;
 
 const CHECK: &str = "permissions";
@@ -62,7 +62,7 @@ pub(super) fn collect_needed(
             }
         };
         let scope = Scope::new(known, Map::new());
-        for activity in activities(experiment, &surroundings.settings.controls) {
+        for activity in list_activities(experiment, &surroundings.settings.controls) {
             let found = match resolve(&activity, &scope) {
                 Err(why) => Err(why),
                 // its permissions cannot be known

@@ -257,9 +257,10 @@ async fn fetch_target_details(surroundings: &RunContext, args: &InitArgs) -> Tar
         let object = fetch_object(&cluster, version, kind, name).await?;
         Ok::<_, k8s::Error>(object)
     };
-    let Ok(found) = tokio::time::timeout(CLUSTER_TIMEOUT, read).await else {
-        let message = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
-        return TargetDetails { unavailable_reason: Some(message), ..TargetDetails::default() };
+    let found = tokio::time::timeout(CLUSTER_TIMEOUT, read).await;
+    let Ok(found) = found else {
+        let reason = format!("no response from the cluster within {} s", CLUSTER_TIMEOUT.as_secs());
+        return TargetDetails { unavailable_reason: Some(reason), ..TargetDetails::default() };
     };
     match found {
         Err(failure) => {
@@ -307,8 +308,9 @@ fn prepare_manifest(
     if let Some(path) = &args.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
-        let manifests = parse(&path.display().to_string(), &text)
-            .map_err(|error| InitError::ManifestInvalid { message: error.to_string() })?;
+        let manifests = parse(&path.display().to_string(), &text).map_err(|error| {
+            InitError::ManifestInvalid { message: crate::error_code::message_chain(&error) }
+        })?;
         let is_service =
             |one: &Manifest| one.object["kind"] == "Service" && one.object["metadata"]["name"] == *name;
         if manifests.len() != 1 || !is_service(&manifests[0]) {

@@ -1,4 +1,4 @@
-//! What went wrong, most important first, and where in the experiment it stands: annotations. Floor 3.
+//! Problems of the runs as annotations on the experiment, most important first.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::github::workflow_command::{Annotation, AnnotationLevel};
 use crate::report::ReportSummary;
 use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus};
 
-/// So many are shown; of more, how many there are.
-const MOST: usize = 10;
+/// Maximum number of annotations; one more counts the rest.
+const MAX_ANNOTATIONS: usize = 10;
 
-/// Where an activity stands in an experiment.
+/// Section of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ExperimentSection {
     Rollbacks,
@@ -21,32 +21,32 @@ enum ExperimentSection {
     Hypothesis,
 }
 
-/// Something that went wrong, in one or more runs. The order is that of importance.
+/// Problem in one or more runs. Ordered by importance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RunProblem {
     level: AnnotationLevel,
-    part: ExperimentSection,
+    section: ExperimentSection,
     name: String,
     what: &'static str,
     detail: String,
     runs: usize,
 }
 
-/// The experiment's file: what GitHub calls it, and where everything in it stands.
+/// Experiment file, with its path for GitHub and its positions.
 pub(super) struct ExperimentSource {
     file: String,
     root: Option<SpannedValue>,
 }
 
 impl ExperimentSource {
-    /// Reads it. Nothing where it is not below the root of the repository: nothing can be shown at it then.
+    /// Reads the file; `None` if it is outside the repository, where GitHub cannot annotate it.
     pub(super) fn read(path: &Path, job: &WorkflowJob) -> Option<Self> {
-        let file = within(path, job.workspace.as_deref())?;
+        let file = repository_path(path, job.workspace.as_deref())?;
         let root = base_experiment::read(path, &file).ok().map(|document| document.root);
         Some(Self { file, root })
     }
 
-    /// The line on which an activity begins; that of the first one with its name.
+    /// Returns the line of the first activity with a name.
     fn line(&self, part: ExperimentSection, name: &str) -> Option<u32> {
         let root = self.root.as_ref()?;
         let list = match part {
@@ -59,22 +59,24 @@ impl ExperimentSource {
         let SpannedKind::List(items) = &list?.kind else { return None };
         let is_named = |node: &&SpannedValue| {
             let named = node.get("name").or_else(|| node.get("ref"));
-            named.and_then(SpannedValue::as_text).is_some_and(|text| text == name || cut(text) == name)
+            named
+                .and_then(SpannedValue::as_text)
+                .is_some_and(|text| text == name || truncate_name(text) == name)
         };
         items.iter().find(is_named).map(|node| node.position.line)
     }
 }
 
-/// A name as a summary has it, where it is long.
-fn cut(text: &str) -> String {
+/// Truncates a name as the summary does.
+fn truncate_name(text: &str) -> String {
     match text.char_indices().nth(240) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 
-/// A path from the root of the repository on, with the separator that GitHub takes.
-pub(super) fn within(path: &Path, workspace: Option<&Path>) -> Option<String> {
+/// Returns the path from the root of the repository, separated by `/`.
+pub(super) fn repository_path(path: &Path, workspace: Option<&Path>) -> Option<String> {
     let workspace =
         workspace.map_or_else(|| std::env::current_dir().ok(), |folder| Some(folder.to_owned()))?;
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
@@ -83,33 +85,32 @@ pub(super) fn within(path: &Path, workspace: Option<&Path>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
-/// What to show of a summary: what went wrong, and what a comparison came to where that is not well.
+/// Returns the annotations of a summary: problems of the runs, and an unfavourable verdict of the comparison.
 pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSource>) -> Vec<Annotation> {
     let file = source.map(|source| source.file.clone());
     let mut shown: Vec<Annotation> = Vec::new();
-    if let Some(level) = summary.comparison.as_ref().and_then(level_of) {
+    if let Some(level) = summary.comparison.as_ref().and_then(comparison_level) {
         let title = format!("{}: {}", summary.title(), summary.headline());
         shown.push(Annotation { file: file.clone(), ..Annotation::new(level, title, summary.reason()) });
     }
-    for finding in findings(summary) {
-        let line = source.and_then(|source| source.line(finding.part, &finding.name));
-        let runs = match (summary.runs.len(), finding.runs) {
+    for problem in collect_problems(summary) {
+        let line = source.and_then(|source| source.line(problem.section, &problem.name));
+        let runs = match (summary.runs.len(), problem.runs) {
             (0 | 1, _) => String::new(),
-            (all, 1) => format!(" (in one of {all} runs)"),
             (all, runs) => format!(" (in {runs} of {all} runs)"),
         };
-        let detail = if finding.detail.is_empty() { String::new() } else { format!(": {}", finding.detail) };
-        let message = format!("{}{detail}{runs}", finding.what);
+        let detail = if problem.detail.is_empty() { String::new() } else { format!(": {}", problem.detail) };
+        let message = format!("{}{detail}{runs}", problem.what);
         shown.push(Annotation {
             file: file.clone(),
             line,
-            ..Annotation::new(finding.level, finding.name, message)
+            ..Annotation::new(problem.level, problem.name, message)
         });
     }
     shown.sort_by_key(|annotation| annotation.level);
-    if shown.len() > MOST {
-        let more = shown.len() - MOST;
-        shown.truncate(MOST);
+    if shown.len() > MAX_ANNOTATIONS {
+        let more = shown.len() - MAX_ANNOTATIONS;
+        shown.truncate(MAX_ANNOTATIONS);
         shown.push(Annotation::new(
             AnnotationLevel::Notice,
             "kubectl-chaos",
@@ -119,8 +120,8 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
     shown
 }
 
-/// How an answer is to be taken that is not what everybody hopes for.
-fn level_of(comparison: &RunComparison) -> Option<AnnotationLevel> {
+/// Returns the level of an unfavourable comparison.
+fn comparison_level(comparison: &RunComparison) -> Option<AnnotationLevel> {
     match (comparison.verdict, comparison.after) {
         (ComparisonVerdict::Broken | ComparisonVerdict::Regressed, _) => Some(AnnotationLevel::Error),
         (ComparisonVerdict::Inconclusive, _) | (_, AfterOutcome::Fails | AfterOutcome::Mixed) => {
@@ -130,12 +131,13 @@ fn level_of(comparison: &RunComparison) -> Option<AnnotationLevel> {
     }
 }
 
-/// Everything that went wrong, each once.
-fn findings(summary: &ReportSummary) -> Vec<RunProblem> {
+/// Collects the problems of all runs, each once.
+fn collect_problems(summary: &ReportSummary) -> Vec<RunProblem> {
     let mut found: Vec<RunProblem> = Vec::new();
-    for one in summary.runs.iter().flat_map(|run| of_run(run, summary.comparison.is_some())) {
+    for one in summary.runs.iter().flat_map(|run| run_problems(run, summary.comparison.is_some())) {
         let same = |known: &&mut RunProblem| {
-            (known.level, known.part, &known.name, known.what) == (one.level, one.part, &one.name, one.what)
+            (known.level, known.section, &known.name, known.what)
+                == (one.level, one.section, &one.name, one.what)
         };
         match found.iter_mut().find(same) {
             Some(known) => known.runs += 1,
@@ -146,11 +148,14 @@ fn findings(summary: &ReportSummary) -> Vec<RunProblem> {
     found
 }
 
-fn of_run(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
-    let finding =
-        |level: AnnotationLevel, part: ExperimentSection, name: &str, what: &'static str, detail: &str| {
-            RunProblem { level, part, name: name.to_owned(), what, detail: detail.to_owned(), runs: 1 }
-        };
+fn run_problems(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
+    let problem = |level: AnnotationLevel,
+                   part: ExperimentSection,
+                   name: &str,
+                   what: &'static str,
+                   detail: &str| {
+        RunProblem { level, section: part, name: name.to_owned(), what, detail: detail.to_owned(), runs: 1 }
+    };
     let mut found = Vec::new();
     for (part, steps) in
         [(ExperimentSection::Rollbacks, &run.rollbacks), (ExperimentSection::Method, &run.method)]
@@ -158,31 +163,32 @@ fn of_run(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
         for step in steps {
             let (level, what) = match step.state {
                 StepStatus::Failed if part == ExperimentSection::Rollbacks => {
-                    (AnnotationLevel::Error, "the rollback failed")
+                    (AnnotationLevel::Error, "rollback failed")
                 }
-                StepStatus::Failed if step.is_action => (AnnotationLevel::Error, "the action failed"),
-                StepStatus::Failed => (AnnotationLevel::Warning, "the probe failed"),
-                StepStatus::Unconfirmed => (AnnotationLevel::Error, "it was not seen to take effect"),
-                StepStatus::Cut => (AnnotationLevel::Warning, "it was cut off"),
+                StepStatus::Failed if step.is_action => (AnnotationLevel::Error, "action failed"),
+                StepStatus::Failed => (AnnotationLevel::Warning, "probe failed"),
+                StepStatus::Unconfirmed => (AnnotationLevel::Error, "no effect observed"),
+                StepStatus::Cut => (AnnotationLevel::Warning, "interrupted"),
                 _ => continue,
             };
-            found.push(finding(level, part, &step.name, what, &step.detail));
+            found.push(problem(level, part, &step.name, what, &step.detail));
         }
     }
-    // that it is not met before a change is what the change is for
+    // deviations before the change are expected: the change is supposed to fix them
     let was_expected = compared && run.arm.as_ref().is_some_and(|(arm, _)| arm == "before");
     for probe in &run.probes {
         let seen = [
-            (Some(&probe.before), "the steady state was not met to begin with", AnnotationLevel::Warning),
-            (probe.during.as_ref(), "the steady state was not met during the method", AnnotationLevel::Error),
-            (Some(&probe.after), "the steady state was not met after the method", AnnotationLevel::Error),
+            (Some(&probe.before), "steady state not met before the method", AnnotationLevel::Warning),
+            (probe.during.as_ref(), "steady state not met during the method", AnnotationLevel::Error),
+            (Some(&probe.after), "steady state not met after the method", AnnotationLevel::Error),
         ];
-        let unmet = |look: &ProbeCheckState| matches!(look, ProbeCheckState::Unmet | ProbeCheckState::Failed);
-        for (look, what, level) in
-            seen.into_iter().filter_map(|(look, what, level)| Some((look?, what, level)))
+        let unmet =
+            |state: &ProbeCheckState| matches!(state, ProbeCheckState::Unmet | ProbeCheckState::Failed);
+        for (check, what, level) in
+            seen.into_iter().filter_map(|(check, what, level)| Some((check?, what, level)))
         {
-            if unmet(&look.state) && !(was_expected && level == AnnotationLevel::Error) {
-                found.push(finding(level, ExperimentSection::Hypothesis, &probe.name, what, &look.observed));
+            if unmet(&check.state) && !(was_expected && level == AnnotationLevel::Error) {
+                found.push(problem(level, ExperimentSection::Hypothesis, &probe.name, what, &check.observed));
             }
         }
     }
@@ -218,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_stands_at_its_place() {
+    fn annotation_points_to_its_activity() {
         let source = source(
             "title: t\nsteady-state-hypothesis:\n  probes:\n    - name: answers\nmethod:\n  - ref: x\n  - name: kill\n",
         );
@@ -231,15 +237,15 @@ mod tests {
         assert_eq!(
             commands,
             [
-                "::error file=e.yaml,line=7,title=kill::the action failed",
-                "::error file=e.yaml,line=4,title=answers::the steady state was not met after the method: seen \
+                "::error file=e.yaml,line=7,title=kill::action failed",
+                "::error file=e.yaml,line=4,title=answers::steady state not met after the method: seen \
                  ::error::x",
             ]
         );
     }
 
     #[test]
-    fn there_are_no_more_than_anybody_reads() {
+    fn annotations_are_limited_and_sorted() {
         let names: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
         let probes: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
         let records = [run(&probes, &[]), run(&probes, &[("kill", "failed")])];
@@ -247,7 +253,7 @@ mod tests {
         assert_eq!(shown.len(), 11);
         assert_eq!(
             (shown[0].title.as_str(), shown[0].message.as_str()),
-            ("kill", "the action failed (in one of 2 runs)")
+            ("kill", "action failed (in 1 of 2 runs)")
         );
         assert!(shown[1].message.ends_with("(in 2 of 2 runs)"), "{}", shown[1].message);
         assert_eq!(
@@ -257,17 +263,17 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_from_the_root_of_the_repository() {
+    fn path_is_relative_to_the_repository() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("chaos")).unwrap();
         std::fs::write(folder.path().join("chaos/e.json"), "{}").unwrap();
         let path = folder.path().join("chaos/e.json");
-        assert_eq!(within(&path, Some(folder.path())).as_deref(), Some("chaos/e.json"));
+        assert_eq!(repository_path(&path, Some(folder.path())).as_deref(), Some("chaos/e.json"));
         assert_eq!(
-            within(&folder.path().join("chaos/../chaos/e.json"), Some(folder.path())).as_deref(),
+            repository_path(&folder.path().join("chaos/../chaos/e.json"), Some(folder.path())).as_deref(),
             Some("chaos/e.json")
         );
-        assert_eq!(within(&path, Some(&folder.path().join("other"))), None);
-        assert_eq!(within(folder.path(), Some(folder.path())), None);
+        assert_eq!(repository_path(&path, Some(&folder.path().join("other"))), None);
+        assert_eq!(repository_path(folder.path(), Some(folder.path())), None);
     }
 }

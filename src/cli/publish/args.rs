@@ -1,4 +1,4 @@
-//! What `publish` takes. Floor 3.
+//! Arguments of `publish`.
 
 use std::path::PathBuf;
 
@@ -12,48 +12,46 @@ use crate::cli::results_dir::{Trust, look};
 use crate::github::comment::is_id;
 
 const EXIT_CODES: &str = "\
-The token is taken from GITHUB_TOKEN. Every flag that is not given is taken from the variable
-KUBECTL_CHAOS_INPUT_NAME, where NAME is that of the flag in capitals, with _ for -.
+The token is read from GITHUB_TOKEN. Flags default to the environment variables
+KUBECTL_CHAOS_INPUT_NAME, where NAME is the flag in capitals with _ for -.
 
 Exit codes:
-  0  it is published; or GitHub did not let us, which is said
-  2  the command line is wrong
-  3  a journal cannot be read, or is none that a run writes
-  7  a file could not be written";
+  0  published (refusals by GitHub are reported as warnings)
+  2  the command line is invalid
+  3  a journal cannot be read or is invalid
+  7  a file cannot be written";
 
-/// `publish`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(in crate::cli) struct Publish {
-    /// Journals, or the folder that `ci` or `trial` wrote; where nothing is said chaos-results
+    /// Journals, or the output directory of `ci` or `trial` [default: chaos-results]
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// The experiment: what went wrong is shown at its place in the file
+    /// Experiment file, for annotations at its lines
     #[arg(long, value_name = "FILE")]
     pub(super) experiment: Option<PathBuf>,
-    /// The base branch's copy of the experiment: the comment says when it was another one that ran
+    /// Copy of the experiment from the base branch; the comment notes a difference
     #[arg(long, value_name = "FILE")]
     pub(super) base_experiment: Option<PathBuf>,
     /// When to comment on the pull request
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CommentWhen::Auto)]
     pub(super) comment: CommentWhen,
-    /// What the comment is recognised by, so that several experiments have one each; made of the name of the
-    /// experiment's file, else of its title, or for an artifact of the name of the workflow that left it
+    /// ID of the comment, one per experiment [default: from the experiment file or title; for an artifact from the
+    /// workflow name]
     #[arg(long, value_name = "ID", value_parser = comment_id)]
     pub(super) comment_id: Option<String>,
-    /// Who writes the comment: the login that the token belongs to
+    /// Author of the comment: the login of the token
     #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
     pub(super) comment_author: String,
-    /// The pull request, where the event does not say it
+    /// Number of the pull request [default: from the event]
     #[arg(long, value_name = "N", value_parser = integer_in(1..=u64::MAX))]
     pub(super) pull_request: Option<u64>,
     #[command(flatten)]
     pub(super) rules: RuleArgs,
-    /// The journals come from an artifact, and are anybody's: they are checked, and everything is made anew from what
-    /// they show. For `on: workflow_run`, where it goes without saying
+    /// Treat journals as an untrusted artifact: validate them and recompute all results. Implied by `on: workflow_run`
     #[arg(long)]
     pub(super) workflow_run: bool,
-    /// Say what would be done, and send and write nothing
+    /// Print what would be published; send and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
@@ -61,7 +59,7 @@ pub(in crate::cli) struct Publish {
 }
 
 impl Publish {
-    /// The files that it names.
+    /// Returns the files that it reads and writes.
     pub(in crate::cli) fn files(&self) -> PathSet {
         let journals = self.paths.iter().flat_map(|path| match look(path, Trust::Known) {
             Ok(found) => found.all(),
@@ -75,18 +73,18 @@ impl Publish {
     }
 }
 
-/// When to comment.
+/// Condition for commenting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum CommentWhen {
-    /// On pull requests.
+    /// On pull requests
     Auto,
-    /// Also where a push belongs to a pull request.
+    /// On pull requests, and on pushes that belong to one
     Always,
-    /// On pull requests, where it came to something else than the comment says.
+    /// On pull requests, if the result differs from the existing comment
     OnChange,
-    /// On pull requests, where something is not as it should be, or a comment says so.
+    /// On pull requests, if the result is a failure or a comment exists
     OnFailure,
-    /// Not at all.
+    /// Never
     Never,
 }
 
@@ -94,6 +92,6 @@ fn comment_id(text: &str) -> Result<String, String> {
     if is_id(text) {
         Ok(text.to_owned())
     } else {
-        Err("a comment is recognised by 1 to 64 letters, digits, dots, dashes and underscores".to_owned())
+        Err("expected 1 to 64 letters, digits, dots, dashes and underscores".to_owned())
     }
 }

@@ -17,8 +17,7 @@ use crate::cli::{CommandContext, new_run_id};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, StrategyOverrides};
-use crate::error_code::message_chain;
-use crate::error_code::{Coded as _, ErrorCode};
+use crate::error_code::{Coded as _, ErrorCode, message_chain};
 use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::Document;
@@ -181,7 +180,7 @@ fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> Reject
     // an unreachable cluster is named in the error itself
     let place = if error.status().is_some() { place } else { "" };
     let message = format!("cannot use cluster{place}: {}", message_chain(error));
-    let mut rejected = CliError::new(error.code(), message);
+    let mut rejected = CliError::new(error.code(), message).with_status(ExitStatus::Unreachable);
     rejected.hint = error.hint();
     RejectedRun::new(&session.terminal, "runtime", rejected)
 }

@@ -1,4 +1,4 @@
-//! `kubectl chaos trial`: the same experiment before and after a change, and what the change came to. Floor 3.
+//! `kubectl chaos trial`: runs the same experiment before and after a change, and compares the runs.
 
 pub(super) mod args;
 mod prepare;
@@ -10,124 +10,138 @@ use std::path::Path;
 
 use super::CommandContext;
 use super::embedded::EmbeddedRun;
-use super::error::error_text;
+use super::error::CliError;
 use super::exit_code::ExitStatus;
 use super::report_files::{ReportArgs, replace};
 use super::shared_args::ExitCodeStyle;
 use crate::compare::{RunComparison, compare};
-use crate::console::{ConsoleLine, LineLevel};
+use crate::console::sanitize;
+use crate::error_code::ErrorCode;
 use crate::event::Signal;
 use crate::journal::Record;
 use crate::trial::Arm;
 use args::Trial;
-use runner::{TrialRuns, conduct};
+use runner::{TrialRuns, execute};
 
 pub(super) use recover::recover;
-pub(super) use state_file::NAME as RECORD;
+pub(super) use state_file::FILE_NAME as STATE_FILE;
 
-/// The variable that tells processes and configurations the namespace of their run.
+/// Environment variable with the namespace of the run, for processes and configuration.
 pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
-/// Conducts a trial. Gives the exit code.
+/// Runs a trial. Returns the exit code.
 pub(super) fn trial(session: &CommandContext, args: &Trial) -> u8 {
-    session.to_its_end(whole(session, args)).unwrap_or_else(|code| code)
+    session.to_its_end(run_trial(session, args)).unwrap_or_else(|code| code)
 }
 
-async fn whole(session: &CommandContext, args: &Trial) -> u8 {
-    if let Err(error) = args.reports.check(args.output.is_for_machines()) {
-        return session.fail(error);
-    }
-    let rehearsal = if args.embedded {
-        match rehearse(session).await {
-            Ok(rehearsal) => Some(rehearsal),
-            Err((exit, why)) => return session.refuse(exit, why),
-        }
-    } else {
-        None
-    };
-    let kubeconfig = rehearsal.as_ref().map(|rehearsal| rehearsal.kubeconfig.as_path());
-    match on_a_cluster(session, args, kubeconfig).await {
+async fn run_trial(session: &CommandContext, args: &Trial) -> u8 {
+    match try_trial(session, args).await {
         Ok(code) => code,
-        Err((exit, why)) => session.refuse(exit, why),
+        Err(error) => session.fail(sanitized(error)),
     }
 }
 
-/// An empty cluster of its own.
-async fn rehearse(session: &CommandContext) -> Result<EmbeddedRun, prepare::TrialRefusal> {
-    let interrupted = session
-        .signals
-        .end()
-        .map_err(|error| (ExitStatus::Usage, format!("signals cannot be heard: {error}")))?;
+async fn try_trial(session: &CommandContext, args: &Trial) -> Result<u8, CliError> {
+    args.reports.check(args.output.is_for_machines())?;
+    let embedded = if args.embedded { Some(start_embedded(session).await?) } else { None };
+    run_on_cluster(session, args, embedded.as_ref().map(|embedded| embedded.kubeconfig.as_path())).await
+}
+
+/// Starts an empty embedded cluster for this trial.
+async fn start_embedded(session: &CommandContext) -> Result<EmbeddedRun, CliError> {
+    let shutdown = shutdown_signal(session)?;
     tokio::select! {
-        started = EmbeddedRun::start(session, &[]) => started.map_err(|error| (error.status, error.message)),
-        signal = interrupted => Err((ExitStatus::Signal(signal), format!("interrupted by {signal}"))),
+        started = EmbeddedRun::start(session, &[]) => started,
+        signal = shutdown => Err(interrupted(signal)),
     }
 }
 
-/// The whole trial on a cluster that is there.
-async fn on_a_cluster(
+/// Installs the signal handler. The future completes with the first signal that ends the program.
+fn shutdown_signal(session: &CommandContext) -> Result<impl Future<Output = Signal> + use<>, CliError> {
+    session.signals.end().map_err(|error| {
+        CliError::new(ErrorCode::InternalRuntime, format!("failed to install signal handler: {error}"))
+    })
+}
+
+fn interrupted(signal: Signal) -> CliError {
+    CliError::new(ErrorCode::RunInterrupted, format!("interrupted by {signal}"))
+        .with_status(ExitStatus::Signal(signal))
+}
+
+/// Escapes untrusted text in the message, so that it cannot control the terminal.
+fn sanitized(mut error: CliError) -> CliError {
+    error.message = sanitize(&error.message);
+    error.hint = error.hint.map(|hint| sanitize(&hint));
+    error
+}
+
+/// Runs a trial on an existing cluster.
+async fn run_on_cluster(
     session: &CommandContext,
     args: &Trial,
     kubeconfig: Option<&Path>,
-) -> Result<u8, prepare::TrialRefusal> {
-    // runs have their own exit codes, whose meaning the trial has to know
+) -> Result<u8, CliError> {
+    // the trial interprets the exit codes of its runs, so they must be precise
     let mut inner = session.clone();
     inner.global.exit_code = ExitCodeStyle::Precise;
-    let TrialRuns { records, exit } = conduct(&inner, args, kubeconfig).await?;
-    let (before, after): (Vec<_>, Vec<_>) = records.into_iter().partition(|seen| seen.arm == Arm::Before);
-    let of = |seen: Vec<TrialJournal>| seen.into_iter().map(|seen| seen.record).collect::<Vec<_>>();
-    let (before, after) = (of(before), of(after));
+    let TrialRuns { records, exit } = execute(&inner, args, kubeconfig).await?;
+    let (before, after): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|journal| journal.arm == Arm::Before);
+    let records_of =
+        |arm: Vec<TrialJournal>| arm.into_iter().map(|journal| journal.record).collect::<Vec<_>>();
+    let (before, after) = (records_of(before), records_of(after));
     if before.is_empty() || after.is_empty() {
         if exit == ExitStatus::Fine {
-            let why = "there are no runs of both arms, so that there is nothing to compare";
-            session.terminal.say(&ConsoleLine::note(LineLevel::Error, why));
+            let error = CliError::new(ErrorCode::CompareInput, "cannot compare: an arm has no runs");
+            session.terminal.say(&error.line());
         }
         return Ok(session.code(exit.worst(ExitStatus::BaselineNotMet)));
     }
     let comparison = compare(&before, &after, &args.rules.options(session.connection.seed()))
-        .map_err(|error| (ExitStatus::Invalid, error))?;
+        .map_err(|error| CliError::new(ErrorCode::CompareInput, error).with_status(ExitStatus::Invalid))?;
     let mut exit = exit.worst(super::compare::exit(&comparison, &args.fail_on));
     let records = [before, after].concat();
-    let mut failed = leave(session, &args.output_dir, &records, &comparison);
-    let errors = args.reports.write(&session.terminal, &records, Some(&comparison));
-    failed.extend(errors.into_iter().map(error_text));
+    let mut failed = write_results(session, &args.output_dir, &records, &comparison);
+    failed.extend(args.reports.write(&session.terminal, &records, Some(&comparison)));
     if !args.reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
-        failed.extend(written.err().map(error_text));
+        failed.extend(written.err().map(CliError::from));
     }
     for error in failed {
-        session.terminal.say(&ConsoleLine::note(LineLevel::Error, error));
+        session.terminal.say(&error.line());
         exit = exit.worst(ExitStatus::NotWritten);
     }
     Ok(session.code(exit))
 }
 
-/// Leaves the answer and the usual reports in the folder of a trial. What could not be written is told.
-pub(super) fn leave(
+/// Writes the comparison and the default reports to the directory of a trial. Returns the failures.
+pub(super) fn write_results(
     session: &CommandContext,
-    folder: &Path,
+    dir: &Path,
     records: &[Record],
     comparison: &RunComparison,
-) -> Vec<String> {
+) -> Vec<CliError> {
     let text = serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n";
-    let failed = replace(&folder.join("comparison.json"), text.as_bytes()).err().map(error_text);
-    let errors = usual(folder).write(&session.terminal, records, Some(comparison));
-    failed.into_iter().chain(errors.into_iter().map(error_text)).collect()
+    let failed = replace(&dir.join("comparison.json"), text.as_bytes()).err().map(CliError::from);
+    failed
+        .into_iter()
+        .chain(default_reports(dir).write(&session.terminal, records, Some(comparison)))
+        .collect()
 }
 
-/// The reports that every trial leaves in its folder.
-pub(super) fn usual(folder: &Path) -> ReportArgs {
-    let file = |name: &str| Some(folder.join(name));
+/// Returns the reports that every trial writes to its directory.
+pub(super) fn default_reports(dir: &Path) -> ReportArgs {
+    let file = |name: &str| Some(dir.join(name));
     ReportArgs { junit: file("junit.xml"), markdown: file("summary.md"), html: file("report.html") }
 }
 
-/// A journal of a run, and whose it is.
+/// Journal of a run, with its arm.
 pub(super) struct TrialJournal {
     pub(super) arm: Arm,
     pub(super) record: Record,
 }
 
-/// The signal that an exit code of a run stands for.
+/// Returns the signal that interrupted a run, by its exit code.
 fn signal_of(code: u8) -> Option<Signal> {
     match code {
         129 => Some(Signal::Hup),

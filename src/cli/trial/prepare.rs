@@ -1,15 +1,16 @@
-//! Everything about a trial that is read and checked before anything is made. Floor 3.
+//! Reads and checks the inputs of a trial before it creates anything.
 
 use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
-use crate::cli::error::error_text;
+use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
 use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::ErrorCode;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
 use crate::k8s;
@@ -17,24 +18,21 @@ use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{doubts, sampled};
 use crate::source;
 use crate::substitution::Scope;
-use crate::trial::manifest::{Manifest, named_namespaces};
+use crate::trial::manifest::{Manifest, referenced_namespaces};
 use crate::trial::{
     AllowedScopes, Arm, IsolationContext, IsolationViolation, ReachedScope, ResolvedManifest, TrialCluster,
-    outside,
+    find_violations,
 };
-use crate::value::Map;
+use crate::value::{Map, Value};
 
-/// Why a trial does not begin, or ends: what was said, and the exit code.
-pub(super) type TrialRefusal = (ExitStatus, String);
-
-/// The manifests of a trial.
+/// Manifests of a trial.
 pub(super) struct ManifestSet {
     pub(super) common: Vec<Manifest>,
     pub(super) before: Vec<Manifest>,
     pub(super) after: Vec<Manifest>,
 }
 
-/// What was read.
+/// Inputs of a trial.
 pub(super) struct TrialInputs {
     pub(super) experiment: Experiment,
     pub(super) hash: String,
@@ -42,41 +40,44 @@ pub(super) struct TrialInputs {
     pub(super) allowed: AllowedScopes,
 }
 
+fn invalid(error: impl Into<String>) -> CliError {
+    CliError::new(ErrorCode::ExperimentInvalid, error)
+}
+
+fn usage(error: impl Into<String>) -> CliError {
+    CliError::new(ErrorCode::UsageInvalid, error)
+}
+
 /// Reads the experiment and the manifests.
-pub(super) async fn read(
+pub(super) async fn read_inputs(
     session: &CommandContext,
     args: &Trial,
-    surroundings: &RunContext,
-) -> Result<TrialInputs, TrialRefusal> {
-    let document = source::read(&args.source, &surroundings.settings, &surroundings.environment, true)
+    context: &RunContext,
+) -> Result<TrialInputs, CliError> {
+    let document = source::read(&args.source, &context.settings, &context.environment, true)
         .await
-        .map_err(|fault| (ExitStatus::Invalid, fault.to_string()))?;
-    let faults = surroundings.faults(&document, session.global.strict);
-    if is_invalid(&faults) {
-        tell_faults(&session.terminal, &faults);
-        return Err((ExitStatus::Invalid, format!("{} is not valid", args.source)));
+        .map_err(|diagnostic| CliError::new(ErrorCode::ExperimentNotReadable, diagnostic.to_string()))?;
+    let diagnostics = context.faults(&document, session.global.strict);
+    if is_invalid(&diagnostics) {
+        tell_faults(&session.terminal, &diagnostics);
+        return Err(invalid(format!("experiment '{}' is invalid", args.source)));
     }
-    let experiment = Experiment::read(&document).map_err(|fault| (ExitStatus::Invalid, fault.to_string()))?;
-    let sampled =
-        sampled(&experiment, &args.sampling.sample_probes).map_err(|error| (ExitStatus::Usage, error))?;
-    // every run is sampled, whether somebody says so or not
+    let experiment = Experiment::read(&document).map_err(|diagnostic| invalid(diagnostic.to_string()))?;
+    let sampled = sampled(&experiment, &args.sampling.sample_probes).map_err(usage)?;
+    // runs of a trial are always sampled
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
     let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
-    for doubt in doubts.into_iter().chain(undeclared_warnings(&experiment, &surroundings.variables)) {
-        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, doubt));
+    for warning in doubts.into_iter().chain(undeclared_warnings(&experiment, &context.variables)) {
+        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }
-    let all = |paths: &[std::path::PathBuf]| {
-        let manifests = read_all(session, paths).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
-        Ok::<_, TrialRefusal>(without_namespaces(session, manifests))
-    };
+    let load =
+        |paths: &[std::path::PathBuf]| Ok::<_, CliError>(drop_namespaces(session, read_all(session, paths)?));
     let manifests =
-        ManifestSet { common: all(&args.common)?, before: all(&args.before)?, after: all(&args.after)? };
+        ManifestSet { common: load(&args.common)?, before: load(&args.before)?, after: load(&args.after)? };
     for (flag, arm) in [("--before", &manifests.before), ("--after", &manifests.after)] {
         if arm.is_empty() {
-            return Err((
-                ExitStatus::Usage,
-                format!("{flag} names nothing that could be deployed for a run"),
-            ));
+            let message = format!("{flag} has no manifest to deploy");
+            return Err(CliError::new(ErrorCode::TrialManifest, message));
         }
     }
     let hash = hash_experiment(&experiment.document);
@@ -88,77 +89,85 @@ pub(super) async fn read(
     })
 }
 
-/// Every run has a namespace of its own: those of the manifests are passed over.
-fn without_namespaces(session: &CommandContext, manifests: Vec<Manifest>) -> Vec<Manifest> {
+/// Skips Namespace manifests, because every run has its own namespace.
+fn drop_namespaces(session: &CommandContext, manifests: Vec<Manifest>) -> Vec<Manifest> {
     let is_namespace = |one: &Manifest| one.object["kind"] == "Namespace" && one.object["apiVersion"] == "v1";
     let (namespaces, others): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_namespace);
     for one in namespaces {
-        let text = format!("{}: passed over, as every run has a namespace of its own", one.place);
+        let text = format!("{}: skipped; every run has its own namespace", one.place);
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
     others
 }
 
-/// Refuses what the experiment would touch or measure outside the namespace of its run.
-pub(super) fn check_bounds(
+/// Refuses an experiment or manifests that reach outside the namespace of a run.
+pub(super) fn check_isolation(
     session: &CommandContext,
     args: &Trial,
-    surroundings: &RunContext,
-    read: &TrialInputs,
+    context: &RunContext,
+    inputs: &TrialInputs,
     namespace: &str,
-) -> Result<(), TrialRefusal> {
-    let mut environment = (*surroundings.environment).clone();
+) -> Result<(), CliError> {
+    let mut environment = (*context.environment).clone();
     environment.set(super::NAMESPACE_VARIABLE, namespace);
     let get = |key: &str| environment.get(key);
-    let known =
-        resolve_configuration(&read.experiment.configuration, &surroundings.variables.configuration, &get)
-            .map_err(|error| (ExitStatus::Invalid, error))?;
-    let known: Map = known.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
+    let experiment = &inputs.experiment;
+    let known = resolve_configuration(&experiment.configuration, &context.variables.configuration, &get);
+    let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let (_, aliases) = session.connection.services();
-    let mut controls = surroundings.settings.controls.clone();
+    let mut controls = context.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
     let scope = Scope::new(known, Map::new());
-    let bounds = IsolationContext { namespace, aliases: &aliases, scope: &scope, controls: &controls };
-    let mut found = outside(&read.experiment, &bounds);
-    let ManifestSet { common, before, after } = &read.manifests;
+    let mut secrets = experiment.secrets.clone();
+    for (name, group) in &context.variables.secrets {
+        if secrets.contains_key(name) && *group != Value::Null {
+            secrets.insert(name.clone(), group.clone());
+        }
+    }
+    let isolation = IsolationContext {
+        namespace,
+        aliases: &aliases,
+        scope: &scope,
+        secrets: &secrets,
+        controls: &controls,
+    };
+    let mut violations = find_violations(experiment, &isolation);
+    let ManifestSet { common, before, after } = &inputs.manifests;
     for manifest in common.iter().chain(before).chain(after) {
-        for name in named_namespaces(&manifest.object) {
-            let one =
-                IsolationViolation { who: manifest.place.clone(), place: ReachedScope::Namespace(name) };
-            if !found.contains(&one) {
-                found.push(one);
+        for name in referenced_namespaces(&manifest.object) {
+            let scope = ReachedScope::Namespace(name);
+            let violation = IsolationViolation { subject: manifest.place.clone(), scope };
+            if !violations.contains(&violation) {
+                violations.push(violation);
             }
         }
     }
-    found.retain(|one| !read.allowed.allows(&one.place));
-    for one in &found {
-        session
-            .terminal
-            .say(&ConsoleLine::note(LineLevel::Error, crate::console::sanitize(&one.to_string())));
+    violations.retain(|violation| !inputs.allowed.allows(&violation.scope));
+    for violation in &violations {
+        let error =
+            CliError::new(ErrorCode::TrialIsolation, violation.to_string()).with_hint(violation.hint());
+        session.terminal.say(&super::sanitized(error).line());
     }
-    match found.len() {
-        0 => Ok(()),
-        1 => {
-            Err((ExitStatus::Invalid, "that is outside the namespace of a run: nothing was made".to_owned()))
-        }
-        count => Err((
-            ExitStatus::Invalid,
-            format!("these {count} are outside the namespace of a run: nothing was made"),
-        )),
-    }
+    let targets = match violations.len() {
+        0 => return Ok(()),
+        1 => "1 target".to_owned(),
+        count => format!("{count} targets"),
+    };
+    let message = format!("{targets} outside the namespace of the run; nothing was created");
+    Err(CliError::new(ErrorCode::TrialIsolation, message))
 }
 
-/// The manifests, with what the server knows of their kinds.
+/// Manifests with the kinds that the API server knows.
 pub(super) struct ResolvedManifests {
-    pub(super) of_the_cluster: Vec<ResolvedManifest>,
+    pub(super) cluster_scoped: Vec<ResolvedManifest>,
     common: Vec<ResolvedManifest>,
     before: Vec<ResolvedManifest>,
     after: Vec<ResolvedManifest>,
 }
 
 impl ResolvedManifests {
-    /// What an arm has.
-    pub(super) fn of(&self, arm: Arm) -> Vec<&ResolvedManifest> {
+    /// Returns the manifests of an arm, with the common ones.
+    pub(super) fn for_arm(&self, arm: Arm) -> Vec<&ResolvedManifest> {
         let own = match arm {
             Arm::Before => &self.before,
             Arm::After => &self.after,
@@ -167,41 +176,40 @@ impl ResolvedManifests {
     }
 }
 
-/// Asks the server for the kinds. Things of the whole cluster may only be common ones.
-pub(super) async fn resolve(
-    stage: &TrialCluster,
+/// Looks up the kinds of all manifests. Only common manifests may be cluster-scoped.
+pub(super) async fn resolve_manifests(
+    cluster: &TrialCluster,
     manifests: &ManifestSet,
-) -> Result<ResolvedManifests, TrialRefusal> {
+) -> Result<ResolvedManifests, CliError> {
     let mut kinds = DiscoveredKinds::default();
-    let mut all = async |manifests: &[Manifest]| {
-        stage.resolve(&mut kinds, manifests).await.map_err(|error| (ExitStatus::Usage, error))
+    let mut resolve = async |manifests: &[Manifest]| {
+        let resolved = cluster.resolve(&mut kinds, manifests).await;
+        resolved.map_err(|error| CliError::from(error).with_status(ExitStatus::Usage))
     };
-    let (common, before, after) =
-        (all(&manifests.common).await?, all(&manifests.before).await?, all(&manifests.after).await?);
-    if let Some(one) = before.iter().chain(&after).find(|one| !one.known.namespaced) {
-        let why = format!(
-            "{}: it is a thing of the whole cluster, which both arms would share: put it into --common",
-            one.manifest.place
-        );
-        return Err((ExitStatus::Usage, why));
+    let common = resolve(&manifests.common).await?;
+    let (before, after) = (resolve(&manifests.before).await?, resolve(&manifests.after).await?);
+    if let Some(one) = before.iter().chain(&after).find(|one| !one.kind.namespaced) {
+        let message = format!("{}: cluster-scoped object in one arm", one.manifest.place);
+        return Err(CliError::new(ErrorCode::TrialManifest, message).with_hint("move it to --common"));
     }
-    let (common, of_the_cluster) = common.into_iter().partition(|one| one.known.namespaced);
-    Ok(ResolvedManifests { of_the_cluster, common, before, after })
+    let (common, cluster_scoped) = common.into_iter().partition(|one| one.kind.namespaced);
+    Ok(ResolvedManifests { cluster_scoped, common, before, after })
 }
 
-/// The cluster.
-pub(super) async fn reach(surroundings: &RunContext) -> Result<Arc<ClusterClient>, TrialRefusal> {
-    let mut place = String::new();
-    let reached = async {
-        let cluster = surroundings.kubernetes.cluster(&Map::new()).await?;
-        place = format!(" at {} ({})", cluster.address, cluster.source);
+/// Connects to the cluster and checks that it answers.
+pub(super) async fn connect(context: &RunContext) -> Result<Arc<ClusterClient>, CliError> {
+    let mut location = String::new();
+    let connected = async {
+        let cluster = context.kubernetes.cluster(&Map::new()).await?;
+        location = format!(" at {} ({})", cluster.address, cluster.source);
         cluster.version().await?;
         Ok::<_, k8s::Error>(cluster)
     };
-    let reached = reached.await;
-    reached.map_err(|failure| {
-        // of one that cannot be reached it is said where it is
-        let place = if failure.status().is_some() { place.as_str() } else { "" };
-        (ExitStatus::Unreachable, format!("the cluster{place} cannot be used: {}", failure.summary()))
+    let connected = connected.await;
+    connected.map_err(|error| {
+        // connection errors name the address themselves
+        let location = if error.status().is_some() { location.as_str() } else { "" };
+        let message = format!("cannot use the cluster{location}: {}", error.summary());
+        CliError::new(ErrorCode::TrialCluster, message)
     })
 }

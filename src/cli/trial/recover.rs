@@ -1,4 +1,4 @@
-//! `kubectl chaos recover`: finds what killed trials left behind, and removes it. Floor 3.
+//! `kubectl chaos recover`: finds leftovers of killed trials, and deletes or restores them.
 
 mod leftovers;
 
@@ -9,273 +9,275 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::Recover;
-use super::prepare::{TrialRefusal, reach};
-use super::runner::restore;
-use super::state_file::{InPlaceBackup, RecoveredState as Noted, TrialProgress};
+use super::prepare::connect;
+use super::runner::restore_with_retry;
+use super::state_file::{InPlaceBackup, RecoveredState, TrialProgress};
 use crate::cli::CommandContext;
-use crate::cli::ci::guard;
-use crate::cli::error::error_text;
+use crate::cli::ci::context_allowlist;
+use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::run_context::RunContext;
 use crate::cli::shared_args::VariableArgs;
 use crate::cli::table::TableFormat;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
+use crate::error_code::{ErrorCode, message_chain};
 use crate::github::WorkflowJob;
 use crate::k8s::{ClusterClient, Metadata, Resource};
 use crate::mutation::{EffectState, StopToken};
-use crate::trial::{Backup, BackupProof, InvalidBackup, RestoreAction, RestorePlan, TrialCluster};
-use crate::trial::{list_leftovers, plan_removal};
-use leftovers::{Disposition, Leftover, document, foreign, list};
+use crate::trial::{
+    self, Backup, BackupProof, InvalidBackup, RestoreAction, RestorePlan, TrialCluster, list_leftovers,
+    plan_removal,
+};
+use leftovers::{Disposition, Leftover, foreign_reason, to_document, to_table};
 
-/// How long it may take until what was removed is to be seen to go.
-const SEEN: Duration = Duration::from_secs(60);
+/// Time allowed until deleted objects are terminating or gone.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Finds and removes. Gives the exit code.
+/// Lists leftovers, and deletes or restores them. Returns the exit code.
 pub(in crate::cli) fn recover(session: &CommandContext, args: &Recover) -> u8 {
-    match session.to_its_end(find_and_remove(session, args)) {
+    match session.to_its_end(find_and_clean_up(session, args)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(ExitStatus::Fine),
-        Ok(Err((exit, why))) => session.refuse(exit, sanitize(&why)),
+        Ok(Err(error)) => session.fail(super::sanitized(error)),
     }
 }
 
-/// Which trial is meant, and where it was, as its folder says; nothing where it has left nothing behind.
-fn noted(folder: &Path) -> Result<Result<Noted, &'static str>, TrialRefusal> {
-    let left = Noted::read(folder).map_err(|error| (ExitStatus::Usage, error))?;
-    Ok(match left {
-        None => Err("there was no trial"),
-        Some(left) if left.state == TrialProgress::Finished => Err("the trial has removed everything"),
-        Some(left) if left.embedded => {
-            Err("the trial's cluster was part of the program, and is gone with it")
-        }
-        Some(left) => Ok(left),
+/// Reads the state of the trial that wrote a directory, or the reason why nothing is left of it.
+fn read_state(dir: &Path) -> Result<Result<RecoveredState, &'static str>, CliError> {
+    let state =
+        RecoveredState::read(dir).map_err(|error| CliError::from(error).with_status(ExitStatus::Usage))?;
+    Ok(match state {
+        None => Err("the directory has no trial"),
+        Some(state) if state.state == TrialProgress::Finished => Err("the trial cleaned up everything"),
+        Some(state) if state.embedded => Err("the embedded cluster of the trial ended with its process"),
+        Some(state) => Ok(state),
     })
 }
 
-/// What of which trial is meant.
+/// Trial and cluster to clean up.
 #[derive(Default)]
 struct CleanupScope<'a> {
-    /// The trial; else all of them.
+    /// Trial ID; all trials if `None`.
     trial: Option<&'a str>,
-    /// The cluster, and no other.
+    /// Expected address of the cluster.
     address: Option<&'a str>,
-    /// What the folder of the trial says of what it kept.
+    /// Backup according to the trial directory.
     in_place: Option<&'a InPlaceBackup>,
-    /// Whether the folder may be somebody else's, who may not say in which namespace.
-    is_of_a_job: bool,
+    /// Whether the directory is untrusted, because a CI job may have it from a pull request.
+    is_ci_job: bool,
 }
 
-async fn find_and_remove(session: &CommandContext, args: &Recover) -> Result<(), TrialRefusal> {
-    let (mut session, is_of_a_job) = within_bounds(session, args)?;
-    let Some(folder) = &args.from else {
-        return remove(
-            &session,
-            args,
-            CleanupScope { trial: args.trial.as_deref(), ..CleanupScope::default() },
-        )
-        .await;
+async fn find_and_clean_up(session: &CommandContext, args: &Recover) -> Result<(), CliError> {
+    let (mut session, is_ci_job) = restrict_contexts(session, args)?;
+    let Some(dir) = &args.from else {
+        let scope = CleanupScope { trial: args.trial.as_deref(), ..CleanupScope::default() };
+        return clean_up(&session, args, scope).await;
     };
-    match noted(folder)? {
-        Err(why) => {
+    match read_state(dir)? {
+        Err(reason) => {
             let text = if args.list.output.is_for_machines() {
-                args.list.write(list(&[], false), || document("", &[]))
+                args.list.write(to_table(&[], false), || to_document("", &[]))
             } else {
-                format!("nothing to do: {why}\n")
+                format!("nothing to do: {reason}\n")
             };
-            written(&session, &text)
+            write_output(&session, &text)
         }
-        Ok(left) => {
-            if let (None, Some(context)) = (session.connection.context(), &left.context) {
+        Ok(state) => {
+            if let (None, Some(context)) = (session.connection.context(), &state.context) {
                 session.connection = session.connection.of_context(context);
             }
-            let meant = CleanupScope {
-                trial: Some(&left.trial),
-                address: Some(&left.cluster),
-                in_place: left.in_place.as_ref(),
-                is_of_a_job,
+            let scope = CleanupScope {
+                trial: Some(&state.trial),
+                address: Some(&state.cluster),
+                in_place: state.in_place.as_ref(),
+                is_ci_job,
             };
-            remove(&session, args, meant).await
+            clean_up(&session, args, scope).await
         }
     }
 }
 
-/// The folder of a job may be one that a pull request has brought along: there only the clusters are touched that `ci`
-/// may touch, and where that is asked for. And whether it is such a folder.
-fn within_bounds(session: &CommandContext, args: &Recover) -> Result<(CommandContext, bool), TrialRefusal> {
-    let job =
-        WorkflowJob::of(|name| session.environment.get(name)).map_err(|error| (ExitStatus::Usage, error))?;
-    let mut bound = session.clone();
-    let is_of_a_job = args.from.is_some() && job.event.is_some();
-    if is_of_a_job || !args.allow_context.is_empty() {
-        bound.connection = session.connection.guarded(guard(session, &job, &args.allow_context));
+/// Applies the context policy of `ci` in a CI job, where a pull request can supply the directory, and on request.
+///
+/// Returns whether the directory is untrusted.
+fn restrict_contexts(session: &CommandContext, args: &Recover) -> Result<(CommandContext, bool), CliError> {
+    let job = WorkflowJob::from_env(|name| session.environment.get(name))?;
+    let mut restricted = session.clone();
+    let is_ci_job = args.from.is_some() && job.event.is_some();
+    if is_ci_job || !args.allow_context.is_empty() {
+        let allowlist = context_allowlist(session, &job, &args.allow_context);
+        restricted.connection = session.connection.guarded(allowlist);
     }
-    Ok((bound, is_of_a_job))
+    Ok((restricted, is_ci_job))
 }
 
-fn written(session: &CommandContext, text: &str) -> Result<(), TrialRefusal> {
-    let written = session.terminal.result(text);
-    written.map_err(|error| (ExitStatus::NotWritten, error_text(error)))
+fn write_output(session: &CommandContext, text: &str) -> Result<(), CliError> {
+    Ok(session.terminal.result(text)?)
 }
 
-/// Removes what is left of one trial, or of all; where it is said on which cluster, on no other.
-async fn remove(
-    session: &CommandContext,
-    args: &Recover,
-    meant: CleanupScope<'_>,
-) -> Result<(), TrialRefusal> {
-    let surroundings = RunContext::read(session, &VariableArgs::default(), None)
-        .map_err(|error| (error.status, error.message))?;
-    let cluster = reach(&surroundings).await?;
-    if let Some(address) = meant.address.filter(|address| *address != cluster.address) {
-        let why = format!(
-            "the trial was on {address}, and this is {}: name its --kubeconfig and --context",
-            cluster.address
-        );
-        return Err((ExitStatus::Usage, why));
+fn unreachable(error: impl Into<trial::Error>) -> CliError {
+    CliError::from(error.into()).with_status(ExitStatus::Unreachable)
+}
+
+/// Cleans up one trial or all; only on the expected cluster, if it is known.
+async fn clean_up(session: &CommandContext, args: &Recover, scope: CleanupScope<'_>) -> Result<(), CliError> {
+    let context = RunContext::read(session, &VariableArgs::default(), None)?;
+    let cluster = connect(&context).await?;
+    if let Some(expected) = scope.address.filter(|address| *address != cluster.address) {
+        let message = format!("the trial ran on {expected}, but the current cluster is {}", cluster.address);
+        return Err(CliError::new(ErrorCode::RecoverRefused, message)
+            .with_hint("pass the --kubeconfig and --context of the trial"));
     }
-    let (standing, misfits) = standing(&cluster, &meant).await?;
-    let found = list_leftovers(&cluster, meant.trial).await;
-    let mut found = found.map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
-    let mut kept = Vec::new();
-    for one in standing {
-        let outlook = one.outlook().await;
-        kept.push((one, outlook));
+    let (backups, invalid) = find_backups(&cluster, &scope).await?;
+    let mut objects = list_leftovers(&cluster, scope.trial).await.map_err(unreachable)?;
+    let mut previews = Vec::new();
+    for backup in backups {
+        let plans = backup.preview().await;
+        previews.push((backup, plans));
     }
-    let left: Vec<Leftover> = found
+    let leftovers: Vec<Leftover> = objects
         .iter()
-        .map(|(resource, thing)| Leftover::made(resource, thing))
-        .chain(kept.iter().flat_map(|(standing, outlook)| Leftover::kept(standing, outlook)))
-        .chain(misfits.iter().map(Leftover::misfit))
+        .map(|(resource, metadata)| Leftover::from_object(resource, metadata))
+        .chain(previews.iter().flat_map(|(backup, plans)| Leftover::from_backup(backup, plans)))
+        .chain(invalid.iter().map(Leftover::from_invalid_backup))
         .collect();
     let for_machines = args.list.output.is_for_machines();
-    let names = args.list.output == TableFormat::Name;
-    written(session, &args.list.write(list(&left, names), || document(&cluster.address, &left)))?;
-    if left.is_empty() {
-        let of = meant.trial.map_or_else(|| "a trial".to_owned(), |trial| format!("the trial {trial}"));
-        let mut text = format!("nothing of {of} is left on {}", cluster.address);
-        let others = if meant.trial.is_some() { others(&cluster).await? } else { Vec::new() };
-        if !others.is_empty() {
-            text += &format!("; of others there is: {}", others.join(", "));
-        }
-        session.terminal.say(&ConsoleLine::note(LineLevel::Info, sanitize(&text)));
-        return Ok(());
+    let only_names = args.list.output == TableFormat::Name;
+    let text =
+        args.list.write(to_table(&leftovers, only_names), || to_document(&cluster.address, &leftovers));
+    write_output(session, &text)?;
+    if leftovers.is_empty() {
+        return report_nothing_left(session, &cluster, &scope).await;
     }
-    for (one, why) in left.iter().filter_map(|one| Some((one, one.why.as_ref()?))) {
-        let text = sanitize(&format!("{} {} is left alone: {why}", one.kind, one.name));
+    for (one, reason) in leftovers.iter().filter_map(|one| Some((one, one.reason.as_ref()?))) {
+        let text = sanitize(&format!("{} {} skipped: {reason}", one.kind, one.name));
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     }
     if for_machines && !args.yes {
         return Ok(());
     }
-    let result = |text: &str| {
+    let report = |text: &str| {
         if for_machines {
-            // the answer is the list, and nothing stands beside it
+            // standard output holds only the list
             session.terminal.say(&ConsoleLine::note(LineLevel::Info, text.trim_end()));
             return Ok(());
         }
-        written(session, text)
+        write_output(session, text)
     };
-    if left.iter().any(|one| one.becomes.is_a_change()) && !args.yes && !confirmed(session)? {
-        return result("nothing was removed\n");
+    if leftovers.iter().any(|one| one.action.changes_cluster()) && !args.yes && !confirm(session)? {
+        return report("nothing was changed\n");
     }
     let mut failed = Vec::new();
-    for (standing, outlook) in &kept {
-        failed.extend(put_back(&cluster, standing, outlook).await);
+    for (backup, plans) in &previews {
+        failed.extend(restore_backup(&cluster, backup, plans).await);
     }
-    found.retain(|(resource, thing)| foreign(resource, thing).is_none());
-    let is_removal = !found.is_empty();
-    failed.extend(take_away(cluster, &found).await.err());
-    let alone = left.iter().filter(|one| one.becomes == Disposition::LeftAlone).count();
-    if alone > 0 {
-        failed.push(format!("{alone} of {} left alone, each for the reason above", left.len()));
+    objects.retain(|(resource, metadata)| foreign_reason(resource, metadata).is_none());
+    let deletes = !objects.is_empty();
+    failed.extend(delete_leftovers(cluster, &objects).await.err());
+    let mut messages: Vec<String> = failed.iter().map(|error| message_chain(error)).collect();
+    let skipped = leftovers.iter().filter(|one| one.action == Disposition::Skip).count();
+    if skipped > 0 {
+        messages.push(format!("skipped {skipped} of {} leftovers", leftovers.len()));
     }
-    if failed.is_empty() {
-        return result(if is_removal { "removed, or on its way out\n" } else { "put back\n" });
+    if messages.is_empty() {
+        return report(if deletes { "deleted or terminating\n" } else { "restored\n" });
     }
-    Err((ExitStatus::RollbackIncomplete, failed.join("; ")))
+    Err(CliError::new(ErrorCode::TrialCleanup, format!("cleanup incomplete: {}", messages.join("; "))))
 }
 
-/// Puts back what a Secret keeps, each object by itself and only as it was shown, and removes the Secret if nothing of
-/// it is left to do. Gives what went wrong.
-async fn put_back(cluster: &Arc<ClusterClient>, standing: &Backup, outlook: &[RestorePlan]) -> Vec<String> {
-    // each has the trial's own name in what it keeps
-    let stage = TrialCluster::new(cluster.clone(), String::new());
+/// Reports that nothing is left, and which other trials have leftovers.
+async fn report_nothing_left(
+    session: &CommandContext,
+    cluster: &ClusterClient,
+    scope: &CleanupScope<'_>,
+) -> Result<(), CliError> {
+    let subject = scope.trial.map_or_else(|| "trials".to_owned(), |trial| format!("trial {trial}"));
+    let mut text = format!("no leftovers of {subject} on {}", cluster.address);
+    let others = if scope.trial.is_some() { list_trials(cluster).await? } else { Vec::new() };
+    if !others.is_empty() {
+        text += &format!("; other trials with leftovers: {}", others.join(", "));
+    }
+    session.terminal.say(&ConsoleLine::note(LineLevel::Info, sanitize(&text)));
+    Ok(())
+}
+
+/// Restores the objects of a backup as listed, and deletes the Secret if nothing is left to do. Returns the failures.
+async fn restore_backup(
+    cluster: &Arc<ClusterClient>,
+    backup: &Backup,
+    plans: &[RestorePlan],
+) -> Vec<trial::Error> {
+    // the backup holds the trial ID
+    let cluster = TrialCluster::new(cluster.clone(), String::new());
     let mut failed = Vec::new();
-    for one in
-        outlook.iter().filter(|one| !matches!(one.fate, RestoreAction::Stays | RestoreAction::LeftAlone(_)))
-    {
-        let mut others = standing.workloads();
-        others.remove(&(one.kind.clone(), one.name.clone()));
-        if let Err(error) = restore(&stage, standing, &others).await {
-            failed.push(format!(
-                "{} {} in {} could not be put back: {error}",
-                one.kind,
-                one.name,
-                standing.namespace()
-            ));
+    let is_change =
+        |plan: &&RestorePlan| !matches!(plan.action, RestoreAction::None | RestoreAction::Skip(_));
+    for plan in plans.iter().filter(is_change) {
+        let mut others = backup.workloads();
+        others.remove(&(plan.kind.clone(), plan.name.clone()));
+        if let Err(error) = restore_with_retry(&cluster, backup, &others).await {
+            let object = format!("{} {} in namespace {}", plan.kind, plan.name, backup.namespace());
+            failed.push(error.of_object("restore", object));
         }
     }
-    if failed.is_empty() && !outlook.iter().any(|one| matches!(one.fate, RestoreAction::LeftAlone(_))) {
-        let forgotten = async { stage.make(standing.forget().await?).await };
-        let forgotten =
-            forgotten.await.map_err(|error| format!("{} could not be removed: {error}", standing.name()));
-        failed.extend(forgotten.err());
+    if failed.is_empty() && !plans.iter().any(|plan| matches!(plan.action, RestoreAction::Skip(_))) {
+        let deleted = async { cluster.apply(backup.deletion_plan().await?).await };
+        let name = format!("Secret {}", backup.secret_name());
+        failed.extend(deleted.await.err().map(|error| error.of_object("delete", name)));
     }
     failed
 }
 
-/// Removes things, and waits until they are seen to go.
-async fn take_away(cluster: Arc<ClusterClient>, things: &[(Resource, Metadata)]) -> Result<(), String> {
-    if things.is_empty() {
+/// Deletes objects, and waits until they are terminating or gone.
+async fn delete_leftovers(
+    cluster: Arc<ClusterClient>,
+    objects: &[(Resource, Metadata)],
+) -> Result<(), trial::Error> {
+    if objects.is_empty() {
         return Ok(());
     }
-    let plan = plan_removal(things);
-    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await.map_err(|failure| failure.summary())?;
-    match tokio::time::timeout(SEEN, plan.confirm(cluster)).await {
+    let plan = plan_removal(objects);
+    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await?;
+    match tokio::time::timeout(DELETION_TIMEOUT, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
-        Ok((_, why)) => Err(why),
-        Err(_) => Err(format!("not seen to go within {} s", SEEN.as_secs())),
+        Ok((_, reason)) => Err(trial::Error::NotObserved { reason }),
+        Err(_) => Err(trial::Error::ObserveTimeout { seconds: DELETION_TIMEOUT.as_secs() }),
     }
 }
 
-/// The trials of which something is left, as their labels say.
-async fn others(cluster: &ClusterClient) -> Result<Vec<String>, TrialRefusal> {
-    let found = list_leftovers(cluster, None)
-        .await
-        .map_err(|failure| (ExitStatus::Unreachable, failure.summary()))?;
+/// Lists the trials with leftovers, by their labels.
+async fn list_trials(cluster: &ClusterClient) -> Result<Vec<String>, CliError> {
+    let objects = list_leftovers(cluster, None).await.map_err(unreachable)?;
     let trials: BTreeSet<String> =
-        found.iter().filter_map(|(_, thing)| thing.trial().map(str::to_owned)).collect();
+        objects.iter().filter_map(|(_, metadata)| metadata.trial().map(str::to_owned)).collect();
     Ok(trials.into_iter().collect())
 }
 
-/// What trials in place replaced: in all namespaces, or in the one that is meant where not all may be looked at.
-async fn standing(
+/// Finds backups in all namespaces, or in one if Secrets cannot be listed in all.
+async fn find_backups(
     cluster: &Arc<ClusterClient>,
-    meant: &CleanupScope<'_>,
-) -> Result<(Vec<Backup>, Vec<InvalidBackup>), TrialRefusal> {
-    // whoever brought the folder along may not say for which namespace it vouches
-    let place = meant.in_place.filter(|place| !meant.is_of_a_job || place.namespace == cluster.namespace);
-    let voucher = place.and_then(|place| {
-        Some(BackupProof { namespace: place.namespace.clone(), digest: place.digest.clone()? })
+    scope: &CleanupScope<'_>,
+) -> Result<(Vec<Backup>, Vec<InvalidBackup>), CliError> {
+    // an untrusted directory cannot choose the namespace of the backup that it confirms
+    let state = scope.in_place.filter(|state| !scope.is_ci_job || state.namespace == cluster.namespace);
+    let proof = state.and_then(|state| {
+        Some(BackupProof { namespace: state.namespace.clone(), digest: state.digest.clone()? })
     });
-    let namespace = place.map_or(&cluster.namespace, |place| &place.namespace);
-    let found = match Backup::left(cluster, None, meant.trial, voucher.as_ref()).await {
+    let namespace = state.map_or(&cluster.namespace, |state| &state.namespace);
+    let found = match Backup::find(cluster, None, scope.trial, proof.as_ref()).await {
         Ok(found) => Ok(found),
-        Err(_) => Backup::left(cluster, Some(namespace), meant.trial, voucher.as_ref()).await,
+        Err(_) => Backup::find(cluster, Some(namespace), scope.trial, proof.as_ref()).await,
     };
-    found.map_err(|error| (ExitStatus::Unreachable, error))
+    found.map_err(unreachable)
 }
 
-/// Asks a person. Whoever cannot be asked has to say so beforehand.
-fn confirmed(session: &CommandContext) -> Result<bool, TrialRefusal> {
+/// Asks for confirmation. Without a terminal, this is an error.
+fn confirm(session: &CommandContext) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
-        let why =
-            "a trial may be under way, so that this is done with --yes only, or by somebody who can be asked";
-        return Err((ExitStatus::Usage, why.to_owned()));
+        let message = "cannot ask for confirmation without a terminal; a trial may still be running";
+        return Err(CliError::new(ErrorCode::RecoverRefused, message).with_hint("pass --yes"));
     }
-    let asked =
-        session.terminal.result("do all of this? A trial that is under way would be destroyed. [y/N] ");
-    asked.map_err(|error| (ExitStatus::NotWritten, error_text(error)))?;
+    write_output(session, "Proceed? Any trial still running will be destroyed. [y/N] ")?;
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -1,4 +1,4 @@
-//! The runs of a trial, one after the other, and what is left when they are over: nothing. Floor 3.
+//! Executes the runs of a trial and cleans up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::args::Trial;
-use super::prepare::{ResolvedManifests, TrialRefusal, check_bounds, reach, read, resolve};
+use super::prepare::{ResolvedManifests, check_isolation, connect, read_inputs, resolve_manifests};
 use super::state_file::{InPlaceState, TrialNamespace, TrialProgress, TrialStateContent, TrialStateFile};
-use super::{NAMESPACE_VARIABLE, TrialJournal, signal_of};
-use crate::cli::error::error_text;
+use super::{NAMESPACE_VARIABLE, TrialJournal, interrupted, sanitized, shutdown_signal, signal_of};
+use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::report_files::{ReportArgs, replace};
 use crate::cli::run::args::RunArgs;
@@ -17,91 +17,88 @@ use crate::cli::run_context::RunContext;
 use crate::cli::shared_args::RunOutputFormat;
 use crate::cli::{CommandContext, new_run_id, run};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::message_chain;
+use crate::error_code::{ErrorCode, message_chain};
 use crate::event::Signal;
 use crate::journal::{Environment, Keyword, Record};
 use crate::k8s::{Metadata, Resource};
-use crate::trial::Workload;
-use crate::trial::{Arm, Backup, TrialCluster, order, replicas};
+use crate::trial::{self, Arm, Backup, TrialCluster, Workload, replica_counts, schedule_runs};
 
-/// How long everything that was made may take to be gone after the last run.
-const GONE: Duration = Duration::from_secs(120);
-/// The same when somebody wants the program to end.
-const GONE_IN_HASTE: Duration = Duration::from_secs(3);
-/// How long a change that was cut may take to have its answer, before what it did is cleaned up.
-const LAST_CHANGE: Duration = Duration::from_secs(3);
+/// Time allowed until all namespaces are deleted after the last run.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time allowed until all namespaces are deleted after a signal.
+const INTERRUPTED_DELETION_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time allowed for requests in flight before cleanup.
+const INFLIGHT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often something is put back that others write, too.
-const TRIES: u32 = 10;
+/// Attempts to restore objects that controllers change concurrently.
+const MAX_RESTORE_ATTEMPTS: u32 = 10;
 
-/// So many first runs of an arm that did not become ready say that its others will not, either.
-const HOPELESS: usize = 2;
+/// Number of first runs of an arm that are not ready before the trial stops.
+const MAX_NOT_READY_RUNS: usize = 2;
 
-/// What a trial saw.
+/// Result of the runs.
 pub(super) struct TrialRuns {
-    /// The journals, in the order of the runs.
+    /// Journals in the order of the runs.
     pub(super) records: Vec<TrialJournal>,
-    /// How it ended, if not well.
+    /// Worst status of runs and cleanup.
     pub(super) exit: ExitStatus,
 }
 
-/// What ends a trial from outside.
+/// Completes when a signal ends the program.
 type ShutdownRequest = Pin<Box<dyn Future<Output = Signal>>>;
 
-/// A trial that is under way.
+/// Trial in progress.
 struct TrialRunner<'a> {
     session: &'a CommandContext,
     args: &'a Trial,
     kubeconfig: Option<&'a Path>,
-    stage: TrialCluster,
-    deployed: ResolvedManifests,
-    /// What stood there, of a trial in place.
-    standing: Option<Backup>,
-    file: TrialStateFile,
-    /// The experiment, as every run reads it.
+    cluster: TrialCluster,
+    manifests: ResolvedManifests,
+    /// Backup of a trial in place.
+    backup: Option<Backup>,
+    state_file: TrialStateFile,
+    /// Copy of the experiment that every run reads.
     experiment: PathBuf,
     records: Vec<TrialJournal>,
-    /// Whether each run became ready, by the name of its arm.
+    /// Readiness of each run, by arm.
     became_ready: BTreeMap<&'static str, Vec<bool>>,
 }
 
-/// What kept a run from beginning: that what it was to run on did not become ready.
+/// Reason why the workloads of a run are not ready, if they are not.
 type NotReady = Option<String>;
 
-/// Conducts it. An error means that nothing was made.
-pub(super) async fn conduct(
+/// Runs the trial and cleans up. An error means that nothing was created.
+pub(super) async fn execute(
     session: &CommandContext,
     args: &Trial,
     kubeconfig: Option<&Path>,
-) -> Result<TrialRuns, TrialRefusal> {
-    let ended =
-        |signal: Signal| (ExitStatus::Signal(signal), format!("interrupted by {signal}: nothing was made"));
-    let mut end: ShutdownRequest = Box::pin(
-        session
-            .signals
-            .end()
-            .map_err(|error| (ExitStatus::Usage, format!("signals cannot be heard: {error}")))?,
-    );
+) -> Result<TrialRuns, CliError> {
+    let mut shutdown: ShutdownRequest = Box::pin(shutdown_signal(session)?);
     let trial = new_run_id()[..8].to_owned();
-    // hexadecimal digits, drawn by chance
+    // the ID is random and hexadecimal
     let seed = session.connection.seed().or_else(|| u64::from_str_radix(&trial, 16).ok()).unwrap_or_default();
     let prepared = prepare(session, args, kubeconfig, &trial, seed);
-    let mut under_way = tokio::select! {
+    let mut runner = tokio::select! {
         prepared = prepared => prepared?,
-        signal = &mut end => return Err(ended(signal)),
-    };
-    let mut exit = match under_way.all(&mut end, seed).await {
-        Ok(()) => ExitStatus::Fine,
-        Err((exit, why)) => {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Error, sanitize(&why)));
-            exit
+        signal = &mut shutdown => {
+            let mut error = interrupted(signal);
+            error.message += "; nothing was created";
+            return Err(error);
         }
     };
-    if let Err(why) = under_way.clean_up(matches!(exit, ExitStatus::Signal(_))).await {
-        session.terminal.say(&ConsoleLine::note(LineLevel::Error, sanitize(&why)));
+    let mut exit = match Box::pin(runner.run_schedule(&mut shutdown, seed)).await {
+        Ok(()) => ExitStatus::Fine,
+        Err(error) => {
+            let status = error.status;
+            session.terminal.say(&sanitized(error).line());
+            status
+        }
+    };
+    if let Err(error) = runner.clean_up(matches!(exit, ExitStatus::Signal(_))).await {
+        session.terminal.say(&sanitized(error).line());
         exit = exit.worst(ExitStatus::RollbackIncomplete);
     }
-    Ok(TrialRuns { records: under_way.records, exit })
+    Ok(TrialRuns { records: runner.records, exit })
 }
 
 async fn prepare<'a>(
@@ -110,266 +107,271 @@ async fn prepare<'a>(
     kubeconfig: Option<&'a Path>,
     trial: &str,
     seed: u64,
-) -> Result<TrialRunner<'a>, TrialRefusal> {
-    let surroundings = RunContext::read(session, &args.variables, kubeconfig);
-    let surroundings = surroundings.map_err(|error| (error.status, error.message))?;
-    let read = read(session, args, &surroundings).await?;
-    let cluster = reach(&surroundings).await?;
-    let within = if args.in_place { cluster.namespace.clone() } else { namespace(trial, Arm::Before, 1) };
-    check_bounds(session, args, &surroundings, &read, &within)?;
-    let note = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
-    note(format!("cluster: {} ({})", cluster.address, cluster.source));
-    let stage = TrialCluster::new(cluster.clone(), trial.to_owned());
-    let deployed = resolve(&stage, &read.manifests).await?;
-    let standing = if args.in_place {
-        let all = [deployed.of(Arm::Before), deployed.of(Arm::After)].concat();
-        let standing = stage.standing(&within, &all).await;
-        Some(standing.map_err(|error| (ExitStatus::Unreachable, error))?)
+) -> Result<TrialRunner<'a>, CliError> {
+    let context = RunContext::read(session, &args.variables, kubeconfig)?;
+    let inputs = read_inputs(session, args, &context).await?;
+    let client = connect(&context).await?;
+    let namespace =
+        if args.in_place { client.namespace.clone() } else { run_namespace(trial, Arm::Before, 1) };
+    check_isolation(session, args, &context, &inputs, &namespace)?;
+    let log = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+    log(format!("cluster: {} ({})", client.address, client.source));
+    let cluster = TrialCluster::new(client.clone(), trial.to_owned());
+    let manifests = resolve_manifests(&cluster, &inputs.manifests).await?;
+    let backup = if args.in_place {
+        let all = [manifests.for_arm(Arm::Before), manifests.for_arm(Arm::After)].concat();
+        let backup = cluster.capture_backup(&namespace, &all).await;
+        Some(backup.map_err(|error| CliError::from(error).with_status(ExitStatus::Unreachable))?)
     } else {
         None
     };
     let content = TrialStateContent {
         schema: "kubectl-chaos/trial/v1",
         trial: trial.to_owned(),
-        experiment_hash: read.hash,
-        cluster: cluster.address.clone(),
-        context: cluster.context.clone(),
+        experiment_hash: inputs.hash,
+        cluster: client.address.clone(),
+        context: client.context.clone(),
         embedded: args.embedded,
         seed,
         state: TrialProgress::Running,
         common: Vec::new(),
         namespaces: Vec::new(),
-        in_place: standing.as_ref().map(|standing| InPlaceState {
-            namespace: standing.namespace().to_owned(),
-            secret: standing.name(),
-            digest: standing.digest().to_owned(),
-            changes: standing.shown(),
+        in_place: backup.as_ref().map(|backup| InPlaceState {
+            namespace: backup.namespace().to_owned(),
+            secret: backup.secret_name(),
+            digest: backup.digest().to_owned(),
+            changes: backup.describe_changes(),
         }),
     };
-    let file =
-        TrialStateFile::create(&args.output_dir, content).map_err(|error| (ExitStatus::Usage, error))?;
-    // every run reads the same one, whatever becomes of the source
+    let usage = |error: CliError| error.with_status(ExitStatus::Usage);
+    let state_file =
+        TrialStateFile::create(&args.output_dir, content).map_err(|error| usage(error.into()))?;
+    // every run reads this copy, so later changes of the source have no effect
     let experiment = args.output_dir.join("experiment.json");
-    let text = serde_json::to_string_pretty(&read.experiment.document).unwrap_or_default() + "\n";
-    replace(&experiment, text.as_bytes()).map_err(|error| (ExitStatus::Usage, error_text(error)))?;
+    let text = serde_json::to_string_pretty(&inputs.experiment.document).unwrap_or_default() + "\n";
+    replace(&experiment, text.as_bytes()).map_err(|error| usage(error.into()))?;
     let (records, became_ready) = (Vec::new(), BTreeMap::new());
-    let under_way = TrialRunner {
+    let runner = TrialRunner {
         session,
         args,
         kubeconfig,
-        stage,
-        deployed,
-        standing,
-        file,
+        cluster,
+        manifests,
+        backup,
+        state_file,
         experiment,
         records,
         became_ready,
     };
-    Ok(under_way)
+    Ok(runner)
 }
 
-/// The namespace of a run.
-fn namespace(trial: &str, arm: Arm, repeat: u32) -> String {
+/// Returns the name of the namespace of a run.
+fn run_namespace(trial: &str, arm: Arm, repeat: u32) -> String {
     format!("chaos-trial-{trial}-{}-{repeat}", arm.name())
 }
 
+/// Adds the operation and its object to an error of the cluster. The exit status says that the cluster refuses.
+fn refused(verb: &'static str, object: impl Into<String>) -> impl FnOnce(trial::Error) -> CliError {
+    move |error| CliError::from(error.of_object(verb, object)).with_status(ExitStatus::Unreachable)
+}
+
 impl TrialRunner<'_> {
-    fn note(&self, text: &str) {
+    fn log(&self, text: &str) {
         self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, sanitize(text)));
     }
 
-    fn write(&self) -> Result<(), TrialRefusal> {
-        self.file.write().map_err(|error| (ExitStatus::NotWritten, error))
+    fn warn(&self, text: &str) {
+        self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(text)));
     }
 
-    /// Every run. An error says why no more of them make sense.
-    async fn all(&mut self, end: &mut ShutdownRequest, seed: u64) -> Result<(), TrialRefusal> {
-        let runs = order(self.args.repeat, seed);
-        self.note(&format!(
-            "trial {}: {} runs, {} of each arm, seed {seed}; everything goes to {}",
-            self.file.content.trial,
+    fn save_state(&self) -> Result<(), CliError> {
+        self.state_file.write().map_err(|error| CliError::from(error).with_status(ExitStatus::NotWritten))
+    }
+
+    /// Executes all runs. An error stops the trial.
+    async fn run_schedule(&mut self, shutdown: &mut ShutdownRequest, seed: u64) -> Result<(), CliError> {
+        let runs = schedule_runs(self.args.repeat, seed);
+        self.log(&format!(
+            "trial {}: {} runs, {} per arm, seed {seed}; output directory {}",
+            self.state_file.content.trial,
             runs.len(),
             self.args.repeat,
             self.args.output_dir.display()
         ));
-        self.common(end).await?;
-        self.keep(end).await?;
+        self.create_cluster_scoped(shutdown).await?;
+        self.save_backup(shutdown).await?;
         let count = runs.len();
         for (number, (arm, repeat)) in runs.into_iter().enumerate() {
-            if let Some(standing) = &self.standing {
-                let name = standing.namespace().to_owned();
-                self.note(&format!("run {} of {count}: {}, in place", number + 1, arm.name()));
-                let unready = unless(end, self.replace(&name, arm)).await?;
-                self.run(end, &name, (arm, repeat), unready).await?;
-                if self.is_hopeless(arm) {
+            if let Some(backup) = &self.backup {
+                let name = backup.namespace().to_owned();
+                self.log(&format!("run {} of {count}: {}, in place", number + 1, arm.name()));
+                let not_ready = or_interrupted(shutdown, self.deploy_in_place(&name, arm)).await?;
+                self.execute_run(shutdown, &name, (arm, repeat), not_ready).await?;
+                if self.should_abandon(arm) {
                     break;
                 }
                 continue;
             }
-            let name = namespace(&self.file.content.trial, arm, repeat);
-            self.note(&format!("run {} of {count}: {}, in the namespace {name}", number + 1, arm.name()));
-            let place = TrialNamespace { name: name.clone(), arm: arm.name(), repeat, removed: false };
-            self.file.content.namespaces.push(place);
-            self.write()?;
-            let unready = unless(end, self.fill(&name, arm)).await?;
-            self.run(end, &name, (arm, repeat), unready).await?;
-            unless(end, self.empty()).await?;
-            if self.is_hopeless(arm) {
+            let name = run_namespace(&self.state_file.content.trial, arm, repeat);
+            self.log(&format!("run {} of {count}: {}, in namespace {name}", number + 1, arm.name()));
+            let namespace = TrialNamespace { name: name.clone(), arm: arm.name(), repeat, removed: false };
+            self.state_file.content.namespaces.push(namespace);
+            self.save_state()?;
+            let not_ready = or_interrupted(shutdown, self.deploy_namespace(&name, arm)).await?;
+            self.execute_run(shutdown, &name, (arm, repeat), not_ready).await?;
+            or_interrupted(shutdown, self.delete_run_namespaces()).await?;
+            if self.should_abandon(arm) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Whether no more runs make sense, as this arm does not become ready.
-    fn is_hopeless(&self, arm: Arm) -> bool {
+    /// Whether the trial stops because the first runs of this arm were not ready.
+    fn should_abandon(&self, arm: Arm) -> bool {
         let ready = self.became_ready.get(arm.name()).map(Vec::as_slice).unwrap_or_default();
-        let is_so = ready.len() >= HOPELESS && ready[..HOPELESS].iter().all(|ready| !ready);
+        let abandon =
+            ready.len() >= MAX_NOT_READY_RUNS && ready[..MAX_NOT_READY_RUNS].iter().all(|ready| !ready);
         let left = (2 * self.args.repeat as usize).saturating_sub(self.records.len());
-        if is_so && left > 0 {
-            let arm = arm.name();
-            let runs =
-                if left == 1 { "the last run is".to_owned() } else { format!("the other {left} runs are") };
-            let text = format!("{arm} did not become ready in its first {HOPELESS} runs: {runs} left out");
-            self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
+        if abandon && left > 0 {
+            let runs = if left == 1 { "run" } else { "runs" };
+            self.warn(&format!(
+                "{} was not ready in its first {MAX_NOT_READY_RUNS} runs; skipping the remaining {left} {runs}",
+                arm.name()
+            ));
         }
-        is_so
+        abandon
     }
 
-    /// Things of the whole cluster, which both arms share.
-    async fn common(&mut self, end: &mut ShutdownRequest) -> Result<(), TrialRefusal> {
-        let refused = |error: String| (ExitStatus::Unreachable, error);
-        let all: Vec<_> = self.deployed.of_the_cluster.iter().collect();
-        let intent = unless(end, async { self.stage.of_the_cluster(&all).await.map_err(refused) }).await?;
-        let told = |target: crate::mutation::Target| format!("{} {}", target.kind, target.name);
-        self.file.content.common = intent.targets().into_iter().map(told).collect();
-        self.write()?;
-        unless(end, async { self.stage.make(intent).await.map_err(refused) }).await
+    /// Creates the cluster-scoped objects that both arms share.
+    async fn create_cluster_scoped(&mut self, shutdown: &mut ShutdownRequest) -> Result<(), CliError> {
+        let unreachable = |error: trial::Error| CliError::from(error).with_status(ExitStatus::Unreachable);
+        let all: Vec<_> = self.manifests.cluster_scoped.iter().collect();
+        let planned = self.cluster.cluster_scoped_plan(&all);
+        let plan = or_interrupted(shutdown, async { planned.await.map_err(unreachable) }).await?;
+        let object = |target: crate::mutation::Target| format!("{} {}", target.kind, target.name);
+        self.state_file.content.common = plan.targets().into_iter().map(object).collect();
+        self.save_state()?;
+        or_interrupted(shutdown, async { self.cluster.apply(plan).await.map_err(unreachable) }).await
     }
 
-    /// Keeps what stands where a trial in place puts its own, before anything of it is touched.
-    async fn keep(&self, end: &mut ShutdownRequest) -> Result<(), TrialRefusal> {
-        let Some(standing) = &self.standing else { return Ok(()) };
-        self.note(&format!(
-            "in the namespace {} it {}, and puts back what stands there",
-            standing.namespace(),
-            standing.shown().join(", ")
+    /// Saves the originals of a trial in place before it changes them.
+    async fn save_backup(&self, shutdown: &mut ShutdownRequest) -> Result<(), CliError> {
+        let Some(backup) = &self.backup else { return Ok(()) };
+        self.log(&format!(
+            "in namespace {}: {}; originals will be restored",
+            backup.namespace(),
+            backup.describe_changes().join(", ")
         ));
-        unless(end, async {
-            let kept = self.stage.make(standing.keep()).await;
-            kept.map_err(|error| {
-                (ExitStatus::Unreachable, format!("what stands there could not be kept: {error}"))
-            })
-        })
-        .await
+        let saved = self.cluster.apply(backup.creation_plan());
+        let name = format!("backup Secret {}", backup.secret_name());
+        or_interrupted(shutdown, async { saved.await.map_err(refused("create", name)) }).await
     }
 
-    /// Puts an arm where something stands: what belongs to the other arm alone becomes what it was.
-    async fn replace(&self, name: &str, arm: Arm) -> Result<NotReady, TrialRefusal> {
-        let Some(standing) = &self.standing else { return Ok(None) };
-        let refused = |error: String| (ExitStatus::Unreachable, error);
-        let objects = self.deployed.of(arm);
+    /// Deploys an arm in place, after it restores the objects that only the other arm changes.
+    async fn deploy_in_place(&self, name: &str, arm: Arm) -> Result<NotReady, CliError> {
+        let Some(backup) = &self.backup else { return Ok(None) };
+        let manifests = self.manifests.for_arm(arm);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let own: BTreeSet<Workload> = objects
+        let own: BTreeSet<Workload> = manifests
             .iter()
-            .map(|one| (one.known.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
+            .map(|one| (one.kind.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"])))
             .collect();
-        restore(&self.stage, standing, &own).await.map_err(refused)?;
-        let applied = self.stage.make(standing.objects(&objects)).await;
-        applied.map_err(|error| {
-            refused(format!("the manifests of {} could not be applied: {error}", arm.name()))
-        })?;
-        Ok(self.unready(name, arm, Some(&own)).await)
+        restore_with_retry(&self.cluster, backup, &own).await.map_err(refused("restore", "the originals"))?;
+        let applied = self.cluster.apply(backup.application_plan(&manifests)).await;
+        applied.map_err(refused("apply", format!("the manifests of {}", arm.name())))?;
+        Ok(self.wait_until_ready(name, arm, Some(&own)).await)
     }
 
-    /// Waits until everything in a namespace, or these workloads, are complete.
-    async fn unready(&self, name: &str, arm: Arm, only: Option<&BTreeSet<Workload>>) -> NotReady {
-        let ready = self.stage.ready(name, only, self.args.ready_timeout).await;
-        ready.err().map(|error| format!("{} did not become ready: {error}", arm.name()))
+    /// Waits until everything in a namespace, or these workloads, are ready.
+    async fn wait_until_ready(&self, name: &str, arm: Arm, only: Option<&BTreeSet<Workload>>) -> NotReady {
+        let ready = self.cluster.wait_until_ready(name, only, self.args.ready_timeout).await;
+        ready.err().map(|error| format!("{}: {}", arm.name(), message_chain(&error)))
     }
 
-    /// Makes the namespace of a run and what is in it, and waits until that is complete.
-    async fn fill(&self, name: &str, arm: Arm) -> Result<NotReady, TrialRefusal> {
-        let refused = |what: &str, error: String| (ExitStatus::Unreachable, format!("{what}: {error}"));
-        let made = self.stage.make(self.stage.namespace(name, arm.name())).await;
-        made.map_err(|error| refused(&format!("the namespace {name} could not be made"), error))?;
-        let objects = TrialCluster::objects(&self.deployed.of(arm), name);
-        let applied = self.stage.make(objects).await;
-        applied.map_err(|error| {
-            refused(&format!("the manifests of {} could not be applied", arm.name()), error)
-        })?;
-        Ok(self.unready(name, arm, None).await)
+    /// Creates the namespace of a run with its objects, and waits until they are ready.
+    async fn deploy_namespace(&self, name: &str, arm: Arm) -> Result<NotReady, CliError> {
+        let created = self.cluster.apply(self.cluster.namespace_plan(name, arm.name())).await;
+        created.map_err(refused("create", format!("namespace {name}")))?;
+        let objects = TrialCluster::application_plan(&self.manifests.for_arm(arm), name);
+        let applied = self.cluster.apply(objects).await;
+        applied.map_err(refused("apply", format!("the manifests of {}", arm.name())))?;
+        Ok(self.wait_until_ready(name, arm, None).await)
     }
 
-    /// One run, and its journal; the journal alone where it cannot begin.
-    async fn run(
+    /// Executes one run; writes only a journal if its workloads are not ready.
+    async fn execute_run(
         &mut self,
-        end: &mut ShutdownRequest,
+        shutdown: &mut ShutdownRequest,
         name: &str,
         (arm, repeat): (Arm, u32),
-        unready: NotReady,
-    ) -> Result<(), TrialRefusal> {
+        not_ready: NotReady,
+    ) -> Result<(), CliError> {
         let path = self.args.output_dir.join(arm.name()).join(format!("journal-{repeat}.json"));
         let mut session = self.session.clone();
         session.connection = session.connection.within(name);
         session.environment.set(NAMESPACE_VARIABLE, name);
         session.run_id = new_run_id();
         session.terminal = session.terminal.quieter();
-        let objects = self.deployed.of(arm);
+        let manifests = self.manifests.for_arm(arm);
         let environment = Environment {
             arm: Some(arm.name().to_owned()),
             repeat: Some(repeat),
-            nodes: self.stage.nodes().await,
-            replicas: replicas(objects.iter().map(|one| &one.manifest.object)),
+            nodes: self.cluster.count_nodes().await,
+            replicas: replica_counts(manifests.iter().map(|one| &one.manifest.object)),
         };
-        let args = self.arguments(&path, environment);
-        self.became_ready.entry(arm.name()).or_default().push(unready.is_none());
-        let code = match unready {
+        let args = self.run_args(&path, environment);
+        self.became_ready.entry(arm.name()).or_default().push(not_ready.is_none());
+        let code = match not_ready {
             None => run::run_all(&session, &args, self.kubeconfig).await,
-            Some(why) => {
-                let written = Box::pin(run::not_begun(&session, &args, self.kubeconfig, why));
-                unless(end, async { Ok(written.await.err().unwrap_or(0)) }).await?
+            Some(reason) => {
+                let written = Box::pin(run::not_begun(&session, &args, self.kubeconfig, reason));
+                or_interrupted(shutdown, async { Ok(written.await.err().unwrap_or(0)) }).await?
             }
         };
         if let Some(signal) = signal_of(code) {
-            // where it began it is one of the runs, whatever is wrong with its journal
+            // an interrupted run is one of the runs, even if its journal cannot be read
             if path.exists()
-                && let Err((_, why)) = self.take(&path, arm)
+                && let Err(error) = self.read_journal(&path, arm)
             {
-                self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(&why)));
+                self.warn(&error.message);
             }
-            return Err((ExitStatus::Signal(signal), format!("interrupted by {signal}")));
+            return Err(interrupted(signal));
         }
-        // one that did not begin says the same of all that would follow
-        let ended = [ExitStatus::Usage, ExitStatus::Invalid, ExitStatus::Unreachable]
+        // the same error would stop every other run
+        let status = [ExitStatus::Usage, ExitStatus::Invalid, ExitStatus::Unreachable]
             .into_iter()
-            .find(|exit| exit.code() == code);
-        if let Some(exit) = ended {
-            return Err((exit, format!("the run in {name} could not begin")));
+            .find(|status| status.code() == code);
+        if let Some(status) = status {
+            let message = format!("run in namespace {name} did not start");
+            return Err(CliError::new(ErrorCode::TrialCluster, message).with_status(status));
         }
-        self.take(&path, arm)
+        self.read_journal(&path, arm)
     }
 
-    /// Takes in the journal of a run.
-    fn take(&mut self, path: &Path, arm: Arm) -> Result<(), TrialRefusal> {
-        let unread = |error: String| (ExitStatus::NotWritten, error);
+    /// Reads the journal of a run.
+    fn read_journal(&mut self, path: &Path, arm: Arm) -> Result<(), CliError> {
+        let unreadable = |message: String| {
+            CliError::new(ErrorCode::JournalInvalid, message).with_status(ExitStatus::NotWritten)
+        };
         let text = std::fs::read_to_string(path)
-            .map_err(|error| unread(format!("{} cannot be read: {error}", path.display())))?;
-        let record =
-            Record::read(&path.display().to_string(), text).map_err(|error| unread(message_chain(&error)))?;
+            .map_err(|error| unreadable(format!("cannot read {}: {error}", path.display())))?;
+        let record = Record::read(&path.display().to_string(), text)
+            .map_err(|error| unreadable(message_chain(&error)))?;
         let own = record.content.extension.as_ref();
         let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
         let (verdict, reason) = (
             text(own.and_then(|own| own.verdict.as_ref().map(Keyword::as_str))),
             text(own.and_then(|own| own.reason.as_deref())),
         );
-        self.note(&format!("  {verdict}: {reason}"));
+        self.log(&format!("  {verdict}: {reason}"));
         self.records.push(TrialJournal { arm, record });
         Ok(())
     }
 
-    /// What `run` would be given on the command line.
-    fn arguments(&self, journal: &Path, environment: Environment) -> RunArgs {
+    /// Returns the arguments of `run` for one run.
+    fn run_args(&self, journal: &Path, environment: Environment) -> RunArgs {
         let args = self.args;
         let mut sampling = args.sampling.clone();
         sampling.sample.get_or_insert(None);
@@ -399,117 +401,126 @@ impl TrialRunner<'_> {
         }
     }
 
-    /// Removes what runs have left, and waits until it is gone: the next run is to meet nothing of it.
-    async fn empty(&mut self) -> Result<(), TrialRefusal> {
-        self.remove().await.map_err(|error| (ExitStatus::RollbackIncomplete, error))?;
-        if !self.stage.gone(GONE).await {
-            let text = format!(
-                "a namespace is still on its way out after {} s; the next run begins",
-                GONE.as_secs()
-            );
-            self.session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
+    /// Deletes the namespaces of earlier runs and waits, so that the next run is independent of them.
+    async fn delete_run_namespaces(&mut self) -> Result<(), CliError> {
+        self.delete_namespaces().await.map_err(cleanup_incomplete)?;
+        self.save_state()?;
+        if !self.cluster.wait_until_deleted(DELETION_TIMEOUT).await {
+            let seconds = DELETION_TIMEOUT.as_secs();
+            self.warn(&format!("namespace still terminating after {seconds} s; continuing"));
         }
         Ok(())
     }
 
-    /// Asks for the removal of the namespaces that are there.
-    async fn remove(&mut self) -> Result<(), String> {
-        let there: Vec<Metadata> = self.stage.namespaces().await?;
-        self.stage.make(TrialCluster::removal_of(&there)).await?;
-        for place in &mut self.file.content.namespaces {
-            place.removed |= there.iter().any(|one| one.name == place.name);
+    /// Requests the deletion of all namespaces of the trial.
+    async fn delete_namespaces(&mut self) -> Result<(), trial::Error> {
+        let existing: Vec<Metadata> = self.cluster.list_namespaces().await?;
+        self.cluster.apply(TrialCluster::namespace_deletion_plan(&existing)).await?;
+        for namespace in &mut self.state_file.content.namespaces {
+            namespace.removed |= existing.iter().any(|one| one.name == namespace.name);
         }
-        self.file.write()
+        Ok(())
     }
 
-    /// Removes everything that the trial made.
-    async fn clean_up(&mut self, in_haste: bool) -> Result<(), String> {
-        let settled = self.stage.settle(LAST_CHANGE).await;
-        let removed = self.remove_all(in_haste, settled).await.and_then(|()| {
-            let open = "a change that was asked for has no answer, and may come about yet".to_owned();
-            if settled { Ok(()) } else { Err(open) }
-        });
-        self.file.content.state = if removed.is_ok() { TrialProgress::Finished } else { TrialProgress::Left };
-        let written = self.file.write();
-        let trial = &self.file.content.trial;
-        removed.map_err(|why| {
-            format!(
-                "not everything is gone: {why}; `kubectl chaos recover {trial}` finds and removes the rest"
-            )
+    /// Deletes or restores everything that the trial changed.
+    async fn clean_up(&mut self, is_interrupted: bool) -> Result<(), CliError> {
+        let settled = self.cluster.wait_for_inflight(INFLIGHT_TIMEOUT).await;
+        let cleaned = self.delete_all(is_interrupted, settled).await;
+        let cleaned =
+            cleaned.and_then(|()| if settled { Ok(()) } else { Err(trial::Error::InFlight.into()) });
+        self.state_file.content.state =
+            if cleaned.is_ok() { TrialProgress::Finished } else { TrialProgress::CleanupIncomplete };
+        let saved = self.save_state();
+        let trial = &self.state_file.content.trial;
+        cleaned.map_err(|error| {
+            CliError::new(ErrorCode::TrialCleanup, format!("cleanup incomplete: {}", error.message))
+                .with_hint(format!("run `kubectl chaos recover {trial}`"))
         })?;
-        written
+        saved
     }
 
-    /// Removes the things of the whole cluster that both arms shared.
-    async fn remove_common(&self) -> Result<(), String> {
-        let kinds: Vec<_> = self.deployed.of_the_cluster.iter().map(|one| one.known.clone()).collect();
-        let common: Vec<(Resource, Metadata)> = self.stage.marked(&kinds).await?;
-        self.stage.make(TrialCluster::removal(&common)).await
+    /// Deletes the cluster-scoped objects that both arms share.
+    async fn delete_cluster_scoped(&self) -> Result<(), trial::Error> {
+        let kinds: Vec<_> = self.manifests.cluster_scoped.iter().map(|one| one.kind.clone()).collect();
+        let objects: Vec<(Resource, Metadata)> = self.cluster.list_cluster_scoped(&kinds).await?;
+        self.cluster.apply(TrialCluster::deletion_plan(&objects)).await
     }
 
-    async fn remove_all(&mut self, in_haste: bool, settled: bool) -> Result<(), String> {
-        let first = match &self.standing {
-            Some(standing) => put_back(&self.stage, standing, settled).await,
-            None => self.remove().await,
+    async fn delete_all(&mut self, is_interrupted: bool, settled: bool) -> Result<(), CliError> {
+        let first = match &self.backup {
+            Some(backup) => restore_backup(&self.cluster, backup, settled).await,
+            None => self.delete_namespaces().await,
         };
-        // what does not go well there keeps nothing else from going
-        let common = self.remove_common().await;
-        let failed: Vec<String> = [first, common].into_iter().filter_map(Result::err).collect();
-        if !failed.is_empty() || self.standing.is_some() {
-            return if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) };
+        // a failure must not prevent the remaining cleanup
+        let common = self.delete_cluster_scoped().await;
+        let mut failed: Vec<trial::Error> = [first, common].into_iter().filter_map(Result::err).collect();
+        match failed.len() {
+            0 => {}
+            1 => return Err(failed.remove(0).into()),
+            _ => return Err(trial::Error::Several(failed).into()),
         }
-        // a signal that ended the trial counts as much as one that comes now
-        let hurried =
-            self.session.signals.end().map_err(|error| format!("signals cannot be heard: {error}"))?;
-        let (gone, limit) = tokio::select! {
+        if self.backup.is_some() {
+            return Ok(());
+        }
+        // a signal that already ended the trial counts as much as a new one
+        let shutdown = shutdown_signal(self.session)?;
+        let (deleted, limit) = tokio::select! {
             biased;
-            () = async { if !in_haste { hurried.await; } } => (self.stage.gone(GONE_IN_HASTE).await, GONE_IN_HASTE),
-            gone = self.stage.gone(GONE) => (gone, GONE),
+            () = async { if !is_interrupted { shutdown.await; } } => {
+                let limit = INTERRUPTED_DELETION_TIMEOUT;
+                (self.cluster.wait_until_deleted(limit).await, limit)
+            }
+            deleted = self.cluster.wait_until_deleted(DELETION_TIMEOUT) => (deleted, DELETION_TIMEOUT),
         };
-        if gone {
+        if deleted {
             return Ok(());
         }
-        // whoever wants the program to end need not wait for what the cluster finishes by itself
-        let left = self.stage.namespaces().await?;
-        if limit == GONE_IN_HASTE && left.iter().all(|one| one.deletion_timestamp.is_some()) {
-            self.note("what was deployed is on its way out: the cluster removes it by itself");
+        // interrupted: do not wait for namespaces that are already terminating
+        let left = self.cluster.list_namespaces().await?;
+        let is_terminating = left.iter().all(|one| one.deletion_timestamp.is_some());
+        if limit == INTERRUPTED_DELETION_TIMEOUT && is_terminating {
+            self.log("namespaces are terminating; the cluster finishes the deletion");
             return Ok(());
         }
-        Err(format!("a namespace is still on its way out after {} s", limit.as_secs()))
+        Err(trial::Error::StillTerminating { seconds: limit.as_secs() }.into())
     }
 }
 
-/// Puts back what stood there, but for some of it.
-pub(super) async fn restore(
-    stage: &TrialCluster,
-    standing: &Backup,
-    but: &BTreeSet<Workload>,
-) -> Result<(), String> {
-    let mut tries = 0;
+fn cleanup_incomplete(error: trial::Error) -> CliError {
+    CliError::new(ErrorCode::TrialCleanup, message_chain(&error))
+}
+
+/// Restores the originals, except those of these workloads. Repeats on conflicts.
+pub(super) async fn restore_with_retry(
+    cluster: &TrialCluster,
+    backup: &Backup,
+    except: &BTreeSet<Workload>,
+) -> Result<(), trial::Error> {
+    let mut attempts = 0;
     loop {
-        tries += 1;
-        match stage.make(standing.put_back(but).await?).await {
-            // its controller wrote at the same moment
-            Err(error) if error.contains("(409)") && tries < TRIES => {}
-            made => return made,
+        attempts += 1;
+        match cluster.apply(backup.restoration_plan(except).await?).await {
+            // a controller changed the object at the same time
+            Err(error) if error.is_conflict() && attempts < MAX_RESTORE_ATTEMPTS => {}
+            applied => return applied,
         }
     }
 }
 
-/// Puts back what stood there, and forgets it if that will do.
-async fn put_back(stage: &TrialCluster, standing: &Backup, forget: bool) -> Result<(), String> {
-    restore(stage, standing, &BTreeSet::new()).await?;
-    if forget { stage.make(standing.forget().await?).await } else { Ok(()) }
+/// Restores the originals and, if `delete` is set, deletes the backup.
+async fn restore_backup(cluster: &TrialCluster, backup: &Backup, delete: bool) -> Result<(), trial::Error> {
+    restore_with_retry(cluster, backup, &BTreeSet::new()).await?;
+    if delete { cluster.apply(backup.deletion_plan().await?).await } else { Ok(()) }
 }
 
-/// Does something, unless somebody wants the program to end.
-async fn unless<T>(
-    end: &mut ShutdownRequest,
-    done: impl Future<Output = Result<T, TrialRefusal>>,
-) -> Result<T, TrialRefusal> {
+/// Awaits the work, or stops with an error when a signal arrives.
+async fn or_interrupted<T>(
+    shutdown: &mut ShutdownRequest,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     tokio::select! {
         biased;
-        signal = end => Err((ExitStatus::Signal(signal), format!("interrupted by {signal}"))),
-        done = done => done,
+        signal = shutdown => Err(interrupted(signal)),
+        result = work => result,
     }
 }

@@ -1,46 +1,90 @@
-//! What a trial is about to do, on disk before it does it: `trial.json`. Floor 3.
+//! State of a trial on disk: `trial.json`. It records each change before the trial applies it.
 //!
-//! Who cleans up after a trial that was killed finds its name there.
+//! `recover --from` reads it to clean up after a killed trial.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::error::error_text;
-use crate::cli::report_files::replace;
+use crate::cli::report_files::{WriteError, replace};
+use crate::error_code::{Coded, ErrorCode};
 
-/// The name of the file; a folder that has it was made by a trial.
-pub(in crate::cli) const NAME: &str = "trial.json";
+/// Name of the file; it identifies the directory of a trial.
+pub(in crate::cli) const FILE_NAME: &str = "trial.json";
 
-/// The file, and what it says.
+/// Error of the state file or its directory.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StateError {
+    #[error("cannot read {}", .path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot parse {}", .path.display())]
+    Parse {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{}: invalid trial ID '{trial}': expected hexadecimal digits", .path.display())]
+    InvalidTrial { path: PathBuf, trial: String },
+    #[error("cannot write directory {}", .dir.display())]
+    Directory {
+        dir: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("directory {} is not empty and not of a trial", .dir.display())]
+    ForeignDirectory { dir: PathBuf },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Coded for StateError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Directory { .. } | Self::Write(_) => ErrorCode::FileNotWritable,
+            _ => ErrorCode::TrialState,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::ForeignDirectory { .. } => Some("choose another --output-dir".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The file with its content.
 #[derive(Debug)]
 pub(super) struct TrialStateFile {
     path: PathBuf,
     pub(super) content: TrialStateContent,
 }
 
-/// What the file says.
 #[derive(Debug, Serialize)]
 pub(super) struct TrialStateContent {
     pub(super) schema: &'static str,
-    /// Tells trials apart; the label of everything that it makes has it.
+    /// Trial ID; the value of the label on everything that the trial creates.
     pub(super) trial: String,
     pub(super) experiment_hash: String,
     pub(super) cluster: String,
     pub(super) context: Option<String>,
-    /// Whether the cluster was part of the program, and went with it.
+    /// Whether the cluster was embedded and ended with the process.
     pub(super) embedded: bool,
     pub(super) seed: u64,
     pub(super) state: TrialProgress,
-    /// Things of the whole cluster: kind and name.
+    /// Cluster-scoped objects: kind and name.
     pub(super) common: Vec<String>,
     pub(super) namespaces: Vec<TrialNamespace>,
-    /// In place of namespaces: what is replaced or added, and the Secret that keeps what stood there.
+    /// For a trial in place: its changes, and the Secret with the backup.
     pub(super) in_place: Option<InPlaceState>,
 }
 
-/// What cleaning up takes of it.
+/// Part of the content that `recover` needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct RecoveredState {
     pub(super) trial: String,
@@ -53,94 +97,90 @@ pub(super) struct RecoveredState {
     pub(super) in_place: Option<InPlaceBackup>,
 }
 
-/// What cleaning up takes of a trial in place.
+/// Part of the in-place state that `recover` needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct InPlaceBackup {
     pub(super) namespace: String,
     pub(super) digest: Option<String>,
 }
 
-/// The longest file that a trial writes, and more.
-const MOST_BYTES: u64 = 10 * 1024 * 1024;
+/// Maximum size that is read; a trial writes less.
+const MAX_BYTES: u64 = 10 * 1024 * 1024;
 
 impl RecoveredState {
-    /// Reads the file of a folder; nothing where there is none. An error says why it cannot be used.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, String> {
-        let path = folder.join(NAME);
-        let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+    /// Reads the file of a directory; `None` if it does not exist.
+    pub(super) fn read(dir: &Path) -> Result<Option<Self>, StateError> {
+        let path = dir.join(FILE_NAME);
+        let failed = |source: io::Error| StateError::Read { path: path.clone(), source };
         let file = match std::fs::File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| failed(&error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
         };
         let mut text = String::new();
-        file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
-        let left: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-        // it becomes part of a selector
-        let fits = !left.trial.is_empty() && left.trial.chars().all(|c| c.is_ascii_hexdigit());
-        if fits { Ok(Some(left)) } else { Err(failed(&"its trial has a name that no trial has")) }
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+        let state: Self =
+            serde_json::from_str(&text).map_err(|source| StateError::Parse { path: path.clone(), source })?;
+        // the ID becomes part of a label selector
+        let is_id = !state.trial.is_empty() && state.trial.chars().all(|c| c.is_ascii_hexdigit());
+        if is_id { Ok(Some(state)) } else { Err(StateError::InvalidTrial { path, trial: state.trial }) }
     }
 }
 
-/// A trial in place.
+/// State of a trial in place.
 #[derive(Debug, Serialize)]
 pub(super) struct InPlaceState {
     pub(super) namespace: String,
     pub(super) secret: String,
-    /// The digest of what the Secret keeps: by it `recover` knows that it is still what the trial wrote.
+    /// Digest of the backup; it lets `recover` verify the Secret.
     pub(super) digest: String,
     pub(super) changes: Vec<String>,
 }
 
-/// How far a trial is.
+/// Progress of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum TrialProgress {
-    /// It goes on, or was killed.
+    /// In progress, or killed.
     Running,
-    /// Everything that it made is gone.
+    /// Everything is deleted or restored.
     Finished,
-    /// Something that it made may still be there.
-    Left,
+    /// Objects of the trial can still exist.
+    CleanupIncomplete,
 }
 
-/// A namespace.
 #[derive(Debug, Serialize)]
 pub(super) struct TrialNamespace {
     pub(super) name: String,
     pub(super) arm: &'static str,
     pub(super) repeat: u32,
-    /// Whether its removal was asked for, and taken.
+    /// Whether the API server accepted its deletion.
     pub(super) removed: bool,
 }
 
 impl TrialStateFile {
-    /// Makes the folder, and the file in it. A folder of an earlier trial is emptied first; any other that has
-    /// something in it is refused.
-    pub(super) fn create(folder: &Path, content: TrialStateContent) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("{} cannot be written: {error}", folder.display());
-        let is_used = folder.exists() && std::fs::read_dir(folder).map_err(failed)?.next().is_some();
-        if is_used && !folder.join(NAME).is_file() {
-            return Err(format!(
-                "{} has something in it that is of no trial: name another folder with --output-dir",
-                folder.display()
-            ));
+    /// Creates the directory and the file. Empties the directory of an earlier trial; refuses any other non-empty one.
+    pub(super) fn create(dir: &Path, content: TrialStateContent) -> Result<Self, StateError> {
+        let failed = |source: io::Error| StateError::Directory { dir: dir.to_owned(), source };
+        let is_used = dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some();
+        if is_used && !dir.join(FILE_NAME).is_file() {
+            return Err(StateError::ForeignDirectory { dir: dir.to_owned() });
         }
         if is_used {
-            std::fs::remove_dir_all(folder).map_err(failed)?;
+            std::fs::remove_dir_all(dir).map_err(failed)?;
         }
         for arm in ["before", "after"] {
-            std::fs::create_dir_all(folder.join(arm)).map_err(failed)?;
+            std::fs::create_dir_all(dir.join(arm)).map_err(failed)?;
         }
-        let file = Self { path: folder.join(NAME), content };
+        let file = Self { path: dir.join(FILE_NAME), content };
         file.write()?;
         Ok(file)
     }
 
-    /// Writes what it says now, whole or not at all.
-    pub(super) fn write(&self) -> Result<(), String> {
+    /// Replaces the file atomically with the current content.
+    pub(super) fn write(&self) -> Result<(), StateError> {
         let mut text = serde_json::to_string_pretty(&self.content).unwrap_or_default();
         text.push('\n');
-        replace(&self.path, text.as_bytes()).map_err(error_text)
+        Ok(replace(&self.path, text.as_bytes())?)
     }
 }
 
@@ -165,41 +205,42 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_of_trials_are_replaced() {
+    fn only_directories_of_trials_are_replaced() {
         let parent = tempfile::TempDir::new().unwrap();
-        let folder = parent.path().join("chaos-trial");
-        TrialStateFile::create(&folder, content()).unwrap();
-        std::fs::write(folder.join("before/journal-1.json"), "old").unwrap();
-        let mut again = TrialStateFile::create(&folder, content()).unwrap();
-        assert!(!folder.join("before/journal-1.json").exists());
+        let dir = parent.path().join("chaos-trial");
+        TrialStateFile::create(&dir, content()).unwrap();
+        std::fs::write(dir.join("before/journal-1.json"), "old").unwrap();
+        let mut again = TrialStateFile::create(&dir, content()).unwrap();
+        assert!(!dir.join("before/journal-1.json").exists());
         again.content.state = TrialProgress::Finished;
         again.write().unwrap();
-        assert!(std::fs::read_to_string(folder.join(NAME)).unwrap().contains("\"state\": \"finished\""));
-        std::fs::remove_file(folder.join(NAME)).unwrap();
-        std::fs::write(folder.join("mine"), "precious").unwrap();
-        assert!(TrialStateFile::create(&folder, content()).unwrap_err().contains("of no trial"));
-        assert!(folder.join("mine").exists());
+        assert!(std::fs::read_to_string(dir.join(FILE_NAME)).unwrap().contains("\"state\": \"finished\""));
+        std::fs::remove_file(dir.join(FILE_NAME)).unwrap();
+        std::fs::write(dir.join("mine"), "precious").unwrap();
+        let refused = TrialStateFile::create(&dir, content()).unwrap_err();
+        assert!(matches!(refused, StateError::ForeignDirectory { .. }), "{refused}");
+        assert!(dir.join("mine").exists());
     }
 
     #[test]
-    fn what_was_written_is_read_again() {
+    fn written_state_is_read_back() {
         let parent = tempfile::TempDir::new().unwrap();
-        let folder = parent.path().join("chaos-trial");
-        assert!(RecoveredState::read(&folder).unwrap().is_none());
+        let dir = parent.path().join("chaos-trial");
+        assert!(RecoveredState::read(&dir).unwrap().is_none());
         let mut file =
-            TrialStateFile::create(&folder, TrialStateContent { trial: "0a1b2c3d".to_owned(), ..content() })
+            TrialStateFile::create(&dir, TrialStateContent { trial: "0a1b2c3d".to_owned(), ..content() })
                 .unwrap();
-        let left = RecoveredState::read(&folder).unwrap().unwrap();
-        assert_eq!((left.trial.as_str(), left.state), ("0a1b2c3d", TrialProgress::Running));
+        let state = RecoveredState::read(&dir).unwrap().unwrap();
+        assert_eq!((state.trial.as_str(), state.state), ("0a1b2c3d", TrialProgress::Running));
         for name in ["", "a,b", "a=b", "../x", "*"] {
             file.content.trial = name.to_owned();
             file.write().unwrap();
             assert!(
-                RecoveredState::read(&folder).unwrap_err().contains("a name that no trial has"),
+                matches!(RecoveredState::read(&dir).unwrap_err(), StateError::InvalidTrial { .. }),
                 "{name}"
             );
         }
-        std::fs::write(folder.join(NAME), "{}").unwrap();
-        assert!(RecoveredState::read(&folder).unwrap_err().contains("trial.json cannot be read"));
+        std::fs::write(dir.join(FILE_NAME), "{}").unwrap();
+        assert!(matches!(RecoveredState::read(&dir).unwrap_err(), StateError::Parse { .. }));
     }
 }

@@ -1,26 +1,27 @@
-//! The header `Link`: where the next page is. Floor 1, pure.
+//! Header `Link`: the URL of the next page. Pure.
 
 use reqwest::header::{HeaderMap, LINK};
 
-/// The address of the next page; none where this one is the last.
-pub(super) fn next(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_of)
+/// Returns the URL of the next page.
+pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(parse_next)
 }
 
-fn next_of(header: &str) -> Option<String> {
+fn parse_next(header: &str) -> Option<String> {
     let mut rest = header;
     loop {
         let (_, opened) = rest.split_once('<')?;
         let (address, after) = opened.split_once('>')?;
-        // what is said of an address stands between it and the next one
-        let (said, next) =
-            after.split_once('<').map_or((after, ""), |(said, _)| (said, &after[said.len()..]));
+        // the parameters of a URL end at the next URL
+        let (parameters, next) = after
+            .split_once('<')
+            .map_or((after, ""), |(parameters, _)| (parameters, &after[parameters.len()..]));
         let is_next = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or_default();
             let mut kinds = value.trim().trim_end_matches(',').trim_matches('"').split_ascii_whitespace();
             name.trim().eq_ignore_ascii_case("rel") && kinds.any(|kind| kind.eq_ignore_ascii_case("next"))
         };
-        if said.trim().trim_end_matches(',').split(';').any(is_next) {
+        if parameters.trim().trim_end_matches(',').split(';').any(is_next) {
             return Some(address.to_owned());
         }
         rest = next;
@@ -32,9 +33,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_found_among_others() {
+    fn next_page_is_found_among_other_links() {
         let check = |header: &str, expected: Option<&str>| {
-            assert_eq!(next_of(header).as_deref(), expected, "{header}");
+            assert_eq!(parse_next(header).as_deref(), expected, "{header}");
         };
         check(
             "<https://h/a?page=2>; rel=\"next\", <https://h/a?page=9>; rel=\"last\"",

@@ -1,8 +1,9 @@
-//! The few endpoints of GitHub that are used: bounded answers, bounded patience, one host. Floor 1.
+//! Client of the GitHub API: bounded responses, bounded retries, one host.
 //!
-//! An error names the method, the path and the status, and never the token.
+//! An error names the method, the path and the status, never the token.
 
 mod link;
+mod refusal;
 mod retry;
 
 use std::fmt;
@@ -14,97 +15,131 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::Repository;
+use super::{Error, Repository};
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use retry::{RetryBudget, RetryDecision};
 
-/// The version of the API.
+/// Version of the API.
 const VERSION: &str = "2022-11-28";
-/// How long one request may take.
+/// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made.
+/// Time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A hundred comments of the greatest length, and something to spare.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// A hundred things each: nobody reads a pull request with more comments.
-const MOST_PAGES: usize = 100;
-/// How many things stand on a page.
+/// Maximum size of a response: 100 comments of maximum length fit.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum number of pages.
+const MAX_PAGES: usize = 100;
 const PER_PAGE: &str = "100";
-/// What stands where the token would.
+/// Replacement for the token in messages.
 const MASK: &str = "***";
 
-/// GitHub, as far as it is used.
+/// Client of the GitHub API.
 pub struct GithubApi {
     client: reqwest::Client,
     base: Url,
     token: String,
     authorization: HeaderValue,
-    patience: RetryBudget,
+    retry_budget: RetryBudget,
 }
 
-/// Why something was not done.
+/// Error of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiFailure {
-    /// `GET`, `POST`, `PATCH`.
+pub struct RequestError {
     pub method: String,
-    /// The path, without a query.
+    /// Path of the URL, without the query.
     pub path: String,
-    /// What kind of thing happened.
-    pub trouble: ApiFailureKind,
-    /// What GitHub says of it. May be anybody's.
-    pub said: String,
+    pub kind: RequestErrorKind,
+    /// Message of GitHub; untrusted.
+    pub message: String,
 }
 
-/// What kind of thing happened.
+/// Kind of a request error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiFailureKind {
-    /// It cannot be reached, or broke off.
+pub enum RequestErrorKind {
+    /// No connection, or the connection broke.
     Unreachable,
-    /// It says no, or that it cannot.
+    /// Error status without a more specific kind.
     Status(u16),
-    /// There were too many requests, for longer than is waited.
-    Limited,
-    /// The answer is none that is understood, or too large.
-    Senseless,
+    /// Status 403: the conversation of the pull request is locked.
+    Locked,
+    /// Rate limit exceeded for longer than the retry budget.
+    RateLimited,
+    /// Response that cannot be parsed, or is too large.
+    InvalidResponse,
 }
 
-impl ApiFailure {
-    /// The status, where there was one.
+impl RequestError {
     pub fn status(&self) -> Option<u16> {
-        match self.trouble {
-            ApiFailureKind::Status(status) => Some(status),
+        match self.kind {
+            RequestErrorKind::Status(status) => Some(status),
+            RequestErrorKind::Locked => Some(403),
             _ => None,
         }
     }
 
-    /// Whether it may have been done nevertheless.
-    pub fn is_unsure(&self) -> bool {
-        match self.trouble {
-            ApiFailureKind::Unreachable | ApiFailureKind::Senseless => true,
-            ApiFailureKind::Status(status) => status >= 500,
-            ApiFailureKind::Limited => false,
+    /// Whether the request may have taken effect.
+    pub fn is_ambiguous(&self) -> bool {
+        match self.kind {
+            RequestErrorKind::Unreachable | RequestErrorKind::InvalidResponse => true,
+            RequestErrorKind::Status(status) => status >= 500,
+            RequestErrorKind::Locked | RequestErrorKind::RateLimited => false,
         }
     }
 }
 
-impl fmt::Display for ApiFailure {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.path)?;
-        match self.trouble {
-            ApiFailureKind::Unreachable => write!(f, "GitHub cannot be reached")?,
-            ApiFailureKind::Status(status) => {
+        match (self.kind, self.status()) {
+            (_, Some(status)) => {
                 let phrase = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
                 write!(f, "{status} {}", phrase.unwrap_or_default())?;
             }
-            ApiFailureKind::Limited => write!(f, "there are too many requests")?,
-            ApiFailureKind::Senseless => write!(f, "the answer is not understood")?,
+            (RequestErrorKind::Unreachable, _) => write!(f, "cannot reach GitHub")?,
+            (RequestErrorKind::RateLimited, _) => write!(f, "rate limit exceeded")?,
+            _ => write!(f, "invalid response")?,
         }
-        if self.said.is_empty() { Ok(()) } else { write!(f, " ({})", self.said) }
+        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
     }
 }
 
-/// An answer.
+impl std::error::Error for RequestError {}
+
+impl Coded for RequestError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::GithubApi
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self.kind {
+            RequestErrorKind::Status(401) => {
+                "pass a valid token in GITHUB_TOKEN; this one is invalid or expired"
+            }
+            RequestErrorKind::Locked => "unlock the conversation of the pull request",
+            RequestErrorKind::Status(403) => {
+                "grant `permissions: pull-requests: write`; for forks and Dependabot publish with `on: workflow_run` \
+                 (docs/github.md)"
+            }
+            RequestErrorKind::Status(404) => {
+                "check the pull-request number and that the token can read it (`permissions: pull-requests: write`)"
+            }
+            RequestErrorKind::Status(410) => "enable issues and comments for the repository",
+            RequestErrorKind::Status(422) => return None,
+            RequestErrorKind::RateLimited => "run the job again later",
+            RequestErrorKind::Status(status) if status >= 500 => {
+                "run the job again later; GitHub has a problem"
+            }
+            RequestErrorKind::Unreachable => "check GITHUB_API_URL and the network of the runner",
+            RequestErrorKind::Status(_) | RequestErrorKind::InvalidResponse => {
+                "check that GITHUB_API_URL is the API of GitHub"
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
 struct GithubResponse {
     headers: HeaderMap,
     body: Vec<u8>,
@@ -112,74 +147,74 @@ struct GithubResponse {
 
 impl GithubApi {
     /// GitHub at that address, with that token. An error is about the token or the certificates.
-    pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, String> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| "the token has characters that no token has".to_owned())?;
+    pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, Error> {
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::InvalidToken)?;
         authorization.set_sensitive(true);
         let options = ClientOptions {
             connect_timeout: Some(CONNECT_TIMEOUT),
             timeout: Some(TIMEOUT),
-            // a token goes where it was meant to go, and nowhere else
+            // never follow redirects with the token
             stay: true,
             ..ClientOptions::default()
         };
-        let client = http_client::build(verification, options)?;
+        let client = http_client::build(verification, options).map_err(Error::Client)?;
         Ok(Self {
             client,
             base: base.clone(),
             token: token.to_owned(),
             authorization,
-            patience: RetryBudget::from(Instant::now()),
+            retry_budget: RetryBudget::new(Instant::now()),
         })
     }
 
-    /// Everything on all pages.
-    pub(super) async fn all<T: DeserializeOwned>(
+    /// Gets the items of all pages.
+    pub(super) async fn get_all<T: DeserializeOwned>(
         &self,
         repository: &Repository,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Vec<T>, ApiFailure> {
+    ) -> Result<Vec<T>, RequestError> {
         let mut url = self.url(repository, path);
         url.query_pairs_mut().extend_pairs(query).append_pair("per_page", PER_PAGE);
         let path = url.path().to_owned();
-        let failed = |said: &str| ApiFailure {
+        let failed = |message: &str| RequestError {
             method: "GET".to_owned(),
             path: path.clone(),
-            trouble: ApiFailureKind::Senseless,
-            said: said.to_owned(),
+            kind: RequestErrorKind::InvalidResponse,
+            message: message.to_owned(),
         };
-        let mut found = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.send(&Method::GET, &url, None).await?;
-            let page: Vec<T> = self.read(&Method::GET, &url, &answer.body)?;
-            found.extend(page);
-            let Some(next) = link::next(&answer.headers) else { return Ok(found) };
-            let next = Url::parse(&next).map_err(|_| failed("its next page has no address"))?;
+        let mut items = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let response = self.send(&Method::GET, &url, None).await?;
+            let page: Vec<T> = self.parse_body(&Method::GET, &url, &response.body)?;
+            items.extend(page);
+            let Some(next) = link::next_page(&response.headers) else { return Ok(items) };
+            let next = Url::parse(&next).map_err(|_| failed("invalid URL of the next page"))?;
             if next.origin() != self.base.origin() {
-                return Err(failed("its next page is on another host, which is not asked"));
+                return Err(failed("the next page is on another host"));
             }
             url = next;
         }
-        Err(failed("there are too many pages"))
+        Err(failed("too many pages"))
     }
 
-    /// Sends a document, and reads what comes of it.
-    pub(super) async fn change<T: DeserializeOwned>(
+    /// Sends a document and parses the response.
+    pub(super) async fn send_document<T: DeserializeOwned>(
         &self,
         method: Method,
         repository: &Repository,
         path: &[&str],
         body: &Json,
-    ) -> Result<T, ApiFailure> {
+    ) -> Result<T, RequestError> {
         let url = self.url(repository, path);
-        let answer = self.send(&method, &url, Some(body)).await?;
-        self.read(&method, &url, &answer.body)
+        let response = self.send(&method, &url, Some(body)).await?;
+        self.parse_body(&method, &url, &response.body)
     }
 
-    /// Waits before something is tried anew, if there is time for it.
-    pub(super) async fn pause(&self, tried: u32) -> bool {
-        match self.patience.pause(tried) {
+    /// Waits before the next attempt. Returns whether the retry budget allows one.
+    pub(super) async fn wait_before_retry(&self, attempts: u32) -> bool {
+        match self.retry_budget.backoff(attempts) {
             Some(time) => {
                 tokio::time::sleep(time).await;
                 true
@@ -196,70 +231,80 @@ impl GithubApi {
         url
     }
 
-    fn read<T: DeserializeOwned>(&self, method: &Method, url: &Url, body: &[u8]) -> Result<T, ApiFailure> {
-        serde_json::from_slice(body)
-            .map_err(|error| self.failure(method, url, ApiFailureKind::Senseless, &error.to_string()))
+    fn parse_body<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: &[u8],
+    ) -> Result<T, RequestError> {
+        serde_json::from_slice(body).map_err(|error| {
+            self.request_error(method, url, RequestErrorKind::InvalidResponse, &error.to_string())
+        })
     }
 
-    fn failure(&self, method: &Method, url: &Url, trouble: ApiFailureKind, said: &str) -> ApiFailure {
-        let said = said.replace(&self.token, MASK);
-        let said = said.trim().chars().take(300).collect();
-        ApiFailure { method: method.to_string(), path: url.path().to_owned(), trouble, said }
+    fn request_error(
+        &self,
+        method: &Method,
+        url: &Url,
+        kind: RequestErrorKind,
+        message: &str,
+    ) -> RequestError {
+        let message = message.replace(&self.token, MASK);
+        let message = message.trim().chars().take(300).collect();
+        RequestError { method: method.to_string(), path: url.path().to_owned(), kind, message }
     }
 
-    /// Sends a request, again where that is of use and cannot do it twice.
+    /// Sends a request. Retries it if that can help and cannot repeat an effect.
     async fn send(
         &self,
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<GithubResponse, ApiFailure> {
-        let again = *method != Method::POST;
-        let mut tried = 0;
+    ) -> Result<GithubResponse, RequestError> {
+        let is_idempotent = *method != Method::POST;
+        let mut attempts = 0;
         loop {
-            tried += 1;
-            let (failure, next) = match self.once(method, url, body).await {
-                Err((trouble, said)) => {
-                    let next = if again && trouble == ApiFailureKind::Unreachable {
-                        self.patience.pause(tried).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
+            attempts += 1;
+            let (error, decision) = match self.send_once(method, url, body).await {
+                Err((kind, message)) => {
+                    let wait = if is_idempotent && kind == RequestErrorKind::Unreachable {
+                        self.retry_budget.backoff(attempts)
                     } else {
-                        RetryDecision::GiveUp
+                        None
                     };
-                    (self.failure(method, url, trouble, &said), next)
+                    (
+                        self.request_error(method, url, kind, &message),
+                        wait.map_or(RetryDecision::GiveUp, RetryDecision::Wait),
+                    )
                 }
-                Ok((status, answer)) if status.is_success() => return Ok(answer),
-                Ok((status, answer)) => {
-                    let said = said(&answer.body);
-                    let limited = retry::is_limited(status, &answer.headers, &said);
-                    let trouble = if limited {
-                        ApiFailureKind::Limited
-                    } else {
-                        ApiFailureKind::Status(status.as_u16())
-                    };
-                    let next = self.patience.next(status, &answer.headers, &said, tried, again);
-                    (self.failure(method, url, trouble, &said), next)
+                Ok((status, response)) if status.is_success() => return Ok(response),
+                Ok((status, response)) => {
+                    let message = error_message(&response.body);
+                    let kind = refusal::classify(status, &response.headers, &message);
+                    let decision = self.retry_budget.decide(kind, &response.headers, attempts, is_idempotent);
+                    (self.request_error(method, url, kind, &message), decision)
                 }
             };
-            match next {
+            match decision {
                 RetryDecision::Wait(time) => tokio::time::sleep(time).await,
-                RetryDecision::GiveUp => return Err(failure),
+                RetryDecision::GiveUp => return Err(error),
             }
         }
     }
 
-    async fn once(
+    async fn send_once(
         &self,
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<(StatusCode, GithubResponse), (ApiFailureKind, String)> {
-        let broken = |error: reqwest::Error| (ApiFailureKind::Unreachable, describe(&error.without_url()));
+    ) -> Result<(StatusCode, GithubResponse), (RequestErrorKind, String)> {
+        let broken = |error: reqwest::Error| (RequestErrorKind::Unreachable, describe(&error.without_url()));
         let mut response = self.request(method, url, body).send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if bytes.len() + chunk.len() > MOST_BYTES {
-                return Err((ApiFailureKind::Senseless, "it is too large".to_owned()));
+            if bytes.len() + chunk.len() > MAX_BYTES {
+                return Err((RequestErrorKind::InvalidResponse, "response too large".to_owned()));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -280,8 +325,8 @@ impl GithubApi {
     }
 }
 
-/// What GitHub says of an error: its message, else the beginning of what it sent.
-fn said(body: &[u8]) -> String {
+/// Returns the message of an error response, or the beginning of its body.
+fn error_message(body: &[u8]) -> String {
     let document: Option<Json> = serde_json::from_slice(body).ok();
     let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
     let text =
@@ -298,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_stand_below_that_of_the_api() {
+    fn urls_extend_the_path_of_the_api() {
         let repository = Repository::parse("shop/web").unwrap();
         let check = |base: &str, expected: &str| {
             let url = api(base).url(&repository, &["issues", "5", "comments"]);
@@ -310,20 +355,21 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_everything_but_the_token() {
+    fn error_masks_the_token() {
         let api = api("https://h");
         let url = Url::parse("https://h/repos/a/b?head=x").unwrap();
-        let failure = api.failure(&Method::GET, &url, ApiFailureKind::Status(404), "Not Found, tok-en\n");
+        let failure =
+            api.request_error(&Method::GET, &url, RequestErrorKind::Status(404), "Not Found, tok-en\n");
         assert_eq!(failure.to_string(), "GET /repos/a/b: 404 Not Found (Not Found, ***)");
-        let failure = api.failure(&Method::POST, &url, ApiFailureKind::Limited, "");
-        assert_eq!(failure.to_string(), "POST /repos/a/b: there are too many requests");
+        let failure = api.request_error(&Method::POST, &url, RequestErrorKind::RateLimited, "");
+        assert_eq!(failure.to_string(), "POST /repos/a/b: rate limit exceeded");
         assert!(GithubApi::new(&url, "a\nb", &Verification::Full).is_err());
     }
 
     #[test]
-    fn messages_are_found_and_cut() {
-        assert_eq!(said(br#"{"message": "no", "documentation_url": "u"}"#), "no");
-        assert_eq!(said(b"<html>"), "<html>");
-        assert_eq!(said(&vec![b'x'; 10_000]).len(), 300);
+    fn error_message_is_found_and_truncated() {
+        assert_eq!(error_message(br#"{"message": "no", "documentation_url": "u"}"#), "no");
+        assert_eq!(error_message(b"<html>"), "<html>");
+        assert_eq!(error_message(&vec![b'x'; 10_000]).len(), 300);
     }
 }

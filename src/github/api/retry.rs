@@ -1,68 +1,66 @@
-//! When a request is sent again, and how long is waited before: decided by the answer. Floor 1, pure.
+//! Decides whether a request is retried, and when. Pure.
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use super::RequestErrorKind;
 use crate::clock::Timestamp;
 
-/// How often a request is sent in all.
-const TRIES: u32 = 4;
-/// How long everything together may wait.
-const LONGEST: Duration = Duration::from_secs(150);
-/// How long is waited before the second try; before every further one twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// How long is waited where there were too many requests and it is not said for how long.
-const LIMITED: Duration = Duration::from_secs(60);
+const MAX_ATTEMPTS: u32 = 4;
+/// Total waiting time of a client.
+const MAX_WAIT: Duration = Duration::from_secs(150);
+/// Wait before the second attempt; it doubles with every further one.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
+/// Wait after a rate limit without a stated time, as GitHub recommends.
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
-/// What to do after an answer that is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryDecision {
-    /// Wait so long, and send it again.
+    /// Wait, then send the request again.
     Wait(Duration),
-    /// Nothing.
     GiveUp,
 }
 
-/// How long is waited for GitHub, in all.
+/// Deadline for all retries of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryBudget {
     until: Instant,
 }
 
 impl RetryBudget {
-    /// From that moment on.
-    pub(super) fn from(begin: Instant) -> Self {
-        Self { until: begin + LONGEST }
+    pub(super) fn new(begin: Instant) -> Self {
+        Self { until: begin + MAX_WAIT }
     }
 
-    /// How long to wait after so many tries; nothing where there is no point in one more.
-    pub(super) fn pause(self, tried: u32) -> Option<Duration> {
-        let pause = FIRST_PAUSE * 2_u32.pow(tried.clamp(1, TRIES) - 1);
-        (tried < TRIES).then_some(pause).filter(|pause| self.allows(*pause))
+    /// Returns the wait after an attempt; `None` if no other attempt is allowed.
+    pub(super) fn backoff(self, attempts: u32) -> Option<Duration> {
+        let pause = INITIAL_BACKOFF * 2_u32.pow(attempts.clamp(1, MAX_ATTEMPTS) - 1);
+        (attempts < MAX_ATTEMPTS).then_some(pause).filter(|pause| self.allows(*pause))
     }
 
-    /// What to do after an error. Only where it is known that nothing was done, or that doing it again does nothing
-    /// more, a request is sent again.
-    pub(super) fn next(
+    /// Decides after an error response. A request is retried only if it had no effect, or if repeating it has no
+    /// further effect.
+    pub(super) fn decide(
         self,
-        status: StatusCode,
+        kind: RequestErrorKind,
         headers: &HeaderMap,
-        said: &str,
-        tried: u32,
-        again: bool,
+        attempts: u32,
+        is_idempotent: bool,
     ) -> RetryDecision {
-        let asked = retry_after(headers);
-        let pause = if is_limited(status, headers, said) {
-            asked.or_else(|| until_reset(headers)).or(Some(LIMITED)).filter(|_| tried < TRIES)
-        } else if status.is_server_error() && again {
-            let pause = self.pause(tried);
-            pause.map(|pause| asked.map_or(pause, |asked| asked.max(pause)))
-        } else {
-            None
+        let requested = retry_after(headers);
+        let wait = match kind {
+            RequestErrorKind::RateLimited => requested
+                .or_else(|| until_reset(headers))
+                .or(Some(RATE_LIMIT_WAIT))
+                .filter(|_| attempts < MAX_ATTEMPTS),
+            RequestErrorKind::Status(status) if status >= 500 && is_idempotent => {
+                let backoff = self.backoff(attempts);
+                backoff.map(|backoff| requested.map_or(backoff, |requested| requested.max(backoff)))
+            }
+            _ => None,
         };
-        pause.filter(|pause| self.allows(*pause)).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
+        wait.filter(|wait| self.allows(*wait)).map_or(RetryDecision::GiveUp, RetryDecision::Wait)
     }
 
     fn allows(self, pause: Duration) -> bool {
@@ -70,23 +68,11 @@ impl RetryBudget {
     }
 }
 
-/// Whether there were too many requests. A plain 403 is a refusal.
-pub(super) fn is_limited(status: StatusCode, headers: &HeaderMap, said: &str) -> bool {
-    let spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
-    match status {
-        StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::FORBIDDEN => {
-            spent || headers.contains_key(RETRY_AFTER) || said.to_lowercase().contains("rate limit")
-        }
-        _ => false,
-    }
-}
-
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// How long it takes until there may be requests again.
+/// Returns the time until the rate limit resets.
 fn until_reset(headers: &HeaderMap) -> Option<Duration> {
     let moment: f64 = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim().parse().ok()?;
     Duration::try_from_secs_f64((moment - Timestamp::now().as_seconds()).max(1.0)).ok()
@@ -101,48 +87,44 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_sent_again_where_that_is_of_use() {
-        let patience = RetryBudget::from(Instant::now());
-        let check = |status: u16,
+    fn retry_decision_depends_on_kind_and_headers() {
+        let budget = RetryBudget::new(Instant::now());
+        let check = |kind: RequestErrorKind,
                      pairs: &[(&'static str, &str)],
-                     said: &str,
-                     tried: u32,
-                     again: bool,
+                     attempts: u32,
+                     is_idempotent: bool,
                      millis: u64| {
-            let next =
-                patience.next(StatusCode::from_u16(status).unwrap(), &headers(pairs), said, tried, again);
+            let decision = budget.decide(kind, &headers(pairs), attempts, is_idempotent);
             let expected = if millis == 0 {
                 RetryDecision::GiveUp
             } else {
                 RetryDecision::Wait(Duration::from_millis(millis))
             };
-            assert_eq!(next, expected, "{status} {pairs:?} {said} {tried} {again}");
+            assert_eq!(decision, expected, "{kind:?} {pairs:?} {attempts} {is_idempotent}");
         };
-        check(502, &[], "", 1, true, 500);
-        check(502, &[], "", 3, true, 2_000);
-        check(502, &[], "", 4, true, 0);
-        check(502, &[], "", 1, false, 0);
-        check(503, &[("retry-after", "3")], "", 1, true, 3_000);
-        check(429, &[("retry-after", "3")], "", 1, false, 3_000);
-        check(429, &[], "", 1, false, 60_000);
-        check(429, &[("retry-after", "3")], "", 4, false, 0);
-        check(429, &[("retry-after", "3600")], "", 1, true, 0);
-        check(429, &[("retry-after", "18446744073709551615")], "", 1, true, 0);
-        check(403, &[("retry-after", "1")], "", 1, true, 1_000);
-        check(403, &[("x-ratelimit-remaining", "0")], "", 1, true, 60_000);
-        check(403, &[], "You have exceeded a secondary rate limit", 1, true, 60_000);
-        check(403, &[("x-ratelimit-remaining", "99")], "Resource not accessible by integration", 1, true, 0);
-        check(404, &[], "", 1, true, 0);
-        check(422, &[("retry-after", "1")], "", 1, true, 0);
-        let spent = RetryBudget { until: Instant::now() };
-        assert_eq!(
-            spent.next(StatusCode::BAD_GATEWAY, &HeaderMap::new(), "", 1, true),
-            RetryDecision::GiveUp
-        );
+        let status = RequestErrorKind::Status;
+        let limited = RequestErrorKind::RateLimited;
+        check(status(502), &[], 1, true, 500);
+        check(status(502), &[], 3, true, 2_000);
+        check(status(502), &[], 4, true, 0);
+        check(status(502), &[], 1, false, 0);
+        check(status(503), &[("retry-after", "3")], 1, true, 3_000);
+        check(limited, &[("retry-after", "3")], 1, false, 3_000);
+        check(limited, &[], 1, false, 60_000);
+        check(limited, &[("retry-after", "3")], 4, false, 0);
+        check(limited, &[("retry-after", "3600")], 1, true, 0);
+        check(limited, &[("retry-after", "18446744073709551615")], 1, true, 0);
+        check(limited, &[("x-ratelimit-remaining", "0")], 1, true, 60_000);
+        check(status(403), &[], 1, true, 0);
+        check(RequestErrorKind::Locked, &[], 1, true, 0);
+        check(status(404), &[], 1, true, 0);
+        check(status(422), &[("retry-after", "1")], 1, true, 0);
+        let exhausted = RetryBudget { until: Instant::now() };
+        assert_eq!(exhausted.decide(status(502), &HeaderMap::new(), 1, true), RetryDecision::GiveUp);
     }
 
     #[test]
-    fn a_reset_is_a_moment() {
+    fn reset_header_is_a_point_in_time() {
         let moment = Timestamp::now().as_seconds() + 30.0;
         let wait = until_reset(&headers(&[("x-ratelimit-reset", &moment.to_string())])).unwrap();
         assert!((28.0..=30.0).contains(&wait.as_secs_f64()), "{wait:?}");

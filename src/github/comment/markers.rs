@@ -1,40 +1,38 @@
-//! The hidden lines of a comment: which one it is, and of which run it tells. Floor 1, pure.
+//! Hidden lines of a comment: its ID, and the run that it records. Pure.
 
 use ring::digest;
 
 use crate::github::WorkflowRunId;
 
-/// How long the identity of a comment may be.
-const LONGEST: usize = 64;
-/// What both lines begin with.
+/// Maximum length of a comment ID.
+const MAX_ID_LENGTH: usize = 64;
 const OPEN: &str = "<!-- kubectl-chaos:";
-/// What they end with.
 const CLOSE: &str = " -->";
 
-/// The line that a comment is recognised by.
+/// First line of a comment: its ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommentMarker(String);
 
-/// The line that says of which run a comment tells, and what that came to.
+/// Second line of a comment: the run and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunStamp {
-    /// The run; none where somebody publishes by hand.
+    /// `None` if the comment is published outside a workflow.
     pub run: Option<WorkflowRunId>,
-    /// What it came to, in a word or two: `fixed/holds`.
+    /// Verdict, and state after the change: `fixed/holds`.
     pub state: String,
 }
 
-/// Whether a text can be the identity of a comment.
+/// Whether a text is a valid comment ID.
 pub fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len()) && text.chars().all(fits)
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(is_id_char)
 }
 
-fn fits(c: char) -> bool {
+fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// An identity made of any text: the same for the same text, and another one for another where it had to be changed.
-pub fn id_of(text: &str) -> String {
+/// Derives a valid ID from a text. Adds a digest if it changes the text, so that different texts have different IDs.
+pub fn derive_id(text: &str) -> String {
     if is_id(text) {
         return text.to_owned();
     }
@@ -43,12 +41,12 @@ pub fn id_of(text: &str) -> String {
         digest.as_ref()[..4].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut id = String::new();
     for c in text.chars() {
-        if fits(c) {
+        if is_id_char(c) {
             id.push(c);
         } else if !id.ends_with('-') && !id.is_empty() {
             id.push('-');
         }
-        if id.len() + 1 + digest.len() == LONGEST {
+        if id.len() + 1 + digest.len() == MAX_ID_LENGTH {
             break;
         }
     }
@@ -57,25 +55,22 @@ pub fn id_of(text: &str) -> String {
 }
 
 impl CommentMarker {
-    /// Of a comment with that identity; nothing where it can be none.
+    /// Creates the marker of an ID; `None` if the ID is invalid.
     pub fn new(id: &str) -> Option<Self> {
         is_id(id).then(|| Self(format!("{OPEN}comment:{id}{CLOSE}")))
     }
 
-    /// The line.
     pub fn line(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the first line of that text, where we write it: anywhere else it may be a quotation, or what
-    /// somebody else made the same author say.
-    pub(super) fn is_on_top_of(&self, text: &str) -> bool {
+    /// Whether it is the first line of a text. Elsewhere it can be a quotation.
+    pub(super) fn is_first_line_of(&self, text: &str) -> bool {
         text.lines().next() == Some(&self.0)
     }
 }
 
 impl RunStamp {
-    /// The line.
     pub fn line(&self) -> String {
         let state: String = self
             .state
@@ -87,11 +82,11 @@ impl RunStamp {
         format!("{OPEN}run:{id}:{attempt}:{state}{CLOSE}")
     }
 
-    /// Reads it from the second line of a comment, where we write it; whatever stands below may be anybody's.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    /// Parses the second line of a comment. Later lines are untrusted.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let line = text.lines().nth(1)?;
-        let said = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
-        let mut parts = said.splitn(3, ':');
+        let fields = line.strip_prefix(OPEN)?.strip_prefix("run:")?.strip_suffix(CLOSE)?;
+        let mut parts = fields.splitn(3, ':');
         let id = parts.next()?.parse().ok()?;
         let attempt = parts.next()?.parse().ok()?;
         let state = parts.next()?.to_owned();
@@ -105,9 +100,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn identities_are_made_of_names() {
+    fn derived_id_is_valid_and_starts_with_the_text() {
         let check = |text: &str, expected: &str| {
-            let id = id_of(text);
+            let id = derive_id(text);
             assert!(is_id(&id), "{id}");
             assert!(id.starts_with(expected), "{text}: {id}");
         };
@@ -116,12 +111,12 @@ mod tests {
         check("Is the service  resilient?", "Is-the-service-resilient-");
         check("вне", "experiment-");
         check("", "experiment-");
-        assert_ne!(id_of("a/b.json"), id_of("a-b.json"));
-        assert_ne!(id_of(&"x".repeat(100)), id_of(&"x".repeat(101)));
+        assert_ne!(derive_id("a/b.json"), derive_id("a-b.json"));
+        assert_ne!(derive_id(&"x".repeat(100)), derive_id(&"x".repeat(101)));
     }
 
     #[test]
-    fn what_is_no_identity_makes_no_mark() {
+    fn invalid_id_has_no_marker() {
         for wrong in ["", "a b", "a\n", "a-->", "<!--", "é", &"x".repeat(65)] {
             assert_eq!(CommentMarker::new(wrong), None, "{wrong:?}");
         }
@@ -129,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn stamps_are_read_again() {
+    fn stamp_round_trips() {
         let check = |run: Option<WorkflowRunId>, state: &str| {
             let stamp = RunStamp { run, state: state.to_owned() };
-            assert_eq!(RunStamp::read(&format!("x\r\n{}\r\ny", stamp.line())), Some(stamp));
+            assert_eq!(RunStamp::parse(&format!("x\r\n{}\r\ny", stamp.line())), Some(stamp));
         };
         check(Some(WorkflowRunId { id: 12_345_678_901, attempt: 2 }), "fixed/holds");
         check(None, "rollback-incomplete");
@@ -144,11 +139,11 @@ mod tests {
             "<!-- kubectl-chaos:run:1 -->",
             " <!-- kubectl-chaos:run:1:1:x -->",
         ] {
-            assert_eq!(RunStamp::read(&format!("x\n{wrong}")), None, "{wrong}");
+            assert_eq!(RunStamp::parse(&format!("x\n{wrong}")), None, "{wrong}");
         }
         let line = RunStamp { run: None, state: "held".to_owned() }.line();
         for elsewhere in [line.clone(), format!("{line}\nx"), format!("x\ny\n{line}")] {
-            assert_eq!(RunStamp::read(&elsewhere), None, "{elsewhere}");
+            assert_eq!(RunStamp::parse(&elsewhere), None, "{elsewhere}");
         }
         let odd = RunStamp { run: None, state: "--> x\n".to_owned() };
         assert_eq!(odd.line(), "<!-- kubectl-chaos:run:0:0:--x -->");
@@ -156,13 +151,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_makes_an_identity(text in ".{0,200}") {
-            let id = id_of(&text);
+        fn every_text_has_a_valid_id(text in ".{0,200}") {
+            let id = derive_id(&text);
             prop_assert!(is_id(&id));
-            let mark = CommentMarker::new(&id).unwrap();
-            let ours = format!("{}\nb", mark.line());
+            let marker = CommentMarker::new(&id).unwrap();
+            let ours = format!("{}\nb", marker.line());
             let quoted = format!("a\n{ours}");
-            prop_assert!(mark.is_on_top_of(&ours) && !mark.is_on_top_of(&quoted));
+            prop_assert!(marker.is_first_line_of(&ours) && !marker.is_first_line_of(&quoted));
         }
     }
 }

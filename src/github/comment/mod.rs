@@ -1,8 +1,8 @@
-//! One comment per experiment on a pull request, updated in place. Floor 1.
+//! One comment per experiment on a pull request, updated in target.
 //!
-//! It is found again by its first line, which is hidden and names it, and by its author: anybody can write such a line,
-//! and only workflows as that author, some of which repeat what others say. The second line, hidden as well, says which
-//! run it tells of, so that an older one never overwrites it.
+//! Its hidden first line and its author identify the comment. Any user can write such a line, but only workflows write
+//! as that author; some of them quote other users. The hidden second line records the run, so that an older run never
+//! overwrites a newer one.
 
 mod markers;
 
@@ -10,76 +10,66 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ApiFailure, ApiFailureKind, GithubApi, Repository};
+use super::{GithubApi, Repository, RequestError};
 
-pub use markers::{CommentMarker, RunStamp, id_of, is_id};
+pub use markers::{CommentMarker, RunStamp, derive_id, is_id};
 
-/// How long a comment may be, in characters of whatever kind: GitHub takes 65,536.
+/// Maximum length of a comment in characters; GitHub allows 65,536.
 pub const LIMIT: usize = 65_000;
-/// How long it may be where that was too long nevertheless.
-const SHORTER: usize = 30_000;
-/// How often it is looked whether a comment was made of which that is not known.
-const TRIES: u32 = 3;
+/// Length for the second attempt if GitHub rejects the comment.
+const SHORT_LIMIT: usize = 30_000;
+/// Attempts to create a comment with an unknown result.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Which comment.
+/// Identity of a comment.
 #[derive(Clone, Debug)]
 pub struct CommentTarget {
-    /// Of which repository.
     pub repository: Repository,
-    /// On which pull request.
     pub pull_request: u64,
-    /// What it is recognised by.
-    pub mark: CommentMarker,
-    /// Who writes it.
+    pub marker: CommentMarker,
+    /// Login of the author.
     pub author: String,
 }
 
-/// When there is to be a comment.
+/// Condition for writing a comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommentPolicy {
-    /// Every time.
     Always,
-    /// Where it came to something else than the comment that is there says.
+    /// If the result differs from the existing comment.
     OnChange,
-    /// Where something is not as it should be; and where a comment is there already, which would say so for ever.
+    /// If the result is a failure, or a comment exists that would otherwise show an outdated failure.
     OnFailure,
 }
 
-/// What the comment is about.
+/// Content of a comment.
 #[derive(Clone, Debug)]
 pub struct CommentContent {
-    /// Of which run, and what it came to.
+    /// Run and result.
     pub stamp: RunStamp,
-    /// Whether something is not as it should be.
-    pub is_a_failure: bool,
-    /// When it is to be told.
-    pub when: CommentPolicy,
+    pub is_failure: bool,
+    pub policy: CommentPolicy,
 }
 
-/// What became of it.
+/// Result of publishing a comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommentResult {
-    /// There is a new comment.
     Created {
-        /// Where it is.
         address: String,
-        /// Who wrote it, where that is not who was expected: it is not found again.
+        /// Actual author if it is not the expected one; the next run will not find the comment.
         by: Option<String>,
     },
-    /// The comment was updated.
     Updated {
-        /// Where it is.
         address: String,
-        /// Whether it told of this very run already: of another job of it, as a rule.
+        /// Whether it already recorded this run, usually by another job.
         is_shared: bool,
     },
-    /// The comment tells of a later run, and stays.
-    Older(String),
-    /// There was nothing to say.
-    Nothing,
+    /// The comment records a later run; it is unchanged.
+    Superseded(String),
+    /// The policy requires no comment.
+    Unchanged,
 }
 
-/// A comment, as far as it is looked at.
+/// Fields of a comment that are read.
 #[derive(Clone, Debug, Deserialize)]
 struct Comment {
     id: u64,
@@ -97,147 +87,130 @@ struct User {
 }
 
 impl Comment {
-    fn is_ours(&self, place: &CommentTarget) -> bool {
-        let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&place.author));
-        author && place.mark.is_on_top_of(self.body.as_deref().unwrap_or_default())
+    fn is_ours(&self, target: &CommentTarget) -> bool {
+        let author = self.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&target.author));
+        author && target.marker.is_first_line_of(self.body.as_deref().unwrap_or_default())
     }
 
     fn stamp(&self) -> Option<RunStamp> {
-        RunStamp::read(self.body.as_deref()?)
+        RunStamp::parse(self.body.as_deref()?)
     }
 }
 
-/// Writes the comment: the one that is there, else a new one. What stands in it is made to a length in bytes.
-pub async fn put(
+/// Updates the comment, or creates it. `text` renders the content for a maximum length in bytes.
+pub async fn publish(
     api: &GithubApi,
-    place: &CommentTarget,
-    news: &CommentContent,
+    target: &CommentTarget,
+    content: &CommentContent,
     text: &dyn Fn(usize) -> String,
-) -> Result<CommentResult, ApiFailure> {
+) -> Result<CommentResult, RequestError> {
     let mut limit = LIMIT;
-    let mut tried = 0;
+    let mut attempts = 0;
     loop {
-        tried += 1;
-        let there = find(api, place).await?;
-        if let Some(later) = there.iter().find(|one| is_later(one, news)) {
-            return Ok(CommentResult::Older(later.html_url.clone()));
+        attempts += 1;
+        let existing = find_own(api, target).await?;
+        if let Some(later) = existing.iter().find(|one| is_newer(one, content)) {
+            return Ok(CommentResult::Superseded(later.html_url.clone()));
         }
-        let newest = there.last();
-        // what a try before this one has made is wanted
-        if tried == 1 && !wanted(news, newest) {
-            return Ok(CommentResult::Nothing);
+        let newest = existing.last();
+        // a comment of an earlier attempt must be completed
+        if attempts == 1 && !should_write(content, newest) {
+            return Ok(CommentResult::Unchanged);
         }
-        let written = |limit| body(place, news, limit, text);
+        let written = |limit| body(target, content, limit, text);
         if let Some(newest) = newest {
-            match update(api, place, newest.id, &written(limit)).await {
+            match update(api, target, newest.id, &written(limit)).await {
                 Ok(comment) => {
-                    // what a try before this one has made is our own
-                    let is_shared = tried == 1 && is_of_the_same_run(newest, news);
+                    // a comment of an earlier attempt has this run by definition
+                    let is_shared = attempts == 1 && is_of_the_same_run(newest, content);
                     return Ok(CommentResult::Updated { address: comment.html_url, is_shared });
                 }
-                Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
-                    limit = SHORTER;
-                    tried -= 1;
+                Err(error) if error.status() == Some(422) && limit == LIMIT => {
+                    limit = SHORT_LIMIT;
+                    attempts -= 1;
                     continue;
                 }
-                // somebody deleted it
-                Err(failure) if failure.status() == Some(404) => {}
-                Err(failure) => return Err(failure),
+                // deleted by a user
+                Err(error) if error.status() == Some(404) => {}
+                Err(error) => return Err(error),
             }
         }
-        match create(api, place, &written(limit)).await {
+        match create(api, target, &written(limit)).await {
             Ok(comment) => {
                 let by = comment.user.map(|user| user.login);
-                let by = by.filter(|login| !login.eq_ignore_ascii_case(&place.author));
+                let by = by.filter(|login| !login.eq_ignore_ascii_case(&target.author));
                 return Ok(CommentResult::Created { address: comment.html_url, by });
             }
-            Err(failure) if failure.status() == Some(422) && limit == LIMIT => {
-                limit = SHORTER;
-                tried -= 1;
+            Err(error) if error.status() == Some(422) && limit == LIMIT => {
+                limit = SHORT_LIMIT;
+                attempts -= 1;
             }
-            // perhaps it is there: two of them would be there for ever
-            Err(failure) if failure.is_unsure() && tried < TRIES && api.pause(tried).await => {}
-            Err(failure) => return Err(failure),
+            // search again before another attempt: a duplicate would stay forever
+            Err(error)
+                if error.is_ambiguous()
+                    && attempts < MAX_ATTEMPTS
+                    && api.wait_before_retry(attempts).await => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
-/// Those that are ours, the newest last.
-async fn find(api: &GithubApi, place: &CommentTarget) -> Result<Vec<Comment>, ApiFailure> {
-    let number = place.pull_request.to_string();
-    let all: Vec<Comment> = api.all(&place.repository, &["issues", &number, "comments"], &[]).await?;
-    let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(place)).collect();
+/// Finds our comments, newest last.
+async fn find_own(api: &GithubApi, target: &CommentTarget) -> Result<Vec<Comment>, RequestError> {
+    let number = target.pull_request.to_string();
+    let all: Vec<Comment> = api.get_all(&target.repository, &["issues", &number, "comments"], &[]).await?;
+    let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(target)).collect();
     ours.sort_by_key(|comment| comment.id);
     Ok(ours)
 }
 
-/// Whether a comment tells of a later run than this news.
-fn is_later(comment: &Comment, news: &CommentContent) -> bool {
+/// Whether a comment records a later run than this content.
+fn is_newer(comment: &Comment, content: &CommentContent) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
-    known.zip(news.stamp.run).is_some_and(|(known, ours)| known > ours)
+    known.zip(content.stamp.run).is_some_and(|(known, ours)| known > ours)
 }
 
-/// Whether a comment tells of the very run of this news.
-fn is_of_the_same_run(comment: &Comment, news: &CommentContent) -> bool {
+/// Whether a comment records the run of this content.
+fn is_of_the_same_run(comment: &Comment, content: &CommentContent) -> bool {
     let known = comment.stamp().and_then(|stamp| stamp.run);
-    known.is_some() && known == news.stamp.run
+    known.is_some() && known == content.stamp.run
 }
 
-fn wanted(news: &CommentContent, there: Option<&Comment>) -> bool {
-    match news.when {
+fn should_write(content: &CommentContent, existing: Option<&Comment>) -> bool {
+    match content.policy {
         CommentPolicy::Always => true,
         CommentPolicy::OnChange => {
-            there.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != news.stamp.state)
+            existing.and_then(Comment::stamp).is_none_or(|stamp| stamp.state != content.stamp.state)
         }
-        CommentPolicy::OnFailure => news.is_a_failure || there.is_some(),
+        CommentPolicy::OnFailure => content.is_failure || existing.is_some(),
     }
 }
 
-/// The whole comment: its two lines, and what it says.
+/// Renders the comment: its two hidden lines and its text.
 pub fn body(
-    place: &CommentTarget,
-    news: &CommentContent,
+    target: &CommentTarget,
+    content: &CommentContent,
     limit: usize,
     text: &dyn Fn(usize) -> String,
 ) -> String {
-    let head = format!("{}\n{}\n", place.mark.line(), news.stamp.line());
+    let head = format!("{}\n{}\n", target.marker.line(), content.stamp.line());
     let text = text(limit.saturating_sub(head.len()));
     format!("{head}{text}")
 }
 
-async fn update(api: &GithubApi, place: &CommentTarget, id: u64, body: &str) -> Result<Comment, ApiFailure> {
+async fn update(
+    api: &GithubApi,
+    target: &CommentTarget,
+    id: u64,
+    body: &str,
+) -> Result<Comment, RequestError> {
     let path = ["issues", "comments", &id.to_string()];
-    api.change(Method::PATCH, &place.repository, &path, &json!({"body": body})).await
+    api.send_document(Method::PATCH, &target.repository, &path, &json!({"body": body})).await
 }
 
-async fn create(api: &GithubApi, place: &CommentTarget, body: &str) -> Result<Comment, ApiFailure> {
-    let path = ["issues", &place.pull_request.to_string(), "comments"];
-    api.change(Method::POST, &place.repository, &path, &json!({"body": body})).await
-}
-
-/// What to do about a comment that could not be written.
-pub fn advice(failure: &ApiFailure) -> &'static str {
-    match failure.trouble {
-        ApiFailureKind::Status(401) => "the token is not valid, or has expired",
-        ApiFailureKind::Status(403) if failure.said.to_ascii_lowercase().contains("locked") => {
-            "somebody has locked the conversation of the pull request: the comment can be written when it is unlocked"
-        }
-        ApiFailureKind::Status(403) => {
-            "the job needs `permissions: pull-requests: write`; on pull requests from forks and from Dependabot the \
-             token can only read whatever the job asks for, and a second workflow, `on: workflow_run`, can publish \
-             for them: see docs/github.md"
-        }
-        ApiFailureKind::Status(404) => {
-            "is that the number of a pull request of this repository, and may the token see it? The job needs \
-             `permissions: pull-requests: write`"
-        }
-        ApiFailureKind::Status(410) => "the comments of the repository are switched off",
-        ApiFailureKind::Status(422) => "GitHub does not take the comment, nor a shorter one",
-        ApiFailureKind::Limited => "run the job again later",
-        ApiFailureKind::Status(status) if status >= 500 => "GitHub has a problem: run the job again later",
-        ApiFailureKind::Unreachable => "is GITHUB_API_URL right, and can the runner reach it?",
-        ApiFailureKind::Status(_) | ApiFailureKind::Senseless => "is GITHUB_API_URL that of GitHub's API?",
-    }
+async fn create(api: &GithubApi, target: &CommentTarget, body: &str) -> Result<Comment, RequestError> {
+    let path = ["issues", &target.pull_request.to_string(), "comments"];
+    api.send_document(Method::POST, &target.repository, &path, &json!({"body": body})).await
 }
 
 #[cfg(test)]
@@ -245,11 +218,11 @@ mod tests {
     use super::*;
     use crate::github::WorkflowRunId;
 
-    fn place() -> CommentTarget {
+    fn target() -> CommentTarget {
         CommentTarget {
             repository: Repository::parse("shop/web").unwrap(),
             pull_request: 5,
-            mark: CommentMarker::new("web.json").unwrap(),
+            marker: CommentMarker::new("web.json").unwrap(),
             author: "github-actions[bot]".to_owned(),
         }
     }
@@ -259,19 +232,19 @@ mod tests {
         Comment { id, body: Some(body.to_owned()), user, html_url: format!("https://h/{id}") }
     }
 
-    fn news(run: u64, state: &str, when: CommentPolicy, is_a_failure: bool) -> CommentContent {
+    fn content(run: u64, state: &str, when: CommentPolicy, is_a_failure: bool) -> CommentContent {
         CommentContent {
             stamp: RunStamp { run: Some(WorkflowRunId { id: run, attempt: 1 }), state: state.to_owned() },
-            is_a_failure,
-            when,
+            is_failure: is_a_failure,
+            policy: when,
         }
     }
 
     #[test]
-    fn a_comment_is_ours_by_its_line_and_its_author() {
+    fn comment_is_ours_by_first_line_and_author() {
         let line = "<!-- kubectl-chaos:comment:web.json -->";
         let check = |login: &str, body: &str, expected: bool| {
-            assert_eq!(comment(1, login, body).is_ours(&place()), expected, "{login} {body}");
+            assert_eq!(comment(1, login, body).is_ours(&target()), expected, "{login} {body}");
         };
         let us = "github-actions[bot]";
         check(us, &format!("{line}\ntext"), true);
@@ -279,61 +252,64 @@ mod tests {
         check("eve", &format!("{line}\ntext"), false);
         check(us, &format!("see {line}"), false);
         check(us, &format!("> {line}"), false);
-        check(us, &format!("another bot's words\n{line}\ntext"), false);
+        check(us, &format!("quotation of another bot\n{line}\ntext"), false);
         check(us, &format!("\n{line}"), false);
         check(us, "<!-- kubectl-chaos:comment:web.jso -->", false);
         check(us, "", false);
-        let nobody = Comment { user: None, ..comment(1, us, line) };
-        assert!(!nobody.is_ours(&place()));
+        let anonymous = Comment { user: None, ..comment(1, us, line) };
+        assert!(!anonymous.is_ours(&target()));
     }
 
     #[test]
-    fn an_older_run_does_not_overwrite() {
-        let there = comment(
+    fn older_run_does_not_overwrite() {
+        let existing = comment(
             1,
             "x",
-            &body(&place(), &news(7, "fixed/holds", CommentPolicy::Always, false), LIMIT, &|_| String::new()),
+            &body(&target(), &content(7, "fixed/holds", CommentPolicy::Always, false), LIMIT, &|_| {
+                String::new()
+            }),
         );
         let check = |ours: Option<WorkflowRunId>, expected: bool| {
-            let mut news = news(0, "x", CommentPolicy::Always, false);
-            news.stamp.run = ours;
-            assert_eq!(is_later(&there, &news), expected, "{ours:?}");
+            let mut content = content(0, "x", CommentPolicy::Always, false);
+            content.stamp.run = ours;
+            assert_eq!(is_newer(&existing, &content), expected, "{ours:?}");
         };
         check(Some(WorkflowRunId { id: 6, attempt: 9 }), true);
         check(Some(WorkflowRunId { id: 7, attempt: 1 }), false);
         check(Some(WorkflowRunId { id: 7, attempt: 2 }), false);
         check(Some(WorkflowRunId { id: 8, attempt: 1 }), false);
-        // whoever publishes by hand means it
+        // manual publication always overwrites
         check(None, false);
     }
 
     #[test]
-    fn what_is_told_depends_on_what_was_told() {
-        let there = |state: &str| {
-            let told = news(1, state, CommentPolicy::Always, false);
-            comment(1, "x", &body(&place(), &told, LIMIT, &|_| String::new()))
+    fn policy_decides_whether_to_write() {
+        let existing = |state: &str| {
+            let content = content(1, state, CommentPolicy::Always, false);
+            comment(1, "x", &body(&target(), &content, LIMIT, &|_| String::new()))
         };
-        let check = |when: CommentPolicy, failure: bool, there: Option<&Comment>, expected: bool| {
+        let check = |when: CommentPolicy, failure: bool, existing: Option<&Comment>, expected: bool| {
             assert_eq!(
-                wanted(&news(2, "fixed/holds", when, failure), there),
+                should_write(&content(2, "fixed/holds", when, failure), existing),
                 expected,
-                "{when:?} {failure} {there:?}"
+                "{when:?} {failure} {existing:?}"
             );
         };
         check(CommentPolicy::Always, false, None, true);
         check(CommentPolicy::OnChange, false, None, true);
-        check(CommentPolicy::OnChange, true, Some(&there("fixed/holds")), false);
-        check(CommentPolicy::OnChange, false, Some(&there("broken/fails")), true);
+        check(CommentPolicy::OnChange, true, Some(&existing("fixed/holds")), false);
+        check(CommentPolicy::OnChange, false, Some(&existing("broken/fails")), true);
         check(CommentPolicy::OnChange, false, Some(&comment(1, "x", "no stamp")), true);
         check(CommentPolicy::OnFailure, false, None, false);
         check(CommentPolicy::OnFailure, true, None, true);
-        check(CommentPolicy::OnFailure, false, Some(&there("broken/fails")), true);
+        check(CommentPolicy::OnFailure, false, Some(&existing("broken/fails")), true);
     }
 
     #[test]
-    fn the_whole_is_within_its_limit() {
-        let whole =
-            body(&place(), &news(1, "held", CommentPolicy::Always, false), 300, &|limit| "x".repeat(limit));
+    fn comment_respects_its_limit() {
+        let whole = body(&target(), &content(1, "held", CommentPolicy::Always, false), 300, &|limit| {
+            "x".repeat(limit)
+        });
         assert_eq!(whole.len(), 300);
         assert!(
             whole.starts_with(

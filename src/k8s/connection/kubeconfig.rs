@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use kube::config::Kubeconfig;
 
 use super::super::error::Cause;
-use super::ConnectionFlags;
 use super::error::ConfigError;
-use super::kubeconfig_file;
+use super::{ConnectionFlags, kubeconfig_file};
 use crate::config::ProcessEnv;
 
 /// Merged kubeconfig files.

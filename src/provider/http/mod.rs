@@ -1,4 +1,4 @@
-//! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster.
+//! Provider of HTTP requests to servers and Services, as Python's `requests` sends them.
 
 mod activity;
 mod body;
@@ -32,30 +32,30 @@ use crate::value::{Map, Value, json_text};
 
 pub use routing::{ServiceAccess, ServiceRouter};
 
-/// The provider.
+/// Provider of HTTP requests.
 pub struct HttpProvider {
     environment: Arc<ProcessEnv>,
     trust: Verification,
-    /// Making one takes longer than a request. They keep no connections: each activity makes its own.
+    /// Building a client takes longer than a request. Clients keep no connections.
     clients: Mutex<HashMap<(Verification, Option<Duration>), Client>>,
-    /// Where addresses may mean them.
+    /// Routes to the Services of a cluster.
     services: Option<Arc<ServiceRouter>>,
 }
 
 impl HttpProvider {
-    /// The environment says which certificates are trusted and where credentials are kept.
+    /// Creates a provider. The environment sets trusted certificates and the `.netrc` file.
     pub fn new(environment: Arc<ProcessEnv>) -> Self {
         let trust = http_client::trust(|name| environment.get(name));
         Self { environment, trust, clients: Mutex::default(), services: None }
     }
 
-    /// Lets addresses mean Services of a cluster.
+    /// Adds routes to the Services of a cluster.
     #[must_use]
     pub fn with_services(self, services: Arc<ServiceRouter>) -> Self {
         Self { services: Some(services), ..self }
     }
 
-    /// What an `Authorization` header says to a host by the `.netrc` file.
+    /// Returns the `Authorization` header for a host from the `.netrc` file.
     fn credentials(&self, url: &Url) -> Option<HeaderValue> {
         let host = url.host_str()?;
         let path =
@@ -64,7 +64,7 @@ impl HttpProvider {
         basic(&[login.as_bytes(), b":", password.as_bytes()].concat())
     }
 
-    /// A client with these manners.
+    /// Returns a client with these options.
     fn client(
         &self,
         verification: &Verification,
@@ -84,7 +84,7 @@ impl HttpProvider {
     fn request(&self, call: &HttpCall) -> Result<Request, String> {
         let mut url = parse_url(&call.url)?;
         let method = Method::from_bytes(call.method.as_bytes())
-            .map_err(|_| format!("'{}' is no HTTP method", call.method))?;
+            .map_err(|_| format!("invalid HTTP method '{}'", call.method))?;
         let mut headers = headers(&call.headers)?;
         let json =
             call.headers.iter().any(|(name, value)| name == "Content-Type" && value == "application/json");
@@ -101,7 +101,7 @@ impl HttpProvider {
             }
         }
         if body.is_none() && !matches!(method, Method::GET | Method::HEAD) {
-            // without which some servers refuse the request
+            // some servers refuse the request without it
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         if let Some(own) = take_credentials(&mut url) {
@@ -126,7 +126,7 @@ impl Provider for HttpProvider {
                 vec![
                     ValidationFinding::at("url", fault)
                         .doubtful()
-                        .hint("an address begins with http:// or https://"),
+                        .hint("use an address that begins with http:// or https://"),
                 ]
             }
             _ => Vec::new(),
@@ -147,7 +147,7 @@ impl Provider for HttpProvider {
                 other => other.clone(),
             };
             if let Verification::File(path) = &call.verification {
-                // asked for by the activity itself, so that it is no finding about the server
+                // the activity itself names the file, so this is not a finding about the server
                 http_client::check_bundle(path).map_err(ActivityError::Unexpected)?;
             }
             let connect = call.timeout.0.map(duration);
@@ -174,7 +174,7 @@ fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Takes the user and the password out of an address, which say who asks whatever the headers say.
+/// Removes user and password from an address. They override the headers.
 fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -195,10 +195,10 @@ fn basic(credentials: &[u8]) -> Option<HeaderValue> {
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("'{name}' is no name of a header"))?;
+        let key =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("invalid header name '{name}'"))?;
         let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| format!("the value of the header {name} cannot be sent"))?;
+            .map_err(|_| format!("invalid value of header {name}"))?;
         headers.insert(key, value);
     }
     Ok(headers)

@@ -7,9 +7,8 @@ use super::{
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::{
-    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+    EffectState, EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
 };
-use crate::mutation::EffectState;
 use crate::value::Value;
 
 /// How long texts may be, in characters.
@@ -74,7 +73,7 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
     ReproductionInputs {
         configuration: names(entries("configuration").map(|(name, _)| name).collect()),
         environment: names(of_environment.collect()),
-        masked: compact_json(experiment).contains(MASK),
+        masked: to_json(experiment).contains(MASK),
         dry: record.dry().map(shorten),
     }
 }
@@ -120,7 +119,7 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
         add("service", Some(&format!("{} by {}", way.service, way.access)));
     }
     for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
-        let value = value.as_text().map_or_else(|| compact_json(value), str::to_owned);
+        let value = value.as_text().map_or_else(|| to_json(value), str::to_owned);
         add("annotation", Some(&format!("{name}: {value}")));
     }
     add("kubectl-chaos", own.map(|own| own.version.as_str()));
@@ -135,7 +134,7 @@ fn declared_activities(experiment: &Value) -> Vec<(String, bool, String)> {
     let entry = |one: &Value| {
         let name = one["name"].as_text().or(one["ref"].as_text()).unwrap_or("(no name)");
         let tolerated =
-            if one["tolerance"] == Value::Null { String::new() } else { format_json(&one["tolerance"]) };
+            if one["tolerance"] == Value::Null { String::new() } else { compact_json(&one["tolerance"]) };
         (shorten(name), one["type"].as_text() == Some("action"), tolerated)
     };
     experiment.as_list().into_iter().flatten().map(entry).collect()
@@ -310,9 +309,9 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     moments
 }
 
-/// The output in short: the status of a response or a process, and the beginning of what it said.
+/// Formats an output in short: the status of a response or a process, and the beginning of what it said.
 fn format_output(output: &Value) -> String {
-    let said = |value: &Value| value.as_text().map_or_else(|| format_json(value), shorten);
+    let said = |value: &Value| value.as_text().map_or_else(|| compact_json(value), shorten);
     let Value::Int(status) = &output["status"] else {
         return if *output == Value::Null { String::new() } else { said(output) };
     };
@@ -327,11 +326,11 @@ fn format_output(output: &Value) -> String {
 }
 
 /// Formats a value as JSON on one line, truncated.
-fn format_json(value: &Value) -> String {
-    shorten(&compact_json(&shorten_json(value, 4)))
+fn compact_json(value: &Value) -> String {
+    shorten(&to_json(&shorten_json(value, 4)))
 }
 
-fn compact_json(value: &Value) -> String {
+fn to_json(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -43,7 +43,7 @@ fn pull_request_is_found_by_head_of_workflow_run() {
             .body
             .contains("[run 77, attempt 2](https://git.example.com/shop/web/actions/runs/77/attempts/2)")
     );
-    assert!(comment.body.contains("its form was checked, its numbers are its own"), "{}", comment.body);
+    assert!(comment.body.contains("validated, not verified"), "{}", comment.body);
     assert!(github.requests()[0].path.contains("head=eve%3Afix"), "{:?}", github.requests()[0].path);
 }
 
@@ -75,15 +75,15 @@ fn no_matching_pull_request_means_no_comment() {
         workflow_run("fix"),
         "2 open pull requests of shop/web have their head at abc",
     );
-    check(&open, gone, "the repository or the branch that the run was for is gone");
-    check(&open, pushed, "no comment: the run was for no pull request");
-    check(&open, json!({"workflow_run": {"id": "x"}}), "event.json, cannot be read");
+    check(&open, gone, "the repository or branch of the run was deleted");
+    check(&open, pushed, "no comment: the run was not triggered by a pull request");
+    check(&open, json!({"workflow_run": {"id": "x"}}), "cannot parse event file");
     let github = GitHub::start();
     job(&github)
         .with_trial(&["held"], &["held"])
         .publish(&["--pull-request", "5"])
         .exits(2)
-        .says("--pull-request is not taken");
+        .says("cannot use --pull-request for an artifact");
 }
 
 /// The title is the artifact's own, and may be the identity of any comment.
@@ -290,17 +290,17 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", journal.to_string());
         }
     };
-    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "this is no journal");
-    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "this is no JSON");
-    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "this is no JSON");
-    refused(&changed("/run", json!({"0": 1})), 3, "this is no journal");
-    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "no run writes such a journal");
+    refused(&|job| write(job, "journal.json", "[1]".to_owned()), 3, "invalid journal");
+    refused(&|job| write(job, "journal.json", "{".repeat(1_000_000)), 3, "invalid JSON");
+    refused(&|job| write(job, "journal.json", "\u{0}\u{1}".to_owned()), 3, "invalid JSON");
+    refused(&changed("/run", json!({"0": 1})), 3, "invalid journal");
+    refused(&changed("/kubectl-chaos/samples/0/period", json!(-1)), 3, "invalid untrusted journal");
     refused(
         &changed("/kubectl-chaos/samples/0/probe", json!("x".repeat(9_000_000))),
         3,
-        "no run writes such a journal",
+        "invalid untrusted journal",
     );
-    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "use a newer kubectl-chaos");
+    refused(&changed("/kubectl-chaos/schema", json!(2)), 3, "unsupported journal schema 2");
     // without our key its own words would count
     let bare = |status: &'static str| {
         move |job: &Job| {
@@ -309,9 +309,13 @@ fn forged_artifact_is_rejected() {
             write(job, "journal.json", text);
         }
     };
-    refused(&bare("completed"), 3, "it has no key kubectl-chaos");
-    refused(&bare("held"), 3, "its status is none of completed, failed");
-    refused(&changed("/status", json!("held\nafter=x\n::error::pwn")), 3, "its status is none of completed");
+    refused(&bare("completed"), 3, "missing key kubectl-chaos");
+    refused(&bare("held"), 3, "unknown status, expected completed");
+    refused(
+        &changed("/status", json!("held\nafter=x\n::error::pwn")),
+        3,
+        "unknown status, expected completed",
+    );
     refused(
         &|job| {
             for number in 1..=150 {
@@ -350,7 +354,7 @@ fn symlinks_in_artifact_are_not_followed() {
     job.publish(&[]).exits(3).says("it is a link, which is not followed");
     symlink("elsewhere", job.chaos.path("linked")).unwrap();
     job.publish(&["linked"]).exits(3).says("it is a link, which is not followed");
-    job.publish(&["chaos-results/../elsewhere"]).exits(2).says("has no .. in it");
+    job.publish(&["chaos-results/../elsewhere"]).exits(2).says("expected a path without ..");
     assert!(github.requests().is_empty());
     // what this very job has written may be a link
     let own = Job::of_a_pull_request();
@@ -392,7 +396,7 @@ fn comment_reports_changed_experiment_of_artifact() {
     unread.chaos.write("base/e.json", "{");
     unread.publish(&["--base-experiment", "base/e.json"]).exits(0);
     let body = broken.of(US)[0].body.clone();
-    assert!(body.contains("the copy to compare it with cannot be read") && body.contains("held"), "{body}");
+    assert!(body.contains("failed to read the base copy") && body.contains("held"), "{body}");
     let github = GitHub::start();
     open(&github);
     let job = job(&github).with_run(&journal("a", "held", &[]));

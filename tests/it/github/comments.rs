@@ -148,7 +148,7 @@ fn mismatched_comment_author_causes_warning() {
 #[test]
 fn jobs_sharing_a_comment_cause_warning() {
     let github = GitHub::start();
-    let shared = "Give each job a comment-id";
+    let shared = "give each job its own comment-id";
     let first = job(&github, 7).publish(&["--comment-id", "web"]).exits(0);
     let other = job(&github, 7).publish(&["--comment-id", "web"]).exits(0).says(shared);
     assert!(heard(&other).iter().any(|line| line.starts_with("::warning")), "{}", other.stdout);
@@ -165,7 +165,7 @@ fn older_run_does_not_update_newer_comment() {
     job(&github, 9).publish(&["--comment-id", "web"]).exits(0);
     let made = github.of(US)[0].body.clone();
     let late = job(&github, 8);
-    let finished = late.publish(&["--comment-id", "web"]).exits(0).says("tells of a later run, and stays");
+    let finished = late.publish(&["--comment-id", "web"]).exits(0).says("is of a later run; unchanged");
     assert!(heard(&finished).iter().any(|line| line.starts_with("::notice")), "{}", finished.stdout);
     assert_eq!(github.of(US)[0].body, made);
     // the same run, once more, is not older
@@ -205,7 +205,7 @@ fn push_event_comments_on_pull_request_when_enabled() {
         let job = Job::new("push", &json!({"ref": "refs/heads/fix/it"})).at(&github, 1);
         job.env("GITHUB_REF", "refs/heads/fix/it").env("GITHUB_SHA", "abc").with_trial(&["held"], &["held"])
     };
-    push().publish(&[]).exits(0).says("no comment: the event is about no pull request");
+    push().publish(&[]).exits(0).says("no comment: the event has no pull request");
     assert!(github.requests().is_empty());
     push().publish(&["--comment", "always"]).exits(0).says("commented on pull request #5");
     let asked = &github.requests()[0].path;

@@ -30,7 +30,7 @@ fn read_only_token_of_fork_fails_nothing() {
     ] {
         assert!(finished.stderr.contains(text), "{text}: {}", finished.stderr);
     }
-    assert!(warned.contains("there is no comment"), "{warned}");
+    assert!(warned.contains("cannot comment: "), "{warned}");
     // everything else is there
     let summary = shown(&job.chaos.read("summary.md"));
     assert!(
@@ -56,29 +56,26 @@ fn github_errors_are_reported_and_fail_nothing() {
     };
     check(
         Fault::new("GET", 404, "Not Found"),
-        &["GET /api/v3/repos/shop/web/issues/5/comments: 404 Not Found (Not Found)", "may the token see it?"],
+        &[
+            "GET /api/v3/repos/shop/web/issues/5/comments: 404 Not Found (Not Found)",
+            "that the token can read it",
+        ],
     );
     check(
         Fault::new("GET", 401, "Bad credentials"),
-        &["401 Unauthorized (Bad credentials)", "the token is not valid"],
+        &["401 Unauthorized (Bad credentials)", "pass a valid token"],
     );
-    check(Fault::new("POST", 410, "Issues are disabled"), &["410 Gone", "switched off"]);
+    check(Fault::new("POST", 410, "Issues are disabled"), &["410 Gone", "enable issues"]);
     check(
         Fault::new("POST", 403, "Unable to create comment because issue is locked."),
-        &["403 Forbidden", "somebody has locked the conversation"],
+        &["403 Forbidden", "unlock the conversation"],
     );
     check(
         Fault::new("GET", 301, "Moved Permanently").header("Location", "http://127.0.0.1:1/"),
         &["301 Moved Permanently"],
     );
-    check(
-        Fault { body: "<html>".to_owned(), ..Fault::new("GET", 200, "") },
-        &["the answer is not understood"],
-    );
-    check(
-        Fault { body: "{\"id\": 1}".to_owned(), ..Fault::new("GET", 200, "") },
-        &["the answer is not understood"],
-    );
+    check(Fault { body: "<html>".to_owned(), ..Fault::new("GET", 200, "") }, &["invalid response"]);
+    check(Fault { body: "{\"id\": 1}".to_owned(), ..Fault::new("GET", 200, "") }, &["invalid response"]);
     check(Fault::new("GET", 418, &format!("no, {TOKEN}!")), &["418 I'm a teapot (no, ***!)"]);
     check(Fault::new("GET", 404, "::error::x\n##[error]y\u{1b}[31m"), &["404 Not Found"]);
 }
@@ -104,10 +101,7 @@ fn rate_limit_is_awaited() {
     let github = GitHub::start();
     github.state().faults.push(Fault::new("GET", 429, "slow down").header("Retry-After", "3600"));
     let begun = Instant::now();
-    job(&github)
-        .publish(&[])
-        .exits(0)
-        .says("there are too many requests (slow down); run the job again later");
+    job(&github).publish(&[]).exits(0).says("rate limit exceeded (slow down)\nhint: run the job again later");
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(github.of(US).is_empty());
 }
@@ -121,7 +115,10 @@ fn server_error_is_retried() {
     // one that stays ill is given up
     let github = GitHub::start();
     github.state().faults.extend(vec![Fault::new("GET", 503, "Unavailable"); 9]);
-    job(&github).publish(&[]).exits(0).says("503 Service Unavailable (Unavailable); GitHub has a problem");
+    job(&github)
+        .publish(&[])
+        .exits(0)
+        .says("503 Service Unavailable (Unavailable)\nhint: run the job again later; GitHub has a problem");
     assert_eq!(github.asked("GET"), 4);
 }
 
@@ -129,7 +126,7 @@ fn server_error_is_retried() {
 fn unreachable_github_is_reported() {
     let job = Job::of_a_pull_request().with_trial(&["held"], &["held"]);
     let job = job.env("GITHUB_API_URL", "http://127.0.0.1:1").env("GITHUB_TOKEN", TOKEN);
-    job.publish(&[]).exits(0).says("GET /repos/shop/web/issues/5/comments: GitHub cannot be reached");
+    job.publish(&[]).exits(0).says("GET /repos/shop/web/issues/5/comments: cannot reach GitHub");
 }
 
 #[test]
@@ -141,7 +138,7 @@ fn token_is_not_sent_to_other_host() {
         .state()
         .faults
         .push(Fault { body: "[]".to_owned(), ..Fault::new("GET", 200, "").header("Link", link) });
-    job(&github).publish(&[]).exits(0).says("its next page is on another host");
+    job(&github).publish(&[]).exits(0).says("the next page is on another host");
     github.state().faults.push(Fault::new("GET", 302, "").header("Location", other.url("/")));
     job(&github).publish(&[]).exits(0).says("302 Found");
     assert!(other.requests().is_empty());
@@ -160,7 +157,7 @@ fn pagination_loop_is_bounded() {
         ..Fault::new("GET", 200, "").header("Link", format!("<{url}>; rel=next"))
     };
     github.state().faults.extend(vec![same; 200]);
-    job(&github).publish(&[]).exits(0).says("there are too many pages");
+    job(&github).publish(&[]).exits(0).says("too many pages");
     assert_eq!(github.asked("GET"), 100);
 }
 
@@ -168,7 +165,7 @@ fn pagination_loop_is_bounded() {
 fn missing_token_skips_only_the_comment() {
     let github = GitHub::start();
     let job = Job::of_a_pull_request().env("GITHUB_API_URL", github.url()).with_trial(&["held"], &["held"]);
-    let finished = job.publish(&[]).exits(0).says("there is no token: set GITHUB_TOKEN");
+    let finished = job.publish(&[]).exits(0).says("no token\nhint: set GITHUB_TOKEN");
     assert!(!heard(&finished).is_empty() && job.chaos.read("summary.md").contains("Lose a replica"));
     assert!(github.requests().is_empty());
 }
@@ -193,7 +190,7 @@ fn publish_dry_run_sends_and_writes_nothing() {
     let finished = job.publish(&["--dry-run", "--comment-id", "web"]).exits(0);
     assert!(finished.stdout.contains("### ⚪ Lose a replica"), "{}", finished.stdout);
     assert!(
-        finished.stderr.contains("would write the comment web on pull request #5 of shop/web"),
+        finished.stderr.contains("would write comment web on pull request #5 of shop/web"),
         "{}",
         finished.stderr
     );
@@ -226,10 +223,10 @@ fn unwritable_output_file_is_reported() {
 #[test]
 fn publish_without_journals_causes_warning() {
     let job = Job::of_a_pull_request();
-    let finished = job.publish(&[]).exits(0).says("there are no journals");
+    let finished = job.publish(&[]).exits(0).says("no journals found");
     assert!(heard(&finished)[0].starts_with("::warning"), "{}", finished.stdout);
     std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
-    job.publish(&[]).exits(0).says("there are no journals");
+    job.publish(&[]).exits(0).says("no journals found");
 }
 
 #[test]
@@ -243,7 +240,7 @@ fn job_summary_is_appended_and_truncated() {
     job.publish(&["--comment", "never"]).exits(0);
     assert!(job.chaos.read("summary.md").len() <= 1024 * 1024);
     job.chaos.write("summary.md", "x".repeat(1_100_000));
-    job.publish(&["--comment", "never"]).exits(0).says("no room for it in the job summary");
+    job.publish(&["--comment", "never"]).exits(0).says("job summary skipped");
     assert_eq!(job.chaos.read("summary.md").len(), 1_100_000);
 }
 
@@ -264,8 +261,7 @@ fn annotations_point_to_experiment_lines() {
     assert_eq!(
         commands,
         [format!(
-            "::error file=chaos/e.json,line={line},title=a%2C b%3A 100%25::it was not seen to take effect: exit \
-             status 1"
+            "::error file=chaos/e.json,line={line},title=a%2C b%3A 100%25::no effect observed: exit status 1"
         )]
     );
 }

@@ -86,7 +86,7 @@ fn existing_report_is_replaced_atomically() {
 fn invalid_journal_is_rejected() {
     let chaos = Chaos::new();
     chaos.write("x.json", "{}");
-    chaos.run(["report", "x.json"]).exits(3).says("x.json: this is no journal");
+    chaos.run(["report", "x.json"]).exits(3).says("x.json: invalid journal");
     chaos.run(["report", "gone.json"]).exits(3).says("gone.json");
     chaos.run(["report"].iter().chain(&NONE)).exits(2);
 }

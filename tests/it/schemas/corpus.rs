@@ -187,9 +187,9 @@ fn left_behind(found: &mut Vec<Produced>) {
     };
     let one = json!({"api_version": "v1", "kind": "ConfigMap", "name": "settings", "original": null});
     let keeps = BASE64_STANDARD.encode(json!({"salt": "", "objects": [one]}).to_string());
-    let secret = left("kubectl-chaos-trial-0a", json!("shop"), json!({"standing.json": keeps}));
+    let secret = left("kubectl-chaos-trial-0a", json!("shop"), json!({"backup.json": keeps}));
     // no trial created it
-    let other = left("kept", json!("shop"), json!({"standing.json": "W10="}));
+    let other = left("kept", json!("shop"), json!({"backup.json": "W10="}));
     let namespace = left("chaos-trial-0a-before-1", Value::Null, Value::Null);
     let api = Server::start(move |request| match request.path.split('?').next().unwrap() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),

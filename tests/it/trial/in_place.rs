@@ -111,8 +111,8 @@ fn inflight_change_is_restored() {
 #[test]
 fn pending_change_is_left_to_recover() {
     let (site, ended) = cut_in_the_middle(Duration::from_secs(5));
-    ended.says("may come about yet");
-    assert_eq!(site.chaos.json("out/trial.json")["state"], "left");
+    ended.says("a request is still in flight and may yet be applied");
+    assert_eq!(site.chaos.json("out/trial.json")["state"], "cleanup_incomplete");
     recover(&site, &["--yes"]).exits(0);
     stands_again(&site);
 }
@@ -180,10 +180,9 @@ fn recover_restores_objects_of_killed_trial(site: &Site) {
     let listed = recover(site, &[&trial]).exits(2);
     assert!(listed.stdout.contains("\nSecret       kubectl-chaos-trial-"), "{}", listed.stdout);
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json()["left"].clone();
-    let shown: Vec<_> =
-        listed.as_array().unwrap().iter().map(|one| (&one["kind"], &one["becomes"])).collect();
-    assert_eq!(shown[0], (&json!("Secret"), &json!("removed")));
-    assert!(shown.contains(&(&json!("Deployment"), &json!("put back"))), "{listed:#}");
+    let shown: Vec<_> = listed.as_array().unwrap().iter().map(|one| (&one["kind"], &one["action"])).collect();
+    assert_eq!(shown[0], (&json!("Secret"), &json!("delete")));
+    assert!(shown.contains(&(&json!("Deployment"), &json!("restore"))), "{listed:#}");
     recover(site, &[&trial, "--yes"]).exits(0);
     stands_again(site);
 }

@@ -168,10 +168,10 @@ fn experiment_outside_namespace_is_rejected_before_setup() {
         "",
         3,
         &[
-            "'kill' goes to the namespace default",
-            "--allow-outside default allows it",
-            "'answers' asks localhost:1, which is no Service of the trial",
-            "these 2 are outside the namespace of a run: nothing was made",
+            "'kill' reaches namespace default",
+            "or pass --allow-outside default",
+            "'answers' reaches localhost:1, which is not a Service of the trial",
+            "2 targets outside the namespace of the run; nothing was created",
         ],
     );
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n";
@@ -179,11 +179,11 @@ fn experiment_outside_namespace_is_rejected_before_setup() {
         &nothing,
         role,
         2,
-        &["ClusterRole \"r\": it is a thing of the whole cluster", "put it into --common"],
+        &["ClusterRole \"r\": cluster-scoped object in one arm", "hint: move it to --common"],
     );
     check(&nothing, "apiVersion: x/v1\nkind: Y\nmetadata: {name: y}\n", 2, &["Y \"y\": "]);
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {url: http://web.shop.svc/}\n";
-    check(&nothing, other, 3, &["ConfigMap \"c\" goes to the namespace shop"]);
+    check(&nothing, other, 3, &["ConfigMap \"c\" reaches namespace shop"]);
     check(&|experiment| drop(experiment.as_object_mut().unwrap().shift_remove("method")), "", 3, &["method"]);
 }
 
@@ -195,7 +195,7 @@ fn foreign_output_folder_is_not_changed() {
     std::fs::create_dir(chaos.path("out")).unwrap();
     chaos.write("out/mine", "precious");
     let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
-    assert!(ended.stderr.contains("has something in it that is of no trial"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not empty and not of a trial"), "{}", ended.stderr);
     assert_eq!(chaos.read("out/mine"), "precious");
 }
 
@@ -289,20 +289,20 @@ fn recover_removes_leftovers_of_killed_trial() {
     let other = site.recover(&["another", "--yes"]).exits(0);
     let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     assert!(
-        other.stdout.is_empty() && other.stderr.starts_with("nothing of the trial another is left on "),
+        other.stdout.is_empty() && other.stderr.starts_with("no leftovers of trial another on "),
         "{other:?}"
     );
-    assert!(other.stderr.ends_with(&format!("; of others there is: {name}\n")), "{other:?}");
+    assert!(other.stderr.ends_with(&format!("; other trials with leftovers: {name}\n")), "{other:?}");
     // who asks for a list gets one, and nothing is removed
     let listed = site.recover(&["-o", "json"]).exits(0).json();
     let one = &listed["left"][0];
     assert_eq!(
-        (&one["kind"], &one["trial"], &one["becomes"]),
-        (&json!("Namespace"), &json!(name), &json!("removed"))
+        (&one["kind"], &one["trial"], &one["action"]),
+        (&json!("Namespace"), &json!(name), &json!("delete"))
     );
     assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
     let removed = site.recover(&[&name, "--yes", "-o", "name"]).exits(0);
-    assert!(removed.stdout.starts_with("namespace/") && removed.stderr.contains("removed"), "{removed:?}");
+    assert!(removed.stdout.starts_with("namespace/") && removed.stderr.contains("deleted"), "{removed:?}");
     wait_until("the namespace to be gone", || site.left().is_empty());
 }
 
@@ -317,13 +317,16 @@ fn recover_reads_leftovers_from_trial_folder() {
     other["cluster"] = json!("https://127.0.0.1:1");
     site.chaos.write("other/trial.json", other.to_string());
     let refused = site.recover(&["--from", "other", "--yes"]).exits(2);
-    assert!(refused.stderr.contains("the trial was on https://127.0.0.1:1, and this is"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("the trial ran on https://127.0.0.1:1, but the current cluster is"),
+        "{refused:?}"
+    );
     // and so is another trial
     other["cluster"] = site.chaos.json("out/trial.json")["cluster"].clone();
     other["trial"] = json!("00000000");
     site.chaos.write("other/trial.json", other.to_string());
     let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
-    assert!(nothing.stderr.starts_with("nothing of the trial 00000000 is left"), "{nothing:?}");
+    assert!(nothing.stderr.starts_with("no leftovers of trial 00000000 on"), "{nothing:?}");
     assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
     site.recover(&["--from", "out", "--yes"]).exits(0);
     wait_until("the namespace to be gone", || site.left().is_empty());
@@ -344,12 +347,12 @@ fn recover_without_leftovers_does_nothing() {
         Some(json!({"trial": "0a1b2c3d", "cluster": "https://h", "context": "kind-a", "embedded": embedded,
             "state": state}))
     };
-    check(None, "there was no trial");
-    check(record("finished", false), "the trial has removed everything");
-    check(record("running", true), "is gone with it");
+    check(None, "the directory has no trial");
+    check(record("finished", false), "the trial cleaned up everything");
+    check(record("running", true), "ended with its process");
     let chaos = Chaos::new();
     chaos.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
-    chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("a name that no trial has");
+    chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("invalid trial ID 'a,b'");
     chaos.write("out/trial.json", record("running", false).unwrap().to_string());
     chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster configured");
     chaos.run(["recover", "x", "--from", "out"]).exits(2);

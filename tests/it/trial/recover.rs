@@ -33,7 +33,7 @@ fn kept(object: &Value, stood: bool) -> Value {
 /// A Secret that passes for one of a trial.
 fn forge(site: &Site, name: &str, trial: &str, objects: &[Value]) {
     let text = json!({"salt": "", "objects": objects}).to_string();
-    let data = json!({"standing.json": BASE64_STANDARD.encode(text)});
+    let data = json!({"backup.json": BASE64_STANDARD.encode(text)});
     let mut secret = object("v1", "Secret", name, &json!({"data": data}));
     secret["metadata"]["labels"] = json!({"kubectl-chaos/trial": trial});
     site.create(&site.at("v1", "secrets"), &secret);
@@ -45,11 +45,11 @@ fn labelled_namespace(site: &Site, name: &str, trial: &str) {
     site.create("/api/v1/namespaces", &namespace);
 }
 
-/// What becomes of something, as it is listed.
-fn becomes<'a>(listed: &'a Value, kind: &str, name: &str) -> &'a str {
+/// Returns the listed action for an object.
+fn action_of<'a>(listed: &'a Value, kind: &str, name: &str) -> &'a str {
     let left = listed["left"].as_array().unwrap();
     let one = left.iter().find(|one| one["kind"] == kind && one["name"] == name);
-    one.unwrap_or_else(|| panic!("no {kind} {name} in {listed:#}"))["becomes"].as_str().unwrap()
+    one.unwrap_or_else(|| panic!("no {kind} {name} in {listed:#}"))["action"].as_str().unwrap()
 }
 
 fn delete(site: &Site, path: &str) {
@@ -109,22 +109,22 @@ fn backup_secret_is_verified_before_use(site: &Site) {
         ("Secret", &format!("kubectl-chaos-trial-{trial}")),
         ("Namespace", &own),
     ] {
-        assert_eq!(becomes(&listed, kind, name), "left alone", "{kind} {name}");
+        assert_eq!(action_of(&listed, kind, name), "skip", "{kind} {name}");
     }
-    assert_eq!(becomes(&listed, "Namespace", &made), "removed");
+    assert_eq!(action_of(&listed, "Namespace", &made), "delete");
     let table = recover(site, &[&trial]).exits(2);
-    assert!(table.stdout.contains("BECOMES") && table.stdout.contains("Deployment"), "{}", table.stdout);
+    assert!(table.stdout.contains("ACTION") && table.stdout.contains("Deployment"), "{}", table.stdout);
     let names = recover(site, &[&trial, "-o", "name"]).exits(0).stdout;
     assert!(names.contains("secret/other") && !names.contains("configmap"), "{names}");
 
     let ended = recover(site, &[&trial, "--yes"]).exits(6);
     for text in [
-        "Deployment web is left alone: it is gone, and is not made again on the word of a Secret alone",
-        "ConfigMap mine is left alone: what stands there now is not the trial's",
-        "Secret other is left alone: its label names the trial",
-        "is left alone: it is a thing of the whole cluster",
-        "not the name of a trial's namespace: take its label",
-        "10 of 11 left alone",
+        "Deployment web skipped: the object is missing and the backup Secret alone is not trusted",
+        "ConfigMap mine skipped: another user created or changed the object after the trial",
+        "Secret other skipped: not a valid trial backup (label names trial",
+        "skipped: cluster-scoped objects are never part of a trial backup",
+        "labelled as a trial namespace but not named like one",
+        "skipped 10 of 11 leftovers",
     ] {
         assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);
     }
@@ -164,19 +164,19 @@ fn object_created_since_backup_is_kept(site: &Site) {
         site.create(&site.at("v1", "configmaps"), &settings(name, "theirs"));
     }
     delete(site, &site.at("apps/v1", "deployments/web"));
-    recover(site, &[&trial, "--yes"]).exits(6).says("somebody has made it");
+    recover(site, &[&trial, "--yes"]).exits(6).says("another user created or changed the object");
     for name in ["settings", "extra"] {
         assert_eq!(site.read(&site.at("v1", &format!("configmaps/{name}"))).body["data"]["a"], "theirs");
         delete(site, &site.at("v1", &format!("configmaps/{name}")));
     }
     // what is gone is made again where the folder of the trial vouches for it
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json();
-    assert_eq!(becomes(&listed, "Deployment", "web"), "left alone");
-    assert_eq!(becomes(&listed, "ConfigMap", "extra"), "stays");
-    recover(site, &[&trial, "--yes"]).exits(6).says("on the word of a Secret alone");
+    assert_eq!(action_of(&listed, "Deployment", "web"), "skip");
+    assert_eq!(action_of(&listed, "ConfigMap", "extra"), "none");
+    recover(site, &[&trial, "--yes"]).exits(6).says("the backup Secret alone is not trusted");
     assert_eq!(site.read(&site.at("apps/v1", "deployments/web")).code, 404);
     let listed = recover(site, &["--from", "out", "-o", "json"]).exits(0).json();
-    assert_eq!(becomes(&listed, "Deployment", "web"), "made again");
+    assert_eq!(action_of(&listed, "Deployment", "web"), "recreate");
     // a pull request may have brought the folder of a job along: it vouches for the namespace that is meant anyway
     let in_a_job = |more: &[&str]| {
         let mut command =
@@ -185,8 +185,8 @@ fn object_created_since_backup_is_kept(site: &Site) {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         finish(child.expect("a started process")).exits(0).json()
     };
-    assert_eq!(becomes(&in_a_job(&[]), "Deployment", "web"), "made again");
-    assert_eq!(becomes(&in_a_job(&["--namespace", "other"]), "Deployment", "web"), "left alone");
+    assert_eq!(action_of(&in_a_job(&[]), "Deployment", "web"), "recreate");
+    assert_eq!(action_of(&in_a_job(&["--namespace", "other"]), "Deployment", "web"), "skip");
     recover(site, &["--from", "out", "--yes"]).exits(0);
     stands_again(site);
 }
@@ -194,20 +194,18 @@ fn object_created_since_backup_is_kept(site: &Site) {
 fn modified_backup_is_not_restored(site: &Site) {
     let trial = killed(site);
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json();
-    assert_eq!(becomes(&listed, "Deployment", "web"), "put back");
-    assert_eq!(becomes(&listed, "ConfigMap", "extra"), "removed");
+    assert_eq!(action_of(&listed, "Deployment", "web"), "restore");
+    assert_eq!(action_of(&listed, "ConfigMap", "extra"), "delete");
     let path = secret_of(site, &trial);
     let data = site.read(&path).body["data"].clone();
-    let text = BASE64_STANDARD.decode(data["standing.json"].as_str().unwrap()).unwrap();
+    let text = BASE64_STANDARD.decode(data["backup.json"].as_str().unwrap()).unwrap();
     let text = String::from_utf8(text).unwrap();
     let changed = text.replace("\"note\":\"mine\"", "\"note\":\"evil\"");
     assert_ne!(changed, text);
-    let changed = json!({"data": {"standing.json": BASE64_STANDARD.encode(changed)}});
+    let changed = json!({"data": {"backup.json": BASE64_STANDARD.encode(changed)}});
     assert_eq!(site.ask(Method::PATCH, &path, &changed).code, 200);
-    recover(site, &[&trial, "--yes"]).exits(6).says("is not what the trial kept");
-    recover(site, &["--from", "out", "--yes"])
-        .exits(6)
-        .says("something else than the folder of the trial says");
+    recover(site, &[&trial, "--yes"]).exits(6).says("the object carries another backup digest");
+    recover(site, &["--from", "out", "--yes"]).exits(6).says("digest differs from the one in trial.json");
     let web = site.read(&site.at("apps/v1", "deployments/web")).body;
     assert_eq!(web["metadata"]["annotations"]["note"], "after");
     assert_eq!(site.ask(Method::PATCH, &path, &json!({"data": data})).code, 200);
@@ -236,7 +234,7 @@ fn object_created_before_apply_is_kept(site: &Site) {
     });
     check(&["--sample=100ms"], &|child| {
         let ended = finish(child);
-        let said = "ConfigMap extra: somebody has made it since the trial began, so that it is left as it is";
+        let said = "ConfigMap extra: created by another user after the trial began; left unchanged";
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     });
 }
@@ -268,7 +266,7 @@ fn failed_restore_does_not_block_cleanup(site: &Site) {
     // nobody can put back a thing of a kind that is gone
     delete(site, &definition);
     signal(child.id(), Signal::TERM);
-    finish(child).exits(6).says("not everything is gone: Widget one: ");
+    finish(child).exits(6).says("cleanup incomplete: cannot read Widget one: ");
     assert_eq!(site.read(&role).code, 404);
 }
 

@@ -38,7 +38,7 @@ fn unready_arm_is_void_and_reported() {
     let experiment = chaos.write("kill.json", experiment.to_string());
     let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=somebody"];
     let ended = trial(&chaos, experiment.to_str().unwrap(), &ready, &unready, &more).exits(8);
-    ended.says("after did not become ready in its first 2 runs: ");
+    ended.says("after was not ready in its first 2 runs; skipping the remaining ");
     let answer = chaos.json("out/comparison.json");
     assert_eq!(
         (&answer["verdict"], &answer["after"]),
@@ -46,14 +46,14 @@ fn unready_arm_is_void_and_reported() {
         "{answer:#}"
     );
     let said = reasons(&answer, "after");
-    let why = "void: after did not become ready: not complete after 1 s: ";
+    let why = "void: after: workloads are not ready after 1 s: ";
     assert!(
         said.len() == 2 && said.iter().all(|said| said.starts_with(why) && said.contains("never")),
         "{said:?}"
     );
     assert!(reasons(&answer, "before").iter().all(|said| !said.starts_with("void")), "{answer:#}");
     for name in ["junit.xml", "summary.md", "report.html"] {
-        assert!(chaos.read(&format!("out/{name}")).contains("did not become ready"), "{name}");
+        assert!(chaos.read(&format!("out/{name}")).contains("workloads are not ready"), "{name}");
     }
     assert_eq!(chaos.json("out/trial.json")["state"], "finished");
     // its journal is one, says what is known, and keeps what is secret
@@ -79,7 +79,7 @@ fn unready_arm_is_void_and_reported() {
     let read = |name: &str| vec![Record::untrusted(name, chaos.read(name)).unwrap()];
     let (before, after) = (read("out/before/journal-1.json"), read("out/after/journal-1.json"));
     let answer = compare(&before, &after, &CompareOptions::default()).unwrap();
-    assert!(answer.runs[1].reason.starts_with("after did not become ready: "), "{}", answer.runs[1].reason);
+    assert!(answer.runs[1].reason.starts_with("after: workloads are not ready"), "{}", answer.runs[1].reason);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was left of trials, and what becomes of each thing, as it is shown before anything is done. Floor 3.
+//! Leftovers of trials and the action for each, as `recover` lists them.
 
 use serde_json::{Value as Json, json};
 
@@ -6,196 +6,195 @@ use crate::cli::table::{Table, TableRow as Row};
 use crate::k8s::{Metadata, NAMESPACES, Resource};
 use crate::trial::{Arm, Backup, InvalidBackup, RestoreAction, RestorePlan};
 
-/// The schema of the answer.
 const SCHEMA: &str = "kubectl-chaos/recover/v1";
 
-/// What becomes of something.
+/// Action for a leftover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
-    /// It goes.
-    Removed,
-    /// It becomes again what it was.
-    PutBack,
-    /// It is gone, and is made as it was.
-    MadeAgain,
-    /// It is as it should be.
-    Stays,
-    /// It stays as it is, though there would be something to do.
-    LeftAlone,
+    Delete,
+    /// Replace the trial's object with the original.
+    Restore,
+    /// Create the missing original.
+    Recreate,
+    /// Nothing to do.
+    None,
+    /// Leave it unchanged; the reason says why.
+    Skip,
 }
 
 impl Disposition {
-    /// As it stands in the table and in the answer.
-    fn words(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Removed => "removed",
-            Self::PutBack => "put back",
-            Self::MadeAgain => "made again",
-            Self::Stays => "stays",
-            Self::LeftAlone => "left alone",
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+            Self::Recreate => "recreate",
+            Self::None => "none",
+            Self::Skip => "skip",
         }
     }
 
-    /// Whether something is done.
-    pub(super) fn is_a_change(self) -> bool {
-        !matches!(self, Self::Stays | Self::LeftAlone)
+    pub(super) fn changes_cluster(self) -> bool {
+        !matches!(self, Self::None | Self::Skip)
     }
 }
 
-/// Something that was left of a trial.
+/// Object that a trial left behind or replaced.
 pub(super) struct Leftover {
     pub(super) kind: String,
     pub(super) name: String,
     namespace: Option<String>,
     trial: String,
-    since: Option<String>,
-    pub(super) becomes: Disposition,
-    /// Why it is left alone, and what to do.
-    pub(super) why: Option<String>,
-    /// The Secret that says so of it.
-    kept_in: Option<String>,
-    /// Its group; empty for the core.
+    created: Option<String>,
+    pub(super) action: Disposition,
+    /// Reason for skipping it.
+    pub(super) reason: Option<String>,
+    /// Secret with the backup of the object.
+    backup_secret: Option<String>,
+    /// API group; empty for the core group.
     group: String,
 }
 
 impl Leftover {
-    fn of(thing: &Metadata, kind: &str, group: &str, becomes: Disposition) -> Self {
+    fn new(metadata: &Metadata, kind: &str, group: &str, action: Disposition) -> Self {
         Self {
             kind: kind.to_owned(),
-            name: thing.name.clone(),
-            namespace: thing.namespace.clone(),
-            trial: thing.trial().unwrap_or_default().to_owned(),
-            since: thing.creation_timestamp.clone(),
-            becomes,
-            why: None,
-            kept_in: None,
+            name: metadata.name.clone(),
+            namespace: metadata.namespace.clone(),
+            trial: metadata.trial().unwrap_or_default().to_owned(),
+            created: metadata.creation_timestamp.clone(),
+            action,
+            reason: None,
+            backup_secret: None,
             group: group.to_owned(),
         }
     }
 
-    /// Something that was made for a trial, or looks like it.
-    pub(super) fn made(resource: &Resource, thing: &Metadata) -> Self {
-        let left = Self::of(thing, &resource.kind, &resource.group, Disposition::Removed);
-        match foreign(resource, thing) {
-            None => left,
-            Some(why) => Self { becomes: Disposition::LeftAlone, why: Some(why), ..left },
+    /// Creates the entry of an object with the label of a trial.
+    pub(super) fn from_object(resource: &Resource, metadata: &Metadata) -> Self {
+        let leftover = Self::new(metadata, &resource.kind, &resource.group, Disposition::Delete);
+        match foreign_reason(resource, metadata) {
+            None => leftover,
+            Some(reason) => Self { action: Disposition::Skip, reason: Some(reason), ..leftover },
         }
     }
 
-    /// A Secret that keeps something, and what becomes of everything that it keeps.
-    pub(super) fn kept(standing: &Backup, outlook: &[RestorePlan]) -> Vec<Self> {
-        let objects: Vec<Self> = outlook.iter().map(|one| Self::object(standing, one)).collect();
-        let stays = objects.iter().any(|one| one.becomes == Disposition::LeftAlone);
+    /// Creates the entries of a backup: its Secret, and each of its objects.
+    pub(super) fn from_backup(backup: &Backup, plans: &[RestorePlan]) -> Vec<Self> {
+        let objects: Vec<Self> = plans.iter().map(|plan| Self::from_plan(backup, plan)).collect();
+        let is_kept = objects.iter().any(|object| object.action == Disposition::Skip);
         let secret = Self {
             kind: "Secret".to_owned(),
-            name: standing.name(),
-            becomes: if stays { Disposition::LeftAlone } else { Disposition::Removed },
-            why: stays.then(|| {
-                "something of what it keeps is left alone: once that is settled, delete the Secret".to_owned()
+            name: backup.secret_name(),
+            action: if is_kept { Disposition::Skip } else { Disposition::Delete },
+            reason: is_kept.then(|| {
+                "objects of this backup are skipped; resolve them, then delete the Secret".to_owned()
             }),
-            kept_in: None,
+            backup_secret: None,
             group: String::new(),
-            ..Self::within(standing)
+            ..Self::for_backup(backup)
         };
         std::iter::once(secret).chain(objects).collect()
     }
 
-    fn object(standing: &Backup, one: &RestorePlan) -> Self {
-        let (becomes, why) = match &one.fate {
-            RestoreAction::Stays => (Disposition::Stays, None),
-            RestoreAction::Removed => (Disposition::Removed, None),
-            RestoreAction::PutBack => (Disposition::PutBack, None),
-            RestoreAction::MadeAgain => (Disposition::MadeAgain, None),
-            RestoreAction::LeftAlone(why) => (Disposition::LeftAlone, Some(why.clone())),
+    fn from_plan(backup: &Backup, plan: &RestorePlan) -> Self {
+        let (action, reason) = match &plan.action {
+            RestoreAction::None => (Disposition::None, None),
+            RestoreAction::Delete => (Disposition::Delete, None),
+            RestoreAction::Restore => (Disposition::Restore, None),
+            RestoreAction::Recreate => (Disposition::Recreate, None),
+            RestoreAction::Skip(reason) => (Disposition::Skip, Some(reason.to_string())),
         };
-        let group = one.api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = plan.api_version.split_once('/').map_or("", |(group, _)| group);
         Self {
-            kind: one.kind.clone(),
-            name: one.name.clone(),
-            becomes,
-            why,
-            kept_in: Some(standing.name()),
+            kind: plan.kind.clone(),
+            name: plan.name.clone(),
+            action,
+            reason,
+            backup_secret: Some(backup.secret_name()),
             group: group.to_owned(),
-            ..Self::within(standing)
+            ..Self::for_backup(backup)
         }
     }
 
-    /// What a Secret and everything that it keeps have in common.
-    fn within(standing: &Backup) -> Self {
+    /// Returns the fields that a backup Secret and its objects share.
+    fn for_backup(backup: &Backup) -> Self {
         Self {
-            namespace: Some(standing.namespace().to_owned()),
-            trial: standing.trial().to_owned(),
-            since: standing.since().map(str::to_owned),
-            ..Self::of(&Metadata::default(), "", "", Disposition::Stays)
+            namespace: Some(backup.namespace().to_owned()),
+            trial: backup.trial().to_owned(),
+            created: backup.created().map(str::to_owned),
+            ..Self::new(&Metadata::default(), "", "", Disposition::None)
         }
     }
 
-    /// A Secret that passes for one of a trial, and is none.
-    pub(super) fn misfit(one: &InvalidBackup) -> Self {
-        let why = format!(
-            "{}: no trial has written it as it is, and nothing of it is put back; look who did, and delete it",
-            one.why
+    /// Creates the entry of a Secret that is not a valid backup.
+    pub(super) fn from_invalid_backup(invalid: &InvalidBackup) -> Self {
+        let reason = format!(
+            "not a valid trial backup ({}); nothing is restored from it; investigate and delete it",
+            invalid.reason
         );
-        Self { why: Some(why), ..Self::of(&one.metadata, "Secret", "", Disposition::LeftAlone) }
+        Self { reason: Some(reason), ..Self::new(&invalid.metadata, "Secret", "", Disposition::Skip) }
     }
 
-    /// Its kind and its name, as kubectl takes them.
-    fn named(&self) -> String {
+    /// Returns the name that kubectl accepts: `kind.group/name`.
+    fn qualified_name(&self) -> String {
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
         format!("{}{group}/{}", self.kind.to_lowercase(), self.name)
     }
 
-    fn document(&self) -> Json {
+    fn to_json(&self) -> Json {
         json!({"kind": self.kind, "name": self.name, "namespace": self.namespace, "trial": self.trial,
-            "since": self.since, "becomes": self.becomes.words(), "why": self.why, "kept_in": self.kept_in})
+            "created": self.created, "action": self.action.name(), "reason": self.reason,
+            "backup_secret": self.backup_secret})
     }
 }
 
-/// Why something that bears the label of a trial was not made by one; nothing where it may have been. Things of the
-/// whole cluster have the names that manifests gave them; a namespace has one that only trials give.
-pub(super) fn foreign(resource: &Resource, thing: &Metadata) -> Option<String> {
+/// Returns the reason why a labelled object is not of a trial.
+///
+/// Namespaces of trials have a fixed form of name. Cluster-scoped objects have the names of the manifests.
+pub(super) fn foreign_reason(resource: &Resource, metadata: &Metadata) -> Option<String> {
     if *resource != NAMESPACES {
         return None;
     }
-    let trial = thing.trial().unwrap_or_default();
-    let own = || {
-        let rest = thing.name.strip_prefix("chaos-trial-")?.strip_prefix(trial)?.strip_prefix('-')?;
+    let trial = metadata.trial().unwrap_or_default();
+    let parse_name = || {
+        let rest = metadata.name.strip_prefix("chaos-trial-")?.strip_prefix(trial)?.strip_prefix('-')?;
         let (arm, repeat) = rest.split_once('-')?;
         let is_arm = [Arm::Before, Arm::After].iter().any(|known| known.name() == arm);
         (is_arm && repeat.parse::<u32>().is_ok()).then_some(())
     };
-    if !trial.is_empty() && own().is_some() {
+    if !trial.is_empty() && parse_name().is_some() {
         return None;
     }
-    let why = "it bears the label of a trial, and not the name of a trial's namespace: take its label \
-               kubectl-chaos/trial off, or remove it yourself";
-    Some(why.to_owned())
+    let reason = "labelled as a trial namespace but not named like one; remove the label kubectl-chaos/trial or delete \
+                  it yourself";
+    Some(reason.to_owned())
 }
 
-/// The list of it; names alone are only those of things that trials made, and not of what stood there before them.
-pub(super) fn list(left: &[Leftover], is_of_names: bool) -> Table {
-    let line = |one: &Leftover| Row {
-        name: one.named(),
+/// Returns the table of leftovers. With `only_names`, it omits objects that existed before the trial.
+pub(super) fn to_table(leftovers: &[Leftover], only_names: bool) -> Table {
+    let row = |one: &Leftover| Row {
+        name: one.qualified_name(),
         cells: vec![
             one.kind.clone(),
             one.name.clone(),
             one.namespace.clone().unwrap_or_default(),
             one.trial.clone(),
-            one.since.clone().unwrap_or_default(),
-            one.becomes.words().to_owned(),
+            one.created.clone().unwrap_or_default(),
+            one.action.name().to_owned(),
         ],
-        wide_cells: vec![one.why.clone().unwrap_or_default()],
+        wide_cells: vec![one.reason.clone().unwrap_or_default()],
     };
+    let is_listed = |one: &&Leftover| !only_names || one.backup_secret.is_none();
     Table {
-        heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "SINCE", "BECOMES"],
-        wide_heads: &["WHY"],
-        lines: left.iter().filter(|one| !is_of_names || one.kept_in.is_none()).map(line).collect(),
+        heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "CREATED", "ACTION"],
+        wide_heads: &["REASON"],
+        lines: leftovers.iter().filter(is_listed).map(row).collect(),
     }
 }
 
-/// What machines read.
-pub(super) fn document(address: &str, left: &[Leftover]) -> Json {
-    let left: Vec<Json> = left.iter().map(Leftover::document).collect();
+/// Returns the output of `-o json` and `-o yaml`.
+pub(super) fn to_document(address: &str, leftovers: &[Leftover]) -> Json {
+    let left: Vec<Json> = leftovers.iter().map(Leftover::to_json).collect();
     json!({"schema": SCHEMA, "cluster": address, "left": left})
 }
 
@@ -204,14 +203,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_namespaces_with_the_names_of_trials_are_theirs() {
+    fn labelled_namespace_with_another_name_is_foreign() {
         let check = |name: &str, trial: Json, expected: bool| {
-            let thing: Metadata = serde_json::from_value(json!({"name": name, "labels":
+            let metadata: Metadata = serde_json::from_value(json!({"name": name, "labels":
                 {"kubectl-chaos/trial": trial}}))
             .unwrap();
-            assert_eq!(foreign(&NAMESPACES, &thing).is_none(), expected, "{name} {trial}");
+            assert_eq!(foreign_reason(&NAMESPACES, &metadata).is_none(), expected, "{name} {trial}");
             let other = Resource { kind: "ClusterRole".into(), ..NAMESPACES };
-            assert_eq!(foreign(&other, &thing), None);
+            assert_eq!(foreign_reason(&other, &metadata), None);
         };
         check("chaos-trial-0a1b2c3d-before-1", json!("0a1b2c3d"), true);
         check("chaos-trial-0a1b2c3d-after-10", json!("0a1b2c3d"), true);

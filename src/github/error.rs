@@ -1,0 +1,60 @@
+//! Errors of GitHub jobs: the environment, the event file, the API.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::api::RequestError;
+use crate::error_code::{Coded, ErrorCode};
+
+/// Error of a GitHub job.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("invalid {name} '{value}': expected {expected}")]
+    InvalidVariable { name: &'static str, value: String, expected: &'static str },
+    #[error("cannot read event file {}", .path.display())]
+    ReadEvent {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot parse event file {}", .path.display())]
+    ParseEvent {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("event file {} is larger than {maximum} bytes", .path.display())]
+    LargeEvent { path: PathBuf, maximum: u64 },
+    #[error("cannot write {}", .path.display())]
+    WriteFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("invalid token: it has characters that no HTTP header allows")]
+    InvalidToken,
+    #[error("cannot create the HTTP client: {0}")]
+    Client(String),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidVariable { .. }
+            | Self::ReadEvent { .. }
+            | Self::ParseEvent { .. }
+            | Self::LargeEvent { .. } => ErrorCode::GithubEvent,
+            Self::WriteFile { .. } => ErrorCode::FileNotWritable,
+            Self::InvalidToken | Self::Client(_) | Self::Request(_) => ErrorCode::GithubApi,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Request(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
