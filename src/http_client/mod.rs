@@ -4,6 +4,7 @@
 //! connection would hide that new ones fail, which is what many probes check.
 
 mod connection_count;
+mod error;
 mod verifier;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use url::Url;
 use crate::experiment::resolve::Verification;
 
 pub use connection_count::ConnectionCount;
+pub use error::{BoxError, Error};
 use verifier::{LazyVerifier, TrustedCertificates};
 
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
@@ -48,7 +50,7 @@ pub fn trust(environment: impl Fn(&str) -> Option<String>) -> Verification {
 }
 
 /// Builds a client. Errors are about the certificates.
-pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqwest::Client, String> {
+pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqwest::Client, Error> {
     let redirects = if options.stay { Policy::none() } else { Policy::limited(MAX_REDIRECTS) };
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -64,20 +66,19 @@ pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqw
     if let Some(proxy) = options.proxy {
         builder = builder.proxy(proxy);
     }
-    builder
+    let builder = builder
         .connector_layer(connection_count::CountingLayer)
-        .tls_backend_preconfigured(tls(verification)?)
-        .build()
-        .map_err(|error| error.to_string())
+        .tls_backend_preconfigured(tls(verification)?);
+    Ok(builder.build()?)
 }
 
 /// Checks that a file contains certificates.
-pub fn check_bundle(path: &str) -> Result<(), String> {
+pub fn check_bundle(path: &str) -> Result<(), Error> {
     verifier::roots(Path::new(path)).map(drop)
 }
 
 /// Creates the TLS configuration. Certificates are read once a server presents one.
-fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
+fn tls(verification: &Verification) -> Result<rustls::ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match verification {
         Verification::None => Arc::new(verifier::NoVerification::new(&provider)),
@@ -85,15 +86,14 @@ fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
             Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::Machine))
         }
         Verification::File(path) if !Path::new(path).exists() => {
-            return Err(format!("cannot read certificates from {path}: the file does not exist"));
+            return Err(Error::MissingFile(path.into()));
         }
         Verification::File(path) => {
             Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::File(path.into())))
         }
     };
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // a resumed session is not verified again, which would hide an invalid certificate

@@ -13,6 +13,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use crate::error_code::message_chain;
+
 /// Source of trusted certificates.
 #[derive(Debug)]
 pub(super) enum TrustedCertificates {
@@ -45,7 +47,7 @@ impl LazyVerifier {
         match &self.trusted {
             TrustedCertificates::Machine => Ok(Arc::new(Verifier::new(provider)?)),
             TrustedCertificates::File(path) => {
-                let roots = Arc::new(roots(path).map_err(Error::General)?);
+                let roots = Arc::new(roots(path).map_err(|error| Error::General(message_chain(&error)))?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
                 Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
             }
@@ -53,14 +55,18 @@ impl LazyVerifier {
     }
 }
 
-pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let fault = |what: &dyn std::fmt::Display| format!("invalid certificates in {}: {what}", path.display());
+/// Reads the certificates of a file.
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, super::Error> {
+    let invalid = |source: Box<dyn std::error::Error + Send + Sync>| super::Error::InvalidFile {
+        path: path.to_owned(),
+        source,
+    };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
-        let certificate = certificate.map_err(|error| fault(&error))?;
-        roots.add(certificate).map_err(|error| fault(&error))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| invalid(error.into()))? {
+        let certificate = certificate.map_err(|error| invalid(error.into()))?;
+        roots.add(certificate).map_err(|error| invalid(error.into()))?;
     }
-    if roots.is_empty() { Err(fault(&"no certificates")) } else { Ok(roots) }
+    if roots.is_empty() { Err(super::Error::NoCertificates(path.to_owned())) } else { Ok(roots) }
 }
 
 impl ServerCertVerifier for LazyVerifier {

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::config::{ProcessEnv, Settings};
 use crate::diagnostic::Diagnostic;
+use crate::error_code::message_chain;
 use crate::experiment::document::{self, Document, MAX_BYTES};
 use crate::experiment::resolve::Verification;
 use crate::experiment::{json, yaml};
@@ -125,7 +126,7 @@ async fn fetch(
         timeout: Some(TIMEOUT),
         ..ClientOptions::default()
     };
-    let client = http_client::build(&verification, options).map_err(fault)?;
+    let client = http_client::build(&verification, options).map_err(|error| fault(message_chain(&error)))?;
     let mut request = client.get(url.clone()).header("Accept", "application/json, application/x-yaml");
     if !url.username().is_empty() || url.password().is_some() {
         // the client sends the credentials of the address, which override the others
@@ -164,7 +165,7 @@ async fn fetch(
         return Err(fault(format!("Failed to fetch the experiment: {said}"))
             .hint(format!("the server answered with {status}")));
     }
-    Ok((bytes, by_content_type(header.as_deref()).map_err(fault)?))
+    Ok((bytes, by_content_type(header.as_deref()).map_err(|error| fault(error.to_string()))?))
 }
 
 /// Returns the host of an address, with the port if given.
@@ -173,7 +174,12 @@ fn authority(url: &Url) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-fn by_content_type(header: Option<&str>) -> Result<SourceFormat, String> {
+/// Error of a server that sends another content type than JSON or YAML.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent {0}, which is neither JSON nor YAML")]
+struct UnknownContentType(String);
+
+fn by_content_type(header: Option<&str>) -> Result<SourceFormat, UnknownContentType> {
     let Some(header) = header else { return Ok(SourceFormat::Either) };
     let is = |kind: &str| header.contains(kind);
     if is("application/json") {
@@ -183,7 +189,7 @@ fn by_content_type(header: Option<&str>) -> Result<SourceFormat, String> {
     } else if is("text/plain") {
         Ok(SourceFormat::Either)
     } else {
-        Err(format!("the server sent {header}, which is neither JSON nor YAML"))
+        Err(UnknownContentType(header.to_owned()))
     }
 }
 

@@ -21,6 +21,7 @@ use url::Url;
 
 use self::activity::PreparedHttp;
 use self::body::{add_query, form};
+use self::error::RequestError;
 use super::process::duration;
 use super::{ActivityError, PreparedActivity, Provider};
 use crate::config::ProcessEnv;
@@ -69,7 +70,7 @@ impl HttpProvider {
         &self,
         verification: &Verification,
         connect_timeout: Option<Duration>,
-    ) -> Result<Client, String> {
+    ) -> Result<Client, http_client::Error> {
         let mut clients = self.clients.lock();
         let key = (verification.clone(), connect_timeout);
         if let Some(client) = clients.get(&key) {
@@ -81,10 +82,10 @@ impl HttpProvider {
         Ok(client)
     }
 
-    fn request(&self, call: &HttpCall) -> Result<Request, String> {
+    fn request(&self, call: &HttpCall) -> Result<Request, RequestError> {
         let mut url = parse_url(&call.url)?;
         let method = Method::from_bytes(call.method.as_bytes())
-            .map_err(|_| format!("invalid HTTP method '{}'", call.method))?;
+            .map_err(|_| RequestError::InvalidMethod(call.method.clone()))?;
         let mut headers = headers(&call.headers)?;
         let json =
             call.headers.iter().any(|(name, value)| name == "Content-Type" && value == "application/json");
@@ -92,7 +93,11 @@ impl HttpProvider {
         if method == Method::GET {
             add_query(&mut url, &call.arguments)?;
         } else if json {
-            body = Some(&call.arguments).filter(|a| **a != Value::Null).map(json_text).transpose()?;
+            body = Some(&call.arguments)
+                .filter(|a| **a != Value::Null)
+                .map(json_text)
+                .transpose()
+                .map_err(|error| RequestError::InvalidJson(error.into()))?;
         } else {
             body = form(&call.arguments)?;
             let is_form = body.is_some() && call.arguments.as_text().is_none();
@@ -124,7 +129,7 @@ impl Provider for HttpProvider {
         match url.map(parse_url) {
             Some(Err(fault)) => {
                 vec![
-                    ValidationFinding::at("url", fault)
+                    ValidationFinding::at("url", fault.to_string())
                         .doubtful()
                         .hint("use an address that begins with http:// or https://"),
                 ]
@@ -141,17 +146,21 @@ impl Provider for HttpProvider {
             let ResolvedActivity::Http(call) = call else {
                 return Err(ActivityError::Unexpected("not a request".to_owned()));
             };
-            let request = self.request(&call).map_err(ActivityError::Unexpected)?;
+            let request =
+                self.request(&call).map_err(|error| ActivityError::Unexpected(error.to_string()))?;
             let verification = match &call.verification {
                 Verification::Full => self.trust.clone(),
                 other => other.clone(),
             };
             if let Verification::File(path) = &call.verification {
                 // the activity itself names the file, so this is not a finding about the server
-                http_client::check_bundle(path).map_err(ActivityError::Unexpected)?;
+                http_client::check_bundle(path)
+                    .map_err(|error| ActivityError::Unexpected(message_chain(&error)))?;
             }
             let connect = call.timeout.0.map(duration);
-            let client = self.client(&verification, connect).map_err(ActivityError::Unexpected)?;
+            let client = self
+                .client(&verification, connect)
+                .map_err(|error| ActivityError::Unexpected(message_chain(&error)))?;
             let destination = match &self.services {
                 None => None,
                 Some(services) => services
@@ -166,11 +175,12 @@ impl Provider for HttpProvider {
     }
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|error| format!("Invalid URL '{text}': {error}"))?;
+fn parse_url(text: &str) -> Result<Url, RequestError> {
+    let url = Url::parse(text.trim())
+        .map_err(|source| RequestError::InvalidUrl { url: text.to_owned(), source })?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        scheme => Err(format!("Invalid URL '{text}': '{scheme}' is neither http nor https")),
+        scheme => Err(RequestError::InvalidScheme { url: text.to_owned(), scheme: scheme.to_owned() }),
     }
 }
 
@@ -192,13 +202,13 @@ fn basic(credentials: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, RequestError> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
-        let key =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("invalid header name '{name}'"))?;
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| RequestError::InvalidHeaderName(name.clone()))?;
         let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| format!("invalid value of header {name}"))?;
+            .map_err(|_| RequestError::InvalidHeaderValue(name.clone()))?;
         headers.insert(key, value);
     }
     Ok(headers)

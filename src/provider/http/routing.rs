@@ -17,14 +17,14 @@ use url::Url;
 use super::client::execute;
 use super::error::SendError;
 use super::response::HttpResponse;
+use crate::error_code::message_chain;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, MAX_REDIRECTS};
 use crate::k8s;
-use crate::k8s::ClusterClient;
 use crate::k8s::service::{
-    DialErrorKind, PortForward, ResolvedService, ServiceAlias, ServiceError, ServiceRef, find, named,
-    proxy_refusal,
+    PortForward, ResolvedService, ServiceAlias, ServiceRef, find, named, proxy_refusal,
 };
+use crate::k8s::{ClusterClient, DialErrorKind, ServiceError};
 use crate::mutation::ServiceRoute;
 use crate::provider::KubernetesProvider;
 use crate::series::SampleOutcome;
@@ -104,11 +104,11 @@ impl ServiceRouter {
         request: &Request,
         verification: &Verification,
         connect_timeout: Option<Duration>,
-    ) -> Result<Option<RoutedRequest>, RouteError> {
+    ) -> Result<Option<RoutedRequest>, RoutingError> {
         let Some(wanted) = named(request.url(), &self.aliases) else { return Ok(None) };
         let cluster = self.kubernetes.cluster(&Map::new()).await;
         let cluster =
-            cluster.map_err(|source| RouteError::Cluster { service: wanted.to_string(), source })?;
+            cluster.map_err(|source| RoutingError::Cluster { service: wanted.to_string(), source })?;
         let way = choose(self.access, cluster.inside, request)?;
         Ok(Some(RoutedRequest {
             services: Arc::clone(self),
@@ -129,7 +129,7 @@ impl ServiceRouter {
 
 /// Error of the choice of a route.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RouteError {
+pub(super) enum RoutingError {
     #[error("cannot use the cluster of {service}")]
     Cluster { service: String, source: k8s::Error },
     #[error("{0}, so it cannot use the service proxy: use --service-access=port-forward")]
@@ -148,13 +148,13 @@ pub(super) enum ProxyLimit {
 }
 
 /// Chooses the route of a request.
-fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RouteError> {
+fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RoutingError> {
     match (access, why_not_by_proxy(request)) {
         (ServiceAccess::Direct, _) => Ok(Route::Direct),
         (ServiceAccess::Auto, _) if inside => Ok(Route::Direct),
         (ServiceAccess::Auto | ServiceAccess::Proxy, None) => Ok(Route::Proxy),
         (ServiceAccess::Auto | ServiceAccess::PortForward, _) => Ok(Route::PortForward),
-        (ServiceAccess::Proxy, Some(reason)) => Err(RouteError::NotByProxy(reason)),
+        (ServiceAccess::Proxy, Some(reason)) => Err(RoutingError::NotByProxy(reason)),
     }
 }
 
@@ -290,7 +290,7 @@ impl RoutedRequest {
             ..ClientOptions::default()
         };
         let client = http_client::build(&self.verification, options)
-            .map_err(|error| SendError::InvalidRequest(error.into()))?;
+            .map_err(|error| SendError::InvalidRequest(message_chain(&error).into()))?;
         let answer = execute(&client, request, read).await;
         if let Some((found, endpoint)) = ticket.reached() {
             self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));

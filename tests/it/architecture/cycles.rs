@@ -56,10 +56,6 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (&["journal::builder", "journal::live_layout"], "the layout of the live file is written by the builder"),
     (
-        &["provider::http::client", "provider::http::response", "provider::http::routing"],
-        "a response through a cluster keeps the connection that its route opened",
-    ),
-    (
         &["report::html::latency_chart", "report::html::layout", "report::html::run_strips"],
         "the charts use the tables of the layout that contains them",
     ),
