@@ -177,10 +177,10 @@ mod tests {
     use crate::chaosk8s::catalogue::lookup;
     use serde_json::json;
 
-    fn bind(given: Json) -> Result<Arguments, String> {
+    fn bind(given: Json) -> Result<Arguments> {
         let function = lookup("chaosk8s.pod.actions", "terminate_pods").unwrap();
         let given = Value::from(given).as_map().unwrap().clone();
-        Arguments::bind(&function, &given, "shop").map_err(|failure| failure.to_string())
+        Arguments::bind(&function, &given, "shop")
     }
 
     #[test]
@@ -193,8 +193,13 @@ mod tests {
             assert!(bind(json!({"qty": wrong})).unwrap().amount("qty").is_err(), "{wrong}");
         }
         // null would mean every namespace
-        assert!(bind(json!({"ns": null})).unwrap_err().contains("`namespace`"));
-        assert!(bind(json!({"quantity": 1})).unwrap_err().contains("unexpected keyword argument 'quantity'"));
+        assert!(bind(json!({"ns": null})).unwrap_err().to_string().contains("`namespace`"));
+        assert!(
+            bind(json!({"quantity": 1}))
+                .unwrap_err()
+                .to_string()
+                .contains("unexpected keyword argument 'quantity'")
+        );
     }
 
     #[test]

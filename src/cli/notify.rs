@@ -8,6 +8,7 @@ use super::CommandContext;
 use crate::clock::Timestamp;
 use crate::config::{NotificationChannel, Settings};
 use crate::console::{ConsoleLine, LineLevel};
+use crate::error_code::message_chain;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use crate::substitution::{Redactor, Scope};
@@ -84,8 +85,8 @@ async fn post(
         timeout: Some(TIMEOUT),
         ..ClientOptions::default()
     };
-    let client =
-        http_client::build(verification, options).map_err(|error| NotifyError::Client(error.to_string()))?;
+    let client = http_client::build(verification, options)
+        .map_err(|error| NotifyError::Client(message_chain(&error)))?;
     let mut request = if channel.with_payload { client.post(url) } else { client.get(url) };
     for (name, value) in &channel.headers {
         request = request.header(name, value.python_text().as_ref());

@@ -1,7 +1,6 @@
-//! The environment variables of the run.
+//! Environment variables of the run.
 //!
-//! They are read once and carried along: a `--var-file` may add to them, which the process's own environment
-//! would only allow by unsafe code, and what is started gets them without what only this program may know.
+//! They are read once: a `--var-file` can add variables, and started processes do not get the withheld ones.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -21,23 +20,22 @@ const TOKENS: [&str; 9] = [
 /// Files through which a step of a GitHub workflow changes the steps after it.
 const WORKFLOW_FILES: [&str; 5] =
     ["GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE"];
-/// What the names of everything begin with by which a job speaks to the runner's services: caches, artifacts,
-/// identities.
+/// Prefix of the variables for services of the GitHub runner: caches, artifacts, identities.
 const SERVICES: &str = "ACTIONS_";
 
-/// A snapshot of the environment, with what was added to it.
+/// Snapshot of the environment, with added variables.
 #[derive(Clone, Default)]
 pub struct ProcessEnv {
     variables: BTreeMap<OsString, OsString>,
 }
 
 impl ProcessEnv {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     pub fn of_process() -> Self {
         Self { variables: std::env::vars_os().collect() }
     }
 
-    /// The value of a variable, as text.
+    /// Returns the value of a variable as text.
     pub fn get(&self, name: &str) -> Option<String> {
         self.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned())
     }
@@ -47,30 +45,29 @@ impl ProcessEnv {
         self.variables.insert(name.into(), value.into());
     }
 
-    /// The variables that a started process gets: all but this program's own tokens and the files by which a
-    /// CI job is steered. An experiment may come from a pull request.
+    /// Iterates over the variables for started processes, without tokens and files that control the CI job.
+    ///
+    /// An experiment may come from a pull request.
     pub fn for_processes(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let allowed = |(name, _): &(&OsString, &OsString)| !is_withheld(&name.to_string_lossy());
         self.variables.iter().filter(allowed).map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// The same without what processes do not get: an experiment that is run for a pull request is not to read it
-    /// by its configuration either.
+    /// Removes the withheld variables, so that the configuration of an untrusted experiment cannot read them.
     #[must_use]
     pub fn without_withheld(mut self) -> Self {
         self.variables.retain(|name, _| !is_withheld(&name.to_string_lossy()));
         self
     }
 
-    /// The names of what is withheld in the environment of this process, for whoever starts one without this
-    /// snapshot.
+    /// Returns the names of the withheld variables of this process, for processes that other libraries start.
     pub fn withheld_of_process() -> Vec<String> {
         let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
         names.filter(|name| is_withheld(name)).collect()
     }
 }
 
-/// Some systems take names in any case.
+/// Whether a variable is withheld. Some systems ignore the case of names.
 fn is_withheld(name: &str) -> bool {
     let of_services = name.get(..SERVICES.len()).is_some_and(|start| start.eq_ignore_ascii_case(SERVICES));
     let mut known = TOKENS.iter().chain(&WORKFLOW_FILES);

@@ -1,4 +1,4 @@
-//! What is set beside the experiment: the settings file, variables, the environment, Vault.
+//! Inputs besides the experiment: settings file, variables, environment, Vault.
 
 mod environment;
 mod variables;
@@ -12,43 +12,38 @@ use crate::value::{Map, Value};
 pub use environment::ProcessEnv;
 pub use variables::{VariableFile, read_variables};
 
-/// Where the settings are, below the home directory.
+/// Path of the settings file, relative to the home directory.
 pub const DEFAULT_PATH: &str = ".chaostoolkit/settings.yaml";
 
-/// The Chaos Toolkit's settings, as far as they have a meaning here.
+/// Settings of the Chaos Toolkit that have an effect here.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The hypothesis strategy, by name.
     pub hypothesis_strategy: Option<String>,
-    /// The rollback strategy, by name.
     pub rollback_strategy: Option<String>,
-    /// `(host[:port], authorization header)` for experiments that are fetched.
+    /// `(host[:port], authorization header)` for experiments from servers.
     pub authorizations: Vec<(String, String)>,
-    /// The controls of every run.
     pub controls: Vec<ControlDeclaration>,
-    /// Who is told of what happens.
     pub channels: Vec<NotificationChannel>,
 }
 
-/// One receiver of notifications.
+/// Receiver of notifications.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotificationChannel {
-    /// Where to; a channel that is no HTTP address is of no use here.
+    /// The address; channels without an HTTP address are ignored.
     pub url: Option<String>,
-    /// Headers of the request.
     pub headers: Map,
-    /// Whether the server's certificate is checked.
+    /// Whether the server certificate is verified.
     pub verify_tls: bool,
-    /// Whether what happened is sent along, by POST; otherwise an empty GET is sent.
+    /// Whether the event is sent by POST; otherwise an empty GET is sent.
     pub with_payload: bool,
-    /// The events it is told of; all of them without.
+    /// The events to send; `None` for all.
     pub events: Option<Vec<String>>,
     /// The type as written.
     pub kind: String,
 }
 
 impl Settings {
-    /// Reads a settings file.
+    /// Parses a settings file.
     pub fn read(bytes: &[u8], source: &str) -> Result<Self, Diagnostic> {
         let text = document::decode(bytes, source)?;
         if text.trim().is_empty() {
@@ -79,7 +74,7 @@ impl Settings {
         }
     }
 
-    /// The authorization header for a host, as it stands in an address: with the port where there is one.
+    /// Returns the authorization header for a host, with the port if the address has one.
     pub fn authorization(&self, host: &str) -> Option<&str> {
         self.authorizations.iter().find(|(known, _)| known == host).map(|(_, header)| header.as_str())
     }
@@ -98,7 +93,7 @@ impl NotificationChannel {
         }
     }
 
-    /// Whether it is told of an event.
+    /// Whether it receives an event.
     pub fn wants(&self, event: &str) -> bool {
         self.events.as_ref().is_none_or(|events| events.iter().any(|wanted| wanted == event))
     }
@@ -109,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_meaning_is_read() {
+    fn known_settings_are_parsed() {
         let text = "
 runtime:
   rollbacks: {strategy: always}
@@ -138,7 +133,7 @@ notifications:
     }
 
     #[test]
-    fn nothing_is_also_settings() {
+    fn empty_settings_are_valid() {
         assert!(Settings::read(b"", "s").unwrap().channels.is_empty());
         assert!(Settings::read(b"runtime: 5\nauths: [x]\n", "s").unwrap().authorizations.is_empty());
         assert!(Settings::read(b"a: [", "s").is_err());

@@ -1,4 +1,4 @@
-//! `--var` and `--var-file`: values from beside the experiment.
+//! Variables of `--var` and `--var-file`.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use crate::experiment::configuration::Variables;
 use crate::experiment::{document, json, yaml};
 use crate::value::{Map, Value};
 
-/// A `--var-file` that was read from disk.
+/// Content of a `--var-file`.
 pub struct VariableFile {
-    /// Its path, whose extension says what is in it.
+    /// The path; its extension selects the format.
     pub path: String,
-    /// What is in it.
     pub bytes: Vec<u8>,
 }
 
-/// Merges files and single variables. Later files win over earlier ones, single variables over files. A file
-/// with neither JSON nor YAML in it has `NAME=value` lines, which become environment variables.
+/// Merges files and single variables.
 ///
-/// What cannot be parsed is told and left out, as the Chaos Toolkit does; the faults come beside the result.
+/// Later files override earlier ones, single variables override files. Other files than JSON and YAML have
+/// `NAME=value` lines, which become environment variables. Invalid files are skipped, as in the Chaos Toolkit, and
+/// returned as diagnostics.
 pub fn read_variables(
     files: &[VariableFile],
     single: Map,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn later_files_win_and_single_variables_win_over_files() {
+    fn later_files_and_single_variables_override() {
         let files = [
             file(
                 "a.json",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_place() {
+    fn invalid_files_are_reported_with_position() {
         let check = |path: &str, text: &str, expected: &str| {
             let (_, faults) = read_variables(&[file(path, text)], Map::new(), &mut ProcessEnv::default());
             assert!(faults[0].to_string().starts_with(expected), "{}", faults[0]);

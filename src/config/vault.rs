@@ -1,34 +1,35 @@
-//! Secrets that HashiCorp Vault keeps: KV version 1 and 2, by token, AppRole or Kubernetes login.
+//! Secrets of HashiCorp Vault: KV version 1 and 2, by token, AppRole or Kubernetes login.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::configuration::VaultSecret;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use crate::value::Map;
 
-/// How long one request may take.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Where a Pod finds its own token.
+/// Path of the service account token in a Pod.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// What a fetch came to.
+/// Fetched secrets.
 #[derive(Debug, Default)]
 pub struct VaultSecrets {
-    /// The secrets, by the place of their declaration.
+    /// The secrets, by the JSON pointer of their declaration.
     pub secrets: Map,
-    /// What was not there.
+    /// Missing secrets.
     pub warnings: Vec<String>,
 }
 
-/// Fetches secrets. How to reach Vault stands in the experiment's configuration.
+/// Fetches secrets. The configuration of the experiment has the address and the credentials of Vault.
 pub async fn fetch(
     wanted: &[VaultSecret],
     configuration: &Map,
     trust: &Verification,
-) -> Result<VaultSecrets, String> {
+) -> Result<VaultSecrets, VaultError> {
     let mut fetched = VaultSecrets::default();
     if wanted.is_empty() {
         return Ok(fetched);
@@ -36,24 +37,64 @@ pub async fn fetch(
     let vault = VaultClient::connect(configuration, trust).await?;
     for secret in wanted {
         let Some(path) = &secret.path else {
-            fetched.warnings.push(format!("the secret at /secrets{} names no path in Vault", secret.at));
+            fetched.warnings.push(format!("secret /secrets{} has no path in Vault", secret.at));
             continue;
         };
         match vault.read(path).await? {
-            None => fetched.warnings.push(format!("there is no secret in Vault at {path}")),
+            None => fetched.warnings.push(format!("no secret in Vault at {path}")),
             Some(payload) => {
                 let value = match &secret.field {
                     None => payload,
                     Some(field) => payload
                         .get(field)
                         .cloned()
-                        .ok_or_else(|| format!("the secret in Vault at {path} has no field {field}"))?,
+                        .ok_or_else(|| VaultError::NoField { path: path.clone(), field: field.clone() })?,
                 };
                 fetched.secrets.insert(secret.at.clone(), value.into());
             }
         }
     }
     Ok(fetched)
+}
+
+/// Error of Vault, or of its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("missing configuration entry vault_addr: secrets of type vault need the address of Vault")]
+    NoAddress,
+    #[error(
+        "missing Vault credentials in the configuration: expected vault_token, vault_role_id with \
+         vault_role_secret, or vault_sa_role"
+    )]
+    NoCredentials,
+    #[error(transparent)]
+    Client(#[from] http_client::Error),
+    #[error("cannot read the service account token {path}")]
+    TokenFile { path: String, source: std::io::Error },
+    #[error("cannot reach Vault at {address}: {cause}")]
+    Unreachable { address: String, cause: String },
+    #[error("the answer of Vault broke off")]
+    BrokenAnswer(#[source] reqwest::Error),
+    #[error("Vault refuses {request}: {}", describe_refusal(*status, errors))]
+    Refused { request: String, status: reqwest::StatusCode, errors: Vec<String> },
+    #[error("the answer of Vault to {request} is not JSON")]
+    NotJson { request: String, source: serde_json::Error },
+    #[error("Vault has no login at {path}")]
+    NoLogin { path: String },
+    #[error("the answer of Vault to {path} has no token")]
+    NoToken { path: String },
+    #[error("the secret in Vault at {path} has no field {field}")]
+    NoField { path: String, field: String },
+}
+
+fn describe_refusal(status: reqwest::StatusCode, errors: &[String]) -> String {
+    format!("{status} {}", errors.join("; ")).trim_end().to_owned()
+}
+
+impl Coded for VaultError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::VaultFailed
+    }
 }
 
 struct VaultClient {
@@ -65,11 +106,10 @@ struct VaultClient {
 }
 
 impl VaultClient {
-    async fn connect(configuration: &Map, trust: &Verification) -> Result<Self, String> {
+    async fn connect(configuration: &Map, trust: &Verification) -> Result<Self, VaultError> {
         let text = |key: &str| configuration.get(key).map(|value| value.python_text().into_owned());
-        let address = text("vault_addr")
-            .filter(|address| !address.is_empty())
-            .ok_or("secrets of type vault need the configuration entry vault_addr, the address of Vault")?;
+        let address =
+            text("vault_addr").filter(|address| !address.is_empty()).ok_or(VaultError::NoAddress)?;
         let client = http_client::build(
             trust,
             ClientOptions {
@@ -100,34 +140,28 @@ impl VaultClient {
                 let path = text("vault_sa_token_path")
                     .filter(|path| !path.is_empty())
                     .unwrap_or_else(|| SERVICE_ACCOUNT_TOKEN.to_owned());
-                let token = tokio::fs::read_to_string(&path).await.map_err(|error| {
-                    format!("the service account token at {path} cannot be read: {error}")
-                })?;
+                let token = tokio::fs::read_to_string(&path)
+                    .await
+                    .map_err(|source| VaultError::TokenFile { path: path.clone(), source })?;
                 let mount = text("vault_k8s_mount_point").unwrap_or_else(|| "kubernetes".to_owned());
                 let body = json!({"role": role, "jwt": token.trim()});
                 vault.login(&format!("auth/{mount}/login"), &body).await?
             }
-            _ => {
-                return Err(
-                    "Vault needs a token or a role in the configuration: vault_token, or vault_role_id and \
-                            vault_role_secret, or vault_sa_role"
-                        .to_owned(),
-                );
-            }
+            _ => return Err(VaultError::NoCredentials),
         };
         Ok(vault)
     }
 
-    async fn login(&self, path: &str, body: &Json) -> Result<String, String> {
+    async fn login(&self, path: &str, body: &Json) -> Result<String, VaultError> {
         let request = self.client.post(format!("{}/v1/{path}", self.address)).body(body.to_string());
         let answer =
-            self.send(request, path).await?.ok_or_else(|| format!("Vault has no login at {path}"))?;
+            self.send(request, path).await?.ok_or_else(|| VaultError::NoLogin { path: path.to_owned() })?;
         let token = answer.pointer("/auth/client_token").and_then(Json::as_str);
-        token.map(str::to_owned).ok_or_else(|| format!("Vault's answer to {path} holds no token"))
+        token.map(str::to_owned).ok_or_else(|| VaultError::NoToken { path: path.to_owned() })
     }
 
-    /// The payload of a secret; `None` where there is none.
-    async fn read(&self, path: &str) -> Result<Option<Json>, String> {
+    /// Reads the payload of a secret; `None` if there is none.
+    async fn read(&self, path: &str) -> Result<Option<Json>, VaultError> {
         let infix = if self.version_1 { "" } else { "data/" };
         let url = format!("{}/v1/{}/{infix}{}", self.address, self.mount, path.trim_start_matches('/'));
         let request = self.client.get(url).header("X-Vault-Token", self.token.clone());
@@ -136,14 +170,15 @@ impl VaultClient {
         Ok(answer.and_then(|answer| answer.pointer(payload).cloned()).filter(|payload| !payload.is_null()))
     }
 
-    /// The answer as JSON; `None` for "not found".
-    async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<Option<Json>, String> {
-        let response = request.header("X-Vault-Request", "true").send().await.map_err(|error| {
-            let address = http_client::shown(&self.address);
-            format!("Vault at {address} cannot be reached: {}", describe(&error.without_url()))
+    /// Sends a request, and parses the answer as JSON; `None` for "not found".
+    async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<Option<Json>, VaultError> {
+        let response = request.header("X-Vault-Request", "true").send().await;
+        let response = response.map_err(|error| VaultError::Unreachable {
+            address: http_client::shown(&self.address),
+            cause: describe(&error.without_url()),
         })?;
         let status = response.status();
-        let text = response.text().await.map_err(|error| format!("Vault's answer broke off: {error}"))?;
+        let text = response.text().await.map_err(VaultError::BrokenAnswer)?;
         if status == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -151,12 +186,11 @@ impl VaultClient {
         if !status.is_success() {
             let answer = answer.unwrap_or_default();
             let errors = answer.get("errors").and_then(Json::as_array).cloned().unwrap_or_default();
-            let errors: Vec<_> = errors.iter().filter_map(Json::as_str).collect();
-            return Err(format!("Vault refuses {what}: {status} {}", errors.join("; "))
-                .trim_end()
-                .to_owned());
+            let errors = errors.iter().filter_map(Json::as_str).map(str::to_owned).collect();
+            return Err(VaultError::Refused { request: what.to_owned(), status, errors });
         }
-        // something else may answer at the address, such as the page of a proxy that wants a login
-        answer.map(Some).map_err(|_| format!("Vault's answer to {what} is not JSON"))
+        // another server may answer at the address, such as a login page of a proxy
+        let not_json = |source| VaultError::NotJson { request: what.to_owned(), source };
+        answer.map(Some).map_err(not_json)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::circuit_breaker::{BreakerSettings, CircuitBreaker};
 use super::server::{Application, DemoResponse};
 use crate::clock::Timestamp;
-use crate::error_code::{Coded, ErrorCode};
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 
@@ -71,7 +71,7 @@ impl DemoConsumer {
             ..ClientOptions::default()
         };
         let client = http_client::build(&Verification::Full, options)
-            .map_err(|error| DemoAppError::HttpClient(error.to_string()))?;
+            .map_err(|error| DemoAppError::HttpClient(message_chain(&error)))?;
         let breaker = breaker.map(|settings| Mutex::new(CircuitBreaker::new(settings)));
         Ok(Self { client, provider: provider.to_owned(), breaker })
     }

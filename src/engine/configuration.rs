@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::EventBus;
 use crate::config::{ProcessEnv, vault};
+use crate::error_code::message_chain;
 use crate::event::{ActivityOutcome, RunEvent};
 use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
 use crate::experiment::{Activity, Experiment, ProviderKind};
@@ -33,7 +34,9 @@ pub async fn configure(
     let static_ =
         configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
     let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
-    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
+    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get))
+        .await
+        .map_err(|error| message_chain(&error))?;
     let secrets =
         configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
 

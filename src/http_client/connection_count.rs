@@ -1,4 +1,4 @@
-//! Tells when a connection was made, so that the wait for an answer is counted from there.
+//! Counts connections, so that the read timeout starts with the connection.
 
 use std::task::{Context, Poll};
 
@@ -8,11 +8,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 tokio::task_local! {
-    /// The count of the request that is under way: a client is shared, and makes connections for many at once.
+    /// The count of the current request: a client is shared by concurrent requests.
     static MADE: watch::Sender<u64>;
 }
 
-/// The count of the connections that are made for one request.
+/// Number of connections of one request.
 #[derive(Debug)]
 pub struct ConnectionCount {
     made: watch::Sender<u64>,
@@ -25,18 +25,18 @@ impl Default for ConnectionCount {
 }
 
 impl ConnectionCount {
-    /// Follows the count.
+    /// Subscribes to the count.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.made.subscribe()
     }
 
-    /// Carries out a request, and counts its connections. Without a pool they are made by the request's own task.
+    /// Runs a request, and counts its connections. Without a pool its own task makes them.
     pub async fn count<F: Future>(self, request: F) -> F::Output {
         MADE.scope(self.made, request).await
     }
 }
 
-/// Makes a connector count.
+/// Layer that adds the count to a connector.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CountingLayer;
 
@@ -48,7 +48,7 @@ impl<S> Layer<S> for CountingLayer {
     }
 }
 
-/// A connector that counts.
+/// Connector that counts connections.
 #[derive(Clone)]
 pub(super) struct CountingConnector<S> {
     inner: S,
@@ -71,7 +71,7 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.inner.call(request);
-        // requests that nobody times are not counted
+        // requests without a read timeout are not counted
         let made = MADE.try_with(Clone::clone).ok();
         Box::pin(async move {
             let connection = connecting.await;

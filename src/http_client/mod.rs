@@ -1,9 +1,10 @@
-//! Builds the one kind of HTTP client that this program uses.
+//! HTTP client of the program.
 //!
-//! HTTP/1.1 with rustls on ring, the environment's proxies, and a connection of its own for every request: a
-//! kept connection would hide that a new one cannot be made, which is what many a probe is there to see.
+//! HTTP/1.1 with rustls on ring, the proxies of the environment, and a new connection for every request: a reused
+//! connection would hide that new ones fail, which is what many probes check.
 
 mod connection_count;
+mod error;
 mod verifier;
 
 use std::path::Path;
@@ -18,28 +19,28 @@ use url::Url;
 use crate::experiment::resolve::Verification;
 
 pub use connection_count::ConnectionCount;
+pub use error::{BoxError, Error};
 use verifier::{LazyVerifier, TrustedCertificates};
 
-/// What every server is told.
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
-/// How many redirects are followed.
+/// Limit for redirects.
 pub const MAX_REDIRECTS: usize = 30;
 
-/// What a client is to be like.
+/// Options of a client.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
-    /// How long a connection may take to be made.
+    /// Limit for one connection attempt.
     pub connect_timeout: Option<Duration>,
-    /// How long a request may take as a whole.
+    /// Limit for the whole request.
     pub timeout: Option<Duration>,
-    /// Whether redirects are followed.
+    /// Whether redirects are not followed.
     pub stay: bool,
-    /// Through what it goes, in place of the environment's proxies.
+    /// Replaces the proxies of the environment.
     pub proxy: Option<reqwest::Proxy>,
 }
 
-/// How servers are verified where nothing else is said: by the bundle that the environment names, as Python's
-/// `requests` and curl do it, else by what the machine trusts.
+/// Returns the default verification: by the CA bundle of the environment, as Python's `requests` and curl do, else
+/// by the certificates of the machine.
 pub fn trust(environment: impl Fn(&str) -> Option<String>) -> Verification {
     let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].into_iter().find_map(environment);
     match named.filter(|path| !path.is_empty() && Path::new(path).is_file()) {
@@ -48,8 +49,8 @@ pub fn trust(environment: impl Fn(&str) -> Option<String>) -> Verification {
     }
 }
 
-/// Builds a client. An error is about the certificates.
-pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqwest::Client, String> {
+/// Builds a client. Errors are about the certificates.
+pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqwest::Client, Error> {
     let redirects = if options.stay { Policy::none() } else { Policy::limited(MAX_REDIRECTS) };
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -65,20 +66,19 @@ pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqw
     if let Some(proxy) = options.proxy {
         builder = builder.proxy(proxy);
     }
-    builder
+    let builder = builder
         .connector_layer(connection_count::CountingLayer)
-        .tls_backend_preconfigured(tls(verification)?)
-        .build()
-        .map_err(|error| error.to_string())
+        .tls_backend_preconfigured(tls(verification)?);
+    Ok(builder.build()?)
 }
 
-/// Whether there are certificates in a file; else what is wrong with it.
-pub fn check_bundle(path: &str) -> Result<(), String> {
+/// Checks that a file contains certificates.
+pub fn check_bundle(path: &str) -> Result<(), Error> {
     verifier::roots(Path::new(path)).map(drop)
 }
 
-/// The TLS configuration. Certificates are read when a server has shown one.
-fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
+/// Creates the TLS configuration. Certificates are read once a server presents one.
+fn tls(verification: &Verification) -> Result<rustls::ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match verification {
         Verification::None => Arc::new(verifier::NoVerification::new(&provider)),
@@ -86,18 +86,17 @@ fn tls(verification: &Verification) -> Result<rustls::ClientConfig, String> {
             Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::Machine))
         }
         Verification::File(path) if !Path::new(path).exists() => {
-            return Err(format!("there are no certificates in {path}: it does not exist"));
+            return Err(Error::MissingFile(path.into()));
         }
         Verification::File(path) => {
             Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::File(path.into())))
         }
     };
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // a session that is taken up again is not verified again, and a probe may be there to see just that
+    // a resumed session is not verified again, which would hide an invalid certificate
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -114,7 +113,7 @@ pub fn causes<'a>(
     })
 }
 
-/// An error with all its causes in one line.
+/// Joins the messages of an error and its causes, without repetitions.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -129,7 +128,7 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// An address as it may be shown: without the user and the password in it.
+/// Removes user and password from an address.
 pub fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_shown_without_credentials() {
+    fn addresses_lose_their_credentials() {
         assert_eq!(shown("http://me:pw@h:81/x"), "http://h:81/x");
         assert_eq!(shown("ftp://me@h"), "ftp://h/");
         for other in ["http://h", "experiment.json", "-", "C:\\x"] {

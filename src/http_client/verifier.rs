@@ -13,17 +13,18 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// Which certificates are trusted.
+use crate::error_code::message_chain;
+
+/// Source of trusted certificates.
 #[derive(Debug)]
 pub(super) enum TrustedCertificates {
-    /// Those of the machine.
     Machine,
-    /// Those in a file.
     File(PathBuf),
 }
 
-/// Verifies against certificates that are read when the first server shows one: most requests are plain HTTP, and
-/// reading takes longer than a request.
+/// Verifier that reads the trusted certificates once a server presents one.
+///
+/// Most requests are plain HTTP, and reading takes longer than a request.
 #[derive(Debug)]
 pub(super) struct LazyVerifier {
     provider: Arc<CryptoProvider>,
@@ -46,7 +47,7 @@ impl LazyVerifier {
         match &self.trusted {
             TrustedCertificates::Machine => Ok(Arc::new(Verifier::new(provider)?)),
             TrustedCertificates::File(path) => {
-                let roots = Arc::new(roots(path).map_err(Error::General)?);
+                let roots = Arc::new(roots(path).map_err(|error| Error::General(message_chain(&error)))?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
                 Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
             }
@@ -54,14 +55,18 @@ impl LazyVerifier {
     }
 }
 
-pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let fault = |what: &dyn std::fmt::Display| format!("the certificates in {}: {what}", path.display());
+/// Reads the certificates of a file.
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, super::Error> {
+    let invalid = |source: Box<dyn std::error::Error + Send + Sync>| super::Error::InvalidFile {
+        path: path.to_owned(),
+        source,
+    };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(&error))? {
-        let certificate = certificate.map_err(|error| fault(&error))?;
-        roots.add(certificate).map_err(|error| fault(&error))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| invalid(error.into()))? {
+        let certificate = certificate.map_err(|error| invalid(error.into()))?;
+        roots.add(certificate).map_err(|error| invalid(error.into()))?;
     }
-    if roots.is_empty() { Err(fault(&"there are none")) } else { Ok(roots) }
+    if roots.is_empty() { Err(super::Error::NoCertificates(path.to_owned())) } else { Ok(roots) }
 }
 
 impl ServerCertVerifier for LazyVerifier {
@@ -99,7 +104,7 @@ impl ServerCertVerifier for LazyVerifier {
     }
 }
 
-/// Takes any certificate, as `verify_tls: false` asks for; only that the server holds its key is checked.
+/// Verifier for `verify_tls: false`: accepts any certificate whose key the server holds.
 #[derive(Debug)]
 pub(super) struct NoVerification {
     algorithms: WebPkiSupportedAlgorithms,

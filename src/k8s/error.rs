@@ -1,5 +1,9 @@
 //! Errors of the Kubernetes client.
 
+mod config;
+mod dial;
+mod service;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -9,11 +13,14 @@ use hyper_util::client::legacy::Error as HttpError;
 use kube::client::AuthError;
 use serde_json::Value as Json;
 
-use super::connection::ConfigError;
 use super::resource::Resource;
-use super::service::ServiceError;
 use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::http_client::{causes, describe};
+
+pub(super) use config::RefusedCluster;
+pub use config::{ConfigError, RefusedContext};
+pub use dial::{DialError, DialErrorKind};
+pub use service::ServiceError;
 
 /// Error of the Kubernetes client.
 #[derive(Debug, thiserror::Error)]

@@ -76,7 +76,9 @@ impl<'de> Visitor<'de> for OwnLabelsVisitor {
         let mut labels = BTreeMap::new();
         while let Some(key) = entries.next_key::<String>()? {
             if key.starts_with(OWN_PREFIX) {
-                labels.insert(key, entries.next_value()?);
+                if let Some(value) = entries.next_value::<Option<String>>()? {
+                    labels.insert(key, value);
+                }
             } else {
                 entries.next_value::<IgnoredAny>()?;
             }

@@ -23,11 +23,12 @@ pub mod service;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConfigError, ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs,
-    permitted,
+    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
-pub use error::{ApiError, Endpoint, Error};
+pub use error::{
+    ApiError, ConfigError, DialError, DialErrorKind, Endpoint, Error, RefusedContext, ServiceError,
+};
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{
     AppliedMutation, ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,

@@ -1,8 +1,7 @@
-//! How activities are carried out: the one seam between the engine and the world.
+//! Providers carry out activities; the engine knows only the trait.
 //!
-//! A provider takes an activity in four steps, which the engine owns: it is *prepared* (nothing but looking:
-//! what will be touched), then *recorded* (by the engine, before anything happens), then *applied*, and an
-//! action is *confirmed*: was it seen to take effect? The engine knows this trait and no provider.
+//! An activity takes four steps: *prepare* only reads and names the targets, the engine *records* them, *apply*
+//! changes them, and *confirm* checks the effect of an action.
 
 mod executable;
 mod http;
@@ -25,17 +24,17 @@ pub use http::{HttpProvider, ServiceAccess, ServiceRouter};
 pub use kubernetes::{FunctionOptions, KubernetesProvider};
 pub use process::ProcessProvider;
 
-/// Why an activity could not be carried out. The text is fit for the journal once secrets are masked.
+/// Error of an activity, with the text for the journal. The engine masks secrets in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActivityError {
-    /// In a way that the format foresees: the activity failed, the run goes on.
+    /// The activity failed; the run continues.
     Failed(String),
-    /// In a way that the format does not foresee: it ends the phase.
+    /// The activity could not run; the phase ends.
     Unexpected(String),
 }
 
 impl ActivityError {
-    /// The error as text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         match self {
             Self::Failed(error) | Self::Unexpected(error) => error,
@@ -43,63 +42,61 @@ impl ActivityError {
     }
 }
 
-/// One way of carrying out activities.
+/// Carries out the activities of one kind.
 pub trait Provider: Send + Sync {
-    /// What is wrong with the keys of a provider, as far as that can be seen before anything runs.
+    /// Checks the keys of a provider before the run.
     fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding>;
 
-    /// Looks at what the activity would do. Nothing is changed.
+    /// Prepares the activity. Only reads.
     fn prepare(
         &self,
         call: ResolvedActivity,
     ) -> BoxFuture<'_, Result<Box<dyn PreparedActivity>, ActivityError>>;
 }
 
-/// An activity that can be applied.
+/// Activity that can be applied.
 pub trait PreparedActivity: Send {
-    /// What will be touched, with identities.
+    /// Returns the targets, with their UIDs.
     fn targets(&self) -> &[Target];
 
-    /// Whether it changes something, whatever the activity calls itself.
+    /// Whether it changes something, even if it is declared as a probe.
     fn acts(&self) -> bool {
         false
     }
 
-    /// What ends it early without cutting off a change that is under way; nothing where it may be dropped at any
-    /// time.
+    /// Returns the token that stops it between two changes; `None` if it can be dropped at any time.
     fn halt(&self) -> Option<StopToken> {
         None
     }
 
-    /// Does it, and tells what became of each target as it becomes known. Dropping the future gives it up, and
-    /// ends what it started.
+    /// Applies the activity, and reports the result of each target. Dropping the future ends it.
     fn apply<'a>(&'a mut self, told: &'a ProgressCallback<'a>)
     -> BoxFuture<'a, Result<Value, ActivityError>>;
 
-    /// Whether anything is otherwise since it was applied. What was so already is no fault.
+    /// Whether applying it changed anything.
     fn changed(&self) -> bool {
         true
     }
 
-    /// The Service that was reached last, and how.
+    /// Returns the Service of the last request, and its route.
     fn reached(&self) -> Option<ServiceRoute> {
         None
     }
 
-    /// What kind of failure the last attempt was, for those who count them; nothing where that is not known.
+    /// Returns how samples count the last failure, if known.
     fn failing(&self) -> Option<SampleOutcome> {
         None
     }
 
-    /// Says, of an action that was applied, whether it took effect.
+    /// Checks whether an applied action took effect.
     fn confirm(self: Box<Self>, outcome: Result<&Value, &ActivityError>) -> EffectCheck;
 }
 
-/// Whether an action took effect.
+/// Check of the effect of an action.
 pub enum EffectCheck {
-    /// That is known at once.
+    /// The state is known.
     Known(EffectState, String),
-    /// That has to be watched for. The engine gives it a deadline.
+    /// The state is observed. The engine sets the deadline.
     Watched(BoxFuture<'static, (EffectState, String)>),
 }
 
@@ -110,25 +107,25 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// Adds one.
+    /// Adds a provider.
     #[must_use]
     pub fn with(self, kind: ProviderKind, provider: impl Provider + 'static) -> Self {
         self.with_shared(kind, Arc::new(provider))
     }
 
-    /// Adds one that others know, too.
+    /// Adds a shared provider.
     #[must_use]
     pub fn with_shared(mut self, kind: ProviderKind, provider: Arc<dyn Provider>) -> Self {
         self.by_kind.insert(kind, provider);
         self
     }
 
-    /// The provider of a kind.
+    /// Returns the provider of a kind.
     pub fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
         self.by_kind.get(&kind)
     }
 
-    /// Prepares an activity: fills its placeholders, and looks at what it would do.
+    /// Fills the placeholders of an activity, and prepares it.
     pub async fn prepare(
         &self,
         activity: &Activity,
@@ -136,19 +133,20 @@ impl Providers {
     ) -> Result<Box<dyn PreparedActivity>, ActivityError> {
         let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
         let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
-            ActivityError::Unexpected(format!("'{}' needs a provider that is not built in", activity.name))
+            ActivityError::Unexpected(format!("'{}' needs a provider that does not exist", activity.name))
         })?;
         provider.prepare(call).await
     }
 
-    /// Carries out what is no step of the experiment: a judge, a safeguard, a probe for the configuration. Nobody
-    /// writes down beforehand what it hits, so that it only looks: what changes something is refused.
+    /// Runs a probe outside the steps of the experiment: a judge, a safeguard, a dynamic configuration value.
+    ///
+    /// Its targets are not recorded, so functions that change something are refused.
     pub async fn look(&self, activity: &Activity, scope: &Scope) -> Result<Value, ActivityError> {
         let mut step = self.prepare(activity, scope).await?;
         if step.acts() {
             let function = activity.arguments.get("func").map(Value::python_text).unwrap_or_default();
             return Err(ActivityError::Unexpected(format!(
-                "'{}' calls {function}, which changes the cluster, where a probe only looks: nothing was done; \
+                "'{}' calls {function}, which changes the cluster; only read-only probes are allowed here: \
                  make it an action of the method",
                 activity.name
             )));
@@ -156,8 +154,7 @@ impl Providers {
         step.apply(&|_, _| {}).await
     }
 
-    /// What is wrong with the keys of a provider. A function of a Python module is refused where no such
-    /// function is built in.
+    /// Checks the keys of a provider. Rejects Python functions that are not built in.
     pub fn check(
         &self,
         kind: ProviderKind,
@@ -178,5 +175,5 @@ fn missing_module(usage: ProviderUsage<'_>, provider: &Map) -> ValidationFinding
         "module",
         format!("could not find Python module '{module}' in activity '{activity}'"),
     )
-    .hint("no Python runs here, and no module of that name is built in: use a process or http provider")
+    .hint("only built-in modules are available, without Python: use a process or http provider")
 }

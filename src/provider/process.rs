@@ -1,7 +1,7 @@
-//! Processes on this machine.
+//! Provider of processes on this machine.
 //!
-//! Each runs in a process group of its own: when it takes too long, or the run is cut short, the whole group
-//! ends, not only the one process that was started. Output is UTF-8, what is not is replaced.
+//! Each process runs in its own process group, which a timeout or an interrupt kills as a whole. Invalid UTF-8 in
+//! the output is replaced.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -20,16 +20,16 @@ use crate::experiment::{ProviderUsage, ValidationFinding};
 use crate::mutation::{EffectState, ProgressCallback, Target};
 use crate::value::{Map, Value};
 
-/// How much of each output is kept, in bytes; the rest is read and dropped.
+/// Limit for each output, in bytes; the rest is dropped.
 const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
 
-/// The provider.
+/// Provider of processes.
 pub struct ProcessProvider {
     environment: Arc<ProcessEnv>,
 }
 
 impl ProcessProvider {
-    /// Processes get this environment, without what is only this program's.
+    /// Creates a provider. Processes get the environment without withheld variables.
     pub fn new(environment: Arc<ProcessEnv>) -> Self {
         Self { environment }
     }
@@ -46,13 +46,13 @@ impl Provider for ProcessProvider {
         }
         let fault = format!("path '{path}' cannot be found, in activity '{activity}'");
         let hint = if path.contains('$') {
-            "a path is used as it is written: placeholders in it are not filled"
+            "placeholders in a path are not filled: write the path out"
         } else if path.starts_with('~') {
             "write the home directory out"
         } else if path.contains('/') {
-            "is it there, and executable? A relative path begins at the working directory"
+            "check that it exists and is executable; relative paths start at the working directory"
         } else {
-            "is it installed, and its folder on PATH?"
+            "install it, or add its directory to PATH"
         };
         vec![ValidationFinding::at("path", fault).hint(hint)]
     }

@@ -1,4 +1,4 @@
-//! Where an experiment comes from: a file, standard input, an address.
+//! Sources of experiments: files, standard input, HTTP addresses.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -8,29 +8,30 @@ use url::Url;
 
 use crate::config::{ProcessEnv, Settings};
 use crate::diagnostic::Diagnostic;
+use crate::error_code::message_chain;
 use crate::experiment::document::{self, Document, MAX_BYTES};
 use crate::experiment::resolve::Verification;
 use crate::experiment::{json, yaml};
 use crate::http_client::{self, ClientOptions, describe};
 
-/// How long a server may take to answer with an experiment.
+/// Timeout for an experiment from a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable whose value is sent as a bearer token when an experiment is fetched.
 const BEARER_TOKEN: &str = "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN";
-/// What stands for standard input.
+/// Path of standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// The format of a text, as far as its name or its server says.
+/// Format of a source, by its name or its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SourceFormat {
     Json,
     Yaml,
-    /// One of the two: JSON where it can be read as such.
+    /// Unknown: JSON if it can be parsed as such, else YAML.
     Either,
 }
 
-/// Reads an experiment. The message of an error is what the Chaos Toolkit says where it says anything.
+/// Reads an experiment. Error messages are those of the Chaos Toolkit where it has one.
 pub async fn read(
     source: &str,
     settings: &Settings,
@@ -54,10 +55,10 @@ pub async fn read(
         }
         Ok(url) if source.contains("://") => {
             Err(Diagnostic::for_file(shown, format!("'{}' is not a supported source scheme.", url.scheme()))
-                .hint("an experiment is a file, - for standard input, or an http or https address"))
+                .hint("use a file, - for standard input, or an http or https address"))
         }
         _ => Err(Diagnostic::for_file(source, format!("Path \"{source}\" does not exist."))
-            .hint("an experiment is a file, an http or https address, or - for standard input")),
+            .hint("use a file, an http or https address, or - for standard input")),
     }
 }
 
@@ -73,19 +74,19 @@ fn by_extension(path: &Path) -> SourceFormat {
 fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
     if path.is_dir() {
         return Err(
-            Diagnostic::for_file(source, "this is a folder, not an experiment").hint("name the file in it")
+            Diagnostic::for_file(source, "is a directory, not an experiment").hint("name a file in it")
         );
     }
     let file = std::fs::File::open(path)
-        .map_err(|error| Diagnostic::for_file(source, format!("cannot be read: {error}")))?;
+        .map_err(|error| Diagnostic::for_file(source, format!("cannot read the file: {error}")))?;
     read_all(file, source)
 }
 
-/// Everything, but no more than [`document::decode`] will take.
+/// Reads up to the size that [`document::decode`] accepts.
 fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
     let read = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Diagnostic::for_file(source, format!("cannot be read: {error}")))?;
+    read.map_err(|error| Diagnostic::for_file(source, format!("cannot read the file: {error}")))?;
     Ok(bytes)
 }
 
@@ -94,7 +95,7 @@ fn parse(bytes: &[u8], format: SourceFormat, source: &str) -> Result<Document, D
     match format {
         SourceFormat::Json => json::read(text, source),
         SourceFormat::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {
-            // YAML's own brackets look the same
+            // YAML flow collections begin with the same brackets
             Err(fault) => yaml::read(text, source).map_err(|_| fault),
             read => read,
         },
@@ -102,8 +103,7 @@ fn parse(bytes: &[u8], format: SourceFormat, source: &str) -> Result<Document, D
     }
 }
 
-/// In the words of the Chaos Toolkit, which has some for broken YAML; what follows the first part of the
-/// parser's message stands on a line of its own there.
+/// Replaces the message of invalid YAML by that of the Chaos Toolkit, which has a line break in it.
 fn yaml_fault(mut fault: Diagnostic) -> Diagnostic {
     if let Some(message) = fault.message.strip_prefix(yaml::BROKEN) {
         fault.message = format!("Failed parsing YAML experiment: {}", message.replacen(", ", "\n", 1));
@@ -126,10 +126,10 @@ async fn fetch(
         timeout: Some(TIMEOUT),
         ..ClientOptions::default()
     };
-    let client = http_client::build(&verification, options).map_err(fault)?;
+    let client = http_client::build(&verification, options).map_err(|error| fault(message_chain(&error)))?;
     let mut request = client.get(url.clone()).header("Accept", "application/json, application/x-yaml");
     if !url.username().is_empty() || url.password().is_some() {
-        // the client sends what the address says of its user, and that alone counts
+        // the client sends the credentials of the address, which override the others
     } else if let Some(token) = environment.get(BEARER_TOKEN).filter(|token| !token.is_empty()) {
         request = request.header("Authorization", format!("bearer {}", token.trim()));
     } else if let Some(header) = settings.authorization(authority(url)) {
@@ -159,22 +159,27 @@ async fn fetch(
     if status != reqwest::StatusCode::OK {
         let said = String::from_utf8_lossy(&bytes);
         let said = said.trim().chars().take(500).collect::<String>();
-        // a page is for a browser
+        // HTML pages are for browsers
         let is_page = header.as_deref().is_some_and(|kind| kind.contains("html")) || said.starts_with('<');
         let said = if said.is_empty() || is_page { status.to_string() } else { said };
         return Err(fault(format!("Failed to fetch the experiment: {said}"))
             .hint(format!("the server answered with {status}")));
     }
-    Ok((bytes, by_content_type(header.as_deref()).map_err(fault)?))
+    Ok((bytes, by_content_type(header.as_deref()).map_err(|error| fault(error.to_string()))?))
 }
 
-/// The host as it stands in the address, with the port where one is given.
+/// Returns the host of an address, with the port if given.
 fn authority(url: &Url) -> &str {
     let authority = url.authority();
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-fn by_content_type(header: Option<&str>) -> Result<SourceFormat, String> {
+/// Error of a server that sends another content type than JSON or YAML.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent {0}, which is neither JSON nor YAML")]
+struct UnknownContentType(String);
+
+fn by_content_type(header: Option<&str>) -> Result<SourceFormat, UnknownContentType> {
     let Some(header) = header else { return Ok(SourceFormat::Either) };
     let is = |kind: &str| header.contains(kind);
     if is("application/json") {
@@ -184,7 +189,7 @@ fn by_content_type(header: Option<&str>) -> Result<SourceFormat, String> {
     } else if is("text/plain") {
         Ok(SourceFormat::Either)
     } else {
-        Err(format!("the server sent {header}, which is neither JSON nor YAML"))
+        Err(UnknownContentType(header.to_owned()))
     }
 }
 

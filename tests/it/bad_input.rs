@@ -51,7 +51,7 @@ fn malformed_experiment_file_is_rejected() {
 fn unreadable_experiment_path_is_rejected() {
     let chaos = Chaos::new();
     refused(&chaos, &["run", "nowhere.json"], 3, "Path \"nowhere.json\" does not exist.");
-    refused(&chaos, &["run", "."], 3, "this is a folder");
+    refused(&chaos, &["run", "."], 3, "is a directory, not an experiment");
     refused(&chaos, &["run", "/dev/zero"], 3, "larger than 10 MiB");
     refused(&chaos, &["run", "/dev/null"], 3, "empty");
     let large = std::fs::File::create(chaos.path("large.json")).unwrap();

@@ -147,9 +147,9 @@ fn missing_vault_secret_is_empty_with_warning() {
         run(&chaos, &connection, &json!({"app": declaration})).exits(0).says(warning);
         assert_eq!(chaos.read("got"), "${user}:${password}:${pin}");
     };
-    check(json!({"type": "vault", "path": "none"}), "Warning: there is no secret in Vault at none\n");
-    check(json!({"type": "vault", "path": "deleted"}), "Warning: there is no secret in Vault at deleted\n");
-    check(json!({"type": "vault"}), "Warning: the secret at /secrets/app names no path in Vault\n");
+    check(json!({"type": "vault", "path": "none"}), "Warning: no secret in Vault at none\n");
+    check(json!({"type": "vault", "path": "deleted"}), "Warning: no secret in Vault at deleted\n");
+    check(json!({"type": "vault"}), "Warning: secret /secrets/app has no path in Vault\n");
 }
 
 #[test]
@@ -183,10 +183,10 @@ fn vault_error_is_reported_before_run() {
         json!({"type": "vault", "path": "sealed"}),
         "Vault refuses sealed: 503 Service Unavailable Vault is sealed",
     );
-    check(json!({}), json!({"type": "vault", "path": "page"}), "Vault's answer to page is not JSON");
-    check(json!({"vault_addr": closed}), app.clone(), "cannot be reached: ");
-    check(json!({"vault_addr": "no address"}), app.clone(), "Vault at no address cannot be reached: ");
-    check(json!({"vault_addr": ""}), app.clone(), "need the configuration entry vault_addr");
+    check(json!({}), json!({"type": "vault", "path": "page"}), "the answer of Vault to page is not JSON");
+    check(json!({"vault_addr": closed}), app.clone(), "cannot reach Vault at ");
+    check(json!({"vault_addr": "no address"}), app.clone(), "cannot reach Vault at no address: ");
+    check(json!({"vault_addr": ""}), app.clone(), "missing configuration entry vault_addr");
     let role = json!({"vault_role_id": "the-role", "vault_role_secret": "r0le-secret"});
     let without_token = |keys: Value| {
         let mut keys = with(json!({"vault_addr": address}), &keys);
@@ -198,14 +198,14 @@ fn vault_error_is_reported_before_run() {
         run(&chaos, &without_token(keys), &json!({"app": app})).exits(3).says(text);
         assert!(!chaos.path("got").exists(), "nothing ran");
     };
-    plain(json!({}), "Vault needs a token or a role in the configuration: ");
+    plain(json!({}), "missing Vault credentials in the configuration: ");
     plain(
         with(role, &json!({"vault_role_id": "another"})),
         "Vault refuses auth/approle/login: 400 Bad Request invalid role or secret ID",
     );
     plain(
         json!({"vault_sa_role": "chaos", "vault_sa_token_path": "not-there"}),
-        "the service account token at not-there cannot be read: ",
+        "cannot read the service account token not-there: ",
     );
     plain(
         json!({"vault_sa_role": "chaos", "vault_sa_token_path": "experiment.json", "vault_k8s_mount_point": "none"}),

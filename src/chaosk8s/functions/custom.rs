@@ -127,20 +127,20 @@ pub(super) async fn replace(context: &FunctionContext, namespaced: bool) -> Resu
 
 /// Format of a written object.
 #[derive(Clone, Copy)]
-pub(super) enum DocumentFormat {
+pub(super) enum ObjectFormat {
     Json,
     Yaml,
 }
 
 /// Creates an object from text. The server is asked for its resource.
-pub(super) async fn apply_text(context: &FunctionContext, language: DocumentFormat) -> Result<MutationPlan> {
+pub(super) async fn apply_text(context: &FunctionContext, language: ObjectFormat) -> Result<MutationPlan> {
     let given = context.arguments.value("resource");
     let broken = |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, error.to_string());
     let body: Json = match (given, language) {
-        (Value::Text(text), DocumentFormat::Json) => {
+        (Value::Text(text), ObjectFormat::Json) => {
             serde_json::from_str(text).map_err(|error| broken(&error))?
         }
-        (Value::Text(text), DocumentFormat::Yaml) => read_yaml(text, "resource")?,
+        (Value::Text(text), ObjectFormat::Yaml) => read_yaml(text, "resource")?,
         (given, _) => to_json(given),
     };
     let text = |key: &str| {

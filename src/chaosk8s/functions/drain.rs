@@ -18,12 +18,16 @@ use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
 /// How often remaining Pods and refused evictions are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Name of a Pod that no controller would recreate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct UnmanagedPod(String);
+
 /// Planned drain of Nodes.
 #[derive(Clone, Debug)]
 pub struct Drain {
     nodes: Vec<Metadata>,
     /// The Pods to evict, by Node; or the name of a Pod without a controller.
-    pods: Vec<Result<Vec<Metadata>, String>>,
+    pods: Vec<Result<Vec<Metadata>, UnmanagedPod>>,
     with_local_storage: bool,
     timeout: Duration,
     seconds: i64,
@@ -53,7 +57,7 @@ async fn evictable(
     cluster: &ClusterClient,
     node: &Metadata,
     with_local_storage: bool,
-) -> Result<Result<Vec<Metadata>, String>> {
+) -> Result<Result<Vec<Metadata>, UnmanagedPod>> {
     let on_node = ObjectSelector { labels: String::new(), fields: format!("spec.nodeName={}", node.name) };
     let pods: Vec<Json> = cluster.list(&PODS, None, &on_node, false).await?;
     let mut evicted = Vec::new();
@@ -62,7 +66,7 @@ async fn evictable(
         match decide(pod, with_local_storage) {
             EvictionDecision::Stays => {}
             EvictionDecision::Evicted => evicted.push(metadata),
-            EvictionDecision::Unmanaged => return Ok(Err(metadata.name)),
+            EvictionDecision::Unmanaged => return Ok(Err(UnmanagedPod(metadata.name))),
         }
     }
     Ok(Ok(evicted))
@@ -130,7 +134,7 @@ impl Drain {
                     self.empty(cluster, pods, version.as_deref(), halt, &told).await?;
                     first += pods.len();
                 }
-                Err(pod) => {
+                Err(UnmanagedPod(pod)) => {
                     return Err(Error::failed(format!(
                         "Pod '{pod}' on node '{}' is unmanaged, cannot drain this node. Delete it manually first?",
                         node.name

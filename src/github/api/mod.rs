@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{Error, Repository};
-use crate::error_code::{Coded, ErrorCode};
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use retry::{RetryBudget, RetryDecision};
@@ -158,7 +158,8 @@ impl GithubApi {
             stay: true,
             ..ClientOptions::default()
         };
-        let client = http_client::build(verification, options).map_err(Error::Client)?;
+        let client = http_client::build(verification, options)
+            .map_err(|error| Error::Client(message_chain(&error)))?;
         Ok(Self {
             client,
             base: base.clone(),

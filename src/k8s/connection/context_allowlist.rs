@@ -1,6 +1,6 @@
 //! Allowlist of clusters, by the names of their contexts.
 
-use super::error::{RefusedCluster, RefusedContext};
+use crate::k8s::error::{RefusedCluster, RefusedContext};
 
 /// Name of the cluster of this Pod.
 pub(super) const IN_CLUSTER: &str = "in-cluster";

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use kube::config::Kubeconfig;
 
-use super::super::error::Cause;
-use super::error::ConfigError;
 use super::{ConnectionFlags, kubeconfig_file};
 use crate::config::ProcessEnv;
+use crate::k8s::error::{Cause, ConfigError};
 
 /// Merged kubeconfig files.
 pub(super) struct MergedKubeconfig {

@@ -13,7 +13,6 @@
 
 mod context_allowlist;
 mod env_credentials;
-mod error;
 mod kubeconfig;
 mod kubeconfig_file;
 mod proxy;
@@ -27,11 +26,10 @@ use kube::Config;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 
 use super::client::{ClusterClient, ConnectionInfo};
-use super::error::{Cause, Error};
+use super::error::{Cause, ConfigError, Error};
 use crate::config::ProcessEnv;
 use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
-pub use error::ConfigError;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
 

@@ -65,29 +65,41 @@ fn service(host: &str) -> Option<(String, Option<String>)> {
     fits.then(|| (name.to_owned(), namespace.map(str::to_owned)))
 }
 
-impl FromStr for ServiceAlias {
-    type Err = String;
+/// Error of an alias. Aliases have the form `HOST:PORT=NAME[.NAMESPACE].svc[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    #[error("expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    Form,
+    #[error("invalid address '{0}': expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    Address(String),
+    #[error("invalid Service '{0}': expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    Service(String),
+    #[error("invalid port in '{0}': expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]")]
+    Port(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        const FORM: &str = "expected HOST:PORT=NAME[.NAMESPACE].svc[:PORT]";
-        let (from, to) = text.split_once('=').ok_or(FORM)?;
-        let url = Url::parse(&format!("http://{from}/"))
-            .map_err(|error| format!("invalid address '{from}': {error}; {FORM}"))?;
-        let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(FORM)?;
+impl FromStr for ServiceAlias {
+    type Err = AliasError;
+
+    fn from_str(text: &str) -> Result<Self, AliasError> {
+        let (from, to) = text.split_once('=').ok_or(AliasError::Form)?;
+        let invalid_address = || AliasError::Address(from.to_owned());
+        let url = Url::parse(&format!("http://{from}/")).map_err(|_| invalid_address())?;
+        let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(AliasError::Form)?;
         if !from.ends_with(&format!(":{port}")) || !url.username().is_empty() || url.path() != "/" {
-            return Err(format!("invalid address '{from}': {FORM}"));
+            return Err(invalid_address());
         }
         let (service_host, service_port) = match to.split_once(':') {
             None => (to, None),
             Some((host, port)) => (host, Some(port)),
         };
         let lower = service_host.to_lowercase();
-        let (name, namespace) = service(&lower).ok_or_else(|| format!("invalid Service '{to}': {FORM}"))?;
+        let (name, namespace) = service(&lower).ok_or_else(|| AliasError::Service(to.to_owned()))?;
         let is_port = |port: &&str| {
             !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if service_port.is_some_and(|port| !is_port(&port)) {
-            return Err(format!("invalid port in '{to}': {FORM}"));
+            return Err(AliasError::Port(to.to_owned()));
         }
         let exactly = service_port.is_some();
         // without a port: that of the address, or the only one

@@ -7,8 +7,6 @@
 //! ```
 
 mod address;
-mod dial_error;
-mod error;
 mod port_forward;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value as Json;
 
 use super::client::{ApiRequest, ClusterClient};
-use super::error::Error;
+use super::error::{DialError, Error, ServiceError};
 use super::resource::{ENDPOINTS, Resource, SERVICES};
 
-pub use address::{ServiceAlias, ServiceRef, named};
-pub use dial_error::{DialError, DialErrorKind};
-pub use error::ServiceError;
+pub use address::{AliasError, ServiceAlias, ServiceRef, named};
 pub use port_forward::{ForwardGuard, PortForward};
 
 /// Existing Service, and one of its ports.

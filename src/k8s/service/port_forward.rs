@@ -16,11 +16,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use super::dial_error::DialError;
-use super::error::ServiceError;
 use super::{PodEndpoint, ResolvedService, RoundRobin, ServiceAlias, endpoints, find, named};
 use crate::k8s::client::ClusterClient;
-use crate::k8s::error::Error;
+use crate::k8s::error::{DialError, Error, ServiceError};
 
 /// Constants of SOCKS 5 and its authentication (RFC 1928, RFC 1929).
 const SOCKS: u8 = 5;

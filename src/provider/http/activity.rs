@@ -14,14 +14,14 @@ use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::series::SampleOutcome;
 use crate::value::Value;
 
-/// A request that can be sent.
+/// Prepared request.
 pub(super) struct PreparedHttp {
     pub(super) request: Request,
     pub(super) call: HttpCall,
     pub(super) client: Client,
-    /// The Service that it is meant for, if it is one.
+    /// The route, if the request is for a Service.
     pub(super) destination: Option<RoutedRequest>,
-    /// Of what kind the failure of the last attempt was.
+    /// How samples count the last failure.
     pub(super) failing: Option<SampleOutcome>,
 }
 

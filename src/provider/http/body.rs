@@ -3,10 +3,11 @@
 use encoding_rs::Encoding;
 use url::Url;
 
+use super::error::RequestError;
 use crate::value::Value;
 
 /// Appends arguments to the query of an address.
-pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), String> {
+pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), RequestError> {
     let Some(query) = form(arguments)? else { return Ok(()) };
     let joined = match url.query().filter(|query| !query.is_empty()) {
         Some(existing) => format!("{existing}&{query}"),
@@ -18,18 +19,14 @@ pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), String> 
 
 /// Arguments as a query or a form: a list repeats its key, null is left out, a text stays as it is. Nothing is
 /// sent for what is empty.
-pub(super) fn form(arguments: &Value) -> Result<Option<String>, String> {
+pub(super) fn form(arguments: &Value) -> Result<Option<String>, RequestError> {
     let pairs: Vec<(&str, &Value)> = match arguments {
         Value::Text(text) => return Ok(Some(text.clone()).filter(|text| !text.is_empty())),
         Value::Map(entries) => entries.iter().map(|(key, value)| (key.as_str(), value)).collect(),
-        Value::List(items) => items
-            .iter()
-            .map(pair)
-            .collect::<Option<_>>()
-            .ok_or("cannot encode objects that are not 2-tuples")?,
+        Value::List(items) => items.iter().map(pair).collect::<Option<_>>().ok_or(RequestError::NotPairs)?,
         other if !other.is_truthy() => return Ok(None),
         other => {
-            return Err(format!("the arguments of a request are a mapping or a text, not {}", other.kind()));
+            return Err(RequestError::InvalidArguments(other.kind()));
         }
     };
     let mut encoder = url::form_urlencoded::Serializer::new(String::new());
@@ -113,7 +110,7 @@ mod tests {
     #[test]
     fn arguments_are_encoded_as_requests_does() {
         let check = |arguments: serde_json::Value, expected: Option<&str>| {
-            assert_eq!(form(&arguments.clone().into()), Ok(expected.map(str::to_owned)), "{arguments}");
+            assert_eq!(form(&arguments.clone().into()).unwrap(), expected.map(str::to_owned), "{arguments}");
         };
         check(json!({"a": 1, "b": "x y", "c": true}), Some("a=1&b=x+y&c=True"));
         check(json!({"a": [1, 2], "b": null, "c": ""}), Some("a=1&a=2&c="));

@@ -13,7 +13,7 @@ use super::response::HttpResponse;
 use crate::http_client::{ConnectionCount, MAX_REDIRECTS, causes, describe};
 use crate::series::SampleOutcome;
 
-/// Sends it, and waits for the beginning of the answer.
+/// Sends a request, and waits for the head of the answer.
 pub(super) async fn execute(
     client: &Client,
     request: Request,
@@ -29,8 +29,9 @@ pub(super) async fn execute(
     }
 }
 
-/// Ends when an answer is overdue: that long after the last connection was made. The time that connecting
-/// takes does not count, it has its own limit.
+/// Ends when an answer is overdue: the limit starts with the last connection.
+///
+/// Connecting has a limit of its own.
 async fn too_long(mut made: watch::Receiver<u64>, limit: Option<Duration>) {
     let Some(limit) = limit else { return std::future::pending().await };
     if made.changed().await.is_err() {
@@ -39,7 +40,7 @@ async fn too_long(mut made: watch::Receiver<u64>, limit: Option<Duration>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(limit) => return,
-            // a redirect may lead to another connection, and begins the wait anew
+            // a redirect may need another connection, which restarts the limit
             changed = made.changed() => if changed.is_err() {
                 tokio::time::sleep(limit).await;
                 return;

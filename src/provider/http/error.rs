@@ -1,13 +1,10 @@
 //! Reasons why a request has no answer.
 
-use std::error::Error as StdError;
-
 use super::ActivityError;
 use crate::diagnostic::Diagnostic;
 use crate::error_code::message_chain;
+use crate::http_client::BoxError;
 use crate::series::SampleOutcome;
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Verbatim: the Chaos Toolkit's message for an answer that does not come in time.
 pub(super) const TOO_LONG: &str = "activity took too long to complete";
@@ -70,4 +67,26 @@ impl SendError {
             | Self::InvalidAddress(_) => ActivityError::Unexpected(text),
         }
     }
+}
+
+/// Error of an activity that no request can be made of.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    /// Verbatim: the message of Python's `requests`.
+    #[error("cannot encode objects that are not 2-tuples")]
+    NotPairs,
+    #[error("the arguments of a request are a mapping or a text, not {0}")]
+    InvalidArguments(&'static str),
+    #[error("Invalid URL '{url}': {source}")]
+    InvalidUrl { url: String, source: url::ParseError },
+    #[error("Invalid URL '{url}': '{scheme}' is neither http nor https")]
+    InvalidScheme { url: String, scheme: String },
+    #[error("invalid HTTP method '{0}'")]
+    InvalidMethod(String),
+    #[error("invalid header name '{0}'")]
+    InvalidHeaderName(String),
+    #[error("invalid value of header {0}")]
+    InvalidHeaderValue(String),
+    #[error("{0}")]
+    InvalidJson(BoxError),
 }

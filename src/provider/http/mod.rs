@@ -1,4 +1,4 @@
-//! HTTP requests, as Python's `requests` would send them, to servers and to Services of the cluster.
+//! Provider of HTTP requests to servers and Services, as Python's `requests` sends them.
 
 mod activity;
 mod body;
@@ -21,6 +21,7 @@ use url::Url;
 
 use self::activity::PreparedHttp;
 use self::body::{add_query, form};
+use self::error::RequestError;
 use super::process::duration;
 use super::{ActivityError, PreparedActivity, Provider};
 use crate::config::ProcessEnv;
@@ -32,30 +33,30 @@ use crate::value::{Map, Value, json_text};
 
 pub use routing::{ServiceAccess, ServiceRouter};
 
-/// The provider.
+/// Provider of HTTP requests.
 pub struct HttpProvider {
     environment: Arc<ProcessEnv>,
     trust: Verification,
-    /// Making one takes longer than a request. They keep no connections: each activity makes its own.
+    /// Building a client takes longer than a request. Clients keep no connections.
     clients: Mutex<HashMap<(Verification, Option<Duration>), Client>>,
-    /// Where addresses may mean them.
+    /// Routes to the Services of a cluster.
     services: Option<Arc<ServiceRouter>>,
 }
 
 impl HttpProvider {
-    /// The environment says which certificates are trusted and where credentials are kept.
+    /// Creates a provider. The environment sets trusted certificates and the `.netrc` file.
     pub fn new(environment: Arc<ProcessEnv>) -> Self {
         let trust = http_client::trust(|name| environment.get(name));
         Self { environment, trust, clients: Mutex::default(), services: None }
     }
 
-    /// Lets addresses mean Services of a cluster.
+    /// Adds routes to the Services of a cluster.
     #[must_use]
     pub fn with_services(self, services: Arc<ServiceRouter>) -> Self {
         Self { services: Some(services), ..self }
     }
 
-    /// What an `Authorization` header says to a host by the `.netrc` file.
+    /// Returns the `Authorization` header for a host from the `.netrc` file.
     fn credentials(&self, url: &Url) -> Option<HeaderValue> {
         let host = url.host_str()?;
         let path =
@@ -64,12 +65,12 @@ impl HttpProvider {
         basic(&[login.as_bytes(), b":", password.as_bytes()].concat())
     }
 
-    /// A client with these manners.
+    /// Returns a client with these options.
     fn client(
         &self,
         verification: &Verification,
         connect_timeout: Option<Duration>,
-    ) -> Result<Client, String> {
+    ) -> Result<Client, http_client::Error> {
         let mut clients = self.clients.lock();
         let key = (verification.clone(), connect_timeout);
         if let Some(client) = clients.get(&key) {
@@ -81,10 +82,10 @@ impl HttpProvider {
         Ok(client)
     }
 
-    fn request(&self, call: &HttpCall) -> Result<Request, String> {
+    fn request(&self, call: &HttpCall) -> Result<Request, RequestError> {
         let mut url = parse_url(&call.url)?;
         let method = Method::from_bytes(call.method.as_bytes())
-            .map_err(|_| format!("'{}' is no HTTP method", call.method))?;
+            .map_err(|_| RequestError::InvalidMethod(call.method.clone()))?;
         let mut headers = headers(&call.headers)?;
         let json =
             call.headers.iter().any(|(name, value)| name == "Content-Type" && value == "application/json");
@@ -96,7 +97,7 @@ impl HttpProvider {
                 .filter(|a| **a != Value::Null)
                 .map(json_text)
                 .transpose()
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| RequestError::InvalidJson(error.into()))?;
         } else {
             body = form(&call.arguments)?;
             let is_form = body.is_some() && call.arguments.as_text().is_none();
@@ -105,7 +106,7 @@ impl HttpProvider {
             }
         }
         if body.is_none() && !matches!(method, Method::GET | Method::HEAD) {
-            // without which some servers refuse the request
+            // some servers refuse the request without it
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         if let Some(own) = take_credentials(&mut url) {
@@ -128,9 +129,9 @@ impl Provider for HttpProvider {
         match url.map(parse_url) {
             Some(Err(fault)) => {
                 vec![
-                    ValidationFinding::at("url", fault)
+                    ValidationFinding::at("url", fault.to_string())
                         .doubtful()
-                        .hint("an address begins with http:// or https://"),
+                        .hint("use an address that begins with http:// or https://"),
                 ]
             }
             _ => Vec::new(),
@@ -145,17 +146,21 @@ impl Provider for HttpProvider {
             let ResolvedActivity::Http(call) = call else {
                 return Err(ActivityError::Unexpected("not a request".to_owned()));
             };
-            let request = self.request(&call).map_err(ActivityError::Unexpected)?;
+            let request =
+                self.request(&call).map_err(|error| ActivityError::Unexpected(error.to_string()))?;
             let verification = match &call.verification {
                 Verification::Full => self.trust.clone(),
                 other => other.clone(),
             };
             if let Verification::File(path) = &call.verification {
-                // asked for by the activity itself, so that it is no finding about the server
-                http_client::check_bundle(path).map_err(ActivityError::Unexpected)?;
+                // the activity itself names the file, so this is not a finding about the server
+                http_client::check_bundle(path)
+                    .map_err(|error| ActivityError::Unexpected(message_chain(&error)))?;
             }
             let connect = call.timeout.0.map(duration);
-            let client = self.client(&verification, connect).map_err(ActivityError::Unexpected)?;
+            let client = self
+                .client(&verification, connect)
+                .map_err(|error| ActivityError::Unexpected(message_chain(&error)))?;
             let destination = match &self.services {
                 None => None,
                 Some(services) => services
@@ -170,15 +175,16 @@ impl Provider for HttpProvider {
     }
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|error| format!("Invalid URL '{text}': {error}"))?;
+fn parse_url(text: &str) -> Result<Url, RequestError> {
+    let url = Url::parse(text.trim())
+        .map_err(|source| RequestError::InvalidUrl { url: text.to_owned(), source })?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        scheme => Err(format!("Invalid URL '{text}': '{scheme}' is neither http nor https")),
+        scheme => Err(RequestError::InvalidScheme { url: text.to_owned(), scheme: scheme.to_owned() }),
     }
 }
 
-/// Takes the user and the password out of an address, which say who asks whatever the headers say.
+/// Removes user and password from an address. They override the headers.
 fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -196,13 +202,13 @@ fn basic(credentials: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn headers(given: &[(String, String)]) -> Result<HeaderMap, String> {
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, RequestError> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("'{name}' is no name of a header"))?;
+            .map_err(|_| RequestError::InvalidHeaderName(name.clone()))?;
         let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| format!("the value of the header {name} cannot be sent"))?;
+            .map_err(|_| RequestError::InvalidHeaderValue(name.clone()))?;
         headers.insert(key, value);
     }
     Ok(headers)

@@ -1,6 +1,5 @@
 //! Answers to HTTP requests.
 
-use std::error::Error;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -11,9 +10,8 @@ use hyper::body::{Body, Bytes};
 use super::body::{decode, title_case};
 use super::error::{MAX_BODY, SendError};
 use crate::experiment::json;
+use crate::http_client::BoxError;
 use crate::value::{Map, Value};
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Answer of which the body is not read yet.
 pub(super) struct HttpResponse {

@@ -1,8 +1,8 @@
-//! Requests to a Service of the cluster, from wherever this program runs.
+//! Routes of requests to Services, inside and outside the cluster.
 //!
-//! Inside the cluster its DNS knows the name. From outside, the API server passes plain GETs on (its service
-//! proxy); everything else goes to a Pod by port-forward. The API server's own credentials go to the API server
-//! and nowhere else: what leads away from it is asked for by the client that knows none.
+//! Inside the cluster DNS resolves the name. From outside, plain GETs use the API server's service proxy, and all
+//! other requests use a port-forward to a Pod. Credentials of the API server go only to the API server: a client
+//! without credentials follows redirects to other servers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,34 +17,34 @@ use url::Url;
 use super::client::execute;
 use super::error::SendError;
 use super::response::HttpResponse;
+use crate::error_code::message_chain;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, MAX_REDIRECTS};
 use crate::k8s;
-use crate::k8s::ClusterClient;
 use crate::k8s::service::{
-    DialErrorKind, PortForward, ResolvedService, ServiceAlias, ServiceError, ServiceRef, find, named,
-    proxy_refusal,
+    PortForward, ResolvedService, ServiceAlias, ServiceRef, find, named, proxy_refusal,
 };
+use crate::k8s::{ClusterClient, DialErrorKind, ServiceError};
 use crate::mutation::ServiceRoute;
 use crate::provider::KubernetesProvider;
 use crate::series::SampleOutcome;
 use crate::value::Map;
 
-/// How Services are reached.
+/// Route to Services that the user selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ServiceAccess {
-    /// Directly inside the cluster, else through the API server where that does, else by port-forward.
+    /// Direct inside the cluster, else the service proxy if possible, else port-forward.
     #[default]
     Auto,
-    /// Through the API server's service proxy.
+    /// The service proxy of the API server.
     Proxy,
-    /// By port-forward to one of the Pods.
+    /// Port-forward to one of the Pods.
     PortForward,
-    /// By the name, as any other server.
+    /// The DNS name, as for any other server.
     Direct,
 }
 
-/// One way to a Service.
+/// Route of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Proxy,
@@ -62,7 +62,7 @@ impl Route {
     }
 }
 
-/// The Services of a cluster, as destinations.
+/// Routes requests to the Services of a cluster.
 pub struct ServiceRouter {
     kubernetes: Arc<KubernetesProvider>,
     access: ServiceAccess,
@@ -70,13 +70,13 @@ pub struct ServiceRouter {
     tunnel: OnceCell<Arc<PortForward>>,
 }
 
-/// What a request to a Service needs beside its address.
+/// Request to a Service, and its route.
 pub(super) struct RoutedRequest {
     services: Arc<ServiceRouter>,
     cluster: Arc<ClusterClient>,
     wanted: ServiceRef,
     way: Route,
-    /// What a client is made with, when one is needed that goes by port-forward.
+    /// Options of the client for port-forward.
     pub(super) verification: Verification,
     pub(super) connect_timeout: Option<Duration>,
     /// Where the last request went.
@@ -84,7 +84,7 @@ pub(super) struct RoutedRequest {
 }
 
 impl ServiceRouter {
-    /// The Services of the cluster that the functions act on.
+    /// Creates a router for the cluster of the functions.
     pub fn new(
         kubernetes: Arc<KubernetesProvider>,
         access: ServiceAccess,
@@ -98,17 +98,17 @@ impl ServiceRouter {
         Url::parse(url.trim()).is_ok_and(|url| named(&url, &self.aliases).is_some())
     }
 
-    /// Where a request goes that is meant for a Service; nothing for any other.
+    /// Returns the route of a request; `None` if it is not for a Service.
     pub(super) async fn destination(
         self: &Arc<Self>,
         request: &Request,
         verification: &Verification,
         connect_timeout: Option<Duration>,
-    ) -> Result<Option<RoutedRequest>, RouteError> {
+    ) -> Result<Option<RoutedRequest>, RoutingError> {
         let Some(wanted) = named(request.url(), &self.aliases) else { return Ok(None) };
         let cluster = self.kubernetes.cluster(&Map::new()).await;
         let cluster =
-            cluster.map_err(|source| RouteError::Cluster { service: wanted.to_string(), source })?;
+            cluster.map_err(|source| RoutingError::Cluster { service: wanted.to_string(), source })?;
         let way = choose(self.access, cluster.inside, request)?;
         Ok(Some(RoutedRequest {
             services: Arc::clone(self),
@@ -129,7 +129,7 @@ impl ServiceRouter {
 
 /// Error of the choice of a route.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RouteError {
+pub(super) enum RoutingError {
     #[error("cannot use the cluster of {service}")]
     Cluster { service: String, source: k8s::Error },
     #[error("{0}, so it cannot use the service proxy: use --service-access=port-forward")]
@@ -147,19 +147,20 @@ pub(super) enum ProxyLimit {
     ReservedHeader,
 }
 
-/// The way that a request takes.
-fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RouteError> {
+/// Chooses the route of a request.
+fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RoutingError> {
     match (access, why_not_by_proxy(request)) {
         (ServiceAccess::Direct, _) => Ok(Route::Direct),
         (ServiceAccess::Auto, _) if inside => Ok(Route::Direct),
         (ServiceAccess::Auto | ServiceAccess::Proxy, None) => Ok(Route::Proxy),
         (ServiceAccess::Auto | ServiceAccess::PortForward, _) => Ok(Route::PortForward),
-        (ServiceAccess::Proxy, Some(reason)) => Err(RouteError::NotByProxy(reason)),
+        (ServiceAccess::Proxy, Some(reason)) => Err(RoutingError::NotByProxy(reason)),
     }
 }
 
-/// Why the API server would not pass a request on as it is. It takes some headers for its own, and would act as
-/// whom they name; it does not check the certificate of a Service.
+/// Returns why the service proxy cannot pass a request on unchanged.
+///
+/// The API server interprets some headers itself, and does not verify certificates of Services.
 fn why_not_by_proxy(request: &Request) -> Option<ProxyLimit> {
     let its_own = |name: &str| {
         [AUTHORIZATION, COOKIE, HOST].iter().any(|own| own == name)
@@ -207,7 +208,7 @@ impl RoutedRequest {
         let host = format!("{}.{namespace}.svc", self.wanted.name);
         let port = match find(&self.cluster, &self.wanted).await {
             Ok(found) => found.port.to_string(),
-            // who may not look gets what the address says
+            // without the read permission the address decides
             Err(failure) if failure.status() == Some(403) => self.wanted.port.clone().unwrap_or_default(),
             Err(failure) => return Err(connection(failure)),
         };
@@ -281,7 +282,7 @@ impl RoutedRequest {
         let tunnel = self.services.tunnel(&self.cluster).await.map_err(connection)?;
         let ticket = tunnel.ticket().map_err(connection)?;
         let (proxy, aliases) = (ticket.proxy(), self.services.aliases.clone());
-        // addresses that mean no Service, to which a redirect may lead, are none of the cluster's business
+        // redirects to other servers bypass the port-forward
         let proxy = Proxy::custom(move |url| named(url, &aliases).map(|_| proxy.clone()));
         let options = ClientOptions {
             connect_timeout: self.connect_timeout,
@@ -289,7 +290,7 @@ impl RoutedRequest {
             ..ClientOptions::default()
         };
         let client = http_client::build(&self.verification, options)
-            .map_err(|error| SendError::InvalidRequest(error.into()))?;
+            .map_err(|error| SendError::InvalidRequest(message_chain(&error).into()))?;
         let answer = execute(&client, request, read).await;
         if let Some((found, endpoint)) = ticket.reached() {
             self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));
@@ -342,23 +343,23 @@ fn path_and_query(url: &Url) -> String {
     url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()
 }
 
-/// Where a redirect leads.
+/// Target of a redirect.
 #[derive(Debug, PartialEq)]
 enum RedirectTarget {
-    /// To another path of the same Service.
+    /// Another path of the same Service.
     Same(String),
-    /// To another server.
+    /// Another server.
     Elsewhere(Url),
 }
 
-/// Where the API server says that a redirect leads: it puts its own address before paths of the Service.
+/// Resolves a redirect behind the service proxy, which prefixes paths of the Service with its own address.
 fn followed(server: &str, proxy_path: &str, location: &str) -> Option<RedirectTarget> {
     let base = Url::parse(&format!("{server}{proxy_path}/")).ok()?;
     let url = base.join(location).ok()?;
     if url.origin() != base.origin() {
         return matches!(url.scheme(), "http" | "https").then_some(RedirectTarget::Elsewhere(url));
     }
-    // anything else of the API server is not for whoever answers here to ask for
+    // never follow redirects to other API server paths
     let path = path_and_query(&url);
     let rest = path.strip_prefix(proxy_path)?;
     rest.starts_with(['/', '?']).then(|| RedirectTarget::Same(rest.to_owned()))
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn ways() {
+    fn routes_follow_access_and_request() {
         let get = || request(Method::GET, "http://web.svc/", &[("Accept", "*/*")]);
         let check = |access, inside, request: Request, expected: Option<Route>| {
             assert_eq!(choose(access, inside, &request).ok(), expected, "{access:?} {request:?}");
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects() {
+    fn redirects_stay_in_the_service() {
         let check = |location: &str, expected: Option<RedirectTarget>| {
             let path = "/api/v1/namespaces/shop/services/web:80/proxy";
             assert_eq!(followed("https://10.0.0.1:6443", path, location), expected, "{location}");

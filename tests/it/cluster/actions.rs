@@ -22,12 +22,12 @@ fn action_without_matching_pods_fails_unless_allowed() {
         chaos.experiment(&experiment, ["--kubeconfig", &config]).exits(code)
     };
     let allowed = |name: &str, value: Value| json!([{"name": "kubectl-chaos", "activities": {name: {"allow-empty": value}}}]);
-    run(&json!([]), 5).says("nothing matched");
+    run(&json!([]), 5).says("no target matched");
     run(&allowed("terminate_pods", false.into()), 5);
     run(&allowed("terminate_pods", true.into()), 0);
     assert_eq!(chaos.journal()["kubectl-chaos"]["activities"][0]["effect"]["state"], "confirmed");
     run(&allowed("terminate_pod", true.into()), 3).says("did you mean \"terminate_pods\"?");
-    run(&allowed("terminate_pods", "yes".into()), 3).says("true or false");
+    run(&allowed("terminate_pods", "yes".into()), 3).says("a boolean");
     run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).says("a mapping of names");
     let typo = json!([{"name": "kubectl-chaos", "activity": {}}]);
     run(&typo, 5).says("unknown key \"activity\"");
@@ -52,7 +52,7 @@ fn mutating_probe_is_rejected_or_treated_as_action() {
     assert_eq!((&record["at"], &record["targets"][0]["uid"]), (&json!("/run/0"), &json!("uid-a")));
     assert_eq!(record["effect"]["state"], "confirmed", "{record}");
     let look = function("action", "pod.probes", "count_pods", &json!({"label_selector": "a"}));
-    run(&chaos, &api, &json!([look]), &["--dry", "activities"]).says("only looks");
+    run(&chaos, &api, &json!([look]), &["--dry", "activities"]).says("only reads");
 }
 
 #[test]

@@ -117,6 +117,6 @@ fn api_errors_include_hint() {
             assert!(exception.contains(word), "{word:?} is not in {exception}");
         }
     };
-    check(401, &["a token may have expired", "kubectl config view --minify"]);
+    check(401, &["log in again", "kubectl config view --minify"]);
     check(403, &["check the permission with `kubectl auth can-i list pods -n shop`", "you may not"]);
 }

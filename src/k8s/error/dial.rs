@@ -21,7 +21,7 @@ pub enum DialErrorKind {
 }
 
 impl DialError {
-    pub(super) fn parse(message: &str) -> Self {
+    pub(in crate::k8s) fn parse(message: &str) -> Self {
         let message = message.trim().to_owned();
         let has = |text: &str| message.contains(text);
         let kind = if has("connection refused") || has("connection reset") || has("EOF") {

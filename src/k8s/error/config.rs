@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::super::error::Cause;
+use super::Cause;
 use crate::error_code::ErrorCode;
 
 /// Error of a kubeconfig, a flag or a variable that describes the connection. Nothing was sent.
@@ -46,14 +46,14 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}; allowed: {}", describe_cluster(cluster), allowed.join(", "))]
 pub struct RefusedContext {
-    pub(super) cluster: RefusedCluster,
-    pub(super) allowed: Vec<String>,
-    pub(super) hint: String,
+    pub(in crate::k8s) cluster: RefusedCluster,
+    pub(in crate::k8s) allowed: Vec<String>,
+    pub(in crate::k8s) hint: String,
 }
 
 /// Name of a refused cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RefusedCluster {
+pub(in crate::k8s) enum RefusedCluster {
     InCluster,
     Server,
     Context(String),
@@ -76,11 +76,14 @@ fn describe_search(searched: &[PathBuf]) -> String {
 }
 
 impl ConfigError {
-    pub(super) fn unusable(origin: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(in crate::k8s) fn unusable(
+        origin: &str,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self::Unusable { origin: origin.to_owned(), source: Cause::new(error) }
     }
 
-    pub(crate) fn code(&self) -> ErrorCode {
+    pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(_) => ErrorCode::CiContextRefused,
             Self::NoUserToImpersonate | Self::UnreadableFlag { .. } | Self::InvalidServer { .. } => {
@@ -91,7 +94,7 @@ impl ConfigError {
     }
 
     /// Returns what the user can do, in the imperative.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<String> {
         let choose = |flag: &str, known: &[String]| {
             Some(if known.is_empty() {
                 "check that the file is a kubeconfig: it has no entries".to_owned()

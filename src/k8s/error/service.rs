@@ -4,7 +4,7 @@ use std::io;
 
 use url::Url;
 
-use super::dial_error::DialError;
+use super::dial::DialError;
 
 /// Error of a request to a Service.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// Returns what the user can do, in the imperative.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::ExternalName { .. } => Some("use the external name in the address".to_owned()),
             Self::NotPods(_) => Some("use --service-access=proxy or --service-access=direct".to_owned()),
