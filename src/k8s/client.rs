@@ -401,11 +401,18 @@ impl ClusterClient {
         let mut call = ApiRequest::new(Method::GET, "watch", resource, namespace);
         call.query = selection.query();
         call.query.push(("watch", "true".to_owned()));
+        let mut is_from_cache = false;
         let watching = async {
             loop {
-                let found = self.watch_once(&call, &mut judge).await?;
-                if found.is_some() {
-                    return Ok(found);
+                match self.watch_once(&call, &mut judge).await? {
+                    WatchEnd::Found(found) => return Ok(Some(found)),
+                    // a watch from any version needs no answer of etcd about the newest one
+                    WatchEnd::CacheBehind if !is_from_cache => {
+                        is_from_cache = true;
+                        call.query.push(("resourceVersion", "0".to_owned()));
+                        continue;
+                    }
+                    WatchEnd::CacheBehind | WatchEnd::Ended => {}
                 }
                 // the server ends watches regularly; the next one starts with the current state
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -418,7 +425,7 @@ impl ClusterClient {
         &self,
         call: &ApiRequest,
         judge: &mut impl FnMut(&Json) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<WatchEnd<T>, Error> {
         let response =
             self.client.send(call.request()?).await.map_err(|error| self.transport_error(error))?;
         let status = response.status();
@@ -430,21 +437,22 @@ impl ClusterClient {
         let mut pending = Vec::new();
         while let Some(frame) = body.frame().await {
             // a broken watch is started again
-            let Ok(frame) = frame else { return Ok(None) };
+            let Ok(frame) = frame else { return Ok(WatchEnd::Ended) };
             let Ok(data) = frame.into_data() else { continue };
             pending.extend_from_slice(&data);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = pending.drain(..=end).collect();
                 let event: Json = parse(&line)?;
                 if event["type"] == "ERROR" {
-                    return Ok(None);
+                    let is_timeout = event["object"]["code"] == StatusCode::GATEWAY_TIMEOUT.as_u16();
+                    return Ok(if is_timeout { WatchEnd::CacheBehind } else { WatchEnd::Ended });
                 }
                 if let Some(found) = judge(&event["object"]) {
-                    return Ok(Some(found));
+                    return Ok(WatchEnd::Found(found));
                 }
             }
         }
-        Ok(None)
+        Ok(WatchEnd::Ended)
     }
 
     /// Creates the error of a refused upgrade: of a command, of a port-forward.
@@ -471,6 +479,18 @@ impl ClusterClient {
     fn transport_error(&self, error: kube::Error) -> Error {
         Error::transport(self.endpoint(), error)
     }
+}
+
+/// How one watch request ended.
+enum WatchEnd<T> {
+    Found(T),
+    /// The server closed the watch, or the connection broke.
+    Ended,
+    /// The watch cache of the server did not reach the newest version of etcd in time.
+    ///
+    /// Kubernetes 1.31 and later answer so to a watch without a version if etcd reports no progress (before 3.4.25
+    /// and 3.5.8).
+    CacheBehind,
 }
 
 fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {

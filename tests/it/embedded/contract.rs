@@ -448,9 +448,11 @@ pub async fn disruption_budget_blocks_eviction(world: &World) {
     for name in ["a", "b"] {
         world.until(&format!("{pods}/{name}"), |answer| is_ready(&answer.body)).await;
     }
-    let budget = json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+    // Kubernetes 1.25 removed v1beta1, and 1.20 has no v1
+    let version = if world.get("/apis/policy/v1").await.code == 200 { "policy/v1" } else { "policy/v1beta1" };
+    let budget = json!({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
-    let budgets = world.at("policy/v1beta1", "poddisruptionbudgets");
+    let budgets = world.at(version, "poddisruptionbudgets");
     world.post(&budgets, &budget).await.ok();
     let counted = world
         .until(&format!("{budgets}/web"), |answer| answer.body["status"]["disruptionsAllowed"] == 1)
