@@ -178,7 +178,7 @@ impl EventWatcher for JournalWatcher {
 }
 
 impl JournalSync for JournalRecord {
-    fn is_kept(&self) -> Result<(), String> {
+    fn flush(&self) -> Result<(), String> {
         let mut state = self.0.state.lock();
         if state.behind || state.error.is_some() {
             state.update();
@@ -215,7 +215,7 @@ impl JournalFileState {
         let patch = self.live.patch(copy, &self.recorder);
         self.error = self.files.update(patch).err();
         if self.error.is_some() {
-            // the next change tries again; `is_kept` and `finish` report the error
+            // the next change tries again; `flush` and `finish` report the error
             self.live.forget(copy);
         }
     }

@@ -51,7 +51,7 @@ pub async fn configure(
         }
         dynamic = true;
         let redactor = if plain { Redactor::default() } else { Redactor::new(&scope) };
-        match look_up(&name, &entry, &scope, providers, bus, &redactor).await {
+        match resolve_dynamic(&name, &entry, &scope, providers, bus, &redactor).await {
             Some(value) => scope.define(name, value),
             None => failed.push(name),
         }
@@ -64,7 +64,7 @@ pub async fn configure(
 
 /// The value that a probe gives: the output of a process that ended well, trimmed; the body of a response,
 /// whatever its status; what a function returned.
-async fn look_up(
+async fn resolve_dynamic(
     name: &str,
     entry: &Value,
     scope: &Scope,

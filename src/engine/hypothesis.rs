@@ -23,14 +23,14 @@ enum HypothesisResult {
 
 impl Engine {
     /// The hypothesis before or after the method.
-    pub(super) async fn gate(self: &Arc<Self>, phase: RunPhase) {
+    pub(super) async fn check_hypothesis(self: &Arc<Self>, phase: RunPhase) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
         let cut = Cancellation { known: 0, by: Interrupt::cuts };
-        match self.look(hypothesis, phase, 1, cut).await {
+        match self.check_once(hypothesis, phase, 1, cut).await {
             HypothesisResult::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
-            HypothesisResult::Interrupted(interrupt) => self.interrupted(phase, interrupt),
-            HypothesisResult::Aborted(error) => self.aborted(phase, &error),
+            HypothesisResult::Interrupted(interrupt) => self.record_interrupt(phase, interrupt),
+            HypothesisResult::Aborted(error) => self.record_abort(phase, &error),
         }
     }
 
@@ -44,10 +44,10 @@ impl Engine {
         let mut iteration = 0_u64;
         let mut deviated = 0_u64;
         let mut error = None;
-        while !*stop.borrow() && self.state.lock().goes_on() && self.board.count() == 0 {
+        while !*stop.borrow() && self.state.lock().should_continue() && self.board.count() == 0 {
             iteration += 1;
             let cut = Cancellation { known: 0, by: Interrupt::cuts };
-            match self.look(hypothesis, RunPhase::During, iteration, cut).await {
+            match self.check_once(hypothesis, RunPhase::During, iteration, cut).await {
                 HypothesisResult::Decided(HypothesisOutcome::Met, _) => {}
                 HypothesisResult::Decided(..) => {
                     deviated += 1;
@@ -82,7 +82,7 @@ impl Engine {
         self.emit(&RunEvent::ContinuousFinished { error });
     }
 
-    async fn look(
+    async fn check_once(
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
         phase: RunPhase,
@@ -93,7 +93,7 @@ impl Engine {
         self.emit(&RunEvent::HypothesisStarted { phase, title });
         let mut look =
             match self.controls.apply(&ControlPoint::before(ControlScope::Hypothesis(hypothesis))).await {
-                Ok(()) => self.probe_all(hypothesis, phase, cut).await,
+                Ok(()) => self.run_probes(hypothesis, phase, cut).await,
                 Err(interrupt) => HypothesisResult::Interrupted(interrupt),
             };
         if let Err(interrupt) =
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// Every probe in turn, up to the first one that is not met.
-    async fn probe_all(
+    async fn run_probes(
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
         phase: RunPhase,
@@ -131,7 +131,7 @@ impl Engine {
                 self.emit(&RunEvent::ToleranceChecked { id: finished.id, verdict: None, judged: None });
                 return HypothesisResult::Decided(HypothesisOutcome::Failed, last);
             };
-            match self.tolerated(&step.tolerance, &finished, output, cut).await {
+            match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
                 Ok(true) => {}
                 Ok(false) => return HypothesisResult::Decided(HypothesisOutcome::Unmet, last),
                 Err(error) => return error,
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// Whether a probe's output is tolerated, told in an event.
-    async fn tolerated(
+    async fn check_tolerance(
         &self,
         tolerance: &Tolerance,
         finished: &CompletedActivity,

@@ -37,7 +37,7 @@ pub use configuration::{ResolvedConfiguration, configure};
 pub use control::{ControlPoint, ControlScope, RunControl};
 pub use event_bus::{EventBus, EventWatcher};
 pub use interrupts::InterruptLog;
-pub use strategy::{StrategyOverrides, plan};
+pub use strategy::{StrategyOverrides, resolve_strategies};
 pub use validation_rules::RunRules;
 
 use control::Controls;
@@ -67,7 +67,7 @@ pub struct RunOptions {
 /// Where what is to be touched is written down before it is.
 pub trait JournalSync: Send + Sync {
     /// Makes sure that everything that was told so far is written down. An error says why it is not.
-    fn is_kept(&self) -> Result<(), String>;
+    fn flush(&self) -> Result<(), String>;
 }
 
 /// A run: everything its parts share.
@@ -106,7 +106,7 @@ impl InterruptHandle {
     }
 
     /// Ends when somebody asks for the end, or has asked already, with the signal.
-    pub async fn signalled(&self) -> Signal {
+    pub async fn wait_for_signal(&self) -> Signal {
         let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
         match interrupt.signal {
             Some(signal) => signal,
@@ -116,7 +116,7 @@ impl InterruptHandle {
     }
 
     /// The first signal that came, if one did.
-    pub fn signal_so_far(&self) -> Option<Signal> {
+    pub fn first_signal(&self) -> Option<Signal> {
         self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
@@ -168,11 +168,11 @@ impl Engine {
             })
         });
         if let Err(interrupt) = self.controls.apply(&ControlPoint::before(ControlScope::Experiment)).await {
-            self.interrupted(RunPhase::Before, interrupt);
+            self.record_interrupt(RunPhase::Before, interrupt);
         }
         let mut done = None;
         loop {
-            self.notice_interrupt(done);
+            self.check_interrupts(done);
             let stage = self.next(done);
             if matches!(stage, RunStage::Rollbacks | RunStage::End) && done != Some(RunStage::Rollbacks) {
                 // the time that was given is not for what puts things back, nor for looking at what was done
@@ -182,16 +182,16 @@ impl Engine {
                 self.decide_rollbacks();
             }
             match stage {
-                RunStage::Before => self.gate(RunPhase::Before).await,
+                RunStage::Before => self.check_hypothesis(RunPhase::Before).await,
                 RunStage::Method => self.method().await,
-                RunStage::After => self.gate(RunPhase::After).await,
+                RunStage::After => self.check_hypothesis(RunPhase::After).await,
                 RunStage::Rollbacks => self.rollbacks().await,
                 RunStage::End => break,
             }
             done = Some(stage);
         }
         self.await_effects().await;
-        let state = self.settle();
+        let state = self.final_state();
         let _ = self.controls.apply(&ControlPoint::after(ControlScope::Experiment)).await;
         let status = state.status.unwrap_or(RunStatus::Completed);
         self.emit(&RunEvent::RunFinished { status, deviated: state.deviated, at: Timestamp::now() });
@@ -215,7 +215,7 @@ impl Engine {
     }
 
     /// An interrupt that came too late to cut anything still ends the run. Rollbacks see to their own.
-    fn notice_interrupt(&self, done: Option<RunStage>) {
+    fn check_interrupts(&self, done: Option<RunStage>) {
         let phase = match done {
             None | Some(RunStage::Before) => RunPhase::Before,
             Some(RunStage::Method) => RunPhase::Method,
@@ -225,7 +225,7 @@ impl Engine {
         if self.state.lock().status != Some(RunStatus::Interrupted)
             && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
         {
-            self.interrupted(phase, interrupt);
+            self.record_interrupt(phase, interrupt);
         }
     }
 
@@ -245,7 +245,7 @@ impl Engine {
     }
 
     /// What is undecided when everything is over is completed.
-    fn settle(&self) -> RunState {
+    fn final_state(&self) -> RunState {
         let mut state = self.state.lock();
         state.status.get_or_insert(RunStatus::Completed);
         *state
@@ -260,7 +260,7 @@ impl Engine {
     }
 
     /// A phase was cut short. What a control asked for is put up, so that everything knows.
-    fn interrupted(&self, phase: RunPhase, interrupt: Interrupt) {
+    fn record_interrupt(&self, phase: RunPhase, interrupt: Interrupt) {
         self.state.lock().status = Some(RunStatus::Interrupted);
         if !self.board.contains(&interrupt) {
             self.board.raise(interrupt.clone());
@@ -269,7 +269,7 @@ impl Engine {
     }
 
     /// An unexpected error ended a phase.
-    fn aborted(&self, phase: RunPhase, error: &str) {
+    fn record_abort(&self, phase: RunPhase, error: &str) {
         self.state.lock().status = Some(RunStatus::Aborted);
         self.emit(&RunEvent::Aborted { phase, error: self.redactor.redact_text(error).into_owned() });
     }

@@ -29,7 +29,7 @@ enum CheckSchedule {
     /// Once, and the run waits for it.
     First,
     /// Once, beside the run.
-    Beside,
+    Background,
     /// Over and over, with that pause between.
     Repeatedly(Duration),
 }
@@ -52,8 +52,10 @@ impl Safeguards {
                 tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
-                    Some(Err(_)) => CheckSchedule::Beside,
-                    None if probe.get("background").is_some_and(Value::is_truthy) => CheckSchedule::Beside,
+                    Some(Err(_)) => CheckSchedule::Background,
+                    None if probe.get("background").is_some_and(Value::is_truthy) => {
+                        CheckSchedule::Background
+                    }
                     None => CheckSchedule::First,
                 },
             }
@@ -62,7 +64,7 @@ impl Safeguards {
         Self { engine, guards, running: Mutex::new(JoinSet::new()) }
     }
 
-    async fn begin(&self) -> Result<(), Interrupt> {
+    async fn start_checks(&self) -> Result<(), Interrupt> {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
@@ -71,14 +73,14 @@ impl Safeguards {
                     checked = guard.check(&engine) => checked?,
                     interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
                 },
-                CheckSchedule::Beside => self.beside(&engine, index, None),
-                CheckSchedule::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
+                CheckSchedule::Background => self.spawn_check(&engine, index, None),
+                CheckSchedule::Repeatedly(pause) => self.spawn_check(&engine, index, Some(pause)),
             }
         }
         Ok(())
     }
 
-    fn beside(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
+    fn spawn_check(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
         let (engine, guards) = (Arc::downgrade(engine), Arc::clone(&self.guards));
         self.running.lock().spawn(async move {
             loop {
@@ -101,7 +103,7 @@ impl RunControl for Safeguards {
     fn apply<'a>(&'a self, moment: &'a ControlPoint<'a>) -> BoxFuture<'a, Result<(), Interrupt>> {
         Box::pin(async move {
             match (moment.level, moment.side) {
-                (ControlScope::Experiment, ControlSide::Before) => self.begin().await,
+                (ControlScope::Experiment, ControlSide::Before) => self.start_checks().await,
                 (ControlScope::Experiment, ControlSide::After) => {
                     self.running.lock().abort_all();
                     Ok(())
@@ -115,12 +117,12 @@ impl RunControl for Safeguards {
 impl Safeguard {
     /// A probe that cannot be carried out guards nothing, so it ends the run as well.
     async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
-        let masked = |text: &str| engine.redactor.redact_text(text).into_owned();
+        let redact = |text: &str| engine.redactor.redact_text(text).into_owned();
         let activity =
-            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", masked(error)))?;
+            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", redact(error)))?;
         let triggered = |why: String| {
-            let name = masked(&activity.name);
-            let reason = format!("the safeguard '{name}' {}", masked(&why));
+            let name = redact(&activity.name);
+            let reason = format!("the safeguard '{name}' {}", redact(&why));
             Interrupt::safeguard(name, reason)
         };
         let output = match engine.call(activity).await {

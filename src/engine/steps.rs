@@ -39,7 +39,7 @@ impl Engine {
         let ended = self.sequence(&experiment.method, RunPhase::Method, ControlScope::Method, cut).await;
         stop.send_replace(true);
         if let SequenceResult::Aborted(error) = &ended {
-            self.aborted(RunPhase::Method, error);
+            self.record_abort(RunPhase::Method, error);
         }
         if let Some(continuous) = continuous {
             // it ends after the look that is under way; an interrupt cuts that one too
@@ -50,7 +50,7 @@ impl Engine {
         let beside = self.board.find(0, Interrupt::cuts);
         match (ended, beside) {
             (SequenceResult::Interrupted(interrupt), _) | (SequenceResult::Finished, Some(interrupt)) => {
-                self.interrupted(RunPhase::Method, interrupt);
+                self.record_interrupt(RunPhase::Method, interrupt);
             }
             _ => {}
         }
@@ -67,8 +67,8 @@ impl Engine {
         self.emit(&RunEvent::RollbacksFinished);
         match ended {
             SequenceResult::Finished => {}
-            SequenceResult::Interrupted(interrupt) => self.interrupted(RunPhase::Rollbacks, interrupt),
-            SequenceResult::Aborted(error) => self.aborted(RunPhase::Rollbacks, &error),
+            SequenceResult::Interrupted(interrupt) => self.record_interrupt(RunPhase::Rollbacks, interrupt),
+            SequenceResult::Aborted(error) => self.record_abort(RunPhase::Rollbacks, &error),
         }
     }
 
@@ -131,7 +131,7 @@ impl Engine {
                 }
             }
             // the hypothesis beside the method may have ended it
-            if phase == RunPhase::Method && !self.state.lock().goes_on() {
+            if phase == RunPhase::Method && !self.state.lock().should_continue() {
                 break;
             }
         }

@@ -15,7 +15,7 @@ pub struct StrategyOverrides {
 
 /// The plan of a run. A `runtime` in the experiment hides the settings as a whole, also the strategy that it
 /// does not mention. An unknown hypothesis strategy is an error; an unknown one for rollbacks means never.
-pub fn plan(
+pub fn resolve_strategies(
     experiment: &Experiment,
     settings: &Settings,
     asked: &StrategyOverrides,
@@ -63,7 +63,7 @@ mod tests {
                 rollback_strategy: settings[1].map(str::to_owned),
                 ..Settings::default()
             };
-            let got = plan(&experiment, &settings, &asked);
+            let got = resolve_strategies(&experiment, &settings, &asked);
             let got = got.map(|plan| (plan.hypothesis.name().to_owned(), plan.rollbacks.name().to_owned()));
             let expected = expected.map(|(h, r)| (h.to_owned(), r.to_owned())).map_err(str::to_owned);
             assert_eq!(got, expected, "{runtime}");

@@ -293,10 +293,10 @@ mod tests {
         let check = |last: SlotResult, first: &[SlotResult], expected: Option<f64>| {
             let phases = PhaseTracker::default();
             let mut fold = fold(&phases, Instant::now());
-            phases.settled();
+            phases.begin_baseline();
             phases.begin_fault();
             fold.take(0, Instant::now(), last);
-            phases.over();
+            phases.end_fault();
             let begun = phases.span(SamplePhase::Recovery, Instant::now()).unwrap().0;
             let slots = first.iter().copied().chain([ok(1); 10]);
             for (number, slot) in (0_u32..).zip(slots) {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn phases_are_told_apart() {
         let phases = PhaseTracker::default();
-        phases.settled();
+        phases.begin_baseline();
         let began = Instant::now();
         let mut fold = fold(&phases, began);
         for number in 0..20 {

@@ -84,7 +84,10 @@ struct ProbeSampler {
 }
 
 /// Which probes of an experiment are sampled. An error names one that cannot be.
-pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&'a MethodStep>, String> {
+pub fn select_probes<'a>(
+    experiment: &'a Experiment,
+    named: &[String],
+) -> Result<Vec<&'a MethodStep>, String> {
     let hypothesis = experiment.checked_hypothesis();
     let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
     let name = |step: &MethodStep| step.activity.as_ref().ok().map(|activity| activity.name.clone());
@@ -99,14 +102,14 @@ pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&
     }
     let is_sampled = |step: &&MethodStep| match &step.activity {
         Err(_) => false,
-        Ok(activity) if named.is_empty() => only_looks(activity),
+        Ok(activity) if named.is_empty() => is_read_only(activity),
         Ok(activity) => named.contains(&activity.name),
     };
     Ok(probes.iter().filter(is_sampled).collect())
 }
 
 /// What will not come of sampling as it was asked for, although it can begin.
-pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String> {
+pub fn sampling_warnings(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String> {
     let kinds: Vec<ProviderKind> =
         sampled.iter().filter_map(|step| step.activity.as_ref().ok()?.provider).collect();
     if kinds.is_empty() {
@@ -114,7 +117,7 @@ pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String>
                    --sample-probe NAME samples one of another kind";
         return vec![why.to_owned()];
     }
-    let slowest = kinds.into_iter().map(|kind| options.period.unwrap_or(usual_period(kind))).max();
+    let slowest = kinds.into_iter().map(|kind| options.period.unwrap_or(default_period(kind))).max();
     let period = slowest.unwrap_or_default();
     // the first one is taken at once
     let needed = period * (STREAK - 1);
@@ -133,12 +136,12 @@ pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String>
 }
 
 /// How often probes are sampled where nobody says it.
-fn usual_period(kind: ProviderKind) -> Duration {
+fn default_period(kind: ProviderKind) -> Duration {
     if kind == ProviderKind::Http { HTTP_PERIOD } else { KUBERNETES_PERIOD }
 }
 
 /// Whether a probe may be carried out often without being asked for: a plain request, a look at the cluster.
-fn only_looks(activity: &Activity) -> bool {
+fn is_read_only(activity: &Activity) -> bool {
     let text = |key: &str| activity.arguments.get(key).and_then(Value::as_text);
     match activity.provider {
         Some(ProviderKind::Http) => {
@@ -169,8 +172,8 @@ impl Sampling {
             let head = ProbeInfo {
                 probe: redactor.redact_text(&activity.name).into_owned(),
                 provider: kind.name(),
-                period: options.period.unwrap_or(usual_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
-                deadline: deadline(&activity, scope),
+                period: options.period.unwrap_or(default_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
+                deadline: sample_deadline(&activity, scope),
                 began: at,
             };
             let fold = Mutex::new(SeriesAggregator::new(head.clone(), phases.clone(), began));
@@ -182,39 +185,40 @@ impl Sampling {
             };
             Some(Arc::new(ProbeSampler { target, head, fold, over: watch::Sender::new(0) }))
         };
-        let probes: Vec<_> = sampled(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
+        let probes: Vec<_> =
+            select_probes(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for probe in &probes {
-            tasks.spawn(Arc::clone(probe).keep_on(began, stop.subscribe()));
+            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()));
         }
         Ok(Self { probes, phases, options, stop, tasks })
     }
 
     /// Waits until every probe settled, or did not in time, and the baseline is long enough.
-    pub async fn baseline(&self) {
+    pub async fn measure_baseline(&self) {
         if self.probes.is_empty() {
             return;
         }
-        let settled = self.until(SeriesAggregator::is_settled);
+        let settled = self.wait_until(SeriesAggregator::is_settled);
         // what did not settle is told by the series
         let _ = tokio::time::timeout(self.options.settle, settled).await;
-        self.phases.settled();
+        self.phases.begin_baseline();
         tokio::time::sleep(BASELINE).await;
     }
 
     /// Waits until every probe recovered, or its time is up. Nothing was done: nothing has to recover.
-    pub async fn recovery(&self) {
-        self.phases.over();
+    pub async fn wait_for_recovery(&self) {
+        self.phases.end_fault();
         let now = Instant::now();
         let Some((from, _)) = self.phases.span(crate::series::SamplePhase::Recovery, now) else { return };
         let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
         let usual = RECOVERY.max(slowest * (STREAK + 2));
         let left = self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
-        let _ = tokio::time::timeout(left, self.until(SeriesAggregator::is_recovered)).await;
+        let _ = tokio::time::timeout(left, self.wait_until(SeriesAggregator::is_recovered)).await;
     }
 
-    async fn until(&self, is: fn(&SeriesAggregator) -> bool) {
+    async fn wait_until(&self, is: fn(&SeriesAggregator) -> bool) {
         for probe in &self.probes {
             let mut over = probe.over.subscribe();
             while !is(&probe.fold.lock()) {
@@ -245,7 +249,7 @@ impl Sampling {
 }
 
 /// The limit of the probe itself, else the usual one.
-fn deadline(activity: &Activity, scope: &Scope) -> Duration {
+fn sample_deadline(activity: &Activity, scope: &Scope) -> Duration {
     let timeout = activity.arguments.get("timeout").map(|timeout| scope.fill(timeout));
     let seconds = match timeout {
         // for connecting, and for answering
@@ -259,7 +263,7 @@ fn deadline(activity: &Activity, scope: &Scope) -> Duration {
 
 impl ProbeSampler {
     /// Begins a sample whenever one is due, until it is told to stop.
-    async fn keep_on(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
+    async fn sample_until_stopped(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
         let period = self.head.period;
         let mut under_way: JoinSet<()> = JoinSet::new();
         let mut number = 0_u64;
@@ -272,14 +276,14 @@ impl ProbeSampler {
             while under_way.try_join_next().is_some() {}
             // slots that passed as a whole while this task was not waked
             while due + period <= Instant::now() {
-                self.over(number, due, SlotResult::Missed);
+                self.finish_slot(number, due, SlotResult::Missed);
                 number += 1;
                 due += period;
             }
             if under_way.len() < IN_FLIGHT {
                 let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
             } else {
-                self.over(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
+                self.finish_slot(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
             }
             number += 1;
             due += period;
@@ -298,10 +302,10 @@ impl ProbeSampler {
                 SlotResult::Sampled(Some(due.elapsed()), outcome)
             }
         };
-        self.over(number, due, slot);
+        self.finish_slot(number, due, slot);
     }
 
-    fn over(&self, number: u64, due: Instant, slot: SlotResult) {
+    fn finish_slot(&self, number: u64, due: Instant, slot: SlotResult) {
         self.fold.lock().take(number, due, slot);
         self.over.send_modify(|over| *over += 1);
     }

@@ -55,7 +55,7 @@ impl PhaseTracker {
     }
 
     /// Marks the start of the baseline.
-    pub(super) fn settled(&self) {
+    pub(super) fn begin_baseline(&self) {
         self.0.lock().baseline.get_or_insert_with(Instant::now);
     }
 
@@ -66,7 +66,7 @@ impl PhaseTracker {
     }
 
     /// Whatever was done is over: what follows is recovery, where anything was done.
-    pub(super) fn over(&self) {
+    pub(super) fn end_fault(&self) {
         let mut marks = self.0.lock();
         if marks.fault.is_some() {
             marks.recovery.get_or_insert_with(Instant::now);
@@ -88,7 +88,7 @@ impl PhaseTracker {
                 }
             }
             // by then the hypothesis was looked at after the method
-            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.over(),
+            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.end_fault(),
             _ => {}
         }
     }
