@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::control::{ControlPoint, ControlScope};
 use super::{Engine, InterruptLog};
 use crate::clock::Timestamp;
+use crate::error_code::message_chain;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, Interrupt, RunEvent, RunPhase,
 };
@@ -59,10 +60,26 @@ pub(super) struct ExecutionSite {
     pub(super) cut: Cancellation,
 }
 
+/// Error of a pause; the texts are those of Python.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum PauseError {
+    /// The declaration is not a mapping.
+    #[error("{0}")]
+    Declaration(String),
+    #[error("'{0}' object cannot be interpreted as an integer")]
+    Type(&'static str),
+    #[error("Invalid value NaN (not a number)")]
+    NotANumber,
+    #[error("sleep length must be non-negative")]
+    Negative,
+    #[error("timestamp too large to convert")]
+    TooLong,
+}
+
 /// Requested pause.
 struct PauseRequest {
     seconds: Value,
-    length: Result<Duration, String>,
+    length: Result<Duration, PauseError>,
 }
 
 impl Engine {
@@ -96,7 +113,7 @@ impl Engine {
         let slept = !dry && (self.options.dry != Some(DryRun::Pause) || activity.ignores_dry);
         let (before, after) = match self.resolve_pauses(activity) {
             Ok(pauses) => pauses,
-            Err(error) => return StepResult::Errored(error),
+            Err(error) => return StepResult::Errored(error.to_string()),
         };
         if let Some(ended) = self.wait_for_pause(activity, before, true, slept, place.cut).await {
             return ended;
@@ -121,8 +138,9 @@ impl Engine {
     fn resolve_pauses(
         &self,
         activity: &Activity,
-    ) -> Result<(Option<PauseRequest>, Option<PauseRequest>), String> {
-        let Some(pauses) = activity.pauses.clone()? else { return Ok((None, None)) };
+    ) -> Result<(Option<PauseRequest>, Option<PauseRequest>), PauseError> {
+        let pauses = activity.pauses.clone().map_err(PauseError::Declaration)?;
+        let Some(pauses) = pauses else { return Ok((None, None)) };
         let pause = |side: &str| {
             let seconds = self.scope.fill(pauses.get(side)?);
             seconds.is_truthy().then(|| PauseRequest { length: parse_pause(&seconds), seconds })
@@ -146,7 +164,7 @@ impl Engine {
             return None;
         }
         let ended = match pause.length {
-            Err(error) => Some(StepResult::Errored(error)),
+            Err(error) => Some(StepResult::Errored(error.to_string())),
             Ok(length) => tokio::select! {
                 () = tokio::time::sleep(length) => None,
                 interrupt = cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
@@ -263,9 +281,10 @@ impl Engine {
         else {
             return Ok(());
         };
-        record.flush().map_err(|why| {
+        record.flush().map_err(|error| {
             ActivityError::Failed(format!(
-                "nothing was done, as its targets could not be written down: {why}"
+                "nothing was done, as its targets could not be written down: {}",
+                message_chain(&error)
             ))
         })
     }
@@ -370,14 +389,12 @@ async fn drain_inflight<T>(applying: impl Future<Output = T>, halt: Option<&Stop
 }
 
 /// Parses the length of a pause like Python's `time.sleep`.
-fn parse_pause(seconds: &Value) -> Result<Duration, String> {
+fn parse_pause(seconds: &Value) -> Result<Duration, PauseError> {
     match seconds.as_f64() {
-        None => Err(format!("'{}' object cannot be interpreted as an integer", seconds.python_type())),
-        Some(number) if number.is_nan() => Err("Invalid value NaN (not a number)".to_owned()),
-        Some(number) if number < 0.0 => Err("sleep length must be non-negative".to_owned()),
-        Some(number) => {
-            Duration::try_from_secs_f64(number).map_err(|_| "timestamp too large to convert".to_owned())
-        }
+        None => Err(PauseError::Type(seconds.python_type())),
+        Some(number) if number.is_nan() => Err(PauseError::NotANumber),
+        Some(number) if number < 0.0 => Err(PauseError::Negative),
+        Some(number) => Duration::try_from_secs_f64(number).map_err(|_| PauseError::TooLong),
     }
 }
 
@@ -389,8 +406,13 @@ mod tests {
     fn pauses_are_numbers_that_are_not_negative() {
         assert_eq!(parse_pause(&Value::Float(0.5)), Ok(Duration::from_millis(500)));
         assert_eq!(parse_pause(&true.into()), Ok(Duration::from_secs(1)));
-        for wrong in [Value::Int(-1), "0.1".into(), Value::Float(f64::NAN), Value::Float(f64::INFINITY)] {
-            assert!(parse_pause(&wrong).is_err(), "{wrong:?}");
+        for (wrong, error) in [
+            (Value::Int(-1), PauseError::Negative),
+            ("0.1".into(), PauseError::Type("str")),
+            (Value::Float(f64::NAN), PauseError::NotANumber),
+            (Value::Float(f64::INFINITY), PauseError::TooLong),
+        ] {
+            assert_eq!(parse_pause(&wrong), Err(error), "{wrong:?}");
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::EventBus;
-use crate::config::{ProcessEnv, vault};
-use crate::error_code::message_chain;
+use crate::config::ProcessEnv;
+use crate::config::vault::{self, VaultError};
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::{ActivityOutcome, RunEvent};
 use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
 use crate::experiment::{Activity, Experiment, ProviderKind};
@@ -21,6 +22,31 @@ pub struct ResolvedConfiguration {
     pub warnings: Vec<String>,
 }
 
+/// The configuration or a secret of an experiment cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    #[error("{0}")]
+    Variable(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Coded for ConfigurationError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Variable(_) => ErrorCode::VariablesInvalid,
+            Self::Vault(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Variable(_) => None,
+            Self::Vault(error) => error.hint(),
+        }
+    }
+}
+
 /// Resolves the configuration of an experiment. With an error the run cannot start.
 pub async fn configure(
     experiment: &Experiment,
@@ -29,16 +55,16 @@ pub async fn configure(
     providers: &Providers,
     bus: &EventBus,
     plain: bool,
-) -> Result<ResolvedConfiguration, String> {
+) -> Result<ResolvedConfiguration, ConfigurationError> {
     let get = |key: &str| environment.get(key);
     let static_ =
-        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
+        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)
+            .map_err(ConfigurationError::Variable)?;
     let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
-    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get))
-        .await
-        .map_err(|error| message_chain(&error))?;
+    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
     let secrets =
-        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
+        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)
+            .map_err(ConfigurationError::Variable)?;
 
     // dynamic entries see only what is declared before them
     let mut scope = Scope::new(crate::value::Map::new(), secrets);

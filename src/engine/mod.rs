@@ -15,6 +15,7 @@ mod steps;
 mod strategy;
 mod validation_rules;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::{
     ActivityId, Interrupt, RunEvent, RunPhase, RunPlan, RunStage, RunStarted, RunState, RunStatus, Signal,
     next_stage, plays_rollbacks,
@@ -33,11 +35,11 @@ use crate::provider::Providers;
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
-pub use configuration::{ResolvedConfiguration, configure};
+pub use configuration::{ConfigurationError, ResolvedConfiguration, configure};
 pub use control::{ControlPoint, ControlScope, RunControl};
 pub use event_bus::{EventBus, EventWatcher};
 pub use interrupts::InterruptLog;
-pub use strategy::{StrategyOverrides, resolve_strategies};
+pub use strategy::{StrategyError, StrategyOverrides, resolve_strategies};
 pub use validation_rules::RunRules;
 
 use control::Controls;
@@ -64,10 +66,24 @@ pub struct RunOptions {
     pub record: Option<Box<dyn JournalSync>>,
 }
 
-/// Where what is to be touched is written down before it is.
+/// Journal that is flushed to disk before a mutation.
 pub trait JournalSync: Send + Sync {
-    /// Makes sure that everything that was told so far is written down. An error says why it is not.
-    fn flush(&self) -> Result<(), String>;
+    /// Writes all events so far to disk.
+    fn flush(&self) -> Result<(), JournalSyncError>;
+}
+
+/// The journal cannot be flushed to disk.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write journal {}", path.display())]
+pub struct JournalSyncError {
+    pub path: PathBuf,
+    pub source: std::io::Error,
+}
+
+impl Coded for JournalSyncError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::FileNotWritable
+    }
 }
 
 /// A run: everything its parts share.

@@ -22,6 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::chaosk8s;
 use crate::clock::Timestamp;
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::{Activity, Experiment, MethodStep, ProviderKind};
 use crate::provider::Providers;
 use crate::series::{SampleOutcome, Series};
@@ -83,21 +84,35 @@ struct ProbeSampler {
     over: watch::Sender<u64>,
 }
 
+/// The probes to sample cannot be selected.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SamplingError {
+    #[error("there is no probe '{name}' in the hypothesis to sample; its probes: {}", list_names(known))]
+    UnknownProbe { name: String, known: Vec<String> },
+}
+
+fn list_names(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+impl Coded for SamplingError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::UsageInvalid
+    }
+}
+
 /// Which probes of an experiment are sampled. An error names one that cannot be.
 pub fn select_probes<'a>(
     experiment: &'a Experiment,
     named: &[String],
-) -> Result<Vec<&'a MethodStep>, String> {
+) -> Result<Vec<&'a MethodStep>, SamplingError> {
     let hypothesis = experiment.checked_hypothesis();
     let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
     let name = |step: &MethodStep| step.activity.as_ref().ok().map(|activity| activity.name.clone());
     for wanted in named {
         if !probes.iter().any(|step| name(step).as_ref() == Some(wanted)) {
-            let known: Vec<String> = probes.iter().filter_map(name).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(format!(
-                "there is no probe '{wanted}' in the hypothesis to sample; its probes: {known}"
-            ));
+            let known = probes.iter().filter_map(name).collect();
+            return Err(SamplingError::UnknownProbe { name: wanted.clone(), known });
         }
     }
     let is_sampled = |step: &&MethodStep| match &step.activity {
@@ -163,7 +178,7 @@ impl Sampling {
         providers: &Providers,
         phases: PhaseTracker,
         options: SamplingOptions,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SamplingError> {
         let (began, at) = (Instant::now(), Timestamp::now());
         let redactor = Redactor::new(scope);
         let probe = |step: &MethodStep| {

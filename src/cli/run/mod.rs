@@ -242,7 +242,6 @@ async fn execute(
         Some(sampled) => {
             let sampling =
                 Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
-                    .map_err(|error| CliError::new(ErrorCode::UsageInvalid, error.to_string()))
                     .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
             ready.journal.sampled(run_with_sampling(terminal, &engine, sampling).await);
         }
@@ -307,9 +306,7 @@ async fn configured(
     plain: bool,
 ) -> Result<Scope, CliError> {
     let RunContext { variables, environment, providers, .. } = surroundings;
-    let configured = configure(experiment, variables, environment, providers, bus, plain).await;
-    let configured =
-        configured.map_err(|error| CliError::new(ErrorCode::VariablesInvalid, error.to_string()))?;
+    let configured = configure(experiment, variables, environment, providers, bus, plain).await?;
     for warning in configured.warnings {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }

@@ -44,10 +44,6 @@ fn invalid(error: impl Into<String>) -> CliError {
     CliError::new(ErrorCode::ExperimentInvalid, error)
 }
 
-fn usage(error: impl Into<String>) -> CliError {
-    CliError::new(ErrorCode::UsageInvalid, error)
-}
-
 /// Reads the experiment and the manifests.
 pub(super) async fn read_inputs(
     session: &CommandContext,
@@ -63,7 +59,7 @@ pub(super) async fn read_inputs(
         return Err(invalid(format!("experiment '{}' is invalid", args.source)));
     }
     let experiment = Experiment::read(&document).map_err(|diagnostic| invalid(diagnostic.to_string()))?;
-    let sampled = select_probes(&experiment, &args.sampling.sample_probes).map_err(usage)?;
+    let sampled = select_probes(&experiment, &args.sampling.sample_probes)?;
     // runs of a trial are always sampled
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
     let doubts = options.options().map(|options| sampling_warnings(&sampled, &options)).unwrap_or_default();
