@@ -209,7 +209,7 @@ impl Engine {
                     InFlightResult::Done(applied) => self.check_effect(id, activity, place.phase, prepared, &applied, at),
                     InFlightResult::UnderWay => {
                         let name = self.redactor.redact_text(&activity.name).into_owned();
-                        let detail = "it was cut while it was under way, and may come about yet";
+                        let detail = "interrupted during a request, which may still take effect";
                         self.emit_effect(id, name, EffectState::Unknown, detail, at);
                     }
                     InFlightResult::Dropped => {}
@@ -283,7 +283,7 @@ impl Engine {
         };
         record.flush().map_err(|error| {
             ActivityError::Failed(format!(
-                "nothing was done, as its targets could not be written down: {}",
+                "not applied: cannot record its targets: {}",
                 message_chain(&error)
             ))
         })
@@ -333,10 +333,10 @@ impl Engine {
                 self.watched.lock().spawn(async move {
                     let (state, detail) = tokio::select! {
                         seen = tokio::time::timeout(limit, watch) => seen.unwrap_or_else(|_| {
-                            (EffectState::Unknown, format!("not seen within {} seconds", limit.as_secs_f64()))
+                            (EffectState::Unknown, format!("not observed within {} seconds", limit.as_secs_f64()))
                         }),
                         _ = given_up.wait_for(|given_up| *given_up) => {
-                            (EffectState::Unknown, "the run was ended before it was seen".to_owned())
+                            (EffectState::Unknown, "the run ended before the effect was observed".to_owned())
                         }
                     };
                     engine.emit_effect(id, name, state, &detail, asked_at);

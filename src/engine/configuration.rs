@@ -47,7 +47,7 @@ impl Coded for ConfigurationError {
     }
 }
 
-/// Resolves the configuration of an experiment. With an error the run cannot start.
+/// Resolves the configuration and the secrets of an experiment.
 pub async fn configure(
     experiment: &Experiment,
     variables: &Variables,
@@ -66,7 +66,7 @@ pub async fn configure(
         configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)
             .map_err(ConfigurationError::Variable)?;
 
-    // dynamic entries see only what is declared before them
+    // dynamic entries can use only the entries declared before them
     let mut scope = Scope::new(crate::value::Map::new(), secrets);
     let mut failed = Vec::new();
     let mut dynamic = false;
@@ -88,8 +88,10 @@ pub async fn configure(
     Ok(ResolvedConfiguration { scope, warnings: fetched.warnings })
 }
 
-/// The value that a probe gives: the output of a process that ended well, trimmed; the body of a response,
-/// whatever its status; what a function returned.
+/// Runs the probe of a dynamic entry and returns its value.
+///
+/// The value is the trimmed output of a successful process, the body of a response with any status, or the return
+/// value of a function.
 async fn resolve_dynamic(
     name: &str,
     entry: &Value,

@@ -1,4 +1,4 @@
-//! Looks at the hypothesis: once, or over and over while the method runs.
+//! Checks the hypothesis once, or repeatedly while the method runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, ToleranceResult, evaluate};
 use crate::value::Value;
 
-/// How a look at the hypothesis ended.
+/// Result of a check of the hypothesis.
 enum HypothesisResult {
     Decided(HypothesisOutcome, String),
     Interrupted(Interrupt),
@@ -22,7 +22,7 @@ enum HypothesisResult {
 }
 
 impl Engine {
-    /// The hypothesis before or after the method.
+    /// Checks the hypothesis before or after the method.
     pub(super) async fn check_hypothesis(self: &Arc<Self>, phase: RunPhase) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
@@ -34,7 +34,7 @@ impl Engine {
         }
     }
 
-    /// The hypothesis while the method runs, until `stop` says so.
+    /// Checks the hypothesis repeatedly until `stop` is set.
     pub(super) async fn watch_continuously(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
@@ -60,7 +60,7 @@ impl Engine {
                         break;
                     }
                 }
-                // the method is cut by the same interrupt, and tells of it
+                // the same interrupt cancels the method, which reports it
                 HypothesisResult::Interrupted(interrupt) => {
                     if self.board.count() == 0 {
                         self.board.raise(interrupt);
@@ -111,7 +111,7 @@ impl Engine {
         look
     }
 
-    /// Every probe in turn, up to the first one that is not met.
+    /// Runs the probes in order, up to the first one that is not met.
     async fn run_probes(
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
@@ -140,7 +140,7 @@ impl Engine {
         HypothesisResult::Decided(HypothesisOutcome::Met, last)
     }
 
-    /// Whether a probe's output is tolerated, told in an event.
+    /// Returns whether the output of a probe is within its tolerance, and emits the result.
     async fn check_tolerance(
         &self,
         tolerance: &Tolerance,
@@ -160,7 +160,7 @@ impl Engine {
             met
         };
         if matches!(self.options.dry, Some(DryRun::Probes | DryRun::Activities)) {
-            let expected = "anything: the run is dry".to_owned();
+            let expected = "any value, because of the dry run".to_owned();
             return Ok(tell(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
         let aborted =
@@ -178,7 +178,7 @@ impl Engine {
             Err(error) => ActivityOutcome::Failed(self.redactor.redact_text(error.text()).into_owned()),
         };
         let name = self.redactor.redact_text(&judge.name).into_owned();
-        let expected = format!("what the probe '{name}' accepts");
+        let expected = format!("a value that probe '{name}' accepts");
         self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), name, outcome });
         let met = match judged {
             Ok(result) => result.is_truthy(),

@@ -1,8 +1,8 @@
 //! Runs an experiment.
 //!
-//! What follows what is decided by [`next_stage`], a pure function; this module carries the stages out, emits
-//! an event for everything that happens, and owns the four steps of every activity: prepare, record, apply,
-//! confirm. An activity that fails is data and never ends a run by way of an error.
+//! The pure function [`next_stage`] decides the order of the stages. This module executes them, emits an event for
+//! every step, and executes the four steps of an activity: prepare, record, apply, confirm. A failed activity is a
+//! result, not an error of the run.
 
 mod activity;
 mod configuration;
@@ -44,25 +44,25 @@ pub use validation_rules::RunRules;
 
 use control::Controls;
 
-/// What a run is to be like, beyond what the experiment says.
+/// Options of a run.
 pub struct RunOptions {
-    /// What is done when.
+    /// The strategies.
     pub plan: RunPlan,
     /// What a dry run skips.
     pub dry: Option<DryRun>,
-    /// Seconds between two looks at the hypothesis during the method.
+    /// Seconds between two checks of the hypothesis during the method.
     pub frequency: f64,
     /// Whether a deviation during the method ends it.
     pub fail_fast: bool,
-    /// How long an action is watched for its effect.
+    /// Maximum time to wait for the effect of an action.
     pub effect_timeout: Duration,
-    /// How long the run may take, rollbacks not counted.
+    /// Maximum duration of the run, without rollbacks.
     pub timeout: Option<Duration>,
-    /// The controls of every run.
+    /// The global controls.
     pub controls: Vec<Declared>,
-    /// Whether outputs are written down as they came, secrets included.
+    /// Whether outputs are recorded without redaction.
     pub plain: bool,
-    /// Where what is to be touched is written down.
+    /// The journal, which records targets before a mutation.
     pub record: Option<Box<dyn JournalSync>>,
 }
 
@@ -86,7 +86,7 @@ impl Coded for JournalSyncError {
     }
 }
 
-/// A run: everything its parts share.
+/// A run, with the state that its parts share.
 pub struct Engine {
     experiment: Arc<Experiment>,
     options: RunOptions,
@@ -100,13 +100,13 @@ pub struct Engine {
     ids: AtomicU64,
     /// Whether rollbacks run.
     puts_back: AtomicBool,
-    /// Effects that are still being watched for.
+    /// Tasks that wait for effects.
     watched: Mutex<JoinSet<()>>,
-    /// Whether they are watched for no longer.
+    /// Whether these tasks must end.
     given_up: watch::Sender<bool>,
 }
 
-/// From outside: what may interrupt a run.
+/// Handle to interrupt a run.
 #[derive(Clone)]
 pub struct InterruptHandle {
     bus: Arc<EventBus>,
@@ -114,31 +114,31 @@ pub struct InterruptHandle {
 }
 
 impl InterruptHandle {
-    /// Takes in a signal. A second one is more urgent than the first.
+    /// Interrupts the run by a signal. A second signal has a higher priority.
     pub fn signal(&self, signal: Signal) {
         let first = self.board.find(0, |interrupt| interrupt.signal.is_some()).is_none();
         self.bus.emit(&RunEvent::SignalReceived { signal });
         self.board.raise(Interrupt::signal(signal, first));
     }
 
-    /// Ends when somebody asks for the end, or has asked already, with the signal.
+    /// Waits for a signal, and returns it. Returns immediately if one arrived already.
     pub async fn wait_for_signal(&self) -> Signal {
         let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
         match interrupt.signal {
             Some(signal) => signal,
-            // nothing else cuts rollbacks
+            // only signals cancel rollbacks
             None => std::future::pending().await,
         }
     }
 
-    /// The first signal that came, if one did.
+    /// Returns the first signal, if one arrived.
     pub fn first_signal(&self) -> Option<Signal> {
         self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
 
 impl Engine {
-    /// A run of an experiment whose configuration is complete.
+    /// Creates the run of an experiment with resolved configuration.
     pub fn new(
         experiment: Arc<Experiment>,
         options: RunOptions,
@@ -168,12 +168,12 @@ impl Engine {
         })
     }
 
-    /// What may interrupt this run.
+    /// Returns a handle to interrupt this run.
     pub fn handle(&self) -> InterruptHandle {
         InterruptHandle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
     }
 
-    /// Runs it to its end, whatever that is.
+    /// Executes the run, and returns its final state.
     pub async fn run(self: &Arc<Self>) -> RunState {
         self.emit(&RunEvent::RunStarted(Box::new(self.start())));
         let deadline = self.options.timeout.map(|limit| {
@@ -191,7 +191,7 @@ impl Engine {
             self.check_interrupts(done);
             let stage = self.next(done);
             if matches!(stage, RunStage::Rollbacks | RunStage::End) && done != Some(RunStage::Rollbacks) {
-                // the time that was given is not for what puts things back, nor for looking at what was done
+                // the timeout applies neither to rollbacks nor to the confirmation of effects
                 if let Some(deadline) = &deadline {
                     deadline.abort();
                 }
@@ -230,7 +230,7 @@ impl Engine {
         }
     }
 
-    /// An interrupt that came too late to cut anything still ends the run. Rollbacks see to their own.
+    /// Records an interrupt that arrived after the last activity of a stage. Rollbacks handle their own.
     fn check_interrupts(&self, done: Option<RunStage>) {
         let phase = match done {
             None | Some(RunStage::Before) => RunPhase::Before,
@@ -260,7 +260,7 @@ impl Engine {
         self.emit(&RunEvent::RollbacksDecided { strategy, played, declared: plan.declared_rollbacks });
     }
 
-    /// What is undecided when everything is over is completed.
+    /// Returns the final state; a run without a status is completed.
     fn final_state(&self) -> RunState {
         let mut state = self.state.lock();
         state.status.get_or_insert(RunStatus::Completed);
@@ -275,7 +275,7 @@ impl Engine {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A phase was cut short. What a control asked for is put up, so that everything knows.
+    /// Records the interrupt of a phase, and raises it if a control returned it.
     fn record_interrupt(&self, phase: RunPhase, interrupt: Interrupt) {
         self.state.lock().status = Some(RunStatus::Interrupted);
         if !self.board.contains(&interrupt) {
@@ -284,14 +284,15 @@ impl Engine {
         self.emit(&RunEvent::Interrupted { phase, interrupt });
     }
 
-    /// An unexpected error ended a phase.
+    /// Records an unexpected error that ended a phase.
     fn record_abort(&self, phase: RunPhase, error: &str) {
         self.state.lock().status = Some(RunStatus::Aborted);
         self.emit(&RunEvent::Aborted { phase, error: self.redactor.redact_text(error).into_owned() });
     }
 
-    /// Waits until every effect was seen or its time is up. A signal ends the wait; so does one that came before, where
-    /// somebody does not want anything to be waited for.
+    /// Waits until every effect was observed or its timeout expired.
+    ///
+    /// A new signal ends the wait; so does an earlier urgent one.
     async fn await_effects(&self) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
         let known = self.board.count();

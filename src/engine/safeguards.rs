@@ -18,7 +18,7 @@ use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
 
-/// One guarding probe.
+/// Probe with a tolerance and a schedule.
 struct Safeguard {
     activity: Result<Activity, SafeguardError>,
     tolerance: Tolerance,
@@ -33,7 +33,7 @@ enum SafeguardError {
     Declaration(String),
     #[error("could not be measured: {0}")]
     Measurement(String),
-    #[error("could not be judged: {0}")]
+    #[error("could not be evaluated: {0}")]
     Evaluation(String),
     #[error("was not met: expected {expected}")]
     NotMet { expected: String },
@@ -44,15 +44,15 @@ enum SafeguardError {
 
 #[derive(Clone, Copy)]
 enum CheckSchedule {
-    /// Once, and the run waits for it.
+    /// Once, before the run continues.
     First,
-    /// Once, beside the run.
+    /// Once, in the background.
     Background,
-    /// Over and over, with that pause between.
+    /// Repeatedly, with a pause between the checks.
     Repeatedly(Duration),
 }
 
-/// The control.
+/// Control that checks the safeguards.
 pub(super) struct Safeguards {
     engine: Weak<Engine>,
     guards: Arc<Vec<Safeguard>>,
@@ -86,7 +86,7 @@ impl Safeguards {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
-                // blocks the run, but not interrupts
+                // the run waits, but interrupts are handled
                 CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
                     interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
@@ -142,7 +142,7 @@ impl Safeguard {
             .map_err(|error| Interrupt::safeguard("safeguard", redact(&error.to_string())))?;
         self.evaluate(activity, engine).await.map_err(|error| {
             let name = redact(&activity.name);
-            let reason = format!("the safeguard '{name}' {}", redact(&error.to_string()));
+            let reason = format!("safeguard '{name}' {}", redact(&error.to_string()));
             Interrupt::safeguard(name, reason)
         })
     }

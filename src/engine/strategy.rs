@@ -1,16 +1,14 @@
-//! Which strategies a run follows: the command line's, else the experiment's, else the settings'.
+//! Resolves the strategies of a run: command line, then experiment, then settings.
 
 use crate::config::Settings;
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunPlan;
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy};
 
-/// What the command line asks for.
+/// Strategies of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct StrategyOverrides {
-    /// The hypothesis strategy.
     pub hypothesis: Option<HypothesisStrategy>,
-    /// The rollback strategy.
     pub rollbacks: Option<RollbackStrategy>,
 }
 
@@ -27,8 +25,10 @@ impl Coded for StrategyError {
     }
 }
 
-/// The plan of a run. A `runtime` in the experiment hides the settings as a whole, also the strategy that it
-/// does not mention. An unknown hypothesis strategy is an error; an unknown one for rollbacks means never.
+/// Resolves the strategies of a run.
+///
+/// A `runtime` in the experiment replaces all strategies of the settings, even those that it does not set. An unknown
+/// hypothesis strategy is an error; an unknown rollback strategy means "never", as in the Chaos Toolkit.
 pub fn resolve_strategies(
     experiment: &Experiment,
     settings: &Settings,
@@ -65,7 +65,7 @@ mod tests {
     use crate::experiment::json;
 
     #[test]
-    fn the_nearest_word_counts() {
+    fn command_line_overrides_experiment_and_settings() {
         let check = |runtime: &str,
                      settings: [Option<&str>; 2],
                      asked: StrategyOverrides,
