@@ -11,7 +11,7 @@
 //!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
 //!     views      console  compare  report       text from events and journals
 //!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics
-//!                value  diagnostic  error_code  clock  rng  text        pure: no I/O, no async runtime
+//!                value  arm  diagnostic  error_code  clock  rng  text   pure: no I/O, no async runtime
 //! ```
 //!
 //! # Dependencies
@@ -20,6 +20,7 @@
 //!
 //! | module | floor | may use |
 //! |---|---|---|
+//! | arm | 0 | – |
 //! | value | 0 | – |
 //! | clock | 0 | – |
 //! | diagnostic | 0 | – |
@@ -34,9 +35,9 @@
 //! | error_code | 0 | – |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | error_code, experiment, journal, mutation, series, statistics, text, value |
+//! | compare | 1 | arm, error_code, experiment, journal, mutation, series, statistics, text, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, text, value |
-//! | report | 1 | clock, compare, error_code, journal, series, text, value |
+//! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
@@ -48,9 +49,10 @@
 //! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
 //! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, provider, series, substitution, tolerance, value |
-//! | trial | 2 | chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
+//! | trial | 2 | arm, chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
 //! | cli | 3 | everything |
 
+pub mod arm;
 pub mod chaosk8s;
 pub mod cli;
 pub mod clock;

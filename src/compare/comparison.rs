@@ -3,16 +3,7 @@
 use serde::Serialize;
 
 use super::{Margin, MetricResult};
-
-/// A side of the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arm {
-    /// Before the change.
-    Before,
-    /// After it.
-    After,
-}
+use crate::arm::Arm;
 
 /// The verdict of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,22 +1,13 @@
 //! Formats comparisons. All reports share these texts.
 
 use super::{
-    AfterOutcome, Arm, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
+    AfterOutcome, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
     MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
 };
 use crate::text::{format_percent, format_significant, format_whole_percent};
 
 /// The number of values from which only their range is shown.
 const MAX_LISTED_VALUES: usize = 6;
-
-impl Arm {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
-}
 
 impl ComparisonVerdict {
     pub const ALL: [Self; 6] =

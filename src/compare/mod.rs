@@ -21,9 +21,10 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use crate::arm::Arm;
 pub use comparison::{
-    AfterOutcome, Arm, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind,
-    Replication, RequiredRuns, RunComparison, RunOutcomeKind,
+    AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind, Replication,
+    RequiredRuns, RunComparison, RunOutcomeKind,
 };
 pub use error::Error;
 pub use margin::Margin;

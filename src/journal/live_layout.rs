@@ -167,7 +167,7 @@ impl LiveLayout {
 
     fn lay_out(&mut self, index: usize, recorder: &JournalBuilder) -> Vec<u8> {
         let mut file = Vec::new();
-        let anew = self.copies[1 - index].layout != self.layout;
+        let is_new_layout = self.copies[1 - index].layout != self.layout;
         let copy = &mut self.copies[index];
         for region in REGIONS {
             let at = region as usize;
@@ -177,8 +177,8 @@ impl LiveLayout {
             render(region, recorder, 0, &mut copy.ends[at], &mut file);
             let used = file.len() - start;
             // the other copy may have this layout already, and then its room is what counts
-            let room = if anew { (used * 2).max(512) } else { self.places[at].1.max(used) };
-            if !anew && room > self.places[at].1 {
+            let room = if is_new_layout { (used * 2).max(512) } else { self.places[at].1.max(used) };
+            if !is_new_layout && room > self.places[at].1 {
                 self.layout += 1;
                 return self.lay_out(index, recorder);
             }

@@ -178,7 +178,7 @@ async fn read(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<String>
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// Seconds as a duration; what is not positive is none at all, what is too long is for ever.
+/// Converts seconds to a duration: zero if not positive, the maximum if too long.
 pub(super) fn duration(seconds: f64) -> Duration {
     if seconds <= 0.0 {
         Duration::ZERO
@@ -218,7 +218,7 @@ impl ProcessGroup {
         }
     }
 
-    /// The leader has been waited for: its number may soon be somebody else's.
+    /// Releases the group: after the wait, another process may get the number of the leader.
     fn release(mut self) {
         self.leader = None;
     }

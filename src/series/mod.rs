@@ -21,7 +21,7 @@ pub enum SampleOutcome {
     Timeout,
     /// The name could not be resolved.
     Dns,
-    /// No secure connection came about.
+    /// The TLS handshake failed.
     Tls,
     /// It was answered by a status that the tolerance does not have.
     Status,

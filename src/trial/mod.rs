@@ -21,6 +21,7 @@ mod manifest_apply;
 mod readiness;
 mod schedule;
 
+pub use crate::arm::Arm;
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
 pub use backup_entry::RestoreAction;
 pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replica_counts};
@@ -30,4 +31,4 @@ pub use isolation::{
 };
 pub use leftovers::{list_leftovers, list_trial_names, plan_removal};
 pub use readiness::Workload;
-pub use schedule::{Arm, schedule_runs};
+pub use schedule::schedule_runs;

@@ -1,29 +1,7 @@
 //! Order of the runs of a trial. Pure.
 
+use crate::arm::Arm;
 use crate::rng::SeededRng;
-
-/// Side of a trial: before or after the change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arm {
-    Before,
-    After,
-}
-
-impl Arm {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
-
-    fn opposite(self) -> Self {
-        match self {
-            Self::Before => Self::After,
-            Self::After => Self::Before,
-        }
-    }
-}
 
 /// Returns the runs in order: arm and repeat number, starting at 1.
 ///

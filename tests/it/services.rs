@@ -51,7 +51,7 @@ fn passed_on(api: &Server) -> Vec<String> {
 fn service_is_reached_through_api_server() {
     let check = |url: &str, arguments: &[&str], path: &str| {
         let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
-        ask(&chaos, &api, get(url), arguments).exits(0).says("reached the Service shop/web:8080 by proxy");
+        ask(&chaos, &api, get(url), arguments).exits(0).says("reached Service shop/web:8080 via proxy");
         assert_eq!(passed_on(&api), [format!("{PROXY}{path}"), format!("{PROXY}{path}")], "{url}");
         let way = json!([{"activity": "asked", "service": "shop/web:8080", "access": "proxy"}]);
         assert_eq!(chaos.journal()["kubectl-chaos"]["services"], way);

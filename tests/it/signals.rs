@@ -93,7 +93,7 @@ fn signal_ends_configuration_probe() {
         wait_until("the process ends", || !is_running_in(&chaos.path("child")));
         assert_eq!(finished.json()["exit_code"], code);
         assert!(!chaos.path("never").exists());
-        finished.says("before the run began");
+        finished.says("before the run started");
     }
 }
 

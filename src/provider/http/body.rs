@@ -3,11 +3,11 @@
 use encoding_rs::Encoding;
 use url::Url;
 
-use super::error::RequestError;
+use super::error::InvalidRequest;
 use crate::value::Value;
 
 /// Appends arguments to the query of an address.
-pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), RequestError> {
+pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), InvalidRequest> {
     let Some(query) = form(arguments)? else { return Ok(()) };
     let joined = match url.query().filter(|query| !query.is_empty()) {
         Some(existing) => format!("{existing}&{query}"),
@@ -19,14 +19,16 @@ pub(super) fn add_query(url: &mut Url, arguments: &Value) -> Result<(), RequestE
 
 /// Arguments as a query or a form: a list repeats its key, null is left out, a text stays as it is. Nothing is
 /// sent for what is empty.
-pub(super) fn form(arguments: &Value) -> Result<Option<String>, RequestError> {
+pub(super) fn form(arguments: &Value) -> Result<Option<String>, InvalidRequest> {
     let pairs: Vec<(&str, &Value)> = match arguments {
         Value::Text(text) => return Ok(Some(text.clone()).filter(|text| !text.is_empty())),
         Value::Map(entries) => entries.iter().map(|(key, value)| (key.as_str(), value)).collect(),
-        Value::List(items) => items.iter().map(pair).collect::<Option<_>>().ok_or(RequestError::NotPairs)?,
+        Value::List(items) => {
+            items.iter().map(pair).collect::<Option<_>>().ok_or(InvalidRequest::NotPairs)?
+        }
         other if !other.is_truthy() => return Ok(None),
         other => {
-            return Err(RequestError::InvalidArguments(other.kind()));
+            return Err(InvalidRequest::InvalidArguments(other.kind()));
         }
     };
     let mut encoder = url::form_urlencoded::Serializer::new(String::new());

@@ -71,7 +71,7 @@ impl SendError {
 
 /// Error of an activity that no request can be made of.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestError {
+pub(super) enum InvalidRequest {
     /// Verbatim: the message of Python's `requests`.
     #[error("cannot encode objects that are not 2-tuples")]
     NotPairs,

@@ -21,7 +21,7 @@ use url::Url;
 
 use self::activity::PreparedHttp;
 use self::body::{add_query, form};
-use self::error::RequestError;
+use self::error::InvalidRequest;
 use super::process::duration;
 use super::{ActivityError, PreparedActivity, Provider};
 use crate::config::ProcessEnv;
@@ -82,10 +82,10 @@ impl HttpProvider {
         Ok(client)
     }
 
-    fn request(&self, call: &HttpCall) -> Result<Request, RequestError> {
+    fn request(&self, call: &HttpCall) -> Result<Request, InvalidRequest> {
         let mut url = parse_url(&call.url)?;
         let method = Method::from_bytes(call.method.as_bytes())
-            .map_err(|_| RequestError::InvalidMethod(call.method.clone()))?;
+            .map_err(|_| InvalidRequest::InvalidMethod(call.method.clone()))?;
         let mut headers = headers(&call.headers)?;
         let json =
             call.headers.iter().any(|(name, value)| name == "Content-Type" && value == "application/json");
@@ -97,7 +97,7 @@ impl HttpProvider {
                 .filter(|a| **a != Value::Null)
                 .map(json_text)
                 .transpose()
-                .map_err(|error| RequestError::InvalidJson(error.into()))?;
+                .map_err(|error| InvalidRequest::InvalidJson(error.into()))?;
         } else {
             body = form(&call.arguments)?;
             let is_form = body.is_some() && call.arguments.as_text().is_none();
@@ -175,12 +175,12 @@ impl Provider for HttpProvider {
     }
 }
 
-fn parse_url(text: &str) -> Result<Url, RequestError> {
+fn parse_url(text: &str) -> Result<Url, InvalidRequest> {
     let url = Url::parse(text.trim())
-        .map_err(|source| RequestError::InvalidUrl { url: text.to_owned(), source })?;
+        .map_err(|source| InvalidRequest::InvalidUrl { url: text.to_owned(), source })?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        scheme => Err(RequestError::InvalidScheme { url: text.to_owned(), scheme: scheme.to_owned() }),
+        scheme => Err(InvalidRequest::InvalidScheme { url: text.to_owned(), scheme: scheme.to_owned() }),
     }
 }
 
@@ -202,13 +202,13 @@ fn basic(credentials: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn headers(given: &[(String, String)]) -> Result<HeaderMap, RequestError> {
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, InvalidRequest> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| RequestError::InvalidHeaderName(name.clone()))?;
+            .map_err(|_| InvalidRequest::InvalidHeaderName(name.clone()))?;
         let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| RequestError::InvalidHeaderValue(name.clone()))?;
+            .map_err(|_| InvalidRequest::InvalidHeaderValue(name.clone()))?;
         headers.insert(key, value);
     }
     Ok(headers)

@@ -21,7 +21,7 @@ pub(super) struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// Creates an answer, whoever sends its body.
+    /// Creates a response from a body of any source.
     pub(super) fn new<B>(response: http::Response<B>) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -50,7 +50,7 @@ impl HttpResponse {
         }
     }
 
-    /// Puts back a body that was read.
+    /// Replaces the body with bytes that were read.
     pub(super) fn with_body(self, bytes: Vec<u8>) -> Self {
         let body = http_body_util::Full::from(bytes).map_err(|never| match never {}).boxed_unsync();
         Self { body, ..self }

@@ -420,7 +420,7 @@ mod tests {
         check("/api/v1/namespaces/shop/services/web:80/proxy/", same("/"));
         let other = Url::parse("http://other.svc/x").unwrap();
         check("http://other.svc/x", Some(RedirectTarget::Elsewhere(other)));
-        // a Service cannot make anybody ask the API server for something else
+        // a Service cannot redirect the client to other paths of the API server
         check("https://10.0.0.1:6443/api/v1/namespaces/kube-system/secrets", None);
         check("/api/v1/namespaces/shop/services/web:80/proxy/../../../secrets", None);
         check("/api/v1/namespaces/shop/services/web:80/proxyx", None);

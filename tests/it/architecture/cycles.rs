@@ -44,10 +44,6 @@ const KNOWN: &[(&[&str], &str)] = &[
         "the model has keywords, and the verdict is one",
     ),
     (
-        &["k8s::client", "k8s::connection", "k8s::error", "k8s::service"],
-        "one error type has the causes of all modules of the client",
-    ),
-    (
         &["trial::backup", "trial::deployment"],
         "a deployment backs up what it replaces, and a backup deploys it again",
     ),

@@ -51,7 +51,8 @@ fn safeguards_and_dynamic_config_cannot_mutate() {
         finished
     };
     run(&control(&guard), &[], 3).says("changes the cluster, so it cannot be a probe");
-    run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3).says("a safeguard only looks");
+    run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3)
+        .says("a safeguard must be a probe");
     let told = "calls terminate_pods, which changes the cluster; only read-only probes are allowed here";
     for lenient in ["--strict=false", "--no-validation"] {
         run(&control(&guard), &[lenient], 9).says(told);

@@ -333,7 +333,7 @@ fn forged_artifact_is_rejected() {
             write(job, "after/journal-1.json", journal("a", "held", &[]).to_string());
         },
         3,
-        "one and the same run",
+        "journals of the same run",
     );
 }
 
@@ -351,9 +351,9 @@ fn symlinks_in_artifact_are_not_followed() {
     job.publish(&["chaos-results/journal.json"]).exits(3).says("refusing to follow symbolic link");
     std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
     symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
-    job.publish(&[]).exits(3).says("it is a link, which is not followed");
+    job.publish(&[]).exits(3).says("refusing to follow symbolic link");
     symlink("elsewhere", job.chaos.path("linked")).unwrap();
-    job.publish(&["linked"]).exits(3).says("it is a link, which is not followed");
+    job.publish(&["linked"]).exits(3).says("refusing to follow symbolic link");
     job.publish(&["chaos-results/../elsewhere"]).exits(2).says("expected a path without ..");
     assert!(github.requests().is_empty());
     // files of this job may be symlinks

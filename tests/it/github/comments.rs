@@ -244,7 +244,7 @@ fn long_comment_is_truncated_but_keeps_verdict() {
     let body = github.of(US)[0].body.clone();
     assert!((30_001..=65_000).contains(&body.len()), "{}", body.len());
     assert!(shown(&body).contains("\n### ⚪ Lose a replica: unchanged (after: holds)\n"), "{}", &body[..300]);
-    assert!(body.contains("There was no room for") && body.contains("[run 1]"));
+    assert!(body.contains("Omitted to fit the size limit") && body.contains("[run 1]"));
     // the summary has a higher limit
     assert!(github.of(US)[0].body.len() < large_summary(&large()));
     // a server with a lower limit

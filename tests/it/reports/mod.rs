@@ -68,8 +68,8 @@ fn unwritable_report_path_is_detected_before_run() {
     };
     refused(&["--junit", "no/such/folder/x.xml"], "cannot write no/such/folder/x.xml");
     refused(&["--markdown", "."], "is a directory");
-    refused(&["--junit", "-", "--markdown", "-"], "two results cannot both go to standard output");
-    refused(&["-o", "json", "--junit", "-"], "two results cannot both go to standard output");
+    refused(&["--junit", "-", "--markdown", "-"], "cannot write two results to standard output");
+    refused(&["-o", "json", "--junit", "-"], "cannot write two results to standard output");
 }
 
 #[test]
