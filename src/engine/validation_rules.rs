@@ -1,4 +1,6 @@
 //! Validation rules that depend on the environment, the variables, and the providers.
+//!
+//! Verbatim: Python 3.12 (errors of patterns, passed through the verbatim trait)
 
 use super::control::is_native;
 use crate::config::ProcessEnv;
