@@ -27,6 +27,25 @@ fn type_names_are_defined_once() {
     assert!(places.is_empty(), "these names are defined more than once: {places:#?}");
 }
 
+/// Functions whose errors are still text: file and function. The list must shrink.
+const UNTYPED: [(&str, &str); 15] = [
+    ("src/cli/env_inputs.rs", "complete"),
+    ("src/cli/env_inputs.rs", "to_words"),
+    ("src/cli/journal_file.rs", "is_kept"),
+    ("src/engine/activity.rs", "pause_length"),
+    ("src/engine/activity.rs", "pauses"),
+    ("src/engine/activity.rs", "wait"),
+    ("src/engine/configuration.rs", "configure"),
+    ("src/engine/mod.rs", "is_kept"),
+    ("src/engine/safeguards.rs", ""),
+    ("src/engine/strategy.rs", "plan"),
+    ("src/engine/validation_rules.rs", "json_path"),
+    ("src/engine/validation_rules.rs", "regex"),
+    ("src/github/api/mod.rs", "send_once"),
+    ("src/sampling/mod.rs", "sampled"),
+    ("src/sampling/mod.rs", "start"),
+];
+
 #[test]
 fn errors_are_typed_outside_value_parsers() {
     let sources: BTreeMap<String, (String, String)> = files_below(&root().join("src"), &[".rs"])
@@ -40,7 +59,7 @@ fn errors_are_typed_outside_value_parsers() {
         .collect();
     assert!(parsers.len() > 5, "only {parsers:?} were found");
     let function = Regex::new(r"\bfn (\w+)").unwrap();
-    let mut untyped = Vec::new();
+    let (mut untyped, mut known) = (Vec::new(), BTreeSet::new());
     for (name, (text, code)) in &sources {
         let is_parser = name.starts_with("src/cli/parse") || name == "src/cli/duration.rs";
         if is_parser || is_verbatim(text) {
@@ -49,7 +68,9 @@ fn errors_are_typed_outside_value_parsers() {
         for at in untyped_results(code) {
             let before = function.captures_iter(&code[..at]).last();
             let function = before.map_or_else(String::new, |found| found.unwrap()[1].to_owned());
-            if !parsers.contains(&function) {
+            if UNTYPED.contains(&(name.as_str(), function.as_str())) {
+                known.insert((name.clone(), function));
+            } else if !parsers.contains(&function) {
                 let line = code[..at].matches('\n').count() + 1;
                 untyped.push(format!("{name}:{line}: {function}"));
             }
@@ -61,6 +82,7 @@ fn errors_are_typed_outside_value_parsers() {
         untyped.len(),
         untyped.join("\n")
     );
+    assert_eq!(known.len(), UNTYPED.len(), "remove what is typed now from UNTYPED; still there: {known:?}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn action_without_matching_pods_fails_unless_allowed() {
     assert_eq!(chaos.journal()["kubectl-chaos"]["activities"][0]["effect"]["state"], "confirmed");
     run(&allowed("terminate_pod", true.into()), 3).says("did you mean \"terminate_pods\"?");
     run(&allowed("terminate_pods", "yes".into()), 3).says("true or false");
-    run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).says("a mapping of names");
+    run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).says("a mapping by activity name");
     let typo = json!([{"name": "kubectl-chaos", "activity": {}}]);
     run(&typo, 5).says("unknown key \"activity\"");
 }
