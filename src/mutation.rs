@@ -53,13 +53,13 @@ pub struct ServiceRoute {
 }
 
 /// Detail of an action whose target was already in the requested state.
-pub const NOTHING_CHANGED: &str = "it was so already, so that nothing was changed";
+pub const NOTHING_CHANGED: &str = "nothing changed: the target was already in the requested state";
 
 /// Detail of an action that is read-only, whatever its type says.
-pub const ONLY_LOOKED: &str = "it only looked";
+pub const ONLY_LOOKED: &str = "the function is read-only";
 
 /// Detail of an effect that is confirmed because the experiment allows an action without targets.
-pub const NOTHING_MATCHED: &str = "nothing matched, which the experiment allows";
+pub const NOTHING_MATCHED: &str = "no object matched, which the experiment allows";
 
 /// Whether an action took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::engine::{EventWatcher, JournalSync};
+use crate::engine::{EventWatcher, JournalSync, JournalSyncError};
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
 use crate::journal::{
@@ -178,15 +178,25 @@ impl EventWatcher for JournalWatcher {
 }
 
 impl JournalSync for JournalRecord {
-    fn is_kept(&self) -> Result<(), String> {
+    fn flush(&self) -> Result<(), JournalSyncError> {
         let mut state = self.0.state.lock();
         if state.behind || state.error.is_some() {
             state.update();
         }
         match &state.error {
             None => Ok(()),
-            Some(error) => Err(format!("cannot write journal {}: {error}", state.files.path.display())),
+            Some(error) => {
+                Err(JournalSyncError { path: state.files.path.clone(), source: copy_error(error) })
+            }
         }
+    }
+}
+
+/// Copies an I/O error, which stays in place until an update succeeds.
+fn copy_error(error: &std::io::Error) -> std::io::Error {
+    match error.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code),
+        None => std::io::Error::new(error.kind(), error.to_string()),
     }
 }
 
@@ -215,7 +225,7 @@ impl JournalFileState {
         let patch = self.live.patch(copy, &self.recorder);
         self.error = self.files.update(patch).err();
         if self.error.is_some() {
-            // the next change tries again; `is_kept` and `finish` report the error
+            // the next change tries again; `flush` and `finish` report the error
             self.live.forget(copy);
         }
     }

@@ -67,9 +67,9 @@ fn read_lines(text: &str, path: &str, environment: &mut ProcessEnv) -> Result<()
         }
         let Some((name, value)) = line.split_once('=') else {
             let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            return Err(Diagnostic::for_file(path, "a line without \"=\"")
+            return Err(Diagnostic::for_file(path, "invalid line: expected NAME=value")
                 .at(crate::diagnostic::Position { line, column: 1 })
-                .hint("write NAME=value, or name the file .json or .yaml"));
+                .hint("correct the line, or rename the file to .json or .yaml"));
         };
         environment.set(name, value);
     }
@@ -115,6 +115,6 @@ mod tests {
         };
         check("v.json", "{", "v.json:1:2: error: broken JSON");
         check("v.yaml", "a: [", "v.yaml:");
-        check("v.env", "A=1\nB\n", "v.env:2:1: error: a line without \"=\"");
+        check("v.env", "A=1\nB\n", "v.env:2:1: error: invalid line: expected NAME=value");
     }
 }

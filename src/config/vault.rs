@@ -73,7 +73,7 @@ pub enum VaultError {
     TokenFile { path: String, source: std::io::Error },
     #[error("cannot reach Vault at {address}: {cause}")]
     Unreachable { address: String, cause: String },
-    #[error("the answer of Vault broke off")]
+    #[error("cannot read the response of Vault")]
     BrokenAnswer(#[source] reqwest::Error),
     #[error("Vault refuses {request}: {}", describe_refusal(*status, errors))]
     Refused { request: String, status: reqwest::StatusCode, errors: Vec<String> },

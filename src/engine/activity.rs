@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::control::{ControlPoint, ControlScope};
 use super::{Engine, InterruptLog};
 use crate::clock::Timestamp;
+use crate::error_code::message_chain;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, Interrupt, RunEvent, RunPhase,
 };
@@ -16,7 +17,7 @@ use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::value::Value;
 
 /// Grace period for in-flight mutations after an interrupt.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const INFLIGHT_GRACE_PERIOD: Duration = Duration::from_secs(3);
 
 /// Condition that cancels an activity.
 #[derive(Clone, Copy)]
@@ -47,7 +48,7 @@ pub(super) enum StepResult {
 pub(super) struct CompletedActivity {
     pub(super) id: ActivityId,
     pub(super) activity: Arc<Activity>,
-    /// The output, not masked; absent if the activity failed.
+    /// The output, not redacted; absent if the activity failed.
     pub(super) output: Option<Value>,
 }
 
@@ -59,10 +60,26 @@ pub(super) struct ExecutionSite {
     pub(super) cut: Cancellation,
 }
 
+/// Error of a pause; the texts are those of Python.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum PauseError {
+    /// The declaration is not a mapping.
+    #[error("{0}")]
+    Declaration(String),
+    #[error("'{0}' object cannot be interpreted as an integer")]
+    Type(&'static str),
+    #[error("Invalid value NaN (not a number)")]
+    NotANumber,
+    #[error("sleep length must be non-negative")]
+    Negative,
+    #[error("timestamp too large to convert")]
+    TooLong,
+}
+
 /// Requested pause.
 struct PauseRequest {
     seconds: Value,
-    length: Result<Duration, String>,
+    length: Result<Duration, PauseError>,
 }
 
 impl Engine {
@@ -77,7 +94,7 @@ impl Engine {
         {
             return StepResult::Cut(interrupt);
         }
-        let executed = self.with_pauses(&activity, place).await;
+        let executed = self.execute_with_pauses(&activity, place).await;
         match (self.controls.apply(&ControlPoint::after(ControlScope::Activity(&activity))).await, executed) {
             (Err(interrupt), StepResult::Finished(_)) => StepResult::Cut(interrupt),
             (_, StepResult::Errored(error)) => {
@@ -87,21 +104,25 @@ impl Engine {
         }
     }
 
-    async fn with_pauses(self: &Arc<Self>, activity: &Arc<Activity>, place: ExecutionSite) -> StepResult {
+    async fn execute_with_pauses(
+        self: &Arc<Self>,
+        activity: &Arc<Activity>,
+        place: ExecutionSite,
+    ) -> StepResult {
         let dry = self.is_dry(activity);
         let slept = !dry && (self.options.dry != Some(DryRun::Pause) || activity.ignores_dry);
-        let (before, after) = match self.pauses(activity) {
+        let (before, after) = match self.resolve_pauses(activity) {
             Ok(pauses) => pauses,
-            Err(error) => return StepResult::Errored(error),
+            Err(error) => return StepResult::Errored(error.to_string()),
         };
-        if let Some(ended) = self.pause(activity, before, true, slept, place.cut).await {
+        if let Some(ended) = self.wait_for_pause(activity, before, true, slept, place.cut).await {
             return ended;
         }
-        let executed = self.carry_out(activity, dry, place).await;
+        let executed = self.execute_activity(activity, dry, place).await;
         if matches!(executed, StepResult::Cut(_)) {
             return executed;
         }
-        self.pause(activity, after, false, slept, place.cut).await.unwrap_or(executed)
+        self.wait_for_pause(activity, after, false, slept, place.cut).await.unwrap_or(executed)
     }
 
     fn is_dry(&self, activity: &Activity) -> bool {
@@ -114,16 +135,20 @@ impl Engine {
     }
 
     /// Resolves the pauses before and after.
-    fn pauses(&self, activity: &Activity) -> Result<(Option<PauseRequest>, Option<PauseRequest>), String> {
-        let Some(pauses) = activity.pauses.clone()? else { return Ok((None, None)) };
+    fn resolve_pauses(
+        &self,
+        activity: &Activity,
+    ) -> Result<(Option<PauseRequest>, Option<PauseRequest>), PauseError> {
+        let pauses = activity.pauses.clone().map_err(PauseError::Declaration)?;
+        let Some(pauses) = pauses else { return Ok((None, None)) };
         let pause = |side: &str| {
             let seconds = self.scope.fill(pauses.get(side)?);
-            seconds.is_truthy().then(|| PauseRequest { length: pause_length(&seconds), seconds })
+            seconds.is_truthy().then(|| PauseRequest { length: parse_pause(&seconds), seconds })
         };
         Ok((pause("before"), pause("after")))
     }
 
-    async fn pause(
+    async fn wait_for_pause(
         &self,
         activity: &Activity,
         pause: Option<PauseRequest>,
@@ -139,7 +164,7 @@ impl Engine {
             return None;
         }
         let ended = match pause.length {
-            Err(error) => Some(StepResult::Errored(error)),
+            Err(error) => Some(StepResult::Errored(error.to_string())),
             Ok(length) => tokio::select! {
                 () = tokio::time::sleep(length) => None,
                 interrupt = cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
@@ -149,7 +174,7 @@ impl Engine {
         ended
     }
 
-    async fn carry_out(
+    async fn execute_activity(
         self: &Arc<Self>,
         activity: &Arc<Activity>,
         dry: bool,
@@ -166,7 +191,7 @@ impl Engine {
             at,
         }));
         if dry {
-            self.finished(id, activity, ActivityOutcome::Succeeded(Value::Null), true);
+            self.emit_finished(id, activity, ActivityOutcome::Succeeded(Value::Null), true);
             return StepResult::Finished(CompletedActivity {
                 id,
                 activity: Arc::clone(activity),
@@ -178,14 +203,14 @@ impl Engine {
         let applied = tokio::select! {
             biased;
             interrupt = place.cut.wait(&self.board) => {
-                let last = last_words(applying, halt.get()).await;
-                self.finished(id, activity, ActivityOutcome::Cut, false);
+                let last = drain_inflight(applying, halt.get()).await;
+                self.emit_finished(id, activity, ActivityOutcome::Cut, false);
                 match last {
-                    InFlightResult::Done(applied) => self.confirm(id, activity, place.phase, prepared, &applied, at),
+                    InFlightResult::Done(applied) => self.check_effect(id, activity, place.phase, prepared, &applied, at),
                     InFlightResult::UnderWay => {
                         let name = self.redactor.redact_text(&activity.name).into_owned();
-                        let detail = "it was cut while it was under way, and may come about yet";
-                        self.observed(id, name, EffectState::Unknown, detail, at);
+                        let detail = "interrupted during a request, which may still take effect";
+                        self.emit_effect(id, name, EffectState::Unknown, detail, at);
                     }
                     InFlightResult::Dropped => {}
                 }
@@ -194,7 +219,7 @@ impl Engine {
             applied = &mut applying => applied,
         };
         drop(applying);
-        let masked = |error: &str| self.redactor.redact_text(error).into_owned();
+        let redact = |error: &str| self.redactor.redact_text(error).into_owned();
         let (outcome, executed) = match &applied {
             Ok(output) => (
                 ActivityOutcome::Succeeded(self.redactor.redact_value(output)),
@@ -205,17 +230,17 @@ impl Engine {
                 }),
             ),
             Err(ActivityError::Failed(error)) => (
-                ActivityOutcome::Failed(masked(error)),
+                ActivityOutcome::Failed(redact(error)),
                 StepResult::Finished(CompletedActivity { id, activity: Arc::clone(activity), output: None }),
             ),
             Err(ActivityError::Unexpected(error)) => {
-                (ActivityOutcome::Errored(masked(error)), StepResult::Errored(error.clone()))
+                (ActivityOutcome::Errored(redact(error)), StepResult::Errored(error.clone()))
             }
         };
-        self.finished(id, activity, outcome, false);
+        self.emit_finished(id, activity, outcome, false);
         // a probe that changes something is checked as well
         if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
-            self.confirm(id, activity, place.phase, prepared, &applied, at);
+            self.check_effect(id, activity, place.phase, prepared, &applied, at);
         }
         executed
     }
@@ -233,7 +258,7 @@ impl Engine {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
         if step.acts() {
-            self.insist_on_the_record()?;
+            self.require_journal_flushed()?;
         }
         if let Some(asked) = step.halt() {
             let _ = halt.set(asked);
@@ -251,14 +276,15 @@ impl Engine {
     }
 
     /// Requires that targets are on disk before a change; rollbacks are never held up.
-    fn insist_on_the_record(&self) -> Result<(), ActivityError> {
+    fn require_journal_flushed(&self) -> Result<(), ActivityError> {
         let Some(record) = self.options.record.as_ref().filter(|_| !self.puts_back.load(Ordering::Relaxed))
         else {
             return Ok(());
         };
-        record.is_kept().map_err(|why| {
+        record.flush().map_err(|error| {
             ActivityError::Failed(format!(
-                "nothing was done, as its targets could not be written down: {why}"
+                "not applied: cannot record its targets: {}",
+                message_chain(&error)
             ))
         })
     }
@@ -268,13 +294,13 @@ impl Engine {
         self.providers.look(activity, &self.scope).await
     }
 
-    fn finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: ActivityOutcome, dry: bool) {
+    fn emit_finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: ActivityOutcome, dry: bool) {
         let (activity, at) = (Arc::clone(activity), Timestamp::now());
         self.emit(&RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry, at })));
     }
 
     /// Checks whether an action took effect: immediately if known, else in the background.
-    fn confirm(
+    fn check_effect(
         self: &Arc<Self>,
         id: ActivityId,
         activity: &Arc<Activity>,
@@ -299,7 +325,7 @@ impl Engine {
             (None, Ok(_)) => EffectCheck::Known(EffectState::Unknown, "nothing was applied".to_owned()),
         };
         match confirmation {
-            EffectCheck::Known(state, detail) => self.observed(id, name, state, &detail, asked_at),
+            EffectCheck::Known(state, detail) => self.emit_effect(id, name, state, &detail, asked_at),
             EffectCheck::Watched(watch) => {
                 let engine = Arc::clone(self);
                 let limit = self.options.effect_timeout;
@@ -307,13 +333,13 @@ impl Engine {
                 self.watched.lock().spawn(async move {
                     let (state, detail) = tokio::select! {
                         seen = tokio::time::timeout(limit, watch) => seen.unwrap_or_else(|_| {
-                            (EffectState::Unknown, format!("not seen within {} seconds", limit.as_secs_f64()))
+                            (EffectState::Unknown, format!("not observed within {} seconds", limit.as_secs_f64()))
                         }),
                         _ = given_up.wait_for(|given_up| *given_up) => {
-                            (EffectState::Unknown, "the run was ended before it was seen".to_owned())
+                            (EffectState::Unknown, "the run ended before the effect was observed".to_owned())
                         }
                     };
-                    engine.observed(id, name, state, &detail, asked_at);
+                    engine.emit_effect(id, name, state, &detail, asked_at);
                 });
             }
         }
@@ -323,7 +349,14 @@ impl Engine {
         prepared.targets().is_empty() && self.experiment.extension.allows_empty(&activity.name)
     }
 
-    fn observed(&self, id: ActivityId, name: String, state: EffectState, detail: &str, asked_at: Timestamp) {
+    fn emit_effect(
+        &self,
+        id: ActivityId,
+        name: String,
+        state: EffectState,
+        detail: &str,
+        asked_at: Timestamp,
+    ) {
         let effective_at = (state == EffectState::Confirmed).then(Timestamp::now);
         let detail = self.redactor.redact_text(detail).into_owned();
         self.emit(&RunEvent::EffectObserved {
@@ -347,21 +380,21 @@ enum InFlightResult<T> {
 /// Cancels an activity. One that changes something sends no further request and has a grace period to end.
 ///
 /// An abandoned request could still take effect, after the rollback.
-async fn last_words<T>(applying: impl Future<Output = T>, halt: Option<&StopToken>) -> InFlightResult<T> {
+async fn drain_inflight<T>(applying: impl Future<Output = T>, halt: Option<&StopToken>) -> InFlightResult<T> {
     let Some(halt) = halt else { return InFlightResult::Dropped };
     halt.ask();
-    tokio::time::timeout(LAST_WORDS, applying).await.map_or(InFlightResult::UnderWay, InFlightResult::Done)
+    tokio::time::timeout(INFLIGHT_GRACE_PERIOD, applying)
+        .await
+        .map_or(InFlightResult::UnderWay, InFlightResult::Done)
 }
 
 /// Parses the length of a pause like Python's `time.sleep`.
-fn pause_length(seconds: &Value) -> Result<Duration, String> {
+fn parse_pause(seconds: &Value) -> Result<Duration, PauseError> {
     match seconds.as_f64() {
-        None => Err(format!("'{}' object cannot be interpreted as an integer", seconds.python_type())),
-        Some(number) if number.is_nan() => Err("Invalid value NaN (not a number)".to_owned()),
-        Some(number) if number < 0.0 => Err("sleep length must be non-negative".to_owned()),
-        Some(number) => {
-            Duration::try_from_secs_f64(number).map_err(|_| "timestamp too large to convert".to_owned())
-        }
+        None => Err(PauseError::Type(seconds.python_type())),
+        Some(number) if number.is_nan() => Err(PauseError::NotANumber),
+        Some(number) if number < 0.0 => Err(PauseError::Negative),
+        Some(number) => Duration::try_from_secs_f64(number).map_err(|_| PauseError::TooLong),
     }
 }
 
@@ -371,10 +404,15 @@ mod tests {
 
     #[test]
     fn pauses_are_numbers_that_are_not_negative() {
-        assert_eq!(pause_length(&Value::Float(0.5)), Ok(Duration::from_millis(500)));
-        assert_eq!(pause_length(&true.into()), Ok(Duration::from_secs(1)));
-        for wrong in [Value::Int(-1), "0.1".into(), Value::Float(f64::NAN), Value::Float(f64::INFINITY)] {
-            assert!(pause_length(&wrong).is_err(), "{wrong:?}");
+        assert_eq!(parse_pause(&Value::Float(0.5)), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_pause(&true.into()), Ok(Duration::from_secs(1)));
+        for (wrong, error) in [
+            (Value::Int(-1), PauseError::Negative),
+            ("0.1".into(), PauseError::Type("str")),
+            (Value::Float(f64::NAN), PauseError::NotANumber),
+            (Value::Float(f64::INFINITY), PauseError::TooLong),
+        ] {
+            assert_eq!(parse_pause(&wrong), Err(error), "{wrong:?}");
         }
     }
 }

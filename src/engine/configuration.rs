@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::EventBus;
-use crate::config::{ProcessEnv, vault};
-use crate::error_code::message_chain;
+use crate::config::ProcessEnv;
+use crate::config::vault::{self, VaultError};
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::{ActivityOutcome, RunEvent};
 use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
 use crate::experiment::{Activity, Experiment, ProviderKind};
@@ -21,7 +22,32 @@ pub struct ResolvedConfiguration {
     pub warnings: Vec<String>,
 }
 
-/// Resolves the configuration of an experiment. With an error the run cannot start.
+/// The configuration or a secret of an experiment cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    #[error("{0}")]
+    Variable(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Coded for ConfigurationError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Variable(_) => ErrorCode::VariablesInvalid,
+            Self::Vault(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Variable(_) => None,
+            Self::Vault(error) => error.hint(),
+        }
+    }
+}
+
+/// Resolves the configuration and the secrets of an experiment.
 pub async fn configure(
     experiment: &Experiment,
     variables: &Variables,
@@ -29,18 +55,18 @@ pub async fn configure(
     providers: &Providers,
     bus: &EventBus,
     plain: bool,
-) -> Result<ResolvedConfiguration, String> {
+) -> Result<ResolvedConfiguration, ConfigurationError> {
     let get = |key: &str| environment.get(key);
     let static_ =
-        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
+        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)
+            .map_err(ConfigurationError::Variable)?;
     let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
-    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get))
-        .await
-        .map_err(|error| message_chain(&error))?;
+    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
     let secrets =
-        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
+        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)
+            .map_err(ConfigurationError::Variable)?;
 
-    // dynamic entries see only what is declared before them
+    // dynamic entries can use only the entries declared before them
     let mut scope = Scope::new(crate::value::Map::new(), secrets);
     let mut failed = Vec::new();
     let mut dynamic = false;
@@ -51,7 +77,7 @@ pub async fn configure(
         }
         dynamic = true;
         let redactor = if plain { Redactor::default() } else { Redactor::new(&scope) };
-        match look_up(&name, &entry, &scope, providers, bus, &redactor).await {
+        match resolve_dynamic(&name, &entry, &scope, providers, bus, &redactor).await {
             Some(value) => scope.define(name, value),
             None => failed.push(name),
         }
@@ -62,9 +88,11 @@ pub async fn configure(
     Ok(ResolvedConfiguration { scope, warnings: fetched.warnings })
 }
 
-/// The value that a probe gives: the output of a process that ended well, trimmed; the body of a response,
-/// whatever its status; what a function returned.
-async fn look_up(
+/// Runs the probe of a dynamic entry and returns its value.
+///
+/// The value is the trimmed output of a successful process, the body of a response with any status, or the return
+/// value of a function.
+async fn resolve_dynamic(
     name: &str,
     entry: &Value,
     scope: &Scope,

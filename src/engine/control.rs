@@ -1,4 +1,4 @@
-//! Controls: they are told of every level of a run, before and after, and may interrupt it.
+//! Controls, which are called before and after every level of a run and can interrupt it.
 //!
 //! The format's controls are Python modules. Built-in modules are applied; others are refused before the run, or
 //! ignored by lenient runs.
@@ -61,7 +61,7 @@ pub(super) fn is_native(module: &str) -> bool {
     module == SAFEGUARDS
 }
 
-/// A control as declared, with what implements it.
+/// Declared control with its implementation.
 struct BoundControl {
     declared: Declared,
     control: Arc<dyn RunControl>,
@@ -71,7 +71,7 @@ struct BoundControl {
 pub(super) struct Controls {
     global: Vec<BoundControl>,
     experiment: Vec<BoundControl>,
-    /// Those of the hypothesis and of single activities, found again by where they are declared.
+    /// Controls of the hypothesis and of single activities; their declaration's pointer identifies them.
     own: Vec<BoundControl>,
 }
 
@@ -96,7 +96,7 @@ impl Controls {
         Self { global: all(global), experiment: all(&experiment.controls), own: all(&own) }
     }
 
-    /// Applies everything that belongs to a moment; the first interrupt ends it.
+    /// Applies the controls of a control point, up to the first interrupt.
     pub(super) async fn apply(&self, moment: &ControlPoint<'_>) -> Result<(), Interrupt> {
         if self.global.is_empty() && self.experiment.is_empty() && self.own.is_empty() {
             return Ok(());
@@ -109,8 +109,9 @@ impl Controls {
         Ok(())
     }
 
-    /// The controls of a level, in their order. One of the experiment is applied once, also where the original
-    /// applies it once for every control that is already there.
+    /// Returns the controls of a level, in order.
+    ///
+    /// A control of the experiment is applied once; the Chaos Toolkit applies it once per control that is present.
     fn at(&self, level: ControlScope<'_>) -> Vec<&BoundControl> {
         let automatic = || self.experiment.iter().filter(|applied| applied.declared.automatic);
         let declared = match level {

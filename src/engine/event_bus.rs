@@ -1,12 +1,12 @@
-//! Hands every event to everything that watches.
+//! Sends every event to all watchers.
 
 use parking_lot::Mutex;
 
 use crate::event::RunEvent;
 
-/// Something that watches a run. It is told of everything, in one order, and cannot change anything.
+/// Receiver of the events of a run, in one order. It cannot influence the run.
 pub trait EventWatcher: Send {
-    /// Takes in one event, quickly: the run waits.
+    /// Handles an event. It must be fast: the run waits.
     fn watch(&mut self, event: &RunEvent);
 }
 
@@ -17,12 +17,12 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    /// Hands events to these watchers, in this order.
+    /// Creates a bus that calls the watchers in this order.
     pub fn new(watchers: Vec<Box<dyn EventWatcher>>) -> Self {
         Self { watchers: Mutex::new(watchers) }
     }
 
-    /// Hands an event to all of them. Events of activities that run at once come one after the other.
+    /// Sends an event to all watchers. Events of concurrent activities are serialized.
     pub fn emit(&self, event: &RunEvent) {
         for watcher in self.watchers.lock().iter_mut() {
             watcher.watch(event);

@@ -1,4 +1,4 @@
-//! Looks at the hypothesis: once, or over and over while the method runs.
+//! Checks the hypothesis once, or repeatedly while the method runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, ToleranceResult, evaluate};
 use crate::value::Value;
 
-/// How a look at the hypothesis ended.
+/// Result of a check of the hypothesis.
 enum HypothesisResult {
     Decided(HypothesisOutcome, String),
     Interrupted(Interrupt),
@@ -22,19 +22,19 @@ enum HypothesisResult {
 }
 
 impl Engine {
-    /// The hypothesis before or after the method.
-    pub(super) async fn gate(self: &Arc<Self>, phase: RunPhase) {
+    /// Checks the hypothesis before or after the method.
+    pub(super) async fn check_hypothesis(self: &Arc<Self>, phase: RunPhase) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
         let cut = Cancellation { known: 0, by: Interrupt::cuts };
-        match self.look(hypothesis, phase, 1, cut).await {
+        match self.check_once(hypothesis, phase, 1, cut).await {
             HypothesisResult::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
-            HypothesisResult::Interrupted(interrupt) => self.interrupted(phase, interrupt),
-            HypothesisResult::Aborted(error) => self.aborted(phase, &error),
+            HypothesisResult::Interrupted(interrupt) => self.record_interrupt(phase, interrupt),
+            HypothesisResult::Aborted(error) => self.record_abort(phase, &error),
         }
     }
 
-    /// The hypothesis while the method runs, until `stop` says so.
+    /// Checks the hypothesis repeatedly until `stop` is set.
     pub(super) async fn watch_continuously(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
@@ -44,10 +44,10 @@ impl Engine {
         let mut iteration = 0_u64;
         let mut deviated = 0_u64;
         let mut error = None;
-        while !*stop.borrow() && self.state.lock().goes_on() && self.board.count() == 0 {
+        while !*stop.borrow() && self.state.lock().should_continue() && self.board.count() == 0 {
             iteration += 1;
             let cut = Cancellation { known: 0, by: Interrupt::cuts };
-            match self.look(hypothesis, RunPhase::During, iteration, cut).await {
+            match self.check_once(hypothesis, RunPhase::During, iteration, cut).await {
                 HypothesisResult::Decided(HypothesisOutcome::Met, _) => {}
                 HypothesisResult::Decided(..) => {
                     deviated += 1;
@@ -60,7 +60,7 @@ impl Engine {
                         break;
                     }
                 }
-                // the method is cut by the same interrupt, and tells of it
+                // the same interrupt cancels the method, which reports it
                 HypothesisResult::Interrupted(interrupt) => {
                     if self.board.count() == 0 {
                         self.board.raise(interrupt);
@@ -82,7 +82,7 @@ impl Engine {
         self.emit(&RunEvent::ContinuousFinished { error });
     }
 
-    async fn look(
+    async fn check_once(
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
         phase: RunPhase,
@@ -93,7 +93,7 @@ impl Engine {
         self.emit(&RunEvent::HypothesisStarted { phase, title });
         let mut look =
             match self.controls.apply(&ControlPoint::before(ControlScope::Hypothesis(hypothesis))).await {
-                Ok(()) => self.probe_all(hypothesis, phase, cut).await,
+                Ok(()) => self.run_probes(hypothesis, phase, cut).await,
                 Err(interrupt) => HypothesisResult::Interrupted(interrupt),
             };
         if let Err(interrupt) =
@@ -111,8 +111,8 @@ impl Engine {
         look
     }
 
-    /// Every probe in turn, up to the first one that is not met.
-    async fn probe_all(
+    /// Runs the probes in order, up to the first one that is not met.
+    async fn run_probes(
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
         phase: RunPhase,
@@ -131,7 +131,7 @@ impl Engine {
                 self.emit(&RunEvent::ToleranceChecked { id: finished.id, verdict: None, judged: None });
                 return HypothesisResult::Decided(HypothesisOutcome::Failed, last);
             };
-            match self.tolerated(&step.tolerance, &finished, output, cut).await {
+            match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
                 Ok(true) => {}
                 Ok(false) => return HypothesisResult::Decided(HypothesisOutcome::Unmet, last),
                 Err(error) => return error,
@@ -140,8 +140,8 @@ impl Engine {
         HypothesisResult::Decided(HypothesisOutcome::Met, last)
     }
 
-    /// Whether a probe's output is tolerated, told in an event.
-    async fn tolerated(
+    /// Returns whether the output of a probe is within its tolerance, and emits the result.
+    async fn check_tolerance(
         &self,
         tolerance: &Tolerance,
         finished: &CompletedActivity,
@@ -160,7 +160,7 @@ impl Engine {
             met
         };
         if matches!(self.options.dry, Some(DryRun::Probes | DryRun::Activities)) {
-            let expected = "anything: the run is dry".to_owned();
+            let expected = "any value, because of the dry run".to_owned();
             return Ok(tell(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
         let aborted =
@@ -178,7 +178,7 @@ impl Engine {
             Err(error) => ActivityOutcome::Failed(self.redactor.redact_text(error.text()).into_owned()),
         };
         let name = self.redactor.redact_text(&judge.name).into_owned();
-        let expected = format!("what the probe '{name}' accepts");
+        let expected = format!("a value that probe '{name}' accepts");
         self.emit(&RunEvent::ActivityCalled { activity: Arc::new(*judge), name, outcome });
         let met = match judged {
             Ok(result) => result.is_truthy(),

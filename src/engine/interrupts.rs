@@ -1,10 +1,10 @@
-//! Where interrupts are put up, and waited for.
+//! Collects the interrupts of a run, and waits for them.
 
 use tokio::sync::watch;
 
 use crate::event::Interrupt;
 
-/// All interrupts of a run, in the order in which they came.
+/// The interrupts of a run, in order of arrival.
 #[derive(Debug)]
 pub struct InterruptLog {
     raised: watch::Sender<Vec<Interrupt>>,
@@ -17,12 +17,12 @@ impl Default for InterruptLog {
 }
 
 impl InterruptLog {
-    /// Puts one up.
+    /// Adds an interrupt.
     pub fn raise(&self, interrupt: Interrupt) {
         self.raised.send_modify(|raised| raised.push(interrupt));
     }
 
-    /// The most urgent one so far; of equals, the first.
+    /// Returns the interrupt with the highest priority; among equals, the first.
     pub fn worst(&self) -> Option<Interrupt> {
         let raised = self.raised.borrow();
         let mut worst: Option<&Interrupt> = None;
@@ -34,22 +34,22 @@ impl InterruptLog {
         worst.cloned()
     }
 
-    /// Whether it is there.
+    /// Whether the interrupt was raised.
     pub fn contains(&self, interrupt: &Interrupt) -> bool {
         self.raised.borrow().contains(interrupt)
     }
 
-    /// The number of rollbacks.
+    /// Returns the number of interrupts.
     pub fn count(&self) -> usize {
         self.raised.borrow().len()
     }
 
-    /// The first one of that kind after the first `known` of all.
+    /// Returns the first match after the first `known` interrupts.
     pub fn find(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Option<Interrupt> {
         self.raised.borrow().iter().skip(known).find(|interrupt| wanted(interrupt)).cloned()
     }
 
-    /// Waits for one of that kind after the first `known` of all.
+    /// Waits for a match after the first `known` interrupts.
     pub async fn wait(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Interrupt {
         let mut receiver = self.raised.subscribe();
         loop {
@@ -69,7 +69,7 @@ mod tests {
     use crate::event::Signal;
 
     #[tokio::test]
-    async fn the_most_urgent_counts_and_late_ones_are_waited_for() {
+    async fn worst_interrupt_wins_and_wait_sees_later_ones() {
         let board = InterruptLog::default();
         assert_eq!(board.worst(), None);
         board.raise(Interrupt::signal(Signal::Int, true));

@@ -1,8 +1,8 @@
 //! Runs an experiment.
 //!
-//! What follows what is decided by [`next_stage`], a pure function; this module carries the stages out, emits
-//! an event for everything that happens, and owns the four steps of every activity: prepare, record, apply,
-//! confirm. An activity that fails is data and never ends a run by way of an error.
+//! The pure function [`next_stage`] decides the order of the stages. This module executes them, emits an event for
+//! every step, and executes the four steps of an activity: prepare, record, apply, confirm. A failed activity is a
+//! result, not an error of the run.
 
 mod activity;
 mod configuration;
@@ -15,6 +15,7 @@ mod steps;
 mod strategy;
 mod validation_rules;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::{
     ActivityId, Interrupt, RunEvent, RunPhase, RunPlan, RunStage, RunStarted, RunState, RunStatus, Signal,
     next_stage, plays_rollbacks,
@@ -33,44 +35,58 @@ use crate::provider::Providers;
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
-pub use configuration::{ResolvedConfiguration, configure};
+pub use configuration::{ConfigurationError, ResolvedConfiguration, configure};
 pub use control::{ControlPoint, ControlScope, RunControl};
 pub use event_bus::{EventBus, EventWatcher};
 pub use interrupts::InterruptLog;
-pub use strategy::{StrategyOverrides, plan};
+pub use strategy::{StrategyError, StrategyOverrides, resolve_strategies};
 pub use validation_rules::RunRules;
 
 use control::Controls;
 
-/// What a run is to be like, beyond what the experiment says.
+/// Options of a run.
 pub struct RunOptions {
-    /// What is done when.
+    /// The strategies.
     pub plan: RunPlan,
     /// What a dry run skips.
     pub dry: Option<DryRun>,
-    /// Seconds between two looks at the hypothesis during the method.
+    /// Seconds between two checks of the hypothesis during the method.
     pub frequency: f64,
     /// Whether a deviation during the method ends it.
     pub fail_fast: bool,
-    /// How long an action is watched for its effect.
+    /// Maximum time to wait for the effect of an action.
     pub effect_timeout: Duration,
-    /// How long the run may take, rollbacks not counted.
+    /// Maximum duration of the run, without rollbacks.
     pub timeout: Option<Duration>,
-    /// The controls of every run.
+    /// The global controls.
     pub controls: Vec<Declared>,
-    /// Whether outputs are written down as they came, secrets included.
+    /// Whether outputs are recorded without redaction.
     pub plain: bool,
-    /// Where what is to be touched is written down.
+    /// The journal, which records targets before a mutation.
     pub record: Option<Box<dyn JournalSync>>,
 }
 
-/// Where what is to be touched is written down before it is.
+/// Journal that is flushed to disk before a mutation.
 pub trait JournalSync: Send + Sync {
-    /// Makes sure that everything that was told so far is written down. An error says why it is not.
-    fn is_kept(&self) -> Result<(), String>;
+    /// Writes all events so far to disk.
+    fn flush(&self) -> Result<(), JournalSyncError>;
 }
 
-/// A run: everything its parts share.
+/// The journal cannot be flushed to disk.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write journal {}", path.display())]
+pub struct JournalSyncError {
+    pub path: PathBuf,
+    pub source: std::io::Error,
+}
+
+impl Coded for JournalSyncError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::FileNotWritable
+    }
+}
+
+/// A run, with the state that its parts share.
 pub struct Engine {
     experiment: Arc<Experiment>,
     options: RunOptions,
@@ -84,13 +100,13 @@ pub struct Engine {
     ids: AtomicU64,
     /// Whether rollbacks run.
     puts_back: AtomicBool,
-    /// Effects that are still being watched for.
+    /// Tasks that wait for effects.
     watched: Mutex<JoinSet<()>>,
-    /// Whether they are watched for no longer.
+    /// Whether these tasks must end.
     given_up: watch::Sender<bool>,
 }
 
-/// From outside: what may interrupt a run.
+/// Handle to interrupt a run.
 #[derive(Clone)]
 pub struct InterruptHandle {
     bus: Arc<EventBus>,
@@ -98,31 +114,31 @@ pub struct InterruptHandle {
 }
 
 impl InterruptHandle {
-    /// Takes in a signal. A second one is more urgent than the first.
+    /// Interrupts the run by a signal. A second signal has a higher priority.
     pub fn signal(&self, signal: Signal) {
         let first = self.board.find(0, |interrupt| interrupt.signal.is_some()).is_none();
         self.bus.emit(&RunEvent::SignalReceived { signal });
         self.board.raise(Interrupt::signal(signal, first));
     }
 
-    /// Ends when somebody asks for the end, or has asked already, with the signal.
-    pub async fn signalled(&self) -> Signal {
+    /// Waits for a signal, and returns it. Returns immediately if one arrived already.
+    pub async fn wait_for_signal(&self) -> Signal {
         let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
         match interrupt.signal {
             Some(signal) => signal,
-            // nothing else cuts rollbacks
+            // only signals cancel rollbacks
             None => std::future::pending().await,
         }
     }
 
-    /// The first signal that came, if one did.
-    pub fn signal_so_far(&self) -> Option<Signal> {
+    /// Returns the first signal, if one arrived.
+    pub fn first_signal(&self) -> Option<Signal> {
         self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
 
 impl Engine {
-    /// A run of an experiment whose configuration is complete.
+    /// Creates the run of an experiment with resolved configuration.
     pub fn new(
         experiment: Arc<Experiment>,
         options: RunOptions,
@@ -152,12 +168,12 @@ impl Engine {
         })
     }
 
-    /// What may interrupt this run.
+    /// Returns a handle to interrupt this run.
     pub fn handle(&self) -> InterruptHandle {
         InterruptHandle { bus: Arc::clone(&self.bus), board: Arc::clone(&self.board) }
     }
 
-    /// Runs it to its end, whatever that is.
+    /// Executes the run, and returns its final state.
     pub async fn run(self: &Arc<Self>) -> RunState {
         self.emit(&RunEvent::RunStarted(Box::new(self.start())));
         let deadline = self.options.timeout.map(|limit| {
@@ -168,30 +184,30 @@ impl Engine {
             })
         });
         if let Err(interrupt) = self.controls.apply(&ControlPoint::before(ControlScope::Experiment)).await {
-            self.interrupted(RunPhase::Before, interrupt);
+            self.record_interrupt(RunPhase::Before, interrupt);
         }
         let mut done = None;
         loop {
-            self.notice_interrupt(done);
+            self.check_interrupts(done);
             let stage = self.next(done);
             if matches!(stage, RunStage::Rollbacks | RunStage::End) && done != Some(RunStage::Rollbacks) {
-                // the time that was given is not for what puts things back, nor for looking at what was done
+                // the timeout applies neither to rollbacks nor to the confirmation of effects
                 if let Some(deadline) = &deadline {
                     deadline.abort();
                 }
                 self.decide_rollbacks();
             }
             match stage {
-                RunStage::Before => self.gate(RunPhase::Before).await,
+                RunStage::Before => self.check_hypothesis(RunPhase::Before).await,
                 RunStage::Method => self.method().await,
-                RunStage::After => self.gate(RunPhase::After).await,
+                RunStage::After => self.check_hypothesis(RunPhase::After).await,
                 RunStage::Rollbacks => self.rollbacks().await,
                 RunStage::End => break,
             }
             done = Some(stage);
         }
         self.await_effects().await;
-        let state = self.settle();
+        let state = self.final_state();
         let _ = self.controls.apply(&ControlPoint::after(ControlScope::Experiment)).await;
         let status = state.status.unwrap_or(RunStatus::Completed);
         self.emit(&RunEvent::RunFinished { status, deviated: state.deviated, at: Timestamp::now() });
@@ -214,8 +230,8 @@ impl Engine {
         }
     }
 
-    /// An interrupt that came too late to cut anything still ends the run. Rollbacks see to their own.
-    fn notice_interrupt(&self, done: Option<RunStage>) {
+    /// Records an interrupt that arrived after the last activity of a stage. Rollbacks handle their own.
+    fn check_interrupts(&self, done: Option<RunStage>) {
         let phase = match done {
             None | Some(RunStage::Before) => RunPhase::Before,
             Some(RunStage::Method) => RunPhase::Method,
@@ -225,7 +241,7 @@ impl Engine {
         if self.state.lock().status != Some(RunStatus::Interrupted)
             && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
         {
-            self.interrupted(phase, interrupt);
+            self.record_interrupt(phase, interrupt);
         }
     }
 
@@ -244,8 +260,8 @@ impl Engine {
         self.emit(&RunEvent::RollbacksDecided { strategy, played, declared: plan.declared_rollbacks });
     }
 
-    /// What is undecided when everything is over is completed.
-    fn settle(&self) -> RunState {
+    /// Returns the final state; a run without a status is completed.
+    fn final_state(&self) -> RunState {
         let mut state = self.state.lock();
         state.status.get_or_insert(RunStatus::Completed);
         *state
@@ -259,8 +275,8 @@ impl Engine {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A phase was cut short. What a control asked for is put up, so that everything knows.
-    fn interrupted(&self, phase: RunPhase, interrupt: Interrupt) {
+    /// Records the interrupt of a phase, and raises it if a control returned it.
+    fn record_interrupt(&self, phase: RunPhase, interrupt: Interrupt) {
         self.state.lock().status = Some(RunStatus::Interrupted);
         if !self.board.contains(&interrupt) {
             self.board.raise(interrupt.clone());
@@ -268,14 +284,15 @@ impl Engine {
         self.emit(&RunEvent::Interrupted { phase, interrupt });
     }
 
-    /// An unexpected error ended a phase.
-    fn aborted(&self, phase: RunPhase, error: &str) {
+    /// Records an unexpected error that ended a phase.
+    fn record_abort(&self, phase: RunPhase, error: &str) {
         self.state.lock().status = Some(RunStatus::Aborted);
         self.emit(&RunEvent::Aborted { phase, error: self.redactor.redact_text(error).into_owned() });
     }
 
-    /// Waits until every effect was seen or its time is up. A signal ends the wait; so does one that came before, where
-    /// somebody does not want anything to be waited for.
+    /// Waits until every effect was observed or its timeout expired.
+    ///
+    /// A new signal ends the wait; so does an earlier urgent one.
     async fn await_effects(&self) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
         let known = self.board.count();

@@ -14,27 +14,45 @@ use super::Engine;
 use super::control::{ControlPoint, ControlScope, RunControl};
 use crate::event::Interrupt;
 use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, Tolerance};
+use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
 
-/// One guarding probe.
+/// Probe with a tolerance and a schedule.
 struct Safeguard {
-    activity: Result<Activity, String>,
+    activity: Result<Activity, SafeguardError>,
     tolerance: Tolerance,
     when: CheckSchedule,
 }
 
+/// Why a safeguard ends the run.
+#[derive(Debug, thiserror::Error)]
+enum SafeguardError {
+    /// The declaration is not an activity.
+    #[error("{0}")]
+    Declaration(String),
+    #[error("could not be measured: {0}")]
+    Measurement(String),
+    #[error("could not be evaluated: {0}")]
+    Evaluation(String),
+    #[error("was not met: expected {expected}")]
+    NotMet { expected: String },
+    /// The probe of the tolerance returned a false value.
+    #[error("was not met")]
+    Rejected,
+}
+
 #[derive(Clone, Copy)]
 enum CheckSchedule {
-    /// Once, and the run waits for it.
+    /// Once, before the run continues.
     First,
-    /// Once, beside the run.
-    Beside,
-    /// Over and over, with that pause between.
+    /// Once, in the background.
+    Background,
+    /// Repeatedly, with a pause between the checks.
     Repeatedly(Duration),
 }
 
-/// The control.
+/// Control that checks the safeguards.
 pub(super) struct Safeguards {
     engine: Weak<Engine>,
     guards: Arc<Vec<Safeguard>>,
@@ -48,12 +66,14 @@ impl Safeguards {
             let at = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
             Safeguard {
-                activity: Activity::from_value(probe, &at, &[]),
+                activity: Activity::from_value(probe, &at, &[]).map_err(SafeguardError::Declaration),
                 tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
-                    Some(Err(_)) => CheckSchedule::Beside,
-                    None if probe.get("background").is_some_and(Value::is_truthy) => CheckSchedule::Beside,
+                    Some(Err(_)) => CheckSchedule::Background,
+                    None if probe.get("background").is_some_and(Value::is_truthy) => {
+                        CheckSchedule::Background
+                    }
                     None => CheckSchedule::First,
                 },
             }
@@ -62,23 +82,23 @@ impl Safeguards {
         Self { engine, guards, running: Mutex::new(JoinSet::new()) }
     }
 
-    async fn begin(&self) -> Result<(), Interrupt> {
+    async fn start_checks(&self) -> Result<(), Interrupt> {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         for (index, guard) in self.guards.iter().enumerate() {
             match guard.when {
-                // blocks the run, but not interrupts
+                // the run waits, but interrupts are handled
                 CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
                     interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
                 },
-                CheckSchedule::Beside => self.beside(&engine, index, None),
-                CheckSchedule::Repeatedly(pause) => self.beside(&engine, index, Some(pause)),
+                CheckSchedule::Background => self.spawn_check(&engine, index, None),
+                CheckSchedule::Repeatedly(pause) => self.spawn_check(&engine, index, Some(pause)),
             }
         }
         Ok(())
     }
 
-    fn beside(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
+    fn spawn_check(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
         let (engine, guards) = (Arc::downgrade(engine), Arc::clone(&self.guards));
         self.running.lock().spawn(async move {
             loop {
@@ -101,7 +121,7 @@ impl RunControl for Safeguards {
     fn apply<'a>(&'a self, moment: &'a ControlPoint<'a>) -> BoxFuture<'a, Result<(), Interrupt>> {
         Box::pin(async move {
             match (moment.level, moment.side) {
-                (ControlScope::Experiment, ControlSide::Before) => self.begin().await,
+                (ControlScope::Experiment, ControlSide::Before) => self.start_checks().await,
                 (ControlScope::Experiment, ControlSide::After) => {
                     self.running.lock().abort_all();
                     Ok(())
@@ -113,31 +133,31 @@ impl RunControl for Safeguards {
 }
 
 impl Safeguard {
-    /// A probe that cannot be carried out guards nothing, so it ends the run as well.
+    /// Checks the probe once. A probe that cannot run protects nothing, and ends the run as well.
     async fn check(&self, engine: &Engine) -> Result<(), Interrupt> {
-        let masked = |text: &str| engine.redactor.redact_text(text).into_owned();
-        let activity =
-            self.activity.as_ref().map_err(|error| Interrupt::safeguard("safeguard", masked(error)))?;
-        let triggered = |why: String| {
-            let name = masked(&activity.name);
-            let reason = format!("the safeguard '{name}' {}", masked(&why));
+        let redact = |text: &str| engine.redactor.redact_text(text).into_owned();
+        let activity = self
+            .activity
+            .as_ref()
+            .map_err(|error| Interrupt::safeguard("safeguard", redact(&error.to_string())))?;
+        self.evaluate(activity, engine).await.map_err(|error| {
+            let name = redact(&activity.name);
+            let reason = format!("safeguard '{name}' {}", redact(&error.to_string()));
             Interrupt::safeguard(name, reason)
-        };
-        let output = match engine.call(activity).await {
-            Ok(output) => output,
-            Err(error) => return Err(triggered(format!("could not be measured: {}", error.text()))),
-        };
-        match evaluate(&self.tolerance, &output, &engine.scope) {
-            Ok(Evaluation::Verdict(verdict)) if verdict.met => Ok(()),
-            Ok(Evaluation::Verdict(verdict)) => {
-                Err(triggered(format!("was not met: expected {}", verdict.expected)))
+        })
+    }
+
+    async fn evaluate(&self, activity: &Activity, engine: &Engine) -> Result<(), SafeguardError> {
+        let measurement = |error: ActivityError| SafeguardError::Measurement(error.text().to_owned());
+        let output = engine.call(activity).await.map_err(measurement)?;
+        match evaluate(&self.tolerance, &output, &engine.scope).map_err(SafeguardError::Evaluation)? {
+            Evaluation::Verdict(verdict) if verdict.met => Ok(()),
+            Evaluation::Verdict(verdict) => Err(SafeguardError::NotMet { expected: verdict.expected }),
+            Evaluation::Judge(judge) => {
+                let evaluation = |error: ActivityError| SafeguardError::Evaluation(error.text().to_owned());
+                let accepted = engine.call(&judge).await.map_err(evaluation)?.is_truthy();
+                if accepted { Ok(()) } else { Err(SafeguardError::Rejected) }
             }
-            Ok(Evaluation::Judge(judge)) => match engine.call(&judge).await {
-                Ok(result) if result.is_truthy() => Ok(()),
-                Ok(_) => Err(triggered("was not met".to_owned())),
-                Err(error) => Err(triggered(format!("could not be judged: {}", error.text()))),
-            },
-            Err(error) => Err(triggered(format!("could not be judged: {error}"))),
         }
     }
 }

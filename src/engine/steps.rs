@@ -14,7 +14,7 @@ use super::control::{ControlPoint, ControlScope};
 use crate::event::{Interrupt, RunEvent, RunPhase};
 use crate::experiment::MethodStep;
 
-/// How a sequence ended.
+/// Result of a sequence of steps.
 enum SequenceResult {
     Finished,
     Interrupted(Interrupt),
@@ -22,7 +22,7 @@ enum SequenceResult {
 }
 
 impl Engine {
-    /// The method, with the hypothesis beside it where that is wanted.
+    /// Runs the method, and checks the hypothesis concurrently if the strategy requires it.
     pub(super) async fn method(self: &Arc<Self>) {
         let (stop, stopped) = watch::channel(false);
         let plan = &self.options.plan;
@@ -39,24 +39,24 @@ impl Engine {
         let ended = self.sequence(&experiment.method, RunPhase::Method, ControlScope::Method, cut).await;
         stop.send_replace(true);
         if let SequenceResult::Aborted(error) = &ended {
-            self.aborted(RunPhase::Method, error);
+            self.record_abort(RunPhase::Method, error);
         }
         if let Some(continuous) = continuous {
-            // it ends after the look that is under way; an interrupt cuts that one too
+            // ends after the current check; an interrupt cancels that check as well
             let _ = continuous.await;
         }
         self.emit(&RunEvent::MethodFinished);
-        // a control or a safeguard may have spoken up beside the method
-        let beside = self.board.find(0, Interrupt::cuts);
-        match (ended, beside) {
+        // a control or a safeguard may have interrupted the method in the background
+        let interrupt = self.board.find(0, Interrupt::cuts);
+        match (ended, interrupt) {
             (SequenceResult::Interrupted(interrupt), _) | (SequenceResult::Finished, Some(interrupt)) => {
-                self.interrupted(RunPhase::Method, interrupt);
+                self.record_interrupt(RunPhase::Method, interrupt);
             }
             _ => {}
         }
     }
 
-    /// The rollbacks.
+    /// Runs the rollbacks.
     pub(super) async fn rollbacks(self: &Arc<Self>) {
         let experiment = Arc::clone(&self.experiment);
         self.puts_back.store(true, Ordering::Relaxed);
@@ -67,8 +67,8 @@ impl Engine {
         self.emit(&RunEvent::RollbacksFinished);
         match ended {
             SequenceResult::Finished => {}
-            SequenceResult::Interrupted(interrupt) => self.interrupted(RunPhase::Rollbacks, interrupt),
-            SequenceResult::Aborted(error) => self.aborted(RunPhase::Rollbacks, &error),
+            SequenceResult::Interrupted(interrupt) => self.record_interrupt(RunPhase::Rollbacks, interrupt),
+            SequenceResult::Aborted(error) => self.record_abort(RunPhase::Rollbacks, &error),
         }
     }
 
@@ -114,7 +114,7 @@ impl Engine {
                 let engine = Arc::clone(self);
                 let step = step.clone();
                 let known = self.board.count();
-                // background activities are waited for, unless somebody insists
+                // only urgent interrupts abandon background activities
                 let cut = Cancellation { known, by: Interrupt::abandons_background };
                 let mut activity = Box::pin(async move {
                     // an unexpected error of a background activity leaves its entry without a status
@@ -130,8 +130,8 @@ impl Engine {
                     StepResult::Cut(interrupt) => return SequenceResult::Interrupted(interrupt),
                 }
             }
-            // the hypothesis beside the method may have ended it
-            if phase == RunPhase::Method && !self.state.lock().goes_on() {
+            // the concurrent check of the hypothesis may have ended the method
+            if phase == RunPhase::Method && !self.state.lock().should_continue() {
                 break;
             }
         }
@@ -147,7 +147,7 @@ impl Engine {
     }
 }
 
-/// Begins something that is to go on beside the run, so that what follows here also begins after it.
+/// Polls a background future once, so that it starts before the steps that follow.
 async fn begin<F: Future<Output = ()> + Send>(future: &mut Pin<Box<F>>) -> Poll<()> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

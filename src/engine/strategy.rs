@@ -1,25 +1,39 @@
-//! Which strategies a run follows: the command line's, else the experiment's, else the settings'.
+//! Resolves the strategies of a run: command line, then experiment, then settings.
 
 use crate::config::Settings;
+use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunPlan;
 use crate::experiment::{Experiment, HypothesisStrategy, RollbackStrategy};
 
-/// What the command line asks for.
+/// Strategies of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct StrategyOverrides {
-    /// The hypothesis strategy.
     pub hypothesis: Option<HypothesisStrategy>,
-    /// The rollback strategy.
     pub rollbacks: Option<RollbackStrategy>,
 }
 
-/// The plan of a run. A `runtime` in the experiment hides the settings as a whole, also the strategy that it
-/// does not mention. An unknown hypothesis strategy is an error; an unknown one for rollbacks means never.
-pub fn plan(
+/// The experiment or the settings have an invalid strategy.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StrategyError {
+    #[error("unknown hypothesis strategy '{0}'")]
+    UnknownHypothesis(String),
+}
+
+impl Coded for StrategyError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::ExperimentInvalid
+    }
+}
+
+/// Resolves the strategies of a run.
+///
+/// A `runtime` in the experiment replaces all strategies of the settings, even those that it does not set. An unknown
+/// hypothesis strategy is an error; an unknown rollback strategy means "never", as in the Chaos Toolkit.
+pub fn resolve_strategies(
     experiment: &Experiment,
     settings: &Settings,
     asked: &StrategyOverrides,
-) -> Result<RunPlan, String> {
+) -> Result<RunPlan, StrategyError> {
     let runtime = &experiment.runtime;
     let (hypothesis, rollbacks) = if runtime.present {
         (&runtime.hypothesis, &runtime.rollbacks)
@@ -29,7 +43,7 @@ pub fn plan(
     let hypothesis = match (asked.hypothesis, hypothesis) {
         (Some(asked), _) => asked,
         (None, Some(name)) => HypothesisStrategy::from_name(name)
-            .ok_or_else(|| format!("unknown hypothesis strategy '{name}'"))?,
+            .ok_or_else(|| StrategyError::UnknownHypothesis(name.clone()))?,
         (None, None) => HypothesisStrategy::Default,
     };
     let rollbacks = match (&asked.rollbacks, rollbacks) {
@@ -51,11 +65,11 @@ mod tests {
     use crate::experiment::json;
 
     #[test]
-    fn the_nearest_word_counts() {
+    fn command_line_overrides_experiment_and_settings() {
         let check = |runtime: &str,
                      settings: [Option<&str>; 2],
                      asked: StrategyOverrides,
-                     expected: Result<(&str, &str), &str>| {
+                     expected: Result<(&str, &str), StrategyError>| {
             let text = format!(r#"{{"title": "t", "description": "d", "method": []{runtime}}}"#);
             let experiment = Experiment::read(&json::read(&text, "f").unwrap()).unwrap();
             let settings = Settings {
@@ -63,9 +77,9 @@ mod tests {
                 rollback_strategy: settings[1].map(str::to_owned),
                 ..Settings::default()
             };
-            let got = plan(&experiment, &settings, &asked);
+            let got = resolve_strategies(&experiment, &settings, &asked);
             let got = got.map(|plan| (plan.hypothesis.name().to_owned(), plan.rollbacks.name().to_owned()));
-            let expected = expected.map(|(h, r)| (h.to_owned(), r.to_owned())).map_err(str::to_owned);
+            let expected = expected.map(|(h, r)| (h.to_owned(), r.to_owned()));
             assert_eq!(got, expected, "{runtime}");
         };
         let nothing = StrategyOverrides::default;
@@ -80,7 +94,7 @@ mod tests {
         };
         check(rollbacks, [Some("skip"), None], asked(), Ok(("after-method-only", "always")));
         let unknown = r#", "runtime": {"hypothesis": {"strategy": "x"}, "rollbacks": {"strategy": "y"}}"#;
-        check(unknown, [None, None], nothing(), Err("unknown hypothesis strategy 'x'"));
+        check(unknown, [None, None], nothing(), Err(StrategyError::UnknownHypothesis("x".to_owned())));
         check(unknown, [None, None], asked(), Ok(("after-method-only", "always")));
     }
 }

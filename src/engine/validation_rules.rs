@@ -1,4 +1,6 @@
-//! What validation asks of everything but the document.
+//! Validation rules that depend on the environment, the variables, and the providers.
+//!
+//! Verbatim: Python 3.12 (errors of patterns, passed through the verbatim trait)
 
 use super::control::is_native;
 use crate::config::ProcessEnv;
@@ -8,15 +10,12 @@ use crate::provider::Providers;
 use crate::tolerance::{check_json_path, check_regex};
 use crate::value::Map;
 
-/// The rules of this build, on this machine, for this run.
+/// Rules of a run.
 pub struct RunRules<'a> {
-    /// The environment of the run.
     pub environment: &'a ProcessEnv,
-    /// What was given beside the experiment.
     pub variables: &'a Variables,
-    /// What can be carried out.
     pub providers: &'a Providers,
-    /// Whether what would quietly not happen is an error.
+    /// Whether a feature that would be silently ignored is an error.
     pub strict: bool,
 }
 

@@ -13,12 +13,12 @@ pub enum Signal {
     Hup,
     /// Ends the run, with rollbacks by their strategy.
     Usr1,
-    /// Ends the run at once, without rollbacks and without waiting for anything.
+    /// Ends the run immediately, without rollbacks and without waiting.
     Usr2,
 }
 
 impl Signal {
-    /// The exit code that the Chaos Toolkit's own signals are known by in its log.
+    /// Returns the exit code that the Chaos Toolkit logs for its own signals.
     pub fn toolkit_code(self) -> Option<i32> {
         match self {
             Self::Int | Self::Term | Self::Hup => None,
@@ -45,7 +45,7 @@ impl fmt::Display for Signal {
 pub enum InterruptPriority {
     /// A control or a safeguard.
     Control,
-    /// The hypothesis deviated during the method, and that was to end it. The activity under way is finished.
+    /// The hypothesis deviated during the method, with `--fail-fast`. The running activity finishes.
     FailFast,
     /// The timeout of the run.
     Timeout,
@@ -61,9 +61,9 @@ pub const NOT_READY: &str = "not-ready";
 /// Why a run is interrupted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupt {
-    /// The kind of the cause, as the journal has it.
+    /// The kind of the cause, as in the journal.
     pub kind: &'static str,
-    /// How urgent it is.
+    /// The priority.
     pub urgency: InterruptPriority,
     /// The signal, if one arrived.
     pub signal: Option<Signal>,
@@ -109,15 +109,15 @@ impl Interrupt {
 
     /// Creates the interrupt of the timeout.
     pub fn timeout(seconds: f64) -> Self {
-        let reason = format!("the run took longer than {seconds} seconds");
+        let reason = format!("the run exceeded its timeout of {seconds} seconds");
         Self::new("timeout", InterruptPriority::Timeout, "timeout", reason)
     }
 
     /// Creates the interrupt of a signal, the first or a later one.
     pub fn signal(signal: Signal, first: bool) -> Self {
         let urgency = if first { InterruptPriority::Signal } else { InterruptPriority::SecondSignal };
-        let told = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
-        Self { signal: Some(signal), ..told }
+        let interrupt = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
+        Self { signal: Some(signal), ..interrupt }
     }
 
     /// Whether the running activity is cancelled; otherwise it finishes first.
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_urgent_counts() {
+    fn priorities_are_ordered() {
         let order = [
             Interrupt::control("c", "r").urgency,
             Interrupt::fail_fast().urgency,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_cuts() {
+    fn interrupts_cancel_by_priority_and_signal() {
         let check = |interrupt: Interrupt, expected: [bool; 4]| {
             let got = [
                 interrupt.cuts(),

@@ -114,7 +114,7 @@ impl RunState {
     }
 
     /// Whether the method continues with its next activity.
-    pub fn goes_on(&self) -> bool {
+    pub fn should_continue(&self) -> bool {
         !matches!(self.status, Some(RunStatus::Aborted | RunStatus::Failed | RunStatus::Interrupted))
     }
 }

@@ -11,44 +11,44 @@ use super::phase_tracker::PhaseTracker;
 use crate::clock::Timestamp;
 use crate::series::{LatencyStats, PhaseStats, RawSample, SampleOutcome, SamplePhase, Series};
 
-/// How many good samples in a row are enough.
+/// Consecutive successful samples that count as settled or recovered.
 pub const STREAK: u32 = 10;
-/// How many samples are kept one by one, per probe.
+/// Maximum number of individual samples that are kept per probe.
 const CAP: usize = 10_000;
-/// The longest latency that is told from longer ones, in microseconds.
+/// The longest latency that the histogram distinguishes, in microseconds.
 const LONGEST: u64 = 600_000_000;
 
-/// What is known of a probe beforehand.
+/// Properties of a sampled probe that are known before the first sample.
 #[derive(Clone, Debug)]
 pub(super) struct ProbeInfo {
     pub(super) probe: String,
     pub(super) provider: &'static str,
     pub(super) period: Duration,
     pub(super) deadline: Duration,
-    /// When sampling began, by the system's clock.
+    /// Start of the sampling, by the system clock.
     pub(super) began: Timestamp,
 }
 
-/// One slot that is over.
+/// Result of a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SlotResult {
-    /// Nobody was there to begin it.
+    /// No sample was started in time.
     Missed,
-    /// It was sampled: how long it took, where that is known.
+    /// The sample, with its latency if known.
     Sampled(Option<Duration>, SampleOutcome),
 }
 
-/// Builds a journal from events.
+/// Aggregates the samples of a probe.
 pub(super) struct SeriesAggregator {
     head: ProbeInfo,
     phases: PhaseTracker,
     began: Instant,
-    /// Slots that are over, after the first one that is not.
+    /// Completed slots after the first pending one.
     waiting: BTreeMap<u64, (Instant, SlotResult)>,
     next: u64,
-    /// The phase of the slot that came last, and the good ones in a row in it: how many, and since when.
+    /// The phase of the last slot, and the streak of successful samples in it: length and start.
     streak: (Option<SamplePhase>, u32, Option<Instant>),
-    /// Whether the sample that came last was good.
+    /// Whether the last sample was successful.
     good: bool,
     counts: BTreeMap<SamplePhase, OutcomeCounts>,
     raw: Vec<RawSample>,
@@ -85,7 +85,7 @@ impl SeriesAggregator {
         }
     }
 
-    /// Takes in a slot that is over, in any order.
+    /// Adds the result of a slot, in any order.
     pub(super) fn take(&mut self, number: u64, due: Instant, slot: SlotResult) {
         self.waiting.insert(number, (due, slot));
         while let Some((due, slot)) = self.waiting.remove(&self.next) {
@@ -94,17 +94,17 @@ impl SeriesAggregator {
         }
     }
 
-    /// Notes by which way the Service was reached.
+    /// Records the route to the Service.
     pub(super) fn reached(&mut self, way: &'static str) {
         self.route = Some(way);
     }
 
-    /// Whether it settled: ten good ones in a row.
+    /// Whether the probe settled: ten consecutive successful samples.
     pub(super) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Whether it recovered.
+    /// Whether the probe recovered.
     pub(super) fn is_recovered(&self) -> bool {
         self.recovered.is_some()
     }
@@ -134,7 +134,7 @@ impl SeriesAggregator {
         }
     }
 
-    /// Notes what a slot means for settling, detecting and recovering. A slot that was missed says nothing.
+    /// Updates settling, detection and recovery by a slot; a missed slot changes nothing.
     fn note(&mut self, phase: Option<SamplePhase>, due: Instant, slot: SlotResult) {
         let SlotResult::Sampled(_, outcome) = slot else { return };
         let was_good = std::mem::replace(&mut self.good, outcome == SampleOutcome::Ok);
@@ -164,7 +164,7 @@ impl SeriesAggregator {
         }
     }
 
-    /// What came of it all by `end`.
+    /// Returns the series up to `end`.
     pub(super) fn finish(mut self, end: Instant) -> Series {
         // what was under way when the end came has no outcome, and what came after it has: it counts
         for (_, (due, slot)) in std::mem::take(&mut self.waiting) {
@@ -230,7 +230,7 @@ fn latency(histogram: &Histogram<u64>) -> Option<LatencyStats> {
     })
 }
 
-/// To the microsecond, of seconds and milliseconds alike.
+/// Rounds seconds or milliseconds to six decimals.
 fn round(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_count_in_their_order() {
+    fn slots_are_counted_in_scheduled_order() {
         let phases = PhaseTracker::default();
         let began = Instant::now();
         let mut fold = fold(&phases, began);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_one_begins_the_row_anew_and_a_missed_one_does_not() {
+    fn bad_sample_resets_streak_and_missed_sample_does_not() {
         let check = |slots: &[SlotResult], settled: bool| {
             let began = Instant::now();
             let mut fold = fold(&PhaseTracker::default(), began);
@@ -289,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn what_never_failed_has_nothing_to_recover_from() {
+    fn probe_without_failure_needs_no_recovery() {
         let check = |last: SlotResult, first: &[SlotResult], expected: Option<f64>| {
             let phases = PhaseTracker::default();
             let mut fold = fold(&phases, Instant::now());
-            phases.settled();
+            phases.begin_baseline();
             phases.begin_fault();
             fold.take(0, Instant::now(), last);
-            phases.over();
+            phases.end_fault();
             let begun = phases.span(SamplePhase::Recovery, Instant::now()).unwrap().0;
             let slots = first.iter().copied().chain([ok(1); 10]);
             for (number, slot) in (0_u32..).zip(slots) {
@@ -316,9 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn phases_are_told_apart() {
+    fn samples_are_counted_per_phase() {
         let phases = PhaseTracker::default();
-        phases.settled();
+        phases.begin_baseline();
         let began = Instant::now();
         let mut fold = fold(&phases, began);
         for number in 0..20 {

@@ -1,9 +1,9 @@
-//! Samples the probes of the hypothesis beside a run: often, on an open schedule, whatever the run does.
+//! Samples the probes of the hypothesis during a run, at a high rate and independently of the run.
 //!
 //! ```text
-//!  phases   in which phase the run is, told by its events
-//!  take     carries a probe out once, and says what came of it
-//!  series   folds the samples of a probe, in the order in which they were due
+//!  phase_tracker  tracks the phase of the run by its events
+//!  probe          runs a probe once and classifies the result
+//!  aggregate      aggregates the samples of a probe in scheduled order
 //! ```
 //!
 //! The schedule is open: a sample is due at a fixed time, however long others take, and its latency counts from
@@ -22,6 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::chaosk8s;
 use crate::clock::Timestamp;
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::{Activity, Experiment, MethodStep, ProviderKind};
 use crate::provider::Providers;
 use crate::series::{SampleOutcome, Series};
@@ -53,15 +54,15 @@ const KUBERNETES_PERIOD: Duration = Duration::from_secs(1);
 /// Options of sampling.
 #[derive(Clone, Debug)]
 pub struct SamplingOptions {
-    /// From one sample to the next, within [`SHORTEST_PERIOD`] and [`LONGEST_PERIOD`]; by the kind of probe where
-    /// nothing is said.
+    /// The sampling period, within [`SHORTEST_PERIOD`] and [`LONGEST_PERIOD`]; `None` for the default of the kind of
+    /// probe.
     pub period: Option<Duration>,
-    /// How long to wait for ten good samples in a row before the baseline begins without them.
+    /// How long to wait for ten consecutive successful samples before the baseline begins without them.
     pub settle: Duration,
-    /// For how long recovery is watched at most; where nothing is said, ten seconds, or as long as the slowest probe
-    /// needs to show it.
+    /// The maximum recovery window; `None` for ten seconds, or as long as the slowest probe needs to show the
+    /// recovery.
     pub recovery: Option<Duration>,
-    /// The probes to sample, by name, of whatever kind; those that only look and are cheap where none is named.
+    /// The names of the probes to sample, of any kind; empty for all read-only HTTP and Kubernetes probes.
     pub probes: Vec<String>,
 }
 
@@ -70,7 +71,7 @@ pub struct Sampling {
     probes: Vec<Arc<ProbeSampler>>,
     phases: PhaseTracker,
     options: SamplingOptions,
-    /// Whether no more samples are begun.
+    /// Whether sampling stops.
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -79,51 +80,72 @@ struct ProbeSampler {
     target: SampledProbe,
     head: ProbeInfo,
     fold: Mutex<SeriesAggregator>,
-    /// Tells that a slot is over.
+    /// Counts the slots that are over.
     over: watch::Sender<u64>,
 }
 
-/// Which probes of an experiment are sampled. An error names one that cannot be.
-pub fn sampled<'a>(experiment: &'a Experiment, named: &[String]) -> Result<Vec<&'a MethodStep>, String> {
+/// The probes to sample cannot be selected.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SamplingError {
+    #[error("invalid --sample-probe '{name}': expected a probe of the hypothesis")]
+    UnknownProbe { name: String, known: Vec<String> },
+}
+
+impl Coded for SamplingError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::UsageInvalid
+    }
+
+    fn hint(&self) -> Option<String> {
+        let Self::UnknownProbe { known, .. } = self;
+        Some(match known.as_slice() {
+            [] => "omit --sample-probe: the hypothesis has no probes".to_owned(),
+            names => format!("choose one of: {}", names.join(", ")),
+        })
+    }
+}
+
+/// Selects the probes of an experiment to sample: the named ones, or all read-only ones.
+pub fn select_probes<'a>(
+    experiment: &'a Experiment,
+    named: &[String],
+) -> Result<Vec<&'a MethodStep>, SamplingError> {
     let hypothesis = experiment.checked_hypothesis();
     let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
     let name = |step: &MethodStep| step.activity.as_ref().ok().map(|activity| activity.name.clone());
     for wanted in named {
         if !probes.iter().any(|step| name(step).as_ref() == Some(wanted)) {
-            let known: Vec<String> = probes.iter().filter_map(name).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(format!(
-                "there is no probe '{wanted}' in the hypothesis to sample; its probes: {known}"
-            ));
+            let known = probes.iter().filter_map(name).collect();
+            return Err(SamplingError::UnknownProbe { name: wanted.clone(), known });
         }
     }
     let is_sampled = |step: &&MethodStep| match &step.activity {
         Err(_) => false,
-        Ok(activity) if named.is_empty() => only_looks(activity),
+        Ok(activity) if named.is_empty() => is_read_only(activity),
         Ok(activity) => named.contains(&activity.name),
     };
     Ok(probes.iter().filter(is_sampled).collect())
 }
 
-/// What will not come of sampling as it was asked for, although it can begin.
-pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String> {
+/// Returns warnings about options with which sampling has no useful result.
+pub fn sampling_warnings(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String> {
     let kinds: Vec<ProviderKind> =
         sampled.iter().filter_map(|step| step.activity.as_ref().ok()?.provider).collect();
     if kinds.is_empty() {
-        let why = "nothing is sampled: no probe of the steady state only looks, as requests and looks at the cluster do; \
-                   --sample-probe NAME samples one of another kind";
-        return vec![why.to_owned()];
+        let warning = "no probe is sampled: the hypothesis has no read-only HTTP or Kubernetes probe; \
+                       select another probe with --sample-probe NAME";
+        return vec![warning.to_owned()];
     }
-    let slowest = kinds.into_iter().map(|kind| options.period.unwrap_or(usual_period(kind))).max();
+    let slowest = kinds.into_iter().map(|kind| options.period.unwrap_or(default_period(kind))).max();
     let period = slowest.unwrap_or_default();
-    // the first one is taken at once
+    // the first sample is taken immediately
     let needed = period * (STREAK - 1);
     let short = |duration: Duration| format!("{} s", duration.as_secs_f64());
     let waits = [("--settle", Some(options.settle)), ("--recovery", options.recovery)];
     let too_short = waits.into_iter().filter_map(|(flag, given)| {
         let given = given.filter(|given| *given < needed)?;
         Some(format!(
-            "{flag} of {} is too short for {STREAK} good samples in a row, one every {}: it takes more than {}",
+            "{flag} {} is too short: {STREAK} consecutive successful samples every {} take more than {}",
             short(given),
             short(period),
             short(needed)
@@ -132,13 +154,13 @@ pub fn doubts(sampled: &[&MethodStep], options: &SamplingOptions) -> Vec<String>
     too_short.collect()
 }
 
-/// How often probes are sampled where nobody says it.
-fn usual_period(kind: ProviderKind) -> Duration {
+/// Returns the sampling period of a kind of probe without `--sample=PERIOD`.
+fn default_period(kind: ProviderKind) -> Duration {
     if kind == ProviderKind::Http { HTTP_PERIOD } else { KUBERNETES_PERIOD }
 }
 
-/// Whether a probe may be carried out often without being asked for: a plain request, a look at the cluster.
-fn only_looks(activity: &Activity) -> bool {
+/// Whether a probe is sampled by default: a safe HTTP request or a read-only Kubernetes function.
+fn is_read_only(activity: &Activity) -> bool {
     let text = |key: &str| activity.arguments.get(key).and_then(Value::as_text);
     match activity.provider {
         Some(ProviderKind::Http) => {
@@ -153,14 +175,14 @@ fn only_looks(activity: &Activity) -> bool {
 }
 
 impl Sampling {
-    /// Begins to sample. `phases` has to watch the run. An error names a probe that cannot be sampled.
+    /// Starts to sample. `phases` must watch the run.
     pub fn start(
         experiment: &Experiment,
         scope: &Scope,
         providers: &Providers,
         phases: PhaseTracker,
         options: SamplingOptions,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SamplingError> {
         let (began, at) = (Instant::now(), Timestamp::now());
         let redactor = Redactor::new(scope);
         let probe = |step: &MethodStep| {
@@ -169,8 +191,8 @@ impl Sampling {
             let head = ProbeInfo {
                 probe: redactor.redact_text(&activity.name).into_owned(),
                 provider: kind.name(),
-                period: options.period.unwrap_or(usual_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
-                deadline: deadline(&activity, scope),
+                period: options.period.unwrap_or(default_period(kind)).clamp(SHORTEST_PERIOD, LONGEST_PERIOD),
+                deadline: sample_deadline(&activity, scope),
                 began: at,
             };
             let fold = Mutex::new(SeriesAggregator::new(head.clone(), phases.clone(), began));
@@ -182,39 +204,40 @@ impl Sampling {
             };
             Some(Arc::new(ProbeSampler { target, head, fold, over: watch::Sender::new(0) }))
         };
-        let probes: Vec<_> = sampled(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
+        let probes: Vec<_> =
+            select_probes(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for probe in &probes {
-            tasks.spawn(Arc::clone(probe).keep_on(began, stop.subscribe()));
+            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()));
         }
         Ok(Self { probes, phases, options, stop, tasks })
     }
 
-    /// Waits until every probe settled, or did not in time, and the baseline is long enough.
-    pub async fn baseline(&self) {
+    /// Waits until every probe settled or the time for it is over, and then for the baseline.
+    pub async fn measure_baseline(&self) {
         if self.probes.is_empty() {
             return;
         }
-        let settled = self.until(SeriesAggregator::is_settled);
-        // what did not settle is told by the series
+        let settled = self.wait_until(SeriesAggregator::is_settled);
+        // the series shows whether its probe settled
         let _ = tokio::time::timeout(self.options.settle, settled).await;
-        self.phases.settled();
+        self.phases.begin_baseline();
         tokio::time::sleep(BASELINE).await;
     }
 
-    /// Waits until every probe recovered, or its time is up. Nothing was done: nothing has to recover.
-    pub async fn recovery(&self) {
-        self.phases.over();
+    /// Waits until every probe recovered or the recovery window ends. Returns immediately without a fault.
+    pub async fn wait_for_recovery(&self) {
+        self.phases.end_fault();
         let now = Instant::now();
         let Some((from, _)) = self.phases.span(crate::series::SamplePhase::Recovery, now) else { return };
         let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
         let usual = RECOVERY.max(slowest * (STREAK + 2));
         let left = self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
-        let _ = tokio::time::timeout(left, self.until(SeriesAggregator::is_recovered)).await;
+        let _ = tokio::time::timeout(left, self.wait_until(SeriesAggregator::is_recovered)).await;
     }
 
-    async fn until(&self, is: fn(&SeriesAggregator) -> bool) {
+    async fn wait_until(&self, is: fn(&SeriesAggregator) -> bool) {
         for probe in &self.probes {
             let mut over = probe.over.subscribe();
             while !is(&probe.fold.lock()) {
@@ -225,8 +248,7 @@ impl Sampling {
         }
     }
 
-    /// Ends sampling. What is under way may end, but for no longer than its deadline; and not when somebody is in a
-    /// hurry.
+    /// Ends sampling. Waits for samples in flight until their deadline, or until `hurried` completes.
     pub async fn finish(mut self, hurried: impl Future<Output = ()>) -> Vec<Series> {
         let end = Instant::now();
         self.stop.send_replace(true);
@@ -244,11 +266,11 @@ impl Sampling {
     }
 }
 
-/// The limit of the probe itself, else the usual one.
-fn deadline(activity: &Activity, scope: &Scope) -> Duration {
+/// Returns the timeout of the probe, or the default deadline.
+fn sample_deadline(activity: &Activity, scope: &Scope) -> Duration {
     let timeout = activity.arguments.get("timeout").map(|timeout| scope.fill(timeout));
     let seconds = match timeout {
-        // for connecting, and for answering
+        // a pair: connect timeout and read timeout
         Some(Value::List(both)) => both.iter().map(Value::as_f64).sum::<Option<f64>>(),
         Some(one) => one.as_f64(),
         None => None,
@@ -258,8 +280,8 @@ fn deadline(activity: &Activity, scope: &Scope) -> Duration {
 }
 
 impl ProbeSampler {
-    /// Begins a sample whenever one is due, until it is told to stop.
-    async fn keep_on(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
+    /// Starts each sample on schedule until `stop` is set.
+    async fn sample_until_stopped(self: Arc<Self>, began: Instant, mut stop: watch::Receiver<bool>) {
         let period = self.head.period;
         let mut under_way: JoinSet<()> = JoinSet::new();
         let mut number = 0_u64;
@@ -270,16 +292,16 @@ impl ProbeSampler {
                 _ = stop.wait_for(|stop| *stop) => break,
             }
             while under_way.try_join_next().is_some() {}
-            // slots that passed as a whole while this task was not waked
+            // slots that passed completely before this task was scheduled
             while due + period <= Instant::now() {
-                self.over(number, due, SlotResult::Missed);
+                self.finish_slot(number, due, SlotResult::Missed);
                 number += 1;
                 due += period;
             }
             if under_way.len() < IN_FLIGHT {
                 let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
             } else {
-                self.over(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
+                self.finish_slot(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
             }
             number += 1;
             due += period;
@@ -298,10 +320,10 @@ impl ProbeSampler {
                 SlotResult::Sampled(Some(due.elapsed()), outcome)
             }
         };
-        self.over(number, due, slot);
+        self.finish_slot(number, due, slot);
     }
 
-    fn over(&self, number: u64, due: Instant, slot: SlotResult) {
+    fn finish_slot(&self, number: u64, due: Instant, slot: SlotResult) {
         self.fold.lock().take(number, due, slot);
         self.over.send_modify(|over| *over += 1);
     }

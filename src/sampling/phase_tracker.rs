@@ -11,7 +11,7 @@ use crate::event::{ActivityId, RunEvent, RunPhase as Part};
 use crate::experiment::ActivityKind;
 use crate::series::SamplePhase;
 
-/// When each phase began. Shared by what watches the run and what samples.
+/// Start times of the phases, shared by the event watcher and the samplers.
 #[derive(Clone, Debug, Default)]
 pub struct PhaseTracker(Arc<Mutex<PhaseTimes>>);
 
@@ -20,12 +20,12 @@ struct PhaseTimes {
     baseline: Option<Instant>,
     fault: Option<Instant>,
     recovery: Option<Instant>,
-    /// Actions of the method that were begun and may not have been applied yet.
+    /// Started actions of the method; they may not be applied yet.
     actions: HashSet<ActivityId>,
 }
 
 impl PhaseTracker {
-    /// The phase at a moment; none before the baseline.
+    /// Returns the phase at a time; `None` before the baseline.
     pub(super) fn at(&self, moment: Instant) -> Option<SamplePhase> {
         let marks = self.0.lock();
         let since = |mark: Option<Instant>| mark.is_some_and(|mark| mark <= moment);
@@ -40,8 +40,7 @@ impl PhaseTracker {
         }
     }
 
-    /// From when to when a phase lasted, or lasts until `end`; none where it was not reached. A phase that the next
-    /// one overtook is not reached.
+    /// Returns the start and the end of a phase, at most `end`; `None` if the run did not reach the phase.
     pub(super) fn span(&self, phase: SamplePhase, end: Instant) -> Option<(Instant, Instant)> {
         let marks = self.0.lock();
         let next = |mark: Option<Instant>| mark.unwrap_or(end).min(end);
@@ -55,7 +54,7 @@ impl PhaseTracker {
     }
 
     /// Marks the start of the baseline.
-    pub(super) fn settled(&self) {
+    pub(super) fn begin_baseline(&self) {
         self.0.lock().baseline.get_or_insert_with(Instant::now);
     }
 
@@ -65,8 +64,8 @@ impl PhaseTracker {
         self.0.lock().fault.get_or_insert_with(Instant::now);
     }
 
-    /// Whatever was done is over: what follows is recovery, where anything was done.
-    pub(super) fn over(&self) {
+    /// Marks the start of the recovery, if there was a fault.
+    pub(super) fn end_fault(&self) {
         let mut marks = self.0.lock();
         if marks.fault.is_some() {
             marks.recovery.get_or_insert_with(Instant::now);
@@ -80,15 +79,15 @@ impl PhaseTracker {
             {
                 self.0.lock().actions.insert(started.id);
             }
-            // the last thing that is told before an action is applied
+            // the last event before an action is applied
             RunEvent::TargetsRecorded { id, .. } => {
                 let mut marks = self.0.lock();
                 if marks.actions.contains(id) {
                     marks.fault.get_or_insert_with(Instant::now);
                 }
             }
-            // by then the hypothesis was looked at after the method
-            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.over(),
+            // the check of the hypothesis after the method is over
+            RunEvent::RollbacksDecided { .. } | RunEvent::RunFinished { .. } => self.end_fault(),
             _ => {}
         }
     }

@@ -149,8 +149,9 @@ fn only_safe_or_named_probes_are_sampled() {
     );
     assert!(names(&[]).is_empty());
     let refused = Chaos::new();
-    let said = "there is no probe 'other' in the hypothesis to sample; its probes: get, post, process";
-    refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(said);
+    let error = "invalid --sample-probe 'other': expected a probe of the hypothesis";
+    let finished = refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(error);
+    finished.says("choose one of: get, post, process");
     assert!(!refused.path("journal.json").exists());
     let dry = Chaos::new();
     dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("dry runs are not sampled");
@@ -250,15 +251,16 @@ fn sampling_without_effect_causes_warning() {
     let chaos = Chaos::new();
     let steady = json!({"type": "probe", "name": "steady", "tolerance": 0,
         "provider": {"type": "process", "path": "true"}});
-    let nothing = "Warning: nothing is sampled: no probe of the steady state only looks";
+    let nothing = "Warning: no probe is sampled: the hypothesis has no read-only HTTP or Kubernetes probe";
     let finished = chaos.experiment(&experiment(&[steady], &json!([])), ["--sample"]).exits(0).says(nothing);
-    assert!(!finished.stderr.contains("baseline is taken"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("measuring the baseline"), "{}", finished.stderr);
     chaos
         .run(["run", "--sample", "100ms", "experiment.json"])
         .exits(3)
         .says("write the period as --sample=100ms");
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let asked = experiment(&[probe("asked", &server.url("/"), &json!(200))], &json!([]));
-    let short = "--settle of 0.2 s is too short for 10 good samples in a row, one every 0.1 s: it takes more than 0.9 s";
+    let short =
+        "--settle 0.2 s is too short: 10 consecutive successful samples every 0.1 s take more than 0.9 s";
     chaos.experiment(&asked, ["--sample", "--settle", "200ms", "--recovery", "2s"]).exits(0).says(short);
 }

@@ -191,7 +191,7 @@ fn secrets_in_safeguards_are_masked() {
         let whole = with(experiment(&json!([])), &json!({"controls": [control]}));
         let finished = safe.leaks_nothing(whole, 9);
         let reason = &finished.json()["kubectl-chaos"]["reason"];
-        assert!(reason.as_str().is_some_and(|text| text.contains("the safeguard 'guard ***' ")), "{reason}");
+        assert!(reason.as_str().is_some_and(|text| text.contains("safeguard 'guard ***' ")), "{reason}");
     };
     check(json!(1), sh(SHOUT));
     check(json!("${from_vault}"), sh(SHOUT));

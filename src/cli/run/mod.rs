@@ -25,7 +25,7 @@ use crate::event::{RunStatus, Signal};
 use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
 use crate::journal::{Journal, Keyword, OutputContext, Record, RunDocument, Strictness, answer, judge};
-use crate::sampling::{PhaseTracker, Sampling, sampled};
+use crate::sampling::{PhaseTracker, Sampling, select_probes};
 use crate::series::Series;
 use crate::substitution::Scope;
 use crate::value::Value;
@@ -242,14 +242,13 @@ async fn execute(
         Some(sampled) => {
             let sampling =
                 Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
-                    .map_err(|error| CliError::new(ErrorCode::UsageInvalid, error.to_string()))
                     .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
             ready.journal.sampled(run_with_sampling(terminal, &engine, sampling).await);
         }
     }
     drop(forwarder);
     drop(live);
-    let signal = engine.handle().signal_so_far();
+    let signal = engine.handle().first_signal();
     let finished = finish(session, ready, signal, events.and_then(EventsFile::error));
     notify(session, surroundings, &finished.journal).await;
     Ok(finished)
@@ -261,7 +260,7 @@ fn can_be_sampled(terminal: &Terminal, args: &RunArgs, experiment: &Experiment) 
         terminal.say(&ConsoleLine::note(LineLevel::Warning, "dry runs are not sampled"));
         return false;
     }
-    sampled(experiment, &args.sampling.sample_probes).is_ok_and(|sampled| !sampled.is_empty())
+    select_probes(experiment, &args.sampling.sample_probes).is_ok_and(|sampled| !sampled.is_empty())
 }
 
 /// Runs the experiment while sampling: the baseline first, the recovery afterwards.
@@ -270,14 +269,14 @@ async fn run_with_sampling(terminal: &Terminal, engine: &Arc<Engine>, sampling: 
     let note = |text: &str| terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     note("sampling: measuring the baseline before the run");
     tokio::select! {
-        () = sampling.baseline() => {}
-        _ = handle.signalled() => {}
+        () = sampling.measure_baseline() => {}
+        _ = handle.wait_for_signal() => {}
     }
     let state = engine.run().await;
     let interrupted = async {
         // an interrupted run is not sampled further
         if state.status != Some(RunStatus::Interrupted) {
-            let signal = handle.signalled().await;
+            let signal = handle.wait_for_signal().await;
             note(&format!("sampling: stopped by {signal}; earlier samples are kept"));
         }
     };
@@ -285,7 +284,7 @@ async fn run_with_sampling(terminal: &Terminal, engine: &Arc<Engine>, sampling: 
     let is_interrupted = tokio::select! {
         biased;
         () = &mut interrupted => true,
-        () = sampling.recovery() => false,
+        () = sampling.wait_for_recovery() => false,
     };
     let samples = if is_interrupted {
         sampling.finish(std::future::ready(())).await
@@ -307,9 +306,7 @@ async fn configured(
     plain: bool,
 ) -> Result<Scope, CliError> {
     let RunContext { variables, environment, providers, .. } = surroundings;
-    let configured = configure(experiment, variables, environment, providers, bus, plain).await;
-    let configured =
-        configured.map_err(|error| CliError::new(ErrorCode::VariablesInvalid, error.to_string()))?;
+    let configured = configure(experiment, variables, environment, providers, bus, plain).await?;
     for warning in configured.warnings {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }

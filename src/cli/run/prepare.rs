@@ -28,7 +28,7 @@ use crate::experiment::{
 use crate::http_client;
 use crate::journal::{ClusterInfo, JournalHeader};
 use crate::k8s;
-use crate::sampling::{doubts, sampled};
+use crate::sampling::{sampling_warnings, select_probes};
 use crate::source;
 use crate::substitution::Scope;
 use crate::value::Map;
@@ -95,14 +95,13 @@ pub(super) async fn opened(
         let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
         terminal.say(&ConsoleLine::new(LineLevel::Warning, text));
     }
-    let rejected = |code, error: String| RejectedRun::new(terminal, "validation", CliError::new(code, error));
-    let plan = engine::plan(&experiment, settings, &strategy_overrides(args))
-        .map_err(|error| rejected(ErrorCode::ExperimentInvalid, error.to_string()))?;
-    let sampled = sampled(&experiment, &args.sampling.sample_probes)
-        .map_err(|error| rejected(ErrorCode::UsageInvalid, error.to_string()))?;
+    let plan = engine::resolve_strategies(&experiment, settings, &strategy_overrides(args))
+        .map_err(|error| RejectedRun::new(terminal, "validation", error))?;
+    let sampled = select_probes(&experiment, &args.sampling.sample_probes)
+        .map_err(|error| RejectedRun::new(terminal, "validation", error))?;
     // a trial shows the warnings once for all its runs
     if let Some(options) = args.sampling.options().filter(|_| args.dry.is_none() && !args.silent) {
-        for warning in doubts(&sampled, &options) {
+        for warning in sampling_warnings(&sampled, &options) {
             terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
         }
     }

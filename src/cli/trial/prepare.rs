@@ -15,7 +15,7 @@ use crate::experiment::configuration::{is_dynamic, resolve_configuration, undecl
 use crate::experiment::{Experiment, hash_experiment};
 use crate::k8s;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
-use crate::sampling::{doubts, sampled};
+use crate::sampling::{sampling_warnings, select_probes};
 use crate::source;
 use crate::substitution::Scope;
 use crate::trial::manifest::{Manifest, referenced_namespaces};
@@ -44,10 +44,6 @@ fn invalid(error: impl Into<String>) -> CliError {
     CliError::new(ErrorCode::ExperimentInvalid, error)
 }
 
-fn usage(error: impl Into<String>) -> CliError {
-    CliError::new(ErrorCode::UsageInvalid, error)
-}
-
 /// Reads the experiment and the manifests.
 pub(super) async fn read_inputs(
     session: &CommandContext,
@@ -63,10 +59,10 @@ pub(super) async fn read_inputs(
         return Err(invalid(format!("experiment '{}' is invalid", args.source)));
     }
     let experiment = Experiment::read(&document).map_err(|diagnostic| invalid(diagnostic.to_string()))?;
-    let sampled = sampled(&experiment, &args.sampling.sample_probes).map_err(usage)?;
+    let sampled = select_probes(&experiment, &args.sampling.sample_probes)?;
     // runs of a trial are always sampled
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };
-    let doubts = options.options().map(|options| doubts(&sampled, &options)).unwrap_or_default();
+    let doubts = options.options().map(|options| sampling_warnings(&sampled, &options)).unwrap_or_default();
     for warning in doubts.into_iter().chain(undeclared_warnings(&experiment, &context.variables)) {
         session.terminal.say(&ConsoleLine::note(LineLevel::Warning, warning));
     }

@@ -150,7 +150,7 @@ fn judge_with_several_causes_returns_most_serious() {
     check(interrupted(Interrupt::signal(Signal::Int, true)), true, Interrupted, "received SIGINT");
     check(interrupted(Interrupt::signal(Signal::Usr2, true)), true, Interrupted, "received SIGUSR2");
     check(interrupted(Interrupt::control("guard", "too hot")), true, Stopped, "too hot");
-    check(interrupted(Interrupt::timeout(5.0)), true, Stopped, "the run took longer than 5 seconds");
+    check(interrupted(Interrupt::timeout(5.0)), true, Stopped, "the run exceeded its timeout of 5 seconds");
     let failing = |j: &mut Journal| {
         j.rollbacks = vec![entry("action", Some("succeeded")), entry("action", Some("failed"))];
     };

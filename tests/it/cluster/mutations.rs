@@ -55,7 +55,7 @@ fn fault_already_present_has_no_effect() {
         let experiment = with(experiment(&method), &more);
         chaos.experiment(&experiment, ["--kubeconfig", &config, "--effect-timeout", "2s"]).exits(code)
     };
-    run(json!([scale(2)]), json!({}), 5).says("it was so already");
+    run(json!([scale(2)]), json!({}), 5).says("already in the requested state");
     let allowed =
         json!([{"name": "kubectl-chaos", "activities": {"scale_deployment": {"allow-empty": true}}}]);
     run(json!([scale(2)]), json!({"extensions": allowed}), 0);

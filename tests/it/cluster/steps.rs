@@ -90,7 +90,7 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", &command]).current_dir(chaos.path("")).env("HOME", chaos.path(""));
     let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let told = "nothing was done, as its targets could not be written down";
+    let told = "not applied: cannot record its targets: cannot write journal ";
     let finished = finish(child).says(told);
     let [only] = &deletions(&api)[..] else { panic!("{:#?}\n{}", deletions(&api), finished.stderr) };
     assert!(only.ends_with("/second"), "{only}");
@@ -111,7 +111,7 @@ fn urgent_signal_skips_effect_confirmation() {
     let chaos = Chaos::new();
     let child = start(&chaos, &api, &json!([kill("action", "a=b"), hang("hang")]));
     signal(child.id(), Signal::USR2);
-    finish(child).exits(140).says("the run was ended before it was seen");
+    finish(child).exits(140).says("the run ended before the effect was observed");
 
     let chaos = Chaos::new();
     let behind = with(hang("behind"), &json!({"background": true}));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kubectl_chaos::config::{ProcessEnv, Settings};
 use kubectl_chaos::diagnostic::Severity;
-use kubectl_chaos::engine::{RunRules, StrategyOverrides, plan};
+use kubectl_chaos::engine::{RunRules, StrategyOverrides, resolve_strategies};
 use kubectl_chaos::experiment::configuration::Variables;
 use kubectl_chaos::experiment::configuration::undeclared_warnings;
 use kubectl_chaos::experiment::resolve::resolve;
@@ -244,7 +244,7 @@ fn experiments_of_any_shape_are_handled() {
                 return Ok(());
             }
         };
-        let _ = plan(&read, &Settings::default(), &StrategyOverrides::default());
+        let _ = resolve_strategies(&read, &Settings::default(), &StrategyOverrides::default());
         undeclared_warnings(&read, &variables);
         prop_assert_eq!(hash_experiment(&read.document), hash_experiment(&document.root.to_value()));
         let scope = Scope::new(map([("a", first.clone()), ("b", second.clone())]), read.secrets.clone());
