@@ -19,6 +19,7 @@ impl Arm {
     }
 
     /// Returns the other arm.
+    #[must_use]
     pub fn opposite(self) -> Self {
         match self {
             Self::Before => Self::After,

@@ -1,4 +1,4 @@
-//! Results of the statistical functions for many inputs, to compare with SciPy.
+//! Results of the statistical functions for many inputs, to compare with `SciPy`.
 
 use kubectl_chaos::rng::SeededRng;
 use kubectl_chaos::statistics::{

@@ -12,11 +12,9 @@ const PROGRAM: &str = "kubectl chaos";
 fn document() -> String {
     let mut root = Cli::command().bin_name(PROGRAM);
     root.build();
-    let mut text = format!(
-        "# Commands and options\n\nThis page is generated from the help of the program; a test compares them.\n\n\
+    let mut text = "# Commands and options\n\nThis page is generated from the help of the program; a test compares them.\n\n\
          - [Global options](#global-options)\n- [Cluster options](#cluster-options)\n- [Exit codes](#exit-codes)\n\n\
-         | command | description |\n|---|---|\n"
-    );
+         | command | description |\n|---|---|\n".to_string();
     for command in visible(&root) {
         let (name, about) = (command.get_name(), styled(command.get_about()));
         writeln!(text, "| [`{name}`](#{}) | {about} |", anchor(command)).unwrap();
@@ -61,7 +59,7 @@ fn add_command(text: &mut String, command: &Command, common_codes: &str) {
             headings.push(arg.get_help_heading());
         }
     }
-    headings.sort_by_key(|heading| heading.is_some());
+    headings.sort_by_key(Option::is_some);
     for heading in headings {
         if let Some(heading) = heading {
             write!(text, "\n{heading}:\n").unwrap();

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn breaker_opens_after_consecutive_failures() {
         let check = |events: &[(u64, char)], expected: BreakerState| {
-            assert_eq!(play(events).1, expected, "{events:?}")
+            assert_eq!(play(events).1, expected, "{events:?}");
         };
         check(&[], BreakerState::Closed { failures: 0 });
         check(&[(0, '-')], BreakerState::Closed { failures: 1 });

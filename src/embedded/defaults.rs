@@ -159,7 +159,7 @@ pub(super) fn validate(kind: &ApiResource, object: &Json) -> Vec<(String, String
     match kind.name.as_str() {
         "Pod" => validate_containers(spec, "spec", &mut faults),
         "Deployment" | "ReplicaSet" | "StatefulSet" if kind.group == "apps" => {
-            validate_workload(spec, &mut faults)
+            validate_workload(spec, &mut faults);
         }
         "Service" if items(&spec["ports"]).next().is_some() => {}
         "Service" if spec["clusterIP"] != "None" && spec["type"] != "ExternalName" => {

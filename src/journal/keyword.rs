@@ -86,7 +86,7 @@ impl<'de, T: Vocabulary> Deserialize<'de> for Keyword<T> {
         let word = String::deserialize(deserializer)?;
         Ok(match Self::parse(&word) {
             Self::Unknown(_) => Self::Unknown(word),
-            known => known,
+            known @ Self::Known(_) => known,
         })
     }
 }

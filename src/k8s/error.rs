@@ -123,7 +123,7 @@ impl Error {
     pub(super) fn transport(endpoint: Endpoint, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = Cause::new(error);
         let find = |matches: fn(&(dyn StdError + 'static)) -> bool| causes(source.0.as_ref()).any(matches);
-        if find(|cause| cause.is::<AuthError>()) {
+        if find(<dyn std::error::Error + 'static>::is::<AuthError>) {
             return Self::Login { endpoint, source };
         }
         // only these two are certain to come before the request
@@ -133,7 +133,7 @@ impl Error {
         if !find(is_connect) && !find(is_proxy_setup) {
             return Self::Broken { endpoint, source };
         }
-        if find(|cause| cause.is::<rustls::Error>()) {
+        if find(<dyn std::error::Error + 'static>::is::<rustls::Error>) {
             return Self::Tls { endpoint, source };
         }
         Self::Connect { endpoint, source }

@@ -87,7 +87,7 @@ fn render_without(summary: &ReportSummary, left_out: usize) -> String {
     match &summary.comparison {
         Some(comparison) if has(OptionalSection::Table) => write_metrics(comparison, &mut out),
         None if has(OptionalSection::Table) => {
-            summary.runs.iter().for_each(|run| write_probes(run, &mut out))
+            summary.runs.iter().for_each(|run| write_probes(run, &mut out));
         }
         _ => {}
     }

@@ -68,14 +68,14 @@ pub(super) fn collect_needed(
         let values = match resolve_configuration(declared, &run_context.variables.configuration, &get) {
             Ok(values) => values.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
             Err(reason) => {
-                all.unknown.push(reason.to_string());
+                all.unknown.push(reason.clone());
                 Map::new()
             }
         };
         let scope = Scope::new(values, Map::new());
         for activity in list_activities(experiment, &run_context.settings.controls) {
             let permissions = match resolve(&activity, &scope) {
-                Err(reason) => Err(UndeterminedPermissions::Unresolved(reason.to_string())),
+                Err(reason) => Err(UndeterminedPermissions::Unresolved(reason.clone())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
                 Ok(ResolvedActivity::Http(call)) => {

@@ -72,7 +72,7 @@ async fn find_programs(session: &CommandContext, this_program: &Path) -> Vec<Pat
             } else {
                 continue;
             };
-            matches.push(PathEntry { path, name: stem.to_owned(), identity: identity });
+            matches.push(PathEntry { path, name: stem.to_owned(), identity });
         }
     }
     matches
@@ -227,7 +227,7 @@ mod tests {
 
     fn program(path: &str, identity: ProgramIdentity) -> PathEntry {
         let name = path.rsplit('/').next().unwrap().to_owned();
-        PathEntry { path: PathBuf::from(path), name, identity: identity }
+        PathEntry { path: PathBuf::from(path), name, identity }
     }
 
     fn check(programs: &[PathEntry], expected: &[(CheckState, &str)]) {

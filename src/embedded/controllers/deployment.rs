@@ -159,7 +159,7 @@ impl EmbeddedCluster {
             put(
                 set,
                 &[(REVISION_ANNOTATION, revision), (DESIRED_ANNOTATION, desired), (MAX_ANNOTATION, most)],
-            )
+            );
         });
         self.modify_object(deployment, |deployment| put(deployment, &[(REVISION_ANNOTATION, revision)]));
     }
@@ -227,7 +227,7 @@ impl EmbeddedCluster {
         self.api.modify(key, |deployment| deployment["status"] = status);
     }
 
-    /// Deletes old empty ReplicaSets beyond the revision history limit.
+    /// Deletes old empty `ReplicaSet`s beyond the revision history limit.
     fn delete_old_replica_sets(&self, deployment: &Json, old: &[Arc<Json>]) {
         let empty: Vec<&Arc<Json>> = old
             .iter()

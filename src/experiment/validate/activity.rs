@@ -271,7 +271,7 @@ impl<'a> Validator<'a> {
             let at = child_pointer(at, key);
             match &part.kind {
                 _ if kind == ProviderKind::Process => {
-                    self.check_placeholders(part, &at, PlaceholderConsumer::Shell)
+                    self.check_placeholders(part, &at, PlaceholderConsumer::Shell);
                 }
                 SpannedKind::Map(entries) if kind == ProviderKind::Python => {
                     for (name, entry) in entries {
