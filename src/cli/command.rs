@@ -49,7 +49,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<RunArgs>),
-    /// Run an experiment or a trial in CI, restricted to disposable clusters
+    /// Run an experiment or a trial in CI, with safe limits for pull requests and clusters
     Ci(Box<Ci>),
     /// Compare two sets of runs of one experiment
     Compare(CompareArgs),

@@ -21,10 +21,10 @@ pub(super) struct ConnectionArgs {
     /// Kubeconfig context to use
     #[arg(long, global = true, value_name = "NAME")]
     context: Option<String>,
-    /// Kubeconfig cluster to use
+    /// Kubeconfig cluster to use instead of the one of the context
     #[arg(long, global = true, value_name = "NAME")]
     cluster: Option<String>,
-    /// Kubeconfig user to use
+    /// Kubeconfig user to use instead of the one of the context
     #[arg(long, global = true, value_name = "NAME")]
     user: Option<String>,
     /// Namespace of activities that name none [default: the context's namespace]
@@ -81,7 +81,7 @@ pub(super) struct ConnectionArgs {
     /// Send requests for HOST:PORT to the Service NAME[.NAMESPACE].svc[:PORT]. Repeatable
     #[arg(long, global = true, value_name = "HOST:PORT=SERVICE")]
     connect_to: Vec<ServiceAlias>,
-    /// Seed for random choices
+    /// Seed for random choices, to repeat a run
     #[arg(long, global = true, value_name = "NUMBER", value_parser = integer_in(0..=u64::MAX))]
     seed: Option<u64>,
     /// Allowed contexts, if they are restricted.

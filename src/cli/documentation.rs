@@ -25,7 +25,7 @@ fn document() -> String {
         write!(text, "\n## {heading}\n\n{}", option_table(args)).unwrap();
     }
     let codes = styled(root.get_after_help());
-    write!(text, "\n## Exit codes\n\nOf `run`, `trial` and `ci`:\n\n```text\n{codes}\n```\n").unwrap();
+    write!(text, "\n## Exit codes\n\n```text\n{codes}\n```\n").unwrap();
     for command in visible(&root) {
         add_command(&mut text, command, &codes);
     }

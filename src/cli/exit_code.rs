@@ -7,10 +7,11 @@ use super::shared_args::ExitCodeStyle;
 
 /// Exit codes of runs, as the help shows them.
 pub(super) const EXIT_CODE_HELP: &str = "\
-Exit codes (by precedence; 2, 3 and 4 guarantee that nothing was changed):
+Exit codes of `run`, by precedence; 2, 3 and 4 guarantee that nothing was changed
+(other commands: see their --help):
   2    the command line is invalid
   3    the experiment is invalid or cannot be read
-  4    the cluster is unreachable or denies a request
+  4    the cluster is unreachable, or rejects the connection before the run
   6    a rollback is incomplete
   130  interrupted by SIGINT (143 by SIGTERM, 129 by SIGHUP)
   9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
@@ -18,7 +19,7 @@ Exit codes (by precedence; 2, 3 and 4 guarantee that nothing was changed):
   8    the steady state was not met, or could not be measured, before the method
   1    deviated: the steady state was not met during or after the method
   7    a journal or another file could not be written
-  0    the steady state was met and every action took effect";
+  0    none of these: the steady state, if checked, was met";
 
 /// Result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

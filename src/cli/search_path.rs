@@ -75,8 +75,11 @@ pub(super) fn distrusted(program: &Path) -> Option<&'static str> {
     if !dir.is_absolute() || dir.canonicalize().ok() == here {
         return Some("it is in the current directory");
     }
-    let open = [dir, real.parent().unwrap_or(dir), &real];
-    open.into_iter().any(is_open).then_some("it is world-writable")
+    if is_open(&real) {
+        return Some("it is world-writable");
+    }
+    let dirs = [dir, real.parent().unwrap_or(dir)];
+    dirs.into_iter().any(is_open).then_some("its directory is world-writable")
 }
 
 /// Returns whether a file or directory is world-writable.
@@ -136,12 +139,12 @@ mod tests {
         assert_eq!(distrusted(&program), Some("it is world-writable"));
         mode(&program, 0o755);
         mode(dir.path(), 0o1777);
-        assert_eq!(distrusted(&program), Some("it is world-writable"));
+        assert_eq!(distrusted(&program), Some("its directory is world-writable"));
         // so is a link to it
         let other = tempfile::tempdir().unwrap();
         mode(other.path(), 0o755);
         std::os::unix::fs::symlink(&program, other.path().join("link")).unwrap();
-        assert_eq!(distrusted(&other.path().join("link")), Some("it is world-writable"));
+        assert_eq!(distrusted(&other.path().join("link")), Some("its directory is world-writable"));
         assert_eq!(distrusted(Path::new("Cargo.toml")), Some("it is in the current directory"));
         let here = std::env::current_dir().unwrap().join("Cargo.toml");
         assert_eq!(distrusted(&here), Some("it is in the current directory"));

@@ -108,8 +108,8 @@ pub(super) struct VariableArgs {
     /// Override a declared configuration entry; types: str, int, float, bytes, bool, json. Repeatable
     #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = parse_variable)]
     pub(super) variables: Vec<(String, Value)>,
-    /// Read configuration and secrets (.json, .yaml) or KEY=VALUE lines (any other extension) from this file.
-    /// Repeatable
+    /// Read configuration and secrets from this .json or .yaml file or, with any other extension, environment
+    /// variables as NAME=VALUE lines. Repeatable
     #[arg(long = "var-file", value_name = "FILE", value_parser = existing_path)]
     pub(super) variable_files: Vec<PathBuf>,
 }
@@ -117,7 +117,8 @@ pub(super) struct VariableArgs {
 /// How the probes of the steady state are sampled during a run.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SamplingArgs {
-    /// Sample steady-state probes during the run [default period: 100ms for HTTP GET and HEAD, 1s for cluster probes]
+    /// Sample steady-state probes during the run; other HTTP methods and processes only with --sample-probe [default
+    /// period: 100ms for HTTP GET and HEAD, 1s for cluster probes]
     #[arg(long, value_name = "PERIOD", num_args = 0..=1, require_equals = true, value_parser = parse_sampling_period, help_heading = "Sampling")]
     pub(super) sample: Option<Option<Duration>>,
     /// Sample only this probe, of any kind. Repeatable [default: all read-only probes]

@@ -1,5 +1,6 @@
 //! Formats comparisons. All reports share these texts.
 
+use super::metrics::TOO_FEW_RUNS;
 use super::{
     AfterOutcome, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
     MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
@@ -259,8 +260,17 @@ impl MetricResult {
         }
     }
 
+    /// Returns whether the metric cannot be significant with these runs.
+    pub fn has_too_few_runs(&self) -> bool {
+        self.result == MetricVerdict::NotSignificant
+            && self.reason.as_ref().is_some_and(|reason| reason.starts_with(TOO_FEW_RUNS))
+    }
+
     /// Formats the result: `better`, `not significant`, `not compared: too few successes`.
     pub fn format_result(&self) -> String {
+        if self.has_too_few_runs() {
+            return self.reason.clone().unwrap_or_default();
+        }
         let name = match self.result {
             MetricVerdict::Better => "better",
             MetricVerdict::Worse => "worse",

@@ -14,6 +14,8 @@ use crate::text::pluralize;
 /// The good samples per run that a 95th percentile needs.
 const MIN_SAMPLES_FOR_P95: u64 = 100;
 const MIN_SAMPLES_FOR_P99: u64 = 1000;
+/// The beginning of the reason of a metric that cannot be significant with these runs.
+pub(super) const TOO_FEW_RUNS: &str = "too few runs to compare";
 /// The runs per arm that an interval needs.
 const MIN_RUNS_FOR_INTERVAL: usize = 4;
 /// The maximum number of sampled probes.
@@ -234,7 +236,7 @@ fn run_test(row: &mut MetricResult, rules: &MetricConfig) {
     row.interval = shift_interval(&before, &after, rules.splits, SIGNIFICANCE_LEVEL);
     if row.interval.is_none() {
         row.interval_note = Some(if censored > 0 {
-            format!("no 95 % interval: no recovery in {}", pluralize(censored, "run"))
+            format!("no 95 % interval: recovery not observed in {}", pluralize(censored, "run"))
         } else {
             "no 95 % interval from these values".to_owned()
         });
@@ -255,7 +257,7 @@ fn assign_results(rows: &mut [MetricResult]) {
             row.reason = if p <= SIGNIFICANCE_LEVEL {
                 Some("recovery window too short to decide against the margin".to_owned())
             } else if !can_differ(before, after, ps.len(), SIGNIFICANCE_LEVEL) && before.min(after) < needed {
-                Some(format!("needs {needed} runs per arm"))
+                Some(format!("{TOO_FEW_RUNS}: needs {needed} per arm"))
             } else {
                 None
             };

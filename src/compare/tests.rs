@@ -369,13 +369,13 @@ fn metric_shows_censored_values_and_missing_intervals() {
     let row = &found.metrics[1];
     assert_eq!(row.format_before(), "> 7.5 s (> 12, > 12, 3, 2)");
     assert_eq!(row.format_after(), "0 s (0, 0, 0, 0)");
-    assert_eq!(row.format_interval(), "no 95 % interval: no recovery in 2 runs");
+    assert_eq!(row.format_interval(), "no 95 % interval: recovery not observed in 2 runs");
     assert_eq!((row.difference, row.p), (None, Some(2.0 / 70.0)));
     assert_eq!(found.required_runs.unwrap().repeats, 5);
     let found = compared(&late[..3], &fine[..3]);
     assert_eq!(found.metrics[0].format_before(), "75 % (100, 50, 75)");
     assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 3 runs");
-    assert_eq!(found.metrics[0].format_result(), "not significant: needs 5 runs per arm");
+    assert_eq!(found.metrics[0].format_result(), "too few runs to compare: needs 5 per arm");
     assert_eq!(
         found.reason,
         "All 3 valid runs before held, and all 3 after held; too few runs for a significant metric."

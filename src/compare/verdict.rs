@@ -78,7 +78,7 @@ pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetai
                 format!("{}; {}", describe_outcomes(arms), describe_no_difference(arms, rows)),
             ),
             (true, true) => {
-                let least = format!("a verdict needs {MIN_RUNS_PER_ARM} valid runs per arm");
+                let least = format!("a verdict of unchanged needs {MIN_RUNS_PER_ARM} valid runs per arm");
                 (ComparisonVerdict::Inconclusive, format!("{}; {least}", describe_outcomes(arms)))
             }
         },
@@ -170,13 +170,13 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
     let why = match verdict {
         // the probability of such a clean split by chance is known for outcomes only
         ComparisonVerdict::Fixed | ComparisonVerdict::Broken => format!(
-            "with {MIN_RUNS_PER_ARM} valid runs per arm, chance alone gives this verdict in at most 3.1 % of comparisons"
+            "with at least {MIN_RUNS_PER_ARM} valid runs per arm, chance alone gives this verdict in at most 3.1 % of comparisons"
         ),
         ComparisonVerdict::Improved | ComparisonVerdict::Regressed => {
             format!("with {MIN_RUNS_PER_ARM} valid runs per arm, a single run cannot decide")
         }
         ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => {
-            format!("a verdict needs {MIN_RUNS_PER_ARM} valid runs per arm")
+            format!("a verdict of unchanged needs {MIN_RUNS_PER_ARM} valid runs per arm")
         }
     };
     let reason = rows.map_or_else(|| why.clone(), |rows| format!("{why}; {rows}"));

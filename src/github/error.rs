@@ -25,8 +25,10 @@ pub enum Error {
     },
     #[error("event file {} is larger than {maximum} bytes", .path.display())]
     LargeEvent { path: PathBuf, maximum: u64 },
-    #[error("cannot write {}", .path.display())]
+    #[error("cannot write the file of {variable}: {}", .path.display())]
     WriteFile {
+        /// The environment variable that names the file.
+        variable: &'static str,
         path: PathBuf,
         #[source]
         source: io::Error,

@@ -20,7 +20,11 @@ pub fn remaining_bytes(path: &Path) -> usize {
 
 /// Appends Markdown, separated from existing content.
 pub fn append(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |source: std::io::Error| Error::WriteFile { path: path.to_owned(), source };
+    let failed = |source: std::io::Error| Error::WriteFile {
+        variable: "GITHUB_STEP_SUMMARY",
+        path: path.to_owned(),
+        source,
+    };
     let mut file = std::fs::File::options().create(true).append(true).open(path).map_err(failed)?;
     let gap = if file.metadata().map_err(failed)?.len() > 0 { "\n\n" } else { "" };
     file.write_all(format!("{gap}{}\n", text.trim_end()).as_bytes()).map_err(failed)

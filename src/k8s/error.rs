@@ -238,7 +238,11 @@ impl ApiError {
     /// Returns what the user can do, in the imperative.
     pub fn hint(&self) -> Option<String> {
         match self.code {
-            401 => Some("log in again, or check the user with `kubectl config view --minify`".to_owned()),
+            401 => Some(
+                "the credentials were rejected (token expired?): log in again, or check the user with `kubectl \
+                 config view --minify`"
+                    .to_owned(),
+            ),
             403 => {
                 let scope = match &self.namespace {
                     Some(namespace) => format!("-n {namespace}"),
@@ -254,7 +258,7 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message(), self.code)
+        write!(f, "{} ({} {})", self.message(), self.code, self.phrase())
     }
 }
 
@@ -293,7 +297,7 @@ mod tests {
         assert_eq!(error(404).code(), ErrorCode::ClusterNotFound);
         assert_eq!(error(409).code(), ErrorCode::ClusterConflict);
         assert_eq!(error(500).code(), ErrorCode::ClusterApi);
-        let expected = "no (403); check the permission with `kubectl auth can-i list pods -n shop`";
+        let expected = "no (403 Forbidden); check the permission with `kubectl auth can-i list pods -n shop`";
         assert_eq!(error(403).summary(), expected);
     }
 }

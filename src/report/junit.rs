@@ -177,6 +177,9 @@ impl CaseCollector {
             MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
                 CaseOutcome::Passed
             }
+            MetricVerdict::NotSignificant if row.has_too_few_runs() => {
+                CaseOutcome::Skipped("too few runs to compare")
+            }
             MetricVerdict::NotSignificant => CaseOutcome::Skipped("not significant"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };

@@ -164,7 +164,9 @@ fn write_reason(summary: &ReportSummary, out: &mut String) {
     if let Some(comparison) = &summary.comparison {
         let _ = write!(out, "\n{}\n", escape_inline(&comparison.format_counts()));
         if comparison.is_unreplicated() {
-            out.push_str("\nFewer than 3 runs per arm: this shows what can happen, not how often.\n");
+            out.push_str(
+                "\nSeen once: with fewer than 3 valid runs in an arm, this shows what can happen, not how often.\n",
+            );
         }
         if let Some(needed) = &comparison.required_runs {
             let _ = write!(out, "\n{}\n", escape_inline(&needed.reason));
@@ -376,7 +378,7 @@ mod tests {
             whole.starts_with(said) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
             "{whole}"
         );
-        assert!(!whole.contains("Fewer than 3 runs"), "{whole}");
+        assert!(!whole.contains("fewer than 3 valid runs"), "{whole}");
         for limit in [whole.len() - 1, 300] {
             let text = render(&summary, limit);
             assert!(

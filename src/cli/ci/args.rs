@@ -45,7 +45,7 @@ pub(in crate::cli) struct Ci {
     /// Manifests to apply first to the embedded cluster of a single run. Repeatable
     #[arg(long, value_name = "DIR")]
     pub(super) apply: Vec<String>,
-    /// Deploy a trial into an existing namespace
+    /// If namespaces cannot be created: deploy a trial into the existing --namespace; originals are backed up and restored
     #[arg(long)]
     pub(super) in_place: bool,
     /// Sample the steady state: true, false, or a period. A trial always samples
@@ -92,7 +92,8 @@ pub(super) struct CiVariables {
     /// Replace a declared configuration entry; types: str, int, float, bytes, bool, json. Repeatable
     #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = checked_variable)]
     pub(super) variables: Vec<String>,
-    /// Read configuration and secrets (.json, .yaml) or KEY=VALUE lines (any other extension) from this file. Repeatable
+    /// Read configuration and secrets from this .json or .yaml file or, with any other extension, environment
+    /// variables as NAME=VALUE lines. Repeatable
     #[arg(long = "var-file", value_name = "FILE", value_parser = checked_file)]
     pub(super) variable_files: Vec<String>,
 }

@@ -136,5 +136,6 @@ pub(super) fn append_outputs(file: &Path, pairs: &[(&str, String)]) -> Result<()
     use std::io::Write as _;
     let opened = std::fs::File::options().create(true).append(true).open(file);
     let written = opened.and_then(|mut opened| opened.write_all(format_outputs(pairs).as_bytes()));
-    written.map_err(|source| github::Error::WriteFile { path: file.to_owned(), source })
+    let variable = "GITHUB_OUTPUT";
+    written.map_err(|source| github::Error::WriteFile { variable, path: file.to_owned(), source })
 }

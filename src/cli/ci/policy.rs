@@ -81,6 +81,7 @@ pub(in crate::cli) fn context_allowlist(
         return ContextAllowlist::new(disposable, hint);
     }
     let patterns = allowed.iter().filter(|pattern| !pattern.is_empty()).cloned();
-    let hint = "use a cluster created by this job, --embedded, or --allow-context NAME";
+    let hint = "use a cluster created by this job or --embedded; only if this cluster is disposable: \
+                --allow-context NAME";
     ContextAllowlist::new(disposable.chain(patterns), hint)
 }

@@ -15,12 +15,12 @@ use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, c
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  the comparison has a verdict
+  0  compared
   1  the verdict is one of --fail-on
   2  the command line is invalid
   3  a journal cannot be read, or the runs cannot be compared
   7  a file could not be written
-  8  too few valid runs for a verdict";
+  8  inconclusive: too few valid runs";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
@@ -79,11 +79,11 @@ pub(super) enum FailOn {
     Fixed,
     /// Passed before, fails after.
     Broken,
-    /// A metric is better.
+    /// Same outcome, a metric is better.
     Improved,
-    /// A metric is worse.
+    /// Same outcome, a metric is worse.
     Regressed,
-    /// No difference.
+    /// Same outcome, no metric better or worse.
     Unchanged,
     /// No clear result.
     Inconclusive,

@@ -83,7 +83,7 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     }
     let done = sanitize(&format!("{done} {}", path.display()));
     Ok(format!(
-        "{done}\nkubectl 1.26+ now completes `{}` (requires kubectl's own shell completion)\n",
+        "{done}\nkubectl 1.26+ completes `{}` if its own completion is set up: kubectl completion --help\n",
         session.shown
     ))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check_result::CheckResult;
 use super::programs::parse_minor;
 use crate::config::ProcessEnv;
-use crate::error_code::message_chain;
+use crate::error_code::{Coded as _, message_chain};
 use crate::k8s;
 use crate::k8s::{
     ApiRequest, ClusterClient, ConnectionFlags, KubeconfigSource, NAMESPACES, connect, kubeconfigs,
@@ -94,10 +94,12 @@ fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResul
 /// Reports that no cluster is configured, or that the context does not exist.
 fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
     let hint = if has_files {
-        "select a context with --context, or permanently: kubectl config use-context NAME"
+        let choice = error.hint().unwrap_or_else(|| "select a context with --context".to_owned());
+        format!("{choice}; to select one permanently: kubectl config use-context NAME")
     } else {
         "pass a kubeconfig with --kubeconfig or KUBECONFIG; demo, --embedded, and experiments without cluster \
          activities need none"
+            .to_owned()
     };
     let check = if has_files { "context" } else { "cluster" };
     CheckResult { unreachable: !has_files, ..CheckResult::error(check, message_chain(error), hint) }

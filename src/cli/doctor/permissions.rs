@@ -144,7 +144,8 @@ pub(super) async fn check_needed(cluster: &ClusterClient, needed: &NeededPermiss
             Ok((false, reason)) => {
                 missing += 1;
                 let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let hint = "ask your cluster administrator; `doctor EXPERIMENT --role` writes a role with all permissions";
+                let hint = "ask your cluster administrator; `doctor EXPERIMENT --role` writes a role with exactly the \
+                            permissions this experiment needs";
                 findings.push(CheckResult::error(CHECK, format!("not allowed: {permission}{reason}"), hint));
             }
             Err(failure) => {

@@ -82,7 +82,7 @@ pub(super) enum CommentWhen {
     Always,
     /// On pull requests, if the result differs from the existing comment
     OnChange,
-    /// On pull requests, if the result is a failure or a comment exists
+    /// On pull requests, if the result is a failure, or to correct an existing comment
     OnFailure,
     /// Never
     Never,

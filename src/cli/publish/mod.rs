@@ -135,7 +135,8 @@ impl PublishContext<'_> {
         }
         if self.is_artifact {
             notes.push(
-                "computed from an artifact written by the pull request's own code; validated, not verified"
+                "computed from an artifact written by the pull request's own code; the format was checked, the \
+                 numbers cannot be verified"
                     .to_owned(),
             );
         } else if self.event.as_ref().is_ok_and(WorkflowEvent::is_untrusted) {
@@ -322,9 +323,15 @@ impl PublishContext<'_> {
                     }
                     PullRequestMatch::Several(count) => {
                         let message = format!(
-                            "{count} open pull requests of {repository} have their head at {location}"
+                            "{count} open pull requests of {repository} have their head at {location}; ambiguous"
                         );
-                        return Err(input(message));
+                        let error = input(message);
+                        // the workflow run of an artifact determines the pull request
+                        return Err(if self.is_artifact {
+                            error
+                        } else {
+                            error.with_hint("pass --pull-request N")
+                        });
                     }
                 }
             }
@@ -356,8 +363,8 @@ impl PublishContext<'_> {
                 info(format!("updated the comment on pull request #{number}: {address}"));
                 // an artifact can be published twice
                 if is_shared && !self.is_artifact {
-                    let text =
-                        "another job of this run already wrote this comment (matrix?); the last writer wins";
+                    let text = "this run already wrote this comment, perhaps from another job (matrix); the last \
+                                writer wins";
                     warn(self.session, text, Some("give each job its own comment-id (--comment-id)"));
                 }
                 Some(address)

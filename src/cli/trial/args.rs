@@ -17,14 +17,14 @@ use crate::cli::table::TableArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  the comparison has a verdict
+  0  compared
   1  the verdict is one of --fail-on
   2  the command line, a manifest or the output directory is invalid; nothing was created
   3  the experiment is invalid, or reaches outside the namespace of its run; nothing was created
   4  the cluster is unreachable, or refuses a request
   6  cleanup is incomplete: run `kubectl chaos recover`
   7  a file cannot be written
-  8  too few valid runs for a verdict
+  8  inconclusive: too few valid runs
   129, 130, 143  interrupted by a signal (SIGHUP, SIGINT, SIGTERM)";
 
 #[derive(Args, Clone, Debug)]
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Trial {
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     pub(super) embedded: bool,
-    /// Deploy into the existing --namespace; originals are backed up and restored
+    /// If namespaces cannot be created: deploy into the existing --namespace; originals are backed up and restored
     #[arg(long)]
     pub(super) in_place: bool,
     /// Time allowed for workloads to become ready; the run is void otherwise
@@ -115,8 +115,8 @@ pub(in crate::cli) struct Recover {
     /// Clean up only the trial that wrote this directory; does nothing if it left nothing
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "trial")]
     pub(super) from: Option<PathBuf>,
-    /// Also allow this context [default: only contexts that `ci` may use; always enforced for --from in a CI job].
-    /// Repeatable
+    /// Use only contexts that `ci` may use and those that match this pattern. Repeatable [default: any context; for
+    /// --from in a CI job: only those of `ci`]
     #[arg(long, value_name = "PATTERN")]
     pub(super) allow_context: Vec<String>,
     /// Skip the confirmation; required to change anything with -o json|yaml|name

@@ -119,14 +119,17 @@ impl Coded for RequestError {
             }
             RequestErrorKind::Locked => "unlock the conversation of the pull request",
             RequestErrorKind::Status(403) => {
-                "grant `permissions: pull-requests: write`; for forks and Dependabot publish with `on: workflow_run` \
-                 (docs/github.md)"
+                "grant `permissions: pull-requests: write`; for forks and Dependabot the token is always read-only: \
+                 publish with `on: workflow_run` (docs/github.md)"
             }
             RequestErrorKind::Status(404) => {
                 "check the pull-request number and that the token can read it (`permissions: pull-requests: write`)"
             }
             RequestErrorKind::Status(410) => "enable issues and comments for the repository",
-            RequestErrorKind::Status(422) => return None,
+            RequestErrorKind::Status(422) if self.method == "GET" => return None,
+            RequestErrorKind::Status(422) => {
+                "check the reason that GitHub gives; the comment was also rejected when shortened"
+            }
             RequestErrorKind::RateLimited => "run the job again later",
             RequestErrorKind::Status(status) if status >= 500 => {
                 "run the job again later; GitHub has a problem"

@@ -62,7 +62,9 @@ pub(in crate::k8s) enum RefusedCluster {
 fn describe_cluster(cluster: &RefusedCluster) -> String {
     match cluster {
         RefusedCluster::InCluster => "the cluster of this Pod is not allowed".to_owned(),
-        RefusedCluster::Server => "a cluster without a context is not allowed".to_owned(),
+        RefusedCluster::Server => {
+            "a cluster given by its address has no context name and is not allowed".to_owned()
+        }
         RefusedCluster::Context(name) => format!("context '{name}' is not allowed"),
     }
 }

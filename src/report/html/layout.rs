@@ -60,7 +60,9 @@ fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Ma
             (run_marks(comparison))
             p { (comparison.format_counts()) "." }
             @if comparison.is_unreplicated() {
-                p .note { "Fewer than 3 runs per arm: this shows what can happen, not how often." }
+                p .note {
+                    "Seen once: with fewer than 3 valid runs in an arm, this shows what can happen, not how often."
+                }
             }
             @if let Some(needed) = &comparison.required_runs { p .note { (replace_invisible(&needed.reason)) } }
             (run_timelines(summary))

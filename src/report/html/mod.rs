@@ -38,7 +38,7 @@ mod tests {
         let page = render(&comparison_with_confounder("x"));
         let (label, verdict) = (page.find("Confounder: "), page.find(r#"<p class="verdict">"#));
         assert!(label.is_some() && label < verdict, "{page}");
-        assert!(!page.contains("Fewer than 3 runs"), "{page}");
+        assert!(!page.contains("fewer than 3 valid runs"), "{page}");
     }
 
     /// Counts the tags, and the closing tags.

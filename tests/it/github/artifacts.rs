@@ -43,7 +43,7 @@ fn pull_request_is_found_by_head_of_workflow_run() {
             .body
             .contains("[run 77, attempt 2](https://git.example.com/shop/web/actions/runs/77/attempts/2)")
     );
-    assert!(comment.body.contains("validated, not verified"), "{}", comment.body);
+    assert!(comment.body.contains("the numbers cannot be verified"), "{}", comment.body);
     assert!(github.requests()[0].path.contains("head=eve%3Afix"), "{:?}", github.requests()[0].path);
 }
 

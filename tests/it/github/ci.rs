@@ -257,7 +257,7 @@ fn ci_allows_only_local_test_clusters_by_default() {
     may(&own(), &["prod"], &["--strict=false"], false, refused);
     // a server other than that of the context is another cluster
     may(&own(), &["kind-ci"], &["--cluster", "c"], false, "context 'c' is not allowed");
-    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "a cluster without a context");
+    may(&own(), &["kind-ci"], &["--server", "http://127.0.0.1:1"], false, "has no context name");
     let push = || Job::new("push", &json!({"ref": "refs/heads/main"}));
     may(&push(), &["prod"], &[], false, refused);
     may(&push(), &["prod"], &["--allow-context", "prod"], true, "");
@@ -326,7 +326,7 @@ fn experiment_cannot_select_another_cluster() {
         true,
         prod,
     );
-    let address = "a cluster without a context is not allowed";
+    let address = "a cluster given by its address has no context name and is not allowed";
     check(&keys(json!({"KUBERNETES_HOST": "SERVER"})), None, false, address);
     check(&touching(), Some(("KUBERNETES_HOST", "http://127.0.0.1:1")), false, address);
     // the allowed cluster may also be named
