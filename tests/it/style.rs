@@ -77,7 +77,7 @@ fn paths() -> Vec<PathBuf> {
     let is_searched = |path: &PathBuf| {
         let name = relative(path);
         // snapshots show what src says, some of it verbatim
-        let is_output = name.ends_with(".snap") || name.ends_with(".pyc");
+        let is_output = path.extension().is_some_and(|ending| ending == "snap" || ending == "pyc");
         !is_output && !EXEMPT.contains(&name.as_str())
     };
     FILES.iter().map(|file| root().join(file)).chain(all).filter(is_searched).collect()

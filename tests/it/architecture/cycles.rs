@@ -234,7 +234,7 @@ fn reachable<'a>(edges: &'a BTreeMap<Module, BTreeSet<Module>>, from: &Module) -
 }
 
 /// `engine/mod.rs` is `engine`, `engine/steps.rs` is `engine::steps`, `lib.rs` is the crate.
-fn module_of(path: &PathBuf) -> Module {
+fn module_of(path: &Path) -> Module {
     let mut module: Module =
         path.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
     if module.last().is_some_and(|last| last == "mod") || module == ["lib"] {
