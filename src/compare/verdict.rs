@@ -149,7 +149,7 @@ fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
     } else if count_compared(rows) == 0 {
         "no metric could be compared".to_owned()
     } else if required_runs_for_metrics(arms, rows).is_some() {
-        "too few runs for a significant metric".to_owned()
+        "too few runs to detect a difference in a metric".to_owned()
     } else {
         "no metric is better or worse".to_owned()
     }

@@ -210,7 +210,8 @@ fn missing_effect(journal: &Journal, action: &ActionRecord) -> Option<String> {
         Some(EffectState::Mismatch) => "did not take effect",
         _ => "has no observed effect",
     };
-    Some(format!("action '{name}' {what}: {}", effect.detail))
+    let detail = if effect.detail.is_empty() { String::new() } else { format!(": {}", effect.detail) };
+    Some(format!("action '{name}' {what}{detail}"))
 }
 
 #[cfg(test)]

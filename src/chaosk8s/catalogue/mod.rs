@@ -100,7 +100,7 @@ impl FunctionKind {
     /// Returns the type for messages.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Text => "a text",
+            Self::Text => "a string",
             Self::Integer => "an integer",
             Self::Boolean => "a boolean",
             Self::Mapping => "a mapping",

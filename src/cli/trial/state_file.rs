@@ -36,7 +36,7 @@ pub(super) enum StateError {
         #[source]
         source: io::Error,
     },
-    #[error("directory {} is not empty and not of a trial", .dir.display())]
+    #[error("directory {} is not empty and contains files that are not of a trial", .dir.display())]
     ForeignDirectory { dir: PathBuf },
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -204,7 +204,7 @@ fn foreign_output_folder_is_not_changed() {
     std::fs::create_dir(chaos.path("out")).unwrap();
     chaos.write("out/mine", "precious");
     let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
-    assert!(ended.stderr.contains("is not empty and not of a trial"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not empty and contains files that are not of a trial"), "{}", ended.stderr);
     assert_eq!(chaos.read("out/mine"), "precious");
 }
 
