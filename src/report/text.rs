@@ -26,7 +26,11 @@ fn write_run(run: &RunSummary, out: &mut String) {
         out.push('\n');
     };
     line(format!("{}: {}", run.label(), run.title));
-    line(format!("{}: {}", run.verdict, run.reason));
+    if run.reason.is_empty() {
+        line(run.verdict.clone());
+    } else {
+        line(format!("{}: {}", run.verdict, run.reason));
+    }
     let started = run.start.as_deref().map(|start| format!("started {start}"));
     let took = run.duration.map(|seconds| format!("took {}", format_seconds(seconds)));
     let known: Vec<String> = started.into_iter().chain(took).collect();

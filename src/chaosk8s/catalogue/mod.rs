@@ -105,8 +105,8 @@ impl FunctionKind {
             Self::Boolean => "a boolean",
             Self::Mapping => "a mapping",
             Self::List => "a list",
-            Self::TextOrList => "a text or a list",
-            Self::TextOrMapping => "a text or a mapping",
+            Self::TextOrList => "a string or a list",
+            Self::TextOrMapping => "a string or a mapping",
             Self::Object => "anything",
         }
     }

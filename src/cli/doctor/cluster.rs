@@ -119,8 +119,7 @@ fn connection_hint(code: Option<u16>, words: &str, environment: &ProcessEnv) -> 
         .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()));
     match code {
         Some(401) => {
-            return "log in again: the credentials were rejected; `kubectl config view --minify` shows the user"
-                .to_owned();
+            return "log in again; `kubectl config view --minify` shows the user".to_owned();
         }
         Some(403) => {
             return "authenticated but not authorized to read /version; check `kubectl auth whoami` and ask your \

@@ -77,10 +77,8 @@ impl<'a> Validator<'a> {
     }
 
     fn report_not_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
-        let message = format!(
-            "{what} must be a number of seconds, not {}: this would abort the run",
-            node.kind_name()
-        );
+        let message =
+            format!("{what} must be a number of seconds, not {}: this would abort the run", node.kind_name());
         let meant = node.as_text().and_then(parse_seconds);
         let fault = self.doubt(node, at, message);
         fault.hint = Some(match meant {
