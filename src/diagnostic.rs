@@ -88,6 +88,12 @@ impl Diagnostic {
         format!("{}{position}: {}", self.file, message.join(", "))
     }
 
+    /// Returns the hint, or what is expected if there is none.
+    pub fn advice(&self) -> Option<String> {
+        let expected = || self.expected.as_ref().map(|expected| format!("expected: {expected}"));
+        self.hint.clone().or_else(expected)
+    }
+
     /// Adds the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -51,8 +51,7 @@ impl CliError {
     pub(super) fn from_diagnostic(code: ErrorCode, diagnostic: &Diagnostic) -> Self {
         let is_named = diagnostic.position.is_none() && diagnostic.message.contains(&diagnostic.file);
         let message = if is_named { diagnostic.message.clone() } else { diagnostic.summary() };
-        let expected = || diagnostic.expected.as_ref().map(|expected| format!("expected: {expected}"));
-        Self { hint: diagnostic.hint.clone().or_else(expected), ..Self::new(code, message) }
+        Self { hint: diagnostic.advice(), ..Self::new(code, message) }
     }
 
     /// Replaces the exit status.

@@ -175,10 +175,14 @@ impl RunComparison {
 
     /// Formats the runs that held, with 95 % confidence intervals.
     ///
-    /// For example `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
+    /// For example `held in 0 of 3 valid runs before (95 % interval: 0 to 56 %), 3 of 3 after (95 % interval: 44 to
+    /// 100 %)`.
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
-            let limits = arm.format_held_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
+            let limits = arm
+                .format_held_interval()
+                .map(|limits| format!(" (95 % interval: {limits})"))
+                .unwrap_or_default();
             format!("{}{what}{limits}", arm.format_held())
         };
         let Arms { before, after } = &self.arms;

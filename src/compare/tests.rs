@@ -144,7 +144,7 @@ fn reason_states_run_counts() {
     assert_eq!(found.headline(), "fixed, seen once (after: holds)");
     assert_eq!(
         found.format_counts(),
-        "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
+        "held in 0 of 1 valid runs before (95 % interval: 0 to 79 %), 1 of 1 after (95 % interval: 21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
     // mixed outcomes are a result; an arm without a valid run is not
