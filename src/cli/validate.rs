@@ -179,7 +179,8 @@ fn text(file: &ValidatedFile) -> String {
 fn document(files: &[ValidatedFile]) -> Json {
     let file = |file: &ValidatedFile| {
         let error = |error: &Diagnostic| {
-            json!({"code": file.code(), "message": error.message, "hint": error.advice()})
+            let hint = error.advice();
+            json!({"code": file.code(), "message": error.message, "hint": hint})
         };
         json!({
             "source": file.source,

@@ -106,7 +106,7 @@ fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
 /// Reports that the cluster does not answer, or rejects the request.
 fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
     let hint = connection_hint(error.status(), &message_chain(error), environment);
-    CheckResult { unreachable: true, ..CheckResult::error("cluster", error.summary(), hint) }
+    CheckResult { unreachable: true, ..CheckResult::error("cluster", message_chain(error), hint) }
 }
 
 /// Returns the hint for a connection error.
@@ -119,7 +119,8 @@ fn connection_hint(code: Option<u16>, words: &str, environment: &ProcessEnv) -> 
         .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()));
     match code {
         Some(401) => {
-            return "log in again; `kubectl config view --minify` shows the user".to_owned();
+            return "log in again: the credentials were rejected; `kubectl config view --minify` shows the user"
+                .to_owned();
         }
         Some(403) => {
             return "authenticated but not authorized to read /version; check `kubectl auth whoami` and ask your \
@@ -183,7 +184,7 @@ async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
             let hint = connection_hint(Some(401), "", &ProcessEnv::default());
             Some(CheckResult {
                 unreachable: true,
-                ..CheckResult::error("credentials", error.summary(), hint)
+                ..CheckResult::error("credentials", message_chain(&error), hint)
             })
         }
         // working in a namespace does not require the permission to read it
