@@ -49,8 +49,13 @@ impl CliError {
 
     /// Creates an error from a diagnostic. A missing file is named only once.
     pub(super) fn from_diagnostic(code: ErrorCode, diagnostic: &Diagnostic) -> Self {
-        let is_named = diagnostic.position.is_none() && diagnostic.message.contains(&diagnostic.file);
-        let message = if is_named { diagnostic.message.clone() } else { diagnostic.summary() };
+        let Diagnostic { file, message, .. } = diagnostic;
+        let is_named = message.contains(&format!("\"{file}\"")) || message.contains(&format!("'{file}'"));
+        let message = if is_named && diagnostic.position.is_none() {
+            diagnostic.message.clone()
+        } else {
+            diagnostic.summary()
+        };
         Self { hint: diagnostic.advice(), ..Self::new(code, message) }
     }
 
