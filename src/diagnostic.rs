@@ -81,6 +81,19 @@ impl Diagnostic {
         self
     }
 
+    /// Returns position and message on one line, as a cause of another error: `file:line:column: message`.
+    pub fn summary(&self) -> String {
+        let position = self.position.map(|position| format!(":{position}")).unwrap_or_default();
+        let message: Vec<&str> = self.message.lines().map(str::trim).collect();
+        format!("{}{position}: {}", self.file, message.join(", "))
+    }
+
+    /// Returns the hint, or what is expected if there is none.
+    pub fn advice(&self) -> Option<String> {
+        let expected = || self.expected.as_ref().map(|expected| format!("expected: {expected}"));
+        self.hint.clone().or_else(expected)
+    }
+
     /// Adds the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -67,7 +67,7 @@ error_codes! {
     KubeconfigInvalid, "kubeconfig.invalid", "The kubeconfig cannot be read, or what it names does not exist.";
     PublishInput, "publish.input", "The results to publish, or the pull request to publish to, cannot be determined.";
     RecoverRefused, "recover.refused", "Recovery needs a confirmation, or a value it cannot verify.";
-    RunInterrupted, "run.interrupted", "A signal interrupted the program before the run began.";
+    RunInterrupted, "run.interrupted", "A signal interrupted the program before the run started.";
     SettingsInvalid, "settings.invalid", "The settings file cannot be read.";
     TrialCleanup, "trial.cleanup-incomplete", "A trial or a recovery cannot delete or restore everything.";
     TrialCluster, "trial.cluster", "The cluster does not allow the steps of a trial.";

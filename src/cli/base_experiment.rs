@@ -9,7 +9,7 @@ use crate::experiment::{hash_experiment, json, yaml};
 
 /// An experiment cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", .0.summary())]
 pub(super) struct UnreadableExperiment(Box<Diagnostic>);
 
 impl Coded for UnreadableExperiment {

@@ -55,7 +55,7 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Install kubectl plugin completion, or print a shell completion script
     Completion(CompletionArgs),
-    /// Run the complete demo: needs no cluster, installs nothing
+    /// Run a demo experiment before and after a fix; needs no cluster
     Demo(DemoArgs),
     /// List the functions for experiments, with their arguments and RBAC permissions
     Discover(DiscoverArgs),
@@ -72,7 +72,7 @@ pub(super) enum Command {
     Options,
     /// Publish results to GitHub: job summary, annotations and one pull-request comment
     Publish(Box<Publish>),
-    /// Delete and restore what killed trials left in the cluster
+    /// Clean up after killed trials: delete their objects, restore originals
     Recover(Recover),
     /// Render journals as text, JUnit XML, Markdown or HTML
     Report(RenderArgs),

@@ -30,7 +30,7 @@ pub(super) struct ConnectionArgs {
     /// Namespace of activities that name none [default: the context's namespace]
     #[arg(short, long, global = true, value_name = "NAME")]
     namespace: Option<String>,
-    /// Username to impersonate
+    /// Username to impersonate: a user or a service account
     #[arg(long = "as", global = true, value_name = "USER")]
     impersonate: Option<String>,
     /// Group to impersonate. Repeatable
@@ -39,7 +39,7 @@ pub(super) struct ConnectionArgs {
     /// UID to impersonate
     #[arg(long = "as-uid", global = true, value_name = "UID")]
     impersonate_uid: Option<String>,
-    /// Extra impersonation attributes. Repeatable
+    /// Extra impersonation attributes. Repeatable, also for the same key
     #[arg(long = "as-user-extra", global = true, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     impersonate_extra: Vec<(String, String)>,
     /// Time to wait before giving up on a single server request; 0 means no timeout
@@ -75,7 +75,7 @@ pub(super) struct ConnectionArgs {
     /// Allow actions without a selector to target everything
     #[arg(long, global = true)]
     allow_all: bool,
-    /// Route of HTTP requests to a Service, such as web.shop.svc
+    /// How HTTP requests reach a Service (such as web.shop.svc)
     #[arg(long, global = true, value_enum, value_name = "ROUTE", default_value_t = ServiceAccessArg::Auto)]
     service_access: ServiceAccessArg,
     /// Send requests for HOST:PORT to the Service NAME[.NAMESPACE].svc[:PORT]. Repeatable
@@ -92,7 +92,7 @@ pub(super) struct ConnectionArgs {
 /// Route to Services.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum ServiceAccessArg {
-    /// direct inside the cluster; from outside proxy if possible, else port-forward.
+    /// Direct inside the cluster; from outside proxy if possible, else port-forward.
     #[default]
     Auto,
     /// The proxy of the API server: plain GET requests only.

@@ -28,8 +28,8 @@ pub(super) enum EmbeddedCommand {
 /// `embedded serve`.
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeArgs {
-    /// Manifest file or directory (non-recursive) to apply first; repeatable
-    #[arg(long, value_name = "DIR")]
+    /// Manifest file or directory (non-recursive) to apply first. Repeatable
+    #[arg(long, value_name = "PATH")]
     apply: Vec<PathBuf>,
 }
 

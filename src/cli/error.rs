@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::exit_code::ExitStatus;
 use crate::console::ConsoleLine;
+use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode, message_chain};
 
 /// Error that ends a command.
@@ -44,6 +45,18 @@ impl CliError {
     /// Creates an error with the exit status that belongs to its code.
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status: default_status(code), code, message: message.into(), hint: None }
+    }
+
+    /// Creates an error from a diagnostic. A missing file is named only once.
+    pub(super) fn from_diagnostic(code: ErrorCode, diagnostic: &Diagnostic) -> Self {
+        let Diagnostic { file, message, .. } = diagnostic;
+        let is_named = message.contains(&format!("\"{file}\"")) || message.contains(&format!("'{file}'"));
+        let message = if is_named && diagnostic.position.is_none() {
+            diagnostic.message.clone()
+        } else {
+            diagnostic.summary()
+        };
+        Self { hint: diagnostic.advice(), ..Self::new(code, message) }
     }
 
     /// Replaces the exit status.

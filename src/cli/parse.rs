@@ -24,6 +24,11 @@ pub(super) fn parse_key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Parses `NAME=VALUE`; the name is not empty.
+pub(super) fn parse_annotation(text: &str) -> Result<(String, String), String> {
+    parse_key_value(text).map_err(|_| "expected NAME=VALUE".to_owned())
+}
+
 /// Parses the path of an existing file or directory.
 pub(super) fn existing_path(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);

@@ -51,8 +51,8 @@ impl RunContext {
         let single = args.variables.iter().cloned().collect();
         let (variables, skipped) = read_variables(&files, single, &mut environment);
         for diagnostic in skipped {
-            let message = format!("skipping a variable file: {diagnostic}");
-            session.terminal.say(&ConsoleLine::note(LineLevel::Error, message));
+            let message = format!("skipping variable file {}", diagnostic.summary());
+            session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
         }
         let mut connection = session.connection.clone();
         if let Some(kubeconfig) = embedded {

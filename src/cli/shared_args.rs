@@ -34,10 +34,10 @@ pub(super) struct GlobalArgs {
     /// Show debug lines, like -v 4
     #[arg(long, global = true, help_heading = "Global options")]
     pub(super) verbose: bool,
-    /// When to use colour
+    /// When to use color
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto, help_heading = "Global options")]
     pub(super) color: ColorMode,
-    /// Use no colour, like --color=never
+    /// Use no color, like --color=never
     #[arg(long, global = true, help_heading = "Global options")]
     pub(super) no_color: bool,
     /// Append log lines to this file
@@ -55,7 +55,7 @@ pub(super) struct GlobalArgs {
     /// Accepted for compatibility with the Chaos Toolkit: versions are never checked
     #[arg(long, global = true, hide = true)]
     pub(super) no_version_check: bool,
-    /// Set of exit codes
+    /// Exit codes to use
     #[arg(long, global = true, value_enum, value_name = "CODES", default_value_t = ExitCodeStyle::Precise, help_heading = "Global options")]
     pub(super) exit_code: ExitCodeStyle,
     /// Fail the run if an action fails or its effect is not observed; reject features that would be silently

@@ -178,8 +178,10 @@ fn text(file: &ValidatedFile) -> String {
 
 fn document(files: &[ValidatedFile]) -> Json {
     let file = |file: &ValidatedFile| {
-        let error =
-            |error: &Diagnostic| json!({"code": file.code(), "message": error.message, "hint": error.hint});
+        let error = |error: &Diagnostic| {
+            let hint = error.advice();
+            json!({"code": file.code(), "message": error.message, "hint": hint})
+        };
         json!({
             "source": file.source,
             "title": serde_json::to_value(&file.title).unwrap_or_default(),

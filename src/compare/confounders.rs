@@ -49,8 +49,11 @@ fn describe_factor(kind: ConfounderKind, aspects: &ObservedFactors) -> Option<Co
     let different = aspects.iter().filter(|(_, aspect)| is_different(aspect));
     if kind == ConfounderKind::Variables {
         // the values may be secret: the journal has only digests, which mean nothing to a reader
-        let names = join_first(different.map(|(name, _)| name.clone()).collect(), ", ");
-        return (!names.is_empty()).then(|| Confounder { kind, text: format!("values of {names} differ") });
+        let names: Vec<String> = different.map(|(name, _)| name.clone()).collect();
+        let noun = if names.len() == 1 { "variable" } else { "variables" };
+        let names = join_first(names, ", ");
+        return (!names.is_empty())
+            .then(|| Confounder { kind, text: format!("values of {noun} {names} differ") });
     }
     let different = different.map(|(what, aspect)| {
         format!("{what}: {} before, {} after", join_values(&aspect.before), join_values(&aspect.after))

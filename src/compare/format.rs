@@ -176,10 +176,14 @@ impl RunComparison {
 
     /// Formats the runs that held, with 95 % confidence intervals.
     ///
-    /// For example `held in 0 of 3 valid runs before (0 to 56 %), 3 of 3 after (44 to 100 %)`.
+    /// For example `held in 0 of 3 valid runs before (95 % interval: 0 to 56 %), 3 of 3 after (95 % interval: 44 to
+    /// 100 %)`.
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
-            let limits = arm.format_held_interval().map(|limits| format!(" ({limits})")).unwrap_or_default();
+            let limits = arm
+                .format_held_interval()
+                .map(|limits| format!(" (95 % interval: {limits})"))
+                .unwrap_or_default();
             format!("{}{what}{limits}", arm.format_held())
         };
         let Arms { before, after } = &self.arms;
@@ -251,12 +255,12 @@ impl MetricResult {
         }
     }
 
-    /// Formats the adjusted p value: `p = 0.008`; a dash if the metric was not compared.
+    /// Formats the adjusted p-value: `0.008`; a dash if the metric was not compared.
     pub fn format_p(&self) -> String {
         match self.p_adjusted {
             None => "–".to_owned(),
-            Some(p) if p < 0.001 => "p < 0.001".to_owned(),
-            Some(p) => format!("p = {}", format_significant(p)),
+            Some(p) if p < 0.001 => "< 0.001".to_owned(),
+            Some(p) => format_significant(p),
         }
     }
 
@@ -357,7 +361,7 @@ mod tests {
         assert_eq!(row.format_after(), "97.5 % (95 to 100)");
         assert_eq!(row.format_difference(), "+95 points");
         assert_eq!(row.format_interval(), "no 95 % interval from 3 runs");
-        assert_eq!((row.format_p().as_str(), row.format_result().as_str()), ("p = 0.036", "better"));
+        assert_eq!((row.format_p().as_str(), row.format_result().as_str()), ("0.036", "better"));
         row = MetricResult {
             metric: Metric::TimeToRecover,
             before: side(&[late, CensoredValue::default(), CensoredValue::exact(3.0)], late),
@@ -373,6 +377,6 @@ mod tests {
         assert_eq!((row.format_after().as_str(), row.format_after_median().as_str()), ("0.5 s", "0.5 s"));
         assert_eq!((row.format_difference().as_str(), row.format_interval().as_str()), ("–", "-3 to 0 s"));
         assert_eq!(row.format_result(), "not compared: too few");
-        assert_eq!(row.format_p(), "p < 0.001");
+        assert_eq!(row.format_p(), "< 0.001");
     }
 }

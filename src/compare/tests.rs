@@ -144,7 +144,7 @@ fn reason_states_run_counts() {
     assert_eq!(found.headline(), "fixed, seen once (after: holds)");
     assert_eq!(
         found.format_counts(),
-        "held in 0 of 1 valid runs before (0 to 79 %), 1 of 1 after (21 to 100 %)"
+        "held in 0 of 1 valid runs before (95 % interval: 0 to 79 %), 1 of 1 after (95 % interval: 21 to 100 %)"
     );
     assert!(!found.has_too_few_runs());
     // mixed outcomes are a result; an arm without a valid run is not
@@ -378,7 +378,7 @@ fn metric_shows_censored_values_and_missing_intervals() {
     assert_eq!(found.metrics[0].format_result(), "too few runs to compare: needs 5 per arm");
     assert_eq!(
         found.reason,
-        "All 3 valid runs before held, and all 3 after held; too few runs for a significant metric."
+        "All 3 valid runs before held, and all 3 after held; too few runs to detect a difference in a metric."
     );
     let found = compared(&late[..2], &fine);
     assert_eq!(found.metrics[0].format_interval(), "no 95 % interval from 2 and 4 runs");
@@ -506,11 +506,11 @@ fn confounders_are_listed() {
     let label = |text| [(ConfounderKind::Variables, text)];
     check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);
     check(given(json!({"url": "1"})), json!({}), &[]);
-    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("values of 'url' differ"));
+    check(given(json!({"url": "1"})), given(json!({"url": "2"})), &label("values of variable 'url' differ"));
     check(
         given(json!({"a": "1", "b": "1", "c": "1"})),
         given(json!({"a": "1", "b": "2"})),
-        &label("values of 'b', 'c' differ"),
+        &label("values of variables 'b', 'c' differ"),
     );
     let samples = |period: f64, route: &str| {
         let mut series = series("p", 1.0, None, 1.0);

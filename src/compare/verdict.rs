@@ -149,7 +149,7 @@ fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
     } else if count_compared(rows) == 0 {
         "no metric could be compared".to_owned()
     } else if required_runs_for_metrics(arms, rows).is_some() {
-        "too few runs for a significant metric".to_owned()
+        "too few runs to detect a difference in a metric".to_owned()
     } else {
         "no metric is better or worse".to_owned()
     }
@@ -159,13 +159,12 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
     let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
     let for_rows = required_runs_for_metrics(arms, rows)
         .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::Unchanged));
-    let rows = for_rows.map(|least| format!("with {least}, a metric can be significant"));
+    let rows = for_rows.map(|least| {
+        format!("at least {least} valid runs per arm are needed to detect a difference in a metric")
+    });
     if enough {
         let repeats = for_rows?;
-        return Some(RequiredRuns {
-            repeats,
-            reason: to_sentence(&rows.map(|why| format!("valid runs per arm: {why}"))?),
-        });
+        return Some(RequiredRuns { repeats, reason: to_sentence(&rows?) });
     }
     let why = match verdict {
         // the probability of such a clean split by chance is known for outcomes only

@@ -333,7 +333,7 @@ impl Engine {
                 self.watched.lock().spawn(async move {
                     let (state, detail) = tokio::select! {
                         seen = tokio::time::timeout(limit, watch) => seen.unwrap_or_else(|_| {
-                            (EffectState::Unknown, format!("not observed within {} seconds", limit.as_secs_f64()))
+                            (EffectState::Unknown, format!("no confirmation within {} s", limit.as_secs_f64()))
                         }),
                         _ = given_up.wait_for(|given_up| *given_up) => {
                             (EffectState::Unknown, "the run ended before the effect was observed".to_owned())

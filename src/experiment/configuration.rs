@@ -239,14 +239,14 @@ pub fn undeclared_warnings(experiment: &Experiment, variables: &Variables) -> Ve
     let configuration =
         variables.configuration.keys().filter(|key| !experiment.configuration.contains_key(*key));
     let secrets = variables.secrets.keys().filter(|key| !experiment.secrets.contains_key(*key));
-    let warning = |section: &str, key: &String, declared: &Map| {
+    let warning = |section: &str, verb: &str, key: &String, declared: &Map| {
         let hint = suggestion(key, declared.keys().map(String::as_str));
         let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-        format!("variable {key} has no effect: the {section} of the experiment does not declare it{hint}")
+        format!("variable '{key}' has no effect: the {section} of the experiment {verb} not declare it{hint}")
     };
     configuration
-        .map(|key| warning("configuration", key, &experiment.configuration))
-        .chain(secrets.map(|key| warning("secrets", key, &experiment.secrets)))
+        .map(|key| warning("configuration", "does", key, &experiment.configuration))
+        .chain(secrets.map(|key| warning("secrets", "do", key, &experiment.secrets)))
         .collect()
 }
 

@@ -207,10 +207,11 @@ fn missing_effect(journal: &Journal, action: &ActionRecord) -> Option<String> {
     let effect = action.effect.as_ref().filter(|effect| !effect.state.is(EffectState::Confirmed))?;
     let name = journal.action_name(action);
     let what = match effect.state.known() {
-        Some(EffectState::Mismatch) => "did not take effect",
-        _ => "has no observed effect",
+        Some(EffectState::Mismatch) => format!("action '{name}' did not take effect"),
+        _ => format!("the effect of action '{name}' was not observed"),
     };
-    Some(format!("action '{name}' {what}: {}", effect.detail))
+    let detail = if effect.detail.is_empty() { String::new() } else { format!(": {}", effect.detail) };
+    Some(format!("{what}{detail}"))
 }
 
 #[cfg(test)]

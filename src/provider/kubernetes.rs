@@ -113,7 +113,7 @@ impl Provider for KubernetesProvider {
             Err(LookupError::Module { suggestion }) => {
                 let message = format!("could not find Python module '{module}' in activity '{activity}'");
                 let hint = suggestion.unwrap_or_else(|| {
-                    "only built-in modules are available, without Python: use a process or http provider"
+                    "Python modules cannot be loaded, and this one is not built in: use a process or http provider"
                         .to_owned()
                 });
                 vec![ValidationFinding::at("module", message).hint(hint)]

@@ -175,5 +175,5 @@ fn missing_module(usage: ProviderUsage<'_>, provider: &Map) -> ValidationFinding
         "module",
         format!("could not find Python module '{module}' in activity '{activity}'"),
     )
-    .hint("only built-in modules are available, without Python: use a process or http provider")
+    .hint("Python modules cannot be loaded, and this one is not built in: use a process or http provider")
 }

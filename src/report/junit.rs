@@ -212,7 +212,8 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
 
 /// Returns the details of a run for `system-out`.
 fn system_out(run: &RunSummary) -> String {
-    let mut out = format!("{}: {}\n", run.verdict, run.reason);
+    let separator = if run.reason.is_empty() { "" } else { ": " };
+    let mut out = format!("{}{separator}{}\n", run.verdict, run.reason);
     for (name, value) in &run.environment {
         let _ = writeln!(out, "{name}: {value}");
     }

@@ -291,13 +291,9 @@ fn write_samples(run: &RunSummary, out: &mut String) {
     }
     for series in &run.samples {
         let told = format_reaction(series).join(", ");
-        let _ = write!(
-            out,
-            "\n{}: `{}` {}\n",
-            escape_inline(&series.probe),
-            sparkline(series),
-            escape_inline(&told)
-        );
+        let line = sparkline(series);
+        let line = if line.is_empty() { line } else { format!("`{line}` ") };
+        let _ = write!(out, "\n{}: {line}{}\n", escape_inline(&series.probe), escape_inline(&told));
     }
 }
 

@@ -26,7 +26,8 @@ fn write_run(run: &RunSummary, out: &mut String) {
         out.push('\n');
     };
     line(format!("{}: {}", run.label(), run.title));
-    line(format!("{}: {}", run.verdict, run.reason));
+    let separator = if run.reason.is_empty() { "" } else { ": " };
+    line(format!("{}{separator}{}", run.verdict, run.reason));
     let started = run.start.as_deref().map(|start| format!("started {start}"));
     let took = run.duration.map(|seconds| format!("took {}", format_seconds(seconds)));
     let known: Vec<String> = started.into_iter().chain(took).collect();

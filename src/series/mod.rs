@@ -213,7 +213,7 @@ impl fmt::Display for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sampled '{}'", self.probe)?;
         if !self.settled {
-            write!(f, ", which did not settle before the run began")?;
+            write!(f, ", which did not settle before the run started")?;
         }
         for seen in &self.phases {
             let (ok, total) = (seen.count(SampleOutcome::Ok), seen.total());

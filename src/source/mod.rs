@@ -73,9 +73,8 @@ fn by_extension(path: &Path) -> SourceFormat {
 
 fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
     if path.is_dir() {
-        return Err(
-            Diagnostic::for_file(source, "is a directory, not an experiment").hint("name a file in it")
-        );
+        return Err(Diagnostic::for_file(source, format!("'{source}' is a directory, not an experiment"))
+            .hint("name a file in it"));
     }
     let file = std::fs::File::open(path)
         .map_err(|error| Diagnostic::for_file(source, format!("cannot read the file: {error}")))?;

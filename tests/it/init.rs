@@ -92,7 +92,7 @@ fn init_reads_missing_values_from_cluster() {
     init(&["--fault", "scale-to-zero", "--target", "other"], 2)
         .says(&format!("Deployment other does not exist in namespace {}", site.namespace));
     init(&["--fault", "delete-service", "--target", "other"], 2)
-        .says("--manifest (not known from the cluster: ");
+        .says("--manifest (cannot read it from the cluster: ");
     // the Service is restored from the manifest that was read
     let ok = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let url = ok.url("/");
@@ -163,11 +163,11 @@ fn init_names_missing_flags_and_keeps_existing_file() {
     check(&["--url", "x", "--fault", "kill-pods", "-l", "a=b"], &["invalid URL 'x'"]);
     check(
         &["--service", "web", "--fault", "scale-to-zero", "--target", "web"],
-        &["--replicas (not known from the cluster: "],
+        &["--replicas (cannot read it from the cluster: "],
     );
     check(
         &["--service", "web", "--fault", "delete-service", "--target", "web"],
-        &["--manifest (not known from the cluster: "],
+        &["--manifest (cannot read it from the cluster: "],
     );
     check(&["--url", "http://x/", "--fault", "process"], &["--command", "--undo or --no-undo"]);
     check(

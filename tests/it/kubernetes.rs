@@ -42,13 +42,16 @@ fn unreachable_cluster_is_detected_before_run() {
     with_config(&config(&["--user", "nope"]), "--user nope: config has no such user");
     let authority = config(&["--certificate-authority", "nope.pem"]);
     with_config(&authority, "--certificate-authority nope.pem: cannot read the file: ");
-    with_config(&["--kubeconfig", "nope"], "cannot use cluster: cannot read nope: No such file");
+    with_config(&["--kubeconfig", "nope"], "cannot use the cluster: cannot read nope: No such file");
     with_config(&["--kubeconfig", "none"], "check that the file is a kubeconfig");
-    with_config(&config(&[]), "cannot use cluster: cannot reach http://127.0.0.1:1 (config, context one): ");
+    with_config(
+        &config(&[]),
+        "cannot use the cluster: cannot reach http://127.0.0.1:1 (config, context one): ",
+    );
     let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
     let chaos = Chaos::new();
     chaos.write("config", described(&server.url("")));
-    let named = format!("cannot use cluster at {} (config, context one): ", server.url(""));
+    let named = format!("cannot use the cluster at {} (config, context one): ", server.url(""));
     refused(chaos, &config(&[]), &named);
     with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
     // runs that are not strict detect it during the activity, like the Chaos Toolkit

@@ -100,13 +100,13 @@ impl FunctionKind {
     /// Returns the type for messages.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Text => "a text",
+            Self::Text => "a string",
             Self::Integer => "an integer",
             Self::Boolean => "a boolean",
             Self::Mapping => "a mapping",
             Self::List => "a list",
-            Self::TextOrList => "a text or a list",
-            Self::TextOrMapping => "a text or a mapping",
+            Self::TextOrList => "a string or a list",
+            Self::TextOrMapping => "a string or a mapping",
             Self::Object => "anything",
         }
     }

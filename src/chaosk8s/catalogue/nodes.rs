@@ -8,7 +8,7 @@ use super::FunctionKind::{Boolean, Integer, List, Mapping, Text};
 use super::{Function, LABELS, action, flag, number, optional, probe, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Cordons nodes")
+    action("chaosk8s.node.actions", "cordon_node", CordonNode, "Cordons Nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),
@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "create pods/eviction",
         "get pods",
     ]),
-    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Uncordons nodes")
+    action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Uncordons Nodes")
         .takes(&[optional("name", Text), LABELS])
         .gives(List)
         .needs(&["list nodes *", "patch nodes *"]),

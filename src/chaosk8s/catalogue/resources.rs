@@ -54,7 +54,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .takes(&[optional("name", Text), NS, LABELS])
         .gives(Boolean)
         .needs(&["list secrets"]),
-    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Allows DNS egress")
+    action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Allows DNS egress of Pods")
         .takes(&[optional("label_selectors", Mapping), NS])
         .needs(&["create networkpolicies.networking.k8s.io"]),
     action("chaosk8s.networking.actions", "create_ingress", CreateIngress, "Creates an Ingress from a file")

@@ -28,13 +28,13 @@ pub(in crate::cli) struct Ci {
     #[arg(long, value_name = "FILE")]
     pub(super) experiment: Option<String>,
     /// Manifests before the change, for a trial. Repeatable
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(super) before: Vec<String>,
     /// Manifests after the change, for a trial. Repeatable
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(super) after: Vec<String>,
     /// Manifests of both arms of a trial. Repeatable
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(super) common: Vec<String>,
     /// Number of runs per arm of a trial [default: 3]
     #[arg(long, value_name = "N", value_parser = integer_in(1..=100_u32))]
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Ci {
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     pub(super) embedded: bool,
     /// Manifests to apply first to the embedded cluster of a single run. Repeatable
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(super) apply: Vec<String>,
     /// If namespaces cannot be created: deploy a trial into the existing --namespace; originals are backed up and restored
     #[arg(long)]
@@ -56,13 +56,14 @@ pub(in crate::cli) struct Ci {
     /// Stop a run after this time, such as 90s or 5m; rollbacks are not included
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) timeout: Option<String>,
-    /// Time allowed for workloads of a trial to become ready
+    /// For a trial: time allowed for workloads to become ready; the run is void otherwise [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) ready_timeout: Option<String>,
-    /// Time allowed to observe the effect of an action
+    /// Time allowed to observe the effect of an action [default: 45s]
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) effect_timeout: Option<String>,
-    /// Margins below which differences are irrelevant, for a trial
+    /// For a trial: smallest difference that counts: ratio in percentage points; time in % of the time before, but at
+    /// least time-min [default: ratio=1%,time=10%,time-min=5ms]
     #[arg(long, value_name = "MARGINS", value_parser = checked_margin)]
     pub(super) margin: Option<String>,
     /// When to run rollbacks
@@ -75,7 +76,8 @@ pub(in crate::cli) struct Ci {
     /// Ignored for pull requests from forks. Repeatable
     #[arg(long, value_name = "PATTERN")]
     pub(super) allow_context: Vec<String>,
-    /// Allow a trial this target outside the namespace of its run. Repeatable
+    /// For a trial: allow a target outside the namespace of the run: a namespace, a host, or one of cluster,
+    /// credentials, process, unknown. Repeatable
     #[arg(long, value_name = "TARGET")]
     pub(super) allow_outside: Vec<String>,
     /// Copy of the experiment from the base branch; a difference is a warning
@@ -89,7 +91,7 @@ pub(in crate::cli) struct Ci {
 /// Values of variables, unparsed.
 #[derive(Args, Clone, Debug)]
 pub(super) struct CiVariables {
-    /// Replace a declared configuration entry; types: str, int, float, bytes, bool, json. Repeatable
+    /// Override a declared configuration entry; types: str, int, float, bytes, bool, json. Repeatable
     #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = checked_variable)]
     pub(super) variables: Vec<String>,
     /// Read configuration and secrets from this .json or .yaml file or, with any other extension, environment

@@ -26,7 +26,7 @@ pub(super) fn check_event(
 ) -> Result<ContextAllowlist, CliError> {
     if let Some(event) = privileged_event(job) {
         let message = format!(
-            "refusing to run on `{event}`: it would run pull-request code with the base repository's permissions"
+            "refusing to run on {event}: it would run pull-request code with the base repository's permissions"
         );
         return Err(CliError::new(ErrorCode::CiEventRefused, message)
             .with_hint("use `on: pull_request`, and publish with `mode: publish` (docs/github.md)"));
@@ -38,7 +38,7 @@ pub(super) fn check_event(
 fn privileged_event(job: &WorkflowJob) -> Option<String> {
     let event = job.event.as_deref()?;
     if PRIVILEGED_EVENTS.contains(&event) {
-        return Some(event.to_owned());
+        return Some(format!("`{event}`"));
     }
     if SAFE_EVENTS.contains(&event) {
         return None;
@@ -48,7 +48,7 @@ fn privileged_event(job: &WorkflowJob) -> Option<String> {
         // a comment without a readable event file may be on a pull request
         Some(Err(_)) | None => event == COMMENT_EVENT,
     };
-    is_pull_request.then(|| format!("{event} of a pull request"))
+    is_pull_request.then(|| format!("`{event}` of a pull request"))
 }
 
 /// Returns the contexts that a job may use.

@@ -60,8 +60,8 @@ impl CompareArgs {
 /// Rules of the comparison.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RuleArgs {
-    /// Ignore smaller differences: of ratios, in percentage points; of times, relative to the time before, with a
-    /// minimum in milliseconds
+    /// Smallest difference that counts: ratio in percentage points; time in % of the time before, but at least
+    /// time-min
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
     margin: Margin,
 }

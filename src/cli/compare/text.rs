@@ -38,7 +38,7 @@ fn rows(comparison: &RunComparison, wide: bool) -> String {
     }
     let mut head = vec!["PROBE", "METRIC", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
     if wide {
-        head.push("P");
+        head.push("P-VALUE");
     }
     let cells = comparison.metrics.iter().map(|row| {
         let mut cells = vec![

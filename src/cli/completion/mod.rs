@@ -51,11 +51,11 @@ enum CompletionTarget {
     },
     /// Print a Bash script that completes kubectl-chaos: source <(kubectl-chaos completion bash)
     Bash,
-    /// Print a Zsh script
+    /// Print a Zsh script that completes kubectl-chaos
     Zsh,
-    /// Print a fish script
+    /// Print a fish script that completes kubectl-chaos
     Fish,
-    /// Print a PowerShell script
+    /// Print a PowerShell script that completes kubectl-chaos
     Powershell,
 }
 

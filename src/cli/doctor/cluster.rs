@@ -108,7 +108,7 @@ fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
 /// Reports that the cluster does not answer, or rejects the request.
 fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
     let hint = connection_hint(error.status(), &message_chain(error), environment);
-    CheckResult { unreachable: true, ..CheckResult::error("cluster", error.summary(), hint) }
+    CheckResult { unreachable: true, ..CheckResult::error("cluster", message_chain(error), hint) }
 }
 
 /// Returns the hint for a connection error.
@@ -186,7 +186,7 @@ async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
             let hint = connection_hint(Some(401), "", &ProcessEnv::default());
             Some(CheckResult {
                 unreachable: true,
-                ..CheckResult::error("credentials", error.summary(), hint)
+                ..CheckResult::error("credentials", message_chain(&error), hint)
             })
         }
         // working in a namespace does not require the permission to read it

@@ -162,7 +162,7 @@ async fn write_role(
     let needed = permissions::collect_needed(session, run_context, experiments, (&namespace, inside));
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
-        warn(format!("cannot be determined, missing in the role: {what}"));
+        warn(format!("the role lacks permissions: {what}"));
     }
     let user = match (&flags.impersonate, &cluster) {
         (Some(user), _) => Some(user.clone()),

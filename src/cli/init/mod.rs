@@ -28,7 +28,7 @@ use super::report_files::replace;
 use super::run_context::{RunContext, is_invalid, tell_faults};
 use super::shared_args::VariableArgs;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::{Coded, ErrorCode};
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::document::Document;
 use crate::experiment::{json, yaml};
 use crate::k8s;
@@ -245,7 +245,7 @@ async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> Targ
     };
     match result {
         Err(failure) => {
-            TargetDetails { unavailable_reason: Some(failure.summary()), ..TargetDetails::default() }
+            TargetDetails { unavailable_reason: Some(message_chain(&failure)), ..TargetDetails::default() }
         }
         Ok(None) => TargetDetails {
             unavailable_reason: Some(format!("{kind} {name} does not exist in namespace {namespace}")),

@@ -32,7 +32,7 @@ pub(super) enum SpecError {
     ShellSyntax { quoted: String },
     #[error("a command needs a program")]
     NoProgram,
-    #[error("missing quotation mark in command {0}")]
+    #[error("missing quotation mark in command: {0}")]
     Quotes(String),
 }
 
@@ -153,7 +153,7 @@ fn fault_from_args(
     let mut require = |flag: &str| missing.push(flag.to_owned());
     // if the cluster does not know the value, the error says why
     let explain = |flag: &str| match &details.unavailable_reason {
-        Some(reason) => format!("{flag} (not known from the cluster: {reason})"),
+        Some(reason) => format!("{flag} (cannot read it from the cluster: {reason})"),
         None => flag.to_owned(),
     };
     let result = match fault {
@@ -355,7 +355,7 @@ mod tests {
             ..InitArgs::default()
         };
         let error = ExperimentSpec::from_args(&args, None, &details).unwrap_err().to_string();
-        assert!(error.contains("--replicas (not known from the cluster: no answer)"), "{error}");
+        assert!(error.contains("--replicas (cannot read it from the cluster: no answer)"), "{error}");
     }
 
     #[test]

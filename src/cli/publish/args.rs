@@ -40,7 +40,7 @@ pub(in crate::cli) struct Publish {
     /// workflow name]
     #[arg(long, value_name = "ID", value_parser = comment_id)]
     pub(super) comment_id: Option<String>,
-    /// Author of the comment: the login of the token
+    /// Login of the token's account, to find the existing comment
     #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
     pub(super) comment_author: String,
     /// Number of the pull request [default: from the event]

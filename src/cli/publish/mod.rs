@@ -402,7 +402,8 @@ impl PublishContext<'_> {
             info(format!("would append to the job summary {}", file.display()));
         }
         let annotations = self.annotations();
-        info(format!("would add {} annotations", annotations.len()));
+        let plural = if annotations.len() == 1 { "" } else { "s" };
+        info(format!("would add {} annotation{plural}", annotations.len()));
         for annotation in annotations {
             info(format!("  {}: {}", annotation.title, annotation.message));
         }

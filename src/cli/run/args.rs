@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::journal_paths;
 use crate::cli::duration::parse_duration;
 use crate::cli::exit_code::EXIT_CODE_HELP;
-use crate::cli::parse::{existing_path, parse_frequency, parse_key_value};
+use crate::cli::parse::{existing_path, parse_annotation, parse_frequency};
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
 use crate::cli::shared_args::{RollbackStrategyArg, RunOutputFormat, SamplingArgs, VariableArgs};
@@ -49,7 +49,7 @@ pub(in crate::cli) struct RunArgs {
     /// Seconds between two checks of the steady state during the method
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_frequency)]
     pub(in crate::cli) hypothesis_frequency: f64,
-    /// Stop the method when the steady state is not met during it
+    /// Stop the method as soon as a check during it fails
     #[arg(long)]
     pub(in crate::cli) fail_fast: bool,
     /// When to run the rollbacks
@@ -65,7 +65,7 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) events_file: Option<PathBuf>,
     /// Add metadata to the journal, such as a ticket or a commit. Repeatable
-    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = parse_key_value)]
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = parse_annotation)]
     pub(in crate::cli) annotations: Vec<(String, String)>,
     /// Format of standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = RunOutputFormat::Text)]

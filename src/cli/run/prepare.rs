@@ -92,7 +92,7 @@ pub(super) async fn opened(
         terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
     }
     if args.hypothesis_strategy == Some(HypothesisStrategyArg::Continously) {
-        let text = "\n\"continously\" is an old misspelling: say --hypothesis-strategy=continuously";
+        let text = "\n\"continously\" is an old misspelling: use --hypothesis-strategy=continuously";
         terminal.say(&ConsoleLine::new(LineLevel::Warning, text));
     }
     let plan = engine::resolve_strategies(&experiment, settings, &strategy_overrides(args))
@@ -178,7 +178,7 @@ async fn reach(
 fn rejected(session: &CommandContext, place: &str, error: &k8s::Error) -> RejectedRun {
     // an unreachable cluster is named in the error itself
     let place = if error.status().is_some() { place } else { "" };
-    let message = format!("cannot use cluster{place}: {}", message_chain(error));
+    let message = format!("cannot use the cluster{place}: {}", message_chain(error));
     let mut rejection = CliError::new(error.code(), message).with_status(ExitStatus::Unreachable);
     rejection.hint = error.hint();
     RejectedRun::new(&session.terminal, "runtime", rejection)

@@ -47,7 +47,7 @@ impl RejectedRun {
         tell_faults(terminal, &diagnostics);
         let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
         let mut error = CliError::new(code, first.map(|first| first.message.clone()).unwrap_or_default());
-        error.hint = first.and_then(|first| first.hint.clone());
+        error.hint = first.and_then(Diagnostic::advice);
         Self { error, stage, diagnostics }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::default_reports;
-use super::state_file::FILE_NAME;
+use super::state_file::{FILE_NAME, is_trial_id};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
 use crate::cli::duration::parse_duration;
 use crate::cli::parse::{existing_path, integer_in};
@@ -34,13 +34,13 @@ pub(in crate::cli) struct Trial {
     #[arg(value_name = "EXPERIMENT")]
     pub(super) source: String,
     /// Manifest file or directory (non-recursive) before the change. Repeatable
-    #[arg(long, required = true, value_name = "DIR")]
+    #[arg(long, required = true, value_name = "PATH")]
     pub(super) before: Vec<PathBuf>,
     /// Manifest file or directory (non-recursive) after the change. Repeatable
-    #[arg(long, required = true, value_name = "DIR")]
+    #[arg(long, required = true, value_name = "PATH")]
     pub(super) after: Vec<PathBuf>,
     /// Manifests of both arms; only these may contain cluster-scoped objects. Repeatable
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(super) common: Vec<PathBuf>,
     /// Number of runs per arm
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = integer_in(1..=100_u32))]
@@ -84,7 +84,7 @@ pub(in crate::cli) struct Trial {
     pub(super) rules: RuleArgs,
     #[command(flatten)]
     pub(super) reports: ReportArgs,
-    /// Output format
+    /// Format of standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", ignore_case = true, default_value_t = CompareFormat::Text)]
     pub(super) output: CompareFormat,
 }
@@ -107,10 +107,15 @@ impl Trial {
     }
 }
 
+/// Parses a trial ID, which becomes part of a label selector.
+fn parse_trial_id(text: &str) -> Result<String, String> {
+    if is_trial_id(text) { Ok(text.to_owned()) } else { Err("expected hexadecimal digits".to_owned()) }
+}
+
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Recover {
     /// Clean up only this trial
-    #[arg(value_name = "TRIAL")]
+    #[arg(value_name = "TRIAL", value_parser = parse_trial_id)]
     pub(super) trial: Option<String>,
     /// Clean up only the trial that wrote this directory; does nothing if it left nothing
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "trial")]

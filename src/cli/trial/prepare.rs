@@ -52,13 +52,14 @@ pub(super) async fn read_inputs(
 ) -> Result<TrialInputs, CliError> {
     let document = source::read(&args.source, &context.settings, &context.environment, true)
         .await
-        .map_err(|diagnostic| CliError::new(ErrorCode::ExperimentNotReadable, diagnostic.to_string()))?;
+        .map_err(|diagnostic| CliError::from_diagnostic(ErrorCode::ExperimentNotReadable, &diagnostic))?;
     let diagnostics = context.faults(&document, session.global.strict);
     if is_invalid(&diagnostics) {
         tell_faults(&session.terminal, &diagnostics);
         return Err(invalid(format!("experiment '{}' is invalid", args.source)));
     }
-    let experiment = Experiment::read(&document).map_err(|diagnostic| invalid(diagnostic.to_string()))?;
+    let experiment = Experiment::read(&document)
+        .map_err(|diagnostic| CliError::from_diagnostic(ErrorCode::ExperimentInvalid, &diagnostic))?;
     let sampled = select_probes(&experiment, &args.sampling.sample_probes)?;
     // runs of a trial are always sampled
     let options = SamplingArgs { sample: Some(args.sampling.sample.flatten()), ..args.sampling.clone() };

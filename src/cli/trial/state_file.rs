@@ -36,7 +36,7 @@ pub(super) enum StateError {
         #[source]
         source: io::Error,
     },
-    #[error("directory {} is not empty and not of a trial", .dir.display())]
+    #[error("directory {} is not empty and contains files that are not of a trial", .dir.display())]
     ForeignDirectory { dir: PathBuf },
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -121,9 +121,17 @@ impl RecoveredState {
         let state: Self =
             serde_json::from_str(&text).map_err(|source| StateError::Parse { path: path.clone(), source })?;
         // the ID becomes part of a label selector
-        let is_id = !state.trial.is_empty() && state.trial.chars().all(|c| c.is_ascii_hexdigit());
-        if is_id { Ok(Some(state)) } else { Err(StateError::InvalidTrial { path, trial: state.trial }) }
+        if is_trial_id(&state.trial) {
+            Ok(Some(state))
+        } else {
+            Err(StateError::InvalidTrial { path, trial: state.trial })
+        }
     }
+}
+
+/// Returns whether the text can be a trial ID: hexadecimal digits.
+pub(super) fn is_trial_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// State of a trial in place.

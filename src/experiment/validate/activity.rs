@@ -171,7 +171,7 @@ impl<'a> Validator<'a> {
             SpannedKind::Map(_) => {}
             // the Chaos Toolkit accepts null and aborts the run later
             SpannedKind::Scalar(Value::Null) => {
-                self.doubt(pauses, &at, "null pauses abort the run").hint =
+                self.doubt(pauses, &at, "pauses cannot be null: this would abort the run").hint =
                     Some("remove the pauses".to_owned());
                 return;
             }

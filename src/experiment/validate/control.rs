@@ -145,7 +145,8 @@ impl<'a> Validator<'a> {
             matches!(node.kind, SpannedKind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)))
         };
         if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
-            let message = "the frequency of a safeguard must be a number, otherwise it is checked only once";
+            let message =
+                "the frequency of a safeguard must be a number; without one it is checked only once";
             self.doubt(frequency, &child_pointer(at, "frequency"), message).expected =
                 Some("seconds between checks".to_owned());
         }

@@ -42,7 +42,7 @@ impl<'a> Validator<'a> {
                 }
             }
             (ProviderKind::Http, SpannedKind::List(_)) => {
-                let message = "a timeout list must be [connect, read], otherwise it aborts the run";
+                let message = "a timeout list must be [connect, read]: this would abort the run";
                 self.doubt(timeout, &at, message).expected = Some("two numbers of seconds".to_owned());
             }
             (ProviderKind::Http, _) => self.check_request_timeout(timeout, &at),
@@ -57,7 +57,7 @@ impl<'a> Validator<'a> {
         match value.as_f64() {
             Some(seconds) if seconds > 0.0 => {}
             Some(_) => {
-                let message = "a timeout must be greater than 0 seconds, otherwise it aborts the run";
+                let message = "a timeout must be greater than 0 seconds: this would abort the run";
                 self.doubt(node, at, message).expected = Some("a number of seconds".to_owned());
             }
             // a placeholder may become a number
@@ -71,16 +71,14 @@ impl<'a> Validator<'a> {
         let SpannedKind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
         if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
             let message =
-                format!("a pause {side} an activity must not be negative, otherwise it aborts the run");
+                format!("a pause {side} an activity must not be negative: this would abort the run");
             self.doubt(node, at, message).expected = Some("a number of seconds, 0 or more".to_owned());
         }
     }
 
     fn report_not_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
-        let message = format!(
-            "{what} must be a number of seconds, not {}, otherwise it aborts the run",
-            node.kind_name()
-        );
+        let message =
+            format!("{what} must be a number of seconds, not {}: this would abort the run", node.kind_name());
         let meant = node.as_text().and_then(parse_seconds);
         let fault = self.doubt(node, at, message);
         fault.hint = Some(match meant {

@@ -231,7 +231,7 @@ fn activities_are_checked() {
             "warning AT/pauses/between unknown key",
         ],
     );
-    check_activity(&with(r#""pauses": null"#), &["error AT/pauses null pauses abort"]);
+    check_activity(&with(r#""pauses": null"#), &["error AT/pauses pauses cannot be null"]);
     check_activity(&with(r#""pauses": 5"#), &["error AT/pauses pauses cannot be a number"]);
     check_activity(&with(r#""tolerance": 0"#), &["warning AT/tolerance \"tolerance\" has no effect here"]);
     check_activity(&with(r#""dry": null, "controls": []"#), &[]);
@@ -483,7 +483,7 @@ fn invalid_seconds_are_errors() {
     assert_eq!(
         lenient,
         [
-            "warning /method/0/provider/timeout the timeout of a process must be a number of seconds, not a string, otherwise it aborts the run"
+            "warning /method/0/provider/timeout the timeout of a process must be a number of seconds, not a string: this would abort the run"
         ]
     );
 }

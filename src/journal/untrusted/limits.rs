@@ -43,6 +43,8 @@ pub enum LimitError {
     InvalidTimestamp { what: &'static str },
     #[error("{what} lasted {seconds} seconds")]
     InvalidPeriod { what: &'static str, seconds: f64 },
+    #[error("a phase ends before it starts")]
+    EndBeforeStart,
     #[error("{what} are not in order")]
     NotInOrder { what: &'static str },
     #[error("{due} due samples are more than a run can take")]
@@ -192,7 +194,7 @@ fn environment(environment: &Environment) -> Checked {
     environment.replicas.iter().try_for_each(|(workload, replicas)| {
         name("a workload", workload)?;
         #[allow(clippy::cast_precision_loss)] // the limit is exact
-        number("the replicas of a workload", *replicas as f64, 1_000_000.0)
+        number("the number of replicas", *replicas as f64, 1_000_000.0)
     })
 }
 
@@ -221,7 +223,7 @@ fn phase(phase: &PhaseStats) -> Checked {
     number("the start of a phase", phase.from, MAX_SECONDS)?;
     number("the end of a phase", phase.to, MAX_SECONDS)?;
     if phase.to < phase.from {
-        return Err(LimitError::NotInOrder { what: "start and end of a phase" });
+        return Err(LimitError::EndBeforeStart);
     }
     // more than one sample per microsecond for a year
     if phase.due > 1 << 53 {
@@ -303,12 +305,12 @@ mod tests {
             "51 sampled probes",
         );
         check("/kubectl-chaos/environment/repeat", json!(4_000_000_000_u32), "the number of a run is");
-        check("/kubectl-chaos/environment/replicas", json!({"x": -1}), "the replicas of a workload is -1");
+        check("/kubectl-chaos/environment/replicas", json!({"x": -1}), "the number of replicas is -1");
         check("/kubectl-chaos/activities/0/targets/0/name", long(), "a target is 1001 bytes");
         check(&of("probe"), long(), "the name of a probe is 1001 bytes");
         check(&of("period"), json!(-0.1), "the sampling period is -0.1");
         check(&of("recovered_after"), json!(-5), "the recovery time is -5");
-        check(&of("phases/1/to"), json!(0), "start and end of a phase are not in order");
+        check(&of("phases/1/to"), json!(0), "a phase ends before it starts");
         check(&of("phases/1/phase"), json!("baseline"), "phases are not in order");
         check(&of("phases/1/due"), json!(u64::MAX), "18446744073709551615 due samples");
         check(&of("phases/1/outcomes/ok"), json!(u64::MAX), "18446744073709551615 samples have an outcome");

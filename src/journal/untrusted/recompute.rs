@@ -120,7 +120,7 @@ mod tests {
         check(
             &|j| j["kubectl-chaos"]["activities"][1]["effect"]["state"] = json!("unknown"),
             Some("rollback-incomplete"),
-            "'a' has no observed effect",
+            "the effect of action 'a' was not observed",
         );
         check(
             &|j| j["rollbacks"][0]["status"] = json!("failed"),

@@ -132,7 +132,7 @@ fn judge_with_several_causes_returns_most_serious() {
         },
         true,
         ActionNotConfirmed,
-        "action 'x' has no observed effect: d",
+        "the effect of action 'x' was not observed: d",
     );
     check(|j| with_effect(j, RunPhase::Method, EffectState::Mismatch), false, Explored, explored);
     check(|j| with_effect(j, RunPhase::Method, EffectState::Confirmed), true, Explored, explored);

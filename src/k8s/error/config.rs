@@ -36,7 +36,7 @@ pub enum ConfigError {
     #[error("a credential has characters that an HTTP header cannot have")]
     InvalidHeader,
     /// The settings are read, but no client can be made of them.
-    #[error("cannot use {origin}")]
+    #[error("invalid {origin}")]
     Unusable { origin: String, source: Cause },
     #[error(transparent)]
     Refused(#[from] RefusedContext),

@@ -130,7 +130,7 @@ fn run_section(run: &RunSummary, number: usize, alone: bool) -> Markup {
 fn run_details(run: &RunSummary) -> Markup {
     html! {
         p {
-            (replace_invisible(&run.reason)) "."
+            @if !run.reason.is_empty() { (replace_invisible(&run.reason)) "." }
             @if let Some(start) = &run.start { " Started " (replace_invisible(start)) "." }
             @if let Some(seconds) = run.duration { " Took " (format_seconds(seconds)) "." }
         }

@@ -204,7 +204,11 @@ fn foreign_output_folder_is_not_changed() {
     std::fs::create_dir(chaos.path("out")).unwrap();
     chaos.write("out/mine", "precious");
     let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
-    assert!(ended.stderr.contains("is not empty and not of a trial"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("is not empty and contains files that are not of a trial"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(chaos.read("out/mine"), "precious");
 }
 
@@ -295,10 +299,10 @@ fn recover_removes_leftovers_of_killed_trial() {
         unsaid.stdout.contains("\nNamespace   chaos-trial-") && unsaid.stderr.contains("--yes"),
         "{unsaid:?}"
     );
-    let other = site.recover(&["another", "--yes"]).exits(0);
+    let other = site.recover(&["abc", "--yes"]).exits(0);
     let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     assert!(
-        other.stdout.is_empty() && other.stderr.starts_with("no leftovers of trial another on "),
+        other.stdout.is_empty() && other.stderr.starts_with("no leftovers of trial abc on "),
         "{other:?}"
     );
     assert!(other.stderr.ends_with(&format!("; other trials with leftovers: {name}\n")), "{other:?}");

@@ -114,6 +114,7 @@ fn recover_errors_match() {
     check("no cluster", Some(record("running", false).to_string()), from);
     check("no JSON", Some("{".to_owned()), from);
     check("no record", Some("{}".to_owned()), from);
+    check("an argument that is no trial ID", None, "recover other");
     check("a kubeconfig that is not there", None, "recover --kubeconfig nowhere");
     let site = Site::embedded();
     said.heading("a cluster without trials");
