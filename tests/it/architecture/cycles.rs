@@ -4,7 +4,7 @@
 //! of them, each with everything below it, do not use each other. A parent and its child may.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use fancy_regex::Regex;
 
