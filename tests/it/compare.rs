@@ -306,8 +306,8 @@ fn compare_detects_different_variables_and_strategy() {
         let told = chaos.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
-    assert_eq!(first("plain.json", "file.json"), "confounder: values of 'pin' differ");
-    assert_eq!(first("file.json", "other.json"), "confounder: values of 'other', 'pin' differ");
+    assert_eq!(first("plain.json", "file.json"), "confounder: values of variable 'pin' differ");
+    assert_eq!(first("file.json", "other.json"), "confounder: values of variables 'other', 'pin' differ");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
