@@ -172,7 +172,7 @@ class Refused(Shop):
                 if is_refused:
                     self.assertEqual(result.reached, set(), result.log())
                     self.assertNotEqual(result.steps["Run"].code, 0, result.log())
-                    self.assertIn("may not be touched", result.log())
+                    self.assertIn("is not allowed", result.log())
 
     def test_a_record_that_a_pull_request_brought_along_leads_nowhere(self):
         record = {

@@ -102,7 +102,7 @@ class Comments(Shop):
         weaker["steady-state-hypothesis"]["probes"][0]["tolerance"] = [200, 500]
         result = self.published(github, base=experiment(), content=weaker, GITHUB_RUN_ID="1002")
         [comment] = github.comments()
-        self.assertIn("changes what is done or measured", comment["body"], result.log())
+        self.assertIn("changes its activities or probes", comment["body"], result.log())
 
     def test_results_that_the_pull_request_committed_are_not_published(self):
         trial = {"before": "deploy/before", "after": "deploy/after", "common": "deploy/services", "repeat": "1", "apply": ""}
