@@ -107,7 +107,7 @@ impl SourceGraph {
         let mut sources = BTreeMap::new();
         let mut tests = BTreeSet::new();
         for path in files_below(&source, &[".rs"]) {
-            let module = module_of(&path.strip_prefix(&source).unwrap().to_path_buf());
+            let module = module_of(path.strip_prefix(&source).unwrap());
             let code = code(&path);
             for name in test_module.captures_iter(code.as_str()).map(|found| found.unwrap()[1].to_owned()) {
                 tests.insert([module.clone(), vec![name]].concat());
