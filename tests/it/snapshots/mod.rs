@@ -1,10 +1,8 @@
 //! The exact output of the program: help, errors, lists, findings, reports, comments.
 //!
-//! Each area has a snapshot file in `snapshots/`. A changed word is a changed line there, to be reviewed
-//! before
+//! Each area has a snapshot file in `snapshots/`. A changed word is a changed line there, to be reviewed before
 //! it is merged. `INSTA_UPDATE=always cargo test --test it snapshots` rewrites them; without it a difference fails
-//! the test, and is written to a `.snap.new` file next to the snapshot (unless `INSTA_UPDATE=no` or `CI` is
-//! set).
+//! the test, and is written to a `.snap.new` file next to the snapshot (unless `INSTA_UPDATE=no` or `CI` is set).
 
 mod comments;
 mod discover;
@@ -125,6 +123,8 @@ fn stable(chaos: &Chaos, text: &str) -> String {
         (r"(failed to lookup address information): [^:;,)\n]+", "$1: CAUSE"),
         (r"/[^\s()]+/(kubectl-chaos-|\.tmp)\w{6}\b", "TEMPORARY"),
         (r"sha256:[0-9a-f]{64}", "sha256:HASH"),
+        // the column is as wide as the path of the program
+        (r"(?m)^(CHECK .*MESSAGE) +HINT$", "$1   HINT"),
     ];
     replace(&redact(&text), &rules)
 }
