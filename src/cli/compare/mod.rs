@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::error::CliError;
-use super::exit_code::ExitStatus;
+use super::CommandContext;
 use super::path_conflicts::PathSet;
-use super::report_files::ReportArgs;
-use super::{CommandContext, load_journals};
-use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare as judge};
+use super::report_args::{ReportArgs, write_reports};
+use crate::app::comparison::{CompareOutcome, CompareRequest, compare_files};
+use crate::app::{AppError, Outcome};
+use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -53,7 +53,21 @@ impl CompareArgs {
     /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
         let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
-        PathSet::default().reads("a journal", journals).reports(&self.reports)
+        PathSet::default().reads("a journal", journals).reports(&self.reports.report_files())
+    }
+}
+
+impl CompareArgs {
+    /// Converts the flags.
+    fn request(&self) -> CompareRequest {
+        let journals =
+            |single: &Option<PathBuf>, several: &[PathBuf]| single.iter().chain(several).cloned().collect();
+        CompareRequest {
+            before: journals(&self.first, &self.before),
+            after: journals(&self.last, &self.after),
+            margin: self.rules.margin,
+            fail_on: self.fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+        }
     }
 }
 
@@ -63,7 +77,7 @@ pub(super) struct RuleArgs {
     /// Smallest difference that counts: ratio in percentage points; time in % of the time before, but at least
     /// time-min
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
-    margin: Margin,
+    pub(super) margin: Margin,
 }
 
 impl RuleArgs {
@@ -90,7 +104,7 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    fn verdict(self) -> ComparisonVerdict {
+    pub(super) fn verdict(self) -> ComparisonVerdict {
         match self {
             Self::Fixed => ComparisonVerdict::Fixed,
             Self::Broken => ComparisonVerdict::Broken,
@@ -134,41 +148,24 @@ impl CompareFormat {
 
 /// Compares two sets of runs. Returns the exit code.
 pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
-    match compare_files(session, args) {
-        Ok(exit) => session.code(exit),
+    match compare_and_report(session, args) {
+        Ok(outcome) => session.code(outcome),
         Err(error) => session.fail(error),
     }
 }
 
-fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<ExitStatus, CliError> {
-    args.reports.check(args.output.is_for_machines())?;
-    let load = |single: &Option<PathBuf>, several: &[PathBuf]| {
-        load_journals::load_all(&single.iter().chain(several).cloned().collect::<Vec<_>>())
-    };
-    let before = load(&args.first, &args.before)?;
-    let after = load(&args.last, &args.after)?;
-    let comparison = judge(&before, &after, &args.rules.options(session.connection.seed()))?;
-    let mut exit = exit(&comparison, &args.fail_on);
-    let records = [before, after].concat();
-    let mut errors = args.reports.write(&session.terminal, &records, Some(&comparison));
-    if !args.reports.is_on_standard_output() {
+fn compare_and_report(session: &CommandContext, args: &CompareArgs) -> Result<Outcome, AppError> {
+    let reports = args.reports.report_files();
+    reports.check(args.output.is_for_machines())?;
+    let CompareOutcome { mut outcome, records, comparison } = compare_files(&session.app, &args.request())?;
+    let mut errors = write_reports(&reports, &session.terminal, &records, Some(&comparison));
+    if !reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
-        errors.extend(written.err().map(CliError::from));
+        errors.extend(written.err().map(AppError::from));
     }
     for error in errors {
-        exit = exit.worst(ExitStatus::NotWritten);
+        outcome = outcome.worst(Outcome::NotWritten);
         session.show_error(&error);
     }
-    Ok(exit)
-}
-
-/// Returns the exit status of a comparison.
-pub(super) fn exit(comparison: &RunComparison, fail_on: &[FailOn]) -> ExitStatus {
-    if fail_on.iter().any(|verdict| verdict.verdict() == comparison.verdict) {
-        ExitStatus::Deviated
-    } else if comparison.has_too_few_runs() {
-        ExitStatus::BaselineNotMet
-    } else {
-        ExitStatus::Fine
-    }
+    Ok(outcome)
 }
