@@ -145,7 +145,11 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         | ErrorCode::TrialCluster => ExitStatus::Unreachable,
         ErrorCode::DemoFailed => ExitStatus::Deviated,
         ErrorCode::FileNotWritable | ErrorCode::GithubApi => ExitStatus::NotWritten,
-        ErrorCode::InternalPanic | ErrorCode::RunInterrupted => ExitStatus::Stopped,
+        ErrorCode::ClientDns
+        | ErrorCode::ClientLogin
+        | ErrorCode::ClientProxy
+        | ErrorCode::InternalPanic
+        | ErrorCode::RunInterrupted => ExitStatus::Stopped,
         ErrorCode::TrialCleanup => ExitStatus::RollbackIncomplete,
         ErrorCode::TrialNotReady => ExitStatus::BaselineNotMet,
     }

@@ -227,6 +227,7 @@ async fn execute(
         effect_timeout: args.effect_timeout,
         timeout: args.timeout,
         controls,
+        strict: session.global.strict,
         plain,
         record: Some(Box::new(ready.journal.record())),
     };
@@ -240,9 +241,15 @@ async fn execute(
     match sampled {
         None => drop(engine.run().await),
         Some(sampled) => {
-            let sampling =
-                Sampling::start(&ready.experiment, &scope, &surroundings.providers, phases, sampled)
-                    .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
+            let sampling = Sampling::start(
+                &ready.experiment,
+                &scope,
+                &surroundings.providers,
+                phases,
+                &engine.handle(),
+                sampled,
+            )
+            .map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
             ready.journal.sampled(run_with_sampling(terminal, &engine, sampling).await);
         }
     }
