@@ -1,13 +1,21 @@
 //! Timestamps in the formats of the journal and the console.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 /// Point in time, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// Returns the time of the system clock.
+    /// Returns the current time. It never goes back, even if the system clock does.
     pub fn now() -> Self {
-        Self::from_micros(jiff::Timestamp::now().as_microsecond())
+        static START: OnceLock<ClockStart> = OnceLock::new();
+        let start = START.get_or_init(|| ClockStart {
+            system: jiff::Timestamp::now().as_microsecond(),
+            monotonic: Instant::now(),
+        });
+        start.after(start.monotonic.elapsed())
     }
 
     /// Converts microseconds since 1970-01-01 UTC; out of range becomes that day.
@@ -59,9 +67,37 @@ impl Timestamp {
     }
 }
 
+/// Readings of both clocks at the first use.
+///
+/// Later times follow the monotonic clock: the durations of a run are differences of timestamps, and must not depend on
+/// a system clock that is set during the run.
+struct ClockStart {
+    /// The system clock, in microseconds since 1970-01-01 UTC.
+    system: i64,
+    monotonic: Instant,
+}
+
+impl ClockStart {
+    fn after(&self, elapsed: Duration) -> Timestamp {
+        let elapsed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.system.saturating_add(elapsed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use super::*;
+
+    #[test]
+    fn time_follows_the_monotonic_clock() {
+        let start = ClockStart { system: 1_000_000, monotonic: Instant::now() };
+        let later = start.after(Duration::from_millis(1500));
+        assert_eq!(later, Timestamp::from_micros(2_500_000));
+        let times: Vec<Timestamp> = (0..1000).map(|_| Timestamp::now()).collect();
+        assert!(times.is_sorted());
+        let system = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+        assert!(system.since(times[0]).abs() < 60.0, "it starts at the system clock");
+    }
 
     #[test]
     fn it_is_written_as_python_writes_it() {

@@ -37,6 +37,9 @@ error_codes! {
     CiContextRefused, "ci.context-refused", "The policy for CI jobs does not allow the kubeconfig context.";
     CiEventRefused, "ci.event-refused", "The policy for CI jobs does not allow runs for this GitHub event.";
     CiResultsDirectory, "ci.results-directory", "The results directory of a CI job contains files that kubectl-chaos did not write.";
+    ClientDns, "client.dns", "During a run, the name of the API server cannot be resolved on this machine.";
+    ClientLogin, "client.login", "During a run, the credentials for the cluster cannot be obtained.";
+    ClientProxy, "client.proxy", "During a run, the proxy to the API server cannot be used.";
     ClusterApi, "cluster.api", "The API server answers with an error that has no code of its own.";
     ClusterConflict, "cluster.conflict", "The object was changed, or exists already.";
     ClusterForbidden, "cluster.forbidden", "The API server denies the request: a permission is missing.";

@@ -12,7 +12,7 @@
 //!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
 //!     views      console  compare  report       text from events and journals
 //!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics
-//!                value  arm  diagnostic  error_code  clock  rng  text   pure: no I/O, no async runtime
+//!                value  arm  diagnostic  error_code  panic_guard  clock  rng  text   pure: no I/O, no async runtime
 //! ```
 //!
 //! # Dependencies
@@ -32,12 +32,13 @@
 //! | substitution | 0 | value |
 //! | experiment | 0 | diagnostic, error_code, substitution, text, value |
 //! | tolerance | 0 | error_code, experiment, substitution, value |
-//! | event | 0 | clock, mutation, experiment, tolerance, value |
+//! | event | 0 | clock, error_code, mutation, experiment, tolerance, value |
 //! | error_code | 0 | – |
+//! | panic_guard | 0 | error_code |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
 //! | compare | 1 | arm, error_code, experiment, journal, mutation, series, statistics, text, value |
-//! | console | 1 | clock, error_code, mutation, event, experiment, text, value |
+//! | console | 1 | clock, error_code, mutation, event, experiment, text, tolerance, value |
 //! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
 //! | http_client | 1 | error_code, experiment |
 //! | github | 1 | clock, error_code, experiment, http_client |
@@ -47,9 +48,9 @@
 //! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
 //! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
-//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, series, substitution, value |
-//! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
-//! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, provider, series, substitution, tolerance, value |
+//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, panic_guard, series, substitution, text, value |
+//! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, panic_guard, provider, substitution, text, tolerance, value |
+//! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, panic_guard, provider, series, substitution, tolerance, value |
 //! | trial | 2 | arm, chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
 //! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, source, substitution, trial, value |
 //! | cli | 4 | everything |
@@ -74,6 +75,7 @@ pub mod http_client;
 pub mod journal;
 pub mod k8s;
 pub mod mutation;
+pub mod panic_guard;
 pub mod provider;
 pub mod report;
 pub mod rng;

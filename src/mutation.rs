@@ -19,8 +19,17 @@ pub struct Target {
     pub uid: String,
 }
 
-/// Callback for the progress per target: index, and whether the change succeeded.
-pub type ProgressCallback<'a> = dyn Fn(usize, bool) + Send + Sync + 'a;
+/// Progress of an activity while it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivityProgress {
+    /// The result for a target is known: its index, and whether the change succeeded.
+    TargetDone { target: usize, done: bool },
+    /// A fact that the user needs while the activity runs.
+    Note(String),
+}
+
+/// Callback for the progress of an activity.
+pub type ProgressCallback<'a> = dyn Fn(ActivityProgress) + Send + Sync + 'a;
 
 /// Cooperative cancellation: stops before the next operation.
 ///

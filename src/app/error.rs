@@ -120,7 +120,11 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::TrialCluster => Outcome::Unreachable,
         ErrorCode::DemoFailed => Outcome::Deviated,
         ErrorCode::FileNotWritable | ErrorCode::GithubApi => Outcome::NotWritten,
-        ErrorCode::InternalPanic | ErrorCode::RunInterrupted => Outcome::Stopped,
+        ErrorCode::ClientDns
+        | ErrorCode::ClientLogin
+        | ErrorCode::ClientProxy
+        | ErrorCode::InternalPanic
+        | ErrorCode::RunInterrupted => Outcome::Stopped,
         ErrorCode::TrialCleanup => Outcome::RollbackIncomplete,
         ErrorCode::TrialNotReady => Outcome::BaselineNotMet,
     }

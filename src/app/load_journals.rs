@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode};
-use crate::experiment::document;
 use crate::journal::{JournalError, Record};
 
 /// A journal cannot be loaded.
@@ -12,8 +10,6 @@ use crate::journal::{JournalError, Record};
 pub(crate) enum LoadError {
     #[error("cannot read journal {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{0}")]
-    Encoding(Box<Diagnostic>),
     #[error(transparent)]
     Invalid(#[from] JournalError),
 }
@@ -37,7 +33,5 @@ pub(crate) fn load_all(paths: &[PathBuf]) -> Result<Vec<Record>, LoadError> {
 pub(crate) fn one(path: &Path) -> Result<Record, LoadError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let text =
-        document::decode(&bytes, &name).map_err(|diagnostic| LoadError::Encoding(Box::new(diagnostic)))?;
-    Ok(Record::read(&name, text.to_owned())?)
+    Ok(Record::from_bytes(&name, &bytes)?)
 }

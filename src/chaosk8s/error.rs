@@ -46,6 +46,14 @@ impl Error {
         matches!(self, Self::Cluster(error) if error.is_ambiguous())
     }
 
+    /// Returns the code of a failure of this machine or its way to the API server.
+    pub fn tool_failure(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Cluster(error) => error.tool_failure(),
+            Self::Raised { .. } => None,
+        }
+    }
+
     /// Returns the HTTP status code of the API server, if it answered with an error.
     pub fn status(&self) -> Option<u16> {
         match self {

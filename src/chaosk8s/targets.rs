@@ -46,6 +46,19 @@ impl TargetSelection {
     }
 }
 
+impl TargetSelection {
+    /// Returns a warning if fewer candidates exist than the rule asks for.
+    pub(super) fn shortfall(&self, candidates: usize, kind: &str) -> Option<String> {
+        let requested = match self.amount {
+            _ if self.all || candidates == 0 => return None,
+            TargetQuantity::Fixed(amount) if amount > candidates => format!("{amount} {kind}"),
+            TargetQuantity::Percentage(percent) if percent > 100 => format!("{percent} % of the {kind}"),
+            _ => return None,
+        };
+        Some(format!("{requested} were requested, but only {candidates} match"))
+    }
+}
+
 /// Selects targets: never more than the rule allows, never one twice.
 pub(super) fn select(
     mut candidates: Vec<Metadata>,
@@ -110,6 +123,19 @@ mod tests {
         check(3, 33, "percentage", "alphabetic", false, &["pod-0"]);
         check(3, 200, "percentage", "alphabetic", false, &["pod-0", "pod-1", "pod-2"]);
         check(0, 100, "percentage", "alphabetic", false, &[]);
+    }
+
+    #[test]
+    fn shortfall_is_told() {
+        let check = |qty, mode, all, expected: Option<&str>| {
+            let rule = TargetSelection::read(qty, mode, "oldest", all, false).unwrap();
+            assert_eq!(rule.shortfall(5, "Pods").as_deref(), expected, "{qty} {mode} {all}");
+        };
+        check(50, "fixed", false, Some("50 Pods were requested, but only 5 match"));
+        check(5, "fixed", false, None);
+        check(150, "percentage", false, Some("150 % of the Pods were requested, but only 5 match"));
+        check(100, "percentage", false, None);
+        check(50, "fixed", true, None);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
     if let Some(look) = looks.during.iter().find(|look| look.steady_state_met == Some(false)) {
         return (RunOutcomeKind::Failed, format!("{} during the method", describe_unmet_probe(look)));
     }
+    if let Some((name, what)) = record.content.unmet_method_probe() {
+        return (RunOutcomeKind::Failed, format!("probe {} {what} in the method", quote(name)));
+    }
     match &looks.after {
         Some(look) if look.steady_state_met == Some(false) => {
             (RunOutcomeKind::Failed, format!("{} after the method", describe_unmet_probe(look)))

@@ -13,6 +13,7 @@ use crate::event::{
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 use crate::mutation::{EffectState, Target};
 use crate::text::truncate_with_length;
+use crate::tolerance::ToleranceResult;
 use crate::value::Value;
 
 pub use crate::text::{sanitize, sanitize_lines};
@@ -180,6 +181,9 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             vec![info(format!("{}: {}{background}", started.activity.kind, activity_name(&started.document)))]
         }
         RunEvent::TargetsRecorded { targets, .. } => target_lines(targets),
+        RunEvent::ActivityNoted { name, text } => {
+            vec![ConsoleLine::note(LineLevel::Warning, format!("'{name}': {text}"))]
+        }
         RunEvent::ServiceReached { reached, .. } => {
             let pod = reached.pod.as_ref().map(|pod| format!(" to Pod {pod}")).unwrap_or_default();
             vec![debug(format!("  reached Service {} via {}{pod}", reached.service, reached.access))]
@@ -207,6 +211,9 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             let text = format!("  {met} the tolerance: expected {}, got {actual}", verdict.expected);
             vec![if verdict.met { debug(text) } else { ConsoleLine::note(LineLevel::Info, text) }]
         }
+        RunEvent::MethodToleranceChecked { name, verdict, .. } => {
+            method_tolerance_lines(name, verdict.as_ref())
+        }
         RunEvent::BackgroundAwaited { activities } => {
             vec![debug(format!("Waiting for {activities} background activities to complete"))]
         }
@@ -217,8 +224,9 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             vec![warning("Caught SIGHUP signal, interrupting experiment now")]
         }
         RunEvent::Interrupted { phase, interrupt } => interrupt_lines(*phase, interrupt),
-        RunEvent::Aborted { error, .. } => {
-            vec![critical(format!("Experiment ran into an un expected fatal error, aborting now.\n{error}"))]
+        RunEvent::Aborted { error, code, .. } => {
+            let text = format!("Experiment ran into an un expected fatal error, aborting now.\n{error}");
+            vec![ConsoleLine { code: *code, ..critical(text) }]
         }
         RunEvent::RunFinished { status, deviated, .. } => {
             let status = if *deviated { "deviated" } else { status.name() };
@@ -287,6 +295,18 @@ fn activity_finished_lines(finished: &ActivityFinished) -> Vec<ConsoleLine> {
         ActivityOutcome::Cut => debug("  => interrupted"),
     };
     doubt.into_iter().chain([outcome]).collect()
+}
+
+/// Returns the line about a probe of the method that has a tolerance; the Chaos Toolkit has none.
+fn method_tolerance_lines(name: &str, verdict: Option<&ToleranceResult>) -> Vec<ConsoleLine> {
+    let Some(verdict) = verdict else {
+        let text = format!("probe '{name}' failed, so it is not within its tolerance");
+        return vec![ConsoleLine::note(LineLevel::Warning, text)];
+    };
+    let actual = shorten_output(verdict.actual.python_text().trim_end());
+    let what = if verdict.met { "is within its tolerance" } else { "is not within its tolerance" };
+    let text = format!("probe '{name}' {what}: expected {}, got {actual}", verdict.expected);
+    vec![if verdict.met { debug(format!("  {text}")) } else { ConsoleLine::note(LineLevel::Warning, text) }]
 }
 
 fn suspicious_output_line(doubt: SuspiciousOutput) -> ConsoleLine {

@@ -70,6 +70,8 @@ impl ProgressState {
             | RunEvent::RollbacksFinished
             | RunEvent::PauseStarted { .. }
             | RunEvent::TargetsRecorded { .. }
+            | RunEvent::ActivityNoted { .. }
+            | RunEvent::MethodToleranceChecked { .. }
             | RunEvent::TargetDone { .. }
             | RunEvent::ServiceReached { .. }
             | RunEvent::EffectObserved { .. }

@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::control::{ControlPoint, ControlScope};
+use super::standard_error::last_lines;
 use super::{Engine, InterruptLog};
 use crate::clock::Timestamp;
-use crate::error_code::message_chain;
+use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, Interrupt, RunEvent, RunPhase,
 };
-use crate::experiment::{Activity, ActivityKind, DryRun, MethodStep};
-use crate::mutation::{Effect, EffectState, NOTHING_CHANGED, NOTHING_MATCHED, StopToken};
+use crate::experiment::{Activity, ActivityKind, DryRun, MethodStep, ProviderKind};
+use crate::mutation::{ActivityProgress, Effect, EffectState, NOTHING_CHANGED, NOTHING_MATCHED, StopToken};
+use crate::panic_guard;
 use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::value::Value;
 
@@ -39,9 +41,30 @@ pub(super) enum StepResult {
     /// The activity succeeded, or failed in an expected way.
     Finished(CompletedActivity),
     /// An unexpected error, which ends the phase.
-    Errored(String),
+    Errored(PhaseError),
     /// An interrupt or a control ended the step.
     Cut(Interrupt),
+}
+
+/// Unexpected error that ends a phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PhaseError {
+    pub(super) message: String,
+    /// The stable code, if this program or its connection failed.
+    pub(super) code: Option<ErrorCode>,
+}
+
+impl From<String> for PhaseError {
+    fn from(message: String) -> Self {
+        Self { message, code: None }
+    }
+}
+
+impl PhaseError {
+    /// Names the activity in which the error occurred.
+    pub(super) fn within(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
 }
 
 /// Activity that ended.
@@ -87,7 +110,7 @@ impl Engine {
     pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
         let activity = match &step.activity {
             Ok(activity) => Arc::clone(activity),
-            Err(error) => return StepResult::Errored(error.clone()),
+            Err(error) => return StepResult::Errored(error.clone().into()),
         };
         if let Err(interrupt) =
             self.controls.apply(&ControlPoint::before(ControlScope::Activity(&activity))).await
@@ -98,7 +121,7 @@ impl Engine {
         match (self.controls.apply(&ControlPoint::after(ControlScope::Activity(&activity))).await, executed) {
             (Err(interrupt), StepResult::Finished(_)) => StepResult::Cut(interrupt),
             (_, StepResult::Errored(error)) => {
-                StepResult::Errored(format!("{} '{}': {error}", activity.kind.name(), activity.name))
+                StepResult::Errored(error.within(&format!("{} '{}'", activity.kind.name(), activity.name)))
             }
             (_, executed) => executed,
         }
@@ -113,19 +136,19 @@ impl Engine {
         let slept = !dry && (self.options.dry != Some(DryRun::Pause) || activity.ignores_dry);
         let (before, after) = match self.resolve_pauses(activity) {
             Ok(pauses) => pauses,
-            Err(error) => return StepResult::Errored(error.to_string()),
+            Err(error) => return StepResult::Errored(error.to_string().into()),
         };
-        if let Some(ended) = self.wait_for_pause(activity, before, true, slept, place.cut).await {
+        if let Some(ended) = self.wait_for_pause(activity, before, true, slept, place).await {
             return ended;
         }
         let executed = self.execute_activity(activity, dry, place).await;
         if matches!(executed, StepResult::Cut(_)) {
             return executed;
         }
-        self.wait_for_pause(activity, after, false, slept, place.cut).await.unwrap_or(executed)
+        self.wait_for_pause(activity, after, false, slept, place).await.unwrap_or(executed)
     }
 
-    fn is_dry(&self, activity: &Activity) -> bool {
+    pub(super) fn is_dry(&self, activity: &Activity) -> bool {
         match self.options.dry.filter(|_| !activity.ignores_dry) {
             Some(DryRun::Activities) => true,
             Some(DryRun::Actions) => activity.kind == ActivityKind::Action,
@@ -154,20 +177,28 @@ impl Engine {
         pause: Option<PauseRequest>,
         before: bool,
         slept: bool,
-        cut: Cancellation,
+        place: ExecutionSite,
     ) -> Option<StepResult> {
         let pause = pause?;
         let name = || self.redactor.redact_text(&activity.name).into_owned();
         let seconds = self.redactor.redact_value(&pause.seconds);
+        // the run ends with a failure in any case, and the fault should not last longer than necessary
+        if slept && place.phase == RunPhase::Method && self.has_failed_action.load(Ordering::Relaxed) {
+            let side = if before { "before" } else { "after" };
+            let text =
+                format!("the pause of {}s {side} it is skipped: an action failed", seconds.python_text());
+            self.emit(&RunEvent::ActivityNoted { name: name(), text });
+            return None;
+        }
         self.emit(&RunEvent::PauseStarted { name: name(), before, seconds, slept });
         if !slept {
             return None;
         }
         let ended = match pause.length {
-            Err(error) => Some(StepResult::Errored(error.to_string())),
+            Err(error) => Some(StepResult::Errored(error.to_string().into())),
             Ok(length) => tokio::select! {
                 () = tokio::time::sleep(length) => None,
-                interrupt = cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
+                interrupt = place.cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
             },
         };
         self.emit(&RunEvent::PauseFinished { name: name() });
@@ -206,7 +237,9 @@ impl Engine {
                 let last = drain_inflight(applying, halt.get()).await;
                 self.emit_finished(id, activity, ActivityOutcome::Cut, false);
                 match last {
-                    InFlightResult::Done(applied) => self.check_effect(id, activity, place.phase, prepared, &applied, at),
+                    InFlightResult::Done(applied) => {
+                        self.check_effect(id, activity, place.phase, prepared, &applied, at);
+                    }
                     InFlightResult::UnderWay => {
                         let name = self.redactor.redact_text(&activity.name).into_owned();
                         let detail = "interrupted during a request, which may still take effect";
@@ -234,13 +267,20 @@ impl Engine {
                 StepResult::Finished(CompletedActivity { id, activity: Arc::clone(activity), output: None }),
             ),
             Err(ActivityError::Unexpected(error)) => {
-                (ActivityOutcome::Errored(redact(error)), StepResult::Errored(error.clone()))
+                (ActivityOutcome::Errored(redact(error)), StepResult::Errored(error.clone().into()))
             }
+            Err(ActivityError::Tool { code, message }) => (
+                ActivityOutcome::Failed(redact(message)),
+                StepResult::Errored(PhaseError { message: message.clone(), code: Some(*code) }),
+            ),
         };
         self.emit_finished(id, activity, outcome, false);
         // a probe that changes something is checked as well
         if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
-            self.check_effect(id, activity, place.phase, prepared, &applied, at);
+            let has_no_effect = self.check_effect(id, activity, place.phase, prepared, &applied, at);
+            if self.options.strict && place.phase == RunPhase::Method && (applied.is_err() || has_no_effect) {
+                self.has_failed_action.store(true, Ordering::Relaxed);
+            }
         }
         executed
     }
@@ -264,9 +304,17 @@ impl Engine {
             let _ = halt.set(asked);
         }
         let applied = {
-            let told = |target, done| self.emit(&RunEvent::TargetDone { id, target, done });
+            let told = |progress| match progress {
+                ActivityProgress::TargetDone { target, done } => {
+                    self.emit(&RunEvent::TargetDone { id, target, done });
+                }
+                ActivityProgress::Note(text) => self.note(activity, &text),
+            };
             step.apply(&told).await
         };
+        if let Some(text) = step.remark() {
+            self.note(activity, &text);
+        }
         if let Some(reached) = step.reached() {
             let name = self.redactor.redact_text(&activity.name).into_owned();
             self.emit(&RunEvent::ServiceReached { id, name, reached });
@@ -294,12 +342,20 @@ impl Engine {
         self.providers.look(activity, &self.scope).await
     }
 
+    /// Tells the user a fact about an activity.
+    pub(super) fn note(&self, activity: &Activity, text: &str) {
+        let name = self.redactor.redact_text(&activity.name).into_owned();
+        self.emit(&RunEvent::ActivityNoted { name, text: self.redactor.redact_text(text).into_owned() });
+    }
+
     fn emit_finished(&self, id: ActivityId, activity: &Arc<Activity>, outcome: ActivityOutcome, dry: bool) {
         let (activity, at) = (Arc::clone(activity), Timestamp::now());
         self.emit(&RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry, at })));
     }
 
     /// Checks whether an action took effect: immediately if known, else in the background.
+    ///
+    /// Returns whether it is known already that it took none.
     fn check_effect(
         self: &Arc<Self>,
         id: ActivityId,
@@ -308,9 +364,9 @@ impl Engine {
         prepared: Option<Box<dyn PreparedActivity>>,
         applied: &Result<Value, ActivityError>,
         asked_at: Timestamp,
-    ) {
+    ) -> bool {
         let name = self.redactor.redact_text(&activity.name).into_owned();
-        let confirmation = match (prepared, applied) {
+        let confirm = || match (prepared, applied) {
             (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
                 EffectCheck::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
@@ -324,23 +380,44 @@ impl Engine {
             (None, Err(error)) => EffectCheck::Known(EffectState::Mismatch, error.text().to_owned()),
             (None, Ok(_)) => EffectCheck::Known(EffectState::Unknown, "nothing was applied".to_owned()),
         };
+        let reason = applied.as_ref().ok().filter(|_| activity.provider == Some(ProviderKind::Process));
+        // masked before it is cut: a part of a secret would not be recognised
+        let reason = reason.and_then(|output| last_lines(&self.redactor.redact_value(output)));
+        let confirmation = panic_guard::catch(confirm).unwrap_or_else(|panic| {
+            self.raise_tool_failure(panic.code(), &activity.name, &panic.to_string());
+            EffectCheck::Known(EffectState::Unknown, panic.to_string())
+        });
         match confirmation {
-            EffectCheck::Known(state, detail) => self.emit_effect(id, name, state, &detail, asked_at),
+            EffectCheck::Known(state, detail) => {
+                let detail = reason.map_or(detail.clone(), |reason| format!("{detail}; {reason}"));
+                self.emit_effect(id, name, state, &detail, asked_at);
+                state == EffectState::Mismatch
+            }
             EffectCheck::Watched(watch) => {
                 let engine = Arc::clone(self);
                 let limit = self.options.effect_timeout;
                 let mut given_up = self.given_up.subscribe();
                 self.watched.lock().spawn(async move {
                     let (state, detail) = tokio::select! {
-                        seen = tokio::time::timeout(limit, watch) => seen.unwrap_or_else(|_| {
-                            (EffectState::Unknown, format!("no confirmation within {} s", limit.as_secs_f64()))
-                        }),
+                        // an effect that was observed counts, even if the run ends at the same time
+                        biased;
+                        seen = tokio::time::timeout(limit, panic_guard::catch_async(watch)) => match seen {
+                            Ok(Ok(seen)) => seen,
+                            Ok(Err(panic)) => {
+                                engine.raise_tool_failure(panic.code(), &name, &panic.to_string());
+                                (EffectState::Unknown, panic.to_string())
+                            }
+                            Err(_) => {
+                                (EffectState::Unknown, format!("no confirmation within {} s", limit.as_secs_f64()))
+                            }
+                        },
                         _ = given_up.wait_for(|given_up| *given_up) => {
                             (EffectState::Unknown, "the run ended before the effect was observed".to_owned())
                         }
                     };
                     engine.emit_effect(id, name, state, &detail, asked_at);
                 });
+                false
             }
         }
     }

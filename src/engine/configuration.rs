@@ -101,8 +101,12 @@ async fn resolve_dynamic(
     redactor: &Redactor,
 ) -> Option<Value> {
     let activity = Arc::new(Activity::from_value(entry, &format!("/configuration/{name}"), &[]).ok()?);
-    let outcome = match providers.look(&activity, scope).await {
-        Ok(output) => ActivityOutcome::Succeeded(output),
+    let outcome = match providers.look_with_remark(&activity, scope).await {
+        // a body that is not what it claims to be is no value
+        Ok((_, Some(remark))) if activity.provider == Some(ProviderKind::Http) => {
+            ActivityOutcome::Failed(redactor.redact_text(&remark).into_owned())
+        }
+        Ok((output, _)) => ActivityOutcome::Succeeded(output),
         Err(error) => ActivityOutcome::Failed(redactor.redact_text(error.text()).into_owned()),
     };
     let value = match (&outcome, activity.provider) {

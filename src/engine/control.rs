@@ -9,10 +9,12 @@ use futures_util::future::BoxFuture;
 
 use super::Engine;
 use super::safeguards::Safeguards;
+use crate::error_code::Coded as _;
 use crate::event::Interrupt;
 use crate::experiment::{
     Activity, ControlDeclaration as Declared, ControlSide, Experiment, Hypothesis, SAFEGUARDS,
 };
+use crate::panic_guard;
 
 /// Level of a run.
 #[derive(Clone, Copy)]
@@ -103,7 +105,10 @@ impl Controls {
         }
         for applied in self.at(moment.level) {
             if applied.declared.scope.is_none_or(|scope| scope == moment.side) {
-                applied.control.apply(moment).await?;
+                let name = applied.declared.name.as_str();
+                panic_guard::catch_async(applied.control.apply(moment)).await.unwrap_or_else(|panic| {
+                    Err(Interrupt::tool_failure(panic.code(), name, panic.to_string()))
+                })?;
             }
         }
         Ok(())

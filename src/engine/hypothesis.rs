@@ -6,10 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Engine;
-use super::activity::{Cancellation, CompletedActivity, ExecutionSite, StepResult};
+use super::activity::{Cancellation, CompletedActivity, ExecutionSite, PhaseError, StepResult};
 use super::control::{ControlPoint, ControlScope};
+use super::standard_error::last_lines;
+use crate::error_code::Coded as _;
 use crate::event::{ActivityOutcome, HypothesisOutcome, Interrupt, RunEvent, RunPhase, RunStatus};
-use crate::experiment::{DryRun, Hypothesis, Tolerance};
+use crate::experiment::{ActivityKind, DryRun, Hypothesis, MethodStep, ProviderKind, Tolerance};
+use crate::panic_guard;
 use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, ToleranceResult, evaluate};
 use crate::value::Value;
@@ -18,7 +21,7 @@ use crate::value::Value;
 enum HypothesisResult {
     Decided(HypothesisOutcome, String),
     Interrupted(Interrupt),
-    Aborted(String),
+    Aborted(PhaseError),
 }
 
 impl Engine {
@@ -67,9 +70,15 @@ impl Engine {
                     }
                     break;
                 }
+                // the same: a failure of this program cancels the method as well
+                HypothesisResult::Aborted(PhaseError { message, code: Some(code) }) => {
+                    let reason = self.redactor.redact_text(&message).into_owned();
+                    self.board.raise(Interrupt::tool_failure(code, "hypothesis", reason));
+                    break;
+                }
                 HypothesisResult::Aborted(unexpected) => {
                     self.state.lock().status = Some(RunStatus::Aborted);
-                    error = Some(self.redactor.redact_text(&unexpected).into_owned());
+                    error = Some(self.redactor.redact_text(&unexpected.message).into_owned());
                     break;
                 }
             }
@@ -132,41 +141,104 @@ impl Engine {
                 return HypothesisResult::Decided(HypothesisOutcome::Failed, last);
             };
             match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
-                Ok(true) => {}
-                Ok(false) => return HypothesisResult::Decided(HypothesisOutcome::Unmet, last),
+                Ok(checked) => {
+                    let met = checked.verdict.met;
+                    let ToleranceCheck { verdict, judged } = checked;
+                    self.emit(&RunEvent::ToleranceChecked {
+                        id: finished.id,
+                        verdict: Some(verdict),
+                        judged,
+                    });
+                    if !met {
+                        self.note_standard_error(&finished);
+                        return HypothesisResult::Decided(HypothesisOutcome::Unmet, last);
+                    }
+                }
                 Err(error) => return error,
             }
         }
         HypothesisResult::Decided(HypothesisOutcome::Met, last)
     }
 
-    /// Returns whether the output of a probe is within its tolerance, and emits the result.
+    /// Judges a probe of the method that has a tolerance of its own; the Chaos Toolkit ignores it.
+    pub(super) async fn judge_method_probe(
+        &self,
+        step: &MethodStep,
+        finished: CompletedActivity,
+        cut: Cancellation,
+    ) -> StepResult {
+        let activity = &finished.activity;
+        let is_judged = match &step.tolerance {
+            Tolerance::Absent => false,
+            // `tolerance: null` is the same as none
+            Tolerance::Unsupported => activity.document["tolerance"] != Value::Null,
+            _ => true,
+        };
+        if activity.kind != ActivityKind::Probe || self.is_dry(activity) {
+            return StepResult::Finished(finished);
+        }
+        if !is_judged {
+            self.note_standard_error(&finished);
+            return StepResult::Finished(finished);
+        }
+        let name = self.redactor.redact_text(&activity.name).into_owned();
+        let id = finished.id;
+        let verdict = match &finished.output {
+            None => None,
+            Some(output) => match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
+                Ok(checked) => Some(checked.verdict),
+                Err(HypothesisResult::Interrupted(interrupt)) => return StepResult::Cut(interrupt),
+                Err(HypothesisResult::Aborted(error)) => return StepResult::Errored(error),
+                Err(HypothesisResult::Decided(..)) => return StepResult::Finished(finished),
+            },
+        };
+        let is_unmet = verdict.as_ref().is_some_and(|verdict| !verdict.met);
+        self.emit(&RunEvent::MethodToleranceChecked { id, name, verdict });
+        if is_unmet {
+            self.note_standard_error(&finished);
+        }
+        StepResult::Finished(finished)
+    }
+
+    /// Tells the last lines that a failed process wrote to standard error: they say why it failed.
+    fn note_standard_error(&self, finished: &CompletedActivity) {
+        if finished.activity.provider != Some(ProviderKind::Process) {
+            return;
+        }
+        // masked before it is cut: a part of a secret would not be recognised
+        let output = finished.output.as_ref().map(|output| self.redactor.redact_value(output));
+        if let Some(lines) = output.as_ref().and_then(last_lines) {
+            self.note(&finished.activity, &lines);
+        }
+    }
+
+    /// Compares the output of a probe with its tolerance.
     async fn check_tolerance(
         &self,
         tolerance: &Tolerance,
         finished: &CompletedActivity,
         output: &Value,
         cut: Cancellation,
-    ) -> Result<bool, HypothesisResult> {
-        let id = finished.id;
-        let tell = |verdict: ToleranceResult, judged: Option<Value>| {
-            let met = verdict.met;
-            let verdict = ToleranceResult {
-                met,
+    ) -> Result<ToleranceCheck, HypothesisResult> {
+        let checked = |verdict: ToleranceResult, judged: Option<Value>| ToleranceCheck {
+            verdict: ToleranceResult {
+                met: verdict.met,
                 expected: self.redactor.redact_text(&verdict.expected).into_owned(),
                 actual: self.redactor.redact_value(&verdict.actual),
-            };
-            self.emit(&RunEvent::ToleranceChecked { id, verdict: Some(verdict), judged });
-            met
+            },
+            judged,
         };
         if matches!(self.options.dry, Some(DryRun::Probes | DryRun::Activities)) {
             let expected = "any value, because of the dry run".to_owned();
-            return Ok(tell(ToleranceResult { met: true, expected, actual: Value::Null }, None));
+            return Ok(checked(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
-        let aborted =
-            |error: String| HypothesisResult::Aborted(format!("probe '{}': {error}", finished.activity.name));
-        let judge = match evaluate(tolerance, output, &self.scope).map_err(aborted)? {
-            Evaluation::Verdict(verdict) => return Ok(tell(verdict, None)),
+        let aborted = |error: PhaseError| {
+            HypothesisResult::Aborted(error.within(&format!("probe '{}'", finished.activity.name)))
+        };
+        let evaluated = panic_guard::catch(|| evaluate(tolerance, output, &self.scope))
+            .map_err(|panic| aborted(PhaseError { message: panic.to_string(), code: Some(panic.code()) }))?;
+        let judge = match evaluated.map_err(|error| aborted(error.to_string().into()))? {
+            Evaluation::Verdict(verdict) => return Ok(checked(verdict, None)),
             Evaluation::Judge(judge) => judge,
         };
         let judged = tokio::select! {
@@ -183,9 +255,19 @@ impl Engine {
         let met = match judged {
             Ok(result) => result.is_truthy(),
             Err(ActivityError::Failed(_)) => false,
-            Err(ActivityError::Unexpected(error)) => return Err(aborted(error)),
+            Err(ActivityError::Unexpected(error)) => return Err(aborted(error.into())),
+            Err(ActivityError::Tool { code, message }) => {
+                return Err(aborted(PhaseError { message, code: Some(code) }));
+            }
         };
         let judged = self.redactor.redact_value(output);
-        Ok(tell(ToleranceResult { met, expected, actual: output.clone() }, Some(judged)))
+        Ok(checked(ToleranceResult { met, expected, actual: output.clone() }, Some(judged)))
     }
+}
+
+/// Result of a tolerance, with secrets masked.
+struct ToleranceCheck {
+    verdict: ToleranceResult,
+    /// The output, if another activity judged it.
+    judged: Option<Value>,
 }

@@ -11,6 +11,7 @@ mod event_bus;
 mod hypothesis;
 mod interrupts;
 mod safeguards;
+mod standard_error;
 mod steps;
 mod strategy;
 mod validation_rules;
@@ -42,6 +43,7 @@ pub use interrupts::InterruptLog;
 pub use strategy::{StrategyError, StrategyOverrides, resolve_strategies};
 pub use validation_rules::RunRules;
 
+use activity::PhaseError;
 use control::Controls;
 
 /// Options of a run.
@@ -60,6 +62,8 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// The global controls.
     pub controls: Vec<Declared>,
+    /// Whether failed actions fail the run, and tolerances of the method count; the Chaos Toolkit does neither.
+    pub strict: bool,
     /// Whether outputs are recorded without redaction.
     pub plain: bool,
     /// The journal, which records targets before a mutation.
@@ -100,6 +104,8 @@ pub struct Engine {
     ids: AtomicU64,
     /// Whether rollbacks run.
     puts_back: AtomicBool,
+    /// Whether an action of the method failed, so that the run is a failure.
+    has_failed_action: AtomicBool,
     /// Tasks that wait for effects.
     watched: Mutex<JoinSet<()>>,
     /// Whether these tasks must end.
@@ -119,6 +125,11 @@ impl InterruptHandle {
         let first = self.board.find(0, |interrupt| interrupt.signal.is_some()).is_none();
         self.bus.emit(&RunEvent::SignalReceived { signal });
         self.board.raise(Interrupt::signal(signal, first));
+    }
+
+    /// Aborts the run, because this program or its connection failed. Rollbacks run.
+    pub fn abort(&self, code: ErrorCode, name: &str, reason: &str) {
+        self.board.raise(Interrupt::tool_failure(code, name, reason));
     }
 
     /// Waits for a signal, and returns it. Returns immediately if one arrived already.
@@ -162,6 +173,7 @@ impl Engine {
                 controls,
                 ids: AtomicU64::new(0),
                 puts_back: AtomicBool::new(false),
+                has_failed_action: AtomicBool::new(false),
                 watched: Mutex::new(JoinSet::new()),
                 given_up: watch::Sender::new(false),
             }
@@ -207,6 +219,7 @@ impl Engine {
             done = Some(stage);
         }
         self.await_effects().await;
+        self.check_late_failures();
         let state = self.final_state();
         let _ = self.controls.apply(&ControlPoint::after(ControlScope::Experiment)).await;
         let status = state.status.unwrap_or(RunStatus::Completed);
@@ -238,10 +251,21 @@ impl Engine {
             Some(RunStage::After) => RunPhase::After,
             Some(RunStage::Rollbacks | RunStage::End) => return,
         };
-        if self.state.lock().status != Some(RunStatus::Interrupted)
+        let status = self.state.lock().status;
+        if status != Some(RunStatus::Interrupted)
             && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
+            && !(status == Some(RunStatus::Aborted) && interrupt.aborts())
         {
             self.record_interrupt(phase, interrupt);
+        }
+    }
+
+    /// Records a failure of this program that arrived after the rollbacks began.
+    fn check_late_failures(&self) {
+        let is_recorded =
+            matches!(self.state.lock().status, Some(RunStatus::Interrupted | RunStatus::Aborted));
+        if !is_recorded && let Some(interrupt) = self.board.find(0, Interrupt::aborts) {
+            self.record_interrupt(RunPhase::Rollbacks, interrupt);
         }
     }
 
@@ -277,6 +301,12 @@ impl Engine {
 
     /// Records the interrupt of a phase, and raises it if a control returned it.
     fn record_interrupt(&self, phase: RunPhase, interrupt: Interrupt) {
+        if let Some(code) = interrupt.code {
+            if !self.board.contains(&interrupt) {
+                self.board.raise(interrupt.clone());
+            }
+            return self.record_abort(phase, &PhaseError { message: interrupt.reason, code: Some(code) });
+        }
         self.state.lock().status = Some(RunStatus::Interrupted);
         if !self.board.contains(&interrupt) {
             self.board.raise(interrupt.clone());
@@ -285,9 +315,18 @@ impl Engine {
     }
 
     /// Records an unexpected error that ended a phase.
-    fn record_abort(&self, phase: RunPhase, error: &str) {
+    fn record_abort(&self, phase: RunPhase, error: &PhaseError) {
         self.state.lock().status = Some(RunStatus::Aborted);
-        self.emit(&RunEvent::Aborted { phase, error: self.redactor.redact_text(error).into_owned() });
+        let message = self.redactor.redact_text(&error.message).into_owned();
+        self.emit(&RunEvent::Aborted { phase, error: message, code: error.code });
+    }
+
+    /// Interrupts the run, because this program or its connection failed outside the steps.
+    fn raise_tool_failure(&self, code: ErrorCode, name: &str, reason: &str) {
+        let redact = |text: &str| self.redactor.redact_text(text).into_owned();
+        let (name, reason) = (redact(name), redact(reason));
+        let reason = format!("'{name}': {reason}");
+        self.board.raise(Interrupt::tool_failure(code, name, reason));
     }
 
     /// Waits until every effect was observed or its timeout expired.
@@ -299,6 +338,8 @@ impl Engine {
         let all = async { while watched.join_next().await.is_some() {} };
         tokio::pin!(all);
         let ended = tokio::select! {
+            // an effect that was observed counts, even if a signal arrived meanwhile
+            biased;
             () = &mut all => false,
             _ = self.board.wait(known, Interrupt::cuts_rollbacks) => true,
             _ = self.board.wait(0, Interrupt::waits_for_nothing) => true,

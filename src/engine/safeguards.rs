@@ -12,8 +12,10 @@ use tokio::task::JoinSet;
 
 use super::Engine;
 use super::control::{ControlPoint, ControlScope, RunControl};
+use crate::error_code::{Coded as _, ErrorCode};
 use crate::event::Interrupt;
 use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, Tolerance};
+use crate::panic_guard;
 use crate::provider::ActivityError;
 use crate::tolerance::{Evaluation, evaluate};
 use crate::value::Value;
@@ -33,6 +35,9 @@ enum SafeguardError {
     Declaration(String),
     #[error("could not be measured: {0}")]
     Measurement(String),
+    /// This program or its connection failed.
+    #[error("could not be measured: {message}")]
+    Tool { code: ErrorCode, message: String },
     #[error("could not be evaluated: {0}")]
     Evaluation(String),
     #[error("was not met: expected {expected}")]
@@ -143,20 +148,30 @@ impl Safeguard {
         self.evaluate(activity, engine).await.map_err(|error| {
             let name = redact(&activity.name);
             let reason = format!("safeguard '{name}' {}", redact(&error.to_string()));
-            Interrupt::safeguard(name, reason)
+            match error {
+                SafeguardError::Tool { code, .. } => Interrupt::tool_failure(code, name, reason),
+                _ => Interrupt::safeguard(name, reason),
+            }
         })
     }
 
     async fn evaluate(&self, activity: &Activity, engine: &Engine) -> Result<(), SafeguardError> {
-        let measurement = |error: ActivityError| SafeguardError::Measurement(error.text().to_owned());
-        let output = engine.call(activity).await.map_err(measurement)?;
-        match evaluate(&self.tolerance, &output, &engine.scope).map_err(SafeguardError::Evaluation)? {
+        let output = engine.call(activity).await.map_err(|error| match error {
+            ActivityError::Tool { code, message } => SafeguardError::Tool { code, message },
+            other => SafeguardError::Measurement(other.text().to_owned()),
+        })?;
+        let evaluated = panic_guard::catch(|| evaluate(&self.tolerance, &output, &engine.scope));
+        let evaluated = evaluated
+            .map_err(|panic| SafeguardError::Tool { code: panic.code(), message: panic.to_string() })?;
+        match evaluated.map_err(|error| SafeguardError::Evaluation(error.to_string()))? {
             Evaluation::Verdict(verdict) if verdict.met => Ok(()),
             Evaluation::Verdict(verdict) => Err(SafeguardError::NotMet { expected: verdict.expected }),
             Evaluation::Judge(judge) => {
-                let evaluation = |error: ActivityError| SafeguardError::Evaluation(error.text().to_owned());
-                let accepted = engine.call(&judge).await.map_err(evaluation)?.is_truthy();
-                if accepted { Ok(()) } else { Err(SafeguardError::Rejected) }
+                let accepted = engine.call(&judge).await.map_err(|error| match error {
+                    ActivityError::Tool { code, message } => SafeguardError::Tool { code, message },
+                    other => SafeguardError::Evaluation(other.text().to_owned()),
+                })?;
+                if accepted.is_truthy() { Ok(()) } else { Err(SafeguardError::Rejected) }
             }
         }
     }

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::activity::{Cancellation, ExecutionSite, StepResult};
+use super::activity::{Cancellation, ExecutionSite, PhaseError, StepResult};
 use super::control::{ControlPoint, ControlScope};
+use crate::error_code::ErrorCode;
 use crate::event::{Interrupt, RunEvent, RunPhase};
 use crate::experiment::MethodStep;
 
@@ -18,7 +19,7 @@ use crate::experiment::MethodStep;
 enum SequenceResult {
     Finished,
     Interrupted(Interrupt),
-    Aborted(String),
+    Aborted(PhaseError),
 }
 
 impl Engine {
@@ -43,7 +44,11 @@ impl Engine {
         }
         if let Some(continuous) = continuous {
             // ends after the current check; an interrupt cancels that check as well
-            let _ = continuous.await;
+            if continuous.await.is_err_and(|error| error.is_panic()) {
+                let message = "the checks during the method met a bug; please report it (internal.panic)";
+                let code = Some(ErrorCode::InternalPanic);
+                self.record_abort(RunPhase::Method, &PhaseError { message: message.to_owned(), code });
+            }
         }
         self.emit(&RunEvent::MethodFinished);
         // a control or a safeguard may have interrupted the method in the background
@@ -100,6 +105,8 @@ impl Engine {
         cut: Cancellation,
         background: &mut JoinSet<()>,
     ) -> SequenceResult {
+        // a failure of this program in one rollback must not prevent the others
+        let mut failed = None;
         for step in steps {
             if let Some(interrupt) = self.board.find(cut.known, cut.by) {
                 return SequenceResult::Interrupted(interrupt);
@@ -117,15 +124,27 @@ impl Engine {
                 // only urgent interrupts abandon background activities
                 let cut = Cancellation { known, by: Interrupt::abandons_background };
                 let mut activity = Box::pin(async move {
+                    let place = ExecutionSite { phase, background: true, cut };
                     // an unexpected error of a background activity leaves its entry without a status
-                    let _ = engine.execute(&step, ExecutionSite { phase, background: true, cut }).await;
+                    if let StepResult::Errored(PhaseError { message, code: Some(code) }) =
+                        engine.execute_step(&step, place).await
+                    {
+                        engine.board.raise(Interrupt::tool_failure(
+                            code,
+                            step.name.clone().unwrap_or_default(),
+                            engine.redactor.redact_text(&message),
+                        ));
+                    }
                 });
                 if begin(&mut activity).await.is_pending() {
                     background.spawn(activity);
                 }
             } else {
-                match self.execute(step, ExecutionSite { phase, background: false, cut }).await {
+                match self.execute_step(step, ExecutionSite { phase, background: false, cut }).await {
                     StepResult::Finished(_) => {}
+                    StepResult::Errored(error) if phase == RunPhase::Rollbacks && error.code.is_some() => {
+                        failed.get_or_insert(error);
+                    }
                     StepResult::Errored(error) => return SequenceResult::Aborted(error),
                     StepResult::Cut(interrupt) => return SequenceResult::Interrupted(interrupt),
                 }
@@ -135,7 +154,17 @@ impl Engine {
                 break;
             }
         }
-        SequenceResult::Finished
+        failed.map_or(SequenceResult::Finished, SequenceResult::Aborted)
+    }
+
+    /// Executes a step, and judges the tolerance of a probe of the method.
+    async fn execute_step(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
+        match self.execute(step, place).await {
+            StepResult::Finished(finished) if place.phase == RunPhase::Method && self.options.strict => {
+                self.judge_method_probe(step, finished, place.cut).await
+            }
+            other => other,
+        }
     }
 
     async fn await_background(&self, mut background: JoinSet<()>) {
@@ -143,7 +172,12 @@ impl Engine {
             return;
         }
         self.emit(&RunEvent::BackgroundAwaited { activities: background.len() });
-        while background.join_next().await.is_some() {}
+        while let Some(ended) = background.join_next().await {
+            if ended.is_err_and(|error| error.is_panic()) {
+                let reason = "a background activity met a bug; please report it (internal.panic)";
+                self.board.raise(Interrupt::tool_failure(ErrorCode::InternalPanic, "background", reason));
+            }
+        }
     }
 }
 

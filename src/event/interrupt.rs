@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error_code::ErrorCode;
+
 /// Signal that a run handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
@@ -70,6 +72,8 @@ pub struct Interrupt {
     /// Name of the control or the signal.
     pub name: String,
     pub reason: String,
+    /// The stable code, if this program or its connection failed: the run is aborted.
+    pub code: Option<ErrorCode>,
 }
 
 impl Interrupt {
@@ -79,7 +83,7 @@ impl Interrupt {
         name: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        Self { kind, urgency, signal: None, name: name.into(), reason: reason.into() }
+        Self { kind, urgency, signal: None, name: name.into(), reason: reason.into(), code: None }
     }
 
     /// Creates the interrupt of a control.
@@ -90,6 +94,12 @@ impl Interrupt {
     /// Creates the interrupt of a safeguard that was not met.
     pub fn safeguard(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new("safeguard", InterruptPriority::Control, name, reason)
+    }
+
+    /// Creates the interrupt of an activity that failed because of this program or its connection.
+    pub fn tool_failure(code: ErrorCode, name: impl Into<String>, reason: impl Into<String>) -> Self {
+        let interrupt = Self::new("tool-failure", InterruptPriority::Control, name, reason);
+        Self { code: Some(code), ..interrupt }
     }
 
     /// Creates the interrupt of a trial whose workloads did not become ready.
@@ -118,6 +128,11 @@ impl Interrupt {
         let urgency = if first { InterruptPriority::Signal } else { InterruptPriority::SecondSignal };
         let interrupt = Self::new("signal", urgency, signal.to_string(), format!("received {signal}"));
         Self { signal: Some(signal), ..interrupt }
+    }
+
+    /// Whether the run is aborted: its rollbacks run, and it says nothing about the target.
+    pub fn aborts(&self) -> bool {
+        self.code.is_some()
     }
 
     /// Whether the running activity is cancelled; otherwise it finishes first.

@@ -10,6 +10,7 @@ mod stage;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::error_code::ErrorCode;
 use crate::experiment::{Activity, DryRun, ProviderKind, RollbackStrategy};
 use crate::mutation::{Effect, ServiceRoute, Target};
 use crate::tolerance::ToleranceResult;
@@ -132,6 +133,8 @@ pub enum RunEvent {
         /// Whether the change succeeded; else it was refused.
         done: bool,
     },
+    /// A fact about an activity that the user needs, such as why it waits.
+    ActivityNoted { name: String, text: String },
     /// A request was sent to a Service of the cluster.
     ServiceReached {
         id: ActivityId,
@@ -156,6 +159,13 @@ pub enum RunEvent {
         /// The output, if another activity judged it and received it as an argument.
         judged: Option<Value>,
     },
+    /// The output of a probe of the method was compared with its tolerance.
+    MethodToleranceChecked {
+        id: ActivityId,
+        name: String,
+        /// The result; absent if the probe failed and has no output.
+        verdict: Option<ToleranceResult>,
+    },
     /// The run waits for background activities.
     BackgroundAwaited {
         /// The number of activities.
@@ -170,7 +180,12 @@ pub enum RunEvent {
         interrupt: Interrupt,
     },
     /// An unexpected error ended a phase.
-    Aborted { phase: RunPhase, error: String },
+    Aborted {
+        phase: RunPhase,
+        error: String,
+        /// The stable code, if this program or its connection failed.
+        code: Option<ErrorCode>,
+    },
     /// The run ended; the last event.
     RunFinished {
         status: RunStatus,

@@ -113,6 +113,13 @@ pub fn causes<'a>(
     })
 }
 
+/// Whether an error is that a name has no address.
+///
+/// The connector has no public type for it, only this text.
+pub fn is_dns_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.to_string().starts_with("dns error"))
+}
+
 /// Joins the messages of an error and its causes, without repetitions.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();

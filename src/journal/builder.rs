@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::bounds::{OutputBudget, bounded_text};
 use super::live_layout::{JournalRegion, RegionChange};
 use super::{
     ActionRecord, ActivityRoute, CHAOSLIB_VERSION, ClusterInfo, EffectRecord, EntryStatus, Environment,
     HypothesisCheck, Interruption, Journal, JournalEntry, JournalExtension, RunVerdict, SCHEMA, TargetRecord,
+    ToleranceRecord,
 };
 use crate::clock::Timestamp;
 use crate::event::{
@@ -69,6 +71,8 @@ pub struct JournalBuilder {
     /// Checks of the hypothesis that are running.
     looks: HashMap<RunPhase, HypothesisCheck>,
     began: Option<Timestamp>,
+    /// How much of the outputs is kept.
+    budget: OutputBudget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +119,13 @@ impl JournalBuilder {
             extension: Some(extension),
             ..Journal::default()
         };
-        Self { journal, slots: HashMap::new(), looks: HashMap::new(), began: None }
+        Self {
+            journal,
+            slots: HashMap::new(),
+            looks: HashMap::new(),
+            began: None,
+            budget: OutputBudget::default(),
+        }
     }
 
     /// Returns the journal so far.
@@ -178,25 +188,35 @@ impl JournalBuilder {
                     return JournalDelta::default();
                 }
                 services.push(route);
-                JournalDelta {
-                    parts: vec![RegionChange { region: JournalRegion::Extension, index: 0 }],
-                    at_once: false,
-                }
+                Self::extension_changed()
             }
             RunEvent::ActivityFinished(finished) => self.finished(finished),
             RunEvent::EffectObserved { id, effect, .. } => {
                 let Some(record) = self.action_record(*id) else { return JournalDelta::default() };
-                record.effect = Some(EffectRecord::from(effect));
+                let mut written = EffectRecord::from(effect);
+                written.detail = bounded_text(written.detail);
+                record.effect = Some(written);
                 let at_once = !record.targets.is_empty();
                 JournalDelta { at_once, ..self.record_changed(*id) }
             }
             RunEvent::ToleranceChecked { id, verdict, judged } => {
+                let judged = judged.as_ref().map(|value| self.budget.bound(value));
                 let Some(entry) = self.entry(*id) else { return JournalDelta::default() };
                 entry.tolerance_met = Some(verdict.as_ref().is_some_and(|verdict| verdict.met));
                 if let Some(value) = judged {
-                    entry.activity = Arc::new(with_judged_value(&entry.activity, value));
+                    entry.activity = Arc::new(with_judged_value(&entry.activity, &value));
                 }
                 self.entry_changed(*id)
+            }
+            RunEvent::MethodToleranceChecked { id, verdict, .. } => {
+                let Some(slot) = self.slots.get(id).copied() else { return JournalDelta::default() };
+                let record = ToleranceRecord {
+                    at: self.pointer(slot),
+                    met: verdict.as_ref().is_some_and(|verdict| verdict.met),
+                    expected: verdict.as_ref().map(|verdict| bounded_text(verdict.expected.clone())),
+                };
+                self.extension().tolerances.push(record);
+                Self::extension_changed()
             }
             RunEvent::Interrupted { interrupt, .. } => {
                 self.interrupted(interrupt);
@@ -217,11 +237,18 @@ impl JournalBuilder {
                 self.journal.unwritten.rollbacks_begun = true;
                 JournalDelta::default()
             }
-            RunEvent::Aborted { error, .. } | RunEvent::ContinuousFinished { error: Some(error) } => {
+            RunEvent::Aborted { error, code, .. } => {
+                self.journal.unwritten.abortion.get_or_insert_with(|| bounded_text(error.clone()));
+                let Some(code) = code else { return JournalDelta::default() };
+                self.extension().error_code.get_or_insert_with(|| code.name().to_owned());
+                Self::extension_changed()
+            }
+            RunEvent::ContinuousFinished { error: Some(error) } => {
                 self.journal.unwritten.abortion.get_or_insert_with(|| error.clone());
                 JournalDelta::default()
             }
             RunEvent::ActivityCalled { .. }
+            | RunEvent::ActivityNoted { .. }
             | RunEvent::ConfigurationResolved { .. }
             | RunEvent::ContinuousStarted { .. }
             | RunEvent::FailedFast { .. }
@@ -284,16 +311,21 @@ impl JournalBuilder {
 
     fn finished(&mut self, finished: &ActivityFinished) -> JournalDelta {
         let Some(slot) = self.slots.get(&finished.id).copied() else { return JournalDelta::default() };
+        let output = match &finished.outcome {
+            ActivityOutcome::Succeeded(output) => self.budget.bound(output),
+            _ => Value::Null,
+        };
         let Some(entry) = self.entry(finished.id) else { return JournalDelta::default() };
         entry.end = Some(finished.at.iso());
         entry.duration = Some(finished.at.since(slot.began));
         match &finished.outcome {
-            ActivityOutcome::Succeeded(output) => {
-                entry.output = output.clone();
+            ActivityOutcome::Succeeded(_) => {
+                entry.output = output;
                 entry.status = Some(EntryStatus::Succeeded.into());
             }
             ActivityOutcome::Failed(error) => {
                 entry.status = Some(EntryStatus::Failed.into());
+                let error = bounded_text(error.clone());
                 entry.exception = Some(vec![format!("chaoslib.exceptions.ActivityFailed: {error}\n")]);
             }
             ActivityOutcome::Errored(_) | ActivityOutcome::Cut => {}
@@ -400,6 +432,13 @@ impl JournalBuilder {
         let record = self.slots.get(&id).and_then(|slot| slot.record);
         let change = record.map(|index| RegionChange { region: JournalRegion::Activities, index });
         JournalDelta { parts: change.into_iter().collect(), at_once: false }
+    }
+
+    fn extension_changed() -> JournalDelta {
+        JournalDelta {
+            parts: vec![RegionChange { region: JournalRegion::Extension, index: 0 }],
+            at_once: false,
+        }
     }
 
     /// A check during the method appears when it ends.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::keyword::EntryStatus;
 use super::run_document::BoundedOutput;
 use crate::clock::Timestamp;
+use crate::error_code::ErrorCode;
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, HypothesisOutcome, RunEvent, RunPhase,
     RunStatus, Signal,
@@ -114,6 +115,18 @@ enum EventLine<'a> {
         state: &'static str,
         detail: &'a str,
     },
+    ActivityNoted {
+        timestamp: String,
+        name: &'a str,
+        text: &'a str,
+    },
+    ToleranceChecked {
+        timestamp: String,
+        name: &'a str,
+        met: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected: Option<&'a str>,
+    },
     RollbacksDecided {
         timestamp: String,
         strategy: &'a str,
@@ -124,6 +137,8 @@ enum EventLine<'a> {
         timestamp: String,
         phase: RunPhase,
         error: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<ErrorCode>,
     },
     SignalReceived {
         timestamp: String,
@@ -237,6 +252,13 @@ impl EventSerializer {
                 access: reached.access,
                 pod: reached.pod.as_deref(),
             },
+            RunEvent::ActivityNoted { name, text } => EventLine::ActivityNoted { timestamp, name, text },
+            RunEvent::MethodToleranceChecked { name, verdict, .. } => EventLine::ToleranceChecked {
+                timestamp,
+                name,
+                met: verdict.as_ref().is_some_and(|verdict| verdict.met),
+                expected: verdict.as_ref().map(|verdict| verdict.expected.as_str()),
+            },
             RunEvent::EffectObserved { name, effect, .. } => EventLine::EffectObserved {
                 timestamp,
                 name,
@@ -249,7 +271,9 @@ impl EventSerializer {
                 played: *played,
                 declared: *declared,
             },
-            RunEvent::Aborted { phase, error } => EventLine::RunAborted { timestamp, phase: *phase, error },
+            RunEvent::Aborted { phase, error, code } => {
+                EventLine::RunAborted { timestamp, phase: *phase, error, code: *code }
+            }
             RunEvent::SignalReceived { signal } => {
                 EventLine::SignalReceived { timestamp, signal: signal.to_string() }
             }

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 
 use super::{
     ActivityRoute, ClusterInfo, Environment, Journal, JournalBuilder, JournalExtension, Keyword, RunVerdict,
+    ToleranceRecord,
 };
 use crate::event::{RunPhase, RunStatus};
 use crate::experiment::HypothesisStrategy;
@@ -295,6 +296,10 @@ struct ExtensionHead<'a> {
     annotations: Annotations<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[ToleranceRecord]>::is_empty")]
+    tolerances: &'a [ToleranceRecord],
 }
 
 impl<'a> ExtensionHead<'a> {
@@ -315,6 +320,8 @@ impl<'a> ExtensionHead<'a> {
             variables: &extension.variables,
             annotations: Annotations(&extension.annotations),
             environment: extension.environment.as_ref(),
+            error_code: extension.error_code.as_deref(),
+            tolerances: &extension.tolerances,
         }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! [`LiveLayout`] renders a growing journal as a file that is updated at a cost linear in its length.
 
+mod bounds;
 mod builder;
 mod event_lines;
 mod keyword;
@@ -28,7 +29,7 @@ pub use keyword::{EntryStatus, Keyword};
 pub use live_layout::{FilePatch, JournalRegion, LiveLayout, RegionChange};
 pub use model::{
     ActionRecord, ActivityRoute, ClusterInfo, EffectRecord, Environment, HypothesisCheck, Interruption,
-    Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, UnwrittenFacts,
+    Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord, UnwrittenFacts,
 };
 pub use read::{JournalError, Record};
 pub use run_document::{OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, answer};

@@ -187,6 +187,12 @@ pub struct JournalExtension {
     /// Absent outside a trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// The stable code of a failure of this program or its connection, which aborted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// The tolerances of probes of the method. The Chaos Toolkit ignores them, and its format has no key for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerances: Vec<ToleranceRecord>,
     #[serde(default)]
     pub activities: Vec<ActionRecord>,
     /// What sampling measured; known when the run is over.
@@ -272,6 +278,18 @@ impl ActionRecord {
     }
 }
 
+/// The result of the tolerance of a probe of the method.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToleranceRecord {
+    /// JSON pointer to the entry of the probe.
+    pub at: String,
+    /// Whether the probe has an output, and it is within the tolerance.
+    pub met: bool,
+    /// The expected value, for people; absent if the probe failed.
+    pub expected: Option<String>,
+}
+
 /// A target of an action.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -345,6 +363,20 @@ impl Journal {
         self.extension.as_ref().map_or(&[], |extension| &extension.activities)
     }
 
+    /// Returns the results of the tolerances of the method.
+    pub fn method_tolerances(&self) -> &[ToleranceRecord] {
+        self.extension.as_ref().map_or(&[], |extension| &extension.tolerances)
+    }
+
+    /// Returns the first probe of the method that failed or was not within its own tolerance, and which of the two.
+    pub fn unmet_method_probe(&self) -> Option<(&str, &'static str)> {
+        let unmet = self.method_tolerances().iter().find(|tolerance| !tolerance.met)?;
+        let entry = self.entry(&unmet.at);
+        let has_failed = entry.is_some_and(JournalEntry::failed);
+        let what = if has_failed { "could not be measured" } else { "was not within its tolerance" };
+        Some((entry.map_or(UNNAMED, JournalEntry::name), what))
+    }
+
     /// Returns the record of the action whose entry is at the given pointer.
     pub fn action(&self, at: &str) -> Option<&ActionRecord> {
         self.actions().iter().find(|action| action.at == at)
@@ -353,6 +385,11 @@ impl Journal {
     /// Returns the name of a recorded action.
     pub fn action_name(&self, action: &ActionRecord) -> &str {
         self.entry(&action.at).map_or(UNNAMED, JournalEntry::name)
+    }
+
+    /// Returns the type of the provider of a recorded action.
+    pub fn provider_of(&self, action: &ActionRecord) -> Option<&str> {
+        self.entry(&action.at)?.activity["provider"]["type"].as_text()
     }
 
     /// Returns the entry at a JSON pointer, such as `/run/0` or `/steady_states/after/probes/1`.

@@ -2,13 +2,10 @@
 //!
 //! Reports and comparisons use them. Their texts are not trusted: a journal may come from a pull request.
 
-use serde_json::Value as Json;
-
 use super::untrusted::{self, LimitError};
 use super::{ActionRecord, Journal, RunVerdict, SCHEMA};
 use crate::error_code::{Coded, ErrorCode};
-use crate::experiment::json;
-use crate::value::Value;
+use crate::value::{from_value, parse_json_to_depth};
 
 /// Why a journal cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +25,8 @@ pub enum JournalError {
     /// No run writes such a journal.
     #[error("{path}: invalid untrusted journal")]
     Untrusted { path: String, source: LimitError },
+    #[error("{path}: not UTF-8 text")]
+    Encoding { path: String, source: std::str::Utf8Error },
     /// An untrusted journal that cannot be read; its message may repeat long texts of the file, and is cut.
     #[error("{0}")]
     Shortened(String),
@@ -43,6 +42,9 @@ impl Coded for JournalError {
     }
 }
 
+/// The deepest level of a journal that is read; a journal of this program has fewer.
+const MAX_DEPTH: usize = 256;
+
 /// The longest message about a journal that cannot be read, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -57,6 +59,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// Reads a journal of any size from the bytes of a file: UTF-8, with or without a byte-order mark.
+    pub fn from_bytes(source: &str, bytes: &[u8]) -> Result<Self, JournalError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| JournalError::Encoding { path: source.to_owned(), source: error })?;
+        Self::read(source, text.to_owned())
+    }
+
     /// Reads a journal.
     pub fn read(source: &str, text: String) -> Result<Self, JournalError> {
         let mut content = parse(source, &text)?;
@@ -120,25 +130,10 @@ fn parse(source: &str, text: &str) -> Result<Journal, JournalError> {
         Ok(journal) => return Ok(journal),
         Err(error) => error,
     };
-    // Python writes NaN and Infinity, and this program 1e999: numbers that standard JSON does not have
-    let is_extended = ["NaN", "Infinity", "1e999"].iter().any(|number| text.contains(number));
-    if error.is_data() || !is_extended {
-        return Err(failed(error));
-    }
-    let Ok(document) = json::read(text, source) else { return Err(failed(error)) };
-    serde_json::from_value(standard_json(document.root.to_value())).map_err(failed)
-}
-
-/// Converts a value to standard JSON: numbers that it does not have become null.
-fn standard_json(value: Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => value.into(),
-        Value::Int(value) => i64::try_from(value).map_or_else(|_| Json::from(value.to_string()), Json::from),
-        Value::Float(value) => value.into(),
-        Value::Text(value) => value.into(),
-        Value::List(items) => items.into_iter().map(standard_json).collect(),
-        Value::Map(entries) => entries.into_iter().map(|(key, value)| (key, standard_json(value))).collect(),
+    // numbers that standard JSON does not have: Python writes NaN and Infinity, and this program 1e999
+    match parse_json_to_depth(text, MAX_DEPTH) {
+        Ok(document) => from_value(document).map_err(failed),
+        Err(_) => Err(failed(error)),
     }
 }
 
@@ -146,6 +141,7 @@ fn standard_json(value: Value) -> Json {
 mod tests {
     use super::*;
     use crate::error_code::message_chain;
+    use crate::value::Value;
 
     fn read(text: &str) -> Result<Record, JournalError> {
         Record::read("j.json", text.to_owned())
@@ -181,14 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_json_become_null() {
-        for number in ["NaN", "-Infinity", "1e999", "-1e999"] {
+    fn numbers_beyond_json_are_read() {
+        let infinite = [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+        for (number, expected) in infinite.into_iter().chain([
+            ("1e999", f64::INFINITY),
+            ("1e400", f64::INFINITY),
+            ("-1e999", f64::NEG_INFINITY),
+        ]) {
             let text = format!(
                 r#"{{"experiment": {{}}, "status": "completed", "run": [{{"output": [{number}, 1]}}]}}"#
             );
             let output = read(&text).unwrap().content.run[0].output.clone();
-            assert_eq!(output, Value::List(vec![Value::Null, Value::Int(1)]), "{number}");
+            assert_eq!(output, Value::List(vec![Value::Float(expected), Value::Int(1)]), "{number}");
+            let written = read(&text).unwrap().content.to_json();
+            assert_eq!(read(&written).unwrap().content.run[0].output, output, "{number}");
         }
+        let text = r#"{"experiment": {"x": [1e400]}, "status": "completed", "duration": 1.5, "deviated": true,
+            "run": [{"output": NaN, "duration": 2, "exception": ["a"]}], "kubectl-chaos": {"schema": 1,
+            "exit_code": 0, "activities": [{"at": "/run/0", "targets": [{"name": "n", "done": true}]}]}}"#;
+        let journal = read(text).unwrap().content;
+        assert_eq!((journal.duration, journal.run[0].duration), (Some(1.5), Some(2.0)));
+        assert_eq!(journal.actions()[0].targets[0].done, Some(true));
+        assert_eq!(journal.experiment["x"], Value::List(vec![Value::Float(f64::INFINITY)]));
     }
 
     #[test]

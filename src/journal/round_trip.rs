@@ -218,6 +218,8 @@ fn extension() -> impl Strategy<Value = JournalExtension> {
                 variables,
                 annotations,
                 environment,
+                error_code: None,
+                tolerances: Vec::new(),
                 activities,
                 samples,
             }

@@ -3,6 +3,7 @@
 use super::{ActionRecord, HypothesisCheck, Journal, JournalEntry, Keyword};
 use crate::event::{RunPhase, RunStatus};
 use crate::mutation::EffectState;
+use crate::value::Value;
 
 /// The verdict of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub enum Strictness {
 
 /// Judges a run by its entries, and says why. The first rule that applies counts, from the most serious on.
 pub fn judge(journal: &Journal, strictness: Strictness) -> (RunVerdict, String) {
-    if let Some(reason) = incomplete_rollback(journal) {
+    if let Some(reason) = incomplete_rollback(journal).filter(|_| !changed_nothing(journal)) {
         return (RunVerdict::RollbackIncomplete, reason);
     }
     match &journal.status {
@@ -98,6 +99,9 @@ pub fn judge(journal: &Journal, strictness: Strictness) -> (RunVerdict, String) 
         let reason = format!("{} {} the method", deciding_probe(check), phase.name());
         let is_baseline = phase == RunPhase::Before;
         return (if is_baseline { RunVerdict::BaselineNotMet } else { RunVerdict::Deviated }, reason);
+    }
+    if let Some((name, what)) = journal.unmet_method_probe().filter(|_| strictness != Strictness::Lenient) {
+        return (RunVerdict::Deviated, format!("probe '{name}' {what} in the method"));
     }
     if journal.deviated {
         return (RunVerdict::Deviated, "the steady state was not met after the method".to_owned());
@@ -144,7 +148,17 @@ fn unexplained_end(journal: &Journal, strictness: Strictness) -> Option<String> 
     let method = journal.experiment["method"].as_list().unwrap_or_default();
     let declared = method.iter().filter(|activity| activity["type"].as_text() == Some("action")).count();
     let started = journal.run.iter().filter(|entry| entry.is_action()).count();
-    (started < declared).then(|| format!("only {started} of {declared} actions were started"))
+    if started < declared {
+        return Some(format!("only {started} of {declared} actions were started"));
+    }
+    let is_judged = |activity: &&Value| {
+        activity["type"].as_text() == Some("probe") && activity["tolerance"] != Value::Null
+    };
+    let declared = method.iter().filter(is_judged).count();
+    let judged = journal.method_tolerances().len();
+    let is_dry = matches!(journal.dry(), Some("probes" | "activities"));
+    (judged < declared && !is_dry)
+        .then(|| format!("only {judged} of {declared} tolerances in the method were checked"))
 }
 
 /// Returns why checks without an unmet one are not a success.
@@ -177,6 +191,20 @@ fn incomplete_rollback(journal: &Journal) -> Option<String> {
     let began = !rollbacks.is_empty() || journal.unwritten.rollbacks_begun;
     (began && rollbacks.len() < declared)
         .then(|| format!("only {} of {declared} rollbacks were started", rollbacks.len()))
+}
+
+/// Whether the method ran actions, and none of them changed anything: then nothing is left to restore.
+///
+/// Commands and requests may have changed something that the journal does not know.
+fn changed_nothing(journal: &Journal) -> bool {
+    let mut actions = journal.actions().iter().filter(|action| !action.is_rollback()).peekable();
+    actions.peek().is_some()
+        && actions.all(|action| {
+            let is_function = journal.provider_of(action) == Some("python");
+            let is_mismatch =
+                action.effect.as_ref().is_some_and(|effect| effect.state.is(EffectState::Mismatch));
+            is_function && is_mismatch && action.targets.iter().all(|target| target.done == Some(false))
+        })
 }
 
 /// Returns why an action counts as failed.

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use hyper_util::client::legacy::Error as HttpError;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use kube::client::AuthError;
 use serde_json::Value as Json;
 
 use super::resource::Resource;
 use crate::error_code::{Coded, ErrorCode, message_chain};
-use crate::http_client::{causes, describe};
+use crate::http_client::{causes, describe, is_dns_error};
 
 pub(super) use config::RefusedCluster;
 pub use config::{ConfigError, RefusedContext};
@@ -144,6 +146,20 @@ impl Error {
         matches!(self, Self::Broken { .. } | Self::Timeout { .. })
     }
 
+    /// Returns the code of a failure of this machine or its way to the API server: the login program, DNS, the proxy.
+    ///
+    /// Such a failure says nothing about the cluster.
+    pub fn tool_failure(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Login { .. } => Some(ErrorCode::ClientLogin),
+            Self::Connect { source, .. } if causes(source.0.as_ref()).any(is_proxy_failure) => {
+                Some(ErrorCode::ClientProxy)
+            }
+            Self::Connect { source, .. } if is_dns_error(source.0.as_ref()) => Some(ErrorCode::ClientDns),
+            _ => None,
+        }
+    }
+
     /// Returns the error status of the API server, if it answered with one.
     pub fn api(&self) -> Option<&ApiError> {
         match self {
@@ -168,6 +184,14 @@ impl Error {
             None => chain,
         }
     }
+}
+
+/// Whether a proxy could not be used: it is unreachable, refused the tunnel, or its settings are wrong.
+fn is_proxy_failure(cause: &(dyn StdError + 'static)) -> bool {
+    // the connectors do not export their error types
+    type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<http::Uri>>::Error;
+    type SocksError = <SocksV5<HttpConnector> as tower_service::Service<http::Uri>>::Error;
+    cause.is::<TunnelError>() || cause.is::<SocksError>() || is_proxy_setup(cause)
 }
 
 /// Whether the client refused its own proxy settings.

@@ -14,7 +14,7 @@ use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat, pars
 use super::error::Error;
 use super::metadata::{Metadata, PartialObject};
 use super::resource::{ENDPOINTS, PODS, Resource};
-use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
+use crate::mutation::{ActivityProgress, EffectState, ProgressCallback, StopToken, Target};
 
 /// Concurrent requests of a plan with more than a few operations.
 const AT_ONCE: usize = 32;
@@ -31,6 +31,8 @@ pub struct PlannedMutation {
     pub on_error: ErrorPolicy,
     /// The resource version before the change, if known: an answer with the same one changed nothing.
     pub version: Option<String>,
+    /// Whether the object was terminating before: deleting it again changes nothing.
+    pub was_terminating: bool,
 }
 
 /// State that shows that a change took effect.
@@ -97,6 +99,10 @@ pub struct MutationPlan {
     pub answer: MutationResponse,
     /// Notes for the journal, such as the seed.
     pub remarks: Vec<String>,
+    /// Facts that the user needs before the changes, such as fewer targets than requested.
+    pub warnings: Vec<String>,
+    /// What selected the targets, for a plan without any: `label selector 'app=web' in namespace 'shop'`.
+    pub selected_by: String,
 }
 
 impl MutationPlan {
@@ -107,7 +113,26 @@ impl MutationPlan {
 
     /// Creates a plan of several operations.
     pub fn of(operations: Vec<PlannedMutation>, answer: MutationResponse) -> Self {
-        Self { operations, answer, remarks: Vec::new() }
+        Self { operations, answer, remarks: Vec::new(), warnings: Vec::new(), selected_by: String::new() }
+    }
+
+    /// Sets what selected the targets.
+    #[must_use]
+    pub fn selected_by(self, selector: impl Into<String>) -> Self {
+        Self { selected_by: selector.into(), ..self }
+    }
+
+    /// Returns why the plan has no effect, if that is known before it is applied.
+    pub fn known_mismatch(&self) -> Option<String> {
+        if self.operations.is_empty() {
+            let by =
+                if self.selected_by.is_empty() { String::new() } else { format!(" {}", self.selected_by) };
+            return Some(format!("no target matched{by}"));
+        }
+        self.operations.iter().find_map(|operation| match operation.expect {
+            ExpectedState::Nothing(reason) => Some(reason.to_owned()),
+            _ => None,
+        })
     }
 
     /// Returns the targets.
@@ -124,6 +149,9 @@ impl MutationPlan {
         halt: &StopToken,
         told: &ProgressCallback<'_>,
     ) -> Result<AppliedMutation, Error> {
+        for warning in &self.warnings {
+            told(ActivityProgress::Note(warning.clone()));
+        }
         // a few operations are applied in sequence, so that none follows an error
         let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
         let mut waiting = self.operations.iter().enumerate();
@@ -141,13 +169,13 @@ impl MutationPlan {
             let Some((index, answer)) = under_way.next().await else { break };
             match answer {
                 Ok(AppliedMutation { answer, changed }) => {
-                    told(index, true);
+                    told(ActivityProgress::TargetDone { target: index, done: true });
                     last = AppliedMutation { answer, changed: last.changed || changed };
                 }
                 Err(failure) => {
                     // an operation without an answer may have taken effect
                     if !failure.is_ambiguous() {
-                        told(index, false);
+                        told(ActivityProgress::TargetDone { target: index, done: false });
                     }
                     refused.get_or_insert(failure);
                 }
@@ -171,15 +199,10 @@ impl MutationPlan {
 
     /// Waits until every operation has taken effect. The engine sets the deadline.
     pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
-        if self.operations.is_empty() {
-            return (EffectState::Mismatch, "no target matched".to_owned());
+        if let Some(reason) = self.known_mismatch() {
+            return (EffectState::Mismatch, reason);
         }
         let count = self.operations.len();
-        for operation in &self.operations {
-            if let ExpectedState::Nothing(why) = operation.expect {
-                return (EffectState::Mismatch, why.to_owned());
-            }
-        }
         loop {
             match self.unseen(&cluster).await {
                 Ok(None) => {
@@ -232,6 +255,7 @@ impl PlannedMutation {
             expect: ExpectedState::Gone,
             on_error: ErrorPolicy::Raise,
             version: None,
+            was_terminating: thing.deletion_timestamp.is_some(),
         }
     }
 
@@ -250,6 +274,7 @@ impl PlannedMutation {
             expect,
             on_error,
             version: thing.resource_version.clone(),
+            was_terminating: false,
         }
     }
 
@@ -265,17 +290,21 @@ impl PlannedMutation {
             expect,
             on_error,
             version: None,
+            was_terminating: false,
         }
     }
 
     async fn apply(&self, cluster: &ClusterClient) -> Result<AppliedMutation, Error> {
         let failure = match cluster.send(&self.call).await {
             // an unused answer is not parsed
-            Ok(_) if self.call.metadata_only => return Ok(AppliedMutation::answered(Json::Null)),
+            Ok(_) if self.call.metadata_only => {
+                return Ok(AppliedMutation { answer: Json::Null, changed: !self.was_terminating });
+            }
             Ok(answer) => {
                 let answer: Json = parse(&answer)?;
                 let version = answer.pointer("/metadata/resourceVersion").and_then(Json::as_str);
-                let changed = version.is_none() || version != self.version.as_deref();
+                let changed =
+                    !self.was_terminating && (version.is_none() || version != self.version.as_deref());
                 return Ok(AppliedMutation { answer, changed });
             }
             Err(failure) => failure,

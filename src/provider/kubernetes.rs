@@ -90,6 +90,15 @@ impl KubernetesProvider {
     }
 }
 
+/// Returns the error of an activity. A failure of the client says nothing about the cluster.
+fn activity_error(error: &chaosk8s::Error) -> ActivityError {
+    let message = python_exception(error);
+    match error.tool_failure() {
+        Some(code) => ActivityError::Tool { code, message: format!("{message} ({code})") },
+        None => ActivityError::Failed(message),
+    }
+}
+
 /// Returns a random seed.
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
@@ -139,7 +148,7 @@ impl Provider for KubernetesProvider {
             let ResolvedActivity::Python(call) = call else {
                 return Err(ActivityError::Unexpected("not a function".to_owned()));
             };
-            self.ready(call).await.map_err(|error| ActivityError::Failed(python_exception(&error)))
+            self.ready(call).await.map_err(|error| activity_error(&error))
         })
     }
 }
@@ -298,7 +307,7 @@ impl PreparedActivity for PreparedFunction {
                 Some(PreparedWork::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
             };
             self.is_ambiguous = done.as_ref().is_err_and(chaosk8s::Error::is_ambiguous);
-            let applied = done.map_err(|error| ActivityError::Failed(python_exception(&error)))?;
+            let applied = done.map_err(|error| activity_error(&error))?;
             self.changed = applied.changed;
             Ok(Value::from(applied.answer))
         })
@@ -313,7 +322,10 @@ impl PreparedActivity for PreparedFunction {
         };
         let Self { cluster, work, is_ambiguous, .. } = *self;
         match work {
-            Some(PreparedWork::Plan(plan)) => EffectCheck::Watched(Box::pin(plan.confirm(cluster))),
+            Some(PreparedWork::Plan(plan)) => match plan.known_mismatch() {
+                Some(reason) => EffectCheck::Known(EffectState::Mismatch, reason),
+                None => EffectCheck::Watched(Box::pin(plan.confirm(cluster))),
+            },
             Some(PreparedWork::Drain(drain)) => EffectCheck::Watched(Box::pin(drain.confirm(cluster))),
             Some(PreparedWork::Commands(_)) if is_ambiguous => EffectCheck::Known(
                 EffectState::Unknown,

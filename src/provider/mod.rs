@@ -4,6 +4,7 @@
 //! changes them, and *confirm* checks the effect of an action.
 
 mod executable;
+mod guarded;
 mod http;
 mod kubernetes;
 mod process;
@@ -13,12 +14,16 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::resolve::{ResolvedActivity, resolve};
 use crate::experiment::{Activity, ProviderKind, ProviderUsage, ValidationFinding};
 use crate::mutation::{EffectState, ProgressCallback, ServiceRoute, StopToken, Target};
+use crate::panic_guard::CaughtPanic;
 use crate::series::SampleOutcome;
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
+
+use guarded::{GuardedActivity, guard};
 
 pub use http::{HttpProvider, ServiceAccess, ServiceRouter};
 pub use kubernetes::{FunctionOptions, KubernetesProvider};
@@ -31,13 +36,21 @@ pub enum ActivityError {
     Failed(String),
     /// The activity could not run; the phase ends.
     Unexpected(String),
+    /// This program or its connection to the cluster failed, which says nothing about the target. The run is aborted.
+    Tool { code: ErrorCode, message: String },
+}
+
+impl From<CaughtPanic> for ActivityError {
+    fn from(panic: CaughtPanic) -> Self {
+        Self::Tool { code: panic.code(), message: panic.to_string() }
+    }
 }
 
 impl ActivityError {
     /// Returns the text.
     pub fn text(&self) -> &str {
         match self {
-            Self::Failed(error) | Self::Unexpected(error) => error,
+            Self::Failed(error) | Self::Unexpected(error) | Self::Tool { message: error, .. } => error,
         }
     }
 }
@@ -83,6 +96,11 @@ pub trait PreparedActivity: Send {
         None
     }
 
+    /// Returns a fact about the output that the user needs, such as a body that is not what its type says.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// Returns how samples count the last failure, if known.
     fn failing(&self) -> Option<SampleOutcome> {
         None
@@ -125,23 +143,35 @@ impl Providers {
         self.by_kind.get(&kind)
     }
 
-    /// Fills the placeholders of an activity, and prepares it.
+    /// Fills the placeholders of an activity, and prepares it. A panic of the provider becomes an error, now and later.
     pub async fn prepare(
         &self,
         activity: &Activity,
         scope: &Scope,
     ) -> Result<Box<dyn PreparedActivity>, ActivityError> {
-        let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
-        let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
-            ActivityError::Unexpected(format!("'{}' needs a provider that does not exist", activity.name))
-        })?;
-        provider.prepare(call).await
+        let prepare = async {
+            let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
+            let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
+                ActivityError::Unexpected(format!("'{}' needs a provider that does not exist", activity.name))
+            })?;
+            provider.prepare(call).await
+        };
+        Ok(Box::new(GuardedActivity::new(guard(prepare).await?)))
     }
 
     /// Runs a probe outside the steps of the experiment: a judge, a safeguard, a dynamic configuration value.
     ///
     /// Its targets are not recorded, so functions that change something are refused.
     pub async fn look(&self, activity: &Activity, scope: &Scope) -> Result<Value, ActivityError> {
+        self.look_with_remark(activity, scope).await.map(|(output, _)| output)
+    }
+
+    /// Runs a probe like [`look`](Self::look), and also returns what the user needs to know about its output.
+    pub async fn look_with_remark(
+        &self,
+        activity: &Activity,
+        scope: &Scope,
+    ) -> Result<(Value, Option<String>), ActivityError> {
         let mut step = self.prepare(activity, scope).await?;
         if step.acts() {
             let function = activity.arguments.get("func").map(Value::python_text).unwrap_or_default();
@@ -151,7 +181,8 @@ impl Providers {
                 activity.name
             )));
         }
-        step.apply(&|_, _| {}).await
+        let output = step.apply(&|_| {}).await?;
+        Ok((output, step.remark()))
     }
 
     /// Checks the keys of a provider. Rejects Python functions that are not built in.

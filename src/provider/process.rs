@@ -263,7 +263,7 @@ mod tests {
     }
 
     async fn run(call: ResolvedActivity) -> Result<(i128, String, String), ActivityError> {
-        let output = provider().prepare(call).await?.apply(&|_, _| {}).await?;
+        let output = provider().prepare(call).await?.apply(&|_| {}).await?;
         let text = |key: &str| output.get(key).unwrap().as_text().unwrap().to_owned();
         let Some(Value::Int(status)) = output.get("status") else { panic!() };
         Ok((*status, text("stdout"), text("stderr")))
@@ -307,7 +307,7 @@ mod tests {
         let marker = folder.path().join("survived");
         let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
         let mut prepared = provider().prepare(process("sh", &["-c", &script], None)).await.unwrap();
-        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply(&|_, _| {})).await;
+        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply(&|_| {})).await;
         assert!(cut.is_err());
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert!(!marker.exists());

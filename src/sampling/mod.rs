@@ -6,8 +6,9 @@
 //!  aggregate      aggregates the samples of a probe in scheduled order
 //! ```
 //!
-//! The schedule is open: a sample is due at a fixed time, however long others take, and its latency counts from
-//! that time. A slow response therefore does not hide other slow responses (no coordinated omission).
+//! The schedule is open: a sample is due at a fixed time and starts then, however long others take. A slow response
+//! therefore does not hide other slow responses (no coordinated omission). Its latency counts from its start: a delay
+//! between the two is one of this machine, and not of the system under test.
 
 mod aggregate;
 mod phase_tracker;
@@ -22,6 +23,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::chaosk8s;
 use crate::clock::Timestamp;
+use crate::engine::InterruptHandle;
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::{Activity, Experiment, MethodStep, ProviderKind};
 use crate::provider::Providers;
@@ -90,6 +92,9 @@ struct ProbeSampler {
     fold: Mutex<SeriesAggregator>,
     /// Counts the slots that are over.
     over: watch::Sender<u64>,
+    redactor: Redactor,
+    /// The run, which a failure of this program aborts.
+    run: InterruptHandle,
 }
 
 /// The probes to sample cannot be selected.
@@ -183,12 +188,13 @@ fn is_read_only(activity: &Activity) -> bool {
 }
 
 impl Sampling {
-    /// Starts to sample. `phases` must watch the run.
+    /// Starts to sample. `phases` must watch the run, which a failure of this program aborts.
     pub fn start(
         experiment: &Experiment,
         scope: &Scope,
         providers: &Providers,
         phases: PhaseTracker,
+        run: &InterruptHandle,
         options: SamplingOptions,
     ) -> Result<Self, SamplingError> {
         let (began, at) = (Instant::now(), Timestamp::now());
@@ -210,7 +216,14 @@ impl Sampling {
                 scope: scope.clone(),
                 providers: providers.clone(),
             };
-            Some(Arc::new(ProbeSampler { target, head, fold, over: watch::Sender::new(0) }))
+            Some(Arc::new(ProbeSampler {
+                target,
+                head,
+                fold,
+                over: watch::Sender::new(0),
+                redactor: redactor.clone(),
+                run: run.clone(),
+            }))
         };
         let probes: Vec<_> =
             select_probes(experiment, &options.probes)?.into_iter().filter_map(probe).collect();
@@ -318,14 +331,21 @@ impl ProbeSampler {
     }
 
     async fn sample(self: Arc<Self>, number: u64, due: Instant) {
-        let left = self.head.deadline.saturating_sub(due.elapsed());
-        let slot = match tokio::time::timeout(left, self.target.take()).await {
-            Err(_) => SlotResult::Sampled(Some(due.elapsed()), SampleOutcome::Timeout),
-            Ok((outcome, reached)) => {
+        // samples do not wait for each other, so the time from `due` until now is a delay of this machine
+        let started = Instant::now();
+        let slot = match tokio::time::timeout(self.head.deadline, self.target.take()).await {
+            Err(_) => SlotResult::Sampled(Some(started.elapsed()), SampleOutcome::Timeout),
+            Ok(Err(failure)) => {
+                let reason = self.redactor.redact_text(&failure.message);
+                let reason = format!("sampling of '{}': {reason}", self.head.probe);
+                self.run.abort(failure.code, "sampling", &reason);
+                SlotResult::Missed
+            }
+            Ok(Ok((outcome, reached))) => {
                 if let Some(reached) = reached {
                     self.fold.lock().reached(reached.access);
                 }
-                SlotResult::Sampled(Some(due.elapsed()), outcome)
+                SlotResult::Sampled(Some(started.elapsed()), outcome)
             }
         };
         self.finish_slot(number, due, slot);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::error_code::{Coded as _, ErrorCode};
 use crate::experiment::{Activity, ProviderKind, Tolerance};
 use crate::mutation::ServiceRoute;
+use crate::panic_guard::catch;
 use crate::provider::{ActivityError, Providers};
 use crate::series::SampleOutcome;
 use crate::substitution::Scope;
@@ -20,41 +22,67 @@ pub(super) struct SampledProbe {
 
 impl SampledProbe {
     /// Runs the probe once.
-    pub(super) async fn take(&self) -> (SampleOutcome, Option<ServiceRoute>) {
-        let Ok(mut prepared) = self.providers.prepare(&self.activity, &self.scope).await else {
-            return (SampleOutcome::Other, None);
+    ///
+    /// An error means that this program or its connection failed, which says nothing about the target.
+    pub(super) async fn take(&self) -> Result<(SampleOutcome, Option<ServiceRoute>), ToolFailure> {
+        let mut prepared = match self.providers.prepare(&self.activity, &self.scope).await {
+            Ok(prepared) => prepared,
+            Err(error) => return ToolFailure::or_other(error).map(|outcome| (outcome, None)),
         };
         // sampling is read-only, whatever the probe claims
         if prepared.acts() {
-            return (SampleOutcome::Other, None);
+            return Ok((SampleOutcome::Other, None));
         }
-        let output = prepared.apply(&|_, _| {}).await;
+        let output = prepared.apply(&|_| {}).await;
         let reached = prepared.reached();
         let outcome = match output {
-            Ok(output) => self.judge(&output).await,
-            Err(_) => prepared.failing().unwrap_or(SampleOutcome::Other),
+            Ok(output) => self.judge(&output).await?,
+            Err(error) => {
+                let other = ToolFailure::or_other(error)?;
+                prepared.failing().unwrap_or(other)
+            }
         };
-        (outcome, reached)
+        Ok((outcome, reached))
     }
 
-    async fn judge(&self, output: &Value) -> SampleOutcome {
-        let met = match evaluate(&self.tolerance, output, &self.scope) {
+    async fn judge(&self, output: &Value) -> Result<SampleOutcome, ToolFailure> {
+        let evaluated = catch(|| evaluate(&self.tolerance, output, &self.scope));
+        let evaluated =
+            evaluated.map_err(|panic| ToolFailure { code: panic.code(), message: panic.to_string() })?;
+        let met = match evaluated {
             Ok(Evaluation::Verdict(verdict)) => verdict.met,
             Ok(Evaluation::Judge(judge)) => match self.providers.look(&judge, &self.scope).await {
                 Ok(answer) => answer.is_truthy(),
                 Err(ActivityError::Failed(_)) => false,
-                Err(ActivityError::Unexpected(_)) => return SampleOutcome::Other,
+                Err(error) => return ToolFailure::or_other(error),
             },
-            Err(_) => return SampleOutcome::Other,
+            Err(_) => return Ok(SampleOutcome::Other),
         };
         let refuses = || {
             let status = output.get("status").and_then(Value::as_f64);
             self.activity.provider == Some(ProviderKind::Http) && status.is_some_and(|status| status > 399.0)
         };
-        match met {
+        Ok(match met {
             true => SampleOutcome::Ok,
             false if refuses() => SampleOutcome::Status,
             false => SampleOutcome::Unmet,
+        })
+    }
+}
+
+/// Failure of this program or its connection.
+#[derive(Debug)]
+pub(super) struct ToolFailure {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl ToolFailure {
+    /// Returns the failure of the tool; any other error is an outcome of the sample.
+    fn or_other(error: ActivityError) -> Result<SampleOutcome, Self> {
+        match error {
+            ActivityError::Tool { code, message } => Err(Self { code, message }),
+            ActivityError::Failed(_) | ActivityError::Unexpected(_) => Ok(SampleOutcome::Other),
         }
     }
 }

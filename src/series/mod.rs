@@ -1,6 +1,6 @@
 //! What sampling saw of a probe while a run went on: the data, as it stands in a journal. Floor 0.
 //!
-//! Times are in seconds since sampling began, latencies in milliseconds from the moment at which a sample was due.
+//! Times are in seconds since sampling began, latencies in milliseconds from the start of a sample.
 
 use std::collections::BTreeMap;
 use std::fmt;

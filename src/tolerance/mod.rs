@@ -11,10 +11,10 @@ use std::cmp::Ordering;
 use decimal::{Decimal, DecimalError};
 use jsonpath::JsonPath;
 
-use crate::experiment::json;
+use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::{Activity, Tolerance};
 use crate::substitution::Scope;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, parse_json};
 
 pub use python_regex::Pattern;
 
@@ -36,6 +36,26 @@ pub enum Evaluation {
     Judge(Box<Activity>),
 }
 
+/// A tolerance that can be evaluated for no value: the experiment is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidTolerance(String);
+
+impl Coded for InvalidTolerance {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::ExperimentInvalid
+    }
+}
+
+/// Why a tolerance cannot be evaluated for a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Unevaluable {
+    /// The tolerance itself is invalid.
+    Tolerance(String),
+    /// The value is not one that this tolerance can compare: it is not met.
+    Value(String),
+}
+
 /// Checks the pattern of a `regex` tolerance.
 pub fn check_regex(pattern: &str) -> Result<(), String> {
     Pattern::compile(pattern).map(drop)
@@ -46,13 +66,27 @@ pub fn check_json_path(path: &str) -> Result<(), String> {
     JsonPath::parse(path).map(drop).map_err(|error| error.to_string())
 }
 
-/// Evaluates a tolerance for a probe's output. An error aborts the run, as in the Chaos Toolkit.
-pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, String> {
+/// Evaluates a tolerance for a probe's output.
+///
+/// The output comes from the system under test. If the tolerance cannot compare it, the tolerance is not met: the
+/// Chaos Toolkit aborts. An error is about the tolerance alone.
+pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, InvalidTolerance> {
+    match evaluate_value(tolerance, value, scope) {
+        Ok(evaluation) => Ok(evaluation),
+        Err(Unevaluable::Tolerance(reason)) => Err(InvalidTolerance(reason)),
+        Err(Unevaluable::Value(reason)) => {
+            let expected = format!("a value that the tolerance can compare ({reason})");
+            Ok(Evaluation::Verdict(tolerance_result(false, expected, value)))
+        }
+    }
+}
+
+fn evaluate_value(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, Unevaluable> {
     let verdict = match tolerance {
         Tolerance::Text(text) => match scope.fill_text(text) {
             Value::Text(expected) => match_value(value, &Value::Text(expected)),
             // the substituted value decides the kind
-            other => return evaluate(&parse_filled(&other), value, scope),
+            other => return evaluate_value(&parse_filled(&other), value, scope),
         },
         Tolerance::Absent | Tolerance::Unsupported => {
             tolerance_result(false, "nothing: unsupported tolerance", value)
@@ -91,16 +125,18 @@ fn parse_filled(value: &Value) -> Tolerance {
 }
 
 /// Returns the entry that a tolerance selects, or the whole value if there is no such entry.
-fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
+fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, Unevaluable> {
     match (target.filter(|target| !target.is_empty()), value) {
         (None, _) => Ok(value),
         (Some(target), Value::Map(entries)) => Ok(entries.get(target).unwrap_or(value)),
-        (Some(_), other) => Err(format!("'{}' object has no attribute 'get'", other.python_type())),
+        (Some(_), other) => {
+            Err(Unevaluable::Value(format!("'{}' object has no attribute 'get'", other.python_type())))
+        }
     }
 }
 
 /// Matches a set of statuses if the value has a status; otherwise a range of two values, or a set.
-fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
+fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, Unevaluable> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
     if let Some(status) = value.get("status") {
@@ -110,19 +146,22 @@ fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String>
         return Ok(tolerance_result(member(value), format!("one of {texts}"), value));
     };
     let within = low.at_most(value).and_then(|above| Ok(above && value.at_most(high)?));
-    let within = within.map_err(|error| error.to_string())?;
+    let within = within.map_err(|error| Unevaluable::Value(error.to_string()))?;
     Ok(tolerance_result(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
 }
 
-fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, String> {
+fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, Unevaluable> {
     let Value::Text(pattern) = scope.fill(pattern) else {
-        return Err("first argument must be string or compiled pattern".to_owned());
+        let reason = "first argument must be string or compiled pattern";
+        return Err(Unevaluable::Tolerance(reason.to_owned()));
     };
-    let compiled = Pattern::compile(&pattern)?;
+    let compiled = Pattern::compile(&pattern).map_err(Unevaluable::Tolerance)?;
     let Value::Text(text) = value else {
-        return Err(format!("expected string or bytes-like object, got '{}'", value.python_type()));
+        let reason = format!("expected string or bytes-like object, got '{}'", value.python_type());
+        return Err(Unevaluable::Value(reason));
     };
-    Ok(tolerance_result(compiled.search(text)?, format!("a match of {pattern}"), value))
+    let found = compiled.search(text).map_err(Unevaluable::Value)?;
+    Ok(tolerance_result(found, format!("a match of {pattern}"), value))
 }
 
 fn match_json_path(
@@ -131,13 +170,15 @@ fn match_json_path(
     count: Option<&Value>,
     expect: Option<&Value>,
     scope: &Scope,
-) -> Result<ToleranceResult, String> {
-    let Value::Text(path) = scope.fill(path) else { return Err("a JSON path must be a string".to_owned()) };
-    let compiled = JsonPath::parse(&path).map_err(|error| error.to_string())?;
+) -> Result<ToleranceResult, Unevaluable> {
+    let Value::Text(path) = scope.fill(path) else {
+        return Err(Unevaluable::Tolerance("a JSON path must be a string".to_owned()));
+    };
+    let compiled = JsonPath::parse(&path).map_err(|error| Unevaluable::Tolerance(error.to_string()))?;
     // a string that contains JSON is parsed
-    let parsed =
-        value.as_text().and_then(|text| json::read(text, "").ok()).map(|document| document.root.to_value());
-    let found = compiled.select(parsed.as_ref().unwrap_or(value)).map_err(|error| error.to_string())?;
+    let parsed = value.as_text().and_then(|text| parse_json(text).ok());
+    let found = compiled.select(parsed.as_ref().unwrap_or(value));
+    let found = found.map_err(|error| Unevaluable::Value(error.to_string()))?;
     let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
         (Some(Value::List(items)), _) => {
@@ -176,37 +217,43 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
     Some(Value::Map(entries))
 }
 
-fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, String> {
-    let [low, high] = bounds else { return Err("list index out of range".to_owned()) };
+fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, Unevaluable> {
+    let [low, high] = bounds else {
+        return Err(Unevaluable::Tolerance("list index out of range".to_owned()));
+    };
+    let unsupported =
+        |value: &Value| format!("conversion from {} to Decimal is not supported", value.python_type());
+    let bound = |bound: &Value| match Decimal::from_value(bound) {
+        Ok(Decimal::NotANumber) => Err(Unevaluable::Tolerance("comparison involving NaN".to_owned())),
+        Ok(number) => Ok(number),
+        Err(_) => Err(Unevaluable::Tolerance(unsupported(bound))),
+    };
+    let (lowest, highest) = (bound(low)?, bound(high)?);
     let expected = format!("between {} and {}", low.python_text(), high.python_text());
     let number = match Decimal::from_value(value) {
         Ok(number) => number,
         Err(DecimalError::Text) => return Ok(tolerance_result(false, expected, value)),
-        Err(DecimalError::Type) => {
-            return Err(format!("conversion from {} to Decimal is not supported", value.python_type()));
-        }
+        Err(DecimalError::Type) => return Err(Unevaluable::Value(unsupported(value))),
     };
-    let bound = |bound: &Value| {
-        Decimal::from_value(bound)
-            .map_err(|_| format!("conversion from {} to Decimal is not supported", bound.python_type()))
+    let order = |bound: &Decimal| {
+        bound.compare(&number).ok_or_else(|| Unevaluable::Value("comparison involving NaN".to_owned()))
     };
-    let order = |bound: Decimal| bound.compare(&number).ok_or("comparison involving NaN");
-    let above = order(bound(low)?)? != Ordering::Greater;
-    let within = above && order(bound(high)?)? != Ordering::Less;
+    let within = order(&lowest)? != Ordering::Greater && order(&highest)? != Ordering::Less;
     Ok(tolerance_result(within, expected, value))
 }
 
 /// Returns the tolerance probe with the value among its arguments.
-fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
-    let mut judge = judge.map_err(Clone::clone)?.clone();
+fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, Unevaluable> {
+    let mut judge = judge.map_err(|error| Unevaluable::Tolerance(error.clone()))?.clone();
     match judge.arguments.get_mut("arguments") {
         Some(Value::Map(arguments)) => {
             arguments.insert("value".to_owned(), value.clone());
         }
         Some(other) => {
-            return Err(format!("'{}' object does not support item assignment", other.python_type()));
+            let reason = format!("'{}' object does not support item assignment", other.python_type());
+            return Err(Unevaluable::Tolerance(reason));
         }
-        None => return Err("'arguments'".to_owned()),
+        None => return Err(Unevaluable::Tolerance("'arguments'".to_owned())),
     }
     Ok(Evaluation::Judge(Box::new(judge)))
 }
@@ -276,8 +323,8 @@ mod tests {
         check(json!([1, 5]), json!(5.0), Some(true));
         check(json!([1, 5]), json!(6), Some(false));
         check(json!(["a", "c"]), json!("b"), Some(true));
-        check(json!([1, 5]), json!("3"), None);
-        check(json!([1, 5]), json!(null), None);
+        check(json!([1, 5]), json!("3"), Some(false));
+        check(json!([1, 5]), json!(null), Some(false));
         check(json!([5, "x"]), json!(3), Some(false));
         check(json!([1, 2, 3]), json!(2), Some(true));
         check(json!([1]), json!(1), Some(true));
@@ -291,12 +338,12 @@ mod tests {
         check(regex("[0-9]{4}", "stdout"), process(0, "build 1234"), Some(true));
         check(regex("^[0-9]+$", "stdout"), process(0, "42\n"), Some(true));
         check(regex("v=${colour}$", "stdout"), process(0, "v=blue\n"), Some(true));
-        check(regex("x", "status"), process(0, "x"), None);
-        check(regex("x", "nope"), process(0, "x"), None);
-        check(regex("x", "body"), http(json!({"x": 1})), None);
+        check(regex("x", "status"), process(0, "x"), Some(false));
+        check(regex("x", "nope"), process(0, "x"), Some(false));
+        check(regex("x", "body"), http(json!({"x": 1})), Some(false));
         check(json!({"type": "regex", "pattern": "x"}), json!("axb"), Some(true));
-        check(json!({"type": "regex", "pattern": "x"}), process(0, "x"), None);
-        check(regex("x", "stdout"), json!("no mapping"), None);
+        check(json!({"type": "regex", "pattern": "x"}), process(0, "x"), Some(false));
+        check(regex("x", "stdout"), json!("no mapping"), Some(false));
         check(regex("(", "stdout"), process(0, "("), None);
     }
 
@@ -331,7 +378,16 @@ mod tests {
         );
         check(path(json!({"target": "stdout"})), process(0, "no json"), Some(false));
         check(path(json!({"target": "stdout", "path": "$"})), process(0, "no json"), Some(true));
-        check(path(json!({"target": "nope"})), json!([]), None);
+        check(path(json!({"target": "nope"})), json!([]), Some(false));
+        // what Python's parser accepts is a document, too
+        let deep = format!("{}1{}", "[".repeat(150), "]".repeat(150));
+        for text in [
+            r#"{"a": "\ud800", "items": [{"id": 1}]}"#,
+            r#"{"items": [{"id": 123456789012345678901234567890123456789012}]}"#,
+            &format!(r#"{{"deep": {deep}, "items": [{{"id": 1}}]}}"#),
+        ] {
+            check(path(json!({"target": "stdout", "count": 1})), process(0, text), Some(true));
+        }
     }
 
     #[test]
@@ -350,10 +406,12 @@ mod tests {
         check(range(json!(0), json!(8), "stdout"), process(0, "many"), Some(false));
         check(range(json!(0.1), json!(1), "stdout"), process(0, "0.1"), Some(false));
         check(range(json!(200), json!(299), "status"), http(json!("")), Some(true));
-        check(range(json!(0), json!(1), "nope"), http(json!("")), None);
-        check(range(json!(0), json!(1), "stdout"), process(0, "nan"), None);
+        check(range(json!(0), json!(1), "nope"), http(json!("")), Some(false));
+        check(range(json!(0), json!(1), "stdout"), process(0, "nan"), Some(false));
+        check(range(json!("nan"), json!(1), "stdout"), process(0, "1"), None);
+        check(range(json!(null), json!(1), "stdout"), process(0, "1"), None);
         check(json!({"type": "range", "range": [1, 2]}), json!(1.5), Some(true));
-        check(json!({"type": "range", "range": [1, 2]}), json!(null), None);
+        check(json!({"type": "range", "range": [1, 2]}), json!(null), Some(false));
         check(json!({"type": "range", "range": [1]}), json!(1), None);
     }
 

@@ -230,7 +230,7 @@ impl TrialCluster {
 /// Sends the requests of a change, once the service accounts of its Pods exist.
 async fn send_change(plan: &MutationPlan, cluster: &ClusterClient, stop: &StopToken) -> Result<(), Error> {
     readiness::wait_for_service_accounts(plan, cluster, stop).await;
-    plan.apply(cluster, stop, &|_, _| {}).await?;
+    plan.apply(cluster, stop, &|_| {}).await?;
     Ok(())
 }
 

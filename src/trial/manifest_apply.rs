@@ -58,6 +58,7 @@ fn applied(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
         expect: ExpectedState::Exists,
         on_error: ErrorPolicy::Raise,
         version: None,
+        was_terminating: false,
     }
 }
 

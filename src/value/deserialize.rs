@@ -3,7 +3,11 @@
 use std::fmt;
 use std::ops::Index;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
 
 use super::{Map, Value};
 
@@ -90,6 +94,82 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
+/// Converts a value to another type, with the infinities that `serde_json` cannot read.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+    T::deserialize(ValueDeserializer(value))
+}
+
+struct ValueDeserializer(Value);
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for ValueDeserializer {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for ValueDeserializer {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(value),
+            Value::Int(number) => match (u64::try_from(number), i64::try_from(number)) {
+                (Ok(number), _) => visitor.visit_u64(number),
+                (_, Ok(number)) => visitor.visit_i64(number),
+                _ => visitor.visit_i128(number),
+            },
+            Value::Float(number) => visitor.visit_f64(number),
+            Value::Text(text) => visitor.visit_string(text),
+            Value::List(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(ValueDeserializer)))
+            }
+            Value::Map(entries) => {
+                let entry = |(key, value)| (ValueDeserializer(Value::Text(key)), ValueDeserializer(value));
+                let entries = entries.into_iter().map(entry);
+                visitor.visit_map(MapDeserializer::new(entries))
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Text(text) => {
+                let text: serde::de::value::StringDeserializer<serde_json::Error> = text.into_deserializer();
+                text.deserialize_enum(name, variants, visitor)
+            }
+            other => Err(serde_json::Error::custom(format!("invalid type: {}, expected text", other.kind()))),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +182,29 @@ mod tests {
         assert_eq!(value, Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap()));
         assert_eq!(value["a"]["x"], Value::Map(Map::new()));
         assert_eq!((&value["none"]["of"], &value["b"]["x"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn value_converts_to_other_types() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Colour {
+            Red,
+        }
+        type Row = (Option<f64>, Option<u8>, Vec<Colour>, std::collections::BTreeMap<Name, Value>);
+        #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+        struct Name(String);
+        let value = Value::List(vec![
+            Value::Float(f64::INFINITY),
+            Value::Null,
+            Value::List(vec!["red".into()]),
+            Value::Map(crate::value::map([("x", Value::Float(f64::NEG_INFINITY))])),
+        ]);
+        let (number, none, colours, map): Row = from_value(value).unwrap();
+        assert_eq!((number, none, colours), (Some(f64::INFINITY), None, vec![Colour::Red]));
+        assert_eq!(map[&Name("x".to_owned())], Value::Float(f64::NEG_INFINITY));
+        assert!(from_value::<Colour>(Value::Int(1)).is_err());
+        assert!(from_value::<Colour>("blue".into()).is_err());
+        assert!(from_value::<u8>(Value::Int(300)).is_err());
     }
 }

@@ -5,6 +5,7 @@
 //! valid bound of a range) nor integers beyond 64 bits.
 
 mod deserialize;
+mod json;
 mod number;
 mod order;
 mod text;
@@ -13,6 +14,8 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
+pub use deserialize::from_value;
+pub use json::{InvalidJson, MAX_PARSED_DEPTH, parse_json, parse_json_to_depth};
 pub use order::Incomparable;
 pub use text::{NotJsonCompliant, json_text};
 

@@ -75,7 +75,9 @@ fn timeout_kills_process_group() {
 fn output_is_truncated_at_limit() {
     let flood = json!({"path": "sh", "arguments": ["-c", "head -c 20000000 /dev/zero | tr '\\0' x"]});
     let output = output(&flood);
-    assert_eq!((&output["status"], output["stdout"].as_str().unwrap().len()), (&json!(0), 16 * 1024 * 1024));
+    let stdout = output["stdout"].as_str().unwrap();
+    // the journal keeps the beginning of what was read
+    assert!(output["status"] == 0 && stdout.ends_with(" of 16777216 bytes)"), "{} bytes", stdout.len());
 }
 
 #[test]

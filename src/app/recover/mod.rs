@@ -243,7 +243,7 @@ async fn delete_leftovers(
         return Ok(());
     }
     let plan = plan_removal(objects);
-    plan.apply(&cluster, &StopToken::default(), &|_, _| {}).await?;
+    plan.apply(&cluster, &StopToken::default(), &|_| {}).await?;
     match tokio::time::timeout(DELETION_TIMEOUT, plan.confirm(cluster)).await {
         Ok((EffectState::Confirmed, _)) => Ok(()),
         Ok((_, reason)) => Err(trial::Error::NotObserved { reason }),

@@ -271,6 +271,7 @@ async fn execute(
         effect_timeout: request.effect_timeout,
         timeout: request.timeout,
         controls,
+        strict: context.is_strict(),
         plain: context.has_plain_outputs,
         record: Some(Box::new(ready.journal.record())),
     };
@@ -283,8 +284,15 @@ async fn execute(
         None => drop(engine.run().await),
         Some(sampled) => {
             let sampling =
-                Sampling::start(&ready.experiment, &scope, &run_context.providers, phases, sampled)
-                    .map_err(|error| reject(error.into()))?;
+                Sampling::start(
+                    &ready.experiment,
+                    &scope,
+                    &run_context.providers,
+                    phases,
+                    &engine.handle(),
+                    sampled,
+                )
+                .map_err(|error| reject(error.into()))?;
             ready.journal.sampled(run_with_sampling(&**reporter, &engine, sampling).await);
         }
     }

@@ -121,6 +121,7 @@ pub(super) async fn replace(context: &FunctionContext, namespaced: bool) -> Resu
         expect: ExpectedState::Exists,
         on_error: ErrorPolicy::FailWithBody("Failed to replace custom resource object: ".to_owned()),
         version: thing.resource_version,
+        was_terminating: false,
     };
     Ok(MutationPlan::one(operation, MutationResponse::Response))
 }

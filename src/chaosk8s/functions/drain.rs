@@ -3,9 +3,10 @@
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s;
 use crate::k8s::{
-    ApiRequest, AppliedMutation, ClusterClient, Metadata, MutationPlan, MutationResponse, NODES,
+    ApiError, ApiRequest, AppliedMutation, ClusterClient, Metadata, MutationPlan, MutationResponse, NODES,
     ObjectSelector, PODS, PatchFormat, Resource,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use http::Method;
 use serde_json::{Value as Json, json};
 
 use super::{FunctionContext, nodes};
-use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
+use crate::mutation::{ActivityProgress, EffectState, ProgressCallback, StopToken, Target};
 
 /// How often remaining Pods and refused evictions are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -31,6 +32,8 @@ pub struct Drain {
     with_local_storage: bool,
     timeout: Duration,
     seconds: i64,
+    /// Facts that the user needs before the drain.
+    warnings: Vec<String>,
 }
 
 pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
@@ -38,7 +41,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
     let candidates = nodes::candidates(context).await?;
     let seconds = arguments.number("timeout")?.unwrap_or(120);
     let with_local_storage = arguments.flag("delete_pods_with_local_storage");
-    let nodes = nodes::drawn(context, candidates, arguments.number("count")?);
+    let (nodes, warning) = nodes::drawn(context, candidates, arguments.number("count")?);
     let mut pods = Vec::new();
     for node in &nodes {
         pods.push(evictable(&context.cluster, node, with_local_storage).await?);
@@ -49,6 +52,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
         with_local_storage,
         timeout: Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
         seconds,
+        warnings: warning.into_iter().collect(),
     })
 }
 
@@ -111,6 +115,11 @@ impl Drain {
         nodes.chain(self.evicted().map(|pod| pod.target(&PODS.kind))).collect()
     }
 
+    /// Whether a Pod is evicted that was not terminating before.
+    fn evicts_living_pod(&self) -> bool {
+        self.evicted().any(|pod| pod.deletion_timestamp.is_none())
+    }
+
     fn evicted(&self) -> impl Iterator<Item = &Metadata> {
         self.pods.iter().flatten().flatten()
     }
@@ -123,14 +132,23 @@ impl Drain {
         told: &ProgressCallback<'_>,
     ) -> Result<AppliedMutation> {
         let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        let closed = MutationPlan::of(cordons, MutationResponse::Null).apply(cluster, halt, told).await?;
+        let plan = MutationPlan::of(cordons, MutationResponse::Null);
+        let plan = MutationPlan { warnings: self.warnings.clone(), ..plan };
+        let closed = plan.apply(cluster, halt, told).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
         // the Pods follow the nodes among the targets
         let mut first = self.nodes.len();
         for (node, pods) in self.nodes.iter().zip(&self.pods) {
             match pods {
                 Ok(pods) => {
-                    let told = |index: usize, done: bool| told(first + index, done);
+                    let told = |progress: ActivityProgress| {
+                        told(match progress {
+                            ActivityProgress::TargetDone { target, done } => {
+                                ActivityProgress::TargetDone { target: first + target, done }
+                            }
+                            note @ ActivityProgress::Note(_) => note,
+                        });
+                    };
                     self.empty(cluster, pods, version.as_deref(), halt, &told).await?;
                     first += pods.len();
                 }
@@ -143,7 +161,7 @@ impl Drain {
             }
         }
         let answer = self.nodes.iter().map(|node| Json::from(node.name.clone())).collect();
-        Ok(AppliedMutation { answer, changed: closed.changed || self.evicted().next().is_some() })
+        Ok(AppliedMutation { answer, changed: closed.changed || self.evicts_living_pod() })
     }
 
     async fn empty(
@@ -152,23 +170,35 @@ impl Drain {
         evicted: &[Metadata],
         version: Option<&str>,
         halt: &StopToken,
-        told: &(impl Fn(usize, bool) + Sync),
+        told: &(impl Fn(ActivityProgress) + Sync),
     ) -> Result<()> {
         let begun = Instant::now();
         // a disruption budget may allow an eviction later, once other Pods are ready
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
+        // each refusal is told once: the text names the budget
+        let mut refusals = BTreeSet::new();
         loop {
             let mut still = Vec::new();
+            let mut blocked_by = BTreeSet::new();
             for (index, pod) in forbidden {
                 if halt.is_asked() {
                     return Err(Error::failed("interrupted before all Pods were evicted"));
                 }
                 match evict(cluster, pod, version).await {
-                    Ok(true) => told(index, true),
-                    Ok(false) => still.push((index, pod)),
+                    Ok(EvictionResult::Evicted) => {
+                        told(ActivityProgress::TargetDone { target: index, done: true });
+                    }
+                    Ok(EvictionResult::Refused(reason)) => {
+                        still.push((index, pod));
+                        if refusals.insert(reason.clone()) {
+                            let text = format!("waits to evict Pod {}: {reason}", pod.name);
+                            told(ActivityProgress::Note(text));
+                        }
+                        blocked_by.insert(reason);
+                    }
                     Err(failure) => {
                         if !failure.is_ambiguous() {
-                            told(index, false);
+                            told(ActivityProgress::TargetDone { target: index, done: false });
                         }
                         return Err(failure);
                     }
@@ -180,10 +210,13 @@ impl Drain {
                 return Ok(());
             }
             if begun.elapsed() >= self.timeout {
+                // verbatim, and then the budgets
+                let blocked: Vec<String> = blocked_by.iter().map(|reason| format!("\n{reason}")).collect();
                 return Err(Error::failed(format!(
-                    "Draining nodes did not completed within {}s. Remaining pods are:\n{}",
+                    "Draining nodes did not completed within {}s. Remaining pods are:\n{}{}",
                     self.seconds,
-                    remaining.join("\n")
+                    remaining.join("\n"),
+                    blocked.concat()
                 )));
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -223,8 +256,25 @@ async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
     Ok(version.map(|(group, version)| format!("{group}/{version}")))
 }
 
-/// Requests an eviction; false if a disruption budget refuses it for now. A deleted Pod counts as evicted.
-async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<bool> {
+/// Result of a requested eviction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum EvictionResult {
+    Evicted,
+    /// A disruption budget refuses it for now, for this reason.
+    Refused(String),
+}
+
+/// Returns why an eviction is refused: the causes name the budgets.
+fn refusal(answer: &ApiError) -> String {
+    let status: Json = serde_json::from_str(&answer.body).unwrap_or_default();
+    let causes = status.pointer("/details/causes").and_then(Json::as_array);
+    let causes: Vec<&str> =
+        causes.into_iter().flatten().filter_map(|cause| cause["message"].as_str()).collect();
+    if causes.is_empty() { answer.message() } else { causes.join("; ") }
+}
+
+/// Requests an eviction. A deleted Pod counts as evicted.
+async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -> Result<EvictionResult> {
     let mut call = ApiRequest::new(Method::POST, "create", &PODS, pod.namespace.as_deref()).name(&pod.name);
     call.resource = Resource { plural: "pods".into(), ..PODS };
     call.subresource = Some("eviction");
@@ -241,11 +291,11 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
     // here 429 is the answer of a disruption budget
     call.repeatable = false;
     match cluster.send(&call).await {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(EvictionResult::Evicted),
         Err(k8s::Error::Api(answer)) => match answer.code {
-            429 => Ok(false),
+            429 => Ok(EvictionResult::Refused(refusal(&answer))),
             // it is gone, or a new Pod has its name
-            404 | 409 => Ok(true),
+            404 | 409 => Ok(EvictionResult::Evicted),
             _ => Err(Error::failed(format!("Failed to evict pod {}: {}", pod.name, answer.body))),
         },
         Err(error) => Err(error.into()),
@@ -292,5 +342,24 @@ mod tests {
         local["spec"] = json!({"volumes": [{"name": "v", "emptyDir": {}}]});
         check(local.clone(), false, EvictionDecision::Stays);
         check(local, true, EvictionDecision::Evicted);
+    }
+
+    #[test]
+    fn refusals_name_the_budget() {
+        let check = |body: Json, expected: &str| {
+            let answer = ApiError {
+                code: 429,
+                body: body.to_string(),
+                verb: "create",
+                resource: PODS,
+                namespace: None,
+            };
+            assert_eq!(refusal(&answer), expected);
+        };
+        let cause = "The disruption budget web needs 3 healthy pods and has 3 currently";
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let causes = json!([{"reason": "DisruptionBudget", "message": cause}]);
+        check(json!({"message": message, "details": {"causes": causes}}), cause);
+        check(json!({"message": message}), message);
     }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{FunctionContext, pods};
 use crate::chaosk8s::arguments::to_json;
-use crate::mutation::{EffectState, ProgressCallback, StopToken, Target};
+use crate::mutation::{ActivityProgress, EffectState, ProgressCallback, StopToken, Target};
 use crate::value::Value;
 
 /// How much of a command's output is kept.
@@ -29,6 +29,10 @@ const MAX_SHOWN: usize = 1000;
 pub struct PodExec {
     pods: Vec<Metadata>,
     container: String,
+    /// What selected the Pods.
+    selected_by: String,
+    /// Facts that the user needs before the command runs.
+    warnings: Vec<String>,
     /// As it was given.
     given: Json,
     words: Vec<String>,
@@ -52,7 +56,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec> {
     let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let wanted = arguments.some_text("container_name");
-    let (chosen, _) = pods::chosen(context).await?;
+    let pods::ChosenPods { pods: chosen, selected_by, warnings, .. } = pods::chosen(context).await?;
     let mut with_container = Vec::new();
     if let Some(wanted) = &wanted {
         for pod in chosen {
@@ -64,6 +68,8 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec> {
     Ok(PodExec {
         pods: with_container,
         container: wanted.unwrap_or_default(),
+        selected_by,
+        warnings,
         given: to_json(given),
         words,
         limit,
@@ -90,13 +96,16 @@ impl PodExec {
         halt: &StopToken,
         told: &ProgressCallback<'_>,
     ) -> Result<Json> {
+        for warning in &self.warnings {
+            told(ActivityProgress::Note(warning.clone()));
+        }
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
             if halt.is_asked() {
                 return Err(Error::failed("interrupted before the command ran in every Pod"));
             }
             let ran = self.run(cluster, pod).await;
-            told(index, matches!(ran, Ok((_, None))));
+            told(ActivityProgress::TargetDone { target: index, done: matches!(ran, Ok((_, None))) });
             let (result, failed) = ran?;
             results.push(result);
             self.failed = self.failed.take().or(failed);
@@ -111,7 +120,7 @@ impl PodExec {
             let what = if self.container.is_empty() {
                 "container_name is missing, so the command ran nowhere".to_owned()
             } else {
-                format!("no Pod with a container '{}' matched", self.container)
+                format!("no Pod with a container '{}' matched {}", self.container, self.selected_by)
             };
             return (EffectState::Mismatch, what);
         }

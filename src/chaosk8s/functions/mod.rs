@@ -82,6 +82,12 @@ impl FunctionContext {
         }
     }
 
+    /// Describes what selects objects of the namespace: `label selector 'app=web' in namespace 'shop'`.
+    fn described(&self, labels: Option<&str>, name: (&str, Option<&str>)) -> String {
+        let place = format!("in namespace '{}'", self.namespace());
+        describe_selector(labels, name).map_or(place.clone(), |selector| format!("{selector} {place}"))
+    }
+
     /// Rejects a call without a selector, unless everything may be targeted.
     fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<()> {
         if self.everything || !selection.is_everything() {
@@ -107,6 +113,15 @@ impl FunctionContext {
             Err(failure) => Err(failure.into()),
         }
     }
+}
+
+/// Describes a selector; none if it selects everything.
+fn describe_selector(labels: Option<&str>, (kind, name): (&str, Option<&str>)) -> Option<String> {
+    let name = name.map(|name| format!("{kind} '{name}'"));
+    let labels =
+        labels.filter(|labels| !labels.is_empty()).map(|labels| format!("label selector '{labels}'"));
+    let parts: Vec<String> = labels.into_iter().chain(name).collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 /// Reads a JSON or YAML file, by its extension.
@@ -281,5 +296,6 @@ async fn kill_microservice(context: &FunctionContext) -> Result<MutationPlan> {
     for operation in operations.iter_mut().skip(deployments.len()) {
         operation.on_error = ErrorPolicy::RaiseUnlessGone;
     }
-    Ok(MutationPlan::of(operations, MutationResponse::Null))
+    let selected_by = context.described(None, ("name", Some(&name)));
+    Ok(MutationPlan::of(operations, MutationResponse::Null).selected_by(selected_by))
 }

@@ -45,7 +45,14 @@ pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata
         nodes.retain(|node| named.contains(&node.name));
     }
     if nodes.is_empty() {
-        return Err(Error::failed("failed to find a node that matches selector"));
+        // verbatim, and then the selector
+        let by_pods =
+            arguments.some_text("pod_label_selector").map(|labels| format!("Pods with labels '{labels}'"));
+        let (labels, name) = (arguments.some_text("label_selector"), arguments.some_text("name"));
+        let own = super::describe_selector(labels.as_deref(), ("name", name.as_deref()));
+        let parts: Vec<String> = own.into_iter().chain(by_pods).collect();
+        let selector = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(" and ")) };
+        return Err(Error::failed(format!("failed to find a node that matches selector{selector}")));
     }
     Ok(nodes)
 }
@@ -58,12 +65,17 @@ async fn nodes_of_pods(context: &FunctionContext, labels: &str, namespace: &str)
     Ok(pods.iter().filter_map(name).collect())
 }
 
-/// Selects a number of Nodes at random; all without a number.
-pub(super) fn drawn(context: &FunctionContext, nodes: Vec<Metadata>, count: Option<i64>) -> Vec<Metadata> {
-    let Some(count) = count else { return nodes };
+/// Selects a number of Nodes at random; all without a number. Also returns a warning if there are fewer.
+pub(super) fn drawn(
+    context: &FunctionContext,
+    nodes: Vec<Metadata>,
+    count: Option<i64>,
+) -> (Vec<Metadata>, Option<String>) {
+    let Some(count) = count else { return (nodes, None) };
     let amount = TargetQuantity::Fixed(usize::try_from(count).unwrap_or(0));
     let quota = TargetSelection { all: false, random: true, amount, oldest: false };
-    select(nodes, &quota, &mut context.rng())
+    let warning = quota.shortfall(nodes.len(), "Nodes");
+    (select(nodes, &quota, &mut context.rng()), warning)
 }
 
 pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
@@ -71,18 +83,17 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let count = arguments.number("count")?;
     let nodes = candidates(context).await?;
     let random = arguments.flag("rand");
-    let nodes = if arguments.flag("all") {
-        nodes
+    let (nodes, warning) = if arguments.flag("all") {
+        (nodes, None)
     } else if random || count.is_some_and(|count| count >= 1) {
         drawn(context, nodes, Some(if random { 1 } else { count.unwrap_or(1) }))
     } else {
-        nodes.into_iter().take(1).collect()
+        (nodes.into_iter().take(1).collect(), None)
     };
     let grace_period = arguments.number("grace_period_seconds")?;
-    Ok(MutationPlan::of(
-        nodes.iter().map(|node| PlannedMutation::delete(&NODES, node, grace_period)).collect(),
-        MutationResponse::Names,
-    ))
+    let operations = nodes.iter().map(|node| PlannedMutation::delete(&NODES, node, grace_period)).collect();
+    let plan = MutationPlan::of(operations, MutationResponse::Names);
+    Ok(MutationPlan { warnings: warning.into_iter().collect(), ..plan })
 }
 
 /// Converts the keys of the Python client to those of the API.

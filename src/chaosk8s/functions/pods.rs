@@ -36,8 +36,31 @@ struct PodCondition {
     status: String,
 }
 
-/// Selects the target Pods of an action, in order, with notes for the journal.
-pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, Vec<String>)> {
+/// Field selector of Pods that have not ended: a fault on one that has would change nothing.
+const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// The target Pods of an action.
+pub(super) struct ChosenPods {
+    /// In order.
+    pub(super) pods: Vec<Metadata>,
+    /// Notes for the journal.
+    pub(super) remarks: Vec<String>,
+    /// Facts that the user needs before the action.
+    pub(super) warnings: Vec<String>,
+    /// What selected the Pods.
+    pub(super) selected_by: String,
+}
+
+/// Lists the Pods that a fault can change: neither ended nor terminating.
+async fn living(context: &FunctionContext, labels: Option<&str>) -> Result<Vec<Metadata>> {
+    let selection = ObjectSelector { fields: NOT_ENDED.to_owned(), ..ObjectSelector::labels(labels) };
+    let mut pods = context.things(&PODS, &selection).await?;
+    pods.retain(|pod| pod.deletion_timestamp.is_none());
+    Ok(pods)
+}
+
+/// Selects the target Pods of an action.
+pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
     let qty = arguments.amount("qty")?;
@@ -62,7 +85,8 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     if pattern.is_none() && !quota.all {
         context.not_everything(&selection, "every Pod of the namespace")?;
     }
-    let mut candidates = context.things(&PODS, &selection).await?;
+    let mut candidates = living(context, labels.as_deref()).await?;
+    let selected_by = context.described(labels.as_deref(), ("name pattern", pattern.as_deref()));
     if let Some(pattern) = pattern {
         let pattern =
             Pattern::compile(&pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
@@ -79,14 +103,16 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     }
     let remarks =
         if random && !quota.all { vec![format!("selected with seed {}", context.seed)] } else { vec![] };
-    Ok((select(candidates, &quota, &mut context.rng()), remarks))
+    let warnings = quota.shortfall(candidates.len(), "Pods").into_iter().collect();
+    let pods = select(candidates, &quota, &mut context.rng());
+    Ok(ChosenPods { pods, remarks, warnings, selected_by })
 }
 
 pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan> {
     let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
-    let (pods, remarks) = chosen(context).await?;
+    let ChosenPods { pods, remarks, warnings, selected_by } = chosen(context).await?;
     let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, grace_period)).collect();
-    Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks })
+    Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks, warnings, selected_by })
 }
 
 /// Deletes one Pod whose name matches a pattern, as old experiments do.
@@ -96,26 +122,25 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     if name.is_none() {
         context.not_everything(&ObjectSelector::labels(labels.as_deref()), "every Pod of the namespace")?;
     }
-    let pods = first_matching(context, &ObjectSelector::labels(labels.as_deref()), name.as_deref()).await?;
-    Ok(MutationPlan::of(
-        pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, None)).collect(),
-        MutationResponse::Names,
-    ))
+    let pods = first_matching(context, labels.as_deref(), name.as_deref()).await?;
+    let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, None)).collect();
+    let selected_by = context.described(labels.as_deref(), ("name pattern", name.as_deref()));
+    Ok(MutationPlan::of(operations, MutationResponse::Names).selected_by(selected_by))
 }
 
 /// Selects the Pod that is deleted with a microservice.
 pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
-    first_matching(context, &ObjectSelector::labels(Some(&labels)), Some(&name)).await
+    first_matching(context, Some(&labels), Some(&name)).await
 }
 
 async fn first_matching(
     context: &FunctionContext,
-    selection: &ObjectSelector,
+    labels: Option<&str>,
     pattern: Option<&str>,
 ) -> Result<Vec<Metadata>> {
-    let mut pods = context.things(&PODS, selection).await?;
+    let mut pods = living(context, labels).await?;
     if let Some(pattern) = pattern {
         let pattern =
             Pattern::compile(pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;

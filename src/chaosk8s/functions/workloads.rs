@@ -16,10 +16,11 @@ pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Re
     let selection = context.by_name_or_labels();
     context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
     let things = context.things(resource, &selection).await?;
-    Ok(MutationPlan::of(
-        things.iter().map(|thing| PlannedMutation::delete(resource, thing, None)).collect(),
-        MutationResponse::Null,
-    ))
+    let operations = things.iter().map(|thing| PlannedMutation::delete(resource, thing, None)).collect();
+    let (name, labels) = (context.arguments.some_text("name"), context.arguments.some_text("label_selector"));
+    let labels = labels.filter(|_| name.is_none());
+    let selected_by = context.described(labels.as_deref(), ("name", name.as_deref()));
+    Ok(MutationPlan::of(operations, MutationResponse::Null).selected_by(selected_by))
 }
 
 /// Reads the object to change. The change of a missing object is requested too: its error has its own message.

@@ -5,14 +5,14 @@ use reqwest::{Client, Request};
 
 use super::client::execute;
 use super::error::SendError;
-use super::response::read_output;
+use super::response::{HttpOutput, read_output};
 use super::routing::RoutedRequest;
 use crate::experiment::resolve::HttpCall;
 use crate::mutation::{EffectState, ProgressCallback, ServiceRoute, Target};
 use crate::provider::process::duration;
 use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
 use crate::series::SampleOutcome;
-use crate::value::Value;
+use crate::value::{InvalidJson, Value};
 
 /// Prepared request.
 pub(super) struct PreparedHttp {
@@ -23,6 +23,8 @@ pub(super) struct PreparedHttp {
     pub(super) destination: Option<RoutedRequest>,
     /// How samples count the last failure.
     pub(super) failing: Option<SampleOutcome>,
+    /// Why a body that claims to be JSON stays text.
+    pub(super) invalid_body: Option<InvalidJson>,
 }
 
 impl PreparedActivity for PreparedHttp {
@@ -39,7 +41,10 @@ impl PreparedActivity for PreparedHttp {
             self.failing = None;
             loop {
                 let error = match self.send().await {
-                    Ok(output) => return Ok(output),
+                    Ok(HttpOutput { value, invalid_body }) => {
+                        self.invalid_body = invalid_body;
+                        return Ok(value);
+                    }
                     Err(error) => error,
                 };
                 if tries < self.call.max_retries && self.may_retry(&error) {
@@ -67,6 +72,11 @@ impl PreparedActivity for PreparedHttp {
         self.destination.as_ref()?.reached.clone()
     }
 
+    fn remark(&self) -> Option<String> {
+        let error = self.invalid_body?;
+        Some(format!("the body is not the JSON that its Content-Type says, so it counts as text: {error}"))
+    }
+
     fn failing(&self) -> Option<SampleOutcome> {
         self.failing
     }
@@ -82,7 +92,7 @@ impl PreparedHttp {
         }
     }
 
-    async fn send(&mut self) -> Result<Value, SendError> {
+    async fn send(&mut self) -> Result<HttpOutput, SendError> {
         let read = self.call.timeout.1.map(duration);
         let request = self
             .request

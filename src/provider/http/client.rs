@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::error::SendError;
 use super::response::HttpResponse;
-use crate::http_client::{ConnectionCount, MAX_REDIRECTS, causes, describe};
+use crate::http_client::{ConnectionCount, MAX_REDIRECTS, causes, describe, is_dns_error};
 use crate::series::SampleOutcome;
 
 /// Sends a request, and waits for the head of the answer.
@@ -22,6 +22,8 @@ pub(super) async fn execute(
     let connections = ConnectionCount::default();
     let made = connections.subscribe();
     tokio::select! {
+        // on a busy machine both may be ready: an answer that came counts
+        biased;
         answer = connections.count(client.execute(request)) => {
             answer.map(into_response).map_err(classify)
         }
@@ -39,12 +41,13 @@ async fn too_long(mut made: watch::Receiver<u64>, limit: Option<Duration>) {
     }
     loop {
         tokio::select! {
-            () = tokio::time::sleep(limit) => return,
+            biased;
             // a redirect may need another connection, which restarts the limit
             changed = made.changed() => if changed.is_err() {
                 tokio::time::sleep(limit).await;
                 return;
             },
+            () = tokio::time::sleep(limit) => return,
         }
     }
 }
@@ -75,13 +78,12 @@ fn connect_outcome(error: &reqwest::Error) -> SampleOutcome {
     if error.is_timeout() {
         return SampleOutcome::Timeout;
     }
+    if is_dns_error(error) {
+        return SampleOutcome::Dns;
+    }
     for cause in causes(error).skip(1) {
         if cause.is::<rustls::Error>() {
             return SampleOutcome::Tls;
-        }
-        // the connector has no public type for it, only this text
-        if cause.to_string().starts_with("dns error") {
-            return SampleOutcome::Dns;
         }
         match cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
             Some(Io::ConnectionRefused | Io::ConnectionReset | Io::ConnectionAborted | Io::UnexpectedEof) => {

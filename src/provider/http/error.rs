@@ -1,8 +1,7 @@
 //! Reasons why a request has no answer.
 
 use super::ActivityError;
-use crate::diagnostic::Diagnostic;
-use crate::error_code::message_chain;
+use crate::error_code::{ErrorCode, message_chain};
 use crate::http_client::BoxError;
 use crate::series::SampleOutcome;
 
@@ -30,8 +29,6 @@ pub(super) enum SendError {
     BrokenBody(BoxError),
     #[error("the answer is larger than {} MiB", MAX_BODY / 1024 / 1024)]
     LargeBody,
-    #[error("{0}")]
-    InvalidBody(Diagnostic),
     /// Verbatim: the message of Python's `requests`.
     #[error("Exceeded {0} redirects.")]
     TooManyRedirects(usize),
@@ -39,6 +36,9 @@ pub(super) enum SendError {
     InvalidRequest(BoxError),
     #[error("invalid address {0}")]
     InvalidAddress(String),
+    /// The client cannot use the API server, which says nothing about the Service.
+    #[error("{cause}")]
+    Tool { code: ErrorCode, cause: BoxError },
 }
 
 impl SendError {
@@ -58,13 +58,15 @@ impl SendError {
             Self::Connection { .. } | Self::Broken { .. } => {
                 ActivityError::Failed(format!("failed to connect to {url}: {text}"))
             }
-            Self::Timeout | Self::SlowBody | Self::BrokenBody(_) | Self::LargeBody => {
-                ActivityError::Failed(text)
-            }
-            Self::InvalidBody(_)
+            Self::Tool { code, .. } => ActivityError::Tool { code, message: text },
+            // the request itself was checked before; what fails now depends on the server, such as a redirect
+            Self::Timeout
+            | Self::SlowBody
+            | Self::BrokenBody(_)
+            | Self::LargeBody
             | Self::TooManyRedirects(_)
             | Self::InvalidRequest(_)
-            | Self::InvalidAddress(_) => ActivityError::Unexpected(text),
+            | Self::InvalidAddress(_) => ActivityError::Failed(text),
         }
     }
 }

@@ -166,10 +166,16 @@ impl Provider for HttpProvider {
                 Some(services) => services
                     .destination(&request, &verification, connect)
                     .await
-                    .map_err(|error| ActivityError::Failed(message_chain(&error)))?,
+                    .map_err(ActivityError::from)?,
             };
-            let prepared: Box<dyn PreparedActivity> =
-                Box::new(PreparedHttp { request, call, client, destination, failing: None });
+            let prepared: Box<dyn PreparedActivity> = Box::new(PreparedHttp {
+                request,
+                call,
+                client,
+                destination,
+                failing: None,
+                invalid_body: None,
+            });
             Ok(prepared)
         })
     }

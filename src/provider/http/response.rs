@@ -9,9 +9,8 @@ use hyper::body::{Body, Bytes};
 
 use super::body::{decode, title_case};
 use super::error::{MAX_BODY, SendError};
-use crate::experiment::json;
 use crate::http_client::BoxError;
-use crate::value::{Map, Value};
+use crate::value::{InvalidJson, Map, Value, parse_json};
 
 /// Answer of which the body is not read yet.
 pub(super) struct HttpResponse {
@@ -57,11 +56,18 @@ impl HttpResponse {
     }
 }
 
-/// Reads the answer, and returns the output of an activity: status, headers and body.
+/// Output of an activity: status, headers and body.
+pub(super) struct HttpOutput {
+    pub(super) value: Value,
+    /// Why a body that claims to be JSON stays text.
+    pub(super) invalid_body: Option<InvalidJson>,
+}
+
+/// Reads the answer. A body that claims to be JSON and is not stays text: a broken server is a finding.
 pub(super) async fn read_output(
     mut answer: HttpResponse,
     limit: Option<Duration>,
-) -> Result<Value, SendError> {
+) -> Result<HttpOutput, SendError> {
     let bytes = answer.read(limit).await?;
     let mut headers = Map::new();
     for name in answer.headers.keys() {
@@ -72,13 +78,15 @@ pub(super) async fn read_output(
     }
     let content_type = headers.get("Content-Type").and_then(Value::as_text);
     let text = decode(&bytes, content_type);
-    let body = if content_type == Some("application/json") {
-        let document = json::read(&text, "the body").map_err(SendError::InvalidBody)?;
-        document.root.to_value()
-    } else {
-        Value::Text(text)
+    let is_json = content_type == Some("application/json");
+    let (body, invalid_body) = match is_json.then(|| parse_json(&text)) {
+        Some(Ok(document)) => (document, None),
+        // the answer to HEAD has no body
+        Some(Err(error)) => (Value::Text(text), Some(error).filter(|_| !bytes.is_empty())),
+        None => (Value::Text(text), None),
     };
     let status = Value::Int(answer.status.into());
     let entries = [("status", status), ("headers", Value::Map(headers)), ("body", body)];
-    Ok(Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+    let value = Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+    Ok(HttpOutput { value, invalid_body })
 }

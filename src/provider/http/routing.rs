@@ -26,7 +26,7 @@ use crate::k8s::service::{
 };
 use crate::k8s::{ClusterClient, DialErrorKind, ServiceError};
 use crate::mutation::ServiceRoute;
-use crate::provider::KubernetesProvider;
+use crate::provider::{ActivityError, KubernetesProvider};
 use crate::series::SampleOutcome;
 use crate::value::Map;
 
@@ -134,6 +134,19 @@ pub(super) enum RoutingError {
     Cluster { service: String, source: k8s::Error },
     #[error("{0}, so it cannot use the service proxy: use --service-access=port-forward")]
     NotByProxy(ProxyLimit),
+}
+
+impl From<RoutingError> for ActivityError {
+    fn from(error: RoutingError) -> Self {
+        let message = message_chain(&error);
+        match error {
+            RoutingError::Cluster { source, .. } => match source.tool_failure() {
+                Some(code) => Self::Tool { code, message },
+                None => Self::Failed(message),
+            },
+            RoutingError::NotByProxy(_) => Self::Failed(message),
+        }
+    }
 }
 
 /// Reason why the API server's service proxy cannot pass a request on.
@@ -307,6 +320,9 @@ impl RoutedRequest {
 
 /// Returns the error of a request that did not reach the Service.
 fn connection(error: k8s::Error) -> SendError {
+    if let Some(code) = error.tool_failure() {
+        return SendError::Tool { code, cause: Box::new(ServiceUnreachable(error)) };
+    }
     let outcome = outcome(&error);
     SendError::Connection { cause: Box::new(ServiceUnreachable(error)), outcome }
 }

@@ -159,3 +159,36 @@ fn eviction_uses_api_version_of_server() {
         }
     }
 }
+
+#[test]
+fn drain_names_the_budget_that_blocks_it() {
+    let budget = "The disruption budget web needs 3 healthy pods and has 3 currently";
+    let api = api(move |request| {
+        let pod = json!({"metadata": {"name": "a", "namespace": "shop", "uid": "uid-a",
+            "ownerReferences": [{"kind": "ReplicaSet", "controller": true, "name": "r", "uid": "r", "apiVersion": "apps/v1"}]}});
+        let node = json!({"metadata": {"name": "n", "uid": "uid-n"}, "spec": {"unschedulable": true}});
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/api/v1") => Some(json!({"resources": []})),
+            ("POST", path) if path.ends_with("/eviction") => {
+                let details = json!({"causes": [{"reason": "DisruptionBudget", "message": budget}]});
+                let status = json!({"kind": "Status", "status": "Failure", "reason": "TooManyRequests", "code": 429,
+                    "message": "Cannot evict pod as it would violate the pod's disruption budget.", "details": details});
+                return Some(Response::with(429, &[("Content-Type", "application/json")], &status.to_string()));
+            }
+            ("GET", path) if path.starts_with("/api/v1/pods?") => Some(json!({"items": [pod]})),
+            ("GET", path) if path.ends_with("/pods/a") => Some(pod),
+            ("GET", path) if path.starts_with("/api/v1/nodes?") => Some(json!({"items": [node]})),
+            (_, path) if path.starts_with("/api/v1/nodes/n") => Some(node),
+            _ => None,
+        }
+        .map(|answer| Response::json(&answer))
+    });
+    let chaos = Chaos::new();
+    let drain = function("action", "node.actions", "drain_nodes", &json!({"name": "n", "timeout": 2}));
+    let finished = run(&chaos, &api, &json!([drain]), &[]).exits(5);
+    let waits = format!("'drain_nodes': waits to evict Pod a: {budget}");
+    assert_eq!(finished.stderr.matches(&waits).count(), 1, "{}", finished.stderr);
+    let journal = chaos.journal();
+    let error = journal["run"][0]["exception"][0].as_str().unwrap();
+    assert!(error.contains("Remaining pods are:\na\n") && error.contains(budget), "{error}");
+}

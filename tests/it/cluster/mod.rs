@@ -3,6 +3,7 @@
 
 mod actions;
 mod api_etiquette;
+mod client_failures;
 mod connection;
 mod mutations;
 mod steps;

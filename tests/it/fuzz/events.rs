@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kubectl_chaos::clock::Timestamp;
 use kubectl_chaos::console::{ProgressState, event_lines};
+use kubectl_chaos::error_code::ErrorCode;
 use kubectl_chaos::event::{
     ActivityFinished, ActivityOutcome, ActivityStarted, HypothesisOutcome, Interrupt, RunEvent, RunPhase,
     RunPlan, RunStarted, RunStatus, Signal,
@@ -136,7 +137,12 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
         16 => RunEvent::BackgroundAwaited { activities: count },
         17 => RunEvent::SignalReceived { signal: Signal::Usr2 },
         18 => RunEvent::Interrupted { phase, interrupt: interrupt(seed) },
-        19 => RunEvent::Aborted { phase, error: text },
+        19 if odd => RunEvent::ActivityNoted { name: text.clone(), text },
+        19 => RunEvent::Aborted {
+            phase,
+            error: text,
+            code: (choice % 3 == 0).then_some(ErrorCode::InternalPanic),
+        },
         20 | 21 => RunEvent::ActivityStarted(ActivityStarted {
             id,
             document: if odd { Arc::new(value) } else { Arc::clone(&activity.document) },
@@ -147,7 +153,10 @@ fn event(seed: &Seed, activities: &[Arc<Activity>; 2]) -> RunEvent {
         }),
         22 => RunEvent::ActivityFinished(Box::new(ActivityFinished { id, activity, outcome, dry: odd, at })),
         23 => {
-            let verdict = ToleranceResult { met: odd, expected: text, actual: value.clone() };
+            let verdict = ToleranceResult { met: odd, expected: text.clone(), actual: value.clone() };
+            if choice % 5 == 0 {
+                return RunEvent::MethodToleranceChecked { id, name: text, verdict: Some(verdict) };
+            }
             RunEvent::ToleranceChecked {
                 id,
                 verdict: (choice % 3 > 0).then_some(verdict),

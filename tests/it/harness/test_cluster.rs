@@ -203,7 +203,12 @@ impl Site {
 
     /// Runs a method in the namespace.
     pub fn run(&self, method: &Value, flags: &[&str]) -> Finished {
-        let file = self.chaos.write("experiment.json", experiment(method).to_string());
+        self.run_experiment(&experiment(method), flags)
+    }
+
+    /// Runs an experiment in the namespace.
+    pub fn run_experiment(&self, experiment: &Value, flags: &[&str]) -> Finished {
+        let file = self.chaos.write("experiment.json", experiment.to_string());
         // the journal of an earlier run is not a result of this run
         let _ = std::fs::remove_file(self.chaos.path("journal.json"));
         let mut command = self.chaos.command(["run", file.to_str().unwrap()]);

@@ -170,13 +170,15 @@ fn oversized_response_fails_probe() {
     let endless = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n";
     check(16 * MIB + 1, endless).fails("the answer is larger than 16 MiB");
     let exact = check(16 * MIB, "HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n");
-    assert_eq!(exact.output()["body"].as_str().map(str::len), Some(16 * MIB));
+    // the journal keeps the beginning
+    let body = exact.output()["body"].as_str().unwrap_or_default();
+    assert!(body.len() < MIB && body.ends_with(" of 16777216 bytes)"), "{} bytes", body.len());
 }
 
 #[test]
-fn redirect_loop_aborts_run() {
+fn redirect_loop_fails_probe() {
     let server = Server::start(|_| Response::with(302, &[("Location", "/again")], ""));
-    get(&server.url("/")).aborts("Exceeded 30 redirects.");
+    get(&server.url("/")).fails("Exceeded 30 redirects.");
     assert_eq!(server.requests().len(), 31);
 }
 

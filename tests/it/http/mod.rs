@@ -2,6 +2,7 @@
 
 mod environment;
 mod failure;
+mod measurements;
 mod request;
 mod response;
 mod tls;

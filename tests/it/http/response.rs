@@ -61,13 +61,16 @@ fn body_is_decoded_by_charset() {
 }
 
 #[test]
-fn invalid_json_body_aborts_run() {
-    let aborts = |body: &str, text: &str| {
-        answered(answer("Content-Type: application/json\r\n", body.as_bytes())).aborts(text);
+fn invalid_json_body_counts_as_text() {
+    let check = |body: &str, warned: bool| {
+        let probed = answered(answer("Content-Type: application/json\r\n", body.as_bytes()));
+        assert_eq!((&probed.output()["status"], &probed.output()["body"]), (&json!(200), &json!(body)));
+        assert_eq!(probed.finished.stderr.contains("counts as text"), warned, "{}", probed.finished.stderr);
+        assert_eq!(probed.finished.code, Some(0));
     };
-    aborts("{\"a\": ", "the body");
-    aborts("<html>", "the body");
-    aborts("", "the body");
+    check("{\"a\": ", true);
+    check("<html>", true);
+    check("", false);
 }
 
 #[test]

@@ -134,8 +134,13 @@ fn on_a_cluster(found: &mut Vec<Produced>) {
             *killed.lock().unwrap() = Some(Instant::now());
             Response::json(&json!({}))
         }
-        _ => Response::json(&json!({"items": [
-            {"metadata": {"name": "a", "namespace": "shop", "uid": "of-a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}]})),
+        _ => {
+            let mut pod = json!({"metadata": {"name": "a", "namespace": "shop", "uid": "of-a"}});
+            if killed.lock().unwrap().is_some() {
+                pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            }
+            Response::json(&json!({"items": [pod]}))
+        }
     });
     let chaos = Chaos::new();
     let config = kubeconfig(&chaos, &api.url(""), &json!({}));
@@ -319,6 +324,10 @@ fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         experiment["configuration"] = json!({"level": 1, "other": 2});
         experiment
     };
+    let expected = with(sh("probe", "p", "echo no >&2; exit 3"), "tolerance", json!(0));
+    let expects = experiment(&json!([expected]), &none);
+    let count = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
+    let nameless = experiment(&json!([count]), &none);
     let flicker = json!([sh("action", "flicker", "touch broken; sleep 0.5; rm broken")]);
     let continuously = ["--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.02"];
     let fail_fast = [&continuously[..], &["--fail-fast"]].concat();
@@ -339,6 +348,8 @@ fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         ("a rollback ends badly", experiment(&fine, &json!([sh("action", "r", "exit 3")])), vec![]),
         ("aborted", experiment(&to_nowhere, &back), vec!["--no-validation"]),
         ("a safeguard", guarded, vec![]),
+        ("a tolerance in the method", expects, vec![]),
+        ("no name", nameless, vec!["--server", "https://api.invalid:6443", "--strict=false"]),
         (
             "out of time",
             experiment(&json!([sh("action", "a", "sleep 30")]), &back),
