@@ -49,9 +49,13 @@ impl RunContext {
             files.push(VariableFile { path: path.display().to_string(), bytes });
         }
         let single = args.variables.iter().cloned().collect();
-        let (variables, skipped) = read_variables(&files, single, &mut environment);
-        for diagnostic in skipped {
-            let message = format!("skipping variable file {}", diagnostic.summary());
+        let (variables, faults) = read_variables(&files, single, &mut environment);
+        if let Some(fault) = faults.first().filter(|_| session.global.strict) {
+            let error = CliError::from_diagnostic(ErrorCode::VariablesInvalid, fault);
+            return Err(error.with_status(ExitStatus::Invalid));
+        }
+        for fault in faults {
+            let message = format!("ignoring a part of variable file {}", fault.summary());
             session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
         }
         let mut connection = session.connection.clone();
@@ -154,7 +158,7 @@ fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
     }
 }
 
-/// Shows diagnostics: the first error as the Chaos Toolkit does, then all with their positions.
+/// Shows diagnostics: for compatibility the first error as the Chaos Toolkit does, then all with their positions.
 pub(super) fn tell_faults(terminal: &Terminal, faults: &[Diagnostic]) {
     if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
         let line = ConsoleLine::new(LineLevel::Error, first.message.clone());

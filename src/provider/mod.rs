@@ -131,7 +131,7 @@ impl Providers {
         activity: &Activity,
         scope: &Scope,
     ) -> Result<Box<dyn PreparedActivity>, ActivityError> {
-        let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
+        let call = resolve(activity, scope).map_err(|error| ActivityError::Unexpected(error.to_string()))?;
         let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
             ActivityError::Unexpected(format!("'{}' needs a provider that does not exist", activity.name))
         })?;
