@@ -4,7 +4,6 @@ use crate::chaosk8s::error::{Error, PythonException, Result};
 use serde_json::Value as Json;
 
 use super::catalogue::{ArgumentDefault, Function};
-use super::validation::is_bounded;
 use crate::value::{Map, Value};
 
 /// Every argument of a function, with its default if it was not given.
@@ -155,6 +154,15 @@ impl Arguments {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether a call names its namespace and a number of targets there, so that it cannot target everything.
+pub(super) fn is_bounded(function: &Function, given: &Map) -> bool {
+    let is_set = |name: &str| given.get(name).is_some_and(Value::is_truthy);
+    let is_fixed = given.get("mode").is_none_or(|mode| mode.as_text() == Some("fixed"));
+    let counts = given.contains_key("qty") || is_set("rand");
+    let takes_quantity = function.arguments.iter().any(|argument| argument.name == "qty");
+    takes_quantity && is_set("ns") && is_fixed && counts && !is_set("all")
 }
 
 /// Reads an integer as Python's `int()` does; `None` for null.

@@ -39,7 +39,7 @@ impl RunContext {
         embedded: Option<&Path>,
     ) -> Result<Self, CliError> {
         let mut environment = session.environment.clone();
-        let settings = settings(session);
+        let settings = settings(session)?;
         let mut files = Vec::new();
         for path in &args.variable_files {
             let bytes = std::fs::read(path).map_err(|error| {
@@ -51,8 +51,7 @@ impl RunContext {
         let single = args.variables.iter().cloned().collect();
         let (variables, faults) = read_variables(&files, single, &mut environment);
         if let Some(fault) = faults.first().filter(|_| session.global.strict) {
-            let error = CliError::from_diagnostic(ErrorCode::VariablesInvalid, fault);
-            return Err(error.with_status(ExitStatus::Invalid));
+            return Err(CliError::from_diagnostic(ErrorCode::VariablesInvalid, fault));
         }
         for fault in faults {
             let message = format!("ignoring a part of variable file {}", fault.summary());
@@ -94,42 +93,56 @@ impl RunContext {
     }
 }
 
-/// Reads the settings file. Reports and skips an invalid one, like the Chaos Toolkit.
-fn settings(session: &CommandContext) -> Settings {
+/// Reads the settings file. With `--strict=false` an invalid one is skipped, like by the Chaos Toolkit; so is an
+/// invalid file that no flag names.
+fn settings(session: &CommandContext) -> Result<Settings, CliError> {
     let path = match session.global.settings.strip_prefix("~/") {
         None => PathBuf::from(&session.global.settings),
         Some(rest) => {
             match session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE")) {
                 Some(home) => Path::new(&home).join(rest),
-                None => return Settings::default(),
+                None => return Ok(Settings::default()),
             }
         }
     };
     let is_explicit = session.global.settings != format!("~/{DEFAULT_PATH}");
     let name = path.display().to_string();
-    match std::fs::read(&path) {
-        Ok(bytes) => Settings::read(&bytes, &name).unwrap_or_else(|fault| {
+    let settings = match std::fs::read(&path) {
+        Ok(bytes) => Settings::read(&bytes, &name).or_else(|fault| {
+            if is_explicit && session.global.strict {
+                return Err(refuse_settings(&fault));
+            }
             let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
             let message = format!("Failed parsing YAML settings: {what}");
             session.terminal.say(&ConsoleLine::new(LineLevel::Error, message));
             session.terminal.say(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
-            Settings::default()
-        }),
+            Ok(Settings::default())
+        })?,
         Err(error) if is_explicit || error.kind() != std::io::ErrorKind::NotFound => {
             let message = format!("cannot read settings file {name}: {error}");
             session.terminal.say(&ConsoleLine::note(LineLevel::Warning, message));
             Settings::default()
         }
         Err(_) => Settings::default(),
-    }
+    };
+    Ok(settings)
 }
 
-/// Reads control files. Reports and skips invalid ones.
-pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<ControlDeclaration> {
+/// Creates the error of an invalid settings or control file.
+fn refuse_settings(fault: &Diagnostic) -> CliError {
+    CliError::from_diagnostic(ErrorCode::SettingsInvalid, fault)
+}
+
+/// Reads control files. With `--strict=false` invalid ones are skipped, like by the Chaos Toolkit.
+pub(super) fn control_files(
+    session: &CommandContext,
+    paths: &[PathBuf],
+) -> Result<Vec<ControlDeclaration>, CliError> {
     let mut controls = Vec::new();
     for path in paths {
         match control_file(path) {
             Ok(more) => controls.extend(more),
+            Err(fault) if session.global.strict => return Err(refuse_settings(&fault)),
             Err(fault) => {
                 let message = format!("Failed to parse control file '{}': {}", path.display(), fault.message);
                 session.terminal.say(&ConsoleLine::new(LineLevel::Error, message));
@@ -137,7 +150,7 @@ pub(super) fn control_files(session: &CommandContext, paths: &[PathBuf]) -> Vec<
             }
         }
     }
-    controls
+    Ok(controls)
 }
 
 fn control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {

@@ -38,7 +38,13 @@ fn take(whole: &mut Value, path: &str) -> Value {
 
 fn put(whole: &mut Value, path: &str, value: Value) {
     let (parent, key) = split(path);
-    whole.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key, value);
+    if whole.pointer(parent).is_none() {
+        put(whole, parent, json!({}));
+    }
+    match whole.pointer_mut(parent).unwrap() {
+        Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
+        parent => drop(parent.as_object_mut().unwrap().insert(key, value)),
+    }
 }
 
 /// Does what a hint says. Panics if it says nothing that can be done.

@@ -10,8 +10,6 @@ use crate::diagnostic::suggestion;
 use crate::experiment::{ActivityKind, ProviderPosition, ProviderUsage, ValidationFinding};
 use crate::value::{Map, Value};
 
-pub(super) use selection::is_bounded;
-
 /// Finds what is wrong with a call. The placeholders whose values are known are filled.
 pub fn find_faults(usage: ProviderUsage<'_>, provider: &Map, allow_all: bool) -> Vec<ValidationFinding> {
     let text = |key: &str| provider.get(key).and_then(Value::as_text).unwrap_or_default();
@@ -23,9 +21,9 @@ pub fn find_faults(usage: ProviderUsage<'_>, provider: &Map, allow_all: bool) ->
         Ok(function) => function,
         Err(error) => return vec![unknown_function(usage.activity, module, name, error)],
     };
-    let mut findings = check_arguments(&function, usage, provider, allow_all);
+    let mut findings = misplaced::find_arguments(&function, provider);
+    findings.extend(check_arguments(&function, usage, provider, allow_all));
     findings.extend(check_kind(&function, usage));
-    findings.extend(misplaced::find_arguments(&function, provider));
     findings
 }
 
@@ -87,7 +85,7 @@ fn check_arguments(
     allow_all: bool,
 ) -> Vec<ValidationFinding> {
     const NONE: &Value = &Value::Null;
-    let given = match provider.get("arguments").unwrap_or(NONE) {
+    let mut given = match provider.get("arguments").unwrap_or(NONE) {
         Value::Map(given) => given.clone(),
         Value::Null => Map::new(),
         value if usage.deferred.affect(value) => return Vec::new(),
@@ -98,6 +96,12 @@ fn check_arguments(
             ];
         }
     };
+    for argument in function.arguments {
+        // a misplaced argument has a finding of its own
+        if let Some(value) = provider.get(argument.name) {
+            given.entry(argument.name.to_owned()).or_insert_with(|| value.clone());
+        }
+    }
     let mut findings = Vec::new();
     for argument in function.arguments {
         match given.get(argument.name) {

@@ -1,6 +1,7 @@
 //! Which targets a call selects: everything, nothing, or a bounded number.
 
 use super::at_argument;
+use crate::chaosk8s::arguments::is_bounded;
 use crate::chaosk8s::catalogue::{ArgumentDefault, Function, FunctionId};
 use crate::experiment::{DeferredNames, ValidationFinding};
 use crate::value::{Map, Value};
@@ -14,13 +15,6 @@ fn takes(function: &Function, name: &str) -> bool {
 
 fn is_set(given: &Map, name: &str) -> bool {
     given.get(name).is_some_and(Value::is_truthy)
-}
-
-/// Whether a call names its namespace and a number of targets there, so that it cannot target everything.
-pub(in crate::chaosk8s) fn is_bounded(function: &Function, given: &Map) -> bool {
-    let is_fixed = given.get("mode").is_none_or(|mode| mode.as_text() == Some("fixed"));
-    let counts = given.contains_key("qty") || is_set(given, "rand");
-    takes(function, "qty") && is_set(given, "ns") && is_fixed && counts && !is_set(given, "all")
 }
 
 /// Finds actions without a selector, which would target everything.

@@ -218,7 +218,8 @@ async fn execute(
     let scope = scope.map_err(|error| RejectedRun::new(terminal, "runtime", error))?;
     check_credentials(session, surroundings, &ready.experiment, &scope).await?;
     let mut controls = surroundings.settings.controls.clone();
-    controls.extend(control_files(session, &args.control_files));
+    let global_controls = control_files(session, &args.control_files);
+    controls.extend(global_controls.map_err(|error| RejectedRun::new(terminal, "runtime", error))?);
     let options = RunOptions {
         plan: ready.plan.clone(),
         dry: args.dry.map(dry),

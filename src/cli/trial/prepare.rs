@@ -113,7 +113,7 @@ pub(super) fn check_isolation(
     let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let (_, aliases) = session.connection.services();
     let mut controls = context.settings.controls.clone();
-    controls.extend(control_files(session, &args.control_files));
+    controls.extend(control_files(session, &args.control_files)?);
     let scope = Scope::new(known, Map::new());
     let mut secrets = experiment.secrets.clone();
     for (name, group) in &context.variables.secrets {

@@ -71,12 +71,10 @@ impl Validator<'_> {
             .expected = Some("true or false".to_owned());
         }
         if let Some((kind, provider)) = provider {
+            self.check_misplaced_keys(kind, node, provider, at);
             self.check_provider(kind, node, provider, at, place);
         }
         self.warn_without_effect(node, at, place);
-        if let Some((kind, provider)) = provider {
-            self.check_misplaced_keys(kind, node, provider, at);
-        }
         if place == ActivityPosition::Safeguard {
             self.warn_unknown_keys(node, at, &[&ACTIVITY_KEYS[..], &["frequency"]].concat());
         } else {

@@ -93,7 +93,11 @@ impl Validator<'_> {
             ActivityPosition::Tolerance => ProviderPosition::Tolerance,
             _ => ProviderPosition::Activity,
         };
-        let filled = self.fill_provider(kind, provider);
+        let mut filled = self.fill_provider(kind, provider);
+        if let (ProviderKind::Python, Some(arguments)) = (kind, activity.get("arguments")) {
+            // misplaced arguments have a message of their own
+            filled.entry("arguments".to_owned()).or_insert_with(|| arguments.to_value());
+        }
         let usage =
             ProviderUsage { activity: &name, kind: acts, position, deferred: self.declared.deferred() };
         let mut findings = self.rules.provider(kind, usage, &filled);

@@ -132,6 +132,10 @@ impl Validator<'_> {
     ) {
         let is_number = |item: &SpannedValue| item.to_value().as_f64().is_some();
         match output {
+            None if items.len() == 2 && !is_pair(items) => {
+                let message = "a pair of values must be [LOW, HIGH]: two numbers or two strings, in order";
+                self.doubt(node, at, message).expected = Some("[LOW, HIGH]".to_owned());
+            }
             _ if items.is_empty() => {
                 self.doubt(node, at, "an empty list is never met").expected =
                     Some("at least one value".to_owned());
@@ -359,5 +363,16 @@ impl Validator<'_> {
             let message = "a process or http probe as a tolerance is always met";
             self.warning(node, at, message).hint = Some("use regex, jsonpath, range or a list".to_owned());
         }
+    }
+}
+
+/// Whether two values are the bounds of a range.
+fn is_pair(items: &[SpannedValue]) -> bool {
+    let values: Vec<Value> = items.iter().map(SpannedValue::to_value).collect();
+    let [low, high] = values.as_slice() else { return false };
+    match (low.as_f64(), high.as_f64(), low.as_text(), high.as_text()) {
+        (Some(low), Some(high), ..) => low <= high,
+        (_, _, Some(low), Some(high)) => low <= high,
+        _ => false,
     }
 }
