@@ -42,7 +42,7 @@ impl RunContext {
     /// Reads settings and variables.
     pub(crate) fn read(context: &AppContext, inputs: &VariableInputs) -> Result<Self, AppError> {
         let mut environment = context.environment.clone();
-        let settings = read_settings(context);
+        let settings = read_settings(context)?;
         let mut files = Vec::new();
         for path in &inputs.files {
             let bytes = std::fs::read(path).map_err(|error| {
@@ -52,9 +52,12 @@ impl RunContext {
             files.push(VariableFile { path: path.display().to_string(), bytes });
         }
         let single = inputs.variables.iter().cloned().collect();
-        let (variables, skipped) = read_variables(&files, single, &mut environment);
-        for diagnostic in skipped {
-            let message = format!("skipping variable file {}", diagnostic.summary());
+        let (variables, faults) = read_variables(&files, single, &mut environment);
+        if let Some(fault) = faults.first().filter(|_| context.is_strict()) {
+            return Err(AppError::from_diagnostic(ErrorCode::VariablesInvalid, fault));
+        }
+        for fault in faults {
+            let message = format!("ignoring a part of variable file {}", fault.summary());
             context.reporter.show(&ConsoleLine::note(LineLevel::Warning, message));
         }
         // last, so that no variable file can name another cluster
@@ -93,42 +96,57 @@ impl RunContext {
     }
 }
 
-/// Reads the settings file. Reports and skips an invalid one, like the Chaos Toolkit.
-fn read_settings(context: &AppContext) -> Settings {
+/// Reads the settings file. With `--strict=false` an invalid one is skipped, like by the Chaos Toolkit; so is an
+/// invalid file that no flag names.
+fn read_settings(context: &AppContext) -> Result<Settings, AppError> {
     let path = match context.settings_path.strip_prefix("~/") {
         None => PathBuf::from(&context.settings_path),
         Some(rest) => {
             match context.environment.get("HOME").or_else(|| context.environment.get("USERPROFILE")) {
                 Some(home) => Path::new(&home).join(rest),
-                None => return Settings::default(),
+                None => return Ok(Settings::default()),
             }
         }
     };
     let is_explicit = context.settings_path != format!("~/{DEFAULT_PATH}");
     let name = path.display().to_string();
-    match std::fs::read(&path) {
-        Ok(bytes) => Settings::read(&bytes, &name).unwrap_or_else(|fault| {
+    let settings = match std::fs::read(&path) {
+        Ok(bytes) => Settings::read(&bytes, &name).or_else(|fault| {
+            if is_explicit && context.is_strict() {
+                return Err(refuse_settings(&fault));
+            }
             let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
             let message = format!("Failed parsing YAML settings: {what}");
             context.reporter.show(&ConsoleLine::new(LineLevel::Error, message));
             context.reporter.show(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
-            Settings::default()
-        }),
+            Ok(Settings::default())
+        })?,
         Err(error) if is_explicit || error.kind() != std::io::ErrorKind::NotFound => {
             let message = format!("cannot read settings file {name}: {error}");
             context.reporter.show(&ConsoleLine::note(LineLevel::Warning, message));
             Settings::default()
         }
         Err(_) => Settings::default(),
-    }
+    };
+    Ok(settings)
 }
 
-/// Reads control files. Reports and skips invalid ones.
-pub(crate) fn read_control_files(reporter: &dyn Reporter, paths: &[PathBuf]) -> Vec<ControlDeclaration> {
+/// Creates the error of an invalid settings or control file.
+fn refuse_settings(fault: &Diagnostic) -> AppError {
+    AppError::from_diagnostic(ErrorCode::SettingsInvalid, fault)
+}
+
+/// Reads control files. With `--strict=false` invalid ones are skipped, like by the Chaos Toolkit.
+pub(crate) fn read_control_files(
+    context: &AppContext,
+    paths: &[PathBuf],
+) -> Result<Vec<ControlDeclaration>, AppError> {
+    let reporter = &context.reporter;
     let mut controls = Vec::new();
     for path in paths {
         match read_control_file(path) {
             Ok(more) => controls.extend(more),
+            Err(fault) if context.is_strict() => return Err(refuse_settings(&fault)),
             Err(fault) => {
                 let message = format!("Failed to parse control file '{}': {}", path.display(), fault.message);
                 reporter.show(&ConsoleLine::new(LineLevel::Error, message));
@@ -136,7 +154,7 @@ pub(crate) fn read_control_files(reporter: &dyn Reporter, paths: &[PathBuf]) -> 
             }
         }
     }
-    controls
+    Ok(controls)
 }
 
 fn read_control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
@@ -157,7 +175,7 @@ fn read_control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic>
     }
 }
 
-/// Shows diagnostics: the first error as the Chaos Toolkit does, then all with their positions.
+/// Shows diagnostics: for compatibility the first error as the Chaos Toolkit does, then all with their positions.
 pub(crate) fn show_diagnostics(reporter: &dyn Reporter, faults: &[Diagnostic]) {
     if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
         let line = ConsoleLine::new(LineLevel::Error, first.message.clone());

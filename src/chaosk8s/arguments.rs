@@ -8,7 +8,11 @@ use crate::value::{Map, Value};
 
 /// Every argument of a function, with its default if it was not given.
 #[derive(Clone, Debug)]
-pub struct Arguments(Map);
+pub struct Arguments {
+    values: Map,
+    /// Whether the call names its namespace and a number of targets there.
+    is_bounded: bool,
+}
 
 impl Arguments {
     /// Binds the given values and the defaults. The default namespace is that of the run.
@@ -37,13 +41,23 @@ impl Arguments {
             let what = format!("{}() got an unexpected keyword argument '{unknown}'", function.name);
             return Err(Error::raise(PythonException::TypeError, what));
         }
-        Ok(Self(bound))
+        Ok(Self { values: bound, is_bounded: is_bounded(function, given) })
     }
 
     /// Returns an argument; null if there is none of that name.
     pub fn value(&self, name: &str) -> &Value {
         const NULL: &Value = &Value::Null;
-        self.0.get(name).unwrap_or(NULL)
+        self.values.get(name).unwrap_or(NULL)
+    }
+
+    /// Whether the call cannot target everything, even without a selector.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.is_bounded
+    }
+
+    /// Returns an argument as an integer, as Python's `int()` reads it; `None` for null.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>> {
+        python_int(self.value(name))
     }
 
     /// Returns an argument as JSON.
@@ -76,7 +90,7 @@ impl Arguments {
 
     /// Whether a probe fails instead of returning false. Old names of probes have no such flag: they fail.
     pub fn raises(&self, flag: &str) -> bool {
-        self.0.get(flag).is_none_or(Value::is_truthy)
+        self.values.get(flag).is_none_or(Value::is_truthy)
     }
 
     /// Returns an argument as an integer, truncated; `None` for null.
@@ -142,6 +156,41 @@ impl Arguments {
     }
 }
 
+/// Whether a call names its namespace and a number of targets there, so that it cannot target everything.
+pub(super) fn is_bounded(function: &Function, given: &Map) -> bool {
+    let is_set = |name: &str| given.get(name).is_some_and(Value::is_truthy);
+    let is_fixed = given.get("mode").is_none_or(|mode| mode.as_text() == Some("fixed"));
+    let counts = given.contains_key("qty") || is_set("rand");
+    let takes_quantity = function.arguments.iter().any(|argument| argument.name == "qty");
+    takes_quantity && is_set("ns") && is_fixed && counts && !is_set("all")
+}
+
+/// Reads an integer as Python's `int()` does; `None` for null.
+pub(super) fn python_int(value: &Value) -> Result<Option<i64>> {
+    let invalid = |exception, what: String| Err(Error::raise(exception, what));
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => {
+                let what = format!("invalid literal for int() with base 10: '{text}'");
+                invalid(PythonException::ValueError, what)
+            }
+        },
+        #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
+        number => match number.as_f64().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number as i64)),
+            None => {
+                let what = format!(
+                    "int() argument must be a string, a bytes-like object or a real number, not '{}'",
+                    value.python_type()
+                );
+                invalid(PythonException::TypeError, what)
+            }
+        },
+    }
+}
+
 /// Converts a value to JSON.
 pub fn to_json(value: &Value) -> Json {
     serde_json::to_value(value).unwrap_or_default()
@@ -200,6 +249,21 @@ mod tests {
                 .to_string()
                 .contains("unexpected keyword argument 'quantity'")
         );
+    }
+
+    #[test]
+    fn integers_are_read_as_python_does() {
+        let check = |value: Json, expected: Option<Option<i64>>| {
+            assert_eq!(python_int(&value.clone().into()).ok(), expected, "{value}");
+        };
+        check(json!(null), Some(None));
+        check(json!(" 2 "), Some(Some(2)));
+        check(json!(2.9), Some(Some(2)));
+        check(json!(true), Some(Some(1)));
+        check(json!("2.5"), None);
+        check(json!([2]), None);
+        let error = python_int(&"soon".into()).unwrap_err().to_string();
+        assert_eq!(error, "invalid literal for int() with base 10: 'soon'");
     }
 
     #[test]

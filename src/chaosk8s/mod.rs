@@ -6,6 +6,7 @@
 //!  permissions  what a call needs
 //!  functions    prepare: reads the cluster, and plans                ─► PreparedWork: a read, a plan, commands, a drain
 //!  targets      which of the candidates are hit
+//!  validation   what is wrong with a call, before the run
 //! ```
 
 mod arguments;
@@ -15,6 +16,7 @@ mod error;
 mod functions;
 mod permissions;
 mod targets;
+mod validation;
 
 /// Whether a module is one of those that act on a cluster.
 pub fn is_module(module: &str) -> bool {
@@ -26,3 +28,4 @@ pub use compat::python_exception;
 pub use error::{Error, PythonException};
 pub use functions::{Drain, FunctionContext, PodExec, PreparedWork, prepare};
 pub use permissions::{UnknownPermissions, needed_permissions};
+pub use validation::find_faults;

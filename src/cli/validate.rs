@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::CommandContext;
 use super::path_conflicts::PathSet;
-use super::shared_args::{RunOutputFormat, VariableArgs};
+use super::shared_args::{ExitCodeStyle, LogFormat, RunOutputFormat, VariableArgs};
 use super::terminal::Terminal;
 use crate::app::notify::{Notifier, without_secrets};
 use crate::app::run_context::{RunContext, is_invalid, show_inherited_warnings};
@@ -109,7 +109,9 @@ async fn check(
     let document = match read {
         Ok(document) => document,
         Err(fault) => {
-            show_error(terminal, ErrorCode::ExperimentNotReadable, &fault);
+            if !shows_diagnostics(session, args) {
+                show_error(terminal, ErrorCode::ExperimentNotReadable, &fault);
+            }
             return ValidatedFile {
                 source: shown(source),
                 title: Value::Null,
@@ -137,7 +139,9 @@ async fn check(
     show_inherited_warnings(&**terminal, &diagnostics);
     match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
-            show_error(terminal, ErrorCode::ExperimentInvalid, first);
+            if !shows_diagnostics(session, args) {
+                show_error(terminal, ErrorCode::ExperimentInvalid, first);
+            }
             notifier.send("validate-failed", "validate", &payload, Some(&first.message)).await;
         }
         None => {
@@ -148,6 +152,15 @@ async fn check(
     }
     let title = document.root.get("title").map(SpannedValue::to_value).unwrap_or_default();
     ValidatedFile { source: shown(source), title, diagnostics, stage: "validation" }
+}
+
+/// Returns whether the result shows every diagnostic, so that the first one need not be shown as the Chaos Toolkit does.
+fn shows_diagnostics(session: &CommandContext, args: &ValidateArgs) -> bool {
+    let global = &session.global;
+    matches!(args.output, RunOutputFormat::Text)
+        && global.exit_code == ExitCodeStyle::Precise
+        && global.log_format == LogFormat::String
+        && global.log_file.is_none()
 }
 
 fn show_error(terminal: &Terminal, code: ErrorCode, diagnostic: &Diagnostic) {

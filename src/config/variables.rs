@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::ProcessEnv;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, suggestion};
 use crate::experiment::configuration::Variables;
+use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::{document, json, yaml};
 use crate::value::{Map, Value};
 
@@ -15,11 +16,15 @@ pub struct VariableFile {
     pub bytes: Vec<u8>,
 }
 
+/// The shape of a variable file that is JSON or YAML.
+const SHAPE: &str =
+    "{\"configuration\": {\"NAME\": VALUE}, \"secrets\": {\"GROUP\": {\"KEY\": VALUE}}}, each part optional";
+
 /// Merges files and single variables.
 ///
 /// Later files override earlier ones, single variables override files. Other files than JSON and YAML have
-/// `NAME=value` lines, which become environment variables. Invalid files are skipped, as in the Chaos Toolkit, and
-/// returned as diagnostics.
+/// `NAME=value` lines, which become environment variables. What is invalid in a file is not taken, and returned as
+/// diagnostics.
 pub fn read_variables(
     files: &[VariableFile],
     single: Map,
@@ -28,8 +33,9 @@ pub fn read_variables(
     let mut variables = Variables::default();
     let mut faults = Vec::new();
     for file in files {
-        if let Err(fault) = read_file(file, &mut variables, environment) {
-            faults.push(fault);
+        match read_file(file, &mut variables, environment) {
+            Ok(more) => faults.extend(more),
+            Err(fault) => faults.push(fault),
         }
     }
     variables.configuration.extend(single);
@@ -40,23 +46,64 @@ fn read_file(
     file: &VariableFile,
     variables: &mut Variables,
     environment: &mut ProcessEnv,
-) -> Result<(), Diagnostic> {
+) -> Result<Vec<Diagnostic>, Diagnostic> {
     let text = document::decode(&file.bytes, &file.path)?;
     let extension = Path::new(&file.path).extension().map(|e| e.to_string_lossy().to_lowercase());
-    let parsed = match extension.as_deref() {
-        _ if text.trim().is_empty() => return Ok(()),
-        Some("json") => json::read(text, &file.path)?.root.to_value(),
-        Some("yaml" | "yml") => yaml::read(text, &file.path)?.root.to_value(),
-        _ => Value::Null,
+    let root = match extension.as_deref() {
+        _ if text.trim().is_empty() => return Ok(Vec::new()),
+        Some("json") => json::read(text, &file.path)?.root,
+        Some("yaml" | "yml") => yaml::read(text, &file.path)?.root,
+        _ => return read_lines(text, &file.path, environment).map(|()| Vec::new()),
     };
-    if !parsed.is_truthy() {
-        return read_lines(text, &file.path, environment);
-    }
+    let faults = find_wrong_parts(&root, &file.path);
+    let parsed = root.to_value();
     for (key, into) in [("configuration", &mut variables.configuration), ("secrets", &mut variables.secrets)]
     {
         into.extend(parsed.get(key).and_then(Value::as_map).cloned().unwrap_or_default());
     }
-    Ok(())
+    Ok(faults)
+}
+
+/// Finds the parts of a variable file that would have no effect.
+fn find_wrong_parts(root: &SpannedValue, path: &str) -> Vec<Diagnostic> {
+    let fault = |node: &SpannedValue, message: String| {
+        let mut fault = Diagnostic::for_file(path, message).at(node.position);
+        fault.expected = Some(SHAPE.to_owned());
+        fault
+    };
+    let entries = match &root.kind {
+        _ if root.is_null() => return Vec::new(),
+        SpannedKind::Map(entries) => entries,
+        _ => return vec![fault(root, format!("a variable file cannot be {}", root.kind_name()))],
+    };
+    let mut faults = Vec::new();
+    for (key, entry) in entries {
+        let node = &entry.value;
+        match (key.as_str(), &node.kind) {
+            (key, _) if key.starts_with("x-") => {}
+            ("configuration" | "secrets", _) if node.is_null() => {}
+            ("configuration", SpannedKind::Map(_)) => {}
+            ("secrets", SpannedKind::Map(groups)) => {
+                let is_group =
+                    |node: &SpannedValue| node.is_null() || matches!(node.kind, SpannedKind::Map(_));
+                for (name, group) in groups.iter().filter(|(_, group)| !is_group(&group.value)) {
+                    let kind = group.value.kind_name();
+                    let message = format!("a group of secrets must be a mapping: '{name}' is {kind}");
+                    faults.push(fault(&group.value, message));
+                }
+            }
+            (key @ ("configuration" | "secrets"), _) => {
+                faults.push(fault(node, format!("\"{key}\" cannot be {}", node.kind_name())));
+            }
+            (key, _) => {
+                let mut fault = fault(node, format!("unknown key \"{key}\" in a variable file"));
+                fault.position = Some(entry.key);
+                fault.hint = suggestion(key, ["configuration", "secrets"]);
+                faults.push(fault);
+            }
+        }
+    }
+    faults
 }
 
 fn read_lines(text: &str, path: &str, environment: &mut ProcessEnv) -> Result<(), Diagnostic> {
@@ -91,20 +138,25 @@ mod tests {
                 "a.json",
                 r#"{"configuration": {"a": 1, "b": 1}, "secrets": {"s": {"k": "one", "l": "lost"}}}"#,
             ),
-            file("b.YML", "configuration: {b: no, c: [1]}\nsecrets: {s: {k: two}}\nother: ignored\n"),
+            file(
+                "b.YML",
+                "configuration: {b: no, c: [1]}\nsecrets: {s: {k: two}, none: null}\nx-other: ignored\n",
+            ),
             file("vars.env", "# comment\n\n NAME = hello=there \nOTHER=\n"),
             file("empty.json", " "),
             file("null.yaml", "~"),
+            file("none.json", "{}"),
         ];
         let mut environment = ProcessEnv::default();
         let single = Map::from_iter([("a".to_owned(), Value::from("cli"))]);
         let (variables, faults) = read_variables(&files, single, &mut environment);
         let expected: Value = serde_json::json!({"a": "cli", "b": false, "c": [1]}).into();
         assert_eq!(Value::Map(variables.configuration), expected);
-        assert_eq!(Value::Map(variables.secrets), serde_json::json!({"s": {"k": "two"}}).into());
+        let secrets = serde_json::json!({"s": {"k": "two"}, "none": null});
+        assert_eq!(Value::Map(variables.secrets), secrets.into());
         assert_eq!(environment.get("NAME ").as_deref(), Some(" hello=there"));
         assert_eq!(environment.get("OTHER").as_deref(), Some(""));
-        assert_eq!(faults.len(), 1, "a tilde is no NAME=value line: {faults:?}");
+        assert!(faults.is_empty(), "{faults:?}");
     }
 
     #[test]
@@ -115,6 +167,21 @@ mod tests {
         };
         check("v.json", "{", "v.json:1:2: error: broken JSON");
         check("v.yaml", "a: [", "v.yaml:");
+        check("v.json", r#"{"a": "1"}"#, "v.json:1:2: error: unknown key \"a\" in a variable file");
+        check("v.json", "[1]", "v.json:1:1: error: a variable file cannot be a list");
+        check("v.json", "0", "v.json:1:1: error: a variable file cannot be a number");
+        check("v.yaml", "A=1", "v.yaml:1:1: error: a variable file cannot be a string");
+        check("v.json", r#"{"Configuration": {}}"#, "v.json:1:2: error: unknown key \"Configuration\"");
+        check(
+            "v.json",
+            r#"{"configuration": [1]}"#,
+            "v.json:1:19: error: \"configuration\" cannot be a list",
+        );
+        check(
+            "v.json",
+            r#"{"secrets": {"s": "x"}}"#,
+            "v.json:1:19: error: a group of secrets must be a mapping",
+        );
         check("v.env", "A=1\nB\n", "v.env:2:1: error: invalid line: expected NAME=value");
     }
 }

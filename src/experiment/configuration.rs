@@ -160,6 +160,16 @@ fn resolve_secret(
     }
 }
 
+/// Returns the value of a secret; `None` if it is invalid, or if Vault has a part of it.
+pub(super) fn resolve_known_secret(
+    declaration: &Value,
+    environment: &EnvironmentLookup<'_>,
+) -> Option<Value> {
+    let mut of_vault = Vec::new();
+    collect_vault_secrets(declaration, "", &mut of_vault);
+    if of_vault.is_empty() { resolve_secret(declaration, "", environment, &Map::new()).ok() } else { None }
+}
+
 fn environment_key(declaration: &Value) -> Result<String, String> {
     let key = declaration.get("key").and_then(Value::as_text);
     key.map(str::to_owned)

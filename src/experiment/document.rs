@@ -49,6 +49,22 @@ pub struct Document {
 }
 
 impl SpannedValue {
+    /// Creates a value whose parts all have the same position.
+    pub fn with_position(value: Value, position: Position) -> Self {
+        let kind = match value {
+            Value::List(items) => {
+                SpannedKind::List(items.into_iter().map(|item| Self::with_position(item, position)).collect())
+            }
+            Value::Map(entries) => {
+                let entry =
+                    |value| SpannedEntry { key: position, value: Self::with_position(value, position) };
+                SpannedKind::Map(entries.into_iter().map(|(key, value)| (key, entry(value))).collect())
+            }
+            scalar => SpannedKind::Scalar(scalar),
+        };
+        Self { position, kind }
+    }
+
     /// Converts to a value without positions.
     pub fn to_value(&self) -> Value {
         match &self.kind {

@@ -33,6 +33,7 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     reader.skip_blanks();
     match reader.peek() {
         None => Ok(Document { source: source.to_owned(), root, warnings: reader.warnings }),
+        Some(_) if starts_comment(&text[reader.at..]) => Err(reader.unexpected_error("nothing more")),
         Some(_) => Err(reader.error("text after the end of the document", "nothing more")),
     }
 }
@@ -94,6 +95,9 @@ impl JsonReader<'_> {
 
     /// Creates the error for an unexpected character.
     fn unexpected_error(&self, expected: &str) -> Diagnostic {
+        if starts_comment(&self.text[self.at..]) {
+            return self.error("a comment", expected).hint("remove the comments: JSON has none");
+        }
         match self.peek() {
             None => self.error("unexpected end of text", expected),
             Some(c) => self.error(format!("unexpected {c:?}"), expected),
@@ -306,6 +310,17 @@ impl JsonReader<'_> {
     }
 }
 
+/// Returns whether a text starts with a comment of another language.
+fn starts_comment(text: &str) -> bool {
+    ["#", "//", "/*"].iter().any(|start| text.starts_with(start))
+}
+
+/// Returns whether the text at a position is a comment of YAML.
+pub fn is_yaml_comment(text: &str, position: Position) -> bool {
+    let line = text.lines().nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
+    line.chars().nth(position.column.saturating_sub(1) as usize) == Some('#')
+}
+
 /// Parses an integer; none if it is too large.
 pub(super) fn whole_number(token: &str) -> Option<Value> {
     token.parse().ok().map(Value::Int)
@@ -363,6 +378,22 @@ mod tests {
         refused(&"1".repeat(60), 1, 1, "38 digits");
         refused(&"[".repeat(10_000), 1, 101, "nested more than 100 deep");
         assert!(read(" \n", "f").unwrap_err().message.contains("empty"));
+    }
+
+    #[test]
+    fn comment_is_named_with_a_hint() {
+        let check = |text: &str, line: u32, column: u32, is_yaml: bool| {
+            let fault = read(text, "f").unwrap_err();
+            assert_eq!(fault.message, "broken JSON: a comment", "{text}");
+            assert_eq!(fault.hint.as_deref(), Some("remove the comments: JSON has none"), "{text}");
+            assert_eq!(fault.position, Some(Position { line, column }), "{text}");
+            assert_eq!(is_yaml_comment(text, Position { line, column }), is_yaml, "{text}");
+        };
+        check("{\"a\": 1, # why\n\"b\": 2}", 1, 10, true);
+        check("// why\n{}", 1, 1, false);
+        check("[1,\n/* why */ 2]", 2, 1, false);
+        check("[1 // why\n]", 1, 4, false);
+        check("{} # end", 1, 4, true);
     }
 
     #[test]

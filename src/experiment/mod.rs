@@ -27,7 +27,9 @@ pub use model::{
     Activity, ActivityKind, ControlDeclaration, ControlSide, MethodStep, ProviderKind, SAFEGUARDS, Tolerance,
 };
 pub use strategy::{DryRun, HypothesisStrategy, RollbackStrategy};
-pub use validate::{ProviderUsage, ValidationFinding, ValidationRules, validate};
+pub use validate::{
+    DeferredNames, ProviderPosition, ProviderUsage, ValidationFinding, ValidationRules, validate,
+};
 
 /// An experiment that is ready to run.
 #[derive(Clone, Debug)]
@@ -125,7 +127,8 @@ impl Experiment {
     pub fn functions(&self) -> impl Iterator<Item = (&str, bool)> {
         self.activities().filter_map(|activity| {
             let module = activity.arguments.get("module").and_then(Value::as_text)?;
-            let keys = activity.arguments.get("secrets").is_some_and(Value::is_truthy);
+            let groups = activity.arguments.get("secrets").is_some_and(Value::is_truthy);
+            let keys = groups || activity.has_secrets_argument();
             (activity.provider == Some(ProviderKind::Python)).then_some((module, keys))
         })
     }

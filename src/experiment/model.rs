@@ -188,6 +188,15 @@ impl Activity {
         (known && reference_name(node).is_none()).then(name)
     }
 
+    /// Returns whether the arguments of a function have secrets, which it takes like those of a group.
+    pub fn has_secrets_argument(&self) -> bool {
+        let secrets = self.arguments.get("arguments").and_then(|arguments| arguments.get("secrets"));
+        // the value of a placeholder may have them
+        let is_filled =
+            self.arguments.get("arguments").is_some_and(|arguments| arguments.as_text().is_some());
+        is_filled || secrets.is_some_and(Value::is_truthy)
+    }
+
     /// Reads an activity from a value, such as a tolerance or a dynamic configuration.
     pub(crate) fn from_value(
         document: &Value,

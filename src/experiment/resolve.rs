@@ -69,22 +69,94 @@ pub struct PythonCall {
     pub configuration: Map,
 }
 
+/// Error of an activity that cannot be resolved. It aborts the run, so validation looks for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    #[error("an activity requires a provider")]
+    NoProvider,
+    #[error("unknown provider type '{0}'")]
+    UnknownProvider(String),
+    /// A required key is missing; the message is that of the Chaos Toolkit.
+    #[error("{message}")]
+    Missing { key: &'static str, message: &'static str },
+    /// A value has the wrong type.
+    #[error("{subject} must be {expected}, not {found}")]
+    WrongType { key: &'static str, subject: &'static str, expected: &'static str, found: &'static str },
+    /// A header has a value that is not a scalar; the message is that of Python's `requests`.
+    #[error("Header part ({value}) from ('{name}') must be of type str or bytes")]
+    Header { name: String, value: String },
+    #[error("a timeout must be greater than 0 seconds")]
+    TimeoutNotPositive,
+    #[error("a timeout list must be [connect, read]")]
+    TimeoutList,
+}
+
+impl ResolveError {
+    /// Returns the path from the provider to the value, key by key.
+    pub(super) fn path(&self) -> Vec<&str> {
+        match self {
+            Self::NoProvider | Self::UnknownProvider(_) => vec!["type"],
+            Self::Missing { key, .. } | Self::WrongType { key, .. } => vec![key],
+            Self::Header { name, .. } => vec!["headers", name],
+            Self::TimeoutNotPositive | Self::TimeoutList => vec!["timeout"],
+        }
+    }
+
+    /// Returns the expected value.
+    pub(super) fn expected(&self) -> Option<&'static str> {
+        match self {
+            Self::WrongType { expected, .. } => Some(expected),
+            Self::Header { .. } => Some("a string, a number, or true or false"),
+            Self::TimeoutNotPositive => Some("a number of seconds"),
+            Self::TimeoutList => Some("two numbers of seconds"),
+            _ => None,
+        }
+    }
+}
+
 /// Resolves an activity. An error aborts the run, as in the Chaos Toolkit.
-pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, String> {
+pub fn resolve(activity: &Activity, scope: &Scope) -> Result<ResolvedActivity, ResolveError> {
     let arguments = &activity.arguments;
     match activity.provider {
         Some(ProviderKind::Process) => resolve_process(arguments, scope).map(ResolvedActivity::Process),
         Some(ProviderKind::Http) => resolve_http(arguments, scope).map(ResolvedActivity::Http),
         Some(ProviderKind::Python) => resolve_python(arguments, scope).map(ResolvedActivity::Python),
         None => Err(match arguments.get("type") {
-            Some(kind) => format!("unknown provider type '{}'", kind.python_text()),
-            None => "an activity requires a provider".to_owned(),
+            Some(kind) => ResolveError::UnknownProvider(kind.python_text().into_owned()),
+            None => ResolveError::NoProvider,
         }),
     }
 }
 
+/// Returns every error of the keys of a provider. Missing keys are not checked.
+pub(super) fn find_errors(kind: ProviderKind, provider: &Map, scope: &Scope) -> Vec<ResolveError> {
+    let field = |key: &str| provider.get(key).filter(|value| **value != Value::Null);
+    let mut errors = Vec::new();
+    let mut check = |error: Option<ResolveError>| errors.extend(error);
+    match kind {
+        ProviderKind::Process => {
+            check(process_arguments(provider.get("arguments"), scope).err());
+            check(process_timeout(provider).err());
+        }
+        ProviderKind::Http => {
+            check(field("url").and_then(|_| http_url(provider, scope).err()));
+            check(http_method(provider).err());
+            check(max_retries(provider).err());
+            check(resolve_http_timeout(field("timeout").map(|timeout| scope.fill(timeout))).err());
+            match field("headers").map(|headers| scope.fill(headers)) {
+                Some(Value::Map(headers)) => {
+                    headers.into_iter().for_each(|header| check(resolve_header(header).err()));
+                }
+                headers => check(resolve_headers(headers).err()),
+            }
+        }
+        ProviderKind::Python => check(function_arguments(provider, scope).err()),
+    }
+    errors
+}
+
 /// Substitutes placeholders in an argument; with an empty scope even `$$` stays.
-fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
+pub(super) fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
     match value {
         None => Value::Null,
         Some(value) if scope.is_empty() => value.clone(),
@@ -92,38 +164,58 @@ fn fill_argument(value: Option<&Value>, scope: &Scope) -> Value {
     }
 }
 
-fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, String> {
+/// Creates the error of a value with the wrong type.
+fn wrong_type(
+    key: &'static str,
+    subject: &'static str,
+    expected: &'static str,
+    found: &Value,
+) -> ResolveError {
+    ResolveError::WrongType { key, subject, expected, found: found.kind() }
+}
+
+fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, ResolveError> {
     let path = match provider.get("path") {
         Some(Value::Text(path)) => path.clone(),
-        Some(other) => return Err(format!("the path of a process must be a string, not {}", other.kind())),
-        None => return Err("a process activity must have a path".to_owned()),
+        Some(other) => return Err(wrong_type("path", "the path of a process", "a string", other)),
+        None => {
+            return Err(ResolveError::Missing {
+                key: "path",
+                message: "a process activity must have a path",
+            });
+        }
     };
+    Ok(ProcessCall {
+        path,
+        arguments: process_arguments(provider.get("arguments"), scope)?,
+        timeout: process_timeout(provider)?,
+    })
+}
+
+fn process_arguments(given: Option<&Value>, scope: &Scope) -> Result<ProcessArguments, ResolveError> {
     let items = |values: &mut dyn Iterator<Item = &Value>| {
         let given = values.filter(|value| !matches!(value, Value::Null) && value.as_text() != Some(""));
         ProcessArguments::List(given.map(|value| value.python_text().into_owned()).collect())
     };
-    let arguments = match fill_argument(provider.get("arguments"), scope) {
-        Value::Null if !provider.contains_key("arguments") => ProcessArguments::List(Vec::new()),
-        Value::Text(text) => ProcessArguments::Shell(text),
-        Value::List(list) => items(&mut list.iter()),
+    match fill_argument(given, scope) {
+        Value::Null if given.is_none() => Ok(ProcessArguments::List(Vec::new())),
+        Value::Text(text) => Ok(ProcessArguments::Shell(text)),
+        Value::List(list) => Ok(items(&mut list.iter())),
         Value::Map(map) => {
             let keys: Vec<Value> = map.keys().map(|key| Value::Text(key.clone())).collect();
-            items(&mut keys.iter().zip(map.values()).flat_map(|(key, value)| [key, value]))
+            Ok(items(&mut keys.iter().zip(map.values()).flat_map(|(key, value)| [key, value])))
         }
-        other => {
-            return Err(format!(
-                "the arguments of a process must be a list or a string, not {}",
-                other.kind()
-            ));
-        }
-    };
-    let timeout = match provider.get("timeout") {
-        None | Some(Value::Null) => None,
-        Some(value) => Some(seconds(value).ok_or_else(|| {
-            format!("the timeout of a process must be a number of seconds, not {}", value.kind())
-        })?),
-    };
-    Ok(ProcessCall { path, arguments, timeout })
+        other => Err(wrong_type("arguments", "the arguments of a process", "a list or a string", &other)),
+    }
+}
+
+fn process_timeout(provider: &Map) -> Result<Option<f64>, ResolveError> {
+    match provider.get("timeout") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => seconds(value)
+            .map(Some)
+            .ok_or_else(|| wrong_type("timeout", "the timeout of a process", "a number of seconds", value)),
+    }
 }
 
 /// Returns a number of seconds; none for NaN.
@@ -131,95 +223,136 @@ fn seconds(value: &Value) -> Option<f64> {
     value.as_f64().filter(|seconds| !seconds.is_nan())
 }
 
-fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
+fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, ResolveError> {
     let field = |key: &str| provider.get(key).filter(|value| **value != Value::Null);
-    let url = match field("url").map(|url| scope.fill(url)) {
-        Some(Value::Text(url)) => url,
-        Some(other) => return Err(format!("the url of a request must be a string, not {}", other.kind())),
-        None => return Err("a HTTP activity must have a URL".to_owned()),
-    };
-    let method = match provider.get("method") {
-        None => "GET".to_owned(),
-        Some(Value::Text(method)) => method.to_uppercase(),
-        Some(other) => return Err(format!("the method of a request must be a string, not {}", other.kind())),
-    };
     let verification = match provider.get("verify_tls") {
         Some(Value::Text(path)) if !path.is_empty() => Verification::File(path.clone()),
-        Some(value) if !value.is_truthy() => Verification::None,
+        // null is the default
+        Some(value) if *value != Value::Null && !value.is_truthy() => Verification::None,
         _ => Verification::Full,
     };
-    let max_retries = match field("max_retries") {
-        None => 0,
-        Some(Value::Int(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(other) => return Err(format!("max_retries must be an integer, not {}", other.kind())),
-    };
     Ok(HttpCall {
-        url,
-        method,
+        url: http_url(provider, scope)?,
+        method: http_method(provider)?,
         headers: resolve_headers(field("headers").map(|headers| scope.fill(headers)))?,
         arguments: fill_argument(provider.get("arguments"), scope),
         timeout: resolve_http_timeout(field("timeout").map(|timeout| scope.fill(timeout)))?,
         verification,
-        max_retries,
+        max_retries: max_retries(provider)?,
     })
 }
 
-fn resolve_headers(headers: Option<Value>) -> Result<Vec<(String, String)>, String> {
-    let headers = match headers {
-        None => return Ok(Vec::new()),
-        Some(Value::Map(headers)) => headers,
-        Some(other) => return Err(format!("headers must be a mapping, not {}", other.kind())),
-    };
-    let header = |(name, value): (String, Value)| match value {
-        Value::Text(text) => Some(Ok((name, text))),
-        // a null header is omitted
-        Value::Null => None,
-        other => Some(Err(format!(
-            "Header part ({}) from ('{name}') must be of type str or bytes",
-            other.python_text()
-        ))),
-    };
-    headers.into_iter().filter_map(header).collect()
+fn http_url(provider: &Map, scope: &Scope) -> Result<String, ResolveError> {
+    match provider.get("url").filter(|url| **url != Value::Null).map(|url| scope.fill(url)) {
+        Some(Value::Text(url)) => Ok(url),
+        Some(other) => Err(wrong_type("url", "the url of a request", "a string", &other)),
+        None => Err(ResolveError::Missing { key: "url", message: "a HTTP activity must have a URL" }),
+    }
 }
 
-fn resolve_http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), String> {
+fn http_method(provider: &Map) -> Result<String, ResolveError> {
+    match provider.get("method") {
+        None => Ok("GET".to_owned()),
+        Some(Value::Text(method)) => Ok(method.to_uppercase()),
+        Some(other) => Err(wrong_type("method", "the method of a request", "a string", other)),
+    }
+}
+
+fn max_retries(provider: &Map) -> Result<u32, ResolveError> {
+    match provider.get("max_retries") {
+        None | Some(Value::Null) => Ok(0),
+        Some(Value::Int(number)) => Ok(u32::try_from(*number).unwrap_or(0)),
+        Some(other) => Err(wrong_type("max_retries", "max_retries", "an integer", other)),
+    }
+}
+
+fn resolve_headers(headers: Option<Value>) -> Result<Vec<(String, String)>, ResolveError> {
+    match headers {
+        None => Ok(Vec::new()),
+        Some(Value::Map(headers)) => {
+            headers.into_iter().filter_map(|header| resolve_header(header).transpose()).collect()
+        }
+        // the Chaos Toolkit sends no headers
+        Some(other) if !other.is_truthy() => Ok(Vec::new()),
+        Some(other) => Err(wrong_type("headers", "headers", "a mapping", &other)),
+    }
+}
+
+/// Returns a header as text; null is omitted.
+///
+/// YAML reads `X-Api-Version: 2` as a number, so a number or a boolean is text as in JSON.
+fn resolve_header((name, value): (String, Value)) -> Result<Option<(String, String)>, ResolveError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some((name, text))),
+        Value::Bool(flag) => Ok(Some((name, flag.to_string()))),
+        Value::Int(_) | Value::Float(_) => Ok(Some((name, value.python_text().into_owned()))),
+        other => Err(ResolveError::Header { name, value: other.python_text().into_owned() }),
+    }
+}
+
+fn resolve_http_timeout(timeout: Option<Value>) -> Result<(Option<f64>, Option<f64>), ResolveError> {
     let part = |value: &Value| match value {
         Value::Null => Ok(None),
         value => match seconds(value) {
             Some(seconds) if seconds > 0.0 => Ok(Some(seconds)),
-            Some(_) => Err("a timeout must be greater than 0 seconds".to_owned()),
-            None => Err(format!("a timeout must be a number of seconds, not {}", value.kind())),
+            Some(_) => Err(ResolveError::TimeoutNotPositive),
+            None => Err(wrong_type("timeout", "a timeout", "a number of seconds", value)),
         },
     };
     match timeout {
         None => Ok((None, None)),
         Some(Value::List(parts)) => match parts.as_slice() {
             [connect, read] => Ok((part(connect)?, part(read)?)),
-            _ => Err("a timeout list must be [connect, read]".to_owned()),
+            _ => Err(ResolveError::TimeoutList),
         },
         Some(value) => part(&value).map(|seconds| (seconds, seconds)),
     }
 }
 
-fn resolve_python(provider: &Map, scope: &Scope) -> Result<PythonCall, String> {
-    let text = |key: &str| provider.get(key).and_then(Value::as_text).map(str::to_owned);
-    let arguments = match fill_argument(provider.get("arguments"), scope) {
-        Value::Null => Map::new(),
-        Value::Map(arguments) => arguments,
-        other => return Err(format!("the arguments of a function must be a mapping, not {}", other.kind())),
+fn resolve_python(provider: &Map, scope: &Scope) -> Result<PythonCall, ResolveError> {
+    let text = |key: &'static str, message: &'static str| {
+        let text = provider.get(key).and_then(Value::as_text).map(str::to_owned);
+        text.ok_or(ResolveError::Missing { key, message })
     };
-    let mut secrets = Map::new();
-    for group in provider.get("secrets").and_then(Value::as_list).unwrap_or_default() {
-        let group = group.as_text().and_then(|name| scope.secrets().get(name));
-        secrets.extend(group.and_then(Value::as_map).cloned().unwrap_or_default());
-    }
+    let mut arguments = function_arguments(provider, scope)?;
+    // the argument of that name is the function's parameter for secrets
+    let given = arguments.shift_remove("secrets");
+    let secrets = match provider.get("secrets") {
+        Some(groups) => merge_groups(groups, scope),
+        None => match given {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Map(secrets)) => secrets,
+            Some(other) => {
+                return Err(wrong_type("arguments", "the argument 'secrets'", "a mapping", &other));
+            }
+        },
+    };
     Ok(PythonCall {
-        module: text("module").ok_or("a Python activity must have a module path")?,
-        function: text("func").ok_or("a Python activity must have a function name")?,
+        module: text("module", "a Python activity must have a module path")?,
+        function: text("func", "a Python activity must have a function name")?,
         arguments,
         secrets,
         configuration: scope.configuration().clone(),
     })
+}
+
+/// Merges the groups of secrets that a provider names.
+fn merge_groups(groups: &Value, scope: &Scope) -> Map {
+    let mut secrets = Map::new();
+    for group in groups.as_list().unwrap_or_default() {
+        let group = group.as_text().and_then(|name| scope.secrets().get(name));
+        secrets.extend(group.and_then(Value::as_map).cloned().unwrap_or_default());
+    }
+    secrets
+}
+
+fn function_arguments(provider: &Map, scope: &Scope) -> Result<Map, ResolveError> {
+    match fill_argument(provider.get("arguments"), scope) {
+        Value::Null => Ok(Map::new()),
+        Value::Map(arguments) => Ok(arguments),
+        other => Err(wrong_type("arguments", "the arguments of a function", "a mapping", &other)),
+    }
 }
 
 #[cfg(test)]
@@ -227,7 +360,7 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    fn call(provider: &Json, configuration: Json) -> Result<ResolvedActivity, String> {
+    fn call(provider: &Json, configuration: Json) -> Result<ResolvedActivity, ResolveError> {
         let document = json!({"type": "probe", "name": "p", "provider": provider}).into();
         let activity = Activity::from_value(&document, "/method/0", &[]).unwrap();
         let configuration = Value::from(configuration).as_map().unwrap().clone();
@@ -300,27 +433,29 @@ mod tests {
     #[test]
     fn http_fields_resolve_with_their_types() {
         let provider = json!({"type": "http", "url": "http://h/${n}", "method": "pAtCh", "max_retries": 2,
-            "headers": {"A": "v${n}", "B": null}, "timeout": [1, "${half}"], "verify_tls": false,
+            "headers": {"A": "v${n}", "B": null, "C": 2, "D": true, "E": "${n}"}, "timeout": [1, "${half}"], "verify_tls": false,
             "arguments": {"n": "${n}"}});
         let Ok(ResolvedActivity::Http(http)) = call(&provider, json!({"n": 5, "half": 0.5})) else {
             panic!()
         };
         assert_eq!(http.url, "http://h/5");
         assert_eq!(http.method, "PATCH");
-        assert_eq!(http.headers, [("A".to_owned(), "v5".to_owned())]);
+        let headers: Vec<_> =
+            http.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(headers, [("A", "v5"), ("C", "2"), ("D", "true"), ("E", "5")]);
         assert_eq!(http.timeout, (Some(1.0), Some(0.5)));
         assert_eq!(http.verification, Verification::None);
         assert_eq!(http.max_retries, 2);
         assert_eq!(http.arguments, json!({"n": 5}).into());
         for wrong in [
-            json!({"headers": {"A": "${n}"}}),
+            json!({"headers": {"A": ["${n}"]}}),
             json!({"timeout": "1"}),
             json!({"timeout": 0}),
             json!({"url": "${n}"}),
             json!({"timeout": [1]}),
             json!({"method": 1}),
             json!({"max_retries": "2"}),
-            json!({"headers": []}),
+            json!({"headers": [1]}),
         ] {
             let mut provider = json!({"type": "http", "url": "http://h/"});
             provider.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
@@ -335,5 +470,66 @@ mod tests {
         assert_eq!(Value::Map(python.arguments), json!({"a": 5}).into());
         assert_eq!(Value::Map(python.secrets), json!({"x": 1, "y": 2}).into());
         assert_eq!(Value::Map(python.configuration), json!({"n": 5}).into());
+    }
+
+    #[test]
+    fn secrets_argument_is_taken_unless_groups_are_named() {
+        let check = |entries: Json, expected: Result<Json, &str>| {
+            let mut provider = json!({"type": "python", "module": "m", "func": "f"});
+            provider.as_object_mut().unwrap().extend(entries.as_object().unwrap().clone());
+            let got = match call(&provider, json!({"n": 5})) {
+                Ok(ResolvedActivity::Python(python)) => {
+                    assert!(!python.arguments.contains_key("secrets"), "{provider}");
+                    Ok(Value::Map(python.secrets))
+                }
+                Ok(_) => panic!("{provider}"),
+                Err(error) => Err(error.to_string()),
+            };
+            assert_eq!(got, expected.map(Value::from).map_err(str::to_owned), "{provider}");
+        };
+        check(json!({"arguments": {"secrets": {"k": "${n}"}}}), Ok(json!({"k": 5})));
+        check(json!({"arguments": {"secrets": null}}), Ok(json!({})));
+        check(json!({"arguments": {"secrets": {"k": 1}}, "secrets": ["b"]}), Ok(json!({"y": 2})));
+        check(
+            json!({"arguments": {"secrets": ["b"]}}),
+            Err("the argument 'secrets' must be a mapping, not a list"),
+        );
+    }
+
+    #[test]
+    fn null_verify_tls_verifies() {
+        for (given, expected) in [
+            (json!(null), Verification::Full),
+            (json!(true), Verification::Full),
+            (json!(false), Verification::None),
+            (json!(0), Verification::None),
+            (json!("ca.pem"), Verification::File("ca.pem".to_owned())),
+        ] {
+            let provider = json!({"type": "http", "url": "http://h/", "verify_tls": given});
+            let Ok(ResolvedActivity::Http(http)) = call(&provider, json!({})) else { panic!("{given}") };
+            assert_eq!(http.verification, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_a_provider_is_found() {
+        let found = |kind: ProviderKind, provider: Json| {
+            let provider = Value::from(provider).as_map().unwrap().clone();
+            let errors = find_errors(kind, &provider, &Scope::default());
+            errors.iter().map(|error| error.path().join("/")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            found(
+                ProviderKind::Http,
+                json!({"url": 5, "method": null, "max_retries": 1.5, "timeout": [1], "headers": {"A": [], "B": {}}})
+            ),
+            ["url", "method", "max_retries", "timeout", "headers/A", "headers/B"]
+        );
+        assert_eq!(
+            found(ProviderKind::Process, json!({"arguments": 5, "timeout": "x"})),
+            ["arguments", "timeout"]
+        );
+        assert_eq!(found(ProviderKind::Python, json!({"arguments": []})), ["arguments"]);
+        assert!(found(ProviderKind::Http, json!({"url": "u", "headers": ""})).is_empty());
     }
 }

@@ -8,13 +8,14 @@ use tokio::sync::Mutex;
 
 use super::{ActivityError, EffectCheck, PreparedActivity, Provider};
 use crate::chaosk8s;
-use crate::chaosk8s::catalogue::{ArgumentDefault as Standard, Function, LookupError, lookup};
+use crate::chaosk8s::catalogue::lookup;
 use crate::chaosk8s::{
-    Arguments, FunctionContext, PreparedWork, PythonException, prepare, python_exception, to_json,
+    Arguments, FunctionContext, PreparedWork, PythonException, find_faults, prepare, python_exception,
+    to_json,
 };
 use crate::config::ProcessEnv;
 use crate::experiment::resolve::{PythonCall, ResolvedActivity};
-use crate::experiment::{ActivityKind, ProviderUsage, ValidationFinding};
+use crate::experiment::{ProviderUsage, ValidationFinding};
 use crate::k8s;
 use crate::k8s::{AppliedMutation, ClusterClient, ConnectionFlags, connect, permitted};
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
@@ -107,37 +108,7 @@ fn random_seed() -> u64 {
 
 impl Provider for KubernetesProvider {
     fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
-        let text = |key: &str| provider.get(key).and_then(Value::as_text).unwrap_or_default();
-        let (module, name) = (text("module"), text("func"));
-        let activity = usage.activity;
-        if module.is_empty() || name.is_empty() {
-            return Vec::new();
-        }
-        match lookup(module, name) {
-            Ok(function) => {
-                let mut findings = check_arguments(&function, provider, self.options.allow_all);
-                findings.extend(check_kind(&function, usage));
-                findings
-            }
-            Err(LookupError::Module { suggestion }) => {
-                let message = format!("could not find Python module '{module}' in activity '{activity}'");
-                let hint = suggestion.unwrap_or_else(|| {
-                    "Python modules cannot be loaded, and this one is not built in: use a process or http provider"
-                        .to_owned()
-                });
-                vec![ValidationFinding::at("module", message).hint(hint)]
-            }
-            Err(LookupError::Function { suggestion }) => {
-                let message = format!(
-                    "The python module '{module}' does not expose a function called '{name}' in activity '{activity}'"
-                );
-                let finding = ValidationFinding::at("func", message);
-                vec![match suggestion {
-                    Some(hint) => finding.hint(hint),
-                    None => finding.hint("`kubectl chaos discover` lists every function"),
-                }]
-            }
-        }
+        find_faults(usage, provider, self.options.allow_all)
     }
 
     fn prepare(
@@ -151,114 +122,6 @@ impl Provider for KubernetesProvider {
             self.ready(call).await.map_err(|error| activity_error(&error))
         })
     }
-}
-
-/// Checks that the function fits the activity and is not deprecated.
-fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFinding> {
-    let at = |what: &str| ValidationFinding::at("func", format!("{} {what}", function.name));
-    let mut findings = Vec::new();
-    match usage.kind {
-        Some(ActivityKind::Probe) if function.is_action => {
-            let finding = at("changes the cluster, so it cannot be a probe");
-            findings.push(finding.hint("make the activity an action of the method").doubtful());
-        }
-        Some(ActivityKind::Action) if !function.is_action => {
-            let finding = at("only reads, so this action changes nothing");
-            findings.push(finding.hint("make the activity a probe").warning());
-        }
-        _ => {}
-    }
-    if let Some(other) = function.deprecated_for {
-        findings.push(at("is deprecated").hint(format!("use {other}")).warning());
-    }
-    findings
-}
-
-/// Checks the arguments that contain no placeholders.
-fn check_arguments(function: &Function, provider: &Map, allow_all: bool) -> Vec<ValidationFinding> {
-    const NONE: &Value = &Value::Null;
-    let given = match provider.get("arguments").unwrap_or(NONE) {
-        Value::Map(given) => given.clone(),
-        Value::Null => Map::new(),
-        other => {
-            let message = format!("arguments cannot be {}", other.kind());
-            return vec![
-                ValidationFinding::at("arguments", message).hint("use a mapping of names and values"),
-            ];
-        }
-    };
-    let mut findings = Vec::new();
-    let at = |name: &str, message: String| ValidationFinding {
-        at: vec!["arguments".into(), name.into()],
-        message,
-        ..ValidationFinding::default()
-    };
-    for argument in function.arguments {
-        match given.get(argument.name) {
-            None if argument.default == Standard::Required => {
-                let message = format!(
-                    "required argument '{}' is missing from activity '{}'",
-                    argument.name, function.name
-                );
-                findings.push(
-                    ValidationFinding::at("arguments", message)
-                        .hint(format!("expected {}", argument.kind.words())),
-                );
-            }
-            // placeholders are filled later
-            Some(Value::Text(text)) if text.contains('$') => {}
-            Some(value) if !argument.kind.holds(value) => {
-                let message = format!(
-                    "argument '{}' is {}, not {}",
-                    argument.name,
-                    argument.kind.words(),
-                    value.kind()
-                );
-                findings.push(at(argument.name, message).doubtful());
-            }
-            _ => {}
-        }
-    }
-    for name in given.keys() {
-        let known = || function.arguments.iter().map(|argument| argument.name);
-        // tolerances are given their value under this name
-        if !known().any(|argument| argument == name) && name != "secrets" {
-            let message = format!(
-                "argument '{name}' is not part of the function signature in activity '{}'",
-                function.name
-            );
-            let hint = crate::diagnostic::suggestion(name, known());
-            let finding = at(name, message);
-            findings.push(match hint {
-                Some(hint) => finding.hint(hint),
-                None => finding.hint(format!("expected one of {}", known().collect::<Vec<_>>().join(", "))),
-            });
-        }
-    }
-    findings.extend(everything(function, &given).filter(|_| !allow_all));
-    findings
-}
-
-/// Finds actions without a selector, which would target everything.
-fn everything(function: &Function, given: &Map) -> Option<ValidationFinding> {
-    const SELECTORS: [&str; 5] = ["name", "label_selector", "name_pattern", "pod_label_selector", "all"];
-    let selects = |name: &&str| {
-        function.arguments.iter().any(|known| known.name == *name && known.default != Standard::Required)
-    };
-    let known: Vec<&str> = SELECTORS.into_iter().filter(selects).collect();
-    let hits = function.is_action && known.contains(&"label_selector");
-    // a required name is a selector
-    let named = function.arguments.iter().any(|known| {
-        let empty = given.get("name").is_some_and(|name| !name.is_truthy());
-        known.name == "name" && known.default == Standard::Required && !empty
-    });
-    let given = known.iter().any(|name| given.get(*name).is_some_and(Value::is_truthy));
-    (hits && !named && !given).then(|| {
-        let message = format!("{} has no selector, so it could affect everything", function.name);
-        ValidationFinding::at("arguments", message)
-            .hint(format!("set one of {}, or pass --allow-all", known.join(", ")))
-            .doubtful()
-    })
 }
 
 struct PreparedFunction {

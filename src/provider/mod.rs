@@ -150,7 +150,8 @@ impl Providers {
         scope: &Scope,
     ) -> Result<Box<dyn PreparedActivity>, ActivityError> {
         let prepare = async {
-            let call = resolve(activity, scope).map_err(ActivityError::Unexpected)?;
+            let call =
+                resolve(activity, scope).map_err(|error| ActivityError::Unexpected(error.to_string()))?;
             let provider = activity.provider.and_then(|kind| self.get(kind)).ok_or_else(|| {
                 ActivityError::Unexpected(format!("'{}' needs a provider that does not exist", activity.name))
             })?;

@@ -92,13 +92,23 @@ fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnos
 fn parse(bytes: &[u8], format: SourceFormat, source: &str) -> Result<Document, Diagnostic> {
     let text = document::decode(bytes, source)?;
     match format {
-        SourceFormat::Json => json::read(text, source),
+        SourceFormat::Json => json::read(text, source).map_err(|fault| json_fault(fault, text, source)),
         SourceFormat::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {
             // YAML flow collections begin with the same brackets
             Err(fault) => yaml::read(text, source).map_err(|_| fault),
             read => read,
         },
         SourceFormat::Yaml | SourceFormat::Either => yaml::read(text, source).map_err(yaml_fault),
+    }
+}
+
+/// Changes the hint if the text is YAML with comments.
+fn json_fault(fault: Diagnostic, text: &str, source: &str) -> Diagnostic {
+    let is_comment = fault.position.is_some_and(|position| json::is_yaml_comment(text, position));
+    if is_comment && yaml::read(text, source).is_ok() {
+        fault.hint("save the file as .yaml, which has comments, or remove them: JSON has none")
+    } else {
+        fault
     }
 }
 

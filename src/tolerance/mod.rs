@@ -61,9 +61,12 @@ pub fn check_regex(pattern: &str) -> Result<(), String> {
     Pattern::compile(pattern).map(drop)
 }
 
-/// Checks the path of a `jsonpath` tolerance.
+/// Checks the path of a `jsonpath` tolerance. The error has a similar valid path, if there is one.
 pub fn check_json_path(path: &str) -> Result<(), String> {
-    JsonPath::parse(path).map(drop).map_err(|error| error.to_string())
+    JsonPath::parse(path).map(drop).map_err(|error| match jsonpath::correct(path) {
+        Some(corrected) => format!("write {corrected}"),
+        None => error.to_string(),
+    })
 }
 
 /// Evaluates a tolerance for a probe's output.

@@ -156,7 +156,7 @@ pub fn list_activities(experiment: &Experiment, controls: &[ControlDeclaration])
 
 fn reached_scopes(activity: &Activity, context: &IsolationContext<'_>) -> Vec<ReachedScope> {
     match resolve(activity, context.scope) {
-        Err(error) => vec![ReachedScope::Unknown(error)],
+        Err(error) => vec![ReachedScope::Unknown(error.to_string())],
         Ok(ResolvedActivity::Process(_)) => vec![ReachedScope::Process],
         Ok(ResolvedActivity::Http(call)) => request_scope(&call, context).into_iter().collect(),
         Ok(ResolvedActivity::Python(call)) => {
@@ -175,6 +175,9 @@ fn reached_scopes(activity: &Activity, context: &IsolationContext<'_>) -> Vec<Re
 /// The client reads the keys `KUBERNETES_*` of the Chaos Toolkit from the secrets of the activity before it reads the
 /// environment. Whether a flag takes precedence depends on the machine, so every such key counts.
 fn uses_own_credentials(activity: &Activity, secrets: &Map) -> bool {
+    if activity.has_secrets_argument() {
+        return true;
+    }
     let groups = activity.arguments.get("secrets").and_then(Value::as_list).unwrap_or_default();
     groups.iter().filter_map(|group| secrets.get(group.as_text()?)?.as_map()).any(|group| {
         let is_from_vault = group.get("type").and_then(Value::as_text) == Some("vault");
@@ -361,6 +364,13 @@ mod tests {
         );
         let violation = IsolationViolation { subject: "'p'".into(), scope: ReachedScope::Host("x:1".into()) };
         assert!(violation.hint().ends_with("--allow-outside x:1"), "{}", violation.hint());
+    }
+
+    #[test]
+    fn cluster_credentials_in_arguments_are_a_violation() {
+        let probe = r#"{"type": "python", "module": "chaosk8s.pod.probes", "func": "count_pods",
+            "arguments": {"label_selector": "a=b", "secrets": {"KUBERNETES_CONTEXT": "other"}}}"#;
+        assert_eq!(scopes_of(probe, ""), [ReachedScope::Credentials]);
     }
 
     #[test]

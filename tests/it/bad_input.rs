@@ -204,7 +204,10 @@ fn invalid_flags_and_input_files_are_rejected() {
         assert!(!chaos.path("touched").exists(), "{flag}");
     }
     chaos.write("settings.yaml", "a: [");
-    chaos.run(["run", "e.json", "--settings", "settings.yaml"]).exits(0).says("Failed parsing YAML settings");
+    refused(&chaos, &["run", "e.json", "--settings", "settings.yaml"], 2, "settings.yaml:1:");
+    refused(&chaos, &["run", "e.json", "--control-file", "settings.yaml"], 2, "settings.yaml:1:");
+    let lenient = ["run", "e.json", "--settings", "settings.yaml", "--strict=false"];
+    chaos.run(lenient).exits(0).says("Failed parsing YAML settings");
 }
 
 /// Input files survive every output, under every name.

@@ -58,11 +58,21 @@ impl Safe {
         whole
     }
 
-    /// Runs it with every output, and searches them for secrets.
+    /// Validates and runs it with every output, and searches them for secrets.
+    ///
+    /// An experiment that validation refuses runs without validation.
     #[track_caller]
     fn leaks_nothing(&self, experiment: Value, code: i32) -> Finished {
-        let flags = EVERYTHING.iter().copied().chain(["--var-file=vars.json"]);
-        let finished = self.chaos.experiment(&self.keeping(experiment), flags).exits(code);
+        let experiment = self.keeping(experiment);
+        self.chaos.write("checked.json", experiment.to_string());
+        let checked = self.chaos.run(["validate", "checked.json", "--var-file=vars.json", "--verbose"]);
+        for secret in ALL {
+            let text = checked.stdout.clone() + &checked.stderr;
+            assert!(!text.contains(secret), "{secret} is in the output of validate:\n{text}");
+        }
+        let unchecked = (checked.code == Some(3)).then_some("--no-validation");
+        let flags = EVERYTHING.iter().copied().chain(["--var-file=vars.json"]).chain(unchecked);
+        let finished = self.chaos.experiment(&experiment, flags).exits(code);
         leaks_nothing(&self.chaos, &finished, &ALL);
         finished
     }
@@ -132,7 +142,8 @@ fn secrets_in_errors_are_masked() {
     // unexpected errors, which abort the run
     check(json!({"type": "http", "url": "${inline}"}), 9);
     check(json!({"type": "http", "url": "${from_vault}://${from_file}"}), 9);
-    check(json!({"type": "http", "url": closed, "headers": {"A": "${number}"}}), 9);
+    check(json!({"type": "http", "url": closed, "headers": {"A": "${number}"}}), 0);
+    check(json!({"type": "http", "url": closed, "headers": {"A": ["${number}", "${inline}"]}}), 9);
     check(json!({"type": "http", "url": closed, "timeout": "${inline}"}), 9);
     check(json!({"type": "http", "url": closed, "headers": {"A": "${key}"}}), 9);
     check(json!({"type": "process", "path": "echo", "arguments": "${number}"}), 9);

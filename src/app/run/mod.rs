@@ -262,7 +262,7 @@ async fn execute(
     let scope = scope.map_err(reject)?;
     check_credentials(context, run_context, &ready.source, &ready.experiment, &scope).await?;
     let mut controls = run_context.settings.controls.clone();
-    controls.extend(read_control_files(&**reporter, &request.control_files));
+    controls.extend(read_control_files(context, &request.control_files).map_err(reject)?);
     let options = RunOptions {
         plan: ready.plan.clone(),
         dry: request.dry,
@@ -283,16 +283,15 @@ async fn execute(
     match sampled {
         None => drop(engine.run().await),
         Some(sampled) => {
-            let sampling =
-                Sampling::start(
-                    &ready.experiment,
-                    &scope,
-                    &run_context.providers,
-                    phases,
-                    &engine.handle(),
-                    sampled,
-                )
-                .map_err(|error| reject(error.into()))?;
+            let sampling = Sampling::start(
+                &ready.experiment,
+                &scope,
+                &run_context.providers,
+                phases,
+                &engine.handle(),
+                sampled,
+            )
+            .map_err(|error| reject(error.into()))?;
             ready.journal.sampled(run_with_sampling(&**reporter, &engine, sampling).await);
         }
     }

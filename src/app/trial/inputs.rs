@@ -112,7 +112,7 @@ pub(super) fn check_isolation(
     let known = resolve_configuration(&experiment.configuration, &run_context.variables.configuration, &get);
     let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
     let mut controls = run_context.settings.controls.clone();
-    controls.extend(read_control_files(&*context.reporter, &request.control_files));
+    controls.extend(read_control_files(context, &request.control_files)?);
     let scope = Scope::new(known, Map::new());
     let mut secrets = experiment.secrets.clone();
     for (name, group) in &run_context.variables.secrets {

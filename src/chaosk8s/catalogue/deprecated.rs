@@ -6,7 +6,7 @@ use super::FunctionId::{
     ServiceIsInitialized,
 };
 use super::FunctionKind::{Boolean, Integer, Mapping, Object, Text};
-use super::{Function, LABELS, NS, action, flag, number, optional, probe, required, text};
+use super::{Function, LABELS, NS, action, flag, number_like, optional, probe, required, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.actions", "kill_microservice", KillMicroservice, "Deletes a Deployment, its ReplicaSets and its Pods")
@@ -31,11 +31,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .needs(&["list pods"])
         .deprecated_for("chaosk8s.pod.probes.all_pods_healthy"),
     probe("chaosk8s.probes", "deployment_is_fully_available", DeploymentFullyAvailable, "Waits until all replicas of a Deployment are ready")
-        .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
+        .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
         .needs(&["watch deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_fully_available"),
     probe("chaosk8s.probes", "deployment_is_not_fully_available", DeploymentNotFullyAvailable, "Waits until a replica of a Deployment is not ready")
-        .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
+        .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
         .needs(&["watch deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_not_fully_available"),
     probe("chaosk8s.probes", "microservice_available_and_healthy", DeploymentAvailableAndHealthy, "Checks that all replicas of a Deployment are available")

@@ -9,9 +9,9 @@ mod deprecated;
 mod nodes;
 mod pods;
 mod resources;
+mod suggestions;
 mod workloads;
 
-use crate::diagnostic::suggestion;
 use crate::value::Value;
 
 /// Function that an experiment can call.
@@ -33,7 +33,7 @@ pub struct Function {
     pub deprecated_for: Option<&'static str>,
     /// Whether lists show it: some exist only for old experiments.
     pub listed: bool,
-    pub(super) does: FunctionId,
+    pub(in crate::chaosk8s) does: FunctionId,
 }
 
 /// Argument of a function.
@@ -72,6 +72,8 @@ impl ArgumentDefault {
 pub enum FunctionKind {
     Text,
     Integer,
+    /// An integer, or text that Python's `int()` accepts.
+    IntegerLike,
     Boolean,
     Mapping,
     List,
@@ -91,7 +93,8 @@ impl FunctionKind {
                 | (Self::Object, _)
                 | (Self::Text | Self::TextOrList | Self::TextOrMapping, Value::Text(_))
                 | (Self::Boolean, Value::Bool(_))
-                | (Self::Integer, Value::Int(_))
+                | (Self::Integer | Self::IntegerLike, Value::Int(_))
+                | (Self::IntegerLike, Value::Text(_))
                 | (Self::Mapping | Self::TextOrMapping, Value::Map(_))
                 | (Self::List | Self::TextOrList, Value::List(_))
         )
@@ -101,7 +104,7 @@ impl FunctionKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Text => "a string",
-            Self::Integer => "an integer",
+            Self::Integer | Self::IntegerLike => "an integer",
             Self::Boolean => "a boolean",
             Self::Mapping => "a mapping",
             Self::List => "a list",
@@ -115,7 +118,7 @@ impl FunctionKind {
     pub fn portable(self) -> &'static str {
         match self {
             Self::Text => "string",
-            Self::Integer => "integer",
+            Self::Integer | Self::IntegerLike => "integer",
             Self::Boolean => "boolean",
             Self::Mapping => "mapping",
             Self::List => "list",
@@ -191,6 +194,11 @@ const fn number(name: &'static str, default: i64) -> Argument {
     Argument { name, kind: FunctionKind::Integer, default: ArgumentDefault::Number(default) }
 }
 
+/// A number that Python's `int()` reads, or that is passed on as it is.
+const fn number_like(name: &'static str, default: i64) -> Argument {
+    Argument { name, kind: FunctionKind::IntegerLike, default: ArgumentDefault::Number(default) }
+}
+
 const fn text(name: &'static str, default: &'static str) -> Argument {
     Argument { name, kind: FunctionKind::Text, default: ArgumentDefault::Text(default) }
 }
@@ -230,7 +238,7 @@ const ALIASES: &[(&str, &str, &str)] = &[
 
 /// Implementation of functions; several names can share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FunctionId {
+pub(in crate::chaosk8s) enum FunctionId {
     AddLatency,
     AllNodesMustBeReadyToSchedule,
     AllPodsHealthy,
@@ -327,11 +335,11 @@ pub(super) enum FunctionId {
     VerifyNodesCondition,
 }
 
-/// Error of the lookup of a function.
+/// Error of the lookup of a function, with a hint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupError {
     /// No module of that name is built in.
-    Module { suggestion: Option<String> },
+    Module { suggestion: String },
     /// The module has no such function.
     Function { suggestion: Option<String> },
 }
@@ -362,20 +370,10 @@ pub fn functions() -> impl Iterator<Item = Function> {
 
 /// Looks up a function.
 pub fn lookup(module: &str, name: &str) -> Result<Function, LookupError> {
-    if let Some(found) = functions().find(|function| function.module == module && function.name == name) {
-        return Ok(found);
+    match functions().find(|function| function.module == module && function.name == name) {
+        Some(found) => Ok(found),
+        None => Err(suggestions::explain(module, name)),
     }
-    let siblings: Vec<&str> =
-        functions().filter(|function| function.module == module).map(|function| function.name).collect();
-    if siblings.is_empty() {
-        let suggestion = suggestion(module, functions().map(|function| function.module));
-        return Err(LookupError::Module { suggestion });
-    }
-    // another module may have the function
-    let elsewhere = functions()
-        .find(|function| function.name == name)
-        .map(|function| format!("{name} is in {}", function.module));
-    Err(LookupError::Function { suggestion: suggestion(name, siblings).or(elsewhere) })
 }
 
 #[cfg(test)]
@@ -411,22 +409,6 @@ mod tests {
                 assert_eq!(default, expected, "{name} {}", argument.name);
             }
         }
-    }
-
-    #[test]
-    fn slips_are_recognised() {
-        let suggestion = |module: &str, name: &str| match lookup(module, name) {
-            Err(LookupError::Module { suggestion } | LookupError::Function { suggestion }) => suggestion,
-            Ok(_) => None,
-        };
-        let meant = |text: &str| Some(format!("did you mean \"{text}\"?"));
-        assert_eq!(suggestion("chaosk8s.pod.action", "terminate_pods"), meant("chaosk8s.pod.actions"));
-        assert_eq!(suggestion("chaosk8s.pod.actions", "terminate_pod"), meant("terminate_pods"));
-        assert_eq!(
-            suggestion("chaosk8s.node.probes", "terminate_pods"),
-            Some("terminate_pods is in chaosk8s.pod.actions".to_owned())
-        );
-        assert_eq!(suggestion("theirs", "break_it"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::FunctionId::{
     AllNodesMustBeReadyToSchedule, CordonNode, CreateNode, DeleteNodes, DrainNodes,
     GetAllNodeStatusConditions, GetNodes, NodesMustBeHealthy, UncordonNode, VerifyNodesCondition,
 };
-use super::FunctionKind::{Boolean, Integer, List, Mapping, Text};
+use super::FunctionKind::{Boolean, Integer, IntegerLike, List, Mapping, Text};
 use super::{Function, LABELS, action, flag, number, optional, probe, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             flag("all", false),
             flag("rand", false),
             optional("count", Integer),
-            optional("grace_period_seconds", Integer),
+            optional("grace_period_seconds", IntegerLike),
             optional("pod_label_selector", Text),
             optional("pod_namespace", Text),
         ])

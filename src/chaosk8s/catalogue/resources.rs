@@ -7,11 +7,11 @@ use super::FunctionId::{
     RemoveNetworkPolicy, SecretExists, ServiceIsInitialized, UpdateIngress,
 };
 use super::FunctionKind::{Boolean, Mapping, Text};
-use super::{Function, LABELS, NS, action, flag, number, optional, probe, required};
+use super::{Function, LABELS, NS, action, flag, number_like, optional, probe, required};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     probe("chaosk8s.event.probes", "get_events", GetEvents, "Lists events")
-        .takes(&[LABELS, optional("field_selector", Text), number("limit", 100)])
+        .takes(&[LABELS, optional("field_selector", Text), number_like("limit", 100)])
         .gives(Mapping)
         .needs(&["list events.events.k8s.io *"]),
     action("chaosk8s.namespace.actions", "create_namespace", CreateNamespace, "Creates a namespace")

@@ -9,7 +9,7 @@ use super::FunctionId::{
     UpdateDaemonSet,
 };
 use super::FunctionKind::{Boolean, Integer, Mapping, Object, Text};
-use super::{Function, LABELS, NS, action, flag, number, optional, probe, required};
+use super::{Function, LABELS, NS, action, flag, number_like, optional, probe, required};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     action(
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("name", Text),
         NS,
         LABELS,
-        number("timeout", 30),
+        number_like("timeout", 30),
         flag("raise_on_not_fully_available", true),
     ])
     .gives(Object)
@@ -68,7 +68,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("name", Text),
         NS,
         LABELS,
-        number("timeout", 30),
+        number_like("timeout", 30),
         flag("raise_on_fully_available", true),
     ])
     .gives(Object)
@@ -114,7 +114,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         DaemonSetFullyAvailable,
         "Waits until all Pods of a DaemonSet are ready",
     )
-    .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
+    .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
     .gives(Boolean)
     .needs(&["watch daemonsets.apps"]),
     probe(
@@ -123,7 +123,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         DaemonSetNotFullyAvailable,
         "Waits until a Pod of a DaemonSet is not ready",
     )
-    .takes(&[required("name", Text), NS, LABELS, number("timeout", 30)])
+    .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
     .gives(Boolean)
     .needs(&["watch daemonsets.apps"]),
     probe(
@@ -159,7 +159,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("name", Text),
         NS,
         LABELS,
-        number("timeout", 30),
+        number_like("timeout", 30),
         flag("raise_on_not_fully_available", true),
     ])
     .needs(&["watch statefulsets.apps"]),
@@ -173,7 +173,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("name", Text),
         NS,
         LABELS,
-        number("timeout", 30),
+        number_like("timeout", 30),
         flag("raise_on_fully_available", true),
     ])
     .needs(&["watch statefulsets.apps"]),

@@ -55,7 +55,9 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec> {
     };
     let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-    let wanted = arguments.some_text("container_name");
+    // another type never equals the name of a container
+    let wanted =
+        arguments.value("container_name").as_text().filter(|name| !name.is_empty()).map(str::to_owned);
     let pods::ChosenPods { pods: chosen, selected_by, warnings, .. } = pods::chosen(context).await?;
     let mut with_container = Vec::new();
     if let Some(wanted) = &wanted {

@@ -85,6 +85,11 @@ fn seconds_since(text: &str, now: f64) -> Option<i64> {
     (!text.is_empty()).then_some(seconds as i64)
 }
 
+/// Whether a text is a duration or a date.
+pub(in crate::chaosk8s) fn is_log_time(text: &str) -> bool {
+    seconds_since(text, 0.0).is_some()
+}
+
 /// Searches a pattern in logs that a probe has read.
 pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;

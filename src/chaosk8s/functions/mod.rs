@@ -32,6 +32,7 @@ use crate::rng::SeededRng;
 
 pub use drain::Drain;
 pub use exec::PodExec;
+pub(super) use logs::is_log_time;
 
 /// Context of a function call.
 #[derive(Clone)]
@@ -126,11 +127,21 @@ fn describe_selector(labels: Option<&str>, (kind, name): (&str, Option<&str>)) -
 
 /// Reads a JSON or YAML file, by its extension.
 fn read_document(path: &str) -> Result<Json> {
+    let extension = std::path::Path::new(path).extension().and_then(std::ffi::OsStr::to_str);
+    read_format(path, extension)
+}
+
+/// Reads a JSON or YAML file, by the text after the last dot, or by the whole name.
+fn read_document_by_suffix(path: &str) -> Result<Json> {
+    read_format(path, path.rsplit('.').next())
+}
+
+fn read_format(path: &str, format: Option<&str>) -> Result<Json> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::raise(PythonException::FileNotFoundError, format!("{path}: {error}")))?;
     let broken =
         |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, format!("{path}: {error}"));
-    match path.rsplit_once('.').map(|(_, end)| end) {
+    match format {
         Some("json") => serde_json::from_str(&text).map_err(|error| broken(&error)),
         Some("yml" | "yaml") => read_yaml(&text, path),
         _ => Err(Error::failed(format!("cannot process {path}"))),
@@ -210,7 +221,7 @@ pub async fn prepare(context: FunctionContext) -> Result<PreparedWork> {
         FunctionId::CreateSecret => plan(resources::create(c, &crate::k8s::SECRETS)?),
         FunctionId::DeleteSecret => plan(resources::delete(c, &crate::k8s::SECRETS).await?),
         FunctionId::SecretExists => look!(resources::secret_exists),
-        FunctionId::CreateIngress => plan(resources::create(c, &crate::k8s::INGRESSES)?),
+        FunctionId::CreateIngress => plan(resources::create_ingress(c)?),
         FunctionId::DeleteIngress => plan(resources::delete(c, &crate::k8s::INGRESSES).await?),
         FunctionId::UpdateIngress => plan(workloads::update(c, &crate::k8s::INGRESSES).await?),
         FunctionId::IngressExists => look!(resources::ingress_exists),

@@ -90,7 +90,7 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     } else {
         (nodes.into_iter().take(1).collect(), None)
     };
-    let grace_period = arguments.number("grace_period_seconds")?;
+    let grace_period = arguments.integer("grace_period_seconds")?;
     let operations = nodes.iter().map(|node| PlannedMutation::delete(&NODES, node, grace_period)).collect();
     let plan = MutationPlan::of(operations, MutationResponse::Names);
     Ok(MutationPlan { warnings: warning.into_iter().collect(), ..plan })
@@ -190,10 +190,14 @@ pub(super) async fn all_ready(context: &FunctionContext) -> Result<Json> {
 }
 
 pub(super) async fn verify_condition(context: &FunctionContext) -> Result<Json> {
-    let wanted =
-        (context.arguments.required("condition_type"), context.arguments.required("condition_value"));
+    // a boolean never equals the text of a status
+    let wanted = context.arguments.value("condition_type").as_text();
+    let wanted = wanted.zip(context.arguments.value("condition_value").as_text());
+    let has = |conditions: &[(String, String)]| {
+        conditions.iter().any(|(kind, status)| wanted == Some((kind.as_str(), status.as_str())))
+    };
     let all = statuses(context).await?;
-    Ok(all.iter().all(|(_, conditions)| conditions.contains(&wanted)).into())
+    Ok(all.iter().all(|(_, conditions)| has(conditions)).into())
 }
 
 pub(super) async fn healthy(context: &FunctionContext) -> Result<Json> {

@@ -82,7 +82,7 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
     let labels = arguments.some_text("label_selector");
     let pattern = arguments.some_text("name_pattern");
     let selection = ObjectSelector::labels(labels.as_deref());
-    if pattern.is_none() && !quota.all {
+    if pattern.is_none() && !quota.all && !arguments.is_bounded() {
         context.not_everything(&selection, "every Pod of the namespace")?;
     }
     let mut candidates = living(context, labels.as_deref()).await?;

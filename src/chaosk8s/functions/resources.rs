@@ -8,16 +8,26 @@ use crate::k8s::{
 use serde_json::{Value as Json, json};
 
 use super::pods::no;
-use super::{FunctionContext, read_document};
+use super::{FunctionContext, read_document, read_document_by_suffix};
 use crate::value::Value;
 
 /// Creates an object from the file `spec_path`.
 pub(super) fn create(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let body = read_document(&context.arguments.required("spec_path"))?;
-    Ok(MutationPlan::one(
+    Ok(plan_creation(context, resource, body))
+}
+
+/// Creates an Ingress from a file. The Chaos Toolkit reads a file that is called `json` as JSON here.
+pub(super) fn create_ingress(context: &FunctionContext) -> Result<MutationPlan> {
+    let body = read_document_by_suffix(&context.arguments.required("spec_path"))?;
+    Ok(plan_creation(context, &INGRESSES, body))
+}
+
+fn plan_creation(context: &FunctionContext, resource: &Resource, body: Json) -> MutationPlan {
+    MutationPlan::one(
         PlannedMutation::create(resource, Some(&context.namespace()), body, ErrorPolicy::Raise),
         MutationResponse::Null,
-    ))
+    )
 }
 
 /// Deletes an object by its name.

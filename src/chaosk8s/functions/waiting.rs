@@ -37,7 +37,7 @@ async fn wait(
     if let Some(labels) = context.arguments.some_text("label_selector") {
         selection.labels = fill_name(&labels, &name)?;
     }
-    let seconds = context.arguments.number("timeout")?.unwrap_or(30);
+    let seconds = context.arguments.integer("timeout")?.unwrap_or(30);
     let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let seen = context
         .cluster

@@ -75,7 +75,7 @@ pub(super) fn collect_needed(
         let scope = Scope::new(values, Map::new());
         for activity in list_activities(experiment, &run_context.settings.controls) {
             let permissions = match resolve(&activity, &scope) {
-                Err(reason) => Err(UndeterminedPermissions::Unresolved(reason.clone())),
+                Err(error) => Err(UndeterminedPermissions::Unresolved(error.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
                 Ok(ResolvedActivity::Http(call)) => {

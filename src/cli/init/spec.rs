@@ -18,6 +18,8 @@ pub(super) enum SpecError {
     Url(String),
     #[error("invalid Service '{0}': expected the name only")]
     QualifiedService(String),
+    #[error("invalid Service '{0}': expected NAME[:PORT][/PATH]")]
+    ServiceForm(String),
     #[error("invalid Service '{service}'")]
     Service { service: String, source: url::ParseError },
     #[error("invalid {kind} name '{name}': expected lowercase letters, digits, - and .")]
@@ -45,6 +47,7 @@ impl Coded for SpecError {
         match self {
             Self::Missing(_) => Some("pass the flags, or run in a terminal to be prompted".to_owned()),
             Self::WrongFault { flag, .. } => Some(format!("omit {flag}")),
+            Self::ServiceForm(text) if text.contains("://") => Some("pass a URL with --url".to_owned()),
             Self::QualifiedService(_) => Some("select the namespace with -n".to_owned()),
             Self::ShellSyntax { quoted } => Some(format!("use: sh -c {quoted}")),
             _ => None,
@@ -212,7 +215,11 @@ fn fault_from_args(
 /// Checks an HTTP or HTTPS URL.
 pub(super) fn parse_url(text: &str) -> Result<String, SpecError> {
     let is_one = Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && !url.host_str().is_none_or(str::is_empty)
+        let has_two_schemes =
+            matches!(url.host_str(), Some("http" | "https")) && url.path().starts_with("//");
+        matches!(url.scheme(), "http" | "https")
+            && !url.host_str().is_none_or(str::is_empty)
+            && !has_two_schemes
     });
     if is_one { Ok(text.to_owned()) } else { Err(SpecError::Url(text.to_owned())) }
 }
@@ -221,6 +228,10 @@ pub(super) fn parse_url(text: &str) -> Result<String, SpecError> {
 pub(super) fn parse_service(text: &str) -> Result<EndpointSpec, SpecError> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
+    let port = rest.strip_prefix(':').map(|rest| rest.split('/').next().unwrap_or_default());
+    if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(SpecError::ServiceForm(text.to_owned()));
+    }
     check_name(name, "Service")?;
     if name.contains('.') {
         return Err(SpecError::QualifiedService(text.to_owned()));
@@ -436,11 +447,11 @@ mod tests {
         check("web:8080", Some("web :8080/"));
         check("web/a?b=c", Some("web /a?b=c"));
         check("web:8080/a", Some("web :8080/a"));
-        for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b"] {
+        for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b", "http://shop", "web:"] {
             check(wrong, None);
         }
         assert!(parse_url("https://x:1/y").is_ok());
-        for wrong in ["", "x", "ftp://x/", "http://", "/a"] {
+        for wrong in ["", "x", "ftp://x/", "http://", "/a", "http://http://x"] {
             assert!(parse_url(wrong).is_err(), "{wrong}");
         }
     }

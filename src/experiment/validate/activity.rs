@@ -2,8 +2,8 @@
 //!
 //! Verbatim: chaostoolkit-lib 1.45 (messages that chaoslib has)
 
+use super::Validator;
 use super::placeholder::PlaceholderConsumer;
-use super::{ProviderUsage, Validator};
 use crate::diagnostic::{Severity, suggestion};
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::model::child_pointer;
@@ -23,26 +23,9 @@ pub(super) enum ActivityPosition {
 
 const ACTIVITY_KEYS: [&str; 10] =
     ["type", "name", "provider", "tolerance", "pauses", "background", "controls", "timeout", "dry", "ref"];
-const PROCESS_KEYS: [&str; 5] = ["type", "path", "arguments", "timeout", "secrets"];
-// the Chaos Toolkit's examples have the last two, which have no effect there either
-const HTTP_KEYS: [&str; 10] = [
-    "type",
-    "url",
-    "method",
-    "headers",
-    "arguments",
-    "timeout",
-    "verify_tls",
-    "max_retries",
-    "expected_status",
-    "secrets",
-];
-/// Arguments of functions that a shell may interpret.
-const SHELLS: [&str; 2] = ["cmd", "command"];
-const PYTHON_KEYS: [&str; 5] = ["type", "module", "func", "arguments", "secrets"];
 
-impl<'a> Validator<'a> {
-    pub(super) fn check_activity(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+impl Validator<'_> {
+    pub(super) fn check_activity(&mut self, node: &SpannedValue, at: &str, place: ActivityPosition) {
         if !matches!(node.kind, SpannedKind::Map(_)) && node.is_truthy() {
             self.report_wrong_shape(node, at, "an activity", "a mapping with a type, a name and a provider");
             return;
@@ -64,7 +47,9 @@ impl<'a> Validator<'a> {
             return;
         }
         self.check_kind(node, at);
-        if !node.get("name").is_some_and(SpannedValue::is_truthy) {
+        // the Chaos Toolkit does not validate a probe of the configuration, and its name is not used
+        let is_named = place != ActivityPosition::Configuration || node.get("name").is_some();
+        if is_named && !node.get("name").is_some_and(SpannedValue::is_truthy) {
             self.error(
                 node.get("name").unwrap_or(node),
                 &child_pointer(at, "name"),
@@ -86,6 +71,7 @@ impl<'a> Validator<'a> {
             .expected = Some("true or false".to_owned());
         }
         if let Some((kind, provider)) = provider {
+            self.check_misplaced_keys(kind, node, provider, at);
             self.check_provider(kind, node, provider, at, place);
         }
         self.warn_without_effect(node, at, place);
@@ -97,16 +83,19 @@ impl<'a> Validator<'a> {
     }
 
     /// Warns about keys next to a reference, which are ignored except for two keys in two places.
-    fn warn_ignored_beside_reference(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+    fn warn_ignored_beside_reference(&mut self, node: &SpannedValue, at: &str, place: ActivityPosition) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         let kept = if place == ActivityPosition::Hypothesis { "tolerance" } else { "background" };
-        for (key, entry) in entries.iter().filter(|(key, _)| *key != "ref" && *key != kept) {
+        // many files repeat the type of the activity
+        let kind = node.get("type").and_then(SpannedValue::as_text).and_then(ActivityKind::from_name);
+        let is_used = |key: &str| key == "ref" || key == kept || key == "type" && kind.is_some();
+        for (key, entry) in entries.iter().filter(|(key, _)| !is_used(key)) {
             let message = format!("\"{key}\" next to \"ref\" is ignored");
             self.report(Severity::Warning, entry.key, &child_pointer(at, key), message);
         }
     }
 
-    fn check_kind(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_kind(&mut self, node: &SpannedValue, at: &str) {
         let at = child_pointer(at, "type");
         match node.get("type").filter(|kind| kind.is_truthy()) {
             None => {
@@ -124,11 +113,11 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_provider_kind(
+    fn check_provider_kind<'n>(
         &mut self,
-        node: &'a SpannedValue,
+        node: &'n SpannedValue,
         at: &str,
-    ) -> Option<(ProviderKind, &'a SpannedValue)> {
+    ) -> Option<(ProviderKind, &'n SpannedValue)> {
         let known: Vec<_> = ProviderKind::ALL.into_iter().map(ProviderKind::name).collect();
         let at = child_pointer(at, "provider");
         let Some(provider) = node.get("provider").filter(|provider| provider.is_truthy()) else {
@@ -156,7 +145,7 @@ impl<'a> Validator<'a> {
         found.map(|kind| (kind, provider))
     }
 
-    fn check_timeout(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_timeout(&mut self, node: &SpannedValue, at: &str) {
         let number =
             |value: &Value| matches!(value, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_));
         if let Some(timeout) = node.get("timeout").filter(|timeout| !number(&timeout.to_value())) {
@@ -164,7 +153,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_pauses(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_pauses(&mut self, node: &SpannedValue, at: &str) {
         let Some(pauses) = node.get("pauses") else { return };
         let at = child_pointer(at, "pauses");
         match &pauses.kind {
@@ -190,7 +179,7 @@ impl<'a> Validator<'a> {
             };
             if fits {
                 self.check_pause_length(pause, &at, side);
-                self.check_placeholders(pause, &at, PlaceholderConsumer::None);
+                self.check_placeholders(pause, &at, PlaceholderConsumer::Number);
                 continue;
             }
             let message = format!(
@@ -201,108 +190,8 @@ impl<'a> Validator<'a> {
         self.warn_unknown_keys(pauses, &at, &["before", "after"]);
     }
 
-    fn check_provider(
-        &mut self,
-        kind: ProviderKind,
-        activity: &'a SpannedValue,
-        provider: &'a SpannedValue,
-        at: &str,
-        place: ActivityPosition,
-    ) {
-        let at = child_pointer(at, "provider");
-        let keys: &[&str] = match kind {
-            ProviderKind::Process => &PROCESS_KEYS,
-            ProviderKind::Http => &HTTP_KEYS,
-            ProviderKind::Python => &PYTHON_KEYS,
-        };
-        match kind {
-            ProviderKind::Process => {
-                self.check_required(provider, &at, "path", "a process activity must have a path");
-                if matches!(provider.get("arguments").map(|a| &a.kind), Some(SpannedKind::Map(_))) {
-                    let message = "Process arguments should now be a list to keep the ordering of the arguments. \
-                                   Dictionary arguments are deprecated for process activities.";
-                    let arguments = provider.get("arguments").unwrap_or(provider);
-                    let warning = self.warning(arguments, &child_pointer(&at, "arguments"), message);
-                    warning.inherited = !matches!(
-                        place,
-                        ActivityPosition::Configuration
-                            | ActivityPosition::Tolerance
-                            | ActivityPosition::Safeguard
-                    );
-                    self.defer_last();
-                }
-            }
-            ProviderKind::Http => {
-                self.check_required(provider, &at, "url", "a HTTP activity must have a URL");
-                if let Some(headers) = provider.get("headers").filter(|h| h.is_truthy())
-                    && !matches!(headers.kind, SpannedKind::Map(_))
-                {
-                    self.error(
-                        headers,
-                        &child_pointer(&at, "headers"),
-                        "a HTTP activities expect headers as a mapping",
-                    );
-                }
-            }
-            ProviderKind::Python => {
-                self.check_required(provider, &at, "module", "a Python activity must have a module path");
-                self.check_required(provider, &at, "func", "a Python activity must have a function name");
-            }
-        }
-        let name = activity.get("name").map(|n| n.to_value().python_text().into_owned()).unwrap_or_default();
-        let plain = provider.to_value();
-        let acts = activity.get("type").and_then(SpannedValue::as_text).and_then(ActivityKind::from_name);
-        let usage = ProviderUsage { activity: &name, kind: acts };
-        let findings = plain.as_map().map(|map| self.rules.provider(kind, usage, map)).unwrap_or_default();
-        self.add_findings(provider, &at, findings);
-        self.check_provider_timeout(kind, provider, &at);
-        self.check_filled_arguments(kind, provider, &at);
-        self.warn_unknown_keys(provider, &at, keys);
-    }
-
-    /// Checks the placeholders of substituted keys. Of a process these are the arguments, in which a shell may have its own.
-    fn check_filled_arguments(&mut self, kind: ProviderKind, provider: &'a SpannedValue, at: &str) {
-        let keys: &[&str] = match kind {
-            ProviderKind::Http => &["url", "headers", "timeout", "arguments"],
-            ProviderKind::Process | ProviderKind::Python => &["arguments"],
-        };
-        for key in keys {
-            let Some(part) = provider.get(key) else { continue };
-            let at = child_pointer(at, key);
-            match &part.kind {
-                _ if kind == ProviderKind::Process => {
-                    self.check_placeholders(part, &at, PlaceholderConsumer::Shell);
-                }
-                SpannedKind::Map(entries) if kind == ProviderKind::Python => {
-                    for (name, entry) in entries {
-                        // arguments that a function passes to a shell in a Pod
-                        let reader = if SHELLS.contains(&name.as_str()) {
-                            PlaceholderConsumer::Shell
-                        } else {
-                            PlaceholderConsumer::None
-                        };
-                        self.check_placeholders(&entry.value, &child_pointer(&at, name), reader);
-                    }
-                }
-                _ => self.check_placeholders(part, &at, PlaceholderConsumer::None),
-            }
-        }
-    }
-
-    fn check_required(&mut self, provider: &'a SpannedValue, at: &str, key: &str, message: &str) {
-        match provider.get(key).filter(|value| value.is_truthy()) {
-            None => {
-                self.error(provider.get(key).unwrap_or(provider), &child_pointer(at, key), message);
-            }
-            Some(value) if value.as_text().is_none() => {
-                self.report_wrong_shape(value, &child_pointer(at, key), &format!("\"{key}\""), "a string");
-            }
-            Some(_) => {}
-        }
-    }
-
     /// Warns about keys of the format that have no effect at this place.
-    fn warn_without_effect(&mut self, node: &'a SpannedValue, at: &str, place: ActivityPosition) {
+    fn warn_without_effect(&mut self, node: &SpannedValue, at: &str, place: ActivityPosition) {
         let hint = match place {
             ActivityPosition::Method | ActivityPosition::Rollbacks
                 if node.get("tolerance").is_some_and(|t| !t.is_null()) =>

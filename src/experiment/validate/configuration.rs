@@ -8,8 +8,8 @@ use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::model::child_pointer;
 use crate::value::Value;
 
-impl<'a> Validator<'a> {
-    pub(super) fn check_configuration(&mut self, root: &'a SpannedValue) {
+impl Validator<'_> {
+    pub(super) fn check_configuration(&mut self, root: &SpannedValue) {
         let Some(configuration) = root.get("configuration") else { return };
         let SpannedKind::Map(entries) = &configuration.kind else {
             self.report_wrong_shape(configuration, "/configuration", "configuration", "a mapping");
@@ -32,7 +32,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    pub(super) fn check_secrets(&mut self, root: &'a SpannedValue) {
+    pub(super) fn check_secrets(&mut self, root: &SpannedValue) {
         let Some(secrets) = root.get("secrets") else { return };
         let SpannedKind::Map(groups) = &secrets.kind else {
             self.report_wrong_shape(secrets, "/secrets", "secrets", "a mapping of groups");
@@ -53,7 +53,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_secret(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_secret(&mut self, node: &SpannedValue, at: &str) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         let text = |key: &str| node.get(key).and_then(SpannedValue::as_text);
         match text("type") {

@@ -5,14 +5,15 @@
 use super::Validator;
 use super::activity::ActivityPosition;
 use super::placeholder::PlaceholderConsumer;
+use super::provider_kind;
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::model::{child_pointer, list_items};
 use crate::experiment::{PROBES_POINTER, SAFEGUARDS};
 use crate::value::Value;
 
-impl<'a> Validator<'a> {
+impl Validator<'_> {
     /// Checks all controls: of the experiment, the hypothesis, then each activity.
-    pub(super) fn check_controls(&mut self, root: &'a SpannedValue) {
+    pub(super) fn check_controls(&mut self, root: &SpannedValue) {
         self.check_controls_of(root, "");
         let hypothesis = root.get("steady-state-hypothesis");
         if let Some(hypothesis) = hypothesis {
@@ -28,7 +29,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Checks the controls of the experiment, the hypothesis or an activity.
-    fn check_controls_of(&mut self, owner: &'a SpannedValue, at: &str) {
+    fn check_controls_of(&mut self, owner: &SpannedValue, at: &str) {
         let Some(controls) = owner.get("controls") else { return };
         let path = child_pointer(at, "controls");
         let SpannedKind::List(controls) = &controls.kind else {
@@ -40,7 +41,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_control(&mut self, control: &'a SpannedValue, at: &str) {
+    fn check_control(&mut self, control: &SpannedValue, at: &str) {
         if let Some(name) = control.get("ref").and_then(SpannedValue::as_text) {
             let declared = list_items(&self.document.root, "controls").iter();
             if !declared
@@ -105,7 +106,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Checks the probes of safeguards.
-    fn check_safeguards(&mut self, name: &str, provider: &'a SpannedValue, at: &str) {
+    fn check_safeguards(&mut self, name: &str, provider: &SpannedValue, at: &str) {
         let at = child_pointer(&child_pointer(at, "arguments"), "probes");
         let probes = provider.get("arguments").and_then(|arguments| arguments.get("probes"));
         let Some(SpannedKind::List(probes)) = probes.map(|probes| &probes.kind) else {
@@ -119,7 +120,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_safeguard(&mut self, probe: &'a SpannedValue, at: &str) {
+    fn check_safeguard(&mut self, probe: &SpannedValue, at: &str) {
         if probe.get("ref").is_some_and(|reference| !reference.is_null()) {
             let message = "a safeguard cannot refer to another probe";
             self.doubt(probe, &child_pointer(at, "ref"), message).hint =
@@ -134,19 +135,22 @@ impl<'a> Validator<'a> {
         }
         let tolerance = child_pointer(at, "tolerance");
         match probe.get("tolerance") {
-            Some(given) => self.check_tolerance(given, &tolerance),
+            Some(given) => self.check_tolerance(given, &tolerance, provider_kind(probe)),
             None if matches!(probe.kind, SpannedKind::Map(_)) => {
                 self.doubt(probe, &tolerance, "a safeguard needs a tolerance").expected =
                     Some("an entry \"tolerance\"".to_owned());
             }
             None => {}
         }
-        let number = |node: &SpannedValue| {
-            matches!(node.kind, SpannedKind::Scalar(Value::Null | Value::Int(_) | Value::Float(_)))
+        let is_valid = |node: &SpannedValue| match &node.kind {
+            SpannedKind::Scalar(Value::Null) => true,
+            SpannedKind::Scalar(value @ (Value::Int(_) | Value::Float(_))) => {
+                value.as_f64().is_some_and(|seconds| seconds > 0.0 && seconds.is_finite())
+            }
+            _ => false,
         };
-        if let Some(frequency) = probe.get("frequency").filter(|frequency| !number(frequency)) {
-            let message =
-                "the frequency of a safeguard must be a number; without one it is checked only once";
+        if let Some(frequency) = probe.get("frequency").filter(|frequency| !is_valid(frequency)) {
+            let message = "the frequency of a safeguard must be a number greater than 0; without one it is checked only once";
             self.doubt(frequency, &child_pointer(at, "frequency"), message).expected =
                 Some("seconds between checks".to_owned());
         }

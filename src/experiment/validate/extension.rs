@@ -9,8 +9,8 @@ use crate::experiment::extension::{ALLOW_EMPTY, EXTENSION_NAME};
 use crate::experiment::model::{Activity, child_pointer, list_items};
 use crate::value::Value;
 
-impl<'a> Validator<'a> {
-    pub(super) fn check_own_extension(&mut self, root: &'a SpannedValue) {
+impl Validator<'_> {
+    pub(super) fn check_own_extension(&mut self, root: &SpannedValue) {
         let Some(SpannedKind::List(extensions)) = root.get("extensions").map(|node| &node.kind) else {
             return;
         };
@@ -21,7 +21,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_own_item(&mut self, root: &'a SpannedValue, item: &'a SpannedValue, at: &str) {
+    fn check_own_item(&mut self, root: &SpannedValue, item: &SpannedValue, at: &str) {
         self.warn_unknown_keys(item, at, &["name", "activities"]);
         let Some(activities) = item.get("activities") else { return };
         let at = child_pointer(at, "activities");
@@ -36,6 +36,10 @@ impl<'a> Validator<'a> {
                 let hint = suggestion(name, known.iter().map(String::as_str));
                 let message = format!("unknown activity '{name}'");
                 self.error(&entry.value, &at, message).hint = hint;
+            }
+            if !matches!(entry.value.kind, SpannedKind::Map(_)) {
+                let expected = format!("a mapping with \"{ALLOW_EMPTY}\"");
+                self.report_wrong_shape(&entry.value, &at, "the settings of an activity", &expected);
             }
             self.warn_unknown_keys(&entry.value, &at, &[ALLOW_EMPTY]);
             let allowed = entry.value.get(ALLOW_EMPTY);

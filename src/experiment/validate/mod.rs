@@ -10,12 +10,14 @@ mod activity;
 mod configuration;
 mod control;
 mod extension;
+mod foreign;
 mod placeholder;
+mod provider;
 mod runtime;
 mod seconds;
 mod tolerance;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::configuration::Variables;
 use super::document::{Document, SpannedKind, SpannedValue};
@@ -24,6 +26,8 @@ use super::{PROBES_POINTER, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
 use placeholder::{DeclaredNames, PlaceholderConsumer};
+
+pub use placeholder::DeferredNames;
 
 /// Answers questions of the validation that need more than the document.
 pub trait ValidationRules {
@@ -55,6 +59,19 @@ pub struct ProviderUsage<'a> {
     pub activity: &'a str,
     /// The kind of the activity, if it is valid.
     pub kind: Option<ActivityKind>,
+    /// What the output is for.
+    pub position: ProviderPosition,
+    /// The placeholders that are left in the keys, because their value is unknown before the run.
+    pub deferred: &'a DeferredNames,
+}
+
+/// What the output of a provider is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderPosition {
+    /// An activity, or a value of the configuration.
+    Activity,
+    /// A tolerance, which adds the checked value to the arguments.
+    Tolerance,
 }
 
 /// An error in a part of a document.
@@ -110,9 +127,16 @@ impl ValidationFinding {
 
 /// Returns all diagnostics of a document in order, starting with those of the parser.
 pub fn validate(document: &Document, rules: &dyn ValidationRules) -> Vec<Diagnostic> {
-    let declared = DeclaredNames::from_root(&document.root, rules.variables());
+    let declared = DeclaredNames::from_root(&document.root, rules);
     let found = document.warnings.clone();
-    let mut validator = Validator { document, rules, declared, diagnostics: found, deferred: Vec::new() };
+    let mut validator = Validator {
+        document,
+        rules,
+        declared,
+        diagnostics: found,
+        deferred: Vec::new(),
+        reported: HashSet::new(),
+    };
     validator.check_experiment();
     validator.diagnostics
 }
@@ -125,6 +149,8 @@ struct Validator<'a> {
     diagnostics: Vec<Diagnostic>,
     /// Warnings that follow all others except those of the controls.
     deferred: Vec<Diagnostic>,
+    /// The places of the diagnostics, and their parents.
+    reported: HashSet<String>,
 }
 
 const EXPERIMENT_KEYS: [&str; 14] = [
@@ -155,6 +181,8 @@ impl<'a> Validator<'a> {
         let mut diagnostic = Diagnostic::for_file(&self.document.source, message).at(at);
         diagnostic.severity = severity;
         path.clone_into(&mut diagnostic.path);
+        self.reported.insert(path.to_owned());
+        self.reported.extend(path.rsplit_once('/').map(|(parent, _)| parent.to_owned()));
         self.diagnostics.push(diagnostic);
         let last = self.diagnostics.len() - 1;
         &mut self.diagnostics[last]
@@ -179,13 +207,18 @@ impl<'a> Validator<'a> {
             Some(expected.to_owned());
     }
 
+    /// Returns whether there is a diagnostic at a place, or at one of its entries.
+    fn is_reported(&self, path: &str) -> bool {
+        self.reported.contains(path)
+    }
+
     /// Warns about unknown keys. Keys that start with `x-` are reserved for users.
     fn warn_unknown_keys(&mut self, node: &SpannedValue, path: &str, known: &[&str]) {
         let SpannedKind::Map(entries) = &node.kind else { return };
         for (key, entry) in entries.iter().filter(|(key, _)| !key.starts_with("x-")) {
-            if !known.contains(&key.as_str()) {
+            let at = child_pointer(path, key);
+            if !known.contains(&key.as_str()) && !self.is_reported(&at) {
                 let hint = suggestion(key, known.iter().copied());
-                let at = child_pointer(path, key);
                 self.report(Severity::Warning, entry.key, &at, format!("unknown key \"{key}\" is ignored"))
                     .hint = hint;
             }
@@ -212,6 +245,11 @@ impl<'a> Validator<'a> {
                 Some("a title, a description and a method".to_owned());
             return;
         }
+        if let Some(document) = foreign::recognize(root) {
+            let message = format!("this is {}, not an experiment", document.name);
+            self.error(root, "", message).hint = Some(document.hint);
+            return;
+        }
         self.check_texts(root);
         self.check_tags(root);
         self.check_extensions(root);
@@ -228,7 +266,7 @@ impl<'a> Validator<'a> {
         self.warn_unknown_keys(root, "", &EXPERIMENT_KEYS);
     }
 
-    fn check_texts(&mut self, root: &'a SpannedValue) {
+    fn check_texts(&mut self, root: &SpannedValue) {
         for key in ["title", "description"] {
             if !root.get(key).is_some_and(SpannedValue::is_truthy) {
                 let position = root.get(key).unwrap_or(root);
@@ -241,7 +279,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_tags(&mut self, root: &'a SpannedValue) {
+    fn check_tags(&mut self, root: &SpannedValue) {
         let Some(tags) = root.get("tags").filter(|tags| tags.is_truthy()) else { return };
         match &tags.kind {
             SpannedKind::List(items) => {
@@ -267,7 +305,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_extensions(&mut self, root: &'a SpannedValue) {
+    fn check_extensions(&mut self, root: &SpannedValue) {
         let Some(extensions) = root.get("extensions").filter(|node| node.is_truthy()) else { return };
         let SpannedKind::List(items) = &extensions.kind else {
             self.report_wrong_shape(
@@ -290,7 +328,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_hypothesis(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    fn check_hypothesis(&mut self, root: &SpannedValue, names: &BTreeSet<String>) {
         const AT: &str = "/steady-state-hypothesis";
         let Some(hypothesis) = root.get("steady-state-hypothesis") else { return };
         if !matches!(hypothesis.kind, SpannedKind::Map(_)) {
@@ -307,7 +345,15 @@ impl<'a> Validator<'a> {
                 Some("an entry \"title\"".to_owned());
         }
         self.warn_unknown_keys(hypothesis, AT, &["title", "probes", "controls"]);
-        let Some(probes) = hypothesis.get("probes").filter(|probes| probes.is_truthy()) else { return };
+        let Some(probes) = hypothesis.get("probes") else { return };
+        if !probes.is_truthy() {
+            if !matches!(probes.kind, SpannedKind::Scalar(Value::Null) | SpannedKind::List(_)) {
+                let message =
+                    format!("probes cannot be {}: the hypothesis would be ignored", probes.kind_name());
+                self.doubt(probes, PROBES_POINTER, message).expected = Some("a list of probes".to_owned());
+            }
+            return;
+        }
         let SpannedKind::List(probes) = &probes.kind else {
             self.report_wrong_shape(probes, PROBES_POINTER, "probes", "a list of probes");
             return;
@@ -321,13 +367,16 @@ impl<'a> Validator<'a> {
                         self.error(probe, &at, "hypothesis probe must have a tolerance entry").expected =
                             Some("\"tolerance\": the value that holds, or a mapping with a type".to_owned());
                     }
-                    Some(tolerance) => self.check_tolerance(tolerance, &child_pointer(&at, "tolerance")),
+                    Some(tolerance) => {
+                        let provider = self.find_provider_kind(probe);
+                        self.check_tolerance(tolerance, &child_pointer(&at, "tolerance"), provider);
+                    }
                 }
             }
         }
     }
 
-    fn check_method(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    fn check_method(&mut self, root: &SpannedValue, names: &BTreeSet<String>) {
         match root.get("method").filter(|method| !method.is_null()) {
             None => {
                 // the Chaos Toolkit's message ends with a space
@@ -339,12 +388,9 @@ impl<'a> Validator<'a> {
             Some(method) => match &method.kind {
                 SpannedKind::List(steps) => {
                     for (index, step) in steps.iter().enumerate() {
-                        self.check_step(
-                            step,
-                            &format!("/method/{index}"),
-                            activity::ActivityPosition::Method,
-                            names,
-                        );
+                        let at = format!("/method/{index}");
+                        self.check_step(step, &at, activity::ActivityPosition::Method, names);
+                        self.check_method_tolerance(step, &at);
                     }
                 }
                 _ => self.report_wrong_shape(method, "/method", "a method", "a list of activities"),
@@ -352,7 +398,29 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_rollbacks(&mut self, root: &'a SpannedValue, names: &BTreeSet<String>) {
+    /// Checks the tolerance of a probe in the method. The Chaos Toolkit ignores it.
+    fn check_method_tolerance(&mut self, step: &SpannedValue, at: &str) {
+        let is_probe = step.get("type").and_then(SpannedValue::as_text) == Some("probe");
+        if let Some(tolerance) = step.get("tolerance").filter(|tolerance| !tolerance.is_null())
+            && is_probe
+            && self.rules.strict()
+        {
+            self.check_tolerance(tolerance, &child_pointer(at, "tolerance"), provider_kind(step));
+        }
+    }
+
+    /// Returns the provider of an activity, or of the activity that it refers to.
+    fn find_provider_kind(&self, step: &SpannedValue) -> Option<ProviderKind> {
+        let Some(name) = reference_name(step) else { return provider_kind(step) };
+        let root = &self.document.root;
+        let probes = root.get("steady-state-hypothesis").map(|hypothesis| list_items(hypothesis, "probes"));
+        // a probe of the hypothesis takes precedence
+        let mut candidates =
+            probes.unwrap_or_default().iter().rev().chain(list_items(root, "method").iter().rev());
+        candidates.find(|node| Activity::name_of(node).as_deref() == Some(name)).and_then(provider_kind)
+    }
+
+    fn check_rollbacks(&mut self, root: &SpannedValue, names: &BTreeSet<String>) {
         let Some(rollbacks) = root.get("rollbacks") else { return };
         let SpannedKind::List(steps) = &rollbacks.kind else {
             self.report_wrong_shape(
@@ -375,7 +443,7 @@ impl<'a> Validator<'a> {
 
     fn check_step(
         &mut self,
-        node: &'a SpannedValue,
+        node: &SpannedValue,
         at: &str,
         place: activity::ActivityPosition,
         names: &BTreeSet<String>,
@@ -401,7 +469,7 @@ impl<'a> Validator<'a> {
     }
 
     /// Adds findings of a part, with their positions in the document.
-    fn add_findings(&mut self, part: &'a SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
+    fn add_findings(&mut self, part: &SpannedValue, at: &str, findings: Vec<ValidationFinding>) {
         for finding in findings {
             let mut node = part;
             let mut path = at.to_owned();
@@ -419,6 +487,11 @@ impl<'a> Validator<'a> {
             fault.hint = finding.hint;
         }
     }
+}
+
+/// Returns the provider of an activity.
+fn provider_kind(activity: &SpannedValue) -> Option<ProviderKind> {
+    activity.get("provider")?.get("type")?.as_text().and_then(ProviderKind::from_name)
 }
 
 /// Returns the names of activities that references can name.

@@ -1,66 +1,153 @@
 //! Validates placeholders: unknown ones stay unresolved, which is easy to miss.
 
-use super::Validator;
+use std::collections::BTreeSet;
+
+use super::{ValidationRules, Validator};
 use crate::diagnostic::did_you_mean;
-use crate::experiment::configuration::Variables;
+use crate::experiment::configuration::{is_dynamic, resolve_configuration_entry, resolve_known_secret};
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::model::child_pointer;
-use crate::substitution::{Placeholder, placeholders};
-use crate::value::Value;
+use crate::substitution::{Placeholder, Redactor, Scope, placeholders};
+use crate::value::{Map, Value};
 
 /// Another consumer of text that looks like a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlaceholderConsumer {
     /// No other consumer.
     None,
+    /// No other consumer, and the text itself is invalid.
+    Number,
     /// A shell with its own variables.
     Shell,
 }
 
-/// The names that placeholders can refer to.
-#[derive(Debug, Default)]
+/// The names that placeholders can refer to, and the values that are known before the run.
+#[derive(Default)]
 pub(super) struct DeclaredNames {
     names: Vec<String>,
+    /// The values that are known before the run.
+    scope: Scope,
+    /// The names whose value a probe or Vault yields during the run.
+    deferred: DeferredNames,
+    /// Masks the secrets of the scope in messages.
+    redactor: Redactor,
+}
+
+/// The names whose value is unknown before the run.
+#[derive(Debug, Default)]
+pub struct DeferredNames {
+    names: BTreeSet<String>,
+    /// The names with a known value; checked only if other names are possible.
+    known: BTreeSet<String>,
     /// Whether a group of secrets has entries that are known at runtime only.
     is_open: bool,
 }
 
+impl DeferredNames {
+    /// Returns whether a text of the value has a placeholder whose value is unknown before the run.
+    pub fn affect(&self, value: &Value) -> bool {
+        let is_deferred =
+            |name: &str| self.names.contains(name) || self.is_open && !self.known.contains(name);
+        let mut affected = false;
+        value.for_each_text(&mut |text| {
+            affected |= placeholders(text).iter().any(|placeholder| is_deferred(placeholder.name));
+        });
+        affected
+    }
+}
+
 impl DeclaredNames {
     /// Collects the entries of the configuration and of the groups of secrets.
-    pub(super) fn from_root(root: &SpannedValue, given: &Variables) -> Self {
+    pub(super) fn from_root(root: &SpannedValue, rules: &dyn ValidationRules) -> Self {
         let mut declared = Self::default();
+        let (mut configuration, mut secrets) = (Map::new(), Map::new());
+        let given = rules.variables();
+        let environment = |key: &str| rules.environment(key);
         if let Some(SpannedKind::Map(entries)) = root.get("configuration").map(|node| &node.kind) {
-            declared.names.extend(entries.keys().cloned());
-        }
-        let Some(SpannedKind::Map(groups)) = root.get("secrets").map(|node| &node.kind) else {
-            return declared;
-        };
-        for (name, group) in groups {
-            if let Some(group) = given.secrets.get(name).and_then(Value::as_map) {
-                declared.names.extend(group.keys().cloned());
-            } else if group.value.get("type").and_then(SpannedValue::as_text) == Some("vault") {
-                declared.is_open = true;
-            } else if let SpannedKind::Map(entries) = &group.value.kind {
-                declared.names.extend(entries.keys().cloned());
+            for (name, entry) in entries {
+                let declaration =
+                    given.configuration.get(name).cloned().unwrap_or_else(|| entry.value.to_value());
+                let value = resolve_configuration_entry(&declaration, &environment);
+                declared.add(name, value.ok().filter(|value| !is_dynamic(value)), &mut configuration);
             }
         }
+        if let Some(SpannedKind::Map(groups)) = root.get("secrets").map(|node| &node.kind) {
+            for (name, group) in groups {
+                let replaced = given.secrets.get(name).filter(|value| **value != Value::Null);
+                let group = match replaced.cloned().unwrap_or_else(|| group.value.to_value()) {
+                    Value::Map(group) => group,
+                    _ => continue,
+                };
+                match group.get("type").and_then(Value::as_text) {
+                    Some("vault") if replaced.is_none() => declared.deferred.is_open = true,
+                    Some("env") if replaced.is_none() => {}
+                    _ => {
+                        let mut values = Map::new();
+                        for (key, entry) in &group {
+                            let value = match replaced {
+                                Some(_) => Some(entry.clone()),
+                                None => resolve_known_secret(entry, &environment),
+                            };
+                            // the configuration hides a secret of the same name
+                            if !configuration.contains_key(key) && !declared.names.contains(key) {
+                                declared.add(key, value, &mut values);
+                            } else if let Some(value) = value {
+                                values.insert(key.clone(), value);
+                            }
+                        }
+                        secrets.insert(name.clone(), Value::Map(values));
+                    }
+                }
+            }
+        }
+        declared.scope = Scope::new(configuration, secrets);
+        declared.redactor = Redactor::new(&declared.scope);
         declared
+    }
+
+    /// Adds a name, and its value if that is known before the run.
+    fn add(&mut self, name: &str, value: Option<Value>, values: &mut Map) {
+        self.names.push(name.to_owned());
+        match value {
+            Some(value) => {
+                self.deferred.known.insert(name.to_owned());
+                values.insert(name.to_owned(), value);
+            }
+            None => {
+                self.deferred.names.insert(name.to_owned());
+            }
+        }
     }
 
     /// Returns the declared name that is most similar to a typo.
     fn nearest(&self, name: &str) -> Option<&str> {
         did_you_mean(name, self.names.iter().map(String::as_str))
     }
+
+    /// Returns the names whose value is unknown before the run.
+    pub(super) fn deferred(&self) -> &DeferredNames {
+        &self.deferred
+    }
+
+    /// Returns the values that are known before the run.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Returns a value as it will be during the run; `None` if that is unknown before.
+    pub(super) fn fill(&self, value: &Value) -> Option<Value> {
+        (!self.deferred.affect(value)).then(|| self.scope.fill(value))
+    }
+
+    /// Masks the secrets in a message.
+    pub(super) fn redact(&self, message: &str) -> String {
+        self.redactor.redact_text(message).into_owned()
+    }
 }
 
-impl<'a> Validator<'a> {
+impl Validator<'_> {
     /// Warns about undeclared placeholders in every text of a part.
-    pub(super) fn check_placeholders(
-        &mut self,
-        node: &'a SpannedValue,
-        at: &str,
-        reader: PlaceholderConsumer,
-    ) {
+    pub(super) fn check_placeholders(&mut self, node: &SpannedValue, at: &str, reader: PlaceholderConsumer) {
         match &node.kind {
             SpannedKind::Scalar(value) => {
                 let mut told = Vec::new();
@@ -86,19 +173,19 @@ impl<'a> Validator<'a> {
 
     fn check_placeholder(
         &mut self,
-        node: &'a SpannedValue,
+        node: &SpannedValue,
         at: &str,
-        found: &Placeholder<'a>,
+        found: &Placeholder<'_>,
         reader: PlaceholderConsumer,
     ) {
         let Placeholder { name, braced } = *found;
-        if self.declared.names.iter().any(|known| known == name) || self.declared.is_open {
+        if self.declared.names.iter().any(|known| known == name) || self.declared.deferred.is_open {
             return;
         }
         let nearest = self.declared.nearest(name).map(str::to_owned);
         let meant = match reader {
             // $word may be part of a password or pattern
-            PlaceholderConsumer::None => braced || nearest.is_some(),
+            PlaceholderConsumer::None | PlaceholderConsumer::Number => braced || nearest.is_some(),
             PlaceholderConsumer::Shell => {
                 nearest.as_deref().is_some_and(|nearest| !self.is_shell_variable(node, name, nearest))
             }
@@ -109,7 +196,12 @@ impl<'a> Validator<'a> {
         let written = if braced { format!("${{{name}}}") } else { format!("${name}") };
         let message =
             format!("unresolved placeholder {written}: neither configuration nor secrets declare {name}");
-        self.warning(node, at, message).hint = Some(match nearest {
+        let fault = if reader == PlaceholderConsumer::Number {
+            self.doubt(node, at, message)
+        } else {
+            self.warning(node, at, message)
+        };
+        fault.hint = Some(match nearest {
             Some(nearest) if braced => format!("did you mean \"${{{nearest}}}\"?"),
             Some(nearest) => format!("did you mean \"${nearest}\"?"),
             None => format!("declare {name} in the configuration"),

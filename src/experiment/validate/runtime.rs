@@ -6,8 +6,8 @@ use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::experiment::model::child_pointer;
 use crate::experiment::{HypothesisStrategy, RollbackStrategy};
 
-impl<'a> Validator<'a> {
-    pub(super) fn check_runtime(&mut self, root: &'a SpannedValue) {
+impl Validator<'_> {
+    pub(super) fn check_runtime(&mut self, root: &SpannedValue) {
         let Some(runtime) = root.get("runtime") else { return };
         if !matches!(runtime.kind, SpannedKind::Map(_)) {
             if runtime.is_truthy() {

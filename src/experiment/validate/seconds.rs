@@ -1,5 +1,7 @@
 //! Validates timeouts and pauses: invalid numbers of seconds abort a started run.
 
+use std::time::Duration;
+
 use super::Validator;
 use crate::experiment::ProviderKind;
 use crate::experiment::document::{SpannedKind, SpannedValue};
@@ -18,21 +20,22 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3600.0),
 ];
 
-impl<'a> Validator<'a> {
+impl Validator<'_> {
     /// Checks the timeout of a provider. That of a request may have placeholders; functions have no timeout.
-    pub(super) fn check_provider_timeout(
-        &mut self,
-        kind: ProviderKind,
-        provider: &'a SpannedValue,
-        at: &str,
-    ) {
+    pub(super) fn check_provider_timeout(&mut self, kind: ProviderKind, provider: &SpannedValue, at: &str) {
         let Some(timeout) = provider.get("timeout").filter(|timeout| !timeout.is_null()) else { return };
         let at = child_pointer(at, "timeout");
         match (kind, &timeout.kind) {
             (ProviderKind::Python, _) => {}
             (ProviderKind::Process, SpannedKind::Scalar(value)) => {
-                if value.as_f64().is_none_or(f64::is_nan) {
-                    self.report_not_seconds(timeout, &at, "the timeout of a process");
+                match value.as_f64().filter(|seconds| !seconds.is_nan()) {
+                    None => self.report_not_seconds(timeout, &at, "the timeout of a process"),
+                    Some(seconds) if seconds <= 0.0 => {
+                        let message =
+                            "a timeout must be greater than 0 seconds: the process would end at once";
+                        self.doubt(timeout, &at, message).expected = Some("a number of seconds".to_owned());
+                    }
+                    Some(_) => {}
                 }
             }
             (ProviderKind::Process, _) => self.report_not_seconds(timeout, &at, "the timeout of a process"),
@@ -49,7 +52,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn check_request_timeout(&mut self, node: &'a SpannedValue, at: &str) {
+    fn check_request_timeout(&mut self, node: &SpannedValue, at: &str) {
         let SpannedKind::Scalar(value) = &node.kind else {
             self.report_not_seconds(node, at, "the timeout of a request");
             return;
@@ -66,17 +69,22 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Checks a pause that is a number.
-    pub(super) fn check_pause_length(&mut self, node: &'a SpannedValue, at: &str, side: &str) {
-        let SpannedKind::Scalar(Value::Int(_) | Value::Float(_)) = node.kind else { return };
-        if node.to_value().as_f64().is_none_or(|seconds| seconds.is_nan() || seconds < 0.0) {
-            let message =
-                format!("a pause {side} an activity must not be negative: this would abort the run");
-            self.doubt(node, at, message).expected = Some("a number of seconds, 0 or more".to_owned());
-        }
+    /// Checks a pause, with its placeholders filled if their values are known.
+    pub(super) fn check_pause_length(&mut self, node: &SpannedValue, at: &str, side: &str) {
+        let Some(value) = self.declared.fill(&node.to_value()).filter(Value::is_truthy) else { return };
+        let fault = match value.as_f64() {
+            // an unknown placeholder has a message of its own
+            None if value == node.to_value() => return,
+            None => "must be a number",
+            Some(seconds) if seconds.is_nan() || seconds < 0.0 => "must not be negative",
+            Some(seconds) if Duration::try_from_secs_f64(seconds).is_err() => "is too long",
+            Some(_) => return,
+        };
+        let message = format!("a pause {side} an activity {fault}: this would abort the run");
+        self.doubt(node, at, message).expected = Some("a number of seconds, 0 or more".to_owned());
     }
 
-    fn report_not_seconds(&mut self, node: &'a SpannedValue, at: &str, what: &str) {
+    fn report_not_seconds(&mut self, node: &SpannedValue, at: &str, what: &str) {
         let message =
             format!("{what} must be a number of seconds, not {}: this would abort the run", node.kind_name());
         let meant = node.as_text().and_then(parse_seconds);

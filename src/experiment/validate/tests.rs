@@ -2,6 +2,8 @@
 //!
 //! Verbatim: chaostoolkit-lib 1.45 (expected messages)
 
+mod values;
+
 use super::*;
 use crate::experiment::json;
 
@@ -227,7 +229,7 @@ fn activities_are_checked() {
         &with(r#""pauses": {"before": "5", "after": "${w}", "between": 1}"#),
         &[
             "error AT/pauses/before activity before pause must be a number",
-            "warning AT/pauses/after unresolved placeholder ${w}",
+            "error AT/pauses/after unresolved placeholder ${w}",
             "warning AT/pauses/between unknown key",
         ],
     );
@@ -300,15 +302,21 @@ fn references_are_checked() {
         r#"{"ref": "known", "pauses": {}}"#,
         &["warning /method/1/pauses \"pauses\" next to \"ref\" is ignored"],
     );
+    check(r#"{"ref": "known", "type": "probe"}"#, &[]);
+    check(r#"{"ref": "known", "type": 5}"#, &["warning /method/1/type \"type\" next to \"ref\" is ignored"]);
     check(r#"{"ref": ""}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
     check(r#"{"ref": 5}"#, &["error /method/1/ref reference to activity must be non-empty strings"]);
 }
 
 #[test]
 fn tolerances_are_checked() {
-    for fine in ["0", "true", "\"x\"", "[]", "[1, 2]"] {
+    for fine in ["0", "[1]", "[1, 2]"] {
         check_tolerance(fine, &[]);
     }
+    check_tolerance("true", &["error AT a boolean is never met by a process probe"]);
+    check_tolerance("\"x\"", &["error AT a string is never met by a process probe"]);
+    check_tolerance("[]", &["error AT an empty list is never met"]);
+    check_tolerance("[\"0\"]", &["error AT a list without numbers is never met by a process probe"]);
     check_tolerance("null", &["error AT hypothesis probe tolerance must either be"]);
     check_tolerance("200.0", &["error AT hypothesis probe tolerance must either be"]);
     check_tolerance(
@@ -316,15 +324,15 @@ fn tolerances_are_checked() {
         &["error AT/type hypothesis probe tolerance type 'regexp' is unsupported"],
     );
     check_tolerance(
-        r#"{"type": "regex"}"#,
+        r#"{"type": "regex", "target": "stdout"}"#,
         &["error AT hypothesis regex probe tolerance must have a `pattern` key"],
     );
     check_tolerance(
-        r#"{"type": "regex", "pattern": "("}"#,
+        r#"{"type": "regex", "pattern": "(", "target": "stdout"}"#,
         &["error AT/pattern hypothesis probe tolerance pattern ( seems invalid: unbalanced"],
     );
     check_tolerance(
-        r#"{"type": "regex", "pattern": 5}"#,
+        r#"{"type": "regex", "pattern": 5, "target": "stdout"}"#,
         &["error AT/pattern hypothesis probe tolerance pattern 5 has an invalid type"],
     );
     check_tolerance(
@@ -339,15 +347,15 @@ fn tolerances_are_checked() {
         &["error AT/path hypothesis probe tolerance JSON path cannot be empty"],
     );
     check_tolerance(
-        r#"{"type": "range", "range": [1, "2"]}"#,
+        r#"{"type": "range", "range": [1, "2"], "target": "stdout"}"#,
         &["error AT/range/1 hypothesis range upper boundary must be a number"],
     );
     check_tolerance(
-        r#"{"type": "range", "range": 5}"#,
+        r#"{"type": "range", "range": 5, "target": "stdout"}"#,
         &["error AT/range hypothesis range must be a sequence"],
     );
     check_tolerance(
-        r#"{"type": "range", "range": [1]}"#,
+        r#"{"type": "range", "range": [1], "target": "stdout"}"#,
         &["error AT/range hypothesis range sequence must be made of two values"],
     );
     check_tolerance(
@@ -452,18 +460,20 @@ fn invalid_seconds_are_errors() {
     };
     let no_process = "error AT/provider/timeout the timeout of a process must be a number of seconds, not a ";
     let no_request = "error AT/provider/timeout the timeout of a request must be a number of seconds, not a ";
-    for fine in ["null", "1", "0.5", "0", "true"] {
+    for fine in ["null", "1", "0.5", "true"] {
         check_activity(&process(fine), &[]);
     }
+    check_activity(&process("0"), &["error AT/provider/timeout a timeout must be greater than 0 seconds"]);
     for wrong in ["\"3s\"", "\"3\"", "\"${n}\"", "[1, 2]", "{}"] {
         check_activity(&process(wrong), &[no_process]);
     }
-    for fine in ["null", "1", "[1, 0.5]", "[null, 2]", "\"$n\""] {
+    for fine in ["null", "1", "[1, 0.5]", "[null, 2]"] {
         check_activity(&request(fine), &[]);
     }
     for wrong in ["\"3s\"", "\"3\"", "{}"] {
         check_activity(&request(wrong), &[no_request]);
     }
+    check_activity(&request("\"$n\""), &["error AT/provider/timeout a timeout must be a number of seconds"]);
     check_activity(&request("0"), &["error AT/provider/timeout a timeout must be greater than 0"]);
     check_activity(&request("[1]"), &["error AT/provider/timeout a timeout list must be"]);
     check_activity(&request("[1, -1]"), &["error AT/provider/timeout/1 a timeout must be greater than 0"]);
@@ -562,9 +572,12 @@ fn undeclared_placeholders_are_warnings() {
     let found = diagnose(titled, &LenientRules::default());
     let title = "warning /title unresolved placeholder ${who}: neither configuration nor secrets declare who";
     assert_eq!(found, [title]);
-    check_tolerance("\"${x}\"", &["warning AT unresolved placeholder ${x}"]);
     check_tolerance(
-        r#"{"type": "regex", "pattern": "^${x}$"}"#,
+        "\"${x}\"",
+        &["warning AT unresolved placeholder ${x}", "error AT a string is never met by a process probe"],
+    );
+    check_tolerance(
+        r#"{"type": "regex", "pattern": "^${x}$", "target": "stdout"}"#,
         &["warning AT/pattern unresolved placeholder ${x}"],
     );
     check_tolerance(

@@ -2,6 +2,7 @@
 
 mod activity;
 mod body;
+mod check;
 mod client;
 mod error;
 mod netrc;
@@ -124,18 +125,8 @@ impl HttpProvider {
 }
 
 impl Provider for HttpProvider {
-    fn check(&self, _usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
-        let url = provider.get("url").and_then(Value::as_text).filter(|url| !url.contains('$'));
-        match url.map(parse_url) {
-            Some(Err(fault)) => {
-                vec![
-                    ValidationFinding::at("url", fault.to_string())
-                        .doubtful()
-                        .hint("use an address that begins with http:// or https://"),
-                ]
-            }
-            _ => Vec::new(),
-        }
+    fn check(&self, usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
+        check::find_faults(usage, provider)
     }
 
     fn prepare(

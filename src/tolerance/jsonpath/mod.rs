@@ -4,6 +4,7 @@
 //! equality is `=`, names need double quotes, and there are functions such as `length()`.
 
 mod call;
+mod correction;
 mod error;
 mod evaluate;
 mod lexer;
@@ -13,6 +14,7 @@ use jsonpath_rust::JsonPath as _;
 
 use crate::value::Value;
 
+pub(super) use correction::correct;
 pub(super) use error::JsonPathError;
 
 /// A parsed path.

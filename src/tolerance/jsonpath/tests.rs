@@ -76,3 +76,28 @@ fn path_that_selects_too_much_is_rejected() {
     let path = JsonPath::parse("$..*[?(@..* = $..*)]").unwrap();
     assert_eq!(path.select(&wide).unwrap_err(), JsonPathError::TooManyNodes);
 }
+
+#[test]
+fn corrected_path_is_valid_and_selects_the_meant_nodes() {
+    let check = |path: &str, expected: Option<&str>| {
+        let corrected = correct(path);
+        assert_eq!(corrected.as_deref(), expected, "{path}");
+        assert!(corrected.is_none_or(|path| JsonPath::parse(&path).is_ok()), "{path}");
+    };
+    check("$.items[?name=='x']", Some("$.items[?(@.name=='x')]"));
+    check("$.items[?name==\"x\"]", Some("$.items[?(@.name==\"x\")]"));
+    check("$.items[?(name='x')].id", Some("$.items[?(@.name=='x')].id"));
+    check("$.items[*][?name='x']", Some("$.items[*][?(@.name=\"x\")]"));
+    check("$.items[?a.b > 5 and c == 'and']", Some("$.items[?(@.a.b > 5 && @.c == 'and')]"));
+    check("items[0].name", Some("$.items[0].name"));
+    check(".items", Some("$.items"));
+    check("[0]", Some("$[0]"));
+    check("$.a-b.c", Some("$[\"a-b\"].c"));
+    check("$.items[0", None);
+    check("", None);
+    check("$", None);
+    let (document, _) = recorded();
+    let path = correct("$.items[?state=='up'].id").unwrap();
+    let found = JsonPath::parse(&path).unwrap().select(&document).unwrap();
+    assert_eq!(Value::List(found), serde_json::json!([1, 3]).into());
+}

@@ -97,6 +97,7 @@ pub fn node_conditions_are_probed(site: &Site) {
         nodes.tell(index, &[("Ready", "True"), ("PIDPressure", "False"), ("KernelDeadlock", "False")]);
     }
     let label = nodes.label(&json!({}));
+    let boolean = nodes.label(&json!({"condition_value": false}));
     let deadlock = nodes.label(&json!({"condition_type": "KernelDeadlock", "condition_value": "False"}));
     let wrong = json!({"label_selector": "a b"});
     let steps = [
@@ -104,6 +105,8 @@ pub fn node_conditions_are_probed(site: &Site) {
         holds("node.probes.nodes_must_be_healthy", &label, "true"),
         holds("node.probes.verify_nodes_condition", &label, "true"),
         holds("node.probes.verify_nodes_condition", &deadlock, "true"),
+        // a boolean is not the text of a status
+        holds("node.probes.verify_nodes_condition", &boolean, "false"),
         holds("node.probes.get_all_node_status_conditions", &label, r#""KernelDeadlock":"False""#),
         fails("node.probes.get_all_node_status_conditions", &wrong, "unable to parse"),
         fails("node.probes.nodes_must_be_healthy", &wrong, "unable to parse"),

@@ -67,6 +67,7 @@ pub fn secrets_and_ingresses_are_created_and_deleted(site: &Site) {
     let door =
         object("networking.k8s.io/v1", "Ingress", "door", &json!({"spec": {"defaultBackend": backend}}));
     site.chaos.write("ingress.json", door.to_string());
+    site.chaos.write("json", door.to_string());
     let rule = json!({"host": "after.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}});
     let change = json!({"name": "door", "spec": {"spec": {"rules": [rule]}}});
     let (there, absent, door) =
@@ -89,6 +90,10 @@ pub fn secrets_and_ingresses_are_created_and_deleted(site: &Site) {
         act("networking.actions.update_ingress", &change),
         reads(&ingress, "/spec/rules/0/host", json!("after.example.com")),
         act("networking.actions.delete_ingress", &door),
+        // only this function reads a file of this name
+        act("networking.actions.create_ingress", &json!({"spec_path": "json"})),
+        act("networking.actions.delete_ingress", &door),
+        refused("secret.actions.create_secret", &json!({"spec_path": "json"}), "cannot process json"),
         gone(ingress),
         refused("networking.actions.update_ingress", &change, "failed to update ingress 'door'"),
     ];

@@ -37,6 +37,13 @@ pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
         holds("deployment.probes.deployment_partially_available", &web(json!({})), "true"),
         fails("deployment.probes.deployment_partially_available", &missing, "was not found"),
         holds("deployment.probes.deployment_fully_available", &web(json!({"timeout": 20})), "true"),
+        // as Python's int() reads it
+        holds("deployment.probes.deployment_fully_available", &web(json!({"timeout": "20"})), "true"),
+        fails(
+            "deployment.probes.deployment_fully_available",
+            &web(json!({"timeout": "soon"})),
+            "invalid literal for int()",
+        ),
         fails(&deployment("deployment_fully_available"), &absent, "failed to recover within 1s"),
         fails(&deployment("deployment_not_fully_available"), &web(json!({"timeout": 1})), "failed to stop"),
         act("deployment.actions.scale_deployment", &web(json!({"replicas": 3}))),

@@ -201,8 +201,8 @@ fn invalid_request_aborts_run() {
         let finished = chaos.experiment(&experiment, ["--no-validation"]);
         super::Probed { finished, journal: chaos.journal() }.aborts(text);
     };
-    check(json!({"headers": {"X-N": 5}}), "X-N");
-    check(json!({"headers": {"X-N": "${n}"}}), "X-N");
+    check(json!({"headers": {"X-N": [5]}}), "X-N");
+    check(json!({"headers": {"X-N": ["${n}"]}}), "X-N");
     check(json!({"headers": {"X-N": "a\nb"}}), "invalid value of header X-N");
     check(json!({"headers": {"X N": "a"}}), "invalid header name 'X N'");
     check(json!({"url": "not an address"}), "Invalid URL 'not an address'");

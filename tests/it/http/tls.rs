@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::run;
-use crate::harness::{Chaos, Response, TlsServer, distrustful, with};
+use crate::harness::{Chaos, NONE, Response, TlsServer, distrustful, probe, with};
 
 fn server() -> TlsServer {
     TlsServer::start(|_| Response::new(200, "text/plain", "in secret"))
@@ -79,7 +79,9 @@ fn invalid_ca_bundle_is_reported() {
     for content in ["", "no certificates here"] {
         let chaos = Chaos::new();
         let path = chaos.write("authority.pem", content);
-        let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
-        probed.aborts("authority.pem");
+        let provider = json!({"type": "http", "url": server.url("/p"), "verify_tls": path});
+        chaos.experiment(&probe(&provider), NONE).exits(3).says("authority.pem");
+        let finished = chaos.experiment(&probe(&provider), ["--no-validation"]);
+        super::Probed { finished, journal: chaos.journal() }.aborts("authority.pem");
     }
 }
