@@ -34,7 +34,7 @@ pub(in crate::cli) async fn not_begun(
     experiment.configuration.retain(|_, declared| !is_dynamic(declared));
     let scope = configured(session, &surroundings, &experiment, &bus, false).await;
     let scope = scope.map_err(|error| session.show_error(&error))?;
-    let redactor = Redactor::new(&scope);
+    let redactor = Redactor::of_experiment(&scope, &ready.experiment.document);
     let title = scope.fill(&experiment.title);
     let mut document = ready.experiment.document.clone();
     if let Value::Map(entries) = &mut document {
