@@ -143,7 +143,8 @@ fn resolve_http(provider: &Map, scope: &Scope) -> Result<HttpCall, String> {
         Some(Value::Text(method)) => method.to_uppercase(),
         Some(other) => return Err(format!("the method of a request must be a string, not {}", other.kind())),
     };
-    let verification = match provider.get("verify_tls") {
+    // `requests` verifies if it gets no value
+    let verification = match field("verify_tls") {
         Some(Value::Text(path)) if !path.is_empty() => Verification::File(path.clone()),
         Some(value) if !value.is_truthy() => Verification::None,
         _ => Verification::Full,
