@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::duration::parse_duration;
 use super::parse::{integer_in, parse_key_value};
 use crate::k8s::service::ServiceAlias;
-use crate::k8s::{ConnectionFlags, ContextAllowlist};
+use crate::k8s::{ConnectionFlags, ContextAllowlist, WarningHandler};
 use crate::provider::{FunctionOptions, ServiceAccess};
 
 /// Flags of the cluster connection.
@@ -120,15 +120,15 @@ impl ConnectionArgs {
     }
 
     pub(super) fn kubeconfig(&self) -> Option<&Path> {
-        self.kubeconfig.as_deref()
+        self.kubeconfig.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 
     pub(super) fn namespace(&self) -> Option<&str> {
-        self.namespace.as_deref()
+        self.namespace.as_deref().filter(|name| !name.is_empty())
     }
 
     pub(super) fn context(&self) -> Option<&str> {
-        self.context.as_deref()
+        self.context.as_deref().filter(|name| !name.is_empty())
     }
 
     /// Returns a copy for another context.
@@ -193,6 +193,7 @@ impl ConnectionArgs {
                 client_key: given.client_key,
                 guard: given.guard,
                 unattended: false,
+                warnings: WarningHandler::default(),
             },
             allow_all: given.allow_all || !strict,
             seed: given.seed,

@@ -132,7 +132,9 @@ fn default_status(code: ErrorCode) -> ExitStatus {
         ErrorCode::ClusterApi
         | ErrorCode::ClusterConflict
         | ErrorCode::ClusterForbidden
-        | ErrorCode::ClusterLogin
+        | ErrorCode::ClientDns
+        | ErrorCode::ClientLogin
+        | ErrorCode::ClientProxy
         | ErrorCode::ClusterNotFound
         | ErrorCode::ClusterService
         | ErrorCode::ClusterTimeout

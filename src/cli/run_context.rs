@@ -16,6 +16,7 @@ use crate::error_code::ErrorCode;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::Document;
 use crate::experiment::{ControlDeclaration, ProviderKind, document, json, validate, yaml};
+use crate::k8s::WarningHandler;
 use crate::provider::{HttpProvider, KubernetesProvider, ProcessProvider, Providers, ServiceRouter};
 use crate::value::Value;
 
@@ -66,7 +67,9 @@ impl RunContext {
             }
         }
         let environment = Arc::new(environment);
-        let options = connection.options(session.global.strict);
+        let mut options = connection.options(session.global.strict);
+        let terminal = Arc::clone(&session.terminal);
+        options.flags.warnings = WarningHandler::new(move |warning| terminal.warn_once(warning));
         let kubernetes = Arc::new(KubernetesProvider::new(Arc::clone(&environment), options));
         let (access, aliases) = session.connection.services();
         let services = ServiceRouter::new(Arc::clone(&kubernetes), access, aliases);

@@ -1,6 +1,7 @@
 //! The terminal: lines on standard error, results on standard output, the log file.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,8 @@ pub(super) struct Terminal {
     results_overheard: bool,
     /// Whether a result was written to standard output.
     has_result: Arc<AtomicBool>,
+    /// The warnings that were shown once.
+    warned: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Terminal {
@@ -83,6 +86,7 @@ impl Terminal {
             overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             results_overheard: false,
             has_result: Arc::default(),
+            warned: Arc::default(),
         }
     }
 
@@ -116,6 +120,7 @@ impl Terminal {
             overheard: self.overheard,
             results_overheard: self.results_overheard,
             has_result: Arc::clone(&self.has_result),
+            warned: Arc::clone(&self.warned),
         }
     }
 
@@ -124,6 +129,14 @@ impl Terminal {
         if self.overheard {
             let mut out = std::io::stdout().lock();
             let _ = writeln!(out, "{command}").and_then(|()| out.flush());
+        }
+    }
+
+    /// Shows a warning of the API server, each text once.
+    pub(super) fn warn_once(&self, warning: &str) {
+        if self.warned.lock().insert(warning.to_owned()) {
+            let message = format!("the API server warns: {warning}");
+            self.say(&ConsoleLine::note(LineLevel::Warning, message));
         }
     }
 
