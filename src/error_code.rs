@@ -37,13 +37,12 @@ error_codes! {
     CiContextRefused, "ci.context-refused", "The policy for CI jobs does not allow the kubeconfig context.";
     CiEventRefused, "ci.event-refused", "The policy for CI jobs does not allow runs for this GitHub event.";
     CiResultsDirectory, "ci.results-directory", "The results directory of a CI job contains files that kubectl-chaos did not write.";
-    ClientDns, "client.dns", "During a run, the name of the API server cannot be resolved on this machine.";
-    ClientLogin, "client.login", "During a run, the credentials for the cluster cannot be obtained.";
-    ClientProxy, "client.proxy", "During a run, the proxy to the API server cannot be used.";
+    ClientDns, "client.dns", "The host name of the API server cannot be resolved.";
+    ClientLogin, "client.login", "The credentials for the cluster cannot be obtained.";
+    ClientProxy, "client.proxy", "The proxy cannot be used, or cannot be reached.";
     ClusterApi, "cluster.api", "The API server answers with an error that has no code of its own.";
     ClusterConflict, "cluster.conflict", "The object was changed, or exists already.";
     ClusterForbidden, "cluster.forbidden", "The API server denies the request: a permission is missing.";
-    ClusterLogin, "cluster.login", "The credentials for the cluster cannot be obtained.";
     ClusterNotFound, "cluster.not-found", "The object or the kind does not exist in the cluster.";
     ClusterService, "cluster.service", "A Service cannot be reached: it or its port is missing, or no Pod of it is ready.";
     ClusterTimeout, "cluster.timeout", "The API server does not answer in time.";
@@ -81,6 +80,13 @@ error_codes! {
     UsageInvalid, "usage.invalid", "The command line is wrong.";
     VariablesInvalid, "variables.invalid", "A variable file or a declared variable cannot be used.";
     VaultFailed, "vault.failed", "HashiCorp Vault does not return the secret.";
+}
+
+impl ErrorCode {
+    /// Whether the failure is on this side: it says nothing about the system under test.
+    pub fn is_of_client(self) -> bool {
+        matches!(self, Self::ClientDns | Self::ClientLogin | Self::ClientProxy)
+    }
 }
 
 impl fmt::Display for ErrorCode {

@@ -40,11 +40,11 @@
 //! | compare | 1 | arm, error_code, experiment, journal, mutation, series, statistics, text, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, text, tolerance, value |
 //! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
-//! | http_client | 1 | error_code, experiment |
+//! | http_client | 1 | error_code, experiment, substitution |
 //! | github | 1 | clock, error_code, experiment, http_client |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
-//! | k8s | 1 | config, error_code, http_client, mutation, value |
+//! | k8s | 1 | config, error_code, http_client, mutation, substitution, value |
 //! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
 //! | embedded | 1 | clock, demo_app, error_code, rng |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |

@@ -66,7 +66,7 @@ pub(crate) struct ConnectionOptions {
 
 impl ConnectionOptions {
     pub(crate) fn namespace(&self) -> Option<&str> {
-        self.flags.namespace.as_deref()
+        self.flags.namespace.as_deref().filter(|name| !name.is_empty())
     }
 
     /// Returns whether contexts are restricted.
@@ -137,6 +137,8 @@ pub(super) mod tests {
 
     impl Reporter for SilentReporter {
         fn show(&self, _: &ConsoleLine) {}
+
+        fn warn_once(&self, _: &str) {}
 
         fn send_command(&self, _: &str) {}
 

@@ -104,10 +104,12 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::TrialIsolation
         | ErrorCode::VariablesInvalid
         | ErrorCode::VaultFailed => Outcome::Invalid,
-        ErrorCode::ClusterApi
+        ErrorCode::ClientDns
+        | ErrorCode::ClientLogin
+        | ErrorCode::ClientProxy
+        | ErrorCode::ClusterApi
         | ErrorCode::ClusterConflict
         | ErrorCode::ClusterForbidden
-        | ErrorCode::ClusterLogin
         | ErrorCode::ClusterNotFound
         | ErrorCode::ClusterService
         | ErrorCode::ClusterTimeout
@@ -120,11 +122,7 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::TrialCluster => Outcome::Unreachable,
         ErrorCode::DemoFailed => Outcome::Deviated,
         ErrorCode::FileNotWritable | ErrorCode::GithubApi => Outcome::NotWritten,
-        ErrorCode::ClientDns
-        | ErrorCode::ClientLogin
-        | ErrorCode::ClientProxy
-        | ErrorCode::InternalPanic
-        | ErrorCode::RunInterrupted => Outcome::Stopped,
+        ErrorCode::InternalPanic | ErrorCode::RunInterrupted => Outcome::Stopped,
         ErrorCode::TrialCleanup => Outcome::RollbackIncomplete,
         ErrorCode::TrialNotReady => Outcome::BaselineNotMet,
     }

@@ -117,7 +117,7 @@ async fn post(
 pub(crate) fn without_secrets(experiment: &Value) -> Value {
     let secrets = experiment.get("secrets").and_then(Value::as_map).cloned().unwrap_or_default();
     let inline: Map = secrets.iter().map(|(group, value)| (group.clone(), inline(value))).collect();
-    Redactor::new(&Scope::new(Map::new(), inline)).redact_value(experiment)
+    Redactor::of_experiment(&Scope::new(Map::new(), inline), experiment).redact_value(experiment)
 }
 
 /// Returns the inline values of a secret; references to variables and Vault are none.

@@ -11,6 +11,9 @@ pub(crate) trait Reporter: Send + Sync {
     /// Shows a line.
     fn show(&self, line: &ConsoleLine);
 
+    /// Shows a warning of the API server, each text once.
+    fn warn_once(&self, warning: &str);
+
     /// Sends a workflow command to the GitHub runner, if there is one.
     fn send_command(&self, command: &str);
 

@@ -15,6 +15,7 @@ use crate::error_code::ErrorCode;
 use crate::experiment::configuration::Variables;
 use crate::experiment::document::Document;
 use crate::experiment::{ControlDeclaration, ProviderKind, document, json, validate, yaml};
+use crate::k8s::WarningHandler;
 use crate::provider::{HttpProvider, KubernetesProvider, ProcessProvider, Providers, ServiceRouter};
 use crate::value::Value;
 
@@ -72,7 +73,9 @@ impl RunContext {
         }
         let environment = Arc::new(environment);
         let connection = &context.connection;
-        let options = connection.function_options(context.is_strict());
+        let mut options = connection.function_options(context.is_strict());
+        let reporter = Arc::clone(&context.reporter);
+        options.flags.warnings = WarningHandler::new(move |warning| reporter.warn_once(warning));
         let kubernetes = Arc::new(KubernetesProvider::new(Arc::clone(&environment), options));
         let (access, aliases) = (connection.service_access, connection.service_aliases.clone());
         let services = ServiceRouter::new(Arc::clone(&kubernetes), access, aliases);

@@ -39,11 +39,14 @@ fn cluster_exception(error: &k8s::Error) -> String {
             let quoted = if *with_body { reason_and_body(answer) } else { api_exception(answer) };
             return format!("{}: {context}{quoted}", class(PythonException::ActivityFailed));
         }
-        E::Connect { .. } | E::Tls { .. } | E::Login { .. } | E::Broken { .. } => {
-            "urllib3.exceptions.MaxRetryError"
-        }
+        E::Connect { .. }
+        | E::Dns { .. }
+        | E::Proxy { .. }
+        | E::Tls { .. }
+        | E::Login { .. }
+        | E::Broken { .. } => "urllib3.exceptions.MaxRetryError",
         E::Timeout { .. } => "urllib3.exceptions.ReadTimeoutError",
-        E::InvalidAnswer(_) | E::InvalidRequest(_) => class(PythonException::ValueError),
+        E::InvalidAnswer { .. } | E::InvalidRequest(_) => class(PythonException::ValueError),
         E::Config(_) => "kubernetes.config.config_exception.ConfigException",
         E::InvalidName { .. } | E::UnknownKind { .. } | E::Interrupted | E::Service(_) => {
             class(PythonException::ActivityFailed)

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use super::duration::parse_duration;
 use super::parse::{integer_in, parse_key_value};
 use crate::app::ConnectionOptions;
-use crate::k8s::ConnectionFlags;
 use crate::k8s::service::ServiceAlias;
+use crate::k8s::{ConnectionFlags, WarningHandler};
 use crate::provider::ServiceAccess;
 
 /// Flags of the cluster connection.
@@ -103,7 +103,7 @@ pub(super) enum ServiceAccessArg {
 
 impl ConnectionArgs {
     pub(super) fn kubeconfig(&self) -> Option<&Path> {
-        self.kubeconfig.as_deref()
+        self.kubeconfig.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Converts the flags.
@@ -129,6 +129,7 @@ impl ConnectionArgs {
                 client_key: self.client_key,
                 guard: None,
                 unattended: false,
+                warnings: WarningHandler::default(),
             },
             allow_all: self.allow_all,
             service_access: match self.service_access {

@@ -3,6 +3,7 @@
 mod live_progress;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub(super) struct Terminal {
     results_overheard: bool,
     /// Whether a result was written to standard output.
     has_result: Arc<AtomicBool>,
+    /// The warnings that were shown once.
+    warned: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Terminal {
@@ -87,6 +90,7 @@ impl Terminal {
             overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             results_overheard: false,
             has_result: Arc::default(),
+            warned: Arc::default(),
         }
     }
 
@@ -113,6 +117,7 @@ impl Terminal {
             overheard: self.overheard,
             results_overheard: self.results_overheard,
             has_result: Arc::clone(&self.has_result),
+            warned: Arc::clone(&self.warned),
         }
     }
 
@@ -202,6 +207,13 @@ impl Terminal {
 impl Reporter for Terminal {
     fn show(&self, line: &ConsoleLine) {
         self.say(line);
+    }
+
+    fn warn_once(&self, warning: &str) {
+        if self.warned.lock().insert(warning.to_owned()) {
+            let message = format!("the API server warns: {warning}");
+            self.say(&ConsoleLine::note(LineLevel::Warning, message));
+        }
     }
 
     fn send_command(&self, command: &str) {

@@ -164,7 +164,7 @@ impl VaultClient {
     async fn read(&self, path: &str) -> Result<Option<Json>, VaultError> {
         let infix = if self.version_1 { "" } else { "data/" };
         let url = format!("{}/v1/{}/{infix}{}", self.address, self.mount, path.trim_start_matches('/'));
-        let request = self.client.get(url).header("X-Vault-Token", self.token.clone());
+        let request = self.client.get(url).header("X-Vault-Token", self.token.trim());
         let answer = self.send(request, path).await?;
         let payload = if self.version_1 { "/data" } else { "/data/data" };
         Ok(answer.and_then(|answer| answer.pointer(payload).cloned()).filter(|payload| !payload.is_null()))

@@ -76,7 +76,8 @@ pub async fn configure(
             continue;
         }
         dynamic = true;
-        let redactor = if plain { Redactor::default() } else { Redactor::new(&scope) };
+        let redactor =
+            if plain { Redactor::default() } else { Redactor::of_experiment(&scope, &experiment.document) };
         match resolve_dynamic(&name, &entry, &scope, providers, bus, &redactor).await {
             Some(value) => scope.define(name, value),
             None => failed.push(name),

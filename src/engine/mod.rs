@@ -157,7 +157,11 @@ impl Engine {
         providers: Providers,
         bus: Arc<EventBus>,
     ) -> Arc<Self> {
-        let redactor = if options.plain { Redactor::default() } else { Redactor::new(&scope) };
+        let redactor = if options.plain {
+            Redactor::default()
+        } else {
+            Redactor::of_experiment(&scope, &experiment.document)
+        };
         let board = Arc::new(InterruptLog::default());
         Arc::new_cyclic(|engine| {
             let controls = Controls::new(&experiment, &options.controls, engine);

@@ -5,6 +5,7 @@
 
 mod connection_count;
 mod error;
+mod proxy;
 mod verifier;
 
 use std::path::Path;
@@ -13,14 +14,15 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use rustls::client::Resumption;
-use rustls::client::danger::ServerCertVerifier;
 use url::Url;
 
 use crate::experiment::resolve::Verification;
+use crate::substitution::mask_userinfo;
 
 pub use connection_count::ConnectionCount;
 pub use error::{BoxError, Error};
-use verifier::{LazyVerifier, TrustedCertificates};
+pub use proxy::{InvalidProxy, ProxyAddress, proxy_for};
+pub use verifier::{TrustedCertificates, parse_certificates, server_verifier};
 
 pub const USER_AGENT: &str = concat!("kubectl-chaos/", env!("CARGO_PKG_VERSION"));
 /// Limit for redirects.
@@ -74,24 +76,18 @@ pub fn build(verification: &Verification, options: ClientOptions) -> Result<reqw
 
 /// Checks that a file contains certificates.
 pub fn check_bundle(path: &str) -> Result<(), Error> {
-    verifier::roots(Path::new(path)).map(drop)
+    verifier::read_certificates(Path::new(path)).map(drop)
 }
 
 /// Creates the TLS configuration. Certificates are read once a server presents one.
 fn tls(verification: &Verification) -> Result<rustls::ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match verification {
-        Verification::None => Arc::new(verifier::NoVerification::new(&provider)),
-        Verification::Full => {
-            Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::Machine))
-        }
-        Verification::File(path) if !Path::new(path).exists() => {
-            return Err(Error::MissingFile(path.into()));
-        }
-        Verification::File(path) => {
-            Arc::new(LazyVerifier::new(Arc::clone(&provider), TrustedCertificates::File(path.into())))
-        }
+    let trusted = match verification {
+        Verification::None => TrustedCertificates::Any,
+        Verification::Full => TrustedCertificates::Machine,
+        Verification::File(path) => TrustedCertificates::File(path.into()),
     };
+    let verifier = server_verifier(trusted)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
@@ -135,7 +131,7 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Removes user and password from an address.
+/// Removes user and password from an address. In a text that is not an address they are masked.
 pub fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
@@ -143,7 +139,8 @@ pub fn shown(address: &str) -> String {
             let _ = url.set_password(None);
             url.to_string()
         }
-        _ => address.to_owned(),
+        Ok(_) => address.to_owned(),
+        Err(_) => mask_userinfo(address).into_owned(),
     }
 }
 
@@ -158,5 +155,6 @@ mod tests {
         for other in ["http://h", "experiment.json", "-", "C:\\x"] {
             assert_eq!(shown(other), other);
         }
+        assert_eq!(shown("http://me:pw@h:port/"), "http://***@h:port/");
     }
 }

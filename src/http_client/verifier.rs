@@ -1,72 +1,212 @@
 //! Certificate verifiers.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
+use parking_lot::RwLock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use crate::error_code::message_chain;
 
-/// Source of trusted certificates.
-#[derive(Debug)]
-pub(super) enum TrustedCertificates {
+/// Certificates that a client trusts.
+#[derive(Clone, Debug)]
+pub enum TrustedCertificates {
+    /// Those of the machine.
     Machine,
     File(PathBuf),
+    /// Certificates that were read already.
+    Given(Vec<CertificateDer<'static>>),
+    /// Any: certificates are not verified.
+    Any,
 }
 
-/// Verifier that reads the trusted certificates once a server presents one.
+/// Creates the verifier of a client. A missing file is an error; other files are read once a server presents a
+/// certificate.
+pub fn server_verifier(trusted: TrustedCertificates) -> Result<Arc<dyn ServerCertVerifier>, super::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    match trusted {
+        TrustedCertificates::Any => Ok(Arc::new(NoVerification::new(&provider))),
+        TrustedCertificates::File(path) if !path.exists() => Err(super::Error::MissingFile(path)),
+        trusted => Ok(Arc::new(LazyVerifier { provider, trusted, read: RwLock::new(None) })),
+    }
+}
+
+/// Certificates of the machine, where a file or a directory holds them.
 ///
-/// Most requests are plain HTTP, and reading takes longer than a request.
+/// Elsewhere the system verifies certificates itself, also those that a user trusts one by one.
+fn machine_certificates() -> Vec<CertificateDer<'static>> {
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    return rustls_native_certs::load_native_certs().certs;
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    Vec::new()
+}
+
+/// Verifier that reads the trusted certificates once a server presents one, and again after a failure.
+///
+/// Most requests are plain HTTP, and reading takes longer than a request. The file of a Pod's service account is
+/// replaced when the certificate authority of the cluster changes.
 #[derive(Debug)]
-pub(super) struct LazyVerifier {
+struct LazyVerifier {
     provider: Arc<CryptoProvider>,
     trusted: TrustedCertificates,
-    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
+    read: RwLock<Option<Arc<ReadVerifier>>>,
+}
+
+/// Verifier with the certificates that it trusts.
+#[derive(Debug)]
+struct ReadVerifier {
+    /// Empty for the verifier of the machine, which reads them itself.
+    certificates: Vec<CertificateDer<'static>>,
+    chain: Arc<dyn ServerCertVerifier>,
 }
 
 impl LazyVerifier {
-    pub(super) fn new(provider: Arc<CryptoProvider>, trusted: TrustedCertificates) -> Self {
-        Self { provider, trusted, verifier: OnceLock::new() }
+    fn current(&self) -> Result<Arc<ReadVerifier>, Error> {
+        if let Some(read) = self.read.read().as_ref() {
+            return Ok(Arc::clone(read));
+        }
+        let read = Arc::new(self.read_now()?);
+        *self.read.write() = Some(Arc::clone(&read));
+        Ok(read)
     }
 
-    fn verifier(&self) -> Result<&dyn ServerCertVerifier, Error> {
-        let made = self.verifier.get_or_init(|| self.read());
-        made.as_ref().map(AsRef::as_ref).map_err(Clone::clone)
-    }
-
-    fn read(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    fn read_now(&self) -> Result<ReadVerifier, Error> {
         let provider = Arc::clone(&self.provider);
-        match &self.trusted {
-            TrustedCertificates::Machine => Ok(Arc::new(Verifier::new(provider)?)),
-            TrustedCertificates::File(path) => {
-                let roots = Arc::new(roots(path).map_err(|error| Error::General(message_chain(&error)))?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-                Ok(verifier.map_err(|error| Error::General(error.to_string()))?)
+        let certificates = match &self.trusted {
+            TrustedCertificates::Machine | TrustedCertificates::Any => {
+                let chain = Arc::new(Verifier::new(provider)?);
+                return Ok(ReadVerifier { certificates: Vec::new(), chain });
             }
+            TrustedCertificates::File(path) => {
+                read_certificates(path).map_err(|error| Error::General(message_chain(&error)))?
+            }
+            TrustedCertificates::Given(certificates) => certificates.clone(),
+        };
+        let roots = Arc::new(roots(&certificates)?);
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+        let chain = chain.map_err(|error| Error::General(error.to_string()))?;
+        Ok(ReadVerifier { certificates, chain })
+    }
+
+    /// Reads a file again; `None` if its certificates are the same.
+    fn read_changed(&self, before: &ReadVerifier) -> Option<Arc<ReadVerifier>> {
+        if !matches!(self.trusted, TrustedCertificates::File(_)) {
+            return None;
+        }
+        let read = self.read_now().ok().filter(|read| read.certificates != before.certificates)?;
+        let read = Arc::new(read);
+        *self.read.write() = Some(Arc::clone(&read));
+        Some(read)
+    }
+
+    fn verify(
+        &self,
+        read: &ReadVerifier,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = read.chain.verify_server_cert(end_entity, intermediates, server_name, &[], now);
+        let Err(error) = verified else { return verified };
+        let Some(obstacle) = ChainObstacle::of(&error) else { return Err(error) };
+        let is_trusted = match self.trusted {
+            TrustedCertificates::Machine => machine_certificates().contains(end_entity),
+            _ => read.certificates.contains(end_entity),
+        };
+        match obstacle {
+            // the certificate of an untrusted authority has no issuer that is trusted
+            _ if !is_trusted => return Err(CertificateError::UnknownIssuer.into()),
+            ChainObstacle::IsAuthority if !serves(end_entity) => {
+                return Err(CertificateError::InvalidPurpose.into());
+            }
+            ChainObstacle::IsAuthority | ChainObstacle::UnknownIssuer => {}
+        }
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
+/// Reason why no chain leads to a certificate that may be trusted itself.
+///
+/// Go and OpenSSL accept a server certificate that is itself among the trusted ones, even if it is a certificate
+/// authority or its issuer is unknown. The validity period was checked before each of these errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChainObstacle {
+    UnknownIssuer,
+    /// The certificate is that of an authority, which ends the check before its purposes.
+    IsAuthority,
+}
+
+impl ChainObstacle {
+    fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(Self::UnknownIssuer),
+            Error::InvalidCertificate(CertificateError::Other(other)) => {
+                let is_authority = other.0.downcast_ref::<webpki::Error>();
+                matches!(is_authority, Some(webpki::Error::CaUsedAsEndEntity)).then_some(Self::IsAuthority)
+            }
+            _ => None,
         }
     }
 }
 
-/// Reads the certificates of a file.
-pub(super) fn roots(path: &Path) -> Result<RootCertStore, super::Error> {
-    let invalid = |source: Box<dyn std::error::Error + Send + Sync>| super::Error::InvalidFile {
-        path: path.to_owned(),
-        source,
+/// Whether a certificate may be used by a server: its extended key usage is absent, or includes it (RFC 5280,
+/// section 4.2.1.12).
+fn serves(certificate: &[u8]) -> bool {
+    // the object identifiers, with their DER headers
+    const EXTENSION: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x25];
+    const SERVER: [u8; 10] = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+    const ANY: [u8; 6] = [0x06, 0x04, 0x55, 0x1d, 0x25, 0x00];
+    let Some(at) = certificate.windows(EXTENSION.len()).position(|bytes| bytes == EXTENSION) else {
+        return true;
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| invalid(error.into()))? {
-        let certificate = certificate.map_err(|error| invalid(error.into()))?;
-        roots.add(certificate).map_err(|error| invalid(error.into()))?;
+    let mut rest = &certificate[at + EXTENSION.len()..];
+    // the mark of a critical extension
+    rest = rest.strip_prefix(&[0x01, 0x01, 0xff]).unwrap_or(rest);
+    // lists of purposes are shorter than 128 bytes, which is the short form of a length
+    let [0x04, length, purposes @ ..] = rest else { return false };
+    let purposes = purposes.get(..usize::from(*length)).unwrap_or_default();
+    let has = |purpose: &[u8]| purposes.windows(purpose.len()).any(|bytes| bytes == purpose);
+    has(&SERVER) || has(&ANY)
+}
+
+/// Reads the certificates of a file.
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, super::Error> {
+    let text = std::fs::read(path)
+        .map_err(|source| super::Error::InvalidFile { path: path.to_owned(), source: source.into() })?;
+    match parse_certificates(&text) {
+        Ok(found) if found.is_empty() => Err(super::Error::NoCertificates(path.to_owned())),
+        Ok(found) => Ok(found),
+        Err(source) => Err(super::Error::InvalidFile { path: path.to_owned(), source }),
     }
-    if roots.is_empty() { Err(super::Error::NoCertificates(path.to_owned())) } else { Ok(roots) }
+}
+
+/// Parses the certificates of a PEM text, and ignores its other sections.
+pub fn parse_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, super::BoxError> {
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate?;
+        roots(std::slice::from_ref(&certificate))?;
+        found.push(certificate);
+    }
+    Ok(found)
+}
+
+/// Returns the certificates as anchors of chains.
+fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    certificates.iter().try_for_each(|certificate| roots.add(certificate.clone()))?;
+    Ok(roots)
 }
 
 impl ServerCertVerifier for LazyVerifier {
@@ -75,10 +215,15 @@ impl ServerCertVerifier for LazyVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let read = self.current()?;
+        let verified = self.verify(&read, end_entity, intermediates, server_name, now);
+        match verified.is_err().then(|| self.read_changed(&read)).flatten() {
+            Some(changed) => self.verify(&changed, end_entity, intermediates, server_name, now),
+            None => verified,
+        }
     }
 
     fn verify_tls12_signature(
@@ -87,7 +232,7 @@ impl ServerCertVerifier for LazyVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier()?.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -96,7 +241,7 @@ impl ServerCertVerifier for LazyVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier()?.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -106,12 +251,12 @@ impl ServerCertVerifier for LazyVerifier {
 
 /// Verifier for `verify_tls: false`: accepts any certificate whose key the server holds.
 #[derive(Debug)]
-pub(super) struct NoVerification {
+struct NoVerification {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl NoVerification {
-    pub(super) fn new(provider: &CryptoProvider) -> Self {
+    fn new(provider: &CryptoProvider) -> Self {
         Self { algorithms: provider.signature_verification_algorithms }
     }
 }

@@ -1,5 +1,7 @@
 //! API server client: requests with a deadline, paged lists, watches.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
@@ -10,8 +12,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::error::{ApiError, Endpoint, Error};
-use super::resource::{NAMESPACES, Resource};
+use super::error::{ApiError, Cause, Endpoint, Error};
+use super::login::Login;
+use super::resource::{NAMESPACES, NETWORK_CHAOS, Resource};
+use super::secrets::ConnectionSecrets;
+use super::transport::ApiTransport;
 
 /// Page size of lists.
 const PAGE: usize = 500;
@@ -25,9 +30,16 @@ const METADATA_ONLY: &str =
 const METADATA_OF_ONE: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
+/// Version of a server that does not tell it.
+const UNKNOWN_VERSION: &str = "unknown";
+
 /// Authenticated API server client.
 pub struct ClusterClient {
     client: kube::Client,
+    login: Arc<Login>,
+    secrets: Arc<ConnectionSecrets>,
+    /// Whether the server has no `EndpointSlices`, or does not allow to list them.
+    without_slices: AtomicBool,
     pub address: String,
     /// Where the connection is configured: a file and a context, or the environment.
     pub source: String,
@@ -266,17 +278,28 @@ struct PageMetadata {
 
 impl ClusterClient {
     /// Creates a client.
-    pub(super) fn new(client: kube::Client, found: ConnectionInfo, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(
+        transport: ApiTransport,
+        login: Arc<Login>,
+        secrets: Arc<ConnectionSecrets>,
+        found: ConnectionInfo,
+        timeout: Option<Duration>,
+    ) -> Self {
         let ConnectionInfo { address, source, context, namespace, inside } = found;
-        Self { client, address, source, context, namespace, inside, timeout }
+        let client = kube::Client::new(transport, namespace.clone());
+        let without_slices = AtomicBool::new(false);
+        Self { client, login, secrets, without_slices, address, source, context, namespace, inside, timeout }
     }
 
-    /// Reads the version of the API server.
+    /// Reads the version of the API server; `unknown` without the permission, which no function needs.
     pub async fn version(&self) -> Result<String, Error> {
         let call =
             ApiRequest { path: Some("/version"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
-        let version = self.json(&call).await?;
-        Ok(version["gitVersion"].as_str().unwrap_or("unknown").to_owned())
+        match self.json(&call).await {
+            Ok(version) => Ok(version["gitVersion"].as_str().unwrap_or(UNKNOWN_VERSION).to_owned()),
+            Err(failure) if failure.status() == Some(403) => Ok(UNKNOWN_VERSION.to_owned()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Reads the UID of the cluster: that of `kube-system`; `None` without permission.
@@ -306,8 +329,9 @@ impl ClusterClient {
         self.in_time(self.send_patiently(call)).await
     }
 
-    /// Limits a request to the request timeout.
+    /// Limits a request to the request timeout. A login before it has its own limit.
     pub async fn in_time<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.login.authorization().await.map_err(|source| Error::login(self.endpoint(), source))?;
         match self.timeout {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request)
@@ -340,7 +364,7 @@ impl ClusterClient {
                 Some(wait) if busy && call.repeatable && tries < TRIES => {
                     tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
                 }
-                _ => return Err(refused(call, status, &body)),
+                _ => return Err(self.refused(call, status, &body)),
             }
         }
     }
@@ -348,7 +372,7 @@ impl ClusterClient {
     /// Sends a request, and parses the answer as JSON.
     pub async fn json(&self, call: &ApiRequest) -> Result<Json, Error> {
         let body = self.send(call).await?;
-        parse(&body)
+        self.parse(&body)
     }
 
     /// Lists the selected objects of a kind, page by page.
@@ -378,7 +402,7 @@ impl ClusterClient {
                 }
                 answer => answer?,
             };
-            let page: Page<T> = parse(&body)?;
+            let page: Page<T> = self.parse(&body)?;
             items.extend(page.items.into_iter().flatten());
             match page.metadata.next.filter(|next| !next.is_empty()) {
                 None => return Ok(items),
@@ -432,7 +456,7 @@ impl ClusterClient {
         let mut body = response.into_body();
         if !status.is_success() {
             let body = body.collect().await.map_err(|error| self.transport_error(error))?;
-            return Err(refused(call, status, &body.to_bytes()));
+            return Err(self.refused(call, status, &body.to_bytes()));
         }
         let mut pending = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -442,7 +466,7 @@ impl ClusterClient {
             pending.extend_from_slice(&data);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = pending.drain(..=end).collect();
-                let event: Json = parse(&line)?;
+                let event: Json = self.parse(&line)?;
                 if event["type"] == "ERROR" {
                     let is_timeout = event["object"]["code"] == StatusCode::GATEWAY_TIMEOUT.as_u16();
                     return Ok(if is_timeout { WatchEnd::CacheBehind } else { WatchEnd::Ended });
@@ -468,7 +492,7 @@ impl ClusterClient {
             kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
             other => other.to_string(),
         };
-        let body = format!("Handshake status {code}: {message}");
+        let body = self.secrets.mask(&format!("Handshake status {code}: {message}"));
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
     }
 
@@ -476,8 +500,67 @@ impl ClusterClient {
         Endpoint { address: self.address.clone(), origin: self.source.clone() }
     }
 
+    /// Returns the error of the transport, which classified it already.
     fn transport_error(&self, error: kube::Error) -> Error {
-        Error::transport(self.endpoint(), error)
+        let error = match error {
+            kube::Error::Service(boxed) => match boxed.downcast::<Error>() {
+                Ok(error) => return *error,
+                Err(other) => kube::Error::Service(other),
+            },
+            other => other,
+        };
+        Error::Broken { endpoint: self.endpoint(), source: Cause::new(&error, &self.secrets) }
+    }
+
+    fn refused(&self, call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
+        let text = String::from_utf8_lossy(body);
+        let body = match status {
+            StatusCode::NOT_FOUND if call.path.is_none() => explain_missing(&call.resource, &text),
+            _ => None,
+        };
+        let body = body.unwrap_or_else(|| self.secrets.mask(&text));
+        let namespace = call.namespace.as_deref();
+        refused_as(call.verb, call.resource.clone(), namespace, status.as_u16(), body.as_bytes())
+    }
+
+    /// Parses an answer as JSON.
+    pub(super) fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(body)
+            .map_err(|_| Error::InvalidAnswer { endpoint: self.endpoint(), found: describe_answer(body) })
+    }
+
+    /// Whether `EndpointSlices` were not found before.
+    pub(super) fn is_without_slices(&self) -> bool {
+        self.without_slices.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the server has no `EndpointSlices`.
+    pub(super) fn mark_without_slices(&self) {
+        self.without_slices.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Returns the body for a resource that the server does not have; `None` if an object is missing.
+///
+/// The API server answers with an object of kind `Status` where it knows the resource, and with a plain text elsewhere.
+fn explain_missing(resource: &Resource, body: &str) -> Option<String> {
+    if serde_json::from_str::<Json>(body).is_ok() {
+        return None;
+    }
+    let missing = format!("the API server has no {} in {}", resource.plural, resource.api_version());
+    Some(match resource.group == NETWORK_CHAOS.group {
+        true => format!("Chaos Mesh is not installed in the cluster: {missing}"),
+        false => missing,
+    })
+}
+
+/// Describes an answer that is not the expected JSON.
+fn describe_answer(body: &[u8]) -> &'static str {
+    match body.trim_ascii_start() {
+        [] => "an empty answer",
+        [b'<', ..] => "an HTML page",
+        [b'{' | b'[', ..] => "other JSON",
+        _ => "another text",
     }
 }
 
@@ -491,10 +574,6 @@ enum WatchEnd<T> {
     /// Kubernetes 1.31 and later answer so to a watch without a version if etcd reports no progress (before 3.4.25
     /// and 3.5.8).
     CacheBehind,
-}
-
-fn refused(call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
-    refused_as(call.verb, call.resource.clone(), call.namespace.as_deref(), status.as_u16(), body)
 }
 
 /// Creates the error of an answer of the API server.
@@ -514,6 +593,27 @@ pub(super) fn refused_as(
     }))
 }
 
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(Error::InvalidAnswer)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_kind_is_told_from_missing_object() {
+        let page = "404 page not found\n";
+        let mesh = "Chaos Mesh is not installed in the cluster: the API server has no networkchaos in \
+                    chaos-mesh.org/v1alpha1";
+        assert_eq!(explain_missing(&NETWORK_CHAOS, page).as_deref(), Some(mesh));
+        let other = Resource { group: "example.org".into(), ..NETWORK_CHAOS };
+        let expected = "the API server has no networkchaos in example.org/v1alpha1";
+        assert_eq!(explain_missing(&other, page).as_deref(), Some(expected));
+        assert_eq!(explain_missing(&NETWORK_CHAOS, r#"{"kind": "Status", "code": 404}"#), None);
+    }
+
+    #[test]
+    fn answers_that_are_not_json_are_described() {
+        assert_eq!(describe_answer(b" <html>"), "an HTML page");
+        assert_eq!(describe_answer(b""), "an empty answer");
+        assert_eq!(describe_answer(b"{}"), "other JSON");
+        assert_eq!(describe_answer(b"sign in"), "another text");
+    }
 }

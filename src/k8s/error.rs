@@ -2,27 +2,29 @@
 
 mod config;
 mod dial;
+mod login;
 mod service;
+mod settings;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use hyper_util::client::legacy::Error as HttpError;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
-use kube::client::AuthError;
 use serde_json::Value as Json;
 
 use super::resource::Resource;
+use super::secrets::ConnectionSecrets;
+use super::transport::ConnectError;
 use crate::error_code::{Coded, ErrorCode, message_chain};
-use crate::http_client::{causes, describe, is_dns_error};
+use crate::http_client::{causes, describe};
 
 pub(super) use config::RefusedCluster;
-pub use config::{ConfigError, RefusedContext};
+pub use config::{ConfigError, KubeconfigError, RefusedContext};
 pub use dial::{DialError, DialErrorKind};
+pub use login::LoginError;
 pub use service::ServiceError;
+pub use settings::SettingsProblem;
 
 /// Error of the Kubernetes client.
 #[derive(Debug, thiserror::Error)]
@@ -43,20 +45,34 @@ pub enum Error {
     /// No connection was made, so nothing was sent.
     #[error("cannot reach {endpoint}")]
     Connect { endpoint: Endpoint, source: Cause },
+    /// The host of the API server cannot be resolved, so nothing was sent.
+    #[error("cannot resolve the host of {endpoint}")]
+    Dns { endpoint: Endpoint, source: Cause },
+    /// The proxy failed, so nothing was sent.
+    #[error("cannot reach {endpoint} by the proxy {proxy} ({setting})")]
+    Proxy {
+        endpoint: Endpoint,
+        /// The address of the proxy, without credentials.
+        proxy: String,
+        /// The variable or the field that names the proxy.
+        setting: &'static str,
+        source: Cause,
+    },
     /// The TLS handshake failed, so nothing was sent.
     #[error("cannot verify the certificate of {endpoint}")]
     Tls { endpoint: Endpoint, source: Cause },
     /// The credentials could not be obtained, so nothing was sent.
     #[error("cannot log in to {endpoint}")]
-    Login { endpoint: Endpoint, source: Cause },
+    Login { endpoint: Endpoint, source: Box<LoginError> },
     /// The connection failed after the request may have been sent.
     #[error("lost the connection to {endpoint}")]
     Broken { endpoint: Endpoint, source: Cause },
     /// The request was sent, and no answer came in time.
     #[error("{} did not answer within {} seconds ({})", endpoint.address, limit.as_secs_f64(), endpoint.origin)]
     Timeout { endpoint: Endpoint, limit: Duration },
-    #[error("invalid answer of the API server")]
-    InvalidAnswer(#[source] serde_json::Error),
+    /// Something else than an API server answered, such as a login page.
+    #[error("{endpoint} did not answer as an API server: expected JSON, not {found}")]
+    InvalidAnswer { endpoint: Endpoint, found: &'static str },
     #[error("invalid request")]
     InvalidRequest(#[source] http::Error),
     /// A name that would address the whole collection, or another path.
@@ -86,21 +102,21 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Cause of another library, shown with all its own causes.
+/// Text of another library, with all its causes. Credentials of the connection are masked in it.
 ///
-/// Their messages repeat those of their sources, so the chain is flattened here.
+/// Its messages repeat those of their sources, so the chain is flattened here.
 #[derive(Debug)]
-pub struct Cause(Box<dyn StdError + Send + Sync>);
+pub struct Cause(String);
 
 impl Cause {
-    pub(super) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(error.into())
+    pub(super) fn new(error: &(dyn StdError + 'static), secrets: &ConnectionSecrets) -> Self {
+        Self(secrets.mask(&describe(error)))
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe(self.0.as_ref()))
+        f.write_str(&self.0)
     }
 }
 
@@ -122,23 +138,32 @@ pub struct ApiError {
 
 impl Error {
     /// Classifies an error of the HTTP client by what had happened until then.
-    pub(super) fn transport(endpoint: Endpoint, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        let source = Cause::new(error);
-        let find = |matches: fn(&(dyn StdError + 'static)) -> bool| causes(source.0.as_ref()).any(matches);
-        if find(<dyn std::error::Error + 'static>::is::<AuthError>) {
-            return Self::Login { endpoint, source };
-        }
-        // only these two are certain to come before the request
-        let is_connect = |cause: &(dyn StdError + 'static)| {
-            cause.downcast_ref::<HttpError>().is_some_and(HttpError::is_connect)
+    pub(super) fn transport(
+        endpoint: Endpoint,
+        error: &(dyn StdError + 'static),
+        secrets: &ConnectionSecrets,
+    ) -> Self {
+        // only this error is certain to come before the request
+        let connect = causes(error).find_map(|cause| cause.downcast_ref::<ConnectError>());
+        let Some(connect) = connect else {
+            return Self::Broken { endpoint, source: Cause::new(error, secrets) };
         };
-        if !find(is_connect) && !find(is_proxy_setup) {
-            return Self::Broken { endpoint, source };
+        let cause = |error: &(dyn StdError + 'static)| Cause::new(error, secrets);
+        match connect {
+            ConnectError::Dns(source) => Self::Dns { endpoint, source: cause(source.as_ref()) },
+            ConnectError::Proxy { proxy, origin, source } => {
+                let proxy = proxy.clone();
+                Self::Proxy { endpoint, proxy, setting: origin, source: cause(proxy_cause(source.as_ref())) }
+            }
+            ConnectError::Tls(source) => Self::Tls { endpoint, source: cause(source) },
+            ConnectError::Tcp(source) => Self::Connect { endpoint, source: cause(source.as_ref()) },
+            ConnectError::Timeout(_) => Self::Connect { endpoint, source: cause(connect) },
         }
-        if find(<dyn std::error::Error + 'static>::is::<rustls::Error>) {
-            return Self::Tls { endpoint, source };
-        }
-        Self::Connect { endpoint, source }
+    }
+
+    /// Creates the error of a login.
+    pub(super) fn login(endpoint: Endpoint, source: LoginError) -> Self {
+        Self::Login { endpoint, source: Box::new(source) }
     }
 
     /// Whether the server may have carried out the request: it was sent, and no answer came.
@@ -150,14 +175,7 @@ impl Error {
     ///
     /// Such a failure says nothing about the cluster.
     pub fn tool_failure(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Login { .. } => Some(ErrorCode::ClientLogin),
-            Self::Connect { source, .. } if causes(source.0.as_ref()).any(is_proxy_failure) => {
-                Some(ErrorCode::ClientProxy)
-            }
-            Self::Connect { source, .. } if is_dns_error(source.0.as_ref()) => Some(ErrorCode::ClientDns),
-            _ => None,
-        }
+        Some(self.code()).filter(|code| code.is_of_client())
     }
 
     /// Returns the error status of the API server, if it answered with one.
@@ -186,19 +204,12 @@ impl Error {
     }
 }
 
-/// Whether a proxy could not be used: it is unreachable, refused the tunnel, or its settings are wrong.
-fn is_proxy_failure(cause: &(dyn StdError + 'static)) -> bool {
-    // the connectors do not export their error types
-    type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<http::Uri>>::Error;
-    type SocksError = <SocksV5<HttpConnector> as tower_service::Service<http::Uri>>::Error;
-    cause.is::<TunnelError>() || cause.is::<SocksError>() || is_proxy_setup(cause)
-}
-
-/// Whether the client refused its own proxy settings.
-fn is_proxy_setup(cause: &(dyn StdError + 'static)) -> bool {
-    use kube::Error::{ProxyProtocolDisabled, ProxyProtocolUnsupported};
-    let known = cause.downcast_ref::<kube::Error>();
-    matches!(known, Some(ProxyProtocolDisabled { .. } | ProxyProtocolUnsupported { .. }))
+/// Returns the cause of a failed connection to a proxy, without the words about the phase.
+fn proxy_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    match error.downcast_ref::<ConnectError>() {
+        Some(ConnectError::Dns(source) | ConnectError::Tcp(source)) => source.as_ref(),
+        _ => error,
+    }
 }
 
 impl Coded for Error {
@@ -213,9 +224,11 @@ impl Coded for Error {
             },
             Self::Connect { .. } | Self::Broken { .. } => ErrorCode::ClusterUnreachable,
             Self::Tls { .. } => ErrorCode::ClusterTls,
-            Self::Login { .. } => ErrorCode::ClusterLogin,
+            Self::Dns { .. } => ErrorCode::ClientDns,
+            Self::Proxy { .. } => ErrorCode::ClientProxy,
+            Self::Login { .. } => ErrorCode::ClientLogin,
             Self::Timeout { .. } => ErrorCode::ClusterTimeout,
-            Self::InvalidAnswer(_) | Self::InvalidRequest(_) | Self::InvalidName { .. } => {
+            Self::InvalidAnswer { .. } | Self::InvalidRequest(_) | Self::InvalidName { .. } => {
                 ErrorCode::ClusterApi
             }
             Self::UnknownKind { .. } => ErrorCode::ClusterNotFound,
@@ -230,6 +243,20 @@ impl Coded for Error {
             Self::Api(answer) | Self::Rejected { answer, .. } => answer.hint(),
             Self::Config(error) => error.hint(),
             Self::Service(error) => error.hint(),
+            Self::Login { source, .. } => source.hint(),
+            Self::Dns { .. } => {
+                Some("check the address of the server in the kubeconfig, and the VPN".to_owned())
+            }
+            Self::Proxy { setting, .. } => Some(match *setting {
+                "proxy-url" => "check the proxy-url of the cluster in the kubeconfig".to_owned(),
+                variable => {
+                    format!("check the proxy in {variable}, or add the host of the API server to NO_PROXY")
+                }
+            }),
+            Self::InvalidAnswer { .. } => Some(
+                "check the address of the server in the kubeconfig; a login page may be in between"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -298,14 +325,27 @@ mod tests {
 
     #[test]
     fn only_errors_after_sending_are_ambiguous() {
-        let broken = Error::transport(endpoint(), std::io::Error::other("reset"));
+        let secrets = ConnectionSecrets::default();
+        secrets.add(["s3cret".to_owned()]);
+        let classify = |error: &(dyn StdError + 'static)| Error::transport(endpoint(), error, &secrets);
+        let broken = classify(&std::io::Error::other("reset of s3cret"));
         assert!(broken.is_ambiguous() && matches!(broken, Error::Broken { .. }));
+        assert_eq!(message_chain(&broken).rsplit_once(": ").unwrap().1, "reset of ***");
         assert!(Error::Timeout { endpoint: endpoint(), limit: Duration::from_secs(1) }.is_ambiguous());
-        let login = kube::Error::Auth(AuthError::ExecPluginFailed);
-        let login = Error::transport(endpoint(), login);
-        assert!(!login.is_ambiguous() && login.code() == ErrorCode::ClusterLogin, "{login:?}");
+        let login = Error::login(endpoint(), LoginError::InvalidToken);
+        assert!(!login.is_ambiguous() && login.code() == ErrorCode::ClientLogin, "{login:?}");
+        let check = |error: ConnectError, code: ErrorCode| {
+            let error = classify(&std::io::Error::other(error));
+            assert!(!error.is_ambiguous() && error.code() == code, "{error:?}");
+        };
+        check(ConnectError::Dns("no".into()), ErrorCode::ClientDns);
+        let (proxy, origin) = ("http://p".to_owned(), "HTTPS_PROXY");
+        check(ConnectError::Proxy { proxy, origin, source: "no".into() }, ErrorCode::ClientProxy);
+        check(ConnectError::Tcp("no".into()), ErrorCode::ClusterUnreachable);
+        check(ConnectError::Timeout(Duration::from_secs(1)), ErrorCode::ClusterUnreachable);
+        check(ConnectError::Tls(std::io::Error::other("no")), ErrorCode::ClusterTls);
         // a text that names a phase decides nothing
-        let disguised = Error::transport(endpoint(), std::io::Error::other("client error (Connect)"));
+        let disguised = classify(&std::io::Error::other("client error (Connect)"));
         assert!(disguised.is_ambiguous());
         assert!(!Error::Interrupted.is_ambiguous());
     }

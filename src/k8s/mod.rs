@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!  connection   kubeconfig files, a Pod's service account, environment, flags  ─► ClusterClient
+//!  login        tokens, passwords, certificates, login programs                ─► headers
+//!  transport    address, login, proxy, TLS                                     ─► connections
 //!  client       requests with deadlines, pages, watches                        ─► Error
 //!  discovery    the resources of a server: plural, scope, verbs
 //!  mutation     changes as data: apply, confirm                                nothing else changes a cluster
@@ -15,22 +17,29 @@ mod client;
 mod connection;
 mod discovery;
 mod error;
+mod login;
 mod metadata;
 mod mutation;
 pub mod rbac;
 mod resource;
+mod secrets;
 pub mod service;
+mod transport;
+mod warnings;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
+    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, Place, connect, kubeconfigs,
+    permitted,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{
-    ApiError, ConfigError, DialError, DialErrorKind, Endpoint, Error, RefusedContext, ServiceError,
+    ApiError, ConfigError, DialError, DialErrorKind, Endpoint, Error, KubeconfigError, LoginError,
+    RefusedContext, ServiceError, SettingsProblem,
 };
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{
     AppliedMutation, ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,
 };
 pub use resource::*;
+pub use warnings::WarningHandler;

@@ -10,10 +10,11 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
 
-use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat, parse};
+use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 use super::error::Error;
 use super::metadata::{Metadata, PartialObject};
-use super::resource::{ENDPOINTS, PODS, Resource};
+use super::resource::{PODS, Resource};
+use super::service::serving_pods;
 use crate::mutation::{ActivityProgress, EffectState, ProgressCallback, StopToken, Target};
 
 /// Concurrent requests of a plan with more than a few operations.
@@ -301,7 +302,7 @@ impl PlannedMutation {
                 return Ok(AppliedMutation { answer: Json::Null, changed: !self.was_terminating });
             }
             Ok(answer) => {
-                let answer: Json = parse(&answer)?;
+                let answer: Json = cluster.parse(&answer)?;
                 let version = answer.pointer("/metadata/resourceVersion").and_then(Json::as_str);
                 let changed =
                     !self.was_terminating && (version.is_none() || version != self.version.as_deref());
@@ -403,7 +404,7 @@ async fn still_there<'a>(
             }
         }
         if resource == PODS && !leaving.is_empty() {
-            let known = served(cluster, namespace.as_deref()).await?;
+            let known = serving_pods(cluster, namespace.as_deref()).await?;
             if let Some(operation) = here().find(|operation| {
                 leaving.contains(operation.target.uid.as_str()) && known.contains(&operation.target.uid)
             }) {
@@ -412,22 +413,4 @@ async fn still_there<'a>(
         }
     }
     Ok(None)
-}
-
-/// Lists the UIDs of Pods that are endpoints of a Service of the namespace.
-async fn served(cluster: &ClusterClient, namespace: Option<&str>) -> Result<HashSet<String>, Error> {
-    let lists: Vec<Json> = match cluster.list(&ENDPOINTS, namespace, &ObjectSelector::default(), false).await
-    {
-        Ok(lists) => lists,
-        // without the permission only the state of the Pod itself counts
-        Err(failure) if failure.status() == Some(403) => return Ok(HashSet::new()),
-        Err(failure) => return Err(failure),
-    };
-    let uids = lists
-        .iter()
-        .flat_map(|list| list["subsets"].as_array().into_iter().flatten())
-        .flat_map(|subset| subset["addresses"].as_array().into_iter().flatten())
-        .filter_map(|address| address.pointer("/targetRef/uid")?.as_str())
-        .map(str::to_owned);
-    Ok(uids.collect())
 }

@@ -36,6 +36,7 @@ pub const PODS: Resource = core("pods", "Pod");
 pub const NODES: Resource = core("nodes", "Node");
 pub const NAMESPACES: Resource = core("namespaces", "Namespace");
 pub const ENDPOINTS: Resource = core("endpoints", "Endpoints");
+pub const ENDPOINT_SLICES: Resource = known("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
 pub const SERVICES: Resource = core("services", "Service");
 pub const SECRETS: Resource = core("secrets", "Secret");
 pub const SERVICE_ACCOUNTS: Resource = core("serviceaccounts", "ServiceAccount");

@@ -198,7 +198,7 @@ impl Sampling {
         options: SamplingOptions,
     ) -> Result<Self, SamplingError> {
         let (began, at) = (Instant::now(), Timestamp::now());
-        let redactor = Redactor::new(scope);
+        let redactor = Redactor::of_experiment(scope, &experiment.document);
         let probe = |step: &MethodStep| {
             let activity = Arc::clone(step.activity.as_ref().ok()?);
             let kind = activity.provider?;

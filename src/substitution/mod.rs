@@ -4,10 +4,12 @@
 //! the value itself, with its type.
 
 mod redaction;
+mod userinfo;
 
 use crate::value::{Map, Value};
 
 pub use redaction::Redactor;
+pub use userinfo::mask_userinfo;
 
 /// The values of placeholders. It contains resolved secrets, so it has neither `Debug` nor `PartialEq`.
 #[derive(Clone, Default)]

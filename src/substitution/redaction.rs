@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use base64::Engine as _;
+
 use super::Scope;
+use super::userinfo::{find_userinfo, mask_userinfo};
 use crate::value::{Map, Value, json_text};
 
 /// The replacement of a secret.
@@ -15,10 +18,35 @@ const MASK: &str = "***";
 const MIN_PART_LENGTH: usize = 4;
 /// The configuration keys that the Chaos Toolkit treats as secrets.
 const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
+/// The keys of secrets that select a cluster, and whose values are no secrets. Masking `true` would mask half the
+/// journal.
+const PUBLIC_SECRETS: [&str; 6] = [
+    "KUBERNETES_CONTEXT",
+    "KUBERNETES_VERIFY_SSL",
+    "KUBERNETES_API_KEY_PREFIX",
+    "KUBERNETES_CA_CERT_FILE",
+    "KUBERNETES_CERT_FILE",
+    "KUBERNETES_KEY_FILE",
+];
+/// The headers of requests that carry credentials, in lower case.
+const SECRET_HEADERS: [&str; 10] = [
+    "api-key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "private-token",
+    "proxy-authorization",
+    "x-api-key",
+    "x-auth-token",
+    "x-amz-security-token",
+    "x-vault-token",
+];
 
-/// Masks the values of secrets in texts and values.
+/// Masks the values of secrets in texts and values. The default masks nothing.
 #[derive(Clone, Default)]
 pub struct Redactor {
+    /// Whether users and passwords in addresses are masked.
+    addresses: bool,
     /// Longest first: a secret that contains another is masked completely.
     parts: Vec<String>,
     wholes: Vec<String>,
@@ -27,15 +55,26 @@ pub struct Redactor {
 impl Redactor {
     /// Creates a redactor for all secrets of a scope.
     pub fn new(scope: &Scope) -> Self {
-        let mut secrets = Vec::new();
-        collect_secrets(&Value::Map(scope.secrets().clone()), &mut secrets);
-        let configuration = SECRET_CONFIGURATION.iter().filter_map(|key| scope.configuration().get(*key));
-        configuration.for_each(|value| collect_secrets(value, &mut secrets));
+        Self::from_secrets(&scope_secrets(scope))
+    }
+
+    /// Creates a redactor for all secrets of a scope, and for the credentials that an experiment contains in clear: in
+    /// addresses, and in headers of requests.
+    pub fn of_experiment(scope: &Scope, document: &Value) -> Self {
+        let mut secrets = scope_secrets(scope);
+        collect_credentials(document, &mut secrets);
+        Self::from_secrets(&secrets)
+    }
+
+    /// Creates a redactor for these texts.
+    pub fn of_texts(texts: impl IntoIterator<Item = String>) -> Self {
+        let trimmed = texts.into_iter().map(|text| text.trim().to_owned());
+        let secrets: Vec<String> = trimmed.filter(|text| !text.is_empty()).collect();
         Self::from_secrets(&secrets)
     }
 
     fn from_secrets(secrets: &[String]) -> Self {
-        let mut redactor = Self::default();
+        let mut redactor = Self { addresses: true, ..Self::default() };
         for secret in secrets {
             if secret.chars().count() < MIN_PART_LENGTH {
                 redactor.wholes.push(secret.clone());
@@ -54,9 +93,9 @@ impl Redactor {
         redactor
     }
 
-    /// Returns whether there are no secrets.
+    /// Returns whether nothing is masked.
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.wholes.is_empty()
+        !self.addresses && self.parts.is_empty() && self.wholes.is_empty()
     }
 
     /// Masks every secret in a text.
@@ -70,7 +109,13 @@ impl Redactor {
                 out = Cow::Owned(out.replace(part.as_str(), MASK));
             }
         }
-        out
+        if !self.addresses {
+            return out;
+        }
+        match out {
+            Cow::Borrowed(text) => mask_userinfo(text),
+            Cow::Owned(text) => Cow::Owned(mask_userinfo(&text).into_owned()),
+        }
     }
 
     /// Masks every secret in a value that the caller owns.
@@ -111,6 +156,53 @@ impl Redactor {
             .map(|(key, item)| (self.redact_text(key).into_owned(), self.redact_value(item)))
             .collect()
     }
+}
+
+/// Collects the secrets of a scope.
+fn scope_secrets(scope: &Scope) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for group in scope.secrets().values() {
+        match group {
+            Value::Map(entries) => {
+                let secret = entries.iter().filter(|(key, _)| !PUBLIC_SECRETS.contains(&key.as_str()));
+                secret.for_each(|(_, value)| collect_secrets(value, &mut secrets));
+            }
+            other => collect_secrets(other, &mut secrets),
+        }
+    }
+    let configuration = SECRET_CONFIGURATION.iter().filter_map(|key| scope.configuration().get(*key));
+    configuration.for_each(|value| collect_secrets(value, &mut secrets));
+    secrets
+}
+
+/// Collects the credentials in addresses and headers of a document. Placeholders are no secrets.
+fn collect_credentials(value: &Value, secrets: &mut Vec<String>) {
+    let literal = |text: &str| !text.contains('$');
+    match value {
+        Value::Text(text) => {
+            for userinfo in find_userinfo(text).into_iter().filter(|userinfo| literal(userinfo)) {
+                let decoded = percent_encoding::percent_decode_str(userinfo).decode_utf8_lossy();
+                secrets.push(base64::prelude::BASE64_STANDARD.encode(decoded.as_bytes()));
+                let password = |text: &str| text.split_once(':').map(|(_, password)| password.to_owned());
+                secrets.extend([password(userinfo), password(&decoded)].into_iter().flatten());
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| collect_credentials(item, secrets)),
+        Value::Map(entries) => {
+            let headers = entries.get("headers").and_then(Value::as_map).into_iter().flatten();
+            for (name, value) in headers {
+                let is_secret = SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str());
+                if let Some(text) = value.as_text().filter(|text| is_secret && literal(text)) {
+                    secrets.push(text.trim().to_owned());
+                    // without the scheme, such as `Bearer`
+                    secrets.extend(text.trim().split_once(' ').map(|(_, secret)| secret.trim().to_owned()));
+                }
+            }
+            entries.values().for_each(|item| collect_credentials(item, secrets));
+        }
+        _ => {}
+    }
+    secrets.retain(|secret| !secret.is_empty());
 }
 
 /// Collects the texts and numbers of a secret. Booleans and null are not secret.
@@ -158,6 +250,39 @@ mod tests {
         check(&["ab"], "ab cab", "ab cab");
         check(&["ab"], " ab\n", "***");
         check(&["", " "], "nothing", "nothing");
+    }
+
+    #[test]
+    fn credentials_in_an_experiment_are_masked() {
+        let document: Value = serde_json::json!({"method": [{"provider": {
+            "url": "http://me:p%40ssw0rd@h/", "headers": {
+                "Authorization": "Bearer t0ken-of-mine", "X-API-Key": "k3y-of-mine", "Accept": "text/plain",
+                "Cookie": "${cookie}"}}}]})
+        .into();
+        let redactor = Redactor::of_experiment(&Scope::default(), &document);
+        let check = |text: &str, expected: &str| assert_eq!(redactor.redact_text(text), expected, "{text}");
+        check("http://me:p%40ssw0rd@h/", "http://***@h/");
+        check("p%40ssw0rd p@ssw0rd bWU6cEBzc3cwcmQ=", "*** *** ***");
+        check("Bearer t0ken-of-mine, t0ken-of-mine, k3y-of-mine", "***, ***, ***");
+        check("text/plain ${cookie} Bearer me", "text/plain ${cookie} Bearer me");
+        // in addresses that are not part of the experiment
+        check("see https://you:other@h:81/x?y@z", "see https://***@h:81/x?y@z");
+        assert_eq!(Redactor::default().redact_text("http://me:p@h"), "http://me:p@h");
+    }
+
+    #[test]
+    fn settings_beside_secrets_are_not_masked() {
+        let scope = Scope::new(
+            Map::new(),
+            Map::from_iter([(
+                "k8s".to_owned(),
+                serde_json::json!({"KUBERNETES_CONTEXT": "prod-1", "KUBERNETES_VERIFY_SSL": "true",
+                    "KUBERNETES_API_KEY_PREFIX": "Bearer", "KUBERNETES_API_KEY": "t0ken"})
+                .into(),
+            )]),
+        );
+        let text = "context prod-1 is true, Bearer t0ken";
+        assert_eq!(Redactor::new(&scope).redact_text(text), "context prod-1 is true, Bearer ***");
     }
 
     #[test]

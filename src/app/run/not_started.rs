@@ -32,7 +32,7 @@ pub(crate) async fn record_not_started(
     let redacted = AppContext { has_plain_outputs: false, ..context.clone() };
     let scope = configure_scope(&redacted, &run_context, &experiment, &bus).await;
     let scope = scope.map_err(|error| RejectedRun::new(source, "runtime", error))?;
-    let redactor = Redactor::new(&scope);
+    let redactor = Redactor::of_experiment(&scope, &ready.experiment.document);
     let title = scope.fill(&experiment.title);
     let mut document = ready.experiment.document.clone();
     if let Value::Map(entries) = &mut document {

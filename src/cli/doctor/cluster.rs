@@ -107,7 +107,10 @@ fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
 
 /// Reports that the cluster does not answer, or rejects the request.
 fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
-    let hint = connection_hint(error.status(), &message_chain(error), environment);
+    let hint = match error.tool_failure().and(error.hint()) {
+        Some(hint) => hint,
+        None => connection_hint(error.status(), &message_chain(error), environment),
+    };
     CheckResult { unreachable: true, ..CheckResult::error("cluster", message_chain(error), hint) }
 }
 

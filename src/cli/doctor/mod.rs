@@ -26,10 +26,12 @@ use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::Experiment;
 use crate::k8s::rbac::{roles, who};
+use crate::k8s::service::endpoint_permission;
 use crate::k8s::{ConnectionFlags, connect};
 use crate::source;
 use crate::value::Map;
 use check_result::CheckResult;
+use permissions::PermissionPlace;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -136,7 +138,9 @@ async fn collect_results(
     if experiments.is_empty() {
         findings.push(permissions::check_trial(&cluster).await);
     } else {
-        let place = (cluster.namespace.as_str(), cluster.inside);
+        let endpoints = endpoint_permission(Some(&cluster)).await;
+        let (namespace, inside) = (cluster.namespace.as_str(), cluster.inside);
+        let place = PermissionPlace { namespace, inside, endpoints };
         let needed = permissions::collect_needed(session, run_context, experiments, place);
         findings.extend(permissions::check_needed(&cluster, &needed).await);
     }
@@ -159,7 +163,9 @@ async fn write_role(
     let place = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
     let (namespace, inside) =
         place.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
-    let needed = permissions::collect_needed(session, run_context, experiments, (&namespace, inside));
+    let endpoints = endpoint_permission(cluster.as_ref()).await;
+    let place = PermissionPlace { namespace: &namespace, inside, endpoints };
+    let needed = permissions::collect_needed(session, run_context, experiments, place);
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     for what in &needed.unknown {
         warn(format!("the role lacks permissions: {what}"));

@@ -59,7 +59,7 @@ pub(super) fn collect_needed(
     session: &CommandContext,
     run_context: &RunContext,
     experiments: &[Experiment],
-    (namespace, inside): (&str, bool),
+    place: PermissionPlace<'_>,
 ) -> NeededPermissions {
     let mut all = NeededPermissions::default();
     for experiment in experiments {
@@ -78,10 +78,8 @@ pub(super) fn collect_needed(
                 Err(error) => Err(UndeterminedPermissions::Unresolved(error.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
-                Ok(ResolvedActivity::Http(call)) => {
-                    Ok(request_permissions(session, &call, namespace, inside))
-                }
-                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, namespace),
+                Ok(ResolvedActivity::Http(call)) => Ok(request_permissions(session, &call, place)),
+                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, place.namespace),
             };
             match permissions {
                 Ok(permissions) => all.permissions.extend(permissions),
@@ -91,6 +89,16 @@ pub(super) fn collect_needed(
     }
     all.unknown.dedup();
     all
+}
+
+/// Where the permissions are needed.
+#[derive(Clone, Copy)]
+pub(super) struct PermissionPlace<'a> {
+    pub(super) namespace: &'a str,
+    /// Whether this program runs in a Pod of the cluster.
+    pub(super) inside: bool,
+    /// The permission to read the endpoints of a Service.
+    pub(super) endpoints: &'static str,
 }
 
 fn function_permissions(
@@ -112,8 +120,7 @@ fn function_permissions(
 fn request_permissions(
     session: &CommandContext,
     call: &HttpCall,
-    namespace: &str,
-    inside: bool,
+    place: PermissionPlace<'_>,
 ) -> Vec<Permission> {
     let connection = &session.app.connection;
     let (access, aliases) = (connection.service_access, &connection.service_aliases);
@@ -125,14 +132,14 @@ fn request_permissions(
     let plain = call.method == "GET" && url.scheme() == "http";
     let needs: &[&str] = match access {
         ServiceAccess::Direct => &[],
-        ServiceAccess::Auto if inside => &["get services"],
+        ServiceAccess::Auto if place.inside => &["get services"],
         ServiceAccess::Auto | ServiceAccess::Proxy if plain => &["get services", "get services/proxy"],
         ServiceAccess::Auto | ServiceAccess::Proxy | ServiceAccess::PortForward => {
-            &["get services", "get endpoints", "get pods/portforward", "create pods/portforward"]
+            &["get services", place.endpoints, "get pods/portforward", "create pods/portforward"]
         }
     };
-    let place = service.namespace.as_deref().unwrap_or(namespace);
-    needs.iter().map(|need| Permission::parse(need, place)).collect()
+    let namespace = service.namespace.as_deref().unwrap_or(place.namespace);
+    needs.iter().map(|need| Permission::parse(need, namespace)).collect()
 }
 
 /// Checks the permissions of the experiments.

@@ -9,7 +9,7 @@ mod retry;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -32,6 +32,8 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Maximum number of pages.
 const MAX_PAGES: usize = 100;
 const PER_PAGE: &str = "100";
+/// Maximum number of redirects of a request.
+const MAX_REDIRECTS: usize = 5;
 /// Replacement for the token in messages.
 const MASK: &str = "***";
 
@@ -151,13 +153,15 @@ struct GithubResponse {
 impl GithubApi {
     /// GitHub at that address, with that token. An error is about the token or the certificates.
     pub fn new(base: &Url, token: &str, verification: &Verification) -> Result<Self, Error> {
+        // variables from files end with a line break
+        let token = token.trim();
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::InvalidToken)?;
         authorization.set_sensitive(true);
         let options = ClientOptions {
             connect_timeout: Some(CONNECT_TIMEOUT),
             timeout: Some(TIMEOUT),
-            // never follow redirects with the token
+            // redirects are followed within the host only: the token must not go elsewhere
             stay: true,
             ..ClientOptions::default()
         };
@@ -259,6 +263,8 @@ impl GithubApi {
     }
 
     /// Sends a request. Retries it if that can help and cannot repeat an effect.
+    ///
+    /// Follows redirects within the host, which GitHub answers for a renamed repository; they have no effect.
     async fn send(
         &self,
         method: &Method,
@@ -266,10 +272,21 @@ impl GithubApi {
         body: Option<&Json>,
     ) -> Result<GithubResponse, RequestError> {
         let is_idempotent = *method != Method::POST;
-        let mut attempts = 0;
+        let (mut attempts, mut redirects) = (0, 0);
+        let mut url = url.clone();
         loop {
             attempts += 1;
-            let (error, decision) = match self.send_once(method, url, body).await {
+            let answer = self.send_once(method, &url, body).await;
+            if let Ok((status, response)) = &answer
+                && redirects < MAX_REDIRECTS
+                && let Some(target) = redirect_target(&url, *status, &response.headers)
+            {
+                redirects += 1;
+                attempts -= 1;
+                url = target;
+                continue;
+            }
+            let (error, decision) = match answer {
                 Err((kind, message)) => {
                     let wait = if is_idempotent && kind == RequestErrorKind::Unreachable {
                         self.retry_budget.backoff(attempts)
@@ -277,7 +294,7 @@ impl GithubApi {
                         None
                     };
                     (
-                        self.request_error(method, url, kind, &message),
+                        self.request_error(method, &url, kind, &message),
                         wait.map_or(RetryDecision::GiveUp, RetryDecision::Wait),
                     )
                 }
@@ -286,7 +303,7 @@ impl GithubApi {
                     let message = error_message(&response.body);
                     let kind = refusal::classify(status, &response.headers, &message);
                     let decision = self.retry_budget.decide(kind, &response.headers, attempts, is_idempotent);
-                    (self.request_error(method, url, kind, &message), decision)
+                    (self.request_error(method, &url, kind, &message), decision)
                 }
             };
             match decision {
@@ -329,6 +346,15 @@ impl GithubApi {
     }
 }
 
+/// Returns the target of a redirect, if it is on the same host.
+fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
+    if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
+        return None;
+    }
+    let target = url.join(headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    (target.origin() == url.origin()).then_some(target)
+}
+
 /// Returns the message of an error response, or the beginning of its body.
 fn error_message(body: &[u8]) -> String {
     let document: Option<Json> = serde_json::from_slice(body).ok();
@@ -356,6 +382,23 @@ mod tests {
         check("https://api.github.com", "https://api.github.com/repos/shop/web/issues/5/comments");
         check("https://h/api/v3/", "https://h/api/v3/repos/shop/web/issues/5/comments");
         check("https://h/api/v3", "https://h/api/v3/repos/shop/web/issues/5/comments");
+    }
+
+    #[test]
+    fn redirects_are_followed_within_the_host() {
+        let check = |status: u16, location: &str, expected: Option<&str>| {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).unwrap())]);
+            let url = Url::parse("https://h/repos/a/b").unwrap();
+            let target = redirect_target(&url, StatusCode::from_u16(status).unwrap(), &headers);
+            assert_eq!(target.as_ref().map(Url::as_str), expected, "{status} {location}");
+        };
+        check(301, "https://h/repositories/7", Some("https://h/repositories/7"));
+        check(307, "/repositories/7", Some("https://h/repositories/7"));
+        check(301, "http://h/repositories/7", None);
+        check(301, "https://h:8443/repositories/7", None);
+        check(301, "https://other/repositories/7", None);
+        check(200, "https://h/repositories/7", None);
+        check(404, "https://h/repositories/7", None);
     }
 
     #[test]

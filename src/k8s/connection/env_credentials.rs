@@ -1,62 +1,81 @@
-//! Connections from the Chaos Toolkit's `KUBERNETES_*` variables, or from `--server` alone.
+//! Connections of a Pod's service account, of the Chaos Toolkit's `KUBERNETES_*` variables, and of `--server` alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
-
-use super::super::error::Error;
-use super::{ConfigError, ConnectionFlags, EnvCredentials, ResolvedConnection, authorization};
+use super::kubeconfig_file::{Cluster, DataSource, User};
+use super::{ConfigError, ConnectionFlags, EnvCredentials, FoundConnection, not_empty};
 use crate::config::ProcessEnv;
 
-/// The token of a Pod's service account.
-const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/// Files of a Pod's service account.
+const DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+fn file(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join(name)
+}
 
 /// Whether this program runs in a Pod with a service account token.
 pub(super) fn is_in_pod(environment: &ProcessEnv) -> bool {
     environment.get("KUBERNETES_SERVICE_HOST").is_some()
         && environment.get("KUBERNETES_SERVICE_PORT").is_some()
-        && Path::new(TOKEN_FILE).exists()
+        && file("token").exists()
+}
+
+/// Returns the connection of the service account of this Pod.
+pub(super) fn from_pod(environment: &ProcessEnv) -> Result<FoundConnection, ConfigError> {
+    let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let (Some(host), Some(port)) = (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"))
+    else {
+        return Err(ConfigError::NotInCluster);
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let readable = |name: &str| {
+        let path = file(name);
+        std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })
+    };
+    let namespace = readable("namespace")?;
+    readable("token")?;
+    Ok(FoundConnection {
+        cluster: Cluster {
+            server: Some(format!("https://{host}:{port}")),
+            authority: DataSource { data: None, file: Some(file("ca.crt")) },
+            ..Cluster::default()
+        },
+        user: User { token_file: Some(file("token")), ..User::default() },
+        namespace: Some(variable("POD_NAMESPACE").unwrap_or(namespace)),
+        source: "the service account of this Pod".to_owned(),
+        inside: true,
+        ..FoundConnection::default()
+    })
 }
 
 /// Returns the connection of the variables, if they or `--server` name a host.
-pub(super) async fn from_keys(
-    flags: &ConnectionFlags,
-    keys: &EnvCredentials<'_>,
-) -> Result<Option<ResolvedConnection>, Error> {
-    let Some(host) = keys.get("KUBERNETES_HOST").or_else(|| flags.server.clone()) else { return Ok(None) };
+pub(super) fn from_keys(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> Option<FoundConnection> {
+    let key = |name: &str| keys.get(name).filter(|value| !value.is_empty());
+    let host = key("KUBERNETES_HOST");
+    let by_flag = host.is_none();
+    let server = host.or_else(|| not_empty(flags.server.as_deref()).map(str::to_owned))?;
     // as in the Chaos Toolkit, certificates are verified only on request; there "false" requests it, too
-    let verify = keys
-        .get("KUBERNETES_VERIFY_SSL")
+    let verify = key("KUBERNETES_VERIFY_SSL")
         .is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0" | "no" | "off"));
-    let authority = keys.get("KUBERNETES_CA_CERT_FILE").filter(|_| verify);
-    let key = keys.get("KUBERNETES_API_KEY");
-    let prefix = keys.get("KUBERNETES_API_KEY_PREFIX").unwrap_or_else(|| "Bearer".to_owned());
-    let certificate = keys.get("KUBERNETES_CERT_FILE").filter(|_| key.is_none());
-    let described = json!({
-        "clusters": [{"name": "keys", "cluster": {
-            "server": host,
-            "insecure-skip-tls-verify": !verify,
-            "certificate-authority": authority,
-        }}],
-        "users": [{"name": "keys", "user": {
-            "token": key.as_ref().filter(|_| prefix == "Bearer"),
-            "client-certificate": certificate,
-            "client-key": certificate.as_ref().and(keys.get("KUBERNETES_KEY_FILE")),
-        }}],
-        "contexts": [{"name": "keys", "context": {"cluster": "keys", "user": "keys"}}],
-        "current-context": "keys",
-    });
-    let mut kubeconfig: Kubeconfig = serde_json::from_value(described).map_err(Error::InvalidAnswer)?;
-    super::kubeconfig::add_schemes(&mut kubeconfig);
-    let by_flag = keys.get("KUBERNETES_HOST").is_none();
-    let source = if by_flag { "--server" } else { "the KUBERNETES_* variables" }.to_owned();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(|error| ConfigError::unusable(&source, error))?;
-    if let Some(key) = key.filter(|_| prefix != "Bearer") {
-        config.headers.push(authorization(&prefix, &key)?);
-    }
-    Ok(Some(ResolvedConnection { config, source, context: None, own_proxy: false, inside: false }))
+    let path = |name: &str| DataSource { data: None, file: key(name).map(PathBuf::from) };
+    let token = key("KUBERNETES_API_KEY");
+    let has_certificate = token.is_none() && key("KUBERNETES_CERT_FILE").is_some();
+    let source = |name: &str| if has_certificate { path(name) } else { DataSource::default() };
+    Some(FoundConnection {
+        cluster: Cluster {
+            server: Some(server),
+            insecure: !verify,
+            authority: if verify { path("KUBERNETES_CA_CERT_FILE") } else { DataSource::default() },
+            ..Cluster::default()
+        },
+        user: User {
+            token,
+            certificate: source("KUBERNETES_CERT_FILE"),
+            key: source("KUBERNETES_KEY_FILE"),
+            ..User::default()
+        },
+        token_scheme: key("KUBERNETES_API_KEY_PREFIX"),
+        source: if by_flag { "--server" } else { "the KUBERNETES_* variables" }.to_owned(),
+        ..FoundConnection::default()
+    })
 }

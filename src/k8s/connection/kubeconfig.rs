@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use kube::config::Kubeconfig;
-
-use super::{ConnectionFlags, kubeconfig_file};
+use super::kubeconfig_file::{self, Kubeconfig};
+use super::{ConnectionFlags, not_empty};
 use crate::config::ProcessEnv;
-use crate::k8s::error::{Cause, ConfigError};
+use crate::k8s::error::ConfigError;
 
 /// Merged kubeconfig files.
 pub(super) struct MergedKubeconfig {
@@ -43,12 +42,15 @@ pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<Kub
 }
 
 fn names(path: &Path) -> Result<KubeconfigNames, ConfigError> {
+    fn names<T>(entries: Vec<(String, T)>) -> Vec<String> {
+        entries.into_iter().map(|(name, _)| name).collect()
+    }
     let kubeconfig = kubeconfig_file::read(path)
-        .map_err(|error| ConfigError::Invalid { path: path.to_owned(), source: Cause::new(error) })?;
+        .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
     Ok(KubeconfigNames {
-        contexts: kubeconfig.contexts.into_iter().map(|named| named.name).collect(),
-        clusters: kubeconfig.clusters.into_iter().map(|named| named.name).collect(),
-        users: kubeconfig.auth_infos.into_iter().map(|named| named.name).collect(),
+        contexts: names(kubeconfig.contexts),
+        clusters: names(kubeconfig.clusters),
+        users: names(kubeconfig.users),
     })
 }
 
@@ -57,24 +59,21 @@ pub(super) fn read(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
 ) -> Result<Option<MergedKubeconfig>, ConfigError> {
-    let paths = match &flags.kubeconfig {
+    let explicit = explicit(flags);
+    let paths = match explicit {
         // an explicit file must exist
-        Some(path) => vec![path.clone()],
+        Some(path) => vec![path.to_owned()],
         None => candidates(environment).into_iter().filter(|path| path.exists()).collect(),
     };
     let mut merged = Kubeconfig::default();
     for path in &paths {
-        let invalid = |error: kubeconfig_file::Error| ConfigError::Invalid {
-            path: path.clone(),
-            source: Cause::new(error),
-        };
-        // the parser's own message for a missing file is for programmers
+        // the error of a missing file has a message of its own
         std::fs::metadata(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        let next = kubeconfig_file::read(path).map_err(invalid)?;
-        merged = merged.merge(next).map_err(|error| invalid(error.into()))?;
+        let next = kubeconfig_file::read(path);
+        merged.merge(next.map_err(|source| ConfigError::Invalid { path: path.clone(), source })?);
     }
     let says_nothing = merged.contexts.is_empty() && merged.clusters.is_empty();
-    if paths.is_empty() || says_nothing && flags.kubeconfig.is_none() {
+    if paths.is_empty() || says_nothing && explicit.is_none() {
         return Ok(None);
     }
     let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -100,32 +99,36 @@ fn candidates(environment: &ProcessEnv) -> Vec<PathBuf> {
     }
 }
 
+/// Returns the path of `--kubeconfig`. An empty one is the same as none.
+fn explicit(flags: &ConnectionFlags) -> Option<&Path> {
+    flags.kubeconfig.as_deref().filter(|path| !path.as_os_str().is_empty())
+}
+
 /// Returns where kubeconfig files are searched.
 pub(super) fn search_paths(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<PathBuf> {
-    flags.kubeconfig.clone().map_or_else(|| candidates(environment), |path| vec![path])
+    explicit(flags).map_or_else(|| candidates(environment), |path| vec![path.to_owned()])
 }
 
-/// Adds the scheme that kubectl uses to addresses without one: https with any TLS setting.
-pub(super) fn add_schemes(kubeconfig: &mut Kubeconfig) {
-    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-        let tls = cluster.certificate_authority.is_some()
-            || cluster.certificate_authority_data.is_some()
-            || cluster.insecure_skip_tls_verify == Some(true);
-        if let Some(server) = cluster.server.as_mut().filter(|server| !server.contains("://")) {
-            *server = format!("{}{server}", if tls { "https://" } else { "http://" });
-        }
+/// Returns the name of the context that flags, variables and files select.
+pub(super) fn select_context(
+    files: &MergedKubeconfig,
+    flags: &ConnectionFlags,
+    variable: Option<String>,
+) -> Result<String, ConfigError> {
+    let kubeconfig = &files.kubeconfig;
+    let wanted = not_empty(flags.context.as_deref())
+        .map(str::to_owned)
+        .or(variable.filter(|name| !name.is_empty()))
+        .or_else(|| kubeconfig.current_context.clone())
+        .unwrap_or_default();
+    if kubeconfig.contexts.iter().any(|(name, _)| *name == wanted) {
+        return Ok(wanted);
     }
-}
-
-/// Withholds the credentials of the CI system from login programs.
-pub(super) fn withhold_variables(kubeconfig: &mut Kubeconfig) {
-    let names = ProcessEnv::withheld_of_process();
-    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
-        if let Some(program) = &mut user.exec {
-            program.drop_env = Some(names.clone());
-        }
-        if let Some(provider) = &mut user.auth_provider {
-            provider.config.insert("cmd-drop-env".to_owned(), names.join(" "));
-        }
-    }
+    let known = kubeconfig.contexts.iter().map(|(name, _)| name.clone()).collect();
+    let files = files.shown.clone();
+    Err(if wanted.is_empty() {
+        ConfigError::NoCurrentContext { files, known }
+    } else {
+        ConfigError::UnknownContext { files, name: wanted, known }
+    })
 }

@@ -15,30 +15,35 @@ mod context_allowlist;
 mod env_credentials;
 mod kubeconfig;
 mod kubeconfig_file;
-mod proxy;
+mod settings;
+mod yaml_node;
 
-use std::collections::HashMap;
+use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
-use kube::Config;
-use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
-
+use self::kubeconfig_file::{Cluster, DataSource, User};
 use super::client::{ClusterClient, ConnectionInfo};
-use super::error::{Cause, ConfigError, Error};
+use super::error::{ConfigError, Endpoint, Error, SettingsProblem};
+use super::login::Login;
+use super::secrets::ConnectionSecrets;
+use super::transport::{ApiTransport, TransportOptions};
+use super::warnings::WarningHandler;
 use crate::config::ProcessEnv;
 use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
+pub(super) use settings::ConnectionSettings;
+pub use yaml_node::Place;
 
 /// Default request timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connection flags, with the names of kubectl.
+/// Connection flags, with the names of kubectl. An empty text is the same as an absent flag, as in kubectl.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionFlags {
     /// Replaces all other kubeconfig files.
@@ -69,6 +74,13 @@ pub struct ConnectionFlags {
     pub guard: Option<ContextAllowlist>,
     /// Whether no user is present: credential plugins get no terminal.
     pub unattended: bool,
+    /// Receives the warnings of the API server.
+    pub warnings: WarningHandler,
+}
+
+/// Returns a text that is not empty.
+fn not_empty(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// The Chaos Toolkit's `KUBERNETES_*` variables.
@@ -86,25 +98,31 @@ impl EnvCredentials<'_> {
     }
 }
 
-/// Connection settings that were found.
-struct ResolvedConnection {
-    config: Config,
+/// Cluster and user that were found.
+#[derive(Default)]
+struct FoundConnection {
+    cluster: Cluster,
+    user: User,
+    /// The namespace of the context.
+    namespace: Option<String>,
+    /// The scheme of the token, if it is not `Bearer`.
+    token_scheme: Option<String>,
     /// Files and context, for messages.
     source: String,
     context: Option<String>,
-    /// Whether the kubeconfig sets a proxy.
-    own_proxy: bool,
     /// Whether it is the cluster of this Pod.
     inside: bool,
 }
 
-impl ResolvedConnection {
+impl FoundConnection {
     /// Returns the names that the allowlist must contain.
     fn names<'a>(&'a self, flags: &'a ConnectionFlags) -> Vec<&'a str> {
         match &self.context {
             // --server replaces the address of the context
-            _ if flags.server.is_some() => vec![context_allowlist::SERVER],
-            Some(context) => std::iter::once(context.as_str()).chain(flags.cluster.as_deref()).collect(),
+            _ if not_empty(flags.server.as_deref()).is_some() => vec![context_allowlist::SERVER],
+            Some(context) => {
+                std::iter::once(context.as_str()).chain(not_empty(flags.cluster.as_deref())).collect()
+            }
             None if self.inside => vec![context_allowlist::IN_CLUSTER],
             None => vec![context_allowlist::SERVER],
         }
@@ -118,13 +136,13 @@ pub async fn permitted(
     secrets: &Map,
 ) -> Result<(), Error> {
     let Some(guard) = &flags.guard else { return Ok(()) };
-    match find(flags, &EnvCredentials { secrets, environment }).await {
+    match find(flags, &EnvCredentials { secrets, environment }) {
         Ok(found) => Ok(guard.check(&found.names(flags)).map_err(ConfigError::Refused)?),
         Err(_) => Ok(()),
     }
 }
 
-/// Creates a client for the configured cluster. Sends nothing.
+/// Creates a client for the configured cluster. Sends nothing, and starts no login program.
 pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -134,204 +152,169 @@ pub async fn connect(
     let needs_user = !flags.impersonate_groups.is_empty()
         || flags.impersonate_uid.is_some()
         || !flags.impersonate_extra.is_empty();
-    if flags.impersonate.is_none() && needs_user {
+    if not_empty(flags.impersonate.as_deref()).is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
     }
-    let found = find(flags, &keys).await?;
-    let names = found.names(flags);
-    flags.guard.iter().try_for_each(|guard| guard.check(&names)).map_err(ConfigError::Refused)?;
-    let ResolvedConnection { mut config, source, context, own_proxy, inside } = found;
-    apply_flags(&mut config, flags)?;
-    // the client panics on invalid schemes and tokens
-    if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) {
-        let server = config.cluster_url.to_string();
-        return Err(ConfigError::InvalidScheme { origin: source, server }.into());
-    }
-    if let Some(token) = &flags.token {
-        authorization("Bearer", token)?;
-    }
-    if !own_proxy {
-        config.proxy_url = proxy::of(&config.cluster_url, environment);
-    }
-    // each request decides whether it can be repeated
-    config.default_retry = false;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let agent = format!(
-        "kubectl-chaos/{} ({}/{})",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    );
-    config.headers.push((USER_AGENT, header(&agent)?));
-    let address = config.cluster_url.to_string();
-    let address = address.trim_end_matches('/').to_owned();
-    let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let mut found = find(flags, &keys)?;
+    flags
+        .guard
+        .iter()
+        .try_for_each(|guard| guard.check(&found.names(flags)))
+        .map_err(ConfigError::Refused)?;
+    apply_flags(&mut found, flags)?;
+    let known = Arc::new(ConnectionSecrets::default());
+    let settings = ConnectionSettings::new(&found, environment, flags.unattended, &known).map_err(
+        |problem| match &flags.server {
+            Some(server) if matches!(problem, SettingsProblem::InvalidServer(_)) && !server.is_empty() => {
+                ConfigError::InvalidServer { server: crate::http_client::shown(server) }
+            }
+            _ => ConfigError::Unusable { origin: found.source.clone(), source: Box::new(problem) },
+        },
+    )?;
+    let address = settings.server.to_string().trim_end_matches('/').to_owned();
+    let namespace = not_empty(flags.namespace.as_deref()).map(str::to_owned).or(found.namespace);
     let timeout = match flags.request_timeout {
         None => Some(REQUEST_TIMEOUT),
         Some(limit) => Some(limit).filter(|limit| !limit.is_zero()),
     };
-    let client = kube::Client::try_from(config).map_err(|error| ConfigError::unusable(&source, error))?;
-    Ok(ClusterClient::new(client, ConnectionInfo { address, source, context, namespace, inside }, timeout))
+    let endpoint = Endpoint { address: address.clone(), origin: found.source.clone() };
+    let login = Arc::new(Login::new(settings.login.clone(), timeout, Arc::clone(&known)));
+    let options = TransportOptions {
+        endpoint,
+        login: Arc::clone(&login),
+        secrets: Arc::clone(&known),
+        warnings: flags.warnings.clone(),
+        connect_timeout: CONNECT_TIMEOUT,
+    };
+    let origin = found.source.clone();
+    let transport = ApiTransport::new(settings, options)
+        .map_err(|source| ConfigError::Unusable { origin, source: Box::new(source) })?;
+    let info = ConnectionInfo {
+        address,
+        source: found.source,
+        context: found.context,
+        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+        inside: found.inside,
+    };
+    Ok(ClusterClient::new(transport, login, known, info, timeout))
 }
 
-async fn find(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> Result<ResolvedConnection, Error> {
+fn find(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> Result<FoundConnection, ConfigError> {
     if let Some(files) = kubeconfig::read(flags, keys.environment)? {
-        let context = flags.context.clone().or_else(|| keys.get("KUBERNETES_CONTEXT"));
-        return from_files(files, context, flags).await;
+        return from_files(&files, keys.get("KUBERNETES_CONTEXT"), flags);
     }
     let in_pod = keys.environment.get("CHAOSTOOLKIT_IN_POD").as_deref() == Some("true");
     if in_pod || env_credentials::is_in_pod(keys.environment) {
-        let mut config =
-            Config::incluster_env().map_err(|error| ConfigError::NotInCluster(Cause::new(error)))?;
-        if let Some(namespace) = keys.environment.get("POD_NAMESPACE") {
-            config.default_namespace = namespace;
-        }
-        return Ok(ResolvedConnection {
-            config,
-            source: "the service account of this Pod".to_owned(),
-            context: None,
-            own_proxy: false,
-            inside: true,
-        });
+        return env_credentials::from_pod(keys.environment);
     }
-    if let Some(found) = env_credentials::from_keys(flags, keys).await? {
-        return Ok(found);
-    }
-    let searched = kubeconfig::search_paths(flags, keys.environment);
-    Err(ConfigError::NoCluster { searched }.into())
+    env_credentials::from_keys(flags, keys)
+        .ok_or_else(|| ConfigError::NoCluster { searched: kubeconfig::search_paths(flags, keys.environment) })
 }
 
-async fn from_files(
-    files: kubeconfig::MergedKubeconfig,
-    context: Option<String>,
+fn from_files(
+    files: &kubeconfig::MergedKubeconfig,
+    variable: Option<String>,
     flags: &ConnectionFlags,
-) -> Result<ResolvedConnection, Error> {
-    let kubeconfig::MergedKubeconfig { mut kubeconfig, shown } = files;
-    let wanted = context.or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
-    if !kubeconfig.contexts.iter().any(|known| known.name == wanted) {
-        let known = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-        return Err(if wanted.is_empty() {
-            ConfigError::NoCurrentContext { files: shown, known }.into()
-        } else {
-            ConfigError::UnknownContext { files: shown, name: wanted, known }.into()
-        });
+) -> Result<FoundConnection, ConfigError> {
+    fn entry<T: Clone>(entries: &[(String, T)], name: &str) -> Option<T> {
+        entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
-    let clusters: Vec<&str> = kubeconfig.clusters.iter().map(|one| one.name.as_str()).collect();
-    let users: Vec<&str> = kubeconfig.auth_infos.iter().map(|one| one.name.as_str()).collect();
-    for (flag, wanted, known) in [("cluster", &flags.cluster, &clusters), ("user", &flags.user, &users)] {
-        if let Some(wanted) = wanted.as_deref().filter(|wanted| !known.contains(wanted)) {
-            let known = known.iter().map(|name| (*name).to_owned()).collect();
-            let (files, name) = (shown, wanted.to_owned());
-            return Err(ConfigError::UnknownEntry { files, flag, name, known }.into());
-        }
+    fn names<T>(entries: &[(String, T)]) -> Vec<String> {
+        entries.iter().map(|(name, _)| name.clone()).collect()
     }
-    kubeconfig::add_schemes(&mut kubeconfig);
-    kubeconfig::withhold_variables(&mut kubeconfig);
-    if flags.unattended {
-        let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());
-        for plugin in users.filter_map(|user| user.exec.as_mut()) {
-            plugin.interactive_mode = Some(ExecInteractiveMode::Never);
-        }
-    }
-    let named = named_cluster(&kubeconfig, &wanted, flags);
-    let own_proxy = kubeconfig
-        .clusters
-        .iter()
-        .filter(|cluster| Some(&cluster.name) == named.as_ref())
-        .any(|cluster| cluster.cluster.as_ref().is_some_and(|cluster| cluster.proxy_url.is_some()));
-    let options = KubeConfigOptions {
-        context: Some(wanted.clone()),
-        cluster: flags.cluster.clone(),
-        user: flags.user.clone(),
+    let wanted = kubeconfig::select_context(files, flags, variable)?;
+    let kubeconfig = &files.kubeconfig;
+    let context = entry(&kubeconfig.contexts, &wanted).unwrap_or_default();
+    let unknown = |flag: &'static str, name: &str, known: Vec<String>| ConfigError::UnknownEntry {
+        files: files.shown.clone(),
+        flag,
+        name: name.to_owned(),
+        known,
     };
-    let source = format!("{shown}, context {wanted}");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| ConfigError::unusable(&source, error))?;
-    Ok(ResolvedConnection { config, source, context: Some(wanted), own_proxy, inside: false })
-}
-
-fn named_cluster(kubeconfig: &Kubeconfig, context: &str, flags: &ConnectionFlags) -> Option<String> {
-    let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
-    flags.cluster.clone().or_else(|| Some(context.context.as_ref()?.cluster.clone()))
+    let cluster = match not_empty(flags.cluster.as_deref()) {
+        Some(name) => entry(&kubeconfig.clusters, name)
+            .ok_or_else(|| unknown("cluster", name, names(&kubeconfig.clusters)))?,
+        None => {
+            let found = context.cluster.as_deref().and_then(|name| entry(&kubeconfig.clusters, name));
+            // --server alone is enough, as for kubectl
+            let is_needed = not_empty(flags.server.as_deref()).is_none();
+            match found {
+                None if is_needed => {
+                    return Err(ConfigError::MissingCluster {
+                        files: files.shown.clone(),
+                        context: wanted,
+                        cluster: context.cluster,
+                    });
+                }
+                found => found.unwrap_or_default(),
+            }
+        }
+    };
+    let user = match not_empty(flags.user.as_deref()) {
+        Some(name) => {
+            entry(&kubeconfig.users, name).ok_or_else(|| unknown("user", name, names(&kubeconfig.users)))?
+        }
+        // as kubectl: a context without a known user is anonymous
+        None => context.user.and_then(|name| entry(&kubeconfig.users, &name)).unwrap_or_default(),
+    };
+    let source = format!("{}, context {wanted}", files.shown);
+    let namespace = context.namespace;
+    Ok(FoundConnection {
+        cluster,
+        user,
+        namespace,
+        source,
+        context: Some(wanted),
+        ..FoundConnection::default()
+    })
 }
 
 /// Applies the flags, which override the kubeconfig.
-fn apply_flags(config: &mut Config, flags: &ConnectionFlags) -> Result<(), ConfigError> {
+fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(), ConfigError> {
+    fn path(path: Option<&PathBuf>) -> Option<&Path> {
+        path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
+    }
+    let authority = path(flags.certificate_authority.as_ref());
+    let identity = path(flags.client_certificate.as_ref()).zip(path(flags.client_key.as_ref()));
     let files = [
-        ("--certificate-authority", &flags.certificate_authority),
-        ("--client-certificate", &flags.client_certificate),
-        ("--client-key", &flags.client_key),
+        ("--certificate-authority", authority),
+        ("--client-certificate", identity.map(|(certificate, _)| certificate)),
+        ("--client-key", identity.map(|(_, key)| key)),
     ];
-    for (flag, file) in files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?))) {
-        std::fs::read(file).map_err(|source| ConfigError::UnreadableFlag {
-            flag,
-            path: file.clone(),
-            source,
-        })?;
+    for (flag, file) in files.into_iter().filter_map(|(flag, file)| Some((flag, file?))) {
+        let unreadable = |source| ConfigError::UnreadableFlag { flag, path: file.to_owned(), source };
+        std::fs::read(file).map_err(unreadable)?;
     }
-    if let Some(server) = &flags.server {
-        config.cluster_url =
-            server.parse().map_err(|source| ConfigError::InvalidServer { server: server.clone(), source })?;
-        config.tls_server_name = None;
+    let FoundConnection { cluster, user, .. } = found;
+    let name = not_empty(flags.tls_server_name.as_deref());
+    if let Some(server) = not_empty(flags.server.as_deref()) {
+        cluster.server = Some(server.to_owned());
+        cluster.tls_server_name = None;
     }
-    if let Some(file) = &flags.certificate_authority {
-        config.root_cert = None;
-        config.root_cert_file = Some(file.clone());
-        config.accept_invalid_certs = false;
+    if let Some(name) = name {
+        cluster.tls_server_name = Some(name.to_owned());
     }
-    if flags.insecure {
-        config.accept_invalid_certs = true;
-        config.root_cert = None;
-        config.root_cert_file = None;
+    let of_file = |file: &Path| DataSource { data: None, file: Some(file.to_owned()) };
+    if authority.is_some() || flags.insecure {
+        cluster.authority = authority.map(of_file).unwrap_or_default();
+        cluster.insecure = flags.insecure;
     }
-    if let Some(name) = &flags.tls_server_name {
-        config.tls_server_name = Some(name.clone());
+    if let Some(token) = not_empty(flags.token.as_deref()) {
+        // a token replaces all other credentials but the certificate
+        user.token = Some(token.to_owned());
+        (user.token_file, user.username, user.password) = (None, None, None);
+        (user.auth_provider, user.exec) = (None, None);
+        found.token_scheme = None;
     }
-    let user = &mut config.auth_info;
-    if let Some(token) = &flags.token {
-        // a token replaces all other credentials
-        *user = AuthInfo { token: Some(token.clone().into()), ..keep_certificate(user) };
+    if let Some((certificate, key)) = identity {
+        user.certificate = of_file(certificate);
+        user.key = of_file(key);
     }
-    if let (Some(certificate), Some(key)) = (&flags.client_certificate, &flags.client_key) {
-        user.client_certificate = Some(certificate.display().to_string());
-        user.client_certificate_data = None;
-        user.client_key = Some(key.display().to_string());
-        user.client_key_data = None;
-    }
-    if let Some(name) = &flags.impersonate {
-        user.impersonate = Some(name.clone());
-        user.impersonate_groups = Some(flags.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
+    if let Some(name) = not_empty(flags.impersonate.as_deref()) {
+        user.impersonate = Some(name.to_owned());
         user.impersonate_uid.clone_from(&flags.impersonate_uid);
-        let mut extra: HashMap<String, Vec<String>> = HashMap::new();
-        for (key, value) in &flags.impersonate_extra {
-            extra.entry(key.clone()).or_default().push(value.clone());
-        }
-        user.impersonate_user_extra = Some(extra).filter(|extra| !extra.is_empty());
+        user.impersonate_groups.clone_from(&flags.impersonate_groups);
+        user.impersonate_extra.clone_from(&flags.impersonate_extra);
     }
     Ok(())
-}
-
-fn keep_certificate(user: &AuthInfo) -> AuthInfo {
-    AuthInfo {
-        client_certificate: user.client_certificate.clone(),
-        client_certificate_data: user.client_certificate_data.clone(),
-        client_key: user.client_key.clone(),
-        client_key_data: user.client_key_data.clone(),
-        impersonate: user.impersonate.clone(),
-        impersonate_groups: user.impersonate_groups.clone(),
-        impersonate_uid: user.impersonate_uid.clone(),
-        impersonate_user_extra: user.impersonate_user_extra.clone(),
-        ..AuthInfo::default()
-    }
-}
-
-fn header(text: &str) -> Result<HeaderValue, ConfigError> {
-    HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidHeader)
-}
-
-fn authorization(prefix: &str, key: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let mut value = header(&format!("{prefix} {key}"))?;
-    value.set_sensitive(true);
-    Ok((http::header::AUTHORIZATION, value))
 }

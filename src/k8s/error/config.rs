@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Cause;
+use super::settings::SettingsProblem;
 use crate::error_code::ErrorCode;
+use crate::k8s::connection::Place;
 
 /// Error of a kubeconfig, a flag or a variable that describes the connection. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +13,7 @@ pub enum ConfigError {
     #[error("cannot read {}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("cannot read {}", path.display())]
-    Invalid { path: PathBuf, source: Cause },
+    Invalid { path: PathBuf, source: KubeconfigError },
     #[error("{files} has no current context")]
     NoCurrentContext { files: String, known: Vec<String> },
     /// Verbatim: the Python client of Kubernetes.
@@ -24,22 +25,50 @@ pub enum ConfigError {
     NoCluster { searched: Vec<PathBuf> },
     /// Verbatim: the Python client of Kubernetes.
     #[error("Service host/port is not set.")]
-    NotInCluster(#[source] Cause),
+    NotInCluster,
     #[error("{flag} {}: cannot read the file", path.display())]
     UnreadableFlag { flag: &'static str, path: PathBuf, source: io::Error },
-    #[error("invalid --server '{server}'")]
-    InvalidServer { server: String, source: http::uri::InvalidUri },
-    #[error("{origin}: invalid server '{server}': expected an http or https address")]
-    InvalidScheme { origin: String, server: String },
+    #[error("invalid --server '{server}': expected https://HOST:PORT")]
+    InvalidServer { server: String },
+    /// The context names a cluster that no file describes.
+    #[error("{files}, context {context}: {}", describe_missing(cluster.as_deref()))]
+    MissingCluster { files: String, context: String, cluster: Option<String> },
     #[error("--as-group, --as-uid and --as-user-extra need --as")]
     NoUserToImpersonate,
-    #[error("a credential has characters that an HTTP header cannot have")]
-    InvalidHeader,
     /// The settings are read, but no client can be made of them.
     #[error("invalid {origin}")]
-    Unusable { origin: String, source: Cause },
+    Unusable { origin: String, source: Box<SettingsProblem> },
     #[error(transparent)]
     Refused(#[from] RefusedContext),
+}
+
+/// Why a kubeconfig file cannot be used. It has the place, and no text of the file: the file contains credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeconfigError {
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    #[error("the file is not UTF-8 or UTF-16 text")]
+    Encoding,
+    #[error("line {}, column {}: {reason}", at.line, at.column)]
+    Syntax { at: Place, reason: &'static str },
+    #[error("line {}, column {}: {}expected {expected}", at.line, at.column, prefix(path))]
+    Field {
+        /// The path of the field: `users[0].user.token`; empty for the whole document.
+        path: String,
+        at: Place,
+        expected: &'static str,
+    },
+}
+
+fn prefix(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
+}
+
+fn describe_missing(cluster: Option<&str>) -> String {
+    match cluster {
+        Some(name) => format!("there is no cluster '{name}'"),
+        None => "it has no cluster".to_owned(),
+    }
 }
 
 /// Cluster that the allowlist does not name.
@@ -78,16 +107,10 @@ fn describe_search(searched: &[PathBuf]) -> String {
 }
 
 impl ConfigError {
-    pub(in crate::k8s) fn unusable(
-        origin: &str,
-        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self::Unusable { origin: origin.to_owned(), source: Cause::new(error) }
-    }
-
     pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(_) => ErrorCode::CiContextRefused,
+            Self::Unusable { source, .. } => source.code(),
             Self::NoUserToImpersonate | Self::UnreadableFlag { .. } | Self::InvalidServer { .. } => {
                 ErrorCode::UsageInvalid
             }
@@ -111,6 +134,7 @@ impl ConfigError {
             Self::UnknownEntry { flag, known, .. } => choose(&format!("--{flag}"), known),
             Self::NoCluster { .. } => Some("name a kubeconfig with --kubeconfig or KUBECONFIG".to_owned()),
             Self::Refused(refused) => Some(refused.hint.clone()),
+            Self::Unusable { source, .. } => source.hint(),
             _ => None,
         }
     }

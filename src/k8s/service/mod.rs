@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  address       a host such as web.shop.svc, or an alias of --connect-to  ─► ServiceRef
-//!  lookup        port and ready endpoints                                  ─► ResolvedService, PodEndpoint
+//!  lookup        its port                                                  ─► ResolvedService
+//!  endpoints     ready Pods, from EndpointSlices                           ─► PodEndpoint
 //!  port_forward  connections to an endpoint
 //! ```
 
 mod address;
+mod endpoints;
 mod port_forward;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,9 +17,11 @@ use serde_json::Value as Json;
 
 use super::client::{ApiRequest, ClusterClient};
 use super::error::{DialError, Error, ServiceError};
-use super::resource::{ENDPOINTS, Resource, SERVICES};
+use super::resource::{Resource, SERVICES};
 
 pub use address::{AliasError, ServiceAlias, ServiceRef, named};
+pub(super) use endpoints::serving_pods;
+pub use endpoints::{endpoint_permission, endpoints};
 pub use port_forward::{ForwardGuard, PortForward};
 
 /// Existing Service, and one of its ports.
@@ -95,41 +99,6 @@ fn port_number(port: &Json) -> Option<u16> {
     port["port"].as_u64().and_then(|port| u16::try_from(port).ok())
 }
 
-/// Lists the ready Pods of a Service; none is an error.
-pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Result<Vec<PodEndpoint>, Error> {
-    let call = ApiRequest::get(&ENDPOINTS, Some(&found.namespace), &found.name);
-    let listed = match cluster.json(&call).await {
-        Ok(listed) => listed,
-        Err(failure) if failure.status() == Some(404) => Json::Null,
-        Err(failure) => return Err(failure),
-    };
-    let (ready, others) = ready(&listed, &found.port_name);
-    match (ready.is_empty(), others) {
-        (false, _) => Ok(ready),
-        (true, 0) => Err(ServiceError::NoEndpoints(found.shown()).into()),
-        (true, _) => Err(ServiceError::NotPods(found.shown()).into()),
-    }
-}
-
-/// Returns the ready Pods of an Endpoints object with a port, and the number of addresses that are not Pods.
-fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
-    let mut pods = Vec::new();
-    let mut others = 0;
-    for subset in endpoints["subsets"].as_array().into_iter().flatten() {
-        let mut ports = subset["ports"].as_array().into_iter().flatten();
-        let port = ports.find(|port| port["name"].as_str().unwrap_or_default() == port_name);
-        let Some(port) = port.and_then(|port| u16::try_from(port["port"].as_u64()?).ok()) else { continue };
-        for address in subset["addresses"].as_array().into_iter().flatten() {
-            let target = &address["targetRef"];
-            match target["name"].as_str().filter(|_| target["kind"] == "Pod") {
-                Some(pod) => pods.push(PodEndpoint { pod: pod.to_owned(), port }),
-                None => others += 1,
-            }
-        }
-    }
-    (pods, others)
-}
-
 /// Selects endpoints in turn.
 #[derive(Debug, Default)]
 struct RoundRobin(AtomicUsize);
@@ -192,27 +161,6 @@ mod tests {
         check(&two, Some("443"), false, None);
         check(&two, None, false, None);
         check(&[], Some("80"), false, None);
-    }
-
-    #[test]
-    fn only_ready_pods_with_that_port_are_endpoints() {
-        let pod = |name: &str| json!({"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": name}});
-        let endpoints = json!({"subsets": [
-            {"addresses": [pod("a"), pod("b"), {"ip": "192.0.2.1"}], "notReadyAddresses": [pod("c")],
-             "ports": [{"name": "http", "port": 8080}, {"name": "admin", "port": 9000}]},
-            {"addresses": [pod("d")], "ports": [{"name": "http", "port": 8081}]},
-            {"notReadyAddresses": [pod("e")], "ports": [{"name": "http", "port": 8080}]}]});
-        let check = |port: &str, expected: &[(&str, u16)], others: usize| {
-            let expected: Vec<_> = expected
-                .iter()
-                .map(|(pod, port)| PodEndpoint { pod: (*pod).to_owned(), port: *port })
-                .collect();
-            assert_eq!(ready(&endpoints, port), (expected, others), "{port}");
-        };
-        check("http", &[("a", 8080), ("b", 8080), ("d", 8081)], 1);
-        check("admin", &[("a", 9000), ("b", 9000)], 1);
-        check("", &[], 0);
-        assert_eq!(ready(&Json::Null, ""), (Vec::new(), 0));
     }
 
     #[test]

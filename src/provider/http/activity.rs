@@ -86,7 +86,7 @@ impl PreparedHttp {
     /// Whether the request can be sent again: a request that may have arrived must be idempotent.
     fn may_retry(&self, error: &SendError) -> bool {
         match error {
-            SendError::Connection { .. } => true,
+            SendError::Connection { .. } | SendError::Proxy { .. } => true,
             SendError::Broken { .. } | SendError::Timeout => self.request.method().is_idempotent(),
             _ => false,
         }
@@ -99,7 +99,7 @@ impl PreparedHttp {
             .try_clone()
             .ok_or_else(|| SendError::InvalidRequest("the body cannot be sent twice".into()))?;
         let answer = match &mut self.destination {
-            None => execute(&self.client, request, read).await?,
+            None => execute(&self.client, request, read, true).await?,
             Some(destination) => destination.send(&self.client, request, read).await?,
         };
         read_output(answer, read).await

@@ -2,7 +2,7 @@
 
 use super::ActivityError;
 use crate::error_code::{ErrorCode, message_chain};
-use crate::http_client::BoxError;
+use crate::http_client::{BoxError, InvalidProxy, shown};
 use crate::series::SampleOutcome;
 
 /// Verbatim: the Chaos Toolkit's message for an answer that does not come in time.
@@ -16,6 +16,11 @@ pub(super) enum SendError {
     /// No connection was made, so nothing was sent.
     #[error("{cause}")]
     Connection { cause: BoxError, outcome: SampleOutcome },
+    /// The proxy of the environment does not connect.
+    #[error("the proxy {proxy} ({setting}) does not connect: {cause}")]
+    Proxy { proxy: String, setting: &'static str, cause: Box<SendError> },
+    #[error("{0}")]
+    InvalidProxy(InvalidProxy),
     /// The connection broke before an answer began.
     #[error("{cause}")]
     Broken { cause: BoxError, outcome: SampleOutcome },
@@ -46,6 +51,7 @@ impl SendError {
     pub(super) fn outcome(&self) -> SampleOutcome {
         match self {
             Self::Connection { outcome, .. } | Self::Broken { outcome, .. } => *outcome,
+            Self::Proxy { cause, .. } => cause.outcome(),
             Self::Timeout => SampleOutcome::Timeout,
             _ => SampleOutcome::Other,
         }
@@ -55,7 +61,7 @@ impl SendError {
     pub(super) fn into_activity_error(self, url: &str) -> ActivityError {
         let text = message_chain(&self);
         match self {
-            Self::Connection { .. } | Self::Broken { .. } => {
+            Self::Connection { .. } | Self::Broken { .. } | Self::Proxy { .. } | Self::InvalidProxy(_) => {
                 ActivityError::Failed(format!("failed to connect to {url}: {text}"))
             }
             Self::Tool { code, .. } => ActivityError::Tool { code, message: text },
@@ -79,9 +85,9 @@ pub(super) enum InvalidRequest {
     NotPairs,
     #[error("the arguments of a request are a mapping or a text, not {0}")]
     InvalidArguments(&'static str),
-    #[error("Invalid URL '{url}': {source}")]
+    #[error("Invalid URL '{}': {source}", shown(url))]
     InvalidUrl { url: String, source: url::ParseError },
-    #[error("Invalid URL '{url}': '{scheme}' is neither http nor https")]
+    #[error("Invalid URL '{}': '{scheme}' is neither http nor https", shown(url))]
     InvalidScheme { url: String, scheme: String },
     #[error("invalid HTTP method '{0}'")]
     InvalidMethod(String),

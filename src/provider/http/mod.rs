@@ -4,6 +4,7 @@ mod activity;
 mod body;
 mod check;
 mod client;
+mod cookies;
 mod error;
 mod netrc;
 mod response;
@@ -77,8 +78,8 @@ impl HttpProvider {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client =
-            http_client::build(verification, ClientOptions { connect_timeout, ..ClientOptions::default() })?;
+        let options = ClientOptions { connect_timeout, stay: true, ..ClientOptions::default() };
+        let client = http_client::build(verification, options)?;
         clients.insert(key, client.clone());
         Ok(client)
     }

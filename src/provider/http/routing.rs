@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::client::execute;
+use super::cookies::CookieJar;
 use super::error::SendError;
 use super::response::HttpResponse;
 use crate::error_code::message_chain;
@@ -231,7 +232,7 @@ impl RoutedRequest {
             return Err(SendError::InvalidAddress(format!("{host}:{port}")));
         }
         self.reaches(format!("{namespace}/{}:{port}", self.wanted.name), Route::Direct, None);
-        execute(client, request, read).await
+        execute(client, request, read, true).await
     }
 
     async fn send_by_proxy(
@@ -242,13 +243,28 @@ impl RoutedRequest {
         let found = find(&self.cluster, &self.wanted).await.map_err(connection)?;
         self.reaches(found.shown(), Route::Proxy, None);
         let mut target = path_and_query(request.url());
+        let mut cookies = CookieJar::default();
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.ask_by_proxy(&found, &target, request.headers(), read).await?;
+            if let Ok(url) = request.url().join(&target) {
+                cookies.store(&url, &answer.headers);
+            }
             let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
             let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = location.filter(|_| is_redirect) else { return Ok(answer) };
             match followed(&self.cluster.address, &found.proxy_path(), location) {
-                Some(RedirectTarget::Same(path)) => target = path,
+                Some(RedirectTarget::Same(path)) => {
+                    let url = request.url().join(&path);
+                    let next = url.ok().and_then(|url| Some((cookies.header(&url)?, url)));
+                    // the API server interprets cookies itself, so a request with a cookie cannot pass its proxy
+                    if let Some((cookie, url)) = next {
+                        let mut next = Request::new(Method::GET, url);
+                        next.headers_mut().clone_from(request.headers());
+                        next.headers_mut().insert(COOKIE, cookie);
+                        return self.send_forwarded(next, read).await;
+                    }
+                    target = path;
+                }
                 Some(RedirectTarget::Elsewhere(url)) => {
                     let mut next = Request::new(Method::GET, url);
                     next.headers_mut().clone_from(request.headers());
@@ -300,11 +316,12 @@ impl RoutedRequest {
         let options = ClientOptions {
             connect_timeout: self.connect_timeout,
             proxy: Some(proxy),
+            stay: true,
             ..ClientOptions::default()
         };
         let client = http_client::build(&self.verification, options)
             .map_err(|error| SendError::InvalidRequest(message_chain(&error).into()))?;
-        let answer = execute(&client, request, read).await;
+        let answer = execute(&client, request, read, false).await;
         if let Some((found, endpoint)) = ticket.reached() {
             self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));
         }

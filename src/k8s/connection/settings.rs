@@ -1,0 +1,425 @@
+//! Checks a cluster and a user, and turns them into the settings of a client.
+//!
+//! The checks are those of kubectl: it refuses settings that contradict each other.
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use rustls::pki_types::ServerName;
+use url::{Host, Url};
+
+use super::FoundConnection;
+use super::kubeconfig_file::{Cluster, DataSource, ExecPlugin, User};
+use crate::config::ProcessEnv;
+use crate::http_client::{ProxyAddress, TrustedCertificates, parse_certificates, proxy_for};
+use crate::k8s::error::{Cause, SettingsProblem as Problem};
+use crate::k8s::login::{ClientIdentity, LoginMethod, LoginProgram, basic_authorization, load_identity};
+use crate::k8s::secrets::ConnectionSecrets;
+
+/// Settings of a client.
+pub(in crate::k8s) struct ConnectionSettings {
+    pub(in crate::k8s) server: Url,
+    pub(in crate::k8s) trusted: TrustedCertificates,
+    /// The name in the certificate of the server.
+    pub(in crate::k8s) server_name: Option<ServerName<'static>>,
+    pub(in crate::k8s) identity: Option<ClientIdentity>,
+    pub(in crate::k8s) login: LoginMethod,
+    pub(in crate::k8s) headers: HeaderMap,
+    pub(in crate::k8s) proxy: Option<ProxyAddress>,
+}
+
+impl ConnectionSettings {
+    /// Checks the connection. Adds its credentials to the secrets.
+    pub(super) fn new(
+        found: &FoundConnection,
+        environment: &ProcessEnv,
+        unattended: bool,
+        secrets: &ConnectionSecrets,
+    ) -> Result<Self, Problem> {
+        let FoundConnection { cluster, user, .. } = found;
+        secrets.add(credentials(cluster, user));
+        let with_tls = cluster.insecure || !cluster.authority.is_empty() || !user.certificate.is_empty();
+        let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
+        let mut server = server_url(text, with_tls)
+            .ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
+        let of_address = take_userinfo(&mut server);
+        check_login(user)?;
+        let trusted = trusted(cluster, found.inside, secrets)?;
+        let login = match of_address {
+            Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
+            _ => login(found, environment, unattended)?,
+        };
+        let name = cluster.tls_server_name.clone();
+        let server_name =
+            name.map(|name| ServerName::try_from(name.clone()).map_err(|_| Problem::InvalidServerName(name)));
+        Ok(Self {
+            proxy: proxy(cluster, &server, environment)?,
+            server,
+            trusted,
+            server_name: server_name.transpose()?,
+            identity: identity(user, secrets)?,
+            login,
+            headers: impersonation(user)?,
+        })
+    }
+}
+
+/// Returns everything in the settings that may be secret.
+fn credentials(cluster: &Cluster, user: &User) -> Vec<String> {
+    use base64::Engine as _;
+    let encode = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
+    let mut found: Vec<String> = [&user.token, &user.password].into_iter().flatten().cloned().collect();
+    if let Some(password) = &user.password {
+        let name = user.username.as_deref().unwrap_or_default();
+        found.push(encode(format!("{name}:{password}").as_bytes()));
+    }
+    for url in [&cluster.server, &cluster.proxy_url].into_iter().flatten() {
+        if let Ok(url) = Url::parse(url)
+            && (!url.username().is_empty() || url.password().is_some())
+        {
+            let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let (name, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
+            found.push(encode(format!("{name}:{password}").as_bytes()));
+            found.extend([url.password().unwrap_or_default().to_owned(), password]);
+        }
+    }
+    if let Some(key) = &user.key.data {
+        found.push(encode(key));
+        found.push(String::from_utf8_lossy(key).into_owned());
+    }
+    found.extend(user.auth_provider.as_ref().and_then(|provider| provider.id_token.clone()));
+    if let Some(plugin) = &user.exec {
+        found.extend(plugin_secrets(plugin));
+    }
+    found
+}
+
+/// Returns the arguments and variables of a login program that may be secret.
+fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |name: &str, value: &str| {
+        if !value.is_empty() && (!is_plain(value) || is_secret_name(name)) {
+            found.push(value.to_owned());
+        }
+    };
+    let mut before = "";
+    for argument in &plugin.arguments {
+        match argument.split_once('=') {
+            Some((flag, value)) => add(flag, value),
+            None if argument.starts_with('-') => {}
+            None => add(before, argument),
+        }
+        before = argument;
+    }
+    plugin.variables.iter().for_each(|(name, value)| add(name, value));
+    found
+}
+
+/// Whether a value is an ordinary word, such as `get-token`. Masking it would make a message unreadable.
+fn is_plain(value: &str) -> bool {
+    value.len() < 8 || value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["secret", "token", "password", "passwd", "key", "credential"].iter().any(|word| name.contains(word))
+}
+
+/// Parses the address of an API server. Without a scheme it is https with any TLS setting, as in kubectl.
+fn server_url(text: &str, with_tls: bool) -> Option<Url> {
+    let text = text.trim();
+    let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+    let parsed = Url::parse(text).ok().filter(usable);
+    let mut url = match parsed {
+        Some(url) => url,
+        None if text.is_empty() || text.contains("://") => return None,
+        None => {
+            let scheme = if with_tls { "https" } else { "http" };
+            let url = Url::parse(&format!("{scheme}://{text}")).ok().filter(usable)?;
+            Some(url).filter(|url| url.path() == "/")?
+        }
+    };
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url)
+}
+
+/// Removes user and password from an address, and returns them as a header.
+fn take_userinfo(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (name, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    basic_authorization(&name, &password)
+}
+
+fn has_login(user: &User) -> bool {
+    user.token.is_some()
+        || user.token_file.is_some()
+        || user.username.is_some()
+        || user.password.is_some()
+        || user.exec.is_some()
+        || user.auth_provider.is_some()
+}
+
+/// Refuses contradictions, as kubectl does.
+fn check_login(user: &User) -> Result<(), Problem> {
+    if user.token.is_some() && (user.username.is_some() || user.password.is_some()) {
+        return Err(Problem::TwoLogins("a token", "a password"));
+    }
+    if user.exec.is_some() && user.auth_provider.is_some() {
+        return Err(Problem::TwoLogins("a login program", "an auth-provider"));
+    }
+    let impersonates = !user.impersonate_groups.is_empty()
+        || user.impersonate_uid.is_some()
+        || !user.impersonate_extra.is_empty();
+    if impersonates && user.impersonate.is_none() {
+        return Err(Problem::NoUserToImpersonate);
+    }
+    Ok(())
+}
+
+fn read(source: &DataSource, what: &'static str) -> Result<Option<Vec<u8>>, Problem> {
+    if source.data.is_some() && source.file.is_some() {
+        return Err(Problem::DataAndFile(what));
+    }
+    source.read().map_err(|error| Problem::UnreadableFile {
+        path: source.file.clone().unwrap_or_default(),
+        source: error,
+    })
+}
+
+/// Returns the certificates that are trusted. The file of a Pod is read again, because it is replaced.
+fn trusted(
+    cluster: &Cluster,
+    inside: bool,
+    secrets: &ConnectionSecrets,
+) -> Result<TrustedCertificates, Problem> {
+    let Some(pem) = read(&cluster.authority, "certificate-authority")? else {
+        return Ok(if cluster.insecure { TrustedCertificates::Any } else { TrustedCertificates::Machine });
+    };
+    if cluster.insecure {
+        return Err(Problem::AuthorityAndInsecure);
+    }
+    let certificates = parse_certificates(&pem)
+        .map_err(|error| Problem::InvalidAuthority(Cause::new(error.as_ref(), secrets)))?;
+    if certificates.is_empty() {
+        return Err(Problem::NoAuthority);
+    }
+    Ok(match &cluster.authority.file {
+        Some(file) if inside => TrustedCertificates::File(file.clone()),
+        _ => TrustedCertificates::Given(certificates),
+    })
+}
+
+/// Returns the client certificate.
+fn identity(user: &User, secrets: &ConnectionSecrets) -> Result<Option<ClientIdentity>, Problem> {
+    let Some(certificate) = read(&user.certificate, "client-certificate")? else { return Ok(None) };
+    let key = read(&user.key, "client-key")?.ok_or(Problem::NoKey)?;
+    secrets.add([String::from_utf8_lossy(&key).into_owned()]);
+    match load_identity(&certificate, &key) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) => Err(Problem::InvalidIdentity(Cause::new(error.as_ref(), secrets))),
+    }
+}
+
+/// Returns how requests are authenticated. Only a login program of the selected user is started.
+fn login(
+    found: &FoundConnection,
+    environment: &ProcessEnv,
+    unattended: bool,
+) -> Result<LoginMethod, Problem> {
+    let user = &found.user;
+    let scheme = found.token_scheme.as_deref().unwrap_or("Bearer");
+    // kubectl prefers the file, too
+    if let Some(file) = &user.token_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| Problem::UnreadableFile { path: file.clone(), source })?;
+        token_header(scheme, &text)?;
+        return Ok(LoginMethod::File(file.clone()));
+    }
+    if let Some(token) = &user.token {
+        return Ok(LoginMethod::Fixed(token_header(scheme, token)?));
+    }
+    if user.username.is_some() || user.password.is_some() {
+        let (name, password) = (user.username.as_deref(), user.password.as_deref());
+        let header = basic_authorization(name.unwrap_or_default(), password.unwrap_or_default());
+        return Ok(LoginMethod::Fixed(header.ok_or(Problem::InvalidHeader("password"))?));
+    }
+    if let Some(provider) = &user.auth_provider {
+        let token = provider.id_token.as_deref().filter(|_| provider.name == "oidc");
+        let token = token.ok_or_else(|| Problem::AuthProvider { name: provider.name.clone() })?;
+        return Ok(LoginMethod::Fixed(token_header("Bearer", token)?));
+    }
+    match &user.exec {
+        Some(plugin) if user.certificate.is_empty() => {
+            Ok(LoginMethod::Program(Box::new(program(plugin, &found.cluster, environment, unattended)?)))
+        }
+        _ => Ok(LoginMethod::None),
+    }
+}
+
+/// Creates the header of a token. White space around the token is left out: files end with a line break.
+fn token_header(scheme: &str, token: &str) -> Result<HeaderValue, Problem> {
+    let header = HeaderValue::from_str(&format!("{} {}", scheme.trim(), token.trim()));
+    let mut header = header.map_err(|_| Problem::InvalidHeader("token"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn program(
+    plugin: &ExecPlugin,
+    cluster: &Cluster,
+    environment: &ProcessEnv,
+    unattended: bool,
+) -> Result<LoginProgram, Problem> {
+    const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
+    let command = plugin.command.clone().ok_or(Problem::IncompleteProgram("command"))?;
+    let version = plugin.api_version.clone().ok_or(Problem::IncompleteProgram("apiVersion"))?;
+    if !VERSIONS.contains(&version.as_str()) {
+        return Err(Problem::ProgramVersion(version));
+    }
+    let may_interact = match plugin.interactive_mode.as_deref() {
+        Some("Never") => Some(false),
+        Some("IfAvailable") => None,
+        Some("Always") => Some(true),
+        // the older version has this default
+        None if version == VERSIONS[1] => None,
+        None => return Err(Problem::IncompleteProgram("interactiveMode")),
+        Some(_) => return Err(Problem::InteractiveMode),
+    };
+    let described = if plugin.provide_cluster_info { Some(describe(cluster)?) } else { None };
+    Ok(LoginProgram {
+        command,
+        arguments: plugin.arguments.clone(),
+        variables: plugin.variables.clone(),
+        environment: environment
+            .for_processes()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        api_version: version,
+        install_hint: plugin.install_hint.clone(),
+        may_interact: if unattended { Some(false) } else { may_interact },
+        cluster: described,
+    })
+}
+
+/// Describes the cluster for a login program.
+fn describe(cluster: &Cluster) -> Result<serde_json::Value, Problem> {
+    use base64::Engine as _;
+    let authority = read(&cluster.authority, "certificate-authority")?;
+    let mut described = serde_json::json!({"server": cluster.server});
+    let mut set = |key: &str, value: Option<serde_json::Value>| {
+        if let Some(value) = value {
+            described[key] = value;
+        }
+    };
+    set("tls-server-name", cluster.tls_server_name.clone().map(Into::into));
+    set("insecure-skip-tls-verify", cluster.insecure.then_some(true.into()));
+    let encode = |pem: Vec<u8>| base64::prelude::BASE64_STANDARD.encode(pem).into();
+    set("certificate-authority-data", authority.map(encode));
+    set("proxy-url", cluster.proxy_url.clone().map(Into::into));
+    set("config", Some(cluster.login_config.clone().unwrap_or_default()));
+    Ok(described)
+}
+
+/// Returns the headers of impersonation.
+fn impersonation(user: &User) -> Result<HeaderMap, Problem> {
+    // as Go escapes them: what a header name cannot have, and the percent sign
+    const ESCAPED: AsciiSet = NON_ALPHANUMERIC
+        .remove(b'!')
+        .remove(b'#')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'\'')
+        .remove(b'*')
+        .remove(b'+')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'^')
+        .remove(b'_')
+        .remove(b'`')
+        .remove(b'|')
+        .remove(b'~');
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &str, value: &str| {
+        let invalid = || Problem::InvalidHeader("user to impersonate");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| invalid())?);
+        Ok(())
+    };
+    let Some(name) = &user.impersonate else { return Ok(headers) };
+    add("impersonate-user", name)?;
+    user.impersonate_uid.iter().try_for_each(|uid| add("impersonate-uid", uid))?;
+    user.impersonate_groups.iter().try_for_each(|group| add("impersonate-group", group))?;
+    for (key, value) in &user.impersonate_extra {
+        add(&format!("impersonate-extra-{}", utf8_percent_encode(key, &ESCAPED)), value)?;
+    }
+    headers.remove(AUTHORIZATION);
+    Ok(headers)
+}
+
+/// Returns the proxy: that of the cluster, else that of the environment. The latter is not for loopback addresses, as
+/// in Go.
+fn proxy(cluster: &Cluster, server: &Url, environment: &ProcessEnv) -> Result<Option<ProxyAddress>, Problem> {
+    if let Some(url) = &cluster.proxy_url {
+        return ProxyAddress::parse("proxy-url", url).map(Some).map_err(Problem::Proxy);
+    }
+    let is_loopback = match server.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if is_loopback {
+        return Ok(None);
+    }
+    proxy_for(server, |name| environment.get(name)).map_err(Problem::Proxy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_address_gets_a_scheme_as_in_kubectl() {
+        let check = |text: &str, with_tls: bool, expected: Option<&str>| {
+            let found = server_url(text, with_tls).map(|url| url.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        };
+        check("https://h:6443", false, Some("https://h:6443/"));
+        check("HTTPS://h/k8s/clusters/c-1?x=y#z", false, Some("https://h/k8s/clusters/c-1"));
+        check("127.0.0.1:6443", true, Some("https://127.0.0.1:6443/"));
+        check("127.0.0.1:8080", false, Some("http://127.0.0.1:8080/"));
+        check("localhost:6443", true, Some("https://localhost:6443/"));
+        check("h", false, Some("http://h/"));
+        check("[::1]:6443", true, Some("https://[::1]:6443/"));
+        check("h/path", true, None);
+        check("ftp://h", true, None);
+        check("https://", true, None);
+        check("", true, None);
+        check("a b", true, None);
+    }
+
+    #[test]
+    fn secrets_of_a_login_program_are_its_values() {
+        let plugin = ExecPlugin {
+            arguments: [
+                "get-token",
+                "--oidc-client-secret=hunter-two",
+                "--password",
+                "hunter-three",
+                "A1b2C3d4",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            variables: vec![
+                ("AWS_SECRET_ACCESS_KEY".to_owned(), "abc".to_owned()),
+                ("AWS_PROFILE".to_owned(), "default".to_owned()),
+            ],
+            ..ExecPlugin::default()
+        };
+        assert_eq!(plugin_secrets(&plugin), ["hunter-two", "hunter-three", "A1b2C3d4", "abc"]);
+    }
+}
