@@ -3,7 +3,7 @@
 //! ```text
 //!  context, reporter    what every use case gets: connection, environment, signals; where its lines go
 //!  error, outcome       how a use case ends
-//!  run                  RunRequest  ─► RunOutcome
+//!  run, trial, …        RunRequest  ─► RunOutcome, and the same for every command
 //!  run_context          settings, variables and providers of a run
 //!  journal_file, …      the files that a run reads and writes
 //! ```
@@ -32,6 +32,7 @@ pub(crate) mod run;
 pub(crate) mod run_context;
 mod signals;
 pub(crate) mod trial;
+pub(crate) mod validate;
 
 pub(crate) use context::{AppContext, ConnectionOptions, JournalExitCode, new_run_id};
 pub(crate) use error::AppError;
