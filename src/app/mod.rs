@@ -16,6 +16,7 @@ pub(crate) mod ci;
 pub(crate) mod comparison;
 mod context;
 pub(crate) mod demo;
+pub(crate) mod discover;
 pub(crate) mod embedded_cluster;
 mod error;
 mod events_file;
