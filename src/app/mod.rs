@@ -21,6 +21,7 @@ pub(crate) mod doctor;
 pub(crate) mod embedded_cluster;
 mod error;
 mod events_file;
+pub(crate) mod init;
 mod journal_file;
 pub(crate) mod load_journals;
 pub(crate) mod manifest_files;
