@@ -27,6 +27,7 @@ pub(crate) mod load_journals;
 pub(crate) mod manifest_files;
 pub(crate) mod notify;
 mod outcome;
+pub(crate) mod publish;
 pub(crate) mod recover;
 pub(crate) mod report_files;
 mod reporter;
