@@ -126,8 +126,9 @@ fn source_files_have_module_docs_and_600_lines() {
 }
 
 #[test]
-fn only_cli_uses_clap_and_prints() {
+fn only_cli_uses_clap_prints_and_knows_exit_codes() {
     let clap = Regex::new(r"\bclap(?:_\w+)?::").unwrap();
+    let exit_code = Regex::new(r"\bprocess::(?:\{[^}]*\b)?(?:ExitCode|exit|abort)\b").unwrap();
     // a macro that prints, or a standard stream taken to write to
     let printing = Regex::new(
         r"\b(?:e?print(?:ln)?|dbg)!|\bio::std(?:out|err)\b|\bcli::terminal\b|: &?(?:mut )?Terminal\b",
@@ -139,7 +140,7 @@ fn only_cli_uses_clap_and_prints() {
             continue;
         }
         let code = code(&path);
-        for (pattern, use_) in [(&clap, "clap"), (&printing, "the terminal")] {
+        for (pattern, use_) in [(&clap, "clap"), (&printing, "the terminal"), (&exit_code, "exit codes")] {
             if let Some(found) = pattern.find(code.as_str()).unwrap() {
                 panic!("{name} uses {use_}, which only src/cli may: {}", found.as_str());
             }
