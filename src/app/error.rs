@@ -6,6 +6,7 @@ use super::outcome::Outcome;
 use crate::console::{ConsoleLine, sanitize};
 use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode, message_chain};
+use crate::github::workflow_command::{Annotation, AnnotationLevel};
 
 /// Error that ends a use case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,17 @@ impl AppError {
     pub(crate) fn line(&self) -> ConsoleLine {
         ConsoleLine::error(self.code, self.message.clone(), self.hint.clone())
     }
+
+    /// Returns the annotation that reports it to a GitHub job, with its hint.
+    pub(crate) fn annotation(&self) -> Annotation {
+        job_annotation(AnnotationLevel::Error, &self.message, self.hint.as_deref())
+    }
+}
+
+/// Returns an annotation of the job.
+pub(super) fn job_annotation(level: AnnotationLevel, text: &str, hint: Option<&str>) -> Annotation {
+    let message = hint.map_or_else(|| text.to_owned(), |hint| format!("{text}\nhint: {hint}"));
+    Annotation::new(level, "kubectl-chaos", message)
 }
 
 impl<E: Coded> From<E> for AppError {

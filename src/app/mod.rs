@@ -3,7 +3,7 @@
 //! ```text
 //!  context, reporter    what every use case gets: connection, environment, signals; where its lines go
 //!  error, outcome       how a use case ends
-//!  run                  RunRequest  ─► RunOutcome
+//!  run, trial, …        RunRequest  ─► RunOutcome, and the same for every command
 //!  run_context          settings, variables and providers of a run
 //!  journal_file, …      the files that a run reads and writes
 //! ```
@@ -16,22 +16,28 @@ pub(crate) mod ci;
 pub(crate) mod comparison;
 mod context;
 pub(crate) mod demo;
+pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod embedded_cluster;
 mod error;
 mod events_file;
+pub(crate) mod init;
 mod journal_file;
 pub(crate) mod load_journals;
 pub(crate) mod manifest_files;
 pub(crate) mod notify;
 mod outcome;
+pub(crate) mod publish;
 pub(crate) mod recover;
 pub(crate) mod report_files;
 mod reporter;
 pub(crate) mod results_dir;
 pub(crate) mod run;
 pub(crate) mod run_context;
+pub(crate) mod search_path;
 mod signals;
 pub(crate) mod trial;
+pub(crate) mod validate;
 
 pub(crate) use context::{AppContext, ConnectionOptions, JournalExitCode, new_run_id};
 pub(crate) use error::AppError;

@@ -17,7 +17,7 @@ use super::embedded::EmbeddedCommand;
 use super::exit_code::EXIT_CODE_HELP;
 use super::init::InitArgs;
 use super::path_conflicts::PathSet;
-use super::publish::args::Publish;
+use super::publish::PublishArgs;
 use super::recover::RecoverArgs;
 use super::report::RenderArgs;
 use super::run::args::RunArgs;
@@ -72,7 +72,7 @@ pub(super) enum Command {
     /// List the global flags
     Options,
     /// Publish results to GitHub: job summary, annotations and one pull-request comment
-    Publish(Box<Publish>),
+    Publish(Box<PublishArgs>),
     /// Clean up after killed trials: delete their objects, restore originals
     Recover(RecoverArgs),
     /// Render journals as text, JUnit XML, Markdown or HTML

@@ -25,7 +25,6 @@ mod recover;
 mod report;
 mod report_args;
 mod run;
-mod search_path;
 mod shared_args;
 mod signal_handlers;
 mod table;
@@ -117,7 +116,7 @@ fn run_command(
         Command::Completion(args) => completion::completion(&session, &args, Cli::command()),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
-        Command::Doctor(args) => doctor::doctor(&session, &args),
+        Command::Doctor(args) => doctor::doctor(&session, &args, &Cli::command()),
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::Init(args) => init::init(&session, &args),
         Command::Options => session.answer(&command_line::options()),

@@ -6,19 +6,10 @@ use serde_json::{Value as Json, json};
 use super::CommandContext;
 use super::path_conflicts::PathSet;
 use super::shared_args::{ExitCodeStyle, LogFormat, RunOutputFormat, VariableArgs};
-use super::terminal::Terminal;
-use crate::app::notify::{Notifier, without_secrets};
-use crate::app::run_context::{RunContext, is_invalid, show_inherited_warnings};
-use crate::app::{AppError, Outcome};
-use crate::console::{ConsoleLine, LineLevel};
+use crate::app::validate::{ValidateOutcome, ValidateRequest, ValidatedFile};
+use crate::app::{self, AppError, Outcome};
+use crate::console::sanitize;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::error_code::ErrorCode;
-use crate::experiment::Experiment;
-use crate::experiment::configuration::undeclared_warnings;
-use crate::experiment::document::SpannedValue;
-use crate::http_client::shown;
-use crate::source;
-use crate::value::Value;
 
 /// Name of the schema of the output.
 const SCHEMA: &str = "kubectl-chaos/validate/v1";
@@ -45,113 +36,41 @@ impl ValidateArgs {
     pub(super) fn files(&self) -> PathSet {
         PathSet::default().reads("the experiment", &self.sources).variables(&self.variables.inputs())
     }
-}
 
-/// Result for one file.
-struct ValidatedFile {
-    source: String,
-    title: Value,
-    diagnostics: Vec<Diagnostic>,
-    /// Stage of the first error.
-    stage: &'static str,
-}
-
-impl ValidatedFile {
-    fn first_error(&self) -> Option<&Diagnostic> {
-        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-
-    fn code(&self) -> ErrorCode {
-        if self.stage == "load" { ErrorCode::ExperimentNotReadable } else { ErrorCode::ExperimentInvalid }
+    /// Converts the flags.
+    fn request(&self, session: &CommandContext) -> ValidateRequest {
+        ValidateRequest {
+            sources: self.sources.clone(),
+            verifies_tls: !self.no_verify_tls,
+            variables: self.variables.inputs(),
+            shows_first_error: !shows_diagnostics(session, self),
+        }
     }
 }
 
 /// Reports all errors of all files. Returns the exit code.
 pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
-    let surroundings = match RunContext::read(&session.app, &args.variables.inputs()) {
-        Ok(surroundings) => surroundings,
-        Err(error) => return session.fail(error),
-    };
-    let validation = async {
-        let mut files: Vec<ValidatedFile> = Vec::new();
-        for source in &args.sources {
-            files.push(check(session, &surroundings, source, args).await);
-        }
-        files
-    };
-    let files = match session.to_its_end(validation) {
-        Ok(files) => files,
-        Err(code) => return code,
-    };
-    let text = match args.output {
-        RunOutputFormat::Text => files.iter().map(text).collect(),
-        RunOutputFormat::Json => pretty(&document(&files)),
-        RunOutputFormat::Yaml => serde_yaml::to_string(&document(&files)).unwrap_or_default(),
-        RunOutputFormat::Agent => files.iter().map(|file| pretty(&agent_document(file))).collect(),
-    };
-    let is_any_invalid = files.iter().any(|file| is_invalid(&file.diagnostics));
-    let exit = if is_any_invalid { Outcome::Invalid } else { Outcome::Success };
-    match session.terminal.result(&text) {
-        Ok(()) => session.code(exit),
-        Err(error) => session.fail(AppError::from(error).with_outcome(exit.worst(Outcome::NotWritten))),
+    match session.to_its_end(app::validate::validate(&session.app, &args.request(session))) {
+        Err(code) => code,
+        Ok(Ok(validated)) => write_result(session, args.output, &validated),
+        Ok(Err(error)) => session.fail(error),
     }
 }
 
-async fn check(
-    session: &CommandContext,
-    surroundings: &RunContext,
-    source: &str,
-    args: &ValidateArgs,
-) -> ValidatedFile {
-    let terminal = &session.terminal;
-    let read =
-        source::read(source, &surroundings.settings, &surroundings.environment, !args.no_verify_tls).await;
-    let document = match read {
-        Ok(document) => document,
-        Err(fault) => {
-            if !shows_diagnostics(session, args) {
-                show_error(terminal, ErrorCode::ExperimentNotReadable, &fault);
-            }
-            return ValidatedFile {
-                source: shown(source),
-                title: Value::Null,
-                diagnostics: vec![fault],
-                stage: "load",
-            };
-        }
+/// Writes the result to standard output. Returns the exit code.
+fn write_result(session: &CommandContext, format: RunOutputFormat, validated: &ValidateOutcome) -> u8 {
+    let files = &validated.files;
+    let text = match format {
+        RunOutputFormat::Text => files.iter().map(text).collect(),
+        RunOutputFormat::Json => pretty(&document(validated)),
+        RunOutputFormat::Yaml => serde_yaml::to_string(&document(validated)).unwrap_or_default(),
+        RunOutputFormat::Agent => files.iter().map(|file| pretty(&agent_document(file))).collect(),
     };
-    let notifier = Notifier::new(&session.app, &surroundings.settings);
-    // skip the copy without listeners
-    let payload =
-        if notifier.has_channels() { without_secrets(&document.root.to_value()) } else { Value::Null };
-    notifier.send("validate-started", "validate", &payload, None).await;
-    terminal.say(&ConsoleLine::new(LineLevel::Info, "Validating the experiment's syntax"));
-    let mut diagnostics = surroundings.faults(&document, session.global.strict);
-    let has_variables = !surroundings.variables.is_empty();
-    if let Some(experiment) = has_variables.then(|| Experiment::read(&document)).and_then(Result::ok) {
-        diagnostics.extend(undeclared_warnings(&experiment, &surroundings.variables).into_iter().map(
-            |message| Diagnostic {
-                severity: Severity::Warning,
-                ..Diagnostic::for_file(shown(source), message)
-            },
-        ));
+    let outcome = validated.outcome();
+    match session.terminal.result(&text) {
+        Ok(()) => session.code(outcome),
+        Err(error) => session.fail(AppError::from(error).with_outcome(outcome.worst(Outcome::NotWritten))),
     }
-    show_inherited_warnings(&**terminal, &diagnostics);
-    match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
-        Some(first) => {
-            if !shows_diagnostics(session, args) {
-                show_error(terminal, ErrorCode::ExperimentInvalid, first);
-            }
-            notifier.send("validate-failed", "validate", &payload, Some(&first.message)).await;
-        }
-        None => {
-            terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
-            notifier.send("validate-completed", "validate", &payload, None).await;
-            terminal.say(&ConsoleLine::new(LineLevel::Info, "experiment syntax and semantic look valid"));
-        }
-    }
-    let title = document.root.get("title").map(SpannedValue::to_value).unwrap_or_default();
-    ValidatedFile { source: shown(source), title, diagnostics, stage: "validation" }
 }
 
 /// Returns whether the result shows every diagnostic, so that the first one need not be shown as the Chaos Toolkit does.
@@ -163,17 +82,12 @@ fn shows_diagnostics(session: &CommandContext, args: &ValidateArgs) -> bool {
         && global.log_file.is_none()
 }
 
-fn show_error(terminal: &Terminal, code: ErrorCode, diagnostic: &Diagnostic) {
-    let line = ConsoleLine::new(LineLevel::Error, diagnostic.message.clone());
-    terminal.say(&ConsoleLine { code: Some(code), ..line });
-}
-
 /// Renders all diagnostics with their positions, then a summary.
 fn text(file: &ValidatedFile) -> String {
     let mut out = String::new();
     for diagnostic in &file.diagnostics {
         for line in diagnostic.to_string().split('\n') {
-            out += &crate::console::sanitize(line);
+            out += &sanitize(line);
             out.push('\n');
         }
     }
@@ -186,10 +100,10 @@ fn text(file: &ValidatedFile) -> String {
         (_, 0) => plural(errors, "error"),
         (..) => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
     };
-    out + &crate::console::sanitize(&file.source) + ": " + &summary + "\n"
+    out + &sanitize(&file.source) + ": " + &summary + "\n"
 }
 
-fn document(files: &[ValidatedFile]) -> Json {
+fn document(validated: &ValidateOutcome) -> Json {
     let file = |file: &ValidatedFile| {
         let error = |error: &Diagnostic| {
             let hint = error.advice();
@@ -198,13 +112,13 @@ fn document(files: &[ValidatedFile]) -> Json {
         json!({
             "source": file.source,
             "title": serde_json::to_value(&file.title).unwrap_or_default(),
-            "valid": !is_invalid(&file.diagnostics),
+            "valid": file.is_valid(),
             "error": file.first_error().map(error),
             "diagnostics": file.diagnostics,
         })
     };
-    let is_valid = files.iter().all(|file| !is_invalid(&file.diagnostics));
-    json!({"schema": SCHEMA, "valid": is_valid, "files": files.iter().map(file).collect::<Vec<_>>()})
+    let files: Vec<Json> = validated.files.iter().map(file).collect();
+    json!({"schema": SCHEMA, "valid": validated.is_valid(), "files": files})
 }
 
 /// Returns the Chaos Toolkit's report for agents, with the first error.

@@ -4,7 +4,6 @@ pub(super) mod args;
 
 use super::CommandContext;
 use super::compare::CompareFormat;
-use super::publish::error_annotation;
 use super::run::{RunOutput, run_and_report};
 use super::shared_args::RunOutputFormat;
 use super::trial::{TrialOutput, try_and_report};
@@ -35,7 +34,7 @@ pub(super) fn ci(session: &CommandContext, args: &CiArgs) -> u8 {
             code
         }
         Err(error) => {
-            session.terminal.command(&error_annotation(&error).command());
+            session.terminal.command(&error.annotation().command());
             session.fail(error)
         }
     };

@@ -11,7 +11,7 @@ use super::path_conflicts::PathSet;
 use super::report_args::{ReportArgs, write_reports};
 use crate::app::comparison::{CompareOutcome, CompareRequest, compare_files};
 use crate::app::{AppError, Outcome};
-use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison};
+use crate::compare::{ComparisonVerdict, Margin, RunComparison};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -78,13 +78,6 @@ pub(super) struct RuleArgs {
     /// time-min
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
     pub(super) margin: Margin,
-}
-
-impl RuleArgs {
-    /// Returns the options of the comparison.
-    pub(super) fn options(&self, seed: Option<u64>) -> CompareOptions {
-        CompareOptions { seed: seed.unwrap_or(CompareOptions::default().seed), margin: self.margin }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::engine::{Candidate, DynamicSource};
+use crate::app::discover;
 use crate::cli::connection_args::ConnectionArgs;
-use crate::cli::discover;
 use crate::cli::shared_args::GlobalArgs;
 use crate::config::ProcessEnv;
 use crate::k8s;

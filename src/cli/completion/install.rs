@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{COMPLETE_COMMAND, HELPER_PREFIX};
 use crate::app::atomic_file::reason;
+use crate::app::search_path::{find, folders, is_open, is_writable};
 use crate::cli::CommandContext;
-use crate::cli::search_path::{find, folders, is_open, is_writable};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
 

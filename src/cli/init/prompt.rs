@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, Write};
 
-use clap::ValueEnum as _;
-
-use super::spec::{SpecError, check_name, parse_command, parse_selector, parse_service, parse_url};
-use super::{FaultArg, InitArgs};
+use crate::app::AppError;
+use crate::app::init::spec::{
+    SpecError, check_name, parse_command, parse_selector, parse_service, parse_url,
+};
+use crate::app::init::{FaultKind, InitPrompts, InitRequest};
 use crate::console::sanitize;
 use crate::error_code::{Coded, ErrorCode, message_chain};
 
@@ -76,54 +77,50 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
         let _ = writeln!(self.questions, "{}", sanitize(&format!("{}{hint}", message_chain(error))));
     }
 
-    fn ask_pods(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
-        if args.label_selector.is_none() {
+    fn ask_pods(&mut self, request: &mut InitRequest) -> Result<(), PromptError> {
+        if request.label_selector.is_none() {
             let selector = self.ask(
                 "Which Pods may be killed? A label selector, such as app=web:",
                 None,
                 parse_selector,
             )?;
-            args.label_selector = Some(selector);
+            request.label_selector = Some(selector);
         }
         Ok(())
     }
 
-    fn ask_target(&mut self, args: &mut InitArgs, kind: &str) -> Result<(), PromptError> {
-        if args.target.is_none() {
+    fn ask_target(&mut self, request: &mut InitRequest, kind: &str) -> Result<(), PromptError> {
+        if request.target.is_none() {
             let name = |name: &str| check_name(name, kind).map(|()| name.to_owned());
-            args.target = Some(self.ask(&format!("Which {kind}?"), None, name)?);
+            request.target = Some(self.ask(&format!("Which {kind}?"), None, name)?);
         }
         Ok(())
     }
 
-    /// Asks for the number of replicas, which the cluster does not know.
-    pub(super) fn ask_replicas(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
+    fn ask_for_replicas(&mut self, request: &mut InitRequest) -> Result<(), PromptError> {
         let count = |text: &str| match text.parse() {
             Ok(0) | Err(_) => Err(SpecError::Replicas(text.to_owned())),
             Ok(count) => Ok(count),
         };
-        args.replicas = Some(self.ask("Replicas to restore afterwards?", Some("1"), count)?);
+        request.replicas = Some(self.ask("Replicas to restore afterwards?", Some("1"), count)?);
         Ok(())
     }
 
-    fn ask_command(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
+    fn ask_command(&mut self, request: &mut InitRequest) -> Result<(), PromptError> {
         let command = |text: &str| parse_command(text).map(|_| text.to_owned());
-        if args.command.is_none() {
-            args.command = Some(self.ask("Which command injects the fault?", None, command)?);
+        if request.command.is_none() {
+            request.command = Some(self.ask("Which command injects the fault?", None, command)?);
         }
-        if args.undo.is_none() && !args.no_undo {
+        if request.undo.is_none() && !request.needs_no_undo {
             let undo = |text: &str| if text == "-" { Ok(None) } else { command(text).map(Some) };
-            args.undo = self.ask("Which command undoes the fault? - if none:", None, undo)?;
-            args.no_undo = args.undo.is_none();
+            request.undo = self.ask("Which command undoes the fault? - if none:", None, undo)?;
+            request.needs_no_undo = request.undo.is_none();
         }
         Ok(())
     }
-}
 
-impl<R: BufRead, W: Write> Prompter<R, W> {
-    /// Prompts for missing values.
-    pub(super) fn fill_missing(&mut self, args: &mut InitArgs) -> Result<(), PromptError> {
-        if args.url.is_none() && args.service.is_none() {
+    fn ask_missing(&mut self, request: &mut InitRequest) -> Result<(), PromptError> {
+        if request.url.is_none() && request.service.is_none() {
             let either = |text: &str| {
                 if text.contains("://") {
                     parse_url(text).map(|url| (Some(url), None))
@@ -132,17 +129,17 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
                 }
             };
             let question = "Which endpoint must stay available? A URL, or a Service such as web:8080/health:";
-            (args.url, args.service) = self.ask(question, None, either)?;
+            (request.url, request.service) = self.ask(question, None, either)?;
         }
-        let fault = match args.fault {
+        let fault = match request.fault {
             Some(fault) => fault,
             None => {
                 let fault = |text: &str| {
-                    let all = FaultArg::value_variants();
+                    let all = FaultKind::ALL;
                     let by_number =
                         text.parse::<usize>().ok().and_then(|number| all.get(number.checked_sub(1)?));
-                    let named = by_number.copied().or_else(|| FaultArg::from_str(text, true).ok());
-                    named.ok_or_else(|| SpecError::UnknownFault {
+                    let by_name = all.iter().find(|fault| fault.name().eq_ignore_ascii_case(text));
+                    by_number.or(by_name).copied().ok_or_else(|| SpecError::UnknownFault {
                         name: text.to_owned(),
                         known: all.iter().map(|fault| fault.name()).collect(),
                     })
@@ -151,13 +148,23 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
                 self.ask(question, Some("kill-pods"), fault)?
             }
         };
-        args.fault = Some(fault);
+        request.fault = Some(fault);
         match fault {
-            FaultArg::KillPods => self.ask_pods(args),
-            FaultArg::ScaleToZero => self.ask_target(args, "Deployment"),
-            FaultArg::DeleteService => self.ask_target(args, "Service"),
-            FaultArg::Process => self.ask_command(args),
+            FaultKind::KillPods => self.ask_pods(request),
+            FaultKind::ScaleToZero => self.ask_target(request, "Deployment"),
+            FaultKind::DeleteService => self.ask_target(request, "Service"),
+            FaultKind::Process => self.ask_command(request),
         }
+    }
+}
+
+impl<R: BufRead, W: Write> InitPrompts for Prompter<R, W> {
+    fn fill_missing(&mut self, request: &mut InitRequest) -> Result<(), AppError> {
+        Ok(self.ask_missing(request)?)
+    }
+
+    fn ask_replicas(&mut self, request: &mut InitRequest) -> Result<(), AppError> {
+        Ok(self.ask_for_replicas(request)?)
     }
 }
 
@@ -165,44 +172,50 @@ impl<R: BufRead, W: Write> Prompter<R, W> {
 mod tests {
     use super::*;
 
-    fn fill_from(answers: &str, args: InitArgs) -> (Result<(), PromptError>, InitArgs, String) {
-        let mut args = args;
+    fn fill_from(answers: &str, request: InitRequest) -> (Result<(), PromptError>, InitRequest, String) {
+        let mut request = request;
         let mut questions = Vec::new();
         let done =
-            Prompter { answers: answers.as_bytes(), questions: &mut questions }.fill_missing(&mut args);
-        (done, args, String::from_utf8(questions).unwrap())
+            Prompter { answers: answers.as_bytes(), questions: &mut questions }.ask_missing(&mut request);
+        (done, request, String::from_utf8(questions).unwrap())
     }
 
     #[test]
     fn missing_values_are_prompted() {
-        let (done, args, output) = fill_from("web:8080/health\n\napp=web\n", InitArgs::default());
+        let (done, request, output) = fill_from("web:8080/health\n\napp=web\n", InitRequest::default());
         assert_eq!(done, Ok(()));
         assert_eq!(
-            (args.service.as_deref(), args.fault),
-            (Some("web:8080/health"), Some(FaultArg::KillPods))
+            (request.service.as_deref(), request.fault),
+            (Some("web:8080/health"), Some(FaultKind::KillPods))
         );
-        assert_eq!(args.label_selector.as_deref(), Some("app=web"));
+        assert_eq!(request.label_selector.as_deref(), Some("app=web"));
         assert!(output.contains("or process: [kill-pods] "), "{output}");
-        let mut whole = args.clone();
-        Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }.ask_replicas(&mut whole).unwrap();
+        let mut whole = request.clone();
+        Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }
+            .ask_for_replicas(&mut whole)
+            .unwrap();
         assert_eq!(whole.replicas, Some(3));
-        let (_, args, output) = fill_from("web\n", InitArgs { fault: Some(FaultArg::ScaleToZero), ..args });
-        assert_eq!((args.target.as_deref(), output.as_str()), (Some("web"), "Which Deployment? "));
-        let process =
-            InitArgs { fault: Some(FaultArg::Process), url: Some("http://x/".into()), ..InitArgs::default() };
-        let (_, args, _) = fill_from("stop it\n-\n", process.clone());
-        assert_eq!((args.command.as_deref(), args.no_undo), (Some("stop it"), true));
-        let (_, args, _) = fill_from("stop it\nstart it\n", process);
-        assert_eq!((args.undo.as_deref(), args.no_undo), (Some("start it"), false));
+        let (_, request, output) =
+            fill_from("web\n", InitRequest { fault: Some(FaultKind::ScaleToZero), ..request });
+        assert_eq!((request.target.as_deref(), output.as_str()), (Some("web"), "Which Deployment? "));
+        let process = InitRequest {
+            fault: Some(FaultKind::Process),
+            url: Some("http://x/".into()),
+            ..InitRequest::default()
+        };
+        let (_, request, _) = fill_from("stop it\n-\n", process.clone());
+        assert_eq!((request.command.as_deref(), request.needs_no_undo), (Some("stop it"), true));
+        let (_, request, _) = fill_from("stop it\nstart it\n", process);
+        assert_eq!((request.undo.as_deref(), request.needs_no_undo), (Some("start it"), false));
     }
 
     #[test]
     fn fault_accepts_name_or_number() {
-        let output = || InitArgs { url: Some("http://x/".into()), ..InitArgs::default() };
-        let (_, args, _) = fill_from("1\napp=web\n", output());
-        assert_eq!(args.fault, Some(FaultArg::KillPods));
-        let (_, args, transcript) = fill_from("0\n9\nScale-To-Zero\nweb\n", output());
-        assert_eq!(args.fault, Some(FaultArg::ScaleToZero));
+        let output = || InitRequest { url: Some("http://x/".into()), ..InitRequest::default() };
+        let (_, request, _) = fill_from("1\napp=web\n", output());
+        assert_eq!(request.fault, Some(FaultKind::KillPods));
+        let (_, request, transcript) = fill_from("0\n9\nScale-To-Zero\nweb\n", output());
+        assert_eq!(request.fault, Some(FaultKind::ScaleToZero));
         assert!(
             transcript
                 .contains("unknown fault '9': expected kill-pods, scale-to-zero, delete-service, process"),
@@ -212,13 +225,13 @@ mod tests {
 
     #[test]
     fn invalid_answers_are_asked_again() {
-        let url = || InitArgs {
+        let url = || InitRequest {
             url: Some("http://x/".into()),
-            fault: Some(FaultArg::KillPods),
-            ..InitArgs::default()
+            fault: Some(FaultKind::KillPods),
+            ..InitRequest::default()
         };
-        let (done, args, output) = fill_from("\na!=b\napp=web\n", url());
-        assert_eq!((done, args.label_selector.as_deref()), (Ok(()), Some("app=web")));
+        let (done, request, output) = fill_from("\na!=b\napp=web\n", url());
+        assert_eq!((done, request.label_selector.as_deref()), (Ok(()), Some("app=web")));
         assert!(output.contains("does not limit the Pods"), "{output}");
         let (done, ..) = fill_from("\n\n\n\n", url());
         assert_eq!(done, Err(PromptError::InvalidAnswers));

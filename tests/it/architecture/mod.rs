@@ -126,8 +126,9 @@ fn source_files_have_module_docs_and_600_lines() {
 }
 
 #[test]
-fn only_cli_uses_clap_and_prints() {
+fn only_cli_uses_clap_prints_and_knows_exit_codes() {
     let clap = Regex::new(r"\bclap(?:_\w+)?::").unwrap();
+    let exit_code = Regex::new(r"\bprocess::(?:\{[^}]*\b)?(?:ExitCode|exit|abort)\b").unwrap();
     // a macro that prints, or a standard stream taken to write to
     let printing = Regex::new(
         r"\b(?:e?print(?:ln)?|dbg)!|\bio::std(?:out|err)\b|\bcli::terminal\b|: &?(?:mut )?Terminal\b",
@@ -139,12 +140,36 @@ fn only_cli_uses_clap_and_prints() {
             continue;
         }
         let code = code(&path);
-        for (pattern, use_) in [(&clap, "clap"), (&printing, "the terminal")] {
+        for (pattern, use_) in [(&clap, "clap"), (&printing, "the terminal"), (&exit_code, "exit codes")] {
             if let Some(found) = pattern.find(code.as_str()).unwrap() {
                 panic!("{name} uses {use_}, which only src/cli may: {}", found.as_str());
             }
         }
     }
+}
+
+/// Files that parse words: the command line, the arguments of a container, the flags before a word to complete.
+const PARSING_FILES: [&str; 4] = [
+    "src/cli/command_line.rs",
+    "src/cli/command_line/one_command.rs",
+    "src/cli/completion/dynamic.rs",
+    "src/cli/demo_app.rs",
+];
+
+#[test]
+fn commands_call_each_other_without_argument_lists() {
+    let parsing = Regex::new(r"\b(?:try_parse_from|parse_from|(?:try_)?get_matches\w*)\b").unwrap();
+    let files = files_below(&root().join("src"), &[".rs"]);
+    let parsing_files: BTreeSet<String> = files
+        .iter()
+        .filter(|path| parsing.is_match(code(path).as_str()).unwrap())
+        .map(|path| relative(path))
+        .collect();
+    assert_eq!(
+        parsing_files,
+        PARSING_FILES.map(str::to_owned).into(),
+        "call the use case of the other command in src/app"
+    );
 }
 
 #[test]

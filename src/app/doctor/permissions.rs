@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::check_result::CheckResult;
-use crate::app::RunContext;
+use crate::app::{ConnectionOptions, RunContext};
 use crate::chaosk8s::catalogue::lookup;
 use crate::chaosk8s::needed_permissions;
-use crate::cli::CommandContext;
 use crate::error_code::message_chain;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration};
@@ -56,7 +55,7 @@ enum UndeterminedPermissions {
 
 /// Collects the permissions that experiments need. Runs nothing.
 pub(super) fn collect_needed(
-    session: &CommandContext,
+    connection: &ConnectionOptions,
     run_context: &RunContext,
     experiments: &[Experiment],
     place: PermissionPlace<'_>,
@@ -78,7 +77,7 @@ pub(super) fn collect_needed(
                 Err(error) => Err(UndeterminedPermissions::Unresolved(error.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
-                Ok(ResolvedActivity::Http(call)) => Ok(request_permissions(session, &call, place)),
+                Ok(ResolvedActivity::Http(call)) => Ok(request_permissions(connection, &call, place)),
                 Ok(ResolvedActivity::Python(call)) => function_permissions(&call, place.namespace),
             };
             match permissions {
@@ -118,11 +117,10 @@ fn function_permissions(
 
 /// Returns the permissions of a request to a Service, which depend on the service access.
 fn request_permissions(
-    session: &CommandContext,
+    connection: &ConnectionOptions,
     call: &HttpCall,
     place: PermissionPlace<'_>,
 ) -> Vec<Permission> {
-    let connection = &session.app.connection;
     let (access, aliases) = (connection.service_access, &connection.service_aliases);
     let Some((url, service)) =
         Url::parse(call.url.trim()).ok().and_then(|url| named(&url, aliases).map(|service| (url, service)))

@@ -1,22 +1,23 @@
-//! `kubectl chaos publish`: publishes results to the job summary, annotations, outputs and a pull-request comment.
+//! Publishes results to the job summary, annotations, outputs and a pull-request comment.
 //!
 //! Refusals of GitHub are warnings and do not fail the job. Artifacts are untrusted: see [`Trust::Unknown`].
 
 mod annotations;
-pub(super) mod args;
 mod pull_request;
 mod results;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::CommandContext;
-use super::report_args::write_reports;
-use crate::app::base_experiment::{self, HashReference};
-use crate::app::ci::append_outputs;
-use crate::app::results_dir::{REPORTS, Trust};
-use crate::app::{AppError, Outcome};
+use super::base_experiment::{self, HashReference};
+use super::ci::{OUTPUT_DIR, append_outputs};
+use super::context::AppContext;
+use super::error::{AppError, job_annotation};
+use super::outcome::Outcome;
+use super::report_files::ReportFiles;
+use super::results_dir::{REPORTS, Trust};
+use crate::compare::Margin;
 use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
 use crate::error_code::{ErrorCode, message_chain};
 use crate::github::comment::{
@@ -28,7 +29,6 @@ use crate::github::{self, GithubApi, Repository, WorkflowEvent, WorkflowJob, sum
 use crate::http_client;
 use crate::report::markdown::{escape_inline, render};
 use annotations::{ExperimentSource, annotations, repository_path};
-use args::{CommentWhen, Publish};
 use pull_request::{PublishTarget, find_target};
 use results::PublishedResults;
 
@@ -39,49 +39,78 @@ const WORKFLOW_RUN: &str = "workflow_run";
 /// Other event whose jobs have a token with write permission.
 const PULL_REQUEST_TARGET: &str = "pull_request_target";
 
-/// Publishes the results. Returns the exit code.
-pub(super) fn publish(session: &CommandContext, args: &Publish) -> u8 {
-    super::shield();
-    let session = session.for_a_log();
-    match run_publish(&session, args) {
-        Ok(exit) => session.code(exit),
-        Err(error) => {
-            session.terminal.command(&error_annotation(&error).command());
-            session.fail(error)
+/// What to publish, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct PublishRequest {
+    /// Journals, or the output directory of `ci` or `trial`.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Directory without `paths`. It may not exist.
+    pub(crate) default_dir: PathBuf,
+    /// Experiment file, for annotations at its lines.
+    pub(crate) experiment: Option<PathBuf>,
+    /// Copy of the experiment from the base branch.
+    pub(crate) base_experiment: Option<PathBuf>,
+    pub(crate) comment: CommentTrigger,
+    /// ID of the comment; by default it is derived from the experiment or the workflow.
+    pub(crate) comment_id: Option<String>,
+    /// Login of the token's account.
+    pub(crate) comment_author: String,
+    /// Number of the pull request; by default it is found by the event.
+    pub(crate) pull_request: Option<u64>,
+    /// Smallest difference that counts in a comparison.
+    pub(crate) margin: Margin,
+    /// Whether the journals are an artifact of another run, whatever the event is.
+    pub(crate) is_artifact: bool,
+    /// Whether nothing is sent or written.
+    pub(crate) dry_run: bool,
+    pub(crate) reports: ReportFiles,
+}
+
+impl Default for PublishRequest {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            default_dir: PathBuf::from(OUTPUT_DIR),
+            experiment: None,
+            base_experiment: None,
+            comment: CommentTrigger::Auto,
+            comment_id: None,
+            comment_author: "github-actions[bot]".to_owned(),
+            pull_request: None,
+            margin: Margin::default(),
+            is_artifact: false,
+            dry_run: false,
+            reports: ReportFiles::default(),
         }
     }
 }
 
-/// Returns the annotation of an error that ends the command, with its hint.
-pub(super) fn error_annotation(error: &AppError) -> Annotation {
-    let message = with_hint(&error.message, error.hint.as_deref());
-    Annotation::new(AnnotationLevel::Error, "kubectl-chaos", message)
+/// When to comment on the pull request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommentTrigger {
+    /// On pull requests.
+    Auto,
+    /// On pull requests, and on pushes that belong to one.
+    Always,
+    /// On pull requests, if the result differs from the existing comment.
+    OnChange,
+    /// On pull requests, if the result is a failure, or to correct an existing comment.
+    OnFailure,
+    Never,
 }
 
-fn with_hint(message: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}\nhint: {hint}"))
-}
-
-/// State of one publication.
-struct PublishContext<'a> {
-    session: &'a CommandContext,
-    args: &'a Publish,
-    job: WorkflowJob,
-    api: Url,
-    event: Result<WorkflowEvent, github::Error>,
-    /// Whether the journals are an artifact of another run.
-    is_artifact: bool,
-    results: PublishedResults,
-    notes: Vec<String>,
-}
-
-fn run_publish(session: &CommandContext, args: &Publish) -> Result<Outcome, AppError> {
-    args.reports.report_files().check(args.dry_run)?;
-    let job = WorkflowJob::from_env(|name| session.app.environment.get(name))?;
+/// Publishes the results. `write_output` writes to standard output.
+pub(crate) async fn publish(
+    context: &AppContext,
+    request: &PublishRequest,
+    write_output: &dyn Fn(&str) -> Result<(), AppError>,
+) -> Result<Outcome, AppError> {
+    request.reports.check(request.dry_run)?;
+    let job = WorkflowJob::from_env(|name| context.environment.get(name))?;
     let api = job.api()?;
     let name = job.event.as_deref().unwrap_or_default();
-    let is_artifact = args.workflow_run || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
-    if is_artifact && args.pull_request.is_some() {
+    let is_artifact = request.is_artifact || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
+    if is_artifact && request.pull_request.is_some() {
         let message =
             "cannot use --pull-request for an artifact: its workflow run determines the pull request";
         return Err(AppError::new(ErrorCode::PublishInput, message));
@@ -93,33 +122,50 @@ fn run_publish(session: &CommandContext, args: &Publish) -> Result<Outcome, AppE
     // untrusted code may have written every file of this job
     let is_untrusted = event.as_ref().map_or(true, WorkflowEvent::is_untrusted);
     let trust = if is_artifact || is_untrusted { Trust::Unknown } else { Trust::Known };
-    let Some(results) = results::read_results(session, args, trust)? else {
-        warn(session, "no journals found; nothing to publish", Some("check that the run started"));
+    let Some(results) = results::read_results(context, request, trust)? else {
+        warn(context, "no journals found; nothing to publish", Some("check that the run started"));
         return Ok(Outcome::Success);
     };
     let mut publication =
-        PublishContext { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
+        Publication { context, request, job, api, event, is_artifact, results, notes: Vec::new() };
     publication.notes = publication.notes();
-    if args.dry_run { publication.dry_run() } else { Ok(publication.run()) }
+    if request.dry_run {
+        write_output(&publication.preview())?;
+        return Ok(Outcome::Success);
+    }
+    Ok(publication.send(write_output).await)
 }
 
 /// Logs a message and annotates the job with it.
-fn report(session: &CommandContext, level: AnnotationLevel, text: &str, hint: Option<&str>) {
-    session.terminal.command(&Annotation::new(level, "kubectl-chaos", with_hint(text, hint)).command());
+fn report(context: &AppContext, level: AnnotationLevel, text: &str, hint: Option<&str>) {
+    context.reporter.send_command(&job_annotation(level, text, hint).command());
     let shown = if level == AnnotationLevel::Notice { LineLevel::Info } else { LineLevel::Warning };
     let hint = hint.map(sanitize_lines);
-    session.terminal.say(&ConsoleLine { hint, ..ConsoleLine::note(shown, sanitize_lines(text)) });
+    context.reporter.show(&ConsoleLine { hint, ..ConsoleLine::note(shown, sanitize_lines(text)) });
 }
 
-fn warn(session: &CommandContext, text: &str, hint: Option<&str>) {
-    report(session, AnnotationLevel::Warning, text, hint);
+fn warn(context: &AppContext, text: &str, hint: Option<&str>) {
+    report(context, AnnotationLevel::Warning, text, hint);
 }
 
-impl PublishContext<'_> {
+/// State of one publication.
+struct Publication<'a> {
+    context: &'a AppContext,
+    request: &'a PublishRequest,
+    job: WorkflowJob,
+    api: Url,
+    event: Result<WorkflowEvent, github::Error>,
+    /// Whether the journals are an artifact of another run.
+    is_artifact: bool,
+    results: PublishedResults,
+    notes: Vec<String>,
+}
+
+impl Publication<'_> {
     /// Returns the notes above the report, about the origin of the results.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Some(path) = &self.args.base_experiment {
+        if let Some(path) = &self.request.base_experiment {
             let reference = if self.is_artifact { HashReference::Publisher } else { HashReference::Base };
             // an unreadable copy must not prevent the publication
             notes.extend(match base_experiment::hash_of(path) {
@@ -171,21 +217,16 @@ impl PublishContext<'_> {
     }
 
     /// Publishes every part; a failure of one does not prevent the others.
-    fn run(&self) -> Outcome {
+    async fn send(&self, write_output: &dyn Fn(&str) -> Result<(), AppError>) -> Outcome {
         let PublishedResults { records, comparison, .. } = &self.results;
-        let mut failed = write_reports(
-            &self.args.reports.report_files(),
-            &self.session.terminal,
-            records,
-            comparison.as_ref(),
-        );
+        let mut failed = self.request.reports.write(records, comparison.as_ref(), write_output);
         failed.extend(self.append_summary().err().map(AppError::from));
         self.annotate();
-        let url = self.publish_comment().unwrap_or_default();
+        let url = self.publish_comment().await.unwrap_or_default();
         failed.extend(self.write_outputs(&url).err().map(AppError::from));
         let exit = if failed.is_empty() { Outcome::Success } else { Outcome::NotWritten };
         for error in failed {
-            report(self.session, AnnotationLevel::Error, &error.message, error.hint.as_deref());
+            report(self.context, AnnotationLevel::Error, &error.message, error.hint.as_deref());
         }
         exit
     }
@@ -195,7 +236,7 @@ impl PublishContext<'_> {
         let limit = summary::remaining_bytes(file);
         let text = self.render(limit);
         if text.len() > limit {
-            warn(self.session, "job summary skipped: it would exceed the limit of GitHub", None);
+            warn(self.context, "job summary skipped: it would exceed the limit of GitHub", None);
             return Ok(());
         }
         summary::append(file, &text)
@@ -203,12 +244,13 @@ impl PublishContext<'_> {
 
     fn annotate(&self) {
         for annotation in self.annotations() {
-            self.session.terminal.command(&annotation.command());
+            self.context.reporter.send_command(&annotation.command());
         }
     }
 
     fn annotations(&self) -> Vec<Annotation> {
-        let source = self.args.experiment.as_deref().and_then(|path| ExperimentSource::read(path, &self.job));
+        let source =
+            self.request.experiment.as_deref().and_then(|path| ExperimentSource::read(path, &self.job));
         annotations(&self.results.summary, source.as_ref())
     }
 
@@ -230,8 +272,8 @@ impl PublishContext<'_> {
 
     /// Returns the path of a requested report, or of the default one next to the journals.
     fn report_path(&self, name: &str, default: &str) -> String {
-        let reports = self.args.reports.report_files();
-        let requested = reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
+        let requested =
+            self.request.reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
         let existing = || {
             let dir = self.results.dir.as_ref().filter(|_| !self.is_artifact)?;
             Some(dir.join(default)).filter(|file| file.is_file())
@@ -244,10 +286,10 @@ impl PublishContext<'_> {
     ///
     /// An artifact cannot choose the comment: its ID is derived from the workflow that ran.
     fn comment_id(&self) -> String {
-        if let Some(id) = &self.args.comment_id {
+        if let Some(id) = &self.request.comment_id {
             return id.clone();
         }
-        if let Some(path) = &self.args.experiment {
+        if let Some(path) = &self.request.experiment {
             let in_repository = repository_path(path, self.job.workspace.as_deref());
             let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return derive_id(&in_repository.unwrap_or_else(name));
@@ -266,21 +308,23 @@ impl PublishContext<'_> {
         CommentContent {
             stamp: RunStamp { run, state: self.results.state() },
             is_failure: self.results.is_failure(),
-            policy: match self.args.comment {
-                CommentWhen::OnChange => CommentPolicy::OnChange,
-                CommentWhen::OnFailure => CommentPolicy::OnFailure,
-                CommentWhen::Auto | CommentWhen::Always | CommentWhen::Never => CommentPolicy::Always,
+            policy: match self.request.comment {
+                CommentTrigger::OnChange => CommentPolicy::OnChange,
+                CommentTrigger::OnFailure => CommentPolicy::OnFailure,
+                CommentTrigger::Auto | CommentTrigger::Always | CommentTrigger::Never => {
+                    CommentPolicy::Always
+                }
             },
         }
     }
 
     /// Writes the comment, if one is due. Returns its URL.
-    fn publish_comment(&self) -> Option<String> {
-        let target = find_target(self.args, &self.job, &self.event);
+    async fn publish_comment(&self) -> Option<String> {
+        let target = find_target(self.request, &self.job, &self.event);
         let missing = match (&target, self.token()) {
             (PublishTarget::None(reason), _) => {
                 let text = format!("no comment: {reason}");
-                self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+                self.context.reporter.show(&ConsoleLine::note(LineLevel::Info, text));
                 return None;
             }
             (PublishTarget::Unknown(reason), _) => Some((reason.as_str(), None)),
@@ -289,21 +333,20 @@ impl PublishContext<'_> {
             _ => None,
         };
         if let Some((reason, hint)) = missing {
-            warn(self.session, &format!("cannot comment: {reason}"), hint);
+            warn(self.context, &format!("cannot comment: {reason}"), hint);
             return None;
         }
-        match self.session.to_its_end(self.write_comment(&target)).ok()? {
+        match self.write_comment(&target).await {
             Ok(url) => url,
             Err(error) => {
-                warn(self.session, &format!("cannot comment: {}", error.message), error.hint.as_deref());
+                warn(self.context, &format!("cannot comment: {}", error.message), error.hint.as_deref());
                 None
             }
         }
     }
 
     fn token(&self) -> Option<String> {
-        self.session
-            .app
+        self.context
             .environment
             .get(TOKEN_VARIABLE)
             .map(|token| token.trim().to_owned())
@@ -312,7 +355,7 @@ impl PublishContext<'_> {
 
     async fn write_comment(&self, target: &PublishTarget) -> Result<Option<String>, AppError> {
         let (Some(token), Some(repository)) = (self.token(), &self.job.repository) else { return Ok(None) };
-        let verification = http_client::trust(|name| self.session.app.environment.get(name));
+        let verification = http_client::trust(|name| self.context.environment.get(name));
         let api = GithubApi::new(&self.api, &token, &verification)?;
         let number = match target {
             PublishTarget::PullRequest(number) => *number,
@@ -350,17 +393,17 @@ impl PublishContext<'_> {
 
     /// Logs the result of writing the comment. Returns its URL.
     fn report_comment(&self, number: u64, result: CommentResult) -> Option<String> {
-        let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+        let info = |text: String| self.context.reporter.show(&ConsoleLine::note(LineLevel::Info, text));
         match result {
             CommentResult::Created { address, by } => {
                 info(format!("commented on pull request #{number}: {address}"));
                 if let Some(login) = by {
                     let text = format!(
                         "the token's account is {login}, but comments by {} are searched, so every run adds a new one",
-                        self.args.comment_author
+                        self.request.comment_author
                     );
                     let hint = format!("set comment-author (--comment-author) to {login}");
-                    warn(self.session, &text, Some(&hint));
+                    warn(self.context, &text, Some(&hint));
                 }
                 Some(address)
             }
@@ -370,14 +413,14 @@ impl PublishContext<'_> {
                 if is_shared && !self.is_artifact {
                     let text = "this run already wrote this comment, perhaps from another job (matrix); the last \
                                 writer wins";
-                    warn(self.session, text, Some("give each job its own comment-id (--comment-id)"));
+                    warn(self.context, text, Some("give each job its own comment-id (--comment-id)"));
                 }
                 Some(address)
             }
             CommentResult::Superseded(address) => {
                 let text =
                     format!("the comment on pull request #{number} is of a later run; unchanged: {address}");
-                report(self.session, AnnotationLevel::Notice, &text, None);
+                report(self.context, AnnotationLevel::Notice, &text, None);
                 Some(address)
             }
             CommentResult::Unchanged => {
@@ -391,13 +434,13 @@ impl PublishContext<'_> {
         let id = self.comment_id();
         let marker = CommentMarker::new(&id)
             .ok_or_else(|| AppError::new(ErrorCode::PublishInput, format!("invalid comment ID '{id}'")))?;
-        let author = self.args.comment_author.clone();
+        let author = self.request.comment_author.clone();
         Ok(CommentTarget { repository: repository.clone(), pull_request, marker, author })
     }
 
-    /// Prints what would be published.
-    fn dry_run(&self) -> Result<Outcome, AppError> {
-        let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+    /// Shows what would be published. Returns the text of the comment.
+    fn preview(&self) -> String {
+        let info = |text: String| self.context.reporter.show(&ConsoleLine::note(LineLevel::Info, text));
         let (verdict, after) = self.results.verdict();
         let after = if after.is_empty() { after } else { format!(" (after: {after})") };
         let count = self.results.paths.len();
@@ -414,7 +457,7 @@ impl PublishContext<'_> {
         }
         let repository = self.job.repository.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
         let id = self.comment_id();
-        match find_target(self.args, &self.job, &self.event) {
+        match find_target(self.request, &self.job, &self.event) {
             PublishTarget::None(reason) => info(format!("would not comment: {reason}")),
             PublishTarget::Unknown(reason) => info(format!("could not comment: {reason}")),
             PublishTarget::PullRequest(number) => {
@@ -428,9 +471,47 @@ impl PublishContext<'_> {
         if self.token().is_none() {
             info(format!("no token in {TOKEN_VARIABLE}"));
         }
-        let text = self.render(comment::LIMIT);
-        let written = self.session.terminal.result(&text);
-        written?;
-        Ok(Outcome::Success)
+        self.render(comment::LIMIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::app::context::tests::context;
+
+    #[tokio::test]
+    async fn results_go_to_standard_output_through_the_caller() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = serde_json::json!({"experiment": {"title": "a title"}, "status": "completed",
+            "kubectl-chaos": {"schema": 1, "finished": true, "verdict": "held"}});
+        std::fs::write(dir.path().join("journal.json"), journal.to_string()).unwrap();
+        let request = PublishRequest { paths: vec![dir.path().to_owned()], ..PublishRequest::default() };
+        let check = async |request: PublishRequest, expected: usize| {
+            let written = RefCell::new(Vec::new());
+            let write_output = |text: &str| {
+                written.borrow_mut().push(text.to_owned());
+                Ok(())
+            };
+            let outcome = publish(&context(), &request, &write_output).await;
+            assert_eq!(outcome, Ok(Outcome::Success));
+            let written = written.into_inner();
+            assert_eq!(written.len(), expected, "{written:?}");
+            assert!(written.iter().all(|text| text.contains("a title")), "{written:?}");
+        };
+        check(request.clone(), 0).await;
+        check(PublishRequest { dry_run: true, ..request.clone() }, 1).await;
+        let markdown = Some(PathBuf::from("-"));
+        let reports = ReportFiles { markdown, ..ReportFiles::default() };
+        check(PublishRequest { reports, ..request.clone() }, 1).await;
+        // there are no journals
+        let paths = vec![dir.path().join("missing")];
+        assert!(
+            publish(&context(), &PublishRequest { paths, ..request.clone() }, &|_| Ok(())).await.is_err()
+        );
+        let default_dir = dir.path().join("missing");
+        check(PublishRequest { paths: Vec::new(), default_dir, ..request }, 0).await;
     }
 }

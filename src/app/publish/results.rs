@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::args::Publish;
+use super::PublishRequest;
 use crate::app::base_experiment::ExperimentHash;
-use crate::app::ci::OUTPUT_DIR;
+use crate::app::comparison::compare_records;
 use crate::app::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
-use crate::app::{AppError, Outcome, load_journals};
-use crate::cli::CommandContext;
-use crate::cli::env_inputs::variable;
-use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
+use crate::app::{AppContext, AppError, Outcome, load_journals};
+use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison};
 use crate::error_code::ErrorCode;
 use crate::experiment::hash_experiment;
 use crate::journal::Record;
@@ -50,12 +48,13 @@ pub(super) struct PublishedResults {
 
 /// Finds and reads the journals; `None` if there are none.
 pub(super) fn read_results(
-    session: &CommandContext,
-    args: &Publish,
+    context: &AppContext,
+    request: &PublishRequest,
     trust: Trust,
 ) -> Result<Option<PublishedResults>, AppError> {
     let invalid = |error: AppError| error.with_outcome(Outcome::Invalid);
-    let inputs = input_paths(session, args);
+    let is_default = request.paths.is_empty();
+    let inputs = if is_default { vec![request.default_dir.clone()] } else { request.paths.clone() };
     if trust == Trust::Unknown
         && let Some(path) = inputs.iter().find(|path| climbs(path))
     {
@@ -64,7 +63,7 @@ pub(super) fn read_results(
     }
     let dir = match inputs.as_slice() {
         // the default directory may not exist
-        [one] if one.is_dir() || args.paths.is_empty() => Some(one.clone()),
+        [one] if one.is_dir() || is_default => Some(one.clone()),
         several if several.iter().any(|path| path.is_dir()) => {
             let message = "cannot combine a directory with other paths";
             return Err(AppError::new(ErrorCode::PublishInput, message)
@@ -88,22 +87,13 @@ pub(super) fn read_results(
     let comparison = match &found {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
-            let options = args.rules.options(session.app.connection.seed);
-            Some(compare(before, after, &options)?)
+            Some(compare_records(context, before, after, request.margin)?)
         }
         _ => None,
     };
     let summary = ReportSummary::from_records(&records, comparison.as_ref());
     let is_one_sided = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
     Ok(Some(PublishedResults { paths, dir, records, comparison, summary, is_one_sided }))
-}
-
-fn input_paths(session: &CommandContext, args: &Publish) -> Vec<PathBuf> {
-    if !args.paths.is_empty() {
-        return args.paths.clone();
-    }
-    let input = session.app.environment.get(&variable("output-dir")).filter(|dir| !dir.trim().is_empty());
-    vec![PathBuf::from(input.as_deref().map_or(OUTPUT_DIR, str::trim))]
 }
 
 impl PublishedResults {

@@ -1,19 +1,31 @@
 //! Checks the programs on `PATH`: this program, programs of the same name, kubectl, and the completion helper.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory as _};
 use serde_json::Value as Json;
 
 use super::check_result::CheckResult;
-use crate::cli::CommandContext;
-use crate::cli::command::Cli;
-use crate::cli::completion::HELPER_PREFIX;
-use crate::cli::search_path::{distrusted, find, folders, is_runnable, program_name, said};
-use crate::cli::version::VERSION;
+use crate::app::search_path::{distrusted, find, folders, is_runnable, program_name, said};
+use crate::config::ProcessEnv;
 
 /// kubectl supports plugin completion from this minor version on.
 const MIN_COMPLETION_MINOR: u32 = 26;
+
+/// This program, as kubectl and its users know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PluginInfo {
+    /// Name as shown: `kubectl chaos`.
+    pub(crate) shown: String,
+    /// Name of the file: `kubectl-chaos`.
+    pub(crate) program: String,
+    /// Name of the helper that kubectl runs for completion: `kubectl_complete-chaos`.
+    pub(crate) completion_helper: String,
+    /// Version, as `--version` shows it after the name.
+    pub(crate) version: String,
+    /// Commands, those of a command too: `embedded serve`.
+    pub(crate) commands: BTreeSet<String>,
+}
 
 /// An executable on `PATH` whose name is that of this program, or starts with it.
 #[derive(Clone, Debug)]
@@ -40,33 +52,33 @@ enum ProgramIdentity {
 }
 
 /// Checks this program, programs of the same name, kubectl, and completion.
-pub(super) async fn check_programs(session: &CommandContext) -> Vec<CheckResult> {
+pub(super) async fn check_programs(plugin: &PluginInfo, environment: &ProcessEnv) -> Vec<CheckResult> {
     let this_program = std::env::current_exe().unwrap_or_default();
-    let version = format!("{} {}", session.shown, VERSION.as_str());
+    let version = format!("{} {}", plugin.shown, plugin.version);
     let mut findings = vec![CheckResult::ok("program", format!("{version}, {}", this_program.display()))];
-    let programs = find_programs(session, &this_program).await;
-    findings.extend(check_plugin_names(&session.program(), &programs, &Cli::command()));
-    findings.push(check_kubectl(session).await);
-    findings.push(check_completion(session));
+    let programs = find_programs(plugin, environment, &this_program).await;
+    findings.extend(check_plugin_names(&plugin.program, &programs, &plugin.commands));
+    findings.push(check_kubectl(plugin, environment).await);
+    findings.push(check_completion(plugin, environment));
     findings
 }
 
 /// Finds programs whose names start with that of this one, in the order of `PATH`.
-async fn find_programs(session: &CommandContext, this_program: &Path) -> Vec<PathEntry> {
-    let name = session.program();
+async fn find_programs(plugin: &PluginInfo, environment: &ProcessEnv, this_program: &Path) -> Vec<PathEntry> {
+    let name = plugin.program.as_str();
     let this_program = this_program.canonicalize().ok();
     let mut matches = Vec::new();
-    for dir in folders(&session.app.environment) {
+    for dir in folders(environment) {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         let mut files: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         files.sort();
         for file in files {
             let path = dir.join(&file);
-            let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(&name)) else { continue };
+            let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(name)) else { continue };
             let identity = if stem == name && is_runnable(&path) {
-                identify(session, &path, this_program.as_deref()).await
-            } else if stem.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')) && is_runnable(&path)
+                identify(plugin, environment, &path, this_program.as_deref()).await
+            } else if stem.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')) && is_runnable(&path)
             {
                 ProgramIdentity::Extension
             } else {
@@ -79,15 +91,20 @@ async fn find_programs(session: &CommandContext, this_program: &Path) -> Vec<Pat
 }
 
 /// Identifies a program by its version output. Programs that any user could replace are not started.
-async fn identify(session: &CommandContext, path: &Path, this_program: Option<&Path>) -> ProgramIdentity {
+async fn identify(
+    plugin: &PluginInfo,
+    environment: &ProcessEnv,
+    path: &Path,
+    this_program: Option<&Path>,
+) -> ProgramIdentity {
     if path.canonicalize().ok().as_deref() == this_program {
         return ProgramIdentity::This;
     }
     if let Some(reason) = distrusted(path) {
         return ProgramIdentity::Unchecked(reason);
     }
-    let said = said(path, &["--version"], &session.app.environment).await.unwrap_or_default();
-    match parse_own_version(&session.shown, &said) {
+    let said = said(path, &["--version"], environment).await.unwrap_or_default();
+    match parse_own_version(&plugin.shown, &said) {
         Some(version) => ProgramIdentity::Copy(version.to_owned()),
         None => ProgramIdentity::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
     }
@@ -102,7 +119,7 @@ fn parse_own_version<'a>(displayed: &str, said: &'a str) -> Option<&'a str> {
 }
 
 /// Checks which programs kubectl runs for the plugin and for its commands.
-fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &Command) -> Vec<CheckResult> {
+fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &BTreeSet<String>) -> Vec<CheckResult> {
     let mut same = programs.iter().filter(|program| program.name == name);
     let Some(first) = same.next() else {
         let hint = format!(
@@ -157,23 +174,16 @@ fn quote_output(words: &str) -> String {
 
 /// Returns the command that a program with this name suffix shadows, such as `-run`. File names have
 /// underscores in place of dashes.
-fn shadowed_command(rest: &str, commands: &Command) -> Option<String> {
-    let mut command = commands;
-    let mut words = Vec::new();
-    for part in rest.strip_prefix('-')?.split('-') {
-        let word = part.replace('_', "-");
-        command = command.find_subcommand(&word)?;
-        words.push(word);
-    }
-    Some(words.join(" "))
+fn shadowed_command(rest: &str, commands: &BTreeSet<String>) -> Option<String> {
+    let words: Vec<String> = rest.strip_prefix('-')?.split('-').map(|part| part.replace('_', "-")).collect();
+    Some(words.join(" ")).filter(|command| commands.contains(command))
 }
 
 /// Checks that kubectl is installed, and its version.
-async fn check_kubectl(session: &CommandContext) -> CheckResult {
-    let named =
-        session.app.environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
-    let Some(path) = named.or_else(|| find("kubectl", &session.app.environment)) else {
-        let hint = format!("{} works without it, under its own name", session.program());
+async fn check_kubectl(plugin: &PluginInfo, environment: &ProcessEnv) -> CheckResult {
+    let named = environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
+    let Some(path) = named.or_else(|| find("kubectl", environment)) else {
+        let hint = format!("{} works without it, under its own name", plugin.program);
         return CheckResult::warning("kubectl", "kubectl is not on PATH", hint);
     };
     let displayed = path.display();
@@ -184,7 +194,7 @@ async fn check_kubectl(session: &CommandContext) -> CheckResult {
             "remove its directory from PATH",
         );
     }
-    let said = said(&path, &["version", "--client", "-o", "json"], &session.app.environment).await;
+    let said = said(&path, &["version", "--client", "-o", "json"], environment).await;
     let answer: Json = said.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
     let version = answer.pointer("/clientVersion/gitVersion").and_then(Json::as_str);
     match (version, version.and_then(parse_minor)) {
@@ -209,14 +219,14 @@ pub(super) fn parse_minor(version: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-fn check_completion(session: &CommandContext) -> CheckResult {
-    let name = format!("{HELPER_PREFIX}{}", session.plugin());
-    match find(&name, &session.app.environment) {
+fn check_completion(plugin: &PluginInfo, environment: &ProcessEnv) -> CheckResult {
+    let name = &plugin.completion_helper;
+    match find(name, environment) {
         Some(path) => CheckResult::ok("completion", format!("kubectl runs {}", path.display())),
         None => CheckResult::warning(
             "completion",
-            format!("{name} is not on PATH: kubectl does not complete `{}`", session.shown),
-            format!("run: {} completion install", session.shown),
+            format!("{name} is not on PATH: kubectl does not complete `{}`", plugin.shown),
+            format!("run: {} completion install", plugin.shown),
         ),
     }
 }
@@ -232,7 +242,8 @@ mod tests {
     }
 
     fn check(programs: &[PathEntry], expected: &[(CheckState, &str)]) {
-        let matches = check_plugin_names("kubectl-chaos", programs, &Cli::command());
+        let commands = ["embedded", "embedded serve", "run", "sample-app"].map(str::to_owned).into();
+        let matches = check_plugin_names("kubectl-chaos", programs, &commands);
         let states: Vec<CheckState> = matches.iter().map(|finding| finding.state).collect();
         assert_eq!(states, expected.iter().map(|(state, _)| *state).collect::<Vec<_>>(), "{matches:#?}");
         for (finding, (_, text)) in matches.iter().zip(expected) {
@@ -300,10 +311,6 @@ mod tests {
         check("kubectl chaos version 0.1.1 (x)\n", None);
         check("kubectl-chaos v0.1.1\n", None);
         check("", None);
-        assert_eq!(
-            parse_own_version("kubectl chaos", &format!("kubectl chaos {}\n", VERSION.as_str())),
-            Some("0.1.0")
-        );
     }
 
     #[test]

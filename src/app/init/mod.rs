@@ -1,31 +1,26 @@
-//! `kubectl chaos init`: writes a runnable experiment, from flags or from prompts.
+//! Writes a runnable experiment, from a request and the answers of the user.
 //!
 //! ```text
-//!  InitArgs   flags ──────────────►  spec      a complete specification, or the missing flags
-//!  prompt     questions to the user    │
-//!  generate   the experiment  ◄────────┘
+//!  InitRequest ──────────────►  spec      a complete specification, or what is missing
+//!  InitPrompts  missing values    │
+//!  generate     the experiment  ◄─┘
 //! ```
 //!
 //! The experiment is validated before it is written. It affects only the named target, and its rollbacks restore what
 //! Kubernetes does not restore itself.
 
 mod generate;
-mod prompt;
-mod spec;
+pub(crate) mod spec;
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
-use super::CommandContext;
-use super::parse::integer_in;
-use super::path_conflicts::PathSet;
-use crate::app::AppError;
-use crate::app::atomic_file::replace;
-use crate::app::run_context::{RunContext, VariableInputs, is_invalid, show_diagnostics};
+use super::atomic_file::replace;
+use super::context::AppContext;
+use super::error::AppError;
+use super::run_context::{RunContext, VariableInputs, is_invalid, show_diagnostics};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::document::Document;
@@ -35,82 +30,84 @@ use crate::k8s::get_object;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::trial::manifest::{Manifest, ManifestError, localise, parse};
 use crate::value::Map;
-use prompt::Prompter;
 use spec::{ExperimentSpec, FaultSpec};
 
+/// Name of an experiment that is not written to a file, in diagnostics.
 const STANDARD_OUTPUT: &str = "-";
 /// The time limit for reading the target from the cluster.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `init`. Missing values are prompted for at a terminal.
-#[derive(Args, Clone, Debug, Default)]
-pub(super) struct InitArgs {
-    /// Title of the experiment, as a question
-    #[arg(long, value_name = "TEXT")]
-    title: Option<String>,
-    /// URL that must respond with status 200
-    #[arg(long, value_name = "URL", conflicts_with = "service")]
-    url: Option<String>,
-    /// Service that must respond with status 200, as NAME[:PORT][/PATH]; it need not be exposed
-    #[arg(long, value_name = "SERVICE")]
-    service: Option<String>,
-    /// Fault to inject
-    #[arg(long, value_enum, value_name = "FAULT")]
-    fault: Option<FaultArg>,
-    /// kill-pods: label selector; one of the selected Pods is killed
-    #[arg(short = 'l', long, visible_alias = "selector", value_name = "SELECTOR")]
-    label_selector: Option<String>,
-    /// scale-to-zero: name of the Deployment; delete-service: name of the Service
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
-    /// scale-to-zero: replicas to restore [default: the current number]
-    #[arg(long, value_name = "N", value_parser = integer_in(1..=u32::MAX))]
-    replicas: Option<u32>,
-    /// delete-service: manifest to recreate the Service from [default: read from the cluster]
-    #[arg(long, value_name = "FILE")]
-    manifest: Option<PathBuf>,
-    /// process: command that injects the fault
-    #[arg(long, value_name = "COMMAND")]
-    command: Option<String>,
-    /// process: command that undoes the fault
-    #[arg(long, value_name = "COMMAND", conflicts_with = "no_undo")]
-    undo: Option<String>,
-    /// process: the fault needs no undo
-    #[arg(long)]
-    no_undo: bool,
-    /// File to write (.json, .yaml or .yml); - is standard output
-    #[arg(long, alias = "experiment-path", value_name = "FILE", default_value = "experiment.json")]
-    output: PathBuf,
-    /// Overwrite existing files
-    #[arg(long)]
-    force: bool,
-}
-
-impl InitArgs {
-    /// Returns the files that the command reads and writes.
-    pub(super) fn files(&self) -> PathSet {
-        PathSet::default().reads("the manifest", &self.manifest).writes("the experiment", [&self.output])
-    }
+/// The experiment to write. Values that are missing may be asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InitRequest {
+    /// Title, as a question.
+    pub(crate) title: Option<String>,
+    /// URL that must respond with status 200.
+    pub(crate) url: Option<String>,
+    /// Service that must respond with status 200, as `NAME[:PORT][/PATH]`.
+    pub(crate) service: Option<String>,
+    pub(crate) fault: Option<FaultKind>,
+    /// Selects the Pods of which one is killed.
+    pub(crate) label_selector: Option<String>,
+    /// Name of the Deployment that is scaled, or of the Service that is deleted.
+    pub(crate) target: Option<String>,
+    /// Replicas to restore; by default the current number.
+    pub(crate) replicas: Option<u32>,
+    /// Manifest to recreate the Service from; by default it is read from the cluster.
+    pub(crate) manifest: Option<PathBuf>,
+    /// Command that injects the fault.
+    pub(crate) command: Option<String>,
+    /// Command that undoes the fault.
+    pub(crate) undo: Option<String>,
+    /// Whether the fault needs no undo.
+    pub(crate) needs_no_undo: bool,
+    /// File to write; `None` only returns the text.
+    pub(crate) output: Option<PathBuf>,
+    /// Whether existing files are overwritten.
+    pub(crate) force: bool,
 }
 
 /// The fault of the new experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FaultArg {
-    /// Kill a Pod
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
     KillPods,
-    /// Scale a Deployment to zero
     ScaleToZero,
-    /// Delete a Service
     DeleteService,
-    /// Run a command
     Process,
 }
 
-impl FaultArg {
-    /// Returns the name on the command line.
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+impl FaultKind {
+    pub(crate) const ALL: [Self; 4] = [Self::KillPods, Self::ScaleToZero, Self::DeleteService, Self::Process];
+
+    /// Returns the name that users write.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::KillPods => "kill-pods",
+            Self::ScaleToZero => "scale-to-zero",
+            Self::DeleteService => "delete-service",
+            Self::Process => "process",
+        }
     }
+}
+
+/// Asks the user for values that a request lacks. A terminal implements it.
+pub(crate) trait InitPrompts {
+    /// Asks for all missing values, except those that the cluster may know.
+    fn fill_missing(&mut self, request: &mut InitRequest) -> Result<(), AppError>;
+
+    /// Asks for the number of replicas, which the cluster does not know.
+    fn ask_replicas(&mut self, request: &mut InitRequest) -> Result<(), AppError>;
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(crate) struct InitOutcome {
+    /// The experiment.
+    pub(crate) text: String,
+    /// The file with the experiment, if the request names one.
+    pub(crate) path: Option<PathBuf>,
+    /// A new file with the manifest of the Service.
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 /// Why no experiment was written.
@@ -154,56 +151,41 @@ impl Coded for InitError {
     }
 }
 
-/// Writes an experiment. Returns the exit code.
-pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
-    match session.to_its_end(create_experiment(session, args)) {
-        Err(code) => code,
-        Ok(Ok(text)) => session.answer(&text),
-        Ok(Err(error)) => session.fail(error),
+/// Writes an experiment. Without prompts, missing values are an error.
+pub(crate) async fn init(
+    context: &AppContext,
+    mut request: InitRequest,
+    mut prompts: Option<&mut dyn InitPrompts>,
+) -> Result<InitOutcome, AppError> {
+    if let Some(file) = &request.output {
+        check_overwrite(file, request.force, "choose another file with --output")?;
     }
-}
-
-async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, AppError> {
-    let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
-    if let Some(file) = file {
-        check_overwrite(file, args.force, "choose another file with --output")?;
+    if let Some(prompts) = &mut prompts {
+        prompts.fill_missing(&mut request)?;
     }
-    let mut args = args.clone();
-    let mut prompter = std::io::stdin().is_terminal().then(Prompter::from_stdin);
-    if let Some(prompter) = &mut prompter {
-        prompter.fill_missing(&mut args)?;
-    }
-    let run_context = RunContext::read(&session.app, &VariableInputs::default())?;
-    let namespace = session.app.connection.namespace();
-    let details = fetch_target_details(&run_context, &args).await;
+    let run_context = RunContext::read(context, &VariableInputs::default())?;
+    let details = fetch_target_details(&run_context, &request).await;
     let lacks_replicas =
-        args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(details.replicas).is_none();
-    if let Some(prompter) = prompter.as_mut().filter(|_| lacks_replicas) {
+        request.fault == Some(FaultKind::ScaleToZero) && request.replicas.or(details.replicas).is_none();
+    if let Some(prompts) = prompts.filter(|_| lacks_replicas) {
         if let Some(reason) = &details.unavailable_reason {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(reason)));
+            context.reporter.show(&ConsoleLine::note(LineLevel::Warning, sanitize(reason)));
         }
-        prompter.ask_replicas(&mut args)?;
+        prompts.ask_replicas(&mut request)?;
     }
-    let mut spec = ExperimentSpec::from_args(&args, namespace, &details)?;
-    let manifest = prepare_manifest(&args, &mut spec, details.service, file)?;
+    let file = request.output.as_deref();
+    let mut spec = ExperimentSpec::from_request(&request, context.connection.namespace(), &details)?;
+    let manifest = prepare_manifest(&request, &mut spec, details.service)?;
     let text = serialize(&generate::build_experiment(&spec), file)?;
-    validate(session, &run_context, &text, file)?;
-    let mut report = String::new();
-    if let Some((path, manifest)) = manifest {
-        check_overwrite(&path, args.force, "use it with --manifest")?;
-        replace(&path, manifest.as_bytes())?;
-        report = format!("wrote {} (recreates the Service)\n", sanitize(&path.display().to_string()));
+    validate(context, &run_context, &text, file)?;
+    if let Some((path, manifest)) = &manifest {
+        check_overwrite(path, request.force, "use it with --manifest")?;
+        replace(path, manifest.as_bytes())?;
     }
-    let Some(file) = file else {
-        if !report.is_empty() {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Info, report.trim_end()));
-        }
-        return Ok(text);
-    };
-    replace(file, text.as_bytes())?;
-    let path_text = file.display().to_string();
-    let word = shlex::try_quote(&path_text).unwrap_or_default();
-    Ok(format!("{report}wrote {}\nnext: {} run {}\n", sanitize(&path_text), session.shown, sanitize(&word)))
+    if let Some(file) = file {
+        replace(file, text.as_bytes())?;
+    }
+    Ok(InitOutcome { text, path: request.output, manifest: manifest.map(|(path, _)| path) })
 }
 
 /// Checks that writing a file overwrites nothing, unless forced.
@@ -224,13 +206,13 @@ struct TargetDetails {
 }
 
 /// Reads what the flags omit: the replicas of a Deployment, or the manifest of a Service.
-async fn fetch_target_details(run_context: &RunContext, args: &InitArgs) -> TargetDetails {
-    let (version, kind) = match args.fault {
-        Some(FaultArg::ScaleToZero) if args.replicas.is_none() => ("apps/v1", "Deployment"),
-        Some(FaultArg::DeleteService) if args.manifest.is_none() => ("v1", "Service"),
+async fn fetch_target_details(run_context: &RunContext, request: &InitRequest) -> TargetDetails {
+    let (version, kind) = match request.fault {
+        Some(FaultKind::ScaleToZero) if request.replicas.is_none() => ("apps/v1", "Deployment"),
+        Some(FaultKind::DeleteService) if request.manifest.is_none() => ("v1", "Service"),
         _ => return TargetDetails::default(),
     };
-    let Some(name) = args.target.as_deref() else { return TargetDetails::default() };
+    let Some(name) = request.target.as_deref() else { return TargetDetails::default() };
     let mut namespace = String::new();
     let read = async {
         let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
@@ -279,13 +261,12 @@ async fn fetch_object(
 
 /// Prepares the manifest that recreates the Service: the given file, or a new file next to the experiment.
 fn prepare_manifest(
-    args: &InitArgs,
+    request: &InitRequest,
     spec: &mut ExperimentSpec,
     service: Option<Json>,
-    file: Option<&Path>,
 ) -> Result<Option<(PathBuf, String)>, InitError> {
     let FaultSpec::DeleteService { name, manifest } = &mut spec.fault else { return Ok(None) };
-    if let Some(path) = &args.manifest {
+    if let Some(path) = &request.manifest {
         let text = std::fs::read_to_string(path)
             .map_err(|source| InitError::ManifestNotReadable { path: path.clone(), source })?;
         let manifests = parse(&path.display().to_string(), &text)?;
@@ -302,7 +283,7 @@ fn prepare_manifest(
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.shift_remove("namespace");
     }
-    let dir = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    let dir = request.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let path = dir.join(format!("{name}-service.json"));
     *manifest = path.display().to_string();
     Ok(Some((path, serde_json::to_string_pretty(&object).unwrap_or_default() + "\n")))
@@ -329,7 +310,7 @@ fn is_yaml(file: Option<&Path>) -> bool {
 
 /// Validates the text as `run` would: flag values may not fit into an experiment.
 fn validate(
-    session: &CommandContext,
+    context: &AppContext,
     run_context: &RunContext,
     text: &str,
     file: Option<&Path>,
@@ -340,8 +321,70 @@ fn validate(
         document.map_err(|diagnostic| InitError::NotReadable { message: diagnostic.to_string() })?;
     let diagnostics = run_context.faults(&document, true);
     if is_invalid(&diagnostics) {
-        show_diagnostics(&*session.terminal, &diagnostics);
+        show_diagnostics(&*context.reporter, &diagnostics);
         return Err(InitError::Invalid);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::context::tests::context;
+
+    /// Prompts that give the same answers each time. Without answers, nothing may be asked.
+    struct GivenAnswers(Option<InitRequest>);
+
+    impl InitPrompts for GivenAnswers {
+        fn fill_missing(&mut self, request: &mut InitRequest) -> Result<(), AppError> {
+            *request = self.0.clone().expect("no prompt");
+            Ok(())
+        }
+
+        fn ask_replicas(&mut self, request: &mut InitRequest) -> Result<(), AppError> {
+            request.replicas = Some(3);
+            Ok(())
+        }
+    }
+
+    fn kill_pods() -> InitRequest {
+        InitRequest {
+            url: Some("http://x/".to_owned()),
+            fault: Some(FaultKind::KillPods),
+            label_selector: Some("app=web".to_owned()),
+            ..InitRequest::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn experiment_is_written_to_the_file_of_the_request() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.yaml");
+        let request = InitRequest { output: Some(path.clone()), ..kill_pods() };
+        let outcome = init(&context(), request.clone(), None).await.unwrap();
+        assert_eq!((outcome.path.as_deref(), outcome.manifest), (Some(path.as_path()), None));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), outcome.text);
+        // an existing file is refused before anything is asked
+        let error = init(&context(), request, Some(&mut GivenAnswers(None))).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::FileConflict);
+    }
+
+    #[tokio::test]
+    async fn prompts_supply_what_the_request_lacks() {
+        let error = init(&context(), InitRequest::default(), None).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InitInput);
+        let mut prompts = GivenAnswers(Some(kill_pods()));
+        let outcome = init(&context(), InitRequest::default(), Some(&mut prompts)).await.unwrap();
+        assert!(outcome.path.is_none() && outcome.text.contains("\"kill-a-pod\""), "{}", outcome.text);
+        // the cluster does not know the replicas
+        let answers = InitRequest {
+            fault: Some(FaultKind::ScaleToZero),
+            label_selector: None,
+            target: Some("web".to_owned()),
+            ..kill_pods()
+        };
+        let mut prompts = GivenAnswers(Some(answers));
+        let outcome = init(&context(), InitRequest::default(), Some(&mut prompts)).await.unwrap();
+        assert!(outcome.text.contains("\"replicas\": 3"), "{}", outcome.text);
+    }
 }

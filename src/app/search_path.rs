@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_OUTPUT: u64 = 64 * 1024;
 
 /// Returns the directories of `PATH`, in order, without duplicates.
-pub(super) fn folders(environment: &ProcessEnv) -> Vec<PathBuf> {
+pub(crate) fn folders(environment: &ProcessEnv) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for dir in std::env::split_paths(&environment.get("PATH").unwrap_or_default()) {
         if !found.contains(&dir) {
@@ -25,7 +25,7 @@ pub(super) fn folders(environment: &ProcessEnv) -> Vec<PathBuf> {
 }
 
 /// Returns the first program with a name.
-pub(super) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
+pub(crate) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
     let places = folders(environment).into_iter();
     places
         .flat_map(|dir| extensions().map(move |extension| dir.join(format!("{name}{extension}"))))
@@ -39,36 +39,36 @@ fn extensions() -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the name of a program without its extension; `None` for other files.
-pub(super) fn program_name(file: &str) -> Option<&str> {
+pub(crate) fn program_name(file: &str) -> Option<&str> {
     extensions().find_map(|extension| file.strip_suffix(extension))
 }
 
 /// Returns whether a file can be executed.
 #[cfg(unix)]
-pub(super) fn is_runnable(path: &Path) -> bool {
+pub(crate) fn is_runnable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// Returns whether a file can be executed.
 #[cfg(not(unix))]
-pub(super) fn is_runnable(path: &Path) -> bool {
+pub(crate) fn is_runnable(path: &Path) -> bool {
     path.is_file()
 }
 
 /// Returns whether files can be created in a directory.
 #[cfg(unix)]
-pub(super) fn is_writable(dir: &Path) -> bool {
+pub(crate) fn is_writable(dir: &Path) -> bool {
     dir.is_dir() && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// Returns whether files can be created in a directory.
 #[cfg(not(unix))]
-pub(super) fn is_writable(dir: &Path) -> bool {
+pub(crate) fn is_writable(dir: &Path) -> bool {
     dir.metadata().is_ok_and(|dir| dir.is_dir() && !dir.permissions().readonly())
 }
 
 /// Returns the reason not to run a program that another user could have placed there; `None` if it is trusted.
-pub(super) fn distrusted(program: &Path) -> Option<&'static str> {
+pub(crate) fn distrusted(program: &Path) -> Option<&'static str> {
     let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
     let real = program.canonicalize().ok()?;
     let dir = program.parent().unwrap_or(Path::new("."));
@@ -84,19 +84,19 @@ pub(super) fn distrusted(program: &Path) -> Option<&'static str> {
 
 /// Returns whether a file or directory is world-writable.
 #[cfg(unix)]
-pub(super) fn is_open(path: &Path) -> bool {
+pub(crate) fn is_open(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0)
 }
 
 /// Returns whether a file or directory is world-writable.
 #[cfg(not(unix))]
-pub(super) fn is_open(_: &Path) -> bool {
+pub(crate) fn is_open(_: &Path) -> bool {
     false
 }
 
 /// Returns the standard output of a program, run without input, without tokens and with a time limit.
-pub(super) async fn said(program: &Path, arguments: &[&str], environment: &ProcessEnv) -> Option<String> {
+pub(crate) async fn said(program: &Path, arguments: &[&str], environment: &ProcessEnv) -> Option<String> {
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .env_clear()

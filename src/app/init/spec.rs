@@ -1,19 +1,19 @@
-//! The specification of a new experiment, built from flags. Pure.
+//! The specification of a new experiment, built from a request. Pure.
 
 use url::Url;
 
-use super::{FaultArg, InitArgs, TargetDetails};
+use super::{FaultKind, InitRequest, TargetDetails};
 use crate::error_code::{Coded, ErrorCode};
 
 /// Why the flags do not describe an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SpecError {
+pub(crate) enum SpecError {
     #[error("missing: {}", .0.join(", "))]
     Missing(Vec<String>),
     #[error("{flag} only applies to --fault {}; the fault is {fault}", .faults.join(" and "))]
-    WrongFault { flag: &'static str, faults: Vec<String>, fault: String },
+    WrongFault { flag: &'static str, faults: Vec<&'static str>, fault: &'static str },
     #[error("unknown fault '{name}': expected {}", .known.join(", "))]
-    UnknownFault { name: String, known: Vec<String> },
+    UnknownFault { name: String, known: Vec<&'static str> },
     #[error("invalid URL '{0}': expected an http or https URL, such as http://web.example/health")]
     Url(String),
     #[error("invalid Service '{0}': expected the name only")]
@@ -67,7 +67,7 @@ pub(super) struct ExperimentSpec {
 
 /// The endpoint that must stay available.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum EndpointSpec {
+pub(crate) enum EndpointSpec {
     Url(String),
     /// A Service: its name, and the rest of its URL.
     Service {
@@ -86,15 +86,15 @@ pub(super) enum FaultSpec {
 }
 
 impl ExperimentSpec {
-    /// Creates a specification from the flags and the details of the target. The error names all missing
+    /// Creates a specification from the request and the details of the target. The error names all missing
     /// flags.
-    pub(super) fn from_args(
-        args: &InitArgs,
+    pub(super) fn from_request(
+        request: &InitRequest,
         namespace: Option<&str>,
         details: &TargetDetails,
     ) -> Result<Self, SpecError> {
         let mut missing: Vec<String> = Vec::new();
-        let asks = match (&args.url, &args.service) {
+        let asks = match (&request.url, &request.service) {
             (Some(url), _) => Some(EndpointSpec::Url(parse_url(url)?)),
             (None, Some(service)) => Some(parse_service(service)?),
             (None, None) => {
@@ -102,11 +102,11 @@ impl ExperimentSpec {
                 None
             }
         };
-        if let Some(fault) = args.fault {
-            check_fault_flags(fault, args)?;
+        if let Some(fault) = request.fault {
+            check_fault_flags(fault, request)?;
         }
-        let fault = match args.fault {
-            Some(fault) => fault_from_args(fault, args, details, &mut missing)?,
+        let fault = match request.fault {
+            Some(fault) => fault_from_request(fault, request, details, &mut missing)?,
             None => {
                 missing.push("--fault (kill-pods, scale-to-zero, delete-service or process)".to_owned());
                 None
@@ -117,7 +117,7 @@ impl ExperimentSpec {
         }
         match (asks, fault) {
             (Some(asks), Some(fault)) => {
-                let title = args.title.clone().unwrap_or_else(|| default_title(&asks, &fault));
+                let title = request.title.clone().unwrap_or_else(|| default_title(&asks, &fault));
                 Ok(Self { title, endpoint: asks, fault, namespace: namespace.map(str::to_owned) })
             }
             _ => Err(SpecError::Missing(missing)),
@@ -126,16 +126,16 @@ impl ExperimentSpec {
 }
 
 /// Checks that no flag of another fault is given.
-fn check_fault_flags(fault: FaultArg, args: &InitArgs) -> Result<(), SpecError> {
-    use FaultArg::{DeleteService, KillPods, Process, ScaleToZero};
-    let given: [(&'static str, bool, &[FaultArg]); 7] = [
-        ("--label-selector", args.label_selector.is_some(), &[KillPods]),
-        ("--target", args.target.is_some(), &[ScaleToZero, DeleteService]),
-        ("--replicas", args.replicas.is_some(), &[ScaleToZero]),
-        ("--manifest", args.manifest.is_some(), &[DeleteService]),
-        ("--command", args.command.is_some(), &[Process]),
-        ("--undo", args.undo.is_some(), &[Process]),
-        ("--no-undo", args.no_undo, &[Process]),
+fn check_fault_flags(fault: FaultKind, request: &InitRequest) -> Result<(), SpecError> {
+    use FaultKind::{DeleteService, KillPods, Process, ScaleToZero};
+    let given: [(&'static str, bool, &[FaultKind]); 7] = [
+        ("--label-selector", request.label_selector.is_some(), &[KillPods]),
+        ("--target", request.target.is_some(), &[ScaleToZero, DeleteService]),
+        ("--replicas", request.replicas.is_some(), &[ScaleToZero]),
+        ("--manifest", request.manifest.is_some(), &[DeleteService]),
+        ("--command", request.command.is_some(), &[Process]),
+        ("--undo", request.undo.is_some(), &[Process]),
+        ("--no-undo", request.needs_no_undo, &[Process]),
     ];
     match given.into_iter().find(|(_, given, of)| *given && !of.contains(&fault)) {
         None => Ok(()),
@@ -146,9 +146,9 @@ fn check_fault_flags(fault: FaultArg, args: &InitArgs) -> Result<(), SpecError> 
     }
 }
 
-fn fault_from_args(
-    fault: FaultArg,
-    args: &InitArgs,
+fn fault_from_request(
+    fault: FaultKind,
+    request: &InitRequest,
     details: &TargetDetails,
     missing: &mut Vec<String>,
 ) -> Result<Option<FaultSpec>, SpecError> {
@@ -160,14 +160,14 @@ fn fault_from_args(
         None => flag.to_owned(),
     };
     let result = match fault {
-        FaultArg::KillPods => match &args.label_selector {
+        FaultKind::KillPods => match &request.label_selector {
             Some(selector) => Some(FaultSpec::KillPods { selector: parse_selector(selector)? }),
             None => {
                 require("--label-selector (such as app=web)");
                 None
             }
         },
-        FaultArg::ScaleToZero => match (&args.target, args.replicas.or(details.replicas)) {
+        FaultKind::ScaleToZero => match (&request.target, request.replicas.or(details.replicas)) {
             (Some(name), Some(replicas)) => {
                 check_name(name, "Deployment")?;
                 Some(FaultSpec::ScaleToZero { name: name.clone(), replicas })
@@ -181,8 +181,8 @@ fn fault_from_args(
                 None
             }
         },
-        FaultArg::DeleteService => match &args.target {
-            Some(name) if args.manifest.is_some() || details.service.is_some() => {
+        FaultKind::DeleteService => match &request.target {
+            Some(name) if request.manifest.is_some() || details.service.is_some() => {
                 check_name(name, "Service")?;
                 Some(FaultSpec::DeleteService { name: name.clone(), manifest: String::new() })
             }
@@ -195,15 +195,15 @@ fn fault_from_args(
                 None
             }
         },
-        FaultArg::Process => {
-            if args.command.is_none() {
+        FaultKind::Process => {
+            if request.command.is_none() {
                 require("--command");
             }
-            if args.undo.is_none() && !args.no_undo {
+            if request.undo.is_none() && !request.needs_no_undo {
                 require("--undo or --no-undo");
             }
-            let undo = args.undo.as_deref().map(parse_command).transpose()?;
-            match &args.command {
+            let undo = request.undo.as_deref().map(parse_command).transpose()?;
+            match &request.command {
                 Some(command) => Some(FaultSpec::Process { command: parse_command(command)?, undo }),
                 None => None,
             }
@@ -213,7 +213,7 @@ fn fault_from_args(
 }
 
 /// Checks an HTTP or HTTPS URL.
-pub(super) fn parse_url(text: &str) -> Result<String, SpecError> {
+pub(crate) fn parse_url(text: &str) -> Result<String, SpecError> {
     let is_one = Url::parse(text).is_ok_and(|url| {
         let has_two_schemes =
             matches!(url.host_str(), Some("http" | "https")) && url.path().starts_with("//");
@@ -225,7 +225,7 @@ pub(super) fn parse_url(text: &str) -> Result<String, SpecError> {
 }
 
 /// Parses `web`, `web:8080` or `web:8080/health`.
-pub(super) fn parse_service(text: &str) -> Result<EndpointSpec, SpecError> {
+pub(crate) fn parse_service(text: &str) -> Result<EndpointSpec, SpecError> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let port = rest.strip_prefix(':').map(|rest| rest.split('/').next().unwrap_or_default());
@@ -244,7 +244,7 @@ pub(super) fn parse_service(text: &str) -> Result<EndpointSpec, SpecError> {
 }
 
 /// Checks a Kubernetes object name.
-pub(super) fn check_name(name: &str, kind: &str) -> Result<(), SpecError> {
+pub(crate) fn check_name(name: &str, kind: &str) -> Result<(), SpecError> {
     let letters =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
     let ends = name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -256,7 +256,7 @@ pub(super) fn check_name(name: &str, kind: &str) -> Result<(), SpecError> {
 }
 
 /// Checks a label selector. It needs a positive term: without one, it would select almost all Pods.
-pub(super) fn parse_selector(text: &str) -> Result<String, SpecError> {
+pub(crate) fn parse_selector(text: &str) -> Result<String, SpecError> {
     let text = text.trim();
     let mut depth = 0;
     let parts = text.split(|c: char| {
@@ -283,7 +283,7 @@ pub(super) fn parse_selector(text: &str) -> Result<String, SpecError> {
 }
 
 /// Splits a command into words. It runs without a shell.
-pub(super) fn parse_command(text: &str) -> Result<Vec<String>, SpecError> {
+pub(crate) fn parse_command(text: &str) -> Result<Vec<String>, SpecError> {
     if needs_shell(text) {
         let quoted = shlex::try_quote(text).unwrap_or_default().into_owned();
         return Err(SpecError::ShellSyntax { quoted });
@@ -339,42 +339,42 @@ pub(super) fn default_title(asks: &EndpointSpec, fault: &FaultSpec) -> String {
 mod tests {
     use super::*;
 
-    fn spec_with(change: impl Fn(&mut InitArgs)) -> Result<ExperimentSpec, SpecError> {
-        let mut args = InitArgs { url: Some("http://x/".to_owned()), ..InitArgs::default() };
-        change(&mut args);
-        ExperimentSpec::from_args(&args, None, &TargetDetails::default())
+    fn spec_with(change: impl Fn(&mut InitRequest)) -> Result<ExperimentSpec, SpecError> {
+        let mut request = InitRequest { url: Some("http://x/".to_owned()), ..InitRequest::default() };
+        change(&mut request);
+        ExperimentSpec::from_request(&request, None, &TargetDetails::default())
     }
 
     #[test]
     fn missing_flags_are_all_named() {
-        let check = |change: &dyn Fn(&mut InitArgs), expected: &[&str]| {
+        let check = |change: &dyn Fn(&mut InitRequest), expected: &[&str]| {
             let error = spec_with(change).unwrap_err().to_string();
             for text in expected {
                 assert!(error.contains(text), "{text:?} is not in {error}");
             }
         };
-        check(&|args| args.url = None, &["--url or --service", "--fault (kill-pods, "]);
-        check(&|args| args.fault = Some(FaultArg::KillPods), &["--label-selector"]);
-        check(&|args| args.fault = Some(FaultArg::ScaleToZero), &["--target"]);
-        check(&|args| args.fault = Some(FaultArg::Process), &["--command", "--undo or --no-undo"]);
+        check(&|request| request.url = None, &["--url or --service", "--fault (kill-pods, "]);
+        check(&|request| request.fault = Some(FaultKind::KillPods), &["--label-selector"]);
+        check(&|request| request.fault = Some(FaultKind::ScaleToZero), &["--target"]);
+        check(&|request| request.fault = Some(FaultKind::Process), &["--command", "--undo or --no-undo"]);
         let details =
             TargetDetails { unavailable_reason: Some("no answer".to_owned()), ..TargetDetails::default() };
-        let args = InitArgs {
+        let request = InitRequest {
             url: Some("http://x/".to_owned()),
-            fault: Some(FaultArg::ScaleToZero),
+            fault: Some(FaultKind::ScaleToZero),
             target: Some("web".to_owned()),
-            ..InitArgs::default()
+            ..InitRequest::default()
         };
-        let error = ExperimentSpec::from_args(&args, None, &details).unwrap_err().to_string();
+        let error = ExperimentSpec::from_request(&request, None, &details).unwrap_err().to_string();
         assert!(error.contains("--replicas (cannot read it from the cluster: no answer)"), "{error}");
     }
 
     #[test]
     fn complete_args_give_a_spec() {
-        let result = spec_with(|args| {
-            args.fault = Some(FaultArg::Process);
-            args.command = Some("sh -c 'exit 0'".to_owned());
-            args.no_undo = true;
+        let result = spec_with(|request| {
+            request.fault = Some(FaultKind::Process);
+            request.command = Some("sh -c 'exit 0'".to_owned());
+            request.needs_no_undo = true;
         });
         let fault =
             FaultSpec::Process { command: ["sh", "-c", "exit 0"].map(str::to_owned).to_vec(), undo: None };
@@ -389,20 +389,20 @@ mod tests {
 
     #[test]
     fn flag_of_other_fault_is_rejected() {
-        let check = |change: &dyn Fn(&mut InitArgs), expected: &str| {
+        let check = |change: &dyn Fn(&mut InitRequest), expected: &str| {
             assert_eq!(spec_with(change).unwrap_err().to_string(), expected);
         };
         check(
-            &|args| {
-                args.fault = Some(FaultArg::KillPods);
-                args.replicas = Some(2);
+            &|request| {
+                request.fault = Some(FaultKind::KillPods);
+                request.replicas = Some(2);
             },
             "--replicas only applies to --fault scale-to-zero; the fault is kill-pods",
         );
         check(
-            &|args| {
-                args.fault = Some(FaultArg::Process);
-                args.target = Some("web".to_owned());
+            &|request| {
+                request.fault = Some(FaultKind::Process);
+                request.target = Some("web".to_owned());
             },
             "--target only applies to --fault scale-to-zero and delete-service; the fault is process",
         );

@@ -1,6 +1,6 @@
 //! Determines the pull request to comment on, from the event or the list of GitHub.
 
-use super::args::{CommentWhen, Publish};
+use super::{CommentTrigger, PublishRequest};
 use crate::error_code::message_chain;
 use crate::github::pull_requests::HeadRef;
 use crate::github::{self, Repository, WorkflowEvent, WorkflowJob, WorkflowRunId};
@@ -21,14 +21,14 @@ const BRANCH_PREFIX: &str = "refs/heads/";
 
 /// Determines the pull request.
 pub(super) fn find_target(
-    args: &Publish,
+    request: &PublishRequest,
     job: &WorkflowJob,
     event: &Result<WorkflowEvent, github::Error>,
 ) -> PublishTarget {
-    if args.comment == CommentWhen::Never {
+    if request.comment == CommentTrigger::Never {
         return PublishTarget::None("disabled by --comment never");
     }
-    if let Some(number) = args.pull_request {
+    if let Some(number) = request.pull_request {
         return PublishTarget::PullRequest(number);
     }
     let event = match event {
@@ -41,10 +41,10 @@ pub(super) fn find_target(
     if let Some(pull_request) = &event.pull_request {
         return PublishTarget::PullRequest(pull_request.number);
     }
-    if args.comment == CommentWhen::Always {
+    if request.comment == CommentTrigger::Always {
         return target_of_push(job);
     }
-    if args.workflow_run {
+    if request.is_artifact {
         return PublishTarget::Unknown("the event has no workflow run".to_owned());
     }
     PublishTarget::None("the event has no pull request")
@@ -89,14 +89,6 @@ pub(super) fn journal_run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::command::{Cli, Command};
-    use clap::Parser as _;
-
-    fn args(line: &[&str]) -> Publish {
-        let line = ["k", "publish"].iter().chain(line);
-        let Command::Publish(args) = Cli::try_parse_from(line).unwrap().command else { panic!() };
-        *args
-    }
 
     #[test]
     fn target_depends_on_event_and_flags() {
@@ -120,26 +112,36 @@ mod tests {
             let repository = Repository::parse(repository).unwrap();
             PublishTarget::Search(HeadRef { repository, branch: branch.to_owned(), sha: "1".to_owned() })
         };
-        let check = |line: &[&str], event: &Result<WorkflowEvent, github::Error>, expected: PublishTarget| {
-            assert_eq!(find_target(&args(line), &push, event), expected, "{line:?}");
+        let by_default = PublishRequest::default();
+        let when = |comment: CommentTrigger| PublishRequest { comment, ..PublishRequest::default() };
+        let numbered = PublishRequest { pull_request: Some(7), ..PublishRequest::default() };
+        let artifact = PublishRequest { is_artifact: true, ..PublishRequest::default() };
+        let check = |request: &PublishRequest,
+                     event: &Result<WorkflowEvent, github::Error>,
+                     expected: PublishTarget| {
+            assert_eq!(find_target(request, &push, event), expected, "{request:?}");
         };
-        check(&[], &event(pull_request), PublishTarget::PullRequest(5));
-        check(&["--pull-request", "7"], &event(pull_request), PublishTarget::PullRequest(7));
+        check(&by_default, &event(pull_request), PublishTarget::PullRequest(5));
+        check(&numbered, &event(pull_request), PublishTarget::PullRequest(7));
         check(
-            &["--comment", "never"],
+            &when(CommentTrigger::Never),
             &event(pull_request),
             PublishTarget::None("disabled by --comment never"),
         );
-        check(&[], &event("{}"), PublishTarget::None("the event has no pull request"));
-        check(&["--comment", "always"], &event("{}"), head("a/b", "x/y"));
-        check(&[], &run("pull_request", fork), head("eve/b", "b"));
-        check(&[], &run("push", fork), PublishTarget::None("the run was not triggered by a pull request"));
+        check(&by_default, &event("{}"), PublishTarget::None("the event has no pull request"));
+        check(&when(CommentTrigger::Always), &event("{}"), head("a/b", "x/y"));
+        check(&by_default, &run("pull_request", fork), head("eve/b", "b"));
+        check(
+            &by_default,
+            &run("push", fork),
+            PublishTarget::None("the run was not triggered by a pull request"),
+        );
         let unknown =
             |target: PublishTarget| assert!(matches!(target, PublishTarget::Unknown(_)), "{target:?}");
-        unknown(find_target(&args(&[]), &push, &run("pull_request", "null")));
-        unknown(find_target(&args(&[]), &push, &Err(github::Error::InvalidToken)));
-        unknown(find_target(&args(&["--workflow-run"]), &push, &event("{}")));
-        unknown(find_target(&args(&["--comment", "always"]), &job(&[]), &event("{}")));
+        unknown(find_target(&by_default, &push, &run("pull_request", "null")));
+        unknown(find_target(&by_default, &push, &Err(github::Error::InvalidToken)));
+        unknown(find_target(&artifact, &push, &event("{}")));
+        unknown(find_target(&when(CommentTrigger::Always), &job(&[]), &event("{}")));
         assert_eq!(journal_run(&push, &run("pull_request", fork)), Some(WorkflowRunId { id: 9, attempt: 2 }));
         assert_eq!(journal_run(&push, &event("{}")), None);
     }
