@@ -14,7 +14,9 @@ use super::exit_code::ExitStatus;
 use super::manifest_files::read_all;
 use super::report_files::reason;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::embedded::{DemoAppRuntime, EmbeddedHandle, EmbeddedOptions, Listener, SourcedObject};
+use crate::embedded::{
+    DemoAppRuntime, EmbeddedHandle, EmbeddedLimitation, EmbeddedOptions, Listener, SourcedObject,
+};
 use crate::error_code::ErrorCode;
 use crate::trial::manifest::Manifest;
 
@@ -63,7 +65,8 @@ impl EmbeddedRun {
     ) -> Result<(), CliError> {
         let manifests = read_manifests(session, manifests)?;
         let namespace = session.connection.namespace().unwrap_or("default");
-        Ok(self.handle.apply_and_wait(namespace, objects(&manifests)).await?)
+        let warn = |limitation| warn(session, &limitation);
+        Ok(self.handle.apply_and_wait(namespace, objects(&manifests), warn).await?)
     }
 }
 
@@ -149,7 +152,13 @@ async fn start_cluster(
         ..EmbeddedOptions::default()
     };
     let namespace = session.connection.namespace().unwrap_or("default");
-    Ok(EmbeddedHandle::start_with_objects(options, namespace, objects(&manifests)).await?)
+    let warn = |limitation| warn(session, &limitation);
+    Ok(EmbeddedHandle::start_with_objects(options, namespace, objects(&manifests), warn).await?)
+}
+
+/// Shows what the cluster leaves out.
+pub(super) fn warn(session: &CommandContext, limitation: &EmbeddedLimitation) {
+    session.terminal.say(&ConsoleLine::note(LineLevel::Warning, limitation.to_string()));
 }
 
 fn read_manifests(session: &CommandContext, paths: &[PathBuf]) -> Result<Vec<Manifest>, CliError> {

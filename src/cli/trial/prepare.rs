@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::args::Trial;
 use crate::cli::CommandContext;
+use crate::cli::embedded::warn;
 use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::manifest_files::read_all;
 use crate::cli::run_context::{RunContext, control_files, is_invalid, tell_faults};
 use crate::cli::shared_args::SamplingArgs;
 use crate::console::{ConsoleLine, LineLevel};
+use crate::embedded::EmbeddedLimitation;
 use crate::error_code::ErrorCode;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
@@ -175,11 +177,20 @@ impl ResolvedManifests {
 
 /// Looks up the kinds of all manifests. Only common manifests may be cluster-scoped.
 pub(super) async fn resolve_manifests(
+    session: &CommandContext,
+    args: &Trial,
     cluster: &TrialCluster,
     manifests: &ManifestSet,
 ) -> Result<ResolvedManifests, CliError> {
     let mut kinds = DiscoveredKinds::default();
     let mut resolve = async |manifests: &[Manifest]| {
+        let served;
+        let manifests = if args.embedded {
+            served = drop_unserved(session, cluster, &mut kinds, manifests).await?;
+            &served
+        } else {
+            manifests
+        };
         let resolved = cluster.resolve(&mut kinds, manifests).await;
         resolved.map_err(|error| CliError::from(error).with_status(ExitStatus::Usage))
     };
@@ -191,6 +202,29 @@ pub(super) async fn resolve_manifests(
     }
     let (common, cluster_scoped) = common.into_iter().partition(|one| one.kind.namespaced);
     Ok(ResolvedManifests { cluster_scoped, common, before, after })
+}
+
+/// Skips manifests of kinds that the embedded cluster does not serve, and names what else it leaves out.
+async fn drop_unserved(
+    session: &CommandContext,
+    cluster: &TrialCluster,
+    kinds: &mut DiscoveredKinds,
+    manifests: &[Manifest],
+) -> Result<Vec<Manifest>, CliError> {
+    let mut served = Vec::new();
+    for manifest in manifests {
+        let Manifest { place, object } = manifest;
+        let limitation = if cluster.serves(kinds, manifest).await? {
+            served.push(manifest.clone());
+            EmbeddedLimitation::of_stored(place, object)
+        } else {
+            Some(EmbeddedLimitation::not_served(place, object))
+        };
+        if let Some(limitation) = limitation {
+            warn(session, &limitation);
+        }
+    }
+    Ok(served)
 }
 
 /// Connects to the cluster and checks that it answers.
