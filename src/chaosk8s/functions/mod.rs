@@ -109,9 +109,15 @@ impl FunctionContext {
     }
 }
 
+/// Reads a text file without its byte-order mark.
+fn read_text(path: &str) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// Reads a JSON or YAML file, by its extension.
 fn read_document(path: &str) -> Result<Json> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| Error::raise(PythonException::FileNotFoundError, format!("{path}: {error}")))?;
     let broken =
         |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, format!("{path}: {error}"));
