@@ -22,6 +22,7 @@ mod events_file;
 mod exit_code;
 mod init;
 mod journal_file;
+mod kustomize;
 mod load_journals;
 mod manifest_files;
 mod notify;

@@ -221,3 +221,118 @@ fn denied_egress_stops_the_calls_of_a_pod() {
     let seen = chaos.journal()["steady_states"]["after"]["probes"][0]["output"].to_string();
     assert!(seen.contains("timed out executing GET"), "{seen}");
 }
+
+/// Writes a program called kubectl that prints a Deployment, and leaves the file `called`.
+fn with_kubectl(kustomization: &str) -> Chaos {
+    use std::os::unix::fs::PermissionsExt as _;
+    let chaos = Chaos::new();
+    let manifest = chaos.write("built.json", deployment(1).to_string());
+    let called = chaos.path("called");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" > {}\nfor last; do :; done\n[ -e \"$last/broken\" ] && echo 'error: https://me:secret@h/x is broken' >&2 && exit 1\ncat {}\n",
+        called.display(),
+        manifest.display()
+    );
+    let program = chaos.write("bin/kubectl", script);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    chaos.write("k8s/kustomization.yaml", kustomization);
+    let path = format!("{}:{}", chaos.path("bin").display(), std::env::var("PATH").unwrap());
+    chaos.env("PATH", path)
+}
+
+#[test]
+fn kustomization_is_built_by_kubectl() {
+    let run = || experiment(&[count_pods("app=web", &json!(1))], &[]);
+    let chaos = with_kubectl("resources: [web.yaml]");
+    chaos.experiment(&run(), APPLY).exits(0);
+    let k8s = chaos.path("k8s").canonicalize().unwrap();
+    assert_eq!(chaos.read("called").trim_end(), format!("kustomize -- {}", k8s.display()));
+    // the file stands for its directory
+    chaos.experiment(&run(), ["--embedded", "--apply", "k8s/kustomization.yaml"]).exits(0);
+    // a message of kubectl is shown without credentials
+    chaos.write("k8s/broken", "");
+    chaos
+        .experiment(&run(), APPLY)
+        .exits(2)
+        .says("cannot build kustomization k8s: https://***@h/x is broken");
+    // without kubectl
+    let chaos = chaos.env("PATH", "/nowhere");
+    let refused = chaos.experiment(&run(), APPLY).exits(2);
+    assert!(refused.stderr.contains("kubectl is not in PATH"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("kubectl kustomize k8s > manifests.yaml"), "{}", refused.stderr);
+}
+
+#[test]
+fn remote_part_of_kustomization_is_named_and_refused_in_ci() {
+    let remote = "resources: ['https://me:secret@example.com/base?ref=v1']";
+    let chaos = with_kubectl(remote);
+    let run = experiment(&[count_pods("app=web", &json!(1))], &[]);
+    let told = chaos.experiment(&run, APPLY).exits(0);
+    let why = "fetching 'https://***@example.com/base?ref=v1' from the network";
+    assert!(told.stderr.contains(why) && !told.stderr.contains("secret"), "{}", told.stderr);
+    std::fs::remove_file(chaos.path("called")).unwrap();
+    let refused =
+        chaos.run(["ci", "--experiment", "experiment.json", "--embedded", "--apply", "k8s"]).exits(2);
+    let why = "refusing to fetch 'https://***@example.com/base?ref=v1' of kustomization k8s from the network";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    assert!(!chaos.path("called").exists());
+}
+
+#[test]
+fn helm_chart_is_named_with_the_command_that_renders_it() {
+    let chaos = Chaos::new();
+    chaos.write("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
+    let refused = chaos.experiment(&experiment(&[], &[]), ["--embedded", "--apply", "chart"]).exits(2);
+    assert!(refused.stderr.contains("chart is a Helm chart"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("helm template chart > manifests.yaml"), "{}", refused.stderr);
+}
+
+#[test]
+fn inputs_with_byte_order_mark_are_read() {
+    let chaos = Chaos::new();
+    let mark = |text: String| format!("\u{feff}{text}");
+    chaos.write("k8s/web.yaml", mark(deployment(1).to_string()));
+    let mut experiment = experiment(&[count_pods("${selector}", &json!(1))], &[]);
+    experiment["configuration"] = json!({"selector": "app=none"});
+    chaos.write("e.json", mark(experiment.to_string()));
+    chaos.write("e.yaml", mark(experiment.to_string()));
+    chaos.write("vars.yaml", mark("configuration: {selector: app=web}\n".to_owned()));
+    chaos.write("settings.yaml", mark("notifications: {}\n".to_owned()));
+    for file in ["e.json", "e.yaml"] {
+        let flags = ["--var-file", "vars.yaml", "--settings", "settings.yaml"];
+        let finished = chaos.run(["run", file].into_iter().chain(APPLY).chain(flags)).exits(0);
+        assert!(
+            !finished.stderr.contains("settings") && !finished.stderr.contains("vars"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn trial_names_what_the_embedded_cluster_leaves_out() {
+    let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}});
+    let set = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": {"selector":
+        {"matchLabels": {"x": "x"}}, "template": {"metadata": {"labels": {"x": "x"}}, "spec": {"containers": [
+        {"name": "c", "image": "nginx"}]}}}});
+    let chaos = with_manifests(&[deployment(1), scaler, set]);
+    chaos.write("experiment.json", experiment(&[count_pods("app=web", &json!(1))], &[]).to_string());
+    let trial = chaos.run([
+        "trial",
+        "experiment.json",
+        "--embedded",
+        "--before",
+        "k8s",
+        "--after",
+        "k8s",
+        "--repeat",
+        "1",
+    ]);
+    for text in [
+        "does not serve HorizontalPodAutoscaler (autoscaling/v2)",
+        "DaemonSet \"agent\": the embedded cluster",
+    ] {
+        assert!(trial.stderr.contains(text), "{text}\n{}", trial.stderr);
+    }
+    assert!(trial.stderr.contains("2 runs, 1 per arm"), "{}", trial.stderr);
+}
