@@ -157,6 +157,12 @@ impl PreparedActivity for PreparedProcess {
             Ok(Value::Int(signal)) if signal < 0 => {
                 (EffectState::Mismatch, format!("ended by signal {}", -signal))
             }
+            // a shell that cannot start the program
+            Ok(Value::Int(status @ (126 | 127))) => {
+                let reason = read_start(&self.program).and_then(|start| missing_interpreter(&start));
+                let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                (EffectState::Mismatch, format!("exit status {status}{reason}"))
+            }
             Ok(status) => (EffectState::Mismatch, format!("exit status {}", status.python_text())),
             Err(error) => (EffectState::Mismatch, error.text().to_owned()),
         };
@@ -172,29 +178,40 @@ fn start_failure(program: &Path, error: &std::io::Error) -> Option<String> {
     if !is_wrong_format && error.kind() != std::io::ErrorKind::NotFound {
         return None;
     }
-    let mut start = Vec::new();
-    std::fs::File::open(program).ok()?.take(MAX_FIRST_LINE).read_to_end(&mut start).ok()?;
+    let start = read_start(program)?;
     if start.starts_with(b"\x7fELF") {
         let part = if is_wrong_format { "architecture" } else { "dynamic loader" };
         return Some(format!("its {part} is not that of this machine"));
     }
-    let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let Some(interpreter) = first_line.strip_prefix(b"#!") else {
-        if !is_wrong_format {
-            return None;
-        }
-        let is_marked = first_line.starts_with(b"\xef\xbb\xbf");
+    if is_wrong_format {
+        let is_marked = start.starts_with(b"\xef\xbb\xbf");
         let reason = if is_marked { "it begins with a byte-order mark" } else { "it has no #! line" };
         return Some(format!("{reason}: a script has to begin with its interpreter, such as #!/bin/sh"));
-    };
-    let interpreter = String::from_utf8_lossy(interpreter);
-    let name = interpreter.trim_start_matches([' ', '\t']).split([' ', '\t']).next().unwrap_or_default();
+    }
+    missing_interpreter(&start)
+}
+
+/// Names the interpreter in the first line of a script; `None` if it exists, or if there is no such line.
+fn missing_interpreter(start: &[u8]) -> Option<String> {
+    let first_line = start.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let first_line = String::from_utf8_lossy(first_line);
+    let name = first_line.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    if name.is_empty() || Path::new(name).exists() {
+        return None;
+    }
     let reason = format!("its interpreter '{}' was not found", name.trim_end());
     Some(if name.ends_with('\r') {
         format!("{reason}, because the line ends with CR LF: save the file with LF line ends")
     } else {
         reason
     })
+}
+
+/// Reads the beginning of a program.
+fn read_start(program: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    std::fs::File::open(program).ok()?.take(MAX_FIRST_LINE).read_to_end(&mut start).ok()?;
+    Some(start)
 }
 
 /// The standard input of this program, except where that is a terminal: a process in a group of its own that
@@ -382,6 +399,17 @@ mod tests {
         let marked = start(b"\xef\xbb\xbf#!/bin/sh\n").await;
         assert!(marked.starts_with("it begins with a byte-order mark: "), "{marked}");
         assert!(start(b"\x7fELF nothing").await.starts_with("its architecture is not that"));
+        // a shell starts it, and reports the failure by its exit status
+        std::fs::write(&path, "#!/bin/sh\r\necho\r\n").unwrap();
+        let arguments = ProcessArguments::Shell("x".to_owned());
+        let call = ProcessCall { path: path.display().to_string(), arguments, timeout: None };
+        let mut prepared = provider().prepare(ResolvedActivity::Process(call)).await.unwrap();
+        let output = prepared.apply(&|_, _| {}).await.unwrap();
+        let EffectCheck::Known(_, detail) = prepared.confirm(Ok(&output)) else { panic!() };
+        assert!(
+            detail.contains(": its interpreter '/bin/sh' was not found, because the line ends"),
+            "{detail}"
+        );
     }
 
     #[tokio::test]

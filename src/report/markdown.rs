@@ -385,8 +385,9 @@ fn write_timeline(run: &RunSummary, out: &mut String) {
     let (shown, omitted) = run.timeline.split_at(run.timeline.len().min(MAX_TIMELINE_ROWS));
     let row = |event: &TimelineEvent| (false, vec![format_seconds(event.at), event.description.clone()]);
     write_table(&["time", "event"], shown.iter().map(row).collect(), usize::MAX, out);
-    if !omitted.is_empty() {
-        let _ = write!(out, "\n_{} omitted._\n", pluralize(omitted.len(), "event"));
+    let omitted = omitted.len() + run.omitted_events;
+    if omitted > 0 {
+        let _ = write!(out, "\n_{} omitted._\n", pluralize(omitted, "event"));
     }
 }
 
