@@ -8,6 +8,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::error::CliError;
+use super::output_lock::{OutputInUse, OutputLock};
+use super::report_files::STANDARD_OUTPUT;
 use crate::engine::EventWatcher;
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
@@ -18,13 +20,22 @@ use crate::journal::EventSerializer;
 pub(super) enum EventsFileError {
     #[error("cannot write events file {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
+    #[error("events file {} is being written by another run", path.display())]
+    InUse { path: PathBuf },
     #[error("events file is incomplete")]
     Write(#[source] std::io::Error),
 }
 
 impl Coded for EventsFileError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::FileNotWritable
+        match self {
+            Self::InUse { .. } => ErrorCode::FileConflict,
+            Self::Open { .. } | Self::Write(_) => ErrorCode::FileNotWritable,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::InUse { .. }).then(|| "choose another file with --events-file".to_owned())
     }
 }
 
@@ -32,9 +43,12 @@ impl Coded for EventsFileError {
 pub(super) struct EventsFile(Arc<EventsFileState>);
 
 struct EventsFileState {
-    file: File,
+    /// Nothing for standard output.
+    file: Option<File>,
     /// The first error; nothing is written after it.
     error: Mutex<Option<CliError>>,
+    /// Keeps other runs from writing the same file.
+    _lock: Option<OutputLock>,
 }
 
 /// Writes the events of one run.
@@ -44,11 +58,17 @@ pub(super) struct EventsWatcher {
 }
 
 impl EventsFile {
-    /// Creates the file, or truncates it.
+    /// Creates the file, or truncates it; `-` is standard output.
     pub(super) fn open(path: &Path) -> Result<Self, EventsFileError> {
-        let file =
-            File::create(path).map_err(|source| EventsFileError::Open { path: path.to_owned(), source })?;
-        Ok(Self(Arc::new(EventsFileState { file, error: Mutex::new(None) })))
+        // not a device or a pipe
+        let is_file =
+            path != Path::new(STANDARD_OUTPUT) && std::fs::metadata(path).map_or(true, |meta| meta.is_file());
+        let lock = is_file.then(|| OutputLock::acquire(path)).transpose();
+        let lock = lock.map_err(|OutputInUse| EventsFileError::InUse { path: path.to_owned() })?;
+        let create = || File::create(path);
+        let file = (path != Path::new(STANDARD_OUTPUT)).then(create).transpose();
+        let file = file.map_err(|source| EventsFileError::Open { path: path.to_owned(), source })?;
+        Ok(Self(Arc::new(EventsFileState { file, error: Mutex::new(None), _lock: lock })))
     }
 
     /// Returns a watcher for the events of one run.
@@ -69,8 +89,21 @@ impl EventWatcher for EventsWatcher {
         if lines.is_empty() || error.is_some() {
             return;
         }
-        if let Err(source) = (&self.shared.file).write_all(lines.as_bytes()) {
+        let written = match &self.shared.file {
+            Some(file) => (&*file).write_all(lines.as_bytes()),
+            None => write_to_standard_output(&lines),
+        };
+        if let Err(source) = written {
             *error = Some(EventsFileError::Write(source).into());
         }
+    }
+}
+
+/// Writes lines to standard output. A closed pipe is no error.
+fn write_to_standard_output(lines: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }

@@ -27,6 +27,7 @@ mod load_journals;
 mod manifest_files;
 mod notify;
 mod one_command;
+mod output_lock;
 mod parse;
 mod path_conflicts;
 mod publish;
@@ -121,7 +122,7 @@ fn run_command(
         Command::Publish(args) => publish::publish(&session, &args),
         Command::Recover(args) => trial::recover(&session, &args),
         Command::Report(args) => report::report(&session, &args),
-        Command::Trial(args) => trial::trial(&session, &args),
+        Command::Trial(args) => trial::trial(&session, &args, None),
         Command::Other(words) => unknown_command::refuse(&session, &words),
     }
 }

@@ -15,7 +15,7 @@ use crate::report::markdown::MAX_COMMENT_BYTES;
 use crate::report::{self, ReportSummary};
 
 /// Name of standard output.
-const STANDARD_OUTPUT: &str = "-";
+pub(super) const STANDARD_OUTPUT: &str = "-";
 
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,12 @@ impl Coded for WriteError {
     fn code(&self) -> ErrorCode {
         ErrorCode::FileNotWritable
     }
+}
+
+/// Returns the error of two results on standard output.
+pub(super) fn standard_output_conflict() -> CliError {
+    let message = "cannot write two results to standard output";
+    CliError::new(ErrorCode::UsageInvalid, message).with_hint("write one of them to a file")
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -72,10 +78,7 @@ impl ReportArgs {
     pub(super) fn check(&self, is_standard_output_taken: bool) -> Result<(), CliError> {
         let count = self.files().filter(|file| *file == Path::new(STANDARD_OUTPUT)).count();
         if count + usize::from(is_standard_output_taken && count > 0) > 1 {
-            let message = "cannot write two results to standard output";
-            return Err(
-                CliError::new(ErrorCode::UsageInvalid, message).with_hint("write one of them to a file")
-            );
+            return Err(standard_output_conflict());
         }
         let mut files = self.files().filter(|file| *file != Path::new(STANDARD_OUTPUT));
         // nothing was changed yet

@@ -36,6 +36,7 @@ mod image;
 mod init;
 mod kubernetes;
 mod notifications;
+mod outputs;
 mod process;
 mod readme;
 mod reports;

@@ -53,13 +53,13 @@ pub(in crate::cli) struct Ci {
     pub(super) sample: Option<SampleMode>,
     #[command(flatten)]
     pub(super) variables: CiVariables,
-    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included
+    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included. 0 means no limit
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) timeout: Option<String>,
-    /// For a trial: time allowed for workloads to become ready; the run is void otherwise [default: 2m]
+    /// For a trial: time allowed for workloads to become ready; the run is void otherwise. 0 means no limit [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) ready_timeout: Option<String>,
-    /// Time allowed to observe the effect of an action [default: 45s]
+    /// Time allowed to observe the effect of an action; 0 means no limit [default: 45s]
     #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
     pub(super) effect_timeout: Option<String>,
     /// For a trial: smallest difference that counts: ratio in percentage points; time in % of the time before, but at

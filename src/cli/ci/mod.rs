@@ -15,6 +15,7 @@ use super::base_experiment::HashReference;
 use super::command::{Cli, Command};
 use super::error::CliError;
 use super::exit_code::ExitStatus;
+use super::output_lock::OutputLock;
 use super::publish::error_annotation;
 use super::{base_experiment, run, trial};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -40,6 +41,8 @@ pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
     inner.terminal = session.terminal.for_a_log();
     let prepared = prepare(&inner, &job, args);
     let has_begun = prepared.is_ok();
+    // held until the outputs are written
+    let lock = prepared.as_ref().ok().map(|prepared| prepared.lock.clone());
     let code = match prepared {
         Ok(prepared) => {
             // disable workflow commands while untrusted output is printed
@@ -54,7 +57,9 @@ pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
             inner.fail(error)
         }
     };
-    match write_outputs(&job, args, code, has_begun) {
+    let written = write_outputs(&job, args, code, has_begun);
+    drop(lock);
+    match written {
         Ok(()) => code,
         Err(error) => {
             let not_written = inner.fail(error);
@@ -67,10 +72,13 @@ pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
 struct PreparedJob {
     session: CommandContext,
     command: Command,
+    /// The lock of the output directory.
+    lock: OutputLock,
 }
 
 /// Checks everything that needs no cluster.
 fn prepare(session: &CommandContext, job: &WorkflowJob, args: &Ci) -> Result<PreparedJob, CliError> {
+    let lock = trial::lock_output_dir(&args.output_dir)?;
     clear_results(args)?;
     let command_line = args.command_line()?;
     let allowlist = check_event(session, job, &args.allow_context)?;
@@ -90,14 +98,14 @@ fn prepare(session: &CommandContext, job: &WorkflowJob, args: &Ci) -> Result<Pre
         })?;
         run.reports = trial::default_reports(&args.output_dir);
     }
-    Ok(PreparedJob { session: inner, command })
+    Ok(PreparedJob { session: inner, command, lock })
 }
 
 impl PreparedJob {
     fn run(&self) -> u8 {
         match &self.command {
             Command::Run(args) => run::run(&self.session, args),
-            Command::Trial(args) => trial::trial(&self.session, args),
+            Command::Trial(args) => trial::trial(&self.session, args, Some(self.lock.clone())),
             _ => self.session.code(ExitStatus::Usage),
         }
     }

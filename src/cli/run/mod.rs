@@ -35,6 +35,9 @@ use rejected::RejectedRun;
 
 pub(super) use not_started::not_begun;
 
+/// The journal of a run without --journal-path.
+const DEFAULT_JOURNAL: &str = "./journal.json";
+
 /// Runs experiments one after the other. Returns the exit code.
 pub(super) fn run(session: &CommandContext, args: &RunArgs) -> u8 {
     session.to_its_end(run_all(session, args, None)).unwrap_or_else(|code| code)
@@ -59,7 +62,7 @@ pub(super) async fn run_all(session: &CommandContext, args: &RunArgs, kubeconfig
     } else {
         None
     };
-    if let Err(error) = args.reports.check(args.output != RunOutputFormat::Text) {
+    if let Err(error) = args.check_outputs() {
         let refused = RejectedRun::new(&session.terminal, "runtime", error);
         return refuse(session, args, &refused, &args.sources[0]);
     }
@@ -144,8 +147,12 @@ impl SkippedRun {
 
 /// Writes the reports of all runs. Returns the errors.
 fn write_reports(session: &CommandContext, args: &RunArgs, finished: &[FinishedRun]) -> Vec<CliError> {
-    let read =
-        |run: &FinishedRun| Record::read(&run.journal_path.display().to_string(), run.journal.to_json());
+    let name = |run: &FinishedRun| match args.has_journal_on_standard_output() {
+        // where the reader may have stored it
+        true => DEFAULT_JOURNAL.to_owned(),
+        false => run.journal_path.display().to_string(),
+    };
+    let read = |run: &FinishedRun| Record::read(&name(run), run.journal.to_json());
     match finished.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => args.reports.write(&session.terminal, &records, None),
         Err(error) => {
@@ -375,7 +382,16 @@ fn write_result(
     skipped: Option<&SkippedRun>,
 ) -> Result<(), OutputError> {
     let text = match args.output {
-        RunOutputFormat::Text if args.silent || args.reports.is_on_standard_output() => return Ok(()),
+        RunOutputFormat::Text
+            if args.silent
+                || args.has_events_on_standard_output()
+                || args.reports.is_on_standard_output() =>
+        {
+            return Ok(());
+        }
+        RunOutputFormat::Text if args.has_journal_on_standard_output() => {
+            finished.iter().map(|run| run.journal.to_json()).collect()
+        }
         RunOutputFormat::Text => finished.iter().map(summary).collect(),
         output => {
             let mut documents: Vec<RunDocument> =

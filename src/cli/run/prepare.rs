@@ -10,6 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::journal_file::JournalFile;
 use crate::cli::notify::{Notifier, without_secrets};
+use crate::cli::report_files::STANDARD_OUTPUT;
 use crate::cli::run::args::{HypothesisStrategyArg, RunArgs};
 use crate::cli::run_context::{RunContext, is_invalid, tell_faults, tell_inherited};
 use crate::cli::shared_args::RollbackStrategyArg;
@@ -252,7 +253,7 @@ pub(in crate::cli) fn journal_paths(args: &RunArgs) -> Vec<PathBuf> {
 
 /// Returns the journal path of one experiment: among several, number and name precede the extension.
 fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> PathBuf {
-    if experiments == 1 {
+    if experiments == 1 || path == Path::new(STANDARD_OUTPUT) {
         return path.to_owned();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

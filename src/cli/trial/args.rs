@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use super::default_reports;
 use super::state_file::{FILE_NAME, is_trial_id};
 use crate::cli::compare::{CompareFormat, FailOn, RuleArgs};
-use crate::cli::duration::parse_duration;
+use crate::cli::duration::parse_time_limit;
 use crate::cli::parse::{existing_path, integer_in};
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::report_files::ReportArgs;
@@ -33,10 +33,10 @@ pub(in crate::cli) struct Trial {
     /// Experiment: JSON or YAML file, http or https URL, or - for standard input
     #[arg(value_name = "EXPERIMENT")]
     pub(super) source: String,
-    /// Manifest file or directory (non-recursive) before the change. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization before the change. Repeatable
     #[arg(long, required = true, value_name = "PATH")]
     pub(super) before: Vec<PathBuf>,
-    /// Manifest file or directory (non-recursive) after the change. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization after the change. Repeatable
     #[arg(long, required = true, value_name = "PATH")]
     pub(super) after: Vec<PathBuf>,
     /// Manifests of both arms; only these may contain cluster-scoped objects. Repeatable
@@ -51,8 +51,8 @@ pub(in crate::cli) struct Trial {
     /// If namespaces cannot be created: deploy into the existing --namespace; originals are backed up and restored
     #[arg(long)]
     pub(super) in_place: bool,
-    /// Time allowed for workloads to become ready; the run is void otherwise
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
+    /// Time allowed for workloads to become ready; the run is void otherwise. 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, default_value = "2m")]
     pub(super) ready_timeout: Duration,
     /// Allow a target outside the namespace of the run: a namespace, a host, or one of cluster, credentials, process,
     /// unknown. Repeatable
@@ -69,11 +69,11 @@ pub(in crate::cli) struct Trial {
     /// When to run rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) rollback_strategy: Option<RollbackStrategyArg>,
-    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included. 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     pub(super) timeout: Option<Duration>,
-    /// Time allowed to observe the effect of an action
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "45s")]
+    /// Time allowed to observe the effect of an action; 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, default_value = "45s")]
     pub(super) effect_timeout: Duration,
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,

@@ -12,6 +12,7 @@ use super::CommandContext;
 use super::embedded::EmbeddedRun;
 use super::error::CliError;
 use super::exit_code::ExitStatus;
+use super::output_lock::OutputLock;
 use super::report_files::{ReportArgs, replace};
 use super::shared_args::ExitCodeStyle;
 use crate::compare::{RunComparison, compare};
@@ -24,25 +25,27 @@ use args::Trial;
 use runner::{TrialRuns, execute};
 
 pub(super) use recover::recover;
-pub(super) use state_file::FILE_NAME as STATE_FILE;
+pub(super) use state_file::{FILE_NAME as STATE_FILE, lock_output_dir};
 
 /// Environment variable with the namespace of the run, for processes and configuration.
 pub(super) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 
-/// Runs a trial. Returns the exit code.
-pub(super) fn trial(session: &CommandContext, args: &Trial) -> u8 {
-    session.to_its_end(run_trial(session, args)).unwrap_or_else(|code| code)
+/// Runs a trial. The caller may have locked the output directory. Returns the exit code.
+pub(super) fn trial(session: &CommandContext, args: &Trial, lock: Option<OutputLock>) -> u8 {
+    session.to_its_end(run_trial(session, args, lock)).unwrap_or_else(|code| code)
 }
 
-async fn run_trial(session: &CommandContext, args: &Trial) -> u8 {
-    match try_trial(session, args).await {
+async fn run_trial(session: &CommandContext, args: &Trial, lock: Option<OutputLock>) -> u8 {
+    match try_trial(session, args, lock).await {
         Ok(code) => code,
         Err(error) => session.fail(sanitized(error)),
     }
 }
 
-async fn try_trial(session: &CommandContext, args: &Trial) -> Result<u8, CliError> {
+async fn try_trial(session: &CommandContext, args: &Trial, lock: Option<OutputLock>) -> Result<u8, CliError> {
     args.reports.check(args.output.is_for_machines())?;
+    // held until the results are written
+    let _lock = lock.map_or_else(|| lock_output_dir(&args.output_dir), Ok)?;
     let embedded = if args.embedded { Some(start_embedded(session).await?) } else { None };
     run_on_cluster(session, args, embedded.as_ref().map(|embedded| embedded.kubeconfig.as_path())).await
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::args::Recover;
 use super::prepare::connect;
 use super::runner::restore_with_retry;
-use super::state_file::{InPlaceBackup, RecoveredState, TrialProgress};
+use super::state_file::{InPlaceBackup, RecoveredState, TrialProgress, lock_ended_trial};
 use crate::cli::CommandContext;
 use crate::cli::ci::context_allowlist;
 use crate::cli::error::CliError;
@@ -73,6 +73,8 @@ async fn find_and_clean_up(session: &CommandContext, args: &Recover) -> Result<(
         let scope = CleanupScope { trial: args.trial.as_deref(), ..CleanupScope::default() };
         return clean_up(&session, args, scope).await;
     };
+    // a trial that is running cleans up itself
+    let _lock = lock_ended_trial(dir)?;
     match read_state(dir)? {
         Err(reason) => {
             let text = if args.list.output.is_for_machines() {

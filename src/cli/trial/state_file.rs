@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::error::CliError;
+use crate::cli::exit_code::ExitStatus;
+use crate::cli::output_lock::{OutputInUse, OutputLock};
 use crate::cli::report_files::{WriteError, replace};
 use crate::error_code::{Coded, ErrorCode};
 
@@ -38,6 +41,10 @@ pub(super) enum StateError {
     },
     #[error("directory {} is not empty and contains files that are not of a trial", .dir.display())]
     ForeignDirectory { dir: PathBuf },
+    #[error("directory {} is being written by another run or trial", .dir.display())]
+    InUse { dir: PathBuf },
+    #[error("the trial in directory {} is still running", .dir.display())]
+    StillRunning { dir: PathBuf },
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -46,13 +53,17 @@ impl Coded for StateError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Directory { .. } | Self::Write(_) => ErrorCode::FileNotWritable,
+            Self::InUse { .. } | Self::StillRunning { .. } => ErrorCode::FileConflict,
             _ => ErrorCode::TrialState,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::ForeignDirectory { .. } => Some("choose another --output-dir".to_owned()),
+            Self::ForeignDirectory { .. } | Self::InUse { .. } => {
+                Some("choose another --output-dir".to_owned())
+            }
+            Self::StillRunning { .. } => Some("wait until it ends, or stop it first".to_owned()),
             _ => None,
         }
     }
@@ -163,6 +174,25 @@ pub(super) struct TrialNamespace {
     pub(super) repeat: u32,
     /// Whether the API server accepted its deletion.
     pub(super) removed: bool,
+}
+
+/// Locks the output directory of a trial or a job, which may not exist yet.
+pub(in crate::cli) fn lock_output_dir(dir: &Path) -> Result<OutputLock, CliError> {
+    let failed = |source: io::Error| StateError::Directory { dir: dir.to_owned(), source };
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|source| usage(failed(source)))?;
+    }
+    OutputLock::acquire(dir).map_err(|OutputInUse| usage(StateError::InUse { dir: dir.to_owned() }))
+}
+
+/// Locks the directory of a trial that has ended or was killed.
+pub(super) fn lock_ended_trial(dir: &Path) -> Result<OutputLock, CliError> {
+    OutputLock::acquire(dir).map_err(|OutputInUse| usage(StateError::StillRunning { dir: dir.to_owned() }))
+}
+
+/// Nothing was changed yet.
+fn usage(error: StateError) -> CliError {
+    CliError::from(error).with_status(ExitStatus::Usage)
 }
 
 impl TrialStateFile {
