@@ -6,7 +6,8 @@
 //! a trial through the files.
 //!
 //! ```text
-//!  3  commands   cli                            command line, files, terminal, exit codes
+//!  4  commands   cli                            command line, terminal, exit codes
+//!  3  use cases  app                            from a request to its outcome; no clap, no printing
 //!  2  runs       engine  sampling  trial        order of activities, samples, variants; no provider, no printing
 //!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
 //!     views      console  compare  report       text from events and journals
@@ -50,8 +51,10 @@
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, provider, substitution, tolerance, value |
 //! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, provider, series, substitution, tolerance, value |
 //! | trial | 2 | arm, chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
-//! | cli | 3 | everything |
+//! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, source, substitution, text, trial, value |
+//! | cli | 4 | everything |
 
+pub mod app;
 pub mod arm;
 pub mod chaosk8s;
 pub mod cli;

@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::ci::args::Ci;
+use super::ci::args::CiArgs;
 use super::compare::CompareArgs;
 use super::completion::CompletionArgs;
 use super::connection_args::ConnectionArgs;
@@ -18,10 +18,11 @@ use super::exit_code::EXIT_CODE_HELP;
 use super::init::InitArgs;
 use super::path_conflicts::PathSet;
 use super::publish::args::Publish;
+use super::recover::RecoverArgs;
 use super::report::RenderArgs;
 use super::run::args::RunArgs;
 use super::shared_args::GlobalArgs;
-use super::trial::args::{Recover, Trial};
+use super::trial::TrialArgs;
 use super::validate::ValidateArgs;
 use super::version::VERSION;
 
@@ -50,7 +51,7 @@ pub(super) enum Command {
     /// Run experiments and write their journals
     Run(Box<RunArgs>),
     /// Run an experiment or a trial in CI, with safe limits for pull requests and clusters
-    Ci(Box<Ci>),
+    Ci(Box<CiArgs>),
     /// Compare two sets of runs of one experiment
     Compare(CompareArgs),
     /// Install kubectl plugin completion, or print a shell completion script
@@ -73,11 +74,11 @@ pub(super) enum Command {
     /// Publish results to GitHub: job summary, annotations and one pull-request comment
     Publish(Box<Publish>),
     /// Clean up after killed trials: delete their objects, restore originals
-    Recover(Recover),
+    Recover(RecoverArgs),
     /// Render journals as text, JUnit XML, Markdown or HTML
     Report(RenderArgs),
     /// Run an experiment before and after a change, several times each, and compare the runs
-    Trial(Box<Trial>),
+    Trial(Box<TrialArgs>),
     /// Report all errors in experiments without running them
     Validate(ValidateArgs),
     /// Run the demo application

@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::command::Cli;
-use super::error::DocumentFormat;
+use super::error_document::DocumentFormat;
 use super::{env_inputs, one_command};
 use crate::config::ProcessEnv;
 
@@ -209,7 +209,7 @@ mod tests {
             &ProcessEnv::default(),
         )
         .unwrap();
-        assert_eq!(cli.connection.namespace(), Some("b"));
+        assert_eq!(cli.connection.into_options().namespace(), Some("b"));
         assert_eq!(document, Some(DocumentFormat::Json));
         assert_eq!((cli.global.quiet, cli.global.verbosity), (true, 4));
     }

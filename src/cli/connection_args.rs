@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 
 use super::duration::parse_duration;
 use super::parse::{integer_in, parse_key_value};
+use crate::app::ConnectionOptions;
+use crate::k8s::ConnectionFlags;
 use crate::k8s::service::ServiceAlias;
-use crate::k8s::{ConnectionFlags, ContextAllowlist};
-use crate::provider::{FunctionOptions, ServiceAccess};
+use crate::provider::ServiceAccess;
 
 /// Flags of the cluster connection.
 #[derive(Args, Clone, Debug, Default)]
@@ -84,9 +85,6 @@ pub(super) struct ConnectionArgs {
     /// Seed for random choices, to repeat a run
     #[arg(long, global = true, value_name = "NUMBER", value_parser = integer_in(0..=u64::MAX))]
     seed: Option<u64>,
-    /// Allowed contexts, if they are restricted.
-    #[arg(skip)]
-    guard: Option<ContextAllowlist>,
 }
 
 /// Route to Services.
@@ -104,98 +102,43 @@ pub(super) enum ServiceAccessArg {
 }
 
 impl ConnectionArgs {
-    /// Returns the route to Services, and the aliases of Services.
-    pub(super) fn services(&self) -> (ServiceAccess, Vec<ServiceAlias>) {
-        let access = match self.service_access {
-            ServiceAccessArg::Auto => ServiceAccess::Auto,
-            ServiceAccessArg::Proxy => ServiceAccess::Proxy,
-            ServiceAccessArg::PortForward => ServiceAccess::PortForward,
-            ServiceAccessArg::Direct => ServiceAccess::Direct,
-        };
-        (access, self.connect_to.clone())
-    }
-
-    pub(super) fn seed(&self) -> Option<u64> {
-        self.seed
-    }
-
     pub(super) fn kubeconfig(&self) -> Option<&Path> {
         self.kubeconfig.as_deref()
     }
 
-    pub(super) fn namespace(&self) -> Option<&str> {
-        self.namespace.as_deref()
-    }
-
-    pub(super) fn context(&self) -> Option<&str> {
-        self.context.as_deref()
-    }
-
-    /// Returns a copy for another context.
-    pub(super) fn of_context(&self, context: &str) -> Self {
-        Self { context: Some(context.to_owned()), ..self.clone() }
-    }
-
-    /// Returns whether contexts are restricted.
-    pub(super) fn is_guarded(&self) -> bool {
-        self.guard.is_some()
-    }
-
-    /// Returns a copy restricted by an allowlist.
-    pub(super) fn guarded(&self, guard: ContextAllowlist) -> Self {
-        Self { guard: Some(guard), ..self.clone() }
-    }
-
-    /// Returns a copy for another namespace.
-    pub(super) fn within(&self, namespace: &str) -> Self {
-        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
-    }
-
-    /// Returns a copy for the embedded cluster, whatever flags and environment say.
-    pub(super) fn to(&self, kubeconfig: PathBuf) -> Self {
-        let given = self.clone();
-        Self {
-            kubeconfig: Some(kubeconfig),
-            context: Some(crate::embedded::NAME.to_owned()),
-            namespace: given.namespace,
-            request_timeout: given.request_timeout,
-            allow_all: given.allow_all,
-            service_access: given.service_access,
-            connect_to: given.connect_to,
-            seed: given.seed,
-            guard: given.guard,
-            ..Self::default()
-        }
-    }
-
-    /// Returns the options of functions. Without `strict`, actions without a selector are allowed, as in the
-    /// Chaos Toolkit.
-    pub(super) fn options(&self, strict: bool) -> FunctionOptions {
-        let given = self.clone();
-        FunctionOptions {
+    /// Converts the flags.
+    pub(super) fn into_options(self) -> ConnectionOptions {
+        ConnectionOptions {
             flags: ConnectionFlags {
-                kubeconfig: given.kubeconfig,
-                context: given.context,
-                cluster: given.cluster,
-                user: given.user,
-                namespace: given.namespace,
-                impersonate: given.impersonate,
-                impersonate_groups: given.impersonate_groups,
-                impersonate_uid: given.impersonate_uid,
-                impersonate_extra: given.impersonate_extra,
-                request_timeout: given.request_timeout,
-                server: given.server,
-                token: given.token,
-                insecure: given.insecure_skip_tls_verify,
-                certificate_authority: given.certificate_authority,
-                tls_server_name: given.tls_server_name,
-                client_certificate: given.client_certificate,
-                client_key: given.client_key,
-                guard: given.guard,
+                kubeconfig: self.kubeconfig,
+                context: self.context,
+                cluster: self.cluster,
+                user: self.user,
+                namespace: self.namespace,
+                impersonate: self.impersonate,
+                impersonate_groups: self.impersonate_groups,
+                impersonate_uid: self.impersonate_uid,
+                impersonate_extra: self.impersonate_extra,
+                request_timeout: self.request_timeout,
+                server: self.server,
+                token: self.token,
+                insecure: self.insecure_skip_tls_verify,
+                certificate_authority: self.certificate_authority,
+                tls_server_name: self.tls_server_name,
+                client_certificate: self.client_certificate,
+                client_key: self.client_key,
+                guard: None,
                 unattended: false,
             },
-            allow_all: given.allow_all || !strict,
-            seed: given.seed,
+            allow_all: self.allow_all,
+            service_access: match self.service_access {
+                ServiceAccessArg::Auto => ServiceAccess::Auto,
+                ServiceAccessArg::Proxy => ServiceAccess::Proxy,
+                ServiceAccessArg::PortForward => ServiceAccess::PortForward,
+                ServiceAccessArg::Direct => ServiceAccess::Direct,
+            },
+            service_aliases: self.connect_to,
+            seed: self.seed,
         }
     }
 }

@@ -8,8 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::CommandContext;
 use super::duration::parse_duration;
-use super::error::CliError;
-use super::exit_code::ExitStatus;
+use crate::app::{AppError, Outcome};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::demo_app::{
     Application, BreakerSettings, DEFAULT_PROVIDER, DemoAppConfig, DemoConsumer, DemoProvider, DemoServer,
@@ -85,16 +84,16 @@ pub(super) fn parse_container(arguments: &[&str]) -> Result<DemoAppConfig, Box<d
 pub(super) fn sample_app(session: &CommandContext, part: &DemoAppCommand) -> u8 {
     match session.to_its_end(run(session, &part.config())) {
         Err(code) => code,
-        Ok(Ok(())) => session.code(ExitStatus::Fine),
+        Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(error)) => session.fail(error),
     }
 }
 
-async fn run(session: &CommandContext, config: &DemoAppConfig) -> Result<(), CliError> {
+async fn run(session: &CommandContext, config: &DemoAppConfig) -> Result<(), AppError> {
     match config {
         DemoAppConfig::Provider { address } => serve(session, *address, DemoProvider).await,
         DemoAppConfig::Consumer { address, timeout, breaker } => {
-            let provider = session.environment.get(PROVIDER_ENV);
+            let provider = session.app.environment.get(PROVIDER_ENV);
             let provider = provider.as_deref().unwrap_or(DEFAULT_PROVIDER);
             serve(session, *address, DemoConsumer::new(provider, *timeout, *breaker)?).await
         }
@@ -122,12 +121,12 @@ async fn serve(
     session: &CommandContext,
     address: SocketAddr,
     application: impl Application,
-) -> Result<(), CliError> {
+) -> Result<(), AppError> {
     // register first: a signal may arrive at once. In a container this is process 1, which signals do not end by
     // default
-    let shutdown = session.signals.end()?;
+    let shutdown = session.app.signals.end()?;
     let server = DemoServer::bind(address).await.map_err(|error| {
-        CliError::new(ErrorCode::InternalRuntime, format!("cannot listen on {address}: {error}"))
+        AppError::new(ErrorCode::InternalRuntime, format!("cannot listen on {address}: {error}"))
     })?;
     session
         .terminal

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::{Value as Json, json};
 
+use super::CommandContext;
 use super::table::{Table, TableArgs, TableFormat, TableRow};
-use super::{CommandContext, new_run_id};
+use crate::app::new_run_id;
 use crate::chaosk8s::catalogue::{Argument, Function, functions};
 use crate::chaosk8s::to_json;
 use crate::clock::Timestamp;

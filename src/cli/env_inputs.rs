@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::ci::OUTPUT_DIR;
+use crate::app::ci::OUTPUT_DIR;
 
 /// Prefix of the variables.
 const PREFIX: &str = "KUBECTL_CHAOS_INPUT_";

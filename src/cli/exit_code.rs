@@ -1,9 +1,9 @@
 //! Exit codes of all commands.
 
-use crate::event::Signal;
-use crate::journal::{Journal, RunVerdict};
-
 use super::shared_args::ExitCodeStyle;
+use crate::app::{JournalExitCode, Outcome};
+use crate::event::{RunStatus, Signal};
+use crate::journal::Journal;
 
 /// Exit codes of runs, as the help shows them.
 pub(super) const EXIT_CODE_HELP: &str = "\
@@ -21,155 +21,88 @@ Exit codes of `run`, by precedence; 2, 3 and 4 guarantee that nothing was change
   7    a journal or another file could not be written
   0    none of these: the steady state, if checked, was met";
 
-/// Result of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExitStatus {
-    /// The steady state was met, or the command succeeded.
-    Fine,
-    /// The steady state was not met during or after the method, the verdict is one of `--fail-on`, or a check failed.
-    Deviated,
-    /// The command line is invalid. Nothing was changed.
-    Usage,
-    /// The experiment is invalid or cannot be read. Nothing was changed.
-    Invalid,
-    /// An action failed, or its effect was not observed.
-    ActionNotConfirmed,
-    /// A rollback is incomplete.
-    RollbackIncomplete,
-    /// A file could not be written.
-    NotWritten,
-    /// The cluster is unreachable or denies a request.
-    Unreachable,
-    /// The steady state was not met, or could not be measured, before the method; or too few runs met it.
-    BaselineNotMet,
-    /// A control, a safeguard or a timeout stopped the run, or an unexpected error aborted it.
-    Stopped,
-    /// A signal interrupted the run.
-    Signal(Signal),
+/// Returns the precise exit code.
+pub(super) fn precise_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Success => 0,
+        Outcome::Deviated => 1,
+        Outcome::Usage => 2,
+        Outcome::Invalid => 3,
+        Outcome::Unreachable => 4,
+        Outcome::ActionNotConfirmed => 5,
+        Outcome::RollbackIncomplete => 6,
+        Outcome::NotWritten => 7,
+        Outcome::BaselineNotMet => 8,
+        Outcome::Stopped => 9,
+        Outcome::Signal(Signal::Hup) => 129,
+        Outcome::Signal(Signal::Int) => 130,
+        Outcome::Signal(Signal::Usr1) => 138,
+        Outcome::Signal(Signal::Usr2) => 140,
+        Outcome::Signal(Signal::Term) => 143,
+    }
 }
 
-impl ExitStatus {
-    /// Returns the exit status of a verdict; an interrupted run has the one of its signal.
-    pub(super) fn of(verdict: RunVerdict, signal: Option<Signal>) -> Self {
-        match verdict {
-            RunVerdict::Held | RunVerdict::Explored | RunVerdict::Dry => Self::Fine,
-            RunVerdict::Deviated => Self::Deviated,
-            RunVerdict::BaselineNotMet => Self::BaselineNotMet,
-            RunVerdict::ActionNotConfirmed => Self::ActionNotConfirmed,
-            RunVerdict::Aborted | RunVerdict::Stopped | RunVerdict::Undecided => Self::Stopped,
-            RunVerdict::Interrupted => signal.map_or(Self::Stopped, Self::Signal),
-            RunVerdict::RollbackIncomplete => Self::RollbackIncomplete,
-        }
+/// Returns the Chaos Toolkit's exit code: 2 for an invalid command line, 1 for every other failure.
+fn toolkit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Success => 0,
+        Outcome::Usage => 2,
+        _ => 1,
     }
+}
 
-    /// Returns the precise exit code.
-    pub(super) fn code(self) -> u8 {
+impl ExitCodeStyle {
+    /// Returns the exit code of an outcome.
+    pub(super) fn code(self, outcome: Outcome) -> u8 {
         match self {
-            Self::Fine => 0,
-            Self::Deviated => 1,
-            Self::Usage => 2,
-            Self::Invalid => 3,
-            Self::Unreachable => 4,
-            Self::ActionNotConfirmed => 5,
-            Self::RollbackIncomplete => 6,
-            Self::NotWritten => 7,
-            Self::BaselineNotMet => 8,
-            Self::Stopped => 9,
-            Self::Signal(Signal::Hup) => 129,
-            Self::Signal(Signal::Int) => 130,
-            Self::Signal(Signal::Usr1) => 138,
-            Self::Signal(Signal::Usr2) => 140,
-            Self::Signal(Signal::Term) => 143,
+            Self::Precise => precise_code(outcome),
+            Self::Chaostoolkit => toolkit_code(outcome),
         }
     }
 
-    /// Returns the Chaos Toolkit's exit code: 2 for an invalid command line, 1 for every other failure.
-    pub(super) fn toolkit_code(self) -> u8 {
+    /// Returns the exit code of a run, from its journal and its outcome.
+    pub(super) fn journal_exit_code(self) -> JournalExitCode {
         match self {
-            Self::Fine => 0,
-            Self::Usage => 2,
-            _ => 1,
+            Self::Precise => |_, outcome| precise_code(outcome),
+            Self::Chaostoolkit => toolkit_journal_code,
         }
-    }
-
-    /// Returns the exit code in the requested style.
-    pub(super) fn by(self, codes: ExitCodeStyle) -> u8 {
-        match codes {
-            ExitCodeStyle::Precise => self.code(),
-            ExitCodeStyle::Chaostoolkit => self.toolkit_code(),
-        }
-    }
-
-    /// Returns the precedence among several results. The order is that of the help.
-    pub(super) fn gravity(self) -> u8 {
-        match self {
-            Self::Usage => 10,
-            Self::Invalid | Self::Unreachable => 9,
-            Self::RollbackIncomplete => 8,
-            Self::Signal(_) => 7,
-            Self::Stopped => 6,
-            Self::ActionNotConfirmed => 5,
-            Self::BaselineNotMet => 4,
-            Self::Deviated => 3,
-            Self::NotWritten => 2,
-            Self::Fine => 0,
-        }
-    }
-
-    /// Returns the status with the higher precedence.
-    pub(super) fn worst(self, other: Self) -> Self {
-        if other.gravity() > self.gravity() { other } else { self }
     }
 }
 
 /// Returns the Chaos Toolkit's exit code of a finished run, from its status and its deviation.
-pub(super) fn toolkit_code(journal: &Journal) -> u8 {
-    let completed = journal.status.is(crate::event::RunStatus::Completed);
-    u8::from(!completed || journal.deviated)
+fn toolkit_journal_code(journal: &Journal, outcome: Outcome) -> u8 {
+    let is_failure = !journal.status.is(RunStatus::Completed) || journal.deviated;
+    u8::from(is_failure || matches!(outcome, Outcome::NotWritten | Outcome::Signal(_)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: [ExitStatus; 15] = [
-        ExitStatus::Fine,
-        ExitStatus::Deviated,
-        ExitStatus::Usage,
-        ExitStatus::Invalid,
-        ExitStatus::Unreachable,
-        ExitStatus::ActionNotConfirmed,
-        ExitStatus::RollbackIncomplete,
-        ExitStatus::NotWritten,
-        ExitStatus::BaselineNotMet,
-        ExitStatus::Stopped,
-        ExitStatus::Signal(Signal::Int),
-        ExitStatus::Signal(Signal::Term),
-        ExitStatus::Signal(Signal::Hup),
-        ExitStatus::Signal(Signal::Usr1),
-        ExitStatus::Signal(Signal::Usr2),
+    const ALL: [Outcome; 15] = [
+        Outcome::Success,
+        Outcome::Deviated,
+        Outcome::Usage,
+        Outcome::Invalid,
+        Outcome::Unreachable,
+        Outcome::ActionNotConfirmed,
+        Outcome::RollbackIncomplete,
+        Outcome::NotWritten,
+        Outcome::BaselineNotMet,
+        Outcome::Stopped,
+        Outcome::Signal(Signal::Int),
+        Outcome::Signal(Signal::Term),
+        Outcome::Signal(Signal::Hup),
+        Outcome::Signal(Signal::Usr1),
+        Outcome::Signal(Signal::Usr2),
     ];
 
     #[test]
     fn exit_codes_are_unique() {
-        let mut codes: Vec<u8> = ALL.iter().map(|exit| exit.code()).collect();
+        let mut codes: Vec<u8> = ALL.iter().map(|outcome| precise_code(*outcome)).collect();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ALL.len());
-        assert!(ALL.iter().all(|exit| exit.toolkit_code() <= 2));
-    }
-
-    #[test]
-    fn worst_status_follows_the_precedence() {
-        assert_eq!(ExitStatus::Fine.worst(ExitStatus::NotWritten), ExitStatus::NotWritten);
-        assert_eq!(ExitStatus::Deviated.worst(ExitStatus::NotWritten), ExitStatus::Deviated);
-        assert_eq!(
-            ExitStatus::Deviated.worst(ExitStatus::RollbackIncomplete),
-            ExitStatus::RollbackIncomplete
-        );
-        assert_eq!(
-            ExitStatus::RollbackIncomplete.worst(ExitStatus::Signal(Signal::Int)),
-            ExitStatus::RollbackIncomplete
-        );
+        assert!(ALL.iter().all(|outcome| toolkit_code(*outcome) <= 2));
     }
 }

@@ -1,13 +1,11 @@
 //! The command line interface: flags, files, the terminal, exit codes.
 
-mod base_experiment;
 mod ci;
 mod command;
 mod command_line;
 mod compare;
 mod completion;
 mod connection_args;
-mod console_watcher;
 mod demo;
 mod demo_app;
 mod discover;
@@ -17,28 +15,19 @@ mod documentation;
 mod duration;
 mod embedded;
 mod env_inputs;
-mod error;
-mod events_file;
+mod error_document;
 mod exit_code;
 mod init;
-mod journal_file;
-mod kustomize;
-mod load_journals;
-mod manifest_files;
-mod notify;
 mod one_command;
-mod output_lock;
 mod parse;
 mod path_conflicts;
 mod publish;
+mod recover;
 mod report;
-mod report_files;
-mod results_dir;
+mod report_args;
 mod run;
-mod run_context;
-mod search_path;
 mod shared_args;
-mod signals;
+mod signal_handlers;
 mod table;
 mod terminal;
 mod trial;
@@ -53,17 +42,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::ci::append_outputs;
+use crate::app::{AppContext, AppError, Outcome, Signals, new_run_id};
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::ErrorCode;
 use crate::github;
 use crate::github::workflow_command::Annotation;
+use crate::journal::Strictness;
 use command::{Cli, Command};
-use connection_args::ConnectionArgs;
-use error::{CliError, DocumentFormat};
-use exit_code::ExitStatus;
-use shared_args::GlobalArgs;
-use signals::Signals;
+use error_document::{DocumentFormat, error_document};
+use shared_args::{ExitCodeStyle, GlobalArgs};
 use terminal::Terminal;
 
 /// Runs the program. Returns its exit code.
@@ -97,13 +86,27 @@ fn run_command(
     let mut terminal = Terminal::new(&cli.global, &environment, &run_id);
     let prepared = prepare(&cli, &mut terminal);
     let Cli { global, connection, command } = cli;
-    let (terminal, signals) = (Arc::new(terminal), Signals::default());
-    let session =
-        CommandContext { shown, global, connection, environment, terminal, run_id, signals, document };
+    let terminal = Arc::new(terminal);
+    let app = AppContext {
+        connection: connection.into_options(),
+        embedded_kubeconfig: None,
+        settings_path: global.settings.clone(),
+        strictness: if global.strict { Strictness::Strict } else { Strictness::Lenient },
+        // with both flags of the Chaos Toolkit's behaviour
+        has_plain_outputs: !global.strict && global.exit_code == ExitCodeStyle::Chaostoolkit,
+        journal_exit_code: global.exit_code.journal_exit_code(),
+        environment,
+        run_id,
+        signals: Signals::new(signal_handlers::install),
+        reporter: Arc::clone(&terminal) as _,
+        output_lock: None,
+        parse_container: demo_app::parse_container,
+    };
+    let session = CommandContext { shown, global, app, terminal, document };
     if let Err(error) = prepared {
         let message = error.message.clone();
         let code = session.fail(error);
-        annotate_failure(&command_line::command_of(words), &session.environment, &message, code);
+        annotate_failure(&command_line::command_of(words), &session.app.environment, &message, code);
         return code;
     }
     match command {
@@ -120,9 +123,9 @@ fn run_command(
         Command::SampleApp { part } => demo_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Publish(args) => publish::publish(&session, &args),
-        Command::Recover(args) => trial::recover(&session, &args),
+        Command::Recover(args) => recover::recover(&session, &args),
         Command::Report(args) => report::report(&session, &args),
-        Command::Trial(args) => trial::trial(&session, &args, None),
+        Command::Trial(args) => trial::trial(&session, &args),
         Command::Other(words) => unknown_command::refuse(&session, &words),
     }
 }
@@ -140,7 +143,7 @@ fn annotate_failure(command: &str, environment: &ProcessEnv, message: &str, code
     let _ = writeln!(std::io::stdout(), "{annotation}");
     if let Some(file) = job.outputs.filter(|_| command == "ci") {
         // the job fails anyway
-        let _ = ci::append_outputs(&file, &[("exit-code", code.to_string())]);
+        let _ = append_outputs(&file, &[("exit-code", code.to_string())]);
     }
 }
 
@@ -150,20 +153,33 @@ struct CommandContext {
     /// Name of the program as shown: `kubectl chaos`.
     shown: String,
     global: GlobalArgs,
-    connection: ConnectionArgs,
-    environment: ProcessEnv,
+    /// What the application works with. It reports to the same terminal.
+    app: AppContext,
     terminal: Arc<Terminal>,
-    /// Identifier of this invocation.
-    run_id: String,
-    signals: Signals,
     /// Machine-readable format of standard output, if one was requested.
     document: Option<DocumentFormat>,
 }
 
 impl CommandContext {
     /// Returns the exit code in the requested style.
-    fn code(&self, exit: ExitStatus) -> u8 {
-        exit.by(self.global.exit_code)
+    fn code(&self, outcome: Outcome) -> u8 {
+        self.global.exit_code.code(outcome)
+    }
+
+    /// Returns a copy whose results go to the log of a CI job.
+    fn for_a_log(&self) -> Self {
+        let terminal = self.terminal.for_a_log();
+        let app = AppContext { reporter: Arc::clone(&terminal) as _, ..self.app.clone() };
+        Self { terminal, app, ..self.clone() }
+    }
+
+    /// Returns the context of runs that belong together: their journals have precise exit codes.
+    fn precise_app(&self) -> AppContext {
+        AppContext {
+            has_plain_outputs: false,
+            journal_exit_code: ExitCodeStyle::Precise.journal_exit_code(),
+            ..self.app.clone()
+        }
     }
 
     /// Returns the name of the program as a file: `kubectl-chaos`.
@@ -179,7 +195,7 @@ impl CommandContext {
     /// Writes the result to standard output. Returns the exit code.
     fn answer(&self, text: &str) -> u8 {
         match self.terminal.result(text) {
-            Ok(()) => self.code(ExitStatus::Fine),
+            Ok(()) => self.code(Outcome::Success),
             Err(error) => self.fail(error),
         }
     }
@@ -192,7 +208,7 @@ impl CommandContext {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             let message = format!("failed to start async runtime: {error}");
-            self.fail(CliError::new(ErrorCode::InternalRuntime, message))
+            self.fail(AppError::new(ErrorCode::InternalRuntime, message))
         })?;
         let result = runtime.block_on(work);
         runtime.shutdown_timeout(Duration::from_millis(100));
@@ -202,37 +218,37 @@ impl CommandContext {
     /// Shows an error that ends the command. Returns the exit code.
     ///
     /// With `-o json` or `-o yaml` an error document takes the place of the result, unless there is one.
-    fn fail(&self, error: impl Into<CliError>) -> u8 {
+    fn fail(&self, error: impl Into<AppError>) -> u8 {
         let error = error.into();
         let document = self.document.filter(|_| !self.terminal.has_result());
         let code = self.show_error(&error);
         if let Some(format) = document {
             // the exit code reports the failure already
-            let _ = self.terminal.result(&error.document(format));
+            let _ = self.terminal.result(&error_document(&error, format));
         }
         code
     }
 
     /// Shows an error on standard error. Returns the exit code.
-    fn show_error(&self, error: &CliError) -> u8 {
+    fn show_error(&self, error: &AppError) -> u8 {
         self.terminal.say(&error.line());
-        self.code(error.status)
+        self.code(error.outcome)
     }
 }
 
 /// Changes the directory, checks the paths of the command line and opens the log file.
-fn prepare(cli: &Cli, terminal: &mut Terminal) -> Result<(), CliError> {
+fn prepare(cli: &Cli, terminal: &mut Terminal) -> Result<(), AppError> {
     let global = &cli.global;
     if let Some(dir) = &global.change_dir {
         std::env::set_current_dir(dir).map_err(|error| {
             let message = format!("cannot change to directory {}: {error}", dir.display());
-            CliError::new(ErrorCode::FileNotReadable, message)
+            AppError::new(ErrorCode::FileNotReadable, message)
         })?;
     }
     cli.paths().check()?;
     // nothing was changed yet
     let opened = terminal.open_log(global);
-    opened.map_err(|error| CliError::from(error).with_status(ExitStatus::Usage))?;
+    opened.map_err(|error| AppError::from(error).with_outcome(Outcome::Usage))?;
     if let Some(dir) = &global.change_dir {
         terminal.say(&ConsoleLine::new(LineLevel::Warning, format!("Moving to {}", dir.display())));
     }
@@ -245,9 +261,4 @@ fn prepare(cli: &Cli, terminal: &mut Terminal) -> Result<(), CliError> {
 fn shield() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
-
-/// Returns a random identifier of a run: a version 4 UUID.
-fn new_run_id() -> String {
-    uuid::Uuid::new_v4().to_string()
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::report_files::ReportArgs;
-use super::shared_args::VariableArgs;
+use crate::app::VariableInputs;
+use crate::app::report_files::ReportFiles;
 use crate::error_code::{Coded, ErrorCode};
 
 /// Name of standard input and standard output.
@@ -75,15 +75,15 @@ impl PathSet {
     }
 
     /// Adds variable files.
-    pub(super) fn variables(self, args: &VariableArgs) -> Self {
-        self.reads("a variable file", &args.variable_files)
+    pub(super) fn variables(self, inputs: &VariableInputs) -> Self {
+        self.reads("a variable file", &inputs.files)
     }
 
     /// Adds report files.
-    pub(super) fn reports(self, args: &ReportArgs) -> Self {
-        self.writes("the JUnit XML", &args.junit)
-            .writes("the Markdown", &args.markdown)
-            .writes("the HTML", &args.html)
+    pub(super) fn reports(self, files: &ReportFiles) -> Self {
+        self.writes("the JUnit XML", &files.junit)
+            .writes("the Markdown", &files.markdown)
+            .writes("the HTML", &files.html)
     }
 
     /// Checks that every output has a path of its own.

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::error::CliError;
-use super::exit_code::ExitStatus;
+use super::CommandContext;
 use super::path_conflicts::PathSet;
-use super::report_files::ReportArgs;
-use super::{CommandContext, load_journals};
+use super::report_args::{ReportArgs, write_reports};
+use crate::app::{AppError, Outcome, load_journals};
 use crate::report::{ReportSummary, text};
 
 #[derive(Args, Debug)]
@@ -23,7 +22,7 @@ pub(super) struct RenderArgs {
 impl RenderArgs {
     /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
-        PathSet::default().reads("a journal", &self.journals).reports(&self.reports)
+        PathSet::default().reads("a journal", &self.journals).reports(&self.reports.report_files())
     }
 }
 
@@ -33,19 +32,20 @@ pub(super) fn report(session: &CommandContext, args: &RenderArgs) -> u8 {
         Err(error) => session.fail(error),
         Ok(errors) => {
             let codes = errors.iter().map(|error| session.show_error(error));
-            codes.max().unwrap_or_else(|| session.code(ExitStatus::Fine))
+            codes.max().unwrap_or_else(|| session.code(Outcome::Success))
         }
     }
 }
 
 /// Writes the reports. Returns the errors of writing.
-fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<CliError>, CliError> {
-    args.reports.check(false)?;
+fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<AppError>, AppError> {
+    let reports = args.reports.report_files();
+    reports.check(false)?;
     let records = load_journals::load_all(&args.journals)?;
-    let mut errors = args.reports.write(&session.terminal, &records, None);
-    if !args.reports.is_on_standard_output() {
+    let mut errors = write_reports(&reports, &session.terminal, &records, None);
+    if !reports.is_on_standard_output() {
         let written = session.terminal.result(&text::render(&ReportSummary::from_records(&records, None)));
-        errors.extend(written.err().map(CliError::from));
+        errors.extend(written.err().map(AppError::from));
     }
     Ok(errors)
 }

@@ -7,6 +7,8 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use super::duration::parse_duration;
 use super::parse::{existing_path, integer_in, parse_sampling_period, parse_variable};
+use crate::app::VariableInputs;
+use crate::experiment::RollbackStrategy;
 use crate::sampling::SamplingOptions;
 use crate::value::Value;
 
@@ -114,6 +116,13 @@ pub(super) struct VariableArgs {
     pub(super) variable_files: Vec<PathBuf>,
 }
 
+impl VariableArgs {
+    /// Converts the flags.
+    pub(super) fn inputs(&self) -> VariableInputs {
+        VariableInputs { variables: self.variables.clone(), files: self.variable_files.clone() }
+    }
+}
+
 /// How the probes of the steady state are sampled during a run.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SamplingArgs {
@@ -135,17 +144,18 @@ pub(super) struct SamplingArgs {
 impl SamplingArgs {
     /// Returns the sampling options; `None` without sampling.
     pub(super) fn options(&self) -> Option<SamplingOptions> {
-        let period = match self.sample {
-            Some(period) => period,
-            None if self.sample_probes.is_empty() => return None,
-            None => None,
-        };
-        Some(SamplingOptions {
-            period,
+        let is_requested = self.sample.is_some() || !self.sample_probes.is_empty();
+        is_requested.then(|| self.options_of_trial())
+    }
+
+    /// Returns the sampling options of a trial, which always samples.
+    pub(super) fn options_of_trial(&self) -> SamplingOptions {
+        SamplingOptions {
+            period: self.sample.flatten(),
             settle: self.settle,
             recovery: self.recovery,
             probes: self.sample_probes.clone(),
-        })
+        }
     }
 }
 
@@ -159,6 +169,17 @@ pub(super) enum RollbackStrategyArg {
     Never,
     /// Only if the run deviated.
     Deviated,
+}
+
+impl From<RollbackStrategyArg> for RollbackStrategy {
+    fn from(strategy: RollbackStrategyArg) -> Self {
+        match strategy {
+            RollbackStrategyArg::Default => Self::Default,
+            RollbackStrategyArg::Always => Self::Always,
+            RollbackStrategyArg::Never => Self::Never,
+            RollbackStrategyArg::Deviated => Self::Deviated,
+        }
+    }
 }
 
 /// Format of standard output.

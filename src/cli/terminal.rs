@@ -1,5 +1,7 @@
 //! The terminal: lines on standard error, results on standard output, the log file.
 
+mod live_progress;
+
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
@@ -11,11 +13,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
 use super::shared_args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
+use crate::app::{ProgressDisplay, Reporter};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{ConsoleLine, LineLevel, LineStyle, format_line};
 use crate::error_code::{Coded, ErrorCode};
 use crate::github::workflow_command::neutralize;
+use live_progress::LiveProgress;
 
 /// Verbosity from which debug lines are shown, as in kubectl.
 const DEBUG_VERBOSITY: u8 = 4;
@@ -90,13 +94,6 @@ impl Terminal {
     pub(super) fn open_log(&mut self, global: &GlobalArgs) -> Result<(), OutputError> {
         self.log = global.log_file.as_deref().map(open_log).transpose()?.map(Mutex::new);
         Ok(())
-    }
-
-    /// Returns a terminal that shows only warnings and errors, unless debug lines are shown.
-    pub(super) fn quieter(&self) -> Arc<Self> {
-        let least =
-            if self.least > LineLevel::Debug { self.least.max(LineLevel::Warning) } else { self.least };
-        Arc::new(Self { least, ..self.copy() })
     }
 
     /// Returns a terminal whose results go to the log of a CI job.
@@ -199,6 +196,26 @@ impl Terminal {
             }
             (None, None) => {}
         }
+    }
+}
+
+impl Reporter for Terminal {
+    fn show(&self, line: &ConsoleLine) {
+        self.say(line);
+    }
+
+    fn send_command(&self, command: &str) {
+        self.command(command);
+    }
+
+    fn quieter(&self) -> Arc<dyn Reporter> {
+        let least =
+            if self.least > LineLevel::Debug { self.least.max(LineLevel::Warning) } else { self.least };
+        Arc::new(Self { least, ..self.copy() })
+    }
+
+    fn start_progress(self: Arc<Self>) -> Option<Box<dyn ProgressDisplay>> {
+        Some(Box::new(LiveProgress::start(&self)?))
     }
 }
 

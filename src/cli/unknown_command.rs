@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use super::CommandContext;
 use super::command::Cli;
-use super::error::CliError;
+use crate::app::AppError;
 use crate::console::sanitize;
 use crate::diagnostic::suggestion;
 use crate::error_code::ErrorCode;
@@ -29,5 +29,5 @@ pub(super) fn refuse(session: &CommandContext, words: &[String]) -> u8 {
         }
     };
     let message = format!("unknown command '{}'", sanitize(word));
-    session.fail(CliError::new(ErrorCode::UsageInvalid, message).with_hint(hint))
+    session.fail(AppError::new(ErrorCode::UsageInvalid, message).with_hint(hint))
 }

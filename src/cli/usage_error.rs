@@ -5,9 +5,11 @@ use std::io::Write as _;
 
 use clap::error::ErrorKind;
 
+use super::annotate_failure;
 use super::command_line::command_of;
-use super::error::{CliError, DocumentFormat};
-use super::{annotate_failure, new_run_id};
+use super::error_document::{DocumentFormat, error_document};
+use super::exit_code::precise_code;
+use crate::app::{AppError, new_run_id};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
 use crate::console::{LineStyle, format_line};
@@ -37,21 +39,21 @@ pub(super) fn report(error: &clap::Error, words: &[OsString], environment: &Proc
         let _ = error.print();
     }
     if let Some(document) = formats.document {
-        let _ = write!(std::io::stdout(), "{}", usage.document(document));
+        let _ = write!(std::io::stdout(), "{}", error_document(&usage, document));
     }
-    let code = usage.status.code();
+    let code = precise_code(usage.outcome);
     annotate_failure(&command_of(words), environment, &error.render().to_string(), code);
     code
 }
 
 /// Converts an error of clap: the first paragraph is the message, a tip is the hint.
-fn to_cli_error(error: &clap::Error) -> CliError {
+fn to_cli_error(error: &clap::Error) -> AppError {
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
     let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
     let message = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let tip = paragraphs.flat_map(str::lines).find_map(|line| line.trim().strip_prefix("tip: "));
-    CliError::new(ErrorCode::UsageInvalid, message).with_hint(tip.unwrap_or("see --help"))
+    AppError::new(ErrorCode::UsageInvalid, message).with_hint(tip.unwrap_or("see --help"))
 }
 
 /// Machine-readable formats that a command line requests, valid or not.

@@ -4,13 +4,12 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::CommandContext;
-use super::error::CliError;
-use super::exit_code::ExitStatus;
-use super::notify::{Notifier, without_secrets};
 use super::path_conflicts::PathSet;
-use super::run_context::{RunContext, is_invalid, tell_inherited};
 use super::shared_args::{RunOutputFormat, VariableArgs};
 use super::terminal::Terminal;
+use crate::app::notify::{Notifier, without_secrets};
+use crate::app::run_context::{RunContext, is_invalid, show_inherited_warnings};
+use crate::app::{AppError, Outcome};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error_code::ErrorCode;
@@ -44,7 +43,7 @@ pub(super) struct ValidateArgs {
 impl ValidateArgs {
     /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
-        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables)
+        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables.inputs())
     }
 }
 
@@ -69,7 +68,7 @@ impl ValidatedFile {
 
 /// Reports all errors of all files. Returns the exit code.
 pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
-    let surroundings = match RunContext::read(session, &args.variables, None) {
+    let surroundings = match RunContext::read(&session.app, &args.variables.inputs()) {
         Ok(surroundings) => surroundings,
         Err(error) => return session.fail(error),
     };
@@ -91,10 +90,10 @@ pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
         RunOutputFormat::Agent => files.iter().map(|file| pretty(&agent_document(file))).collect(),
     };
     let is_any_invalid = files.iter().any(|file| is_invalid(&file.diagnostics));
-    let exit = if is_any_invalid { ExitStatus::Invalid } else { ExitStatus::Fine };
+    let exit = if is_any_invalid { Outcome::Invalid } else { Outcome::Success };
     match session.terminal.result(&text) {
         Ok(()) => session.code(exit),
-        Err(error) => session.fail(CliError::from(error).with_status(exit.worst(ExitStatus::NotWritten))),
+        Err(error) => session.fail(AppError::from(error).with_outcome(exit.worst(Outcome::NotWritten))),
     }
 }
 
@@ -119,10 +118,11 @@ async fn check(
             };
         }
     };
-    let notifier = Notifier::new(session, &surroundings.settings);
+    let notifier = Notifier::new(&session.app, &surroundings.settings);
     // skip the copy without listeners
-    let payload = if notifier.is_heard() { without_secrets(&document.root.to_value()) } else { Value::Null };
-    notifier.tell("validate-started", "validate", &payload, None).await;
+    let payload =
+        if notifier.has_channels() { without_secrets(&document.root.to_value()) } else { Value::Null };
+    notifier.send("validate-started", "validate", &payload, None).await;
     terminal.say(&ConsoleLine::new(LineLevel::Info, "Validating the experiment's syntax"));
     let mut diagnostics = surroundings.faults(&document, session.global.strict);
     let has_variables = !surroundings.variables.is_empty();
@@ -134,15 +134,15 @@ async fn check(
             },
         ));
     }
-    tell_inherited(terminal, &diagnostics);
+    show_inherited_warnings(&**terminal, &diagnostics);
     match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
         Some(first) => {
             show_error(terminal, ErrorCode::ExperimentInvalid, first);
-            notifier.tell("validate-failed", "validate", &payload, Some(&first.message)).await;
+            notifier.send("validate-failed", "validate", &payload, Some(&first.message)).await;
         }
         None => {
             terminal.say(&ConsoleLine::new(LineLevel::Info, "Experiment looks valid"));
-            notifier.tell("validate-completed", "validate", &payload, None).await;
+            notifier.send("validate-completed", "validate", &payload, None).await;
             terminal.say(&ConsoleLine::new(LineLevel::Info, "experiment syntax and semantic look valid"));
         }
     }

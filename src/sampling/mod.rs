@@ -40,6 +40,8 @@ const IN_FLIGHT: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// The shortest baseline.
 const BASELINE: Duration = Duration::from_secs(3);
+/// The default time allowed to settle.
+const SETTLE: Duration = Duration::from_secs(30);
 /// The default recovery window.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// The shortest sampling period.
@@ -64,6 +66,12 @@ pub struct SamplingOptions {
     pub recovery: Option<Duration>,
     /// The names of the probes to sample, of any kind; empty for all read-only HTTP and Kubernetes probes.
     pub probes: Vec<String>,
+}
+
+impl Default for SamplingOptions {
+    fn default() -> Self {
+        Self { period: None, settle: SETTLE, recovery: None, probes: Vec::new() }
+    }
 }
 
 /// Running sampling.

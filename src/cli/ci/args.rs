@@ -1,19 +1,25 @@
 //! Arguments of `ci`: the inputs of the GitHub Action.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser as _};
+use clap::Args;
 
-use crate::cli::command::Cli;
+use crate::app::AppError;
+use crate::app::ci::{CiRequest, CiTask, JOURNAL_FILE, OUTPUT_DIR};
+use crate::app::report_files::ReportFiles;
+use crate::app::run::RunRequest;
+use crate::app::trial::TrialRequest;
 use crate::cli::compare::FailOn;
-use crate::cli::duration::parse_duration;
-use crate::cli::error::CliError;
-use crate::cli::parse::{existing_path, integer_in, parse_variable};
+use crate::cli::duration::parse_time_limit;
+use crate::cli::parse::{integer_in, parse_sampling_period};
 use crate::cli::path_conflicts::PathSet;
-use crate::cli::shared_args::RollbackStrategyArg;
-use crate::cli::trial::default_reports;
+use crate::cli::shared_args::{RollbackStrategyArg, VariableArgs};
+use crate::cli::{run, trial};
 use crate::compare::Margin;
+use crate::engine::StrategyOverrides;
 use crate::error_code::ErrorCode;
+use crate::sampling::SamplingOptions;
 
 const EXIT_CODES: &str = "\
 Flags default to the environment variables KUBECTL_CHAOS_INPUT_NAME, where NAME is the flag in
@@ -23,81 +29,69 @@ Exit codes are those of `run` or `trial`; 2 if the event is refused, 4 if the co
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXIT_CODES)]
-pub(in crate::cli) struct Ci {
+pub(in crate::cli) struct CiArgs {
     /// Experiment file
     #[arg(long, value_name = "FILE")]
-    pub(super) experiment: Option<String>,
+    experiment: Option<String>,
     /// Manifests before the change, for a trial. Repeatable
     #[arg(long, value_name = "PATH")]
-    pub(super) before: Vec<String>,
+    before: Vec<PathBuf>,
     /// Manifests after the change, for a trial. Repeatable
     #[arg(long, value_name = "PATH")]
-    pub(super) after: Vec<String>,
+    after: Vec<PathBuf>,
     /// Manifests of both arms of a trial. Repeatable
     #[arg(long, value_name = "PATH")]
-    pub(super) common: Vec<String>,
+    common: Vec<PathBuf>,
     /// Number of runs per arm of a trial [default: 3]
     #[arg(long, value_name = "N", value_parser = integer_in(1..=100_u32))]
-    pub(super) repeat: Option<u32>,
+    repeat: Option<u32>,
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
-    pub(super) embedded: bool,
+    embedded: bool,
     /// Manifests to apply first to the embedded cluster of a single run. Repeatable
     #[arg(long, value_name = "PATH")]
-    pub(super) apply: Vec<String>,
+    apply: Vec<PathBuf>,
     /// If namespaces cannot be created: deploy a trial into the existing --namespace; originals are backed up and restored
     #[arg(long)]
-    pub(super) in_place: bool,
+    in_place: bool,
     /// Sample the steady state: true, false, or a period. A trial always samples
     #[arg(long, value_name = "WHAT", value_parser = SampleMode::parse)]
-    pub(super) sample: Option<SampleMode>,
+    sample: Option<SampleMode>,
     #[command(flatten)]
-    pub(super) variables: CiVariables,
+    variables: VariableArgs,
     /// Stop a run after this time, such as 90s or 5m; rollbacks are not included. 0 means no limit
-    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
-    pub(super) timeout: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
+    timeout: Option<Duration>,
     /// For a trial: time allowed for workloads to become ready; the run is void otherwise. 0 means no limit [default: 2m]
-    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
-    pub(super) ready_timeout: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
+    ready_timeout: Option<Duration>,
     /// Time allowed to observe the effect of an action; 0 means no limit [default: 45s]
-    #[arg(long, value_name = "DURATION", value_parser = checked_duration)]
-    pub(super) effect_timeout: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
+    effect_timeout: Option<Duration>,
     /// For a trial: smallest difference that counts: ratio in percentage points; time in % of the time before, but at
     /// least time-min [default: ratio=1%,time=10%,time-min=5ms]
-    #[arg(long, value_name = "MARGINS", value_parser = checked_margin)]
-    pub(super) margin: Option<String>,
+    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse)]
+    margin: Option<Margin>,
     /// When to run rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = RollbackStrategyArg::Always)]
-    pub(super) rollback_strategy: RollbackStrategyArg,
+    rollback_strategy: RollbackStrategyArg,
     /// Exit with 1 if the verdict of a trial is one of these. Repeatable [default: broken, regressed]
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
-    pub(super) fail_on: Vec<FailOn>,
+    fail_on: Vec<FailOn>,
     /// Also allow contexts that match this pattern with *; kind-*, k3d-*, minikube and embedded are always allowed.
     /// Ignored for pull requests from forks. Repeatable
     #[arg(long, value_name = "PATTERN")]
-    pub(super) allow_context: Vec<String>,
+    allow_context: Vec<String>,
     /// For a trial: allow a target outside the namespace of the run: a namespace, a host, or one of cluster,
     /// credentials, process, unknown. Repeatable
     #[arg(long, value_name = "TARGET")]
-    pub(super) allow_outside: Vec<String>,
+    allow_outside: Vec<String>,
     /// Copy of the experiment from the base branch; a difference is a warning
     #[arg(long, value_name = "FILE")]
-    pub(super) base_experiment: Option<PathBuf>,
+    base_experiment: Option<PathBuf>,
     /// Output directory
-    #[arg(long, value_name = "DIR", default_value = super::OUTPUT_DIR)]
+    #[arg(long, value_name = "DIR", default_value = OUTPUT_DIR)]
     pub(super) output_dir: PathBuf,
-}
-
-/// Values of variables, unparsed.
-#[derive(Args, Clone, Debug)]
-pub(super) struct CiVariables {
-    /// Override a declared configuration entry; types: str, int, float, bytes, bool, json. Repeatable
-    #[arg(long = "var", value_name = "NAME[:TYPE]=VALUE", value_parser = checked_variable)]
-    pub(super) variables: Vec<String>,
-    /// Read configuration and secrets from this .json or .yaml file or, with any other extension, environment
-    /// variables as NAME=VALUE lines. Repeatable
-    #[arg(long = "var-file", value_name = "FILE", value_parser = checked_file)]
-    pub(super) variable_files: Vec<String>,
 }
 
 /// Value of `--sample`.
@@ -107,7 +101,7 @@ pub(super) enum SampleMode {
     Usual,
     Never,
     /// With this period.
-    Every(String),
+    Every(Duration),
 }
 
 impl SampleMode {
@@ -115,45 +109,33 @@ impl SampleMode {
         match text {
             "true" => Ok(Self::Usual),
             "false" => Ok(Self::Never),
-            period => checked_duration(period)
+            period => parse_sampling_period(period)
                 .map(Self::Every)
                 .map_err(|error| format!("{error}, or true, or false")),
         }
     }
 
-    fn flag(&self) -> Option<String> {
+    fn options(&self) -> Option<SamplingOptions> {
         match self {
             Self::Never => None,
-            Self::Usual => Some("--sample".to_owned()),
-            Self::Every(period) => Some(format!("--sample={period}")),
+            Self::Usual => Some(SamplingOptions::default()),
+            Self::Every(period) => {
+                Some(SamplingOptions { period: Some(*period), ..SamplingOptions::default() })
+            }
         }
     }
 }
 
-fn checked_duration(text: &str) -> Result<String, String> {
-    parse_duration(text).map(|_| text.to_owned())
-}
-
-fn checked_margin(text: &str) -> Result<String, String> {
-    Margin::parse(text).map(|_| text.to_owned())
-}
-
-fn checked_variable(text: &str) -> Result<String, String> {
-    parse_variable(text).map(|_| text.to_owned())
-}
-
-fn checked_file(text: &str) -> Result<String, String> {
-    existing_path(text).map(|_| text.to_owned())
-}
-
-impl Ci {
+impl CiArgs {
     /// Returns the files that its run or trial reads and writes.
     pub(in crate::cli) fn files(&self) -> PathSet {
-        let parsed = self.command_line().ok().and_then(|words| Cli::try_parse_from(words).ok());
         // invalid combinations are reported later, with the reason
-        let Some(cli) = parsed else { return PathSet::default() };
-        let files = cli.paths().reads("the base branch's experiment", &self.base_experiment);
-        if self.is_trial() { files } else { files.reports(&default_reports(&self.output_dir)) }
+        let Ok(request) = self.request() else { return PathSet::default() };
+        let files = match &request.task {
+            CiTask::Run(run) => run::paths_of(run, &ReportFiles::in_directory(&self.output_dir)),
+            CiTask::Trial(trial) => trial::paths_of(trial, &ReportFiles::default()),
+        };
+        files.reads("the base branch's experiment", &self.base_experiment)
     }
 
     /// Whether it runs a trial.
@@ -161,33 +143,26 @@ impl Ci {
         !self.before.is_empty() || !self.after.is_empty()
     }
 
-    /// Returns the equivalent command line of `run` or `trial`.
-    pub(super) fn command_line(&self) -> Result<Vec<String>, CliError> {
+    /// Converts the flags to a run or a trial.
+    pub(super) fn request(&self) -> Result<CiRequest, AppError> {
         let experiment = self
             .experiment
             .as_ref()
             .ok_or_else(|| usage("no experiment").with_hint("pass --experiment FILE"))?;
-        let mut words = vec!["kubectl-chaos".to_owned()];
-        if self.is_trial() {
-            self.add_trial_args(&mut words)?;
+        let task = if self.is_trial() {
+            CiTask::Trial(Box::new(self.trial_request(experiment)?))
         } else {
-            self.add_run_args(&mut words)?;
-        }
-        let mut add = |flag: &str, values: &[String]| {
-            words.extend(values.iter().map(|value| format!("--{flag}={value}")));
+            CiTask::Run(Box::new(self.run_request(experiment)?))
         };
-        add("var", &self.variables.variables);
-        add("var-file", &self.variables.variable_files);
-        add("timeout", self.timeout.as_slice());
-        add("effect-timeout", self.effect_timeout.as_slice());
-        add("rollback-strategy", &[value_name(self.rollback_strategy)]);
-        words.extend(self.sample.as_ref().and_then(SampleMode::flag));
-        words.extend(self.embedded.then(|| "--embedded".to_owned()));
-        words.extend(["--".to_owned(), experiment.clone()]);
-        Ok(words)
+        Ok(CiRequest {
+            task,
+            output_dir: self.output_dir.clone(),
+            base_experiment: self.base_experiment.clone(),
+            allow_context: self.allow_context.clone(),
+        })
     }
 
-    fn add_trial_args(&self, words: &mut Vec<String>) -> Result<(), CliError> {
+    fn trial_request(&self, experiment: &str) -> Result<TrialRequest, AppError> {
         for (given, flag) in [(&self.before, "--before"), (&self.after, "--after")] {
             if given.is_empty() {
                 return Err(usage(format!("a trial requires {flag}")));
@@ -199,26 +174,32 @@ impl Ci {
         if self.sample == Some(SampleMode::Never) {
             return Err(usage("a trial always samples").with_hint("omit --sample, or pass a period"));
         }
-        words.push("trial".to_owned());
-        let mut add = |flag: &str, values: &[String]| {
-            words.extend(values.iter().map(|value| format!("--{flag}={value}")));
-        };
-        add("before", &self.before);
-        add("after", &self.after);
-        add("common", &self.common);
-        add("repeat", self.repeat.map(|repeat| repeat.to_string()).as_slice());
-        add("ready-timeout", self.ready_timeout.as_slice());
-        add("margin", self.margin.as_slice());
-        add("allow-outside", &self.allow_outside);
         let usual = [FailOn::Broken, FailOn::Regressed];
         let fail_on = if self.fail_on.is_empty() { &usual[..] } else { &self.fail_on };
-        add("fail-on", &fail_on.iter().map(|verdict| value_name(*verdict)).collect::<Vec<_>>());
-        add("output-dir", &[self.output_dir.display().to_string()]);
-        words.extend(self.in_place.then(|| "--in-place".to_owned()));
-        Ok(())
+        let default = TrialRequest::default();
+        Ok(TrialRequest {
+            source: experiment.to_owned(),
+            before: self.before.clone(),
+            after: self.after.clone(),
+            common: self.common.clone(),
+            repeat: self.repeat.unwrap_or(default.repeat),
+            embedded: self.embedded,
+            in_place: self.in_place,
+            ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
+            allow_outside: self.allow_outside.clone(),
+            output_dir: self.output_dir.clone(),
+            variables: self.variables.inputs(),
+            rollback_strategy: Some(self.rollback_strategy.into()),
+            timeout: self.timeout,
+            effect_timeout: self.effect_timeout.unwrap_or(default.effect_timeout),
+            sampling: self.sample.as_ref().and_then(SampleMode::options).unwrap_or_default(),
+            fail_on: fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+            margin: self.margin.unwrap_or(default.margin),
+            ..default
+        })
     }
 
-    fn add_run_args(&self, words: &mut Vec<String>) -> Result<(), CliError> {
+    fn run_request(&self, experiment: &str) -> Result<RunRequest, AppError> {
         let of_trials = [
             ("--common", !self.common.is_empty()),
             ("--repeat", self.repeat.is_some()),
@@ -236,41 +217,58 @@ impl Ci {
         if !self.apply.is_empty() && !self.embedded {
             return Err(usage("--apply requires --embedded"));
         }
-        words.push("run".to_owned());
-        words.extend(self.apply.iter().map(|folder| format!("--apply={folder}")));
-        words.push(format!("--journal-path={}", self.output_dir.join(super::results_dir::JOURNAL).display()));
-        Ok(())
+        let default = RunRequest::default();
+        Ok(RunRequest {
+            sources: vec![experiment.to_owned()],
+            journal_path: self.output_dir.join(JOURNAL_FILE),
+            embedded: self.embedded,
+            apply: self.apply.clone(),
+            variables: self.variables.inputs(),
+            strategies: StrategyOverrides {
+                hypothesis: None,
+                rollbacks: Some(self.rollback_strategy.into()),
+            },
+            timeout: self.timeout,
+            effect_timeout: self.effect_timeout.unwrap_or(default.effect_timeout),
+            sampling: self.sample.as_ref().and_then(SampleMode::options),
+            ..default
+        })
     }
 }
 
-fn usage(message: impl Into<String>) -> CliError {
-    CliError::new(ErrorCode::UsageInvalid, message)
-}
-
-/// Returns the name of a value on the command line.
-fn value_name<T: clap::ValueEnum>(value: T) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+fn usage(message: impl Into<String>) -> AppError {
+    AppError::new(ErrorCode::UsageInvalid, message)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::command::{Cli, Command};
     use clap::Parser as _;
 
-    fn words(line: &[&str]) -> Result<Vec<String>, String> {
-        let all = ["k", "ci"].iter().chain(line);
-        let Command::Ci(ci) = Cli::try_parse_from(all).map_err(|error| error.to_string())?.command else {
+    use super::*;
+    use crate::cli::command::{Cli, Command};
+
+    fn parse(line: &[&str]) -> Result<CiTask, String> {
+        let Command::Ci(args) = Cli::try_parse_from(line).map_err(|error| error.to_string())?.command else {
             panic!("{line:?}")
         };
-        let words = ci.command_line().map_err(|error| error.to_string())?;
-        // the result always parses
-        Cli::try_parse_from(&words).map_err(|error| panic!("{words:?}: {error}")).unwrap();
-        Ok(words[1..].to_vec())
+        Ok(args.request().map_err(|error| error.to_string())?.task)
+    }
+
+    /// Returns the request of `run` or `trial` with these flags.
+    fn equivalent(line: &[&str]) -> CiTask {
+        match Cli::try_parse_from(["k"].iter().chain(line)).unwrap().command {
+            Command::Run(args) => CiTask::Run(Box::new(args.request())),
+            Command::Trial(args) => CiTask::Trial(Box::new(args.request())),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn ci_flags_become_a_run_or_a_trial() {
-        let check = |line: &[&str], expected: &[&str]| assert_eq!(words(line).unwrap(), expected, "{line:?}");
+        let check = |line: &[&str], expected: &[&str]| {
+            let task = parse(&[&["k", "ci"], line].concat()).unwrap();
+            assert_eq!(format!("{task:?}"), format!("{:?}", equivalent(expected)), "{line:?}");
+        };
         check(
             &["--experiment", "e.json"],
             &[
@@ -292,6 +290,7 @@ mod tests {
                 "--var",
                 "a=1",
                 "--timeout=9s",
+                "--effect-timeout=1m",
             ],
             &[
                 "run",
@@ -299,6 +298,7 @@ mod tests {
                 "--journal-path=chaos-results/journal.json",
                 "--var=a=1",
                 "--timeout=9s",
+                "--effect-timeout=1m",
                 "--rollback-strategy=always",
                 "--sample",
                 "--embedded",
@@ -318,6 +318,9 @@ mod tests {
                 "--output-dir=o",
                 "--in-place",
                 "--sample=1s",
+                "--margin=ratio=2%",
+                "--ready-timeout=9s",
+                "--allow-outside=host.example",
             ],
             &[
                 "trial",
@@ -331,21 +334,31 @@ mod tests {
                 "--in-place",
                 "--rollback-strategy=default",
                 "--sample=1s",
+                "--margin=ratio=2%",
+                "--ready-timeout=9s",
+                "--allow-outside=host.example",
                 "--",
                 "e",
             ],
         );
-        let usual = words(&["--experiment=e", "--before=a", "--after=c"]).unwrap();
-        assert!(
-            usual.contains(&"--fail-on=broken".to_owned())
-                && usual.contains(&"--fail-on=regressed".to_owned())
+        check(
+            &["--experiment=e", "--before=a", "--after=c"],
+            &[
+                "trial",
+                "--before=a",
+                "--after=c",
+                "--fail-on=broken,regressed",
+                "--output-dir=chaos-results",
+                "--rollback-strategy=always",
+                "e",
+            ],
         );
     }
 
     #[test]
     fn conflicting_flags_are_refused() {
         let check = |line: &[&str], expected: &str| {
-            let error = words(line).unwrap_err();
+            let error = parse(&[&["k", "ci"], line].concat()).unwrap_err();
             assert!(error.contains(expected), "{line:?}: {error}");
         };
         check(&[], "no experiment");
@@ -360,6 +373,7 @@ mod tests {
         );
         check(&["--experiment=e", "--before=a", "--after=b", "--sample=false"], "a trial always samples");
         check(&["--experiment=e", "--sample=often"], "or true, or false");
+        check(&["--experiment=e", "--sample=2h"], "between 1ms and 1h, or true, or false");
         check(&["--experiment=e", "--embedded", "--context=x"], "cannot be used with");
     }
 }

@@ -1,60 +1,45 @@
-//! `kubectl chaos ci`: a run or a trial as part of a CI job, restricted by the policy for pull requests.
-//!
-//! The policy is decided before any request to a cluster.
+//! `kubectl chaos ci`.
 
 pub(super) mod args;
-mod policy;
-mod results_dir;
-
-use std::path::Path;
-
-use clap::Parser as _;
 
 use super::CommandContext;
-use super::base_experiment::HashReference;
-use super::command::{Cli, Command};
-use super::error::CliError;
-use super::exit_code::ExitStatus;
-use super::output_lock::OutputLock;
+use super::compare::CompareFormat;
 use super::publish::error_annotation;
-use super::{base_experiment, run, trial};
-use crate::console::{ConsoleLine, LineLevel, sanitize};
-use crate::error_code::{ErrorCode, message_chain};
-use crate::github::workflow_command::{Annotation, AnnotationLevel, StopCommands, format_outputs};
+use super::run::{RunOutput, run_and_report};
+use super::shared_args::RunOutputFormat;
+use super::trial::{TrialOutput, try_and_report};
+use crate::app::ci::{CiRequest, CiTask, StepOutputs, append_outputs, clear_results};
+use crate::app::report_files::ReportFiles;
+use crate::app::trial::state_file::lock_output_dir;
+use crate::app::{self, AppContext, AppError};
+use crate::github::workflow_command::StopCommands;
 use crate::github::{self, WorkflowJob};
-use args::Ci;
-use policy::check_event;
-pub(super) use policy::context_allowlist;
-use results_dir::{StepOutputs, clear_results};
-
-/// Default output directory.
-pub(super) const OUTPUT_DIR: &str = "chaos-results";
+use args::CiArgs;
 
 /// Runs the job and writes the outputs of the step. Returns the exit code.
-pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
+pub(super) fn ci(session: &CommandContext, args: &CiArgs) -> u8 {
     super::shield();
-    let job = match WorkflowJob::from_env(|name| session.environment.get(name)) {
+    let job = match WorkflowJob::from_env(|name| session.app.environment.get(name)) {
         Ok(job) => job,
         Err(error) => return session.fail(error),
     };
-    let mut inner = session.clone();
-    inner.terminal = session.terminal.for_a_log();
-    let prepared = prepare(&inner, &job, args);
+    let session = session.for_a_log();
+    let prepared = prepare(&session.app, &job, args);
     let has_begun = prepared.is_ok();
     // held until the outputs are written
-    let lock = prepared.as_ref().ok().map(|prepared| prepared.lock.clone());
+    let lock = prepared.as_ref().ok().and_then(|(app, _)| app.output_lock.clone());
     let code = match prepared {
-        Ok(prepared) => {
+        Ok((app, request)) => {
             // disable workflow commands while untrusted output is printed
             let stop_commands = StopCommands::new();
-            inner.terminal.command(&stop_commands.begin());
-            let code = prepared.run();
-            inner.terminal.command(&stop_commands.end());
+            session.terminal.command(&stop_commands.begin());
+            let code = run_task(&CommandContext { app, ..session.clone() }, &request);
+            session.terminal.command(&stop_commands.end());
             code
         }
         Err(error) => {
-            inner.terminal.command(&error_annotation(&error).command());
-            inner.fail(error)
+            session.terminal.command(&error_annotation(&error).command());
+            session.fail(error)
         }
     };
     let written = write_outputs(&job, args, code, has_begun);
@@ -62,88 +47,46 @@ pub(super) fn ci(session: &CommandContext, args: &Ci) -> u8 {
     match written {
         Ok(()) => code,
         Err(error) => {
-            let not_written = inner.fail(error);
+            let not_written = session.fail(error);
             if code == 0 { not_written } else { code }
         }
     }
 }
 
-/// Run or trial that passed all checks.
-struct PreparedJob {
-    session: CommandContext,
-    command: Command,
-    /// The lock of the output directory.
-    lock: OutputLock,
-}
-
 /// Checks everything that needs no cluster.
-fn prepare(session: &CommandContext, job: &WorkflowJob, args: &Ci) -> Result<PreparedJob, CliError> {
-    let lock = trial::lock_output_dir(&args.output_dir)?;
-    clear_results(args)?;
-    let command_line = args.command_line()?;
-    let allowlist = check_event(session, job, &args.allow_context)?;
-    let mut inner = session.clone();
-    inner.connection = session.connection.guarded(allowlist);
-    // configuration of an untrusted experiment must not read the credentials of the job
-    inner.environment = session.environment.clone().without_withheld();
-    warn_if_changed(session, args);
-    let usage = |error: clap::Error| {
-        CliError::new(ErrorCode::UsageInvalid, error.to_string().trim_start_matches("error: "))
-    };
-    let mut command = Cli::try_parse_from(command_line).map_err(usage)?.command;
-    if let Command::Run(run) = &mut command {
-        std::fs::create_dir_all(&args.output_dir).map_err(|error| {
-            let message = format!("cannot create directory {}: {error}", args.output_dir.display());
-            CliError::new(ErrorCode::FileNotWritable, message).with_status(ExitStatus::Usage)
-        })?;
-        run.reports = trial::default_reports(&args.output_dir);
-    }
-    Ok(PreparedJob { session: inner, command, lock })
+fn prepare(app: &AppContext, job: &WorkflowJob, args: &CiArgs) -> Result<(AppContext, CiRequest), AppError> {
+    let lock = lock_output_dir(&args.output_dir)?;
+    // first: results of an earlier run must not remain, whatever is wrong with the flags
+    clear_results(&args.output_dir, args.is_trial())?;
+    let request = args.request()?;
+    let app = AppContext { output_lock: Some(lock), ..app.clone() };
+    Ok((app::ci::prepare(&app, job, &request)?, request))
 }
 
-impl PreparedJob {
-    fn run(&self) -> u8 {
-        match &self.command {
-            Command::Run(args) => run::run(&self.session, args),
-            Command::Trial(args) => trial::trial(&self.session, args, Some(self.lock.clone())),
-            _ => self.session.code(ExitStatus::Usage),
+/// Runs the experiment or the trial. Returns the exit code.
+fn run_task(session: &CommandContext, request: &CiRequest) -> u8 {
+    match &request.task {
+        CiTask::Run(run) => {
+            let reports = ReportFiles::in_directory(&request.output_dir);
+            let format = RunOutputFormat::Text;
+            run_and_report(session, run, &RunOutput { format, reports, has_sample_without_period: false })
         }
-    }
-}
-
-/// Warns if the experiment differs from the base branch.
-fn warn_if_changed(session: &CommandContext, args: &Ci) {
-    let (Some(base), Some(experiment)) = (&args.base_experiment, &args.experiment) else { return };
-    let hashes = base_experiment::hash_of(base)
-        .and_then(|base| Ok((base, base_experiment::hash_of(Path::new(experiment))?)));
-    let note = match hashes {
-        Ok((base, ours)) => base.changed_by(&ours, HashReference::Base),
-        Err(error) => Some(format!("cannot tell whether the experiment changed: {}", message_chain(&error))),
-    };
-    if let Some(note) = note {
-        let annotation = Annotation::new(AnnotationLevel::Warning, "kubectl-chaos", note.clone());
-        session.terminal.command(&annotation.command());
-        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, sanitize(&note)));
+        CiTask::Trial(trial) => {
+            let output = TrialOutput { format: CompareFormat::Text, reports: ReportFiles::default() };
+            try_and_report(session, trial, &output)
+        }
     }
 }
 
 /// Writes the outputs of the step.
 ///
 /// A job that did not begin has only its exit code: a pull request may have supplied the files in the directory.
-fn write_outputs(job: &WorkflowJob, args: &Ci, code: u8, has_begun: bool) -> Result<(), github::Error> {
+fn write_outputs(job: &WorkflowJob, args: &CiArgs, code: u8, has_begun: bool) -> Result<(), github::Error> {
     let Some(file) = &job.outputs else { return Ok(()) };
-    let results = if has_begun { StepOutputs::read(args) } else { StepOutputs::default() };
-    let mut pairs = results.outputs();
+    let results =
+        if has_begun { StepOutputs::read(&args.output_dir, args.is_trial()) } else { StepOutputs::default() };
+    let mut pairs = results.to_pairs();
     pairs.push(("exit-code", code.to_string()));
     pairs.push(("output-dir", args.output_dir.display().to_string()));
     append_outputs(file, &pairs)
-}
-
-/// Appends outputs to their file.
-pub(super) fn append_outputs(file: &Path, pairs: &[(&str, String)]) -> Result<(), github::Error> {
-    use std::io::Write as _;
-    let opened = std::fs::File::options().create(true).append(true).open(file);
-    let written = opened.and_then(|mut opened| opened.write_all(format_outputs(pairs).as_bytes()));
-    let variable = "GITHUB_OUTPUT";
-    written.map_err(|source| github::Error::WriteFile { variable, path: file.to_owned(), source })
 }

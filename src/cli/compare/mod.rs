@@ -6,11 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::error::CliError;
-use super::exit_code::ExitStatus;
+use super::CommandContext;
 use super::path_conflicts::PathSet;
-use super::report_files::ReportArgs;
-use super::{CommandContext, load_journals};
+use super::report_args::{ReportArgs, write_reports};
+use crate::app::{AppError, Outcome, load_journals};
 use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare as judge};
 
 const EXIT_CODES: &str = "\
@@ -53,7 +52,7 @@ impl CompareArgs {
     /// Returns the files that the flags name.
     pub(super) fn files(&self) -> PathSet {
         let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
-        PathSet::default().reads("a journal", journals).reports(&self.reports)
+        PathSet::default().reads("a journal", journals).reports(&self.reports.report_files())
     }
 }
 
@@ -63,7 +62,7 @@ pub(super) struct RuleArgs {
     /// Smallest difference that counts: ratio in percentage points; time in % of the time before, but at least
     /// time-min
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
-    margin: Margin,
+    pub(super) margin: Margin,
 }
 
 impl RuleArgs {
@@ -90,7 +89,7 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    fn verdict(self) -> ComparisonVerdict {
+    pub(super) fn verdict(self) -> ComparisonVerdict {
         match self {
             Self::Fixed => ComparisonVerdict::Fixed,
             Self::Broken => ComparisonVerdict::Broken,
@@ -135,40 +134,31 @@ impl CompareFormat {
 /// Compares two sets of runs. Returns the exit code.
 pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
     match compare_files(session, args) {
-        Ok(exit) => session.code(exit),
+        Ok(outcome) => session.code(outcome),
         Err(error) => session.fail(error),
     }
 }
 
-fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<ExitStatus, CliError> {
-    args.reports.check(args.output.is_for_machines())?;
+fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<Outcome, AppError> {
+    let reports = args.reports.report_files();
+    reports.check(args.output.is_for_machines())?;
     let load = |single: &Option<PathBuf>, several: &[PathBuf]| {
         load_journals::load_all(&single.iter().chain(several).cloned().collect::<Vec<_>>())
     };
     let before = load(&args.first, &args.before)?;
     let after = load(&args.last, &args.after)?;
-    let comparison = judge(&before, &after, &args.rules.options(session.connection.seed()))?;
-    let mut exit = exit(&comparison, &args.fail_on);
+    let comparison = judge(&before, &after, &args.rules.options(session.app.connection.seed))?;
+    let fail_on: Vec<ComparisonVerdict> = args.fail_on.iter().map(|verdict| verdict.verdict()).collect();
+    let mut outcome = Outcome::of_comparison(&comparison, &fail_on);
     let records = [before, after].concat();
-    let mut errors = args.reports.write(&session.terminal, &records, Some(&comparison));
-    if !args.reports.is_on_standard_output() {
+    let mut errors = write_reports(&reports, &session.terminal, &records, Some(&comparison));
+    if !reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));
-        errors.extend(written.err().map(CliError::from));
+        errors.extend(written.err().map(AppError::from));
     }
     for error in errors {
-        exit = exit.worst(ExitStatus::NotWritten);
+        outcome = outcome.worst(Outcome::NotWritten);
         session.show_error(&error);
     }
-    Ok(exit)
-}
-
-/// Returns the exit status of a comparison.
-pub(super) fn exit(comparison: &RunComparison, fail_on: &[FailOn]) -> ExitStatus {
-    if fail_on.iter().any(|verdict| verdict.verdict() == comparison.verdict) {
-        ExitStatus::Deviated
-    } else if comparison.has_too_few_runs() {
-        ExitStatus::BaselineNotMet
-    } else {
-        ExitStatus::Fine
-    }
+    Ok(outcome)
 }

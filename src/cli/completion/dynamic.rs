@@ -60,7 +60,7 @@ fn without_description(words: Vec<String>) -> Vec<Candidate> {
 fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
     let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str)).chain(["options"]);
     let cli = Cli::try_parse_from(words).ok()?;
-    let flags = cli.connection.options(true).flags;
+    let flags = cli.connection.into_options().flags;
     Some(ConnectionFlags { unattended: true, request_timeout: Some(QUERY_TIMEOUT), ..flags })
 }
 

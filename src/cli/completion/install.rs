@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{COMPLETE_COMMAND, HELPER_PREFIX};
+use crate::app::atomic_file::reason;
+use crate::app::search_path::{find, folders, is_open, is_writable};
 use crate::cli::CommandContext;
-use crate::cli::report_files::reason;
-use crate::cli::search_path::{find, folders, is_open, is_writable};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
 
@@ -63,7 +63,7 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     if cfg!(windows) {
         return Err(InstallError::Windows { helper: format!("{name}.exe") });
     }
-    let search_path = folders(&session.environment);
+    let search_path = folders(&session.app.environment);
     let dir = match dir {
         Some(dir) => std::path::absolute(dir)
             .ok()
@@ -76,7 +76,7 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
     if !search_path.iter().any(|entry| entry.canonicalize().ok() == dir.canonicalize().ok()) {
         warn(format!("{} is not on PATH: kubectl does not find the helper there", dir.display()));
-    } else if let Some(other) = find(&name, &session.environment)
+    } else if let Some(other) = find(&name, &session.app.environment)
         .filter(|candidate| candidate.canonicalize().ok() != path.canonicalize().ok())
     {
         warn(format!("kubectl uses {}, which comes first on PATH", other.display()));
@@ -91,8 +91,8 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
 /// Chooses the directory of this program, or the first directory of `PATH` in the home directory. It must be
 /// writable, but not by all users.
 fn choose_dir(session: &CommandContext, search_path: &[PathBuf]) -> Option<PathBuf> {
-    let home = session.environment.get("HOME").or_else(|| session.environment.get("USERPROFILE"));
-    let this_program = find(&session.program(), &session.environment);
+    let home = session.app.environment.get("HOME").or_else(|| session.app.environment.get("USERPROFILE"));
+    let this_program = find(&session.program(), &session.app.environment);
     let this_program = this_program.as_deref().and_then(Path::parent);
     let at_home =
         search_path.iter().filter(|entry| home.as_ref().is_some_and(|home| entry.starts_with(home)));

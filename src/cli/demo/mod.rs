@@ -4,25 +4,30 @@ mod scenario;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use clap::{Args, Parser as _};
+use clap::Args;
 use serde_json::Value as Json;
 
-use super::command::{Cli, Command};
-use super::embedded::EmbeddedRun;
-use super::error::CliError;
-use super::exit_code::ExitStatus;
-use super::report_files::reason;
-use super::run::args::RunArgs;
+use super::exit_code::precise_code;
 use super::terminal::OutputError;
-use super::{CommandContext, compare, load_journals, new_run_id, run, trial};
+use super::{CommandContext, compare};
+use crate::app::atomic_file::reason;
+use crate::app::embedded_cluster::EmbeddedRun;
+use crate::app::run::{RunRequest, run};
+use crate::app::trial::write_results;
+use crate::app::{
+    AppContext, AppError, ConnectionOptions, Outcome, VariableInputs, load_journals, new_run_id,
+};
 use crate::compare::{CompareOptions, RunComparison, compare as judge};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::ErrorCode;
 use crate::event::Signal;
-use crate::journal::Record;
+use crate::journal::{Record, Strictness};
+use crate::sampling::SamplingOptions;
 use crate::trial::Arm;
+use crate::value::Value;
 use scenario::{DemoScenario, SERVICES, ScenarioSpec};
 
 /// The output directory.
@@ -43,7 +48,7 @@ pub(super) struct DemoArgs {
 
 /// Why the demo ended early.
 enum DemoError {
-    Failed(CliError),
+    Failed(AppError),
     Signal(Signal),
 }
 
@@ -51,13 +56,12 @@ enum DemoError {
 pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
     match session.to_its_end(run_demo(session, args)) {
         Err(code) => code,
-        Ok(Ok(())) => session.code(ExitStatus::Fine),
+        Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(DemoError::Failed(error))) => session.fail(error),
         Ok(Err(DemoError::Signal(signal))) => {
             let message = format!("interrupted by {signal}; no output was kept");
-            session.fail(
-                CliError::new(ErrorCode::RunInterrupted, message).with_status(ExitStatus::Signal(signal)),
-            )
+            session
+                .fail(AppError::new(ErrorCode::RunInterrupted, message).with_outcome(Outcome::Signal(signal)))
         }
     }
 }
@@ -66,14 +70,14 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     let scenario = args.scenario.spec();
     let unwritten = |error: &dyn std::fmt::Display| {
         let message = format!("cannot write to the current directory: {error}");
-        DemoError::Failed(CliError::new(ErrorCode::FileNotWritable, message).with_status(ExitStatus::Usage))
+        DemoError::Failed(AppError::new(ErrorCode::FileNotWritable, message).with_outcome(Outcome::Usage))
     };
-    let shutdown = session.signals.end().map_err(|error| DemoError::Failed(error.into()))?;
+    let shutdown = session.app.signals.end().map_err(|error| DemoError::Failed(error.into()))?;
     let mut shutdown = std::pin::pin!(shutdown);
     let output_dir = Path::new(OUTPUT_DIR);
     if output_dir.exists() && !output_dir.join(MARKER_FILE).exists() {
         let message = format!("./{OUTPUT_DIR} exists and was not written by the demo");
-        let error = CliError::new(ErrorCode::FileConflict, message)
+        let error = AppError::new(ErrorCode::FileConflict, message)
             .with_hint("move it, or change to another directory");
         return Err(DemoError::Failed(error));
     }
@@ -89,15 +93,16 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     for (path, text) in SERVICES.iter().chain(scenario.files).chain(&more) {
         write_file(&root.join(path), text).map_err(|error| unwritten(&error))?;
     }
-    let session = &isolated_context(session, &no_settings);
+    let app = isolated(session, &no_settings);
     let say = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
     say(format!("\n1. Before: {}", scenario.before));
     let manifests = [root.join("services"), root.join("01-before")];
     let cluster = tokio::select! {
-        cluster = EmbeddedRun::start(session, &manifests) => cluster.map_err(DemoError::Failed)?,
+        cluster = EmbeddedRun::start(&app, &manifests) => cluster.map_err(DemoError::Failed)?,
         signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     };
-    let before = run_arm(session, &cluster, &root, &scenario, Arm::Before).await?;
+    let app = app.for_embedded_cluster(&cluster.kubeconfig);
+    let before = run_arm(session, &app, &root, &scenario, Arm::Before).await?;
     // check for a signal that the first run did not handle
     tokio::select! {
         biased;
@@ -107,13 +112,13 @@ async fn run_demo(session: &CommandContext, args: &DemoArgs) -> Result<(), DemoE
     say(format!("\n2. After: {}", scenario.after));
     let changed = [root.join("03-after")];
     tokio::select! {
-        applied = cluster.apply(session, &changed) => {
-            applied.map_err(|error| DemoError::Failed(error.with_status(ExitStatus::Unreachable)))?;
+        applied = cluster.apply(&app, &changed) => {
+            applied.map_err(|error| DemoError::Failed(error.with_outcome(Outcome::Unreachable)))?;
         }
         signal = &mut shutdown => return Err(DemoError::Signal(signal)),
     }
-    let after = run_arm(session, &cluster, &root, &scenario, Arm::After).await?;
-    let comparison = write_reports(session, &root, &before, &after)?;
+    let after = run_arm(session, &app, &root, &scenario, Arm::After).await?;
+    let comparison = write_reports(&root, &before, &after)?;
     let _ = fs::remove_file(&no_settings);
     if output_dir.exists() {
         fs::remove_dir_all(output_dir).map_err(|error| unwritten(&error))?;
@@ -136,89 +141,81 @@ fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Returns a context without the settings, the cluster and the leniency of the caller.
-fn isolated_context(session: &CommandContext, settings: &Path) -> CommandContext {
-    let mut stranger = session.clone();
-    stranger.global.settings = settings.display().to_string();
-    stranger.global.strict = true;
-    stranger.global.exit_code = super::shared_args::ExitCodeStyle::Precise;
-    stranger.connection = super::connection_args::ConnectionArgs::default();
-    stranger
+fn isolated(session: &CommandContext, settings: &Path) -> AppContext {
+    AppContext {
+        connection: ConnectionOptions::default(),
+        settings_path: settings.display().to_string(),
+        strictness: Strictness::Strict,
+        ..session.precise_app()
+    }
 }
 
-/// Runs the experiment once. Returns its journal if the exit code is the expected one.
+/// Runs the experiment once. Returns its journal if the outcome is the expected one.
 async fn run_arm(
     session: &CommandContext,
-    cluster: &EmbeddedRun,
+    app: &AppContext,
     root: &Path,
     scenario: &ScenarioSpec,
     arm: Arm,
 ) -> Result<Record, DemoError> {
     let failed = |reason: &dyn std::fmt::Display| {
         let message = format!("the demo did not show the expected result: {reason}");
-        DemoError::Failed(CliError::new(ErrorCode::DemoFailed, message).with_status(ExitStatus::Stopped))
+        DemoError::Failed(AppError::new(ErrorCode::DemoFailed, message).with_outcome(Outcome::Stopped))
     };
     let (name, expected) = match arm {
-        Arm::Before => (arm.name(), ExitStatus::Deviated.code()),
-        Arm::After => (arm.name(), scenario.after_exit_code),
+        Arm::Before => (arm.name(), Outcome::Deviated),
+        Arm::After => (arm.name(), scenario.outcome_after),
     };
     let journal = root.join(name).join("journal-1.json");
     fs::create_dir_all(root.join(name)).map_err(|error| failed(&error))?;
-    let args = run_args(&root.join("experiment.json"), &journal, scenario).map_err(|error| failed(&error))?;
+    let request = run_request(&root.join("experiment.json"), &journal, scenario);
     // each run needs its own id: the comparison checks it
-    let mut session = session.clone();
-    session.run_id = new_run_id();
-    let code = run::run_all(&session, &args, Some(&cluster.kubeconfig)).await;
-    match code {
-        130 => return Err(DemoError::Signal(Signal::Int)),
-        143 => return Err(DemoError::Signal(Signal::Term)),
-        129 => return Err(DemoError::Signal(Signal::Hup)),
-        code if code == expected => {}
-        code => {
+    let run = run(&AppContext { run_id: new_run_id(), ..app.clone() }, &request).await;
+    if let Some(rejected) = &run.rejected {
+        rejected.show(&*session.terminal);
+    }
+    match run.worst() {
+        Outcome::Signal(signal) => return Err(DemoError::Signal(signal)),
+        outcome if outcome == expected => {}
+        outcome => {
+            let (code, expected) = (precise_code(outcome), precise_code(expected));
             let reason = format!("the run {name} the change has exit code {code}, expected {expected}");
             return Err(failed(&reason));
         }
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&CliError::from(error)))?;
+    let mut record = load_journals::one(&journal).map_err(|error| failed(&AppError::from(error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)
 }
 
-/// Returns the arguments of `run`. The sampling period is short, so that one run shows when users were
-/// affected and for how long.
-fn run_args(experiment: &Path, journal: &Path, scenario: &ScenarioSpec) -> Result<RunArgs, clap::Error> {
-    let mut line: Vec<PathBuf> = ["kubectl-chaos", "run", "--journal-path"].map(PathBuf::from).to_vec();
-    line.push(journal.to_owned());
-    line.extend(["--sample=50ms", "--recovery=4s", "--sample-probe", scenario.probe].map(PathBuf::from));
-    line.extend(scenario.variables.iter().flat_map(|variable| ["--var".into(), variable.into()]));
-    line.push(experiment.to_owned());
-    match Cli::try_parse_from(line)?.command {
-        Command::Run(mut run) => {
-            run.silent = true;
-            Ok(*run)
-        }
-        _ => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
+/// Returns the request of one run. The sampling period is short, so that one run shows when users were affected and
+/// for how long.
+fn run_request(experiment: &Path, journal: &Path, scenario: &ScenarioSpec) -> RunRequest {
+    let variables = scenario.variables.iter().map(|(name, value)| ((*name).to_owned(), Value::Int(*value)));
+    RunRequest {
+        sources: vec![experiment.display().to_string()],
+        journal_path: journal.to_owned(),
+        variables: VariableInputs { variables: variables.collect(), files: Vec::new() },
+        sampling: Some(SamplingOptions {
+            period: Some(Duration::from_millis(50)),
+            recovery: Some(Duration::from_secs(4)),
+            probes: vec![scenario.probe.to_owned()],
+            ..SamplingOptions::default()
+        }),
+        ..RunRequest::default()
     }
 }
 
 /// Compares both runs, and writes the reports of a trial.
-fn write_reports(
-    session: &CommandContext,
-    root: &Path,
-    before: &Record,
-    after: &Record,
-) -> Result<RunComparison, DemoError> {
+fn write_reports(root: &Path, before: &Record, after: &Record) -> Result<RunComparison, DemoError> {
     let (before, after) = (vec![before.clone()], vec![after.clone()]);
-    let options = CompareOptions {
-        seed: session.connection.seed().unwrap_or(CompareOptions::default().seed),
-        ..CompareOptions::default()
-    };
-    let comparison = judge(&before, &after, &options).map_err(|error| {
+    let comparison = judge(&before, &after, &CompareOptions::default()).map_err(|error| {
         DemoError::Failed(
-            CliError::new(ErrorCode::DemoFailed, error.to_string()).with_status(ExitStatus::Stopped),
+            AppError::new(ErrorCode::DemoFailed, error.to_string()).with_outcome(Outcome::Stopped),
         )
     })?;
-    match trial::write_results(session, root, &[before, after].concat(), &comparison).into_iter().next() {
+    match write_results(root, &[before, after].concat(), &comparison).into_iter().next() {
         Some(error) => Err(DemoError::Failed(error)),
         None => Ok(comparison),
     }

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::app::Outcome;
+
 /// The scenarios of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DemoScenario {
@@ -22,9 +24,10 @@ pub(super) struct ScenarioSpec {
     pub(super) probe: &'static str,
     /// Manifests: path and text.
     pub(super) files: &'static [(&'static str, &'static str)],
-    pub(super) variables: &'static [&'static str],
-    /// The expected exit code of the run after the change. The run before it always deviates.
-    pub(super) after_exit_code: u8,
+    /// Names and values.
+    pub(super) variables: &'static [(&'static str, i128)],
+    /// The expected outcome of the run after the change. The run before it always deviates.
+    pub(super) outcome_after: Outcome,
     pub(super) lesson: &'static str,
 }
 
@@ -57,8 +60,8 @@ impl DemoScenario {
                     ("03-after/consumer-deployment.yaml", example!("03-after/consumer-deployment.yaml")),
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
-                variables: &["settle_seconds:int=2"],
-                after_exit_code: 0,
+                variables: &[("settle_seconds", 2)],
+                outcome_after: Outcome::Success,
                 lesson: "The provider was down in both runs. Without the circuit breaker users got an error; with it they got the \
                          fallback text of the consumer.",
             },
@@ -76,8 +79,8 @@ impl DemoScenario {
                     ),
                     ("03-after/provider-deployment.yaml", PROVIDER),
                 ],
-                variables: &["settle_seconds:int=2"],
-                after_exit_code: 1,
+                variables: &[("settle_seconds", 2)],
+                outcome_after: Outcome::Deviated,
                 lesson: "The change did NOT help: users got the same error as before. The manifest has the setting, but the \
                          application ignores it; only the experiment shows that.",
             },
@@ -91,7 +94,7 @@ impl DemoScenario {
                     ("03-after/provider-deployment.yaml", include_str!("provider-2.yaml")),
                 ],
                 variables: &[],
-                after_exit_code: 0,
+                outcome_after: Outcome::Success,
                 lesson: "One Pod was killed in both runs. With one Pod the service was down until the replacement was ready; \
                          with two Pods the other one responded.",
             },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::cli::exit_code::ExitStatus;
+use crate::app::Outcome;
 use crate::cli::table::{Table, TableRow};
 
 const SCHEMA: &str = "kubectl-chaos/doctor/v1";
@@ -65,15 +65,15 @@ impl CheckResult {
 }
 
 /// Returns the exit status: success, failure, or only the cluster is unreachable.
-pub(super) fn exit_status(findings: &[CheckResult]) -> ExitStatus {
+pub(super) fn exit_status(findings: &[CheckResult]) -> Outcome {
     let errors: Vec<&CheckResult> =
         findings.iter().filter(|finding| finding.state == CheckState::Error).collect();
     if errors.is_empty() {
-        ExitStatus::Fine
+        Outcome::Success
     } else if errors.iter().all(|finding| finding.unreachable) {
-        ExitStatus::Unreachable
+        Outcome::Unreachable
     } else {
-        ExitStatus::Deviated
+        Outcome::Deviated
     }
 }
 
@@ -120,12 +120,11 @@ mod tests {
     #[test]
     fn exit_status_separates_unreachable_cluster() {
         let away = || CheckResult { unreachable: true, ..CheckResult::error("cluster", "away", "wait") };
-        let check =
-            |findings: &[CheckResult], expected: ExitStatus| assert_eq!(exit_status(findings), expected);
-        check(&[CheckResult::ok("a", ""), CheckResult::warning("b", "", "")], ExitStatus::Fine);
-        check(&[CheckResult::warning("b", "", ""), away()], ExitStatus::Unreachable);
-        check(&[CheckResult::error("plugin", "", ""), away()], ExitStatus::Deviated);
-        check(&[], ExitStatus::Fine);
+        let check = |findings: &[CheckResult], expected: Outcome| assert_eq!(exit_status(findings), expected);
+        check(&[CheckResult::ok("a", ""), CheckResult::warning("b", "", "")], Outcome::Success);
+        check(&[CheckResult::warning("b", "", ""), away()], Outcome::Unreachable);
+        check(&[CheckResult::error("plugin", "", ""), away()], Outcome::Deviated);
+        check(&[], Outcome::Success);
     }
 
     #[test]

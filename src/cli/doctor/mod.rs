@@ -17,11 +17,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandContext;
-use super::exit_code::ExitStatus;
 use super::path_conflicts::PathSet;
-use super::run_context::{RunContext, is_invalid, tell_faults};
 use super::shared_args::VariableArgs;
 use super::table::{TableArgs, TableFormat};
+use crate::app::Outcome;
+use crate::app::run_context::{RunContext, is_invalid, show_diagnostics};
 use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::experiment::Experiment;
@@ -61,7 +61,7 @@ pub(super) struct DoctorArgs {
 impl DoctorArgs {
     /// Returns the files that the command reads.
     pub(super) fn files(&self) -> PathSet {
-        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables)
+        PathSet::default().reads("the experiment", &self.sources).variables(&self.variables.inputs())
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs) -> u8 {
 }
 
 async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
-    let run_context = match RunContext::read(session, &args.variables, None) {
+    let run_context = match RunContext::read(&session.app, &args.variables.inputs()) {
         Ok(run_context) => run_context,
         Err(error) => return session.fail(error),
     };
@@ -79,7 +79,7 @@ async fn run_checks(session: &CommandContext, args: &DoctorArgs) -> u8 {
         Ok(experiments) => experiments,
         Err(code) => return code,
     };
-    let flags = session.connection.options(session.global.strict).flags;
+    let flags = session.app.connection.flags.clone();
     let flags = ConnectionFlags { request_timeout: flags.request_timeout.or(Some(CLUSTER_TIMEOUT)), ..flags };
     if args.role {
         return write_role(session, &run_context, &experiments, &flags).await;
@@ -104,8 +104,8 @@ async fn read_experiments(
     let mut experiments = Vec::new();
     for source in &args.sources {
         let refuse = |faults: &[crate::diagnostic::Diagnostic]| {
-            tell_faults(&session.terminal, faults);
-            session.code(ExitStatus::Invalid)
+            show_diagnostics(&*session.terminal, faults);
+            session.code(Outcome::Invalid)
         };
         let document = source::read(source, &run_context.settings, &run_context.environment, true).await;
         let document = document.map_err(|fault| refuse(&[fault]))?;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::check_result::CheckResult;
+use crate::app::RunContext;
 use crate::chaosk8s::catalogue::lookup;
 use crate::chaosk8s::needed_permissions;
 use crate::cli::CommandContext;
-use crate::cli::run_context::RunContext;
 use crate::error_code::message_chain;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration};
@@ -115,9 +115,10 @@ fn request_permissions(
     namespace: &str,
     inside: bool,
 ) -> Vec<Permission> {
-    let (access, aliases) = session.connection.services();
+    let connection = &session.app.connection;
+    let (access, aliases) = (connection.service_access, &connection.service_aliases);
     let Some((url, service)) =
-        Url::parse(call.url.trim()).ok().and_then(|url| named(&url, &aliases).map(|service| (url, service)))
+        Url::parse(call.url.trim()).ok().and_then(|url| named(&url, aliases).map(|service| (url, service)))
     else {
         return Vec::new();
     };

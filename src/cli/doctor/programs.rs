@@ -6,10 +6,10 @@ use clap::{Command, CommandFactory as _};
 use serde_json::Value as Json;
 
 use super::check_result::CheckResult;
+use crate::app::search_path::{distrusted, find, folders, is_runnable, program_name, said};
 use crate::cli::CommandContext;
 use crate::cli::command::Cli;
 use crate::cli::completion::HELPER_PREFIX;
-use crate::cli::search_path::{distrusted, find, folders, is_runnable, program_name, said};
 use crate::cli::version::VERSION;
 
 /// kubectl supports plugin completion from this minor version on.
@@ -56,7 +56,7 @@ async fn find_programs(session: &CommandContext, this_program: &Path) -> Vec<Pat
     let name = session.program();
     let this_program = this_program.canonicalize().ok();
     let mut matches = Vec::new();
-    for dir in folders(&session.environment) {
+    for dir in folders(&session.app.environment) {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         let mut files: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -86,7 +86,7 @@ async fn identify(session: &CommandContext, path: &Path, this_program: Option<&P
     if let Some(reason) = distrusted(path) {
         return ProgramIdentity::Unchecked(reason);
     }
-    let said = said(path, &["--version"], &session.environment).await.unwrap_or_default();
+    let said = said(path, &["--version"], &session.app.environment).await.unwrap_or_default();
     match parse_own_version(&session.shown, &said) {
         Some(version) => ProgramIdentity::Copy(version.to_owned()),
         None => ProgramIdentity::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
@@ -170,8 +170,9 @@ fn shadowed_command(rest: &str, commands: &Command) -> Option<String> {
 
 /// Checks that kubectl is installed, and its version.
 async fn check_kubectl(session: &CommandContext) -> CheckResult {
-    let named = session.environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
-    let Some(path) = named.or_else(|| find("kubectl", &session.environment)) else {
+    let named =
+        session.app.environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
+    let Some(path) = named.or_else(|| find("kubectl", &session.app.environment)) else {
         let hint = format!("{} works without it, under its own name", session.program());
         return CheckResult::warning("kubectl", "kubectl is not on PATH", hint);
     };
@@ -183,7 +184,7 @@ async fn check_kubectl(session: &CommandContext) -> CheckResult {
             "remove its directory from PATH",
         );
     }
-    let said = said(&path, &["version", "--client", "-o", "json"], &session.environment).await;
+    let said = said(&path, &["version", "--client", "-o", "json"], &session.app.environment).await;
     let answer: Json = said.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
     let version = answer.pointer("/clientVersion/gitVersion").and_then(Json::as_str);
     match (version, version.and_then(parse_minor)) {
@@ -210,7 +211,7 @@ pub(super) fn parse_minor(version: &str) -> Option<u32> {
 
 fn check_completion(session: &CommandContext) -> CheckResult {
     let name = format!("{HELPER_PREFIX}{}", session.plugin());
-    match find(&name, &session.environment) {
+    match find(&name, &session.app.environment) {
         Some(path) => CheckResult::ok("completion", format!("kubectl runs {}", path.display())),
         None => CheckResult::warning(
             "completion",

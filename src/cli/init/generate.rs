@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::spec::{EndpointSpec, ExperimentSpec, FaultSpec};
-use crate::cli::trial::NAMESPACE_VARIABLE;
+use crate::app::trial::NAMESPACE_VARIABLE;
 
 /// The default duration of the fault in seconds.
 const SETTLE_SECONDS: u32 = 10;

@@ -21,12 +21,11 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::CommandContext;
-use super::error::CliError;
 use super::parse::integer_in;
 use super::path_conflicts::PathSet;
-use super::report_files::replace;
-use super::run_context::{RunContext, is_invalid, tell_faults};
-use super::shared_args::VariableArgs;
+use crate::app::AppError;
+use crate::app::atomic_file::replace;
+use crate::app::run_context::{RunContext, VariableInputs, is_invalid, show_diagnostics};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::experiment::document::Document;
@@ -164,7 +163,7 @@ pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
     }
 }
 
-async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, CliError> {
+async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<String, AppError> {
     let file = Some(args.output.as_path()).filter(|file| *file != Path::new(STANDARD_OUTPUT));
     if let Some(file) = file {
         check_overwrite(file, args.force, "choose another file with --output")?;
@@ -174,8 +173,8 @@ async fn create_experiment(session: &CommandContext, args: &InitArgs) -> Result<
     if let Some(prompter) = &mut prompter {
         prompter.fill_missing(&mut args)?;
     }
-    let run_context = RunContext::read(session, &VariableArgs::default(), None)?;
-    let namespace = session.connection.namespace();
+    let run_context = RunContext::read(&session.app, &VariableInputs::default())?;
+    let namespace = session.app.connection.namespace();
     let details = fetch_target_details(&run_context, &args).await;
     let lacks_replicas =
         args.fault == Some(FaultArg::ScaleToZero) && args.replicas.or(details.replicas).is_none();
@@ -341,7 +340,7 @@ fn validate(
         document.map_err(|diagnostic| InitError::NotReadable { message: diagnostic.to_string() })?;
     let diagnostics = run_context.faults(&document, true);
     if is_invalid(&diagnostics) {
-        tell_faults(&session.terminal, &diagnostics);
+        show_diagnostics(&*session.terminal, &diagnostics);
         return Err(InitError::Invalid);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::base_experiment;
+use crate::app::base_experiment;
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison};
 use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::github::WorkflowJob;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::app::results_dir::{Trust, look};
 use crate::cli::compare::RuleArgs;
 use crate::cli::parse::integer_in;
 use crate::cli::path_conflicts::PathSet;
-use crate::cli::report_files::ReportArgs;
-use crate::cli::results_dir::{Trust, look};
+use crate::cli::report_args::ReportArgs;
 use crate::github::comment::is_id;
 
 const EXIT_CODES: &str = "\
@@ -69,7 +69,7 @@ impl Publish {
             .reads("a journal", journals)
             .reads("the experiment", &self.experiment)
             .reads("the base branch's experiment", &self.base_experiment)
-            .reports(&self.reports)
+            .reports(&self.reports.report_files())
     }
 }
 

@@ -11,12 +11,12 @@ use std::path::Path;
 
 use url::Url;
 
-use super::base_experiment::HashReference;
-use super::ci::append_outputs;
-use super::error::CliError;
-use super::exit_code::ExitStatus;
-use super::results_dir::{REPORTS, Trust};
-use super::{CommandContext, base_experiment};
+use super::CommandContext;
+use super::report_args::write_reports;
+use crate::app::base_experiment::{self, HashReference};
+use crate::app::ci::append_outputs;
+use crate::app::results_dir::{REPORTS, Trust};
+use crate::app::{AppError, Outcome};
 use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
 use crate::error_code::{ErrorCode, message_chain};
 use crate::github::comment::{
@@ -42,8 +42,7 @@ const PULL_REQUEST_TARGET: &str = "pull_request_target";
 /// Publishes the results. Returns the exit code.
 pub(super) fn publish(session: &CommandContext, args: &Publish) -> u8 {
     super::shield();
-    let mut session = session.clone();
-    session.terminal = session.terminal.for_a_log();
+    let session = session.for_a_log();
     match run_publish(&session, args) {
         Ok(exit) => session.code(exit),
         Err(error) => {
@@ -54,7 +53,7 @@ pub(super) fn publish(session: &CommandContext, args: &Publish) -> u8 {
 }
 
 /// Returns the annotation of an error that ends the command, with its hint.
-pub(super) fn error_annotation(error: &CliError) -> Annotation {
+pub(super) fn error_annotation(error: &AppError) -> Annotation {
     let message = with_hint(&error.message, error.hint.as_deref());
     Annotation::new(AnnotationLevel::Error, "kubectl-chaos", message)
 }
@@ -76,16 +75,16 @@ struct PublishContext<'a> {
     notes: Vec<String>,
 }
 
-fn run_publish(session: &CommandContext, args: &Publish) -> Result<ExitStatus, CliError> {
-    args.reports.check(args.dry_run)?;
-    let job = WorkflowJob::from_env(|name| session.environment.get(name))?;
+fn run_publish(session: &CommandContext, args: &Publish) -> Result<Outcome, AppError> {
+    args.reports.report_files().check(args.dry_run)?;
+    let job = WorkflowJob::from_env(|name| session.app.environment.get(name))?;
     let api = job.api()?;
     let name = job.event.as_deref().unwrap_or_default();
     let is_artifact = args.workflow_run || [WORKFLOW_RUN, PULL_REQUEST_TARGET].contains(&name);
     if is_artifact && args.pull_request.is_some() {
         let message =
             "cannot use --pull-request for an artifact: its workflow run determines the pull request";
-        return Err(CliError::new(ErrorCode::PublishInput, message));
+        return Err(AppError::new(ErrorCode::PublishInput, message));
     }
     let event = match &job.event_file {
         Some(path) => WorkflowEvent::read(path),
@@ -96,7 +95,7 @@ fn run_publish(session: &CommandContext, args: &Publish) -> Result<ExitStatus, C
     let trust = if is_artifact || is_untrusted { Trust::Unknown } else { Trust::Known };
     let Some(results) = results::read_results(session, args, trust)? else {
         warn(session, "no journals found; nothing to publish", Some("check that the run started"));
-        return Ok(ExitStatus::Fine);
+        return Ok(Outcome::Success);
     };
     let mut publication =
         PublishContext { session, args, job, api, event, is_artifact, results, notes: Vec::new() };
@@ -172,14 +171,19 @@ impl PublishContext<'_> {
     }
 
     /// Publishes every part; a failure of one does not prevent the others.
-    fn run(&self) -> ExitStatus {
+    fn run(&self) -> Outcome {
         let PublishedResults { records, comparison, .. } = &self.results;
-        let mut failed = self.args.reports.write(&self.session.terminal, records, comparison.as_ref());
-        failed.extend(self.append_summary().err().map(CliError::from));
+        let mut failed = write_reports(
+            &self.args.reports.report_files(),
+            &self.session.terminal,
+            records,
+            comparison.as_ref(),
+        );
+        failed.extend(self.append_summary().err().map(AppError::from));
         self.annotate();
         let url = self.publish_comment().unwrap_or_default();
-        failed.extend(self.write_outputs(&url).err().map(CliError::from));
-        let exit = if failed.is_empty() { ExitStatus::Fine } else { ExitStatus::NotWritten };
+        failed.extend(self.write_outputs(&url).err().map(AppError::from));
+        let exit = if failed.is_empty() { Outcome::Success } else { Outcome::NotWritten };
         for error in failed {
             report(self.session, AnnotationLevel::Error, &error.message, error.hint.as_deref());
         }
@@ -226,8 +230,8 @@ impl PublishContext<'_> {
 
     /// Returns the path of a requested report, or of the default one next to the journals.
     fn report_path(&self, name: &str, default: &str) -> String {
-        let requested =
-            self.args.reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
+        let reports = self.args.reports.report_files();
+        let requested = reports.named().find(|(known, _)| *known == name).map(|(_, file)| file.clone());
         let existing = || {
             let dir = self.results.dir.as_ref().filter(|_| !self.is_artifact)?;
             Some(dir.join(default)).filter(|file| file.is_file())
@@ -299,21 +303,22 @@ impl PublishContext<'_> {
 
     fn token(&self) -> Option<String> {
         self.session
+            .app
             .environment
             .get(TOKEN_VARIABLE)
             .map(|token| token.trim().to_owned())
             .filter(|token| !token.is_empty())
     }
 
-    async fn write_comment(&self, target: &PublishTarget) -> Result<Option<String>, CliError> {
+    async fn write_comment(&self, target: &PublishTarget) -> Result<Option<String>, AppError> {
         let (Some(token), Some(repository)) = (self.token(), &self.job.repository) else { return Ok(None) };
-        let verification = http_client::trust(|name| self.session.environment.get(name));
+        let verification = http_client::trust(|name| self.session.app.environment.get(name));
         let api = GithubApi::new(&self.api, &token, &verification)?;
         let number = match target {
             PublishTarget::PullRequest(number) => *number,
             PublishTarget::Search(head) => {
                 let location = format!("{} of {} in {}", head.sha, head.branch, head.repository);
-                let input = |message: String| CliError::new(ErrorCode::PublishInput, message);
+                let input = |message: String| AppError::new(ErrorCode::PublishInput, message);
                 match pull_requests::find(&api, repository, head).await? {
                     PullRequestMatch::One(number) => number,
                     PullRequestMatch::None => {
@@ -382,16 +387,16 @@ impl PublishContext<'_> {
         }
     }
 
-    fn comment_target(&self, repository: &Repository, pull_request: u64) -> Result<CommentTarget, CliError> {
+    fn comment_target(&self, repository: &Repository, pull_request: u64) -> Result<CommentTarget, AppError> {
         let id = self.comment_id();
         let marker = CommentMarker::new(&id)
-            .ok_or_else(|| CliError::new(ErrorCode::PublishInput, format!("invalid comment ID '{id}'")))?;
+            .ok_or_else(|| AppError::new(ErrorCode::PublishInput, format!("invalid comment ID '{id}'")))?;
         let author = self.args.comment_author.clone();
         Ok(CommentTarget { repository: repository.clone(), pull_request, marker, author })
     }
 
     /// Prints what would be published.
-    fn dry_run(&self) -> Result<ExitStatus, CliError> {
+    fn dry_run(&self) -> Result<Outcome, AppError> {
         let info = |text: String| self.session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
         let (verdict, after) = self.results.verdict();
         let after = if after.is_empty() { after } else { format!(" (after: {after})") };
@@ -426,6 +431,6 @@ impl PublishContext<'_> {
         let text = self.render(comment::LIMIT);
         let written = self.session.terminal.result(&text);
         written?;
-        Ok(ExitStatus::Fine)
+        Ok(Outcome::Success)
     }
 }

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use super::args::Publish;
-use crate::cli::base_experiment::ExperimentHash;
-use crate::cli::ci::OUTPUT_DIR;
+use crate::app::base_experiment::ExperimentHash;
+use crate::app::ci::OUTPUT_DIR;
+use crate::app::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
+use crate::app::{AppError, Outcome, load_journals};
+use crate::cli::CommandContext;
 use crate::cli::env_inputs::variable;
-use crate::cli::error::CliError;
-use crate::cli::exit_code::ExitStatus;
-use crate::cli::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
-use crate::cli::{CommandContext, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison, compare};
 use crate::error_code::ErrorCode;
 use crate::experiment::hash_experiment;
@@ -54,21 +53,21 @@ pub(super) fn read_results(
     session: &CommandContext,
     args: &Publish,
     trust: Trust,
-) -> Result<Option<PublishedResults>, CliError> {
-    let invalid = |error: CliError| error.with_status(ExitStatus::Invalid);
+) -> Result<Option<PublishedResults>, AppError> {
+    let invalid = |error: AppError| error.with_outcome(Outcome::Invalid);
     let inputs = input_paths(session, args);
     if trust == Trust::Unknown
         && let Some(path) = inputs.iter().find(|path| climbs(path))
     {
         let message = format!("invalid path '{}': expected a path without ..", path.display());
-        return Err(CliError::new(ErrorCode::PublishInput, message));
+        return Err(AppError::new(ErrorCode::PublishInput, message));
     }
     let dir = match inputs.as_slice() {
         // the default directory may not exist
         [one] if one.is_dir() || args.paths.is_empty() => Some(one.clone()),
         several if several.iter().any(|path| path.is_dir()) => {
             let message = "cannot combine a directory with other paths";
-            return Err(CliError::new(ErrorCode::PublishInput, message)
+            return Err(AppError::new(ErrorCode::PublishInput, message)
                 .with_hint("pass journal files, or one directory"));
         }
         _ => None,
@@ -89,7 +88,7 @@ pub(super) fn read_results(
     let comparison = match &found {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
-            let options = args.rules.options(session.connection.seed());
+            let options = args.rules.options(session.app.connection.seed);
             Some(compare(before, after, &options)?)
         }
         _ => None,
@@ -103,7 +102,7 @@ fn input_paths(session: &CommandContext, args: &Publish) -> Vec<PathBuf> {
     if !args.paths.is_empty() {
         return args.paths.clone();
     }
-    let input = session.environment.get(&variable("output-dir")).filter(|dir| !dir.trim().is_empty());
+    let input = session.app.environment.get(&variable("output-dir")).filter(|dir| !dir.trim().is_empty());
     vec![PathBuf::from(input.as_deref().map_or(OUTPUT_DIR, str::trim))]
 }
 

@@ -62,7 +62,7 @@ fn path_of_a_trial_never_goes_up_a_floor() {
     let steps = walk("A trial");
     check_functions_exist(&steps);
     let table = table();
-    let mut above = 3;
+    let mut above = 4;
     for Step { number, floor, file, .. } in &steps {
         let module = file.trim_start_matches("src/").split(['/', '.']).next().unwrap();
         let actual = table[module].0;
@@ -79,7 +79,7 @@ fn picture_shows_every_module_on_its_floor() {
     let picture = page.split("```").nth(1).expect("the picture");
     let word = Regex::new(r"\w+").unwrap();
     let mut shown = BTreeSet::new();
-    for (floor, part) in [3_u8, 2, 1, 0].into_iter().zip(picture.split('├')) {
+    for (floor, part) in [4_u8, 3, 2, 1, 0].into_iter().zip(picture.split('├')) {
         for name in word.find_iter(part).map(|found| found.unwrap().as_str()) {
             if table().get(name).is_some_and(|(actual, _)| *actual == floor) {
                 shown.insert(name.to_owned());

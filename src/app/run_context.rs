@@ -1,0 +1,193 @@
+//! Settings, variables and providers of a run; validation of experiments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::context::AppContext;
+use super::error::AppError;
+use super::outcome::Outcome;
+use super::reporter::Reporter;
+use crate::config::{DEFAULT_PATH, ProcessEnv, Settings, VariableFile, read_variables};
+use crate::console::{ConsoleLine, LineLevel, LinePrefix};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::engine::RunRules;
+use crate::error_code::ErrorCode;
+use crate::experiment::configuration::Variables;
+use crate::experiment::document::Document;
+use crate::experiment::{ControlDeclaration, ProviderKind, document, json, validate, yaml};
+use crate::provider::{HttpProvider, KubernetesProvider, ProcessProvider, Providers, ServiceRouter};
+use crate::value::Value;
+
+/// Values that replace those of the experiment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VariableInputs {
+    pub(crate) variables: Vec<(String, Value)>,
+    /// Files with configuration, secrets or environment variables.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Settings, variables and providers of a run.
+pub(crate) struct RunContext {
+    pub(crate) settings: Settings,
+    pub(crate) variables: Variables,
+    pub(crate) environment: Arc<ProcessEnv>,
+    pub(crate) providers: Providers,
+    /// The provider that reaches the cluster.
+    pub(crate) kubernetes: Arc<KubernetesProvider>,
+    /// Routes of HTTP requests to Services in the cluster.
+    pub(crate) services: Arc<ServiceRouter>,
+}
+
+impl RunContext {
+    /// Reads settings and variables.
+    pub(crate) fn read(context: &AppContext, inputs: &VariableInputs) -> Result<Self, AppError> {
+        let mut environment = context.environment.clone();
+        let settings = read_settings(context);
+        let mut files = Vec::new();
+        for path in &inputs.files {
+            let bytes = std::fs::read(path).map_err(|error| {
+                let message = format!("cannot read variable file {}: {error}", path.display());
+                AppError::new(ErrorCode::VariablesInvalid, message).with_outcome(Outcome::Usage)
+            })?;
+            files.push(VariableFile { path: path.display().to_string(), bytes });
+        }
+        let single = inputs.variables.iter().cloned().collect();
+        let (variables, skipped) = read_variables(&files, single, &mut environment);
+        for diagnostic in skipped {
+            let message = format!("skipping variable file {}", diagnostic.summary());
+            context.reporter.show(&ConsoleLine::note(LineLevel::Warning, message));
+        }
+        // last, so that no variable file can name another cluster
+        if let Some(kubeconfig) = &context.embedded_kubeconfig {
+            environment.set("KUBECONFIG", &kubeconfig.display().to_string());
+            // a proxy cannot reach the loopback address
+            for name in ["no_proxy", "NO_PROXY"] {
+                let hosts = environment.get(name).filter(|hosts| !hosts.is_empty());
+                environment
+                    .set(name, &hosts.map_or_else(|| "127.0.0.1".to_owned(), |hosts| hosts + ",127.0.0.1"));
+            }
+        }
+        let environment = Arc::new(environment);
+        let connection = &context.connection;
+        let options = connection.function_options(context.is_strict());
+        let kubernetes = Arc::new(KubernetesProvider::new(Arc::clone(&environment), options));
+        let (access, aliases) = (connection.service_access, connection.service_aliases.clone());
+        let services = ServiceRouter::new(Arc::clone(&kubernetes), access, aliases);
+        let http = HttpProvider::new(Arc::clone(&environment)).with_services(Arc::clone(&services));
+        let providers = Providers::default()
+            .with(ProviderKind::Process, ProcessProvider::new(Arc::clone(&environment)))
+            .with(ProviderKind::Http, http)
+            .with_shared(ProviderKind::Python, Arc::clone(&kubernetes) as _);
+        Ok(Self { settings, variables, environment, providers, kubernetes, services })
+    }
+
+    /// Validates a document.
+    pub(crate) fn faults(&self, document: &Document, strict: bool) -> Vec<Diagnostic> {
+        let rules = RunRules {
+            environment: &self.environment,
+            variables: &self.variables,
+            providers: &self.providers,
+            strict,
+        };
+        validate(document, &rules)
+    }
+}
+
+/// Reads the settings file. Reports and skips an invalid one, like the Chaos Toolkit.
+fn read_settings(context: &AppContext) -> Settings {
+    let path = match context.settings_path.strip_prefix("~/") {
+        None => PathBuf::from(&context.settings_path),
+        Some(rest) => {
+            match context.environment.get("HOME").or_else(|| context.environment.get("USERPROFILE")) {
+                Some(home) => Path::new(&home).join(rest),
+                None => return Settings::default(),
+            }
+        }
+    };
+    let is_explicit = context.settings_path != format!("~/{DEFAULT_PATH}");
+    let name = path.display().to_string();
+    match std::fs::read(&path) {
+        Ok(bytes) => Settings::read(&bytes, &name).unwrap_or_else(|fault| {
+            let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
+            let message = format!("Failed parsing YAML settings: {what}");
+            context.reporter.show(&ConsoleLine::new(LineLevel::Error, message));
+            context.reporter.show(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
+            Settings::default()
+        }),
+        Err(error) if is_explicit || error.kind() != std::io::ErrorKind::NotFound => {
+            let message = format!("cannot read settings file {name}: {error}");
+            context.reporter.show(&ConsoleLine::note(LineLevel::Warning, message));
+            Settings::default()
+        }
+        Err(_) => Settings::default(),
+    }
+}
+
+/// Reads control files. Reports and skips invalid ones.
+pub(crate) fn read_control_files(reporter: &dyn Reporter, paths: &[PathBuf]) -> Vec<ControlDeclaration> {
+    let mut controls = Vec::new();
+    for path in paths {
+        match read_control_file(path) {
+            Ok(more) => controls.extend(more),
+            Err(fault) => {
+                let message = format!("Failed to parse control file '{}': {}", path.display(), fault.message);
+                reporter.show(&ConsoleLine::new(LineLevel::Error, message));
+                reporter.show(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
+            }
+        }
+    }
+    controls
+}
+
+fn read_control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::for_file(&name, error.to_string()))?;
+    let text = document::decode(&bytes, &name)?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let document = if is_json { json::read(text, &name)? } else { yaml::read(text, &name)? };
+    match document.root.to_value() {
+        Value::Map(controls) => Ok(ControlDeclaration::read_named(&controls)),
+        other => {
+            let message = format!("expected a mapping of controls by name, not {}", other.kind());
+            Err(Diagnostic::for_file(&name, message))
+        }
+    }
+}
+
+/// Shows diagnostics: the first error as the Chaos Toolkit does, then all with their positions.
+pub(crate) fn show_diagnostics(reporter: &dyn Reporter, faults: &[Diagnostic]) {
+    if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
+        let line = ConsoleLine::new(LineLevel::Error, first.message.clone());
+        reporter.show(&ConsoleLine { code: Some(ErrorCode::ExperimentInvalid), ..line });
+    }
+    for fault in faults.iter().filter(|fault| !fault.inherited) {
+        let level = if fault.severity == Severity::Error { LineLevel::Error } else { LineLevel::Warning };
+        reporter.show(&ConsoleLine {
+            level,
+            text: fault.to_string(),
+            prefix: LinePrefix::None,
+            code: None,
+            hint: None,
+        });
+    }
+}
+
+/// Shows the warnings that the Chaos Toolkit has too, each once, up to the first error, where it stops.
+pub(crate) fn show_inherited_warnings(reporter: &dyn Reporter, faults: &[Diagnostic]) {
+    let mut shown: Vec<&str> = Vec::new();
+    let warnings = faults.iter().take_while(|fault| fault.severity == Severity::Warning);
+    for fault in warnings.filter(|fault| fault.inherited) {
+        if !shown.contains(&fault.message.as_str()) {
+            shown.push(&fault.message);
+            reporter.show(&ConsoleLine::new(LineLevel::Warning, fault.message.clone()));
+        }
+    }
+}
+
+/// Returns whether an error prevents the run.
+pub(crate) fn is_invalid(faults: &[Diagnostic]) -> bool {
+    faults.iter().any(|fault| fault.severity == Severity::Error)
+}
