@@ -50,7 +50,7 @@ impl OutputLock {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // elsewhere an open file cannot be removed, and whoever opens it next cannot tell that it is obsolete
+        // elsewhere an open file cannot be removed, and the next process cannot tell that it is obsolete
         if cfg!(unix) {
             let _ = std::fs::remove_file(&self.path);
         }

@@ -208,10 +208,10 @@ fn write_reason(summary: &ReportSummary, out: &mut String) {
 }
 
 /// A row of a table: whether it shows a failure, and its cells.
-type TableRow = (bool, Vec<String>);
+type MarkdownRow = (bool, Vec<String>);
 
 /// Writes a table. If it has too many rows, failures come first, and a count replaces the rest.
-fn write_table(columns: &[&str], mut rows: Vec<TableRow>, max_rows: usize, out: &mut String) {
+fn write_table(columns: &[&str], mut rows: Vec<MarkdownRow>, max_rows: usize, out: &mut String) {
     if rows.is_empty() {
         return;
     }
@@ -324,7 +324,7 @@ fn write_samples(run: &RunSummary, max_rows: usize, out: &mut String) {
         return;
     }
     out.push_str("\n**Samples**\n");
-    let mut rows: Vec<TableRow> = Vec::new();
+    let mut rows: Vec<MarkdownRow> = Vec::new();
     for series in &run.samples {
         for seen in &series.phases {
             let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
