@@ -127,3 +127,73 @@ impl ConnectionOptions {
 pub(crate) fn new_run_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::app::ProgressDisplay;
+    use crate::console::ConsoleLine;
+
+    /// Reporter that shows nothing.
+    #[derive(Clone)]
+    struct SilentReporter;
+
+    impl Reporter for SilentReporter {
+        fn show(&self, _: &ConsoleLine) {}
+
+        fn send_command(&self, _: &str) {}
+
+        fn quieter(&self) -> Arc<dyn Reporter> {
+            Arc::new(self.clone())
+        }
+
+        fn start_progress(self: Arc<Self>) -> Option<Box<dyn ProgressDisplay>> {
+            None
+        }
+    }
+
+    /// Returns a context without settings, environment and signals.
+    pub(in crate::app) fn context() -> AppContext {
+        AppContext {
+            connection: ConnectionOptions::default(),
+            embedded_kubeconfig: None,
+            settings_path: String::new(),
+            strictness: Strictness::Strict,
+            has_plain_outputs: false,
+            journal_exit_code: |_, _| 0,
+            environment: ProcessEnv::default(),
+            run_id: String::new(),
+            signals: Signals::new(|_, _| Ok(())),
+            reporter: Arc::new(SilentReporter),
+            output_lock: None,
+            parse_container: |_| Err("no container".into()),
+        }
+    }
+
+    #[test]
+    fn embedded_kubeconfig_replaces_the_flags_of_the_connection() {
+        let text = |text: &str| Some(text.to_owned());
+        let flags = ConnectionFlags {
+            kubeconfig: Some(PathBuf::from("other")),
+            context: text("production"),
+            cluster: text("production"),
+            user: text("admin"),
+            server: text("https://production"),
+            token: text("t"),
+            impersonate: text("root"),
+            insecure: true,
+            namespace: text("shop"),
+            ..ConnectionFlags::default()
+        };
+        let options = ConnectionOptions { flags, seed: Some(7), ..ConnectionOptions::default() };
+        let allowlist = ContextAllowlist::new(["embedded".to_owned()], "hint");
+        let embedded = options.restricted(allowlist).for_kubeconfig(PathBuf::from("k"));
+        let ConnectionFlags { kubeconfig, context, cluster, user, server, token, .. } = &embedded.flags;
+        assert_eq!((kubeconfig.as_deref(), context.as_deref()), (Some(Path::new("k")), Some("embedded")));
+        assert_eq!([cluster, user, server, token, &embedded.flags.impersonate], [&None; 5]);
+        assert!(!embedded.flags.insecure);
+        // what does not select another cluster stays
+        assert_eq!((embedded.namespace(), embedded.seed), (Some("shop"), Some(7)));
+        assert!(embedded.is_restricted());
+    }
+}

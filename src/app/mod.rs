@@ -14,7 +14,9 @@
 pub(crate) mod atomic_file;
 pub(crate) mod base_experiment;
 pub(crate) mod ci;
+pub(crate) mod comparison;
 mod context;
+pub(crate) mod demo;
 pub(crate) mod embedded_cluster;
 mod error;
 mod events_file;

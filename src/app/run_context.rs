@@ -191,3 +191,24 @@ pub(crate) fn show_inherited_warnings(reporter: &dyn Reporter, faults: &[Diagnos
 pub(crate) fn is_invalid(faults: &[Diagnostic]) -> bool {
     faults.iter().any(|fault| fault.severity == Severity::Error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::context::tests::context;
+
+    #[test]
+    fn variable_file_cannot_replace_the_embedded_cluster() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("variables.env");
+        std::fs::write(&file, "KUBECONFIG=/production\nNO_PROXY=a.example\nOTHER=x\n").unwrap();
+        let inputs = VariableInputs { variables: Vec::new(), files: vec![file] };
+        let read = |context: &AppContext| RunContext::read(context, &inputs).unwrap().environment;
+        let embedded = read(&context().for_embedded_cluster(Path::new("/embedded")));
+        let of = |environment: &ProcessEnv, name: &str| environment.get(name).unwrap_or_default();
+        assert_eq!(of(&embedded, "KUBECONFIG"), "/embedded");
+        assert_eq!(of(&embedded, "NO_PROXY"), "a.example,127.0.0.1");
+        assert_eq!(of(&embedded, "OTHER"), "x");
+        assert_eq!(of(&read(&context()), "KUBECONFIG"), "/production");
+    }
+}

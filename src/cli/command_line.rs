@@ -1,5 +1,7 @@
 //! The command line in kubectl's style: help, boolean flags, global flags.
 
+mod one_command;
+
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -7,8 +9,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
 use super::command::Cli;
+use super::env_inputs;
 use super::error_document::DocumentFormat;
-use super::{env_inputs, one_command};
 use crate::config::ProcessEnv;
 
 /// A parsed command line, and the machine-readable format of standard output, if one is requested.

@@ -18,7 +18,6 @@ mod env_inputs;
 mod error_document;
 mod exit_code;
 mod init;
-mod one_command;
 mod parse;
 mod path_conflicts;
 mod publish;
@@ -42,6 +41,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
+
 use crate::app::ci::append_outputs;
 use crate::app::{AppContext, AppError, Outcome, Signals, new_run_id};
 use crate::config::ProcessEnv;
@@ -60,7 +61,7 @@ pub fn main() -> ExitCode {
     let environment = ProcessEnv::of_process();
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(words) = completion::completion_words(&words) {
-        completion::print_candidates(words, &environment);
+        completion::print_candidates(Cli::command(), words, &environment);
         return ExitCode::SUCCESS;
     }
     let shown = command_line::shown_as(words.first());
@@ -113,7 +114,7 @@ fn run_command(
         Command::Run(args) => run::run(&session, &args),
         Command::Ci(args) => ci::ci(&session, &args),
         Command::Compare(args) => compare::compare(&session, &args),
-        Command::Completion(args) => completion::completion(&session, &args),
+        Command::Completion(args) => completion::completion(&session, &args, Cli::command()),
         Command::Demo(args) => demo::demo(&session, &args),
         Command::Discover(args) => discover::discover(&session, &args),
         Command::Doctor(args) => doctor::doctor(&session, &args),
@@ -170,7 +171,7 @@ impl CommandContext {
     fn for_a_log(&self) -> Self {
         let terminal = self.terminal.for_a_log();
         let app = AppContext { reporter: Arc::clone(&terminal) as _, ..self.app.clone() };
-        Self { terminal, app, ..self.clone() }
+        Self { app, terminal, ..self.clone() }
     }
 
     /// Returns the context of runs that belong together: their journals have precise exit codes.

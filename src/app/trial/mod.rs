@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::atomic_file::replace;
+use super::comparison::compare_records;
 use super::context::AppContext;
 use super::embedded_cluster::EmbeddedRun;
 use super::error::AppError;
@@ -15,7 +16,7 @@ use super::outcome::Outcome;
 use super::report_files::ReportFiles;
 use super::run::EFFECT_TIMEOUT;
 use super::run_context::VariableInputs;
-use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare};
+use crate::compare::{ComparisonVerdict, Margin, RunComparison};
 use crate::error_code::ErrorCode;
 use crate::event::Signal;
 use crate::experiment::RollbackStrategy;
@@ -149,9 +150,8 @@ async fn run_on_cluster(context: &AppContext, request: &TrialRequest) -> Result<
         let outcome = outcome.worst(Outcome::BaselineNotMet);
         return Ok(TrialOutcome { outcome, records: [before, after].concat(), comparison: None, errors });
     }
-    let seed = context.connection.seed.unwrap_or(CompareOptions::default().seed);
-    let comparison = compare(&before, &after, &CompareOptions { seed, margin: request.margin })
-        .map_err(|error| AppError::from(error).with_outcome(Outcome::Invalid))?;
+    let comparison = compare_records(context, &before, &after, request.margin)
+        .map_err(|error| error.with_outcome(Outcome::Invalid))?;
     let outcome = outcome.worst(Outcome::of_comparison(&comparison, &request.fail_on));
     let records = [before, after].concat();
     let errors = write_results(&request.output_dir, &records, &comparison);

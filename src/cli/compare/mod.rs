@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 use super::CommandContext;
 use super::path_conflicts::PathSet;
 use super::report_args::{ReportArgs, write_reports};
-use crate::app::{AppError, Outcome, load_journals};
-use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare as judge};
+use crate::app::comparison::{CompareOutcome, CompareRequest, compare_files};
+use crate::app::{AppError, Outcome};
+use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -53,6 +54,20 @@ impl CompareArgs {
     pub(super) fn files(&self) -> PathSet {
         let journals = self.first.iter().chain(&self.last).chain(&self.before).chain(&self.after);
         PathSet::default().reads("a journal", journals).reports(&self.reports.report_files())
+    }
+}
+
+impl CompareArgs {
+    /// Converts the flags.
+    fn request(&self) -> CompareRequest {
+        let journals =
+            |single: &Option<PathBuf>, several: &[PathBuf]| single.iter().chain(several).cloned().collect();
+        CompareRequest {
+            before: journals(&self.first, &self.before),
+            after: journals(&self.last, &self.after),
+            margin: self.rules.margin,
+            fail_on: self.fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+        }
     }
 }
 
@@ -133,24 +148,16 @@ impl CompareFormat {
 
 /// Compares two sets of runs. Returns the exit code.
 pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
-    match compare_files(session, args) {
+    match compare_and_report(session, args) {
         Ok(outcome) => session.code(outcome),
         Err(error) => session.fail(error),
     }
 }
 
-fn compare_files(session: &CommandContext, args: &CompareArgs) -> Result<Outcome, AppError> {
+fn compare_and_report(session: &CommandContext, args: &CompareArgs) -> Result<Outcome, AppError> {
     let reports = args.reports.report_files();
     reports.check(args.output.is_for_machines())?;
-    let load = |single: &Option<PathBuf>, several: &[PathBuf]| {
-        load_journals::load_all(&single.iter().chain(several).cloned().collect::<Vec<_>>())
-    };
-    let before = load(&args.first, &args.before)?;
-    let after = load(&args.last, &args.after)?;
-    let comparison = judge(&before, &after, &args.rules.options(session.app.connection.seed))?;
-    let fail_on: Vec<ComparisonVerdict> = args.fail_on.iter().map(|verdict| verdict.verdict()).collect();
-    let mut outcome = Outcome::of_comparison(&comparison, &fail_on);
-    let records = [before, after].concat();
+    let CompareOutcome { mut outcome, records, comparison } = compare_files(&session.app, &args.request())?;
     let mut errors = write_reports(&reports, &session.terminal, &records, Some(&comparison));
     if !reports.is_on_standard_output() {
         let written = session.terminal.result(&args.output.write(&comparison));

@@ -5,11 +5,12 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::Parser;
 
 use super::engine::{Candidate, DynamicSource};
-use crate::cli::command::Cli;
+use crate::cli::connection_args::ConnectionArgs;
 use crate::cli::discover;
+use crate::cli::shared_args::GlobalArgs;
 use crate::config::ProcessEnv;
 use crate::k8s;
 use crate::k8s::{ClusterClient, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces};
@@ -56,11 +57,19 @@ fn without_description(words: Vec<String>) -> Vec<Candidate> {
     words.into_iter().map(|word| (word, String::new())).collect()
 }
 
+/// The flags that every command takes.
+#[derive(Parser)]
+struct GlobalFlags {
+    #[command(flatten)]
+    _global: GlobalArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
 /// Parses the global flags; nothing if they are incomplete.
 fn parse_flags(given: &[String]) -> Option<ConnectionFlags> {
-    let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str)).chain(["options"]);
-    let cli = Cli::try_parse_from(words).ok()?;
-    let flags = cli.connection.into_options().flags;
+    let words = ["kubectl-chaos"].into_iter().chain(given.iter().map(String::as_str));
+    let flags = GlobalFlags::try_parse_from(words).ok()?.connection.into_options().flags;
     Some(ConnectionFlags { unattended: true, request_timeout: Some(QUERY_TIMEOUT), ..flags })
 }
 

@@ -20,11 +20,10 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory as _, Subcommand, ValueHint};
+use clap::{Args, Command, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::CommandContext;
-use super::command::Cli;
 use crate::config::ProcessEnv;
 
 /// The name of the completion helper, without the plugin name.
@@ -59,23 +58,23 @@ enum CompletionTarget {
     Powershell,
 }
 
-/// Installs the completion helper, or prints a script. Returns the exit code.
-pub(super) fn completion(session: &CommandContext, args: &CompletionArgs) -> u8 {
+/// Installs the completion helper, or prints a script for the commands below `root`. Returns the exit code.
+pub(super) fn completion(session: &CommandContext, args: &CompletionArgs, root: Command) -> u8 {
     let program = session.program();
     let script = match &args.target {
         CompletionTarget::Install { dir } => return install::install(session, dir.as_deref()),
         CompletionTarget::Bash => include_str!("bash.sh").replace("NAME", &program),
         CompletionTarget::Zsh => include_str!("zsh.sh").replace("NAME", &program),
         CompletionTarget::Fish => include_str!("fish.fish").replace("NAME", &program),
-        CompletionTarget::Powershell => powershell_script(&program),
+        CompletionTarget::Powershell => powershell_script(root, &program),
     };
     session.answer(&script)
 }
 
 /// Returns a static script: PowerShell versions differ in how they pass an empty word.
-fn powershell_script(program: &str) -> String {
+fn powershell_script(mut root: Command, program: &str) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(Shell::PowerShell, &mut Cli::command(), program, &mut script);
+    clap_complete::generate(Shell::PowerShell, &mut root, program, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -91,10 +90,10 @@ pub(super) fn completion_words(words: &[OsString]) -> Option<&[OsString]> {
 }
 
 /// Prints the candidates for the last word. Errors are not shown: a shell cannot use them.
-pub(super) fn print_candidates(words: &[OsString], environment: &ProcessEnv) {
+pub(super) fn print_candidates(root: Command, words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
-    let candidates = engine::complete(Cli::command(), &words, &mut look_up);
+    let candidates = engine::complete(root, &words, &mut look_up);
     let _ = std::io::stdout().lock().write_all(candidates.to_string().as_bytes());
 }
 

@@ -49,7 +49,7 @@ fn identical_arms_are_unchanged_on_real_cluster() {
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
 fn ineffective_change_is_no_fix_on_real_cluster() {
     let reader = Reader::new("trial-unread");
-    let consumer = include_str!("../../../src/cli/demo/consumer-with-an-unread-switch.yaml");
+    let consumer = include_str!("../../../src/app/demo/consumer-with-an-unread-switch.yaml");
     reader.home.write("example/unread/consumer.yaml", consumer);
     reader.shell("cp 01-before/provider-deployment.yaml unread/", 0);
     let answer = of_the_example(&reader, "--before 01-before --after unread", 1, 8);

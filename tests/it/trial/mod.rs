@@ -83,7 +83,7 @@ fn ineffective_change_is_no_fix() {
     let chaos = Chaos::new();
     let after = chaos.path("after");
     std::fs::create_dir(&after).unwrap();
-    let consumer = include_str!("../../../src/cli/demo/consumer-with-an-unread-switch.yaml");
+    let consumer = include_str!("../../../src/app/demo/consumer-with-an-unread-switch.yaml");
     chaos.write("after/consumer.yaml", consumer);
     let provider = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     chaos.write("after/provider.yaml", provider);

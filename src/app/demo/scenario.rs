@@ -1,12 +1,10 @@
 //! The scenarios of the demo.
 
-use clap::ValueEnum;
-
 use crate::app::Outcome;
 
 /// The scenarios of the demo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum DemoScenario {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DemoScenario {
     /// A circuit breaker hides the failure of a provider from users
     CircuitBreaker,
     /// A circuit breaker setting that the application ignores

@@ -1,16 +1,16 @@
 //! Parses the command line of one command without the arguments of all the others.
 //!
-//! Building all commands takes more time than a run of one activity. [`super::command_line::parse`] builds them only
+//! Building all commands takes more time than a run of one activity. [`super::parse`] builds them only
 //! for what this parser does not accept: other commands, help, and errors.
 
 use std::ffi::OsString;
 
 use clap::{Args, FromArgMatches as _};
 
-use super::command::{Cli, Command};
-use super::command_line::{ParsedCommandLine, convert_booleans, document_format};
-use super::connection_args::ConnectionArgs;
-use super::shared_args::GlobalArgs;
+use super::{ParsedCommandLine, convert_booleans, document_format};
+use crate::cli::command::{Cli, Command};
+use crate::cli::connection_args::ConnectionArgs;
+use crate::cli::shared_args::GlobalArgs;
 
 /// Parses a command line of one of the commands known here. `None` means that the full parser has to decide.
 pub(super) fn parse(words: &[OsString]) -> Option<ParsedCommandLine> {
